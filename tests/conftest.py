@@ -1,0 +1,101 @@
+"""What all tests share: frames written as text, a database of their own, and the one that the notebooks read.
+
+Notebooks are run against what the real ``npm run seed``, run twice, leaves in an empty folder. That is done once, when the first
+notebook or test asks for it, and before any kernel starts.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import hypothesis
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import strategies as st
+
+from tokenvis.columns import as_spans, ordered
+
+ROOT = Path(__file__).parents[1]
+matplotlib.use("agg")
+
+hypothesis.settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("full", max_examples=500, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
+
+
+@cache
+def seeded_database() -> Path:
+    """The database that ``npm run seed``, run twice, leaves in an empty folder."""
+    database = Path(tempfile.mkdtemp(prefix="tokenvis-")) / "sqlite.db"
+    npm = shutil.which("npm")
+    assert npm, "npm is not installed: the tests run the project's own scripts"
+    for _ in range(2):
+        environment = {**os.environ, "TOKENVIS_DATABASE": str(database)}
+        subprocess.run([npm, "run", "--silent", "seed"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    return database
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Name the seeded database to the kernels, where notebooks are among the tests."""
+    if any(item.path.suffix == ".ipynb" for item in session.items):
+        os.environ["TOKENVIS_DATABASE"] = str(seeded_database())
+
+
+def pytest_unconfigure() -> None:
+    """Take the seeded database away again."""
+    if seeded_database.cache_info().currsize:
+        shutil.rmtree(seeded_database().parent)
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test in a folder of its own, with no database named, and no figure left open."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOKENVIS_DATABASE", raising=False)
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:
+    """Spans written as text: "agent start end location [trace]"; ids are a, b, c, ... in the order of the rows."""
+    fields = [row.split() for row in rows]
+    frame = pd.DataFrame(
+        {
+            "id": [chr(ord("a") + number) for number in range(len(fields))],
+            "trace_id": [field[4] if len(field) > 4 else "t" for field in fields],
+            "agent_id": [field[0] for field in fields],
+            "location_id": [field[3] for field in fields],
+            "start_time": np.array([int(field[1]) for field in fields], dtype=np.int64),
+            "end_time": np.array([int(field[2]) for field in fields], dtype=np.int64),
+        }
+    )
+    spans = as_spans(frame)
+    if parents is not None:
+        spans["parent_id"] = spans["id"].map(parents).astype("str")
+    return ordered(spans).reset_index(drop=True)
+
+
+@st.composite
+def spans_frames(draw: st.DrawFn, *, parents: bool = False, n_traces: int = 2, most: int = 12) -> pd.DataFrame:
+    """Small frames on a small grid of times: ties, instants, overlaps of an agent with itself, and several traces."""
+    row = st.tuples(
+        st.sampled_from(["ann", "bob", "eve"]),
+        st.integers(0, 8),
+        st.integers(0, 5),
+        st.sampled_from(["desk", "lab", "attic"]),
+        st.sampled_from(["t", "u", "v"][:n_traces]),
+    )
+    rows = draw(st.lists(row, max_size=most))
+    frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
+    if parents:
+        ids = [*frame["id"], "nobody"]
+        chosen = draw(st.lists(st.none() | st.sampled_from(ids), min_size=len(frame), max_size=len(frame)))
+        frame["parent_id"] = pd.Series(chosen, dtype="str")
+    order = draw(st.permutations(range(len(frame))))
+    return frame.iloc[order]

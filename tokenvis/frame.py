@@ -1,0 +1,95 @@
+"""Frames: what the store holds, as the table that everything else works on."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from tokenvis.columns import COLUMNS, spans_frame
+from tokenvis.database import Target
+from tokenvis.payload import parents_of
+from tokenvis.store import Store, opened
+
+TRACE_TYPES = {
+    "id": "str",
+    "name": "str",
+    "n_spans": "int64",
+    "start_time": "Int64",
+    "end_time": "Int64",
+    "n_agents": "int64",
+    "n_locations": "int64",
+}
+
+
+def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.DataFrame:
+    """List the traces of a store, newest first.
+
+    Parameters
+    ----------
+    details
+        Whether to count agents and locations too, which reads every span.
+    store
+        A `Store`, a path or URL, or None for the default database.
+
+    Returns
+    -------
+    DataFrame
+        ``id, name`` (str), ``n_spans`` (int64), ``start_time`` (Int64, µs; missing where a trace has no spans); with
+        ``details`` also ``end_time`` (Int64, µs), ``n_agents, n_locations`` (int64).
+
+    Raises
+    ------
+    StoreNotFound, StoreError
+        There is no database, or it cannot be read.
+    """
+    rows = opened(store, create=False).select_traces(details=details)
+    columns = list(TRACE_TYPES)[: 7 if details else 4]
+    return pd.DataFrame.from_records(rows, columns=columns).astype({column: TRACE_TYPES[column] for column in columns})
+
+
+def load_spans(
+    trace: str | Iterable[str] | None = None,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    agents: str | Iterable[str] | None = None,
+    locations: str | Iterable[str] | None = None,
+    store: Store | Target = None,
+) -> pd.DataFrame:
+    """Load spans as a frame, ordered by start_time, end_time, agent_id, id.
+
+    Parameters
+    ----------
+    trace
+        A trace's id or exact name, several of them, or None for all. A name stands for every trace that has it.
+    start, end
+        A window in µs, [start, end): spans that touch it are loaded, whole.
+    agents, locations
+        Only spans of these.
+    store
+        A `Store`, a path or URL, or None for the default database.
+
+    Returns
+    -------
+    DataFrame
+        ``id`` (str), ``trace_id, agent_id, location_id`` (Categorical, categories lexically sorted), ``start_time, end_time``
+        (int64, µs), ``data`` (str: JSON text, or missing), and ``parent_id`` (str) where any span has one.
+
+    Raises
+    ------
+    TraceNotFound
+        There is no trace of that id or name.
+    StoreNotFound, StoreError
+        There is no database, or it cannot be read.
+    """
+    rows = opened(store, create=False).select_spans(
+        several(trace), start=start, end=end, agents=several(agents), locations=several(locations)
+    )
+    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    spans = spans_frame(**dict(zip(COLUMNS, map(list, columns), strict=True)))
+    parents = parents_of(spans["data"])
+    return spans.assign(parent_id=parents) if parents.notna().any() else spans
+
+
+def several(names: str | Iterable[str] | None) -> Iterable[str] | None:
+    """One name as a list of one."""
+    return [names] if isinstance(names, str) else names

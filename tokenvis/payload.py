@@ -1,0 +1,160 @@
+"""The payload: what stands in a span's ``data``.
+
+A JSON object, or nothing. At the top stand tokenvis' own keys (``label``, ``kind``, ``parent_id``, ``links``, ``status``,
+``estimated``) and free keys of the writer's; under ``attributes`` stands what a source brought, under OpenTelemetry's names.
+A key is taken literally: the dots in ``gen_ai.request.model`` are part of its name.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from tokenvis.columns import REQUIRED, require
+from tokenvis.errors import BadOption, BadSpan, listed, quoted
+
+INT64 = range(-(2**63), 2**63)
+
+
+def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
+    """Give keys of ``data`` columns of their own.
+
+    A key is looked up at the top of ``data``, then under ``attributes``, literally.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans with the column ``data``.
+    keys
+        One key, or several.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``spans``, and one for each key: Int64, Float64, boolean or str where all values agree, object where they
+        do not (or where there are none); missing where a span lacks the key. A column of that name is replaced.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or ``data`` holds something else than JSON objects.
+    BadOption
+        Where a key has the name of a column that every frame of spans needs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": "Ann", "location_id": "desk",
+    ...     "start_time": [0, 5], "end_time": [5, 9],
+    ...     "data": ['{"label": "plan", "attributes": {"gen_ai.usage.output_tokens": 12}}', None],
+    ... })
+    >>> expand_data(spans, ["label", "gen_ai.usage.output_tokens"])[["id", "label", "gen_ai.usage.output_tokens"]]
+      id label  gen_ai.usage.output_tokens
+    0  a  plan                          12
+    1  b   NaN                        <NA>
+    """
+    require(spans, "data")
+    keys = [keys] if isinstance(keys, str) else list(keys)
+    reserved = [key for key in keys if key in REQUIRED]
+    if reserved:
+        raise BadOption(f"keys: {listed(reserved)} would replace a column that every frame of spans needs.")
+    payloads = parsed(spans)
+    return spans.assign(**{key: typed([look_up(payload, key) for payload in payloads], spans.index) for key in keys})
+
+
+def parsed(spans: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """The payload of each row, an empty one where there is none."""
+    payloads = []
+    for position, value in enumerate(spans["data"].tolist()):
+        try:
+            payloads.append(parse(value))
+        except ValueError as error:
+            span = quoted(spans["id"].iloc[position])
+            raise BadSpan(f"data of span {span} is not a JSON object: {quoted(value)} ({error}).") from None
+    return payloads
+
+
+def parse(value: Any) -> Mapping[str, Any]:
+    """One payload; `ValueError` where it is no JSON object."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            value = json.loads(value, parse_constant=refuse_constant)
+    elif not isinstance(value, Mapping) and (value is None or pd.isna(value)):
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"it is {type(value).__name__}")
+    return value
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python's own parser would take."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def look_up(payload: Mapping[str, Any], key: str) -> Any:
+    """A key's value at the top, else under ``attributes``, else None."""
+    if key in payload:
+        return payload[key]
+    attributes = payload.get("attributes")
+    return attributes.get(key) if isinstance(attributes, Mapping) else None
+
+
+def typed(values: list[Any], index: pd.Index) -> pd.Series:
+    """Values as the narrowest column that holds them all; None is missing."""
+    kinds = {type(value) for value in values if value is not None}
+    dtype = "object"
+    if kinds == {bool}:
+        dtype = "boolean"
+    elif kinds == {int} and all(value is None or value in INT64 for value in values):
+        dtype = "Int64"
+    elif kinds and kinds <= {int, float} and all(value is None or value == float(value) for value in values):
+        dtype = "Float64"
+    elif kinds == {str}:
+        dtype = "str"
+    return pd.Series(values, index=index, dtype=dtype)
+
+
+def parents_of(data: pd.Series) -> pd.Series:
+    """``parent_id`` of each payload (str, may be missing); only the texts that mention the key are parsed."""
+    mention = np.flatnonzero(data.str.contains('"parent_id"', regex=False, na=False).to_numpy(dtype=bool))
+    parents = np.full(len(data), None, dtype=object)
+    for position in mention:
+        parent = parse(data.iloc[position]).get("parent_id")
+        parents[position] = parent if isinstance(parent, str) else None
+    return pd.Series(parents, index=data.index, dtype="str")
+
+
+def encoded(spans: pd.DataFrame) -> pd.Series:
+    """The payload of each row as JSON text, missing where there is none, with the frame's own ``parent_id`` put into it."""
+    parents = spans["parent_id"].tolist() if "parent_id" in spans else [None] * len(spans)
+    texts = []
+    for span, value, parent in zip(spans["id"].tolist(), spans["data"].tolist(), parents, strict=True):
+        try:
+            payload = parse(value)
+            if isinstance(parent, str) and payload.get("parent_id") != parent:
+                value = {**payload, "parent_id": parent}
+            texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
+    return pd.Series(texts, index=spans.index, dtype="str")
+
+
+def encode(payload: Mapping[str, Any]) -> str:
+    """A payload as JSON text; NaN and what JSON has no form for are a `ValueError` or a `TypeError`."""
+    text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False)
+    return text if text.isascii() or encodable(text) else json.dumps(dict(payload), allow_nan=False)
+
+
+def encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,281 @@
+"""Claude Code sessions: JSON lines, a file for the session and one for each of its subagents.
+
+The files lie in ``~/.claude/projects/<project>/``: ``<session>.jsonl``; its subagents in
+``<session>/subagents/**/agent-*.jsonl`` (with ``agent-*.meta.json`` beside them), in ``agent-*.jsonl`` beside the session, or, in old versions, as sidechain lines of
+the session's own file. There is no public specification; what stands here was learned from files of versions 1.0 to 2.1.
+
+A call of a tool is a span from its ``tool_use`` to its ``tool_result``. A call of the model is a span that ends with the last
+line of its message; its start is ``estimated``. Spans of a subagent are children of the call that started it.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Session, ToolCall, Transcript, read_file
+from tokenvis.reading import Content, Problem, Reading, TraceRead, json_lines, parse_json
+from tokenvis.rules import distinct_names, location_of
+
+NAME = "Claude Code session"
+LINE_TYPES = {
+    "user",
+    "assistant",
+    "system",
+    "progress",
+    "summary",
+    "ai-title",
+    "file-history-snapshot",
+    "queue-operation",
+}
+MAIN = "main"
+TITLE_LENGTH = 60
+LABEL_LENGTH = 80
+LABEL_KEYS = (
+    "description",
+    "file_path",
+    "notebook_path",
+    "pattern",
+    "query",
+    "url",
+    "command",
+    "skill",
+    "name",
+    "path",
+)
+COMMAND = re.compile(r"<command-name>(.*?)</command-name>(?:.*?<command-args>(.*?)</command-args>)?", re.DOTALL)
+USAGE = {
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
+}
+INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file looks like a transcript: one of its first lines has a type and keys that only these have."""
+    for _, line in zip(range(20), head(path), strict=False):
+        if line.get("type") in LINE_TYPES and ({"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()):
+            return True
+    return False
+
+
+def head(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file, as far as they are asked for, without a word on the others."""
+    return (line for _, line in json_lines(path, Reading()))
+
+
+def main_file_of(path: Path) -> Path:
+    """The session's own file, where ``path`` is a subagent's and that is there."""
+    for folder in path.absolute().parents:
+        session = folder.parent.parent / f"{folder.parent.name}.jsonl"
+        if folder.name == "subagents" and session.is_file():
+            return session
+    if path.name.startswith("agent-"):
+        line = next(head(path), {})
+        session = path.with_name(f"{line.get('sessionId')}.jsonl")
+        if session.is_file():
+            return session
+    return path
+
+
+def read(path: Path, *, content: Content = "full") -> Reading:
+    """Read a session with all its subagents, given any of its files."""
+    path = main_file_of(path)
+    session = Session(Reading(content))
+    read_file(session, path, "")
+    for file in subagent_files(path, session):
+        read_file(session, file, file.stem.removeprefix("agent-"))
+    trace_id = path.stem if path.stem in session.session_ids else next(iter(session.session_ids), path.stem)
+    transcripts = [transcript for transcript in session.transcripts.values() if transcript.models or transcript.tools]
+    name_agents(session, transcripts)
+    spans = [span for transcript in transcripts for span in spans_of(session, transcript, trace_id)]
+    if spans:
+        session.reading.traces.append(TraceRead(trace_id, trace_name(session, trace_id), spans))
+    else:
+        session.reading.problems.append(Problem(path, None, "no call of a model or a tool stands in it"))
+    return session.reading
+
+
+def subagent_files(path: Path, session: Session) -> list[Path]:
+    """The files of a session's subagents, in every layout there was, in a fixed order."""
+    nested = sorted((path.parent / path.stem / "subagents").rglob("agent-*.jsonl"))
+    beside = [
+        file
+        for file in sorted(path.parent.glob("agent-*.jsonl"))
+        if file != path and next(head(file), {}).get("sessionId") in session.session_ids
+    ]
+    return nested + beside
+
+
+def name_agents(session: Session, transcripts: list[Transcript]) -> None:
+    """Find the call that started each subagent, and name it as that call does, with a number where a name comes again."""
+    main = session.transcripts.get("")
+    subagents = sorted((t for t in transcripts if t is not main), key=lambda t: (t.first_seen or 0, t.agent_id))
+    calls = {call.id: call for transcript in transcripts for call in transcript.tools.values()}
+    metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
+    for transcript in subagents:
+        known = metas[transcript.agent_id].get("toolUseId") or session.calls_of_agents.get(transcript.agent_id)
+        transcript.parent_call = known or call_of_workflow(transcript, calls)
+    pair_by_prompt(subagents, calls)
+    pair_in_order(subagents, calls)
+    names = [plain_name(transcript, metas[transcript.agent_id], calls) for transcript in subagents]
+    for transcript, name in zip(subagents, distinct_names([MAIN, *names])[1:], strict=True):
+        transcript.name = name
+
+
+def meta_of(transcript: Transcript) -> dict[str, Any]:
+    """What stands in the file beside a subagent's transcript, where there is one."""
+    path = transcript.file.with_suffix(".meta.json") if transcript.file else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        meta = parse_json(path.read_bytes())
+    except (ValueError, OSError):
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def call_of_workflow(transcript: Transcript, calls: dict[str, ToolCall]) -> str | None:
+    """The call that launched the workflow in whose folder a transcript lies."""
+    folder = transcript.file.parent.name if transcript.file else ""
+    return next((call.id for call in calls.values() if call.details.get("runId") == folder), None)
+
+
+def unpaired(subagents: list[Transcript], calls: dict[str, ToolCall]) -> tuple[list[Transcript], list[ToolCall]]:
+    """Subagents without a call, and spawning calls without a subagent."""
+    taken = {transcript.parent_call for transcript in subagents}
+    free = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in taken]
+    return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith("acompact-")], free
+
+
+def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
+    """A subagent's first prompt is the prompt of the call."""
+    without, free = unpaired(subagents, calls)
+    for transcript in without:
+        for call in free:
+            if isinstance(call.input, dict) and str(call.input.get("prompt", "")).strip() == transcript.first_prompt:
+                transcript.parent_call = call.id
+                free.remove(call)
+                break
+
+
+def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
+    """Where as many calls as subagents are left, and each call precedes its subagent, they are paired in order."""
+    without, free = unpaired(subagents, calls)
+    if len(without) == len(free) and all(c.start <= (t.first_seen or 0) for t, c in zip(without, free, strict=True)):
+        for transcript, call in zip(without, free, strict=True):
+            transcript.parent_call, transcript.parent_guessed = call.id, True
+
+
+def plain_name(transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
+    """What people call a subagent: its type, else its workflow, else its task, else its id."""
+    if transcript.agent_id.startswith("acompact-"):
+        return "compaction"
+    call = calls.get(transcript.parent_call or "")
+    given = call.input if call and isinstance(call.input, dict) else {}
+    workflow = call.details.get("workflowName") if call else None
+    names = (meta.get("agentType"), given.get("subagent_type"), workflow, given.get("description"))
+    return str(next(filter(None, names), f"agent {transcript.agent_id[:8]}"))
+
+
+def trace_name(session: Session, trace_id: str) -> str:
+    """The session's title, else its summary, else its first prompt cut short; its id where texts are not wanted."""
+    if session.reading.content == "none":
+        return trace_id
+    main = session.transcripts.get("") or next(iter(session.transcripts.values()))
+    titles = [session.titles.get(kind) for kind in ("custom-title", "ai-title", "summary")]
+    title = next(filter(None, titles), None) or main.first_prompt or trace_id
+    command = COMMAND.search(title)
+    return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH)
+
+
+def one_line(text: str, length: int) -> str:
+    """A text as one line, cut at a length."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def spans_of(session: Session, transcript: Transcript, trace_id: str) -> Iterator[dict[str, Any]]:
+    """The spans of one transcript."""
+    agent = {
+        "gen_ai.agent.name": transcript.name,
+        "gen_ai.agent.id": transcript.agent_id or MAIN,
+        "gen_ai.conversation.id": trace_id,
+    }
+    parent: dict[str, Any] = {}
+    if transcript.parent_call:
+        parent["parent_id"] = f"{trace_id}/{transcript.parent_call}"
+    guessed = ["parent_id"] if transcript.parent_guessed else []
+    for model in transcript.models.values():
+        data = {**parent, **model_data(session.reading, model, by_user=transcript.agent_id == "")}
+        data["estimated"] = ["start_time", *guessed]
+        location = location_of(model=model.model)
+        yield span(trace_id, model.id, transcript.name, location, model.start, model.end, data, agent)
+    for tool in transcript.tools.values():
+        data = {**parent, **tool_data(session.reading, tool)} | ({"estimated": guessed} if guessed else {})
+        end = max(tool.start, transcript.last_seen if tool.end is None else tool.end)
+        yield span(trace_id, tool.id, transcript.name, location_of(tool=tool.name), tool.start, end, data, agent)
+
+
+def span(
+    trace_id: str,
+    source_id: str,
+    agent: str,
+    location: str,
+    start: int,
+    end: int,
+    data: dict[str, Any],
+    attributes: dict[str, Any],
+) -> dict[str, Any]:
+    """A span for the store."""
+    data["attributes"] = {**attributes, **data["attributes"]}
+    times = {"start_time": start, "end_time": end}
+    return {"id": f"{trace_id}/{source_id}", "agent_id": agent, "location_id": location, **times, "data": data}
+
+
+def model_data(reading: Reading, call: ModelCall, *, by_user: bool) -> dict[str, Any]:
+    """The payload of a call of the model."""
+    attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
+    attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
+    if call.stop_reason:
+        attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
+    inputs = [call.usage[key] for key in INPUT_KEYS if isinstance(call.usage.get(key), int)]
+    if inputs:
+        attributes["gen_ai.usage.input_tokens"] = sum(inputs)
+    attributes |= {name: call.usage[key] for key, name in USAGE.items() if isinstance(call.usage.get(key), int)}
+    if call.prompt and (prompt := reading.kept(call.prompt)):
+        attributes["gen_ai.input.messages"] = [{"role": "user", "parts": [{"type": "text", "content": prompt}]}]
+    if call.parts and (parts := reading.kept(call.parts)):
+        attributes["gen_ai.output.messages"] = [{"role": "assistant", "parts": parts}]
+    said = next((part["content"] for part in call.parts if part["type"] == "text"), "")
+    called = f"→ {', '.join(call.tools)}" if call.tools else ""
+    label = called if reading.content == "none" else one_line(said, LABEL_LENGTH) or called
+    trigger = {"trigger": "user"} if call.prompt and by_user else {}
+    return {"label": label or call.model or "model", "kind": "model", **trigger, "attributes": attributes}
+
+
+def tool_data(reading: Reading, call: ToolCall) -> dict[str, Any]:
+    """The payload of a call of a tool."""
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": call.name,
+        "gen_ai.tool.call.id": call.id,
+    }
+    if call.input and (given := reading.kept(call.input)):
+        attributes["gen_ai.tool.call.arguments"] = given
+    if call.result and (result := reading.kept(call.result)):
+        attributes["gen_ai.tool.call.result"] = result
+    status = "open" if call.end is None else "error" if call.failed else "ok"
+    label = call.name if reading.content == "none" else tool_label(call)
+    return {"label": label, "kind": "tool", "status": status, "attributes": attributes}
+
+
+def tool_label(call: ToolCall) -> str:
+    """What a call of a tool was about, in a few words."""
+    given = call.input if isinstance(call.input, dict) else {}
+    for key in LABEL_KEYS:
+        if isinstance(given.get(key), str) and given[key].strip():
+            text = re.split(r"[\\/]", given[key])[-1] if key in ("file_path", "notebook_path") else given[key]
+            return one_line(text, LABEL_LENGTH)
+    return call.name

@@ -1,0 +1,233 @@
+"""The lines of a Claude Code transcript, gathered into calls of the model and of tools.
+
+One message of the model is written on several lines, each with the usage so far, so the last line counts. The start of a call
+of the model is nowhere recorded: it is taken to be the event before. Progress lines and echoes of subagents repeat what stands
+elsewhere.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenvis.reading import Problem, Reading, json_lines, microseconds
+
+SPAWNING_TOOLS = {"Task", "Agent"}
+NOT_THE_USER = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
+AGENT_ID = re.compile(r"agentId: ([\w-]+)")
+
+
+@dataclass
+class ModelCall:
+    """A message of the model: when it began and ended, its last line's usage, what it said, which tools it called."""
+
+    id: str
+    start: int
+    end: int
+    prompt: str | None
+    model: str | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    stop_reason: str | None = None
+    parts: list[dict[str, str]] = field(default_factory=list)
+    tools: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ToolCall:
+    """A tool's call, and its result where there is one."""
+
+    id: str
+    name: str
+    input: Any
+    start: int
+    end: int | None = None
+    failed: bool = False
+    result: Any = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Transcript:
+    """What one agent did: its calls, by id, in the order of their first lines."""
+
+    agent_id: str
+    file: Path | None = None
+    first_prompt: str | None = None
+    first_seen: int | None = None
+    last_seen: int = 0
+    last_event: int | None = None
+    asked: str | None = None
+    models: dict[str, ModelCall] = field(default_factory=dict)
+    tools: dict[str, ToolCall] = field(default_factory=dict)
+    name: str = "main"
+    parent_call: str | None = None
+    parent_guessed: bool = False
+
+
+@dataclass
+class Session:
+    """A session while it is read: transcripts by agent id ("" is the main one), titles, and who echoed whom."""
+
+    reading: Reading
+    transcripts: dict[str, Transcript] = field(default_factory=dict)
+    sidechain_of: dict[str, str] = field(default_factory=dict)
+    session_ids: dict[str, None] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    owners: dict[str, str] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+    calls_of_agents: dict[str, str] = field(default_factory=dict)
+
+
+def read_file(session: Session, path: Path, agent_id: str) -> None:
+    """Take in the lines of one file; ``agent_id`` is whose they are where they do not say."""
+    session.reading.files.append(path)
+    for number, line in json_lines(path, session.reading):
+        try:
+            take_line(session, path, line, agent_id)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else f"not as a transcript's lines are ({error})"
+            session.reading.problems.append(Problem(path, number, reason))
+
+
+def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> None:
+    """Take in one line."""
+    kind = line.get("type")
+    if isinstance(line.get("sessionId"), str) and not agent_id:
+        session.session_ids[line["sessionId"]] = None
+    if kind in ("ai-title", "custom-title", "summary"):
+        title = line.get("customTitle") or line.get("aiTitle") or line.get("summary")
+        if title:
+            session.titles[kind] = str(title)
+    elif kind == "progress":
+        take_progress(session, line, agent_id)
+    elif kind in ("user", "assistant", "system"):
+        if repeated(session, line):
+            session.reading.skipped["lines that repeat another"] += 1
+            return
+        transcript = transcript_of(session, path, line, agent_id)
+        time = microseconds(line["timestamp"])
+        if kind == "assistant":
+            take_assistant(session, transcript, line, time)
+        elif kind == "user":
+            take_user(session, transcript, line, time)
+        see(transcript, time)
+    else:
+        session.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
+
+
+def repeated(session: Session, line: dict[str, Any]) -> bool:
+    """Whether a line with this uuid was taken in before."""
+    uuid = line.get("uuid")
+    if not isinstance(uuid, str):
+        return False
+    again = uuid in session.seen
+    session.seen.add(uuid)
+    return again
+
+
+def see(transcript: Transcript, time: int) -> None:
+    """Note an event, from which the next call of the model may have started."""
+    transcript.first_seen = time if transcript.first_seen is None else min(transcript.first_seen, time)
+    transcript.last_seen = max(transcript.last_seen, time)
+    transcript.last_event = time
+
+
+def transcript_of(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> Transcript:
+    """The transcript that a line belongs to: a file's own, or, for sidechain lines of the main file, that of their root."""
+    if line.get("isSidechain") and not agent_id:
+        root = session.sidechain_of.get(line.get("parentUuid") or "", line["uuid"])
+        session.sidechain_of[line["uuid"]] = root
+        agent_id = line.get("agentId") or root
+    if agent_id not in session.transcripts:
+        session.transcripts[agent_id] = Transcript(agent_id, path)
+    return session.transcripts[agent_id]
+
+
+def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
+    """Hooks are events of the transcript; an echo of a subagent only tells which call it answers."""
+    data = line.get("data") or {}
+    if data.get("type") == "agent_progress" and data.get("agentId") and line.get("parentToolUseID"):
+        session.calls_of_agents.setdefault(data["agentId"], line["parentToolUseID"])
+        session.reading.skipped["echoes of a subagent"] += 1
+    elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
+        session.transcripts[agent_id].last_event = microseconds(line["timestamp"])
+        session.reading.skipped["progress lines of hooks"] += 1
+    else:
+        session.reading.skipped["progress lines"] += 1
+
+
+def take_assistant(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
+    """A line of a message of the model: one more part of it, and maybe calls of tools."""
+    message = line["message"]
+    if message.get("model") == "<synthetic>":
+        session.reading.skipped["messages that no model wrote"] += 1
+        return
+    call_id = message.get("id") or line["uuid"]
+    if session.owners.setdefault(call_id, transcript.agent_id) != transcript.agent_id:
+        session.reading.skipped["lines that repeat another"] += 1
+        return
+    call = transcript.models.get(call_id)
+    if call is None:
+        start = time if transcript.last_event is None else min(transcript.last_event, time)
+        call = transcript.models[call_id] = ModelCall(call_id, start, time, transcript.asked)
+        transcript.asked = None
+    call.end = max(call.end, time)
+    call.model = message.get("model") or call.model
+    call.usage = message.get("usage") or call.usage
+    call.stop_reason = message.get("stop_reason") or call.stop_reason
+    for block in blocks_of(message):
+        if block.get("type") == "tool_use":
+            call.tools.append(block["name"])
+            transcript.tools.setdefault(block["id"], ToolCall(block["id"], block["name"], block.get("input"), time))
+        elif block.get("type") == "text" and block["text"].strip():
+            call.parts.append({"type": "text", "content": block["text"]})
+        elif block.get("type") == "thinking" and block["thinking"].strip():
+            call.parts.append({"type": "reasoning", "content": block["thinking"]})
+
+
+def take_user(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
+    """A line of the user's side: results of tools, or a prompt."""
+    texts = []
+    for block in blocks_of(line["message"]):
+        if block.get("type") == "tool_result":
+            take_result(session, transcript, block, line.get("toolUseResult"), time)
+        elif block.get("type") == "text":
+            texts.append(block["text"])
+    text = "\n".join(texts).strip()
+    if not text or line.get("isMeta") or line.get("isCompactSummary") or text.startswith(NOT_THE_USER):
+        return
+    transcript.asked = text
+    if transcript.first_prompt is None:
+        transcript.first_prompt = text
+
+
+def take_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
+    """A tool's result; it may tell which subagent or workflow the call had started."""
+    call = transcript.tools.get(block["tool_use_id"])
+    if call is None:
+        session.reading.skipped["results of calls that are not there"] += 1
+        return
+    call.end = time if call.end is None else max(call.end, time)
+    call.failed = bool(block.get("is_error"))
+    call.result = plain_text(block.get("content"))
+    if isinstance(details, dict):
+        call.details = {key: details[key] for key in ("agentId", "runId", "workflowName") if key in details}
+    agents = [call.details.get("agentId"), *AGENT_ID.findall(call.result if call.name in SPAWNING_TOOLS else "")]
+    for agent in filter(None, agents):
+        session.calls_of_agents.setdefault(agent, call.id)
+
+
+def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content of a message as a list of blocks, whichever way it is written."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content or [] if isinstance(block, dict)]
+
+
+def plain_text(content: Any) -> str:
+    """A tool's result as text; what is no text is named."""
+    if isinstance(content, list):
+        blocks = [block if isinstance(block, dict) else {"type": "text", "text": str(block)} for block in content]
+        return "\n".join(str(block.get("text", f"[{block.get('type')}]")) for block in blocks)
+    return "" if content is None else str(content)

@@ -1,0 +1,60 @@
+"""The schema: two tables, ``traces`` and ``spans``, as SQLAlchemy models.
+
+The database itself refuses what would make an answer wrong: a time that is no integer, an end before its start, a trace
+that is not there, data that is no JSON object. Times are integer microseconds. The tables are not STRICT, because SQLite
+has no strict type for JSON; the checks do its work.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+VERSION = 1
+
+
+class Base(DeclarativeBase):
+    """The metadata that both tables share."""
+
+
+class Trace(Base):
+    """A trace: one run of a system of agents."""
+
+    __tablename__ = "traces"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+
+    spans: Mapped[list["Span"]] = relationship(back_populates="trace", order_by="Span.start_time", cascade="all, delete-orphan")
+
+    __table_args__ = (CheckConstraint("typeof(id) = 'text'", name="traces_id_check"),)
+
+
+class Span(Base):
+    """A span: an agent was at a location from start to end, [start_time, end_time) in integer microseconds."""
+
+    __tablename__ = "spans"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    trace_id: Mapped[str] = mapped_column(Text, ForeignKey(Trace.id))
+    agent_id: Mapped[str] = mapped_column(Text)
+    location_id: Mapped[str] = mapped_column(Text)
+    start_time: Mapped[int] = mapped_column(Integer)
+    end_time: Mapped[int] = mapped_column(Integer)
+    data: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    trace: Mapped[Trace] = relationship(back_populates="spans")
+
+    __table_args__ = (
+        CheckConstraint("typeof(id) = 'text'", name="spans_id_check"),
+        CheckConstraint(
+            "typeof(start_time) = 'integer' AND typeof(end_time) = 'integer' AND start_time <= end_time",
+            name="spans_time_check",
+        ),
+        CheckConstraint(
+            "CASE WHEN data IS NULL THEN 1 WHEN typeof(data) <> 'text' THEN 0"
+            " WHEN json_valid(data) THEN json_type(data) = 'object' ELSE 0 END",
+            name="spans_data_check",
+        ),
+        Index("spans_trace_start_idx", "trace_id", "start_time"),
+    )

@@ -1,0 +1,302 @@
+"""The store: one SQLite file of traces, written and selected from here and nowhere else.
+
+The file is in WAL mode, so that readers and a writer do not wait for each other. Every write is one transaction that takes
+the write lock at its start: it happens as a whole, or not at all. A connection lives as long as one call, so nothing is held
+open between calls.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from sqlalchemy import ColumnElement, Connection, Row, String, delete, func, or_, select, type_coerce
+from sqlalchemy import case as sql_case
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from tokenvis.columns import Spans, as_spans
+from tokenvis.database import VARIABLE, Target, engine_of, explained, grant_wal, is_new, path_of
+from tokenvis.errors import BadSpan, StoreNotFound, TraceNotFound, listed, quoted
+from tokenvis.payload import encoded
+from tokenvis.schema import VERSION, Base, Span, Trace
+
+SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
+
+
+class Written(NamedTuple):
+    """What a write did: to which file and trace, and to how many spans."""
+
+    database: Path
+    trace_id: str
+    added: int
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+
+class Store:
+    """A database of traces in one SQLite file, created if it is not there.
+
+    Parameters
+    ----------
+    target
+        A path, or a SQLAlchemy URL of SQLite (``sqlite:///traces.db``). By default: ``$TOKENVIS_DATABASE``; else the nearest
+        ``sqlite.db`` from the working directory upwards, as far as the first folder of a project; else ``sqlite.db`` in the
+        working directory.
+    create
+        Whether a file that is not there is made.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    engine : sqlalchemy.Engine
+        For queries of your own, with `tokenvis.schema`; foreign keys are on in its connections.
+
+    Raises
+    ------
+    StoreNotFound
+        There is no such file, and ``create`` is false.
+    StoreError
+        The file is no database of traces, or cannot be used as one. It is left as it was.
+
+    Examples
+    --------
+    >>> with Store("traces.db") as store:
+    ...     written = store.write_trace("t1", [
+    ...         {"id": "a", "agent_id": "Ann", "location_id": "desk", "start_time": 0, "end_time": 5},
+    ...     ])
+    >>> written.added
+    1
+    """
+
+    def __init__(self, target: Target = None, *, create: bool = True) -> None:
+        self.path = path_of(target)
+        if not create and not self.path.exists():
+            raise StoreNotFound(
+                f"There is no database at {self.path}. `tokenvis seed` makes one with two demo traces, `tokenvis ingest PATH` "
+                f"one with yours, and ${VARIABLE} names a database elsewhere."
+            )
+        with explained(self.path):
+            new = is_new(self.path)
+            self.engine = engine_of(self.path)
+            with closing(self.engine.raw_connection()) as connection:
+                grant_wal(connection.cursor(), self.path)
+            if new:
+                with self._writing() as connection:
+                    Base.metadata.create_all(connection)
+                    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; no call leaves a connection open, so this only says that you are done."""
+        self.engine.dispose()
+
+    def write_trace(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
+        """Write a trace as a whole: afterwards it has these spans, and no others.
+
+        All or nothing: where one span is refused, the trace stays as it was.
+
+        Parameters
+        ----------
+        trace_id
+            The trace. A new one is made.
+        spans
+            A frame of spans, or mappings with the keys ``id, agent_id, location_id, start_time, end_time`` (int µs) and, where
+            there is one, ``data`` (a mapping, or JSON text).
+        name
+            The trace's name; by default the one that it has, else its id.
+
+        Raises
+        ------
+        BadSpan, MissingColumn
+            A span breaks a rule, two have one id, or an id belongs to another trace.
+        StoreError
+            The database cannot be written.
+        """
+        rows = rows_of(spans, trace_id)
+        with explained(self.path), self._writing() as connection:
+            put_trace(connection, trace_id, name)
+            removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+            put_spans(connection, trace_id, rows)
+        return Written(self.path, trace_id, added=len(rows), removed=removed)
+
+    def add_spans(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
+        """Add spans to a trace; one whose id is there already is updated. Nothing is ever deleted.
+
+        All or nothing. Parameters and errors are those of `write_trace`.
+        """
+        rows = rows_of(spans, trace_id)
+        with explained(self.path), self._writing() as connection:
+            put_trace(connection, trace_id, name)
+            before = count_spans(connection, trace_id)
+            changed = put_spans(connection, trace_id, rows)
+            added = count_spans(connection, trace_id) - before
+        return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
+
+    def delete_trace(self, trace_id: str) -> Written:
+        """Delete a trace and its spans; `TraceNotFound` where there is none of that id."""
+        with explained(self.path), self._writing() as connection:
+            removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+            if not connection.execute(delete(Trace).where(Trace.id == trace_id)).rowcount:
+                raise self._not_found(connection, trace_id)
+        return Written(self.path, trace_id, added=0, removed=removed)
+
+    def select_traces(self, *, details: bool = False) -> list[Row[Any]]:
+        """Rows (id, name, n_spans, start_time), newest first; with ``details`` also (end_time, n_agents, n_locations)."""
+        columns: list[ColumnElement[Any]] = [func.count(Span.trace_id), func.min(Span.start_time)]
+        if details:
+            columns += [
+                func.max(Span.end_time),
+                func.count(Span.agent_id.distinct()),
+                func.count(Span.location_id.distinct()),
+            ]
+        newest = func.min(Span.start_time).desc().nulls_last()
+        query = select(Trace.id, Trace.name, *columns).outerjoin(Span).group_by(Trace.id).order_by(newest, Trace.id)
+        with explained(self.path), self._reading() as connection:
+            return list(connection.execute(query))
+
+    def select_spans(
+        self,
+        traces: Iterable[str] | None,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        agents: Iterable[str] | None = None,
+        locations: Iterable[str] | None = None,
+    ) -> list[Row[Any]]:
+        """Rows of spans (data as JSON text) in the order of a frame; ``traces`` are ids or exact names, None for all."""
+        query = select(*Span.__table__.columns[:-1], type_coerce(Span.data, String))
+        with explained(self.path), self._reading() as connection:
+            if traces is not None:
+                query = query.where(among(Span.trace_id, self._ids_of(connection, traces)))
+            if agents is not None:
+                query = query.where(among(Span.agent_id, agents))
+            if locations is not None:
+                query = query.where(among(Span.location_id, locations))
+            if start is not None:
+                query = query.where(or_(Span.end_time > start, Span.start_time >= start))
+            if end is not None:
+                query = query.where(Span.start_time < end)
+            order = (Span.start_time, Span.end_time, Span.agent_id, Span.id)
+            return list(connection.execute(query.order_by(*order)))
+
+    def _ids_of(self, connection: Connection, traces: Iterable[str]) -> list[str]:
+        """Ids of traces that are given by id or by exact name; a name stands for every trace that has it."""
+        asked = list(dict.fromkeys(traces))
+        known = set(connection.scalars(select(Trace.id).where(among(Trace.id, asked))))
+        named: dict[str, list[str]] = {}
+        for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(among(Trace.name, asked))):
+            named.setdefault(name, []).append(trace_id)
+        for trace in asked:
+            if trace not in known and trace not in named:
+                raise self._not_found(connection, trace)
+        return [trace_id for trace in asked for trace_id in ([trace] if trace in known else named[trace])]
+
+    def _not_found(self, connection: Connection, trace: str) -> TraceNotFound:
+        """The error for a trace that is not there, with the nearest of those that are."""
+        there = list(connection.scalars(select(Trace.id).limit(2_000)))
+        near = difflib.get_close_matches(str(trace), there, n=8, cutoff=0.4)
+        rest = [trace_id for trace_id in there if trace_id not in near]
+        return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(near + rest)}.")
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection in a transaction that only reads."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A connection in a transaction that has the write lock from its start; an error takes all of it back."""
+        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            yield connection
+
+
+def opened(store: Store | Target, *, create: bool) -> Store:
+    """A store as it was given, or the one at that place."""
+    return store if isinstance(store, Store) else Store(store, create=create)
+
+
+def rows_of(spans: Spans, trace_id: str) -> list[tuple[Any, ...]]:
+    """Spans of one trace as rows of the table, checked, in time order."""
+    if not isinstance(trace_id, str) or not trace_id:
+        raise BadSpan(f"trace_id={quoted(trace_id)} is not a name. A trace's id is a text.")
+    frame = as_spans(spans, trace_id=trace_id)
+    twice = frame["id"].duplicated()
+    if twice.any():
+        raise BadSpan(f"Two spans have the id {quoted(frame['id'][twice].iloc[0])}. Every span needs an id of its own.")
+    frame = frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
+    frame["data"] = frame["data"].astype(object).where(frame["data"].notna(), None)
+    return list(zip(*(frame[column].tolist() for column in SPAN_COLUMNS), strict=True))
+
+
+def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
+    """Make the trace where it is not there, and give it the name where there is one."""
+    row = sqlite.insert(Trace).values(id=trace_id, name=trace_id if name is None else name)
+    if name is None:
+        connection.execute(row.on_conflict_do_nothing())
+    else:
+        connection.execute(row.on_conflict_do_update(index_elements=[Trace.id], set_={"name": row.excluded.name}))
+
+
+def put_spans(connection: Connection, trace_id: str, rows: list[tuple[Any, ...]]) -> int:
+    """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
+    if not rows:
+        return 0
+    count = select(func.total_changes())
+    before = connection.scalar(count)
+    try:
+        connection.exec_driver_sql(UPSERT, rows)
+    except IntegrityError as error:
+        query = select(Span.id, Span.trace_id).where(among(Span.id, [row[0] for row in rows]), Span.trace_id != trace_id)
+        for span, owner in connection.execute(query.limit(1)):
+            raise BadSpan(
+                f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
+            ) from error
+        raise
+    return int((connection.scalar(count) or 0) - (before or 0))
+
+
+def upsert() -> str:
+    """Insert a span, or update it where something differs.
+
+    Where the id belongs to another trace, the trace becomes NULL, which the database refuses: nothing moves in silence.
+    """
+    insert = sqlite.insert(Span)
+    new = insert.excluded
+    own = sql_case((Span.trace_id == new.trace_id, Span.trace_id), else_=None)
+    columns = [column for column in SPAN_COLUMNS if column != "id"]
+    statement = insert.on_conflict_do_update(
+        index_elements=[Span.id],
+        set_={column: own if column == "trace_id" else new[column] for column in columns},
+        where=or_(*(Span.__table__.c[column].is_distinct_from(new[column]) for column in columns)),
+    )
+    return str(statement.compile(dialect=sqlite.dialect()))
+
+
+def count_spans(connection: Connection, trace_id: str) -> int:
+    """How many spans a trace has, by the index."""
+    return connection.scalar(select(func.count()).where(Span.trace_id == trace_id)) or 0
+
+
+def among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that a column is one of the values, however many there are."""
+    each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+UPSERT = upsert()

@@ -1,0 +1,203 @@
+"""The matplotlib look: the theme, durations as text, and the time axis."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import Formatter, Locator
+
+FONT = "DejaVu Sans"
+INK = "#23262d"
+QUIET = "#6b7280"
+RULE = "#e3e6ea"
+SHADE = "#f5f6f8"
+PAPER = "#ffffff"
+ERROR = "#c81e3a"
+
+MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "µs": 1}
+SECOND, MINUTE, HOUR, DAY = (MICROSECONDS[unit] for unit in ("s", "m", "h", "d"))
+TICK_WIDTH = 64.0  # points that a tick's label takes at the least
+Clock: TypeAlias = Literal["elapsed", "clock", "step"]
+
+
+def theme() -> Any:
+    """The look of every picture, as settings for `matplotlib.rc_context`.
+
+    Examples
+    --------
+    >>> theme()["axes.spines.top"]
+    False
+    """
+    return {
+        "axes.axisbelow": True,
+        "axes.edgecolor": RULE,
+        "axes.facecolor": PAPER,
+        "axes.labelcolor": QUIET,
+        "axes.labelsize": 9,
+        "axes.linewidth": 0.8,
+        "axes.spines.left": False,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlecolor": INK,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 12,
+        "axes.titleweight": "bold",
+        "figure.facecolor": PAPER,
+        "font.family": ["sans-serif"],
+        "font.sans-serif": [FONT],
+        "font.size": 9,
+        "grid.color": RULE,
+        "grid.linewidth": 0.8,
+        "legend.fontsize": 9,
+        "legend.frameon": False,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "text.color": INK,
+        "text.parse_math": False,
+        "xtick.color": RULE,
+        "xtick.labelcolor": QUIET,
+        "xtick.labelsize": 8.5,
+        "ytick.color": RULE,
+        "ytick.labelcolor": INK,
+        "ytick.labelsize": 9,
+    }
+
+
+def duration_text(microseconds: float) -> str:
+    """A duration in one or two units: "8 s", "1m 30s", "3h 12m", "250 ms"."""
+    for large, small in (("d", "h"), ("h", "m"), ("m", "s")):
+        whole, rest = divmod(round(microseconds / MICROSECONDS[small]), MICROSECONDS[large] // MICROSECONDS[small])
+        if whole:
+            return f"{whole}{large} {rest}{small}" if rest else f"{whole}{large}"
+    for unit in ("s", "ms", "µs"):
+        if microseconds >= MICROSECONDS[unit]:
+            return f"{microseconds / MICROSECONDS[unit]:.3g} {unit}"
+    return "0 s"
+
+
+def offset_text(microseconds: int) -> str:
+    """A time since the origin, exact: "0", "1m 30s", "2.5 s", "3h 2m"."""
+    sign, rest = ("−" if microseconds < 0 else ""), abs(microseconds)
+    if rest < MINUTE:
+        unit = next((unit for unit in ("s", "ms", "µs") if rest >= MICROSECONDS[unit]), "")
+        return f"{sign}{rest / MICROSECONDS[unit]:.9g} {unit}" if unit else "0"
+    parts = []
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(rest, MICROSECONDS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    if rest:
+        parts.append(f"{rest / SECOND:.9g}s")
+    return sign + " ".join(parts)
+
+
+def nice_step(least: float, *, decimal: bool = False) -> int:
+    """The smallest step that reads well and is at least so long: 1, 2, 5 of a unit, then 15 and 30 s, 6 and 12 h, ..."""
+    least = max(least, 1.0)
+    steps = [] if decimal else [n * SECOND for n in (1, 2, 5, 10, 15, 30)] + [n * MINUTE for n in (1, 2, 5, 10, 15, 30)]
+    steps += [] if decimal else [n * HOUR for n in (1, 2, 3, 6, 12)]
+    base = 1 if decimal or least <= SECOND // 2 else DAY
+    steps += [n * base * 10**power for power in range(19) for n in (1, 2, 5)]
+    return min(step for step in steps if step >= least)
+
+
+class TimeLocator(Locator):
+    """Ticks at round times, in each stretch of time that the axis shows; none inside a fold."""
+
+    axis: Any
+
+    def __init__(
+        self,
+        segments: Sequence[tuple[float, float]],
+        to_offset: Callable[[Any], Any],
+        to_x: Callable[[Any], Any],
+        *,
+        decimal: bool = False,
+        shift: int = 0,
+    ) -> None:
+        self.segments, self.to_offset, self.to_x = list(segments), to_offset, to_x
+        self.decimal, self.shift = decimal, shift
+
+    def __call__(self) -> list[float]:
+        """Tick places for the axis as it is now."""
+        low, high = sorted(self.axis.get_view_interval())
+        return self.tick_values(low, high)
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Tick places between two places."""
+        if vmax <= vmin:
+            return [vmin]
+        points = 640.0 if self.axis is None else self.axis.axes.bbox.width * 72 / self.axis.axes.figure.dpi
+        step = nice_step((vmax - vmin) * TICK_WIDTH / max(points, TICK_WIDTH), decimal=self.decimal)
+        low, high = self.to_offset(np.array([vmin, vmax], dtype=float)).tolist()
+        starts = [low, *(start for start, _ in self.segments[1:])]
+        ends = [*(end for _, end in self.segments[:-1]), high]
+        places: list[float] = []
+        for start, end in zip(starts, ends, strict=True):
+            first, last = max(start, low), min(end, high)
+            if first <= last:
+                places += self.round_times(first, last, step, places[-1] if places else -np.inf)
+        return places
+
+    def round_times(self, first: float, last: float, step: int, after: float) -> list[float]:
+        """Places of the round times of a stretch that keep their distance from the tick before."""
+        counts = np.arange(np.ceil((first + self.shift) / step), np.floor((last + self.shift) / step) + 1)
+        places = self.to_x(counts * step - self.shift)
+        return [place for place in places.tolist() if place - after >= 0.85 * step] if len(places) else []
+
+
+class ElapsedFormatter(Formatter):
+    """Labels of round times as time since the origin, or as plain step numbers."""
+
+    def __init__(self, to_offset: Callable[[Any], Any], *, decimal: bool) -> None:
+        self.to_offset, self.decimal = to_offset, decimal
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Label at a place."""
+        offset = round(float(self.to_offset(np.array([x]))[0]))
+        return f"{offset:,}" if self.decimal else offset_text(offset)
+
+
+class ClockFormatter(Formatter):
+    """Labels as clock time in a time zone; the date stands under the first tick and where the day changes."""
+
+    def __init__(self, to_offset: Callable[[Any], Any], *, origin: int, tz: str) -> None:
+        self.to_offset, self.origin, self.tz = to_offset, origin, tz
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Label at a place."""
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Labels of all ticks."""
+        offsets = np.round(self.to_offset(np.asarray(values, dtype=float))).astype(np.int64)
+        moments = pd.to_datetime(offsets + self.origin, unit="us", utc=True).tz_convert(self.tz)
+        form = "%H:%M" if not (offsets % MINUTE + moments.second).any() else "%H:%M:%S"
+        labels = []
+        day = None
+        for moment in moments:
+            text = moment.strftime(form)
+            if moment.microsecond:
+                text += f".{moment.microsecond:06d}".rstrip("0")
+            labels.append(text if moment.date() == day else f"{text}\n{moment.day} {moment.strftime('%b %Y')}")
+            day = moment.date()
+        return labels
+
+
+def set_time_axis(axes: Axes, mapping: Any, *, time: Clock, tz: str) -> None:
+    """Give an Axes the time axis of a time map (`tokenvis.layout.time_map.TimeMap`)."""
+    decimal = time == "step"
+    shift = 0
+    formatter: Formatter = ElapsedFormatter(mapping.to_offset, decimal=decimal)
+    if time == "clock":
+        start = pd.Timestamp(mapping.origin, unit="us", tz="UTC").tz_convert(tz)
+        shift = mapping.origin + int((start.tz_localize(None) - start.tz_convert(None)).total_seconds()) * SECOND
+        formatter = ClockFormatter(mapping.to_offset, origin=mapping.origin, tz=tz)
+    axes.xaxis.set_major_locator(
+        TimeLocator(mapping.segments, mapping.to_offset, mapping.offset_to_x, decimal=decimal, shift=shift)
+    )
+    axes.xaxis.set_major_formatter(formatter)
+    label = {"elapsed": "elapsed time", "clock": f"time ({tz})", "step": "step"}[time]
+    axes.set_xlabel(f"{label}, idle gaps folded" if len(mapping.folds) else label)
