@@ -1,0 +1,104 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import BadOption, BadSpan, MissingColumn, spans_from_samples
+
+
+def samples_of(*rows: str) -> pd.DataFrame:
+    """Samples written as text: "step agent location", with "-" for nowhere."""
+    fields = [row.split() for row in rows]
+    places = [None if place == "-" else place for _, _, place in fields]
+    return pd.DataFrame({"step": [int(f[0]) for f in fields], "who": [f[1] for f in fields], "room": places})
+
+
+def read(samples: pd.DataFrame, **options: object) -> list[str]:
+    spans = spans_from_samples(samples, time="step", agent="who", location="room", **options)
+    columns = (spans[name].tolist() for name in ("agent_id", "start_time", "end_time", "location_id"))
+    return [" ".join(map(str, row)) for row in zip(*columns, strict=True)]
+
+
+def test_a_run_of_one_location_is_one_span():
+    assert read(samples_of("0 ann hall", "1 ann hall", "2 ann attic")) == ["ann 0 2 hall", "ann 2 3 attic"]
+
+
+def test_a_gap_in_the_steps_ends_a_run():
+    assert read(samples_of("0 ann hall", "1 ann hall", "3 ann hall")) == ["ann 0 2 hall", "ann 3 4 hall"]
+
+
+def test_a_step_without_a_location_ends_a_run():
+    assert read(samples_of("0 ann hall", "1 ann -", "2 ann hall")) == ["ann 0 1 hall", "ann 2 3 hall"]
+
+
+def test_the_order_of_samples_does_not_matter_and_repeated_ones_count_once():
+    assert read(samples_of("2 ann hall", "0 ann hall", "1 bob hall", "1 ann hall", "0 ann hall")) == [
+        "ann 0 3 hall",
+        "bob 1 2 hall",
+    ]
+
+
+def test_steps_have_the_length_given():
+    assert read(samples_of("6 ann hall"), step_us=10_000_000) == ["ann 60000000 70000000 hall"]
+
+
+def test_an_index_of_steps_and_agents_is_read_as_mesa_gives_it():
+    index = pd.MultiIndex.from_tuples([(0, 1), (0, 2), (1, 1), (1, 2)], names=["Step", "AgentID"])
+    samples = pd.DataFrame({"pos": [(0, 0), (1, 0), (0, 0), (1, 1)]}, index=index)
+    spans = spans_from_samples(samples, time="Step", agent="AgentID", location="pos")
+    assert spans["agent_id"].tolist() == ["2", "1", "2"]
+    assert spans["location_id"].tolist() == ["(1, 0)", "(0, 0)", "(1, 1)"]
+    assert spans["id"].tolist() == ["simulation/2/0", "simulation/1/0", "simulation/2/1"]
+    assert spans["end_time"].tolist() == [1, 2, 2]
+
+
+def test_no_samples_are_no_spans():
+    assert read(samples_of()) == []
+
+
+@pytest.mark.laws
+@given(st.lists(st.tuples(st.integers(-2, 9), st.sampled_from("ab"), st.sampled_from(["x", "y", "-"])), max_size=25))
+def test_spans_say_who_was_where_at_each_step(rows):
+    where = {(step, who): place for step, who, place in rows}
+    spans = read(samples_of(*(f"{step} {who} {place}" for (step, who), place in where.items())))
+    told = {}
+    for span in spans:
+        who, start, end, place = span.split()
+        for step in range(int(start), int(end)):
+            assert (step, who) not in told
+            told[step, who] = place
+    assert told == {key: place for key, place in where.items() if place != "-"}
+    for span in spans:
+        who, start, end, place = span.split()
+        assert told.get((int(end), who)) != place
+        assert told.get((int(start) - 1, who)) != place
+
+
+def test_two_locations_at_one_step_are_refused():
+    with pytest.raises(BadSpan, match=r"^Agent 'ann' is at two locations at step 4: 'attic', 'hall'\.$"):
+        read(samples_of("4 ann hall", "4 ann attic"))
+
+
+def test_steps_that_are_not_whole_are_refused():
+    samples = pd.DataFrame({"step": [0.0, 1.5], "who": "ann", "room": "hall"})
+    with pytest.raises(BadSpan, match=r"^step holds 1\.5, which is not a whole number of steps\.$"):
+        read(samples)
+    with pytest.raises(BadSpan, match=r"^step holds str, not whole numbers of steps\.$"):
+        read(samples.assign(step=["one", "two"]))
+    with pytest.raises(BadSpan, match=r"^step is missing in row 1 of the samples\.$"):
+        read(samples.assign(step=[1, None]))
+
+
+def test_steps_beyond_63_bits_of_microseconds_are_refused():
+    with pytest.raises(BadSpan, match=r"^Step 9000000000000 times step_us=10000000 does not fit into 63 bits of µs\.$"):
+        read(samples_of("9000000000000 ann hall"), step_us=10_000_000)
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(MissingColumn, match=r"^The samples have no column 'place'\. They have: 'step', 'who', 'room'\.$"):
+        spans_from_samples(samples_of("0 ann hall"), time="step", agent="who", location="place")
+
+
+def test_a_step_length_is_a_whole_number_above_zero():
+    with pytest.raises(BadOption, match=r"^step_us=0\.5 is not a whole number of µs above zero\.$"):
+        read(samples_of("0 ann hall"), step_us=0.5)
