@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,7 +60,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TOKENVIS_DATABASE", raising=False)
     yield
-    matplotlib.pyplot.close("all")
+    plt.close("all")
 
 
 def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:

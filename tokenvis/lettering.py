@@ -1,9 +1,10 @@
 """Lettering: names and labels from traces as text in a picture.
 
 A label may hold anything. It is drawn as text, never as markup; on one line; a box stands for a character that the font lacks;
-and it is cut where there is no room. Widths are sums of the font's own advances.
+and it is cut where there is no room.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,8 @@ from matplotlib.text import Text
 from tokenvis.style import FONT, INK, PAPER
 
 BOX = "\N{WHITE SQUARE}"
-FEWEST_LETTERS = 3
+FEWEST_LETTERS = 4
+PAD = 0.35  # of the size: between the border of a bar and its label
 
 
 @lru_cache(maxsize=1)
@@ -45,13 +47,19 @@ def drawable(text: str, longest: int = 200) -> str:
     return "".join(glyph(character)[0] for character in cut)
 
 
-def fitted(text: str, width: float, size: float) -> str:
-    """As much of a text as fits into ``width`` points at that size, with an ellipsis; "" where not even three letters do."""
-    reach = np.cumsum([glyph(character)[1] * size for character in text])
-    if not len(reach) or reach[-1] <= width:
+def fitted(text: str, width: float, measure: Callable[[str], float]) -> str:
+    """As much of a text as fits into a width, with an ellipsis; "" where not even a few letters do."""
+    whole = measure(text)
+    if whole <= width:
         return text
-    room = int(np.searchsorted(reach, width - glyph("…")[1] * size, side="right"))
-    return text[:room].rstrip() + "…" if room >= FEWEST_LETTERS else ""
+    reach = np.cumsum([glyph(character)[1] for character in text])
+    room = int(np.searchsorted(reach * whole / reach[-1], width - measure("…"), side="right"))
+    while room >= FEWEST_LETTERS:
+        cut = text[:room].rstrip() + "…"
+        if measure(cut) <= width:
+            return cut
+        room -= 1
+    return ""
 
 
 def ink_on(color: Any) -> str:
@@ -81,43 +89,35 @@ class BarLabels(Artist):
     def __init__(self, bars: pd.DataFrame, *, size: float, height: float) -> None:
         super().__init__()
         self.bars, self.size, self.height = bars, size, height
+        self.font = FontProperties(family=FONT, size=size)
         self.set_zorder(4)
 
-    def texts(self) -> list[Text]:
+    def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts, as they fit now."""
-        points = 72 / self.figure.dpi
         low, high = sorted(self.axes.get_xlim())
-        left, right = self.bars["x0"].clip(low, high), self.bars["x1"].clip(low, high)
         to_pixels = self.axes.transData.transform
-        x0, y = to_pixels(np.column_stack([left, self.bars["y"]])).T
-        x1 = to_pixels(np.column_stack([right, self.bars["y"]]))[:, 0]
-        tall = abs(float(np.diff(to_pixels([(low, 0), (low, self.height)])[:, 1])[0])) * points
-        if tall < self.size:
-            return []
-        pad = 0.35 * self.size
-        room = (x1 - x0) * points - 2 * pad
-        wide = np.flatnonzero(room > FEWEST_LETTERS * 0.5 * self.size)
-        columns = (self.bars[name].to_numpy() for name in ("label", "more", "ink"))
+        left, right = (to_pixels(np.column_stack([self.bars[x].clip(low, high), self.bars["y"]])) for x in ("x0", "x1"))
+        tall = np.ptp(to_pixels([(low, 0), (low, self.height)])[:, 1])
+        letter: Any = renderer.points_to_pixels(self.size)
+        room = right[:, 0] - left[:, 0] - 2 * PAD * letter
+        wide = np.flatnonzero((room > FEWEST_LETTERS * 0.4 * letter) & (tall > letter))
         texts = []
-        for label, more, ink, width, x, at in zip(*(c[wide] for c in columns), room[wide], x0[wide], y[wide], strict=True):
-            text = label + more if fitted(label + more, width, self.size) == label + more else fitted(label, width, self.size)
+        labels, more, inks = (self.bars[name].to_numpy()[wide] for name in ("label", "more", "ink"))
+        for label, rest, ink, (x, y), width in zip(labels, more, inks, left[wide], room[wide], strict=True):
+            text = label + rest
+            if self.measure(text, renderer) > width:
+                text = fitted(label, width, lambda cut: self.measure(cut, renderer))
             if text:
-                texts.append(self.text_at(x + pad / points, at, text, ink))
+                texts.append(self.text_at(x + PAD * letter, y, text, ink))
         return texts
+
+    def measure(self, text: str, renderer: RendererBase) -> float:
+        """Width of a text, as this renderer draws it."""
+        return renderer.get_text_width_height_descent(text, self.font, ismath=False)[0]
 
     def text_at(self, x: float, y: float, text: str, ink: str) -> Text:
         """One text at a place in pixels."""
-        made = Text(
-            x,
-            y,
-            text,
-            color=ink,
-            fontsize=self.size,
-            fontfamily=FONT,
-            va="center_baseline",
-            ha="left",
-            parse_math=False,
-        )
+        made = Text(x, y, text, color=ink, fontproperties=self.font, va="center_baseline", ha="left", parse_math=False)
         made.set_figure(self.figure)
         made.set_clip_box(self.axes.bbox)
         return made
@@ -126,6 +126,6 @@ class BarLabels(Artist):
     def draw(self, renderer: RendererBase) -> None:
         """Draw the texts that fit."""
         if self.get_visible():
-            for text in self.texts():
+            for text in self.texts(renderer):
                 text.draw(renderer)
         self.stale = False

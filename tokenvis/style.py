@@ -72,9 +72,20 @@ def duration_text(microseconds: float) -> str:
         if whole:
             return f"{whole}{large} {rest}{small}" if rest else f"{whole}{large}"
     for unit in ("s", "ms", "µs"):
-        if microseconds >= MICROSECONDS[unit]:
-            return f"{microseconds / MICROSECONDS[unit]:.3g} {unit}"
+        number = f"{microseconds / MICROSECONDS[unit]:.3g}"
+        if float(number) >= 1:
+            return f"{number} {unit}"
     return "0 s"
+
+
+def steps_text(steps: int) -> str:
+    """A duration in steps."""
+    return plural(steps, "step")
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def offset_text(microseconds: int) -> str:
@@ -174,7 +185,7 @@ class ClockFormatter(Formatter):
         """Labels of all ticks."""
         offsets = np.round(self.to_offset(np.asarray(values, dtype=float))).astype(np.int64)
         moments = pd.to_datetime(offsets + self.origin, unit="us", utc=True).tz_convert(self.tz)
-        form = "%H:%M" if not (offsets % MINUTE + moments.second).any() else "%H:%M:%S"
+        form = "%H:%M:%S" if (moments.second + moments.microsecond).any() else "%H:%M"
         labels = []
         day = None
         for moment in moments:

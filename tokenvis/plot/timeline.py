@@ -4,7 +4,7 @@ Ink only: lanes and bands come from `tokenvis.layout.lanes`, places on the time 
 `tokenvis.analysis.moves`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
@@ -26,14 +26,15 @@ from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import EPOCH, Gaps, TimeMap, time_map
 from tokenvis.lettering import BarLabels, drawable, ink_on
 from tokenvis.payload import expand_data
-from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, set_time_axis, theme
+from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, plural, set_time_axis, steps_text, theme
 
 BAR = 0.78  # height of a bar, in lanes
-LABEL_SIZE = 8.0  # points
-LANE_INCHES = 0.29
+LABEL_SIZE = 7.5  # points
+WIDTH_INCHES = 12.0
+LANE_INCHES = 0.28
 HEIGHTS = (1.2, 14.0)  # inches that the bands of a new figure take, at least and at most
 MOST_MOVES = 25  # moves drawn, for each inch of width
-MOST_NAMES = 24  # names in the legend
+MOST_NAMES = 30  # names in the legend
 LONGEST_NAME = 36  # characters
 LEGEND_INCHES = 0.2  # a line of the legend
 NOTHING = "none"  # what stands for a missing value
@@ -118,7 +119,8 @@ def plot_timeline(
         raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
     rows, bands = place_spans(spans, by=by, order=order)
     colors = check_palette(palette, spans[hue])
-    bars = bars_of(spans, rows, mapping, hue).assign(color=lambda bars: bars["hue"].map(colors))
+    duration = steps_text if time_unit == "step" else duration_text
+    bars = bars_of(spans, rows, mapping, by, hue, duration).assign(color=lambda bars: bars["hue"].map(colors))
     handles = legend_of(bars, colors) if legend else []
     height = float((bands["top"] + bands["n_lanes"]).max()) if len(bands) else 1.0
     with rc_context(theme()):
@@ -133,7 +135,7 @@ def plot_timeline(
             draw_moves(ax, moves(spans), bars, mapping)
         draw_bars(ax, bars)
         ax.set_title(drawable(str(spans["trace_id"].iloc[0]), 80), loc="left", pad=10)
-        ax.set_title(figures_of(spans, time_unit), loc="right", pad=10, fontsize=9, color=QUIET, fontweight="normal")
+        ax.set_title(figures_of(spans, duration), loc="right", pad=10, fontsize=9, color=QUIET, fontweight="normal")
         if legend:
             draw_legend(ax, handles)
     return ax
@@ -163,11 +165,14 @@ def check_palette(palette: Mapping[str, str] | Sequence[str] | None, values: pd.
     return {NOTHING: QUIET, **colors}
 
 
-def bars_of(spans: pd.DataFrame, rows: pd.DataFrame, mapping: TimeMap, hue: str) -> pd.DataFrame:
-    """What is drawn of each span: id, x0, x1, y, hue, instant, status, label, duration_us."""
+def bars_of(
+    spans: pd.DataFrame, rows: pd.DataFrame, mapping: TimeMap, by: str, hue: str, duration: Callable[[int], str]
+) -> pd.DataFrame:
+    """What is drawn of each span: id, x0, x1, y, hue, instant, status, label, duration (a text)."""
     known = expand_data(spans, ["label", "status"]) if "data" in spans else spans.assign(label=None, status=None)
     start, end = times_of(spans)
-    label = known["label"].where(known["label"].notna(), spans["agent_id"].astype("str"))
+    other = spans["location_id" if by == "agent_id" else "agent_id"].astype("str")
+    label = known["label"].astype(object).where(known["label"].notna(), other)
     return pd.DataFrame(
         {
             "id": spans["id"].array,
@@ -178,25 +183,25 @@ def bars_of(spans: pd.DataFrame, rows: pd.DataFrame, mapping: TimeMap, hue: str)
             "instant": start == end,
             "status": known["status"].astype(object).array,
             "label": [drawable(str(text)) for text in label],
-            "duration_us": end - start,
+            "duration": [duration(length) for length in (end - start).tolist()],
         }
     )
 
 
-def figures_of(spans: pd.DataFrame, time_unit: str) -> str:
+def figures_of(spans: pd.DataFrame, duration: Callable[[int], str]) -> str:
     """The trace in figures: spans, agents, locations, wall time."""
     counts = {"span": len(spans)} | {name: spans[f"{name}_id"].nunique() for name in ("agent", "location")}
     start, end = times_of(spans)
     wall = int(end.max()) - int(start.min())
-    figures = [f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items()]
-    return " · ".join([*figures, f"{wall:,} steps" if time_unit == "step" else duration_text(wall)])
+    figures = [plural(count, name) for name, count in counts.items()]
+    return " · ".join([*figures, duration(wall)])
 
 
 def new_axes(height: float, n_handles: int) -> Axes:
     """Axes of a new figure whose height fits that many lanes, and the legend."""
     low, high = HEIGHTS
     inches = min(max(height * LANE_INCHES, n_handles * LEGEND_INCHES, low), high)
-    return plt.subplots(figsize=(11, inches + 0.95), layout="constrained")[1]
+    return plt.subplots(figsize=(WIDTH_INCHES, inches + 0.95), layout="constrained")[1]
 
 
 def draw_empty(ax: Axes) -> Axes:
@@ -240,7 +245,7 @@ def draw_folds(ax: Axes, mapping: TimeMap, height: float) -> None:
 def set_limits(ax: Axes, bars: pd.DataFrame) -> None:
     """Show the whole trace, with a little room on both sides."""
     low, high = float(bars["x0"].min()), float(bars["x1"].max())
-    room = (high - low or 1.0) * 0.01
+    room = max((high - low) * 0.01, 1.0)
     ax.set_xlim(low - room, high + room)
     ax.grid(axis="x")
     ax.grid(visible=False, axis="y")
@@ -272,7 +277,7 @@ def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeM
             facecolors="none",
             edgecolors=table["from_span"].map(color_of).tolist(),
             linewidths=1.3,
-            alpha=0.6,
+            alpha=0.55,
             zorder=2,
             label="moves",
         ),
@@ -293,7 +298,7 @@ def draw_bars(ax: Axes, bars: pd.DataFrame) -> None:
     labels = pd.DataFrame(
         {
             **{column: solid[column] for column in ("x0", "x1", "y", "label")},
-            "more": [f" · {duration_text(duration)}" for duration in solid["duration_us"]],
+            "more": " · " + solid["duration"],
             "ink": solid["color"].map(ink_on),
         }
     )

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from conftest import spans_frames, spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadOption, MissingColumn, pack_lanes
+from tokenvis.layout.lanes import BAND_GAP, place_spans
+
+
+def lanes(spans, **options):
+    packed = pack_lanes(spans, **options)
+    return dict(zip(packed["id"], packed["lane"], strict=True))
+
+
+def test_a_span_takes_the_lowest_lane_that_is_free():
+    spans = spans_of("ann 0 10 desk", "bob 2 4 desk", "eve 3 8 desk", "bob 4 6 desk", "ann 10 12 desk")
+    assert lanes(spans) == {"a": 0, "b": 1, "c": 2, "d": 1, "e": 0}
+
+
+def test_bands_and_traces_are_packed_apart():
+    spans = spans_of("ann 0 9 desk", "bob 0 9 lab", "ann 0 9 desk u", "eve 0 9 desk")
+    assert lanes(spans) == {"a": 0, "b": 0, "c": 0, "d": 1}
+    assert lanes(spans, by="agent_id") == {"a": 0, "b": 0, "c": 0, "d": 0}
+
+
+def test_an_instant_takes_its_own_microsecond():
+    assert lanes(spans_of("ann 3 3 desk", "bob 3 3 desk", "eve 4 4 desk")) == {"a": 0, "b": 1, "c": 0}
+    assert lanes(spans_of("ann 0 3 desk", "bob 3 3 desk", "eve 3 5 desk")) == {"a": 0, "b": 0, "c": 1}
+
+
+def test_ties_go_by_start_end_agent_id():
+    spans = spans_of("bob 0 5 desk", "ann 0 5 desk", "ann 0 5 desk", "eve 0 4 desk")
+    assert lanes(spans) == {"d": 0, "b": 1, "c": 2, "a": 3}
+
+
+def test_the_index_of_the_frame_is_kept():
+    spans = spans_of("ann 0 5 desk", "bob 1 2 desk", "eve 7 8 desk")
+    assert spans.iloc[::-1].assign(lane=pack_lanes(spans)["lane"])["lane"].tolist() == [0, 1, 0]
+
+
+def test_the_ends_of_int64_are_times_like_others():
+    low, high = -(2**63), 2**63 - 1
+    spans = spans_of(f"ann {low} {low} desk", f"bob {low} {high} desk", f"eve {high} {high} desk", f"eve {high} {high} desk")
+    assert lanes(spans) == {"a": 0, "b": 1, "c": 0, "d": 1}
+
+
+def greedy(spans):
+    """The sweep line as its definition says it."""
+    placed = []
+    for row in sorted(spans.itertuples(), key=lambda r: (r.start_time, r.end_time, r.agent_id, r.id)):
+        last = max(row.end_time - 1, row.start_time)
+        busy = {lane for band, end, lane, _ in placed if band == (row.trace_id, row.location_id) and end >= row.start_time}
+        lane = next(number for number in range(len(spans)) if number not in busy)
+        placed.append(((row.trace_id, row.location_id), last, lane, row.id))
+    return {span: lane for _, _, lane, span in placed}
+
+
+@pytest.mark.laws
+@given(spans_frames(most=20))
+def test_lanes_are_those_of_the_greedy_sweep(spans):
+    before = spans.copy(deep=True)
+    assert lanes(spans) == greedy(spans)
+    assert_frame_equal(pack_lanes(spans), pack_lanes(spans.iloc[::-1]))
+    assert_frame_equal(spans, before)
+
+
+@pytest.mark.laws
+@given(spans_frames(most=20))
+def test_a_band_has_as_many_lanes_as_spans_run_at_once(spans):
+    packed = pack_lanes(spans)
+    for (trace, band), part in packed.groupby(["trace_id", "band"], observed=True):
+        members = spans[(spans["trace_id"] == trace) & (spans["location_id"] == band)]
+        start, end = members["start_time"].to_numpy(), members["end_time"].to_numpy()
+        end = np.where(end > start, end, start + 1)
+        peak = max(int(((start <= time) & (time < end)).sum()) for time in start)
+        assert part["lane"].max() + 1 == peak
+
+
+def test_nothing_is_packed_into_nothing():
+    packed = pack_lanes(spans_of("ann 0 1 desk").iloc[:0])
+    assert packed.columns.tolist() == ["trace_id", "id", "band", "lane"]
+    assert (len(packed), packed["lane"].dtype) == (0, "int64")
+
+
+def test_bands_stand_in_order_of_first_start_with_a_gap_between():
+    spans = spans_of("ann 4 9 attic", "ann 0 3 lab", "bob 0 3 desk", "eve 1 3 lab", "bob 5 6 attic")
+    rows, bands = place_spans(spans)
+    assert bands.to_dict("list") == {
+        "band": ["lab", "desk", "attic"],
+        "n_lanes": [2, 1, 2],
+        "top": [0, 2 + BAND_GAP, 3 + 2 * BAND_GAP],
+    }
+    assert dict(zip(rows["id"], rows["y"], strict=True)) == {
+        "b": 0.5,
+        "d": 1.5,
+        "c": 2.5 + BAND_GAP,
+        "a": 3.5 + 2 * BAND_GAP,
+        "e": 4.5 + 2 * BAND_GAP,
+    }
+
+
+def test_named_bands_come_first():
+    spans = spans_of("ann 0 1 desk", "ann 2 3 lab", "ann 4 5 attic")
+    assert place_spans(spans, order=["attic"])[1]["band"].tolist() == ["attic", "desk", "lab"]
+
+
+def test_a_missing_value_has_a_band_of_its_own():
+    spans = spans_of("ann 0 5 desk", "bob 1 2 desk", "eve 0 9 lab").assign(phase=[None, "plan", None])
+    assert place_spans(spans, by="phase")[1].fillna("none").to_dict("list") == {
+        "band": ["none", "plan"],
+        "n_lanes": [2, 1],
+        "top": [0, 2 + BAND_GAP],
+    }
+
+
+@pytest.mark.parametrize("order", [["cellar"], ["desk", "desk"]])
+def test_an_order_names_bands_that_are_there_once(order):
+    with pytest.raises(BadOption, match=r"^order=.* does not fit: it may name each band once, of 'desk', 'lab'\.$"):
+        place_spans(spans_of("ann 0 1 desk", "ann 2 3 lab"), order=order)
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(MissingColumn, match=r"^The spans have no column 'phase'\. They have: 'id', "):
+        pack_lanes(spans_of("ann 0 1 desk"), by="phase")
+
+
+@pytest.mark.laws
+@given(spans_frames(n_traces=1), st.sampled_from(["location_id", "agent_id"]))
+def test_no_two_spans_stand_at_one_place(spans, by):
+    rows, _ = place_spans(spans, by=by)
+    placed = spans.assign(y=rows["y"])
+    for _, row in placed.groupby("y"):
+        times = sorted((start, max(end, start + 1)) for start, end in zip(row["start_time"], row["end_time"], strict=True))
+        assert all(one[1] <= other[0] for one, other in zip(times, times[1:], strict=False))
