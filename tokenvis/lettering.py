@@ -53,7 +53,7 @@ def fitted(text: str, width: float, measure: Callable[[str], float]) -> str:
     if whole <= width:
         return text
     reach = np.cumsum([glyph(character)[1] for character in text])
-    room = int(np.searchsorted(reach * whole / reach[-1], width - measure("…"), side="right"))
+    room = min(int(np.searchsorted(reach * whole / reach[-1], width)) + 1, len(text) - 1)
     while room >= FEWEST_LETTERS:
         cut = text[:room].rstrip() + "…"
         if measure(cut) <= width:
