@@ -1,8 +1,11 @@
 """The matplotlib look: the theme, durations as text, and the time axis."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -63,6 +66,18 @@ def theme() -> Any:
         "ytick.labelcolor": INK,
         "ytick.labelsize": 9,
     }
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Draw in the theme; nothing global changes.
+
+    The backend is loaded before: in a notebook, loading it makes matplotlib interactive, which ``rc_context`` would take
+    back, and every figure after the first would stay unseen.
+    """
+    plt.draw_if_interactive()
+    with mpl.rc_context(theme()):
+        yield
 
 
 def duration_text(microseconds: float) -> str:

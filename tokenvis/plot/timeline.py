@@ -10,7 +10,6 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_rgb
@@ -26,7 +25,7 @@ from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import EPOCH, Gaps, TimeMap, time_map
 from tokenvis.lettering import BarLabels, drawable, ink_on
 from tokenvis.payload import expand_data
-from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, plural, set_time_axis, steps_text, theme
+from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, plural, set_time_axis, steps_text, themed
 
 BAR = 0.78  # height of a bar, in lanes
 LABEL_SIZE = 7.5  # points
@@ -123,7 +122,7 @@ def plot_timeline(
     bars = bars_of(spans, rows, mapping, by, hue, duration).assign(color=lambda bars: bars["hue"].map(colors))
     handles = legend_of(bars, colors) if legend else []
     height = float((bands["top"] + bands["n_lanes"]).max()) if len(bands) else 1.0
-    with rc_context(theme()):
+    with themed():
         ax = new_axes(height, len(handles)) if ax is None else ax
         if not len(spans):
             return draw_empty(ax)

@@ -1,0 +1,120 @@
+// Keeps the project's own .venv right: made where missing, brought up to date when pyproject.toml changes.
+//
+// A stamp, written last, says for which pyproject.toml, Python and folder the .venv was made. While it matches, nothing
+// is started. It is removed first, so a set-up that fails is tried again; one that was cut off has left its claim
+// (claim.mjs), and then, as after a move or without a working pip, the .venv is made anew.
+
+import { createHash } from 'node:crypto'
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { claim, isClaim } from './claim.mjs'
+import { findPython, isNewEnough, probe } from './python.mjs'
+import { exitCodeOf, Problem, run } from './run.mjs'
+
+export const project = dirname(dirname(fileURLToPath(import.meta.url)))
+const venv = join(project, '.venv')
+const stampFile = join(venv, 'tokenvis-stamp')
+
+export const binFolder = (platform = process.platform) => (platform === 'win32' ? 'Scripts' : 'bin')
+export const programName = (name, platform = process.platform) => (platform === 'win32' ? `${name}.exe` : name)
+export const venvProgram = (name) => join(venv, binFolder(), programName(name))
+
+/** Makes sure that .venv holds the project and all it needs; costs a few milliseconds when it does. */
+export async function ensureVenv() {
+  if (isCurrent()) return
+  const { cutOff, release } = await claim(venv)
+  try {
+    if (!isCurrent()) await setUp(cutOff)
+  } finally {
+    release()
+  }
+}
+
+/** The environment in which a program of the .venv runs, as `activate` makes it. */
+export function venvEnvironment(base = process.env) {
+  const env = { ...withoutVenv(base), VIRTUAL_ENV: venv }
+  const path = pathName(env)
+  env[path] = [join(venv, binFolder()), env[path]].filter(Boolean).join(delimiter)
+  return env
+}
+
+/** The text with every address, and every host that it names, masked. */
+export function withoutAddresses(text) {
+  const named = /(?::\/\/(?:[^\s/@]*@)?|located at |onnection to )([\w-]+(?:\.[\w-]+)+)|host='([^']+)'/g
+  const hosts = new Set([...text.matchAll(named)].map(([, dotted, quoted]) => dotted ?? quoted))
+  const masked = text.replace(/[a-z][\w+.-]*:\/\/[^\s'"<>()]*/gi, '<address>')
+  return [...hosts].reduce((rest, host) => rest.replaceAll(host, '<host>'), masked)
+}
+
+function isCurrent() {
+  const stamp = wantedStamp()
+  return stamp !== null && existsSync(venvProgram('python')) && readIfThere(stampFile) === stamp
+}
+
+function wantedStamp() {
+  const version = /^version(?:_info)? *= *(\d+\.\d+)/m.exec(readIfThere(join(venv, 'pyvenv.cfg')))?.[1]
+  const hash = createHash('sha256').update(readFileSync(join(project, 'pyproject.toml'))).digest('hex')
+  return version ? `${hash}\npython ${version}\n${venv}\n` : null
+}
+
+async function setUp(cutOff) {
+  const anew = cutOff || wasMadeElsewhere() || !pythonWorks()
+  const python = anew ? findPython(withoutVenv(process.env)) : null
+  console.error('Setting up .venv (about a minute the first time) ...')
+  rmSync(stampFile, { force: true })
+  if (anew) {
+    emptyVenv()
+    await quietly([...python, '-m', 'venv', venv], withoutVenv(process.env),
+      'Making .venv failed, see above: repair that Python, or name another in $TOKENVIS_PYTHON, and run this again.')
+  }
+  await quietly([venvProgram('python'), '-m', 'pip', 'install', '--quiet', '--editable', '.[notebook,test]'],
+    { ...venvEnvironment(), PIP_DISABLE_PIP_VERSION_CHECK: '1' },
+    'Installing into .venv failed, see above: check that pip can reach its package index, and run this again.')
+  writeFileSync(stampFile, wantedStamp())
+}
+
+function wasMadeElsewhere() {
+  const stamp = readIfThere(stampFile)
+  const place = (text) => text?.split('\n').slice(1).join('\n')
+  return stamp !== '' && place(stamp) !== place(wantedStamp())
+}
+
+function pythonWorks() {
+  const python = wantedStamp() && probe([venvProgram('python')], ['pip'], venvEnvironment())
+  return python?.complete && isNewEnough(python.version)
+}
+
+function emptyVenv() {
+  if (lstatSync(venv).isSymbolicLink()) {
+    throw new Problem('.venv is a link to a folder that does not work as a virtual environment: remove the link, and run this again.')
+  }
+  for (const name of readdirSync(venv).filter((name) => !isClaim(name))) {
+    rmSync(join(venv, name), { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** Runs a command of which one hears only when it fails: what it wrote, masked, then what to do. */
+async function quietly([program, ...args], env, whatToDo) {
+  const { code, output, signal } = await run(program, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  if (signal) process.exit(exitCodeOf(signal)) // our claim stays: it tells the next run that we were cut off
+  if (code === 0) return
+  console.error(withoutAddresses(output).trimEnd())
+  throw new Problem(whatToDo)
+}
+
+/** The environment without this .venv, which may be active and about to be removed. */
+function withoutVenv(base) {
+  const { PYTHONHOME, VIRTUAL_ENV, ...env } = base
+  const path = pathName(env)
+  const folders = (env[path] ?? '').split(delimiter)
+  env[path] = folders.filter((folder) => resolve(folder) !== join(venv, binFolder())).join(delimiter)
+  return env
+}
+
+const pathName = (env) => Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH'
+
+function readIfThere(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}

@@ -1,0 +1,69 @@
+// npm start [-- JUPYTER ARGS]: seeds the demo traces and opens JupyterLab on the first notebook.
+//
+// Our settings are defaults: an argument given here, or the user's own Jupyter configuration, wins. The server lives as
+// long as its standard input is open, so it ends with us even where we are killed and can pass on no signal.
+
+import { existsSync } from 'node:fs'
+
+import { main, run } from './run.mjs'
+import { ensureVenv, project, venvEnvironment, venvProgram } from './setup.mjs'
+
+const SERVER = `
+import json, os, signal, sys, threading
+import zmq
+from jupyter_server.serverapp import ServerApp
+from jupyterlab.labapp import LabApp
+from traitlets.config import Config
+
+def stop(*_):
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)  # unlike raise_signal, it wakes the main thread
+
+def stop_when_input_ends():
+    os.read(0, 1)
+    stop()
+
+signal.signal(signal.SIGINT, stop)  # Jupyter stops its kernels on SIGTERM, and without asking
+threading.Thread(target=stop_when_input_ends, daemon=True).start()
+settings = Config(json.loads(sys.argv.pop(1)))
+if zmq.has("curve"):
+    settings.KernelManager.transport_encryption = "auto"  # else each kernel warns that it lacks it
+ServerApp.instance(config=settings, jpserver_extensions={"jupyterlab": True})
+LabApp.launch_instance()
+`
+
+const SETTINGS = {
+  ServerApp: {
+    root_dir: project,
+    allow_root: process.getuid?.() === 0,
+    open_browser: hasDisplay() && !inContainer(),
+    log_level: 'WARN', // leaves the address, with its token
+  },
+  LabApp: {
+    default_url: '/lab/tree/notebooks/01-first-look.ipynb',
+    log_level: 'WARN',
+    news_url: null, // neither news nor the question whether to fetch them
+    check_for_updates_class: 'jupyterlab.handlers.announcements.NeverCheckForUpdate',
+  },
+}
+
+main(async () => {
+  await ensureVenv()
+  const options = { cwd: project, env: venvEnvironment() }
+  const python = venvProgram('python')
+  const seed = await run(python, ['-m', 'tokenvis', 'seed'], { ...options, stdio: 'inherit' })
+  if (seed.code !== 0) return seed.code
+  const args = ['-c', SERVER, JSON.stringify(SETTINGS), ...process.argv.slice(2)]
+  const closeInput = (server) => server.stdin.end()
+  return (await run(python, args, { ...options, stdio: ['pipe', 'inherit', 'inherit'], stop: closeInput })).code
+})
+
+function hasDisplay() {
+  return process.platform !== 'linux' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY)
+}
+
+function inContainer() {
+  return Boolean(process.env.container) || ['/.dockerenv', '/run/.containerenv'].some((file) => existsSync(file))
+}

@@ -1,0 +1,132 @@
+"""The map of the house, held: who may import whom, and who may speak SQL or matplotlib. An import inside a function counts."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+import tokenvis
+
+PACKAGE = ROOT / "tokenvis"
+MAY_IMPORT = {
+    "errors": set(),
+    "sweep": set(),
+    "colors": set(),
+    "columns": {"errors"},
+    "payload": {"errors", "columns"},
+    "nesting": {"columns", "sweep", "errors"},
+    "samples": {"columns", "errors"},
+    "schema": {"errors"},
+    "database": {"schema", "errors"},
+    "store": {"database", "schema", "columns", "payload", "errors"},
+    "frame": {"store", "database", "columns", "payload", "errors"},
+    "seed": {"store", "database", "schema"},
+    "rules": set(),
+    "reading": {"errors"},
+    "readers": {"reading", "columns", "rules", "errors"},
+    "intake": {"readers", "reading", "store", "database", "frame", "errors"},
+    "analysis": {"columns", "payload", "nesting", "sweep", "errors"},
+    "layout": {"columns", "nesting", "sweep", "errors"},
+    "style": {"colors"},
+    "lettering": {"style"},
+    "plot": {"analysis", "layout", "style", "lettering", "colors", "columns", "payload", "errors"},
+}
+WITHIN_A_ROOM = {
+    "readers/formats.py": "every reader",  # it is their table
+    "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
+}
+FRONT = {"__init__", "__main__"}  # the tables of contents: they may import every room
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "tokenvis" else {node.module}
+            if node.module.startswith("tokenvis.") and node.module.count(".") == 1:
+                found |= {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def room_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) not in FRONT and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_flow_down(path):
+    room = room_of(path)
+    ours = [name.split(".")[1:] for name in imports_of(path) if name.startswith("tokenvis.")]
+    assert {parts[0] for parts in ours} - {room} <= MAY_IMPORT[room]
+    siblings = {parts[1] for parts in ours if parts[0] == room and len(parts) > 1}
+    allowed = WITHIN_A_ROOM.get(str(path.relative_to(PACKAGE)), set())
+    assert allowed == "every reader" or siblings & {p.stem for p in path.parent.glob("*.py")} <= allowed
+
+
+def test_the_map_has_no_circle_and_names_what_is_there():
+    above: dict[str, set[str]] = {}
+    for room in MAY_IMPORT:
+        assert room not in set().union(*(above.get(below, set()) for below in MAY_IMPORT[room]))
+        above[room] = set().union(MAY_IMPORT[room], *(above.get(below, set()) for below in MAY_IMPORT[room]))
+        assert MAY_IMPORT[room] <= set(above), f"{room} stands above what it imports"
+    assert {room_of(path) for path in FILES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("sqlalchemy", {"schema", "database", "store"}),
+        ("sqlite3", {"database", "__main__"}),
+        ("matplotlib", {"style", "lettering", "plot"}),
+        ("tqdm", {"intake"}),
+    ],
+)
+def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
+    users = {room_of(path) for path in PACKAGE.rglob("*.py") if any(name.split(".")[0] == library for name in imports_of(path))}
+    assert users <= rooms
+
+
+def test_only_the_store_speaks_sql():
+    words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
+    speakers = {room_of(path) for path in FILES if words.search(path.read_text())}
+    assert speakers <= {"database", "store"}
+
+
+def test_analysis_layout_and_plot_never_see_the_storage_wing():
+    storage = {"schema", "database", "store", "frame", "seed", "readers", "reading", "intake"}
+    assert not storage & (MAY_IMPORT["analysis"] | MAY_IMPORT["layout"] | MAY_IMPORT["plot"])
+
+
+def test_every_module_has_its_test():
+    modules = {path.stem for path in FILES} - {"claude_lines", "formats"}  # tested through claude_code and intake
+    assert not [name for name in sorted(modules) if not (ROOT / "tests" / f"test_{name}.py").exists()]
+
+
+def test_importing_tokenvis_loads_nothing_heavy():
+    heavy = ["matplotlib", "IPython", "scipy", "anywidget"]
+    code = f"import sys, tokenvis; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_table_of_contents_is_sorted_and_whole():
+    assert tokenvis.__all__ == sorted(tokenvis.__all__)
+    assert dir(tokenvis) == tokenvis.__all__
+    assert all(getattr(tokenvis, name) is not None for name in tokenvis.__all__)
+    with pytest.raises(AttributeError, match=r"^module 'tokenvis' has no attribute 'plot_nothing'$"):
+        tokenvis.plot_nothing  # noqa: B018
+
+
+def test_a_room_and_a_public_name_never_share_a_word():
+    rooms = {room for room in MAY_IMPORT if room in tokenvis.__all__}
+    assert not rooms

@@ -1,0 +1,120 @@
+"""The documentation, run: doctests, the code in the pages, and the tables that repeat what the code says."""
+
+import doctest
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, seeded_database
+
+import tokenvis
+from tokenvis.schema import Base
+from tokenvis.seed import kitchen_sink, multi_agent_workflow
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "tokenvis").rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in that language; one marked `notest` is left out."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_right(name):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    assert doctest.testmod(importlib.import_module(name), optionflags=flags).failed == 0
+
+
+@pytest.mark.parametrize("name", [name for name in tokenvis.__all__ if inspect.isfunction(getattr(tokenvis, name))])
+def test_a_public_function_is_documented(name):
+    text = inspect.getdoc(getattr(tokenvis, name))
+    assert text
+    assert text.splitlines()[0].endswith(".")
+    takes = list(inspect.signature(getattr(tokenvis, name)).parameters)
+    assert not takes or "Parameters\n----------" in text
+    assert not [parameter for parameter in takes if not re.search(rf"^(.*, )?{parameter}(,.*)?$", text, re.MULTILINE)]
+    assert "Returns\n-------" in text or name == "theme"
+    assert any(f"{name}(" in page.read_text() for page in PAGES), f"{name} stands on no page"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "trace-format.md"], ids=lambda page: page.name)
+def test_the_code_of_a_page_runs(page):
+    code = "\n".join(blocks(page, "python"))
+    exec(compile(code, str(page), "exec"), {})
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert not [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
+
+
+def test_the_commands_that_the_pages_name_are_there():
+    scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        named = re.findall(r"npm run (?:--silent )?([a-z:]+)", page.read_text())
+        assert set(named) <= set(scripts), page
+    listed = re.findall(r"^\| `npm (?:run )?([a-z:]+)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert set(listed) == set(scripts)
+
+
+def test_the_trace_format_names_every_column():
+    text = (ROOT / "docs" / "trace-format.md").read_text()
+    for table in Base.metadata.sorted_tables:
+        section = text.split(f"## Table `{table.name}`")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", section, re.MULTILINE)
+        assert [(name, kind) for name, kind, _ in rows] == [(column.name, str(column.type).lower()) for column in table.columns]
+        assert all(("not null" in rule) == (not table.columns[name].nullable) for name, _, rule in rows)
+        assert all(("references" in rule) == bool(table.columns[name].foreign_keys) for name, _, rule in rows)
+
+
+def test_the_example_span_can_be_stored_and_loaded():
+    [payload] = blocks(ROOT / "docs" / "trace-format.md", "json")
+    span = json.loads(payload)
+    tokenvis.Store().write_trace(span["trace_id"], [span])
+    [row] = tokenvis.load_spans(span["trace_id"]).to_dict("records")
+    assert {**row, "data": json.loads(row["data"])} == span
+    assert span["data"] == next(seeded["data"] for seeded in multi_agent_workflow() if seeded["id"] == span["id"])
+
+
+def test_the_instructions_of_the_trace_format_work(monkeypatch):
+    page = ROOT / "docs" / "trace-format.md"
+    monkeypatch.setenv("TOKENVIS_DATABASE", str(seeded_database()))
+    [code] = blocks(page, "python")
+    exec(code, {})
+    [query] = blocks(page, "sql")
+    with tokenvis.Store(create=False).engine.connect() as connection:
+        rows = [tuple(map(str, row)) for row in connection.exec_driver_sql(query)]
+    assert rows == re.findall(r"^\| ([a-z-]+) \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(), re.MULTILINE)
+    assert blocks(page, "console") == ["$ npm run seed\n", "$ npm run --silent tokenvis traces\n"]
+    shown = subprocess.run([sys.executable, "-m", "tokenvis", "traces"], capture_output=True, text=True, check=True).stdout
+    assert all(name in shown for name, *_ in rows)
+
+
+@pytest.mark.parametrize(
+    ("heading", "spans"), [("kitchen-sink", kitchen_sink()), ("multi-agent-workflow", multi_agent_workflow())]
+)
+def test_the_demo_traces_are_those_of_their_page(heading, spans):
+    section = (ROOT / "docs" / "demo-traces.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (\d+) \| ([\w-]+) \| ([\w ]+) \| ([\d.]+) \| ([\d.]+) \| (.*?) \| ", section, re.MULTILINE)
+    assert [(f"{heading}/{number}", *rest) for number, *rest in rows] == [
+        (
+            span["id"],
+            span["agent_id"],
+            span["location_id"],
+            f"{span['start_time'] / 1_000_000:.1f}",
+            f"{span['end_time'] / 1_000_000:.1f}",
+            span["data"]["label"],
+        )
+        for span in spans
+    ]

@@ -1,0 +1,46 @@
+import inspect
+
+import pytest
+
+from tokenvis import errors
+from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, quoted
+
+
+def test_the_tree_is_the_one_in_the_docstring():
+    classes = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, TokenvisError)}
+    assert all(name in errors.__doc__ for name in classes)
+    assert {name: kind.__bases__[0].__name__ for name, kind in classes.items()} == {
+        "TokenvisError": "Exception",
+        "StoreNotFound": "TokenvisError",
+        "StoreError": "TokenvisError",
+        "TraceNotFound": "TokenvisError",
+        "BadOption": "TokenvisError",
+        "SpanError": "TokenvisError",
+        "BadSpan": "SpanError",
+        "MissingColumn": "SpanError",
+        "IngestError": "TokenvisError",
+    }
+    assert {name for name, kind in classes.items() if issubclass(kind, ValueError)} == {
+        "BadOption",
+        "SpanError",
+        "BadSpan",
+        "MissingColumn",
+    }
+
+
+def test_a_long_value_is_cut():
+    assert quoted("x" * 10_000) == f"'{'x' * 60}'… (10,000 characters)"
+    assert quoted("it's") == '"it\'s"'
+    assert quoted(3) == "3"
+
+
+def test_a_long_list_is_cut():
+    assert listed("abc") == "'a', 'b', 'c'"
+    assert listed(range(1_010)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1,002 more"
+    assert listed([]) == "none"
+
+
+def test_a_choice_is_one_of_the_list():
+    check_choice("gaps", "fold", ("fold", "keep"))
+    with pytest.raises(BadOption, match=r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"):
+        check_choice("gaps", "hide", ("fold", "keep"))

@@ -1,0 +1,55 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from tokenvis import Store
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def cells(notebook: Path) -> list[dict]:
+    return [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_saved_outputs_show_every_picture_and_no_error(notebook):
+    for cell in cells(notebook):
+        kinds = [kind for output in cell["outputs"] for kind in output.get("data", {})]
+        assert ("image/png" in kinds) == ("plot_timeline(" in "".join(cell["source"])), cell["id"]
+        assert all(output["output_type"] in ("display_data", "execute_result", "stream") for output in cell["outputs"])
+        assert all(output.get("name") != "stderr" for output in cell["outputs"])
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_saved_notebooks_name_no_place_of_a_machine(notebook):
+    text = notebook.read_text()
+    assert not [word for word in ("/home/", "/Users/", "/tmp/", "/root/", str(ROOT)) if word in text]
+
+
+def test_there_are_the_notebooks_that_the_readme_names():
+    named = {
+        name for name in (path.stem for path in NOTEBOOKS) if f"notebooks/{name}.ipynb" in (ROOT / "README.md").read_text()
+    }
+    assert named == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace"} == {path.stem for path in NOTEBOOKS}
+
+
+def test_01_fails_on_a_database_that_is_not_seeded(tmp_path):
+    Store(tmp_path / "sqlite.db").close()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not full", f"--rootdir={ROOT}"]
+    options = ["--nbval", "--nbval-current-env", "--noconftest", "-c", str(ROOT / "pyproject.toml")]
+    run = subprocess.run(
+        [*command, *options, str(ROOT / "notebooks" / "01-first-look.ipynb")],
+        env={**os.environ, "TOKENVIS_DATABASE": str(tmp_path / "sqlite.db")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout
+    assert "KeyError" in run.stdout
+    assert "kitchen-sink" in run.stdout
