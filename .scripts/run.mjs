@@ -41,6 +41,7 @@ export function run(program, args, { stop = passOn, ...options }) {
   const watch = watchParent(() => sent.size || onSignal('SIGTERM'))
   child.stdout?.on('data', (chunk) => chunks.push(chunk))
   child.stderr?.on('data', (chunk) => chunks.push(chunk))
+  child.on('exit', () => sent.size && [child.stdout, child.stderr].forEach((pipe) => pipe?.destroy())) // its children may hold them
 
   return new Promise((resolve, reject) => {
     child.on('error', (error) => reject(new Problem(`${program} does not run: ${error.message}.`)))

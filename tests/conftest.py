@@ -1,7 +1,7 @@
 """What all tests share: frames written as text, a database of their own, and the one that the notebooks read.
 
-Notebooks are run against what the real ``npm run seed``, run twice, leaves in an empty folder. That is done once, when the first
-notebook or test asks for it, and before any kernel starts.
+Notebooks are run against what the real ``npm run seed``, run twice, leaves in an empty folder. That is done once, when the
+first notebook or test asks for it, and before any kernel starts.
 """
 
 import os

@@ -171,14 +171,14 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_is_waited_for(ready):
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(str(NODE), ready.command("python", "-u", "-c", count), ready.env)
-    with open(terminal, "r+b", buffering=0) as screen:
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
         assert screen.read(100) == b"ready\r\n"
         screen.write(b"\x03")
         output = screen.read(100)
         while not output.endswith(b"\n"):
             output += screen.read(100)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert output == b"^C1\r\n"
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_when_npm_s_shell_is_killed_the_command_ends_too(ready):
@@ -307,8 +307,7 @@ def refusal(project: Project, **env: str) -> str:
 
 def test_a_named_python_that_will_not_do(project):
     assert refusal(project, TOKENVIS_PYTHON="/no/python") == (
-        "$TOKENVIS_PYTHON names /no/python, which does not run as a Python: "
-        "name Python 3.11 or newer there, or unset it.\n"
+        "$TOKENVIS_PYTHON names /no/python, which does not run as a Python: name Python 3.11 or newer there, or unset it.\n"
     )
     assert refusal(project, FAKE_VERSION="3.10") == (
         f"$TOKENVIS_PYTHON names {project.python}, which is Python 3.10: name Python 3.11 or newer there, or unset it.\n"
@@ -403,7 +402,7 @@ def test_on_windows_the_folder_is_scripts_and_programs_are_exe():
 
 def test_every_script_refers_to_files_that_exist():
     files = {name: re.findall(r"\.scripts/\S+", script) for name, script in PACKAGE["scripts"].items()}
-    assert sorted(files) == ["lint", "notebooks", "seed", "start", "test", "test:full", "test:real"]
+    assert sorted(files) == ["lint", "notebooks", "pictures", "seed", "start", "test", "test:full", "test:real", "tokenvis"]
     assert [name for name, paths in files.items() if not paths] == []
     assert [path for paths in files.values() for path in paths if not (PROJECT / path).is_file()] == []
 
@@ -448,9 +447,7 @@ def server(clone: Path, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[byte
     said = tmp_path / "said"
     command = ["npm", "start", "--", "--no-browser", "--port", str(port)]
     with said.open("wb") as out:
-        process = subprocess.Popen(
-            command, cwd=clone, env=fresh_environment(), stdout=out, stderr=out, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=clone, env=fresh_environment(), stdout=out, stderr=out, start_new_session=True)
     try:
         address = re.compile(rf"http://127\.0\.0\.1:{port}/\S+token=\w+")
         assert wait_until(lambda: address.search(said.read_text()) or process.poll(), seconds=300), said.read_text()
