@@ -179,7 +179,7 @@ class Store:
         locations: Iterable[str] | None = None,
     ) -> list[Row[Any]]:
         """Rows of spans (data as JSON text) in the order of a frame; ``traces`` are ids or exact names, None for all."""
-        query = select(*Span.__table__.columns[:-1], type_coerce(Span.data, String))
+        query = select(*list(Span.__table__.columns)[:-1], type_coerce(Span.data, String))
         with explained(self.path), self._reading() as connection:
             if traces is not None:
                 query = query.where(among(Span.trace_id, self._ids_of(connection, traces)))

@@ -75,7 +75,7 @@ def themed() -> Iterator[None]:
     The backend is loaded before: in a notebook, loading it makes matplotlib interactive, which ``rc_context`` would take
     back, and every figure after the first would stay unseen.
     """
-    plt.draw_if_interactive()
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with mpl.rc_context(theme()):
         yield
 

@@ -337,7 +337,8 @@ def legend_of(bars: pd.DataFrame, colors: Mapping[str, str]) -> list[Patch | Lin
 
 
 def draw_legend(ax: Axes, handles: list[Patch | Line2D]) -> None:
-    """The legend, to the right of the bands."""
-    ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.3, handlelength=1.1, handleheight=1.0
-    )
+    """The legend, to the right of the bands; texts are set apart, since matplotlib hides a label that starts with "_"."""
+    look: dict[str, Any] = {"borderaxespad": 0.3, "handlelength": 1.1, "handleheight": 1.0}
+    legend = ax.legend(handles, ["name"] * len(handles), loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
+    for text, handle in zip(legend.get_texts(), handles, strict=True):
+        text.set_text(str(handle.get_label()))
