@@ -118,6 +118,8 @@ def test_clock_time_has_a_zone():
         BadOption, match=r"^time='clock' needs times that count from 1970 \(from the year 2000 on\); these do not\.$"
     ):
         plot_timeline(spans_of("ann 0 1 desk"), time="clock")
+    with pytest.raises(BadOption, match=r"^tz='Mars/Olympus' is no time zone\. One is 'UTC', another 'Europe/Berlin'\.$"):
+        plot_timeline(spans, time="clock", tz="Mars/Olympus")
 
 
 def test_a_colour_stays_when_the_frame_is_filtered():
@@ -135,6 +137,13 @@ def test_a_palette_is_a_mapping_or_a_list():
     assert [bar[3] for bar in drawn_bars(plot_timeline(spans, palette=["#ff0000", "#00ff00"]))] == ["#00ff00", "#ff0000"]
     with pytest.raises(BadOption, match=r"^palette has no colour for 'bob'\.$"):
         plot_timeline(spans, palette=["#ff0000"])
+    with pytest.raises(BadOption, match=r"^palette has 'blood', which is no colour\. One is '#3b6fb6'\.$"):
+        plot_timeline(spans, palette=["#ff0000", "blood"])
+    counted = spans.assign(attempt=[1, 2])
+    assert [bar[3] for bar in drawn_bars(plot_timeline(counted, hue="attempt", palette={1: "red", 2: "blue"}))] == [
+        "#ff0000",
+        "#0000ff",
+    ]
 
 
 def test_bands_and_colours_are_any_column():

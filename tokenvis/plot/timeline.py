@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import is_color_like, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.path import Path
@@ -20,7 +20,7 @@ from matplotlib.path import Path
 from tokenvis.analysis.moves import moves
 from tokenvis.colors import palette as colors_of
 from tokenvis.columns import codes_of, ordered, require, times_of
-from tokenvis.errors import BadOption, BadSpan, check_choice, listed
+from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import EPOCH, Gaps, TimeMap, time_map
 from tokenvis.lettering import BarLabels, drawable, ink_on
@@ -114,8 +114,8 @@ def plot_timeline(
     check_one_trace(spans)
     spans = ordered(spans, "trace_id").reset_index(drop=True)
     mapping = time_map(spans, gaps=gaps)
-    if time == "clock" and len(spans) and mapping.origin < EPOCH:
-        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
+    if time == "clock" and len(spans):
+        check_clock(mapping, tz)
     rows, bands = place_spans(spans, by=by, order=order)
     colors = check_palette(palette, spans[hue])
     duration = steps_text if time_unit == "step" else duration_text
@@ -150,6 +150,16 @@ def check_one_trace(spans: pd.DataFrame) -> None:
         )
 
 
+def check_clock(mapping: TimeMap, tz: str) -> None:
+    """Raise `BadOption` where there is no time of day to show, or no such time zone."""
+    if mapping.origin < EPOCH:
+        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
+    try:
+        pd.Timestamp(0, tz=tz)
+    except (KeyError, ValueError, TypeError):
+        raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
+
+
 def check_palette(palette: Mapping[str, str] | Sequence[str] | None, values: pd.Series) -> dict[str, str]:
     """A colour for each value as text; `BadOption` where the palette given has too few."""
     used = [str(name) for name in codes_of(values)[1]]
@@ -157,10 +167,14 @@ def check_palette(palette: Mapping[str, str] | Sequence[str] | None, values: pd.
     labels = sorted(str(name) for name in named)
     if palette is None:
         return {**colors_of(labels), NOTHING: QUIET}
-    colors = dict(palette) if isinstance(palette, Mapping) else dict(zip(labels, palette, strict=False))
+    given = palette.items() if isinstance(palette, Mapping) else zip(labels, palette, strict=False)
+    colors = {str(name): color for name, color in given}
     missing = [name for name in used if name not in colors]
     if missing:
         raise BadOption(f"palette has no colour for {listed(missing)}.")
+    strange = [color for color in colors.values() if not is_color_like(color)]
+    if strange:
+        raise BadOption(f"palette has {listed(strange)}, which is no colour. One is '#3b6fb6'.")
     return {NOTHING: QUIET, **colors}
 
 
