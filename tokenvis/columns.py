@@ -55,13 +55,13 @@ def times_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
 
 def integers(values: pd.Series) -> Int64Array:
     """A column of whole numbers as int64."""
+    if values.isna().any():
+        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())}. Every span needs one.")
     dtype = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
         hint = f" Convert it: {CONVERSIONS[kind]}." if kind in CONVERSIONS else ""
         raise BadSpan(f"{values.name} holds {dtype}, not integer microseconds.{hint}")
-    if values.isna().any():
-        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())}. Every span needs one.")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
         raise BadSpan(f"{values.name} holds {values.max()}, which does not fit into 63 bits.")
     return values.to_numpy(dtype=np.int64)
@@ -114,7 +114,7 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
 
     ``data`` is left as it comes. With ``trace_id``, that is the trace of all of them, and one that says otherwise is refused.
     """
-    frame = spans if isinstance(spans, pd.DataFrame) else pd.DataFrame.from_records(list(spans))
+    frame = spans if isinstance(spans, pd.DataFrame) else table_of(spans)
     if not len(frame) and not len(frame.columns):
         return empty_spans()
     strange = [column for column in frame.columns if column not in (*COLUMNS, "parent_id", "piece")]
@@ -133,6 +133,15 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
     return made.assign(parent_id=frame["parent_id"].to_numpy()) if "parent_id" in frame else made
 
 
+def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Mappings as a table, its values as they are."""
+    rows = list(spans)
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise BadSpan(f"A span is a mapping here, not {type(row).__name__}: {quoted(row)}. A DataFrame will do too.")
+    return pd.DataFrame([dict(row) for row in rows], dtype=object)
+
+
 def refuse_others(frame: pd.DataFrame, trace_id: str) -> None:
     """Raise `BadSpan` where a row says that it is of another trace."""
     others = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
@@ -144,9 +153,11 @@ def refuse_others(frame: pd.DataFrame, trace_id: str) -> None:
 
 
 def whole_numbers(values: pd.Series) -> pd.Series:
-    """Python's own integers, gathered in an object column, as int64; any other column as it is."""
-    if values.dtype != object or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+    """Python's own integers, gathered in an object column, as int64; any other column as what it holds."""
+    if values.dtype != object or values.isna().any():
         return values
+    if not all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values):
+        return values.infer_objects()
     try:
         return values.astype(np.int64)
     except OverflowError:

@@ -113,7 +113,7 @@ def typed(values: list[Any], index: pd.Index) -> pd.Series:
         dtype = "boolean"
     elif kinds == {int} and all(value is None or value in INT64 for value in values):
         dtype = "Int64"
-    elif kinds and kinds <= {int, float} and all(value is None or value == float(value) for value in values):
+    elif float in kinds and kinds <= {int, float} and all(value is None or value == float(value) for value in values):
         dtype = "Float64"
     elif kinds == {str}:
         dtype = "str"

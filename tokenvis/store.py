@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import ColumnElement, Connection, Row, String, delete, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, String, delete, func, literal, or_, select, type_coerce
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
@@ -190,7 +190,7 @@ class Store:
             if start is not None:
                 query = query.where(or_(Span.end_time > start, Span.start_time >= start))
             if end is not None:
-                query = query.where(Span.start_time < end)
+                query = query.where(Span.start_time < end, literal(start is None or start < end))
             order = (Span.start_time, Span.end_time, Span.agent_id, Span.id)
             return list(connection.execute(query.order_by(*order)))
 
