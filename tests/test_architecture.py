@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "intake": {"readers", "reading", "store", "database", "frame", "errors"},
     "analysis": {"columns", "payload", "nesting", "sweep", "errors"},
     "layout": {"columns", "nesting", "sweep", "errors"},
-    "style": {"colors"},
+    "style": {"errors"},
     "lettering": {"style"},
     "plot": {"analysis", "layout", "style", "lettering", "colors", "columns", "payload", "errors"},
 }

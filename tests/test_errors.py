@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from tokenvis import errors
-from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, quoted
+from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, plural, quoted
 
 
 def test_the_tree_is_the_one_in_the_docstring():
@@ -38,6 +38,10 @@ def test_a_long_list_is_cut():
     assert listed("abc") == "'a', 'b', 'c'"
     assert listed(range(1_010)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1,002 more"
     assert listed([]) == "none"
+
+
+def test_a_count_has_its_noun():
+    assert [plural(count, "span") for count in (0, 1, 2_000)] == ["0 spans", "1 span", "2,000 spans"]
 
 
 def test_a_choice_is_one_of_the_list():

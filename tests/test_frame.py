@@ -44,6 +44,11 @@ def test_details_count_agents_and_locations(store):
     assert traces.iloc[:, 3:].to_numpy().tolist() == [[100, 101, 1, 1], [0, 30, 3, 2], [pd.NA, pd.NA, 0, 0]]
 
 
+def test_a_start_keeps_its_63_bits_beside_a_trace_without_spans(store):
+    store.write_trace("u", [{**ONE, "id": "late", "start_time": 2**63 - 1, "end_time": 2**63 - 1}])
+    assert load_traces(store=store)["start_time"].tolist() == [2**63 - 1, 0, pd.NA]
+
+
 def test_traces_are_listed_by_the_index_alone(store):
     queries = []
     event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))

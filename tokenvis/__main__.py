@@ -1,9 +1,11 @@
 """The command line: ``tokenvis seed | ingest | traces | info``, what the npm scripts call."""
 
+import io
+import os
 import platform
 import sqlite3
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
 
 import pandas as pd
@@ -21,13 +23,16 @@ from tokenvis.store import Store
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with the error on stderr."""
     chosen = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names hold any character, and a terminal may not
     try:
         chosen.run(chosen)
+        sys.stdout.flush()
     except TokenvisError as error:
         print(f"tokenvis: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of a pipe has had enough; what is left is not worth a word
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 
@@ -35,12 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> ArgumentParser:
     """The commands and their options."""
     shared = ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--database",
-        metavar="FILE",
-        help="the database (default: $TOKENVIS_DATABASE, else the nearest sqlite.db of the project)",
-    )
     root = ArgumentParser(prog="tokenvis", description="Traces of multi-agent systems: who was where, when, and with whom.")
+    for place, default in ((root, None), (shared, SUPPRESS)):  # before the command or after it
+        place.add_argument(
+            "--database",
+            metavar="FILE",
+            default=default,
+            help="the database (default: $TOKENVIS_DATABASE, else the nearest sqlite.db of the project)",
+        )
     root.add_argument("--version", action="version", version=f"tokenvis {__version__}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
 
@@ -89,7 +96,7 @@ def run_traces(chosen: Namespace) -> None:
     when = pd.to_datetime(traces["start_time"], unit="us").dt.strftime("%Y-%m-%d %H:%M:%S")
     old = traces["start_time"].fillna(0) < 10**15
     shown = traces.assign(start_time=when.where(~old, traces["start_time"].astype("str") + " µs"))
-    print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
+    print(shown.to_string(index=False, na_rep="-") if len(shown) else "No traces yet. `tokenvis seed` writes two.")
 
 
 def run_info(chosen: Namespace) -> None:

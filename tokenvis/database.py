@@ -85,6 +85,11 @@ def address_of(path: Path, mode: str = "rwc") -> str:
     return f"{path.as_uri()}?mode={mode}"
 
 
+def untouched(path: Path) -> str:
+    """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one."""
+    return address_of(path, "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1")
+
+
 def is_new(path: Path) -> bool:
     """Whether the file has no tables yet; `StoreError` where it is something else than a database of traces."""
     if not path.parent.is_dir():
@@ -96,7 +101,7 @@ def is_new(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(len(HEADER)) != HEADER:
             raise StoreError(f"{path} is not a SQLite database. ${VARIABLE} names a database elsewhere.")
-    with closing(sqlite3.connect(address_of(path, "ro"), uri=True, timeout=PATIENCE)) as connection:
+    with closing(sqlite3.connect(untouched(path), uri=True, timeout=PATIENCE)) as connection:
         query = "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
         columns: dict[str, set[str]] = {}
         for table, column in connection.execute(query):

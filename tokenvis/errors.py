@@ -67,6 +67,11 @@ def listed(values: Iterable[object]) -> str:
     return f"{shown} and {len(every) - MOST:,} more" if len(every) > MOST else shown or "none"
 
 
+def plural(count: int, noun: str) -> str:
+    """A count and its noun: ``1 span``, ``2,000 spans``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Raise `BadOption` unless ``value`` is one of the choices."""
     every = list(choices)

@@ -43,7 +43,8 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
     """
     rows = opened(store, create=False).select_traces(details=details)
     columns = list(TRACE_TYPES)[: 7 if details else 4]
-    return pd.DataFrame.from_records(rows, columns=columns).astype({column: TRACE_TYPES[column] for column in columns})
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return pd.DataFrame({name: pd.Series(list(of), dtype=TRACE_TYPES[name]) for name, of in zip(columns, values, strict=True)})
 
 
 def load_spans(

@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from tokenvis.database import Target
-from tokenvis.errors import IngestError, check_choice
+from tokenvis.errors import IngestError, SpanError, check_choice, plural, quoted
 from tokenvis.frame import load_spans
 from tokenvis.readers.formats import FORMATS, Reader
 from tokenvis.reading import CONTENTS, Content, Problem, Reading
@@ -117,29 +117,37 @@ def ingest(path: str | Path, *, content: Content = "full", store: Store | Target
         The database cannot be written.
     """
     check_choice("content", content, CONTENTS)
-    path = Path(path).expanduser()
-    sources = sources_of(path)
+    sources, n_strange = sources_of(Path(path))
     report = Report(opened(store, create=True))
+    if n_strange:
+        report.skipped["files in no known format"] = n_strange
     done: set[Path] = set()
     for file, reader in tqdm(sources, desc="Reading", unit="file", disable=None if len(sources) > 1 else True):
         if file not in done:
             reading = reader.read(file, content=content)
             done.update(reading.files)
-            take_in(report, reading, reader.NAME)
+            take_in(report, file, reading, reader.NAME)
     return report
 
 
-def sources_of(path: Path) -> list[tuple[Path, Reader]]:
-    """The files at a path that a reader recognises; `IngestError` where there are none."""
-    if not path.exists():
-        raise IngestError(f"There is no file or folder {path}.")
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*.jsonl") if file.is_file())
-    sources = [(file, reader) for file in files if (reader := reader_of(file))]
+def sources_of(path: Path) -> tuple[list[tuple[Path, Reader]], int]:
+    """The files at a path that a reader recognises, and how many others there are; `IngestError` where none is recognised."""
+    try:
+        path = path.expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a ValueError where it holds a null character
+        raise IngestError(f"There is no file or folder {path}.") from None
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).removesuffix(".")
+        raise IngestError(f"{quoted(str(path))} cannot be read: {reason}.") from None
+    is_file = path.is_file()
+    files = [path] if is_file else sorted(file for file in path.rglob("*.jsonl") if file.is_file())
+    sources = [(file.absolute(), reader) for file in files if (reader := reader_of(file))]
     if not sources:
         known = " or ".join(reader.NAME for reader in FORMATS)
-        what = f"none of the {plural(len(files), 'file')} in {path} is" if path.is_dir() else f"{path} is not"
-        raise IngestError(f"{what[0].upper()}{what[1:]} in a known format: a {known}.")
-    return sources
+        what = f"{path} is not" if is_file else f"None of the {plural(len(files), 'file')} (*.jsonl) in {path} is"
+        raise IngestError(f"{what} in a known format: a {known}.")
+    return sources, len(files) - len(sources)
 
 
 def reader_of(file: Path) -> Reader | None:
@@ -147,28 +155,27 @@ def reader_of(file: Path) -> Reader | None:
     try:
         return next((reader for reader in FORMATS if reader.recognises(file)), None)
     except OSError as error:
-        raise IngestError(f"{file} cannot be read: {error}.") from error
+        raise IngestError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def take_in(report: Report, reading: Reading, name: str) -> None:
+def take_in(report: Report, file: Path, reading: Reading, name: str) -> None:
     """Write what was read to the store, and into the report."""
     report.formats |= dict.fromkeys(reading.files, name)
     report.problems += reading.problems
     report.skipped += reading.skipped
     report.n_cut += reading.n_cut
     for trace in reading.traces:
-        report.written.append(report.store.add_spans(trace.id, trace.spans, name=trace.name))
+        try:
+            report.written.append(report.store.add_spans(trace.id, trace.spans, name=trace.name))
+        except SpanError as error:
+            report.problems.append(Problem(file, None, str(error).removesuffix(".")))
+            continue
         report.names[trace.id] = trace.name
         report.n_spans += len(trace.spans)
         report.n_agents += len({span["agent_id"] for span in trace.spans})
         report.n_locations += len({span["location_id"] for span in trace.spans})
         report.n_estimated += sum("estimated" in span["data"] for span in trace.spans)
         report.n_open += sum(span["data"].get("status") == "open" for span in trace.spans)
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def shortlist(title: str, entries: list[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ purpose (counted by reason), and how many texts were cut because the caller want
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ import orjson
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
 SHORT = 200  # characters of a text that content="short" keeps
+DEEPEST = 200  # levels of brackets in a line; SQLite stores 1,000, and Python's stack is shared with its caller
 SURROGATE = re.compile("[\ud800-\udfff]")
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+BRACKET = re.compile(rb"[\[\]{}]")
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,8 +88,9 @@ def json_lines(path: Path, reading: Reading) -> Iterator[tuple[int, dict[str, An
                 continue
             try:
                 value = parse_json(text)
-            except (ValueError, RecursionError) as error:
-                reading.problems.append(Problem(path, number, f"not JSON ({error})"))
+            except ValueError as error:
+                place = f" from character {error.pos + 1} on" if isinstance(error, json.JSONDecodeError) else f" ({error})"
+                reading.problems.append(Problem(path, number, f"not JSON{place}"))
                 continue
             if isinstance(value, dict):
                 yield number, value
@@ -94,7 +99,9 @@ def json_lines(path: Path, reading: Reading) -> Iterator[tuple[int, dict[str, An
 
 
 def parse_json(text: bytes) -> Any:
-    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD."""
+    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD; else `ValueError`."""
+    if text.count(b"[") + text.count(b"{") > DEEPEST:
+        refuse_depth(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -103,8 +110,19 @@ def parse_json(text: bytes) -> Any:
         return mended(json.loads(text))
 
 
+def refuse_depth(text: bytes) -> None:
+    """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
+    depth = 0
+    for bracket in BRACKET.findall(STRING.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
+
+
 def mended(value: Any) -> Any:
-    """A JSON value without halves of surrogate pairs."""
+    """A JSON value without halves of surrogate pairs; `ValueError` where a number is none of JSON's."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a number of JSON")
     if isinstance(value, str):
         return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
     if isinstance(value, list):

@@ -294,9 +294,11 @@ def count_spans(connection: Connection, trace_id: str) -> int:
 
 
 def among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """The condition that a column is one of the values, however many there are."""
-    each = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(each.c.value))
+    """The condition that a column is one of the values, however many there are; SQLite's JSON ends at a null character."""
+    every = list(values)
+    odd = [value for value in every if "\x00" in value]
+    each = func.json_each(json.dumps([value for value in every if "\x00" not in value])).table_valued("value")
+    return or_(column.in_(select(each.c.value)), column.in_(odd)) if odd else column.in_(select(each.c.value))
 
 
 UPSERT = upsert()

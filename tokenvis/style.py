@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, Locator
 
+from tokenvis.errors import plural
+
 FONT = "DejaVu Sans"
 INK = "#23262d"
 QUIET = "#6b7280"
@@ -96,11 +98,6 @@ def duration_text(microseconds: float) -> str:
 def steps_text(steps: int) -> str:
     """A duration in steps."""
     return plural(steps, "step")
-
-
-def plural(count: int, noun: str) -> str:
-    """A count and its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def offset_text(microseconds: int) -> str:

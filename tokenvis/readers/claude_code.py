@@ -1,8 +1,9 @@
 """Claude Code sessions: JSON lines, a file for the session and one for each of its subagents.
 
 The files lie in ``~/.claude/projects/<project>/``: ``<session>.jsonl``; its subagents in
-``<session>/subagents/**/agent-*.jsonl`` (with ``agent-*.meta.json`` beside them), in ``agent-*.jsonl`` beside the session, or, in old versions, as sidechain lines of
-the session's own file. There is no public specification; what stands here was learned from files of versions 1.0 to 2.1.
+``<session>/subagents/**/agent-*.jsonl`` (with ``agent-*.meta.json`` beside them), in ``agent-*.jsonl`` beside the session, or,
+in old versions, as sidechain lines of the session's own file. There is no public specification; what stands here was learned
+from files of versions 1.0 to 2.1.
 
 A call of a tool is a span from its ``tool_use`` to its ``tool_result``. A call of the model is a span that ends with the last
 line of its message; its start is ``estimated``. Spans of a subagent are children of the call that started it.
@@ -55,7 +56,7 @@ INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_t
 def recognises(path: Path) -> bool:
     """Whether a file looks like a transcript: one of its first lines has a type and keys that only these have."""
     for _, line in zip(range(20), head(path), strict=False):
-        if line.get("type") in LINE_TYPES and ({"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()):
+        if str(line.get("type")) in LINE_TYPES and ({"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()):
             return True
     return False
 
@@ -73,9 +74,11 @@ def main_file_of(path: Path) -> Path:
             return session
     if path.name.startswith("agent-"):
         line = next(head(path), {})
-        session = path.with_name(f"{line.get('sessionId')}.jsonl")
-        if session.is_file():
-            return session
+        try:
+            session = path.with_name(f"{line.get('sessionId')}.jsonl")
+            return session if session.is_file() else path
+        except (OSError, ValueError):  # an id that is no name of a file
+            return path
     return path
 
 
@@ -103,7 +106,7 @@ def subagent_files(path: Path, session: Session) -> list[Path]:
     beside = [
         file
         for file in sorted(path.parent.glob("agent-*.jsonl"))
-        if file != path and next(head(file), {}).get("sessionId") in session.session_ids
+        if file != path and file.is_file() and str(next(head(file), {}).get("sessionId")) in session.session_ids
     ]
     return nested + beside
 
@@ -115,11 +118,15 @@ def name_agents(session: Session, transcripts: list[Transcript]) -> None:
     calls = {call.id: call for transcript in transcripts for call in transcript.tools.values()}
     metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
     for transcript in subagents:
-        known = metas[transcript.agent_id].get("toolUseId") or session.calls_of_agents.get(transcript.agent_id)
-        transcript.parent_call = known or call_of_workflow(transcript, calls)
+        known = metas[transcript.agent_id].get("toolUseId"), session.calls_of_agents.get(transcript.agent_id)
+        parent = next((call for call in known if call and isinstance(call, str)), None) or call_of_workflow(transcript, calls)
+        transcript.parent_call = None if parent in transcript.tools else parent
     pair_by_prompt(subagents, calls)
     pair_in_order(subagents, calls)
-    names = [plain_name(transcript, metas[transcript.agent_id], calls) for transcript in subagents]
+    for transcript in subagents:
+        if call := calls.get(transcript.parent_call or ""):
+            call.last_seen = max(call.last_seen, transcript.last_seen)
+    names = [plain_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
     for transcript, name in zip(subagents, distinct_names([MAIN, *names])[1:], strict=True):
         transcript.name = name
 
@@ -154,7 +161,8 @@ def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> N
     without, free = unpaired(subagents, calls)
     for transcript in without:
         for call in free:
-            if isinstance(call.input, dict) and str(call.input.get("prompt", "")).strip() == transcript.first_prompt:
+            asked = str(call.input.get("prompt", "")).strip() if isinstance(call.input, dict) else ""
+            if asked and asked == transcript.first_prompt and call.id not in transcript.tools:
                 transcript.parent_call = call.id
                 free.remove(call)
                 break
@@ -163,20 +171,30 @@ def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> N
 def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
     """Where as many calls as subagents are left, and each call precedes its subagent, they are paired in order."""
     without, free = unpaired(subagents, calls)
-    if len(without) == len(free) and all(c.start <= (t.first_seen or 0) for t, c in zip(without, free, strict=True)):
-        for transcript, call in zip(without, free, strict=True):
+    if len(without) != len(free):
+        return
+    pairs = list(zip(without, free, strict=True))
+    if all(call.start <= (t.first_seen or 0) and call.id not in t.tools for t, call in pairs):
+        for transcript, call in pairs:
             transcript.parent_call, transcript.parent_guessed = call.id, True
 
 
-def plain_name(transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
-    """What people call a subagent: its type, else its workflow, else its task, else its id."""
+def text_in(source: dict[str, Any], key: str) -> str | None:
+    """A text that is there and says something, on one line, else None."""
+    value = source.get(key)
+    return one_line(value, TITLE_LENGTH) or None if isinstance(value, str) else None
+
+
+def plain_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
+    """What people call a subagent: its type, else its workflow, else its task (where texts are wanted), else its id."""
     if transcript.agent_id.startswith("acompact-"):
         return "compaction"
     call = calls.get(transcript.parent_call or "")
     given = call.input if call and isinstance(call.input, dict) else {}
-    workflow = call.details.get("workflowName") if call else None
-    names = (meta.get("agentType"), given.get("subagent_type"), workflow, given.get("description"))
-    return str(next(filter(None, names), f"agent {transcript.agent_id[:8]}"))
+    workflow = text_in(call.details, "workflowName") if call else None
+    task = text_in(given, "description") if session.reading.content != "none" else None
+    names = (text_in(meta, "agentType"), text_in(given, "subagent_type"), workflow, task)
+    return next(filter(None, names), f"agent {transcript.agent_id[:8]}")
 
 
 def trace_name(session: Session, trace_id: str) -> str:
@@ -187,7 +205,7 @@ def trace_name(session: Session, trace_id: str) -> str:
     titles = [session.titles.get(kind) for kind in ("custom-title", "ai-title", "summary")]
     title = next(filter(None, titles), None) or main.first_prompt or trace_id
     command = COMMAND.search(title)
-    return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH)
+    return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
 
 
 def one_line(text: str, length: int) -> str:
@@ -214,7 +232,8 @@ def spans_of(session: Session, transcript: Transcript, trace_id: str) -> Iterato
         yield span(trace_id, model.id, transcript.name, location, model.start, model.end, data, agent)
     for tool in transcript.tools.values():
         data = {**parent, **tool_data(session.reading, tool)} | ({"estimated": guessed} if guessed else {})
-        end = max(tool.start, transcript.last_seen if tool.end is None else tool.end)
+        last_seen = max(tool.last_seen, transcript.last_seen if tool.id in transcript.waiting else tool.start)
+        end = last_seen if tool.end is None else max(tool.start, tool.end)
         yield span(trace_id, tool.id, transcript.name, location_of(tool=tool.name), tool.start, end, data, agent)
 
 
@@ -240,10 +259,10 @@ def model_data(reading: Reading, call: ModelCall, *, by_user: bool) -> dict[str,
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
-    inputs = [call.usage[key] for key in INPUT_KEYS if isinstance(call.usage.get(key), int)]
-    if inputs:
+    usage = {key: count for key, count in call.usage.items() if type(count) is int}
+    if inputs := [usage[key] for key in INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
-    attributes |= {name: call.usage[key] for key, name in USAGE.items() if isinstance(call.usage.get(key), int)}
+    attributes |= {name: usage[key] for key, name in USAGE.items() if key in usage}
     if call.prompt and (prompt := reading.kept(call.prompt)):
         attributes["gen_ai.input.messages"] = [{"role": "user", "parts": [{"type": "text", "content": prompt}]}]
     if call.parts and (parts := reading.kept(call.parts)):

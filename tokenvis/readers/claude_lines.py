@@ -6,13 +6,16 @@ elsewhere.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenvis.reading import Problem, Reading, json_lines, microseconds
 
+TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 SPAWNING_TOOLS = {"Task", "Agent"}
+PARTS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # a block's type: its key, our type
 NOT_THE_USER = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
 AGENT_ID = re.compile(r"agentId: ([\w-]+)")
 
@@ -44,6 +47,7 @@ class ToolCall:
     failed: bool = False
     result: Any = None
     details: dict[str, Any] = field(default_factory=dict)
+    last_seen: int = 0
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Transcript:
     last_seen: int = 0
     last_event: int | None = None
     asked: str | None = None
+    waiting: dict[str, ToolCall] = field(default_factory=dict)
     models: dict[str, ModelCall] = field(default_factory=dict)
     tools: dict[str, ToolCall] = field(default_factory=dict)
     name: str = "main"
@@ -73,7 +78,7 @@ class Session:
     sidechain_of: dict[str, str] = field(default_factory=dict)
     session_ids: dict[str, None] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
-    owners: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     calls_of_agents: dict[str, str] = field(default_factory=dict)
 
@@ -81,23 +86,42 @@ class Session:
 def read_file(session: Session, path: Path, agent_id: str) -> None:
     """Take in the lines of one file; ``agent_id`` is whose they are where they do not say."""
     session.reading.files.append(path)
-    for number, line in json_lines(path, session.reading):
-        try:
-            take_line(session, path, line, agent_id)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else f"not as a transcript's lines are ({error})"
-            session.reading.problems.append(Problem(path, number, reason))
+    try:
+        for number, line in json_lines(path, session.reading):
+            try:
+                take_line(session, path, line, agent_id)
+            except (KeyError, TypeError, ValueError) as error:
+                reason = f"no {error}" if isinstance(error, KeyError) else f"not as a transcript's lines are ({error})"
+                session.reading.problems.append(Problem(path, number, reason))
+    except OSError as error:
+        session.reading.problems.append(Problem(path, None, f"cannot be read ({error.strerror})"))
+
+
+def given(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """A value that may be missing; `TypeError` where it is of another type."""
+    value = source.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{key!r} is {type(value).__name__}")
+    return value
+
+
+def needed(source: dict[str, Any], key: str, kind: type) -> Any:
+    """A value that must be there; `KeyError` where it is missing or empty."""
+    value = given(source, key, kind)
+    if not value:
+        raise KeyError(key)
+    return value
 
 
 def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> None:
     """Take in one line."""
-    kind = line.get("type")
-    if isinstance(line.get("sessionId"), str) and not agent_id:
-        session.session_ids[line["sessionId"]] = None
-    if kind in ("ai-title", "custom-title", "summary"):
-        title = line.get("customTitle") or line.get("aiTitle") or line.get("summary")
-        if title:
-            session.titles[kind] = str(title)
+    kind = given(line, "type", str)
+    if (session_id := given(line, "sessionId", str)) and not agent_id and "\0" not in session_id:
+        session.session_ids[session_id] = None
+    if kind in TITLES:
+        title = given(line, TITLES[kind], str)
+        if title and title.strip():
+            session.titles[kind] = title
     elif kind == "progress":
         take_progress(session, line, agent_id)
     elif kind in ("user", "assistant", "system"):
@@ -105,12 +129,14 @@ def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str)
             session.reading.skipped["lines that repeat another"] += 1
             return
         transcript = transcript_of(session, path, line, agent_id)
-        time = microseconds(line["timestamp"])
-        if kind == "assistant":
-            take_assistant(session, transcript, line, time)
-        elif kind == "user":
-            take_user(session, transcript, line, time)
-        see(transcript, time)
+        time = microseconds(needed(line, "timestamp", str))
+        try:
+            if kind == "assistant":
+                take_assistant(session, transcript, line, time)
+            elif kind == "user":
+                take_user(session, transcript, line, time)
+        finally:
+            see(transcript, time)
     else:
         session.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
 
@@ -126,18 +152,31 @@ def repeated(session: Session, line: dict[str, Any]) -> bool:
 
 
 def see(transcript: Transcript, time: int) -> None:
-    """Note an event, from which the next call of the model may have started."""
+    """Note a line of the transcript, from which the next call of the model may have started."""
     transcript.first_seen = time if transcript.first_seen is None else min(transcript.first_seen, time)
     transcript.last_seen = max(transcript.last_seen, time)
-    transcript.last_event = time
+    note_event(transcript, time)
+
+
+def note_event(transcript: Transcript, time: int) -> None:
+    """Note the latest event so far: lines are not always in the order of their times."""
+    transcript.last_event = time if transcript.last_event is None else max(transcript.last_event, time)
+
+
+def give_up(transcript: Transcript) -> None:
+    """The transcript goes on: calls that still have no result were last seen at the event before."""
+    for call in transcript.waiting.values():
+        call.last_seen = transcript.last_seen
+    transcript.waiting.clear()
 
 
 def transcript_of(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> Transcript:
     """The transcript that a line belongs to: a file's own, or, for sidechain lines of the main file, that of their root."""
     if line.get("isSidechain") and not agent_id:
-        root = session.sidechain_of.get(line.get("parentUuid") or "", line["uuid"])
-        session.sidechain_of[line["uuid"]] = root
-        agent_id = line.get("agentId") or root
+        uuid = needed(line, "uuid", str)
+        root = session.sidechain_of.get(given(line, "parentUuid", str) or "", uuid)
+        session.sidechain_of[uuid] = root
+        agent_id = given(line, "agentId", str) or root
     if agent_id not in session.transcripts:
         session.transcripts[agent_id] = Transcript(agent_id, path)
     return session.transcripts[agent_id]
@@ -145,12 +184,13 @@ def transcript_of(session: Session, path: Path, line: dict[str, Any], agent_id: 
 
 def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
     """Hooks are events of the transcript; an echo of a subagent only tells which call it answers."""
-    data = line.get("data") or {}
-    if data.get("type") == "agent_progress" and data.get("agentId") and line.get("parentToolUseID"):
-        session.calls_of_agents.setdefault(data["agentId"], line["parentToolUseID"])
+    data = given(line, "data", dict) or {}
+    agent, call = given(data, "agentId", str), given(line, "parentToolUseID", str)
+    if data.get("type") == "agent_progress" and agent and call:
+        session.calls_of_agents.setdefault(agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
-        session.transcripts[agent_id].last_event = microseconds(line["timestamp"])
+        note_event(session.transcripts[agent_id], microseconds(needed(line, "timestamp", str)))
         session.reading.skipped["progress lines of hooks"] += 1
     else:
         session.reading.skipped["progress lines"] += 1
@@ -158,44 +198,73 @@ def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None
 
 def take_assistant(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
     """A line of a message of the model: one more part of it, and maybe calls of tools."""
-    message = line["message"]
-    if message.get("model") == "<synthetic>":
+    message = needed(line, "message", dict)
+    model, usage, stop = given(message, "model", str), given(message, "usage", dict), given(message, "stop_reason", str)
+    if model == "<synthetic>":
         session.reading.skipped["messages that no model wrote"] += 1
         return
-    call_id = message.get("id") or line["uuid"]
-    if session.owners.setdefault(call_id, transcript.agent_id) != transcript.agent_id:
+    call_id = given(message, "id", str) or needed(line, "uuid", str)
+    if session.owners.setdefault(call_id, (transcript.agent_id, "model")) != (transcript.agent_id, "model"):
         session.reading.skipped["lines that repeat another"] += 1
         return
     call = transcript.models.get(call_id)
     if call is None:
+        give_up(transcript)
         start = time if transcript.last_event is None else min(transcript.last_event, time)
         call = transcript.models[call_id] = ModelCall(call_id, start, time, transcript.asked)
         transcript.asked = None
     call.end = max(call.end, time)
-    call.model = message.get("model") or call.model
-    call.usage = message.get("usage") or call.usage
-    call.stop_reason = message.get("stop_reason") or call.stop_reason
+    call.model = model or call.model
+    call.usage = usage or call.usage
+    call.stop_reason = stop or call.stop_reason
+    take_blocks(message, lambda block: take_part(session, transcript, call, block, time))
+
+
+def take_blocks(message: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> None:
+    """Take in each block of a message; where one is damaged, its error comes after the others are in."""
+    damage = None
     for block in blocks_of(message):
-        if block.get("type") == "tool_use":
-            call.tools.append(block["name"])
-            transcript.tools.setdefault(block["id"], ToolCall(block["id"], block["name"], block.get("input"), time))
-        elif block.get("type") == "text" and block["text"].strip():
-            call.parts.append({"type": "text", "content": block["text"]})
-        elif block.get("type") == "thinking" and block["thinking"].strip():
-            call.parts.append({"type": "reasoning", "content": block["thinking"]})
+        try:
+            take(block)
+        except (KeyError, TypeError) as error:
+            damage = damage or error
+    if damage:
+        raise damage
+
+
+def take_part(session: Session, transcript: Transcript, call: ModelCall, block: dict[str, Any], time: int) -> None:
+    """A block of what the model said: a text, a thought, or the call of a tool."""
+    kind = block.get("type")
+    if kind == "tool_use":
+        tool = ToolCall(needed(block, "id", str), needed(block, "name", str), block.get("input"), time)
+        owner = transcript.agent_id, "tool"
+        if tool.id in transcript.tools or session.owners.setdefault(tool.id, owner) != owner:
+            session.reading.skipped["calls that repeat another"] += 1
+            return
+        call.tools.append(tool.name)
+        transcript.tools[tool.id] = transcript.waiting[tool.id] = tool
+    elif kind in PARTS:
+        text = given(block, PARTS[kind][0], str) or ""
+        part = {"type": PARTS[kind][1], "content": text}
+        if text.strip() and part not in call.parts:
+            call.parts.append(part)
 
 
 def take_user(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
     """A line of the user's side: results of tools, or a prompt."""
-    texts = []
-    for block in blocks_of(line["message"]):
+    texts: list[str] = []
+
+    def take(block: dict[str, Any]) -> None:
         if block.get("type") == "tool_result":
             take_result(session, transcript, block, line.get("toolUseResult"), time)
         elif block.get("type") == "text":
-            texts.append(block["text"])
+            texts.append(given(block, "text", str) or "")
+
+    take_blocks(needed(line, "message", dict), take)
     text = "\n".join(texts).strip()
     if not text or line.get("isMeta") or line.get("isCompactSummary") or text.startswith(NOT_THE_USER):
         return
+    give_up(transcript)
     transcript.asked = text
     if transcript.first_prompt is None:
         transcript.first_prompt = text
@@ -203,15 +272,17 @@ def take_user(session: Session, transcript: Transcript, line: dict[str, Any], ti
 
 def take_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
     """A tool's result; it may tell which subagent or workflow the call had started."""
-    call = transcript.tools.get(block["tool_use_id"])
+    call = transcript.tools.get(needed(block, "tool_use_id", str))
     if call is None:
         session.reading.skipped["results of calls that are not there"] += 1
         return
+    transcript.waiting.pop(call.id, None)
     call.end = time if call.end is None else max(call.end, time)
     call.failed = bool(block.get("is_error"))
     call.result = plain_text(block.get("content"))
     if isinstance(details, dict):
-        call.details = {key: details[key] for key in ("agentId", "runId", "workflowName") if key in details}
+        keys = ("agentId", "runId", "workflowName")
+        call.details = {key: details[key] for key in keys if isinstance(details.get(key), str)}
     agents = [call.details.get("agentId"), *AGENT_ID.findall(call.result if call.name in SPAWNING_TOOLS else "")]
     for agent in filter(None, agents):
         session.calls_of_agents.setdefault(agent, call.id)
@@ -219,10 +290,10 @@ def take_result(session: Session, transcript: Transcript, block: dict[str, Any],
 
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     """The content of a message as a list of blocks, whichever way it is written."""
-    content = message.get("content")
+    content = given(message, "content", (str, list)) or []
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [block for block in content or [] if isinstance(block, dict)]
+    return [block if isinstance(block, dict) else {"type": "text", "text": block} for block in content]
 
 
 def plain_text(content: Any) -> str:

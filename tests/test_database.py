@@ -1,0 +1,270 @@
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tokenvis import Store, StoreError, StoreNotFound, load_spans, load_traces
+from tokenvis import database as room
+from tokenvis.database import default_path, path_of
+
+ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def with_sql(path: Path, *statements: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    return path
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Every file of a folder, by the hash of its bytes."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+
+
+# Which file
+
+
+def test_the_default_is_what_the_variable_names(tmp_path, monkeypatch):
+    touch(tmp_path / "sqlite.db")
+    monkeypatch.setenv("TOKENVIS_DATABASE", str(tmp_path / "other" / "named.db"))
+    assert default_path() == tmp_path / "other" / "named.db"
+    monkeypatch.setenv("TOKENVIS_DATABASE", "relative.db")
+    assert default_path() == tmp_path / "relative.db"
+
+
+def test_the_default_is_the_nearest_file_upwards(tmp_path, monkeypatch):
+    touch(tmp_path / "sqlite.db")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert default_path() == tmp_path / "sqlite.db"
+    for nearer in (tmp_path / "a" / "sqlite.db", tmp_path / "a" / "b" / "sqlite.db"):
+        touch(nearer)
+        assert default_path() == nearer
+
+
+@pytest.mark.parametrize("mark", [".git", "pyproject.toml", "package.json"])
+def test_the_search_ends_with_the_first_folder_of_a_project(tmp_path, monkeypatch, mark):
+    touch(tmp_path / "sqlite.db")
+    touch(tmp_path / "project" / mark)
+    (tmp_path / "project" / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "project" / "notebooks")
+    assert default_path() == tmp_path / "project" / "notebooks" / "sqlite.db"
+    touch(tmp_path / "project" / "sqlite.db")
+    assert default_path() == tmp_path / "project" / "sqlite.db"
+
+
+def test_the_search_never_reaches_the_home_directory(tmp_path, monkeypatch):
+    touch(tmp_path / "sqlite.db")
+    touch(tmp_path / "home" / "sqlite.db")
+    (tmp_path / "home" / "work").mkdir()
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.chdir(tmp_path / "home" / "work")
+    assert default_path() == tmp_path / "home" / "work" / "sqlite.db"
+    monkeypatch.chdir(tmp_path / "home")
+    assert default_path() == tmp_path / "home" / "sqlite.db"
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("traces.db", "traces.db"),
+        (Path("traces.db"), "traces.db"),
+        ("sqlite:///traces.db", "traces.db"),
+        ("sqlite+pysqlite:///traces.db", "traces.db"),
+        ("sqlite:///a b.db", "a b.db"),
+    ],
+)
+def test_a_target_is_a_path_or_a_url(tmp_path, target, name):
+    assert path_of(target) == tmp_path / name
+    assert path_of(f"sqlite:///{tmp_path / 'absolute.db'}") == tmp_path / "absolute.db"
+    assert path_of("~/traces.db") == Path.home() / "traces.db"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "postgresql://user:secret@host/db",
+            r"^A store is a SQLite file, and 'postgresql://user:\*\*\*@host/db' is not one\.$",
+        ),
+        ("sqlite://", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
+        (":memory:", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
+        ("://", r"^'://' is no database URL \(.*\)\.$"),
+    ],
+)
+def test_another_target_is_refused(target, message):
+    with pytest.raises(StoreError, match=message):
+        Store(target)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.db", "a?b.db", "a#b.db", "a%20b.db", "ä漢\N{GRINNING FACE}.db", "a'b\".db", "a&mode=ro.db"]
+)
+def test_a_path_may_hold_any_character(tmp_path, name):
+    Store(tmp_path / name).write_trace("t", [ONE])
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(load_spans(store=tmp_path / name)) == 1
+
+
+# What the file is
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["an empty file", "a database without tables"])
+def test_what_holds_nothing_is_taken_as_new(tmp_path, content):
+    path = tmp_path / "sqlite.db"
+    if content is None:
+        with_sql(path, "CREATE TABLE t (a)", "DROP TABLE t")
+        assert path.stat().st_size > 0
+    else:
+        path.write_bytes(content)
+    Store(path).write_trace("t", [ONE])
+    assert len(load_spans()) == 1
+
+
+FOREIGN = {
+    "no database": (None, "{path} is not a SQLite database. $TOKENVIS_DATABASE names a database elsewhere."),
+    "other tables": (
+        ["CREATE TABLE users (id)", "CREATE TABLE orders (id)"],
+        "{path} is a database of something else: it has the tables 'orders', 'users', and no 'traces' with 'id', 'name'. "
+        "$TOKENVIS_DATABASE names a database elsewhere.",
+    ),
+    "one of the tables": (
+        ["CREATE TABLE traces (id, name)"],
+        "{path} is a database of something else: it has the tables 'traces', and no 'spans' with 'agent_id', 'data', "
+        "'end_time', 'id', 'location_id', 'start_time', 'trace_id'. $TOKENVIS_DATABASE names a database elsewhere.",
+    ),
+    "a table of that name": (
+        ["CREATE TABLE traces (id, name)", "CREATE TABLE spans (id, trace_id, agent_id, location_id, start_time)"],
+        "{path} is a database of something else: it has the tables 'spans', 'traces', and no 'spans' with 'data', 'end_time'. "
+        "$TOKENVIS_DATABASE names a database elsewhere.",
+    ),
+}
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_somebody_else_s_file_is_refused_and_keeps_its_bytes(tmp_path, kind, create):
+    statements, message = FOREIGN[kind]
+    path = tmp_path / "sqlite.db"
+    if statements is None:
+        path.write_bytes(b"SQLite format 4\x00 and so on")
+    else:
+        with_sql(path, *statements)
+    before = state(tmp_path)
+    with pytest.raises(StoreError) as error:
+        Store(path, create=create)
+    assert str(error.value) == message.format(path=path)
+    assert state(tmp_path) == before
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    path = Store().path
+    with_sql(path, "PRAGMA user_version = 2")
+    before = state(tmp_path)
+    with pytest.raises(
+        StoreError, match=r"was written by a newer tokenvis \(format 2; this one reads 1\)\. Update tokenvis\.$"
+    ):
+        Store()
+    assert state(tmp_path) == before
+
+
+def test_a_header_with_nothing_behind_it_is_told_in_one_error(tmp_path):
+    (tmp_path / "sqlite.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 4_000)
+    before = state(tmp_path)
+    with pytest.raises(StoreError, match=r"sqlite\.db: file is not a database\.$"):
+        Store()
+    assert state(tmp_path) == before
+
+
+def test_a_folder_and_no_folder(tmp_path):
+    with pytest.raises(StoreError) as error:
+        Store(tmp_path)
+    assert str(error.value) == f"{tmp_path} is a folder. Name a file in it, such as {tmp_path / 'sqlite.db'}."
+    with pytest.raises(StoreError) as error:
+        Store(tmp_path / "gone" / "sqlite.db")
+    assert str(error.value) == f"There is no folder {tmp_path / 'gone'} to hold sqlite.db."
+    with pytest.raises(StoreNotFound):
+        Store(tmp_path / "gone" / "sqlite.db", create=False)
+
+
+def test_reading_makes_nothing(tmp_path):
+    for load in (load_spans, load_traces):
+        with pytest.raises(StoreNotFound):
+            load()
+    assert list(tmp_path.iterdir()) == []
+
+
+ORIGINAL = (
+    "PRAGMA journal_mode = DELETE",
+    "CREATE TABLE `traces` (`id` text PRIMARY KEY NOT NULL, `name` text NOT NULL)",
+    "CREATE TABLE `spans` (`id` text PRIMARY KEY NOT NULL, `trace_id` text NOT NULL, `agent_id` text NOT NULL, "
+    "`location_id` text NOT NULL, `start_time` integer NOT NULL, `end_time` integer NOT NULL, `data` text, "
+    "FOREIGN KEY (`trace_id`) REFERENCES `traces`(`id`) ON UPDATE no action ON DELETE no action)",
+    "CREATE INDEX `spans_trace_start_idx` ON `spans` (`trace_id`,`start_time`)",
+    "CREATE TABLE `__drizzle_migrations` (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)",
+    "INSERT INTO traces VALUES ('old', 'Old')",
+    """INSERT INTO spans VALUES ('old/1', 'old', 'Ann', 'Kitchen', 0, 5, '{"label": "Cook"}')""",
+    "INSERT INTO spans VALUES ('old/2', 'old', 'Bob', 'Kitchen', 2, 2, NULL)",
+)
+
+
+def test_a_database_of_the_original_tokenvis_opens_and_works(tmp_path):
+    with_sql(tmp_path / "sqlite.db", *ORIGINAL)
+    assert load_traces()["n_spans"].tolist() == [2]
+    assert load_spans("Old")["agent_id"].tolist() == ["Ann", "Bob"]
+    store = Store()
+    assert store.add_spans("old", [{**ONE, "id": "old/2"}, {**ONE, "id": "old/3"}])[2:4] == (1, 1)
+    assert store.write_trace("new", [{**ONE, "data": {"label": "x"}}]).added == 1
+    assert store.delete_trace("old").removed == 3
+    assert load_spans()["id"].tolist() == ["s"]
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("SELECT count(*) FROM __drizzle_migrations").scalar() == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SQLite has this way of locking on POSIX only")
+def test_a_file_system_without_a_write_ahead_log_is_told(tmp_path, monkeypatch):
+    address_of = room.address_of
+    monkeypatch.setattr(room, "address_of", lambda *given: f"{address_of(*given)}&vfs=unix-dotfile")
+    with pytest.raises(StoreError) as error:
+        Store()
+    assert str(error.value) == (
+        f"{tmp_path / 'sqlite.db'} cannot have a write-ahead log (journal_mode stays 'delete'), as on a network drive. "
+        "Set $TOKENVIS_DATABASE to a path on a local disk."
+    )
+
+
+# Connections
+
+
+def test_every_connection_holds_the_foreign_keys_and_waits_for_others():
+    with Store().engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+
+
+def test_no_call_leaves_a_connection_open(tmp_path):
+    store = Store()
+    store.write_trace("t", [ONE])
+    load_spans(store=store)
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]
+
+
+def test_processes_that_make_one_file_at_once_all_succeed(tmp_path):
+    code = "import sys, tokenvis; tokenvis.Store().write_trace(sys.argv[1], [])"
+    made = [subprocess.Popen([sys.executable, "-c", code, str(number)], stderr=subprocess.PIPE) for number in range(4)]
+    assert [process.communicate()[1] for process in made] == [b""] * 4
+    assert sorted(load_traces()["id"]) == ["0", "1", "2", "3"]

@@ -1,0 +1,224 @@
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from claude_sessions import call, prompt, result, said, write
+
+import tokenvis
+from tokenvis import Store
+from tokenvis.__main__ import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command: its exit code, and the lines of stdout and of stderr."""
+
+    def run(*arguments):
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err.splitlines()
+
+    return run
+
+
+def session(name="s1"):
+    return write(f"{name}.jsonl", prompt(0, f"{name} go"), said(2, "m1", call("t1")), result(5, "t1"), session=name)
+
+
+DATABASE = "Database: {}".format
+
+
+def test_seed(run):
+    code, out, err = run("seed")
+    assert (code, err) == (0, [])
+    assert out[0] == DATABASE(Path("sqlite.db").absolute())
+    assert [line.split(":")[0] for line in out[1:]] == ["kitchen-sink", "multi-agent-workflow"]
+    assert out[2] == "multi-agent-workflow: 40 spans, 6 agents, 5 locations"
+    assert run("seed") == (0, out, [])
+
+
+def test_seed_names_only_what_it_seeded(run):
+    with Store() as store:
+        store.write_trace("mine", [])
+    assert len(run("seed")[1]) == 3
+
+
+def test_ingest_of_several_paths_prints_a_report_of_each(run):
+    code, out, err = run("ingest", str(session("s1")), str(session("s2")))
+    one = [
+        DATABASE(Path("sqlite.db").absolute()),
+        "Read: Claude Code session, 1 file",
+        "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged",
+        "2 spans, 1 agent, 2 locations",
+        "Estimated times: 1 (the source does not give them; see `estimated` in data)",
+    ]
+    assert (code, err) == (0, [])
+    assert out == one + [line.replace("s1", "s2") for line in one]
+
+
+def test_ingest_of_a_folder_draws_no_bar_where_there_is_no_terminal(run):
+    session("s1")
+    session("s2")
+    code, out, err = run("ingest", ".")
+    assert (code, err) == (0, [])
+    assert out[2:4] == [
+        "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged",
+        "Trace 's2' (s2 go): 2 spans added, 0 updated, 0 unchanged",
+    ]
+
+
+def test_ingest_with_less_text(run):
+    code, out, _ = run("ingest", "--content", "none", str(session()))
+    assert code == 0
+    assert out[2] == "Trace 's1' (s1): 2 spans added, 0 updated, 0 unchanged"
+    assert out[-1] == "Texts cut or left out: 2"
+
+
+def test_traces(run):
+    run("seed")
+    run("ingest", str(session()))
+    code, out, err = run("traces")
+    assert (code, err) == (0, [])
+    assert out[0] == DATABASE(Path("sqlite.db").absolute())
+    assert [line.split() for line in out[1:]] == [
+        ["id", "name", "n_spans", "start_time"],
+        ["s1", "s1", "go", "2", "2026-06-21", "10:00:00"],
+        *(line.split() for line in out[3:]),
+    ]
+    assert out[3].split()[-2:] == ["0", "µs"]
+    assert len(out) == 5
+
+
+def test_traces_at_the_ends_of_time(run):
+    with Store() as store:
+        for name, time in {"first": -(2**63), "last": 2**63 - 1}.items():
+            span = {"id": name, "agent_id": "a", "location_id": "l", "start_time": time, "end_time": time}
+            store.write_trace(name, [span])
+    code, out, _ = run("traces")
+    assert code == 0
+    assert [line.split() for line in out[2:]] == [
+        ["last", "last", "1", "294247-01-10", "04:00:54"],
+        ["first", "first", "1", str(-(2**63)), "µs"],
+    ]
+
+
+def test_traces_without_spans(run):
+    with Store() as store:
+        store.write_trace("nothing", [])
+    assert [line.split() for line in run("traces")[1][1:]] == [
+        ["id", "name", "n_spans", "start_time"],
+        ["nothing", "nothing", "0", "-"],
+    ]
+
+
+def test_traces_of_an_empty_store(run):
+    Store().close()
+    assert run("traces") == (
+        0,
+        [DATABASE(Path("sqlite.db").absolute()), "No traces yet. `tokenvis seed` writes two."],
+        [],
+    )
+
+
+def test_info(run):
+    versions = [
+        f"tokenvis {tokenvis.__version__}",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}",
+    ]
+    path = Path("sqlite.db").absolute()
+    assert run("info") == (0, [*versions, f"Database: {path} (not there yet)"], [])
+    run("seed")
+    assert run("info") == (0, [*versions, f"Database: {path} ({path.stat().st_size:,} bytes)"], [])
+
+
+@pytest.mark.parametrize("command", [["seed"], ["traces"], ["info"], ["ingest", "s1.jsonl"]])
+def test_the_database_is_named_after_the_command(run, command):
+    session()
+    Store("there.db").close()
+    code, out, _ = run(*command, "--database", "there.db")
+    assert code == 0
+    assert [line.split(" (")[0] for line in out if line.startswith("Database")] == [DATABASE(Path("there.db").absolute())]
+    assert not Path("sqlite.db").exists()
+
+
+@pytest.mark.parametrize("command", [["seed"], ["traces"], ["info"], ["ingest", "s1.jsonl"]])
+def test_the_database_is_named_before_the_command(run, command):
+    session()
+    Store("there.db").close()
+    code, out, _ = run("--database", "there.db", *command)
+    assert code == 0
+    assert [line.split(" (")[0] for line in out if line.startswith("Database")] == [DATABASE(Path("there.db").absolute())]
+    assert not Path("sqlite.db").exists()
+
+
+def test_the_version(run):
+    assert run("--version") == (0, [f"tokenvis {tokenvis.__version__}"], [])
+
+
+def test_an_error_is_one_line_on_stderr(run):
+    assert run("ingest", "nowhere") == (1, [], ["tokenvis: There is no file or folder nowhere."])
+    code, out, err = run("traces")
+    assert (code, out, len(err)) == (1, [], 1)
+    assert err[0].startswith(f"tokenvis: There is no database at {Path('sqlite.db').absolute()}. ")
+
+
+def test_what_came_before_an_error_is_kept(run):
+    code, out, err = run("ingest", str(session()), "nowhere")
+    assert (code, len(out), err) == (1, 5, ["tokenvis: There is no file or folder nowhere."])
+
+
+def test_a_command_is_needed(run):
+    assert run() == (
+        2,
+        [],
+        [
+            "usage: tokenvis [-h] [--database FILE] [--version] COMMAND ...",
+            "tokenvis: error: the following arguments are required: COMMAND",
+        ],
+    )
+
+
+def test_a_choice_that_is_none_is_refused(run):
+    code, out, err = run("ingest", "--content", "some", "x")
+    assert (code, out) == (2, [])
+    assert "--content: invalid choice: 'some'" in err[-1]
+
+
+def test_names_that_the_terminal_cannot_write_are_escaped(tmp_path):
+    write("s1.jsonl", prompt(0, "naïve 🙂"), said(2, "m1", "hi"))
+    done = python("ingest", "s1.jsonl", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"(na\xefve \U0001f642)" in done.stdout
+
+
+def python(*arguments, **variables):
+    return subprocess.run(
+        [sys.executable, "-m", "tokenvis", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_pipe_that_is_closed_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "tokenvis", "info"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_it_runs_as_a_module():
+    done = python("ingest", str(session()), "nowhere")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"
+    assert done.stderr == "tokenvis: There is no file or folder nowhere.\n"

@@ -1,0 +1,254 @@
+import json
+import re
+import sqlite3
+import threading
+from contextlib import closing
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadSpan, MissingColumn, Store, StoreError, TraceNotFound, load_spans, load_traces
+from tokenvis.store import Written
+
+ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+
+
+@pytest.fixture
+def store() -> Store:
+    """One trace, t, of one span, s."""
+    store = Store()
+    store.write_trace("t", [ONE], name="T")
+    return store
+
+
+def rows(store: Store) -> list[tuple]:
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()
+
+
+def test_write_trace_makes_the_trace_exactly_these_spans(store):
+    written = store.write_trace("t", [{**ONE, "id": "r"}, {**ONE, "id": "q", "data": {"label": "x"}}])
+    assert written == Written(store.path, "t", added=2, updated=0, unchanged=0, removed=1)
+    assert [row[0] for row in rows(store)] == ["q", "r"]
+    assert store.write_trace("t", []).removed == 2
+    assert load_traces(store=store)["name"].tolist() == ["T"]
+
+
+def test_add_spans_adds_and_updates_and_never_deletes(store):
+    store.add_spans("t", [{**ONE, "id": "r"}])
+    written = store.add_spans("t", [ONE, {**ONE, "id": "r", "end_time": 9}, {**ONE, "id": "q"}])
+    assert written == Written(store.path, "t", added=1, updated=1, unchanged=1)
+    assert [(row[0], row[5]) for row in rows(store)] == [("q", 5), ("r", 9), ("s", 5)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"agent_id": "bob"}, {"location_id": "lab"}, {"start_time": -1}, {"end_time": 6}, {"data": {}}],
+    ids=str,
+)
+def test_a_change_of_any_column_is_an_update(store, changed):
+    assert store.add_spans("t", [{**ONE, **changed}])[2:] == (0, 1, 0, 0)
+    assert store.add_spans("t", [{**ONE, **changed}])[2:] == (0, 0, 1, 0)
+
+
+def test_a_name_is_given_kept_or_the_id(store):
+    store.write_trace("u", [])
+    store.add_spans("v", [], name="V")
+    store.add_spans("v", [])
+    store.write_trace("t", [], name="New")
+    assert load_traces(store=store).set_index("id")["name"].to_dict() == {"t": "New", "u": "u", "v": "V"}
+
+
+@pytest.mark.parametrize("method", ["write_trace", "add_spans"])
+def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
+    before = rows(store)
+    with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+        getattr(store, method)("u", [{**ONE, "id": "a"}, ONE, {**ONE, "id": "z"}])
+    assert rows(store) == before
+    assert load_traces(store=store)["id"].tolist() == ["t"]
+
+
+@pytest.mark.parametrize("method", ["write_trace", "add_spans"])
+@pytest.mark.parametrize(
+    ("spans", "error", "message"),
+    [
+        (
+            [{**ONE, "id": "a"}, {**ONE, "id": "a"}],
+            BadSpan,
+            r"^Two spans have the id 'a'\. Every span needs an id of its own\.$",
+        ),
+        ([{**ONE, "start_time": 6}], BadSpan, r"^Span 's' ends at 5 before it starts at 6\.$"),
+        (
+            [{**ONE, "data": {"x": float("nan")}}],
+            BadSpan,
+            r"^data of span 's' is not a JSON object: \{'x': nan\} \(Out of range",
+        ),
+        ([{**ONE, "data": [1]}], BadSpan, r"^data of span 's' is not a JSON object: \[1\] \(it is list\)\.$"),
+        ([{**ONE, "data": "{"}], BadSpan, r"^data of span 's' is not a JSON object: '\{' \(Expecting"),
+        ([{**ONE, "lable": "x"}], BadSpan, r"^A span has no place for 'lable'\. Put it into data, or drop it\. There is: "),
+        ([{"id": "a"}], MissingColumn, r"^The spans have no column 'agent_id', 'location_id', 'start_time', 'end_time'\. "),
+        ([{**ONE, "trace_id": "other"}], BadSpan, r"^Span 's' is of trace 'other', not 't'\.$"),
+    ],
+)
+def test_a_span_that_breaks_a_rule_is_refused_and_nothing_happens(store, method, spans, error, message):
+    before = rows(store)
+    with pytest.raises(error, match=message):
+        getattr(store, method)("t", [{**ONE, "id": "good"} if error is BadSpan else spans[0], *spans])
+    assert rows(store) == before
+
+
+@pytest.mark.parametrize("trace_id", ["", None, 7])
+def test_a_trace_has_an_id_that_is_a_text(store, trace_id):
+    with pytest.raises(BadSpan, match=rf"^trace_id={re.escape(repr(trace_id))} is not a name\. A trace's id is a text\.$"):
+        store.write_trace(trace_id, [])
+
+
+def test_what_the_database_refuses_is_told_with_the_file(store):
+    deep = "".join(['{"a":'] * 5_000 + ["1"] + ["}"] * 5_000)
+    with pytest.raises((StoreError, BadSpan), match=r"(CHECK constraint failed|is not a JSON object)"):
+        store.add_spans("t", [{**ONE, "data": deep}])
+    assert len(rows(store)) == 1
+
+
+def test_spans_are_a_frame_or_mappings_of_any_sort(store):
+    frame = pd.DataFrame([{**ONE, "data": {"label": "x"}}, {**ONE, "id": "r", "data": None}])
+    expected = [("r", "t", "ann", "desk", 0, 5, None), ("s", "t", "ann", "desk", 0, 5, '{"label": "x"}')]
+    for same in (
+        frame,
+        frame.assign(data=['{"label": "x"}', None]),
+        frame.astype({"agent_id": "category", "start_time": "int32"}),
+        frame.to_dict("records"),
+        (row for row in frame.to_dict("records")),
+        [{**row, "start_time": np.int64(0)} for row in frame.to_dict("records")],
+    ):
+        store.write_trace("t", same)
+        assert rows(store) == expected
+
+
+def test_a_loaded_frame_can_be_written_again(store):
+    spans = spans_of("ann 0 9 desk", "ann 2 4 lab", parents={"b": "a"})
+    store.write_trace("t", spans)
+    loaded = load_spans("t", store=store)
+    assert loaded["parent_id"].fillna("-").tolist() == ["-", "a"]
+    store.write_trace("t", loaded[loaded["location_id"] == "lab"])
+    assert [json.loads(row[6]) for row in rows(store)] == [{"parent_id": "a"}]
+
+
+HOSTILE = [
+    "",
+    " ",
+    "a\x00b",
+    "x" * 10_000,
+    "two\nlines",
+    "\N{GRINNING FACE}",
+    "$\\frac{",
+    "'; DROP TABLE spans; --",
+    "<script>",
+    "%s ? :x",
+]
+
+
+def test_hostile_names_are_names(store):
+    spans = [{**ONE, "id": f"s{name}", "agent_id": name, "location_id": name, "data": {name: name}} for name in HOSTILE]
+    for name in HOSTILE[1:]:
+        store.write_trace(name, [{**span, "id": f"{name}/{span['id']}"} for span in spans], name=name)
+        loaded = load_spans(name, store=store)
+        assert set(loaded["agent_id"]) == set(HOSTILE)
+        assert {key for data in loaded["data"] for key in json.loads(data)} == set(HOSTILE)
+        assert len(load_spans(name, agents=name, store=store)) == 1
+        store.delete_trace(name)
+
+
+def test_delete_trace_takes_the_trace_and_its_spans(store):
+    store.write_trace("u", [{**ONE, "id": "r"}])
+    assert store.delete_trace("t") == Written(store.path, "t", added=0, removed=1)
+    assert [row[0] for row in rows(store)] == ["r"]
+    with pytest.raises(TraceNotFound, match=r"^No trace 't'\. This store has: 'u'\.$"):
+        store.delete_trace("t")
+
+
+def test_rows_lie_in_order_of_time(store):
+    times = [5, 3, 9, 3, 0]
+    store.write_trace("t", [{**ONE, "id": str(n), "start_time": time, "end_time": time + n} for n, time in enumerate(times)])
+    with closing(sqlite3.connect(store.path)) as connection:
+        found = connection.execute("SELECT start_time, end_time FROM spans ORDER BY rowid").fetchall()
+    assert found == sorted(found)
+
+
+def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):
+    with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
+        assert load_spans("t", store=store)["agent_id"].tolist() == ["ann"]
+    assert load_spans("t", store=store)["agent_id"].tolist() == ["bob"]
+
+
+def test_a_writer_waits_for_another(store):
+    with store.engine.connect().execution_options(immediate=True) as connection:
+        with connection.begin():
+            writer = threading.Thread(target=store.add_spans, args=("t", [{**ONE, "id": "r"}]))
+            writer.start()
+            connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
+            assert writer.is_alive()
+        writer.join(timeout=30)
+    assert [(row[0], row[2]) for row in rows(store)] == [("r", "ann"), ("s", "bob")]
+
+
+def test_threads_lose_nothing(store):
+    def add(worker: int) -> None:
+        for number in range(10):
+            store.add_spans("t", [{**ONE, "id": f"{worker}-{number}"}])
+
+    workers = [threading.Thread(target=add, args=(worker,)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(rows(store)) == 41
+
+
+def test_a_store_names_its_file_and_closes(tmp_path):
+    with Store("traces.db") as store:
+        assert repr(store) == f"Store('{tmp_path / 'traces.db'}')"
+        store.write_trace("t", [ONE])
+    assert [path.name for path in tmp_path.iterdir()] == ["traces.db"]
+
+
+def test_a_link_keeps_many_ids(store):
+    spans = [{**ONE, "id": str(number)} for number in range(70_000)]
+    assert store.add_spans("t", spans).added == 70_000
+    with pytest.raises(BadSpan, match=r"^Span '\d+' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+        store.add_spans("u", spans)
+
+
+TEXT = st.text(min_size=1, max_size=12)
+TIME = st.integers(-(2**63), 2**63 - 1)
+PAYLOAD = st.none() | st.dictionaries(
+    st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2),
+)
+SPAN = st.tuples(TEXT, TEXT, TEXT, TIME, TIME, PAYLOAD)
+
+
+@pytest.mark.laws
+@given(st.lists(SPAN, max_size=8, unique_by=lambda row: row[0]), TEXT)
+def test_what_is_written_is_what_is_loaded(rows, trace):
+    spans = [
+        {"id": name, "agent_id": who, "location_id": where, "start_time": min(a, b), "end_time": max(a, b), "data": data}
+        for name, who, where, a, b, data in rows
+    ]
+    store = Store()
+    store.write_trace(trace, spans)
+    loaded = load_spans(trace, store=store)
+    expected = sorted(spans, key=lambda row: (row["start_time"], row["end_time"], row["agent_id"], row["id"]))
+    columns = ["id", "agent_id", "location_id", "start_time", "end_time"]
+    assert loaded[columns].to_dict("records") == [{column: row[column] for column in columns} for row in expected]
+    assert [None if pd.isna(data) else json.loads(data) for data in loaded["data"]] == [row["data"] for row in expected]
+    assert set(loaded["trace_id"]) <= {trace}
+    store.write_trace(trace, loaded)
+    assert_frame_equal(load_spans(trace, store=store), loaded)
+    store.delete_trace(trace)
