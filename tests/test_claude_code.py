@@ -674,3 +674,12 @@ def test_no_call_is_its_own_parent():
         "Loop tool:Task 3-3 open",
     ]
     assert len(self_spans(report.spans())) == 7
+
+
+def test_a_subagent_whose_transcript_is_not_there_is_told():
+    lines = [prompt(0, "go"), said(2, "m1", call("t1", "Task")), echo(3, "a9", "t1"), echo(4, "a9", "t1"), result(5, "t1")]
+    report = ingest(write("s1.jsonl", *lines))
+    assert [str(problem) for problem in report.problems] == [
+        "s1.jsonl: the transcript of subagent 'a9' is not there; its work, of which this file has 2 echo lines, is left out."
+    ]
+    assert report.n_spans == 2

@@ -72,6 +72,7 @@ def test_a_frame_that_is_given_is_not_changed():
         ({"start_time": "0"}, r"^start_time holds str, not integer microseconds\.$"),
         ({"start_time": 6}, r"^Span 's' ends at 5 before it starts at 6\.$"),
         ({"end_time": 2**63}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
+        ({"end_time": np.uint64(2**63)}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
         ({"end_time": 2**70}, r"^end_time holds 1180591620717411303424, which does not fit into 63 bits\.$"),
         ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
         ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),

@@ -43,7 +43,7 @@ def test_the_report_as_text():
             'Without an end: 1 (closed where last seen; `status` is "open")',
             "Texts cut or left out: 1",
             "Skipped:",
-            "  1 lines of type 'mode'",
+            "  lines of type 'mode': 1",
             "Problems:",
             "  s1.jsonl, line 5: not JSON from character 2 on.",
         ]

@@ -90,7 +90,7 @@ def test_traces(run):
     assert out[0] == DATABASE(Path("sqlite.db").absolute())
     assert [line.split() for line in out[1:]] == [
         ["id", "name", "n_spans", "start_time"],
-        ["s1", "s1", "go", "2", "2026-06-21", "10:00:00"],
+        ["s1", "s1", "go", "2", "2026-06-21", "10:00:00", "UTC"],
         *(line.split() for line in out[3:]),
     ]
     assert out[3].split()[-2:] == ["0", "µs"]
@@ -105,7 +105,7 @@ def test_traces_at_the_ends_of_time(run):
     code, out, _ = run("traces")
     assert code == 0
     assert [line.split() for line in out[2:]] == [
-        ["last", "last", "1", "294247-01-10", "04:00:54"],
+        ["last", "last", "1", "294247-01-10", "04:00:54", "UTC"],
         ["first", "first", "1", str(-(2**63)), "µs"],
     ]
 

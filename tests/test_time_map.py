@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.layout.time_map import BREAK_WIDTH, EPOCH, time_map
+from tokenvis.columns import EPOCH
+from tokenvis.layout.time_map import BREAK_WIDTH, time_map
 
 IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs of nothing between
 

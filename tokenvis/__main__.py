@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tokenvis import __version__
+from tokenvis.columns import EPOCH
 from tokenvis.database import path_of
 from tokenvis.errors import TokenvisError
 from tokenvis.frame import load_traces
@@ -93,8 +94,8 @@ def run_traces(chosen: Namespace) -> None:
     with Store(chosen.database, create=False) as store:
         traces = load_traces(store=store)
         print(f"Database: {store.path}")
-    when = pd.to_datetime(traces["start_time"], unit="us").dt.strftime("%Y-%m-%d %H:%M:%S")
-    old = traces["start_time"].fillna(0) < 10**15
+    when = pd.to_datetime(traces["start_time"], unit="us").dt.strftime("%Y-%m-%d %H:%M:%S UTC")
+    old = traces["start_time"].fillna(0) < EPOCH
     shown = traces.assign(start_time=when.where(~old, traces["start_time"].astype("str") + " µs"))
     print(shown.to_string(index=False, na_rep="-") if len(shown) else "No traces yet. `tokenvis seed` writes two.")
 

@@ -83,7 +83,7 @@ class Report:
             yield f'Without an end: {self.n_open:,} (closed where last seen; `status` is "open")'
         if self.n_cut:
             yield f"Texts cut or left out: {self.n_cut:,}"
-        yield from shortlist("Skipped:", [f"{count:,} {reason}" for reason, count in sorted(self.skipped.items())])
+        yield from shortlist("Skipped:", [f"{reason}: {count:,}" for reason, count in sorted(self.skipped.items())])
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
 

@@ -10,14 +10,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import Int64Array, require, times_of
+from tokenvis.columns import EPOCH, Int64Array, require, times_of
 from tokenvis.errors import check_choice
 from tokenvis.sweep import union
 
 Gaps: TypeAlias = Literal["fold", "keep"]
 Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-EPOCH = 946_684_800_000_000  # 2000-01-01: times from here on count as microseconds since 1970
 IDLE_SHARE = 0.5  # gaps are folded where idle time is more of the wall time than this
 SHORTEST_GAP = 0.05  # and then those longer than this share of the active time
 BREAK_WIDTH = 0.025  # a break takes this share of the kept time,

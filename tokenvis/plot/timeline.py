@@ -19,10 +19,10 @@ from matplotlib.path import Path
 
 from tokenvis.analysis.moves import moves
 from tokenvis.colors import palette as colors_of
-from tokenvis.columns import codes_of, ordered, require, times_of
+from tokenvis.columns import EPOCH, codes_of, ordered, require, times_of
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
 from tokenvis.layout.lanes import place_spans
-from tokenvis.layout.time_map import EPOCH, Gaps, TimeMap, time_map
+from tokenvis.layout.time_map import Gaps, TimeMap, time_map
 from tokenvis.lettering import BarLabels, drawable, ink_on
 from tokenvis.payload import expand_data
 from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, set_time_axis, steps_text, themed

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tokenvis.errors import plural, quoted
 from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Session, ToolCall, Transcript, read_file
 from tokenvis.reading import Content, Problem, Reading, TraceRead, json_lines, parse_json
 from tokenvis.rules import distinct_names, location_of
@@ -89,6 +90,7 @@ def read(path: Path, *, content: Content = "full") -> Reading:
     read_file(session, path, "")
     for file in subagent_files(path, session):
         read_file(session, file, file.stem.removeprefix("agent-"))
+    report_missing(session, path)
     trace_id = path.stem if path.stem in session.session_ids else next(iter(session.session_ids), path.stem)
     transcripts = [transcript for transcript in session.transcripts.values() if transcript.models or transcript.tools]
     name_agents(session, transcripts)
@@ -98,6 +100,14 @@ def read(path: Path, *, content: Content = "full") -> Reading:
     else:
         session.reading.problems.append(Problem(path, None, "no call of a model or a tool stands in it"))
     return session.reading
+
+
+def report_missing(session: Session, path: Path) -> None:
+    """Say which subagents' transcripts are not there, though the session has echoes of them."""
+    for agent, count in session.echoes.items():
+        if agent not in session.transcripts:
+            reason = f"the transcript of subagent {quoted(agent)} is not there; its work, of which this file has "
+            session.reading.problems.append(Problem(path, None, f"{reason}{plural(count, 'echo line')}, is left out"))
 
 
 def subagent_files(path: Path, session: Session) -> list[Path]:

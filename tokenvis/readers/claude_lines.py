@@ -6,6 +6,7 @@ elsewhere.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ class Session:
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     calls_of_agents: dict[str, str] = field(default_factory=dict)
+    echoes: Counter[str] = field(default_factory=Counter)
 
 
 def read_file(session: Session, path: Path, agent_id: str) -> None:
@@ -189,6 +191,7 @@ def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None
     if data.get("type") == "agent_progress" and agent and call:
         session.calls_of_agents.setdefault(agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
+        session.echoes[agent] += 1
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
         note_event(session.transcripts[agent_id], microseconds(needed(line, "timestamp", str)))
         session.reading.skipped["progress lines of hooks"] += 1
