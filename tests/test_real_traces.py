@@ -41,9 +41,8 @@ def test_the_figures_of_a_session(name):
         (spans["status"] == "error").sum(),
         len(report.formats),
     )
-    missing = [
-        "subagent.jsonl: the transcript of subagent 'afb92ff' is not there; its work, of which this file has 19 echo lines, is left out."
-    ]
+    gone = "the transcript of subagent 'afb92ff' is not there; its work, of which this file has 19 echo lines, is left out"
+    missing = [f"subagent.jsonl: {gone}."]
     assert [str(problem) for problem in report.problems] == (missing if name == "spotter/subagent.jsonl" else [])
 
 
