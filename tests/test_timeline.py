@@ -9,6 +9,7 @@ from conftest import spans_frames, spans_of
 from hypothesis import given
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline
 from tokenvis.layout.lanes import BAND_GAP
@@ -219,7 +220,7 @@ def test_hostile_names_draw_as_text(form):
 @given(spans_frames(n_traces=1, parents=True))
 def test_the_picture_shows_the_tables(spans):
     before = spans.copy(deep=True)
-    ax = plot_timeline(spans)
+    ax = plot_timeline(spans, gaps="keep", ax=Figure(figsize=(12, 4)).subplots())
     ax.figure.canvas.draw()
     if len(spans):
         solid = spans[spans["end_time"] > spans["start_time"]]
@@ -230,7 +231,6 @@ def test_the_picture_shows_the_tables(spans):
         assert len(drawn_moves(ax)) == len(moves(spans))
         assert [c for c in ax.collections if isinstance(c, PathCollection)]
     assert spans.equals(before)
-    plt.close("all")
 
 
 def test_no_two_texts_overlap_and_none_leaves_the_figure():
