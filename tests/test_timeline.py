@@ -15,7 +15,7 @@ from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palet
 from tokenvis.layout.lanes import BAND_GAP
 from tokenvis.lettering import BarLabels
 from tokenvis.plot.timeline import BAR
-from tokenvis.style import ERROR
+from tokenvis.style import ERROR, QUIET
 
 SECOND = 1_000_000
 
@@ -62,6 +62,13 @@ def test_a_move_is_a_curve_between_the_bands():
     ax = plot_timeline(spans_of("ann 0 10 desk", "ann 15 20 lab"))
     assert drawn_moves(ax) == [(10, 0.5, 15, 1.5 + BAND_GAP)]
     assert drawn_moves(plot_timeline(spans_of("ann 0 10 desk", "ann 15 20 lab"), by="agent_id")) == []
+
+
+def test_a_move_has_the_colour_of_its_agent_where_agents_have_colours():
+    spans = spans_of("bob 0 1 desk", "ann 0 10 desk", "ann 15 20 lab")
+    for hue, color in {"agent_id": palette(["ann", "bob"])["ann"], "location_id": QUIET}.items():
+        [lines] = [c for c in plot_timeline(spans, hue=hue).collections if c.get_label() == "moves"]
+        assert [to_hex(edge) for edge in lines.get_edgecolor()] == [color]
 
 
 def test_moves_that_nobody_could_follow_are_left_out_and_counted():

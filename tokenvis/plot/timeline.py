@@ -56,8 +56,8 @@ def plot_timeline(
     """Draw who was where, and when: a band for each location, and in it a bar for each span.
 
     Spans that overlap stand in lanes of their own. A span without duration is a diamond, one with ``status`` "error" has a red
-    border and a cross, an open one ends in an arrow. Where an agent goes from one location to the next, a line in its colour
-    follows it. A bar is labelled with ``label`` from ``data`` (else its agent) and its duration, as far as there is room.
+    border and a cross, an open one ends in an arrow. Where an agent goes from one location to the next, a line follows it, in
+    its colour (grey where colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its duration, as far as there is room.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def plot_timeline(
     if time == "clock" and len(spans):
         check_clock(mapping, tz)
     rows, bands = place_spans(spans, by=by, order=order)
-    colors = check_palette(palette, spans[hue])
+    colors = colors_for(palette, spans[hue])
     duration = steps_text if time_unit == "step" else duration_text
     bars = bars_of(spans, rows, mapping, by, hue, duration).assign(color=lambda bars: bars["hue"].map(colors))
     handles = legend_of(bars, colors) if legend else []
@@ -131,7 +131,8 @@ def plot_timeline(
         set_limits(ax, bars)
         set_time_axis(ax, mapping, time="step" if time_unit == "step" else time, tz=tz)
         if by == "location_id":
-            draw_moves(ax, moves(spans), bars, mapping)
+            paint = bars.assign(color=QUIET) if hue != "agent_id" else bars
+            draw_moves(ax, moves(spans), paint, mapping)
         draw_bars(ax, bars)
         ax.set_title(drawable(str(spans["trace_id"].iloc[0]), 80), loc="left", pad=10)
         ax.set_title(figures_of(spans, duration), loc="right", pad=10, fontsize=9, color=QUIET, fontweight="normal")
@@ -160,7 +161,7 @@ def check_clock(mapping: TimeMap, tz: str) -> None:
         raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
 
 
-def check_palette(palette: Mapping[str, str] | Sequence[str] | None, values: pd.Series) -> dict[str, str]:
+def colors_for(palette: Mapping[str, str] | Sequence[str] | None, values: pd.Series) -> dict[str, str]:
     """A colour for each value as text; `BadOption` where the palette given has too few."""
     used = [str(name) for name in codes_of(values)[1]]
     named = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else used
@@ -265,7 +266,7 @@ def set_limits(ax: Axes, bars: pd.DataFrame) -> None:
 
 
 def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeMap) -> None:
-    """A curve from where an agent leaves one band to where it arrives in the next; too many are left out, and said so."""
+    """A curve in the bar's colour from where an agent leaves one band to where it arrives in the next, unless they are too many."""
     inches = ax.bbox.width / ax.figure.dpi
     if len(table) > MOST_MOVES * inches:
         ax.annotate(
