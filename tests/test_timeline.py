@@ -105,6 +105,37 @@ def test_the_title_says_what_is_shown():
     assert (ax.get_title(loc="right"), ax.get_xlabel()) == ("1 span · 1 agent · 1 location · 1 step", "step")
 
 
+def test_a_narrow_picture_has_a_short_title():
+    name = "a-trace-with-a-rather-long-name"
+    titles = []
+    for width in (12, 6, 2):
+        ax = plot_timeline(spans_of(f"ann 0 1 desk {name}"), ax=plt.subplots(figsize=(width, 2))[1])
+        titles.append((ax.get_title(loc="left"), ax.get_title(loc="right")))
+        box = ax._left_title.get_window_extent(ax.figure.canvas.get_renderer())
+        assert box.width <= ax.bbox.width
+    assert titles[0] == (name, "1 span · 1 agent · 1 location · 1 µs")
+    assert titles[1] == (name, "")
+    assert titles[2][0].endswith("…")
+
+
+def test_axes_made_elsewhere_get_the_same_look():
+    given, own = plot_timeline(spans_of("ann 0 9 desk"), ax=plt.subplots()[1]), plot_timeline(spans_of("ann 0 9 desk"))
+    for ax in (given, own):
+        assert {side: spine.get_visible() for side, spine in ax.spines.items()} == {
+            "left": False,
+            "right": False,
+            "top": False,
+            "bottom": True,
+        }
+    for part in ("get_xticklabels", "get_yticklabels", "get_xgridlines"):
+        one, other = getattr(given, part)()[0], getattr(own, part)()[0]
+        assert one.get_color() == other.get_color()
+    for ax in (given, own):
+        assert all(line.get_visible() for line in ax.get_xgridlines())
+        assert not any(line.get_visible() for line in ax.get_ygridlines())
+    assert given.get_xticklabels()[0].get_fontsize() == own.get_xticklabels()[0].get_fontsize()
+
+
 def test_an_empty_trace_says_so():
     ax = plot_timeline(spans_of("ann 0 1 desk").iloc[:0])
     assert [text.get_text() for text in ax.texts] == ["This trace is empty."]

@@ -41,6 +41,11 @@ def glyph(character: str) -> tuple[str, float]:
     return character, font().load_char(ord(character)).linearHoriAdvance / 65536 / 100
 
 
+def width_of(text: str, size: float) -> float:
+    """About how wide a text is at a size, in points: the sum of the font's own advances."""
+    return size * sum(glyph(character)[1] for character in text)
+
+
 def drawable(text: str, longest: int = 200) -> str:
     """A text as one line that the font can draw, cut where it is longer than ``longest`` characters."""
     cut = text if len(text) <= longest else text[: longest - 1] + "…"

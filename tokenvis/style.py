@@ -82,6 +82,21 @@ def themed() -> Iterator[None]:
         yield
 
 
+def dress(axes: Axes) -> None:
+    """Give an Axes that was made under other settings the look of the theme."""
+    look = theme()
+    axes.set_facecolor(look["axes.facecolor"])
+    axes.set_axisbelow(look["axes.axisbelow"])
+    for side, spine in axes.spines.items():
+        spine.set_visible(look.get(f"axes.spines.{side}", True))
+        spine.set(color=look["axes.edgecolor"], linewidth=look["axes.linewidth"])
+    for axis in ("x", "y"):
+        colors = {"color": look[f"{axis}tick.color"], "labelcolor": look[f"{axis}tick.labelcolor"]}
+        axes.tick_params(axis=axis, labelsize=look[f"{axis}tick.labelsize"], **colors)
+    axes.xaxis.label.set(color=look["axes.labelcolor"], size=look["axes.labelsize"])
+    axes.grid(color=look["grid.color"], linewidth=look["grid.linewidth"])
+
+
 def duration_text(microseconds: float) -> str:
     """A duration in one or two units: "8 s", "1m 30s", "3h 12m", "250 ms"."""
     for large, small in (("d", "h"), ("h", "m"), ("m", "s")):

@@ -23,12 +23,14 @@ from tokenvis.columns import EPOCH, codes_of, ordered, require, times_of
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps, TimeMap, time_map
-from tokenvis.lettering import BarLabels, drawable, ink_on
+from tokenvis.lettering import BarLabels, drawable, fitted, ink_on, width_of
 from tokenvis.payload import expand_data
-from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, duration_text, set_time_axis, steps_text, themed
+from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, dress, duration_text, set_time_axis, steps_text, themed
 
 BAR = 0.78  # height of a bar, in lanes
 LABEL_SIZE = 7.5  # points
+TITLE_SIZE, FIGURES_SIZE = 12, 9
+BOLD = 1.15  # how much wider bold letters are
 WIDTH_INCHES = 12.0
 LANE_INCHES = 0.28
 HEIGHTS = (1.2, 14.0)  # inches that the bands of a new figure take, at least and at most
@@ -57,7 +59,8 @@ def plot_timeline(
 
     Spans that overlap stand in lanes of their own. A span without duration is a diamond, one with ``status`` "error" has a red
     border and a cross, an open one ends in an arrow. Where an agent goes from one location to the next, a line follows it, in
-    its colour (grey where colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its duration, as far as there is room.
+    its colour (grey where colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its
+    duration, as far as there is room.
 
     Parameters
     ----------
@@ -126,16 +129,15 @@ def plot_timeline(
         ax = new_axes(height, len(handles)) if ax is None else ax
         if not len(spans):
             return draw_empty(ax)
+        dress(ax)
         draw_bands(ax, bands, height)
         draw_folds(ax, mapping, height)
         set_limits(ax, bars)
         set_time_axis(ax, mapping, time="step" if time_unit == "step" else time, tz=tz)
         if by == "location_id":
-            paint = bars.assign(color=QUIET) if hue != "agent_id" else bars
-            draw_moves(ax, moves(spans), paint, mapping)
+            draw_moves(ax, moves(spans), bars, mapping, colors if hue == "agent_id" else {})
         draw_bars(ax, bars)
-        ax.set_title(drawable(str(spans["trace_id"].iloc[0]), 80), loc="left", pad=10)
-        ax.set_title(figures_of(spans, duration), loc="right", pad=10, fontsize=9, color=QUIET, fontweight="normal")
+        draw_title(ax, drawable(str(spans["trace_id"].iloc[0]), 80), figures_of(spans, duration))
         if legend:
             draw_legend(ax, handles)
     return ax
@@ -226,6 +228,15 @@ def draw_empty(ax: Axes) -> Axes:
     return ax
 
 
+def draw_title(ax: Axes, name: str, figures: str) -> None:
+    """The trace's name, cut where there is no room, and its figures where there is room for both."""
+    points = ax.bbox.width / ax.figure.dpi * 72
+    title = fitted(name, points, lambda text: width_of(text, TITLE_SIZE) * BOLD)
+    ax.set_title(title, loc="left", pad=10)
+    if width_of(name, TITLE_SIZE) * BOLD + width_of(figures, FIGURES_SIZE) + 2 * TITLE_SIZE <= points:
+        ax.set_title(figures, loc="right", pad=10, fontsize=FIGURES_SIZE, color=QUIET, fontweight="normal")
+
+
 def draw_bands(ax: Axes, bands: pd.DataFrame, height: float) -> None:
     """Shade every second band, and name them all on the left."""
     for position, (top, lanes) in enumerate(zip(bands["top"], bands["n_lanes"], strict=True)):
@@ -261,12 +272,12 @@ def set_limits(ax: Axes, bars: pd.DataFrame) -> None:
     low, high = float(bars["x0"].min()), float(bars["x1"].max())
     room = max((high - low) * 0.01, 1.0)
     ax.set_xlim(low - room, high + room)
-    ax.grid(axis="x")
+    ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")
 
 
-def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeMap) -> None:
-    """A curve in the bar's colour from where an agent leaves one band to where it arrives in the next, unless they are too many."""
+def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeMap, colors: Mapping[str, str]) -> None:
+    """A curve from where an agent leaves one band to where it arrives in the next; too many are left out, and said so."""
     inches = ax.bbox.width / ax.figure.dpi
     if len(table) > MOST_MOVES * inches:
         ax.annotate(
@@ -279,7 +290,7 @@ def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeM
             color=QUIET,
         )
         return
-    y_of, color_of = (bars.drop_duplicates("id").set_index("id")[column] for column in ("y", "color"))
+    y_of = bars.drop_duplicates("id").set_index("id")["y"]
     x0, x1 = mapping.to_x(table["left"].to_numpy()), mapping.to_x(table["arrived"].to_numpy())
     y0, y1 = (table[column].map(y_of).to_numpy() for column in ("from_span", "to_span"))
     middle = (x0 + x1) / 2
@@ -289,7 +300,7 @@ def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeM
         PathCollection(
             [Path(curve, codes) for curve in points],
             facecolors="none",
-            edgecolors=table["from_span"].map(color_of).tolist(),
+            edgecolors=[colors.get(agent, QUIET) for agent in table["agent_id"].astype("str")],
             linewidths=1.3,
             alpha=0.55,
             zorder=2,
