@@ -115,6 +115,12 @@ def test_only_the_agents_that_are_loaded_are_categories(store):
     assert load_spans("t", agents="ann", store=store)["agent_id"].cat.categories.tolist() == ["ann"]
 
 
+def test_an_instant_is_in_the_window_that_starts_with_it_and_not_in_the_one_before(store):
+    assert ids("t", start=5, end=6, store=store) == "adb"
+    assert ids("t", start=4, end=5, store=store) == "ad"
+    assert ids("t", start=5, end=5, store=store) == ""
+
+
 @pytest.mark.laws
 @given(spans_frames(n_traces=1), st.none() | st.integers(-1, 14), st.none() | st.integers(-1, 14))
 def test_a_window_takes_the_spans_that_touch_it(spans, start, end):

@@ -11,6 +11,7 @@ from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from sqlalchemy import event
 
 from tokenvis import BadSpan, MissingColumn, Store, StoreError, TraceNotFound, load_spans, load_traces
 from tokenvis.store import Written
@@ -185,6 +186,17 @@ def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):
         connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
         assert load_spans("t", store=store)["agent_id"].tolist() == ["ann"]
     assert load_spans("t", store=store)["agent_id"].tolist() == ["bob"]
+
+
+def test_a_write_takes_the_lock_at_its_start_and_a_read_does_not(store):
+    said = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    for write in (lambda: store.write_trace("u", []), lambda: store.add_spans("u", []), lambda: store.delete_trace("u")):
+        write()
+        assert said[0] == "BEGIN IMMEDIATE"
+        said.clear()
+    load_traces(store=store)
+    assert said[0] == "BEGIN"
 
 
 def test_a_writer_waits_for_another(store):

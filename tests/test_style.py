@@ -104,6 +104,21 @@ def test_clock_time_has_the_date_where_the_day_changes():
     assert labels_of(spans_of(f"ann {start} {start + 3 * HOUR} desk"), time="clock")[0][3] == "00:00\n22 Jun 2026"
 
 
+def test_clock_ticks_are_round_whenever_the_trace_began():
+    start = 1_782_036_007_250_000  # 2026-06-21 10:00:07.25 UTC
+    labels, _ = labels_of(spans_of(f"ann {start} {start + 2 * MINUTE} desk"), time="clock", tz="Asia/Kolkata")
+    assert labels == [
+        "15:30:15\n21 Jun 2026",
+        "15:30:30",
+        "15:30:45",
+        "15:31:00",
+        "15:31:15",
+        "15:31:30",
+        "15:31:45",
+        "15:32:00",
+    ]
+
+
 def test_steps_are_plain_numbers():
     labels, ax = labels_of(spans_of("ann 0 4000 desk"), time="step")
     assert labels == ["0", "500", "1,000", "1,500", "2,000", "2,500", "3,000", "3,500", "4,000"]

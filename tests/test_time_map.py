@@ -29,6 +29,21 @@ def test_a_long_gap_in_an_idle_trace_becomes_a_break():
     assert mapping.segments == [(0, 120), (900, 980)]
 
 
+@pytest.mark.parametrize(
+    ("spans", "n_folds"),
+    [
+        (("ann 0 100 desk", "ann 200 300 desk"), 0),  # idle for 100 of 300
+        (("ann 0 100 desk", "ann 300 400 desk"), 0),  # idle for half
+        (("ann 0 100 desk", "ann 301 401 desk"), 1),  # and for more than half
+        (("ann 0 100 desk", "ann 110 210 desk", "ann 810 910 desk"), 1),  # a gap of 10, beside 300 of work
+        (("ann 0 100 desk", "ann 115 215 desk", "ann 815 915 desk"), 1),  # of 15: no longer than 5%
+        (("ann 0 100 desk", "ann 116 216 desk", "ann 816 916 desk"), 2),
+    ],
+)
+def test_gaps_are_folded_where_they_hide_most_and_are_long(spans, n_folds):
+    assert len(time_map(spans_of(*spans)).folds) == n_folds
+
+
 def test_gaps_are_kept_when_asked():
     mapping = time_map(spans_of(*IDLE), gaps="keep")
     assert places(mapping, 0, 120, 900, 980) == [0, 120, 900, 980]

@@ -3,7 +3,6 @@
 An agent is called what people call it. A location is the tool that ran, else the model that was asked.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 
 UNKNOWN_MODEL = "unknown"
@@ -28,15 +27,15 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     >>> distinct_names(["Explore", "Plan", "Explore", "Explore 2"])
     ['Explore', 'Plan', 'Explore 2', 'Explore 2 2']
     """
-    seen: Counter[str] = Counter()
+    distinct: list[str] = []
+    numbers: dict[str, int] = {}
     taken: set[str] = set()
-    distinct = []
     for name in names:
-        seen[name] += 1
-        number, candidate = seen[name], name
-        while candidate in taken or (number > 1 and candidate == name):
-            candidate = f"{name} {number}" if number > 1 else name
+        candidate, number = name, numbers.get(name, 1)
+        while candidate in taken:
             number += 1
+            candidate = f"{name} {number}"
+        numbers[name] = number
         taken.add(candidate)
         distinct.append(candidate)
     return distinct
