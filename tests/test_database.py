@@ -75,6 +75,9 @@ def test_the_search_never_reaches_the_home_directory(tmp_path, monkeypatch):
     assert default_path() == tmp_path / "home" / "work" / "sqlite.db"
     monkeypatch.chdir(tmp_path / "home")
     assert default_path() == tmp_path / "home" / "sqlite.db"
+    (tmp_path / "beside").mkdir()
+    monkeypatch.chdir(tmp_path / "beside")
+    assert default_path() == tmp_path / "beside" / "sqlite.db"
 
 
 @pytest.mark.parametrize(

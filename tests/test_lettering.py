@@ -75,6 +75,15 @@ def test_zooming_in_makes_room():
     assert labels_on(ax, (500, 510, "Write", " · 2 s")) == ["Write · 2 s"]
 
 
+def test_a_bar_that_begins_outside_has_its_label_inside():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
+    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "ink": [INK]})
+    labels = BarLabels(table, size=8, height=0.8)
+    ax.add_artist(labels)
+    [text] = labels.texts(ax.figure.canvas.get_renderer())
+    assert 0 < text.get_position()[0] < 10
+
+
 def test_a_low_bar_has_no_label():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 20))
     assert labels_on(ax, (0, 1000, "Write", " · 2 s")) == []
