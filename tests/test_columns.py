@@ -89,6 +89,8 @@ def test_a_bad_span_is_refused_with_its_value(bad, message):
 def test_a_span_is_a_mapping():
     with pytest.raises(BadSpan, match=r"^A span is a mapping here, not str: 'id'\. A DataFrame will do too\.$"):
         as_spans(ONE)
+    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame, or mappings, not NoneType\.$"):
+        as_spans(None)
 
 
 def test_a_missing_key_is_named():

@@ -105,6 +105,7 @@ def test_a_target_is_a_path_or_a_url(tmp_path, target, name):
         ),
         ("sqlite://", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
         (":memory:", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
+        (7, r"^7 is neither a path nor a URL of a database\.$"),
         ("://", r"^'://' is no database URL \(.*\)\.$"),
     ],
 )

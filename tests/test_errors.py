@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from tokenvis import errors
-from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, plural, quoted
+from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, plural, quoted, several
 
 
 def test_the_tree_is_the_one_in_the_docstring():
@@ -32,12 +32,21 @@ def test_a_long_value_is_cut():
     assert quoted("x" * 10_000) == f"'{'x' * 60}'… (10,000 characters)"
     assert quoted("it's") == '"it\'s"'
     assert quoted(3) == "3"
+    assert quoted(["x"] * 1_000).endswith("… (5,000 characters)")
 
 
 def test_a_long_list_is_cut():
     assert listed("abc") == "'a', 'b', 'c'"
     assert listed(range(1_010)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1,002 more"
     assert listed([]) == "none"
+
+
+def test_one_name_or_several_are_a_list():
+    assert several("agents", "ann") == ["ann"]
+    assert several("agents", iter(("ann", "bob"))) == ["ann", "bob"]
+    for wrong in (7, None, ["ann", 7]):
+        with pytest.raises(BadOption, match=r"^agents=(7|None|\['ann', 7\]) is neither a name nor a list of names\.$"):
+            several("agents", wrong)
 
 
 def test_a_count_has_its_noun():

@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
-from tokenvis import Store, StoreNotFound, TraceNotFound, load_spans, load_traces
+from tokenvis import BadOption, Store, StoreNotFound, TraceNotFound, load_spans, load_traces
 from tokenvis.columns import COLUMNS, as_spans, empty_spans
 
 
@@ -109,6 +110,19 @@ def test_agents_and_locations_narrow(store):
     assert ids("t", agents=[], store=store) == ""
     many = [f"agent {number}" for number in range(50_000)]
     assert ids("t", agents=[*many, "eve"], store=store) == "d"
+
+
+def test_a_time_is_a_whole_number_and_a_name_a_text(store):
+    assert len(load_spans("t", start=np.int64(6), store=store)) == 3
+    for wrong in (1.5, "now", 2**63, pd.Timestamp(0)):
+        with pytest.raises(BadOption, match=r"^start=.* is not a time: a whole number of microseconds, of 63 bits\.$"):
+            load_spans("t", start=wrong, store=store)
+    with pytest.raises(BadOption, match=r"^end=nan is not a time: "):
+        load_spans("t", end=float("nan"), store=store)
+    with pytest.raises(BadOption, match=r"^trace=7 is neither a name nor a list of names\.$"):
+        load_spans(7, store=store)
+    with pytest.raises(BadOption, match=r"^agents=\[7\] is neither a name nor a list of names\.$"):
+        load_spans("t", agents=[7], store=store)
 
 
 def test_only_the_agents_that_are_loaded_are_categories(store):

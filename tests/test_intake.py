@@ -268,6 +268,7 @@ def test_a_folder_without_sessions():
 
 
 def test_a_path_that_is_not_there():
+    assert error_of(None) == "None is no path of a file or folder."
     assert error_of("nowhere.jsonl") == "There is no file or folder nowhere.jsonl."
     Path("file").touch()
     assert error_of("file/in.jsonl") == "There is no file or folder file/in.jsonl."

@@ -103,7 +103,8 @@ def test_bands_stand_in_order_of_first_start_with_a_gap_between():
 
 def test_named_bands_come_first():
     spans = spans_of("ann 0 1 desk", "ann 2 3 lab", "ann 4 5 attic")
-    assert place_spans(spans, order=["attic"])[1]["band"].tolist() == ["attic", "desk", "lab"]
+    for order in (["attic"], "attic"):
+        assert place_spans(spans, order=order)[1]["band"].tolist() == ["attic", "desk", "lab"]
 
 
 def test_a_missing_value_has_a_band_of_its_own():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.lettering import BarLabels, drawable, fitted, ink_on
+from tokenvis.lettering import BarLabels, drawable, fitted, glyph, ink_on, width_of
 from tokenvis.style import INK, PAPER
 
 
@@ -41,6 +41,17 @@ def test_what_is_fitted_fits(text, width):
     cut = fitted(text, width, len)
     assert len(cut) <= width or not cut
     assert cut in (text, "") or (cut.endswith("…") and text.startswith(cut[:-1]))
+
+
+def test_widths_do_not_depend_on_what_was_drawn_before():
+    glyph.cache_clear()
+    before = width_of("mmmm", 10)
+    figure = plt.figure()
+    figure.text(0.5, 0.5, "drawn", fontsize=40)
+    figure.canvas.draw()
+    glyph.cache_clear()
+    assert width_of("mmmm", 10) == before
+    assert 20 < before < 60
 
 
 def test_ink_reads_on_its_colour():

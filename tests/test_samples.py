@@ -99,6 +99,11 @@ def test_a_column_that_is_not_there_is_named():
         spans_from_samples(samples_of("0 ann hall"), time="step", agent="who", location="place")
 
 
+def test_samples_are_a_frame():
+    with pytest.raises(BadSpan, match=r"^Samples are a DataFrame, a row for each agent and step, not list\.$"):
+        spans_from_samples([], time="step", agent="who", location="room")
+
+
 def test_a_step_length_is_a_whole_number_above_zero():
     with pytest.raises(BadOption, match=r"^step_us=0\.5 is not a whole number of µs above zero\.$"):
         read(samples_of("0 ann hall"), step_us=0.5)

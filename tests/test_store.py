@@ -109,6 +109,12 @@ def test_a_trace_has_an_id_that_is_a_text(store, trace_id):
         store.write_trace(trace_id, [])
 
 
+def test_a_name_is_a_text(store):
+    with pytest.raises(BadSpan, match=r"^name=7 is not a name\. A trace's name is a text\.$"):
+        store.write_trace("t", [], name=7)
+    assert len(rows(store)) == 1
+
+
 def test_what_the_database_refuses_is_told_with_the_file(store):
     deep = "".join(['{"a":'] * 5_000 + ["1"] + ["}"] * 5_000)
     with pytest.raises((StoreError, BadSpan), match=r"(CHECK constraint failed|is not a JSON object)"):

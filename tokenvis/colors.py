@@ -43,7 +43,7 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     >>> palette(["Bob", "Alice", "Bob"])
     {'Alice': '#3b6fb6', 'Bob': '#e8923a'}
     """
-    return {name: nth_color(position) for position, name in enumerate(sorted(set(names)))}
+    return {name: nth_color(position) for position, name in enumerate(sorted({str(name) for name in names}))}
 
 
 def nth_color(position: int) -> str:

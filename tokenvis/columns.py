@@ -136,6 +136,8 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Mappings as a table, its values as they are."""
+    if not isinstance(spans, Iterable):
+        raise BadSpan(f"Spans are a DataFrame, or mappings, not {type(spans).__name__}.")
     rows = list(spans)
     for row in rows:
         if not isinstance(row, Mapping):

@@ -39,6 +39,8 @@ def path_of(target: Target) -> Path:
         if url.get_backend_name() != "sqlite":
             raise StoreError(f"A store is a SQLite file, and {url.render_as_string()!r} is not one.")
         target = url.database or ":memory:"
+    if not isinstance(target, str | os.PathLike):
+        raise StoreError(f"{quoted(target)} is neither a path nor a URL of a database.")
     if os.fspath(target) == ":memory:":
         raise StoreError("A store is a file: a database in memory has no write-ahead log. Give a path.")
     return Path(target).expanduser().absolute()

@@ -55,8 +55,9 @@ class IngestError(TokenvisError):
 
 def quoted(value: object) -> str:
     """``repr`` of a value, cut where it is long: names from traces may hold 10,000 characters."""
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{value[:LONGEST]!r}… ({len(value):,} characters)"
+    shown = value if isinstance(value, str) else repr(value)
+    if len(shown) > LONGEST:
+        return f"{shown[:LONGEST]!r}… ({len(shown):,} characters)"
     return repr(value)
 
 
@@ -70,6 +71,17 @@ def listed(values: Iterable[object]) -> str:
 def plural(count: int, noun: str) -> str:
     """A count and its noun: ``1 span``, ``2,000 spans``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def several(option: str, names: object) -> list[str]:
+    """One name, or several, as a list; `BadOption` where they are no names."""
+    if isinstance(names, str):
+        return [names]
+    every = list(names) if isinstance(names, Iterable) else []
+    texts = [name for name in every if isinstance(name, str)]
+    if len(texts) < len(every) or not isinstance(names, Iterable):
+        raise BadOption(f"{option}={quoted(names)} is neither a name nor a list of names.")
+    return texts
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from tokenvis.columns import COLUMNS, spans_frame
 from tokenvis.database import Target
+from tokenvis.errors import BadOption, quoted, several
 from tokenvis.payload import parents_of
 from tokenvis.store import Store, opened
 
@@ -79,11 +81,19 @@ def load_spans(
     ------
     TraceNotFound
         There is no trace of that id or name.
+    BadOption
+        A time is no whole number, or a name no text.
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
     """
+    named = {"trace": trace, "agents": agents, "locations": locations}
+    chosen = {option: None if names is None else several(option, names) for option, names in named.items()}
     rows = opened(store, create=False).select_spans(
-        several(trace), start=start, end=end, agents=several(agents), locations=several(locations)
+        chosen["trace"],
+        start=whole_time("start", start),
+        end=whole_time("end", end),
+        agents=chosen["agents"],
+        locations=chosen["locations"],
     )
     columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
     spans = spans_frame(**dict(zip(COLUMNS, map(list, columns), strict=True)))
@@ -91,6 +101,10 @@ def load_spans(
     return spans.assign(parent_id=parents) if parents.notna().any() else spans
 
 
-def several(names: str | Iterable[str] | None) -> Iterable[str] | None:
-    """One name as a list of one."""
-    return [names] if isinstance(names, str) else names
+def whole_time(option: str, time: int | None) -> int | None:
+    """A time as Python's own integer; `BadOption` where it is no whole number of 63 bits."""
+    if time is None:
+        return None
+    if not isinstance(time, int | np.integer) or not -(2**63) <= time < 2**63:
+        raise BadOption(f"{option}={quoted(time)} is not a time: a whole number of microseconds, of 63 bits.")
+    return int(time)

@@ -7,6 +7,7 @@ what was understood, and what was not.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 import pandas as pd
@@ -87,7 +88,7 @@ class Report:
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
 
-def ingest(path: str | Path, *, content: Content = "full", store: Store | Target = None) -> Report:
+def ingest(path: str | PathLike[str], *, content: Content = "full", store: Store | Target = None) -> Report:
     """Read a file of traces, or a folder of them, into the store.
 
     Spans are added by id: reading a file again changes nothing, and reading one that has grown adds what is new.
@@ -117,6 +118,8 @@ def ingest(path: str | Path, *, content: Content = "full", store: Store | Target
         The database cannot be written.
     """
     check_choice("content", content, CONTENTS)
+    if not isinstance(path, str | PathLike):
+        raise IngestError(f"{quoted(path)} is no path of a file or folder.")
     sources, n_strange = sources_of(Path(path))
     report = Report(opened(store, create=True))
     if n_strange:

@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.artist import Artist, allow_rasterization
 from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_rgb
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
 from tokenvis.style import FONT, INK, PAPER
@@ -25,8 +26,8 @@ PAD = 0.35  # of the size: between the border of a bar and its label
 
 @lru_cache(maxsize=1)
 def font() -> Any:
-    """The font of the theme, at 100 points, a point a pixel."""
-    loaded = get_font(findfont(FontProperties(family=FONT)))
+    """The font of the theme, at 100 points, a point a pixel; our own, since matplotlib resizes those that it shares."""
+    loaded = FT2Font(findfont(FontProperties(family=FONT)))
     loaded.set_size(100, 72)
     return loaded
 

@@ -14,7 +14,7 @@ import orjson
 import pandas as pd
 
 from tokenvis.columns import REQUIRED, require
-from tokenvis.errors import BadOption, BadSpan, listed, quoted
+from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
 
 INT64 = range(-(2**63), 2**63)
 
@@ -58,7 +58,7 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
     1  b   NaN                        <NA>
     """
     require(spans, "data")
-    keys = [keys] if isinstance(keys, str) else list(keys)
+    keys = several("keys", keys)
     reserved = [key for key in keys if key in REQUIRED]
     if reserved:
         raise BadOption(f"keys: {listed(reserved)} would replace a column that every frame of spans needs.")

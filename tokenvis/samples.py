@@ -58,6 +58,8 @@ def spans_from_samples(
     """
     if not isinstance(step_us, int) or step_us < 1:
         raise BadOption(f"step_us={quoted(step_us)} is not a whole number of µs above zero.")
+    if not isinstance(samples, pd.DataFrame):
+        raise BadSpan(f"Samples are a DataFrame, a row for each agent and step, not {type(samples).__name__}.")
     table = pd.DataFrame({name: column_of(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
     step = steps_of(table[time])
     present = table[location].notna() & table[agent].notna()

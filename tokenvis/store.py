@@ -246,6 +246,8 @@ def rows_of(spans: Spans, trace_id: str) -> list[tuple[Any, ...]]:
 
 def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
     """Make the trace where it is not there, and give it the name where there is one."""
+    if name is not None and not isinstance(name, str):
+        raise BadSpan(f"name={quoted(name)} is not a name. A trace's name is a text.")
     row = sqlite.insert(Trace).values(id=trace_id, name=trace_id if name is None else name)
     if name is None:
         connection.execute(row.on_conflict_do_nothing())

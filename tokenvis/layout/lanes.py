@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.columns import Int64Array, codes_of, order_of, require, times_of
-from tokenvis.errors import BadOption, listed
+from tokenvis.errors import BadOption, listed, several
 
 BAND_GAP = 0.4
 
@@ -134,7 +134,7 @@ def place_spans(
 
 def stacking(codes: Int64Array, labels: list[str], order: Iterable[str] | None) -> list[int]:
     """Codes of the bands from the top: those that ``order`` names, then the others as they appear."""
-    first = [] if order is None else list(order)
+    first = [] if order is None else several("order", order)
     if len(set(first)) < len(first) or not set(first) <= set(labels):
         raise BadOption(f"order={listed(first)} does not fit: it may name each band once, of {listed(labels)}.")
     return list(dict.fromkeys([labels.index(name) for name in first] + codes.tolist()))
