@@ -99,14 +99,14 @@ def test_no_data_is_null_and_not_the_word(store):
         session.commit()
         kinds = session.execute(text("SELECT id, typeof(data) FROM spans ORDER BY id")).all()
         assert kinds == [("r", "text"), ("s", "null")]
-        assert session.get_one(Span, "r").data == {"label": "µ"}
+        assert session.get(Span, "r").data == {"label": "µ"}
 
 
 def test_a_trace_has_its_spans_in_order_and_takes_them_with_it(store):
     for name, start in (("late", "3"), ("early", "1")):
         insert(store, id=f"'{name}'", start_time=start)
     with Session(store.engine) as session:
-        trace = session.get_one(Trace, "t")
+        trace = session.get(Trace, "t")
         assert [span.id for span in trace.spans] == ["early", "late"]
         session.delete(trace)
         session.commit()

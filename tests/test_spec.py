@@ -67,7 +67,7 @@ def test_when_the_orm_connects_with_the_schema_then_the_index_is_present():
     with Session(Store().engine) as session:
         session.add(Trace(id="t", name="T", spans=[Span(id="s", agent_id="a", location_id="l", start_time=0, end_time=1)]))
         session.commit()
-        assert session.get_one(Span, "s").trace.name == "T"
+        assert session.get(Span, "s").trace.name == "T"
     assert set(Base.metadata.tables) == {"traces", "spans"}
 
 

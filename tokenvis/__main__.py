@@ -7,11 +7,13 @@ import sqlite3
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
 
 from tokenvis import __version__
-from tokenvis.columns import EPOCH
+from tokenvis.columns import EPOCH, YEAR_10000
 from tokenvis.database import path_of
 from tokenvis.errors import TokenvisError
 from tokenvis.frame import load_traces
@@ -94,10 +96,17 @@ def run_traces(chosen: Namespace) -> None:
     with Store(chosen.database, create=False) as store:
         traces = load_traces(store=store)
         print(f"Database: {store.path}")
-    when = pd.to_datetime(traces["start_time"], unit="us").dt.strftime("%Y-%m-%d %H:%M:%S UTC")
-    old = traces["start_time"].fillna(0) < EPOCH
-    shown = traces.assign(start_time=when.where(~old, traces["start_time"].astype("str") + " µs"))
-    print(shown.to_string(index=False, na_rep="-") if len(shown) else "No traces yet. `tokenvis seed` writes two.")
+    shown = traces.assign(start_time=traces["start_time"].map(time_text))
+    print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
+
+
+def time_text(start: Any) -> str:
+    """When a trace began: a date where times count from 1970, else plain microseconds."""
+    if pd.isna(start):
+        return "-"
+    if not EPOCH <= start < YEAR_10000:
+        return f"{start} µs"
+    return f"{datetime(1970, 1, 1) + timedelta(microseconds=int(start)):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def run_info(chosen: Namespace) -> None:

@@ -18,7 +18,8 @@ REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time
 COLUMNS = (*REQUIRED, "data")
 NAMES = ("trace_id", "agent_id", "location_id")
 TIMES = ("start_time", "end_time")
-EPOCH = 946_684_800_000_000  # 2000-01-01: times from here on count as microseconds since 1970
+EPOCH = 946_684_800_000_000  # 2000-01-01: times from here on count as microseconds since 1970,
+YEAR_10000 = 253_402_300_800_000_000  # up to here, where calendars end
 
 Int64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]

@@ -19,7 +19,7 @@ from matplotlib.path import Path
 
 from tokenvis.analysis.moves import moves
 from tokenvis.colors import palette as colors_of
-from tokenvis.columns import EPOCH, codes_of, ordered, require, times_of
+from tokenvis.columns import EPOCH, YEAR_10000, codes_of, ordered, require, times_of
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps, TimeMap, time_map
@@ -155,7 +155,7 @@ def check_one_trace(spans: pd.DataFrame) -> None:
 
 def check_clock(mapping: TimeMap, tz: str) -> None:
     """Raise `BadOption` where there is no time of day to show, or no such time zone."""
-    if mapping.origin < EPOCH:
+    if not EPOCH <= mapping.origin < YEAR_10000:
         raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
     try:
         pd.Timestamp(0, tz=tz)
