@@ -4,6 +4,7 @@ The fast tests give the real scripts a fake Python, a shell script that writes d
 of a copy of itself, whose pip installs nothing and whose every other command is the Python that runs this test.
 """
 
+import io
 import json
 import os
 import pty
@@ -165,6 +166,14 @@ def test_a_signal_is_passed_on_and_waited_for(ready, sent, code):
     assert not child.is_running()
 
 
+def line_of(screen: io.FileIO) -> bytes:
+    """The next line of a terminal, which may come in pieces."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += screen.read(1)
+    return line
+
+
 def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_is_waited_for(ready):
     count = (
         "import signal, time; seen = []; signal.signal(signal.SIGINT, lambda *_: seen.append(1)); print('ready');"
@@ -174,11 +183,9 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_is_waited_for(ready):
     if pid == 0:
         os.execve(str(NODE), ready.command("python", "-u", "-c", count), ready.env)
     with os.fdopen(terminal, "r+b", buffering=0) as screen:
-        assert screen.read(100) == b"ready\r\n"
+        assert line_of(screen) == b"ready\r\n"
         screen.write(b"\x03")
-        output = screen.read(100)
-        while not output.endswith(b"\n"):
-            output += screen.read(100)
+        output = line_of(screen)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert output == b"^C1\r\n"
 
