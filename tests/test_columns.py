@@ -59,14 +59,20 @@ def test_a_frame_that_is_given_is_not_changed():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"start_time": 0.5}, r"^start_time holds float64, not integer microseconds\. Convert it: \(seconds \* 1_000_000\)"),
+        (
+            {"start_time": 0.5},
+            r"^start_time holds float64, not integer microseconds\. "
+            r"Convert it: \(seconds \* 1_000_000\)\.round\(\)\.astype\('int64'\)\.$",
+        ),
         (
             {"end_time": pd.Timestamp(0)},
-            r"^end_time holds datetime64\[.*\], not integer microseconds\. Convert it: times\.astype",
+            r"^end_time holds datetime64\[.*\], not integer microseconds\. "
+            r"Convert it: times\.astype\('datetime64\[us\]'\)\.astype\('int64'\)\.$",
         ),
         (
             {"end_time": pd.Timedelta(5)},
-            r"^end_time holds timedelta64\[.*\], not integer microseconds\. Convert it: times\.astype",
+            r"^end_time holds timedelta64\[.*\], not integer microseconds\. "
+            r"Convert it: times\.astype\('timedelta64\[us\]'\)\.astype\('int64'\)\.$",
         ),
         ({"start_time": True}, r"^start_time holds bool, not integer microseconds\.$"),
         ({"start_time": "0"}, r"^start_time holds str, not integer microseconds\.$"),
@@ -77,13 +83,39 @@ def test_a_frame_that_is_given_is_not_changed():
         ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
         ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),
         ({"agent_id": "\ud800"}, r"^agent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
-        ({"label": "x"}, r"^A span has no place for 'label'\. Put it into data, or drop it\. There is: 'id', 'trace_id', "),
+        (
+            {"label": "x"},
+            r"^A span has no place for 'label'\. Put it into data, or drop it\. There is: 'id', 'trace_id', 'agent_id', "
+            r"'location_id', 'start_time', 'end_time', 'data'\.$",
+        ),
+        ({"parent_id": "\ud800"}, r"^parent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        ({"data": "\ud800"}, r"^data holds '\\ud800', which cannot be written as UTF-8\.$"),
     ],
     ids=str,
 )
 def test_a_bad_span_is_refused_with_its_value(bad, message):
     with pytest.raises(BadSpan, match=message):
         as_spans([{**ONE, **bad}])
+
+
+@pytest.mark.parametrize(
+    ("odd", "shown"), [("9", "'9'"), (True, "True"), (pd.Timestamp(0), r"Timestamp\('1970-01-01 00:00:00'\)")], ids=repr
+)
+def test_the_one_time_among_many_that_is_no_integer_is_shown(odd, shown):
+    with pytest.raises(BadSpan, match=rf"^end_time holds object, such as {shown} in row 1, not integer microseconds\.$"):
+        as_spans([ONE, {**ONE, "id": "r", "end_time": odd}])
+
+
+def test_a_time_is_refused_in_a_frame_too():
+    with pytest.raises(BadSpan, match=r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"):
+        as_spans(pd.DataFrame([ONE]).astype({"end_time": "uint64"}).assign(end_time=np.uint64(2**63)))
+    with pytest.raises(BadSpan, match=r"^start_time holds category, not integer microseconds\.$"):
+        as_spans(pd.DataFrame([ONE]).astype({"start_time": "category"}))
+
+
+def test_a_parent_is_a_text_or_missing():
+    spans = as_spans([{**ONE, "parent_id": parent, "id": str(n)} for n, parent in enumerate(["p", None, float("nan"), 7])])
+    assert (spans["parent_id"].fillna("-").tolist(), str(spans["parent_id"].dtype)) == (["p", "-", "-", "7"], "str")
 
 
 def test_a_span_is_a_mapping():
@@ -95,7 +127,8 @@ def test_a_span_is_a_mapping():
 
 def test_a_missing_key_is_named():
     with pytest.raises(
-        MissingColumn, match=r"^The spans have no column 'agent_id', 'end_time'\. They have: 'id', 'trace_id', "
+        MissingColumn,
+        match=r"^The spans have no column 'agent_id', 'end_time'\. They have: 'id', 'trace_id', 'location_id', 'start_time'\.$",
     ):
         as_spans([{key: value for key, value in ONE.items() if key not in ("agent_id", "end_time")}])
 
@@ -116,8 +149,11 @@ def test_a_trace_given_is_the_trace_of_all():
 def test_more_columns_can_be_required():
     spans = spans_of("ann 0 1 desk")
     require(spans, "agent_id")
-    with pytest.raises(MissingColumn, match=r"^The spans have no column 'phase'\. They have: "):
+    with pytest.raises(MissingColumn) as error:
         require(spans, "phase")
+    assert str(error.value) == f"The spans have no column 'phase'. They have: {', '.join(map(repr, spans.columns))}."
+    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+        require([ONE])
 
 
 def test_times_are_int64_whatever_the_column():

@@ -3,12 +3,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tokenvis import Store, StoreError, StoreNotFound, load_spans, load_traces
+from tokenvis import BadSpan, Store, StoreError, StoreNotFound, load_spans, load_traces
 from tokenvis import database as room
 from tokenvis.database import default_path, path_of
 
@@ -80,6 +81,16 @@ def test_the_search_never_reaches_the_home_directory(tmp_path, monkeypatch):
     assert default_path() == tmp_path / "beside" / "sqlite.db"
 
 
+def test_a_home_directory_behind_a_link_is_still_home(tmp_path, monkeypatch):
+    touch(tmp_path / "disk" / "ann" / "sqlite.db")
+    (tmp_path / "disk" / "ann" / "work").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home" / "ann"))
+    monkeypatch.chdir(tmp_path / "home" / "ann" / "work")
+    assert default_path() == tmp_path / "disk" / "ann" / "work" / "sqlite.db"
+
+
 @pytest.mark.parametrize(
     ("target", "name"),
     [
@@ -106,12 +117,30 @@ def test_a_target_is_a_path_or_a_url(tmp_path, target, name):
         ("sqlite://", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
         (":memory:", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
         (7, r"^7 is neither a path nor a URL of a database\.$"),
-        ("://", r"^'://' is no database URL \(.*\)\.$"),
+        ("://", r"^'://' is no database URL \(Could not parse SQLAlchemy URL from .*\)\.$"),
+        (
+            "sqlite://traces.db",
+            r"^'sqlite://traces\.db' names a host\. A path follows three slashes: sqlite:///traces\.db\.$",
+        ),
+        (
+            "sqlite:///traces.db?mode=ro",
+            r"^'sqlite:///traces\.db\?mode=ro' has options, which a store does not take\. Give a path alone\.$",
+        ),
+        ("a\x00b.db", r"^'a\\x00b\.db' is no path: it holds a null character\.$"),
     ],
 )
-def test_another_target_is_refused(target, message):
-    with pytest.raises(StoreError, match=message):
-        Store(target)
+def test_another_target_is_refused(tmp_path, target, message):
+    for create in (True, False):
+        with pytest.raises(StoreError, match=message):
+            Store(target, create=create)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_file_system_says_names_the_file(tmp_path):
+    for create in (True, False):
+        with pytest.raises(StoreError) as error:
+            Store("x" * 300, create=create)
+        assert str(error.value).startswith(f"{tmp_path / ('x' * 300)}: ")
 
 
 @pytest.mark.parametrize(
@@ -126,14 +155,14 @@ def test_a_path_may_hold_any_character(tmp_path, name):
 # What the file is
 
 
-@pytest.mark.parametrize("content", [b"", None], ids=["an empty file", "a database without tables"])
-def test_what_holds_nothing_is_taken_as_new(tmp_path, content):
-    path = tmp_path / "sqlite.db"
-    if content is None:
-        with_sql(path, "CREATE TABLE t (a)", "DROP TABLE t")
-        assert path.stat().st_size > 0
-    else:
-        path.write_bytes(content)
+@pytest.mark.parametrize("empty", [True, False], ids=["an empty file", "a database without tables"])
+def test_what_holds_nothing_is_new_to_a_writer_and_no_database_to_a_reader(tmp_path, empty):
+    path = touch(tmp_path / "sqlite.db") if empty else with_sql(tmp_path / "sqlite.db", "CREATE TABLE t (a)", "DROP TABLE t")
+    before = state(tmp_path)
+    for load in (load_spans, load_traces):
+        with pytest.raises(StoreNotFound, match=r"^There is no database at .*sqlite\.db\. "):
+            load()
+    assert state(tmp_path) == before
     Store(path).write_trace("t", [ONE])
     assert len(load_spans()) == 1
 
@@ -155,6 +184,11 @@ FOREIGN = {
         "{path} is a database of something else: it has the tables 'spans', 'traces', and no 'spans' with 'data', 'end_time'. "
         "$TOKENVIS_DATABASE names a database elsewhere.",
     ),
+    "other tables, with a log": (
+        ["PRAGMA journal_mode = WAL", "CREATE TABLE users (id)"],
+        "{path} is a database of something else: it has the tables 'users', and no 'traces' with 'id', 'name'. "
+        "$TOKENVIS_DATABASE names a database elsewhere.",
+    ),
 }
 
 
@@ -174,22 +208,35 @@ def test_somebody_else_s_file_is_refused_and_keeps_its_bytes(tmp_path, kind, cre
     assert state(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["sqlite.db", "link.db"])
+def test_somebody_else_s_file_in_use_is_known_by_its_log(tmp_path, name):
+    (tmp_path / "link.db").symlink_to(tmp_path / "sqlite.db")
+    with closing(sqlite3.connect(tmp_path / "sqlite.db", isolation_level=None)) as theirs:
+        theirs.execute("PRAGMA journal_mode = WAL")
+        theirs.execute("CREATE TABLE users (id)")  # so far in the log alone
+        before = state(tmp_path)
+        with pytest.raises(StoreError, match=r"^.* is a database of something else: it has the tables 'users', and no "):
+            Store(tmp_path / name)
+        assert {**state(tmp_path), "sqlite.db-shm": ""} == {**before, "sqlite.db-shm": ""}  # readers note themselves there
+        assert theirs.execute("SELECT name FROM sqlite_schema").fetchall() == [("users",)]
+
+
 def test_a_newer_format_is_refused(tmp_path):
     path = Store().path
     with_sql(path, "PRAGMA user_version = 2")
     before = state(tmp_path)
-    with pytest.raises(
-        StoreError, match=r"was written by a newer tokenvis \(format 2; this one reads 1\)\. Update tokenvis\.$"
-    ):
+    with pytest.raises(StoreError) as error:
         Store()
+    assert str(error.value) == f"{path} was written by a newer tokenvis (format 2; this one reads 1). Update tokenvis."
     assert state(tmp_path) == before
 
 
 def test_a_header_with_nothing_behind_it_is_told_in_one_error(tmp_path):
     (tmp_path / "sqlite.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 4_000)
     before = state(tmp_path)
-    with pytest.raises(StoreError, match=r"sqlite\.db: file is not a database\.$"):
+    with pytest.raises(StoreError) as error:
         Store()
+    assert str(error.value) == f"{tmp_path / 'sqlite.db'}: file is not a database."
     assert state(tmp_path) == before
 
 
@@ -239,6 +286,39 @@ def test_a_database_of_the_original_tokenvis_opens_and_works(tmp_path):
         assert connection.exec_driver_sql("SELECT count(*) FROM __drizzle_migrations").scalar() == 0
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "what"),
+    [
+        ("start_time", "NULL", "None in the database, not integer microseconds"),
+        ("start_time", "0.5", "0.5 in the database, not integer microseconds"),
+        ("end_time", "'soon'", "'soon' in the database, not integer microseconds"),
+        ("end_time", "x'05'", r"b'\x05' in the database, not integer microseconds"),
+        ("agent_id", "x'ff'", r"b'\xff' in the database, not a text"),
+        ("data", "x'ff'", r"b'\xff' in the database, not a text"),
+    ],
+)
+def test_what_the_original_did_not_check_is_not_bent_into_a_number(column, value, what):
+    tables = [statement.replace("integer NOT NULL", "integer") for statement in ORIGINAL]
+    with_sql(Path("sqlite.db"), *tables, f"UPDATE spans SET {column} = {value} WHERE id = 'old/2'")
+    with pytest.raises(BadSpan) as error:
+        load_spans()
+    assert str(error.value) == f"{column} of span 'old/2' is {what}."
+
+
+@pytest.mark.parametrize("data", ["[1]", "7", "null", '["parent_id"]', '{"parent_id"', '{"parent_id": 7}'])
+def test_what_the_original_did_not_check_in_data_is_loaded_as_it_is(data):
+    with_sql(Path("sqlite.db"), *ORIGINAL, f"UPDATE spans SET data = '{data}' WHERE id = 'old/2'")
+    spans = load_spans()
+    assert spans["data"].tolist() == ['{"label": "Cook"}', data]
+    assert "parent_id" not in spans
+
+
+def test_a_trace_whose_times_the_original_did_not_check_is_named():
+    with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET start_time = -0.5 WHERE id = 'old/1'")
+    with pytest.raises(BadSpan, match=r"^start_time of trace 'old' is -0\.5 in the database, not integer microseconds\.$"):
+        load_traces()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="SQLite has this way of locking on POSIX only")
 def test_a_file_system_without_a_write_ahead_log_is_told(tmp_path, monkeypatch):
     address_of = room.address_of
@@ -260,6 +340,25 @@ def test_every_connection_holds_the_foreign_keys_and_waits_for_others():
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
 
 
+def test_a_database_that_was_taken_away_is_not_made_again(tmp_path):
+    store = Store()
+    store.path.unlink()
+    for call in (lambda: load_traces(store=store), lambda: store.write_trace("t", [ONE]), lambda: store.delete_trace("t")):
+        with pytest.raises(StoreError) as error:
+            call()
+        assert str(error.value) == f"{store.path}: unable to open database file."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_waits_in_vain_is_told_which_file(monkeypatch):
+    monkeypatch.setattr(room, "PATIENCE", 0.0)
+    store = Store()
+    with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with pytest.raises(StoreError) as error:
+            store.write_trace("t", [ONE])
+        assert str(error.value) == f"{store.path}: database is locked."
+
+
 def test_no_call_leaves_a_connection_open(tmp_path):
     store = Store()
     store.write_trace("t", [ONE])
@@ -272,3 +371,12 @@ def test_processes_that_make_one_file_at_once_all_succeed(tmp_path):
     made = [subprocess.Popen([sys.executable, "-c", code, str(number)], stderr=subprocess.PIPE) for number in range(4)]
     assert [process.communicate()[1] for process in made] == [b""] * 4
     assert sorted(load_traces()["id"]) == ["0", "1", "2", "3"]
+
+
+def test_threads_that_make_one_file_at_once_all_succeed():
+    makers = [threading.Thread(target=lambda name: Store().write_trace(name, []), args=(str(number),)) for number in range(6)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert sorted(load_traces()["id"]) == ["0", "1", "2", "3", "4", "5"]

@@ -71,10 +71,53 @@ def test_data_may_be_mappings_and_rows_may_have_any_index():
     assert_frame_equal(expand_data(spans, []), spans)
 
 
-def test_what_is_no_object_is_named():
-    for data in ("[1]", "{", '"text"', "7", '{"a": NaN}'):
-        with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*\)\.$"):
-            expand_data(with_data(data), "label")
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("[1]", "it is list"),
+        ('"text"', "it is str"),
+        ("7", "it is int"),
+        ("null", "it is NoneType"),
+        ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": -Infinity}', "-Infinity is not JSON"),
+        ([], "it is list"),
+        ([None], "it is list"),
+        ([1, 2], "it is list"),
+        (np.array([]), "it is ndarray"),
+        (7.5, "it is float"),
+        (False, "it is bool"),
+        (b"{}", "it is bytes"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_object_is_named(data, why):
+    spans = with_data(None).assign(data=pd.Series([data], dtype="object"))
+    for read in (lambda: expand_data(spans, "label"), lambda: encoded(spans)):
+        with pytest.raises(BadSpan) as error:
+            read()
+        assert str(error.value) == f"data of span 'a' is not a JSON object: {data!r} ({why})."
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
+def test_what_is_missing_is_no_payload(nothing):
+    spans = with_data({"n": 1}, None).assign(data=pd.Series([{"n": 1}, nothing], dtype="object"))
+    assert expand_data(spans, "n")["n"].tolist() == [1, pd.NA]
+    assert encoded(spans).isna().tolist() == [False, True]
+
+
+def test_half_a_surrogate_pair_is_read_as_the_replacement_character():
+    made = expand_data(with_data('{"label": "cut \\ud83d"}', '{"label": "\\ud83d\\ude00"}'), "label")["label"]
+    assert (made.tolist(), str(made.dtype)) == (["cut \N{REPLACEMENT CHARACTER}", "\N{GRINNING FACE}"], "str")
+    assert parents_of(with_data('{"parent_id": "\\ud83d"}')["data"]).tolist() == ["\N{REPLACEMENT CHARACTER}"]
+
+
+def test_what_is_nested_too_deep_is_told():
+    deep = '{"parent_id": "p", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"):
+        expand_data(with_data(deep), "label")
+    assert parents_of(with_data(deep)["data"]).isna().all()
 
 
 def test_an_odd_text_that_json_allows_is_read():
@@ -85,15 +128,23 @@ def test_an_odd_text_that_json_allows_is_read():
 def test_a_required_column_is_not_replaced():
     with pytest.raises(BadOption, match=r"^keys: 'start_time' would replace a column that every frame of spans needs\.$"):
         expand_data(with_data("{}"), ["label", "start_time"])
-    with pytest.raises(MissingColumn, match=r"^The spans have no column 'data'\. They have: "):
-        expand_data(spans_of("ann 0 1 desk").drop(columns="data"), "label")
+    spans = spans_of("ann 0 1 desk").drop(columns="data")
+    with pytest.raises(MissingColumn) as error:
+        expand_data(spans, "label")
+    assert str(error.value) == f"The spans have no column 'data'. They have: {', '.join(map(repr, spans.columns))}."
 
 
 def test_a_parent_is_a_text_at_the_top():
     spans = with_data(
-        '{"parent_id": "p"}', '{"parent_id": 7}', '{"label": "\\"parent_id\\""}', None, '{"attributes": {"parent_id": "q"}}'
+        '{"parent_id": "p"}',
+        '{"parent_id": 7}',
+        '{"label": "\\"parent_id\\""}',
+        None,
+        '{"attributes": {"parent_id": "q"}}',
+        '["parent_id"]',
+        '{"parent_id"',
     )
-    assert parents_of(spans["data"]).fillna("-").tolist() == ["p", "-", "-", "-", "-"]
+    assert parents_of(spans["data"]).fillna("-").tolist() == ["p", "-", "-", "-", "-", "-", "-"]
 
 
 JSON = st.recursive(

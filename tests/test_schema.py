@@ -3,7 +3,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tokenvis import Store
+from tokenvis import Store, load_spans
 from tokenvis.schema import Span, Trace
 
 GOOD = {
@@ -102,12 +102,12 @@ def test_no_data_is_null_and_not_the_word(store):
         assert session.get(Span, "r").data == {"label": "µ"}
 
 
-def test_a_trace_has_its_spans_in_order_and_takes_them_with_it(store):
-    for name, start in (("late", "3"), ("early", "1")):
-        insert(store, id=f"'{name}'", start_time=start)
+def test_a_trace_has_its_spans_in_the_order_of_a_frame_and_takes_them_with_it(store):
+    for name, start, end, agent in (("z", 3, 5, "a"), ("y", 1, 9, "a"), ("x", 1, 5, "b"), ("w", 1, 5, "a"), ("v", 1, 5, "a")):
+        insert(store, id=f"'{name}'", start_time=str(start), end_time=str(end), agent_id=f"'{agent}'")
     with Session(store.engine) as session:
         trace = session.get(Trace, "t")
-        assert [span.id for span in trace.spans] == ["early", "late"]
+        assert [span.id for span in trace.spans] == ["v", "w", "x", "y", "z"] == load_spans("t", store=store)["id"].tolist()
         session.delete(trace)
         session.commit()
         assert session.scalars(select(Span)).all() == []

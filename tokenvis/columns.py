@@ -63,10 +63,21 @@ def integers(values: pd.Series) -> Int64Array:
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
         hint = f" Convert it: {CONVERSIONS[kind]}." if kind in CONVERSIONS else ""
-        raise BadSpan(f"{values.name} holds {dtype}, not integer microseconds.{hint}")
+        raise BadSpan(f"{values.name} holds {dtype}{example_of(values)}, not integer microseconds.{hint}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
         raise BadSpan(f"{values.name} holds {values.max()}, which does not fit into 63 bits.")
     return values.to_numpy(dtype=np.int64)
+
+
+def example_of(values: pd.Series) -> str:
+    """The first value of an object column that is no integer, for an error."""
+    odd = (row for row, value in enumerate(values) if not is_integer(value)) if values.dtype == object else iter(())
+    return next((f", such as {quoted(values.iloc[row])} in row {row}" for row in odd), "")
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value is a whole number, of Python or of numpy, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
@@ -131,8 +142,11 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
     columns = {name: texts(frame[name]) for name in ("id", *NAMES)}
     start, end = times_of(frame)
     data = frame["data"] if "data" in frame else pd.Series(np.nan, index=frame.index, dtype="str")
-    made = spans_frame(**columns, start_time=start, end_time=end, data=data)
-    return made.assign(parent_id=frame["parent_id"].to_numpy()) if "parent_id" in frame else made
+    try:
+        made = spans_frame(**columns, start_time=start, end_time=end, data=data)
+    except UnicodeEncodeError as error:
+        raise BadSpan(f"data holds {quoted(error.object)}, which cannot be written as UTF-8.") from None
+    return made.assign(parent_id=parent_names(frame["parent_id"]).to_numpy()) if "parent_id" in frame else made
 
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -160,7 +174,7 @@ def whole_numbers(values: pd.Series) -> pd.Series:
     """Python's own integers, gathered in an object column, as int64; any other column as what it holds."""
     if values.dtype != object or values.isna().any():
         return values
-    if not all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in values):
+    if not all(map(is_integer, values)):
         return values.infer_objects()
     try:
         return values.astype(np.int64)
@@ -175,6 +189,12 @@ def texts(values: pd.Series) -> pd.Series:
         return values.astype("str")
     except UnicodeEncodeError as error:
         raise BadSpan(f"{values.name} holds {quoted(error.object)}, which cannot be written as UTF-8.") from None
+
+
+def parent_names(values: pd.Series) -> pd.Series:
+    """Parents as ``str``, missing where there is none; whole numbers that pandas made floats to say so are whole again."""
+    floats = getattr(values.dtype, "kind", "O") == "f"
+    return texts(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values)
 
 
 def spans_frame(

@@ -38,9 +38,15 @@ def path_of(target: Target) -> Path:
             raise StoreError(f"{quoted(target)} is no database URL ({error}).") from None
         if url.get_backend_name() != "sqlite":
             raise StoreError(f"A store is a SQLite file, and {url.render_as_string()!r} is not one.")
+        if url.host:
+            raise StoreError(f"{url.render_as_string()!r} names a host. A path follows three slashes: sqlite:///traces.db.")
+        if url.query:
+            raise StoreError(f"{url.render_as_string()!r} has options, which a store does not take. Give a path alone.")
         target = url.database or ":memory:"
     if not isinstance(target, str | os.PathLike):
         raise StoreError(f"{quoted(target)} is neither a path nor a URL of a database.")
+    if "\x00" in os.fspath(target):
+        raise StoreError(f"{quoted(target)} is no path: it holds a null character.")
     if os.fspath(target) == ":memory:":
         raise StoreError("A store is a file: a database in memory has no write-ahead log. Give a path.")
     return Path(target).expanduser().absolute()
@@ -51,7 +57,7 @@ def default_path() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return path_of(named)
-    here, home = Path.cwd(), Path.home()
+    here, home = Path.cwd(), Path.home().resolve()  # the working directory has no symbolic links in it
     for folder in (here, *here.parents):
         if folder == home or folder in home.parents:
             break
@@ -63,10 +69,10 @@ def default_path() -> Path:
 
 
 def engine_of(path: Path) -> Engine:
-    """An engine whose connections hold the rules of the schema and leave transactions to SQLAlchemy."""
+    """An engine whose connections hold the rules of the schema, leave transactions to SQLAlchemy, and never make a file."""
     engine = create_engine(
         "sqlite://",
-        creator=lambda: sqlite3.connect(address_of(path), uri=True, timeout=PATIENCE, isolation_level=None),
+        creator=lambda: sqlite3.connect(address_of(path, "rw"), uri=True, timeout=PATIENCE, isolation_level=None),
         poolclass=NullPool,
     )
 
@@ -82,13 +88,14 @@ def engine_of(path: Path) -> Engine:
     return engine
 
 
-def address_of(path: Path, mode: str = "rwc") -> str:
+def address_of(path: Path, mode: str) -> str:
     """SQLite's URI of a file, whatever characters its path has."""
     return f"{path.as_uri()}?mode={mode}"
 
 
 def untouched(path: Path) -> str:
     """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one."""
+    path = path.resolve()  # the log lies beside the file itself, not beside a link to it
     return address_of(path, "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1")
 
 

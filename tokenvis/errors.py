@@ -55,7 +55,10 @@ class IngestError(TokenvisError):
 
 def quoted(value: object) -> str:
     """``repr`` of a value, cut where it is long: names from traces may hold 10,000 characters."""
-    shown = value if isinstance(value, str) else repr(value)
+    try:
+        shown = value if isinstance(value, str) else repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deep to show"
     if len(shown) > LONGEST:
         return f"{shown[:LONGEST]!r}… ({len(shown):,} characters)"
     return repr(value)

@@ -1,13 +1,14 @@
 """Frames: what the store holds, as the table that everything else works on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import COLUMNS, spans_frame
+from tokenvis.columns import COLUMNS, TIMES, spans_frame
 from tokenvis.database import Target
-from tokenvis.errors import BadOption, quoted, several
+from tokenvis.errors import BadOption, BadSpan, quoted, several
 from tokenvis.payload import parents_of
 from tokenvis.store import Store, opened
 
@@ -20,6 +21,8 @@ TRACE_TYPES = {
     "n_agents": "int64",
     "n_locations": "int64",
 }
+SPAN_TYPES = {name: "int64" if name in TIMES else "object" if name == "data" else "str" for name in COLUMNS}
+HELD: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}, "object": {str, type(None)}}
 
 
 def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.DataFrame:
@@ -42,11 +45,12 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
     ------
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
+    BadSpan
+        A database that another program made holds a time that is no integer.
     """
     rows = opened(store, create=False).select_traces(details=details)
-    columns = list(TRACE_TYPES)[: 7 if details else 4]
-    values = zip(*rows, strict=True) if rows else [()] * len(columns)
-    return pd.DataFrame({name: pd.Series(list(of), dtype=TRACE_TYPES[name]) for name, of in zip(columns, values, strict=True)})
+    columns = columns_of(rows, "trace", dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
+    return pd.DataFrame({name: pd.Series(values, dtype=TRACE_TYPES[name]) for name, values in columns.items()})
 
 
 def load_spans(
@@ -85,6 +89,8 @@ def load_spans(
         A time is no whole number, or a name no text.
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
+    BadSpan
+        A database that another program made holds a time that is no integer, or a name that is no text.
     """
     named = {"trace": trace, "agents": agents, "locations": locations}
     chosen = {option: None if names is None else several(option, names) for option, names in named.items()}
@@ -95,10 +101,22 @@ def load_spans(
         agents=chosen["agents"],
         locations=chosen["locations"],
     )
-    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-    spans = spans_frame(**dict(zip(COLUMNS, map(list, columns), strict=True)))
+    spans = spans_frame(**columns_of(rows, "span", SPAN_TYPES))
     parents = parents_of(spans["data"])
     return spans.assign(parent_id=parents) if parents.notna().any() else spans
+
+
+def columns_of(rows: Sequence[Sequence[Any]], noun: str, types: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Rows as columns; `BadSpan` where a database without our checks holds a value that a column has no place for."""
+    values = zip(*rows, strict=True) if rows else [()] * len(types)
+    columns = dict(zip(types, map(list, values), strict=True))
+    for name, column in columns.items():
+        if not HELD[types[name]].issuperset(map(type, column)):
+            row = next(row for row, value in enumerate(column) if type(value) not in HELD[types[name]])
+            what = "integer microseconds" if name in TIMES else "a text"
+            whose, value = quoted(columns["id"][row]), quoted(column[row])
+            raise BadSpan(f"{name} of {noun} {whose} is {value} in the database, not {what}.")
+    return columns
 
 
 def whole_time(option: str, time: int | None) -> int | None:

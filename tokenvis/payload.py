@@ -6,7 +6,9 @@ A key is taken literally: the dots in ``gen_ai.request.model`` are part of its n
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from tokenvis.columns import REQUIRED, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
 
 INT64 = range(-(2**63), 2**63)
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
@@ -35,7 +38,8 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
     -------
     DataFrame
         The columns of ``spans``, and one for each key: Int64, Float64, boolean or str where all values agree, object where they
-        do not (or where there are none); missing where a span lacks the key. A column of that name is replaced.
+        do not (or where there are none); missing where a span lacks the key. A column of that name is replaced. Half of a
+        surrogate pair, which a column of text cannot hold, is U+FFFD there.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def parsed(spans: pd.DataFrame) -> list[Mapping[str, Any]]:
     for position, value in enumerate(spans["data"].tolist()):
         try:
             payloads.append(parse(value))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             span = quoted(spans["id"].iloc[position])
             raise BadSpan(f"data of span {span} is not a JSON object: {quoted(value)} ({error}).") from None
     return payloads
@@ -85,7 +89,7 @@ def parse(value: Any) -> Mapping[str, Any]:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             value = json.loads(value, parse_constant=refuse_constant)
-    elif not isinstance(value, Mapping) and (value is None or pd.isna(value)):
+    elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return {}
     if not isinstance(value, Mapping):
         raise ValueError(f"it is {type(value).__name__}")
@@ -116,18 +120,28 @@ def typed(values: list[Any], index: pd.Index) -> pd.Series:
     elif float in kinds and kinds <= {int, float} and all(value is None or value == float(value) for value in values):
         dtype = "Float64"
     elif kinds == {str}:
-        dtype = "str"
+        return text_column(values, index)
     return pd.Series(values, index=index, dtype=dtype)
 
 
+def text_column(values: Iterable[str | None], index: pd.Index) -> pd.Series:
+    """Texts as ``str``, each half of a surrogate pair as U+FFFD; None is missing."""
+    whole = [None if value is None else SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value) for value in values]
+    return pd.Series(whole, index=index, dtype="str")
+
+
 def parents_of(data: pd.Series) -> pd.Series:
-    """``parent_id`` of each payload (str, may be missing); only the texts that mention the key are parsed."""
+    """``parent_id`` of each payload (str, may be missing); only the texts that mention the key are parsed.
+
+    What is no JSON object names no parent. A database without our checks may hold it; `expand_data` says where.
+    """
     mention = np.flatnonzero(data.str.contains('"parent_id"', regex=False, na=False).to_numpy(dtype=bool))
-    parents = np.full(len(data), None, dtype=object)
+    parents: list[str | None] = [None] * len(data)
     for position in mention:
-        parent = parse(data.iloc[position]).get("parent_id")
-        parents[position] = parent if isinstance(parent, str) else None
-    return pd.Series(parents, index=data.index, dtype="str")
+        with suppress(ValueError, RecursionError):
+            parent = parse(data.iloc[position]).get("parent_id")
+            parents[position] = parent if isinstance(parent, str) else None
+    return text_column(parents, data.index)
 
 
 def encoded(spans: pd.DataFrame) -> pd.Series:
@@ -137,6 +151,8 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
     for span, value, parent in zip(spans["id"].tolist(), spans["data"].tolist(), parents, strict=True):
         try:
             payload = parse(value)
+            if isinstance(value, str) and not encodable(value):
+                raise ValueError("half of a surrogate pair cannot be written as UTF-8")
             if isinstance(parent, str) and payload.get("parent_id") != parent:
                 value = {**payload, "parent_id": parent}
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
@@ -148,13 +164,9 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
 def encode(payload: Mapping[str, Any]) -> str:
     """A payload as JSON text; NaN and what JSON has no form for are a `ValueError` or a `TypeError`."""
     text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False)
-    return text if text.isascii() or encodable(text) else json.dumps(dict(payload), allow_nan=False)
+    return text if encodable(text) else json.dumps(dict(payload), allow_nan=False)
 
 
 def encodable(text: str) -> bool:
     """Whether a text can be written as UTF-8: half of a surrogate pair cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text.isascii() or SURROGATE.search(text) is None

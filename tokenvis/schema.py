@@ -25,7 +25,11 @@ class Trace(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
 
-    spans: Mapped[list["Span"]] = relationship(back_populates="trace", order_by="Span.start_time", cascade="all, delete-orphan")
+    spans: Mapped[list["Span"]] = relationship(
+        back_populates="trace",
+        order_by="Span.start_time, Span.end_time, Span.agent_id, Span.id",
+        cascade="all, delete-orphan",
+    )
 
     __table_args__ = (CheckConstraint("typeof(id) = 'text'", name="traces_id_check"),)
 

@@ -21,8 +21,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from tokenvis.columns import Spans, as_spans
 from tokenvis.database import VARIABLE, Target, engine_of, explained, grant_wal, is_new, path_of
-from tokenvis.errors import BadSpan, StoreNotFound, TraceNotFound, listed, quoted
-from tokenvis.payload import encoded
+from tokenvis.errors import MOST, BadSpan, StoreNotFound, TraceNotFound, listed, quoted
+from tokenvis.payload import encodable, encoded
 from tokenvis.schema import VERSION, Base, Span, Trace
 
 SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
@@ -77,13 +77,15 @@ class Store:
 
     def __init__(self, target: Target = None, *, create: bool = True) -> None:
         self.path = path_of(target)
-        if not create and not self.path.exists():
-            raise StoreNotFound(
-                f"There is no database at {self.path}. `tokenvis seed` makes one with two demo traces, `tokenvis ingest PATH` "
-                f"one with yours, and ${VARIABLE} names a database elsewhere."
-            )
         with explained(self.path):
-            new = is_new(self.path)
+            new = (create or self.path.exists()) and is_new(self.path)
+            if not create and (new or not self.path.exists()):
+                raise StoreNotFound(
+                    f"There is no database at {self.path}. `tokenvis seed` makes one with two demo traces, "
+                    f"`tokenvis ingest PATH` one with yours, and ${VARIABLE} names a database elsewhere."
+                )
+            if new:
+                self.path.touch()
             self.engine = engine_of(self.path)
             with closing(self.engine.raw_connection()) as connection:
                 grant_wal(connection.cursor(), self.path)
@@ -127,7 +129,7 @@ class Store:
         StoreError
             The database cannot be written.
         """
-        rows = rows_of(spans, trace_id)
+        rows = rows_of(spans, trace_id, name)
         with explained(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
@@ -139,7 +141,7 @@ class Store:
 
         All or nothing. Parameters and errors are those of `write_trace`.
         """
-        rows = rows_of(spans, trace_id)
+        rows = rows_of(spans, trace_id, name)
         with explained(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             before = count_spans(connection, trace_id)
@@ -149,6 +151,7 @@ class Store:
 
     def delete_trace(self, trace_id: str) -> Written:
         """Delete a trace and its spans; `TraceNotFound` where there is none of that id."""
+        check_text("trace_id", trace_id)
         with explained(self.path), self._writing() as connection:
             removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
             if not connection.execute(delete(Trace).where(Trace.id == trace_id)).rowcount:
@@ -208,9 +211,10 @@ class Store:
 
     def _not_found(self, connection: Connection, trace: str) -> TraceNotFound:
         """The error for a trace that is not there, with the nearest of those that are."""
-        there = list(connection.scalars(select(Trace.id).limit(2_000)))
-        near = difflib.get_close_matches(str(trace), there, n=8, cutoff=0.4)
-        rest = [trace_id for trace_id in there if trace_id not in near]
+        there = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
+        words = dict.fromkeys(word for trace_id, name in there[:2_000] for word in (trace_id, name))
+        near = difflib.get_close_matches(str(trace), words, n=MOST, cutoff=0.4)
+        rest = [trace_id for trace_id, name in there if trace_id not in near and name not in near]
         return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(near + rest)}.")
 
     @contextmanager
@@ -231,10 +235,10 @@ def opened(store: Store | Target, *, create: bool) -> Store:
     return store if isinstance(store, Store) else Store(store, create=create)
 
 
-def rows_of(spans: Spans, trace_id: str) -> list[tuple[Any, ...]]:
-    """Spans of one trace as rows of the table, checked, in time order."""
-    if not isinstance(trace_id, str) or not trace_id:
-        raise BadSpan(f"trace_id={quoted(trace_id)} is not a name. A trace's id is a text.")
+def rows_of(spans: Spans, trace_id: str, name: str | None) -> list[tuple[Any, ...]]:
+    """Spans of one trace as rows of the table, checked as its id and name are, in time order."""
+    check_text("trace_id", trace_id)
+    check_text("name", trace_id if name is None else name)
     frame = as_spans(spans, trace_id=trace_id)
     twice = frame["id"].duplicated()
     if twice.any():
@@ -244,10 +248,16 @@ def rows_of(spans: Spans, trace_id: str) -> list[tuple[Any, ...]]:
     return list(zip(*(frame[column].tolist() for column in SPAN_COLUMNS), strict=True))
 
 
+def check_text(option: str, value: object) -> None:
+    """Raise `BadSpan` unless a trace's id or name is a text that a database can hold."""
+    if not isinstance(value, str) or (option == "trace_id" and not value):
+        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {option.removeprefix('trace_')} is a text.")
+    if not encodable(value):
+        raise BadSpan(f"{option}={quoted(value)} cannot be written as UTF-8.")
+
+
 def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
     """Make the trace where it is not there, and give it the name where there is one."""
-    if name is not None and not isinstance(name, str):
-        raise BadSpan(f"name={quoted(name)} is not a name. A trace's name is a text.")
     row = sqlite.insert(Trace).values(id=trace_id, name=trace_id if name is None else name)
     if name is None:
         connection.execute(row.on_conflict_do_nothing())
