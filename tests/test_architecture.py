@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "frame": {"store", "database", "columns", "payload", "errors"},
     "seed": {"store", "database", "schema"},
     "rules": set(),
-    "reading": {"errors"},
+    "reading": {"payload"},
     "readers": {"reading", "columns", "rules", "errors"},
     "intake": {"readers", "reading", "store", "database", "frame", "errors"},
     "analysis": {"columns", "payload", "nesting", "sweep", "errors"},

@@ -16,11 +16,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
 
+from tokenvis.payload import SURROGATE
+
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
 SHORT = 200  # characters of a text that content="short" keeps
 DEEPEST = 200  # levels of brackets in a line; SQLite stores 1,000, and Python's stack is shared with its caller
-SURROGATE = re.compile("[\ud800-\udfff]")
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 BRACKET = re.compile(rb"[\[\]{}]")
 START = datetime(1970, 1, 1, tzinfo=UTC)
