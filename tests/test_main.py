@@ -222,3 +222,10 @@ def test_it_runs_as_a_module():
     assert done.returncode == 1
     assert done.stdout.splitlines()[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"
     assert done.stderr == "tokenvis: There is no file or folder nowhere.\n"
+
+
+def test_a_path_that_cannot_be_read_does_not_keep_the_others_out(run):
+    code, out, err = run("ingest", "gone.jsonl", str(session()))
+    assert code == 1
+    assert err == ["tokenvis: There is no file or folder gone.jsonl."]
+    assert out[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"

@@ -44,6 +44,14 @@ def test_gaps_are_folded_where_they_hide_most_and_are_long(spans, n_folds):
     assert len(time_map(spans_of(*spans)).folds) == n_folds
 
 
+def test_instants_alone_are_not_folded_and_folds_are_not_too_many():
+    assert time_map(spans_of("ann 0 0 desk", "ann 50 50 desk", "ann 1000 1000 desk")).folds.empty
+    spans = spans_of(*(f"ann {n * n * 100} {n * n * 100 + 1} desk" for n in range(60)))
+    folds = time_map(spans).folds
+    assert len(folds) == 40
+    assert folds["end"].max() == spans["start_time"].max()
+
+
 def test_gaps_are_kept_when_asked():
     mapping = time_map(spans_of(*IDLE), gaps="keep")
     assert places(mapping, 0, 120, 900, 980) == [0, 120, 900, 980]

@@ -149,6 +149,25 @@ def test_folded_gaps_are_marked_with_their_duration():
     assert plot_timeline(spans, gaps="keep").get_xlabel() == "elapsed time"
 
 
+def test_folded_steps_are_steps():
+    ax = plot_timeline(spans_of("ann 0 3 desk", "ann 500 503 lab"), time_unit="step")
+    assert [text.get_text() for text in ax.texts] == ["497 steps"]
+
+
+def test_hostile_names_draw_on_axes_made_elsewhere():
+    spans = spans_of("ann 0 9 desk", "bob 3 5 lab").assign(agent_id="$\\frac{", location_id="$x^", trace_id="$\\alpha{")
+    figure, ax = plt.subplots()
+    plot_timeline(spans, ax=ax)
+    figure.savefig(io.BytesIO())
+    assert ax.get_yticklabels()[0].get_text() == "$x^"
+
+
+def test_the_longest_span_there_can_be_has_its_duration():
+    ax = plot_timeline(spans_of(f"ann {-(2**63)} {2**63 - 1} desk"))
+    [labels] = [artist for artist in ax.get_children() if isinstance(artist, BarLabels)]
+    assert labels.bars["more"].tolist() == [" · 213503982d 8h"]
+
+
 def test_clock_time_has_a_zone():
     start = 1_782_036_000 * SECOND
     spans = spans_of(f"ann {start} {start + 60 * SECOND} desk")

@@ -15,7 +15,7 @@ import pandas as pd
 from tokenvis import __version__
 from tokenvis.columns import EPOCH, YEAR_10000
 from tokenvis.database import path_of
-from tokenvis.errors import TokenvisError
+from tokenvis.errors import IngestError, TokenvisError
 from tokenvis.frame import load_traces
 from tokenvis.intake import ingest
 from tokenvis.reading import CONTENTS
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names hold any character, and a terminal may not
     try:
-        chosen.run(chosen)
+        code: int = chosen.run(chosen) or 0
         sys.stdout.flush()
     except TokenvisError as error:
         print(f"tokenvis: {error}", file=sys.stderr)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has had enough; what is left is not worth a word
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return code
 
 
 def parser() -> ArgumentParser:
@@ -85,10 +85,16 @@ def run_seed(chosen: Namespace) -> None:
             print(f"{trace.id}: {trace.n_spans} spans, {trace.n_agents} agents, {trace.n_locations} locations")
 
 
-def run_ingest(chosen: Namespace) -> None:
-    """Read files into the database; print a report for each path."""
+def run_ingest(chosen: Namespace) -> int:
+    """Read files into the database; print a report for each path. One that cannot be read does not keep the others out."""
+    code = 0
     for path in chosen.paths:
-        print(ingest(path, content=chosen.content, store=chosen.database))
+        try:
+            print(ingest(path, content=chosen.content, store=chosen.database))
+        except IngestError as error:
+            print(f"tokenvis: {error}", file=sys.stderr)
+            code = 1
+    return code
 
 
 def run_traces(chosen: Namespace) -> None:

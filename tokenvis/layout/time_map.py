@@ -19,6 +19,7 @@ Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 IDLE_SHARE = 0.5  # gaps are folded where idle time is more of the wall time than this
 SHORTEST_GAP = 0.05  # and then those longer than this share of the active time
+MOST_FOLDS = 40  # and of those no more than so many, the longest
 BREAK_WIDTH = 0.025  # a break takes this share of the kept time,
 BREAKS_WIDTH = 0.25  # and all of them together at most this
 
@@ -62,8 +63,8 @@ def time_map(spans: pd.DataFrame, *, gaps: Gaps = "fold") -> TimeMap:
     spans
         A frame of spans of one trace.
     gaps
-        "fold": where idle time is more than half of the wall time, gaps longer than 5% of the active time become breaks.
-        "keep": time is linear throughout.
+        "fold": where idle time is more than half of the wall time, gaps longer than 5% of the active time become breaks, the
+        40 longest at most; a trace of instants alone has no active time, and no breaks. "keep": time is linear throughout.
 
     Returns
     -------
@@ -86,11 +87,13 @@ def time_map(spans: pd.DataFrame, *, gaps: Gaps = "fold") -> TimeMap:
     if gaps == "keep":
         return linear_map(origin, ends)
     _, left, right = union(np.zeros(len(start), dtype=np.int64), start, np.where(end > start, end, start + 1))
-    active = float((right - left).sum())
+    _, busy_from, busy_to = union(np.zeros(len(start), dtype=np.int64), start, end)
+    active = float((busy_to - busy_from).sum())
     idle_from, idle_to = right[:-1], left[1:]
     idle = (idle_to - idle_from).astype(float)
-    folded = idle > SHORTEST_GAP * active
-    if idle.sum() <= IDLE_SHARE * (idle.sum() + active) or not folded.any():
+    longest = np.sort(idle)[::-1]
+    folded = idle > max(SHORTEST_GAP * active, longest[MOST_FOLDS] if len(longest) > MOST_FOLDS else 0)
+    if not active or idle.sum() <= IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
     return folded_map(origin, ends, idle_from[folded], idle_to[folded])
 

@@ -131,7 +131,7 @@ def plot_timeline(
             return draw_empty(ax)
         dress(ax)
         draw_bands(ax, bands, height)
-        draw_folds(ax, mapping, height)
+        draw_folds(ax, mapping, height, duration)
         set_limits(ax, bars)
         set_time_axis(ax, mapping, time="step" if time_unit == "step" else time, tz=tz)
         if by == "location_id":
@@ -199,7 +199,7 @@ def bars_of(
             "instant": start == end,
             "status": known["status"].astype(object).array,
             "label": [drawable(str(text)) for text in label],
-            "duration": [duration(length) for length in (end - start).tolist()],
+            "duration": [duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)],  # int64 could overflow
         }
     )
 
@@ -232,7 +232,7 @@ def draw_title(ax: Axes, name: str, figures: str) -> None:
     """The trace's name, cut where there is no room, and its figures where there is room for both."""
     points = ax.bbox.width / ax.figure.dpi * 72
     title = fitted(name, points, lambda text: width_of(text, TITLE_SIZE) * BOLD)
-    ax.set_title(title, loc="left", pad=10)
+    ax.set_title(title, loc="left", pad=10, parse_math=False)
     if width_of(name, TITLE_SIZE) * BOLD + width_of(figures, FIGURES_SIZE) + 2 * TITLE_SIZE <= points:
         ax.set_title(figures, loc="right", pad=10, fontsize=FIGURES_SIZE, color=QUIET, fontweight="normal")
 
@@ -243,20 +243,20 @@ def draw_bands(ax: Axes, bands: pd.DataFrame, height: float) -> None:
         if position % 2 == 0:
             ax.axhspan(top - 0.2, top + lanes + 0.2, color=SHADE, linewidth=0, zorder=0)
     names = [drawable(NOTHING if pd.isna(name) else str(name), LONGEST_NAME) for name in bands["band"]]
-    ax.set_yticks(bands["top"] + bands["n_lanes"] / 2, names)
+    ax.set_yticks(bands["top"] + bands["n_lanes"] / 2, names, parse_math=False)
     ax.tick_params(axis="y", length=0, pad=8)
     ax.set_ylim(height + 0.2, -0.2)
 
 
-def draw_folds(ax: Axes, mapping: TimeMap, height: float) -> None:
+def draw_folds(ax: Axes, mapping: TimeMap, height: float, duration: Callable[[int], str]) -> None:
     """Mark each folded gap, with its duration."""
     folds = mapping.folds
-    for x0, x1, duration in zip(folds["x0"], folds["x1"], folds["end"] - folds["start"], strict=True):
+    for x0, x1, length in zip(folds["x0"], folds["x1"], folds["end"] - folds["start"], strict=True):
         ax.axvspan(x0, x1, facecolor=PAPER, edgecolor=RULE, hatch="////", linewidth=0, zorder=1.5)
         ax.text(
             (x0 + x1) / 2,
             height / 2,
-            duration_text(duration),
+            duration(length),
             rotation=90,
             ha="center",
             va="center",
@@ -270,7 +270,7 @@ def draw_folds(ax: Axes, mapping: TimeMap, height: float) -> None:
 def set_limits(ax: Axes, bars: pd.DataFrame) -> None:
     """Show the whole trace, with a little room on both sides."""
     low, high = float(bars["x0"].min()), float(bars["x1"].max())
-    room = max((high - low) * 0.01, 1.0)
+    room = (high - low) * 0.01 or 0.5
     ax.set_xlim(low - room, high + room)
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")
@@ -367,4 +367,5 @@ def draw_legend(ax: Axes, handles: list[Patch | Line2D]) -> None:
     look: dict[str, Any] = {"borderaxespad": 0.3, "handlelength": 1.1, "handleheight": 1.0}
     legend = ax.legend(handles, ["name"] * len(handles), loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
     for text, handle in zip(legend.get_texts(), handles, strict=True):
+        text.set_parse_math(False)
         text.set_text(str(handle.get_label()))
