@@ -4,6 +4,7 @@ Notebooks are run against what the real ``npm run seed``, run twice, leaves in a
 first notebook or test asks for it, and before any kernel starts.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import matplotlib
@@ -82,8 +84,31 @@ def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:
     return ordered(spans).reset_index(drop=True)
 
 
+def with_data(spans: pd.DataFrame, **payloads: dict[str, Any]) -> pd.DataFrame:
+    """The spans with payloads, by id."""
+    data = [json.dumps(payloads[span]) if span in payloads else None for span in spans["id"]]
+    return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
+
+
 @st.composite
-def spans_frames(draw: st.DrawFn, *, parents: bool = False, n_traces: int = 2, most: int = 12) -> pd.DataFrame:
+def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
+    """What may stand in the data of a span: links, tokens, a cost, a status, a trigger."""
+    tokens = {f"gen_ai.usage.{key}_tokens": st.integers(0, 20) for key in ("input", "output")}
+    attributes = st.fixed_dictionaries({}, optional={**tokens, "gen_ai.usage.cost": st.sampled_from([0.5, 2, 8])})
+    optional = {
+        "links": st.lists(st.sampled_from([*ids, "nobody"]), max_size=2),
+        "attributes": attributes,
+        "status": st.sampled_from(["ok", "error", "open"]),
+        "trigger": st.sampled_from(["user", "timer", 3]),
+        "estimated": st.sampled_from([[], ["start_time"]]),
+    }
+    return draw(st.fixed_dictionaries({}, optional=optional))
+
+
+@st.composite
+def spans_frames(
+    draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, most: int = 12
+) -> pd.DataFrame:
     """Small frames on a small grid of times: ties, instants, overlaps of an agent with itself, and several traces."""
     row = st.tuples(
         st.sampled_from(["ann", "bob", "eve"]),
@@ -96,7 +121,10 @@ def spans_frames(draw: st.DrawFn, *, parents: bool = False, n_traces: int = 2, m
     frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
     if parents:
         ids = [*frame["id"], "nobody"]
-        chosen = draw(st.lists(st.none() | st.sampled_from(ids), min_size=len(frame), max_size=len(frame)))
+        parent = st.none() | st.sampled_from(ids[:2]) | st.sampled_from(ids)  # families of several children are likely
+        chosen = draw(st.lists(parent, min_size=len(frame), max_size=len(frame)))
         frame["parent_id"] = pd.Series(chosen, dtype="str")
+    if data:
+        frame = with_data(frame, **{span: draw(payloads(frame["id"].tolist())) for span in frame["id"] if draw(st.booleans())})
     order = draw(st.permutations(range(len(frame))))
     return frame.iloc[order]

@@ -118,3 +118,63 @@ def test_the_demo_traces_are_those_of_their_page(heading, spans):
         )
         for span in spans
     ]
+
+
+def table_of(page: Path, heading: str) -> list[list[str]]:
+    """The rows of the table of a page whose first heading is this one, as texts."""
+    block = re.search(rf"^\| {heading} \|.*?\n\|[-: |]+\n(.*?)\n\n", page.read_text() + "\n\n", re.DOTALL | re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in block.group(1).splitlines()]
+
+
+def seconds(microseconds: int) -> str:
+    """A time as that page writes it."""
+    return f"{microseconds / 1_000_000:.1f}"
+
+
+@pytest.fixture
+def workflow():
+    tokenvis.seed_demo()
+    return tokenvis.load_spans("multi-agent-workflow")
+
+
+def test_the_agents_of_the_demo_page_come_out_of_the_questions(workflow):
+    sizes = tokenvis.summary(workflow, by="agent_id").set_index("agent_id")
+    n_moves = tokenvis.moves(workflow)["agent_id"].value_counts()
+    [whole] = tokenvis.summary(workflow).to_dict("records")
+    *agents, together = table_of(ROOT / "docs" / "demo-traces.md", "agent")
+    assert sorted(agents) == [
+        [agent, str(row["n_spans"]), seconds(row["busy_us"]), str(n_moves[agent])] for agent, row in sizes.iterrows()
+    ]
+    assert together == ["all", str(whole["n_spans"]), seconds(whole["busy_us"]), str(n_moves.sum())]
+
+
+def test_the_meetings_of_the_demo_page_come_out_of_the_questions(workflow):
+    told = {
+        (place, *sorted(agents.split(", "))): rest
+        for place, agents, *rest in table_of(ROOT / "docs" / "demo-traces.md", "location")
+    }
+    met = tokenvis.colocation(workflow)
+    assert len(met) == len(told)
+    for row in met.to_dict("records"):
+        n_meetings, together, when = told[row["location_id"], row["agent_id"], row["other_agent_id"]]
+        first, last = when.split(" to ")[0], when.split(" to ")[-1]
+        found = str(row["n_meetings"]), *(seconds(row[name]) for name in ("overlap_us", "first", "last"))
+        assert found == (n_meetings, together, first, last)
+
+
+def test_the_waits_of_the_demo_page_come_out_of_the_questions(workflow):
+    rows = tokenvis.handoffs(workflow).to_dict("records")
+    assert table_of(ROOT / "docs" / "demo-traces.md", "from") == [
+        [row["from_agent"], row["to_agent"], f"{row['from_span'][-2:]} to {row['to_span'][-2:]}", seconds(row["gap_us"])]
+        for row in rows
+    ]
+
+
+def test_the_tokens_and_gaps_of_the_demo_page_come_out_of_the_questions(workflow):
+    rows = tokenvis.usage(workflow, by="model").to_dict("records")
+    found = [[row["model"], *(f"{row[name]:,}" for name in ("n_calls", "input_tokens", "output_tokens"))] for row in rows]
+    assert table_of(ROOT / "docs" / "demo-traces.md", "model")[:-1] == found
+    text = (ROOT / "docs" / "demo-traces.md").read_text()
+    idle = tokenvis.gaps(workflow)
+    stretches = ", ".join(f"{seconds(a)} to {seconds(b)}" for a, b in zip(idle["start"], idle["end"], strict=True))
+    assert f"{seconds(idle['gap_us'].sum())} s in all: {stretches}." in " ".join(text.split())

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.sweep import rank_in, running_max, subtract, union
+from tokenvis.sweep import number_in_run, overlaps, steps, subtract, union
 
+FAR = 2**62
 INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
 
 
@@ -53,26 +54,41 @@ def test_subtract_is_the_difference_of_sets(owners, holes):
     assert (np.diff(row) >= 0).all()
 
 
-@pytest.mark.laws
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-5, 5)), max_size=12))
-def test_running_max_is_the_largest_so_far_of_its_group(pairs):
-    pairs = sorted(pairs, key=lambda pair: pair[0])
-    group, values = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    expected = [max(v for g, v in pairs[: i + 1] if g == pairs[i][0]) for i in range(len(pairs))]
-    assert running_max(group, values).tolist() == expected
+def test_steps_count_what_runs_and_merge_equal_times():
+    group, time, running = steps(*arrays([(0, 0, 10), (0, 5, 5), (0, 10, 2), (0, 3, 0), (1, 4, 1)]))
+    assert list(zip(group, time, running, strict=True)) == [(0, 0, 1), (0, 5, 2), (0, 10, 1), (0, 12, 0), (1, 4, 1), (1, 5, 0)]
 
 
 @pytest.mark.laws
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=8).map(sorted),
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=8),
-    st.sampled_from(["left", "right"]),
-)
-def test_rank_in_counts_the_pairs_before(pairs, asked, side):
-    columns = [np.array(rows, dtype=np.int64).reshape(-1, 2).T for rows in (pairs, asked)]
-    before = {"left": lambda pair, one: pair < one, "right": lambda pair, one: pair <= one}[side]
-    expected = [sum(before(pair, one) for pair in pairs) for one in asked]
-    assert rank_in(*columns[0], *columns[1], side=side).tolist() == expected
+@given(INTERVALS, st.sampled_from([1, FAR // 10]))
+def test_steps_are_the_number_of_intervals_at_each_moment(intervals, scale):
+    group, start, end = arrays(intervals)
+    rows = list(zip(*(column.tolist() for column in steps(group, start * scale, end * scale)), strict=True))
+    assert rows == sorted(rows)
+    for number in range(3):
+        mine = [(time // scale, running) for g, time, running in rows if g == number]
+        at = {t: sum(g == number and s <= t < s + n for g, s, n in intervals) for t in range(-4, 13)}
+        changes = [(t, at[t]) for t in range(-3, 13) if at[t] != at[t - 1]]
+        assert mine == changes
+
+
+def test_intervals_too_far_apart_for_one_key_are_swept_all_the_same():
+    group, start, end = np.array([0, 0, 1]), np.array([-FAR, 0, -FAR]), np.array([0, FAR, FAR])
+    assert [column.tolist() for column in union(group, start, end)] == [[0, 1], [-FAR, -FAR], [FAR, FAR]]
+
+
+@pytest.mark.laws
+@given(INTERVALS)
+def test_overlaps_counts_each_pair_once(intervals):
+    solid = sorted(interval for interval in intervals if interval[2])
+    group, start, end = arrays(solid)
+    found = {(i, i + 1 + n) for i, count in enumerate(overlaps(group, start, end).tolist()) for n in range(count)}
+    both = list(enumerate(zip(group.tolist(), start.tolist(), end.tolist(), strict=True)))
+    assert found == {(i, j) for i, (g, s, e) in both for j, (h, t, f) in both if i < j and g == h and max(s, t) < min(e, f)}
+
+
+def test_number_in_run():
+    assert number_in_run(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
 
 
 def test_the_ends_of_int64_are_times_like_others():

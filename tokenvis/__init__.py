@@ -6,7 +6,19 @@ Traces come in at one door and become one table of spans; everything after is a 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenvis.analysis.colocation import colocation
+from tokenvis.analysis.compare import compare
+from tokenvis.analysis.concurrency import concurrency
+from tokenvis.analysis.critical_path import critical_path
+from tokenvis.analysis.diagnose import diagnose
+from tokenvis.analysis.gaps import gaps
+from tokenvis.analysis.handoffs import handoffs
 from tokenvis.analysis.moves import moves
+from tokenvis.analysis.occupancy import occupancy
+from tokenvis.analysis.rollup import rollup
+from tokenvis.analysis.summary import summary
+from tokenvis.analysis.transitions import transitions
+from tokenvis.analysis.usage import usage
 from tokenvis.colors import palette
 from tokenvis.errors import (
     BadOption,
@@ -46,18 +58,30 @@ __all__ = [
     "TokenvisError",
     "TraceNotFound",
     "__version__",
+    "colocation",
+    "compare",
+    "concurrency",
+    "critical_path",
+    "diagnose",
     "expand_data",
+    "gaps",
+    "handoffs",
     "ingest",
     "load_spans",
     "load_traces",
     "moves",
+    "occupancy",
     "pack_lanes",
     "palette",
     "plot_timeline",
+    "rollup",
     "seed_demo",
     "self_spans",
     "spans_from_samples",
+    "summary",
     "theme",
+    "transitions",
+    "usage",
 ]
 
 ON_FIRST_USE = {"plot_timeline": "tokenvis.plot.timeline", "theme": "tokenvis.style"}  # they load matplotlib

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from tokenvis.arrays import Int64Array, order_by
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
@@ -21,8 +22,6 @@ TIMES = ("start_time", "end_time")
 EPOCH = 946_684_800_000_000  # 2000-01-01: times from here on count as microseconds since 1970,
 YEAR_10000 = 253_402_300_800_000_000  # up to here, where calendars end
 
-Int64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
-Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Spans: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 CONVERSIONS = {
@@ -36,7 +35,7 @@ def require(spans: pd.DataFrame, *more: str) -> None:
     """Raise unless ``spans`` is a frame of spans with the required columns, and with those named beside them."""
     if not isinstance(spans, pd.DataFrame):
         raise BadSpan(f"Spans are a DataFrame here, not {type(spans).__name__}. load_spans() gives one.")
-    missing = [column for column in (*REQUIRED, *more) if column not in spans.columns]
+    missing = [column for column in dict.fromkeys([*REQUIRED, *more]) if column not in spans.columns]
     if missing:
         raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(spans.columns)}.")
     for column in ("id", *NAMES):
@@ -88,33 +87,44 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
     if isinstance(values.dtype, pd.CategoricalDtype):
         categories = values.cat.categories
         ranks, labels = pd.factorize(categories, sort=True)
-        codes = np.append(ranks, -1)[values.cat.codes.to_numpy()]
-        used = np.zeros(len(labels) + 1, dtype=bool)
-        used[codes] = True
-        dense = np.append(np.cumsum(used[:-1]) - 1, -1)
-        return dense[codes].astype(np.int64), labels[used[:-1]]
+        codes = values.cat.codes.to_numpy()
+        occurs = np.zeros(len(ranks) + 1, dtype=bool)
+        occurs[codes] = True
+        used = np.zeros(len(labels), dtype=bool)
+        used[ranks[occurs[:-1]]] = True
+        dense = np.append((np.cumsum(used) - 1)[ranks], -1)
+        return dense[codes], labels[used]
     if values.dtype == object:
         values = values.map(str, na_action="ignore")
     codes, labels = pd.factorize(values, sort=True)
-    return codes.astype(np.int64), pd.Index(labels)
+    return codes.astype(np.int64, copy=False), pd.Index(labels)
 
 
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
-    """Row positions in the order of a frame: the columns named, then start_time, end_time, agent_id, id, trace_id.
-
-    Ids are compared only where all else ties, since ranking millions of distinct strings costs more than all the rest.
-    """
+    """Row positions in the order of a frame: the columns named, then start_time, end_time, agent_id, id, trace_id."""
     keys = [codes_of(spans[column])[0] for column in first]
-    keys += [*times_of(spans), codes_of(spans["agent_id"])[0]]
-    order = np.lexsort(keys[::-1])
-    new = np.ones(len(order) + 1, dtype=bool)
-    new[1:-1] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
-    tied = ~(new[:-1] & new[1:])
-    if tied.any():
-        rows = order[tied]
-        ids, traces = (codes_of(spans[column].iloc[rows])[0] for column in ("id", "trace_id"))
-        order[tied] = rows[np.lexsort((traces, ids, np.cumsum(new[:-1])[tied]))]
-    return order
+    return rows_by(spans, *keys, *times_of(spans), codes_of(spans["agent_id"])[0])
+
+
+def rows_by(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | None = None) -> Int64Array:
+    """Positions in the order of the keys, then of id and trace_id; ``row`` names the row of the frame at each position.
+
+    Ids are compared only where all else ties, since ranking millions of distinct texts costs more than all the rest.
+    """
+
+    def ids(tied: Int64Array) -> list[Int64Array]:
+        rows = tied if row is None else row[tied]
+        return [codes_of(spans[column].iloc[rows])[0] for column in ("id", "trace_id")]
+
+    return order_by(keys, ids)
+
+
+def values_at(spans: pd.DataFrame, column: str, rows: Int64Array) -> Any:
+    """Values of a column at these rows: names as a Categorical, with the frame's own categories where it has any."""
+    values = spans[column].iloc[rows]
+    if column in NAMES and not isinstance(values.dtype, pd.CategoricalDtype):
+        return names(values)
+    return values.array
 
 
 def ordered(spans: pd.DataFrame, *first: str) -> pd.DataFrame:

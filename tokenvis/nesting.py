@@ -5,11 +5,16 @@ none of its children of the same agent runs. Children of another agent (delegati
 the column ``parent_id`` says, and nothing else; without that column, spans are taken literally.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import Int64Array, codes_of, order_of, require, times_of
-from tokenvis.sweep import subtract, union
+from tokenvis.arrays import Int64Array, Mask, counts, opens_run
+from tokenvis.columns import codes_of, require, rows_by, times_of
+from tokenvis.groups import groups_of
+from tokenvis.relations import families
+from tokenvis.sweep import Intervals, number_in_run, subtract, union
 
 
 def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
@@ -49,57 +54,54 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     2    plan      1           6        10
     """
     require(spans)
+    row, start, end = pieces_of(spans)
+    order = rows_by(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
+    pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=number_of(row)[order])
+    return pieces.reset_index(drop=True)
+
+
+def pieces_of(spans: pd.DataFrame) -> Intervals:
+    """The pieces that `self_spans` gives, as arrays: (row of the span, start, end), by row, then time."""
     start, end = times_of(spans)
-    if "parent_id" in spans.columns:
-        own, parent = family_of(spans)
-        child = parent >= 0
-        row, start, end = subtract((own, start, end), union(parent[child], start[child], end[child]))
-    else:
-        row = np.arange(len(spans))
-    pieces = spans.iloc[row].assign(start_time=start, end_time=end, piece=pieces_of(row))
-    return pieces.iloc[order_of(pieces)].reset_index(drop=True)
+    if "parent_id" not in spans.columns:
+        return np.arange(len(spans)), start, end
+    own, parent = families(spans)
+    agent = codes_of(spans["agent_id"])[0]
+    agent_of = np.full(int(own.max(initial=-1)) + 2, -1, dtype=np.int64)
+    agent_of[own] = agent
+    child = agent_of[parent] == agent
+    return subtract((own, start, end), union(parent[child], start[child], end[child]))
 
 
-def family_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
-    """A rank for each span's (trace, agent, id), and the rank of the parent that it takes time from, or -1."""
-    count = len(spans)
-    trace, agent = (np.tile(codes_of(spans[column])[0], 2) for column in ("trace_id", "agent_id"))
-    name, _ = codes_of(pd.concat([spans["id"].astype("str"), spans["parent_id"].astype("str")], ignore_index=True))
-    ranks = dense_ranks(trace, agent, name)
-    own, parent = ranks[:count], ranks[count:]
-    known = (name[count:] >= 0) & np.isin(parent, own)
-    parent = np.where(known, parent, -1)
-    return own, np.where(in_cycle(own, parent), -1, parent)
+def number_of(row: Int64Array) -> Int64Array:
+    """Running number of each piece among those of the same span, for pieces by row."""
+    return number_in_run(counts(np.cumsum(opens_run(row)) - 1, len(np.unique(row))))
 
 
-def in_cycle(own: Int64Array, parent: Int64Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Mark the spans that are their own ancestors: after enough doublings, every step stands on a cycle or on nothing."""
-    nowhere = int(own.max(initial=-1)) + 1
-    step = np.full(nowhere + 1, nowhere, dtype=np.int64)
-    step[own[parent >= 0]] = parent[parent >= 0]
-    for _ in range(nowhere.bit_length()):
-        step = step[step]
-    cyclic = np.zeros(nowhere + 1, dtype=bool)
-    cyclic[step] = True
-    cyclic[nowhere] = False
-    return cyclic[own]
+@dataclass(frozen=True)
+class Paths:
+    """The pieces of each agent in order: where each agent was, one place after the other.
+
+    ``row`` is the position of the span in the frame; ``path`` is a rank for each agent of each trace; ``place`` is the code of
+    the location, as `codes_of` gives it. Ordered by trace_id, agent_id, start, end, id.
+    """
+
+    row: Int64Array
+    start: Int64Array
+    end: Int64Array
+    path: Int64Array
+    place: Int64Array
+
+    def moves(self) -> Mask:
+        """Mark each piece but the last of which the next one is the same agent's, at another location."""
+        moved: Mask = (self.path[1:] == self.path[:-1]) & (self.place[1:] != self.place[:-1])
+        return moved
 
 
-def dense_ranks(*keys: Int64Array) -> Int64Array:
-    """One rank for each distinct tuple of keys."""
-    order = np.lexsort(keys[::-1])
-    new = np.zeros(len(order), dtype=np.int64)
-    new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
-    ranks: Int64Array = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.cumsum(new)
-    return ranks
-
-
-def pieces_of(row: Int64Array) -> Int64Array:
-    """Running number of each entry among those of the same row, for rows in order."""
-    if not len(row):
-        return row
-    first = np.append(True, row[1:] != row[:-1])
-    count = np.arange(len(row))
-    number: Int64Array = count - count[first][np.cumsum(first) - 1]
-    return number
+def paths_of(spans: pd.DataFrame) -> Paths:
+    """The paths of all agents of a frame."""
+    row, start, end = pieces_of(spans)
+    path = groups_of(spans, "trace_id", "agent_id").group[row]
+    order = rows_by(spans, path, start, end, row=row)
+    row = row[order]
+    return Paths(row, start[order], end[order], path[order], codes_of(spans["location_id"])[0][row])

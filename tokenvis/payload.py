@@ -15,10 +15,12 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from tokenvis.arrays import Int64Array
 from tokenvis.columns import REQUIRED, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
 
 INT64 = range(-(2**63), 2**63)
+CHUNK = 65_536  # rows whose payloads are in memory at once
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -66,8 +68,94 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
     reserved = [key for key in keys if key in REQUIRED]
     if reserved:
         raise BadOption(f"keys: {listed(reserved)} would replace a column that every frame of spans needs.")
-    payloads = parsed(spans)
-    return spans.assign(**{key: typed([look_up(payload, key) for payload in payloads], spans.index) for key in keys})
+    return spans.assign(**columns_in(spans, keys))
+
+
+def columns_in(spans: pd.DataFrame, keys: Iterable[str], rows: Int64Array | None = None) -> dict[str, pd.Series]:
+    """A column for each key, typed as in `expand_data`, of the rows given (by default all); some thousand rows at a time."""
+    taken = spans[["id", "data"]] if rows is None else spans[["id", "data"]].iloc[rows]
+    parts: dict[str, list[pd.Series]] = {key: [] for key in keys}
+    for first in range(0, max(len(taken), 1), CHUNK):
+        chunk = taken.iloc[first : first + CHUNK]
+        payloads = parsed(chunk)
+        for key, columns in parts.items():
+            columns.append(typed([look_up(payload, key) for payload in payloads], chunk.index))
+    return {key: joined(columns) for key, columns in parts.items()}
+
+
+def joined(parts: list[pd.Series]) -> pd.Series:
+    """Parts of a column as one, of the type that holds all their values."""
+    told = [part for part in parts if part.notna().any()]
+    if len({part.dtype for part in told}) <= 1:
+        column: pd.Series = pd.concat([part.astype(told[0].dtype) for part in parts] if told else parts)
+        return column
+    values = [None if value is pd.NA or value is np.nan else value for part in parts for value in part.tolist()]
+    return typed(values, pd.concat([part.index.to_series() for part in parts]).index)
+
+
+def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, pd.Series]:
+    """A column of numbers for each key, Int64 or Float64, missing where a span has none; `BadSpan` where it is no number."""
+    keys = list(keys)
+    rows = mentioning(spans, *keys)
+    columns = columns_in(spans, keys, rows) if len(rows) else {}
+    return {key: whole_column(numeric(key, columns.get(key), spans, rows), rows, len(spans)) for key in keys}
+
+
+def numeric(key: str, values: pd.Series | None, spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
+    """The column of a key, which holds numbers, or nothing."""
+    if values is None or not values.notna().any():
+        return pd.Series(pd.NA, index=range(len(rows)), dtype="Int64")
+    if str(values.dtype) not in ("Int64", "Float64"):
+        odd = (row for row, value in enumerate(values.tolist()) if not is_number(value))
+        row = next(odd, 0)
+        span = quoted(spans["id"].iloc[int(rows[row])])
+        raise BadSpan(f"{key} of span {span} is {quoted(values.iloc[row])}, not a number of 64 bits.")
+    return values
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is missing, or a number that 64 bits hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None or value is pd.NA
+    return isinstance(value, float) or value in INT64
+
+
+def whole_column(values: pd.Series, rows: Int64Array, count: int) -> pd.Series:
+    """A column for all rows, missing where none was read."""
+    if len(rows) == count:
+        return values.reset_index(drop=True)
+    column = pd.Series(pd.NA, index=range(count), dtype=values.dtype)
+    column.iloc[rows] = values.array
+    return column
+
+
+def mentioning(spans: pd.DataFrame, *words: str) -> Int64Array:
+    """Rows whose payload has one of these words in it, so may have it as a key; none where the frame has no ``data``."""
+    if "data" not in spans.columns:
+        return np.empty(0, dtype=np.int64)
+    data = spans["data"]
+    if data.dtype == object:  # payloads that are no text yet
+        return np.flatnonzero(data.notna().to_numpy())
+    mention = np.zeros(len(data), dtype=bool)
+    for word in words:
+        mention |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
+    return np.flatnonzero(mention)
+
+
+def values_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, list[Any]]:
+    """The rows that have one of tokenvis' own keys, and what stands under it."""
+    rows = mentioning(spans, f'"{key}"')
+    values = [payload.get(key) for payload in parsed(spans.iloc[rows])] if len(rows) else []
+    there = [value is not None for value in values]
+    return rows[there], [value for value in values if value is not None]
+
+
+def links_in(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
+    """The rows that have ``links``, a row for each link, and the ids that these name."""
+    rows, values = values_in(spans, "links")
+    links = [value if isinstance(value, list) else [value] for value in values]
+    named = [link if isinstance(link, str) else str(link) for every in links for link in every]
+    return np.repeat(rows, [len(every) for every in links]), text_column(named, pd.RangeIndex(len(named)))
 
 
 def parsed(spans: pd.DataFrame) -> list[Mapping[str, Any]]:
@@ -135,9 +223,8 @@ def parents_of(data: pd.Series) -> pd.Series:
 
     What is no JSON object names no parent. A database without our checks may hold it; `expand_data` says where.
     """
-    mention = np.flatnonzero(data.str.contains('"parent_id"', regex=False, na=False).to_numpy(dtype=bool))
     parents: list[str | None] = [None] * len(data)
-    for position in mention:
+    for position in mentioning(data.to_frame("data"), '"parent_id"'):
         with suppress(ValueError, RecursionError):
             parent = parse(data.iloc[position]).get("parent_id")
             parents[position] = parent if isinstance(parent, str) else None

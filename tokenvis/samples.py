@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import Int64Array, as_spans, codes_of, first_row, ordered
+from tokenvis.arrays import Int64Array
+from tokenvis.columns import as_spans, codes_of, first_row, ordered
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
 
 

@@ -8,8 +8,9 @@ leaves the old one.
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import codes_of, ordered, require
-from tokenvis.nesting import self_spans
+from tokenvis.arrays import difference
+from tokenvis.columns import codes_of, require, rows_by, values_at
+from tokenvis.nesting import paths_of
 
 
 def moves(spans: pd.DataFrame) -> pd.DataFrame:
@@ -23,14 +24,14 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``trace_id, agent_id, from_location, to_location`` (as in ``spans``), ``from_span, to_span`` (ids), ``left, arrived``
-        (int64, µs: the end of the old span and the start of the new one), ``gap_us`` (int64: arrived - left, may be negative).
-        Ordered by trace_id, arrived, left, agent_id, to_span.
+        ``trace_id, agent_id, from_location, to_location`` (category), ``from_span, to_span`` (as ``id`` in ``spans``),
+        ``left, arrived`` (int64, µs: the end of the old span and the start of the new one), ``gap_us`` (int64, µs: arrived -
+        left, may be negative). Ordered by trace_id, arrived, left, agent_id, to_span.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans.
+        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -44,26 +45,25 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     0      Ann          desk         lab    10       15       5
     """
     require(spans)
-    here = ordered(self_spans(spans), "trace_id", "agent_id")
-    before, after = here.iloc[:-1], here.iloc[1:]
-    keys = {name: codes_of(here[name])[0] for name in ("trace_id", "agent_id", "location_id")}
-    same = {name: code[1:] == code[:-1] for name, code in keys.items()}
-    moved = same["trace_id"] & same["agent_id"] & ~same["location_id"]
-    before, after = before[moved], after[moved]
-    left, arrived = before["end_time"].to_numpy(), after["start_time"].to_numpy()
-    table = pd.DataFrame(
+    paths = paths_of(spans)
+    before = np.flatnonzero(paths.moves())
+    trace, agent = (codes_of(spans[column])[0] for column in ("trace_id", "agent_id"))
+    came = paths.row[before + 1]
+    order = rows_by(spans, trace[came], paths.start[before + 1], paths.end[before], agent[came], row=came)
+    before = before[order]
+    after = before + 1
+    came, gone = paths.row[after], paths.row[before]
+    left, arrived = paths.end[before], paths.start[after]
+    return pd.DataFrame(
         {
-            "trace_id": after["trace_id"].array,
-            "agent_id": after["agent_id"].array,
-            "from_location": before["location_id"].array,
-            "to_location": after["location_id"].array,
-            "from_span": before["id"].array,
-            "to_span": after["id"].array,
+            "trace_id": values_at(spans, "trace_id", came),
+            "agent_id": values_at(spans, "agent_id", came),
+            "from_location": values_at(spans, "location_id", gone),
+            "to_location": values_at(spans, "location_id", came),
+            "from_span": values_at(spans, "id", gone),
+            "to_span": values_at(spans, "id", came),
             "left": left,
             "arrived": arrived,
-            "gap_us": arrived - left,
+            "gap_us": difference(arrived, left),
         }
     )
-    ranks = [codes_of(table[name])[0] for name in ("to_span", "agent_id")]
-    order = np.lexsort((*ranks, left, arrived, codes_of(table["trace_id"])[0]))
-    return table.iloc[order].reset_index(drop=True)

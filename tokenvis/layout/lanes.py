@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import Int64Array, codes_of, order_of, require, times_of
+from tokenvis.arrays import Int64Array
+from tokenvis.columns import codes_of, order_of, require, times_of
 from tokenvis.errors import BadOption, listed, several
 
 BAND_GAP = 0.4

@@ -10,12 +10,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import EPOCH, Int64Array, require, times_of
+from tokenvis.arrays import Floats, Int64Array
+from tokenvis.columns import EPOCH, require, times_of
 from tokenvis.errors import check_choice
 from tokenvis.sweep import union
 
 Gaps: TypeAlias = Literal["fold", "keep"]
-Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 IDLE_SHARE = 0.5  # gaps are folded where idle time is more of the wall time than this
 SHORTEST_GAP = 0.05  # and then those longer than this share of the active time

@@ -1,0 +1,67 @@
+import pytest
+from conftest import spans_frames, spans_of
+from hypothesis import given
+
+import tokenvis.analysis.colocation as module
+from tokenvis import colocation, self_spans
+
+
+def told(spans):
+    """Rows as text: "location agent other meetings overlap first last"."""
+    table = colocation(spans)
+    return [" ".join(map(str, row)) for row in zip(*(table[column] for column in table.columns[1:]), strict=True)]
+
+
+def test_two_agents_that_are_active_at_one_place_meet():
+    spans = spans_of("bob 0 10 desk", "ann 5 20 desk", "bob 15 30 desk", "eve 5 6 lab")
+    assert told(spans) == ["desk ann bob 2 10 5 20"]
+
+
+def test_spans_of_one_agent_are_united_first():
+    assert told(spans_of("ann 0 5 desk", "ann 5 9 desk", "ann 2 7 desk", "bob 1 8 desk")) == ["desk ann bob 1 7 1 8"]
+
+
+def test_who_only_touches_or_takes_no_time_meets_nobody():
+    assert told(spans_of("ann 0 5 desk", "bob 5 9 desk", "eve 2 2 desk")) == []
+
+
+def test_a_parent_is_elsewhere_while_its_child_runs():
+    assert told(spans_of("ann 0 9 desk", "ann 2 7 lab", "bob 3 6 desk", parents={"b": "a"})) == []
+
+
+def brute_force(spans):
+    """Meetings counted at every microsecond."""
+    pieces, expected = self_spans(spans), []
+    for (trace, place), rows in pieces.groupby(["trace_id", "location_id"], observed=True):
+        agents = sorted(rows["agent_id"].unique())
+        there = {
+            agent: {t for s, e in zip(mine["start_time"], mine["end_time"], strict=True) for t in range(s, e)}
+            for agent, mine in rows.groupby("agent_id", observed=True)
+        }
+        for one, other in ((a, b) for a in agents for b in agents if a < b):
+            both = there[one] & there[other]
+            if both:
+                meetings = sum(t - 1 not in both for t in both)
+                expected.append((trace, min(both), place, one, other, meetings, len(both), max(both) + 1))
+    return sorted(expected)
+
+
+COLUMNS = ["trace_id", "first", "location_id", "agent_id", "other_agent_id", "n_meetings", "overlap_us", "last"]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_it_is_what_a_count_by_hand_says(spans):
+    table = colocation(spans)
+    assert list(zip(*(table[column] for column in COLUMNS), strict=True)) == brute_force(spans)
+
+
+@pytest.mark.laws
+@given(spans_frames(most=20))
+def test_it_makes_no_difference_how_many_meetings_are_in_memory_at_once(spans):
+    whole, chunk = colocation(spans), module.CHUNK
+    try:
+        for module.CHUNK in (1, 3):
+            assert colocation(spans).equals(whole)
+    finally:
+        module.CHUNK = chunk

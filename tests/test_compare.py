@@ -1,0 +1,86 @@
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy
+
+MEASURES = [f"{measure}_{side}" for measure in ("n", "tokens") for side in ("before", "after", "change")]
+TIMES = [f"{measure}_{side}_us" for measure in ("busy", "active") for side in ("before", "after", "change")]
+
+
+def test_the_largest_change_of_busy_time_comes_first():
+    before = spans_of("ann 0 10 desk", "bob 0 5 desk", "ann 10 12 lab")
+    after = spans_of("ann 0 11 desk", "bob 0 25 desk", "bob 20 30 desk", "eve 0 2 lab").assign(trace_id="later")
+    table = compare(before, after)
+    assert table.columns.tolist() == ["agent_id", "location_id", *MEASURES[:3], *TIMES, *MEASURES[3:]]
+    assert table[["agent_id", "location_id"]].to_numpy().tolist() == [
+        ["bob", "desk"],
+        ["ann", "lab"],
+        ["eve", "lab"],
+        ["ann", "desk"],
+    ]
+    assert table["busy_change_us"].tolist() == [30, -2, 2, 1]
+    assert table["active_change_us"].tolist() == [25, -2, 2, 1]
+    assert table[MEASURES[:3]].to_numpy().tolist() == [[1, 2, 1], [1, 0, -1], [0, 1, 1], [1, 1, 0]]
+
+
+def test_agents_whose_names_differ_are_matched_by_their_role():
+    before, after = spans_of("coder-1 0 10 desk", "coder-2 5 20 desk"), spans_of("coder-7 0 30 desk")
+    table = compare(before, after, match=lambda agent: agent.split("-")[0])
+    assert table.iloc[0][["role", "n_before", "n_after", "busy_change_us", "active_change_us"]].tolist() == [
+        "coder",
+        2,
+        1,
+        5,
+        10,
+    ]
+    assert_frame_equal(table, compare(before.assign(role="coder"), after.assign(role="coder"), match="role"))
+
+
+def test_tokens_are_missing_where_none_says_and_0_where_nobody_is():
+    before = with_data(spans_of("ann 0 1 desk", "bob 0 1 desk"), a={"attributes": {"gen_ai.usage.input_tokens": 5}})
+    table = compare(before, spans_of("ann 0 1 desk")).set_index("agent_id")
+    assert table.loc["ann", ["tokens_before", "tokens_after", "tokens_change"]].isna().tolist() == [False, True, True]
+    assert table.loc["bob", ["tokens_before", "tokens_after", "tokens_change"]].isna().tolist() == [True, False, True]
+    alone = compare(before.iloc[:1], before.iloc[:0])
+    assert alone[["tokens_before", "tokens_after", "tokens_change"]].to_numpy().tolist() == [[5, 0, -5]]
+
+
+def test_a_missing_role_is_a_role():
+    spans = spans_of("ann 0 1 desk", "bob 0 5 desk").assign(role=["x", None])
+    table = compare(spans, spans, match="role")
+    assert table["role"].fillna("none").tolist() == ["none", "x"] or table["role"].fillna("none").tolist() == ["x", "none"]
+    assert table["n_change"].tolist() == [0, 0]
+
+
+def test_several_traces_and_strange_matches_are_refused():
+    spans = spans_of("ann 0 1 desk t", "ann 0 1 desk u")
+    with pytest.raises(BadSpan, match=r"^compare takes one trace on each side, and here are 't', 'u'\. Filter by trace_id\.$"):
+        compare(spans.iloc[:1], spans)
+    with pytest.raises(BadOption, match=r"^match=3 is neither the name of a column nor a function of an agent's name\.$"):
+        compare(spans.iloc[:1], spans.iloc[:1], match=3)
+    with pytest.raises(MissingColumn, match=r"^The spans have no column 'role'\. They have: "):
+        compare(spans.iloc[:1], spans.iloc[:1], match="role")
+
+
+@pytest.mark.laws
+@given(spans_frames(n_traces=1, parents=True, data=True), spans_frames(n_traces=1, parents=True, data=True))
+def test_busy_and_active_are_those_of_occupancy_and_a_change_is_their_difference(before, after):
+    table = compare(before, after).set_index(["agent_id", "location_id"])
+    for side, spans in (("before", before), ("after", after)):
+        there = occupancy(spans).set_index(["agent_id", "location_id"])
+        for measure in ("busy", "active"):
+            expected = there[f"{measure}_us"].reindex(table.index, fill_value=0)
+            assert table[f"{measure}_{side}_us"].tolist() == expected.tolist()
+        sizes = spans.groupby(["agent_id", "location_id"], observed=True).size().reindex(table.index, fill_value=0)
+        assert table[f"n_{side}"].tolist() == sizes.tolist()
+    for name in (*MEASURES, *TIMES):
+        if "change" in name:
+            old, new = name.replace("change", "before"), name.replace("change", "after")
+            assert (table[new] - table[old]).equals(table[name])
+    size = table["busy_change_us"].abs().tolist()
+    keys = list(zip([-change for change in size], table.index, strict=True))
+    assert keys == sorted(keys)
+    back = compare(after, before)
+    assert back["busy_change_us"].tolist() == (-table["busy_change_us"]).tolist()

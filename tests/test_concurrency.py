@@ -1,0 +1,63 @@
+import pytest
+from conftest import spans_frames, spans_of
+from hypothesis import given
+
+from tokenvis import BadOption, concurrency, self_spans
+
+
+def told(spans, **options):
+    """The steps as text: "time running"."""
+    table = concurrency(spans, **options)
+    return [f"{time} {running}" for time, running in zip(table["time"], table["running"], strict=True)]
+
+
+def test_each_change_is_a_row_and_the_last_is_0():
+    spans = spans_of("ann 0 10 desk", "bob 5 20 lab", "ann 10 15 desk", "eve 25 30 desk")
+    assert told(spans) == ["0 1", "5 2", "15 1", "20 0", "25 1", "30 0"]
+
+
+def test_instants_add_nothing_unless_there_is_nothing_else():
+    assert told(spans_of("ann 0 2 desk", "bob 1 1 desk")) == ["0 1", "2 0"]
+    assert told(spans_of("bob 7 7 desk", "ann 5 5 desk")) == ["5 0"]
+
+
+def test_each_group_has_its_own_steps_in_order_of_time():
+    table = concurrency(spans_of("bob 0 5 desk", "ann 2 8 desk", "eve 3 3 desk"), by="agent_id")
+    assert list(zip(table["time"], table["agent_id"], table["running"], strict=True)) == [
+        (0, "bob", 1),
+        (2, "ann", 1),
+        (3, "eve", 0),
+        (5, "bob", 0),
+        (8, "ann", 0),
+    ]
+    assert table.columns.tolist() == ["trace_id", "time", "agent_id", "running"]
+
+
+def test_a_parent_does_not_run_while_its_child_does():
+    assert told(spans_of("ann 0 9 desk", "ann 3 5 lab", parents={"b": "a"})) == ["0 1", "9 0"]
+    assert told(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"})) == ["0 1", "3 2", "5 1", "9 0"]
+
+
+def brute_force(pieces):
+    """Steps from counting at every microsecond."""
+    at = [sum(pieces["start_time"].le(t) & pieces["end_time"].gt(t)) for t in range(-1, 15)]
+    changes = [(t, at[t + 1]) for t in range(14) if at[t + 1] != at[t]]
+    return changes or [(int(pieces["start_time"].min()), 0)]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_it_is_the_number_of_spans_at_every_moment(spans):
+    pieces = self_spans(spans)
+    for by in (["trace_id"], ["trace_id", "agent_id"]):
+        table = concurrency(spans, by=by)
+        assert table.equals(table.sort_values(["trace_id", "time", *by], ignore_index=True))
+        groups = dict(list(pieces.groupby(by, observed=True)))
+        assert table[by].drop_duplicates().shape[0] == len(groups)
+        for key, rows in table.groupby(by, observed=True):
+            assert list(zip(rows["time"], rows["running"], strict=True)) == brute_force(groups[key])
+
+
+def test_a_column_of_the_answer_is_no_group():
+    with pytest.raises(BadOption, match=r"^by='running' is also a column of the answer\. Rename it in the spans first\.$"):
+        concurrency(spans_of("ann 0 1 desk").assign(running=1), by="running")

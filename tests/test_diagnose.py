@@ -1,0 +1,84 @@
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+
+from tokenvis import diagnose, gaps, occupancy, summary
+from tokenvis.analysis.diagnose import MEANING
+
+
+def told(spans):
+    """Findings as text: "kind n time ids"; that agents have nothing to do with each other is left out."""
+    table = diagnose(spans).query("kind != 'unconnected'")
+    columns = ("kind", "n_spans", "time_us", "span_ids")
+    rows = zip(*(table[column] for column in columns), strict=True)
+    return [f"{kind} {n} {'-' if time is pd.NA else time} {''.join(ids)}" for kind, n, time, ids in rows]
+
+
+def test_all_is_well():
+    assert told(spans_of("ann 0 10 desk", "bob 5 12 desk", "ann 10 12 lab")) == []
+
+
+@pytest.mark.parametrize(
+    ("finding", "spans"),
+    [
+        ("duplicate id 2 - aa", spans_of("ann 0 9 desk", "bob 0 9 desk").assign(id="a")),
+        ("self-overlap 3 7 acb", spans_of("ann 0 9 desk", "ann 5 8 lab", "ann 3 7 lab", "ann 9 10 desk")),
+        ("unknown parent 1 - b", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "gone"})),
+        ("unknown link 1 - b", with_data(spans_of("ann 0 9 desk", "bob 0 9 desk"), b={"links": ["a", "gone", "away"]})),
+        ("cycle 2 - ab", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"a": "b", "b": "a"})),
+        ("outside parent 2 8 cb", spans_of("ann 5 9 desk", "bob 8 12 lab", "bob 0 7 lab", parents={"b": "a", "c": "a"})),
+        ("open 1 - a", with_data(spans_of("ann 0 9 desk"), a={"status": "open"})),
+        (
+            "estimated 1 - b",
+            with_data(spans_of("ann 0 9 desk", "bob 0 9 lab"), a={"estimated": []}, b={"estimated": ["end_time"]}),
+        ),
+        ("orphan 2 - cd", with_data(spans_of("ann 0 5 a", "bob 0 5 a", "eve 0 2 a", "eve 2 5 a"), b={"links": ["a"]})),
+        ("orphan 1 - c", spans_of("ann 0 5 a", "bob 1 4 a", "eve 0 5 a", parents={"b": "a"})),
+        ("idle 2 11 bc", spans_of("ann 0 2 desk", "ann 3 5 desk", "bob 15 17 desk")),
+    ],
+)
+def test_a_finding(finding, spans):
+    assert told(spans) == [finding]
+    table = diagnose(spans)
+    assert table["meaning"].tolist() == [MEANING[kind] for kind in table["kind"]]
+
+
+def test_agents_that_nothing_connects():
+    spans = spans_of("ann 0 9 desk t", "bob 0 9 desk t", "ann 0 9 desk u")
+    assert diagnose(spans)[["trace_id", "kind", "span_ids"]].to_numpy().tolist() == [["t", "unconnected", ["a", "b"]]]
+    assert diagnose(spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "a"})).empty
+    assert diagnose(with_data(spans, b={"links": ["a"]})).empty
+
+
+def test_findings_stand_by_trace_and_then_in_one_order():
+    spans = spans_of("ann 0 2 desk u", "ann 1 3 desk u", "ann 9 9 desk u", "ann 0 2 desk t", "ann 1 3 desk t")
+    table = diagnose(with_data(spans, c={"status": "open"}))
+    assert table[["trace_id", "kind"]].to_numpy().tolist() == [
+        ["t", "self-overlap"],
+        ["u", "self-overlap"],
+        ["u", "open"],
+        ["u", "idle"],
+    ]
+    assert table.explode("span_ids")["span_ids"].tolist() == ["d", "e", "a", "b", "c", "b", "c"]
+
+
+def test_ids_that_stand_twice_hide_nothing_else():
+    spans = spans_of("ann 0 9 desk", "bob 0 9 desk", "eve 0 9 desk", parents={"c": "gone"}).assign(id=["a", "a", "c"])
+    assert told(spans) == ["duplicate id 2 - aa", "unknown parent 1 - c"]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_times_agree_with_the_questions(spans):
+    table = diagnose(spans).set_index(["trace_id", "kind"])
+    places = spans.assign(location_id="anywhere")
+    twice = occupancy(places).assign(more=lambda rows: rows["busy_us"] - rows["active_us"]).groupby("trace_id")["more"].sum()
+    for trace, row in summary(spans).set_index("trace_id").iterrows():
+        assert (table["time_us"].get((trace, "self-overlap"), 0)) == twice.get(trace, 0)
+        idle = row["wall_us"] - row["active_us"]
+        assert table["time_us"].get((trace, "idle"), 0) == (idle if 2 * idle > row["wall_us"] else 0)
+        if (trace, "idle") in table.index:
+            of_trace = gaps(spans[spans["trace_id"] == trace])
+            longest = of_trace.loc[of_trace["gap_us"].idxmax()]
+            assert {longest["span_before"], longest["span_after"]} <= set(table.loc[(trace, "idle"), "span_ids"])

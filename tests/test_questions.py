@@ -1,0 +1,216 @@
+"""What holds for every question, and one frame that is put to all of them, with the answers worked out by hand."""
+
+from functools import partial
+
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+import tokenvis as tv
+
+EVERY_EVIDENCE = ("link", "parent", "location")
+QUESTIONS = {
+    "colocation": tv.colocation,
+    "concurrency": tv.concurrency,
+    "concurrency by": partial(tv.concurrency, by=["agent_id", "location_id"]),
+    "critical_path": tv.critical_path,
+    "critical_path location": partial(tv.critical_path, evidence=EVERY_EVIDENCE),
+    "diagnose": tv.diagnose,
+    "gaps": tv.gaps,
+    "handoffs": tv.handoffs,
+    "handoffs location": partial(tv.handoffs, evidence=EVERY_EVIDENCE, within_us=2),
+    "moves": tv.moves,
+    "occupancy": tv.occupancy,
+    "rollup": partial(tv.rollup, every=3, values="gen_ai.usage.input_tokens"),
+    "rollup by": partial(tv.rollup, every=3, by="agent_id"),
+    "summary": tv.summary,
+    "summary by": partial(tv.summary, by=["location_id", "agent_id"]),
+    "transitions": tv.transitions,
+    "usage": tv.usage,
+    "usage by": partial(tv.usage, by=["trace_id", "location_id"], prices={"m": {"input": 1, "output": 2}}),
+}
+TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
+NAMES = ["trace_id", "agent_id", "location_id"]
+FRAMES = spans_frames(parents=True, data=True, n_traces=3)
+some = settings(max_examples=settings.default.max_examples // 3)  # of so many questions; each has an oracle of its own
+every_question = pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+
+
+def plain(table):
+    """A table whose names are plain texts, whatever categories they came with."""
+    kinds = table.select_dtypes("category").columns
+    return table.astype(dict.fromkeys(kinds, "str"))
+
+
+@pytest.mark.laws
+@every_question
+@some
+@given(spans=FRAMES)
+def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(ask, spans):
+    before = spans.copy(deep=True)
+    answer = ask(spans)
+    assert_frame_equal(spans, before)
+    assert_frame_equal(ask(spans.iloc[::-1]), answer)
+
+
+@pytest.mark.laws
+@every_question
+@some
+@given(spans=FRAMES, shift=st.sampled_from([100, -7, 1_700_000_000_000_000, 2**62, -(2**62)]))
+def test_shifting_time_shifts_only_times(ask, spans, shift):
+    answer = ask(spans)
+    later = ask(spans.assign(start_time=spans["start_time"] + shift, end_time=spans["end_time"] + shift))
+    assert_frame_equal(later, answer.assign(**{name: answer[name] + shift for name in TIMES if name in answer}))
+
+
+@pytest.mark.laws
+@every_question
+@some
+@given(spans=FRAMES)
+def test_it_is_closed_over_traces(ask, spans):
+    parts = [plain(ask(part)) for _, part in spans.groupby("trace_id", observed=True)]
+    if parts:
+        assert_frame_equal(plain(ask(spans)), pd.concat(parts, ignore_index=True), check_dtype="rollup" not in str(ask))
+
+
+@pytest.mark.laws
+@every_question
+@some
+@given(spans=FRAMES)
+def test_it_makes_no_difference_what_type_names_have(ask, spans):
+    answer = plain(ask(spans))
+    texts = spans.astype(dict.fromkeys(NAMES, "str"))
+    objects = spans.astype(dict.fromkeys([*NAMES, "id", "data"], "object"))
+    backwards = spans.assign(
+        **{name: pd.Categorical(spans[name], categories=["zoe", *sorted(set(spans[name]))[::-1], "adam"]) for name in NAMES}
+    )
+    middle = len(spans) // 2
+    halves = [
+        part.assign(**{name: part[name].cat.remove_unused_categories() for name in NAMES})
+        for part in (spans.iloc[:middle], spans.iloc[middle:])
+    ]
+    for same in (texts, objects, backwards, pd.concat(halves)):
+        assert_frame_equal(plain(ask(same)).astype(answer.dtypes), answer)
+
+
+@every_question
+def test_empty_in_empty_out_with_the_same_columns_and_types(ask):
+    spans = spans_of("ann 0 9 desk", "bob 2 5 desk", "ann 20 22 lab", "ann 21 22 lab", parents={"b": "a"})
+    spans = with_data(spans, c={"links": ["b"], "attributes": {"gen_ai.usage.input_tokens": 3}, "trigger": "user"})
+    full, empty = ask(spans), ask(spans.iloc[:0])
+    assert len(full) > 0
+    assert len(empty) == 0
+    assert full.dtypes.astype(str).to_dict() == empty.dtypes.astype(str).to_dict()
+    assert full.columns[0] == "trace_id"
+    kinds = set(full.dtypes.astype(str))
+    assert kinds <= {"category", "int64", "Int64", "Float64", "float64", "str", "object"}
+    assert not [name for name in full if name.endswith("_us") and full[name].dtype not in ("int64", "Int64", "float64")]
+    assert [name for name in full if full[name].dtype == "float64"] in ([], ["running"], ["mean_gap_us"])
+    assert [name for name in full if full[name].dtype == "object"] in ([], ["span_ids"])
+
+
+@every_question
+def test_what_is_no_frame_of_spans_is_refused(ask):
+    with pytest.raises(tv.MissingColumn, match=r"^The spans have no column 'location_id'\. They have: 'id', 'trace_id', "):
+        ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
+    with pytest.raises(tv.BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+        ask([])
+    with pytest.raises(tv.BadSpan, match=r"^Span 'a' ends at 1 before it starts at 5\.$"):
+        ask(spans_of("ann 0 1 desk").assign(start_time=5))
+
+
+@every_question
+def test_names_may_hold_anything(ask):
+    names = ["$\\frac{", "<script>alert(1)</script>", "a\nb", "\N{PILE OF POO}", "x" * 10_000, "nan", ""]
+    spans = spans_of(*(f"n{n} {n} {n + 5} p{n}" for n in range(len(names))))
+    spans = spans.assign(agent_id=names, location_id=names[::-1], trace_id=names[0])
+    answer = ask(spans)
+    for column in answer.select_dtypes("category"):
+        assert set(answer[column].dropna()) <= set(names)
+
+
+@pytest.fixture
+def delegation():
+    """Ann has a desk job from 0 to 20. Meanwhile she looks something up (2 to 6), and Bob works for her (8 to 15)."""
+    spans = spans_of("ann 0 20 desk", "ann 2 6 shelf", "bob 8 15 lab", parents={"b": "a", "c": "a"})
+    tokens = {"gen_ai.usage.input_tokens": 50, "gen_ai.usage.output_tokens": 8}
+    return with_data(spans, a={"attributes": tokens}, c={"status": "error", "attributes": tokens})
+
+
+def rows(table, *columns):
+    """Some columns of a table as tuples; what is missing is None."""
+    return [tuple(None if pd.isna(value) else value for value in row) for row in table[list(columns)].itertuples(index=False)]
+
+
+def test_delegation_summary_and_rollup(delegation):
+    table = tv.summary(delegation)
+    columns = ["n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "peak", "n_errors"]
+    assert rows(table, *columns) == [(3, 2, 3, 20, 20, 27, 2, 1)]
+    assert rows(table, "share_active", "share_parallel", "p50_us", "p95_us", "longest_us") == [(1.0, 7 / 20, 7, 20, 20)]
+    table = tv.rollup(delegation, 10, values="gen_ai.usage.input_tokens")
+    assert rows(table, *table.columns[1:]) == [(0, 12, 3, 1.2, 100), (10, 15, 0, 1.5, 0)]
+
+
+def test_delegation_concurrency_and_gaps(delegation):
+    assert rows(tv.concurrency(delegation), "time", "running") == [(0, 1), (8, 2), (15, 1), (20, 0)]
+    assert rows(tv.concurrency(delegation, by="location_id"), "time", "location_id", "running") == [
+        (0, "desk", 1),
+        (2, "desk", 0),
+        (2, "shelf", 1),
+        (6, "desk", 1),
+        (6, "shelf", 0),
+        (8, "lab", 1),
+        (15, "lab", 0),
+        (20, "desk", 0),
+    ]
+    assert len(tv.gaps(delegation)) == 0
+
+
+def test_delegation_places(delegation):
+    assert rows(tv.occupancy(delegation), *tv.occupancy(delegation).columns[1:]) == [
+        ("ann", "desk", 2, 16, 16, 0.8),
+        ("ann", "shelf", 1, 4, 4, 0.2),
+        ("bob", "lab", 1, 7, 7, 1.0),
+    ]
+    assert len(tv.colocation(delegation)) == 0
+    table = tv.moves(delegation)
+    assert rows(table, *table.columns[1:]) == [
+        ("ann", "desk", "shelf", "a", "b", 2, 2, 0),
+        ("ann", "shelf", "desk", "b", "a", 6, 6, 0),
+    ]
+    table = tv.transitions(delegation)
+    assert rows(table, *table.columns[1:]) == [("desk", "shelf", 1, 0.0, 0), ("shelf", "desk", 1, 0.0, 0)]
+
+
+def test_delegation_who_waited_for_whom(delegation):
+    table = tv.handoffs(delegation)
+    assert rows(table, *table.columns[1:]) == [
+        ("ann", "bob", "a", "c", "desk", "lab", "delegate", 6, 8, 2),
+        ("bob", "ann", "c", "a", "lab", "desk", "return", 15, 20, 5),
+    ]
+    table = tv.critical_path(delegation)
+    assert rows(table, *table.columns[1:]) == [
+        ("a", "ann", "desk", None, 0, 2, 2, 0),
+        ("b", "ann", "shelf", "parent", 2, 6, 4, 0),
+        ("a", "ann", "desk", "child", 6, 8, 2, 0),
+        ("c", "bob", "lab", "parent", 8, 15, 7, 0),
+        ("a", "ann", "desk", "child", 15, 20, 5, 0),
+    ]
+
+
+def test_delegation_usage_compare_and_diagnose(delegation):
+    table = tv.usage(delegation)
+    assert rows(table, *table.columns[1:]) == [
+        ("ann", 0, 0, None, 0, None, None, 0, 58),
+        ("bob", 1, 50, None, 8, None, None, 1, 0),
+    ]
+    table = tv.compare(delegation, delegation.iloc[:1])
+    assert rows(table, *table.columns) == [
+        ("bob", "lab", 1, 0, -1, 7, 0, -7, 7, 0, -7, 58, 0, -58),
+        ("ann", "desk", 1, 1, 0, 16, 20, 4, 16, 20, 4, 0, 58, 58),
+        ("ann", "shelf", 1, 0, -1, 4, 0, -4, 4, 0, -4, None, 0, None),
+    ]
+    assert len(tv.diagnose(delegation)) == 0

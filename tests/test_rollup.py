@@ -1,0 +1,98 @@
+import json
+
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import BadOption, BadSpan, rollup, self_spans
+
+
+def test_busy_time_is_clipped_and_starts_are_counted_where_they_are():
+    table = rollup(spans_of("ann 3 20 desk", "bob 15 25 lab"), 10)
+    assert table["time"].tolist() == [3, 13, 23]
+    assert table["busy_us"].tolist() == [10, 15, 2]
+    assert table["n_started"].tolist() == [1, 1, 0]
+    assert table["running"].tolist() == [1.0, 1.5, 0.2]
+
+
+def test_the_last_bucket_holds_the_last_microsecond_or_instant():
+    assert len(rollup(spans_of("ann 0 10 desk"), 5)) == 2
+    assert len(rollup(spans_of("ann 0 10 desk", "ann 10 10 desk"), 5)) == 3
+
+
+def test_values_are_added_up_where_the_span_starts():
+    spans = spans_of("ann 0 4 desk", "ann 5 6 desk", "ann 21 22 desk", "bob 0 1 desk")
+    spans = with_data(spans, a={"n": 3}, b={"n": 4, "attributes": {"x": 0.5}}, c={"n": 5})
+    table = rollup(spans, 10, by="agent_id", values=["n", "x"])
+    assert table["n"].fillna(-1).tolist() == [7, -1, 0, -1, 5, -1]
+    assert table["x"].fillna(-1).tolist() == [0.5, -1, 0.0, -1, 0.0, -1]
+    assert table.dtypes[["n", "x"]].astype(str).tolist() == ["Int64", "Float64"]
+
+
+@pytest.mark.parametrize("every", [1_000_000, "1s", "1000ms", "P0DT0H0M1S"])
+def test_a_length_of_time_is_a_number_of_microseconds_or_a_text(every):
+    spans = spans_of("ann 0 2500000 desk")
+    assert rollup(spans, every)["busy_us"].tolist() == [1_000_000, 1_000_000, 500_000]
+
+
+@pytest.mark.parametrize("every", [0, -5, 1.5, True, None, "1ns", "0s", "soon", 2**63])
+def test_what_is_no_length_of_time_is_refused(every):
+    with pytest.raises(
+        BadOption, match=r"^every=.* is no length of a bucket: a whole number of µs above zero, or a text such as "
+    ):
+        rollup(spans_of("ann 0 1 desk"), every)
+
+
+def test_a_table_too_long_is_refused_and_says_how_long():
+    with pytest.raises(BadOption, match=r"^every=1 would make 20,000,000 rows, at most 10,000,000\. Take a longer one\.$"):
+        rollup(spans_of("ann 0 10000000 desk", "bob 0 1 desk"), 1, by="agent_id")
+
+
+def test_what_cannot_be_added_up_is_refused():
+    spans = with_data(spans_of("ann 0 4 desk"), a={"label": "x"})
+    with pytest.raises(BadSpan, match=r"^label of span 'a' is 'x', not a number of 64 bits\.$"):
+        rollup(spans, 1, values="label")
+    for values in ("busy_us", "trace_id"):
+        with pytest.raises(BadOption, match=rf"^values=\['{values}'\] has the name of a column of the answer\.$"):
+            rollup(spans, 1, values=values)
+    far = spans.assign(start_time=-(2**62) - 1, end_time=2**62)
+    with pytest.raises(BadSpan, match=r"^The time from the first start to the last end does not fit into 63 bits of µs\.$"):
+        rollup(far, 2**60)
+    many = spans_of("ann 0 1 desk", "bob 0 1 desk", "eve 0 1 desk").assign(start_time=0, end_time=2**62)
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+        rollup(many, 2**62)
+    with pytest.raises(BadSpan, match=r"^The busy time of a bucket does not fit into 63 bits of µs\.$"):
+        rollup(pd.concat([*[spans.assign(start_time=2**61 - 1, end_time=2**62 + 1)] * 4, spans]), 2**61)
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True), st.integers(1, 6))
+def test_it_is_what_a_count_by_hand_says(spans, every):
+    key = "gen_ai.usage.input_tokens"
+    table = rollup(spans, every, by="agent_id", values=key)
+    pieces = self_spans(spans)
+    expected = []
+    for trace, rows in spans.groupby("trace_id", observed=True):
+        first = rows["start_time"].min()
+        last = max(max(end - 1, start) for start, end in zip(rows["start_time"], rows["end_time"], strict=True))
+        for time in range(first, last + 1, every):
+            for agent in sorted(rows["agent_id"].unique()):
+                mine = pieces[(pieces["trace_id"] == trace) & (pieces["agent_id"] == agent)]
+                inside = mine["end_time"].clip(time, time + every) - mine["start_time"].clip(time, time + every)
+                of_agent = rows[rows["agent_id"] == agent]
+                starts = of_agent[of_agent["start_time"].between(time, time + every - 1)]
+                read = [tokens_in(data, key) for data in starts["data"]]
+                known = any(tokens_in(data, key) is not None for data in of_agent["data"])
+                total = sum(value or 0 for value in read) if known else None
+                expected.append((trace, time, agent, inside.sum(), len(starts), inside.sum() / every, total))
+    columns = ["trace_id", "time", "agent_id", "busy_us", "n_started", "running", key]
+    assert table.columns.tolist() == columns
+    found = list(zip(*(table[column] for column in columns), strict=True))
+    assert [tuple(None if value is pd.NA else value for value in row) for row in found] == expected
+
+
+def tokens_in(data, key):
+    """A number in a payload, or None."""
+    return json.loads(data).get("attributes", {}).get(key) if isinstance(data, str) else None

@@ -1,0 +1,78 @@
+import math
+
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+
+from tokenvis import BadSpan, self_spans, summary
+
+COUNTS = ["n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "peak", "n_errors"]
+
+
+def test_wall_active_and_busy_are_three_times():
+    [row] = summary(spans_of("ann 0 10 desk", "bob 5 10 lab", "ann 15 20 desk")).to_dict("records")
+    assert [row[name] for name in COUNTS] == [3, 2, 2, 20, 15, 20, 2, 0]
+    assert (row["share_active"], row["share_parallel"]) == (15 / 20, 5 / 15)
+    assert (row["p50_us"], row["p95_us"], row["longest_us"]) == (5, 10, 10)
+
+
+def test_a_group_has_a_wall_of_its_own_and_spans_without_the_value_are_one():
+    spans = spans_of("ann 0 10 desk", "bob 5 10 lab", "ann 15 20 desk").assign(
+        phase=pd.Series(["late", None, "late"], dtype="str")
+    )
+    table = summary(spans, by="phase")
+    assert table["phase"].fillna("none").tolist() == ["late", "none"]
+    assert table["wall_us"].tolist() == [20, 5]
+    assert summary(spans, by=["agent_id", "phase"])["n_spans"].tolist() == [2, 1]
+
+
+def test_a_parent_and_its_child_are_busy_once_but_the_parent_is_as_long_as_it_is():
+    [row] = summary(spans_of("ann 0 10 desk", "ann 2 6 lab", parents={"b": "a"})).to_dict("records")
+    assert (row["busy_us"], row["peak"], row["longest_us"], row["p50_us"]) == (10, 1, 10, 4)
+
+
+def test_instants_alone_take_no_time_and_have_no_shares():
+    [row] = summary(spans_of("ann 3 3 desk", "bob 3 3 desk")).to_dict("records")
+    assert [row[name] for name in COUNTS] == [2, 2, 1, 0, 0, 0, 0, 0]
+    assert pd.isna([row["share_active"], row["share_parallel"]]).all()
+    assert summary(spans_of("ann 3 3 desk", "bob 5 5 desk"))["share_active"].tolist() == [0.0]
+
+
+def test_errors_are_those_that_say_so():
+    spans = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk"), a={"status": "error"}, b={"status": "ok"})
+    assert summary(spans)["n_errors"].tolist() == [1]
+    assert summary(spans.drop(columns="data"))["n_errors"].tolist() == [0]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True))
+def test_it_is_what_a_count_by_hand_says(spans):
+    table = summary(spans, by="agent_id").set_index(["trace_id", "agent_id"])
+    pieces = self_spans(spans)
+    groups = dict(iter(spans.groupby(["trace_id", "agent_id"], observed=True)))
+    assert table.index.tolist() == sorted(groups)
+    for key, rows in groups.items():
+        mine = pieces[(pieces["trace_id"] == key[0]) & (pieces["agent_id"] == key[1])]
+        at = [sum(mine["start_time"].le(t) & mine["end_time"].gt(t)) for t in range(14)]
+        took = sorted((rows["end_time"] - rows["start_time"]).tolist())
+        wall, active = rows["end_time"].max() - rows["start_time"].min(), sum(n > 0 for n in at)
+        errors = sum('"status": "error"' in data for data in rows["data"].dropna())
+        n_locations = rows["location_id"].nunique()
+        assert table.loc[key, COUNTS].tolist() == [len(rows), 1, n_locations, wall, active, sum(at), max(at), errors]
+        assert table.loc[key, ["p50_us", "p95_us", "longest_us"]].tolist() == [
+            took[math.ceil(share * len(took) / 100) - 1] for share in (50, 95, 100)
+        ]
+        for share, part, whole in (("share_active", active, wall), ("share_parallel", sum(n > 1 for n in at), active)):
+            value = table.loc[key, share]
+            assert value is pd.NA if whole == 0 else value == part / whole
+
+
+def test_times_that_do_not_fit_are_refused():
+    far = spans_of("ann 0 1 desk", "bob 2 3 desk").assign(start_time=[-(2**62) - 1, 2**62], end_time=[-(2**62), 2**62 + 1])
+    with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):
+        summary(far)
+    long = spans_of("ann 0 1 desk", "bob 0 1 desk", "eve 0 1 desk").assign(end_time=2**62)
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+        summary(long)
+    assert summary(long.iloc[:1])["busy_us"].tolist() == [2**62]

@@ -1,0 +1,32 @@
+import pytest
+from conftest import spans_frames, spans_of
+from hypothesis import given
+
+from tokenvis import moves, transitions
+
+
+def told(spans):
+    """Rows as text: "from > to moves mean p50"."""
+    table = transitions(spans)
+    columns = ("from_location", "to_location", "n_moves", "mean_gap_us", "p50_gap_us")
+    return [f"{old} > {new} {n} {mean} {p50}" for old, new, n, mean, p50 in zip(*(table[c] for c in columns), strict=True)]
+
+
+def test_moves_between_two_places_are_added_up():
+    spans = spans_of("ann 0 10 desk", "ann 15 20 lab", "bob 0 9 desk", "bob 12 20 lab", "bob 20 21 desk", "eve 0 9 desk")
+    assert told(spans) == ["desk > lab 2 4.0 3", "lab > desk 1 0.0 0"]
+
+
+def test_staying_is_no_transition_and_gaps_may_be_negative():
+    assert told(spans_of("ann 0 10 desk", "ann 12 13 desk", "ann 11 20 lab")) == ["desk > lab 1 1.0 1", "lab > desk 1 -8.0 -8"]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, most=20))
+def test_they_are_the_moves_counted(spans):
+    expected = []
+    for key, rows in moves(spans).groupby(["trace_id", "from_location", "to_location"], observed=True):
+        gaps = sorted(rows["gap_us"].tolist())
+        expected.append((*key, len(gaps), sum(gaps) / len(gaps), gaps[(len(gaps) + 1) // 2 - 1]))
+    table = transitions(spans)
+    assert list(zip(*(table[column] for column in table), strict=True)) == expected

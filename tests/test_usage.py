@@ -1,0 +1,131 @@
+import json
+
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+
+from tokenvis import BadOption, usage
+
+INPUT, OUTPUT, COST = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cost"
+CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
+MODEL, ANSWERED = "gen_ai.request.model", "gen_ai.response.model"
+
+
+def using(spans, **attributes):
+    """The spans with attributes, by id."""
+    return with_data(spans, **{span: {"attributes": given} for span, given in attributes.items()})
+
+
+def told(spans, *columns, **options):
+    """Some columns of the table as rows; what is missing is None."""
+    table = usage(spans, **options)
+    return [tuple(None if pd.isna(value) else value for value in row) for row in table[list(columns)].itertuples(index=False)]
+
+
+def test_what_a_descendant_carries_counts_there_and_is_said_to_be_left_out():
+    spans = spans_of("ann 0 9 desk", "bob 1 5 lab", "bob 5 8 lab", parents={"b": "a", "c": "a"})
+    spans = using(spans, a={INPUT: 30, OUTPUT: 7}, b={INPUT: 10}, c={INPUT: 20, "gen_ai.usage.reasoning.output_tokens": 3})
+    columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "reasoning_tokens", "repeated_tokens")
+    assert told(spans, *columns) == [("ann", 1, 0, 7, None, 30), ("bob", 2, 30, None, 3, 0)]
+    assert told(spans, "n_calls", "input_tokens", by="trace_id") == [(3, 30)]
+
+
+def test_a_count_that_no_span_gives_is_missing():
+    spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab"), b={INPUT: 0})
+    columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "cost", "n_unpriced")
+    assert told(spans, *columns) == [("ann", 0, None, None, None, 0), ("bob", 1, 0, None, None, 1)]
+
+
+def test_the_model_is_the_one_that_answered_else_the_one_that_was_asked():
+    spans = spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk", "ann 3 4 desk")
+    spans = using(spans, a={MODEL: "m", ANSWERED: "m-1", INPUT: 1}, b={MODEL: "m", INPUT: 2}, c={MODEL: "n"})
+    assert told(spans, "model", "n_calls", "input_tokens", by="model") == [("m", 1, 2), ("m-1", 1, 1), ("n", 0, None)]
+    nameless = using(spans, a={INPUT: 5})
+    assert told(nameless, "model", "input_tokens", by="model") == [(None, 5)]
+    assert told(spans.assign(model="mine"), "model", "input_tokens", by="model") == [("mine", 3)]
+    assert told(spans.drop(columns="data"), "model", by="model") == []
+
+
+def test_prices_are_for_a_million_tokens_and_cached_ones_may_cost_less():
+    spans = using(spans_of("ann 0 1 desk", "bob 1 2 desk"), a={MODEL: "m", INPUT: 100, CACHED: 60, CREATED: 30, OUTPUT: 5})
+    plain = {"m": {"input": 1_000_000, "output": 2_000_000}}
+    assert told(spans, "cost", "n_unpriced", prices=plain) == [(110.0, 0), (None, 0)]
+    cheap = {"m": {**plain["m"], "cached": 100_000, "cache_creation": 1_500_000}}
+    assert told(spans, "cost", prices=cheap) == [(10 + 6 + 45 + 10,), (None,)]
+    assert told(spans, "cost", "n_unpriced", prices={"n": plain["m"]}) == [(None, 1), (None, 0)]
+
+
+def test_a_cost_that_the_source_gives_wins_and_covers_what_is_above_and_below_it():
+    spans = spans_of("ann 0 9 desk", "ann 1 5 desk", "bob 2 3 lab", "eve 5 6 lab", parents={"b": "a", "c": "b"})
+    call = {MODEL: "m", INPUT: 1}
+    prices = {"m": {"input": 1_000_000, "output": 0}}
+    given_in_the_middle = using(spans, b={COST: 8}, c=call, d=call)
+    assert told(given_in_the_middle, "agent_id", "n_calls", "cost", "n_unpriced", prices=prices) == [
+        ("ann", 0, 8.0, 0),
+        ("bob", 1, None, 0),
+        ("eve", 1, 1.0, 0),
+    ]
+    given_twice = using(spans, a={COST: 9.5}, c={**call, COST: 9.5})
+    assert told(given_twice, "agent_id", "cost", prices=prices) == [("ann", None), ("bob", 9.5), ("eve", None)]
+    alone = using(spans, d={COST: 2})
+    assert told(alone, "agent_id", "n_calls", "cost")[-1] == ("eve", 1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("prices", "message"),
+    [
+        (3, r"prices=3 is no mapping such as "),
+        ({"m": 3}, r"prices\['m'\]=3 has other keys than 'input', 'cached', 'cache_creation', 'output': "),
+        ({"m": {"input": 1}}, r"prices\['m'\]=\{'input': 1\} has other keys than "),
+        ({"m": {"input": 1, "output": 2, "in": 3}}, r"prices\['m'\]=.* has other keys than "),
+        ({"m": {"input": -1, "output": 2}}, r"prices\['m'\]\['input'\]=-1 is not the price of a million tokens\.$"),
+        ({"m": {"input": 1, "output": "2"}}, r"prices\['m'\]\['output'\]='2' is not the price of a million tokens\.$"),
+        ({"m": {"input": float("nan"), "output": 2}}, r"prices\['m'\]\['input'\]=nan is not the price of a million tokens\.$"),
+    ],
+)
+def test_prices_that_are_none_are_refused(prices, message):
+    with pytest.raises(BadOption, match=f"^{message}"):
+        usage(spans_of("ann 0 1 desk"), prices=prices)
+
+
+def descendants(name, rows):
+    """All spans below a span; none of one that is its own ancestor."""
+    children = [row.id for row in rows.values() if row.parent_id == name and not circular(row.id, rows)]
+    return [below for child in children for below in (child, *descendants(child, rows))]
+
+
+def circular(name, rows):
+    above = rows.get(rows[name].parent_id)
+    for _ in rows:
+        if above is None or above.id == name:
+            break
+        above = rows.get(above.parent_id)
+    return above is not None and above.id == name
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True))
+def test_it_is_what_a_count_by_hand_says(spans):
+    expected = []
+    for trace, of_trace in spans.groupby("trace_id", observed=True):
+        rows = {row.id: row for row in of_trace.itertuples()}
+        has = {
+            name: json.loads(row.data).get("attributes", {}) if isinstance(row.data, str) else {} for name, row in rows.items()
+        }
+        below = {name: descendants(name, rows) for name in rows}
+        counts = {
+            (name, key): key in has[name] and not any(key in has[other] for other in below[name])
+            for name in rows
+            for key in (INPUT, OUTPUT, COST)
+        }
+        for agent in sorted({row.agent_id for row in rows.values()}):
+            mine = [name for name, row in rows.items() if row.agent_id == agent]
+            total = {}
+            for key in (INPUT, OUTPUT, COST):
+                known = any(counts[name, key] for name in mine) if key == COST else any(key in has[name] for name in mine)
+                total[key] = sum(has[name][key] for name in mine if counts[name, key]) if known else None
+            repeated = sum(has[n].get(key, 0) for n in mine for key in (INPUT, OUTPUT) if not counts[n, key])
+            expected.append((trace, agent, total[INPUT], total[OUTPUT], total[COST], repeated))
+    columns = ("trace_id", "agent_id", "input_tokens", "output_tokens", "cost", "repeated_tokens")
+    assert told(spans, *columns) == expected

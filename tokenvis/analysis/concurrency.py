@@ -1,0 +1,75 @@
+"""Concurrency: how many spans run at each moment, as a step function.
+
+It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. A row holds until the next.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import order_by
+from tokenvis.columns import codes_of, require, times_of
+from tokenvis.groups import by_columns, groups_of
+from tokenvis.nesting import pieces_of
+from tokenvis.sweep import steps
+
+
+def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
+    """How many spans run at once, a row for each time at which the number changes.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+    by
+        A column, or several, whose values make groups within each trace, each with steps of its own.
+
+    Returns
+    -------
+    DataFrame
+        ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (as they are), ``running`` (int64: from this time
+        until the next row of the trace or group). Changes at one time are one row, and a time at which the number stays the
+        same has none. The last row is 0. Instants add nothing; where nothing else is there, the only row is the first start,
+        with 0. Ordered by trace_id, time, and the values of ``by``.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or lacks a column of ``by``.
+    BadOption
+        Where ``by`` has the name of a column of the answer.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Ann"], "location_id": "desk",
+    ...     "start_time": [0, 5, 10], "end_time": [10, 20, 15],
+    ... })
+    >>> concurrency(spans)
+      trace_id  time  running
+    0        t     0        1
+    1        t     5        2
+    2        t    15        1
+    3        t    20        0
+    """
+    columns = by_columns(by, ("time", "running"))
+    require(spans, *columns)
+    groups = groups_of(spans, *columns)
+    row, start, end = pieces_of(spans)
+    group, time, running = steps(groups.group[row], start, end)
+    still = np.ones(len(groups), dtype=bool)
+    still[group] = False
+    if still.any():  # groups of instants alone
+        first = np.full(len(groups), np.iinfo(np.int64).max)
+        np.minimum.at(first, groups.group, times_of(spans)[0])
+        alone = np.flatnonzero(still)
+        group, time = np.concatenate([group, alone]), np.concatenate([time, first[alone]])
+        running = np.concatenate([running, np.zeros(len(alone), dtype=np.int64)])
+    if still.any() or len(columns) > 1:
+        trace = codes_of(spans["trace_id"].iloc[groups.first])[0]
+        order = order_by([trace[group], time, group], lambda _: [])
+        group, time, running = group[order], time[order], running[order]
+    names = groups.names(spans, group)
+    return pd.DataFrame({"trace_id": names.pop("trace_id"), "time": time, **names, "running": running})

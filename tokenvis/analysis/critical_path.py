@@ -1,0 +1,224 @@
+"""The critical path: the chain of work that decided when a trace ended.
+
+It is walked backwards from the latest end. A span counts from its start, or from the latest end of a child that it had to wait
+for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022); what came before
+a start is what the evidence says: a link, the parent, or the agent's own work before. What is found ends at or before the
+start and comes earlier in the order of end, start, agent_id, id, so that instants never lead in a circle. What overlaps the
+start counts up to it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Int64Array, difference
+from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
+from tokenvis.groups import groups_of
+from tokenvis.relations import NOBODY, evidence_of, link_rows, parent_rows
+
+Key: TypeAlias = tuple[int, int, int, str]
+NEVER: Key = (2**63, 0, 0, "")
+
+
+class Step(NamedTuple):
+    """A part of a span on the path, why it follows the step before it, and how long it waited for that."""
+
+    row: int
+    start: int
+    end: int
+    follows: str | None
+    wait: int
+
+
+def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link", "parent")) -> pd.DataFrame:
+    """The chain of spans, one after the other, that ends last in each trace.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+    evidence
+        What explains a start, beside the agent's own work before: ``"link"``, ``"parent"``, ``"location"`` (whoever was last
+        to end there), one or several. They are tried in this order: link, parent, the same agent, location.
+
+    Returns
+    -------
+    DataFrame
+        A row for each step, ordered by trace_id and time:
+
+        ``trace_id`` (category); ``id, agent_id, location_id`` of the span; ``follows`` (str): why it follows the step before
+        it: "link", "parent" (its parent started it), "child" (the span goes on after its child), "agent" (the same agent's
+        latest end), "location"; missing for the first; ``start, end`` (int64, µs) of the part of the span that is on the path,
+        ``part_us`` (int64, µs: end - start), ``wait_us`` (int64, µs): from the end of the step before it to its start.
+
+        A first step that starts later than its trace has a row before it, "unexplained", which names no span and waits from
+        the trace's start. So all parts and waits of a trace add up to its wall time.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, an id that is asked for stands in two rows of a trace, or a trace takes longer
+        than 63 bits of µs.
+    BadOption
+        Where ``evidence`` is none of the choices.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["plan", "search", "review"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Eve"], "location_id": "desk",
+    ...     "start_time": [0, 3, 12], "end_time": [10, 9, 20], "parent_id": [None, "plan", None],
+    ...     "data": [None, None, '{"links": ["plan"]}'],
+    ... })
+    >>> critical_path(spans)[["id", "agent_id", "follows", "start", "end", "part_us", "wait_us"]]
+           id agent_id follows  start  end  part_us  wait_us
+    0    plan      Ann     NaN      0    3        3        0
+    1  search      Bob  parent      3    9        6        0
+    2    plan      Ann   child      9   10        1        0
+    3  review      Eve    link     12   20        8        2
+    """
+    kinds = evidence_of(evidence)
+    require(spans)
+    past = past_of(spans, kinds)
+    chains = [list(past.chain(int(last), int(origin))) for last, origin in zip(past.last, past.origin, strict=True)]
+    steps = [step for chain in chains for step in reversed(chain)]
+    row, start, end, wait = (
+        np.array([(step.row, step.start, step.end, step.wait) for step in steps], dtype=np.int64).reshape(-1, 4).T
+    )
+    names = {column: pd.Series(values_at(spans, column, np.maximum(row, 0))) for column in ("id", "agent_id", "location_id")}
+    return pd.DataFrame(
+        {
+            "trace_id": values_at(spans, "trace_id", np.repeat(past.last, [len(chain) for chain in chains])),
+            **{column: values.mask(row < 0) for column, values in names.items()},
+            "follows": pd.array([step.follows for step in steps], dtype="str"),
+            "start": start,
+            "end": end,
+            "part_us": end - start,
+            "wait_us": wait,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The rows of each group in the order in which they ended: by group, end, start, agent_id, id."""
+
+    row: Int64Array
+    end: Int64Array
+    first: Int64Array  # where each group begins, and the number of rows
+
+    def before(self, group: int, time: int) -> tuple[int, int]:
+        """The positions of those that ended at or before a time."""
+        low, high = int(self.first[group]), int(self.first[group + 1])
+        return low, low + int(np.searchsorted(self.end[low:high], time, side="right"))
+
+
+def ended(spans: pd.DataFrame, group: Int64Array, n_groups: int, rows: Int64Array | None = None) -> Ended:
+    """These rows of a frame (by default all), as groups in the order in which they ended."""
+    rows = np.arange(len(spans)) if rows is None else rows
+    start, end = (times[rows] for times in times_of(spans))
+    order = rows_by(spans, group[rows], end, start, codes_of(spans["agent_id"])[0][rows], row=rows)
+    rows = rows[order]
+    return Ended(rows, end[order], np.searchsorted(group[rows], np.arange(n_groups + 1)))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What came before each span: all that the walk looks up. ``last`` and ``origin`` have a value for each trace."""
+
+    ids: pd.Series
+    start: Int64Array
+    end: Int64Array
+    agent: Int64Array  # code of the name
+    last: Int64Array  # the row that ends last
+    origin: Int64Array  # the first start
+    sources: dict[int, list[int]]  # rows that each row's links name
+    parent: Int64Array
+    children: Ended  # groups are the parents' rows; instants are left out
+    same: list[tuple[str, Int64Array, Ended]]  # "agent", and "location" if asked for: group of each row, groups
+
+    def chain(self, row: int, origin: int) -> Iterator[Step]:
+        """The steps of a trace, from the one that ends last to the first."""
+        time, latest = int(self.end[row]), NEVER
+        while row != NOBODY:
+            start, child = int(self.start[row]), self.last_child(row, time)
+            if child != NOBODY:
+                rest = int(self.end[child])
+                if rest < time:
+                    yield Step(row, rest, time, "child", 0)
+                row, time = child, rest
+                continue
+            if start == self.end[row]:
+                latest = self.key(row)
+            source, follows = self.cause(row, start, latest)
+            ended_at = min(int(self.end[source]), start) if follows else start
+            yield Step(row, start, time, follows, start - ended_at)
+            row, time = source, ended_at
+        if start > origin:
+            yield Step(NOBODY, start, start, "unexplained", start - origin)
+
+    def last_child(self, row: int, time: int) -> int:
+        """The child that a span waited for last, up to a time, where it has run since; else `NOBODY`."""
+        low, high = self.children.before(row, time)
+        child = int(self.children.row[high - 1]) if high > low else NOBODY
+        return child if child != NOBODY and self.end[child] > self.start[row] else NOBODY
+
+    def cause(self, row: int, time: int, latest: Key) -> tuple[int, str | None]:
+        """What explains why a span starts at a time, and which evidence says so; an instant then comes before ``latest``."""
+        links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, latest)]
+        if links:
+            return max(links, key=lambda source: (min(int(self.end[source]), time), *self.key(source)[1:])), "link"
+        parent = int(self.parent[row])
+        if parent != NOBODY and (self.precedes(parent, time, latest) or self.start[parent] == time < self.end[parent]):
+            sibling = self.last_child(parent, time)
+            waited = sibling != NOBODY and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
+            return parent, "agent" if waited else "parent"
+        for follows, group, order in self.same:
+            low, high = order.before(int(group[row]), time)
+            if time == latest[0]:
+                high = bisect_left(range(high), latest, low, key=lambda place: self.key(int(order.row[place])))
+            if high > low:
+                return int(order.row[high - 1]), follows
+        return NOBODY, None
+
+    def precedes(self, row: int, time: int, latest: Key) -> bool:
+        """Whether a span has run, or was an instant, before a time and before the instant at that time that was seen last."""
+        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.key(row) < latest))
+
+    def key(self, row: int) -> Key:
+        """The order of what ended."""
+        return int(self.end[row]), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
+
+
+def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
+    """What came before each span, by the kinds of evidence that were asked for."""
+    start, end = times_of(spans)
+    trace, traces = codes_of(spans["trace_id"])
+    of_trace = ended(spans, trace, len(traces))
+    origin = np.full(len(traces), np.iinfo(np.int64).max)
+    np.minimum.at(origin, trace, start)
+    last = of_trace.row[of_trace.first[1:] - 1]
+    difference(end[last], origin)
+    sources: dict[int, list[int]] = {}
+    for source, target in zip(*(rows.tolist() for rows in link_rows(spans)), strict=True) if "link" in kinds else ():
+        sources.setdefault(target, []).append(source)
+    parent = parent_rows(spans) if "parent" in kinds else np.full(len(spans), NOBODY, dtype=np.int64)
+    waited_for = np.flatnonzero((parent >= 0) & (end > start))
+    columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
+    groups = {follows: groups_of(spans, *of) for follows, of in columns.items()}
+    return Past(
+        ids=spans["id"],
+        start=start,
+        end=end,
+        agent=codes_of(spans["agent_id"])[0],
+        last=last,
+        origin=origin,
+        sources=sources,
+        parent=parent,
+        children=ended(spans, parent, len(spans), waited_for),
+        same=[(follows, of.group, ended(spans, of.group, len(of))) for follows, of in groups.items()],
+    )

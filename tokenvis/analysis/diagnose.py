@@ -1,0 +1,202 @@
+"""Diagnose: what in the spans changes the meaning of the answers, or puts them in doubt.
+
+A finding is no error: sessions with open spans and guessed starts are the rule. It says what to keep in mind.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Int64Array, counts, difference, opens_run, running_max, sort_order, sums
+from tokenvis.columns import codes_of, order_of, require, times_of, values_at
+from tokenvis.groups import groups_of
+from tokenvis.nesting import pieces_of
+from tokenvis.payload import links_in, values_in
+from tokenvis.relations import cyclic, identities, link_rows, parent_numbers, parent_rows
+from tokenvis.sweep import overlaps, subtract, union
+
+IDLE_SHARE = 0.5  # of the wall time
+MEANING = {
+    "duplicate id": "Several rows have this id: time and tokens count twice, and links to it are not clear.",
+    "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
+    "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
+    "unknown link": "A link names a span that is not in the trace. Handoffs and the critical path do without it.",
+    "cycle": "These spans are their own ancestors. Their parents are ignored.",
+    "outside parent": "The span runs before its parent starts or after it ends: work in the background, or two clocks.",
+    "open": "The span still ran when it was last seen. Its end, and all that depends on it, is a lower bound.",
+    "estimated": "The source did not give these times or parents. Durations, waits and gaps beside them are estimates.",
+    "orphan": "Other agents are connected by links or parents, this one is not. Nothing tells who started it.",
+    "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path is one agent's own.",
+    "idle": "Nothing runs for most of the wall time. Look at active time, and at gaps; these spans are beside the longest.",
+}
+
+
+class Finding(NamedTuple):
+    """Spans that one thing is true of, and for how long each, or None."""
+
+    kind: str
+    rows: Int64Array
+    time: Int64Array | None = None
+
+
+def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
+    """What to keep in mind when reading the answers about these spans.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+
+    Returns
+    -------
+    DataFrame
+        A row for each kind of finding in each trace, ordered by trace_id and kind as listed here; none where all is well:
+
+        ``trace_id`` (category); ``kind`` (str): "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle",
+        "outside parent", "open" (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have no link or
+        parent that leads to another agent, where others have), "unconnected" (no agent of several has), "idle" (nothing runs
+        for more than half of the wall time);
+        ``n_spans`` (int64); ``time_us`` (Int64, µs): how long they overlap, run outside, or nothing runs; else missing;
+        ``meaning`` (str): what it means for the answers; ``span_ids`` (a list of ids, in the order of a frame):
+        ``diagnose(spans).explode("span_ids")`` has a row for each.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": "Ann", "location_id": "desk",
+    ...     "start_time": [0, 5], "end_time": [10, 12], "data": [None, '{"status": "open"}'],
+    ... })
+    >>> diagnose(spans)[["kind", "n_spans", "time_us", "span_ids"]]
+               kind  n_spans  time_us span_ids
+    0  self-overlap        2        5   [a, b]
+    1          open        1     <NA>      [b]
+    """
+    require(spans)
+    trace, traces = codes_of(spans["trace_id"])
+    place = np.empty(len(spans), dtype=np.int64)
+    place[order_of(spans)] = np.arange(len(spans))
+    found = sorted(
+        (number, list(MEANING).index(finding.kind), rows, time)
+        for finding in findings(spans, trace, len(traces))
+        for number, rows, time in by_trace(finding, trace, place)
+    )
+    kinds = [list(MEANING)[kind] for _, kind, _, _ in found]
+    return pd.DataFrame(
+        {
+            "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, _ in found], dtype=np.int64)),
+            "kind": pd.array(kinds, dtype="str"),
+            "n_spans": np.array([len(rows) for _, _, rows, _ in found], dtype=np.int64),
+            "time_us": pd.array([time for *_, time in found], dtype="Int64"),
+            "meaning": pd.array([MEANING[kind] for kind in kinds], dtype="str"),
+            "span_ids": pd.Series([spans["id"].iloc[rows].tolist() for _, _, rows, _ in found], dtype="object"),
+        }
+    )
+
+
+def by_trace(finding: Finding, trace: Int64Array, place: Int64Array) -> Iterator[tuple[int, list[int], int | None]]:
+    """A finding's rows trace by trace, each in the order of a frame, and the sum of their times."""
+    order = np.lexsort((place[finding.rows], trace[finding.rows]))
+    rows = finding.rows[order]
+    numbers, first = np.unique(trace[rows], return_index=True)
+    time = None if finding.time is None else sums(np.searchsorted(numbers, trace[rows]), finding.time[order], len(numbers))
+    for part, number in enumerate(numbers.tolist()):
+        last = first[part + 1] if part + 1 < len(first) else len(rows)
+        yield number, rows[first[part] : last].tolist(), None if time is None else int(time[part])
+
+
+def findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
+    """All findings."""
+    own, _ = identities(spans, spans["id"].iloc[:0], np.empty(0, dtype=np.int64))
+    twice = counts(own, len(spans))[own] > 1
+    yield Finding("duplicate id", np.flatnonzero(twice))
+    yield self_overlaps(spans)
+    first = np.unique(own, return_index=True)[1] if twice.any() else np.arange(len(spans))
+    whole = spans.iloc[first] if twice.any() else spans
+    for finding in (*parent_findings(whole), *link_findings(whole)):
+        yield finding._replace(rows=first[finding.rows])
+    rows, status = values_in(spans, "status")
+    yield Finding("open", rows[[value == "open" for value in status]])
+    rows, estimated = values_in(spans, "estimated")
+    yield Finding("estimated", rows[[bool(value) for value in estimated]])
+    yield idleness(spans, trace, n_traces)
+
+
+def self_overlaps(spans: pd.DataFrame) -> Finding:
+    """Spans that run while another of the same agent does; the time is what busy counts more than active."""
+    row, start, end = pieces_of(spans)
+    solid = end > start
+    row, start, end = row[solid], start[solid], end[solid]
+    agents = groups_of(spans, "trace_id", "agent_id").group
+    order = sort_order(agents[row], start)
+    row, start, end = row[order], start[order], end[order]
+    agent = agents[row]
+    reach = np.append(start[:1], running_max(agent, end)[:-1])
+    reach[opens_run(agent)] = start[opens_run(agent)]
+    again = np.maximum(np.minimum(reach, end) - start, 0)
+    involved = (again > 0) | (overlaps(agent, start, end) > 0)
+    rows, which = np.unique(row[involved], return_inverse=True)
+    return Finding("self-overlap", rows, sums(which.reshape(-1), again[involved], len(rows)))
+
+
+def parent_findings(spans: pd.DataFrame) -> Iterator[Finding]:
+    """What is odd about parents."""
+    if "parent_id" not in spans.columns:
+        return
+    own, parent = parent_numbers(spans)
+    yield Finding("unknown parent", np.flatnonzero(spans["parent_id"].notna().to_numpy() & (parent < 0)))
+    yield Finding("cycle", np.flatnonzero(cyclic(own, parent)))
+    above = parent_rows(spans)
+    child = np.flatnonzero(above >= 0)
+    start, end = times_of(spans)
+    begins, stops = start[above[child]], end[above[child]]
+    inside = np.maximum(np.minimum(end[child], stops) - np.maximum(start[child], begins), 0)
+    out = (start[child] < begins) | (end[child] > stops)
+    yield Finding("outside parent", child[out], (difference(end[child], start[child]) - inside)[out])
+
+
+def link_findings(spans: pd.DataFrame) -> Iterator[Finding]:
+    """What is odd about links, and the agents that neither links nor parents lead to."""
+    by, named = links_in(spans)
+    yield Finding("unknown link", np.unique(by[identities(spans, named, by)[1] < 0]))
+    parent = parent_rows(spans)
+    child = np.flatnonzero(parent >= 0)
+    source, target = (np.concatenate(rows) for rows in zip(link_rows(spans), (parent[child], child), strict=True))
+    agents = groups_of(spans, "trace_id", "agent_id")
+    traces = groups_of(spans, "trace_id").group
+    across = agents.group[source] != agents.group[target]
+    connected = np.zeros(len(agents), dtype=bool)
+    connected[agents.group[source[across]]] = connected[agents.group[target[across]]] = True
+    told = np.isin(traces, traces[source[across]])
+    yield Finding("orphan", np.flatnonzero(told & ~connected[agents.group]))
+    several = counts(traces[agents.first], len(agents))[traces] > 1
+    yield Finding("unconnected", np.flatnonzero(several & ~told))
+
+
+def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
+    """Traces in which nothing runs for most of the time: the spans next to the longest gap of each."""
+    start, end = times_of(spans)
+    first, last = np.full(n_traces, np.iinfo(np.int64).max), np.full(n_traces, np.iinfo(np.int64).min)
+    np.minimum.at(first, trace, start)
+    np.maximum.at(last, trace, end)
+    of_trace, opens, closes = subtract((np.arange(n_traces), first, last), union(trace, start, end))
+    lasts = difference(closes, opens)
+    idle = sums(of_trace, lasts, n_traces)
+    longest = np.lexsort((-opens, lasts, of_trace))
+    longest = longest[np.append(opens_run(of_trace[longest])[1:], True)[: len(longest)]]
+    hidden = idle > IDLE_SHARE * difference(last, first)
+    before, after = np.full(n_traces, np.iinfo(np.int64).min), np.full(n_traces, np.iinfo(np.int64).max)
+    before[of_trace[longest]], after[of_trace[longest]] = opens[longest], closes[longest]
+    beside = hidden[trace] & ((end == before[trace]) | (start == after[trace]))
+    rows = np.flatnonzero(beside)
+    time = np.zeros(len(rows), dtype=np.int64)
+    opens_trace = np.unique(trace[rows], return_index=True)[1]
+    time[opens_trace] = idle[trace[rows[opens_trace]]]
+    return Finding("idle", rows, time)

@@ -1,0 +1,101 @@
+"""Gaps: the time in which nothing runs, between the first start and the last end of a trace.
+
+All gaps of a trace and its active time add up to its wall time. An instant takes no time, so it ends no gap.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Int64Array, difference, rank_in
+from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
+from tokenvis.errors import BadOption, quoted
+from tokenvis.payload import text_column, values_in
+from tokenvis.sweep import subtract, union
+
+
+def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
+    """The stretches of time in which nothing runs.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+    min_us
+        The shortest gap to give, in µs.
+
+    Returns
+    -------
+    DataFrame
+        A row for each gap, ordered by trace_id and start:
+
+        ``trace_id`` (category); ``start, end`` (int64, µs), ``gap_us`` (int64, µs: end - start);
+        ``span_before``: the last span to end before it (ties: the one that starts last, then agent_id, id);
+        ``span_after``: the first span to start after it (ties: the one that ends first, then agent_id, id), as ``id``;
+        ``cause`` (str): what the work after it was started by, where the source says so (``trigger`` in ``data``): "user"
+        where it begins with a user's message; missing where nobody knows.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+    BadOption
+        Where ``min_us`` is not a whole number from 0 on.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": "Ann", "location_id": "desk",
+    ...     "start_time": [0, 15, 21], "end_time": [10, 20, 30], "data": [None, '{"trigger": "user"}', None],
+    ... })
+    >>> gaps(spans)
+      trace_id  start  end  gap_us span_before span_after cause
+    0        t     10   15       5           a          b  user
+    1        t     20   21       1           b          c   NaN
+    """
+    if not isinstance(min_us, int | np.integer) or isinstance(min_us, bool) or min_us < 0:
+        raise BadOption(f"min_us={quoted(min_us)} is not a whole number of µs from 0 on.")
+    require(spans)
+    start, end = times_of(spans)
+    trace, traces = codes_of(spans["trace_id"])
+    agent = codes_of(spans["agent_id"])[0]
+    by_start, by_end = rows_by(spans, trace, start, end, agent), rows_by(spans, trace, end, start, agent)
+    number = np.arange(len(traces))
+    first = by_start[np.searchsorted(trace[by_start], number)]
+    final = by_end[np.searchsorted(trace[by_end], number, side="right") - 1]
+    whole = number, start[first], end[final]
+    of_trace, opens, closes = subtract(whole, union(trace, start, end))
+    lasts = difference(closes, opens)
+    kept = (lasts > 0) & (lasts >= min_us)
+    of_trace, opens, closes, lasts = of_trace[kept], opens[kept], closes[kept], lasts[kept]
+    before = by_end[rank_in(trace[by_end], end[by_end], of_trace, opens, side="right") - 1]
+    after = by_start[rank_in(trace[by_start], start[by_start], of_trace, closes, side="left")]
+    return pd.DataFrame(
+        {
+            "trace_id": values_at(spans, "trace_id", before),
+            "start": opens,
+            "end": closes,
+            "gap_us": lasts,
+            "span_before": values_at(spans, "id", before),
+            "span_after": values_at(spans, "id", after),
+            "cause": causes(spans, trace[by_start], start[by_start], by_start, of_trace, closes),
+        }
+    )
+
+
+def causes(
+    spans: pd.DataFrame, trace: Int64Array, start: Int64Array, row: Int64Array, of_trace: Int64Array, closes: Int64Array
+) -> pd.Series:
+    """What triggered the first of the spans that end each gap and say so; the rows are given by trace and start."""
+    said, triggers = values_in(spans, "trigger")
+    text = np.full(len(spans), None, dtype=object)
+    text[said] = triggers
+    told = np.zeros(len(spans), dtype=bool)
+    told[said] = [isinstance(trigger, str) for trigger in triggers]
+    told = told[row]
+    trace, start, row = trace[told], start[told], row[told]
+    place = rank_in(trace, start, of_trace, closes, side="left")
+    found = place < rank_in(trace, start, of_trace, closes, side="right")
+    cause = np.full(len(closes), None, dtype=object)
+    cause[found] = text[row[place[found]]]
+    return text_column(cause.tolist(), pd.RangeIndex(len(cause)))

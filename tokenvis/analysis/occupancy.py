@@ -1,0 +1,69 @@
+"""Occupancy: where each agent spent its time.
+
+A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: going to another place and coming
+back makes two, a pause does not.
+"""
+
+import pandas as pd
+
+from tokenvis.arrays import counts, difference, opens_run, sums
+from tokenvis.columns import require
+from tokenvis.groups import groups_of, ratio
+from tokenvis.nesting import paths_of
+from tokenvis.sweep import union
+
+
+def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
+    """How often and how long each agent was at each location.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+
+    Returns
+    -------
+    DataFrame
+        A row for each agent at each location where it was, ordered by trace_id, agent_id, location_id:
+
+        ``trace_id, agent_id, location_id`` (category);
+        ``n_visits`` (int64): runs of consecutive spans there; an instant is a visit;
+        ``busy_us`` (int64, µs): of its spans there, added up; ``active_us`` (int64, µs): in which at least one of them runs;
+        ``share_of_agent`` (Float64): busy here / busy anywhere; missing for an agent that is never busy.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": "Ann", "location_id": ["desk", "lab", "desk"],
+    ...     "start_time": [0, 10, 15], "end_time": [10, 15, 20],
+    ... })
+    >>> occupancy(spans)
+      trace_id agent_id location_id  n_visits  busy_us  active_us  share_of_agent
+    0        t      Ann        desk         2       15         15            0.75
+    1        t      Ann         lab         1        5          5            0.25
+    """
+    require(spans)
+    paths = paths_of(spans)
+    places = groups_of(spans, "trace_id", "agent_id", "location_id")
+    group, count = places.group[paths.row], len(places)
+    busy = sums(group, difference(paths.end, paths.start), count)
+    stretch, opens, closes = union(group, paths.start, paths.end)
+    visits = counts(group[opens_run(paths.path, paths.place)], count)
+    agents = groups_of(spans.iloc[places.first], "trace_id", "agent_id")
+    busy_of_agent = sums(agents.group, busy, len(agents))[agents.group]
+    table = pd.DataFrame(
+        {
+            **places.names(spans),
+            "n_visits": visits,
+            "busy_us": busy,
+            "active_us": sums(stretch, closes - opens, count),
+            "share_of_agent": ratio(busy, busy_of_agent),
+        }
+    )
+    return table[visits > 0].reset_index(drop=True)  # a parent that its children cover was never there itself

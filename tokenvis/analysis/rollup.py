@@ -1,0 +1,160 @@
+"""Rollup: the trace in time buckets of one length, as a table for plots over time and for other tools.
+
+Buckets start at the trace's first start and leave no gap. Busy time is that of `self_spans`, clipped to each bucket; what a
+span has only once (its start, its tokens) goes to the bucket in which it starts.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Floats, Int64Array, counts, sums
+from tokenvis.columns import codes_of, require, times_of
+from tokenvis.errors import BadOption, BadSpan, quoted, several
+from tokenvis.groups import by_columns, groups_of
+from tokenvis.nesting import pieces_of
+from tokenvis.payload import numbers_in
+from tokenvis.sweep import number_in_run
+
+MOST_ROWS = 10_000_000
+ANSWER = ("time", "busy_us", "n_started", "running")
+
+
+def rollup(
+    spans: pd.DataFrame, every: int | str, *, by: str | Iterable[str] | None = None, values: str | Iterable[str] = ()
+) -> pd.DataFrame:
+    """Busy time, starts and sums of values in each time bucket.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+    every
+        Length of a bucket: a whole number of µs, or a text such as ``"1s"``, ``"5min"``, as `pandas.Timedelta` reads it.
+    by
+        A column, or several, whose values make groups within each trace; each group has all buckets of its trace.
+    values
+        Keys of ``data`` that hold numbers, such as ``"gen_ai.usage.output_tokens"``, to add up.
+
+    Returns
+    -------
+    DataFrame
+        A row for each bucket (and group), ordered by trace_id, time, and the values of ``by``:
+
+        ``trace_id`` (category); ``time`` (int64, µs): where the bucket starts; the columns of ``by`` (as they are);
+        ``busy_us`` (int64, µs): what its spans ran within the bucket, added up; ``n_started`` (int64);
+        ``running`` (float64): busy_us / every, the mean number of spans that run; and for each key of ``values`` a column
+        (Int64 or Float64): the sum over the spans that start in the bucket, missing throughout a group that never has the key.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, lacks a column of ``by``, or holds a value that is no number.
+    BadOption
+        Where ``every`` is no length of time, the table would have more than ten million rows, or ``by`` or ``values`` has the
+        name of a column of the answer.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": ["Ann", "Bob"], "location_id": "desk",
+    ...     "start_time": [0, 15], "end_time": [20, 25], "data": ['{"tokens": 7}', None],
+    ... })
+    >>> rollup(spans, 10, values="tokens")
+      trace_id  time  busy_us  n_started  running  tokens
+    0        t     0       10          1      1.0       7
+    1        t    10       15          1      1.5       0
+    2        t    20        5          0      0.5       0
+    """
+    width = microseconds_of(every)
+    keys = several("values", values)
+    columns = by_columns(by, (*ANSWER, *keys))
+    if set(keys) & {*ANSWER, *columns}:
+        raise BadOption(f"values={quoted(keys)} has the name of a column of the answer.")
+    require(spans, *columns)
+    groups = groups_of(spans, *columns)
+    start, end = times_of(spans)
+    trace, traces = codes_of(spans["trace_id"])
+    origin, n_buckets = buckets_of(trace, len(traces), start, end, width)
+    size = n_buckets[trace[groups.first]]
+    n_rows = sum(size.tolist())
+    if n_rows > MOST_ROWS:
+        raise BadOption(f"every={quoted(every)} would make {n_rows:,} rows, at most {MOST_ROWS:,}. Take a longer one.")
+    base = np.cumsum(size) - size
+    row, piece_start, piece_end = pieces_of(spans)
+    offset = origin[trace[row]]
+    busy = clipped(base[groups.group[row]], piece_start - offset, piece_end - offset, width, n_rows)
+    bucket = base[groups.group] + (start - origin[trace]) // width
+    started = counts(bucket, n_rows)
+    group = np.repeat(np.arange(len(groups)), size)
+    number = number_in_run(size)
+    of_trace = trace[groups.first][group]
+    order = np.lexsort((group, number, of_trace))
+    names = groups.names(spans, group[order])
+    table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + number * width)[order], **names}
+    table |= {"busy_us": busy[order], "n_started": started[order], "running": busy[order] / width}
+    for key, column in numbers_in(spans, keys).items():
+        table[key] = added(column, groups.group, group, bucket)[order]
+    return pd.DataFrame(table)
+
+
+def microseconds_of(every: int | str) -> int:
+    """A length of time in µs; `BadOption` where it is none, or no whole number of µs."""
+    if isinstance(every, str):
+        try:
+            nanoseconds = pd.Timedelta(every).value
+        except ValueError:
+            nanoseconds = 0
+        width, rest = divmod(nanoseconds, 1000)
+    else:
+        whole = isinstance(every, int | np.integer) and not isinstance(every, bool)
+        width, rest = (int(every), 0) if whole else (0, 0)
+    if width < 1 or rest or width >= 2**63:
+        raise BadOption(
+            f"every={quoted(every)} is no length of a bucket: a whole number of µs above zero, or a text such as '1s'."
+        )
+    return width
+
+
+def buckets_of(
+    trace: Int64Array, n_traces: int, start: Int64Array, end: Int64Array, width: int
+) -> tuple[Int64Array, Int64Array]:
+    """The first start of each trace, and how many buckets reach to the last microsecond that a span of it takes."""
+    origin, last = np.full(n_traces, np.iinfo(np.int64).max), np.full(n_traces, np.iinfo(np.int64).min)
+    np.minimum.at(origin, trace, start)
+    np.maximum.at(last, trace, np.where(end > start, end - 1, start))
+    if n_traces and int((last.astype(float) - origin).max()) >= 2**63 - 2**12:
+        raise BadSpan("The time from the first start to the last end does not fit into 63 bits of µs.")
+    return origin, (last - origin) // width + 1
+
+
+def clipped(base: Int64Array, start: Int64Array, end: Int64Array, width: int, total: int) -> Int64Array:
+    """The time that intervals take in each bucket; ``base`` is the first bucket of each interval's group."""
+    solid = end > start
+    base, start, end = base[solid], start[solid], end[solid]
+    first, last = start // width, (end - 1) // width
+    within = first == last
+    head = np.where(within, end - start, (first + 1) * width - start)
+    tail = (end - last * width)[~within]
+    partial = sums(np.concatenate([base + first, (base + last)[~within]]), np.concatenate([head, tail]), total)
+    full = np.zeros(total + 1, dtype=np.int64)
+    np.add.at(full, (base + first)[~within] + 1, 1)
+    np.add.at(full, (base + last)[~within], -1)
+    full = np.cumsum(full[:-1])
+    if total and (full.astype(float) * width + partial).max() >= 2**63 - 2**12:
+        raise BadSpan("The busy time of a bucket does not fit into 63 bits of µs.")
+    busy: Int64Array = full * width + partial
+    return busy
+
+
+def added(column: pd.Series, group: Int64Array, group_of: Int64Array, bucket: Int64Array) -> pd.Series:
+    """Sums of a column of numbers in each bucket; missing for groups that have no number at all."""
+    known = column.notna().to_numpy()
+    if column.dtype == "Int64":
+        total: Int64Array | Floats = sums(bucket[known], column[known].to_numpy(dtype=np.int64), len(group_of))
+    else:
+        total = np.bincount(bucket[known], weights=column[known].to_numpy(dtype=float), minlength=len(group_of))
+    table = pd.Series(total, dtype=column.dtype)
+    return table.mask(~np.isin(group_of, group[known]))

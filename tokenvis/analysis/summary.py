@@ -1,0 +1,129 @@
+"""Summary: the size of a trace, and how parallel it was.
+
+Three times are told apart. Wall is the time from the first start to the last end; active is the time in which something runs;
+busy adds up what every span took. Active and busy are those of `self_spans`, so that a parent and its child of the same agent
+are not counted twice. Durations (p50, p95, longest) are those of the spans as they are.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Int64Array, counts, difference, percentiles, sums
+from tokenvis.columns import codes_of, require, times_of
+from tokenvis.groups import by_columns, dense, groups_of, ratio
+from tokenvis.nesting import pieces_of
+from tokenvis.payload import values_in
+from tokenvis.sweep import steps
+
+ANSWER = (
+    *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),
+    *("n_errors", "p50_us", "p95_us", "longest_us"),
+)
+
+
+def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
+    """The size of each trace, or of each group of spans in it, and how parallel it was.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+    by
+        A column, or several, whose values make groups within each trace: ``"agent_id"``, ``"location_id"``, or one from
+        `expand_data`. Spans that lack the value are a group too.
+
+    Returns
+    -------
+    DataFrame
+        A row for each trace, or group, ordered by trace_id and the values of ``by``, a missing one last:
+
+        ``trace_id`` (category), the columns of ``by`` (as they are);
+        ``n_spans, n_agents, n_locations`` (int64);
+        ``wall_us`` (int64, µs): from the first start to the last end, of a group its own;
+        ``active_us`` (int64, µs): in which at least one span runs; ``busy_us`` (int64, µs): of all spans, added up;
+        ``share_active`` (Float64): active / wall; ``peak`` (int64): the most spans that run at once;
+        ``share_parallel`` (Float64): the time in which two or more run / active; a ratio of nothing is missing;
+        ``n_errors`` (int64): spans with ``status`` "error" in ``data``;
+        ``p50_us, p95_us, longest_us`` (int64, µs): durations of spans; percentiles by nearest rank.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, lacks a column of ``by``, or has times that do not fit into 63 bits.
+    BadOption
+        Where ``by`` has the name of a column of the answer.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Ann"], "location_id": "desk",
+    ...     "start_time": [0, 5, 15], "end_time": [10, 10, 20],
+    ... })
+    >>> summary(spans)[["n_spans", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"]]
+       n_spans  wall_us  active_us  busy_us  share_active  peak  share_parallel
+    0        3       20         15       20          0.75     2        0.333333
+    >>> summary(spans, by="agent_id")[["agent_id", "n_spans", "busy_us", "p50_us"]]
+      agent_id  n_spans  busy_us  p50_us
+    0      Ann        2       15       5
+    1      Bob        1        5       5
+    """
+    columns = by_columns(by, ANSWER)
+    require(spans, *columns)
+    groups = groups_of(spans, *columns)
+    group, count = groups.group, len(groups)
+    start, end = times_of(spans)
+    wall = difference(*extent(group, count, start, end)[::-1])
+    row, piece_start, piece_end = pieces_of(spans)
+    busy = sums(group[row], difference(piece_end, piece_start), count)
+    active, parallel, peak = load(group[row], count, piece_start, piece_end)
+    wrong, status = values_in(spans, "status")
+    errors = group[wrong[[value == "error" for value in status]]]
+    p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
+    return pd.DataFrame(
+        {
+            **groups.names(spans),
+            "n_spans": counts(group, count),
+            "n_agents": distinct(group, count, spans["agent_id"]),
+            "n_locations": distinct(group, count, spans["location_id"]),
+            "wall_us": wall,
+            "active_us": active,
+            "busy_us": busy,
+            "share_active": ratio(active, wall),
+            "peak": peak,
+            "share_parallel": ratio(parallel, active),
+            "n_errors": counts(errors, count),
+            "p50_us": p50,
+            "p95_us": p95,
+            "longest_us": longest,
+        }
+    )
+
+
+def extent(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The first start and the last end of each group."""
+    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+    np.minimum.at(first, group, start)
+    np.maximum.at(last, group, end)
+    return first, last
+
+
+def load(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Of each group: the time in which one interval or more run, that in which two or more do, and the most that do."""
+    group, time, running = steps(group, start, end)
+    lasts = np.append(time[1:], time[-1:]) - time
+    some, several = running > 0, running > 1
+    peak = np.zeros(count, dtype=np.int64)
+    np.maximum.at(peak, group, running)
+    return sums(group[some], lasts[some], count), sums(group[several], lasts[several], count), peak
+
+
+def distinct(group: Int64Array, count: int, names: pd.Series) -> Int64Array:
+    """How many names occur in each group."""
+    codes, labels = codes_of(names)
+    pair, size = dense(group * len(labels) + codes, count * len(labels))
+    of_pair = np.zeros(size, dtype=np.int64)
+    of_pair[pair] = group
+    return counts(of_pair, count)

@@ -1,0 +1,72 @@
+"""Transitions: the moves of all agents added up, from which location to which.
+
+It is the directly-follows graph of process mining (W. M. P. van der Aalst, "Process Mining", 2nd ed. 2016, 5.2), with an
+agent's path as the case and the location as the activity; staying at a place is no transition.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import counts, difference, percentiles, sums
+from tokenvis.columns import codes_of, require, values_at
+from tokenvis.groups import dense
+from tokenvis.nesting import paths_of
+
+
+def transitions(spans: pd.DataFrame) -> pd.DataFrame:
+    """How often agents moved from one location to another, and how long that took.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+
+    Returns
+    -------
+    DataFrame
+        A row for each pair of locations between which an agent moved, ordered by trace_id, from_location, to_location:
+
+        ``trace_id, from_location, to_location`` (category); ``n_moves`` (int64);
+        ``mean_gap_us`` (float64, µs), ``p50_gap_us`` (int64, µs, by nearest rank): from leaving the one to work at the other;
+        negative where agents already worked there. `moves` has each of them.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c", "d"], "trace_id": "t", "agent_id": ["Ann", "Ann", "Bob", "Bob"],
+    ...     "location_id": ["desk", "lab", "desk", "lab"], "start_time": [0, 15, 0, 12], "end_time": [10, 20, 9, 20],
+    ... })
+    >>> transitions(spans)
+      trace_id from_location to_location  n_moves  mean_gap_us  p50_gap_us
+    0        t          desk         lab        2          4.0           3
+    """
+    require(spans)
+    paths = paths_of(spans)
+    before = np.flatnonzero(paths.moves())
+    after = before + 1
+    gap = difference(paths.start[after], paths.end[before])
+    trace, traces = codes_of(spans["trace_id"])
+    n_places = int(paths.place.max(initial=-1)) + 1
+    pair, count = dense(
+        (trace[paths.row[after]] * n_places + paths.place[before]) * n_places + paths.place[after],
+        len(traces) * n_places * n_places,
+    )
+    example = np.zeros(count, dtype=np.int64)
+    example[pair] = before
+    n_moves = counts(pair, count)
+    return pd.DataFrame(
+        {
+            "trace_id": values_at(spans, "trace_id", paths.row[example]),
+            "from_location": values_at(spans, "location_id", paths.row[example]),
+            "to_location": values_at(spans, "location_id", paths.row[example + 1]),
+            "n_moves": n_moves,
+            "mean_gap_us": sums(pair, gap, count) / n_moves,
+            "p50_gap_us": percentiles(pair, gap, count, (50,))[0],
+        }
+    )

@@ -1,0 +1,142 @@
+"""Relations: which span is meant where another names it, as its parent or in its links.
+
+An id is looked up within its own trace. A parent that is not there is none, and so is one that is its own ancestor. Names are
+numbered by one pass over the texts, unsorted; everything after is arithmetic on these numbers.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.arrays import Int64Array, Mask, opens_run, packed
+from tokenvis.columns import codes_of
+from tokenvis.errors import BadSpan, check_choice, quoted, several
+from tokenvis.payload import links_in
+
+NOBODY = -1
+EVIDENCE = ("link", "parent", "location")
+
+
+def identities(spans: pd.DataFrame, named: pd.Series, by: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """A number for each span's (trace, id), and the number that each name means in the trace of the row that says it, or -1.
+
+    ``by`` is the row that says it. Numbers run from 0 without a gap; rows of one trace with the same id have the same one.
+    """
+    texts = pd.concat([spans["id"].astype("str"), named.astype("str")], ignore_index=True)
+    codes, trace = pd.factorize(texts)[0].astype(np.int64, copy=False), codes_of(spans["trace_id"])[0]
+    own, meant = codes[: len(spans)], codes[len(spans) :]
+    n_ids = int(own.max(initial=-1)) + 1
+    meant[meant >= n_ids] = NOBODY
+    if n_ids < len(own):  # an id stands in several traces, or twice in one
+        return numbers_within_traces(own, meant, trace, by, n_ids)
+    trace_of = np.full(n_ids + 1, NOBODY, dtype=np.int64)
+    trace_of[own] = trace
+    meant[trace_of[meant] != trace[by]] = NOBODY
+    return own, meant
+
+
+def numbers_within_traces(
+    own: Int64Array, meant: Int64Array, trace: Int64Array, by: Int64Array, n_ids: int
+) -> tuple[Int64Array, Int64Array]:
+    """Numbers for pairs of a trace and an id."""
+    distinct, numbers = np.unique(trace * n_ids + own, return_inverse=True)
+    asked = np.where(meant < 0, NOBODY, trace[by] * n_ids + meant)
+    place = np.minimum(np.searchsorted(distinct, asked), len(distinct) - 1)
+    return numbers.reshape(-1), np.where(distinct[place] == asked, place, NOBODY)
+
+
+def families(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+    """A number for each span's (trace, id), and the number of its parent, or -1: where it has none, or is its own ancestor."""
+    own, parent = parent_numbers(spans)
+    parent[cyclic(own, parent)] = NOBODY
+    return own, parent
+
+
+def parent_numbers(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+    """The same, with the parents of those that are their own ancestors."""
+    stated = np.flatnonzero(spans["parent_id"].notna().to_numpy())
+    own, meant = identities(spans, spans["parent_id"].iloc[stated], stated)
+    parent = np.full(len(own), NOBODY, dtype=np.int64)
+    parent[stated] = meant
+    return own, parent
+
+
+def cyclic(own: Int64Array, parent: Int64Array) -> Mask:
+    """Mark the spans that are their own ancestors: after enough doublings, every step stands on a cycle or on nothing."""
+    nowhere = int(own.max(initial=-1)) + 1
+    step = np.full(nowhere + 1, nowhere, dtype=np.int64)
+    step[own[parent >= 0]] = parent[parent >= 0]
+    for _ in range(nowhere.bit_length()):
+        if (step == nowhere).all():
+            break
+        step = step[step]
+    on_cycle = np.zeros(nowhere + 1, dtype=bool)
+    on_cycle[step] = True
+    on_cycle[nowhere] = False
+    marked: Mask = on_cycle[own]
+    return marked
+
+
+def parent_rows(spans: pd.DataFrame) -> Int64Array:
+    """The row of each span's parent, or -1; `BadSpan` where an id that is asked for stands in two rows of a trace."""
+    if "parent_id" not in spans.columns or not spans["parent_id"].notna().any():
+        return np.full(len(spans), NOBODY, dtype=np.int64)
+    own, parent = families(spans)
+    return rows_of(spans, own)[parent]
+
+
+def link_rows(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+    """Links as pairs of rows, each pair once: (the span that is named, the one that names it); unknown names are left out."""
+    by, named = links_in(spans)
+    if not len(by):
+        return by, by
+    own, meant = identities(spans, named, by)
+    by, source = by[meant >= 0], rows_of(spans, own)[meant[meant >= 0]]
+    pair = packed(by, source)
+    assert pair is not None, "two rows fit into 63 bits"
+    order = np.argsort(pair, kind="stable")
+    order = order[opens_run(pair[order])]
+    return source[order], by[order]
+
+
+def rows_of(spans: pd.DataFrame, own: Int64Array) -> Int64Array:
+    """The row of each number, with -1 at the end, where the number -1 finds it."""
+    row = np.full(int(own.max(initial=-1)) + 2, NOBODY, dtype=np.int64)
+    row[own] = np.arange(len(own))
+    twice = np.flatnonzero(row[own] != np.arange(len(own)))
+    if len(twice):
+        span, trace = (quoted(str(spans[column].iloc[int(twice[0])])) for column in ("id", "trace_id"))
+        raise BadSpan(f"Span {span} stands in several rows of trace {trace}. Give each span once, and whole: no pieces of it.")
+    return row
+
+
+def have_descendant(parent: Int64Array, marked: Mask) -> Mask:
+    """Rows below which a marked row stands, at any depth; each doubling reaches twice as far up."""
+    below = np.append(np.zeros(len(parent), dtype=bool), False)
+    step, at = np.append(parent, NOBODY), np.append(marked, False)
+    below[step[at]] = True
+    while (step >= 0).any():
+        below[step[below]] = True
+        step = step[step]
+    found: Mask = below[:-1]
+    return found
+
+
+def have_ancestor(parent: Int64Array, marked: Mask) -> Mask:
+    """Rows above which a marked row stands, at any height."""
+    step = np.append(parent, NOBODY)
+    above = np.append(marked, False)[step]
+    while (step >= 0).any():
+        above |= above[step]
+        step = step[step]
+    found: Mask = above[:-1]
+    return found
+
+
+def evidence_of(evidence: str | Iterable[str]) -> set[str]:
+    """The kinds of evidence that were asked for; `BadOption` where one is none of the choices."""
+    kinds = several("evidence", evidence)
+    for kind in kinds:
+        check_choice("evidence", kind, EVIDENCE)
+    return set(kinds)
