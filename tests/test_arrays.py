@@ -55,6 +55,14 @@ def test_rank_in_counts_the_pairs_before(pairs, asked, side):
     assert rank_in(*columns(pairs), *columns(asked), side=side).tolist() == expected
 
 
+def test_values_too_far_apart_for_one_key_are_ranked():
+    group, value = columns([(0, -(2**63)), (0, 2**63 - 1), (1, 0)])
+    assert rank_in(group, value, *columns([(0, 0), (1, 0), (1, -(2**63))]), side="right").tolist() == [1, 3, 2]
+    assert sort_order(*columns([(1, 0), (0, 2**63 - 1), (0, -(2**63))])).tolist() == [2, 1, 0]
+    assert running_max(group, value).tolist() == [-(2**63), 2**63 - 1, 0]
+    assert percentiles(group, value, 2, (50,))[0].tolist() == [-(2**63), 0]
+
+
 @pytest.mark.laws
 @given(PAIRS)
 def test_sums_are_exact_or_refused(pairs):

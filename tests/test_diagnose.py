@@ -33,7 +33,7 @@ def test_all_is_well():
             "estimated 1 - b",
             with_data(spans_of("ann 0 9 desk", "bob 0 9 lab"), a={"estimated": []}, b={"estimated": ["end_time"]}),
         ),
-        ("orphan 2 - cd", with_data(spans_of("ann 0 5 a", "bob 0 5 a", "eve 0 2 a", "eve 2 5 a"), b={"links": ["a"]})),
+        ("orphan 1 - d", with_data(spans_of("ann 0 5 a", "bob 0 5 a", "eve 0 4 a", "eve 0 0 a"), b={"links": ["a"]})),
         ("orphan 1 - c", spans_of("ann 0 5 a", "bob 1 4 a", "eve 0 5 a", parents={"b": "a"})),
         ("idle 2 11 bc", spans_of("ann 0 2 desk", "ann 3 5 desk", "bob 15 17 desk")),
     ],

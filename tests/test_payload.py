@@ -6,10 +6,10 @@ import pytest
 from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 
-from tokenvis import BadOption, BadSpan, MissingColumn, expand_data
-from tokenvis.payload import encoded, parents_of
+from tokenvis import BadOption, BadSpan, MissingColumn, expand_data, payload
+from tokenvis.payload import encoded, numbers_in, parents_of
 
 
 def with_data(*payloads):
@@ -188,3 +188,20 @@ def test_what_json_has_no_form_for_is_refused():
             encoded(with_data({"value": value}))
     with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: \[1\] \(it is list\)\.$"):
         encoded(with_data([1]))
+
+
+@pytest.mark.laws
+@given(st.lists(st.sampled_from([..., 1, 2**62 + 1, 0.5, True, "a", [1], 2**63]), max_size=6), st.integers(1, 3))
+def test_it_makes_no_difference_how_many_payloads_are_in_memory_at_once(values, chunk):
+    whole = column("key", *values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payload, "CHUNK", chunk)
+        assert_series_equal(column("key", *values), whole)
+
+
+def test_numbers_come_from_payloads_that_are_no_text_too():
+    spans = with_data({"n": 3}, None, {"n": 0.5}, {"attributes": {"n": 2**62}})
+    large = numbers_in(spans.assign(data=[{"n": 3}, None, {"n": 0.5}, {"n": 2**62 + 1}]), ["n"])["n"]
+    assert large.fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
+    assert numbers_in(spans, ["n", "m"])["n"].fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
+    assert numbers_in(spans, ["n", "m"])["m"].isna().all()

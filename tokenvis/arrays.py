@@ -140,12 +140,12 @@ def difference(later: Int64Array, earlier: Int64Array) -> Int64Array:
 
 def running_max(group: Int64Array, values: Int64Array) -> Int64Array:
     """Largest value so far within each group, for rows sorted by group."""
-    if not len(values):
-        return values
-    distinct, rank = np.unique(values, return_inverse=True)
-    lifted = np.maximum.accumulate(group * len(distinct) + rank.reshape(-1))
-    highest: Int64Array = distinct[lifted % len(distinct)]
-    return highest
+    packing = packing_of(group, values)
+    if packing is None:
+        distinct, ranks = np.unique(values, return_inverse=True)
+        highest: Int64Array = distinct[running_max(group, ranks.reshape(-1))]
+        return highest
+    return packing.unpack(np.maximum.accumulate(packing.pack(group, values)))[1]
 
 
 def counts(group: Int64Array, n_groups: int) -> Int64Array:

@@ -106,8 +106,9 @@ def numeric(key: str, values: pd.Series | None, spans: pd.DataFrame, rows: Int64
     if values is None or not values.notna().any():
         return pd.Series(pd.NA, index=range(len(rows)), dtype="Int64")
     if str(values.dtype) not in ("Int64", "Float64"):
-        odd = (row for row, value in enumerate(values.tolist()) if not is_number(value))
-        row = next(odd, 0)
+        row = next((row for row, value in enumerate(values.tolist()) if not is_number(value)), None)
+        if row is None:  # whole numbers too large for exact floats, among floats
+            return values.astype("Float64")
         span = quoted(spans["id"].iloc[int(rows[row])])
         raise BadSpan(f"{key} of span {span} is {quoted(values.iloc[row])}, not a number of 64 bits.")
     return values

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, counts, difference, opens_run, running_max, sort_order, sums
-from tokenvis.columns import codes_of, order_of, require, times_of, values_at
+from tokenvis.arrays import Int64Array, Mask, counts, difference, opens_run, running_max, sort_order, sums
+from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
 from tokenvis.payload import links_in, values_in
@@ -56,8 +56,8 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
 
         ``trace_id`` (category); ``kind`` (str): "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle",
         "outside parent", "open" (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have no link or
-        parent that leads to another agent, where others have), "unconnected" (no agent of several has), "idle" (nothing runs
-        for more than half of the wall time);
+        parent that leads to another agent, where others have; its first span), "unconnected" (no agent of several has; the
+        first span of each), "idle" (nothing runs for more than half of the wall time);
         ``n_spans`` (int64); ``time_us`` (Int64, µs): how long they overlap, run outside, or nothing runs; else missing;
         ``meaning`` (str): what it means for the answers; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
@@ -81,12 +81,10 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     """
     require(spans)
     trace, traces = codes_of(spans["trace_id"])
-    place = np.empty(len(spans), dtype=np.int64)
-    place[order_of(spans)] = np.arange(len(spans))
     found = sorted(
         (number, list(MEANING).index(finding.kind), rows, time)
         for finding in findings(spans, trace, len(traces))
-        for number, rows, time in by_trace(finding, trace, place)
+        for number, rows, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING)[kind] for _, kind, _, _ in found]
     return pd.DataFrame(
@@ -101,9 +99,10 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def by_trace(finding: Finding, trace: Int64Array, place: Int64Array) -> Iterator[tuple[int, list[int], int | None]]:
+def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int | None]]:
     """A finding's rows trace by trace, each in the order of a frame, and the sum of their times."""
-    order = np.lexsort((place[finding.rows], trace[finding.rows]))
+    found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
+    order = order_of(found, "trace_id")
     rows = finding.rows[order]
     numbers, first = np.unique(trace[rows], return_index=True)
     time = None if finding.time is None else sums(np.searchsorted(numbers, trace[rows]), finding.time[order], len(numbers))
@@ -165,7 +164,8 @@ def parent_findings(spans: pd.DataFrame) -> Iterator[Finding]:
 def link_findings(spans: pd.DataFrame) -> Iterator[Finding]:
     """What is odd about links, and the agents that neither links nor parents lead to."""
     by, named = links_in(spans)
-    yield Finding("unknown link", np.unique(by[identities(spans, named, by)[1] < 0]))
+    unknown = identities(spans, named, by)[1] < 0 if len(by) else np.zeros(0, dtype=bool)
+    yield Finding("unknown link", np.unique(by[unknown]))
     parent = parent_rows(spans)
     child = np.flatnonzero(parent >= 0)
     source, target = (np.concatenate(rows) for rows in zip(link_rows(spans), (parent[child], child), strict=True))
@@ -174,10 +174,20 @@ def link_findings(spans: pd.DataFrame) -> Iterator[Finding]:
     across = agents.group[source] != agents.group[target]
     connected = np.zeros(len(agents), dtype=bool)
     connected[agents.group[source[across]]] = connected[agents.group[target[across]]] = True
-    told = np.isin(traces, traces[source[across]])
-    yield Finding("orphan", np.flatnonzero(told & ~connected[agents.group]))
-    several = counts(traces[agents.first], len(agents))[traces] > 1
-    yield Finding("unconnected", np.flatnonzero(several & ~told))
+    trace_of = traces[agents.first]
+    told = np.isin(trace_of, traces[source[across]])
+    yield Finding("orphan", first_spans(spans, agents.group, told & ~connected))
+    yield Finding("unconnected", first_spans(spans, agents.group, ~told & (counts(trace_of, len(agents))[trace_of] > 1)))
+
+
+def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64Array:
+    """The first span of each agent that is wanted, in the order of a frame."""
+    start, end = times_of(spans)
+    first = np.full(len(wanted), np.iinfo(np.int64).max)
+    np.minimum.at(first, agents, start)
+    rows = np.flatnonzero(wanted[agents] & (start == first[agents]))
+    rows = rows[rows_by(spans, agents[rows], end[rows], row=rows)]
+    return rows[opens_run(agents[rows])]
 
 
 def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
