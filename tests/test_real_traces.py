@@ -1,12 +1,15 @@
 """Real sessions, with figures that were counted from their raw lines by a script of its own, not by the reader."""
 
+import json
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from claude_sessions import spans_in
 
-from tokenvis import ingest
+import tokenvis as tv
+from tokenvis import ingest, spans_from_samples
 
 ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
 pytestmark = [
@@ -104,3 +107,78 @@ def test_no_text_is_kept_where_none_is_wanted(name):
     )
     assert report.n_cut > 0
     assert max(len(data) for data in report.spans()["data"]) < 1_000
+
+
+TOWNS = ["ville_3agents", "ringworld"]
+
+
+def town(name):
+    """A town of agents: who is in which part of it at each step, from the last time that the file says so."""
+    meta = json.loads(Path(ROOT, "smallville", f"{name}_meta.json").read_text())
+    moves = json.loads(Path(ROOT, "smallville", f"{name}_master_movement.json").read_text())
+    now, rows = {}, []
+    for step in range(max(map(int, moves)) + 1):
+        now |= {
+            who: ":".join(what["description"].split(" @ ")[-1].split(":")[:3]) for who, what in moves.get(str(step), {}).items()
+        }
+        rows += [(step, who, place) for who, place in now.items()]
+    samples = pd.DataFrame(rows, columns=["step", "who", "place"])
+    step_us = int(meta["sec_per_step"]) * 1_000_000
+    return spans_from_samples(samples, time="step", agent="who", location="place", step_us=step_us, trace_id=name)
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *TOWNS])
+def test_the_answers_about_a_trace_fit_together(name):
+    spans = town(name) if name in TOWNS else ingest(FOLDER / name).spans()
+    [size] = tv.summary(spans).to_dict("records")
+    steps = tv.concurrency(spans)
+    assert steps["running"].max() == size["peak"]
+    assert steps["running"].iloc[-1] == 0
+    lasts = steps["time"].diff().shift(-1).fillna(0)
+    assert (lasts * steps["running"]).sum() == size["busy_us"] == tv.occupancy(spans)["busy_us"].sum()
+    assert lasts[steps["running"] > 0].sum() == size["active_us"]
+    assert tv.gaps(spans)["gap_us"].sum() == size["wall_us"] - size["active_us"]
+    path = tv.critical_path(spans)
+    assert path["part_us"].sum() + path["wait_us"].sum() == size["wall_us"]
+    assert tv.transitions(spans)["n_moves"].sum() == len(tv.moves(spans))
+    assert tv.rollup(spans, "10min")["busy_us"].sum() == size["busy_us"]
+    assert (tv.compare(spans, spans)["busy_change_us"] == 0).all()
+    together = tv.colocation(spans)
+    assert (together["overlap_us"] <= size["active_us"]).all()
+    assert (together["agent_id"].astype("str") < together["other_agent_id"].astype("str")).all()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_tokens_of_a_session_are_counted_once(name):
+    spans = ingest(FOLDER / name).spans()
+    *_, read, wrote, _, _, n_errors, _ = FIGURES[name]
+    for by in ("agent_id", "model", "trace_id", "location_id"):
+        table = tv.usage(spans, by=by)
+        assert (table["input_tokens"].sum(), table["output_tokens"].sum()) == (read, wrote)
+        assert table["n_calls"].sum() == FIGURES[name][1]
+    assert tv.summary(spans)["n_errors"].tolist() == [n_errors]
+
+
+def test_a_subagent_that_makes_many_calls_is_delegated_to_once():
+    spans = ingest(FOLDER / "spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl").spans()
+    table = tv.handoffs(spans)
+    assert table[["from_agent", "to_agent", "evidence"]].to_numpy().tolist() == [
+        ["main", "Explore", "delegate"],
+        ["Explore", "main", "return"],
+    ]
+    path = tv.critical_path(spans)
+    waited = path[path["agent_id"] == "Explore"]
+    assert waited["start"].min() == table["arrived"].iloc[0]
+    assert waited["end"].max() == table["left"].iloc[1]
+    longest = tv.gaps(spans, min_us=60_000_000)
+    assert longest["cause"].tolist() == ["user"]
+    kinds = tv.diagnose(spans).set_index("kind")["n_spans"].to_dict()
+    assert kinds == {"self-overlap": 52, "estimated": 152, "orphan": 1, "idle": 2}
+
+
+def test_a_town_that_says_who_is_where_knows_of_no_handoffs():
+    spans = town("ville_3agents")
+    assert len(tv.handoffs(spans)) == 0
+    assert tv.diagnose(spans)["kind"].tolist() == ["unconnected"]
+    [peak] = tv.summary(spans)["peak"]
+    assert peak == 3
