@@ -39,6 +39,11 @@ def test_instants_alone_take_no_time_and_have_no_shares():
     assert summary(spans_of("ann 3 3 desk", "bob 5 5 desk"))["share_active"].tolist() == [0.0]
 
 
+def test_a_percentile_is_the_duration_that_so_many_spans_do_not_exceed():
+    [row] = summary(spans_of(*(f"ann 0 {1 + n * 37 % 100} desk" for n in range(100))).assign(id=range(100))).to_dict("records")
+    assert (row["p50_us"], row["p95_us"], row["longest_us"]) == (50, 95, 100)
+
+
 def test_errors_are_those_that_say_so():
     spans = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk"), a={"status": "error"}, b={"status": "ok"})
     assert summary(spans)["n_errors"].tolist() == [1]

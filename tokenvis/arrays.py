@@ -154,6 +154,20 @@ def counts(group: Int64Array, n_groups: int) -> Int64Array:
     return number
 
 
+def lowest_of(group: Int64Array, values: Int64Array, n_groups: int) -> Int64Array:
+    """The lowest value of each group; of one without rows, the highest there can be."""
+    lowest: Int64Array = np.full(n_groups, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, group, values)
+    return lowest
+
+
+def highest_of(group: Int64Array, values: Int64Array, n_groups: int) -> Int64Array:
+    """The highest value of each group; of one without rows, the lowest there can be."""
+    highest: Int64Array = np.full(n_groups, np.iinfo(np.int64).min)
+    np.maximum.at(highest, group, values)
+    return highest
+
+
 def percentiles(group: Int64Array, values: Int64Array, n_groups: int, percents: tuple[int, ...]) -> list[Int64Array]:
     """Percentiles of the values of each group, none of which is empty, by nearest rank: each is one of the values."""
     size = counts(group, n_groups)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, order_by, packed, sort_order, sums
+from tokenvis.arrays import Int64Array, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.columns import codes_of, require, values_at
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
@@ -94,8 +94,7 @@ def merged(pairs: pd.DataFrame) -> pd.DataFrame:
     both = packed(one, other)
     assert both is not None, "two ranks fit into 63 bits"
     _, row, pair = np.unique(both, return_index=True, return_inverse=True)
-    first, last = np.full(len(row), np.iinfo(np.int64).max), np.full(len(row), np.iinfo(np.int64).min)
-    np.minimum.at(first, pair, pairs["first"].to_numpy())
-    np.maximum.at(last, pair, pairs["last"].to_numpy())
+    first = lowest_of(pair, pairs["first"].to_numpy(), len(row))
+    last = highest_of(pair, pairs["last"].to_numpy(), len(row))
     added = {column: sums(pair, pairs[column].to_numpy(), len(row)) for column in ("n_meetings", "overlap_us")}
     return pd.DataFrame({"one": one[row], "other": other[row], **added, "first": first, "last": last})

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import order_by
+from tokenvis.arrays import lowest_of, order_by
 from tokenvis.columns import codes_of, require, times_of
 from tokenvis.groups import by_columns, groups_of
 from tokenvis.nesting import pieces_of
@@ -62,8 +62,7 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
     still = np.ones(len(groups), dtype=bool)
     still[group] = False
     if still.any():  # groups of instants alone
-        first = np.full(len(groups), np.iinfo(np.int64).max)
-        np.minimum.at(first, groups.group, times_of(spans)[0])
+        first = lowest_of(groups.group, times_of(spans)[0], len(groups))
         alone = np.flatnonzero(still)
         group, time = np.concatenate([group, alone]), np.concatenate([time, first[alone]])
         running = np.concatenate([running, np.zeros(len(alone), dtype=np.int64)])

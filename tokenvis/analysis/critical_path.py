@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference
+from tokenvis.arrays import Int64Array, difference, lowest_of
 from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.relations import NOBODY, evidence_of, link_rows, parent_rows
@@ -199,8 +199,7 @@ def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     of_trace = ended(spans, trace, len(traces))
-    origin = np.full(len(traces), np.iinfo(np.int64).max)
-    np.minimum.at(origin, trace, start)
+    origin = lowest_of(trace, start, len(traces))
     last = of_trace.row[of_trace.first[1:] - 1]
     difference(end[last], origin)
     sources: dict[int, list[int]] = {}

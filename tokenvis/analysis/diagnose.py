@@ -9,7 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, Mask, counts, difference, opens_run, running_max, sort_order, sums
+from tokenvis.arrays import (
+    Int64Array,
+    Mask,
+    counts,
+    difference,
+    highest_of,
+    lowest_of,
+    opens_run,
+    running_max,
+    sort_order,
+    sums,
+)
 from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
@@ -183,8 +194,7 @@ def link_findings(spans: pd.DataFrame) -> Iterator[Finding]:
 def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64Array:
     """The first span of each agent that is wanted, in the order of a frame."""
     start, end = times_of(spans)
-    first = np.full(len(wanted), np.iinfo(np.int64).max)
-    np.minimum.at(first, agents, start)
+    first = lowest_of(agents, start, len(wanted))
     rows = np.flatnonzero(wanted[agents] & (start == first[agents]))
     rows = rows[rows_by(spans, agents[rows], end[rows], row=rows)]
     return rows[opens_run(agents[rows])]
@@ -193,17 +203,14 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
 def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
     """Traces in which nothing runs for most of the time: the spans next to the longest gap of each."""
     start, end = times_of(spans)
-    first, last = np.full(n_traces, np.iinfo(np.int64).max), np.full(n_traces, np.iinfo(np.int64).min)
-    np.minimum.at(first, trace, start)
-    np.maximum.at(last, trace, end)
+    first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
     of_trace, opens, closes = subtract((np.arange(n_traces), first, last), union(trace, start, end))
     lasts = difference(closes, opens)
     idle = sums(of_trace, lasts, n_traces)
     longest = np.lexsort((-opens, lasts, of_trace))
     longest = longest[np.append(opens_run(of_trace[longest])[1:], True)[: len(longest)]]
     hidden = idle > IDLE_SHARE * difference(last, first)
-    before, after = np.full(n_traces, np.iinfo(np.int64).min), np.full(n_traces, np.iinfo(np.int64).max)
-    before[of_trace[longest]], after[of_trace[longest]] = opens[longest], closes[longest]
+    before, after = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
     beside = hidden[trace] & ((end == before[trace]) | (start == after[trace]))
     rows = np.flatnonzero(beside)
     time = np.zeros(len(rows), dtype=np.int64)

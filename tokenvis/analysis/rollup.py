@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array, counts, sums
+from tokenvis.arrays import Floats, Int64Array, counts, highest_of, lowest_of, sums
 from tokenvis.columns import codes_of, require, times_of
 from tokenvis.errors import BadOption, BadSpan, quoted, several
 from tokenvis.groups import by_columns, groups_of
@@ -122,9 +122,7 @@ def buckets_of(
     trace: Int64Array, n_traces: int, start: Int64Array, end: Int64Array, width: int
 ) -> tuple[Int64Array, Int64Array]:
     """The first start of each trace, and how many buckets reach to the last microsecond that a span of it takes."""
-    origin, last = np.full(n_traces, np.iinfo(np.int64).max), np.full(n_traces, np.iinfo(np.int64).min)
-    np.minimum.at(origin, trace, start)
-    np.maximum.at(last, trace, np.where(end > start, end - 1, start))
+    origin, last = lowest_of(trace, start, n_traces), highest_of(trace, np.where(end > start, end - 1, start), n_traces)
     if n_traces and int((last.astype(float) - origin).max()) >= 2**63 - 2**12:
         raise BadSpan("The time from the first start to the last end does not fit into 63 bits of µs.")
     return origin, (last - origin) // width + 1

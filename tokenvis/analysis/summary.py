@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, counts, difference, percentiles, sums
+from tokenvis.arrays import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
 from tokenvis.columns import codes_of, require, times_of
 from tokenvis.groups import by_columns, dense, groups_of, ratio
 from tokenvis.nesting import pieces_of
@@ -75,7 +75,7 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     groups = groups_of(spans, *columns)
     group, count = groups.group, len(groups)
     start, end = times_of(spans)
-    wall = difference(*extent(group, count, start, end)[::-1])
+    wall = difference(highest_of(group, end, count), lowest_of(group, start, count))
     row, piece_start, piece_end = pieces_of(spans)
     busy = sums(group[row], difference(piece_end, piece_start), count)
     active, parallel, peak = load(group[row], count, piece_start, piece_end)
@@ -102,21 +102,12 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     )
 
 
-def extent(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """The first start and the last end of each group."""
-    first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
-    np.minimum.at(first, group, start)
-    np.maximum.at(last, group, end)
-    return first, last
-
-
 def load(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Of each group: the time in which one interval or more run, that in which two or more do, and the most that do."""
     group, time, running = steps(group, start, end)
     lasts = np.append(time[1:], time[-1:]) - time
     some, several = running > 0, running > 1
-    peak = np.zeros(count, dtype=np.int64)
-    np.maximum.at(peak, group, running)
+    peak = np.maximum(highest_of(group, running, count), 0)  # 0 where nothing but instants is
     return sums(group[some], lasts[some], count), sums(group[several], lasts[several], count), peak
 
 
