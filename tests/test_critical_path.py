@@ -30,6 +30,8 @@ def test_a_link_goes_first_and_counts_up_to_the_start():
 def test_the_link_that_ended_last_counts():
     spans = with_data(spans_of("ann 0 5 desk", "eve 0 7 desk", "bob 9 12 lab"), c={"links": ["a", "b"]})
     assert told(spans) == ["b - 0 7 0", "c link 9 12 2"]
+    both_run = with_data(spans_of("ann 0 8 desk", "eve 2 6 desk", "bob 5 12 lab"), c={"links": ["a", "b"]})
+    assert told(both_run)[1:] == ["b - 2 5 0", "c link 5 12 0"]
 
 
 def test_a_parent_waits_for_its_children_of_any_agent():
@@ -48,6 +50,8 @@ def test_a_child_outside_its_parent_waits_for_it_or_knows_nothing_of_it():
     assert told(late) == ["a - 0 4 0", "b parent 6 9 2"]
     early = spans_of("bob 0 4 lab", "ann 1 2 lab", "bob 5 9 desk", parents={"a": "c"})
     assert told(early) == ["a - 0 4 0", "c agent 5 9 1"]
+    before = spans_of("eve 0 5 lab", "bob 5 9 desk", parents={"a": "b"})
+    assert told(before) == ["- unexplained 5 5 5", "b - 5 9 0"]
 
 
 def test_what_started_together_with_the_parent_follows_it():

@@ -39,6 +39,8 @@ def test_what_follows_without_the_parents_agent_is_the_same_work():
     assert told(spans) == ["a b delegate 0 3 3", "c a return 15 20 5"]
     between = spans_of("ann 0 20 desk", "bob 3 8 lab", "ann 9 9 desk", "bob 9 15 lab", parents={"b": "a", "d": "a"})
     assert told(between) == ["a b delegate 0 3 3", "a d delegate 8 9 1", "b c return 8 9 1", "d a return 15 20 5"]
+    at_once = spans_of("ann 0 20 desk", "bob 3 8 lab", "ann 8 8 desk", "bob 8 15 lab", parents={"b": "a", "d": "a"})
+    assert told(at_once) == ["a b delegate 0 3 3", "a d delegate 8 8 0", "b c return 8 8 0", "d a return 15 20 5"]
 
 
 def test_an_instant_does_not_end_before_itself():

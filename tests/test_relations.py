@@ -5,12 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption, BadSpan
-from tokenvis.relations import cyclic, evidence_of, families, have_ancestor, have_descendant, link_rows, parent_rows
+from tokenvis.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of
 
 
 def linked(spans, **links):
     """The spans with links: ids of spans that each one follows."""
     return with_data(spans, **{span: {"links": named} for span, named in links.items()})
+
+
+def parent_rows(spans):
+    """The row of each span's parent, or -1."""
+    return relations_of(spans, links=False).parents()
+
+
+def link_rows(spans):
+    """Links as pairs of rows."""
+    return relations_of(spans, parents=False).links()
 
 
 def test_a_parent_is_looked_up_in_its_own_trace():
@@ -52,9 +62,9 @@ def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
 @pytest.mark.laws
 @given(spans_frames(parents=True))
 def test_families_have_no_circles(spans):
-    own, parent = families(spans)
-    assert not cyclic(own, parent).any()
-    assert ((parent < len(set(own.tolist()))) & (parent >= -1)).all()
+    named = relations_of(spans)
+    assert not cyclic(named.own, named.parent).any()
+    assert ((named.parent < len(set(named.own.tolist()))) & (named.parent >= -1)).all()
 
 
 @pytest.mark.laws

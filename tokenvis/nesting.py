@@ -13,7 +13,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, Mask, counts, opens_run
 from tokenvis.columns import codes_of, require, rows_by, times_of
 from tokenvis.groups import groups_of
-from tokenvis.relations import families
+from tokenvis.relations import relations_of
 from tokenvis.sweep import Intervals, number_in_run, subtract, union
 
 
@@ -65,12 +65,12 @@ def pieces_of(spans: pd.DataFrame) -> Intervals:
     start, end = times_of(spans)
     if "parent_id" not in spans.columns:
         return np.arange(len(spans)), start, end
-    own, parent = families(spans)
+    named = relations_of(spans, links=False)
     agent = codes_of(spans["agent_id"])[0]
-    agent_of = np.full(int(own.max(initial=-1)) + 2, -1, dtype=np.int64)
-    agent_of[own] = agent
-    child = agent_of[parent] == agent
-    return subtract((own, start, end), union(parent[child], start[child], end[child]))
+    agent_of = np.full(int(named.own.max(initial=-1)) + 2, -1, dtype=np.int64)
+    agent_of[named.own] = agent
+    child = agent_of[named.parent] == agent
+    return subtract((named.own, start, end), union(named.parent[child], start[child], end[child]))
 
 
 def number_of(row: Int64Array) -> Int64Array:

@@ -5,6 +5,7 @@ numbered by one pass over the texts, unsorted; everything after is arithmetic on
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from tokenvis.errors import BadSpan, check_choice, quoted, several
 from tokenvis.payload import links_in
 
 NOBODY = -1
+NO_NAMES = (np.empty(0, dtype=np.int64), pd.Series(dtype="str"))
 EVIDENCE = ("link", "parent", "location")
 
 
@@ -46,20 +48,66 @@ def numbers_within_traces(
     return numbers.reshape(-1), np.where(distinct[place] == asked, place, NOBODY)
 
 
-def families(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
-    """A number for each span's (trace, id), and the number of its parent, or -1: where it has none, or is its own ancestor."""
-    own, parent = parent_numbers(spans)
-    parent[cyclic(own, parent)] = NOBODY
-    return own, parent
+@dataclass(frozen=True)
+class Relations:
+    """What the spans of a frame name, as numbers of spans, or -1; by rows only where each span stands in one."""
+
+    spans: pd.DataFrame
+    own: Int64Array  # the number of each row's own span: rows of one trace with the same id have the same one
+    parent: Int64Array  # of each row's parent; of a span that is its own ancestor, -1
+    cyclic: Mask  # the rows that are their own ancestors
+    by: Int64Array  # the row that says each link
+    link: Int64Array  # the number of the span that it names
+
+    def parents(self) -> Int64Array:
+        """The row of each span's parent, or -1; `BadSpan` where an id stands in two rows of a trace."""
+        return self.rows()[self.parent] if (self.parent >= 0).any() else self.parent
+
+    def links(self) -> tuple[Int64Array, Int64Array]:
+        """Links as pairs of rows, each once: (the span that is named, the one that names it); `BadSpan` as in `parents`."""
+        by = self.by[self.link >= 0]
+        if not len(by):
+            return by, by
+        source = self.rows()[self.link[self.link >= 0]]
+        pair = packed(by, source)
+        assert pair is not None, "two rows fit into 63 bits"
+        order = np.argsort(pair, kind="stable")
+        order = order[opens_run(pair[order])]
+        return source[order], by[order]
+
+    def rows(self) -> Int64Array:
+        """The row of each number, with -1 at the end, where the number -1 finds it."""
+        row = np.full(int(self.own.max(initial=-1)) + 2, NOBODY, dtype=np.int64)
+        row[self.own] = np.arange(len(self.own))
+        twice = np.flatnonzero(row[self.own] != np.arange(len(self.own)))
+        if len(twice):
+            span, trace = (quoted(str(self.spans[column].iloc[int(twice[0])])) for column in ("id", "trace_id"))
+            raise BadSpan(
+                f"Span {span} stands in several rows of trace {trace}. Give each span once, and whole: no pieces of it."
+            )
+        return row
 
 
-def parent_numbers(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
-    """The same, with the parents of those that are their own ancestors."""
-    stated = np.flatnonzero(spans["parent_id"].notna().to_numpy())
-    own, meant = identities(spans, spans["parent_id"].iloc[stated], stated)
-    parent = np.full(len(own), NOBODY, dtype=np.int64)
-    parent[stated] = meant
-    return own, parent
+def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = True) -> Relations:
+    """What the spans name as their parents and in their links; where they name nothing, every row is a span of its own."""
+    child, above = named_parents(spans) if parents else NO_NAMES
+    by, link = links_in(spans) if links else NO_NAMES
+    own, meant = np.arange(len(spans)), np.empty(0, dtype=np.int64)
+    if len(child) or len(by):
+        own, meant = identities(spans, pd.concat([above, link], ignore_index=True), np.concatenate([child, by]))
+    parent = np.full(len(spans), NOBODY, dtype=np.int64)
+    parent[child] = meant[: len(child)]
+    circle = cyclic(own, parent)
+    parent[circle] = NOBODY
+    return Relations(spans, own, parent, circle, by, meant[len(child) :])
+
+
+def named_parents(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
+    """The rows that name a parent, and its id."""
+    if "parent_id" not in spans.columns:
+        return NO_NAMES
+    child = np.flatnonzero(spans["parent_id"].notna().to_numpy())
+    return child, spans["parent_id"].iloc[child].astype("str")
 
 
 def cyclic(own: Int64Array, parent: Int64Array) -> Mask:
@@ -76,39 +124,6 @@ def cyclic(own: Int64Array, parent: Int64Array) -> Mask:
     on_cycle[nowhere] = False
     marked: Mask = on_cycle[own]
     return marked
-
-
-def parent_rows(spans: pd.DataFrame) -> Int64Array:
-    """The row of each span's parent, or -1; `BadSpan` where an id that is asked for stands in two rows of a trace."""
-    if "parent_id" not in spans.columns or not spans["parent_id"].notna().any():
-        return np.full(len(spans), NOBODY, dtype=np.int64)
-    own, parent = families(spans)
-    return rows_of(spans, own)[parent]
-
-
-def link_rows(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
-    """Links as pairs of rows, each pair once: (the span that is named, the one that names it); unknown names are left out."""
-    by, named = links_in(spans)
-    if not len(by):
-        return by, by
-    own, meant = identities(spans, named, by)
-    by, source = by[meant >= 0], rows_of(spans, own)[meant[meant >= 0]]
-    pair = packed(by, source)
-    assert pair is not None, "two rows fit into 63 bits"
-    order = np.argsort(pair, kind="stable")
-    order = order[opens_run(pair[order])]
-    return source[order], by[order]
-
-
-def rows_of(spans: pd.DataFrame, own: Int64Array) -> Int64Array:
-    """The row of each number, with -1 at the end, where the number -1 finds it."""
-    row = np.full(int(own.max(initial=-1)) + 2, NOBODY, dtype=np.int64)
-    row[own] = np.arange(len(own))
-    twice = np.flatnonzero(row[own] != np.arange(len(own)))
-    if len(twice):
-        span, trace = (quoted(str(spans[column].iloc[int(twice[0])])) for column in ("id", "trace_id"))
-        raise BadSpan(f"Span {span} stands in several rows of trace {trace}. Give each span once, and whole: no pieces of it.")
-    return row
 
 
 def have_descendant(parent: Int64Array, marked: Mask) -> Mask:

@@ -14,7 +14,7 @@ from tokenvis.columns import codes_of, names, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
-from tokenvis.relations import parent_rows
+from tokenvis.relations import relations_of
 from tokenvis.sweep import union
 from tokenvis.tokens import tokens_of
 
@@ -91,7 +91,8 @@ def measured(spans: pd.DataFrame, match: str | Callable[[str], str], role: str) 
         spans = spans.assign(role=roles_of(spans, match))
     groups = groups_of(spans, role, "location_id")
     group, count = groups.group, len(groups)
-    used = list(tokens_of(spans, parent_rows(spans), ("input_tokens", "output_tokens")).values())
+    parent = relations_of(spans, links=False).parents()
+    used = list(tokens_of(spans, parent, ("input_tokens", "output_tokens")).values())
     tokens = np.add(*(sums(group[key.counted], key.values[key.counted], count) for key in used))
     said = counts(group[used[0].known | used[1].known], count) > 0
     del used

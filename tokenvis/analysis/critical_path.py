@@ -18,7 +18,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, difference, lowest_of
 from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
-from tokenvis.relations import NOBODY, evidence_of, link_rows, parent_rows
+from tokenvis.relations import NOBODY, evidence_of, relations_of
 
 Key: TypeAlias = tuple[int, int, int, str]
 NEVER: Key = (2**63, 0, 0, "")
@@ -202,10 +202,11 @@ def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
     origin = lowest_of(trace, start, len(traces))
     last = of_trace.row[of_trace.first[1:] - 1]
     difference(end[last], origin)
+    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
     sources: dict[int, list[int]] = {}
-    for source, target in zip(*(rows.tolist() for rows in link_rows(spans)), strict=True) if "link" in kinds else ():
+    for source, target in zip(*(rows.tolist() for rows in named.links()), strict=True):
         sources.setdefault(target, []).append(source)
-    parent = parent_rows(spans) if "parent" in kinds else np.full(len(spans), NOBODY, dtype=np.int64)
+    parent = named.parents()
     waited_for = np.flatnonzero((parent >= 0) & (end > start))
     columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
     groups = {follows: groups_of(spans, *of) for follows, of in columns.items()}

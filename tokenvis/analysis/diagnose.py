@@ -24,8 +24,8 @@ from tokenvis.arrays import (
 from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
-from tokenvis.payload import links_in, values_in
-from tokenvis.relations import cyclic, identities, link_rows, parent_numbers, parent_rows
+from tokenvis.payload import values_in
+from tokenvis.relations import Relations, named_parents, relations_of
 from tokenvis.sweep import overlaps, subtract, union
 
 IDLE_SHARE = 0.5  # of the wall time
@@ -124,13 +124,13 @@ def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterat
 
 def findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
     """All findings."""
-    own, _ = identities(spans, spans["id"].iloc[:0], np.empty(0, dtype=np.int64))
-    twice = counts(own, len(spans))[own] > 1
-    yield Finding("duplicate id", np.flatnonzero(twice))
+    ids = pd.DataFrame({"trace": trace, "id": spans["id"].astype("str").array})
+    yield Finding("duplicate id", np.flatnonzero(ids.duplicated(keep=False)))
     yield self_overlaps(spans)
-    first = np.unique(own, return_index=True)[1] if twice.any() else np.arange(len(spans))
-    whole = spans.iloc[first] if twice.any() else spans
-    for finding in (*parent_findings(whole), *link_findings(whole)):
+    first = np.flatnonzero(~ids.duplicated())
+    whole = spans if len(first) == len(spans) else spans.iloc[first]
+    named = relations_of(whole)
+    for finding in (*parent_findings(whole, named), *link_findings(whole, named)):
         yield finding._replace(rows=first[finding.rows])
     rows, status = values_in(spans, "status")
     yield Finding("open", rows[[value == "open" for value in status]])
@@ -156,14 +156,11 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
     return Finding("self-overlap", rows, sums(which.reshape(-1), again[involved], len(rows)))
 
 
-def parent_findings(spans: pd.DataFrame) -> Iterator[Finding]:
+def parent_findings(spans: pd.DataFrame, named: Relations) -> Iterator[Finding]:
     """What is odd about parents."""
-    if "parent_id" not in spans.columns:
-        return
-    own, parent = parent_numbers(spans)
-    yield Finding("unknown parent", np.flatnonzero(spans["parent_id"].notna().to_numpy() & (parent < 0)))
-    yield Finding("cycle", np.flatnonzero(cyclic(own, parent)))
-    above = parent_rows(spans)
+    child, above = named_parents(spans)[0], named.parents()
+    yield Finding("unknown parent", child[(above[child] < 0) & ~named.cyclic[child]])
+    yield Finding("cycle", np.flatnonzero(named.cyclic))
     child = np.flatnonzero(above >= 0)
     start, end = times_of(spans)
     begins, stops = start[above[child]], end[above[child]]
@@ -172,14 +169,12 @@ def parent_findings(spans: pd.DataFrame) -> Iterator[Finding]:
     yield Finding("outside parent", child[out], (difference(end[child], start[child]) - inside)[out])
 
 
-def link_findings(spans: pd.DataFrame) -> Iterator[Finding]:
+def link_findings(spans: pd.DataFrame, named: Relations) -> Iterator[Finding]:
     """What is odd about links, and the agents that neither links nor parents lead to."""
-    by, named = links_in(spans)
-    unknown = identities(spans, named, by)[1] < 0 if len(by) else np.zeros(0, dtype=bool)
-    yield Finding("unknown link", np.unique(by[unknown]))
-    parent = parent_rows(spans)
+    yield Finding("unknown link", np.unique(named.by[named.link < 0]))
+    parent = named.parents()
     child = np.flatnonzero(parent >= 0)
-    source, target = (np.concatenate(rows) for rows in zip(link_rows(spans), (parent[child], child), strict=True))
+    source, target = (np.concatenate(rows) for rows in zip(named.links(), (parent[child], child), strict=True))
     agents = groups_of(spans, "trace_id", "agent_id")
     traces = groups_of(spans, "trace_id").group
     across = agents.group[source] != agents.group[target]

@@ -16,7 +16,7 @@ from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, val
 from tokenvis.errors import BadOption, quoted
 from tokenvis.groups import dense, groups_of
 from tokenvis.nesting import pieces_of
-from tokenvis.relations import evidence_of, link_rows, parent_rows
+from tokenvis.relations import evidence_of, relations_of
 
 STRENGTH = ("link", "delegate", "return", "location")
 
@@ -76,8 +76,8 @@ def handoffs(
     if within_us is not None and (not isinstance(within_us, int | np.integer) or isinstance(within_us, bool) or within_us < 0):
         raise BadOption(f"within_us={quoted(within_us)} is not a whole number of µs from 0 on, nor None.")
     require(spans)
-    found = [linked(spans)] if "link" in kinds else []
-    found += [*delegated(spans)] if "parent" in kinds else []
+    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
+    found = [linked(spans, *named.links()), *delegated(spans, named.parents())]
     found = [found_by for found_by in found if len(found_by)]
     if "location" in kinds:
         explained = np.unique(np.concatenate([known["to"].to_numpy() for known in found])) if found else np.empty(0, np.int64)
@@ -92,9 +92,8 @@ def candidates(kind: str, source: Int64Array, target: Int64Array, left: Int64Arr
     return pd.DataFrame({"from": source, "to": target, "strength": strength, "left": left, "arrived": arrived})
 
 
-def linked(spans: pd.DataFrame) -> pd.DataFrame:
+def linked(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -> pd.DataFrame:
     """From the span that is named to the one that names it."""
-    source, target = link_rows(spans)
     agent = codes_of(spans["agent_id"])[0]
     other = agent[source] != agent[target]
     source, target = source[other], target[other]
@@ -102,13 +101,12 @@ def linked(spans: pd.DataFrame) -> pd.DataFrame:
     return candidates("link", source, target, end[source], start[target])
 
 
-def delegated(spans: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def delegated(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.DataFrame, pd.DataFrame]:
     """From a parent to a child of another agent, and from there back to the parent's agent.
 
     Children of one parent and one agent are one piece of work, given out once and brought back once, as long as the parent's
     agent starts nothing between them.
     """
-    parent = parent_rows(spans)
     start, end = times_of(spans)
     agents = groups_of(spans, "trace_id", "agent_id").group
     child = np.flatnonzero(parent >= 0)
@@ -119,7 +117,7 @@ def delegated(spans: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     own = Starts(spans, agents)
     reach = np.append(start[:1], running_max(work, end[child])[:-1])[: len(child)]
     asked = own.next(agents[parent[child]], reach)
-    goes_on = (reach > start[child]) | (asked < 0) | (start[asked] > start[child])
+    goes_on = (asked < 0) | (start[asked] > start[child])
     piece = np.cumsum(opens_run(work) | ~goes_on)
     first = child[opens_run(piece)]
     last = child[rows_by(spans, piece, end[child], start[child], row=child)]

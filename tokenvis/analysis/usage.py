@@ -16,7 +16,7 @@ from tokenvis.columns import require
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.groups import by_columns, groups_of
 from tokenvis.payload import columns_in, mentioning, numbers_in
-from tokenvis.relations import have_ancestor, have_descendant, parent_rows
+from tokenvis.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.tokens import TOKENS, Tokens, tokens_of
 
 COST = "gen_ai.usage.cost"
@@ -92,7 +92,7 @@ def usage(
     if MODEL in columns and MODEL not in spans:
         spans = spans.assign(model=models_of(spans))
     require(spans, *columns)
-    parent = parent_rows(spans)
+    parent = relations_of(spans, links=False).parents()
     tokens = tokens_of(spans, parent)
     costs = costs_of(spans, parent, tokens, prices)
     calls = any_of(key.counted for key in tokens.values())
