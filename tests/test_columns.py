@@ -156,6 +156,12 @@ def test_more_columns_can_be_required():
         require([ONE])
 
 
+def test_a_column_that_stands_twice_is_refused():
+    twice = pd.concat([spans_of("ann 0 1 desk"), spans_of("bob 0 1 desk")[["agent_id"]]], axis=1)
+    with pytest.raises(BadSpan, match=r"^The spans have several columns 'agent_id'\. Drop all but one\.$"):
+        require(twice)
+
+
 def test_times_are_int64_whatever_the_column():
     start, end = times_of(spans_of("ann 0 1 desk").astype({"start_time": "Int32", "end_time": "uint16"}))
     assert (start.dtype, end.dtype) == ("int64", "int64")

@@ -32,6 +32,12 @@ def test_a_parent_is_looked_up_in_its_own_trace():
     }
 
 
+def test_whole_numbers_are_ids_also_where_missing_parents_made_them_floats():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk").assign(id=[1, 2, 3], parent_id=[np.nan, 1, 2])
+    assert spans["parent_id"].dtype == float
+    assert parent_rows(spans).tolist() == [-1, 0, 1]
+
+
 def test_the_same_id_may_stand_in_two_traces():
     spans = spans_of("ann 0 9 desk t", "bob 1 3 desk t", "ann 0 8 desk u", "bob 1 2 desk u", parents={"b": "a", "d": "a"})
     spans = spans.assign(id=spans["id"].replace({"c": "a", "d": "b"}))

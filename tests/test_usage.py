@@ -5,7 +5,7 @@ import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 
-from tokenvis import BadOption, usage
+from tokenvis import BadOption, BadSpan, usage
 
 INPUT, OUTPUT, COST = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cost"
 CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
@@ -129,3 +129,8 @@ def test_it_is_what_a_count_by_hand_says(spans):
             expected.append((trace, agent, total[INPUT], total[OUTPUT], total[COST], repeated))
     columns = ("trace_id", "agent_id", "input_tokens", "output_tokens", "cost", "repeated_tokens")
     assert told(spans, *columns) == expected
+
+
+def test_what_is_no_frame_has_no_models():
+    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not NoneType\. load_spans\(\) gives one\.$"):
+        usage(None, by="model")

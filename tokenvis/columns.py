@@ -38,6 +38,9 @@ def require(spans: pd.DataFrame, *more: str) -> None:
     missing = [column for column in dict.fromkeys([*REQUIRED, *more]) if column not in spans.columns]
     if missing:
         raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(spans.columns)}.")
+    twice = spans.columns[spans.columns.duplicated()].intersection([*REQUIRED, "parent_id", "data", *more])
+    if len(twice):
+        raise BadSpan(f"The spans have several columns {listed(twice)}. Drop all but one.")
     for column in ("id", *NAMES):
         if spans[column].isna().any():
             raise BadSpan(f"{column} is missing in row {first_row(spans[column].isna())}. Every span needs one.")

@@ -110,7 +110,7 @@ def numeric(key: str, values: pd.Series | None, spans: pd.DataFrame, rows: Int64
         if row is None:  # whole numbers too large for exact floats, among floats
             return values.astype("Float64")
         span = quoted(spans["id"].iloc[int(rows[row])])
-        raise BadSpan(f"{key} of span {span} is {quoted(values.iloc[row])}, not a number of 64 bits.")
+        raise BadSpan(f"{key} of span {span} is {quoted(values.tolist()[row])}, not a number of 64 bits.")
     return values
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.arrays import Int64Array, Mask, opens_run, packed
-from tokenvis.columns import codes_of
+from tokenvis.columns import codes_of, parent_names
 from tokenvis.errors import BadSpan, check_choice, quoted, several
 from tokenvis.payload import links_in
 
@@ -107,7 +107,7 @@ def named_parents(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
     if "parent_id" not in spans.columns:
         return NO_NAMES
     child = np.flatnonzero(spans["parent_id"].notna().to_numpy())
-    return child, spans["parent_id"].iloc[child].astype("str")
+    return child, parent_names(spans["parent_id"].iloc[child])
 
 
 def cyclic(own: Int64Array, parent: Int64Array) -> Mask:

@@ -7,21 +7,17 @@ start and comes earlier in the order of end, start, agent_id, id, so that instan
 start counts up to it.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, lowest_of
+from tokenvis.arrays import Int64Array, difference, lowest_of, opens_run, sort_order
 from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.relations import NOBODY, evidence_of, relations_of
-
-Key: TypeAlias = tuple[int, int, int, str]
-NEVER: Key = (2**63, 0, 0, "")
 
 
 class Step(NamedTuple):
@@ -105,25 +101,18 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
 
 @dataclass(frozen=True)
 class Ended:
-    """The rows of each group in the order in which they ended: by group, end, start, agent_id, id."""
+    """The rows of each group in the order in which they ended."""
 
     row: Int64Array
     end: Int64Array
+    rank: Int64Array
     first: Int64Array  # where each group begins, and the number of rows
 
-    def before(self, group: int, time: int) -> tuple[int, int]:
-        """The positions of those that ended at or before a time."""
-        low, high = int(self.first[group]), int(self.first[group + 1])
-        return low, low + int(np.searchsorted(self.end[low:high], time, side="right"))
-
-
-def ended(spans: pd.DataFrame, group: Int64Array, n_groups: int, rows: Int64Array | None = None) -> Ended:
-    """These rows of a frame (by default all), as groups in the order in which they ended."""
-    rows = np.arange(len(spans)) if rows is None else rows
-    start, end = (times[rows] for times in times_of(spans))
-    order = rows_by(spans, group[rows], end, start, codes_of(spans["agent_id"])[0][rows], row=rows)
-    rows = rows[order]
-    return Ended(rows, end[order], np.searchsorted(group[rows], np.arange(n_groups + 1)))
+    def last(self, group: int, time: int, rank: int) -> int:
+        """The last to end at or before a time, and before what has this rank; else `NOBODY`."""
+        rows = slice(int(self.first[group]), int(self.first[group + 1]))
+        found = int(min(np.searchsorted(self.end[rows], time, side="right"), np.searchsorted(self.rank[rows], rank)))
+        return int(self.row[rows.start + found - 1]) if found else NOBODY
 
 
 @dataclass(frozen=True)
@@ -134,6 +123,7 @@ class Past:
     start: Int64Array
     end: Int64Array
     agent: Int64Array  # code of the name
+    rank: Int64Array  # in the order of trace, end, start, agent_id, id
     last: Int64Array  # the row that ends last
     origin: Int64Array  # the first start
     sources: dict[int, list[int]]  # rows that each row's links name
@@ -143,7 +133,7 @@ class Past:
 
     def chain(self, row: int, origin: int) -> Iterator[Step]:
         """The steps of a trace, from the one that ends last to the first."""
-        time, latest = int(self.end[row]), NEVER
+        time, latest = int(self.end[row]), len(self.rank)
         while row != NOBODY:
             start, child = int(self.start[row]), self.last_child(row, time)
             if child != NOBODY:
@@ -153,7 +143,7 @@ class Past:
                 row, time = child, rest
                 continue
             if start == self.end[row]:
-                latest = self.key(row)
+                latest = int(self.rank[row])
             source, follows = self.cause(row, start, latest)
             ended_at = min(int(self.end[source]), start) if follows else start
             yield Step(row, start, time, follows, start - ended_at)
@@ -163,62 +153,66 @@ class Past:
 
     def last_child(self, row: int, time: int) -> int:
         """The child that a span waited for last, up to a time, where it has run since; else `NOBODY`."""
-        low, high = self.children.before(row, time)
-        child = int(self.children.row[high - 1]) if high > low else NOBODY
+        child = self.children.last(row, time, len(self.rank))
         return child if child != NOBODY and self.end[child] > self.start[row] else NOBODY
 
-    def cause(self, row: int, time: int, latest: Key) -> tuple[int, str | None]:
-        """What explains why a span starts at a time, and which evidence says so; an instant then comes before ``latest``."""
+    def cause(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
+        """What explains why a span starts at a time, and which evidence says so; instants then have a rank below ``latest``."""
         links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, latest)]
         if links:
-            return max(links, key=lambda source: (min(int(self.end[source]), time), *self.key(source)[1:])), "link"
+            return max(links, key=lambda source: self.key(source, time)), "link"
         parent = int(self.parent[row])
         if parent != NOBODY and (self.precedes(parent, time, latest) or self.start[parent] == time < self.end[parent]):
             sibling = self.last_child(parent, time)
             waited = sibling != NOBODY and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
             return parent, "agent" if waited else "parent"
         for follows, group, order in self.same:
-            low, high = order.before(int(group[row]), time)
-            if time == latest[0]:
-                high = bisect_left(range(high), latest, low, key=lambda place: self.key(int(order.row[place])))
-            if high > low:
-                return int(order.row[high - 1]), follows
+            before = order.last(int(group[row]), time, latest)
+            if before != NOBODY:
+                return before, follows
         return NOBODY, None
 
-    def precedes(self, row: int, time: int, latest: Key) -> bool:
-        """Whether a span has run, or was an instant, before a time and before the instant at that time that was seen last."""
-        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.key(row) < latest))
+    def precedes(self, row: int, time: int, latest: int) -> bool:
+        """Whether a span has run before a time, or was an instant then, with a rank below that of the one seen last."""
+        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.rank[row] < latest))
 
-    def key(self, row: int) -> Key:
-        """The order of what ended."""
-        return int(self.end[row]), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
+    def key(self, row: int, time: int) -> tuple[int, int, int, str]:
+        """The order of what ended, where all that runs at a time counts up to it."""
+        return min(int(self.end[row]), time), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
 
 
 def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
     """What came before each span, by the kinds of evidence that were asked for."""
     start, end = times_of(spans)
-    trace, traces = codes_of(spans["trace_id"])
-    of_trace = ended(spans, trace, len(traces))
+    (trace, traces), agent = codes_of(spans["trace_id"]), codes_of(spans["agent_id"])[0]
+    order = rows_by(spans, trace, end, start, agent)
+    rank = np.empty(len(spans), dtype=np.int64)
+    rank[order] = np.arange(len(spans))
+    last = order[np.append(opens_run(trace[order])[1:], True)[: len(order)]]
     origin = lowest_of(trace, start, len(traces))
-    last = of_trace.row[of_trace.first[1:] - 1]
     difference(end[last], origin)
+
+    def ended(group: Int64Array, n_groups: int, rows: Int64Array) -> Ended:
+        rows = rows[sort_order(group[rows], rank[rows])]
+        return Ended(rows, end[rows], rank[rows], np.searchsorted(group[rows], np.arange(n_groups + 1)))
+
     named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
     sources: dict[int, list[int]] = {}
     for source, target in zip(*(rows.tolist() for rows in named.links()), strict=True):
         sources.setdefault(target, []).append(source)
     parent = named.parents()
-    waited_for = np.flatnonzero((parent >= 0) & (end > start))
     columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
     groups = {follows: groups_of(spans, *of) for follows, of in columns.items()}
     return Past(
         ids=spans["id"],
         start=start,
         end=end,
-        agent=codes_of(spans["agent_id"])[0],
+        agent=agent,
+        rank=rank,
         last=last,
         origin=origin,
         sources=sources,
         parent=parent,
-        children=ended(spans, parent, len(spans), waited_for),
-        same=[(follows, of.group, ended(spans, of.group, len(of))) for follows, of in groups.items()],
+        children=ended(parent, len(spans), np.flatnonzero((parent >= 0) & (end > start))),
+        same=[(follows, of.group, ended(of.group, len(of), order)) for follows, of in groups.items()],
     )

@@ -89,6 +89,7 @@ def usage(
     """
     columns = by_columns(by, ANSWER)
     check_prices(prices)
+    require(spans)
     if MODEL in columns and MODEL not in spans:
         spans = spans.assign(model=models_of(spans))
     require(spans, *columns)
