@@ -20,7 +20,9 @@ NO_NAMES = (np.empty(0, dtype=np.int64), pd.Series(dtype="str"))
 EVIDENCE = ("link", "parent", "location")
 
 
-def identities(spans: pd.DataFrame, named: pd.Series, by: Int64Array) -> tuple[Int64Array, Int64Array]:
+def identities(
+    spans: pd.DataFrame, named: pd.Series = NO_NAMES[1], by: Int64Array = NO_NAMES[0]
+) -> tuple[Int64Array, Int64Array]:
     """A number for each span's (trace, id), and the number that each name means in the trace of the row that says it, or -1.
 
     ``by`` is the row that says it. Numbers run from 0 without a gap; rows of one trace with the same id have the same one.

@@ -25,7 +25,7 @@ from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, val
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
 from tokenvis.payload import values_in
-from tokenvis.relations import Relations, named_parents, relations_of
+from tokenvis.relations import Relations, identities, named_parents, relations_of
 from tokenvis.sweep import overlaps, subtract, union
 
 IDLE_SHARE = 0.5  # of the wall time
@@ -124,11 +124,12 @@ def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterat
 
 def findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
     """All findings."""
-    ids = pd.DataFrame({"trace": trace, "id": spans["id"].astype("str").array})
-    yield Finding("duplicate id", np.flatnonzero(ids.duplicated(keep=False)))
+    own = identities(spans)[0]
+    twice = np.flatnonzero(counts(own, len(spans))[own] > 1)
+    yield Finding("duplicate id", twice)
     yield self_overlaps(spans)
-    first = np.flatnonzero(~ids.duplicated())
-    whole = spans if len(first) == len(spans) else spans.iloc[first]
+    first = np.unique(own, return_index=True)[1] if len(twice) else np.arange(len(spans))
+    whole = spans.iloc[first] if len(twice) else spans
     named = relations_of(whole)
     for finding in (*parent_findings(whole, named), *link_findings(whole, named)):
         yield finding._replace(rows=first[finding.rows])

@@ -76,9 +76,7 @@ def handoffs(
     if within_us is not None and (not isinstance(within_us, int | np.integer) or isinstance(within_us, bool) or within_us < 0):
         raise BadOption(f"within_us={quoted(within_us)} is not a whole number of µs from 0 on, nor None.")
     require(spans)
-    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
-    found = [linked(spans, *named.links()), *delegated(spans, named.parents())]
-    found = [found_by for found_by in found if len(found_by)]
+    found = stated(spans, kinds)
     if "location" in kinds:
         explained = np.unique(np.concatenate([known["to"].to_numpy() for known in found])) if found else np.empty(0, np.int64)
         found.append(relayed(spans, explained, within_us))
@@ -90,6 +88,13 @@ def candidates(kind: str, source: Int64Array, target: Int64Array, left: Int64Arr
     """Handoffs of one kind as a table of rows and times."""
     strength = np.full(len(source), STRENGTH.index(kind), dtype=np.int8)
     return pd.DataFrame({"from": source, "to": target, "strength": strength, "left": left, "arrived": arrived})
+
+
+def stated(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
+    """The handoffs that links and parents tell of, as far as these are asked for."""
+    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
+    found = (linked(spans, *named.links()), *delegated(spans, named.parents()))
+    return [pairs for pairs in found if len(pairs)]
 
 
 def linked(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -> pd.DataFrame:
