@@ -93,7 +93,9 @@ def candidates(kind: str, source: Int64Array, target: Int64Array, left: Int64Arr
 def stated(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
     """The handoffs that links and parents tell of, as far as these are asked for."""
     named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
-    found = (linked(spans, *named.links()), *delegated(spans, named.parents()))
+    found, parent = [linked(spans, *named.links())], named.parents()
+    if (parent >= 0).any():
+        found += delegated(spans, parent)
     return [pairs for pairs in found if len(pairs)]
 
 
