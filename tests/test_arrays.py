@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadSpan
-from tokenvis.arrays import difference, opens_run, order_by, packed, percentiles, rank_in, running_max, sort_order, sums
+from tokenvis.arrays import (
+    closes_run,
+    difference,
+    opens_run,
+    order_by,
+    packed,
+    percentiles,
+    rank_in,
+    running_max,
+    sort_order,
+    sums,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 WIDE = st.one_of(st.integers(-3, 3), INT64)
@@ -46,6 +57,8 @@ def test_ties_are_broken_by_further_keys_which_only_they_need(rows):
 def test_a_row_differs_from_the_one_before_it_in_any_key():
     assert opens_run(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist() == [True, False, True, True]
     assert opens_run(np.array([], dtype=np.int64)).tolist() == []
+    assert closes_run(np.array([1, 1, 1, 2])).tolist() == [False, False, True, True]
+    assert closes_run(np.array([], dtype=np.int64)).tolist() == []
 
 
 @pytest.mark.laws

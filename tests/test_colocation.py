@@ -3,7 +3,7 @@ from conftest import spans_frames, spans_of
 from hypothesis import given
 
 import tokenvis.analysis.colocation as module
-from tokenvis import colocation, self_spans
+from tokenvis import BadSpan, colocation, self_spans
 
 
 def told(spans):
@@ -65,3 +65,10 @@ def test_it_makes_no_difference_how_many_meetings_are_in_memory_at_once(spans):
             assert colocation(spans).equals(whole)
     finally:
         module.CHUNK = chunk
+
+
+def test_a_meeting_that_takes_too_long_is_refused():
+    spans = spans_of("ann 0 1 desk", "ann 0 1 desk", "bob 0 1 desk", "bob 0 1 desk")
+    far = spans.assign(start_time=[-(2**62) - 1, -1] * 2, end_time=[0, 2**62] * 2)
+    with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):
+        colocation(far)

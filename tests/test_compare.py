@@ -84,3 +84,9 @@ def test_busy_and_active_are_those_of_occupancy_and_a_change_is_their_difference
     assert keys == sorted(keys)
     back = compare(after, before)
     assert back["busy_change_us"].tolist() == (-table["busy_change_us"]).tolist()
+
+
+def test_a_number_of_tokens_that_does_not_fit_is_refused():
+    spans = with_data(spans_of("ann 0 9 desk"), a={"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": 2**62})
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+        compare(spans, spans)

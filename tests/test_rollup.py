@@ -58,7 +58,7 @@ def test_what_cannot_be_added_up_is_refused():
         with pytest.raises(BadOption, match=rf"^values=\['{values}'\] has the name of a column of the answer\.$"):
             rollup(spans, 1, values=values)
     far = spans.assign(start_time=-(2**62) - 1, end_time=2**62)
-    with pytest.raises(BadSpan, match=r"^The time from the first start to the last end does not fit into 63 bits of µs\.$"):
+    with pytest.raises(BadSpan, match=r"^The time from -?\d+ to \d+ does not fit into 63 bits of µs\.$"):
         rollup(far, 2**60)
     many = spans_of("ann 0 1 desk", "bob 0 1 desk", "eve 0 1 desk").assign(start_time=0, end_time=2**62)
     with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):

@@ -134,3 +134,11 @@ def test_it_is_what_a_count_by_hand_says(spans):
 def test_what_is_no_frame_has_no_models():
     with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not NoneType\. load_spans\(\) gives one\.$"):
         usage(None, by="model")
+
+
+def test_a_number_of_tokens_that_does_not_fit_is_refused():
+    half = {"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": 2**62}
+    run = spans_of("ann 0 9 desk", "ann 1 2 desk", parents={"b": "a"})
+    repeated = with_data(run, a=half, b={"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1})
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+        usage(repeated)

@@ -72,7 +72,7 @@ def sort_order(*keys: Int64Array) -> Int64Array:
     return order
 
 
-def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[Int64Array]]) -> Int64Array:
+def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[Int64Array]] | None = None) -> Int64Array:
     """Positions of the rows in the order of the keys; ``ties`` gives further keys of the rows that tie in all of these.
 
     As many keys as fit are sorted as one; the others are looked at only where those tie.
@@ -83,7 +83,7 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
     assert whole is not None, "one key alone is its own order"
     order: Int64Array = np.argsort(whole)
     opens = opens_run(whole[order])
-    for further in (lambda rows: [key[rows] for key in keys[first:]], ties):
+    for further in (lambda rows: [key[rows] for key in keys[first:]], ties or (lambda _: [])):
         tied = ~(opens & np.append(opens[1:], True)[: len(opens)])
         rows, run = order[tied], np.cumsum(opens)[tied]
         more = further(rows) if len(rows) else []
@@ -102,6 +102,11 @@ def opens_run(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") 
         for key in keys[1:]:
             opens[1:] |= key[1:] != key[:-1]
     return opens
+
+
+def closes_run(key: Int64Array) -> Mask:
+    """Mark each row that differs from the row after it; the last row does."""
+    return np.append(opens_run(key)[1:], True)[: len(key)]
 
 
 def rank_in(

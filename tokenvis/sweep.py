@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.arrays import Int64Array, Mask, Packing, opens_run, packing_of, rank_in
+from tokenvis.arrays import Int64Array, Mask, Packing, closes_run, opens_run, packing_of, rank_in
 
 Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
@@ -54,7 +54,7 @@ def changes_of(group: Int64Array, start: Int64Array, end: Int64Array) -> Changes
     step += 1
     running = np.cumsum(step, dtype=np.int32)
     key >>= 1
-    last = np.append(opens_run(key)[1:], True)[: len(key)]
+    last = closes_run(key)
     key, running = key[last], running[last]
     new = opens_run(running)  # another group begins above 0, where the one before ends at 0
     return Changes(packing, key[new], running[new])

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, highest_of, lowest_of, order_by, packed, sort_order, sums
+from tokenvis.arrays import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.columns import codes_of, require, values_at
 from tokenvis.groups import groups_of
 from tokenvis.nesting import pieces_of
@@ -66,7 +66,7 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     names = {column: values_at(of_member, column, one) for column in ("trace_id", "location_id", "agent_id")}
     table = pd.DataFrame({**names, "other_agent_id": values_at(of_member, "agent_id", other), **pairs.iloc[:, 2:]})
     trace = codes_of(of_member["trace_id"])[0][one]
-    return table.iloc[order_by([trace, pairs["first"].to_numpy(), one, other], lambda _: [])].reset_index(drop=True)
+    return table.iloc[order_by([trace, pairs["first"].to_numpy(), one, other])].reset_index(drop=True)
 
 
 def meetings(place: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def met(rows: Int64Array, later: Int64Array, member: Int64Array, start: Int64Arr
     right = left + 1 + number_in_run(later[rows])
     first, last = start[right], np.minimum(end[left], end[right])
     one, other = np.minimum(member[left], member[right]), np.maximum(member[left], member[right])
-    together = {"n_meetings": np.ones(len(first), dtype=np.int64), "overlap_us": last - first}
+    together = {"n_meetings": np.ones(len(first), dtype=np.int64), "overlap_us": difference(last, first)}
     return pd.DataFrame({"one": one, "other": other, **together, "first": first, "last": last})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import counts, difference, sums
+from tokenvis.arrays import Int64Array, counts, difference, sums
 from tokenvis.columns import codes_of, names, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted
 from tokenvis.groups import groups_of
@@ -91,22 +91,25 @@ def measured(spans: pd.DataFrame, match: str | Callable[[str], str], role: str) 
         spans = spans.assign(role=roles_of(spans, match))
     groups = groups_of(spans, role, "location_id")
     group, count = groups.group, len(groups)
-    parent = relations_of(spans, links=False).parents()
-    used = list(tokens_of(spans, parent, ("input_tokens", "output_tokens")).values())
-    tokens = np.add(*(sums(group[key.counted], key.values[key.counted], count) for key in used))
-    said = counts(group[used[0].known | used[1].known], count) > 0
-    del used
     row, start, end = pieces_of(spans)
     stretch, opens, closes = union(group[row], start, end)
-    measures = {
+    measures: dict[str, Int64Array | pd.Series] = {
         "n": counts(group, count),
         "busy": sums(group[row], difference(end, start), count),
         "active": sums(stretch, closes - opens, count),
-        "tokens": tokens,
+        "tokens": tokens_in(spans, group, count),
     }
     table = pd.DataFrame(groups.names(spans)).astype({name: plain_type(spans[name]) for name in groups.columns})
-    table = table[list(groups.columns)].assign(**{name: pd.array(values, dtype="Int64") for name, values in measures.items()})
-    return table.assign(tokens=table["tokens"].mask(~said))
+    return table.assign(**{name: pd.Series(values, dtype="Int64") for name, values in measures.items()})
+
+
+def tokens_in(spans: pd.DataFrame, group: Int64Array, count: int) -> pd.Series:
+    """Input and output tokens of each group, each counted once; missing where no span says."""
+    used = tokens_of(spans, relations_of(spans, links=False).parents(), ("input_tokens", "output_tokens")).values()
+    values = np.concatenate([key.values[key.counted] for key in used])
+    total = sums(np.concatenate([group[key.counted] for key in used]), values, count)
+    said = counts(np.concatenate([group[key.known] for key in used]), count) > 0
+    return pd.Series(total, dtype="Int64").where(said)
 
 
 def roles_of(spans: pd.DataFrame, match: Callable[[str], str]) -> pd.Series:

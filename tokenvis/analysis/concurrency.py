@@ -68,7 +68,7 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
         running = np.concatenate([running, np.zeros(len(alone), dtype=np.int64)])
     if still.any() or len(columns) > 1:
         trace = codes_of(spans["trace_id"].iloc[groups.first])[0]
-        order = order_by([trace[group], time, group], lambda _: [])
+        order = order_by([trace[group], time, group])
         group, time, running = group[order], time[order], running[order]
     names = groups.names(spans, group)
     return pd.DataFrame({"trace_id": names.pop("trace_id"), "time": time, **names, "running": running})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, lowest_of, opens_run, sort_order
+from tokenvis.arrays import Int64Array, closes_run, difference, lowest_of, sort_order
 from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
 from tokenvis.relations import NOBODY, evidence_of, relations_of
@@ -188,7 +188,7 @@ def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
     order = rows_by(spans, trace, end, start, agent)
     rank = np.empty(len(spans), dtype=np.int64)
     rank[order] = np.arange(len(spans))
-    last = order[np.append(opens_run(trace[order])[1:], True)[: len(order)]]
+    last = order[closes_run(trace[order])]
     origin = lowest_of(trace, start, len(traces))
     difference(end[last], origin)
 

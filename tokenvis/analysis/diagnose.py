@@ -12,6 +12,7 @@ import pandas as pd
 from tokenvis.arrays import (
     Int64Array,
     Mask,
+    closes_run,
     counts,
     difference,
     highest_of,
@@ -204,7 +205,7 @@ def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
     lasts = difference(closes, opens)
     idle = sums(of_trace, lasts, n_traces)
     longest = np.lexsort((-opens, lasts, of_trace))
-    longest = longest[np.append(opens_run(of_trace[longest])[1:], True)[: len(longest)]]
+    longest = longest[closes_run(of_trace[longest])]
     hidden = idle > IDLE_SHARE * difference(last, first)
     before, after = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
     beside = hidden[trace] & ((end == before[trace]) | (start == after[trace]))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.arrays import Int64Array, difference, rank_in
-from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
+from tokenvis.columns import codes_of, is_integer, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
 from tokenvis.payload import text_column, values_in
 from tokenvis.sweep import subtract, union
@@ -53,7 +53,7 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     0        t     10   15       5           a          b  user
     1        t     20   21       1           b          c   NaN
     """
-    if not isinstance(min_us, int | np.integer) or isinstance(min_us, bool) or min_us < 0:
+    if not (is_integer(min_us) and min_us >= 0):
         raise BadOption(f"min_us={quoted(min_us)} is not a whole number of µs from 0 on.")
     require(spans)
     start, end = times_of(spans)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, opens_run, rank_in, running_max, sort_order
-from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
+from tokenvis.arrays import Int64Array, closes_run, difference, opens_run, rank_in, running_max, sort_order
+from tokenvis.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
 from tokenvis.groups import dense, groups_of
 from tokenvis.nesting import pieces_of
@@ -73,7 +73,7 @@ def handoffs(
     0        Ann      Bob     write  review     link       5
     """
     kinds = evidence_of(evidence)
-    if within_us is not None and (not isinstance(within_us, int | np.integer) or isinstance(within_us, bool) or within_us < 0):
+    if within_us is not None and not (is_integer(within_us) and within_us >= 0):
         raise BadOption(f"within_us={quoted(within_us)} is not a whole number of µs from 0 on, nor None.")
     require(spans)
     found = stated(spans, kinds)
@@ -128,7 +128,7 @@ def delegated(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.DataFrame, pd
     piece = np.cumsum(opens_run(work) | ~goes_on)
     first = child[opens_run(piece)]
     last = child[rows_by(spans, piece, end[child], start[child], row=child)]
-    last = last[np.append(opens_run(piece)[1:], True)[: len(piece)]]
+    last = last[closes_run(piece)]
     back = own.next(agents[parent[last]], end[last])
     target, arrived = np.where(back < 0, parent[last], back), np.where(back < 0, end[parent[last]], start[back])
     given = candidates("delegate", parent[first], first, free_since(spans, parent, first), start[first])

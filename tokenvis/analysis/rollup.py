@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array, counts, highest_of, lowest_of, sums
-from tokenvis.columns import codes_of, require, times_of
+from tokenvis.arrays import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
+from tokenvis.columns import codes_of, is_integer, require, times_of
 from tokenvis.errors import BadOption, BadSpan, quoted, several
 from tokenvis.groups import by_columns, groups_of
 from tokenvis.nesting import pieces_of
@@ -85,7 +85,7 @@ def rollup(
     base = np.cumsum(size) - size
     row, piece_start, piece_end = pieces_of(spans)
     offset = origin[trace[row]]
-    busy = clipped(base[groups.group[row]], piece_start - offset, piece_end - offset, width, n_rows)
+    busy = clipped(base[groups.group[row]], piece_start - offset, difference(piece_end, offset), width, n_rows)
     bucket = base[groups.group] + (start - origin[trace]) // width
     started = counts(bucket, n_rows)
     group = np.repeat(np.arange(len(groups)), size)
@@ -109,8 +109,7 @@ def microseconds_of(every: int | str) -> int:
             nanoseconds = 0
         width, rest = divmod(nanoseconds, 1000)
     else:
-        whole = isinstance(every, int | np.integer) and not isinstance(every, bool)
-        width, rest = (int(every), 0) if whole else (0, 0)
+        width, rest = (int(every), 0) if is_integer(every) else (0, 0)
     if width < 1 or rest or width >= 2**63:
         raise BadOption(
             f"every={quoted(every)} is no length of a bucket: a whole number of µs above zero, or a text such as '1s'."
@@ -123,9 +122,7 @@ def buckets_of(
 ) -> tuple[Int64Array, Int64Array]:
     """The first start of each trace, and how many buckets reach to the last microsecond that a span of it takes."""
     origin, last = lowest_of(trace, start, n_traces), highest_of(trace, np.where(end > start, end - 1, start), n_traces)
-    if n_traces and int((last.astype(float) - origin).max()) >= 2**63 - 2**12:
-        raise BadSpan("The time from the first start to the last end does not fit into 63 bits of µs.")
-    return origin, (last - origin) // width + 1
+    return origin, difference(last, origin) // width + 1
 
 
 def clipped(base: Int64Array, start: Int64Array, end: Int64Array, width: int, total: int) -> Int64Array:

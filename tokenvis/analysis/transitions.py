@@ -53,10 +53,8 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     gap = difference(paths.start[after], paths.end[before])
     trace, traces = codes_of(spans["trace_id"])
     n_places = int(paths.place.max(initial=-1)) + 1
-    pair, count = dense(
-        (trace[paths.row[after]] * n_places + paths.place[before]) * n_places + paths.place[after],
-        len(traces) * n_places * n_places,
-    )
+    way, n_ways = dense(paths.place[before] * n_places + paths.place[after], n_places * n_places)
+    pair, count = dense(trace[paths.row[after]] * n_ways + way, len(traces) * n_ways)
     example = np.zeros(count, dtype=np.int64)
     example[pair] = before
     n_moves = counts(pair, count)

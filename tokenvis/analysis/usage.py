@@ -89,10 +89,9 @@ def usage(
     """
     columns = by_columns(by, ANSWER)
     check_prices(prices)
-    require(spans)
+    require(spans, *(column for column in columns if column != MODEL))
     if MODEL in columns and MODEL not in spans:
         spans = spans.assign(model=models_of(spans))
-    require(spans, *columns)
     parent = relations_of(spans, links=False).parents()
     tokens = tokens_of(spans, parent)
     costs = costs_of(spans, parent, tokens, prices)
@@ -109,7 +108,7 @@ def usage(
             **{name: total(tokens[name], group, count) for name in TOKENS},
             "cost": pd.Series(np.bincount(group, weights=costs.value, minlength=count), dtype="Float64").mask(unknown),
             "n_unpriced": counts(group[calls & ~costs.covered], count),
-            "repeated_tokens": sum(left_out(tokens[name], group, count) for name in ("input_tokens", "output_tokens")),
+            "repeated_tokens": left_out(tokens, group, count),
         }
     )
     said = counts(group[told | costs.known], count) > 0
@@ -118,7 +117,6 @@ def usage(
 
 def models_of(spans: pd.DataFrame) -> pd.Series:
     """The model of each span, as ``str``: the one that answered, else the one that was asked; missing where none is named."""
-    require(spans)
     rows = mentioning(spans, *MODELS)
     model = np.full(len(spans), np.nan, dtype=object)
     if len(rows):
@@ -139,10 +137,11 @@ def total(key: Tokens, group: Int64Array, count: int) -> pd.Series:
     return table.mask(counts(group[key.known], count) == 0)
 
 
-def left_out(key: Tokens, group: Int64Array, count: int) -> Int64Array:
-    """Sum of what is known in each group and does not count."""
-    repeated = key.known & ~key.counted
-    return sums(group[repeated], key.values[repeated], count)
+def left_out(tokens: dict[str, Tokens], group: Int64Array, count: int) -> Int64Array:
+    """Sum of the input and output tokens in each group that do not count."""
+    repeated = [(key, key.known & ~key.counted) for key in (tokens["input_tokens"], tokens["output_tokens"])]
+    values = np.concatenate([key.values[rows] for key, rows in repeated])
+    return sums(np.concatenate([group[rows] for _, rows in repeated]), values, count)
 
 
 @dataclass(frozen=True)
