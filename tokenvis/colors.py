@@ -1,28 +1,29 @@
 """Colours: one for each name, the same in every picture of a trace.
 
-The first names take hand-picked colours, ordered so that neighbours differ in hue and in lightness; beyond those, hues step
-round the circle by the golden angle, in three lightnesses. A colour depends on the sorted set of names alone.
+The twelve colours were searched for: every two of them differ in OKLab (B. Ottosson, 2020) to normal eyes and to the three
+common colour blindnesses (after G. M. Machado et al., "A physiologically-based model for simulation of color vision
+deficiency", 2009), and in lightness alone, so that they stay apart in greyscale. More than twelve would not; further names
+share one grey. A colour depends on the sorted set of names alone.
 """
 
-import colorsys
 from collections.abc import Iterable
 
 PICKED = (
-    "#3b6fb6",  # blue
-    "#e8923a",  # orange
-    "#3c9a78",  # green
-    "#c8546a",  # rose
-    "#7d63b3",  # violet
-    "#caa92c",  # gold
-    "#35a3c4",  # cyan
-    "#8c5a3c",  # brown
-    "#d98cb8",  # pink
-    "#6e8b3d",  # olive
-    "#4a4e69",  # slate
-    "#9fb8d8",  # pale blue
+    "#3863aa",  # blue
+    "#d78e6c",  # clay
+    "#118b78",  # green
+    "#c93b50",  # red
+    "#a16fcf",  # violet
+    "#ddc55a",  # gold
+    "#5eb6e1",  # cyan
+    "#834c1a",  # brown
+    "#f79fac",  # pink
+    "#809e1f",  # olive
+    "#404670",  # slate
+    "#bed1fc",  # pale blue
 )
-GOLDEN_TURN = 0.6180339887498949
-LIGHTNESSES = (0.45, 0.62, 0.34)
+OTHERS = "#a9aeb8"
+MOST_NAMES = len(PICKED)
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
@@ -36,20 +37,13 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        Name to colour ("#rrggbb"), in lexical order of the names.
+        Name to colour ("#rrggbb"), in lexical order of the names. The first twelve have colours that can be told apart, with
+        colour blindness and in greyscale too; further ones are "others", and share a grey.
 
     Examples
     --------
     >>> palette(["Bob", "Alice", "Bob"])
-    {'Alice': '#3b6fb6', 'Bob': '#e8923a'}
+    {'Alice': '#3863aa', 'Bob': '#d78e6c'}
     """
-    return {name: nth_color(position) for position, name in enumerate(sorted({str(name) for name in names}))}
-
-
-def nth_color(position: int) -> str:
-    """Colour of the name at that position."""
-    if position < len(PICKED):
-        return PICKED[position]
-    beyond = position - len(PICKED)
-    red, green, blue = colorsys.hls_to_rgb(beyond * GOLDEN_TURN % 1, LIGHTNESSES[beyond % len(LIGHTNESSES)], 0.5)
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+    every = sorted({str(name) for name in names})
+    return {name: PICKED[position] if position < MOST_NAMES else OTHERS for position, name in enumerate(every)}

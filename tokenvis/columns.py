@@ -59,6 +59,8 @@ def times_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
 
 def integers(values: pd.Series) -> Int64Array:
     """A column of whole numbers as int64."""
+    if values.dtype == np.int64:
+        return values.to_numpy()  # nothing can be missing
     if values.isna().any():
         raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())}. Every span needs one.")
     dtype = values.dtype

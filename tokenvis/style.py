@@ -1,7 +1,8 @@
-"""The matplotlib look: the theme, durations as text, and the time axis."""
+"""The matplotlib look: the theme in light and dark, durations as text, and the time axis."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import matplotlib as mpl
@@ -9,17 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.ticker import Formatter, Locator
 
-from tokenvis.errors import plural
+from tokenvis.errors import check_choice, plural
 
 FONT = "DejaVu Sans"
-INK = "#23262d"
-QUIET = "#6b7280"
-RULE = "#e3e6ea"
-SHADE = "#f5f6f8"
-PAPER = "#ffffff"
-ERROR = "#c81e3a"
+SMALL_FIGURE = 7.5  # inches: up to this width, a column or a page of a paper, letters have 7 to 8 points
 
 MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "µs": 1}
 SECOND, MINUTE, HOUR, DAY = (MICROSECONDS[unit] for unit in ("s", "m", "h", "d"))
@@ -27,64 +24,141 @@ TICK_WIDTH = 64.0  # points that a tick's label takes at the least
 Clock: TypeAlias = Literal["elapsed", "clock", "step"]
 
 
-def theme() -> Any:
+@dataclass(frozen=True)
+class Look:
+    """The colours of a picture, apart from those that stand for names."""
+
+    ink: str
+    quiet: str
+    rule: str
+    shade: str
+    paper: str
+    error: str
+    others: str  # names beyond the palette
+    ramp: str  # the colormap of amounts
+
+
+LIGHT = Look("#23262d", "#666d79", "#e3e6ea", "#f5f6f8", "#ffffff", "#c81e3a", "#b9bec7", "YlGnBu")
+DARK = Look("#eceef2", "#9aa2b1", "#343944", "#1f232b", "#16191f", "#ff5c72", "#5d6472", "YlGnBu_r")
+LOOKS = {"light": LIGHT, "dark": DARK}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of letters, in points."""
+
+    title: float
+    text: float
+    tick: float
+    bar: float
+
+
+NORMAL = Sizes(title=12, text=9, tick=8.5, bar=7.5)
+SMALL = Sizes(title=8, text=7.5, tick=7, bar=7)
+
+
+def theme(look: Literal["light", "dark"] = "light") -> Any:
     """The look of every picture, as settings for `matplotlib.rc_context`.
+
+    Parameters
+    ----------
+    look
+        "light" or "dark". A picture is dark where its figure is: inside ``rc_context(theme("dark"))``, under a dark style of
+        matplotlib's, or on Axes of a dark figure.
+
+    Returns
+    -------
+    dict
+        Settings of matplotlib. Text stays text in PDF and SVG (font type 42).
+
+    Raises
+    ------
+    BadOption
+        Another look.
 
     Examples
     --------
-    >>> theme()["axes.spines.top"]
-    False
+    >>> theme()["axes.spines.top"], theme("dark")["figure.facecolor"]
+    (False, '#16191f')
     """
+    check_choice("look", look, LOOKS)
+    return settings(LOOKS[look], NORMAL)
+
+
+def settings(look: Look, sizes: Sizes) -> Any:
+    """Colours and sizes as settings of matplotlib."""
     return {
         "axes.axisbelow": True,
-        "axes.edgecolor": RULE,
-        "axes.facecolor": PAPER,
-        "axes.labelcolor": QUIET,
-        "axes.labelsize": 9,
+        "axes.edgecolor": look.rule,
+        "axes.facecolor": look.paper,
+        "axes.labelcolor": look.quiet,
+        "axes.labelsize": sizes.text,
         "axes.linewidth": 0.8,
         "axes.spines.left": False,
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "axes.titlecolor": INK,
+        "axes.titlecolor": look.ink,
         "axes.titlelocation": "left",
-        "axes.titlesize": 12,
+        "axes.titlesize": sizes.title,
         "axes.titleweight": "bold",
-        "figure.facecolor": PAPER,
+        "figure.facecolor": look.paper,
         "font.family": ["sans-serif"],
         "font.sans-serif": [FONT],
-        "font.size": 9,
-        "grid.color": RULE,
+        "font.size": sizes.text,
+        "grid.color": look.rule,
         "grid.linewidth": 0.8,
-        "legend.fontsize": 9,
+        "legend.fontsize": sizes.text,
         "legend.frameon": False,
+        "legend.labelcolor": look.ink,
         "pdf.fonttype": 42,
+        "savefig.facecolor": look.paper,
         "svg.fonttype": "none",
-        "text.color": INK,
+        "text.color": look.ink,
         "text.parse_math": False,
-        "xtick.color": RULE,
-        "xtick.labelcolor": QUIET,
-        "xtick.labelsize": 8.5,
-        "ytick.color": RULE,
-        "ytick.labelcolor": INK,
-        "ytick.labelsize": 9,
+        "xtick.color": look.rule,
+        "xtick.labelcolor": look.quiet,
+        "xtick.labelsize": sizes.tick,
+        "ytick.color": look.rule,
+        "ytick.labelcolor": look.ink,
+        "ytick.labelsize": sizes.text,
     }
 
 
-@contextmanager
-def themed() -> Iterator[None]:
-    """Draw in the theme; nothing global changes.
+def look_of(axes: Axes | None) -> Look:
+    """Light or dark, as the figure is; before there is one, as matplotlib would make it."""
+    paper = mpl.rcParams["figure.facecolor"] if axes is None else axes.get_figure(root=True).get_facecolor()  # type: ignore[union-attr]
+    red, green, blue, opacity = to_rgba(paper)
+    return DARK if opacity and luminance((red, green, blue)) < 0.2 else LIGHT
 
-    The backend is loaded before: in a notebook, loading it makes matplotlib interactive, which ``rc_context`` would take
+
+def luminance(color: Any) -> float:
+    """Relative luminance of a colour as in WCAG 2: 0 is black, 1 is white."""
+    channels = np.array(to_rgba(color)[:3])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def sizes_of(axes: Axes) -> Sizes:
+    """Sizes of letters that suit the width of the figure."""
+    return SMALL if axes.figure.bbox.width / axes.figure.dpi <= SMALL_FIGURE else NORMAL
+
+
+@contextmanager
+def themed(axes: Axes | None) -> Iterator[Look]:
+    """Draw in the look that fits these Axes, or a new figure; nothing global changes.
+
+    The first pyplot call may set up a notebook's backend, which makes matplotlib interactive, which ``rc_context`` would take
     back, and every figure after the first would stay unseen.
     """
     plt.draw_if_interactive()  # type: ignore[no-untyped-call]
-    with mpl.rc_context(theme()):
-        yield
+    look = look_of(axes)
+    with mpl.rc_context(settings(look, NORMAL if axes is None else sizes_of(axes))):
+        yield look
 
 
 def dress(axes: Axes) -> None:
     """Give an Axes that was made under other settings the look of the theme."""
-    look = theme()
+    look = settings(look_of(axes), sizes_of(axes))
     axes.set_facecolor(look["axes.facecolor"])
     axes.set_axisbelow(look["axes.axisbelow"])
     for side, spine in axes.spines.items():

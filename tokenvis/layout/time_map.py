@@ -13,7 +13,6 @@ import pandas as pd
 from tokenvis.arrays import Floats, Int64Array
 from tokenvis.columns import EPOCH, require, times_of
 from tokenvis.errors import check_choice
-from tokenvis.sweep import union
 
 Gaps: TypeAlias = Literal["fold", "keep"]
 
@@ -86,16 +85,31 @@ def time_map(spans: pd.DataFrame, *, gaps: Gaps = "fold") -> TimeMap:
     ends = offsets_from(origin, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)
-    _, left, right = union(np.zeros(len(start), dtype=np.int64), start, np.where(end > start, end, start + 1))
-    _, busy_from, busy_to = union(np.zeros(len(start), dtype=np.int64), start, end)
-    active = float((busy_to - busy_from).sum())
-    idle_from, idle_to = right[:-1], left[1:]
-    idle = (idle_to - idle_from).astype(float)
+    idle_from, idle_to, active = idle_of(start, end)
+    idle = idle_to.astype(float) - idle_from
     longest = np.sort(idle)[::-1]
     folded = idle > max(SHORTEST_GAP * active, longest[MOST_FOLDS] if len(longest) > MOST_FOLDS else 0)
     if not active or idle.sum() <= IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
     return folded_map(origin, ends, idle_from[folded], idle_to[folded])
+
+
+def idle_of(start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, float]:
+    """Starts and ends of the stretches in which nothing is, and the time in which something runs.
+
+    An instant takes a microsecond of the first, and no time of the second. What ran so far ends at the running maximum of the
+    ends, so rows in order of start, as a frame has them, need no sort.
+    """
+    if (start[1:] < start[:-1]).any():
+        order = np.argsort(start)
+        start, end = start[order], end[order]
+    run = np.maximum.accumulate(end)
+    instant = end == start
+    seen = np.maximum.accumulate(np.where(instant, start + 1, end)) if instant.any() else run
+    idle = start[1:] > seen[:-1]
+    pause = np.flatnonzero(start[1:] > run[:-1])
+    paused = (start[1:][pause].astype(float) - run[:-1][pause]).sum()
+    return seen[:-1][idle], start[1:][idle], float(run[-1]) - float(start[0]) - float(paused)
 
 
 def linear_map(origin: int, ends: Floats) -> TimeMap:
@@ -129,6 +143,8 @@ def offsets_from(origin: int, times: Int64Array) -> Floats:
 
 def through(values: Floats, knots: Floats, images: Floats) -> Floats:
     """Piecewise linear interpolation, continued one for one beyond the ends."""
+    if len(knots) == 2 and (knots == images).all():  # no folds
+        return np.asarray(values, dtype=np.float64)
     inside = np.clip(values, knots[0], knots[-1])
     mapped: Floats = np.interp(inside, knots, images) + (values - inside)
     return mapped

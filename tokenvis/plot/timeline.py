@@ -4,41 +4,45 @@ Ink only: lanes and bands come from `tokenvis.layout.lanes`, places on the time 
 `tokenvis.analysis.moves`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection, PolyCollection
-from matplotlib.colors import is_color_like, to_rgb
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 
 from tokenvis.analysis.moves import moves
-from tokenvis.colors import palette as colors_of
-from tokenvis.columns import EPOCH, YEAR_10000, codes_of, ordered, require, times_of
-from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
+from tokenvis.arrays import Int64Array
+from tokenvis.columns import require, times_of
+from tokenvis.errors import plural
+from tokenvis.ink.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
+from tokenvis.ink.chart import (
+    TimeAxis,
+    check_axes,
+    describe,
+    draw_bands,
+    draw_empty,
+    draw_legend,
+    draw_note,
+    draw_title,
+    height_of,
+    mark,
+    named,
+    new_axes,
+    patch,
+    room_on,
+    time_axis,
+)
+from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.lanes import place_spans
-from tokenvis.layout.time_map import Gaps, TimeMap, time_map
-from tokenvis.lettering import BarLabels, drawable, fitted, ink_on, width_of
-from tokenvis.payload import expand_data
-from tokenvis.style import ERROR, INK, PAPER, QUIET, RULE, SHADE, dress, duration_text, set_time_axis, steps_text, themed
+from tokenvis.layout.time_map import Gaps
+from tokenvis.payload import expand_data, values_in
+from tokenvis.style import Look, dress, sizes_of, themed
 
-BAR = 0.78  # height of a bar, in lanes
-LABEL_SIZE = 7.5  # points
-TITLE_SIZE, FIGURES_SIZE = 12, 9
-BOLD = 1.15  # how much wider bold letters are
-WIDTH_INCHES = 11.0
-LANE_INCHES = 0.28
-HEIGHTS = (1.2, 14.0)  # inches that the bands of a new figure take, at least and at most
 MOST_MOVES = 25  # moves drawn, for each inch of width
-MOST_NAMES = 30  # names in the legend
-LONGEST_NAME = 36  # characters
-LEGEND_INCHES = 0.2  # a line of the legend
-NOTHING = "none"  # what stands for a missing value
+MOST_MARKS = 500  # marks of a kind
 
 
 def plot_timeline(
@@ -46,7 +50,7 @@ def plot_timeline(
     *,
     by: str = "location_id",
     hue: str = "agent_id",
-    palette: Mapping[str, str] | Sequence[str] | None = None,
+    palette: Palette = None,
     order: Iterable[str] | None = None,
     gaps: Gaps = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
@@ -62,6 +66,10 @@ def plot_timeline(
     its colour (grey where colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its
     duration, as far as there is room.
 
+    More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, the more opaque the fuller it
+    is. A band whose lanes there is no room for, or whose spans get less than a pixel each, is folded into one strip. The
+    picture then says how many spans are bars.
+
     Parameters
     ----------
     spans
@@ -69,9 +77,10 @@ def plot_timeline(
     by
         The column whose values make the bands. Moves are drawn for "location_id".
     hue
-        The column whose values give the colours.
+        The column whose values give the colours; of more than twelve numbers, a scale.
     palette
-        Colours of those values: a mapping, or a list for the values in lexical order. By default `tokenvis.palette`.
+        Colours of those values: a mapping (values that it leaves out share a grey), or a list for the values in lexical order.
+        By default `tokenvis.palette`.
     order
         Bands that come first, from the top; the others follow by first start.
     gaps
@@ -91,7 +100,8 @@ def plot_timeline(
     -------
     Axes
         x is the place on the time map: µs since the start, less what is folded. y counts lanes from the top. Where there are
-        more than 25 moves for each inch of width, they are left out, and a note says so.
+        more than 25 moves for each inch of width, they are left out, and a note says so. ``get_label()`` describes the
+        picture in a sentence.
 
     Raises
     ------
@@ -112,260 +122,137 @@ def plot_timeline(
     ('t', 'elapsed time')
     """
     require(spans, by, hue)
-    check_choice("time", time, ("elapsed", "clock"))
-    check_choice("time_unit", time_unit, ("auto", "step"))
-    check_one_trace(spans)
-    spans = ordered(spans, "trace_id").reset_index(drop=True)
-    mapping = time_map(spans, gaps=gaps)
-    if time == "clock" and len(spans):
-        check_clock(mapping, tz)
-    rows, bands = place_spans(spans, by=by, order=order)
-    colors = colors_for(palette, spans[hue])
-    duration = steps_text if time_unit == "step" else duration_text
-    bars = bars_of(spans, rows, mapping, by, hue, duration).assign(color=lambda bars: bars["hue"].map(colors))
-    handles = legend_of(bars, colors) if legend else []
-    height = float((bands["top"] + bands["n_lanes"]).max()) if len(bands) else 1.0
-    with themed():
-        ax = new_axes(height, len(handles)) if ax is None else ax
+    check_axes(ax)
+    spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
+    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    with themed(ax) as look:
+        hues = hues_of(spans[hue], palette, look)
+        room, columns = room_on(ax)
+        placement = place_spans(spans, by=by, order=order, room=room, columns=columns)
+        bars = Bars(*times_of(spans), placement, hues.code, hues.colors, axis.mapping)
+        marks = marks_of(spans)
+        handles = legend_of(hues, marks, look) if legend else []
+        ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax)
+            return draw_empty(ax, look)
         dress(ax)
-        draw_bands(ax, bands, height)
-        draw_folds(ax, mapping, height, duration)
-        set_limits(ax, bars)
-        set_time_axis(ax, mapping, time="step" if time_unit == "step" else time, tz=tz)
-        if by == "location_id":
-            draw_moves(ax, moves(spans), bars, mapping, colors if hue == "agent_id" else {})
-        draw_bars(ax, bars)
-        draw_title(ax, drawable(str(spans["trace_id"].iloc[0]), 80), figures_of(spans, duration))
-        if legend:
-            draw_legend(ax, handles)
+        draw_bands(ax, placement, look)
+        axis.draw(ax, look)
+        follow = draw_moves(ax, spans, bars, hues, look, colored=hue == "agent_id") if by == "location_id" else None
+        raster = draw_bars(ax, bars, marked=marks["instant"] if len(marks["instant"]) <= MOST_MARKS else None)
+        draw_all_marks(ax, bars, marks, look)
+        label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], by, axis), size=sizes_of(ax).bar)
+        draw_note(ax, lambda: [*(raster.says() if raster else []), *(follow.says() if follow else [])], look)
+        draw_title(ax, axis.name, figures_of(spans, axis), look)
+        draw_legend(ax, handles)
+        describe(ax, sentence_of(spans, by, axis))
     return ax
 
 
-def check_one_trace(spans: pd.DataFrame) -> None:
-    """Raise `BadSpan` where a picture over time is asked for several traces."""
-    traces = codes_of(spans["trace_id"])[1]
-    if len(traces) > 1:
-        raise BadSpan(
-            f"A timeline shows one trace, and these spans are of {len(traces):,}: {listed(traces)}. "
-            "Choose one: spans[spans['trace_id'] == ...]."
-        )
-
-
-def check_clock(mapping: TimeMap, tz: str) -> None:
-    """Raise `BadOption` where there is no time of day to show, or no such time zone."""
-    if not EPOCH <= mapping.origin < YEAR_10000:
-        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
-    try:
-        pd.Timestamp(0, tz=tz)
-    except (KeyError, ValueError, TypeError):
-        raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
-
-
-def colors_for(palette: Mapping[str, str] | Sequence[str] | None, values: pd.Series) -> dict[str, str]:
-    """A colour for each value as text; `BadOption` where the palette given has too few."""
-    used = [str(name) for name in codes_of(values)[1]]
-    named = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else used
-    labels = sorted(str(name) for name in named)
-    if palette is None:
-        return {**colors_of(labels), NOTHING: QUIET}
-    given = palette.items() if isinstance(palette, Mapping) else zip(labels, palette, strict=False)
-    colors = {str(name): color for name, color in given}
-    missing = [name for name in used if name not in colors]
-    if missing:
-        raise BadOption(f"palette has no colour for {listed(missing)}.")
-    strange = [color for color in colors.values() if not is_color_like(color)]
-    if strange:
-        raise BadOption(f"palette has {listed(strange)}, which is no colour. One is '#3b6fb6'.")
-    return {NOTHING: QUIET, **colors}
-
-
-def bars_of(
-    spans: pd.DataFrame, rows: pd.DataFrame, mapping: TimeMap, by: str, hue: str, duration: Callable[[int], str]
-) -> pd.DataFrame:
-    """What is drawn of each span: id, x0, x1, y, hue, instant, status, label, duration (a text)."""
-    known = expand_data(spans, ["label", "status"]) if "data" in spans else spans.assign(label=None, status=None)
+def marks_of(spans: pd.DataFrame) -> dict[str, Int64Array]:
+    """Rows of the spans that have a mark: instants, errors, and open ones."""
     start, end = times_of(spans)
+    rows, status = values_in(spans, "status")
+    marked = {name: rows[[value == name for value in status]] for name in ("error", "open")}
+    return {"instant": np.flatnonzero(start == end), **marked}
+
+
+def labels_of(spans: pd.DataFrame, by: str, axis: TimeAxis) -> pd.DataFrame:
+    """What stands in the bars of these spans: ``label``, then cut, and ``more``, their duration."""
     other = spans["location_id" if by == "agent_id" else "agent_id"].astype("str")
-    label = known["label"].astype(object).where(known["label"].notna(), other)
-    return pd.DataFrame(
-        {
-            "id": spans["id"].array,
-            "x0": mapping.to_x(start),
-            "x1": mapping.to_x(end),
-            "y": rows["y"].array,
-            "hue": spans[hue].astype(object).map(str, na_action="ignore").fillna(NOTHING).array,
-            "instant": start == end,
-            "status": known["status"].astype(object).array,
-            "label": [drawable(str(text)) for text in label],
-            "duration": [duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)],  # int64 could overflow
-        }
-    )
+    label = other
+    if "data" in spans and len(spans):
+        known = expand_data(spans, "label")["label"]
+        label = known.astype(object).where(known.notna(), other)
+    start, end = times_of(spans)
+    durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
+    return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})
 
 
-def figures_of(spans: pd.DataFrame, duration: Callable[[int], str]) -> str:
+def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
     """The trace in figures: spans, agents, locations, wall time."""
     counts = {"span": len(spans)} | {name: spans[f"{name}_id"].nunique() for name in ("agent", "location")}
     start, end = times_of(spans)
-    wall = int(end.max()) - int(start.min())
     figures = [plural(count, name) for name, count in counts.items()]
-    return " · ".join([*figures, duration(wall)])
+    return " · ".join([*figures, axis.duration(int(end.max()) - int(start.min()))])
 
 
-def new_axes(height: float, n_handles: int) -> Axes:
-    """Axes of a new figure whose height fits that many lanes, and the legend."""
-    low, high = HEIGHTS
-    inches = min(max(height * LANE_INCHES, n_handles * LEGEND_INCHES, low), high)
-    return plt.subplots(figsize=(WIDTH_INCHES, inches + 0.95), layout="constrained")[1]
+def sentence_of(spans: pd.DataFrame, by: str, axis: TimeAxis) -> str:
+    """What the picture shows."""
+    rows = {"location_id": "location", "agent_id": "agent"}.get(by, by)
+    return f"Timeline of {named(axis.name)}, a band for each {rows}: {figures_of(spans, axis)}."
 
 
-def draw_empty(ax: Axes) -> Axes:
-    """Say that there is nothing."""
-    ax.text(0.5, 0.5, "This trace is empty.", transform=ax.transAxes, ha="center", va="center", color=QUIET, fontsize=11)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    return ax
+class Moves(PathCollection):
+    """Curves of moves, drawn where those in view are no more than anybody could follow."""
+
+    def __init__(self, x0: Any, x1: Any, y0: Any, y1: Any, **look: Any) -> None:
+        middle = (x0 + x1) / 2
+        points = np.stack([np.column_stack(pair) for pair in ((x0, y0), (middle, y0), (middle, y1), (x1, y1))], axis=1)
+        codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+        super().__init__([Path(curve, codes) for curve in points], facecolors="none", zorder=2, label="moves", **look)
+        self.low, self.high = np.minimum(x0, x1), np.maximum(x0, x1)
+
+    def n_in_view(self) -> int:
+        """How many are in view."""
+        low, high = sorted(self.axes.get_xlim())  # type: ignore[union-attr]
+        return int(((self.high >= low) & (self.low <= high)).sum())
+
+    def too_many(self) -> bool:
+        """Whether nobody could follow them."""
+        axes: Any = self.axes
+        return bool(self.n_in_view() > MOST_MOVES * axes.bbox.width / axes.figure.dpi)
+
+    def says(self) -> list[str]:
+        """What is left out."""
+        return [f"{plural(self.n_in_view(), 'move')} not drawn"] if self.too_many() else []
+
+    def draw(self, renderer: Any) -> None:
+        """Draw them, unless they are too many."""
+        if not self.too_many():
+            super().draw(renderer)
 
 
-def draw_title(ax: Axes, name: str, figures: str) -> None:
-    """The trace's name, cut where there is no room, and its figures where there is room for both."""
-    points = ax.bbox.width / ax.figure.dpi * 72
-    title = fitted(name, points, lambda text: width_of(text, TITLE_SIZE) * BOLD)
-    ax.set_title(title, loc="left", pad=10, parse_math=False)
-    if width_of(name, TITLE_SIZE) * BOLD + width_of(figures, FIGURES_SIZE) + 2 * TITLE_SIZE <= points:
-        ax.set_title(figures, loc="right", pad=10, fontsize=FIGURES_SIZE, color=QUIET, fontweight="normal")
+class NoMoves:
+    """Moves that were not looked for, since nobody could follow them."""
+
+    def says(self) -> list[str]:
+        """What is left out."""
+        return ["moves not drawn"]
 
 
-def draw_bands(ax: Axes, bands: pd.DataFrame, height: float) -> None:
-    """Shade every second band, and name them all on the left."""
-    for position, (top, lanes) in enumerate(zip(bands["top"], bands["n_lanes"], strict=True)):
-        if position % 2 == 0:
-            ax.axhspan(top - 0.2, top + lanes + 0.2, color=SHADE, linewidth=0, zorder=0)
-    names = [drawable(NOTHING if pd.isna(name) else str(name), LONGEST_NAME) for name in bands["band"]]
-    ax.set_yticks(bands["top"] + bands["n_lanes"] / 2, names, parse_math=False)
-    ax.tick_params(axis="y", length=0, pad=8)
-    ax.set_ylim(height + 0.2, -0.2)
+def draw_moves(ax: Axes, spans: pd.DataFrame, bars: Bars, hues: Hues, look: Look, *, colored: bool) -> Moves | NoMoves:
+    """A curve from where an agent leaves one band to where it arrives in the next."""
+    if len(spans) > 4 * MOST_BARS:
+        return NoMoves()
+    table = moves(spans)
+    row_of = pd.Series(np.arange(len(spans)), index=spans["id"].array)
+    row_of = row_of[~row_of.index.duplicated()]
+    left, came = (row_of.reindex(table[column].array).to_numpy() for column in ("from_span", "to_span"))
+    middle = bars.placement.middle
+    x0, x1 = (bars.mapping.to_x(table[column].to_numpy()) for column in ("left", "arrived"))
+    edges = hues.of(came) if colored else [look.quiet] * len(table)
+    drawn = Moves(x0, x1, middle[left], middle[came], edgecolors=edges, linewidths=1.3, alpha=0.55)
+    ax.add_collection(drawn, autolim=False)
+    return drawn
 
 
-def draw_folds(ax: Axes, mapping: TimeMap, height: float, duration: Callable[[int], str]) -> None:
-    """Mark each folded gap, with its duration."""
-    folds = mapping.folds
-    for x0, x1, length in zip(folds["x0"], folds["x1"], folds["end"] - folds["start"], strict=True):
-        ax.axvspan(x0, x1, facecolor=PAPER, edgecolor=RULE, hatch="////", linewidth=0, zorder=1.5)
-        ax.text(
-            (x0 + x1) / 2,
-            height / 2,
-            duration(length),
-            rotation=90,
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            color=QUIET,
-            zorder=1.6,
-            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
-        )
+def draw_all_marks(ax: Axes, bars: Bars, marks: Mapping[str, Int64Array], look: Look) -> None:
+    """Diamonds, arrows, and red crosses; where those are too many, red ticks."""
+    instants, errors, still_open = marks["instant"], marks["error"], marks["open"]
+    if len(instants) <= MOST_MARKS:
+        draw_marks(ax, bars, instants, "D", paper=look.paper)
+    if len(still_open) <= MOST_MARKS:
+        draw_marks(ax, bars, still_open, ">", paper=look.paper)
+    if len(errors) <= MOST_MARKS:
+        draw_borders(ax, bars, errors, look.error)
+        draw_marks(ax, bars, errors, "X", paper=look.paper, color=look.error)
+    else:
+        draw_ticks(ax, bars, errors, look.error)
 
 
-def set_limits(ax: Axes, bars: pd.DataFrame) -> None:
-    """Show the whole trace, with a little room on both sides."""
-    low, high = float(bars["x0"].min()), float(bars["x1"].max())
-    room = (high - low) * 0.01 or 0.5
-    ax.set_xlim(low - room, high + room)
-    ax.grid(visible=True, axis="x")
-    ax.grid(visible=False, axis="y")
-
-
-def draw_moves(ax: Axes, table: pd.DataFrame, bars: pd.DataFrame, mapping: TimeMap, colors: Mapping[str, str]) -> None:
-    """A curve from where an agent leaves one band to where it arrives in the next; too many are left out, and said so."""
-    inches = ax.bbox.width / ax.figure.dpi
-    if len(table) > MOST_MOVES * inches:
-        ax.annotate(
-            f"{len(table):,} moves not drawn",
-            (1, 0),
-            (0, -30),
-            "axes fraction",
-            "offset points",
-            ha="right",
-            color=QUIET,
-        )
-        return
-    y_of = bars.drop_duplicates("id").set_index("id")["y"]
-    x0, x1 = mapping.to_x(table["left"].to_numpy()), mapping.to_x(table["arrived"].to_numpy())
-    y0, y1 = (table[column].map(y_of).to_numpy() for column in ("from_span", "to_span"))
-    middle = (x0 + x1) / 2
-    points = np.stack([np.column_stack(pair) for pair in ((x0, y0), (middle, y0), (middle, y1), (x1, y1))], axis=1)
-    codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    ax.add_collection(
-        PathCollection(
-            [Path(curve, codes) for curve in points],
-            facecolors="none",
-            edgecolors=[colors.get(agent, QUIET) for agent in table["agent_id"].astype("str")],
-            linewidths=1.3,
-            alpha=0.55,
-            zorder=2,
-            label="moves",
-        ),
-        autolim=False,
-    )
-
-
-def draw_bars(ax: Axes, bars: pd.DataFrame) -> None:
-    """The bars, then what marks some of them, then their labels."""
-    solid, instants = bars[~bars["instant"]], bars[bars["instant"]]
-    failed, still_open = bars[bars["status"] == "error"], bars[bars["status"] == "open"]
-    ax.add_collection(rectangles(solid, facecolors=solid["color"], edgecolors=darker(solid["color"]), linewidths=0.5, zorder=3))
-    ax.add_collection(rectangles(failed, facecolors="none", edgecolors=ERROR, linewidths=1.6, zorder=3.2, label="error"))
-    edge: dict[str, Any] = {"edgecolors": PAPER, "linewidths": 0.8}
-    ax.scatter(instants["x0"], instants["y"], s=52, marker="D", c=instants["color"], zorder=3.5, label="instant", **edge)
-    ax.scatter(still_open["x1"], still_open["y"], s=34, marker=">", c=still_open["color"], zorder=3.5, label="open", **edge)
-    ax.scatter(failed["x1"], failed["y"] - BAR / 2, s=46, marker="X", c=ERROR, zorder=3.6, **edge)
-    labels = pd.DataFrame(
-        {
-            **{column: solid[column] for column in ("x0", "x1", "y", "label")},
-            "more": " · " + solid["duration"],
-            "ink": solid["color"].map(ink_on),
-        }
-    )
-    ax.add_artist(BarLabels(labels, size=LABEL_SIZE, height=BAR))
-
-
-def rectangles(bars: pd.DataFrame, **look: Any) -> PolyCollection:
-    """One collection of the bars' rectangles."""
-    x0, x1, y = (bars[column].to_numpy() for column in ("x0", "x1", "y"))
-    low, high = y - BAR / 2, y + BAR / 2
-    corners = np.stack([np.column_stack(corner) for corner in ((x0, low), (x1, low), (x1, high), (x0, high))], axis=1)
-    return PolyCollection(list(corners), **look)
-
-
-def darker(colors: pd.Series) -> list[tuple[float, ...]]:
-    """A shade of each colour for its border."""
-    return [tuple(0.75 * channel for channel in to_rgb(color)) for color in colors]
-
-
-def legend_of(bars: pd.DataFrame, colors: Mapping[str, str]) -> list[Patch | Line2D]:
+def legend_of(hues: Hues, marks: Mapping[str, Int64Array], look: Look) -> list[Any]:
     """Colours by name, and the marks that occur."""
-    used = set(bars["hue"])
-    names = [name for name in colors if name in used]
-    handles: list[Patch | Line2D] = [
-        Patch(color=colors[name], label=drawable(name, LONGEST_NAME)) for name in names[:MOST_NAMES]
-    ]
-    if len(names) > MOST_NAMES:
-        handles.append(Patch(color="none", label=f"and {len(names) - MOST_NAMES:,} more"))
-    look: dict[str, Any] = {"linestyle": "none", "markeredgecolor": PAPER}
-    if bars["instant"].any():
-        handles.append(Line2D([], [], marker="D", color=INK, markersize=7, label="instant", **look))
-    if (bars["status"] == "error").any():
-        handles.append(Line2D([], [], marker="X", color=ERROR, markersize=8, label="error", **look))
-    if (bars["status"] == "open").any():
-        handles.append(Line2D([], [], marker=">", color=INK, markersize=7, label="still open", **look))
-    return handles
-
-
-def draw_legend(ax: Axes, handles: list[Patch | Line2D]) -> None:
-    """The legend, to the right of the bands; texts are set apart, since matplotlib hides a label that starts with "_"."""
-    look: dict[str, Any] = {"borderaxespad": 0.3, "handlelength": 1.1, "handleheight": 1.0}
-    legend = ax.legend(handles, ["name"] * len(handles), loc="upper left", bbox_to_anchor=(1.0, 1.0), **look)
-    for text, handle in zip(legend.get_texts(), handles, strict=True):
-        text.set_parse_math(False)
-        text.set_text(str(handle.get_label()))
+    handles: list[Any] = [patch(color, name) for color, name in zip(hues.colors, hues.names, strict=True)]
+    looks = {"instant": (look.ink, "D", "instant"), "error": (look.error, "X", "error"), "open": (look.ink, ">", "still open")}
+    return handles + [mark(*looks[name], look) for name, rows in marks.items() if len(rows)]

@@ -1,0 +1,250 @@
+"""The chart: what every picture has beside its data: a figure that fits, title, time axis, legend, and a description."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import ScaledTranslation
+
+from tokenvis.columns import EPOCH, YEAR_10000, codes_of, times_of
+from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
+from tokenvis.layout.lanes import Placement
+from tokenvis.layout.time_map import Gaps, TimeMap, time_map
+from tokenvis.lettering import NOTHING, FoldLabels, Note, drawable, fitted, shortened, width_of
+from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_text, set_time_axis, sizes_of, steps_text
+
+BOLD = 1.15  # how much wider bold letters are
+WIDTH_INCHES = 11.0
+PAGE_INCHES = 14.0  # the bands of a new figure are at most so high
+LANE_POINTS = 3.0  # and a lane at least
+LEGEND_INCHES = 0.2  # a line of the legend
+NAME_SHARE = 0.22  # of the figure's width, for the names at its left
+LONGEST_TITLE = 80  # characters
+DESCRIBED = 200  # characters of a name in a description
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """The time axis of a picture of one trace: where times stand, and how they read."""
+
+    mapping: TimeMap
+    kind: Clock
+    tz: str
+    name: str
+
+    def duration(self, microseconds: int) -> str:
+        """A duration as text."""
+        return steps_text(microseconds) if self.kind == "step" else duration_text(microseconds)
+
+    def draw(self, ax: Axes, look: Look) -> None:
+        """The axis, its limits, and each folded gap as a break with its duration."""
+        low, high = self.mapping.places[[0, -1]].tolist()
+        room = (high - low) * 0.01 or 0.5
+        ax.set_xlim(low - room, high + room)
+        ax.grid(visible=True, axis="x")
+        ax.grid(visible=False, axis="y")
+        folds = self.mapping.folds
+        for x0, x1 in zip(folds["x0"], folds["x1"], strict=True):
+            ax.axvspan(x0, x1, facecolor=look.paper, edgecolor=look.rule, hatch="////", linewidth=0, zorder=1.5)
+        texts = [self.duration(end - start) for start, end in zip(folds["start"].tolist(), folds["end"].tolist(), strict=True)]
+        if texts:
+            size = sizes_of(ax).bar
+            ax.add_artist(FoldLabels(folds, texts, size=size, color=look.quiet, paper=look.paper))
+        set_time_axis(ax, self.mapping, time=self.kind, tz=self.tz)
+        ax.xaxis.label.set_horizontalalignment("left")
+        ax.xaxis.label.set_x(0.0)
+
+
+def time_axis(
+    spans: pd.DataFrame,
+    *,
+    gaps: Gaps = "fold",
+    time: Literal["elapsed", "clock"] = "elapsed",
+    time_unit: Literal["auto", "step"] = "auto",
+    tz: str = "UTC",
+) -> TimeAxis:
+    """The time axis of these spans; `BadSpan` for several traces, `BadOption` where an option does not fit."""
+    check_choice("time", time, ("elapsed", "clock"))
+    check_choice("time_unit", time_unit, ("auto", "step"))
+    traces = codes_of(spans["trace_id"])[1]
+    if len(traces) > 1:
+        raise BadSpan(
+            f"A picture over time shows one trace, and these spans are of {len(traces):,}: {listed(traces)}. "
+            "Choose one: spans[spans['trace_id'] == ...]."
+        )
+    mapping = time_map(spans, gaps=gaps)
+    if time == "clock" and len(spans):
+        check_clock(mapping, times_of(spans)[1].max(), tz)
+    return TimeAxis(mapping, "step" if time_unit == "step" else time, tz, str(traces[0]) if len(traces) else "")
+
+
+def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
+    """Raise `BadOption` where there is no time of day to show, or no such time zone."""
+    if not EPOCH <= mapping.origin <= last < YEAR_10000:
+        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
+    try:
+        pd.Timestamp(0, tz=tz)
+    except (KeyError, ValueError, TypeError):
+        raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
+
+
+def new_axes(inches: float, *, width: float = WIDTH_INCHES) -> Axes:
+    """Axes of a new figure whose content is so high."""
+    return plt.subplots(figsize=(width, inches + 0.95), layout="constrained")[1]
+
+
+def check_axes(ax: object) -> None:
+    """Raise `BadOption` unless this is an Axes, or nothing."""
+    if ax is not None and not isinstance(ax, Axes):
+        raise BadOption(f"ax={quoted(type(ax).__name__)} is no matplotlib Axes. plt.subplots() gives one, or an array of them.")
+
+
+def room_on(ax: Axes | None) -> tuple[float, float]:
+    """How many lanes fit onto the Axes, or the largest new figure, and how many pixels wide it is."""
+    if ax is None:
+        return PAGE_INCHES * 72 / LANE_POINTS, WIDTH_INCHES * 0.8 * plt.rcParams["figure.dpi"]
+    return ax.bbox.height / ax.figure.dpi * 72 / LANE_POINTS, ax.bbox.width
+
+
+def draw_empty(ax: Axes, look: Look, what: str = "This trace is empty.") -> Axes:
+    """Say that there is nothing."""
+    dress(ax)
+    ax.text(0.5, 0.5, what, transform=ax.transAxes, ha="center", va="center", color=look.quiet, fontsize=sizes_of(ax).text + 2)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_label(what)
+    return ax
+
+
+def describe(ax: Axes, sentence: str) -> None:
+    """Put one sentence, for those who cannot see the picture, where ``ax.get_label()`` finds it."""
+    ax.set_label(" ".join(drawable(sentence, 1_000).split()))
+
+
+def trace_name(spans: pd.DataFrame) -> str:
+    """The trace that spans are of, or how many."""
+    traces = codes_of(spans["trace_id"])[1]
+    return str(traces[0]) if len(traces) == 1 else plural(len(traces), "trace")
+
+
+def named(text: object) -> str:
+    """A name in a description."""
+    return drawable(str(text), DESCRIBED)
+
+
+def draw_title(ax: Axes, name: str, figures: str, look: Look) -> None:
+    """A name, cut where there is no room, and figures where there is room for both."""
+    sizes = sizes_of(ax)
+    points = ax.bbox.width / ax.figure.dpi * 72
+    name = drawable(name, LONGEST_TITLE)
+    title = fitted(name, points, lambda text: width_of(text, sizes.title) * BOLD)
+    ax.set_title(title, loc="left", pad=10, parse_math=False, color=look.ink, fontsize=sizes.title, fontweight="bold")
+    if width_of(name, sizes.title) * BOLD + width_of(figures, sizes.text) + 2 * sizes.title <= points:
+        look_of_figures: dict[str, Any] = {"fontsize": sizes.text, "color": look.quiet, "fontweight": "normal"}
+        ax.set_title(figures, loc="right", pad=10, parse_math=False, **look_of_figures)
+
+
+class NameLocator(FixedLocator):
+    """Ticks for names: all of them where there is room, else as many as there is room for."""
+
+    def __init__(self, places: list[float]) -> None:
+        super().__init__(places)
+        self.places = places
+
+    def __call__(self) -> Any:
+        """Places whose names do not touch, for the axis as it is now."""
+        axes = self.axis.axes  # type: ignore[union-attr]
+        vertical = self.axis is axes.yaxis
+        low, high = self.axis.get_view_interval()  # type: ignore[union-attr]
+        points = (axes.bbox.height if vertical else axes.bbox.width) / axes.figure.dpi * 72
+        line = 1.25 * sizes_of(axes).text * abs(high - low) / max(points, 1.0)
+        shown: list[float] = []
+        for place in self.places:
+            if not shown or place - shown[-1] >= line:
+                shown.append(place)
+        return np.array(shown)
+
+
+def draw_names(axis: Any, places: Any, names: list[str]) -> None:
+    """Names along an axis, cut in the middle where they are long; some are left out where there is no room for all."""
+    ax = axis.axes
+    size = sizes_of(ax).text
+    points = NAME_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+    texts = {float(place): shortened(drawable(name), points, size) for place, name in zip(places, names, strict=True)}
+    axis.set_major_locator(NameLocator(sorted(texts)))
+    axis.set_major_formatter(lambda place, _: texts.get(float(place), ""))
+    axis.set_tick_params(length=0, pad=8)
+    for label in axis.get_ticklabels():
+        label.set_parse_math(False)
+
+
+def draw_bands(ax: Axes, placement: Placement, look: Look) -> None:
+    """Shade every second band, and name them all on the left."""
+    bands = placement.bands
+    for top, height in zip(bands["top"][::2], bands["height"][::2], strict=True):
+        ax.axhspan(top - 0.2, top + height + 0.2, color=look.shade, linewidth=0, zorder=0)
+    names = [NOTHING if pd.isna(name) else str(name) for name in bands["band"]]
+    draw_names(ax.yaxis, bands["top"] + bands["height"] / 2, names)
+    ax.set_ylim(placement.height + 0.2, -0.2)
+
+
+def draw_note(ax: Axes, says: Callable[[], list[str]], look: Look) -> None:
+    """A line under the picture that says what it leaves out."""
+    Note(ax, says, size=sizes_of(ax).text, color=look.quiet)
+
+
+def patch(color: str, name: str) -> Patch:
+    """A colour in a legend."""
+    return Patch(color=color, label=name)
+
+
+def mark(color: str, marker: str, name: str, look: Look) -> Line2D:
+    """A mark in a legend."""
+    return Line2D([], [], marker=marker, color=color, markersize=7, label=name, linestyle="none", markeredgecolor=look.paper)
+
+
+def draw_legend(ax: Axes, handles: list[Any]) -> None:
+    """The legend: to the right, or below where the figure is narrow.
+
+    Texts are set apart, since matplotlib hides a label that starts with "_".
+    """
+    if not handles:
+        return
+    figure = ax.figure
+    width = figure.bbox.width / figure.dpi
+    size = sizes_of(ax).text
+    longest = NAME_SHARE * width * 72
+    names = [shortened(drawable(str(handle.get_label())), longest, size) for handle in handles]
+    look: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
+    if width <= SMALL_FIGURE:
+        entry = max(width_of(name, size) for name in names) + 4 * size
+        look["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry), 1), len(names))
+        below = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
+        look |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": below, "columnspacing": 1.2}
+    else:
+        look |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    legend = ax.legend(handles, ["name"] * len(handles), **look)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
+
+
+def height_of(lanes: float, n_handles: int) -> float:
+    """Inches that so many lanes, and a legend, take in a new figure: lanes shrink from 7 inches on."""
+    wanted = min(lanes * 0.28, max(7.0, lanes * 0.1))
+    return min(max(wanted, n_handles * LEGEND_INCHES, 1.2), PAGE_INCHES)
+
+
+def large(count: int) -> str:
+    """A large number, short: "1,234", "12.9k", "12.9M"."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**4)):
+        if abs(count) >= size:
+            return f"{count / (1000 if unit == 'k' else size):.3g}{unit}"
+    return f"{count:,}"
