@@ -41,7 +41,16 @@ from tokenvis.seed import seed_demo
 from tokenvis.store import Store
 
 if TYPE_CHECKING:
+    from tokenvis.plot.colocation import plot_colocation
+    from tokenvis.plot.compare import plot_compare
+    from tokenvis.plot.concurrency import plot_concurrency
+    from tokenvis.plot.critical_path import plot_critical_path
+    from tokenvis.plot.handoffs import plot_handoffs
+    from tokenvis.plot.occupancy import plot_occupancy
+    from tokenvis.plot.overview import plot_overview
     from tokenvis.plot.timeline import plot_timeline
+    from tokenvis.plot.transitions import plot_transitions
+    from tokenvis.plot.usage import plot_usage
     from tokenvis.style import theme
 
 __version__ = "0.1.0"
@@ -73,7 +82,16 @@ __all__ = [
     "occupancy",
     "pack_lanes",
     "palette",
+    "plot_colocation",
+    "plot_compare",
+    "plot_concurrency",
+    "plot_critical_path",
+    "plot_handoffs",
+    "plot_occupancy",
+    "plot_overview",
     "plot_timeline",
+    "plot_transitions",
+    "plot_usage",
     "rollup",
     "seed_demo",
     "self_spans",
@@ -84,7 +102,9 @@ __all__ = [
     "usage",
 ]
 
-ON_FIRST_USE = {"plot_timeline": "tokenvis.plot.timeline", "theme": "tokenvis.style"}  # they load matplotlib
+PICTURES = [name for name in __all__ if name.startswith("plot_")]
+ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # they load matplotlib
+ON_FIRST_USE["theme"] = "tokenvis.style"
 
 
 def __getattr__(name: str) -> Any:

@@ -210,15 +210,53 @@ class CellLabels(Fitted):
         corner, opposite = self.axes.transData.transform([(0, 0), (1, 1)])
         width, height = abs(opposite - corner)
         n_lines = min(2 if cells["second"].any() else 1, int(height / (1.3 * letter)))
-        widest = max((self.measure(text, renderer) for text in {*cells["first"], *cells["second"]}), default=0.0)
-        if not n_lines or widest > width - 0.4 * letter:
+        room = width - 0.4 * letter
+        wide = [
+            max((self.measure(text, renderer) for text in set(cells[line])), default=0.0) > room for line in ("first", "second")
+        ]
+        if not n_lines or wide[0]:
             return []
+        if wide[1]:
+            n_lines = 1
         places = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
         look: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15}
         return [
             self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=ink, **look)
             for (x, y), first, second, ink in zip(places, cells["first"], cells["second"], cells["ink"], strict=True)
         ]
+
+
+class Heading(Artist):
+    """Fits the title at the left of an Axes into its width, and leaves out the one at the right where it would touch it.
+
+    A title that somebody else has set since then stays as it is.
+    """
+
+    axes: Any
+
+    def __init__(self, ax: Axes, left: Text, right: Text, name: str, figures: str) -> None:
+        super().__init__()
+        self.left, self.right, self.name, self.figures = left, right, name, figures
+        self.shown = left.get_text(), right.get_text()
+        self.set_zorder(-10)  # before the titles are drawn
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Fit the titles; nothing is drawn here."""
+
+        def measure(title: Text, text: str) -> float:
+            return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
+
+        width = self.axes.bbox.width
+        if self.left.get_text() == self.shown[0]:
+            self.left.set_text(fitted(self.name, width, lambda text: measure(self.left, text)))
+        gap: Any = renderer.points_to_pixels(2 * self.left.get_fontsize())
+        taken = measure(self.left, self.left.get_text()) + gap
+        if self.right.get_text() == self.shown[1]:
+            self.right.set_text(self.figures if taken + measure(self.right, self.figures) <= width else "")
+        self.shown = self.left.get_text(), self.right.get_text()
+        self.stale = False
 
 
 class Note(Text):

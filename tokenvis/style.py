@@ -34,12 +34,12 @@ class Look:
     shade: str
     paper: str
     error: str
-    others: str  # names beyond the palette
+    accent: str  # what has no name
     ramp: str  # the colormap of amounts
 
 
-LIGHT = Look("#23262d", "#666d79", "#e3e6ea", "#f5f6f8", "#ffffff", "#c81e3a", "#b9bec7", "YlGnBu")
-DARK = Look("#eceef2", "#9aa2b1", "#343944", "#1f232b", "#16191f", "#ff5c72", "#5d6472", "YlGnBu_r")
+LIGHT = Look("#23262d", "#666d79", "#e3e6ea", "#f5f6f8", "#ffffff", "#c81e3a", "#7f9cc8", "YlGnBu")
+DARK = Look("#eceef2", "#9aa2b1", "#343944", "#1f232b", "#16191f", "#ff5c72", "#5f7fb3", "YlGnBu_r")
 LOOKS = {"light": LIGHT, "dark": DARK}
 
 
@@ -167,7 +167,8 @@ def dress(axes: Axes) -> None:
     for axis in ("x", "y"):
         colors = {"color": look[f"{axis}tick.color"], "labelcolor": look[f"{axis}tick.labelcolor"]}
         axes.tick_params(axis=axis, labelsize=look[f"{axis}tick.labelsize"], **colors)
-    axes.xaxis.label.set(color=look["axes.labelcolor"], size=look["axes.labelsize"])
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(color=look["axes.labelcolor"], size=look["axes.labelsize"])
     axes.grid(color=look["grid.color"], linewidth=look["grid.linewidth"])
 
 

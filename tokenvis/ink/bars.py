@@ -72,7 +72,7 @@ def chunks(rows: Int64Array) -> Iterator[Int64Array]:
     return (rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK))
 
 
-def draw_bars(ax: Axes, bars: Bars, *, marked: Int64Array | None = None) -> "Raster | None":
+def draw_bars(ax: Axes, bars: Bars, *, marked: Int64Array | None = None, zorder: float = 3) -> "Raster | None":
     """Draw all bars, but for spans that have a mark instead; returns the raster of those that are no rectangles, if any."""
     drawn = bars.drawn()
     few = np.flatnonzero(drawn)
@@ -80,12 +80,12 @@ def draw_bars(ax: Axes, bars: Bars, *, marked: Int64Array | None = None) -> "Ras
         faces = [bars.colors[code] for code in bars.color[few].tolist()]
         edges = {color: darker(color) for color in set(faces)}
         look = {"facecolors": faces, "edgecolors": [edges[color] for color in faces], "linewidths": 0.5}
-        ax.add_collection(rectangles(bars, few, zorder=3, label="spans", **look), autolim=False)
+        ax.add_collection(rectangles(bars, few, zorder=zorder, label="spans", **look), autolim=False)
     if marked is not None:
         drawn[marked] = True
     if drawn.all():
         return None
-    raster = Raster(ax, bars, np.flatnonzero(~drawn))
+    raster = Raster(ax, bars, np.flatnonzero(~drawn), zorder=zorder - 0.1)
     ax.add_artist(raster)
     return raster
 
@@ -173,6 +173,10 @@ class Raster(AxesImage):
         self.counted: tuple[tuple[float, float, int], Shades] | None = None
         self.set_label("raster")
 
+    def get_window_extent(self, renderer: Any = None) -> Any:
+        """The box of the Axes: the image fills it."""
+        return self.axes.bbox
+
     def view(self, magnification: float = 1.0) -> tuple[float, float, int]:
         """Left and right end of the axis, and how many pixels lie between."""
         low, high = sorted(self.axes.get_xlim())
@@ -192,7 +196,10 @@ class Raster(AxesImage):
         return self.counted[1]
 
     def says(self) -> list[str]:
-        """How many spans in view are drawn one by one: outside of the raster, or in a lane of it at least a pixel wide."""
+        """How many spans in view are drawn one by one: outside of the raster, or in a lane of it at least a pixel wide.
+
+        Instants are drawn one by one in any case: as a mark, or as a tick.
+        """
         self.shades()
         low, high, _ = self.view()
         n_others = self.bars.in_view(self.others, low, high)
@@ -207,7 +214,7 @@ class Raster(AxesImage):
         for rows in chunks(self.rows):
             x0, x1 = ((x - low) * scale for x in self.bars.ends(rows))
             row = self.bars.placement.row[rows]
-            self.n_seen += int(np.count_nonzero((x1 >= 0) & (x0 <= n_pixels)))
+            self.n_seen += int(np.count_nonzero((x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)))
             self.n_wide += int(np.count_nonzero(is_lane[row] & (np.minimum(x1, n_pixels) - np.maximum(x0, 0) >= 1)))
             yield x0, x1, row, self.bars.color[rows]
 

@@ -17,8 +17,9 @@ from tokenvis.columns import EPOCH, YEAR_10000, codes_of, times_of
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, quoted
 from tokenvis.layout.lanes import Placement
 from tokenvis.layout.time_map import Gaps, TimeMap, time_map
-from tokenvis.lettering import NOTHING, FoldLabels, Note, drawable, fitted, shortened, width_of
-from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_text, set_time_axis, sizes_of, steps_text
+from tokenvis.lettering import NOTHING, FoldLabels, Heading, Note, drawable, fitted, shortened, width_of
+from tokenvis.payload import expand_data
+from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_text, look_of, set_time_axis, sizes_of, steps_text
 
 BOLD = 1.15  # how much wider bold letters are
 WIDTH_INCHES = 11.0
@@ -26,6 +27,7 @@ PAGE_INCHES = 14.0  # the bands of a new figure are at most so high
 LANE_POINTS = 3.0  # and a lane at least
 LEGEND_INCHES = 0.2  # a line of the legend
 NAME_SHARE = 0.22  # of the figure's width, for the names at its left
+UPRIGHT_SHARE, UPRIGHT_INCHES = 0.35, 1.6  # of the figure's height, and at most, for upright names below it
 LONGEST_TITLE = 80  # characters
 DESCRIBED = 200  # characters of a name in a description
 
@@ -95,6 +97,17 @@ def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
         raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
 
 
+def labels_of(spans: pd.DataFrame, other: str, axis: TimeAxis) -> pd.DataFrame:
+    """What stands in the bars of these spans: ``label`` from ``data``, else of another column, and ``more``, their duration."""
+    label = spans[other].astype("str")
+    if "data" in spans and len(spans):
+        known = expand_data(spans, "label")["label"]
+        label = known.astype(object).where(known.notna(), label)
+    start, end = times_of(spans)
+    durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
+    return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})
+
+
 def new_axes(inches: float, *, width: float = WIDTH_INCHES) -> Axes:
     """Axes of a new figure whose content is so high."""
     return plt.subplots(figsize=(width, inches + 0.95), layout="constrained")[1]
@@ -142,13 +155,13 @@ def named(text: object) -> str:
 def draw_title(ax: Axes, name: str, figures: str, look: Look) -> None:
     """A name, cut where there is no room, and figures where there is room for both."""
     sizes = sizes_of(ax)
-    points = ax.bbox.width / ax.figure.dpi * 72
     name = drawable(name, LONGEST_TITLE)
-    title = fitted(name, points, lambda text: width_of(text, sizes.title) * BOLD)
-    ax.set_title(title, loc="left", pad=10, parse_math=False, color=look.ink, fontsize=sizes.title, fontweight="bold")
-    if width_of(name, sizes.title) * BOLD + width_of(figures, sizes.text) + 2 * sizes.title <= points:
-        look_of_figures: dict[str, Any] = {"fontsize": sizes.text, "color": look.quiet, "fontweight": "normal"}
-        ax.set_title(figures, loc="right", pad=10, parse_math=False, **look_of_figures)
+    points = ax.bbox.width / ax.figure.dpi * 72
+    cut = fitted(name, points, lambda text: width_of(text, sizes.title) * BOLD)
+    style: dict[str, Any] = {"pad": 10, "parse_math": False}
+    left = ax.set_title(cut, loc="left", color=look.ink, fontsize=sizes.title, fontweight="bold", **style)
+    right = ax.set_title(figures, loc="right", color=look.quiet, fontsize=sizes.text, fontweight="normal", **style)
+    Heading(ax, left, right, name, figures)
 
 
 class NameLocator(FixedLocator):
@@ -172,11 +185,11 @@ class NameLocator(FixedLocator):
         return np.array(shown)
 
 
-def draw_names(axis: Any, places: Any, names: list[str]) -> None:
+def draw_names(axis: Any, places: Any, names: list[str], *, points: float | None = None) -> None:
     """Names along an axis, cut in the middle where they are long; some are left out where there is no room for all."""
     ax = axis.axes
     size = sizes_of(ax).text
-    points = NAME_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+    points = points or NAME_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
     texts = {float(place): shortened(drawable(name), points, size) for place, name in zip(places, names, strict=True)}
     axis.set_major_locator(NameLocator(sorted(texts)))
     axis.set_major_formatter(lambda place, _: texts.get(float(place), ""))
@@ -193,6 +206,19 @@ def draw_bands(ax: Axes, placement: Placement, look: Look) -> None:
     names = [NOTHING if pd.isna(name) else str(name) for name in bands["band"]]
     draw_names(ax.yaxis, bands["top"] + bands["height"] / 2, names)
     ax.set_ylim(placement.height + 0.2, -0.2)
+
+
+def draw_names_below(ax: Axes, names: list[str]) -> None:
+    """Names of the columns of a matrix, upright where they are wider than these."""
+    upright = are_upright(names, ax.bbox.width / ax.figure.dpi * 72, sizes_of(ax).text)
+    points = min(UPRIGHT_SHARE * ax.figure.bbox.height / ax.figure.dpi, UPRIGHT_INCHES) * 72
+    draw_names(ax.xaxis, np.arange(len(names)) + 0.5, names, points=points if upright else None)
+    ax.tick_params(axis="x", labelrotation=90 if upright else 0, labelcolor=look_of(ax).ink)
+
+
+def are_upright(names: list[str], points: float, size: float) -> bool:
+    """Whether names are too wide to stand beside each other on so many points."""
+    return max((width_of(drawable(name), size) for name in names), default=0.0) > 0.95 * points / max(len(names), 1)
 
 
 def draw_note(ax: Axes, says: Callable[[], list[str]], look: Look) -> None:
@@ -242,9 +268,14 @@ def height_of(lanes: float, n_handles: int) -> float:
     return min(max(wanted, n_handles * LEGEND_INCHES, 1.2), PAGE_INCHES)
 
 
-def large(count: int) -> str:
-    """A large number, short: "1,234", "12.9k", "12.9M"."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**4)):
-        if abs(count) >= size:
-            return f"{count / (1000 if unit == 'k' else size):.3g}{unit}"
-    return f"{count:,}"
+def large(count: float, *, beside: float = 0) -> str:
+    """A large number, short: "1,234", "12.9k", "12.9M"; in the unit of the number that it stands beside."""
+    for unit, least, size in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**4, 10**3)):
+        if max(abs(count), abs(beside)) >= least:
+            return f"{count / size:.3g}{unit}" if count else "0"
+    return f"{round(count):,}"
+
+
+def plain(column: str) -> str:
+    """The name of a column in a title: "agent_id" is "agent"."""
+    return column.removesuffix("_id")

@@ -22,15 +22,20 @@ from tokenvis.style import Look
 Palette: TypeAlias = Mapping[str, str] | Sequence[str] | None
 
 MOST_STEPS = 6  # of a scale of numbers
+MOST_OTHERS = 100  # names without a colour of their own that are told apart when they are counted
 
 
 @dataclass(frozen=True)
 class Hues:
-    """``code`` (int64) is the colour of each span, as a position in ``colors``; ``names`` says what each colour stands for."""
+    """``code`` (int64) is the colour of each span, as a position in ``colors``; ``legend`` says what colours stand for.
+
+    Names without a colour of their own have the same grey, but positions of their own, so that what is most frequent is so for
+    one of them, not for all.
+    """
 
     code: Int64Array
     colors: list[str]
-    names: list[str]
+    legend: list[tuple[str, str]]
 
     def of(self, rows: Int64Array) -> list[str]:
         """The colours of these spans."""
@@ -47,19 +52,32 @@ def hues_of(values: pd.Series, palette: Palette, look: Look) -> Hues:
     if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MOST_NAMES:
         return scale_of(values, look)
     named = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else labels
-    colors = colors_for(palette, sorted({str(name) for name in named}), [str(name) for name in labels])
-    entries: dict[tuple[str, str], list[str]] = {}
-    for name in map(str, labels):
-        color = colors.get(name, OTHERS)
-        entries.setdefault((color, "" if color == OTHERS else name), []).append(name)
+    names = [str(name) for name in labels]
+    colors = colors_for(palette, sorted({str(name) for name in named}), names)
+    own = [name in colors and colors[name] != OTHERS for name in names]
+    legend = [(colors[name], name) for name, has_color in zip(names, own, strict=True) if has_color]
+    shown = [color for color, _ in legend]
+    n_others = len(own) - len(shown)
+    n_places = n_others if n_others <= MOST_OTHERS else 1
+    if n_others:
+        legend.append((OTHERS, plural(n_others, "other")))
     if (codes < 0).any():
-        entries[look.quiet, NOTHING] = [NOTHING]
-    position = {name: number for number, group in enumerate(entries.values()) for name in group}
-    ranks = np.array([*(position[str(name)] for name in labels), position.get(NOTHING, 0)], dtype=np.int64)
-    if (codes < 0).any():
-        ranks[-1] = len(entries) - 1
-    told = [name or plural(len(group), "other") for (_, name), group in entries.items()]
-    return Hues(ranks[codes], [color for color, _ in entries], told)
+        legend.append((look.quiet, NOTHING))
+    return Hues(positions(codes, own), [*shown, *[OTHERS] * n_places, look.quiet], legend)
+
+
+def positions(codes: Int64Array, own: list[bool]) -> Int64Array:
+    """Positions of colours: of names with a colour of their own, then of the others, then of none.
+
+    The others have a position each while they are few, then one for all.
+    """
+    has_color = np.array([*own, True], dtype=bool)
+    n_own, n_others = int(has_color[:-1].sum()), int((~has_color).sum())
+    place = np.cumsum(has_color) - 1
+    other = n_own + (np.cumsum(~has_color) - 1 if n_others <= MOST_OTHERS else 0)
+    place = np.where(has_color, place, other)
+    place[-1] = n_own + (n_others if n_others <= MOST_OTHERS else 1)
+    return place[codes]
 
 
 def check_palette(palette: Palette) -> None:
@@ -96,5 +114,6 @@ def scale_of(values: pd.Series, look: Look) -> Hues:
     colors = [to_hex(ramp(share)) for share in np.linspace(0.25, 0.95, len(edges) - 1)]
     names = [f"{low:,g} to {high:,g}" for low, high in pairwise(edges)]
     if known.all():
-        return Hues(step, colors, names)
-    return Hues(np.where(known, step, len(colors)), [*colors, look.quiet], [*names, NOTHING])
+        return Hues(step, colors, list(zip(colors, names, strict=True)))
+    colors, names = [*colors, look.quiet], [*names, NOTHING]
+    return Hues(np.where(known, step, len(colors) - 1), colors, list(zip(colors, names, strict=True)))

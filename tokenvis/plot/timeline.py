@@ -28,6 +28,7 @@ from tokenvis.ink.chart import (
     draw_note,
     draw_title,
     height_of,
+    labels_of,
     mark,
     named,
     new_axes,
@@ -38,7 +39,7 @@ from tokenvis.ink.chart import (
 from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.payload import expand_data, values_in
+from tokenvis.payload import values_in
 from tokenvis.style import Look, dress, sizes_of, themed
 
 MOST_MOVES = 25  # moves drawn, for each inch of width
@@ -141,7 +142,8 @@ def plot_timeline(
         follow = draw_moves(ax, spans, bars, hues, look, colored=hue == "agent_id") if by == "location_id" else None
         raster = draw_bars(ax, bars, marked=marks["instant"] if len(marks["instant"]) <= MOST_MARKS else None)
         draw_all_marks(ax, bars, marks, look)
-        label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], by, axis), size=sizes_of(ax).bar)
+        other = "location_id" if by == "agent_id" else "agent_id"
+        label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], other, axis), size=sizes_of(ax).bar)
         draw_note(ax, lambda: [*(raster.says() if raster else []), *(follow.says() if follow else [])], look)
         draw_title(ax, axis.name, figures_of(spans, axis), look)
         draw_legend(ax, handles)
@@ -155,18 +157,6 @@ def marks_of(spans: pd.DataFrame) -> dict[str, Int64Array]:
     rows, status = values_in(spans, "status")
     marked = {name: rows[[value == name for value in status]] for name in ("error", "open")}
     return {"instant": np.flatnonzero(start == end), **marked}
-
-
-def labels_of(spans: pd.DataFrame, by: str, axis: TimeAxis) -> pd.DataFrame:
-    """What stands in the bars of these spans: ``label``, then cut, and ``more``, their duration."""
-    other = spans["location_id" if by == "agent_id" else "agent_id"].astype("str")
-    label = other
-    if "data" in spans and len(spans):
-        known = expand_data(spans, "label")["label"]
-        label = known.astype(object).where(known.notna(), other)
-    start, end = times_of(spans)
-    durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
-    return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})
 
 
 def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
@@ -253,6 +243,6 @@ def draw_all_marks(ax: Axes, bars: Bars, marks: Mapping[str, Int64Array], look: 
 
 def legend_of(hues: Hues, marks: Mapping[str, Int64Array], look: Look) -> list[Any]:
     """Colours by name, and the marks that occur."""
-    handles: list[Any] = [patch(color, name) for color, name in zip(hues.colors, hues.names, strict=True)]
+    handles: list[Any] = [patch(color, name) for color, name in hues.legend]
     looks = {"instant": (look.ink, "D", "instant"), "error": (look.error, "X", "error"), "open": (look.ink, ">", "still open")}
     return handles + [mark(*looks[name], look) for name, rows in marks.items() if len(rows)]
