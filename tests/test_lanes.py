@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
@@ -84,36 +85,64 @@ def test_nothing_is_packed_into_nothing():
     assert (len(packed), packed["lane"].dtype) == (0, "int64")
 
 
+def bands_of(spans, **options):
+    """Each band from the top: (value, top, height, spans, whether it is folded)."""
+    return [tuple(band) for band in place_spans(spans, **options).bands.itertuples(index=False)]
+
+
 def test_bands_stand_in_order_of_first_start_with_a_gap_between():
     spans = spans_of("ann 4 9 attic", "ann 0 3 lab", "bob 0 3 desk", "eve 1 3 lab", "bob 5 6 attic")
-    rows, bands = place_spans(spans)
-    assert bands.to_dict("list") == {
-        "band": ["lab", "desk", "attic"],
-        "n_lanes": [2, 1, 2],
-        "top": [0, 2 + BAND_GAP, 3 + 2 * BAND_GAP],
-    }
-    assert dict(zip(rows["id"], rows["y"], strict=True)) == {
-        "b": 0.5,
-        "d": 1.5,
-        "c": 2.5 + BAND_GAP,
+    placed = place_spans(spans)
+    assert bands_of(spans) == [
+        ("lab", 0, 2, 2, False),
+        ("desk", 2 + BAND_GAP, 1, 1, False),
+        ("attic", 3 + 2 * BAND_GAP, 2, 2, False),
+    ]
+    assert dict(zip(spans["id"], placed.middle, strict=True)) == {
         "a": 3.5 + 2 * BAND_GAP,
+        "b": 0.5,
+        "c": 2.5 + BAND_GAP,
+        "d": 1.5,
         "e": 4.5 + 2 * BAND_GAP,
     }
+    assert placed.height == 5 + 2 * BAND_GAP
 
 
 def test_named_bands_come_first():
     spans = spans_of("ann 0 1 desk", "ann 2 3 lab", "ann 4 5 attic")
     for order in (["attic"], "attic"):
-        assert place_spans(spans, order=order)[1]["band"].tolist() == ["attic", "desk", "lab"]
+        assert [band for band, *_ in bands_of(spans, order=order)] == ["attic", "desk", "lab"]
 
 
 def test_a_missing_value_has_a_band_of_its_own():
     spans = spans_of("ann 0 5 desk", "bob 1 2 desk", "eve 0 9 lab").assign(phase=[None, "plan", None])
-    assert place_spans(spans, by="phase")[1].fillna("none").to_dict("list") == {
-        "band": ["none", "plan"],
-        "n_lanes": [2, 1],
-        "top": [0, 2 + BAND_GAP],
-    }
+    assert [(pd.isna(band), height) for band, _, height, *_ in bands_of(spans, by="phase")] == [(True, 2), (False, 1)]
+
+
+def test_the_deepest_bands_are_folded_where_there_is_no_room_for_their_lanes():
+    deep = [f"ann {n} 50 desk" for n in range(12)]
+    spans = spans_of(*deep, "bob 0 9 lab", "bob 5 9 lab", "eve 0 9 attic")
+    folded = {band: folded for band, *_, folded in bands_of(spans, room=10)}
+    assert folded == {"desk": True, "lab": False, "attic": False}
+    placed = place_spans(spans, room=10)
+    [row] = set(placed.row[(spans["location_id"] == "desk").to_numpy()])
+    assert not placed.rows["is_lane"].iloc[row]
+    assert placed.height == 3 + 2 + 1 + 2 * BAND_GAP
+    assert not place_spans(spans, room=16).bands["is_folded"].any()
+
+
+def test_a_band_is_folded_where_its_spans_get_less_than_a_pixel_each():
+    spans = spans_of(*(f"ann {n} {n + 2} desk" for n in range(50)), *(f"bob {n} {n + 1} lab" for n in range(50)))
+    assert [folded for *_, folded in bands_of(spans, columns=24)] == [False, True]  # one lane is as good as one strip
+    assert [folded for *_, folded in bands_of(spans, columns=25)] == [False, False]
+
+
+def test_bands_beyond_what_fits_are_one_and_none_falls_off():
+    spans = spans_of(*(f"ann {n} {n + 1} room-{n:03}" for n in range(100)))
+    placed = place_spans(spans, room=14)
+    assert placed.bands["band"].tolist() == [*(f"room-{n:03}" for n in range(9)), "91 others"]
+    assert placed.bands["n_spans"].tolist() == [1] * 9 + [91]
+    assert (placed.middle < placed.height).all()
 
 
 @pytest.mark.parametrize("order", [["cellar"], ["desk", "desk"]])
@@ -128,10 +157,17 @@ def test_a_column_that_is_not_there_is_named():
 
 
 @pytest.mark.laws
-@given(spans_frames(n_traces=1), st.sampled_from(["location_id", "agent_id"]))
-def test_no_two_spans_stand_at_one_place(spans, by):
-    rows, _ = place_spans(spans, by=by)
-    placed = spans.assign(y=rows["y"])
-    for _, row in placed.groupby("y"):
+@given(spans_frames(n_traces=1), st.sampled_from(["location_id", "agent_id"]), st.sampled_from([2.0, 5.0, np.inf]))
+def test_no_two_spans_stand_at_one_place_in_a_lane_and_all_in_their_bands(spans, by, room):
+    placed = place_spans(spans, by=by, room=room)
+    is_lane = placed.rows["is_lane"].to_numpy()[placed.row]
+    for _, row in spans[is_lane].groupby(placed.row[is_lane]):
         times = sorted((start, max(end, start + 1)) for start, end in zip(row["start_time"], row["end_time"], strict=True))
         assert all(one[1] <= other[0] for one, other in zip(times, times[1:], strict=False))
+    if room == np.inf:
+        lanes_of = dict(zip(pack_lanes(spans, by=by)["id"], pack_lanes(spans, by=by)["lane"], strict=True))
+        tops = placed.bands.set_index("band")["top"]
+        assert placed.middle.tolist() == [
+            tops[band] + lanes_of[span] + 0.5 for span, band in zip(spans["id"], spans[by].astype(str), strict=True)
+        ]
+    assert placed.bands["n_spans"].sum() == len(spans)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.lettering import BarLabels, drawable, fitted, glyph, ink_on, width_of
-from tokenvis.style import INK, PAPER
+from tokenvis.lettering import BarLabels, drawable, fitted, glyph, ink_on, shortened, width_of
+from tokenvis.style import LIGHT
 
 
 def test_a_text_is_drawn_on_one_line_and_cut():
@@ -43,6 +43,18 @@ def test_what_is_fitted_fits(text, width):
     assert cut in (text, "") or (cut.endswith("…") and text.startswith(cut[:-1]))
 
 
+@pytest.mark.parametrize(("room", "name"), [(100, "model:claude-opus-4"), (10, "model:…s-4"), (7, "mod…4"), (0.1, "mo…")])
+def test_a_name_is_cut_in_the_middle(room, name):
+    assert shortened("model:claude-opus-4", room * 6, 10) == name
+
+
+@pytest.mark.laws
+@given(st.text(min_size=1, max_size=60), st.integers(20, 400))
+def test_a_shortened_name_fits(text, width):
+    cut = shortened(text, width, 10)
+    assert width_of(cut, 10) <= width or len(cut) <= 3
+
+
 def test_widths_do_not_depend_on_what_was_drawn_before():
     glyph.cache_clear()
     before = width_of("mmmm", 10)
@@ -55,13 +67,26 @@ def test_widths_do_not_depend_on_what_was_drawn_before():
 
 
 def test_ink_reads_on_its_colour():
-    assert [ink_on(color) for color in ("white", "#caa92c", "#3b6fb6", "black")] == [INK, INK, PAPER, PAPER]
+    assert [ink_on(color) for color in ("white", "#caa92c", "#3b6fb6", "black")] == [
+        LIGHT.ink,
+        LIGHT.ink,
+        LIGHT.paper,
+        LIGHT.paper,
+    ]
+
+
+def labels_of(table):
+    """Labels of the bars in a table that reach into the view and are wide enough."""
+
+    def bars(low, high, least):
+        return table[table["x1"].clip(low, high) - table["x0"].clip(low, high) >= least]
+
+    return BarLabels(bars, size=8, height=0.8)
 
 
 def labels_on(ax, *bars):
     """The labels of bars (x0, x1, label, more) as they are drawn now."""
-    table = pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, ink=INK)
-    labels = BarLabels(table, size=8, height=0.8)
+    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, ink="black"))
     ax.add_artist(labels)
     renderer = ax.figure.canvas.get_renderer()
     texts = labels.texts(renderer)
@@ -88,8 +113,8 @@ def test_zooming_in_makes_room():
 
 def test_a_bar_that_begins_outside_has_its_label_inside():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
-    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "ink": [INK]})
-    labels = BarLabels(table, size=8, height=0.8)
+    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "ink": ["black"]})
+    labels = labels_of(table)
     ax.add_artist(labels)
     [text] = labels.texts(ax.figure.canvas.get_renderer())
     assert 0 < text.get_position()[0] < 10

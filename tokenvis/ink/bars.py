@@ -214,8 +214,9 @@ class Raster(AxesImage):
         for rows in chunks(self.rows):
             x0, x1 = ((x - low) * scale for x in self.bars.ends(rows))
             row = self.bars.placement.row[rows]
-            self.n_seen += int(np.count_nonzero((x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)))
-            self.n_wide += int(np.count_nonzero(is_lane[row] & (np.minimum(x1, n_pixels) - np.maximum(x0, 0) >= 1)))
+            seen = (x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)
+            self.n_seen += int(np.count_nonzero(seen))
+            self.n_wide += int(np.count_nonzero(seen & is_lane[row] & (x1 - x0 >= 1)))
             yield x0, x1, row, self.bars.color[rows]
 
     def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:
@@ -245,5 +246,6 @@ class Raster(AxesImage):
         low, high = (np.round((y - top) / (bottom - top) * n_pixels).astype(np.int64) for y in (middle - half, middle + half))
         lines = np.full(n_pixels, -1, dtype=np.int64)
         for row, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-            lines[max(first, 0) : max(last, first + 1, 0)] = row
+            upper, lower = min(first, last), max(first, last)
+            lines[max(upper, 0) : max(lower, upper + 1, 0)] = row
         return lines

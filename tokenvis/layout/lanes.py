@@ -176,7 +176,7 @@ def place_spans(
     bands = pd.DataFrame({"band": pd.Series(names, dtype=object), "top": top, **folding})
     rows, first = rows_of(bands)
     row = first[band]
-    kept = np.flatnonzero(~folded[band])
+    kept = np.flatnonzero((~folded & (depth > 1))[band])
     if len(kept):
         agent = codes_of(spans["agent_id"].iloc[kept])[0]
         kept = kept[rows_by(spans, band[kept], start[kept], end[kept], agent, row=kept)]
@@ -193,7 +193,7 @@ def depths(
     rows = np.flatnonzero(~folded[band])
     of_band, _, running = steps(band[rows], start[rows], last_of(start[rows], end[rows]) + 1)
     n_lanes = np.maximum(highest_of(of_band, running, n_bands), 0).astype(float)
-    folded |= n_spans > columns * n_lanes
+    folded |= (n_spans > columns * n_lanes) & (n_lanes > 1)
     depth = np.where(folded, np.where(n_lanes > 0, np.minimum(n_lanes, STRIP), STRIP), n_lanes)
     for deepest in sorted(set(depth[~folded].tolist()), reverse=True):
         if depth.sum() + BAND_GAP * (n_bands - 1) <= room or deepest <= 1:

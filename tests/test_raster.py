@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.layout import raster
+from tokenvis.layout.raster import means_and_peaks, shades
+
+N_ROWS, N_COLORS, N_PIXELS = 3, 2, 6
+
+quarters = st.integers(-8, 40).map(lambda n: n / 4)
+bars = st.lists(st.tuples(quarters, st.integers(0, 20), st.integers(0, N_ROWS - 1), st.integers(0, N_COLORS - 1)), max_size=14)
+
+
+def counted(rows, parts=1):
+    """The shades of bars (start, length in quarters, row, colour), which come in so many parts."""
+    x0, length, row, color = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, dtype=int),) * 4
+    columns = x0.astype(float), x0 + length / 4, row, color
+    pieces = [tuple(column[part::parts] for column in columns) for part in range(parts)]
+    return shades(lambda: iter(pieces), n_rows=N_ROWS, n_colors=N_COLORS, n_pixels=N_PIXELS)
+
+
+def test_a_span_adds_the_part_of_each_pixel_that_it_takes():
+    found = counted([(0.5, 10, 0, 1), (4.25, 1, 1, 0)])
+    assert found.busy.tolist() == [[0.5, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0.25, 0], [0] * 6]
+    assert found.color.tolist() == [[1, 1, 1, -1, -1, -1], [-1, -1, -1, -1, 0, -1], [-1] * 6]
+
+
+def test_the_colour_is_the_one_that_runs_longest():
+    assert counted([(0.0, 1, 0, 0), (0.5, 2, 0, 1), (3.0, 1, 0, 0), (3.25, 1, 0, 1)]).color[0].tolist() == [
+        1,
+        -1,
+        -1,
+        0,
+        -1,
+        -1,
+    ]
+
+
+def test_an_instant_is_seen_where_nothing_else_runs():
+    found = counted([(2.0, 0, 0, 1), (6.0, 0, 0, 1), (3.0, 4, 0, 0), (3.5, 0, 0, 1)])
+    assert found.color[0].tolist() == [-1, -1, 1, 0, -1, 1]
+    assert found.busy[0].tolist() == [0, 0, 0, 1, 0, 0]
+
+
+@pytest.mark.laws
+@given(bars, st.sampled_from([1, 3]), st.sampled_from([1, 24, 10_000]))
+def test_the_raster_is_that_of_its_definition(rows, parts, most_cells):
+    times = np.zeros((N_ROWS, N_COLORS, N_PIXELS))
+    for x0, length, row, color in rows:
+        for pixel in range(N_PIXELS):
+            times[row, color, pixel] += max(min(x0 + length / 4, pixel + 1) - max(x0, pixel), 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raster, "MOST_CELLS", most_cells)
+        found = counted(rows, parts)
+    assert np.array_equal(found.busy, times.sum(axis=1))
+    some = found.busy > 0
+    assert np.array_equal(found.color[some], times.argmax(axis=1)[some])
+
+
+steps = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=1, max_size=8)
+
+
+@pytest.mark.laws
+@given(steps, st.integers(0, 5), st.lists(st.integers(1, 5), min_size=1, max_size=6))
+def test_means_and_peaks_are_those_of_each_moment(rows, shift, widths):
+    time = np.cumsum([wait for wait, _ in rows]).astype(float)
+    level = np.array([value for _, value in rows], dtype=float)
+    level[-1] = 0
+    edges = np.cumsum([shift, *widths]).astype(float)
+    means, peaks = means_and_peaks(time, level, edges)
+    fine = np.arange(edges[0], edges[-1])
+    held = np.searchsorted(time, fine, side="right") - 1
+    at = np.where(held >= 0, level[held], 0.0)
+    parts = np.split(at, (edges[1:-1] - edges[0]).astype(int))
+    assert np.allclose(means, [part.mean() for part in parts])
+    assert peaks.tolist() == [part.max() for part in parts]
+
+
+def test_nothing_has_no_mean_and_no_peak():
+    empty = np.zeros(0)
+    assert [part.tolist() for part in means_and_peaks(empty, empty, np.array([0.0, 1.0, 2.0]))] == [[0, 0], [0, 0]]
