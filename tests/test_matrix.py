@@ -53,7 +53,7 @@ def test_details_are_a_second_line_where_there_is_room_and_go_where_cells_are_un
     cells = cells_of(table, "who", "where", "n", pd.Series(["after a second or so", "after 2 s", "after 3 s"]))
     assert cells["detail"].tolist() == ["after a second or so", ""]
     assert texts(draw(cells)) == ["1\nafter a second or so", "5"]
-    assert texts(draw(cells, (2.4, 3))) == ["1", "5"]
+    assert texts(draw(cells, (1.2, 3))) == ["1", "5"]
 
 
 def test_a_scale_stands_in_the_legend_where_the_texts_have_no_room():

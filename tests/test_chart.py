@@ -1,0 +1,288 @@
+"""What holds for every picture."""
+
+import io
+import json
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from conftest import seeded_database, spans_frames, spans_of
+from hypothesis import given
+from matplotlib.figure import Figure
+
+import tokenvis as tv
+from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
+from tokenvis.columns import EPOCH
+from tokenvis.ink.chart import large, plain
+from tokenvis.lettering import Fitted
+
+PICTURES = {
+    "timeline": tv.plot_timeline,
+    "concurrency": tv.plot_concurrency,
+    "concurrency by agent": lambda spans, ax=None: tv.plot_concurrency(spans, by="agent_id", ax=ax),
+    "occupancy": tv.plot_occupancy,
+    "colocation": tv.plot_colocation,
+    "transitions": tv.plot_transitions,
+    "handoffs": tv.plot_handoffs,
+    "critical path": tv.plot_critical_path,
+    "usage": tv.plot_usage,
+    "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
+    "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),
+}
+OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
+every_picture = pytest.mark.parametrize("picture", PICTURES)
+SECOND = 1_000_000
+
+
+def seconds(spans):
+    return spans.assign(start_time=spans["start_time"] * SECOND, end_time=spans["end_time"] * SECOND)
+
+
+def seeds():
+    store = Store(seeded_database(), create=False)
+    return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
+
+
+def boxes_of(figure):
+    """Each text of a figure as it is drawn, with its box in pixels."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    texts = []
+    for ax in figure.axes:
+        texts += [ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        for axis, ends in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            texts += [label for place, label in ticks if min(ends) <= place <= max(ends)]  # matplotlib draws no others
+        texts += [ax._left_title, ax._right_title, *(ax.get_legend().get_texts() if ax.get_legend() else [])]
+        texts += [text for artist in ax.get_children() if isinstance(artist, Fitted) for text in artist.texts(renderer)]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text() and text.get_visible()]
+
+
+def collisions(figure):
+    """Texts that overlap by more than a hair, and texts that leave the figure."""
+    boxes = boxes_of(figure)
+    width, height = figure.canvas.get_width_height()
+    found = [text for text, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
+    for number, (text, box) in enumerate(boxes):
+        for other, other_box in boxes[:number]:
+            shared = box.intersection(box, other_box)
+            if shared and shared.width > 1 and shared.height > 1:
+                found.append((text, other))
+    assert boxes
+    return found
+
+
+@every_picture
+@pytest.mark.parametrize("width", [3.5, 7.2, 11])
+def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
+    figure, ax = plt.subplots(figsize=(width, max(width * 0.5, 2.8)), layout="constrained")
+    PICTURES[picture](seeds()[1], ax=ax)
+    assert collisions(figure) == []
+
+
+@every_picture
+def test_no_text_overlaps_another_in_a_new_figure(picture):
+    for spans in seeds():
+        assert collisions(PICTURES[picture](spans).figure) == []
+
+
+@every_picture
+def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
+    before = dict(mpl.rcParams)
+    spans = seeds()[1]
+    kept = spans.copy(deep=True)
+    _, ax = plt.subplots()
+    assert PICTURES[picture](spans, ax=ax) is ax
+    assert plt.get_fignums() == [1]
+    assert dict(mpl.rcParams) == before
+    assert spans.equals(kept)
+
+
+@every_picture
+def test_each_picture_is_described_in_a_sentence(picture):
+    sentence = PICTURES[picture](seeds()[1]).get_label()
+    assert sentence.endswith(".")
+    assert "multi-agent-workflow" in sentence
+    assert "\n" not in sentence
+
+
+@every_picture
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        ["ann 0 9 desk"],
+        ["ann 3 3 desk"],
+        ["ann 3 3 desk", "bob 3 3 lab", "ann 5 5 lab"],
+        ["ann 0 9 desk", "ann 9 12 lab", "ann 4 6 desk"],
+        [f"ann {-(2**61)} {2**61} desk", "bob 0 1 lab"],
+    ],
+    ids=["empty", "one span", "one instant", "instants", "one agent", "the ends of time"],
+)
+def test_little_and_extreme_traces_draw(picture, rows):
+    spans = spans_of(*rows) if rows else spans_of("ann 0 1 desk").iloc[:0]
+    ax = PICTURES[picture](spans)
+    ax.figure.savefig(io.BytesIO())
+    assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
+
+
+@every_picture
+def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
+    spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
+    ax = PICTURES[picture](spans)
+    assert collisions(ax.figure) == []
+    low, high = sorted(ax.get_ylim())
+    offsets = [place for c in ax.collections for path in c.get_paths() for place in path.vertices[:, 1]]
+    assert not offsets or (low <= min(offsets) + 1 and max(offsets) <= high + 1)
+    assert max(ax.figure.get_size_inches()) <= 20
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "$\\frac{",
+    "漢字 \N{GRINNING FACE}",
+    "x" * 10_000,
+    "two\nlines",
+    "\x00",
+    "_hidden",
+    " ",
+]
+
+
+@every_picture
+@pytest.mark.parametrize("form", ["png", *(pytest.param(form, marks=pytest.mark.full) for form in ("svg", "pdf"))])
+def test_hostile_names_draw_as_text(picture, form):
+    spans = seconds(spans_of(*(f"ann {n} {n + 9} desk" for n in range(len(HOSTILE)))))
+    spans["agent_id"], spans["location_id"] = HOSTILE, HOSTILE[::-1]
+    spans["trace_id"] = "$\\alpha{ <b>\n" + "y" * 1000
+    used = {"gen_ai.usage.input_tokens": 10}
+    links = [[], *([span] for span in spans["id"][:-1])]
+    spans["data"] = [json.dumps({"label": n, "links": to, "attributes": used}) for n, to in zip(HOSTILE, links, strict=True)]
+    figure, ax = plt.subplots(figsize=(11, 5), layout="constrained")
+    PICTURES[picture](spans, ax=ax)
+    file = io.BytesIO()
+    figure.savefig(file, format=form)
+    assert file.tell() > 1_000
+    assert b"<script>alert" not in file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf"])
+def test_text_is_text_in_files_for_papers(form):
+    figure, ax = plt.subplots(figsize=(3.5, 2.5), layout="constrained")
+    tv.plot_timeline(seeds()[1], ax=ax)
+    file = io.BytesIO()
+    with mpl.rc_context(tv.theme()):
+        figure.savefig(file, format=form, metadata=None)
+    content = file.getvalue()
+    assert (b"Deploy Zone" in content) if form == "svg" else (b"/Type42" in content or b"/CIDFontType2" in content)
+    sizes = {text.get_fontsize() for text in (*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.get_legend().get_texts())}
+    assert sizes <= {7.0, 7.5}
+
+
+@every_picture
+def test_a_dark_figure_has_a_dark_picture(picture):
+    with plt.rc_context(tv.theme("dark")):
+        dark = PICTURES[picture](seeds()[1])
+        assert dark.figure.get_facecolor() == mpl.colors.to_rgba("#16191f")
+    light = PICTURES[picture](seeds()[1])
+    assert light._left_title.get_color() != dark._left_title.get_color()
+    with plt.style.context("dark_background"):
+        ax = plt.subplots()[1]
+    assert PICTURES[picture](seeds()[1], ax=ax)._left_title.get_color() == dark._left_title.get_color()
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_pictures_over_time_refuse_several_traces(picture):
+    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, and these spans are of 2: 't', 'u'\."):
+        PICTURES[picture](spans_of("ann 0 1 desk t", "ann 0 1 desk u"))
+
+
+@pytest.mark.parametrize("picture", ["occupancy", "colocation", "transitions", "handoffs"])
+def test_matrices_add_up_several_traces(picture):
+    both = spans_of(
+        "ann 0 9 desk t", "bob 2 12 desk t", "ann 12 15 lab t", "ann 0 9 desk u", "bob 1 9 desk u", "bob 9 12 lab u"
+    )
+    both["data"] = [json.dumps({"links": [span]}) for span in ("z", "a", "b", "z", "d", "z")]
+    ax = PICTURES[picture](both)
+    assert ax.get_title(loc="left") == "2 traces"
+
+
+@every_picture
+def test_what_is_no_axes_is_refused(picture):
+    with pytest.raises(
+        BadOption, match=r"^ax='ndarray' is no matplotlib Axes\. plt\.subplots\(\) gives one, or an array of them\.$"
+    ):
+        PICTURES[picture](spans_of("ann 0 1 desk"), ax=plt.subplots(1, 2)[1])
+    with pytest.raises(MissingColumn, match=r"^The spans have no column 'end_time'\."):
+        PICTURES[picture](spans_of("ann 0 1 desk").drop(columns="end_time"))
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_every_picture_over_time_has_the_same_time_map(picture):
+    spans = seconds(spans_of("ann 0 60 desk", "bob 10 20 lab", "ann 3660 3720 desk"))
+    spans["data"] = [json.dumps({"attributes": {"gen_ai.usage.input_tokens": 10}})] * 3
+    ax, timeline = PICTURES[picture](spans), tv.plot_timeline(spans)
+    assert ax.get_xlabel() == "elapsed time, idle gaps folded"
+    assert ax.get_xlim() == timeline.get_xlim()
+    assert PICTURES[picture](spans.iloc[::-1]).get_xlim() == ax.get_xlim()
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_no_axis_has_an_offset_or_the_year_1970(picture):
+    spans = spans_of(f"ann {EPOCH * 2} {EPOCH * 2 + 90 * SECOND} desk", f"bob {EPOCH * 2} {EPOCH * 2 + 7} lab")
+    spans["data"] = [json.dumps({"attributes": {"gen_ai.usage.input_tokens": 10}})] * 2
+    ax = PICTURES[picture](spans)
+    ax.figure.canvas.draw()
+    ticks = [text.get_text() for text in ax.get_xticklabels()]
+    assert ticks[0] == "0"
+    assert not [text for text in ticks if "1970" in text or "e" in text]
+    assert ax.xaxis.get_offset_text().get_text() == ""
+
+
+@pytest.mark.laws
+@given(spans_frames(n_traces=1, parents=True, data=True))
+def test_any_trace_can_be_drawn(spans):
+    before = spans.copy(deep=True)
+    for picture in ("timeline", "concurrency by agent", "occupancy", "colocation", "transitions", "compare"):
+        PICTURES[picture](spans, ax=Figure(figsize=(8, 3)).subplots())
+    assert spans.equals(before)
+
+
+def test_the_height_of_a_new_figure_grows_with_the_lanes_up_to_a_page():
+    heights = []
+    for count in (1, 20, 60, 400):
+        spans = spans_of(*(f"ann 0 9 room-{n}" for n in range(count)))
+        heights.append(tv.plot_timeline(spans).figure.get_size_inches()[1])
+    assert heights == sorted(heights)
+    assert heights[-1] <= 15
+
+
+def test_large_numbers_are_short():
+    assert [large(n) for n in (0, 999, 9_999, 12_345, 1_234_567, 12_900_000_000)] == [
+        "0",
+        "999",
+        "9,999",
+        "12.3k",
+        "1.23M",
+        "12.9G",
+    ]
+    assert [large(n, beside=20_000) for n in (0, 5_000, 20_000)] == ["0", "5k", "20k"]
+    assert plain("agent_id") == "agent"
+
+
+def test_a_title_of_ones_own_stays():
+    ax = tv.plot_timeline(seeds()[0])
+    ax.set_title("My title", loc="left")
+    ax.figure.canvas.draw()
+    assert ax.get_title(loc="left") == "My title"
+
+
+def test_names_are_left_out_where_there_is_no_room_for_all():
+    spans = spans_of(*(f"ann {n} {n + 1} place-{n:03}" for n in range(100)))
+    figure, ax = plt.subplots(figsize=(8, 3))
+    tv.plot_timeline(spans, ax=ax, legend=False)
+    figure.canvas.draw()
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert 5 < len(names) < 40
+    assert np.all(np.diff(ax.get_yticks()) > 0)
