@@ -3,7 +3,7 @@ from conftest import spans_frames, spans_of
 from hypothesis import given
 
 import tokenvis.analysis.colocation as module
-from tokenvis import BadSpan, colocation, self_spans
+from tokenvis import BadSpan, colocation, plot_colocation, self_spans
 
 
 def told(spans):
@@ -72,3 +72,10 @@ def test_a_meeting_that_takes_too_long_is_refused():
     far = spans.assign(start_time=[-(2**62) - 1, -1] * 2, end_time=[0, 2**62] * 2)
     with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):
         colocation(far)
+
+
+def test_the_picture_has_the_time_of_each_pair_twice():
+    ax = plot_colocation(spans_of("ann 0 10 desk", "bob 5 20 desk", "eve 8 9 desk"))
+    [mesh] = ax.collections
+    assert mesh.get_array().filled(-1).tolist() == [[-1, 5, 1], [5, -1, 1], [1, 1, -1]]
+    assert plot_colocation(spans_of("ann 0 10 desk")).get_label() == "No two agents met."

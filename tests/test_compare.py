@@ -3,7 +3,7 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 
-from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy
+from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy, plot_compare
 
 MEASURES = [f"{measure}_{side}" for measure in ("n", "tokens") for side in ("before", "after", "change")]
 TIMES = [f"{measure}_{side}_us" for measure in ("busy", "active") for side in ("before", "after", "change")]
@@ -90,3 +90,23 @@ def test_a_number_of_tokens_that_does_not_fit_is_refused():
     spans = with_data(spans_of("ann 0 9 desk"), a={"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": 2**62})
     with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
         compare(spans, spans)
+
+
+def test_the_picture_has_both_traces_from_zero_and_says_each_change():
+    before = spans_of("ann 100 110 desk t", "bob 105 107 lab t")
+    after = spans_of("ann 500 530 desk u", "bob 505 507 lab u")
+    ax = plot_compare(before, after)
+    [bars] = [c for c in ax.collections if c.get_label() == "spans"]
+    ends = sorted((path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in bars.get_paths())
+    assert ends == [(0, 10), (0, 30), (5, 7), (5, 7)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ann", "bob"]
+    assert "+20 µs" in [text.get_text() for text in ax.texts]
+    assert sorted(line.get_xdata()[0] for line in ax.lines) == [10, 30]
+
+
+def test_the_picture_takes_roles_and_an_empty_side():
+    before, after = spans_of("coder-1 0 10 desk t", "coder-2 5 20 desk t"), spans_of("coder-9 0 30 desk u")
+    ax = plot_compare(before, after, match=lambda agent: agent.split("-")[0])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["coder"]
+    gone = plot_compare(before, after.iloc[:0])
+    assert gone.get_title(loc="left") == "t and nothing"

@@ -1,8 +1,10 @@
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 
-from tokenvis import BadOption, concurrency, self_spans
+from tokenvis import BadOption, concurrency, palette, plot_concurrency, self_spans
 
 
 def told(spans, **options):
@@ -61,3 +63,49 @@ def test_it_is_the_number_of_spans_at_every_moment(spans):
 def test_a_column_of_the_answer_is_no_group():
     with pytest.raises(BadOption, match=r"^by='running' is also a column of the answer\. Rename it in the spans first\.$"):
         concurrency(spans_of("ann 0 1 desk").assign(running=1), by="running")
+
+
+def areas(ax):
+    """Each area as its steps: colour, and (x, low, high) from left to right."""
+    found = []
+    for area in ax.collections:
+        if area.get_label() == "running":
+            path = area.get_paths()[0].vertices
+            places = np.unique(path[:, 0])
+            heights = [(path[path[:, 0] == x, 1].min(), path[path[:, 0] == x, 1].max()) for x in places]
+            found.append((area.get_facecolor()[0], list(zip(places, heights, strict=True))))
+    return found
+
+
+def test_the_picture_has_the_steps_of_the_table_and_marks_the_first_peak():
+    spans = spans_of("ann 0 10 desk", "bob 5 20 desk", "eve 12 14 lab")
+    ax = plot_concurrency(spans)
+    [(_, steps)] = areas(ax)
+    assert [x for x, _ in steps] == concurrency(spans)["time"].tolist()
+    assert max(high for _, (_, high) in steps) == 2
+    [peak] = [c for c in ax.collections if c.get_label() == "peak"]
+    assert peak.get_offsets().tolist() == [[5, 2]]
+    assert [text.get_text() for text in ax.texts if "peak" in text.get_text()] == ["peak 2"]
+
+
+def test_groups_stand_upon_each_other_in_their_colours():
+    ax = plot_concurrency(spans_of("ann 0 10 desk", "bob 5 20 desk"), by="agent_id")
+    (first, ann), (second, bob) = areas(ax)
+    assert [plt.matplotlib.colors.to_hex(color) for color in (first, second)] == list(palette(["ann", "bob"]).values())
+    assert dict(ann)[5] == (0, 1)
+    assert dict(bob)[5] == (0, 2) or dict(bob)[5] == (1, 2)
+    assert dict(bob)[20] == (0, 1) or dict(bob)[20] == (0, 0)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob"]
+
+
+def test_more_steps_than_pixels_are_means_with_their_maximum():
+    spans = spans_of(*(f"ann {n * 10} {n * 10 + 5} desk" for n in range(3_000)))
+    figure, ax = plt.subplots(figsize=(4, 2), dpi=100)
+    plot_concurrency(spans, ax=ax)
+    figure.canvas.draw()
+    [line] = ax.lines
+    assert set(line.get_ydata()) == {1.0}
+    [(_, steps)] = areas(ax)
+    inner = [high for _, (_, high) in steps[1:-2]]
+    assert 0.4 < min(inner) <= max(inner) < 0.6
+    assert "area: mean of each pixel, line: its maximum" in [text.get_text() for text in ax.texts]

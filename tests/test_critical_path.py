@@ -4,8 +4,9 @@ import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 
-from tokenvis import BadSpan, critical_path, summary
+from tokenvis import BadSpan, critical_path, palette, plot_critical_path, summary
 
 
 def told(spans, **options):
@@ -180,3 +181,33 @@ def test_a_trace_that_takes_too_long_is_refused():
     far = spans_of("ann 0 1 desk", "bob 2 3 desk").assign(start_time=[-(2**62) - 1, 2**62], end_time=[-(2**62), 2**62 + 1])
     with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):
         critical_path(far)
+
+
+def test_the_picture_has_the_steps_in_full_colour_over_all_the_rest_paled():
+    spans = spans_of("ann 0 10 desk", "bob 3 9 desk", "eve 12 20 lab")
+    spans = with_data(spans, c={"links": ["a"]})
+    ax = plot_critical_path(spans)
+    pale, full = [c for c in ax.collections if c.get_label() == "spans"]
+    assert (len(pale.get_paths()), len(full.get_paths())) == (3, 2)
+    ends = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in full.get_paths()]
+    assert ends == list(critical_path(spans)[["start", "end"]].itertuples(index=False, name=None))
+    colors = palette(["ann", "bob", "eve"])
+    assert [to_hex(color) for color in full.get_facecolor()] == [colors["ann"], colors["eve"]]
+    assert not {to_hex(color) for color in pale.get_facecolor()} & set(colors.values())
+    [joints] = [c for c in ax.collections if c.get_label() == "follows"]
+    [joint] = joints.get_segments()
+    assert joint[:, 0].tolist() == [10, 12]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["50% ann", "40% eve", "10% waiting"]
+
+
+def test_the_picture_waits_from_the_start_for_what_is_unexplained():
+    ax = plot_critical_path(spans_of("ann 0 2 desk", "bob 5 9 lab"))
+    [joints] = [c for c in ax.collections if c.get_label() == "follows"]
+    assert [segment[:, 0].tolist() for segment in joints.get_segments()] == [[0, 5]]
+
+
+def test_lines_that_nobody_could_follow_are_left_out_and_said_to_be():
+    spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(300)))
+    ax = plot_critical_path(spans)
+    ax.figure.canvas.draw()
+    assert "lines between the steps not drawn" in [text.get_text() for text in ax.texts]

@@ -5,7 +5,8 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import BadOption, BadSpan, handoffs, self_spans
+from tokenvis import BadOption, BadSpan, handoffs, plot_handoffs, self_spans
+from tokenvis.lettering import CellLabels
 
 
 def told(spans, **options):
@@ -158,3 +159,14 @@ def test_a_gap_that_does_not_fit_is_refused():
     for options in ({"evidence": "location"}, {"evidence": "location", "within_us": 5}, {}):
         with pytest.raises(BadSpan, match=r"does not fit into 63 bits of µs\.$"):
             handoffs(with_data(far, b={"links": ["a"]}), **options)
+
+
+def test_the_picture_counts_handoffs_and_says_their_median_wait():
+    spans = spans_of("ann 0 2 desk", "bob 5 6 desk", "bob 7 9 desk", "bob 12 14 desk")
+    spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a"]}, d={"links": ["a"]})
+    ax = plot_handoffs(spans)
+    [mesh] = [c for c in ax.collections if c.get_label() == "cells"]
+    assert mesh.get_array().tolist() == [[3]]
+    [labels] = [artist for artist in ax.get_children() if isinstance(artist, CellLabels)]
+    assert labels.cells[["first", "second"]].to_numpy().tolist() == [["3", "after 5 µs"]]
+    assert plot_handoffs(spans_of("ann 0 10 desk")).get_label() == "No handoffs."

@@ -3,7 +3,7 @@ import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 
-from tokenvis import occupancy, self_spans
+from tokenvis import occupancy, plot_occupancy, self_spans
 
 
 def told(spans):
@@ -46,3 +46,12 @@ def test_it_is_what_a_count_by_hand_says(spans):
             expected.append((trace, agent, place, visits, took, active, took / busy if busy else pd.NA))
     found = occupancy(spans)
     assert list(zip(*(found[column] for column in found), strict=True)) == expected
+
+
+def test_the_picture_has_the_times_of_the_table():
+    spans = spans_of("ann 0 10 desk", "bob 5 20 desk", "ann 12 14 lab")
+    ax = plot_occupancy(spans)
+    [mesh] = ax.collections
+    assert mesh.get_array().filled(-1).tolist() == [[10, 2], [15, -1]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ann", "bob"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["desk", "lab"]

@@ -2,7 +2,7 @@ import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 
-from tokenvis import moves, transitions
+from tokenvis import moves, plot_transitions, transitions
 
 
 def told(spans):
@@ -30,3 +30,10 @@ def test_they_are_the_moves_counted(spans):
         expected.append((*key, len(gaps), sum(gaps) / len(gaps), gaps[(len(gaps) + 1) // 2 - 1]))
     table = transitions(spans)
     assert list(zip(*(table[column] for column in table), strict=True)) == expected
+
+
+def test_the_picture_has_the_counts_of_the_table():
+    ax = plot_transitions(spans_of("ann 0 1 desk", "ann 2 3 lab", "ann 4 5 desk", "ann 6 7 lab"))
+    [mesh] = ax.collections
+    assert mesh.get_array().filled(0).tolist() == [[0, 2], [1, 0]]
+    assert plot_transitions(spans_of("ann 0 10 desk")).get_label() == "No agent moved."

@@ -5,7 +5,7 @@ import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 
-from tokenvis import BadOption, BadSpan, usage
+from tokenvis import BadOption, BadSpan, plot_usage, usage
 
 INPUT, OUTPUT, COST = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cost"
 CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
@@ -142,3 +142,37 @@ def test_a_number_of_tokens_that_does_not_fit_is_refused():
     repeated = with_data(run, a=half, b={"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1})
     with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
         usage(repeated)
+
+
+def used(start, **tokens):
+    return {"attributes": {f"gen_ai.usage.{name}": count for name, count in tokens.items()}}
+
+
+def test_the_picture_over_time_adds_up_each_call_at_its_end():
+    spans = spans_of("ann 0 10 desk", "bob 5 20 desk", "ann 20 30 desk")
+    spans = with_data(spans, a=used(0, input_tokens=100, output_tokens=5), b=used(0, input_tokens=50))
+    ax = plot_usage(spans)
+    tops = {}
+    for area in ax.collections:
+        path = area.get_paths()[0].vertices
+        tops[area.get_label()] = [path[path[:, 0] == x, 1].max() for x in (5, 10, 20, 30) if (path[:, 0] == x).any()]
+    assert tops["output"][-1] == 155
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["input 150", "output 5"]
+
+
+def test_the_picture_by_group_has_the_largest_first():
+    spans = spans_of("ann 0 10 desk", "bob 5 20 desk", "eve 20 30 desk")
+    spans = with_data(spans, a=used(0, input_tokens=100, output_tokens=5), b=used(0, input_tokens=900))
+    ax = plot_usage(spans, by="agent_id")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["bob", "ann"]
+    assert [bar.get_width() for bar in ax.patches if bar.get_width()] == [900, 100, 5]
+    assert [text.get_text() for text in ax.texts] == ["900", "105"]
+
+
+def test_more_groups_than_fit_are_one_and_a_trace_without_tokens_says_so():
+    spans = spans_of(*(f"agent{n:02} {n} {n + 1} desk" for n in range(60)))
+    spans = with_data(spans, **{span: used(0, input_tokens=10) for span in spans["id"]})
+    ax = plot_usage(spans, by="agent_id")
+    assert sum(bar.get_width() for bar in ax.patches) == 600
+    assert ax.get_yticks().size <= 40
+    assert plot_usage(spans_of("ann 0 1 desk")).get_label() == "No span says how many tokens it used."

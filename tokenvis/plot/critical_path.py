@@ -189,7 +189,8 @@ def draw_path(
     y = parts.placement.middle
     froms, tos = np.column_stack([x1[:-1], y[:-1]]), np.column_stack([x0[1:], y[1:]])
     waited = path["wait_us"].to_numpy()[known] > 0
-    if len(known) and waited[0]:
+    if len(known) < len(path):  # what came before the first step is unexplained
+        waited[:1] = True
         froms, tos = np.vstack([[axis.mapping.places[0], y[0]], froms]), np.vstack([[x0[0], y[0]], tos])
     else:
         waited = waited[1:]
