@@ -4,10 +4,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 
 import tokenvis as tv
 
 IMAGES = Path(__file__).parent / "images"
+
+
+def million() -> pd.DataFrame:
+    """A million spans of eight workers, who wander from room to room, work in shifts, and are slow at first."""
+    random = np.random.default_rng(8)
+    count, workers, rooms = 1_000_000, 8, 6
+    worker = np.arange(count) % workers
+    step = np.arange(count) // workers
+    long = random.gamma(2.0, 20_000, count) * (1 + 4 * np.exp(-step / 20_000))
+    paused = (step // 6_000 + worker) % 5 == 0
+    clock = pd.Series(long * np.where(paused, 3.0, 1.0)).groupby(worker).cumsum().to_numpy()
+    room = (step // 9_000 + worker * worker + (random.random(count) < 0.1) * random.integers(0, rooms, count)) % rooms
+    start = (clock - long).astype(np.int64)
+    spans = {"id": np.arange(count).astype(str), "trace_id": "a million spans"}
+    spans |= {"agent_id": np.char.add("worker ", worker.astype(str)), "location_id": np.char.add("room ", room.astype(str))}
+    return pd.DataFrame({**spans, "start_time": start, "end_time": clock.astype(np.int64)})
 
 
 def main() -> None:
@@ -18,12 +36,20 @@ def main() -> None:
         store = tv.Store(Path(folder) / "sqlite.db")
         tv.seed_demo(store=store)
         spans = tv.load_spans("multi-agent-workflow", store=store)
+    later = spans[spans["agent_id"] != "Planner"].assign(trace_id="without a planner")
     pictures = {
-        "timeline": tv.plot_timeline(spans),
-        "timeline-by-agent": tv.plot_timeline(spans, by="agent_id", hue="location_id"),
+        "timeline": tv.plot_timeline(spans).figure,
+        "timeline-by-agent": tv.plot_timeline(spans, by="agent_id", hue="location_id").figure,
+        "timeline-million": tv.plot_timeline(million()).figure,
+        "overview": tv.plot_overview(spans),
+        "critical-path": tv.plot_critical_path(spans).figure,
+        "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,
+        "usage": tv.plot_usage(spans).figure,
+        "compare": tv.plot_compare(spans, later).figure,
+        "handoffs": tv.plot_handoffs(spans).figure,
     }
-    for name, ax in pictures.items():
-        ax.figure.savefig(IMAGES / f"{name}.png", dpi=140, metadata={"Software": None})
+    for name, figure in pictures.items():
+        figure.savefig(IMAGES / f"{name}.png", dpi=110, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,10 @@ def test_the_overview_puts_three_pictures_on_one_time():
     figure = plot_overview(workflow())
     upper, middle, lower = figure.axes
     assert upper.get_xlim() == middle.get_xlim()
+    for _ in range(2):
+        figure.canvas.draw()
+    assert [ax.get_title(loc="left") for ax in (middle, lower)] == ["", ""]
+    assert upper.get_title(loc="right") == ""
     assert upper.get_shared_x_axes().joined(upper, middle)
     assert figure.get_suptitle() == "multi-agent-workflow"
     assert upper.get_title(loc="left") == (

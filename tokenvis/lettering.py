@@ -236,27 +236,33 @@ class Heading(Artist):
 
     def __init__(self, ax: Axes, left: Text, right: Text, name: str, figures: str) -> None:
         super().__init__()
-        self.left, self.right, self.name, self.figures = left, right, name, figures
-        self.shown = left.get_text(), right.get_text()
+        self.titles = left, right
+        self.whole = name, figures
+        self.shown: list[str | None] = [left.get_text(), right.get_text()]  # None: somebody else's
         self.set_zorder(-10)  # before the titles are drawn
         self.set_in_layout(False)
         ax.add_artist(self)
 
     def draw(self, renderer: RendererBase) -> None:
         """Fit the titles; nothing is drawn here."""
-
-        def measure(title: Text, text: str) -> float:
-            return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
-
+        left, right = self.titles
+        name, figures = self.whole
         width = self.axes.bbox.width
-        if self.left.get_text() == self.shown[0]:
-            self.left.set_text(fitted(self.name, width, lambda text: measure(self.left, text)))
-        gap: Any = renderer.points_to_pixels(2 * self.left.get_fontsize())
-        taken = measure(self.left, self.left.get_text()) + gap
-        if self.right.get_text() == self.shown[1]:
-            self.right.set_text(self.figures if taken + measure(self.right, self.figures) <= width else "")
-        self.shown = self.left.get_text(), self.right.get_text()
+        self.shown = [own if title.get_text() == own else None for title, own in zip(self.titles, self.shown, strict=True)]
+        if self.shown[0] is not None:
+            self.shown[0] = fitted(name, width, lambda text: self.measure(left, text, renderer))
+            left.set_text(self.shown[0])
+        if self.shown[1] is not None:
+            gap: Any = renderer.points_to_pixels(2 * left.get_fontsize())
+            taken = self.measure(left, left.get_text(), renderer) + gap + self.measure(right, figures, renderer)
+            self.shown[1] = figures if taken <= width else ""
+            right.set_text(self.shown[1])
         self.stale = False
+
+    @staticmethod
+    def measure(title: Text, text: str, renderer: RendererBase) -> float:
+        """Width of a text in the letters of a title."""
+        return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
 
 
 class Note(Text):

@@ -1,0 +1,111 @@
+"""How fast a timeline is drawn, and how much memory it takes: ``npm run benchmarks:pictures -- 1000000``, or more counts.
+
+A PNG of 1600 x 800 pixels, 50 agents, 20 locations, from the frame to the file, against matplotlib's own ``broken_barh`` on the
+same spans, a row for each location, in the same colours. Memory is the most that was held at once beyond the frame, by
+tracemalloc. By default one million spans and ten; ``broken_barh`` is left out above a million, where it takes minutes.
+"""
+
+import gc
+import io
+import os
+import platform
+import sys
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import tokenvis as tv
+
+COUNTS = (1_000_000, 10_000_000)
+PEER_MOST = 1_000_000
+LONG = 5.0  # seconds: a call that takes longer is timed once
+
+
+def spans_of(count: int) -> pd.DataFrame:
+    """Spans in the order of a loaded frame, the same at each call."""
+    random = np.random.default_rng(count)
+    start = np.sort(random.integers(0, 50 * count, count))
+    names = {"agent_id": ("agent", 50), "location_id": ("room", 20)}
+    spans = {
+        column: pd.Categorical.from_codes(random.integers(0, size, count), [f"{name} {n:02}" for n in range(size)])
+        for column, (name, size) in names.items()
+    }
+    spans |= {"start_time": start, "end_time": start + random.integers(1, 1_000, count)}
+    spans |= {"id": pd.array(np.char.mod("%x", np.arange(count)), dtype="str")}
+    spans |= {"trace_id": pd.Categorical.from_codes(np.zeros(count, dtype=np.int8), ["t"])}
+    return pd.DataFrame(spans)
+
+
+def saved(draw: Callable[[Any], Any]) -> int:
+    """Draw on a figure of 1600 x 800 pixels, and save it; the size of the file."""
+    file = io.BytesIO()
+    figure, ax = plt.subplots(figsize=(16, 8), dpi=100, layout="constrained")
+    draw(ax)
+    figure.savefig(file)
+    plt.close(figure)
+    return file.tell()
+
+
+def ours(spans: pd.DataFrame, by: str, ax: Any) -> None:
+    """A timeline."""
+    tv.plot_timeline(spans, by=by, ax=ax)
+
+
+def peer(spans: pd.DataFrame, ax: Any) -> None:
+    """The same by ``broken_barh``: a row for each location."""
+    colors = tv.palette(spans["agent_id"].cat.categories)
+    for row, (_, part) in enumerate(spans.groupby("location_id", observed=True)):
+        ranges = np.column_stack([part["start_time"], part["end_time"] - part["start_time"]])
+        ax.broken_barh(ranges, (row - 0.4, 0.8), facecolors=part["agent_id"].map(colors).astype(object).to_numpy())
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Median time of five calls, or the time of one that is long."""
+    times: list[float] = []
+    while len(times) < 5 and max(times, default=0.0) < LONG:
+        gc.collect()
+        begin = perf_counter()
+        call()
+        times.append(perf_counter() - begin)
+    return median(times)
+
+
+def bytes_a_span(call: Callable[[], Any], count: int) -> float:
+    """The most memory that a call held at once beyond what was there before."""
+    gc.collect()
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / count
+
+
+def main() -> None:
+    """Print the table."""
+    mpl.use("agg")
+    print(
+        f"Python {platform.python_version()}, matplotlib {mpl.__version__}, {platform.machine()}, {os.cpu_count()} processors"
+    )
+    print(f"{'spans':>12} {'bands':>10} {'timeline':>10} {'broken_barh':>12} {'times faster':>13} {'bytes a span':>13}")
+    for count in [int(word) for word in sys.argv[1:]] or COUNTS:
+        spans = spans_of(count)
+        saved(partial(ours, spans.iloc[:100], "location_id"))  # fonts and imports
+        theirs = seconds(partial(saved, partial(peer, spans))) if count <= PEER_MOST else None
+        for by in ("location_id", "agent_id"):
+            draw = partial(saved, partial(ours, spans, by))
+            took, memory = seconds(draw), bytes_a_span(draw, count)
+            against = (f"{theirs:.2f} s", f"{theirs / took:.1f}") if theirs else ("-", "-")
+            cells = f"{spans[by].nunique():>10} {took:>8.2f} s"
+            print(f"{count:>12,} {cells} {against[0]:>12} {against[1]:>13} {memory:>13.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
