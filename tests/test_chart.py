@@ -11,26 +11,13 @@ from conftest import seeded_database, spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from pictures import PICTURES, collisions
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
 from tokenvis.columns import EPOCH
 from tokenvis.ink.chart import large, plain
-from tokenvis.lettering import Fitted
 
-PICTURES = {
-    "timeline": tv.plot_timeline,
-    "concurrency": tv.plot_concurrency,
-    "concurrency by agent": lambda spans, ax=None: tv.plot_concurrency(spans, by="agent_id", ax=ax),
-    "occupancy": tv.plot_occupancy,
-    "colocation": tv.plot_colocation,
-    "transitions": tv.plot_transitions,
-    "handoffs": tv.plot_handoffs,
-    "critical path": tv.plot_critical_path,
-    "usage": tv.plot_usage,
-    "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
-    "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),
-}
 OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
 every_picture = pytest.mark.parametrize("picture", PICTURES)
 SECOND = 1_000_000
@@ -43,35 +30,6 @@ def seconds(spans):
 def seeds():
     store = Store(seeded_database(), create=False)
     return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
-
-
-def boxes_of(figure):
-    """Each text of a figure as it is drawn, with its box in pixels."""
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    texts = []
-    for ax in figure.axes:
-        texts += [ax.xaxis.label, ax.yaxis.label, *ax.texts]
-        for axis, ends in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-            texts += [label for place, label in ticks if min(ends) <= place <= max(ends)]  # matplotlib draws no others
-        texts += [ax._left_title, ax._right_title, *(ax.get_legend().get_texts() if ax.get_legend() else [])]
-        texts += [text for artist in ax.get_children() if isinstance(artist, Fitted) for text in artist.texts(renderer)]
-    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text() and text.get_visible()]
-
-
-def collisions(figure):
-    """Texts that overlap by more than a hair, and texts that leave the figure."""
-    boxes = boxes_of(figure)
-    width, height = figure.canvas.get_width_height()
-    found = [text for text, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
-    for number, (text, box) in enumerate(boxes):
-        for other, other_box in boxes[:number]:
-            shared = box.intersection(box, other_box)
-            if shared and shared.width > 1 and shared.height > 1:
-                found.append((text, other))
-    assert boxes
-    return found
 
 
 @every_picture

@@ -4,9 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from claude_sessions import spans_in
+from pictures import PICTURES, collisions
 
 import tokenvis as tv
 from tokenvis import ingest, spans_from_samples
@@ -107,6 +109,18 @@ def test_no_text_is_kept_where_none_is_wanted(name):
     )
     assert report.n_cut > 0
     assert max(len(data) for data in report.spans()["data"]) < 1_000
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_of_a_picture_overlaps_another_or_leaves_the_figure(name, picture):
+    spans = ingest(FOLDER / name).spans()
+    assert collisions(PICTURES[picture](spans).figure) == []
+    for width in (3.5, 7.2):
+        figure, ax = plt.subplots(figsize=(width, 3.2), layout="constrained")
+        PICTURES[picture](spans, ax=ax)
+        assert collisions(figure) == []
+    plt.close("all")
 
 
 TOWNS = ["ville_3agents", "ringworld"]

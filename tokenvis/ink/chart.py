@@ -236,8 +236,8 @@ def mark(color: str, marker: str, name: str, look: Look) -> Line2D:
     return Line2D([], [], marker=marker, color=color, markersize=7, label=name, linestyle="none", markeredgecolor=look.paper)
 
 
-def draw_legend(ax: Axes, handles: list[Any]) -> None:
-    """The legend: to the right, or below where the figure is narrow.
+def draw_legend(ax: Axes, handles: list[Any], *, beside: bool = False) -> None:
+    """The legend: to the right, or below where the figure is narrow, unless it must stand beside.
 
     Texts are set apart, since matplotlib hides a label that starts with "_".
     """
@@ -249,7 +249,7 @@ def draw_legend(ax: Axes, handles: list[Any]) -> None:
     longest = NAME_SHARE * width * 72
     names = [shortened(drawable(str(handle.get_label())), longest, size) for handle in handles]
     look: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
-    if width <= SMALL_FIGURE:
+    if width <= SMALL_FIGURE and not beside:
         entry = max(width_of(name, size) for name in names) + 4 * size
         look["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry), 1), len(names))
         below = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)

@@ -88,7 +88,7 @@ def draw_matrix(
     room = ax.bbox.width / ax.figure.dpi * 72 / len(columns) - 4
     widest = max(width_of(text(amount), sizes_of(ax).bar) for amount in cells["amount"])
     if legend and widest > room:
-        draw_legend(ax, [patch(color, told) for color, told in scale])
+        draw_legend(ax, [patch(color, told) for color, told in scale], beside=True)  # below stand names
 
 
 def draw_cells(ax: Axes, cells: pd.DataFrame, text: Callable[[Any], str], look: Look) -> list[tuple[str, str]]:

@@ -1,0 +1,49 @@
+"""All pictures by name, and what is wrong with their texts."""
+
+from matplotlib.figure import Figure
+
+import tokenvis as tv
+from tokenvis.lettering import Fitted
+
+PICTURES = {
+    "timeline": tv.plot_timeline,
+    "concurrency": tv.plot_concurrency,
+    "concurrency by agent": lambda spans, ax=None: tv.plot_concurrency(spans, by="agent_id", ax=ax),
+    "occupancy": tv.plot_occupancy,
+    "colocation": tv.plot_colocation,
+    "transitions": tv.plot_transitions,
+    "handoffs": tv.plot_handoffs,
+    "critical path": tv.plot_critical_path,
+    "usage": tv.plot_usage,
+    "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
+    "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),
+}
+
+
+def boxes_of(figure: Figure):
+    """Each text of a figure as it is drawn, with its box in pixels."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    texts = []
+    for ax in figure.axes:
+        texts += [ax.xaxis.label, ax.yaxis.label, *ax.texts]
+        for axis, ends in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            texts += [label for place, label in ticks if min(ends) <= place <= max(ends)]  # matplotlib draws no others
+        texts += [ax._left_title, ax._right_title, *(ax.get_legend().get_texts() if ax.get_legend() else [])]
+        texts += [text for artist in ax.get_children() if isinstance(artist, Fitted) for text in artist.texts(renderer)]
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text() and text.get_visible()]
+
+
+def collisions(figure: Figure):
+    """Texts that overlap by more than a hair, and texts that leave the figure."""
+    boxes = boxes_of(figure)
+    width, height = figure.canvas.get_width_height()
+    found = [text for text, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
+    for number, (text, box) in enumerate(boxes):
+        for other, other_box in boxes[:number]:
+            shared = box.intersection(box, other_box)
+            if shared and shared.width > 1 and shared.height > 1:
+                found.append((text, other))
+    assert boxes
+    return found
