@@ -3,7 +3,7 @@ import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 
-from tokenvis import occupancy, plot_occupancy, self_spans
+from tokenvis import BadOption, occupancy, plot_occupancy, self_spans
 
 
 def told(spans):
@@ -55,3 +55,9 @@ def test_the_picture_has_the_times_of_the_table():
     assert mesh.get_array().filled(-1).tolist() == [[10, 2], [15, -1]]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["ann", "bob"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["desk", "lab"]
+
+
+def test_the_picture_of_a_simulation_is_in_steps():
+    assert plot_occupancy(spans_of("ann 0 10 desk"), time_unit="step").get_label().endswith("ann at desk, 10 steps.")
+    with pytest.raises(BadOption, match=r"^time_unit='s' is none of the choices: 'auto', 'step'\.$"):
+        plot_occupancy(spans_of("ann 0 10 desk"), time_unit="s")

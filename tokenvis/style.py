@@ -190,6 +190,12 @@ def steps_text(steps: int) -> str:
     return plural(steps, "step")
 
 
+def duration_of(time_unit: Literal["auto", "step"]) -> Callable[[int], str]:
+    """How durations read in a unit of time."""
+    check_choice("time_unit", time_unit, ("auto", "step"))
+    return steps_text if time_unit == "step" else duration_text
+
+
 def offset_text(microseconds: int) -> str:
     """A time since the origin, exact: "0", "1m 30s", "2.5 s", "3h 2m"."""
     sign, rest = ("−" if microseconds < 0 else ""), abs(microseconds)

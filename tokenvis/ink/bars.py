@@ -25,7 +25,7 @@ BAR = 0.78  # height of a bar, of its row
 MOST_BARS = 5_000
 MOST_LABELS = 1_000
 FAINTEST = 0.25  # opacity of a pixel in which hardly anything runs
-CHUNK = 250_000  # spans that are mapped at once
+CHUNK = 125_000  # spans that are mapped at once
 
 
 @dataclass(frozen=True)

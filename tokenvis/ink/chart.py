@@ -19,7 +19,7 @@ from tokenvis.layout.lanes import Placement
 from tokenvis.layout.time_map import Gaps, TimeMap, time_map
 from tokenvis.lettering import NOTHING, FoldLabels, Heading, Note, drawable, fitted, shortened, width_of
 from tokenvis.payload import expand_data
-from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_text, look_of, set_time_axis, sizes_of, steps_text
+from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_of, look_of, set_time_axis, sizes_of
 
 BOLD = 1.15  # how much wider bold letters are
 WIDTH_INCHES = 11.0
@@ -43,7 +43,7 @@ class TimeAxis:
 
     def duration(self, microseconds: int) -> str:
         """A duration as text."""
-        return steps_text(microseconds) if self.kind == "step" else duration_text(microseconds)
+        return duration_of("step" if self.kind == "step" else "auto")(microseconds)
 
     def draw(self, ax: Axes, look: Look) -> None:
         """The axis, its limits, and each folded gap as a break with its duration."""
@@ -74,7 +74,7 @@ def time_axis(
 ) -> TimeAxis:
     """The time axis of these spans; `BadSpan` for several traces, `BadOption` where an option does not fit."""
     check_choice("time", time, ("elapsed", "clock"))
-    check_choice("time_unit", time_unit, ("auto", "step"))
+    duration_of(time_unit)
     traces = codes_of(spans["trace_id"])[1]
     if len(traces) > 1:
         raise BadSpan(

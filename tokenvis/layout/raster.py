@@ -11,11 +11,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.arrays import Floats, Int64Array, Mask
+from tokenvis.arrays import Floats, Int64Array
 
-MOST_CELLS = 2_000_000  # rows x colours x pixels that are in memory at once
+MOST_CELLS = 500_000  # rows x colours x pixels that are in memory at once
 
 Grid: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+Marks: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 Parts: TypeAlias = Callable[[], Iterator[tuple[Floats, Floats, Int64Array, Int64Array]]]
 
 
@@ -45,25 +46,49 @@ def shades(spans: Parts, *, n_rows: int, n_colors: int, n_pixels: int) -> Shades
     """
     busy = np.zeros((n_rows, n_pixels))
     longest = np.full((n_rows, n_pixels), -1, dtype=np.int64)
-    step = max(MOST_CELLS // max(n_colors * n_pixels, 1), 1)
-    for first in range(0, n_rows, step):
-        block = slice(first, min(first + step, n_rows))
-        time, seen = counted(spans, block, n_colors, n_pixels)
-        busy[block] = time.sum(axis=1)
-        winner = np.where(busy[block] > 0, time.argmax(axis=1), seen.argmax(axis=1))
-        longest[block] = np.where((busy[block] > 0) | seen.any(axis=1), winner, -1)
+    pairs = pairs_in(spans, n_rows * n_colors, n_colors)
+    first = np.searchsorted(pairs // n_colors, np.arange(n_rows + 1))
+    for rows in blocks(first, max(MOST_CELLS // (n_pixels + 1), 1)):
+        block = pairs[first[rows.start] : first[rows.stop]]
+        time, seen = counted(spans, block, n_rows * n_colors, n_colors, n_pixels)
+        for row in range(rows.start, rows.stop):
+            of_row = slice(first[row] - first[rows.start], first[row + 1] - first[rows.start])
+            if of_row.stop > of_row.start:
+                busy[row] = time[of_row].sum(axis=0)
+                winner = np.where(busy[row] > 0, time[of_row].argmax(axis=0), seen[of_row].argmax(axis=0))
+                there = (busy[row] > 0) | seen[of_row].any(axis=0)
+                longest[row] = np.where(there, block[of_row][winner] % n_colors, -1)
     return Shades(busy, longest)
 
 
-def counted(spans: Parts, block: slice, n_colors: int, n_pixels: int) -> tuple[Floats, Mask]:
-    """For rows of a block, colours and pixels: the time that spans run, and whether any is there."""
-    shape = (block.stop - block.start, n_colors, n_pixels + 1)  # one pixel more, in which ends at the right edge are
-    size = int(np.prod(shape))
+def pairs_in(spans: Parts, n_pairs: int, n_colors: int) -> Int64Array:
+    """The pairs of row and colour that occur, as ``row * n_colors + color``, in order."""
+    occurs = np.zeros(n_pairs, dtype=bool)
+    for _, _, row, color in spans():
+        occurs[row * n_colors + color] = True
+    return np.flatnonzero(occurs)
+
+
+def blocks(first: Int64Array, most: int) -> Iterator[range]:
+    """Rows, one after the other, that have so many pairs together at most, or are one; ``first`` is the first pair of each."""
+    begin = 0
+    while begin < len(first) - 1:
+        end = max(int(np.searchsorted(first, first[begin] + most, side="right")) - 1, begin + 1)
+        yield range(begin, end)
+        begin = end
+
+
+def counted(spans: Parts, pairs: Int64Array, n_pairs: int, n_colors: int, n_pixels: int) -> tuple[Grid, Marks]:
+    """For some of the pairs of row and colour, and for each pixel: the time that spans run, and whether any starts there."""
+    width = n_pixels + 1  # one pixel more, in which ends at the right edge are
+    size = len(pairs) * width
     time, whole, seen = np.zeros(size), np.zeros(size), np.zeros(size, dtype=bool)
+    place = np.full(n_pairs, -1, dtype=np.int64)
+    place[pairs] = np.arange(len(pairs)) * width
     for x0, x1, row, color in spans():
-        here = (row >= block.start) & (row < block.stop) & (x1 >= 0) & (x0 <= n_pixels)
-        left, right = np.clip(x0[here], 0, n_pixels), np.clip(x1[here], 0, n_pixels)
-        cell = ((row[here] - block.start) * n_colors + color[here]) * (n_pixels + 1)
+        cell = place[row * n_colors + color]
+        here = (cell >= 0) & (x1 >= 0) & (x0 <= n_pixels)
+        cell, left, right = cell[here], np.clip(x0[here], 0, n_pixels), np.clip(x1[here], 0, n_pixels)
         opens, closes = left.astype(np.int64), right.astype(np.int64)
         seen[cell + np.minimum(opens, n_pixels - 1)] = True
         time += np.bincount(cell + opens, weights=np.minimum(opens + 1, right) - left, minlength=size)
@@ -72,8 +97,11 @@ def counted(spans: Parts, block: slice, n_colors: int, n_pixels: int) -> tuple[F
         time += np.bincount(cell + closes, weights=right[long] - closes, minlength=size)
         whole += np.bincount(cell + opens + 1, minlength=size)
         whole -= np.bincount(cell + closes, minlength=size)
-    every = time.reshape(shape) + np.cumsum(whole.reshape(shape), axis=2)
-    return every[:, :, :n_pixels], seen.reshape(shape)[:, :, :n_pixels]
+    shape = (len(pairs), width)
+    lanes = whole.reshape(shape)
+    np.cumsum(lanes, axis=1, out=lanes)
+    time += whole
+    return time.reshape(shape)[:, :n_pixels], seen.reshape(shape)[:, :n_pixels]
 
 
 def means_and_peaks(time: Floats, level: Floats, edges: Floats) -> tuple[Floats, Floats]:

@@ -3,6 +3,8 @@
 Ink only: the table is `tokenvis.analysis.colocation`.
 """
 
+from typing import Literal
+
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -10,16 +12,20 @@ from tokenvis.analysis.colocation import colocation
 from tokenvis.columns import require
 from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
 from tokenvis.ink.matrix import cells_of, draw_matrix, matrix_axes
-from tokenvis.style import duration_text, themed
+from tokenvis.style import duration_of, themed
 
 
-def plot_colocation(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None = None) -> Axes:
+def plot_colocation(
+    spans: pd.DataFrame, *, time_unit: Literal["auto", "step"] = "auto", legend: bool = True, ax: Axes | None = None
+) -> Axes:
     """Draw how long each two agents were active at the same location: rows and columns are agents, time is colour.
 
     Parameters
     ----------
     spans
         A frame of spans; the times of all locations, and of several traces, are added up. Filter it to see one location.
+    time_unit
+        "auto": µs to days, as it fits. "step": times are step numbers.
     legend
         Whether the colours have a legend where the cells have no room for their times.
     ax
@@ -35,6 +41,8 @@ def plot_colocation(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None
     ------
     MissingColumn, BadSpan
         Where ``spans`` is not a frame of spans.
+    BadOption
+        ``time_unit`` is none of its choices, or ``ax`` no Axes.
 
     Examples
     --------
@@ -48,6 +56,7 @@ def plot_colocation(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None
     """
     require(spans)
     check_axes(ax)
+    duration = duration_of(time_unit)
     table = colocation(spans)
     pairs = ["agent_id", "other_agent_id"]
     table = table.groupby(pairs, observed=True, as_index=False)[["overlap_us"]].sum().astype(dict.fromkeys(pairs, "str"))
@@ -57,9 +66,9 @@ def plot_colocation(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
             return draw_empty(ax, look, "No two agents met." if len(spans) else "This trace is empty.")
-        draw_matrix(ax, cells, duration_text, look, names=("agent", "with agent"), legend=legend)
+        draw_matrix(ax, cells, duration, look, names=("agent", "with agent"), legend=legend)
         draw_title(ax, trace_name(spans), "time of each two agents together", look)
         most = table.iloc[int(table["overlap_us"].argmax())]
-        who = f"{named(most['agent_id'])} and {named(most['other_agent_id'])}, {duration_text(most['overlap_us'])}"
+        who = f"{named(most['agent_id'])} and {named(most['other_agent_id'])}, {duration(most['overlap_us'])}"
         describe(ax, f"Time that agents of {named(trace_name(spans))} were together; the most is {who}.")
     return ax

@@ -4,6 +4,7 @@ Ink only: the table is `tokenvis.analysis.handoffs`.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from tokenvis.analysis.handoffs import handoffs
 from tokenvis.errors import plural
 from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
 from tokenvis.ink.matrix import cells_of, count_text, draw_matrix, matrix_axes
-from tokenvis.style import duration_text, themed
+from tokenvis.style import duration_of, themed
 
 
 def plot_handoffs(
@@ -20,6 +21,7 @@ def plot_handoffs(
     *,
     evidence: str | Iterable[str] = ("link", "parent"),
     within_us: int | None = None,
+    time_unit: Literal["auto", "step"] = "auto",
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -35,6 +37,8 @@ def plot_handoffs(
         Which evidence counts: ``"link"``, ``"parent"``, ``"location"``, one or several, as in `handoffs`.
     within_us
         The longest gap, in µs, for which a location is evidence; by default any.
+    time_unit
+        "auto": µs to days, as it fits. "step": times are step numbers.
     legend
         Whether the colours have a legend where the cells have no room for their counts.
     ax
@@ -51,7 +55,7 @@ def plot_handoffs(
     MissingColumn, BadSpan
         Where ``spans`` is not a frame of spans, or an id that is asked for stands in two rows of a trace.
     BadOption
-        Where ``evidence`` or ``within_us`` is none of the choices.
+        Where ``evidence``, ``within_us`` or ``time_unit`` is none of the choices.
 
     Examples
     --------
@@ -65,10 +69,11 @@ def plot_handoffs(
     """
     table = handoffs(spans, evidence=evidence, within_us=within_us)
     check_axes(ax)
+    duration = duration_of(time_unit)
     pairs = table.groupby(["from_agent", "to_agent"], observed=True)["gap_us"]
     waits = pairs.agg(n="size", wait=lambda gaps: gaps.sort_values().iloc[(len(gaps) - 1) // 2]).reset_index()
     with themed(ax) as look:
-        detail = pd.Series([f"after {duration_text(wait)}" for wait in waits["wait"]], dtype="str")
+        detail = pd.Series([f"after {duration(wait)}" for wait in waits["wait"]], dtype="str")
         cells = cells_of(waits, "from_agent", "to_agent", "n", detail)
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):

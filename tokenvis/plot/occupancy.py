@@ -3,6 +3,8 @@
 Ink only: the table is `tokenvis.analysis.occupancy`.
 """
 
+from typing import Literal
+
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -11,16 +13,20 @@ from tokenvis.columns import require
 from tokenvis.errors import plural
 from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
 from tokenvis.ink.matrix import cells_of, draw_matrix, matrix_axes
-from tokenvis.style import duration_text, themed
+from tokenvis.style import duration_of, themed
 
 
-def plot_occupancy(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None = None) -> Axes:
+def plot_occupancy(
+    spans: pd.DataFrame, *, time_unit: Literal["auto", "step"] = "auto", legend: bool = True, ax: Axes | None = None
+) -> Axes:
     """Draw how long each agent was at each location: a row for each agent, a column for each location, time as colour.
 
     Parameters
     ----------
     spans
         A frame of spans; the times of several traces are added up.
+    time_unit
+        "auto": µs to days, as it fits. "step": times are step numbers.
     legend
         Whether the colours have a legend where the cells have no room for their times.
     ax
@@ -36,6 +42,8 @@ def plot_occupancy(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None 
     ------
     MissingColumn, BadSpan
         Where ``spans`` is not a frame of spans.
+    BadOption
+        ``time_unit`` is none of its choices, or ``ax`` no Axes.
 
     Examples
     --------
@@ -49,16 +57,17 @@ def plot_occupancy(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None 
     """
     require(spans)
     check_axes(ax)
+    duration = duration_of(time_unit)
     table = occupancy(spans)
     with themed(ax) as look:
         cells = cells_of(table, "agent_id", "location_id", "busy_us")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
             return draw_empty(ax, look)
-        draw_matrix(ax, cells, duration_text, look, names=("agent", "location"), legend=legend)
+        draw_matrix(ax, cells, duration, look, names=("agent", "location"), legend=legend)
         draw_title(ax, trace_name(spans), "time of each agent at each location", look)
         most = table.iloc[int(table["busy_us"].argmax())]
         counts = [plural(table[f"{name}_id"].nunique(), name) for name in ("agent", "location")]
-        where = f"{named(most['agent_id'])} at {named(most['location_id'])}, {duration_text(most['busy_us'])}"
+        where = f"{named(most['agent_id'])} at {named(most['location_id'])}, {duration(most['busy_us'])}"
         describe(ax, f"Time of {counts[0]} at {counts[1]} in {named(trace_name(spans))}; the most is {where}.")
     return ax

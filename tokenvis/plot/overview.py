@@ -90,7 +90,7 @@ def plot_overview(
         options: dict[str, Any] = {"palette": palette, "gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
         plot_timeline(spans, ax=upper, **options)
         plot_concurrency(spans, by="agent_id", legend=False, ax=middle, **options)
-        plot_occupancy(spans, ax=lower)
+        plot_occupancy(spans, time_unit=time_unit, ax=lower)
         middle.sharex(upper)
         for ax in (middle, lower):
             ax.set_title("", loc="left")
