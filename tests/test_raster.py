@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.layout import raster
 from tokenvis.layout.raster import means_and_peaks, shades
 
 N_ROWS, N_COLORS, N_PIXELS = 3, 2, 6
@@ -12,12 +11,12 @@ quarters = st.integers(-8, 40).map(lambda n: n / 4)
 bars = st.lists(st.tuples(quarters, st.integers(0, 20), st.integers(0, N_ROWS - 1), st.integers(0, N_COLORS - 1)), max_size=14)
 
 
-def counted(rows, parts=1):
+def counted(rows, parts=1, **options):
     """The shades of bars (start, length in quarters, row, colour), which come in so many parts."""
     x0, length, row, color = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0, dtype=int),) * 4
     columns = x0.astype(float), x0 + length / 4, row, color
     pieces = [tuple(column[part::parts] for column in columns) for part in range(parts)]
-    return shades(lambda: iter(pieces), n_rows=N_ROWS, n_colors=N_COLORS, n_pixels=N_PIXELS)
+    return shades(lambda: iter(pieces), n_rows=N_ROWS, n_colors=N_COLORS, n_pixels=N_PIXELS, **options)
 
 
 def test_a_span_adds_the_part_of_each_pixel_that_it_takes():
@@ -50,9 +49,7 @@ def test_the_raster_is_that_of_its_definition(rows, parts, most_cells):
     for x0, length, row, color in rows:
         for pixel in range(N_PIXELS):
             times[row, color, pixel] += max(min(x0 + length / 4, pixel + 1) - max(x0, pixel), 0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raster, "MOST_CELLS", most_cells)
-        found = counted(rows, parts)
+    found = counted(rows, parts, most_cells=most_cells)
     assert np.array_equal(found.busy, times.sum(axis=1))
     some = found.busy > 0
     assert np.array_equal(found.color[some], times.argmax(axis=1)[some])

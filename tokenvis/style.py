@@ -126,7 +126,7 @@ def settings(look: Look, sizes: Sizes) -> Any:
 
 def look_of(axes: Axes | None) -> Look:
     """Light or dark, as the figure is; before there is one, as matplotlib would make it."""
-    paper = mpl.rcParams["figure.facecolor"] if axes is None else axes.get_figure(root=True).get_facecolor()  # type: ignore[union-attr]
+    paper = mpl.rcParams["figure.facecolor"] if axes is None else axes.figure.figure.get_facecolor()
     red, green, blue, opacity = to_rgba(paper)
     return DARK if opacity and luminance((red, green, blue)) < 0.2 else LIGHT
 

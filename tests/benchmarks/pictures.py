@@ -5,43 +5,24 @@ same spans, a row for each location, in the same colours. Memory is the most tha
 tracemalloc. By default one million spans and ten; ``broken_barh`` is left out above a million, where it takes minutes.
 """
 
-import gc
 import io
 import os
 import platform
 import sys
-import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from questions import bytes_a_span, seconds, spans_of
 
 import tokenvis as tv
 
 COUNTS = (1_000_000, 10_000_000)
 PEER_MOST = 1_000_000
-LONG = 5.0  # seconds: a call that takes longer is timed once
-
-
-def spans_of(count: int) -> pd.DataFrame:
-    """Spans in the order of a loaded frame, the same at each call."""
-    random = np.random.default_rng(count)
-    start = np.sort(random.integers(0, 50 * count, count))
-    names = {"agent_id": ("agent", 50), "location_id": ("room", 20)}
-    spans = {
-        column: pd.Categorical.from_codes(random.integers(0, size, count), [f"{name} {n:02}" for n in range(size)])
-        for column, (name, size) in names.items()
-    }
-    spans |= {"start_time": start, "end_time": start + random.integers(1, 1_000, count)}
-    spans |= {"id": pd.array(np.char.mod("%x", np.arange(count)), dtype="str")}
-    spans |= {"trace_id": pd.Categorical.from_codes(np.zeros(count, dtype=np.int8), ["t"])}
-    return pd.DataFrame(spans)
 
 
 def saved(draw: Callable[[Any], Any]) -> int:
@@ -65,27 +46,6 @@ def peer(spans: pd.DataFrame, ax: Any) -> None:
     for row, (_, part) in enumerate(spans.groupby("location_id", observed=True)):
         ranges = np.column_stack([part["start_time"], part["end_time"] - part["start_time"]])
         ax.broken_barh(ranges, (row - 0.4, 0.8), facecolors=part["agent_id"].map(colors).astype(object).to_numpy())
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    """Median time of five calls, or the time of one that is long."""
-    times: list[float] = []
-    while len(times) < 5 and max(times, default=0.0) < LONG:
-        gc.collect()
-        begin = perf_counter()
-        call()
-        times.append(perf_counter() - begin)
-    return median(times)
-
-
-def bytes_a_span(call: Callable[[], Any], count: int) -> float:
-    """The most memory that a call held at once beyond what was there before."""
-    gc.collect()
-    tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / count
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 
 from tokenvis.arrays import Floats, Int64Array, Mask
 from tokenvis.layout.lanes import Placement
-from tokenvis.layout.raster import Shades, shades
+from tokenvis.layout.raster import MOST_CELLS, Shades, shades
 from tokenvis.layout.time_map import TimeMap
 from tokenvis.lettering import BarLabels, drawable, ink_on
 
@@ -191,6 +191,7 @@ class Raster(AxesImage):
                 n_rows=len(self.bars.placement.rows),
                 n_colors=len(self.bars.colors),
                 n_pixels=view[2],
+                most_cells=max(MOST_CELLS, len(self.rows) // 2),
             )
             self.counted = view, found
         return self.counted[1]

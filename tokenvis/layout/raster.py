@@ -13,7 +13,7 @@ import numpy as np
 
 from tokenvis.arrays import Floats, Int64Array
 
-MOST_CELLS = 500_000  # rows x colours x pixels that are in memory at once
+MOST_CELLS = 500_000
 
 Grid: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Marks: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
@@ -32,7 +32,7 @@ class Shades:
     color: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
-def shades(spans: Parts, *, n_rows: int, n_colors: int, n_pixels: int) -> Shades:
+def shades(spans: Parts, *, n_rows: int, n_colors: int, n_pixels: int, most_cells: int = MOST_CELLS) -> Shades:
     """Count what runs in each pixel of each row.
 
     Parameters
@@ -43,12 +43,15 @@ def shades(spans: Parts, *, n_rows: int, n_colors: int, n_pixels: int) -> Shades
         no time.
     n_rows, n_colors, n_pixels
         How many there are.
+    most_cells
+        How many times are in memory at once, one for each pixel of each colour of each row. Where that is not enough for all
+        rows, the spans are gone through once for some rows after the other.
     """
     busy = np.zeros((n_rows, n_pixels))
     longest = np.full((n_rows, n_pixels), -1, dtype=np.int64)
     pairs = pairs_in(spans, n_rows * n_colors, n_colors)
     first = np.searchsorted(pairs // n_colors, np.arange(n_rows + 1))
-    for rows in blocks(first, max(MOST_CELLS // (n_pixels + 1), 1)):
+    for rows in blocks(first, max(most_cells // (n_pixels + 1), 1)):
         block = pairs[first[rows.start] : first[rows.stop]]
         time, seen = counted(spans, block, n_rows * n_colors, n_colors, n_pixels)
         for row in range(rows.start, rows.stop):
