@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
+from matplotlib.backend_bases import MouseEvent
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
@@ -164,6 +165,12 @@ def test_a_hundred_thousand_spans_take_less_than_a_megabyte(form):
     with mpl.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
         figure.savefig(file, format=form, dpi=300)
     assert 5_000 < file.tell() < 1_000_000
+
+
+def test_a_mouse_may_pass_over():
+    ax = plot_timeline(many(MOST_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
+    event = MouseEvent("motion_notify_event", ax.figure.canvas, *ax.transAxes.transform((0.5, 0.5)))
+    assert [artist.contains(event) for artist in rasters(ax)] == [(False, {})]
 
 
 def test_marks_beyond_some_are_ticks():

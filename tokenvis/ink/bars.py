@@ -177,6 +177,10 @@ class Raster(AxesImage):
         """The box of the Axes: the image fills it."""
         return self.axes.bbox
 
+    def contains(self, mouseevent: Any) -> tuple[bool, dict[str, Any]]:
+        """No mouse hits it: it has no data of its own to show."""
+        return False, {}
+
     def view(self, magnification: float = 1.0) -> tuple[float, float, int]:
         """Left and right end of the axis, and how many pixels lie between."""
         low, high = sorted(self.axes.get_xlim())

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.analysis.compare import compare
-from tokenvis.columns import names, times_of
+from tokenvis.columns import codes_of, names, times_of
 from tokenvis.ink.bars import Bars, draw_bars, label_bars
 from tokenvis.ink.chart import (
     TimeAxis,
@@ -34,7 +34,7 @@ from tokenvis.ink.chart import (
 from tokenvis.ink.hues import Palette, hues_of
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.lettering import width_of
+from tokenvis.lettering import NOTHING, width_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 SIDES = ("before", "after")
@@ -143,8 +143,9 @@ def joined(before: pd.DataFrame, after: pd.DataFrame, match: str | Callable[[str
     for side, spans in zip(SIDES, (before, after), strict=True):
         start, end = times_of(spans)
         origin = start.min() if len(start) else 0
-        who = spans[role] if isinstance(match, str) else spans["agent_id"].astype("str").map(match)
-        band = [band_of(str(name), side) for name in who]
+        codes, labels = codes_of(spans["agent_id" if callable(match) else role])
+        roles = [match(str(label)) if callable(match) else label for label in labels]
+        band = np.array([*(band_of(str(name), side) for name in roles), band_of(NOTHING, side)], dtype=object)[codes]
         elapsed = {"start_time": start - origin, "end_time": end - origin}
         columns = spans[["id", "agent_id", "location_id", *([] if "data" not in spans else ["data"])]].astype(
             {"location_id": "str"}

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
-from tokenvis.arrays import Floats
+from tokenvis.arrays import Floats, opens_run
 from tokenvis.columns import codes_of, require
 from tokenvis.ink.chart import (
     TimeAxis,
@@ -128,7 +128,8 @@ def plot_concurrency(
 
 def edges_of(table: pd.DataFrame, axis: TimeAxis, columns: float) -> tuple[np.ndarray, bool]:
     """The times of all steps, and whether the picture can show them one by one."""
-    edges = np.unique(table["time"].to_numpy())
+    times = table["time"].to_numpy()
+    edges = times[opens_run(times)]
     return edges, len(edges) <= MOST_STEPS * columns
 
 
