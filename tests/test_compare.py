@@ -108,5 +108,9 @@ def test_the_picture_takes_roles_and_an_empty_side():
     before, after = spans_of("coder-1 0 10 desk t", "coder-2 5 20 desk t"), spans_of("coder-9 0 30 desk u")
     ax = plot_compare(before, after, match=lambda agent: agent.split("-")[0])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["coder"]
+    numbered = [spans.assign(team=[7.0] * len(spans)) for spans in (before, after)]
+    assert [label.get_text() for label in plot_compare(*numbered, match="team").get_yticklabels()] == ["7.0"]
+    nameless = [spans.assign(team=None) for spans in (before, after)]
+    assert [label.get_text() for label in plot_compare(*nameless, match="team").get_yticklabels()] == ["none"]
     gone = plot_compare(before, after.iloc[:0])
     assert gone.get_title(loc="left") == "t and nothing"

@@ -98,15 +98,14 @@ def plot_compare(
     role = match if isinstance(match, str) else "role"
     both = joined(before, after, match, role)
     axis = time_axis(both, gaps=gaps, time_unit=time_unit)
-    changes = table.groupby(role, observed=True)["busy_change_us"].sum()
-    order = changes.index[np.argsort(-changes.abs().to_numpy(), kind="stable")].astype("str").tolist()
-    bands = [band_of(name, side) for name in order for side in SIDES]
-    present = set(both["band"].astype("str"))
+    changes = table["busy_change_us"].groupby(table[role].astype(object).map(str, na_action="ignore").fillna(NOTHING)).sum()
+    order = changes.index[np.argsort(-changes.abs().to_numpy(), kind="stable")].tolist()
+    present = set(both["band"].cat.categories)
+    bands = [band for name in order for side in SIDES if (band := band_of(name, side)) in present]
     with themed(ax) as look:
         hues = hues_of(both["location_id"], palette, look)
         room, columns = room_on(ax)
-        listed = [band for band in bands if band in present]
-        placement = place_spans(both, by="band", order=listed, room=room, columns=columns)
+        placement = place_spans(both, by="band", order=bands, room=room, columns=columns)
         handles = [patch(color, name) for color, name in hues.legend] if legend else []
         ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(both):
