@@ -27,7 +27,7 @@ from tokenvis.columns import as_spans, ordered
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
 
-hypothesis.settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=500, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
 

@@ -221,7 +221,8 @@ class Raster(AxesImage):
             row = self.bars.placement.row[rows]
             seen = (x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)
             self.n_seen += int(np.count_nonzero(seen))
-            self.n_wide += int(np.count_nonzero(seen & is_lane[row] & (x1 - x0 >= 1)))
+            if is_lane.any():
+                self.n_wide += int(np.count_nonzero(seen & is_lane[row] & (x1 - x0 >= 1)))
             yield x0, x1, row, self.bars.color[rows]
 
     def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:

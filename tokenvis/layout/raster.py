@@ -13,7 +13,7 @@ import numpy as np
 
 from tokenvis.arrays import Floats, Int64Array
 
-MOST_CELLS = 500_000
+MOST_CELLS = 750_000
 
 Grid: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Marks: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
