@@ -18,6 +18,7 @@ from tokenvis.columns import require, times_of
 from tokenvis.errors import plural
 from tokenvis.ink.bars import Bars, draw_bars, label_bars
 from tokenvis.ink.chart import (
+    Followable,
     TimeAxis,
     check_axes,
     describe,
@@ -32,6 +33,7 @@ from tokenvis.ink.chart import (
     new_axes,
     patch,
     room_on,
+    rows_named,
     time_axis,
 )
 from tokenvis.ink.hues import Hues, Palette, hues_of
@@ -111,7 +113,7 @@ def plot_critical_path(
         hues = hues_of(spans["agent_id"], palette, look)
         room, columns = room_on(ax)
         placement = place_spans(spans, by=by, room=room, columns=columns)
-        steps = steps_of(spans, path)
+        steps = rows_named(spans, path["id"])
         parts = parts_of(spans, path, steps, hues, axis, look) if legend else []
         ax = new_axes(height_of(placement.height, len(parts))) if ax is None else ax
         if not len(spans):
@@ -131,13 +133,6 @@ def plot_critical_path(
         told = f"{count}, {axis.duration(work)} of work and {axis.duration(waits)} of waiting"
         describe(ax, f"Critical path of {named(axis.name)}: {told}.")
     return ax
-
-
-def steps_of(spans: pd.DataFrame, path: pd.DataFrame) -> np.ndarray:
-    """The row of each step's span; -1 for what is unexplained."""
-    row_of = pd.Series(np.arange(len(spans)), index=spans["id"].array)
-    rows = row_of[~row_of.index.duplicated()].reindex(path["id"].array)
-    return rows.fillna(-1).to_numpy(dtype=np.int64)
 
 
 def parts_of(
@@ -199,8 +194,10 @@ def draw_path(
     return joints
 
 
-class Joints(LineCollection):
+class Joints(Followable, LineCollection):
     """A line from each step to the next, dashed where it waited; drawn where those in view are no more than can be followed."""
+
+    most = MOST_JOINTS
 
     def __init__(self, froms: Any, tos: Any, waited: Any, look: Look) -> None:
         dashes = [(0, (2.0, 1.5)) if wait else "-" for wait in waited.tolist()]
@@ -208,18 +205,6 @@ class Joints(LineCollection):
         super().__init__(list(np.stack([froms, tos], axis=1)), zorder=3.3, label="follows", **style)
         self.low, self.high = froms[:, 0], tos[:, 0]
 
-    def too_many(self) -> bool:
-        """Whether nobody could follow them."""
-        axes: Any = self.axes
-        low, high = sorted(axes.get_xlim())
-        n_in_view = int(((self.high >= low) & (self.low <= high)).sum())
-        return bool(n_in_view > MOST_JOINTS * axes.bbox.width / axes.figure.dpi)
-
     def says(self) -> list[str]:
         """What is left out."""
         return ["lines between the steps not drawn"] if self.too_many() else []
-
-    def draw(self, renderer: Any) -> None:
-        """Draw them, unless they are too many."""
-        if not self.too_many():
-            super().draw(renderer)

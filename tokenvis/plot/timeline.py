@@ -19,6 +19,7 @@ from tokenvis.columns import require, times_of
 from tokenvis.errors import plural
 from tokenvis.ink.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
 from tokenvis.ink.chart import (
+    Followable,
     TimeAxis,
     check_axes,
     describe,
@@ -34,6 +35,7 @@ from tokenvis.ink.chart import (
     new_axes,
     patch,
     room_on,
+    rows_named,
     time_axis,
 )
 from tokenvis.ink.hues import Hues, Palette, hues_of
@@ -144,7 +146,8 @@ def plot_timeline(
         draw_all_marks(ax, bars, marks, look)
         other = "location_id" if by == "agent_id" else "agent_id"
         label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], other, axis), size=sizes_of(ax).bar)
-        draw_note(ax, lambda: [*(raster.says() if raster else []), *(follow.says() if follow else [])], look)
+        unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marks["open"])) > MOST_MARKS else []
+        draw_note(ax, lambda: [*(raster.says() if raster else []), *(follow.says() if follow else []), *unmarked], look)
         draw_title(ax, axis.name, figures_of(spans, axis), look)
         draw_legend(ax, handles)
         describe(ax, sentence_of(spans, by, axis))
@@ -173,8 +176,10 @@ def sentence_of(spans: pd.DataFrame, by: str, axis: TimeAxis) -> str:
     return f"Timeline of {named(axis.name)}, a band for each {rows}: {figures_of(spans, axis)}."
 
 
-class Moves(PathCollection):
+class Moves(Followable, PathCollection):
     """Curves of moves, drawn where those in view are no more than anybody could follow."""
+
+    most = MOST_MOVES
 
     def __init__(self, x0: Any, x1: Any, y0: Any, y1: Any, **look: Any) -> None:
         middle = (x0 + x1) / 2
@@ -183,24 +188,9 @@ class Moves(PathCollection):
         super().__init__([Path(curve, codes) for curve in points], facecolors="none", zorder=2, label="moves", **look)
         self.low, self.high = np.minimum(x0, x1), np.maximum(x0, x1)
 
-    def n_in_view(self) -> int:
-        """How many are in view."""
-        low, high = sorted(self.axes.get_xlim())  # type: ignore[union-attr]
-        return int(((self.high >= low) & (self.low <= high)).sum())
-
-    def too_many(self) -> bool:
-        """Whether nobody could follow them."""
-        axes: Any = self.axes
-        return bool(self.n_in_view() > MOST_MOVES * axes.bbox.width / axes.figure.dpi)
-
     def says(self) -> list[str]:
         """What is left out."""
         return [f"{plural(self.n_in_view(), 'move')} not drawn"] if self.too_many() else []
-
-    def draw(self, renderer: Any) -> None:
-        """Draw them, unless they are too many."""
-        if not self.too_many():
-            super().draw(renderer)
 
 
 class NoMoves:
@@ -216,9 +206,7 @@ def draw_moves(ax: Axes, spans: pd.DataFrame, bars: Bars, hues: Hues, look: Look
     if len(spans) > 4 * MOST_BARS:
         return NoMoves()
     table = moves(spans)
-    row_of = pd.Series(np.arange(len(spans)), index=spans["id"].array)
-    row_of = row_of[~row_of.index.duplicated()]
-    left, came = (row_of.reindex(table[column].array).to_numpy() for column in ("from_span", "to_span"))
+    left, came = (rows_named(spans, table[column]) for column in ("from_span", "to_span"))
     middle = bars.placement.middle
     x0, x1 = (bars.mapping.to_x(table[column].to_numpy()) for column in ("left", "arrived"))
     edges = hues.of(came) if colored else [look.quiet] * len(table)
