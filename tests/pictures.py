@@ -5,6 +5,17 @@ from matplotlib.figure import Figure
 import tokenvis as tv
 from tokenvis.lettering import Fitted
 
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "$\\frac{",
+    "漢字 \N{GRINNING FACE}",
+    "x" * 10_000,
+    "two\nlines",
+    "\x00",
+    "_hidden",
+    " ",
+]
+
 PICTURES = {
     "timeline": tv.plot_timeline,
     "concurrency": tv.plot_concurrency,

@@ -11,7 +11,7 @@ from conftest import seeded_database, spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from pictures import PICTURES, collisions
+from pictures import HOSTILE, PICTURES, collisions
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
@@ -94,18 +94,6 @@ def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
     offsets = [place for c in ax.collections for path in c.get_paths() for place in path.vertices[:, 1]]
     assert not offsets or (low <= min(offsets) + 1 and max(offsets) <= high + 1)
     assert max(ax.figure.get_size_inches()) <= 20
-
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "$\\frac{",
-    "漢字 \N{GRINNING FACE}",
-    "x" * 10_000,
-    "two\nlines",
-    "\x00",
-    "_hidden",
-    " ",
-]
 
 
 @every_picture

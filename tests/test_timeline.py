@@ -10,6 +10,7 @@ from hypothesis import given
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from pictures import HOSTILE
 
 from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline
 from tokenvis.colors import OTHERS
@@ -278,18 +279,6 @@ def test_another_word_is_refused_with_the_choices(option, message):
 def test_a_column_that_is_not_there_is_named():
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'phase'\. They have: "):
         plot_timeline(spans_of("ann 0 1 desk"), hue="phase")
-
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "$\\frac{",
-    "漢字 \N{GRINNING FACE}",
-    "x" * 10_000,
-    "two\nlines",
-    "\x00",
-    "_hidden",
-    " ",
-]
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
