@@ -29,10 +29,20 @@ MAY_IMPORT = {
     "store": {"database", "schema", "columns", "payload", "errors"},
     "frame": {"store", "database", "columns", "payload", "errors"},
     "seed": {"store", "database", "schema"},
-    "rules": set(),
-    "reading": {"payload"},
-    "readers": {"reading", "columns", "rules", "errors"},
-    "intake": {"readers", "reading", "store", "database", "frame", "errors"},
+    "times": {"columns", "errors"},
+    "sources": {"errors"},
+    "reading": {"sources"},
+    "records": {"reading", "sources", "payload"},
+    "rules": {"errors"},
+    "conventions": {"reading", "rules", "tokens"},
+    "readers": {"conventions", "records", "reading", "sources", "rules", "times", "columns", "errors"},
+    "contents": {"payload"},
+    "gathering": {"contents", "reading", "relations", "arrays", "errors"},
+    "report": {"reading", "store", "frame", "errors"},
+    "intake": {
+        *("readers", "gathering", "report", "contents", "rules", "records", "reading", "sources", "times"),
+        *("store", "database", "errors"),
+    },
     "analysis": {"tokens", "nesting", "relations", "groups", "payload", "columns", "sweep", "arrays", "errors"},
     "layout": {"columns", "nesting", "sweep", "arrays", "errors"},
     "style": {"errors"},
@@ -97,6 +107,8 @@ def test_the_map_has_no_circle_and_names_what_is_there():
         ("sqlite3", {"database", "__main__"}),
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
         ("tqdm", {"intake"}),
+        ("ijson", {"records"}),
+        ("pyarrow", {"sources", "records", "gathering", "writers"}),
     ],
 )
 def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
@@ -111,7 +123,19 @@ def test_only_the_store_speaks_sql():
 
 
 def test_analysis_layout_and_plot_never_see_the_storage_wing():
-    storage = {"schema", "database", "store", "frame", "seed", "readers", "reading", "intake"}
+    storage = {
+        "schema",
+        "database",
+        "store",
+        "frame",
+        "seed",
+        "sources",
+        "records",
+        "reading",
+        "readers",
+        "gathering",
+        "intake",
+    }
     assert not storage & (MAY_IMPORT["analysis"] | MAY_IMPORT["layout"] | MAY_IMPORT["plot"])
 
 

@@ -11,6 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from tokenvis import BadOption, IngestError, ingest, load_spans, load_traces, self_spans
 from tokenvis.columns import require
+from tokenvis.readers.formats import FORMATS
 
 SESSION = [prompt(0, "go"), said(2, "m1", "hi", call("t1")), result(5, "t1"), said(6, "m2", "done")]
 SPANS = ["main model:opus 0-2", "main tool:Bash 2-5", "main model:opus 5-6"]
@@ -36,7 +37,7 @@ def test_the_report_as_text():
     assert str(ingest("s1.jsonl", content="short")) == "\n".join(
         [
             f"Database: {Path('sqlite.db').absolute()}",
-            "Read: Claude Code session, 2 files",
+            "Read: Claude Code sessions, 2 files",
             "Trace 's1' (go): 6 spans added, 0 updated, 0 unchanged",
             "6 spans, 2 agents, 2 locations",
             "Estimated times: 4 (the source does not give them; see `estimated` in data)",
@@ -116,29 +117,28 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
 DAMAGE = {
     "not JSON": ("}", "not JSON from character 1 on"),
     "cut off": ('{"type": "user", "mes', "not JSON from character 22 on"),
-    "not UTF-8": (b'{"type": "us\xff"}', "not JSON from character 1 on"),
-    "NaN": ('{"type": NaN}', "not JSON from character 10 on"),
-    "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "not JSON (nan is not a number of JSON)"),
-    "infinite": ('{"type": "\\ud800", "x": 1e999}', "not JSON (inf is not a number of JSON)"),
+    "not UTF-8": (b'{"type": "us\xff"}', "bytes that are no UTF-8 became U+FFFD"),
+    "NaN": ('{"type": NaN}', "NaN is no number of JSON, and became null"),
+    "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is no number of JSON, and became null"),
     "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 deep)"),
     "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 deep)"),
     "array": ("[]", "not an object, but list"),
     "no timestamp": ({"type": "user", "message": {}}, "no 'timestamp'"),
     "bad timestamp": (
         {**prompt(0, "x"), "timestamp": "noon"},
-        "not as a transcript's lines are (Invalid isoformat string: 'noon')",
+        "not as it should be (Invalid isoformat string: 'noon')",
     ),
-    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "not as a transcript's lines are ('timestamp' is int)"),
+    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "not as it should be ('timestamp' is int)"),
     "no message": ({"type": "user", "timestamp": at(0)}, "no 'message'"),
-    "message a text": ({**prompt(0, "x"), "message": "x"}, "not as a transcript's lines are ('message' is str)"),
-    "content a number": (prompt(0, 5), "not as a transcript's lines are ('content' is int)"),
-    "type a list": ({"type": ["user"]}, "not as a transcript's lines are ('type' is list)"),
-    "id a list": (said(0, ["m1"], "x"), "not as a transcript's lines are ('id' is list)"),
-    "model an object": (said(0, "m9", "x", model={"a": 1}), "not as a transcript's lines are ('model' is dict)"),
-    "agent a number": ({**said(3, "m9", isSidechain=True), "agentId": 5}, "not as a transcript's lines are ('agentId' is int)"),
+    "message a text": ({**prompt(0, "x"), "message": "x"}, "not as it should be ('message' is str)"),
+    "content a number": (prompt(0, 5), "not as it should be ('content' is int)"),
+    "type a list": ({"type": ["user"]}, "not as it should be ('type' is list)"),
+    "id a list": (said(0, ["m1"], "x"), "not as it should be ('id' is list)"),
+    "model an object": (said(0, "m9", "x", model={"a": 1}), "not as it should be ('model' is dict)"),
+    "agent a number": ({**said(3, "m9", isSidechain=True), "agentId": 5}, "not as it should be ('agentId' is int)"),
     "sidechain without uuid": ({**said(3, "m9"), "isSidechain": True, "uuid": None}, "no 'uuid'"),
-    "title a number": ({"type": "ai-title", "aiTitle": 5}, "not as a transcript's lines are ('aiTitle' is int)"),
-    "echo": ({"type": "progress", "data": []}, "not as a transcript's lines are ('data' is list)"),
+    "title a number": ({"type": "ai-title", "aiTitle": 5}, "not as it should be ('aiTitle' is int)"),
+    "echo": ({"type": "progress", "data": []}, "not as it should be ('data' is list)"),
 }  # fmt: skip
 
 
@@ -156,9 +156,9 @@ def test_a_damaged_line_is_reported_and_the_rest_is_kept(line, reason):
         ({"type": "tool_use", "name": "Bash"}, "no 'id'"),
         ({"type": "tool_use", "name": "Bash", "id": ""}, "no 'id'"),
         ({"type": "tool_use", "id": "t9"}, "no 'name'"),
-        ({"type": "tool_use", "id": 9, "name": "Bash"}, "not as a transcript's lines are ('id' is int)"),
-        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "not as a transcript's lines are ('name' is list)"),
-        ({"type": "text", "text": 5}, "not as a transcript's lines are ('text' is int)"),
+        ({"type": "tool_use", "id": 9, "name": "Bash"}, "not as it should be ('id' is int)"),
+        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "not as it should be ('name' is list)"),
+        ({"type": "text", "text": 5}, "not as it should be ('text' is int)"),
     ],
 )
 def test_a_damaged_block_leaves_the_others_of_its_line(block, reason):
@@ -225,7 +225,7 @@ def test_a_subagent_that_cannot_be_read_is_a_problem():
 def test_a_trace_that_the_store_refuses_is_a_problem():
     ingest(write("a.jsonl", said(2, "b/c", "hi"), session="a"))
     report = ingest(write("other.jsonl", said(2, "c", "hi"), session="a/b"))
-    assert problems(report) == ["other.jsonl: Span 'a/b/c' belongs to trace 'a' and cannot be one of trace 'a/b' too."]
+    assert problems(report) == ["other.jsonl: span 'a/b/c' belongs to trace 'a', and cannot be one of another too."]
     assert (report.n_spans, len(report.spans())) == (0, 0)
 
 
@@ -248,31 +248,42 @@ def test_hostile_names(name):
 
 # What is no session.
 
-UNKNOWN = "is not in a known format: a Claude Code session."
+KNOWN = "Known are: " + ", ".join(f"{reader.NAME} ({name})" for name, reader in FORMATS.items()) + "."
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"hello\n", b"\x00\xff" * 5000, b'{"a": 1}\n', b"[]\n", b'{"type": ["user"], "uuid": "x"}\n']
+    ("text", "what"),
+    [
+        (b"", "empty"),
+        (b"hello\n", "text"),
+        (b"\x00\xff" * 5000, "binary"),
+        (b'{"a": 1}\n', "JSON lines with the keys 'a'"),
+        (b"[]\n", "a JSON document"),
+        (b'{"type": ["user"], "uuid": "x"}\n', "JSON lines with the keys 'type', 'uuid'"),
+        (b"when;who\n1;2\n", "text"),
+        (b"when,who\n1,2\n", "a table with the columns 'when', 'who'"),
+    ],
 )
-def test_a_file_that_is_no_session(text):
+def test_a_file_in_no_known_format(text, what):
     Path("notes.jsonl").write_bytes(text)
-    assert error_of("notes.jsonl") == f"notes.jsonl {UNKNOWN}"
+    assert error_of("notes.jsonl") == f"notes.jsonl is in no known format: it looks like {what}. {KNOWN}"
     assert not Path("sqlite.db").exists()
 
 
 def test_a_folder_without_sessions():
     Path("in").mkdir()
-    assert error_of("in") == "None of the 0 files (*.jsonl) in in is in a known format: a Claude Code session."
+    assert error_of("in") == "There is no file in in."
     Path("in/a.jsonl").write_text("{}")
-    assert error_of("in") == "None of the 1 file (*.jsonl) in in is in a known format: a Claude Code session."
+    Path("in/b.jsonl").write_text("{}")
+    assert error_of("in") == f"None of the 2 files in in is in a known format. {KNOWN}"
 
 
 def test_a_path_that_is_not_there():
-    assert error_of(None) == "None is no path of a file or folder."
+    assert error_of(None) == "None is no path, open file or DataFrame."
     assert error_of("nowhere.jsonl") == "There is no file or folder nowhere.jsonl."
     Path("file").touch()
     assert error_of("file/in.jsonl") == "There is no file or folder file/in.jsonl."
-    assert error_of("") == "None of the 0 files (*.jsonl) in . is in a known format: a Claude Code session."
+    assert error_of("") == f"file is in no known format: it looks like empty. {KNOWN}"
     long = "x" * 300
     assert error_of(long) == f"'{'x' * 60}'… (300 characters) cannot be read: File name too long."
     assert error_of("~nobody-here/x") == "'~nobody-here/x' cannot be read: Could not determine home directory."

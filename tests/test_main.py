@@ -55,7 +55,7 @@ def test_ingest_of_several_paths_prints_a_report_of_each(run):
     code, out, err = run("ingest", str(session("s1")), str(session("s2")))
     one = [
         DATABASE(Path("sqlite.db").absolute()),
-        "Read: Claude Code session, 1 file",
+        "Read: Claude Code sessions, 1 file",
         "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged",
         "2 spans, 1 agent, 2 locations",
         "Estimated times: 1 (the source does not give them; see `estimated` in data)",

@@ -14,11 +14,11 @@ import pandas as pd
 
 from tokenvis import __version__
 from tokenvis.columns import EPOCH, YEAR_10000
+from tokenvis.contents import CONTENTS
 from tokenvis.database import path_of
 from tokenvis.errors import IngestError, TokenvisError
 from tokenvis.frame import load_traces
 from tokenvis.intake import ingest
-from tokenvis.reading import CONTENTS
 from tokenvis.seed import seed_demo
 from tokenvis.store import Store
 

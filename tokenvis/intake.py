@@ -1,105 +1,67 @@
-"""The intake: the one door through which files of traces come in.
+"""The intake: the one door through which traces come in.
 
-A file is recognised by its content, read by the reader of its format, and its spans are added to the store. The report says
-what was understood, and what was not.
+A file is recognised by its content and read by the reader of its format; each span gets its agent and location by the rules, or
+by what the caller put in their place; and what is kept of it goes into the store. The report says what was understood, and what
+was not.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from os import PathLike
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
+from tokenvis.contents import CONTENTS, Content, Keeper
 from tokenvis.database import Target
-from tokenvis.errors import IngestError, SpanError, check_choice, plural, quoted
-from tokenvis.frame import load_spans
+from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
+from tokenvis.gathering import Gathering
 from tokenvis.readers.formats import FORMATS, Reader
-from tokenvis.reading import CONTENTS, Content, Problem, Reading
-from tokenvis.store import Store, Written, opened
+from tokenvis.reading import Problem, Reading, SpanRead, Wishes
+from tokenvis.records import Head, head_of
+from tokenvis.report import Report
+from tokenvis.rules import Rule, chosen
+from tokenvis.sources import Source, sources_in
+from tokenvis.store import Store, opened
+from tokenvis.times import UNITS, Unit
 
-MOST_LINES = 12  # of each list, in a report
-
-
-@dataclass
-class Report:
-    """What came in: by file and trace, with what was skipped, and why.
-
-    Attributes
-    ----------
-    store : Store
-        Where it went.
-    formats : dict
-        Name of the format, by file.
-    written : list of Written
-        What was written, by trace: spans added, updated, unchanged.
-    n_spans, n_agents, n_locations : int
-        Of all that was read. Agents and locations are counted by name, apart in each trace.
-    problems : list of Problem
-        Places that could not be read: file, line, reason.
-    skipped : Counter
-        What was left out on purpose, by reason.
-    n_cut : int
-        Texts that were cut or left out, as ``content`` asked.
-    """
-
-    store: Store
-    formats: dict[Path, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    written: list[Written] = field(default_factory=list)
-    n_spans: int = 0
-    n_agents: int = 0
-    n_locations: int = 0
-    n_estimated: int = 0
-    n_open: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    n_cut: int = 0
-
-    def spans(self) -> pd.DataFrame:
-        """The spans of these traces, as `tokenvis.load_spans` gives them."""
-        return load_spans([written.trace_id for written in self.written], store=self.store)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines())
-
-    __repr__ = __str__
-
-    def lines(self) -> Iterator[str]:
-        """The report as text."""
-        yield f"Database: {self.store.path}"
-        for name, count in Counter(self.formats.values()).items():
-            yield f"Read: {name}, {plural(count, 'file')}"
-        for written in self.written:
-            yield (
-                f"Trace {written.trace_id!r} ({self.names[written.trace_id]}): {plural(written.added, 'span')} added, "
-                f"{written.updated:,} updated, {written.unchanged:,} unchanged"
-            )
-        yield f"{plural(self.n_spans, 'span')}, {plural(self.n_agents, 'agent')}, {plural(self.n_locations, 'location')}"
-        if self.n_estimated:
-            yield f"Estimated times: {self.n_estimated:,} (the source does not give them; see `estimated` in data)"
-        if self.n_open:
-            yield f'Without an end: {self.n_open:,} (closed where last seen; `status` is "open")'
-        if self.n_cut:
-            yield f"Texts cut or left out: {self.n_cut:,}"
-        yield from shortlist("Skipped:", [f"{reason}: {count:,}" for reason, count in sorted(self.skipped.items())])
-        yield from shortlist("Problems:", [str(problem) for problem in self.problems])
+SLOW = 8 << 20  # bytes from which progress is shown
 
 
-def ingest(path: str | PathLike[str], *, content: Content = "full", store: Store | Target = None) -> Report:
-    """Read a file of traces, or a folder of them, into the store.
+def ingest(
+    source: Any,
+    *,
+    format: str | None = None,  # noqa: A002  (the word that everybody uses)
+    agent: Rule = None,
+    location: Rule = None,
+    content: Content = "full",
+    columns: Mapping[str, str] | None = None,
+    unit: Unit = "us",
+    store: Store | Target = None,
+) -> Report:
+    """Read traces in any known format into the store.
 
-    Spans are added by id: reading a file again changes nothing, and reading one that has grown adds what is new.
+    Spans are added by id: reading a file again changes nothing, and reading one that has grown adds what is new. Nothing is
+    ever deleted. Formats are recognised by content.
 
     Parameters
     ----------
-    path
-        A Claude Code session (``<session>.jsonl``, or any file of its subagents, which come with it), or a folder of sessions.
+    source
+        A file; a folder (all that is recognised below it); a .zip, .gz or .zst of those; an open file; a DataFrame.
+    format
+        One of the formats, by its short name (`"otlp"`), where it should not be guessed.
+    agent, location
+        What tells a span's agent and location, in place of the rules: the name of an attribute (or of a column), or a function
+        of the span (a dict with ``id, trace_id, agent_id, location_id, start_time, end_time, data``) that returns a name, or
+        None where it has none to say. For ``location`` also "tool", "file", "folder", "host" or "kind".
     content
         How much free text (prompts, answers, what tools were given and gave back) is kept: "full"; "short", the first 200
         characters of each; "none".
+    columns
+        For a table of your own: its name of each column of spans, such as ``{"start_time": "begin", "end_time": "stop"}``.
+    unit
+        For a table of your own: what its times count, "s", "ms", "us" or "ns" since 1970, where they are numbers.
     store
         A `Store`, a path or URL, or None for the default database, which is created if it is not there.
 
@@ -113,78 +75,137 @@ def ingest(path: str | PathLike[str], *, content: Content = "full", store: Store
     IngestError
         There is no such file, or it is of no known format.
     BadOption
-        ``content`` is none of its choices.
+        An option is none of its choices.
     StoreError
         The database cannot be written.
     """
     check_choice("content", content, CONTENTS)
-    if not isinstance(path, str | PathLike):
-        raise IngestError(f"{quoted(path)} is no path of a file or folder.")
-    sources, n_strange = sources_of(Path(path))
-    report = Report(opened(store, create=True))
-    if n_strange:
-        report.skipped["files in no known format"] = n_strange
-    done: set[Path] = set()
-    for file, reader in tqdm(sources, desc="Reading", unit="file", disable=None if len(sources) > 1 else True):
-        if file not in done:
-            reading = reader.read(file, content=content)
-            done.update(reading.files)
-            take_in(report, file, reading, reader.NAME)
+    check_choice("unit", unit, UNITS)
+    if format is not None:
+        check_choice("format", format, FORMATS)
+    entry = Entry(chosen("agent", agent), chosen("location", location), Keeper(content))
+    wishes = Wishes(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
+    with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
+        problems: list[Problem] = []
+        place = Path(folder)
+        sources = list(sources_in(source, place, lambda name, reason: problems.append(Problem(name, None, reason))))
+        read = recognised(source, sources, format, problems)
+        report = Report(opened(store, create=True), problems=problems)
+        if n_strange := len(sources) - sum(map(len, read.values())):
+            report.skipped["files in no known format"] = n_strange
+        size = sum(one.size for group in read.values() for one in group)
+        with tqdm(total=size, desc="Reading", unit="B", unit_scale=True, disable=None if size > SLOW else True) as bar:
+            for name, group in read.items():
+                for one in group:
+                    one.progress = bar.update
+                take_in(report, FORMATS[name], group, entry, wishes, place / f"{name}.gathered")
+    report.n_cut = entry.keeper.n_cut
     return report
 
 
-def sources_of(path: Path) -> tuple[list[tuple[Path, Reader]], int]:
-    """The files at a path that a reader recognises, and how many others there are; `IngestError` where none is recognised."""
-    try:
-        path = path.expanduser()
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a ValueError where it holds a null character
-        raise IngestError(f"There is no file or folder {path}.") from None
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).removesuffix(".")
-        raise IngestError(f"{quoted(str(path))} cannot be read: {reason}.") from None
-    is_file = path.is_file()
-    files = [path] if is_file else sorted(file for file in path.rglob("*.jsonl") if file.is_file())
-    sources = [(file.absolute(), reader) for file in files if (reader := reader_of(file))]
-    if not sources:
-        known = " or ".join(reader.NAME for reader in FORMATS)
-        what = f"{path} is not" if is_file else f"None of the {plural(len(files), 'file')} (*.jsonl) in {path} is"
-        raise IngestError(f"{what} in a known format: a {known}.")
-    return sources, len(files) - len(sources)
+def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Names of columns, by the names of the columns of spans."""
+    if columns is not None and not isinstance(columns, Mapping):
+        raise BadOption(f"columns={quoted(columns)} is no mapping of a span's columns to those of the table.")
+    return dict(columns or {})
 
 
-def reader_of(file: Path) -> Reader | None:
-    """The reader that recognises a file."""
-    try:
-        return next((reader for reader in FORMATS if reader.recognises(file)), None)
-    except OSError as error:
-        raise IngestError(f"{file} cannot be read: {error.strerror}.") from error
+@dataclass
+class Entry:
+    """What happens to a span at the door: a caller's rules, and how much of its texts is kept."""
+
+    agent: Callable[[dict[str, Any]], str | None] | None
+    location: Callable[[dict[str, Any]], str | None] | None
+    keeper: Keeper
+
+    def admit(self, span: SpanRead) -> None:
+        """Give a span its agent and location, where the caller says so, and cut its texts."""
+        if self.agent or self.location:
+            seen: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
+            seen |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
+            if self.agent:
+                span.agent = self.agent(seen)
+            if self.location:
+                span.location = self.location(seen) or span.location
+        if self.keeper.content != "full":
+            span.data = self.keeper.kept(span.data, span.name)
 
 
-def take_in(report: Report, file: Path, reading: Reading, name: str) -> None:
-    """Write what was read to the store, and into the report."""
-    report.formats |= dict.fromkeys(reading.files, name)
-    report.problems += reading.problems
-    report.skipped += reading.skipped
-    report.n_cut += reading.n_cut
-    for trace in reading.traces:
+def recognised(given: Any, sources: list[Source], format: str | None, problems: list[Problem]) -> dict[str, list[Source]]:  # noqa: A002
+    """The sources by format; `IngestError` where there is none."""
+    found: dict[str, list[Source]] = {}
+    heads = []
+    for source in sources:
         try:
-            report.written.append(report.store.add_spans(trace.id, trace.spans, name=trace.name))
-        except SpanError as error:
-            report.problems.append(Problem(file, None, str(error).removesuffix(".")))
+            head = head_of(source)
+        except OSError as error:
+            problems.append(Problem(source.name, None, f"cannot be read ({error.strerror})"))
             continue
-        report.names[trace.id] = trace.name
-        report.n_spans += len(trace.spans)
-        report.n_agents += len({span["agent_id"] for span in trace.spans})
-        report.n_locations += len({span["location_id"] for span in trace.spans})
-        report.n_estimated += sum("estimated" in span["data"] for span in trace.spans)
-        report.n_open += sum(span["data"].get("status") == "open" for span in trace.spans)
+        heads.append(head)
+        if name := format_of(head, format, alone=len(sources) == 1):
+            found.setdefault(name, []).append(source)
+    if not found:
+        raise unknown(given, sources, heads, problems)
+    return found
 
 
-def shortlist(title: str, entries: list[str]) -> Iterator[str]:
-    """A titled list, cut where it is long."""
-    if entries:
-        yield title
-        yield from (f"  {entry}" for entry in entries[:MOST_LINES])
-        if len(entries) > MOST_LINES:
-            yield f"  and {len(entries) - MOST_LINES:,} more"
+def format_of(head: Head, format: str | None, *, alone: bool) -> str | None:  # noqa: A002
+    """The format of a source; one that is given is believed of a single file, and sought in a folder."""
+    if format is not None:
+        return format if alone or FORMATS[format].recognises(head) else None
+    return next((name for name, reader in FORMATS.items() if reader.recognises(head)), None)
+
+
+def unknown(given: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
+    """The error for what is in no known format."""
+    known = f"Known are: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
+    if not sources:
+        reasons = "".join(f" {problem}" for problem in problems)
+        return IngestError(f"There is no file in {given}.{reasons}")
+    if not heads:
+        return IngestError(" ".join(map(str, problems)))
+    if len(sources) == 1:
+        return IngestError(f"{sources[0].name} is in no known format: it looks like {heads[0]}. {known}")
+    return IngestError(f"None of the {plural(len(sources), 'file')} in {given} is in a known format. {known}")
+
+
+def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry, wishes: Wishes, place: Path) -> None:
+    """Read sources of one format, and write their spans to the store."""
+    gathering = Gathering(place)
+    done: set[Path] = set()
+    names: dict[str, tuple[int, str]] = {}
+    readings = []
+    for source in sources:
+        if source.path in done and source.frame is None:
+            continue
+        reading = Reading(source, wishes, names=names)
+        readings.append(reading)
+        gathering.begin(reading)
+        for span in spans_of(reader, reading):
+            try:
+                entry.admit(span)
+                gathering.add(span)
+            except (ValueError, TypeError, RecursionError) as error:
+                reading.problem(span.line, f"span {quoted(span.id)} cannot be kept ({error})")
+        done.update(one.path for one in (source, *reading.files))
+        report.formats |= dict.fromkeys([one.origin for one in (source, *reading.files)], reader.NAME)
+    report.names |= {trace: name for trace, (_, name) in names.items()}
+    for frame in gathering.frames(report.names):
+        files, spans = frame.pop("file"), frame.drop(columns="line")
+        written, foreign = report.store.add_traces(spans, report.names)
+        report.add(spans[~spans["id"].isin(foreign)], written)
+        for refused, owner in foreign.items():
+            reason = f"span {quoted(refused)} belongs to trace {quoted(owner)}, and cannot be one of another too"
+            readings[int(files[spans["id"] == refused].iloc[0])].problem(None, reason)
+    for reading in readings:
+        report.problems += reading.problems
+        report.skipped += reading.skipped
+    report.count(gathering.counts)
+
+
+def spans_of(reader: Reader, reading: Reading) -> Iterator[SpanRead]:
+    """The spans of a source; where it cannot be read any further, that is a problem."""
+    try:
+        yield from reader.read(reading)
+    except OSError as error:
+        reading.problem(None, f"cannot be read ({error.strerror})")

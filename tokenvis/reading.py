@@ -1,147 +1,144 @@
 """Reading: what a reader of a format hands over, and what readers share.
 
-A reader gives traces with their spans, and says what it could not use: problems (a file, a line, a reason), things skipped on
-purpose (counted by reason), and how many texts were cut because the caller wanted less of them.
+A reader gives spans, one by one, and says what it could not use: problems (a file, a line, a reason) and things skipped on
+purpose (counted by reason). It leaves every text whole: how much is kept is decided after it.
 """
 
-import json
-import math
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-import orjson
+from tokenvis.sources import Source
 
-from tokenvis.payload import SURROGATE
-
-Content: TypeAlias = Literal["full", "short", "none"]
-CONTENTS = ("full", "short", "none")
-SHORT = 200  # characters of a text that content="short" keeps
-DEEPEST = 200  # levels of brackets in a line; SQLite stores 1,000, and Python's stack is shared with its caller
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-BRACKET = re.compile(rb"[\[\]{}]")
-START = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST = -(2**63)
+MOST_PROBLEMS = 10_000  # of one source; more are counted
 
 
 class Problem(NamedTuple):
-    """A place in a file that could not be read, and why."""
+    """A place in a file that could not be read, and why: a line, or an item of a document, or a row of a table."""
 
-    file: Path
+    file: str
     line: int | None
     reason: str
+    unit: str = "line"
 
     def __str__(self) -> str:
-        place = self.file.name if self.line is None else f"{self.file.name}, line {self.line}"
+        place = self.file if self.line is None else f"{self.file}, {self.unit} {self.line}"
         return f"{place}: {self.reason}."
 
 
-@dataclass
-class TraceRead:
-    """A trace as it was read: spans are mappings for `tokenvis.Store.add_spans`."""
+@dataclass(slots=True)
+class SpanRead:
+    """A span as it was read.
 
+    ``agent`` is None where the span itself names none: it is then the nearest ancestor's, else ``fallback``, else the trace's
+    name. ``end`` is None where it never ended. ``name`` is what it is called where texts are not wanted.
+    """
+
+    trace_id: str
     id: str
+    start: int
+    end: int | None
+    agent: str | None
+    location: str
     name: str
-    spans: list[dict[str, Any]]
+    data: dict[str, Any]
+    parent: str | None = None
+    fallback: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller wants of every reader: names without free text; and how a table of their own is to be understood."""
+
+    without_texts: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "us"
 
 
 @dataclass
 class Reading:
-    """What was read from a source, and what was not."""
+    """What was read from one source, beside its spans, and what was not.
 
-    content: Content = "full"
-    traces: list[TraceRead] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
+    ``names`` holds the name of each trace, with the start of the span that gave it: the earliest counts.
+    """
+
+    source: Source
+    wishes: Wishes = field(default_factory=Wishes)
+    unit: str = "line"  # what the numbers of problems count
+    files: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-    n_cut: int = 0
+    names: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def kept(self, value: Any) -> Any:
-        """As much of a text, or of the texts in a JSON value, as ``content`` allows; None where that is nothing."""
-        if self.content == "full":
-            return value
-        if self.content == "none":
-            self.n_cut += bool(value)
-            return None
-        return self.shortened(value)
+    def problem(self, line: int | None, reason: str, source: Source | None = None) -> None:
+        """Note a place that could not be read; by default in the source itself."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            self.skipped[f"problems beyond the first {MOST_PROBLEMS:,}"] += 1
+            return
+        self.problems.append(Problem((source or self.source).name, line, reason, self.unit))
 
-    def shortened(self, value: Any) -> Any:
-        """A JSON value whose long texts are cut."""
-        if isinstance(value, str) and len(value) > SHORT:
-            self.n_cut += 1
-            return value[:SHORT] + "…"
-        if isinstance(value, list):
-            return [self.shortened(item) for item in value]
-        if isinstance(value, dict):
-            return {key: self.shortened(item) for key, item in value.items()}
-        return value
+    def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
+        """Give a trace a name: its own, or that of a span, by its start; its own wins, then the earliest."""
+        named = (FIRST if start is None else start, name)
+        if name and (trace_id not in self.names or named < self.names[trace_id]):
+            self.names[trace_id] = named
 
 
-def json_lines(path: Path, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and object of each line of a JSON-lines file; a line that is no object is a problem, and the rest goes on."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            text = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
-            if not text:
-                continue
-            try:
-                value = parse_json(text)
-            except ValueError as error:
-                place = f" from character {error.pos + 1} on" if isinstance(error, json.JSONDecodeError) else f" ({error})"
-                reading.problems.append(Problem(path, number, f"not JSON{place}"))
-                continue
-            if isinstance(value, dict):
-                yield number, value
-            else:
-                reading.problems.append(Problem(path, number, f"not an object, but {type(value).__name__}"))
+def convert(
+    records: Iterable[tuple[int, Any]], reading: Reading, make: Callable[[Any], Iterable[SpanRead]]
+) -> Iterator[SpanRead]:
+    """The spans of each record; one that cannot be used is a problem, and the rest goes on."""
+    for line, record in records:
+        try:
+            for span in make(record):
+                span.line = line
+                yield span
+        except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            reading.problem(line, reason_of(error))
 
 
-def parse_json(text: bytes) -> Any:
-    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD; else `ValueError`."""
-    if text.count(b"[") + text.count(b"{") > DEEPEST:
-        refuse_depth(text)
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if b"\\u" not in text:
-            raise
-        return mended(json.loads(text))
+def reason_of(error: Exception) -> str:
+    """Why a record could not be used."""
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return f"not as it should be ({str(error) or type(error).__name__})"
 
 
-def refuse_depth(text: bytes) -> None:
-    """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
-    depth = 0
-    for bracket in BRACKET.findall(STRING.sub(b"", text)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
-
-
-def mended(value: Any) -> Any:
-    """A JSON value without halves of surrogate pairs; `ValueError` where a number is none of JSON's."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not a number of JSON")
-    if isinstance(value, str):
-        return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
-    if isinstance(value, list):
-        return [mended(item) for item in value]
-    if isinstance(value, dict):
-        return {mended(key): mended(item) for key, item in value.items()}
+def given(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """A value that may be missing; `TypeError` where it is of another type."""
+    value = source.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{key!r} is {type(value).__name__}")
     return value
 
 
-def microseconds(timestamp: str) -> int:
-    """An ISO 8601 time as µs since 1970; without a zone it is UTC.
+def needed(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """A value that must be there; `KeyError` where it is missing or empty."""
+    value = given(source, key, kind)
+    if value is None or value == "":
+        raise KeyError(key)
+    return value
+
+
+def objects(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """A list of objects that may be missing; `TypeError` where it is something else."""
+    every = given(source, key, list) or []
+    for item in every:
+        if not isinstance(item, dict):
+            raise TypeError(f"{key!r} holds {type(item).__name__}")
+    return every
+
+
+def one_line(text: str, length: int = 80) -> str:
+    r"""A text as one line, cut at a length.
 
     Examples
     --------
-    >>> microseconds("2026-06-21T10:00:00.250Z")
-    1782036000250000
+    >>> one_line("two\n  words", 6)
+    'two w…'
     """
-    moment = datetime.fromisoformat(timestamp)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - START) // timedelta(microseconds=1)
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"

@@ -151,6 +151,17 @@ def have_ancestor(parent: Int64Array, marked: Mask) -> Mask:
     return found
 
 
+def nearest_marked(parent: Int64Array, marked: Mask) -> Int64Array:
+    """The row itself where it is marked, else of its nearest ancestor that is, or -1; each doubling reaches twice as far up."""
+    step = np.append(np.where(marked, np.arange(len(parent)), parent), NOBODY)
+    for _ in range(len(parent).bit_length() + 1):  # who is only above itself is never done
+        further = step[step]
+        if (further == step).all():
+            break
+        step = further
+    return np.where(np.append(marked, False)[step[:-1]], step[:-1], NOBODY)
+
+
 def evidence_of(evidence: str | Iterable[str]) -> set[str]:
     """The kinds of evidence that were asked for; `BadOption` where one is none of the choices."""
     kinds = several("evidence", evidence)

@@ -1,11 +1,31 @@
 """The rules: who is the agent, and where is the location, when a source does not say it in these words.
 
-An agent is called what people call it. A location is the tool that ran, else the model that was asked.
+Hardly any source names an agent on every span. So a span is of the agent that it names itself; else of the one that its nearest
+ancestor names; else of its service, or of its trace. Its location is the tool that ran; else the model that was asked; else the
+node of a graph; else the kind of work. A caller may put an attribute, a function of the span, or a preset in place of either.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import orjson
+
+from tokenvis.errors import BadOption, listed, quoted
+
+Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 
 UNKNOWN_MODEL = "unknown"
+AGENT_KEYS = ("gen_ai.agent.name", "agent.name", "agent_name", "graph.node.id", "gen_ai.agent.id")
+NODE_KEYS = ("graph.node.id", "langgraph_node", "metadata.langgraph_node", "gen_ai.data_source.id", "gen_ai.workflow.name")
+AGENT_NAMES = re.compile(r"(?:invoke_agent|create_agent|agent_run|agent)[ :]\s*\[?(.+?)\]?|(.+?)[ .](?:run|agent_run)")
+MODEL_KINDS = {"model", "embedding"}
+ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
+FILE_KEYS = ("file_path", "notebook_path", "path", "filename", "file", "code.file.path", "code.filepath")
+HOST_KEYS = ("server.address", "net.peer.name", "http.host", "url.full", "http.url", "url")
+PRESETS = ("tool", "file", "folder", "host", "kind")
 
 
 def location_of(*, tool: str | None = None, model: str | None = None) -> str:
@@ -17,6 +37,130 @@ def location_of(*, tool: str | None = None, model: str | None = None) -> str:
     ('tool:Bash', 'model:claude-opus-4-8')
     """
     return f"tool:{tool}" if tool else f"model:{model or UNKNOWN_MODEL}"
+
+
+def agent_named(attributes: Mapping[str, Any], kind: str | None, name: str) -> str | None:
+    """The agent that a span itself names: in its attributes, or, where its work is an agent's run, by its name.
+
+    Examples
+    --------
+    >>> agent_named({"gen_ai.agent.name": "Planner"}, "tool", "execute_tool search")
+    'Planner'
+    >>> agent_named({}, "agent", "invoke_agent Planner"), agent_named({}, "agent", "Planner run")
+    ('Planner', 'Planner')
+    >>> agent_named({}, "tool", "execute_tool search")
+    """
+    for key in AGENT_KEYS:
+        if key in attributes and (key != "graph.node.id" or kind == "agent") and (said := as_name(attributes[key])):
+            return said
+    if kind != "agent" or not name:
+        return None
+    found = AGENT_NAMES.fullmatch(name)
+    return (found[1] or found[2]) if found else None if name in ("invoke_agent", "create_agent", "agent run") else name
+
+
+def place_of(attributes: Mapping[str, Any], kind: str | None, name: str) -> str:
+    """The location of a span of the OpenTelemetry family: its tool, else its model, else its node, else its kind.
+
+    Examples
+    --------
+    >>> place_of({"gen_ai.tool.name": "search"}, "tool", "execute_tool search")
+    'tool:search'
+    >>> place_of({"gen_ai.request.model": "opus"}, "model", "chat opus"), place_of({}, "chain", "route")
+    ('model:opus', 'chain')
+    """
+    if kind == "tool" or "gen_ai.tool.name" in attributes:
+        return f"tool:{as_name(attributes.get('gen_ai.tool.name')) or name}"
+    model = as_name(attributes.get("gen_ai.request.model")) or as_name(attributes.get("gen_ai.response.model"))
+    if kind in MODEL_KINDS or (model and kind != "agent"):
+        return location_of(model=model)
+    for key in NODE_KEYS if kind != "agent" else ():
+        if key in attributes and (node := as_name(attributes[key])):
+            return f"node:{node}"
+    return kind or "span"
+
+
+def as_name(value: Any) -> str | None:
+    """A value as a name, None where it says nothing."""
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def chosen(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | None] | None:
+    """What a caller put in place of a rule, as a function of the span; None where the rule stays."""
+    if rule is None or (option == "location" and rule == "tool"):
+        return None
+    if callable(rule):
+        return lambda span: answer(option, rule, span)
+    if not isinstance(rule, str) or not rule:
+        presets = f", or one of {listed(PRESETS)}" if option == "location" else ""
+        raise BadOption(f"{option}={quoted(rule)} is neither the name of an attribute nor a function of the span{presets}.")
+    if option == "location" and rule in PRESETS:
+        return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_of}[rule]
+    return lambda span: as_name(look_up(span, rule))
+
+
+def answer(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:
+    """What a function says of a span; `BadOption` where it is no name."""
+    said = rule(span)
+    if said is None or isinstance(said, str):
+        return said or None
+    raise BadOption(f"{option}= gave {quoted(said)} for span {quoted(span['id'])}, which is no name: a text, or None.")
+
+
+def look_up(span: Mapping[str, Any], key: str) -> Any:
+    """A key of a span's data, at the top or under ``attributes``."""
+    data = span["data"]
+    return data[key] if key in data else data.get("attributes", {}).get(key)
+
+
+def arguments_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a tool was given, with the attributes beside it."""
+    attributes = span["data"].get("attributes", {})
+    for key in ARGUMENT_KEYS:
+        value = look_up(span, key)
+        if isinstance(value, str) and value.lstrip()[:1] == "{":
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                continue
+        if isinstance(value, Mapping):
+            return {**attributes, **value}
+    return dict(attributes)
+
+
+def first_text(source: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+    """The first of the keys that holds a text of one line."""
+    texts = (source.get(key) for key in keys)
+    return next((text for text in texts if isinstance(text, str) and text.strip() and "\n" not in text), None)
+
+
+def file_of(span: dict[str, Any]) -> str | None:
+    """The file that a tool was given."""
+    return first_text(arguments_of(span), FILE_KEYS)
+
+
+def folder_of(span: dict[str, Any]) -> str | None:
+    """The folder of that file."""
+    path = file_of(span)
+    return None if path is None else str(PurePosixPath(path.replace("\\", "/")).parent)
+
+
+def host_of(span: dict[str, Any]) -> str | None:
+    """The host that was asked."""
+    text = first_text(arguments_of(span), HOST_KEYS)
+    if text is None or "://" not in text:
+        return text
+    try:
+        return urlsplit(text).hostname
+    except ValueError:
+        return None
+
+
+def kind_of(span: dict[str, Any]) -> str | None:
+    """The kind of work."""
+    return as_name(span["data"].get("kind"))
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:

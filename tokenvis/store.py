@@ -7,12 +7,13 @@ open between calls.
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, String, delete, func, literal, or_, select, type_coerce
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
@@ -149,6 +150,30 @@ class Store:
             added = count_spans(connection, trace_id) - before
         return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
 
+    def add_traces(self, spans: Spans, names: Mapping[str, str]) -> tuple[list[Written], dict[str, str]]:
+        """Add spans of several traces, each with its own ``trace_id``, as `add_spans` adds those of one.
+
+        A span whose id belongs to another trace is left out: returned are what was written, by trace, and such ids with the
+        traces that have them. ``names`` are names of traces; one without keeps the name that it has, else its id.
+        """
+        frame = frame_for_rows(spans)
+        with explained(self.path), self._writing() as connection:
+            owners = owners_of(connection, frame["id"].tolist())
+            taken = frame["id"].map(owners)
+            foreign = (taken.notna() & (taken != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
+            written = [
+                self._add(connection, str(trace_id), part, names.get(str(trace_id)), int(part["id"].isin(owners).sum()))
+                for trace_id, part in frame[~foreign].groupby("trace_id", observed=True)
+            ]
+        return written, {span: owners[span] for span in frame["id"][foreign]}
+
+    def _add(self, connection: Connection, trace_id: str, frame: pd.DataFrame, name: str | None, n_there: int) -> Written:
+        """Add rows of one trace, of which so many are there already."""
+        put_trace(connection, trace_id, name)
+        added = len(frame) - n_there
+        updated = put_spans(connection, trace_id, tuples_of(frame)) - added
+        return Written(self.path, trace_id, added, updated, n_there - updated)
+
     def delete_trace(self, trace_id: str) -> Written:
         """Delete a trace and its spans; `TraceNotFound` where there is none of that id."""
         check_text("trace_id", trace_id)
@@ -239,13 +264,28 @@ def rows_of(spans: Spans, trace_id: str, name: str | None) -> list[tuple[Any, ..
     """Spans of one trace as rows of the table, checked as its id and name are, in time order."""
     check_text("trace_id", trace_id)
     check_text("name", trace_id if name is None else name)
+    return tuples_of(frame_for_rows(spans, trace_id))
+
+
+def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
+    """Spans, checked, with the columns of the table, in time order."""
     frame = as_spans(spans, trace_id=trace_id)
     twice = frame["id"].duplicated()
     if twice.any():
         raise BadSpan(f"Two spans have the id {quoted(frame['id'][twice].iloc[0])}. Every span needs an id of its own.")
-    frame = frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
-    frame["data"] = frame["data"].astype(object).where(frame["data"].notna(), None)
-    return list(zip(*(frame[column].tolist() for column in SPAN_COLUMNS), strict=True))
+    return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
+
+
+def tuples_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Rows as the driver takes them."""
+    data = frame["data"].astype(object).where(frame["data"].notna(), None)
+    return list(zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True))
+
+
+def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
+    """The trace of each of these spans that is there."""
+    there = connection.execute(select(Span.id, Span.trace_id).where(among(Span.id, ids)))
+    return {row.id: row.trace_id for row in there}
 
 
 def check_text(option: str, value: object) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 
 from tokenvis.errors import plural, quoted
 from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Session, ToolCall, Transcript, read_file
-from tokenvis.reading import Content, Problem, Reading, TraceRead, json_lines, parse_json
+from tokenvis.reading import Reading, SpanRead, one_line
+from tokenvis.records import Head, first_objects, parse_json
 from tokenvis.rules import distinct_names, location_of
 
-NAME = "Claude Code session"
+NAME = "Claude Code sessions"
 LINE_TYPES = {
     "user",
     "assistant",
@@ -32,7 +33,6 @@ LINE_TYPES = {
 }
 MAIN = "main"
 TITLE_LENGTH = 60
-LABEL_LENGTH = 80
 LABEL_KEYS = (
     "description",
     "file_path",
@@ -54,17 +54,12 @@ USAGE = {
 INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def recognises(path: Path) -> bool:
+def recognises(head: Head) -> bool:
     """Whether a file looks like a transcript: one of its first lines has a type and keys that only these have."""
-    for _, line in zip(range(20), head(path), strict=False):
-        if str(line.get("type")) in LINE_TYPES and ({"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()):
-            return True
-    return False
-
-
-def head(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, as far as they are asked for, without a word on the others."""
-    return (line for _, line in json_lines(path, Reading()))
+    return head.kind == "lines" and any(
+        str(line.get("type")) in LINE_TYPES and {"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()
+        for line in head.values
+    )
 
 
 def main_file_of(path: Path) -> Path:
@@ -74,7 +69,7 @@ def main_file_of(path: Path) -> Path:
         if folder.name == "subagents" and session.is_file():
             return session
     if path.name.startswith("agent-"):
-        line = next(head(path), {})
+        line = next(iter(first_objects(path)), {})
         try:
             session = path.with_name(f"{line.get('sessionId')}.jsonl")
             return session if session.is_file() else path
@@ -83,31 +78,33 @@ def main_file_of(path: Path) -> Path:
     return path
 
 
-def read(path: Path, *, content: Content = "full") -> Reading:
+def read(reading: Reading) -> Iterator[SpanRead]:
     """Read a session with all its subagents, given any of its files."""
-    path = main_file_of(path)
-    session = Session(Reading(content))
-    read_file(session, path, "")
+    path = main_file_of(reading.source.path)
+    if path != reading.source.path:
+        reading.source = reading.source.beside(path)
+    session = Session(reading)
+    read_file(session, reading.source, "")
     for file in subagent_files(path, session):
-        read_file(session, file, file.stem.removeprefix("agent-"))
-    report_missing(session, path)
+        read_file(session, reading.source.beside(file), file.stem.removeprefix("agent-"))
+    report_missing(session)
     trace_id = path.stem if path.stem in session.session_ids else next(iter(session.session_ids), path.stem)
     transcripts = [transcript for transcript in session.transcripts.values() if transcript.models or transcript.tools]
     name_agents(session, transcripts)
-    spans = [span for transcript in transcripts for span in spans_of(session, transcript, trace_id)]
-    if spans:
-        session.reading.traces.append(TraceRead(trace_id, trace_name(session, trace_id), spans))
-    else:
-        session.reading.problems.append(Problem(path, None, "no call of a model or a tool stands in it"))
-    return session.reading
+    if not transcripts:
+        reading.problem(None, "no call of a model or a tool stands in it")
+        return
+    reading.name_trace(trace_id, trace_name(session, trace_id))
+    for transcript in transcripts:
+        yield from spans_of(transcript, trace_id)
 
 
-def report_missing(session: Session, path: Path) -> None:
+def report_missing(session: Session) -> None:
     """Say which subagents' transcripts are not there, though the session has echoes of them."""
     for agent, count in session.echoes.items():
         if agent not in session.transcripts:
             reason = f"the transcript of subagent {quoted(agent)} is not there; its work, of which this file has "
-            session.reading.problems.append(Problem(path, None, f"{reason}{plural(count, 'echo line')}, is left out"))
+            session.reading.problem(None, f"{reason}{plural(count, 'echo line')}, is left out")
 
 
 def subagent_files(path: Path, session: Session) -> list[Path]:
@@ -116,7 +113,7 @@ def subagent_files(path: Path, session: Session) -> list[Path]:
     beside = [
         file
         for file in sorted(path.parent.glob("agent-*.jsonl"))
-        if file != path and file.is_file() and str(next(head(file), {}).get("sessionId")) in session.session_ids
+        if file != path and file.is_file() and str(next(iter(first_objects(file)), {}).get("sessionId")) in session.session_ids
     ]
     return nested + beside
 
@@ -202,14 +199,14 @@ def plain_name(session: Session, transcript: Transcript, meta: dict[str, Any], c
     call = calls.get(transcript.parent_call or "")
     given = call.input if call and isinstance(call.input, dict) else {}
     workflow = text_in(call.details, "workflowName") if call else None
-    task = text_in(given, "description") if session.reading.content != "none" else None
+    task = text_in(given, "description") if not session.reading.wishes.without_texts else None
     names = (text_in(meta, "agentType"), text_in(given, "subagent_type"), workflow, task)
     return next(filter(None, names), f"agent {transcript.agent_id[:8]}")
 
 
 def trace_name(session: Session, trace_id: str) -> str:
     """The session's title, else its summary, else its first prompt cut short; its id where texts are not wanted."""
-    if session.reading.content == "none":
+    if session.reading.wishes.without_texts:
         return trace_id
     main = session.transcripts.get("") or next(iter(session.transcripts.values()))
     titles = [session.titles.get(kind) for kind in ("custom-title", "ai-title", "summary")]
@@ -218,54 +215,40 @@ def trace_name(session: Session, trace_id: str) -> str:
     return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
 
 
-def one_line(text: str, length: int) -> str:
-    """A text as one line, cut at a length."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-def spans_of(session: Session, transcript: Transcript, trace_id: str) -> Iterator[dict[str, Any]]:
+def spans_of(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
     """The spans of one transcript."""
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN,
         "gen_ai.conversation.id": trace_id,
     }
-    parent: dict[str, Any] = {}
-    if transcript.parent_call:
-        parent["parent_id"] = f"{trace_id}/{transcript.parent_call}"
+    parent = f"{trace_id}/{transcript.parent_call}" if transcript.parent_call else None
     guessed = ["parent_id"] if transcript.parent_guessed else []
     for model in transcript.models.values():
-        data = {**parent, **model_data(session.reading, model, by_user=transcript.agent_id == "")}
+        data = model_data(model, agent, by_user=transcript.agent_id == "")
         data["estimated"] = ["start_time", *guessed]
-        location = location_of(model=model.model)
-        yield span(trace_id, model.id, transcript.name, location, model.start, model.end, data, agent)
+        where, name = location_of(model=model.model), called(model) or model.model or "model"
+        yield SpanRead(
+            trace_id, f"{trace_id}/{model.id}", model.start, model.end, transcript.name, where, name, data, parent=parent
+        )
     for tool in transcript.tools.values():
-        data = {**parent, **tool_data(session.reading, tool)} | ({"estimated": guessed} if guessed else {})
+        data = tool_data(tool, agent) | ({"estimated": guessed} if guessed else {})
         last_seen = max(tool.last_seen, transcript.last_seen if tool.id in transcript.waiting else tool.start)
         end = last_seen if tool.end is None else max(tool.start, tool.end)
-        yield span(trace_id, tool.id, transcript.name, location_of(tool=tool.name), tool.start, end, data, agent)
+        where = location_of(tool=tool.name)
+        yield SpanRead(
+            trace_id, f"{trace_id}/{tool.id}", tool.start, end, transcript.name, where, tool.name, data, parent=parent
+        )
 
 
-def span(
-    trace_id: str,
-    source_id: str,
-    agent: str,
-    location: str,
-    start: int,
-    end: int,
-    data: dict[str, Any],
-    attributes: dict[str, Any],
-) -> dict[str, Any]:
-    """A span for the store."""
-    data["attributes"] = {**attributes, **data["attributes"]}
-    times = {"start_time": start, "end_time": end}
-    return {"id": f"{trace_id}/{source_id}", "agent_id": agent, "location_id": location, **times, "data": data}
+def called(call: ModelCall) -> str:
+    """Which tools a message called."""
+    return f"→ {', '.join(call.tools)}" if call.tools else ""
 
 
-def model_data(reading: Reading, call: ModelCall, *, by_user: bool) -> dict[str, Any]:
+def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict[str, Any]:
     """The payload of a call of the model."""
-    attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
+    attributes: dict[str, Any] = {**agent, "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
@@ -273,31 +256,30 @@ def model_data(reading: Reading, call: ModelCall, *, by_user: bool) -> dict[str,
     if inputs := [usage[key] for key in INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
     attributes |= {name: usage[key] for key, name in USAGE.items() if key in usage}
-    if call.prompt and (prompt := reading.kept(call.prompt)):
-        attributes["gen_ai.input.messages"] = [{"role": "user", "parts": [{"type": "text", "content": prompt}]}]
-    if call.parts and (parts := reading.kept(call.parts)):
-        attributes["gen_ai.output.messages"] = [{"role": "assistant", "parts": parts}]
+    if call.prompt:
+        attributes["gen_ai.input.messages"] = [{"role": "user", "parts": [{"type": "text", "content": call.prompt}]}]
+    if call.parts:
+        attributes["gen_ai.output.messages"] = [{"role": "assistant", "parts": call.parts}]
     said = next((part["content"] for part in call.parts if part["type"] == "text"), "")
-    called = f"→ {', '.join(call.tools)}" if call.tools else ""
-    label = called if reading.content == "none" else one_line(said, LABEL_LENGTH) or called
     trigger = {"trigger": "user"} if call.prompt and by_user else {}
-    return {"label": label or call.model or "model", "kind": "model", **trigger, "attributes": attributes}
+    label = one_line(said) or called(call) or call.model or "model"
+    return {"label": label, "kind": "model", **trigger, "attributes": attributes}
 
 
-def tool_data(reading: Reading, call: ToolCall) -> dict[str, Any]:
+def tool_data(call: ToolCall, agent: dict[str, Any]) -> dict[str, Any]:
     """The payload of a call of a tool."""
     attributes: dict[str, Any] = {
+        **agent,
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": call.name,
         "gen_ai.tool.call.id": call.id,
     }
-    if call.input and (given := reading.kept(call.input)):
-        attributes["gen_ai.tool.call.arguments"] = given
-    if call.result and (result := reading.kept(call.result)):
-        attributes["gen_ai.tool.call.result"] = result
+    if call.input:
+        attributes["gen_ai.tool.call.arguments"] = call.input
+    if call.result:
+        attributes["gen_ai.tool.call.result"] = call.result
     status = "open" if call.end is None else "error" if call.failed else "ok"
-    label = call.name if reading.content == "none" else tool_label(call)
-    return {"label": label, "kind": "tool", "status": status, "attributes": attributes}
+    return {"label": tool_label(call), "kind": "tool", "status": status, "attributes": attributes}
 
 
 def tool_label(call: ToolCall) -> str:
@@ -306,5 +288,5 @@ def tool_label(call: ToolCall) -> str:
     for key in LABEL_KEYS:
         if isinstance(given.get(key), str) and given[key].strip():
             text = re.split(r"[\\/]", given[key])[-1] if key in ("file_path", "notebook_path") else given[key]
-            return one_line(text, LABEL_LENGTH)
+            return one_line(text)
     return call.name

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tokenvis.reading import Problem, Reading, json_lines, microseconds
+from tokenvis.reading import Reading, given, needed, reason_of
+from tokenvis.records import json_lines
+from tokenvis.sources import Source
+from tokenvis.times import microseconds
 
 TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 SPAWNING_TOOLS = {"Task", "Agent"}
@@ -85,34 +88,18 @@ class Session:
     echoes: Counter[str] = field(default_factory=Counter)
 
 
-def read_file(session: Session, path: Path, agent_id: str) -> None:
+def read_file(session: Session, source: Source, agent_id: str) -> None:
     """Take in the lines of one file; ``agent_id`` is whose they are where they do not say."""
-    session.reading.files.append(path)
+    reading = session.reading
+    reading.files.append(source)
     try:
-        for number, line in json_lines(path, session.reading):
+        for number, line in json_lines(reading, source):
             try:
-                take_line(session, path, line, agent_id)
+                take_line(session, source.path, line, agent_id)
             except (KeyError, TypeError, ValueError) as error:
-                reason = f"no {error}" if isinstance(error, KeyError) else f"not as a transcript's lines are ({error})"
-                session.reading.problems.append(Problem(path, number, reason))
+                reading.problem(number, reason_of(error), source)
     except OSError as error:
-        session.reading.problems.append(Problem(path, None, f"cannot be read ({error.strerror})"))
-
-
-def given(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
-    """A value that may be missing; `TypeError` where it is of another type."""
-    value = source.get(key)
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{key!r} is {type(value).__name__}")
-    return value
-
-
-def needed(source: dict[str, Any], key: str, kind: type) -> Any:
-    """A value that must be there; `KeyError` where it is missing or empty."""
-    value = given(source, key, kind)
-    if not value:
-        raise KeyError(key)
-    return value
+        reading.problem(None, f"cannot be read ({error.strerror})", source)
 
 
 def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> None:

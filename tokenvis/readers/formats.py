@@ -1,10 +1,11 @@
-"""The table of formats: a name, and the module that recognises and reads it."""
+"""The table of formats: a short name, and the module that recognises and reads it; the first that recognises a file does."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Protocol
 
-from tokenvis.readers import claude_code
-from tokenvis.reading import Content, Reading
+from tokenvis.readers import claude_code, langfuse, mlflow, otlp, phoenix, python_sdk
+from tokenvis.reading import Reading, SpanRead
+from tokenvis.records import Head
 
 
 class Reader(Protocol):
@@ -12,11 +13,18 @@ class Reader(Protocol):
 
     NAME: str
 
-    def recognises(self, path: Path) -> bool:
-        """Whether a file is of this format, by its content."""
+    def recognises(self, head: Head) -> bool:
+        """Whether a source is of this format, by how it begins."""
 
-    def read(self, path: Path, *, content: Content = "full") -> Reading:
-        """Read a file and what belongs to it."""
+    def read(self, reading: Reading) -> Iterator[SpanRead]:
+        """The spans of ``reading.source``; what it cannot use, it notes in ``reading``."""
 
 
-FORMATS: tuple[Reader, ...] = (claude_code,)
+FORMATS: dict[str, Reader] = {
+    "claude_code": claude_code,
+    "langfuse": langfuse,
+    "mlflow": mlflow,
+    "otlp": otlp,
+    "phoenix": phoenix,
+    "python_sdk": python_sdk,
+}

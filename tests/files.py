@@ -1,0 +1,41 @@
+"""Files of our own to read, and spans told as text."""
+
+import json
+from pathlib import Path
+
+from tokenvis.reading import Reading, Wishes
+from tokenvis.sources import Source, origin_of
+
+
+def written(path, *parts):
+    """A file of lines: objects as JSON, texts and bytes as they are."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [
+        part if isinstance(part, bytes) else (part if isinstance(part, str) else json.dumps(part)).encode() for part in parts
+    ]
+    path.write_bytes(b"\n".join(texts))
+    return path
+
+
+def source_of(path):
+    path = Path(path)
+    return Source(path, path.name, origin_of(path))
+
+
+def reading_of(path, *parts, **wishes):
+    """A reading of a file that is written first, where there are parts."""
+    return Reading(source_of(written(path, *parts) if parts else path), Wishes(**wishes))
+
+
+def problems(reading):
+    return [str(problem) for problem in reading.problems]
+
+
+def told(span, unit=1_000_000):
+    """A span that was read, as text: "agent location start-end", its status unless it is ok, "^" and its parent."""
+    end = "?" if span.end is None else f"{span.end / unit:g}"
+    status = span.data.get("status")
+    status = f" {status}" if status not in (None, "ok") else ""
+    parent = f" ^{span.parent.removeprefix(span.trace_id + '/')}" if span.parent else ""
+    return f"{span.agent or '-'} {span.location} {span.start / unit:g}-{end}{status}{parent}"

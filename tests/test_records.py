@@ -1,0 +1,216 @@
+import gzip
+import io
+import json
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from files import problems, reading_of, source_of, written
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.reading import Reading
+from tokenvis.records import Bytes, csv_rows, head_of, items, json_lines, parse_json, rows
+from tokenvis.sources import Source
+
+
+def lines_of(text):
+    reading = reading_of("x.jsonl", text)
+    return list(json_lines(reading)), problems(reading)
+
+
+def items_of(text, prefix="item"):
+    reading = reading_of("x.json", text)
+    return [value for _, value in items(reading, prefix)], problems(reading)
+
+
+# Lines.
+
+
+def test_each_line_with_its_number():
+    assert lines_of(b'{"a": 1}\n\n  {"b": 2}\r\n{"c": 3}') == ([(1, {"a": 1}), (3, {"b": 2}), (4, {"c": 3})], [])
+
+
+def test_an_empty_file_has_no_lines():
+    assert lines_of(b"") == ([], [])
+    assert lines_of(b"\xef\xbb\xbf\n \n") == ([], [])
+
+
+def test_a_line_that_is_no_object_is_a_problem_and_the_rest_goes_on():
+    assert lines_of(b'5\n{"a": 1}\n"x\n{"b": 2') == (
+        [(2, {"a": 1})],
+        [
+            "x.jsonl, line 1: not an object, but int.",
+            "x.jsonl, line 3: not JSON from character 3 on.",
+            "x.jsonl, line 4: not JSON from character 8 on.",
+        ],
+    )
+
+
+def test_what_can_be_mended_is_kept_and_reported():
+    assert lines_of(b'{"a": NaN, "b": -Infinity}\n{"c": "x\xff"}\n{"d": 1e999}') == (
+        [(1, {"a": None, "b": None}), (2, {"c": "x\ufffd"}), (3, {"d": None})],
+        [
+            "x.jsonl, line 1: -Infinity is no number of JSON, and became null.",
+            "x.jsonl, line 1: NaN is no number of JSON, and became null.",
+            "x.jsonl, line 2: bytes that are no UTF-8 became U+FFFD.",
+        ],
+    )
+
+
+def test_halves_of_surrogate_pairs_are_replaced_wherever_they_stand():
+    assert parse_json(rb'{"a\ud800": ["\udfff", {"b": "\ud83d\ude42"}, 1]}') == {"a\ufffd": ["\ufffd", {"b": "🙂"}, 1]}
+
+
+def test_brackets_are_nested_at_most_200_deep():
+    assert parse_json(b"[" * 200 + b"]" * 200)
+    assert parse_json(b'["[[[[", "\\"[[[["' + b", []" * 300 + b"]")
+    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
+        parse_json(b"[" * 201 + b"]" * 201)
+    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
+        parse_json(b'{"\\ud800":' * 100_000)
+
+
+# Documents.
+
+
+def test_the_items_of_a_document_with_exact_numbers():
+    text = b'{"spans": [{"id": 273475590164507581703505203264503192396}, {"t": 81995849580.628}, 3]}'
+    assert items_of(text, "spans.item") == (
+        [{"id": 273475590164507581703505203264503192396}, {"t": Decimal("81995849580.628")}, 3],
+        [],
+    )
+
+
+def test_several_documents_one_after_another():
+    assert items_of(b'\xef\xbb\xbf{"a": 1}\n{\n"b": 2}', "") == ([{"a": 1}, {"b": 2}], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "problem"),
+    [
+        (b'[1, 2, {"a": 3', [1, 2], "x.json: ends in the middle; what stands before that was read."),
+        (b"[1,\n2, }, 3]", [1, 2], "x.json: not JSON from line 2, character 4 on; what stands before that was read."),
+        (b"[1, NaN, 2]", [1, None, 2], "x.json: NaN is no number of JSON, and became null."),
+        (b'["NaN", -Infinity, 2]', ["NaN", None, 2], "x.json: -Infinity is no number of JSON, and became null."),
+        (b'["a\xff", 2]', ["a\ufffd", 2], "x.json: bytes that are no UTF-8 became U+FFFD."),
+    ],
+)
+def test_a_damaged_document_gives_what_can_be_read(text, values, problem):
+    assert items_of(text) == (values, [problem])
+
+
+def test_a_number_that_is_cut_between_two_pieces_is_mended():
+    class Pieces(io.BytesIO):
+        def read(self, _=None):
+            return super().read(7)
+
+    stream = Bytes(source_of(written("x.json", "")), Pieces(b'["NaN", NaN, "\xc3\xa9\\"NaN", [Infinity]]'), mend=True)
+    text = b"".join(iter(lambda: stream.read(1), b""))
+    assert json.loads(text) == ["NaN", None, 'é"NaN', [None]]
+
+
+# Tables.
+
+
+def test_the_rows_of_every_kind_of_table():
+    frame = pd.DataFrame({"who": ["ann", None], "n": [1, 2]})
+    frame.to_parquet("x.parquet")
+    frame.to_csv("x.csv", index=False)
+    written("x.jsonl", {"who": "ann", "n": 1}, {"who": None, "n": 2})
+    written("x.json", [{"who": "ann", "n": 1}, {"who": None, "n": 2}])
+    expected = [{"who": "ann", "n": 1}, {"who": None, "n": 2}]
+    for path in ("x.parquet", "x.jsonl", "x.json"):
+        assert [row for _, row in rows(reading_of(path))] == expected
+    assert [row for _, row in rows(reading_of("x.csv"))] == [{"who": "ann", "n": "1"}, {"who": None, "n": "2"}]
+    source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
+    assert list(rows(Reading(source))) == list(enumerate(expected))
+
+
+def test_values_of_a_frame_are_those_of_json():
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2026-06-21T10:00:00.25Z", None]),
+            "array": [np.array([1.5, np.nan]), {"a": np.int64(1)}],
+            "float": [np.nan, 1.5],
+        },
+        index=pd.Index(["x", "y"], name="context.span_id"),
+    )
+    source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
+    assert [row for _, row in rows(Reading(source))] == [
+        {"context.span_id": "x", "time": "2026-06-21T10:00:00.250000+00:00", "array": [1.5, None], "float": None},
+        {"context.span_id": "y", "time": None, "array": {"a": 1}, "float": 1.5},
+    ]
+
+
+def test_a_row_of_csv_with_too_many_cells_is_a_problem():
+    reading = reading_of("x.csv", b'a,b\n1,2,3\n"x\ny",\n\n5')
+    assert list(csv_rows(reading.source, reading)) == [(4, {"a": "x\ny", "b": None}), (6, {"a": "5"})]
+    assert problems(reading) == ["x.csv, line 2: 3 cells, in a table of 2 columns."]
+
+
+def test_a_damaged_parquet_file_is_a_problem():
+    pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
+    whole = source_of("x.parquet").path.read_bytes()
+    written("x.parquet", whole[:40] + b"\0" * 30 + whole[70:])
+    reading = reading_of("x.parquet")
+    list(rows(reading))
+    assert len(problems(reading)) <= 1
+
+
+# Heads.
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b'{"a": 1}\n{"b": 2}', "JSON lines with the keys 'a', 'b'"),
+        (b'{"a": 1}', "JSON lines with the keys 'a'"),
+        (b'{"a": "cut\n{"b": 2}', "JSON lines with the keys 'b'"),
+        (b"x\n5\n" + b'{"b": 2}', "JSON lines with the keys 'b'"),
+        (b'{\n"a": 1,\n"b": {"c": 5}\n}', "a JSON document with the keys 'a', 'b'"),
+        (b'{\n"a": 1,\n"b": {"c"', "a JSON document with the keys 'a', 'b'"),
+        (b'[\n{"a": 1},\n{"b": 2}\n', "a JSON document with the keys 'a', 'b'"),
+        (b"[]", "a JSON document"),
+        (b"hello", "text"),
+        (b"hello,you\n1,2", "a table with the columns 'hello', 'you'"),
+        (b"\0\1", "binary"),
+        (b"\xff\xfe\xfd", "binary"),
+        (gzip.compress(b"x"), "binary"),
+    ],
+)
+def test_what_a_file_looks_like(text, what):
+    assert str(head_of(source_of(written("x", text)))) == what
+
+
+def test_a_head_shows_what_is_read_of_a_long_document():
+    text = b'{"trace": {"id": "t", "input": "' + b"x" * 2_000_000 + b'"}, "observations": []}'
+    assert head_of(source_of(written("x", text))).values == [{"trace": {"id": "t"}}]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["NaN", '"Infinity', "\\"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.laws
+@given(st.lists(JSON, max_size=4), st.booleans())
+def test_a_document_is_read_as_json_is(tmp_path_factory, values, indent):
+    folder = tmp_path_factory.mktemp("documents")
+    reading = reading_of(folder / "x.json", json.dumps(values, indent=2 if indent else None))
+    assert [value for _, value in items(reading, "item")] == json.loads(json.dumps(values))
+    assert problems(reading) == []
+
+
+@pytest.mark.laws
+@given(st.binary(max_size=60))
+def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text):
+    reading = reading_of(tmp_path_factory.mktemp("bytes") / "x", text)
+    assert str(head_of(reading.source))
+    for read in (json_lines(reading), items(reading, "item"), rows(reading)):
+        assert list(read) is not None

@@ -1,0 +1,444 @@
+"""Records: the lines of a file, the items of a JSON document, the rows of a table, one by one, each with its place.
+
+Nothing here holds more than one record, whatever the size of the file. JSON in the wild is mended where that loses less than
+leaving it out, and each mending is a problem of the report: NaN and Infinity become null, bytes that are no UTF-8 and halves of
+surrogate pairs become U+FFFD.
+"""
+
+import codecs
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import ijson
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokenvis.payload import SURROGATE
+from tokenvis.reading import Reading
+from tokenvis.sources import ZIP, Source, members_of
+
+BOM = b"\xef\xbb\xbf"
+HEAD = 1 << 20  # bytes of a file that are looked at to tell its format
+HEAD_LINES = 20
+LONGEST_LINE = 256 << 20
+PIECE = 1 << 18
+ROWS = 4_096  # of a table, in memory at once
+DEEPEST = 200  # levels of brackets in a value; SQLite stores 1,000, and Python's stack is shared with its caller
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+BRACKET = re.compile(rb"[\[\]{}]")
+REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+OUTSIDE = re.compile(rf'"{REST_OF_STRING.pattern}(?P<closed>"?)|-?(?:NaN|Infinity)', re.DOTALL)
+WORD = re.compile(r"-?[A-Za-z]*\Z")
+NO_UTF8 = "bytes that are no UTF-8 became U+FFFD"
+LOST = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a source, by which its format is told: what it is, and its first values.
+
+    ``values`` are the objects of the first lines, or the one value of a document as far as its first megabyte goes;
+    ``names`` are the columns of a table, or the members of an archive; ``start`` are the first bytes.
+    """
+
+    kind: Literal["lines", "document", "table", "archive", "binary", "text", "empty"]
+    values: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    start: bytes = b""
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The first objects: lines, or what a document or its array holds."""
+        items = [item for value in self.values for item in (value if isinstance(value, list) else [value])]
+        return [item for item in items if isinstance(item, dict)]
+
+    def __str__(self) -> str:
+        named = list(dict.fromkeys(key for item in self.objects for key in item)) or self.names
+        keys = ", ".join(f"{name[:40]!r}" for name in named[:8])
+        what = {
+            "lines": "JSON lines with the keys",
+            "document": "a JSON document with the keys",
+            "table": "a table with the columns",
+            "archive": "an archive of",
+        }
+        if self.kind in what:
+            return f"{what[self.kind]} {keys}" if keys else what[self.kind].split(" with")[0]
+        return {"binary": "binary", "text": "text", "empty": "empty"}[self.kind]
+
+
+def head_of(source: Source) -> Head:
+    """Look at the beginning of a source."""
+    if source.frame is not None:
+        return Head("table", frame_records(source.frame.head(HEAD_LINES)), list(map(str, source.frame.columns)))
+    with source.path.open("rb") as file:
+        start = file.read(HEAD)
+    if start.startswith(ZIP):
+        return Head("archive", names=members_of(source), start=start)
+    if start.startswith(b"PAR1"):
+        return parquet_head(source, start)
+    text = start.removeprefix(BOM).lstrip()
+    if not text:
+        return Head("empty")
+    if text[:1] == b"[":
+        return Head("document", document_head(text), start=start)
+    lines = [value for line in islice(text.splitlines(), HEAD_LINES) if isinstance(value := line_value(line), dict)]
+    if text[:1] == b"{" and not isinstance(line_value(text.splitlines()[0]), dict):
+        values = document_head(text)
+        if values and (values[0] or not lines):
+            return Head("document", values, start=start)
+    if lines:
+        return Head("lines", lines, start=start)
+    if b"\0" in start or is_binary(start):
+        return Head("binary", start=start)
+    return csv_head(source, start)
+
+
+def beginning(source: Source) -> bytes:
+    """The first bytes of a text, without a byte-order mark and blanks."""
+    with source.path.open("rb") as file:
+        return file.read(HEAD).removeprefix(BOM).lstrip()
+
+
+def line_value(line: bytes) -> Any:
+    """The value of a line, None where it is no JSON."""
+    try:
+        return parse_json(line)
+    except ValueError:
+        return None
+
+
+def document_head(text: bytes) -> list[Any]:
+    """The value of a document as far as it can be read."""
+    builder = ijson.common.ObjectBuilder()
+    with suppress(ijson.JSONError, RecursionError, UnicodeDecodeError):
+        for event, value in ijson.basic_parse(io.BytesIO(text)):
+            builder.event(event, value)
+    return [builder.value] if hasattr(builder, "value") else []
+
+
+def is_binary(start: bytes) -> bool:
+    """Whether bytes are no text."""
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        return error.end < len(start) - 4 or len(start) < HEAD
+    return False
+
+
+def csv_head(source: Source, start: bytes) -> Head:
+    """Text, as the table that it may be."""
+    rows = [row for _, row in islice(csv_rows(source, Reading(source)), HEAD_LINES)]
+    names = list(rows[0]) if rows else []
+    return Head("table" if len(names) > 1 else "text", rows, names, start)
+
+
+def parquet_head(source: Source, start: bytes) -> Head:
+    """The columns and first rows of a Parquet file."""
+    try:
+        with pq.ParquetFile(source.path) as file:
+            rows = next(file.iter_batches(HEAD_LINES), None)
+            return Head("table", rows.to_pylist() if rows is not None else [], file.schema_arrow.names, start)
+    except (pa.ArrowException, OSError):
+        return Head("binary", start=start)
+
+
+# Lines.
+
+
+def json_lines(reading: Reading, source: Source | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and object of each line of a JSON-lines file; a line that is no object is a problem, and the rest goes on."""
+    source = source or reading.source
+    loads, position = orjson.loads, 0
+    with source.path.open("rb") as file:
+        for number, line in enumerate(lines_of(file), start=1):
+            position += len(line)
+            if not number % 256:
+                source.told(position)
+            text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
+            if not text:
+                continue
+            try:
+                value = loads(text) if text.count(b"[") + text.count(b"{") <= DEEPEST else parse_json(text)
+            except ValueError:
+                value = mended_line(text, number, reading, source)
+            if type(value) is dict:
+                yield number, value
+            elif value is not MISSING:
+                reading.problem(number, f"not an object, but {type(value).__name__}", source)
+    source.told(position)
+
+
+MISSING = object()
+
+
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file; what is longer than the longest comes in pieces, which are then no JSON."""
+    while line := file.readline(LONGEST_LINE):
+        yield line
+
+
+def mended_line(text: bytes, number: int, reading: Reading, source: Source) -> Any:
+    """The value of a line that strict JSON refuses, with what was mended as a problem; `MISSING` where it cannot be."""
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        first = error
+    broken = set[str]()
+    try:
+        decoded = text.decode(errors="replace")
+        if LOST in decoded and LOST.encode() not in text:
+            broken.add(NO_UTF8)
+        refuse_depth(text)
+        value = json.loads(decoded, parse_constant=lambda name: broken.add(f"{name} is no number of JSON, and became null"))
+        value = mended(value)
+    except (ValueError, RecursionError):
+        place = f" from character {first.pos + 1} on" if isinstance(first, json.JSONDecodeError) else f" ({first})"
+        reading.problem(number, f"not JSON{place}", source)
+        return MISSING
+    for reason in sorted(broken):
+        reading.problem(number, reason, source)
+    return value
+
+
+def parse_json(text: bytes) -> Any:
+    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD; else `ValueError`."""
+    if text.count(b"[") + text.count(b"{") > DEEPEST:
+        refuse_depth(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if b"\\u" not in text:
+            raise
+        value = json.loads(text, parse_constant=refuse_constant)
+        return mended(value)
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python's own parser would take."""
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def refuse_depth(text: bytes) -> None:
+    """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
+    depth = 0
+    for bracket in BRACKET.findall(STRING.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def mended(value: Any) -> Any:
+    """A JSON value without halves of surrogate pairs; a number beyond all floats is null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str):
+        return SURROGATE.sub(LOST, value)
+    if isinstance(value, list):
+        return [mended(item) for item in value]
+    if isinstance(value, dict):
+        return {mended(key): mended(item) for key, item in value.items()}
+    return value
+
+
+# Documents.
+
+
+class Bytes:
+    """A file as the parser of documents reads it: without a byte-order mark, counted, and mended where that was asked for."""
+
+    def __init__(self, source: Source, file: IO[bytes], *, mend: bool) -> None:
+        self.source, self.file, self.mend = source, file, mend
+        self.position, self.kept, self.in_string = 0, "", False
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.mended: set[str] = set()
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, none at the end."""
+        while size:
+            piece = self.file.read(PIECE)
+            text = piece if self.position else piece.removeprefix(BOM)
+            self.position += len(piece)
+            self.source.told(self.position)
+            text = self.without_damage(text, last=not piece) if self.mend else text
+            if text or not piece:
+                return text
+        return b""
+
+    def without_damage(self, piece: bytes, *, last: bool) -> bytes:
+        """Bytes in which all is UTF-8 and NaN is null; what may be cut at the end waits for the next piece."""
+        decoded = self.decoder.decode(piece, final=last)
+        if LOST in decoded and LOST.encode() not in piece:
+            self.mended.add(NO_UTF8)
+        text = self.kept + decoded
+        cut = len(text) if last else cut_of(text)
+        text, self.kept = text[:cut], text[cut:]
+        rest = 0
+        if self.in_string:
+            rest = REST_OF_STRING.match(text).end() + 1  # type: ignore[union-attr]
+            self.in_string = rest > len(text)
+        return (text[:rest] + OUTSIDE.sub(self.token, text[rest:])).encode()
+
+    def token(self, found: re.Match[str]) -> str:
+        """A string as it is; what is no number of JSON as null."""
+        if found[0][0] == '"':
+            self.in_string = not found["closed"]
+            return found[0]
+        self.mended.add(f"{found[0]} is no number of JSON, and became null")
+        return "null"
+
+
+def cut_of(text: str) -> int:
+    """Where a text can be cut without cutting an escape, or a word that is no number."""
+    escape = len(text.rstrip("\\"))
+    last = text[-len("-Infinity") :]
+    return escape if escape < len(text) else len(text) - len(last) + WORD.search(last).start()  # type: ignore[union-attr]
+
+
+def items(reading: Reading, prefix: str, source: Source | None = None) -> Iterator[tuple[int, Any]]:
+    """Each value under a prefix of ijson's in a JSON document, or in several one after another; floats are exact Decimals.
+
+    A document that is damaged gives what stands before the damage; the rest is a problem.
+    """
+    source, done = source or reading.source, 0
+    reading.unit = "item"
+    for mend in (False, True):
+        damage = None
+        with source.path.open("rb") as file:
+            stream = Bytes(source, file, mend=mend)
+            try:
+                for value in islice(ijson.items(stream, prefix, multiple_values=True, buf_size=PIECE), done, None):
+                    done += 1
+                    yield done, value
+            except (ijson.JSONError, UnicodeDecodeError) as error:
+                damage = str(error)
+        for reason in sorted(stream.mended):
+            reading.problem(None, reason, source)
+        if damage is None:
+            return
+        if "premature EOF" in damage:
+            reading.problem(None, "ends in the middle; what stands before that was read", source)
+            return
+        if mend:
+            reading.problem(None, f"not JSON{damaged_at(source)}; what stands before that was read", source)
+
+
+def damaged_at(source: Source) -> str:
+    """Where a document stops being JSON, as far as one of a moderate size can be searched."""
+    if source.size > LONGEST_LINE:
+        return ""
+    try:
+        json.loads(source.path.read_bytes().removeprefix(BOM).decode(errors="replace"))
+    except json.JSONDecodeError as error:
+        return f" from line {error.lineno}, character {error.colno} on"
+    except RecursionError:
+        return ", nested too deep"
+    return ""
+
+
+# Tables.
+
+
+def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and values of each row of a table: a DataFrame, Parquet, CSV, JSON lines, or an array of objects."""
+    source = reading.source
+    if source.frame is not None:
+        reading.unit = "row"
+        for first in range(0, len(source.frame), ROWS):
+            yield from enumerate(frame_records(source.frame.iloc[first : first + ROWS]), first)
+        return
+    head = head_of(source)
+    if head.kind == "lines":
+        yield from json_lines(reading)
+    elif head.kind == "document":
+        yield from items(reading, "item" if beginning(source)[:1] == b"[" else "")
+    elif head.start.startswith(b"PAR1"):
+        yield from parquet_rows(reading)
+    else:
+        yield from csv_rows(source, reading)
+
+
+def frame_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a DataFrame as dicts of Python's own values, a missing one as None; a named index is a column."""
+    if any(name is not None and name not in frame.columns for name in frame.index.names):
+        frame = frame.reset_index()
+    columns = [[plain(value) for value in frame[column].tolist()] for column in frame.columns]
+    names = list(map(str, frame.columns))
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def plain(value: Any) -> Any:
+    """A value of a table as JSON has it: times as ISO text, what is missing as None."""
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if value is pd.NaT or value is pd.NA:
+        return None
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value if isinstance(value, Decimal) else str(value)
+
+
+def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a Parquet file."""
+    source, number = reading.source, 0
+    reading.unit = "row"
+    try:
+        with pq.ParquetFile(source.path) as file:
+            for batch in file.iter_batches(ROWS):
+                for row in batch.to_pylist():
+                    yield number, {name: plain(value) for name, value in row.items()}
+                    number += 1
+                source.told(source.size * number // max(file.metadata.num_rows, 1))
+    except (pa.ArrowException, OSError) as error:
+        reading.problem(None, f"is no whole Parquet file ({str(error).splitlines()[0]})")
+
+
+def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a CSV file, all texts; an empty cell is None. The first row names the columns."""
+    csv.field_size_limit(LONGEST_LINE)
+    with source.path.open("rb") as raw:
+        lines = csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
+        names: list[str] | None = None
+        while True:
+            try:
+                row = next(lines, None)
+            except csv.Error as error:
+                reading.problem(lines.line_num, f"not CSV ({error})")
+                continue
+            if row is None:
+                break
+            if names is None:
+                names = row
+                continue
+            if not lines.line_num % 1024:
+                source.told(raw.tell())
+            if len(row) > len(names):
+                reading.problem(lines.line_num, f"{len(row)} cells, in a table of {len(names)} columns")
+            elif row:
+                yield lines.line_num, {name: cell or None for name, cell in zip(names, row, strict=False)}
+    source.told(source.size)
+
+
+def first_objects(path: Path, count: int = HEAD_LINES) -> list[dict[str, Any]]:
+    """The objects of the first lines of a JSON-lines file, without a word on the others."""
+    with path.open("rb") as file:
+        return [value for line in islice(lines_of(file), count) if isinstance(value := line_value(line.strip()), dict)]
