@@ -89,7 +89,7 @@ def ingest(
         problems: list[Problem] = []
         place = Path(folder)
         sources = list(sources_in(source, place, lambda name, reason: problems.append(Problem(name, None, reason))))
-        read = recognised(source, sources, format, problems)
+        read = recognised(source, sources, "table" if columns and format is None else format, problems)
         report = Report(opened(store, create=True), problems=problems)
         if n_strange := len(sources) - sum(map(len, read.values())):
             report.skipped["files in no known format"] = n_strange

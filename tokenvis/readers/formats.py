@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from tokenvis.readers import claude_code, langfuse, mlflow, otlp, phoenix, python_sdk
+from tokenvis.readers import claude_code, langfuse, mlflow, otlp, phoenix, python_sdk, table
 from tokenvis.reading import Reading, SpanRead
 from tokenvis.records import Head
 
@@ -27,4 +27,5 @@ FORMATS: dict[str, Reader] = {
     "otlp": otlp,
     "phoenix": phoenix,
     "python_sdk": python_sdk,
+    "table": table,
 }
