@@ -197,9 +197,9 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def service_of(attributes: Mapping[str, Any]) -> str | None:
+def service_of(attributes: Any) -> str | None:
     """The service that a resource names, None where it is the one that stands for none."""
-    name = as_name(attributes.get("service.name"))
+    name = as_name(attributes.get("service.name")) if isinstance(attributes, Mapping) else None
     return None if name is None or name.startswith("unknown_service") else name
 
 

@@ -161,17 +161,18 @@ def json_lines(reading: Reading, source: Source | None = None) -> Iterator[tuple
     """Number and object of each line of a JSON-lines file; a line that is no object is a problem, and the rest goes on."""
     source = source or reading.source
     loads, position = orjson.loads, 0
-    with source.path.open("rb") as file:
+    with source.path.open("rb", buffering=PIECE) as file:
         for number, line in enumerate(lines_of(file), start=1):
             position += len(line)
             if not number % 256:
                 source.told(position)
-            text = line.removeprefix(BOM).strip() if number == 1 else line.strip()
-            if not text:
-                continue
+            text = line.removeprefix(BOM) if number == 1 else line
             try:
                 value = loads(text) if text.count(b"[") + text.count(b"{") <= DEEPEST else parse_json(text)
             except ValueError:
+                text = text.strip()
+                if not text:
+                    continue
                 value = mended_line(text, number, reading, source)
             if type(value) is dict:
                 yield number, value

@@ -89,10 +89,10 @@ def places_of(reading: Reading) -> tuple[str, str]:
 
 def as_service(resource: Any) -> str | None:
     """The service of a resource."""
-    try:
-        return service_of(attributes_of(resource))
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
+    for pair in listed(resource, "attributes"):
+        if isinstance(pair, dict) and pair.get("key") == "service.name":
+            return service_of({"service.name": value_of(pair.get("value"))})
+    return service_of(resource.get("attributes") or {}) if isinstance(resource, dict) else None
 
 
 def listed(source: Any, *names: str) -> list[Any]:
@@ -180,7 +180,12 @@ def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
         return {}
     if type(pairs) is dict:
         return dict(pairs)
-    return {pair["key"]: value_of(pair.get("value")) for pair in pairs}
+    attributes = {}
+    for pair in pairs:
+        value = pair.get("value")
+        text = value.get("stringValue") if type(value) is dict else None  # which nearly all of them are
+        attributes[pair["key"]] = value_of(value) if text is None else text
+    return attributes
 
 
 def value_of(value: Any) -> Any:
