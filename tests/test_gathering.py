@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ def span(id_, start=0, end=5, agent=None, parent=None, *, trace="t", service=Non
 
 def gathered(*spans, names=(), path="gathered"):
     """The frame of some spans, and the gathering."""
-    whole = Gathering(path)
+    whole = Gathering(Path(path))
     whole.begin(reading_of(f"{path}.jsonl", ""))
     for one in spans:
         whole.add(one)
@@ -58,7 +60,7 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
     )
     assert frame["id"].tolist() == ["b", "a", "c"]
     assert whole.counts["duplicates"] == 2
-    assert problems(whole.files[0]) == [
+    assert problems(whole.readings[0]) == [
         "gathered.jsonl, line 4: span 'c' is there again with other content; the last is kept.",
     ]
 
@@ -66,14 +68,14 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
 def test_spans_above_themselves_have_no_parent():
     frame, whole = gathered(span("a", parent="b"), span("b", parent="a", line=2), span("c", parent="a"), names={"t": "talk"})
     assert set(frame["agent_id"]) == {"talk"}
-    assert problems(whole.files[0]) == [
+    assert problems(whole.readings[0]) == [
         "gathered.jsonl, line 1: span 'a' is its own ancestor, so has no parent.",
         "gathered.jsonl, line 2: span 'b' is its own ancestor, so has no parent.",
     ]
 
 
 def test_what_the_database_could_not_hold_is_refused():
-    whole = Gathering("gathered")
+    whole = Gathering(Path("gathered"))
     whole.begin(reading_of("x.jsonl", ""))
     with pytest.raises(ValueError, match=r"^it ends 3 µs before it starts$"):
         whole.add(span("a", 5, 2))

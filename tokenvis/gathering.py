@@ -1,13 +1,13 @@
 """The gathering: spans of one format, from any number of files, until it is known whose they are.
 
-Whose a span is may stand in a span that comes later, or in another file. So spans go, as they are read, into a temporary Arrow
-file; only their ids, parents and agents, some bytes each, are in memory together, when all are there. Then each span that names
+Whose a span is may stand in a span that comes later, or in another file. So spans go, as they are read, into temporary Arrow
+files; only their ids and parents, some bytes each, are in memory together, when all are there. Then each span that names
 no agent gets its nearest ancestor's, else its service's or its trace's; one that never ended gets the last time of its trace;
 and of several with one id, the last is kept.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +19,79 @@ import pyarrow.compute as pc
 from tokenvis.arrays import Int64Array, Mask
 from tokenvis.contents import encoded, storable
 from tokenvis.errors import quoted
-from tokenvis.reading import Problem, Reading, SpanRead
+from tokenvis.reading import Reading, SpanRead
 from tokenvis.relations import cyclic, nearest_marked
 
 BATCH = 8_192  # spans that are Python objects at once
 NOBODY = -1
-TEXTS = ("id", "trace_id", "parent_id", "agent_id", "fallback", "location_id", "data")
-NUMBERS = ("start_time", "end_time", "file", "line")
-SCHEMA = pa.schema([(name, pa.large_string()) for name in TEXTS] + [(name, pa.int64()) for name in NUMBERS])
+INDEX = pa.schema(
+    [(name, pa.large_string()) for name in ("id", "parent_id")]
+    + [(name, pa.int64()) for name in ("start_time", "end_time", "line")]
+    + [(name, pa.int32()) for name in ("trace", "agent", "service", "location", "file")]
+)
+DATA = pa.schema([("data", pa.large_string())])
+
+
+class Spool:
+    """A temporary Arrow file: columns are written batch by batch, and then read."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self.file = pa.OSFile(str(path), "wb")
+        self.writer = pa.ipc.new_file(self.file, schema)
+
+    def write(self, columns: Iterable[tuple[Any, ...]]) -> None:
+        """Write a batch."""
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self.schema, strict=True)]
+        self.writer.write(pa.record_batch(arrays, schema=self.schema))
+
+    def close(self) -> None:
+        """End the file, so that it can be read."""
+        self.writer.close()
+        self.file.close()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """What was written, one batch in memory at a time."""
+        with pa.OSFile(str(self.path)) as file, pa.ipc.open_file(file) as reader:
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+
+
+class Names:
+    """Names by number, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str | None, int] = {None: NOBODY}
+
+    def number_of(self, name: str | None) -> int:
+        """The number of a name, a new one where it is new, -1 where there is none; `TypeError` where it is no text."""
+        number = self.numbers.get(name)
+        if number is None:
+            number = self.numbers.setdefault(storable(name), len(self.numbers) - 1)
+        return number
+
+    def array(self) -> "np.ndarray[Any, np.dtype[np.object_]]":
+        """The names in the order of their numbers."""
+        return np.array(list(self.numbers)[1:], dtype=object)
 
 
 class Gathering:
     """Spans that are waiting for their agents: `add` them all, then ask for the `frames`, once.
 
     ``counts`` tells how many spans named their agent ("own"), "inherited" it, or took the "fallback"; how many were "open",
-    had "estimated" times, or were "duplicates"; ``problems`` what was wrong with them together.
+    had "estimated" times, or were "duplicates"; what is wrong with them together becomes a problem of their reading.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.index, self.data = Spool(path, INDEX), Spool(path.with_suffix(".data"), DATA)
         self.rows: list[tuple[Any, ...]] = []
-        self.files: list[Reading] = []
-        self.problems: list[Problem] = []
+        self.readings: list[Reading] = []
+        self.traces, self.agents, self.services, self.locations = Names(), Names(), Names(), Names()
         self.counts: Counter[str] = Counter()
-        self.file = pa.OSFile(str(path), "wb")
-        self.writer = pa.ipc.new_file(self.file, SCHEMA)
 
     def begin(self, reading: Reading) -> None:
         """Say where the spans that follow come from."""
-        self.files.append(reading)
+        self.readings.append(reading)
 
     def add(self, span: SpanRead) -> None:
         """Take a span; `ValueError`, `TypeError` or `RecursionError` where the database could not hold it."""
@@ -58,111 +102,105 @@ class Gathering:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
-        texts = (span.id, span.trace_id, span.parent, span.agent, span.fallback, span.location)
-        self.rows.append((*map(storable, texts), encoded(data), start, end, len(self.files) - 1, span.line))
+        row = (encoded(data), storable(span.id), storable(span.parent), start, end, span.line)
+        whose = (
+            self.traces.number_of(span.trace_id),
+            self.agents.number_of(span.agent),
+            self.services.number_of(span.fallback),
+        )
+        self.rows.append((*row, *whose, self.locations.number_of(span.location), len(self.readings) - 1))
         self.counts["estimated"] += "estimated" in data
         self.counts["open"] += data.get("status") == "open"
         if len(self.rows) == BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write the spans that are waiting to the temporary file."""
+        """Write the spans that are waiting to the temporary files."""
         if self.rows:
-            columns = zip(*self.rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-            self.writer.write(pa.record_batch(arrays, schema=SCHEMA))
+            data, *columns = zip(*self.rows, strict=True)
+            self.data.write([data])
+            self.index.write(columns)
             self.rows.clear()
 
     def frames(self, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
         """Frames of complete spans in the order of reading, with the columns ``file, line``; ``names`` are those of traces."""
         self.flush()
-        self.writer.close()
-        self.file.close()
-        with pa.memory_map(str(self.path)) as mapped, pa.ipc.open_file(mapped) as reader:
-            table = reader.read_all()  # which leaves the bytes where they are
-            if not len(table):
-                return
-            kept, parent = self.identified(table)
-            agents, ends = self.agents_of(table, parent, names), ends_of(table)
-            first = 0
-            for batch in table.to_batches():
-                rows = slice(first, first := first + len(batch))
-                yield frame_of(batch, agents[rows], ends[rows])[kept[rows]]
+        self.index.close()
+        self.data.close()
+        table = pa.Table.from_batches(self.index.batches(), INDEX)
+        kept, parent = self.identified(table)
+        agents, ends = self.agents_of(table, parent, names), ends_of(table)
+        traces, locations, first = self.traces.array(), self.locations.array(), 0
+        for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
+            rows = slice(first, first := first + len(batch))
+            frame = batch.select(["id", "start_time", "file", "line"]).to_pandas()
+            yield frame.assign(
+                trace_id=traces[batch["trace"].to_numpy()],
+                agent_id=agents[rows],
+                location_id=locations[batch["location"].to_numpy()],
+                end_time=ends[rows],
+                data=data.to_pandas()["data"],
+            )[kept[rows]]
 
     def identified(self, table: pa.Table) -> tuple[Mask, Int64Array]:
         """Which rows are kept, and the row of each one's parent, or -1."""
-        codes, ids = coded(table["id"])
-        row_of = np.full(len(ids), NOBODY, dtype=np.int64)
-        row_of[codes] = np.arange(len(codes))  # of several, the last
-        kept: Mask = row_of[codes] == np.arange(len(codes))
-        self.note_duplicates(table, np.flatnonzero(~kept), row_of[codes[~kept]])
-        named = pc.index_in(table["parent_id"], value_set=pa.array(ids, pa.large_string()), skip_nulls=True)
-        place = named.combine_chunks().fill_null(NOBODY).to_numpy(zero_copy_only=False).astype(np.int64)
-        parent = np.where(place >= 0, row_of[place], NOBODY)
-        self.note_cycles(table, cyclic(np.arange(len(parent)), parent))
+        row, ids = np.arange(len(table)), table["id"].combine_chunks()
+        first = rows_in(table["id"], ids)
+        last = row.copy()
+        last[first] = row
+        kept: Mask = last[first] == row
+        parent = rows_in(table["parent_id"], ids)
+        parent[parent >= 0] = last[parent[parent >= 0]]
+        earlier = np.flatnonzero(~kept)
+        self.counts["duplicates"] += len(earlier)
+        self.note(
+            table, "is there again with other content; the last is kept", self.differing(table, earlier, last[first[earlier]])
+        )
+        self.note(table, "is its own ancestor, so has no parent", np.flatnonzero(cyclic(row, parent)))
         return kept, parent
 
-    def note_duplicates(self, table: pa.Table, earlier: Int64Array, kept: Int64Array) -> None:
-        """Count the spans that come again, and note those that come again with other content."""
-        self.counts["duplicates"] += len(earlier)
+    def differing(self, table: pa.Table, earlier: Int64Array, later: Int64Array) -> Int64Array:
+        """Those of the earlier rows that are not as the later ones with their ids."""
         if not len(earlier):
-            return
-        same = np.ones(len(earlier), dtype=bool)
-        for name in ("start_time", "end_time", "location_id", "data"):
-            one, other = (table[name].take(pa.array(rows)).to_pandas() for rows in (earlier, kept))
-            same &= ((one == other) | (one.isna() & other.isna())).to_numpy(dtype=bool)
-        for row in earlier[~same].tolist():
-            self.note(table, row, "is there again with other content; the last is kept")
+            return earlier
+        texts = pa.Table.from_batches(self.data.batches(), DATA)["data"]
+        whole = table.select(["start_time", "end_time", "location"]).append_column("data", texts)
+        one, other = (whole.take(pa.array(rows)).to_pandas() for rows in (earlier, later))
+        same: Mask = ((one == other) | (one.isna() & other.isna())).all(axis=1).to_numpy(dtype=bool)
+        differing: Int64Array = earlier[~same]
+        return differing
 
-    def note_cycles(self, table: pa.Table, circle: Mask) -> None:
-        """Note the spans that are their own ancestors."""
-        for row in np.flatnonzero(circle).tolist():
-            self.note(table, row, "is its own ancestor, so has no parent")
+    def note(self, table: pa.Table, reason: str, rows: Int64Array) -> None:
+        """A problem of each of these spans."""
+        for span in table.select(["id", "file", "line"]).take(pa.array(rows, pa.int64())).to_pylist():
+            self.readings[span["file"]].problem(span["line"], f"span {quoted(span['id'])} {reason}")
 
-    def note(self, table: pa.Table, row: int, reason: str) -> None:
-        """A problem of one span."""
-        reading = self.files[table["file"][row].as_py()]
-        span = quoted(table["id"][row].as_py())
-        reading.problem(table["line"][row].as_py(), f"span {span} {reason}")
-
-    def agents_of(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> pd.Categorical:
+    def agents_of(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> "np.ndarray[Any, Any]":
         """Whose each span is: its own agent, else its nearest ancestor's, else its service, else its trace."""
-        own, agents = coded(table["agent_id"])
-        service, services = coded(table["fallback"])
-        trace, traces = coded(table["trace_id"])
+        own, service, trace = (table[name].to_numpy() for name in ("agent", "service", "trace"))
+        agents, services = self.agents.array(), self.services.array()
+        traces = np.array([names.get(trace_id) or trace_id for trace_id in self.traces.array()], dtype=object)
         whose = nearest_marked(parent, own >= 0)
         code = np.where(service >= 0, len(agents) + service, len(agents) + len(services) + trace)
-        code = np.where(whose >= 0, own[whose], code)
+        code = np.where(whose >= 0, own[whose] if len(own) else whose, code)
         self.counts["own"] += int((own >= 0).sum())
         self.counts["inherited"] += int(((whose >= 0) & (own < 0)).sum())
         self.counts["fallback"] += int((whose < 0).sum())
-        distinct, labels = pd.factorize(pd.Index([*agents, *services, *(names.get(id_) or id_ for id_ in traces)], dtype="str"))
-        return pd.Categorical.from_codes(distinct[code], labels)
+        return np.concatenate([agents, services, traces])[code]
 
 
-def coded(column: pa.ChunkedArray) -> tuple[Int64Array, list[str]]:
-    """A number for each text, -1 where it is missing, and the texts in the order of their numbers."""
-    encoded_column = column.combine_chunks().dictionary_encode()
-    codes = encoded_column.indices.fill_null(NOBODY).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64), encoded_column.dictionary.to_pylist()
+def rows_in(texts: pa.ChunkedArray, among: pa.Array) -> Int64Array:
+    """The first row in which each text stands, -1 where it is missing or stands in none."""
+    rows = pc.index_in(texts, value_set=among, skip_nulls=True).fill_null(NOBODY)
+    found: Int64Array = rows.to_numpy().astype(np.int64)
+    return found
 
 
 def ends_of(table: pa.Table) -> Int64Array:
     """The end of each span; of one that never ended, the last time that its trace was seen."""
-    start = table["start_time"].to_numpy()
+    start, trace = table["start_time"].to_numpy(), table["trace"].to_numpy()
     ended = table["end_time"].is_valid().to_numpy()
-    end: Int64Array = table["end_time"].fill_null(0).to_numpy()
-    if ended.all():
-        return end
-    trace, traces = coded(table["trace_id"])
-    end = np.where(ended, end, start)
-    last = np.full(len(traces), np.iinfo(np.int64).min)
+    end: Int64Array = np.where(ended, table["end_time"].fill_null(0).to_numpy(), start)
+    last = np.full(int(trace.max(initial=-1)) + 1, np.iinfo(np.int64).min)
     np.maximum.at(last, trace, end)
     return np.where(ended, end, last[trace])
-
-
-def frame_of(batch: pa.RecordBatch, agents: pd.Categorical, ends: Int64Array) -> pd.DataFrame:
-    """A batch as spans for the store."""
-    names = ["id", "trace_id", "location_id", "start_time", "data", "file", "line"]
-    frame: pd.DataFrame = batch.select(names).to_pandas()
-    return frame.assign(agent_id=agents.astype("str"), end_time=ends)
