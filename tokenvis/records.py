@@ -122,7 +122,7 @@ def line_value(line: bytes) -> Any:
 def document_head(text: bytes) -> list[Any]:
     """The value of a document as far as it can be read."""
     builder = ijson.common.ObjectBuilder()
-    with suppress(ijson.JSONError, RecursionError, UnicodeDecodeError):
+    with suppress(ijson.JSONError, RecursionError, ArithmeticError, ValueError):
         for event, value in ijson.basic_parse(io.BytesIO(text)):
             builder.event(event, value)
     return [builder.value] if hasattr(builder, "value") else []
@@ -322,7 +322,7 @@ def items(reading: Reading, prefix: str, source: Source | None = None) -> Iterat
                 for value in islice(ijson.items(stream, prefix, multiple_values=True, buf_size=PIECE), done, None):
                     done += 1
                     yield done, value
-            except (ijson.JSONError, UnicodeDecodeError) as error:
+            except (ijson.JSONError, ArithmeticError, ValueError) as error:  # of a number that is none too
                 damage = str(error)
         for reason in sorted(stream.mended):
             reading.problem(None, reason, source)
@@ -345,6 +345,8 @@ def damaged_at(source: Source) -> str:
         return f" from line {error.lineno}, character {error.colno} on"
     except RecursionError:
         return ", nested too deep"
+    except ValueError:
+        return ", a number of too many digits"
     return ""
 
 

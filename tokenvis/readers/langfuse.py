@@ -66,7 +66,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int, Any]]:
     """Each observation, wherever it stands; ``names`` gets the name of the trace that holds them."""
-    document = reading.source.frame is None and head_of(reading.source).values[0]
+    document = None if reading.source.frame is not None else next(iter(head_of(reading.source).values), None)
     if not isinstance(document, dict) or is_observation(document):
         yield from rows(reading)
     elif isinstance(document.get("data"), list):

@@ -174,14 +174,19 @@ def own_span(attributes: dict[str, Any], start: int, end: int) -> SpanRead:
 
 
 def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Attributes as a mapping: a list of keys with typed values, or a mapping already."""
+    """The attributes of something as a mapping."""
     pairs = record.get("attributes")
-    if not pairs:
-        return {}
+    return mapping_of(pairs) if pairs else {}
+
+
+def mapping_of(pairs: Any) -> dict[str, Any]:
+    """A list of keys with typed values as a mapping, or a mapping that it is already."""
     if type(pairs) is dict:
         return dict(pairs)
     attributes = {}
     for pair in pairs:
+        if type(pair) is not dict:
+            raise TypeError(f"an attribute is {type(pair).__name__}")
         value = pair.get("value")
         text = value.get("stringValue") if type(value) is dict else None  # which nearly all of them are
         attributes[pair["key"]] = value_of(value) if text is None else text
@@ -198,9 +203,9 @@ def value_of(value: Any) -> Any:
         if kind == "intValue":
             return int(inner)
         if kind == "arrayValue":
-            return [value_of(item) for item in inner.get("values") or ()]
+            return [value_of(item) for item in given(inner, "values", list) or ()] if type(inner) is dict else None
         if kind == "kvlistValue":
-            return {pair["key"]: value_of(pair.get("value")) for pair in inner.get("values") or ()}
+            return mapping_of(given(inner, "values", list) or ()) if type(inner) is dict else None
         if "_" in kind:
             return value_of(in_camel_case(value))
     return None

@@ -1,0 +1,120 @@
+"""Damage: valid files, changed at random, and what must come of reading them: spans and problems, or one IngestError."""
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+
+from tokenvis import IngestError
+from tokenvis.columns import as_spans
+from tokenvis.contents import Keeper
+from tokenvis.gathering import Gathering
+from tokenvis.intake import Entry
+from tokenvis.readers.formats import FORMATS
+from tokenvis.reading import Reading
+from tokenvis.records import head_of
+from tokenvis.sources import Source, origin_of
+
+STRANGE = [
+    None, True, False, 0, -1, 5, 1.5, 1e308, 2**63, 2**64 - 1, 10**30, -(10**25), "", "x", "\0", "\ud800", "NaN", "[]", "{",
+    "=1", "../x", "0001-01-01T00:00+23:59", "9999-12-31T23:59:59.999999Z", "2026-06-21T10:00:00Z", "1781293600000000000",
+    [], [[]], [1], ["x"], {}, {"a": 1}, [{}], {"x": [None]},
+]  # fmt: skip
+BYTES = [
+    b"",
+    b"\0",
+    b"\xff",
+    b'"',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\n",
+    b"\\",
+    b"NaN",
+    b"1e999",
+    b"\\ud800",
+    b"\xef\xbb\xbf",
+]
+
+
+def places(value, here=()):
+    """The path of every value inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
+    for key, inner in items:
+        yield (*here, key)
+        yield from places(inner, (*here, key))
+
+
+def with_another_value(document, chance):
+    """A JSON value in which one value, or one key, is another; or one is gone, or there twice."""
+    every = list(places(document))
+    if not every:
+        return chance.choice(STRANGE)
+    *way, last = chance.choice(every)
+    target = document
+    for key in way:
+        target = target[key]
+    deed = chance.randrange(4)
+    if deed == 0:
+        del target[last]
+    elif deed == 1 and isinstance(target, dict):
+        target[chance.choice(["", "x", "id", *target])] = target.pop(last)
+    elif deed == 2 and isinstance(target, list):
+        target.insert(last, target[last])
+    else:
+        target[last] = chance.choice(STRANGE)
+    return document
+
+
+def damaged(text, seed):
+    """The text with a few values, or bytes, changed; the same for the same seed."""
+    chance = random.Random(seed)
+    lines = text.split(b"\n")
+    if chance.random() < 0.6:
+        for _ in range(chance.randint(1, 3)):
+            try:
+                row = chance.randrange(len(lines))
+                if b"\n" in text and chance.random() < 0.8:
+                    lines[row] = json.dumps(with_another_value(json.loads(lines[row]), chance)).encode()
+                else:
+                    lines = [json.dumps(with_another_value(json.loads(b"\n".join(lines)), chance)).encode()]
+            except ValueError:
+                break
+        return b"\n".join(lines)
+    whole = bytearray(text)
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(whole) + 1)
+        length = chance.choice([0, 1, 1, 2, 20, 1000])
+        whole[start : start + length] = chance.choice([*BYTES, bytes(whole[start : start + 50] * 2)])
+    return bytes(whole[: chance.randrange(len(whole) + 1)] if chance.random() < 0.3 else whole)
+
+
+def survives(name, path, content="full"):
+    """Read a file as a format, as `ingest` does, but for the database; how many spans it has."""
+    source = Source(Path(path), Path(path).name, origin_of(Path(path)))
+    reading = Reading(source)
+    gathering = Gathering(Path(path).with_suffix(".gathered"))
+    gathering.begin(reading)
+    entry = Entry(None, None, Keeper(content))
+    assert str(head_of(source))
+    count = 0
+    try:
+        for span in FORMATS[name].read(reading):
+            count += 1
+            try:
+                entry.admit(span)
+                gathering.add(span)
+            except (ValueError, TypeError, RecursionError) as error:
+                reading.problem(span.line, str(error))
+    except IngestError:
+        pass
+    frames = list(gathering.frames({}))
+    spans = as_spans(pd.concat(frames).drop(columns=["file", "line"])) if frames else pd.DataFrame()
+    for data in spans["data"].dropna() if len(spans) else ():
+        assert isinstance(json.loads(data), dict)
+    assert all(str(problem) for problem in reading.problems)
+    return count
