@@ -1,13 +1,18 @@
 """Every reader, on damaged copies of small valid files."""
 
+import json
 import os
 
 import pytest
+import test_chrome_trace
+import test_codex
+import test_inspect_log
 import test_langfuse
 import test_mlflow
 import test_otlp
 import test_phoenix
 import test_python_sdk
+import test_smallville
 import test_table
 from claude_sessions import call, prompt, result, said
 from damage import damaged, survives
@@ -31,6 +36,13 @@ OTLP = test_otlp.request(
 )
 
 
+CHROME = [
+    *test_chrome_trace.NAMES,
+    *(test_chrome_trace.event(phase, 3, id=1, cat="x") for phase in "BEbeSFstfinC"),
+    test_chrome_trace.event("X", 5, dur="7", args={"tokenvis": {}}),
+]
+
+
 def text_of(*parts):
     return written("example", *parts).read_bytes()
 
@@ -40,6 +52,12 @@ def examples():
     otlp = [text_of(OTLP, test_otlp.request(test_otlp.TOOL)), *test_otlp.messages(OTLP)]
     return {
         "claude_code": [text_of(*({**line, "sessionId": "s1"} for line in CLAUDE))],
+        "chrome_trace": [text_of(json.dumps({"traceEvents": CHROME})), text_of(json.dumps(CHROME, indent=1))],
+        "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, test_codex.tokens(30, 5, 7))],
+        "inspect_log": [
+            text_of(test_inspect_log.log(test_inspect_log.SAMPLE)),
+            test_inspect_log.packed("example.eval", test_inspect_log.SAMPLE).read_bytes(),
+        ],
         "langfuse": [
             text_of({"trace": test_langfuse.TRACE, "observations": test_langfuse.OBSERVATIONS}),
             text_of(*test_langfuse.OBSERVATIONS),
@@ -48,6 +66,7 @@ def examples():
         "otlp": otlp,
         "phoenix": [text_of(*test_phoenix.ROWS)],
         "python_sdk": [text_of({"spans": [test_python_sdk.AGENT, test_python_sdk.CHAT]})],
+        "smallville": [text_of(json.dumps(test_smallville.STEPS))],
         "table": [text_of(*test_table.ROWS), b"agent_id,location_id,start_time,end_time\nann,desk,0,1\nbob,lab,1,2"],
     }  # fmt: skip
 

@@ -167,15 +167,15 @@ def test_json_text_stays_as_it_is_and_nothing_stays_nothing():
 
 
 def test_half_a_surrogate_pair_is_escaped():
-    assert encoded(with_data({"a": "\ud800"})).tolist() == ['{"a": "\\ud800"}']
+    assert encoded(with_data({"a": "\ud800"})).tolist() == ['{"a":"\\ud800"}']
 
 
 def test_a_parent_column_goes_into_the_payload():
     spans = with_data({"label": "x"}, None, {"parent_id": "q"}, None).assign(parent_id=["p", "p", "q", None])
     assert encoded(spans).fillna("-").tolist() == [
-        '{"label": "x", "parent_id": "p"}',
-        '{"parent_id": "p"}',
-        '{"parent_id": "q"}',
+        '{"label":"x","parent_id":"p"}',
+        '{"parent_id":"p"}',
+        '{"parent_id":"q"}',
         "-",
     ]
 

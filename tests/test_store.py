@@ -178,10 +178,10 @@ def test_what_the_database_refuses_is_told_with_the_file(store):
 
 def test_spans_are_a_frame_or_mappings_of_any_sort(store):
     frame = pd.DataFrame([{**ONE, "data": {"label": "x"}}, {**ONE, "id": "r", "data": None}])
-    expected = [("r", "t", "ann", "desk", 0, 5, None), ("s", "t", "ann", "desk", 0, 5, '{"label": "x"}')]
+    expected = [("r", "t", "ann", "desk", 0, 5, None), ("s", "t", "ann", "desk", 0, 5, '{"label":"x"}')]
     for same in (
         frame,
-        frame.assign(data=['{"label": "x"}', None]),
+        frame.assign(data=['{"label":"x"}', None]),
         frame.astype({"agent_id": "category", "start_time": "int32"}),
         frame.to_dict("records"),
         (row for row in frame.to_dict("records")),

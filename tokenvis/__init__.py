@@ -35,9 +35,11 @@ from tokenvis.frame import load_spans, load_traces
 from tokenvis.intake import ingest
 from tokenvis.layout.lanes import pack_lanes
 from tokenvis.nesting import self_spans
+from tokenvis.outlet import export
 from tokenvis.payload import expand_data
 from tokenvis.samples import spans_from_samples
 from tokenvis.seed import seed_demo
+from tokenvis.sessions import find_sessions
 from tokenvis.store import Store
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ __all__ = [
     "critical_path",
     "diagnose",
     "expand_data",
+    "export",
+    "find_sessions",
     "gaps",
     "handoffs",
     "ingest",

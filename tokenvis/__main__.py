@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,11 +16,17 @@ from tokenvis import __version__
 from tokenvis.columns import EPOCH, YEAR_10000
 from tokenvis.contents import CONTENTS
 from tokenvis.database import path_of
-from tokenvis.errors import IngestError, TokenvisError
-from tokenvis.frame import load_traces
+from tokenvis.errors import IngestError, TokenvisError, plural
+from tokenvis.frame import load_spans, load_traces
 from tokenvis.intake import ingest
+from tokenvis.outlet import export
+from tokenvis.readers.formats import FORMATS
+from tokenvis.rules import PRESETS
 from tokenvis.seed import seed_demo
+from tokenvis.sessions import find_sessions
 from tokenvis.store import Store
+from tokenvis.times import UNITS
+from tokenvis.writers.formats import FORMATS as OUTGOING
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,14 +64,16 @@ def parser() -> ArgumentParser:
     seed.set_defaults(run=run_seed)
 
     take = commands.add_parser("ingest", parents=[shared], help="read files of traces into the database")
-    take.add_argument("paths", nargs="+", metavar="PATH", help="a session file, or a folder of them")
-    take.add_argument(
-        "--content",
-        choices=CONTENTS,
-        default="full",
-        help="how much free text (prompts, answers, tool output) is kept (default: full)",
-    )
+    add_ingest_options(take)
     take.set_defaults(run=run_ingest)
+
+    give = commands.add_parser("export", parents=[shared], help="write traces to a file")
+    give.add_argument("file", metavar="FILE", help="its suffix tells the format: .json (Chrome), .parquet, .csv, .jsonl")
+    give.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all)")
+    give.add_argument(
+        "--format", choices=OUTGOING, metavar="NAME", help=f"one of {', '.join(OUTGOING)}, where the suffix does not tell"
+    )
+    give.set_defaults(run=run_export)
 
     traces = commands.add_parser("traces", parents=[shared], help="list the traces, newest first")
     traces.set_defaults(run=run_traces)
@@ -73,6 +81,48 @@ def parser() -> ArgumentParser:
     info = commands.add_parser("info", parents=[shared], help="show the versions and the database in use")
     info.set_defaults(run=run_info)
     return root
+
+
+def add_ingest_options(take: ArgumentParser) -> None:
+    """The options of ``ingest``."""
+    take.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a file, a folder, a .zip, .gz or .zst; - is what is piped in. Without any: lists the sessions of agents here",
+    )
+    take.add_argument(
+        "--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)} (default: told by content)"
+    )
+    take.add_argument("--agent", metavar="NAME", help="the attribute, or column, that names the agent")
+    take.add_argument(
+        "--location",
+        metavar="NAME",
+        help=f"the attribute, or column, that names the location, or one of {', '.join(PRESETS)}",
+    )
+    take.add_argument(
+        "--content",
+        choices=CONTENTS,
+        default="full",
+        help="how much free text (prompts, answers, tool output) is kept (default: full)",
+    )
+    take.add_argument(
+        "--columns",
+        metavar="OURS=THEIRS,...",
+        type=named_columns,
+        help="for a table: what it calls the columns of spans, such as start_time=begin,end_time=stop",
+    )
+    take.add_argument("--unit", choices=UNITS, default="us", help="for a table: what its times count (default: us)")
+    take.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
+    take.add_argument("--all", action="store_true", help="without PATH: read all sessions that are listed")
+
+
+def named_columns(text: str) -> dict[str, str]:
+    """Pairs such as ``start_time=begin,end_time=stop``."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(ours and theirs for ours, _, theirs in pairs):
+        raise ArgumentTypeError(f"{text!r} is not like start_time=begin,end_time=stop")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def run_seed(chosen: Namespace) -> None:
@@ -87,14 +137,39 @@ def run_seed(chosen: Namespace) -> None:
 
 def run_ingest(chosen: Namespace) -> int:
     """Read files into the database; print a report for each path. One that cannot be read does not keep the others out."""
+    paths = chosen.paths or listed_sessions(chosen)
+    options = {name: getattr(chosen, name) for name in ("format", "agent", "location", "content", "columns", "unit")}
     code = 0
-    for path in chosen.paths:
+    for path in paths:
         try:
-            print(ingest(path, content=chosen.content, store=chosen.database))
+            print(ingest(sys.stdin.buffer if path == "-" else path, **options, store=chosen.database))
         except IngestError as error:
             print(f"tokenvis: {error}", file=sys.stderr)
             code = 1
     return code
+
+
+def listed_sessions(chosen: Namespace) -> list[str]:
+    """Print the sessions that agents keep on this machine, newest first; those that are to be read are returned."""
+    sessions = find_sessions(since=chosen.since)
+    if sessions.empty:
+        print(f"No sessions{f' since {chosen.since}' if chosen.since else ''} where Claude Code and Codex keep them.")
+        return []
+    shown = sessions.assign(
+        modified=sessions["modified"].dt.strftime("%Y-%m-%d %H:%M UTC"),
+        size=[f"{size / 1e6:,.1f} MB" for size in sessions["size"]],
+    )
+    print(shown.fillna("").to_string(index=False))
+    if not chosen.all:
+        print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these.")
+    return sessions["path"].tolist() if chosen.all else []
+
+
+def run_export(chosen: Namespace) -> None:
+    """Write traces to a file."""
+    spans = load_spans(chosen.traces or None, store=chosen.database)
+    path = export(spans, chosen.file, format=chosen.format)
+    print(f"{path}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
 
 
 def run_traces(chosen: Namespace) -> None:

@@ -1,10 +1,10 @@
 """Cells: texts in a CSV file that a spreadsheet would run as formulas, defused, so that reading them back gives the same.
 
-A cell that begins with one of ``= + - @``, a tab or a carriage return may be run; one apostrophe before it makes it a text. So
-that this can be undone, a text that begins with an apostrophe gets one more.
+A cell that begins with one of ``= + - @``, a tab, a line break or a null character may be run; an apostrophe before it makes it
+a text. So that this can be undone, a text that begins with an apostrophe gets one more.
 """
 
-RUN = "=+-@\t\r"
+RUN = "=+-@\t\r\n\0"
 
 
 def defused(text: str) -> str:

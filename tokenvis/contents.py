@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from tokenvis.payload import SURROGATE
+from tokenvis.payload import COMPACT, SURROGATE
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
@@ -79,7 +79,7 @@ def encoded(data: dict[str, Any]) -> str | None:
     try:
         return orjson.dumps(data, default=number).decode()
     except orjson.JSONEncodeError:
-        return json.dumps(whole(data), ensure_ascii=False, allow_nan=False)
+        return json.dumps(whole(data), ensure_ascii=False, allow_nan=False, separators=COMPACT)
 
 
 def storable(text: str | None) -> str | None:

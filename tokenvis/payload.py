@@ -21,6 +21,7 @@ from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
 
 INT64 = range(-(2**63), 2**63)
 CHUNK = 65_536  # rows whose payloads are in memory at once
+COMPACT = (",", ":")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -251,8 +252,8 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
 
 def encode(payload: Mapping[str, Any]) -> str:
     """A payload as JSON text; NaN and what JSON has no form for are a `ValueError` or a `TypeError`."""
-    text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False)
-    return text if encodable(text) else json.dumps(dict(payload), allow_nan=False)
+    text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False, separators=COMPACT)
+    return text if encodable(text) else json.dumps(dict(payload), allow_nan=False, separators=COMPACT)
 
 
 def encodable(text: str) -> bool:

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,6 +40,7 @@ STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 BRACKET = re.compile(rb"[\[\]{}]")
 REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 OUTSIDE = re.compile(rf'"{REST_OF_STRING.pattern}(?P<closed>"?)|-?(?:NaN|Infinity)', re.DOTALL)
+PARSING: dict[str, Any] = {"multiple_values": True, "buf_size": PIECE}
 WORD = re.compile(r"-?[A-Za-z]*\Z")
 NO_UTF8 = "bytes that are no UTF-8 became U+FFFD"
 LOST = "\N{REPLACEMENT CHARACTER}"
@@ -100,7 +101,7 @@ def head_of(source: Source) -> Head:
             return Head("document", values, start=start)
     if lines:
         return Head("lines", lines, start=start)
-    if b"\0" in start or is_binary(start):
+    if b"\0" in text.split(b"\n", 1)[0] or is_binary(start):
         return Head("binary", start=start)
     return csv_head(source, start)
 
@@ -312,14 +313,23 @@ def items(reading: Reading, prefix: str, source: Source | None = None) -> Iterat
 
     A document that is damaged gives what stands before the damage; the rest is a problem.
     """
-    source, done = source or reading.source, 0
-    reading.unit = "item"
+    return parsed(reading, source or reading.source, lambda stream: ijson.items(stream, prefix, **PARSING))
+
+
+def pairs(reading: Reading, prefix: str = "") -> Iterator[tuple[int, tuple[str, Any]]]:
+    """Each key and value of the object under a prefix, as `items` gives values."""
+    return parsed(reading, reading.source, lambda stream: ijson.kvitems(stream, prefix, **PARSING))
+
+
+def parsed(reading: Reading, source: Source, parse: Callable[[Bytes], Iterator[Any]]) -> Iterator[tuple[int, Any]]:
+    """What a parser finds in a document, with its number; where it fails, once more in the document with its damage mended."""
+    done, reading.unit = 0, "item"
     for mend in (False, True):
         damage = None
         with source.path.open("rb") as file:
             stream = Bytes(source, file, mend=mend)
             try:
-                for value in islice(ijson.items(stream, prefix, multiple_values=True, buf_size=PIECE), done, None):
+                for value in islice(parse(stream), done, None):
                     done += 1
                     yield done, value
             except (ijson.JSONError, ArithmeticError, ValueError) as error:  # of a number that is none too

@@ -3,7 +3,19 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from tokenvis.readers import claude_code, langfuse, mlflow, otlp, phoenix, python_sdk, table
+from tokenvis.readers import (
+    chrome_trace,
+    claude_code,
+    codex,
+    inspect_log,
+    langfuse,
+    mlflow,
+    otlp,
+    phoenix,
+    python_sdk,
+    smallville,
+    table,
+)
 from tokenvis.reading import Reading, SpanRead
 from tokenvis.records import Head
 
@@ -22,10 +34,14 @@ class Reader(Protocol):
 
 FORMATS: dict[str, Reader] = {
     "claude_code": claude_code,
+    "codex": codex,
+    "chrome_trace": chrome_trace,
+    "inspect_log": inspect_log,
     "langfuse": langfuse,
     "mlflow": mlflow,
     "otlp": otlp,
     "phoenix": phoenix,
     "python_sdk": python_sdk,
+    "smallville": smallville,
     "table": table,
 }

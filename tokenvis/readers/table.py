@@ -96,17 +96,17 @@ class Table:
         if self.texts and self.ours:
             row = {name: restored(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         cells = {place: row.get(name) for place, name in self.columns.items()}
-        trace_id = as_name(cells.get("trace_id")) or self.trace_id
+        trace_id = name_in(cells, "trace_id") or self.trace_id
         start = in_unit(self.needed(cells, "start_time"), self.unit)
         data = self.data_of(row, cells)
-        parent = as_name(cells.get("parent_id")) or data.get("parent_id")
-        location = as_name(cells.get("location_id")) or as_name(data.get("kind")) or "span"
+        parent = name_in(cells, "parent_id") or data.get("parent_id")
+        location = name_in(cells, "location_id") or as_name(data.get("kind")) or "span"
         yield SpanRead(
             trace_id,
-            as_name(cells.get("id")) or f"{trace_id}/{number}",
+            name_in(cells, "id") or f"{trace_id}/{number}",
             start,
             self.end_of(cells, start),
-            as_name(cells.get("agent_id")),
+            name_in(cells, "agent_id"),
             location,
             location,
             data,
@@ -133,6 +133,12 @@ class Table:
         placed = set(self.columns.values())
         more = {name: value for name, value in row.items() if name not in placed and value is not None}
         return {**{name: number_in(cell) if self.texts else cell for name, cell in more.items()}, **(data or {})}
+
+
+def name_in(cells: dict[str, Any], place: str) -> str | None:
+    """A name as it is, blanks and all; None where there is none."""
+    value = cells.get(place)
+    return value or None if isinstance(value, str) else as_name(value)
 
 
 def number_in(cell: str) -> Any:

@@ -1,0 +1,65 @@
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from files import written
+
+from tokenvis import BadOption
+from tokenvis.sessions import TYPES, find_sessions
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def aged(path, hours, *lines):
+    path = written(path, *lines)
+    moment = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_sessions_of_both_newest_first(home):
+    aged(home / ".claude/projects/-work-shop/s1.jsonl", 5, "x")
+    aged(home / ".claude/projects/-work-shop/s1/subagents/agent-a.jsonl", 1, "x")
+    aged(home / ".claude/projects/-work-shop/agent-b.jsonl", 1, "x")
+    aged(home / ".codex/sessions/2026/06/21/rollout-1.jsonl", 3, {"payload": {"cwd": "/work/shop"}}, "more")
+    aged(home / ".codex/archived_sessions/rollout-2.jsonl.zst", 50, b"\x28\xb5")
+    found = find_sessions()
+    assert found[["format", "size", "project"]].fillna("-").to_numpy().tolist() == [
+        ["codex", 39, "/work/shop"],
+        ["claude_code", 1, "-work-shop"],
+        ["codex", 2, "-"],
+    ]
+    assert found.dtypes.astype(str).to_dict() == TYPES
+    assert len(find_sessions(since="4h")) == 1
+    assert len(find_sessions(since="1d")) == 2
+    assert len(find_sessions(since="2026-01-01")) == 3
+    assert len(find_sessions(since="9999-01-01T00:00:00Z")) == 0
+
+
+def test_folders_that_variables_name(home, monkeypatch):
+    aged(home / "elsewhere/projects/p/s.jsonl", 1, "x")
+    aged(home / ".claude/projects/p/s.jsonl", 1, "x")
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(home / "elsewhere"))
+    monkeypatch.setenv("CODEX_HOME", str(home / "nowhere"))
+    assert find_sessions()["path"].tolist() == [str(home / "elsewhere/projects/p/s.jsonl")]
+
+
+def test_no_sessions_are_an_empty_table():
+    assert find_sessions().dtypes.astype(str).to_dict() == TYPES
+    assert find_sessions().empty
+
+
+@pytest.mark.parametrize("since", ["", "7", "soon", "7y", 5])
+def test_what_is_no_age(since):
+    with pytest.raises(BadOption) as caught:
+        find_sessions(since=since)
+    assert str(caught.value) == (
+        f'since={since!r} is neither an age, such as "7d", "12h" or "30m", nor a date, such as "2026-06-21".'
+    )

@@ -1,0 +1,152 @@
+"""Generative agents in a town: ``master_movement.json``, as the simulation of Smallville and its descendants write it.
+
+``{"<step>": {"<persona>": {"movement", "pronunciatio", "description": "<activity> @ world:sector:arena:object", "chat"}}}``:
+a step lists only the personas who changed. Beside it lies ``meta.json`` (or ``<name>_meta.json``), with the date of the first
+step, and how long a step lasts. A span is a run of steps in which a persona does the same at the same place. Where a simulation
+records who is where at each step, `spans_from_samples` is the door; here the file tells the changes, so runs are made of those.
+
+Source: the repository of generative agents, and files of worlds that were made with it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+
+from tokenvis.reading import Reading, SpanRead, given, one_line, reason_of
+from tokenvis.records import Head, pairs, parse_json
+from tokenvis.times import START
+
+NAME = "Smallville simulations"
+MASTER, META = "master_movement.json", "meta.json"
+COLON = re.compile(r"\s*[:：]\s*")
+SECONDS_PER_STEP = 10
+MOST_STEPS = 10**9
+
+
+@dataclass
+class Clock:
+    """When steps happen: when the first one was, and how many seconds each lasts."""
+
+    start: int = 0
+    seconds: int = SECONDS_PER_STEP
+
+    def time_of(self, step: int) -> int:
+        """The time of a step in µs."""
+        return self.start + step * self.seconds * 1_000_000
+
+
+@dataclass
+class Run:
+    """What a persona does at a place, from a step on."""
+
+    place: str
+    activity: str
+    step: int
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def recognises(head: Head) -> bool:
+    """Whether steps hold personas with a movement and a description."""
+    steps = [persona for item in head.objects for key, step in item.items() if key.isdigit() for persona in personas(step)]
+    return any({"movement", "description"} <= persona.keys() for _, persona in steps)
+
+
+def personas(step: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The personas whom a step lists."""
+    return [(name, said) for name, said in step.items() if isinstance(said, dict)] if isinstance(step, dict) else []
+
+
+def read(reading: Reading) -> Iterator[SpanRead]:
+    """The runs of every persona."""
+    trace_id, title = trace_of(reading)
+    reading.name_trace(trace_id, title)
+    clock = clock_of(reading)
+    runs: dict[str, Run] = {}
+    last = 0
+    for number, (key, step_personas) in pairs(reading):
+        reading.unit = "step"
+        if not key.isdecimal() or int(key) > MOST_STEPS:
+            reading.problem(number, f"{key[:40]!r} is no step")
+            continue
+        step = int(key)
+        last = max(last, step)
+        for persona, said in personas(step_personas):
+            try:
+                run = changed(runs.get(persona), said, step)
+            except (TypeError, ValueError) as error:
+                reading.problem(step, reason_of(error))
+                continue
+            if run is not None:
+                if persona in runs:
+                    yield span_of(trace_id, persona, runs[persona], clock, clock.time_of(step))
+                runs[persona] = run
+    end = clock.time_of(last + 1)
+    for persona, run in runs.items():
+        yield span_of(trace_id, persona, run, clock, end)
+
+
+def trace_of(reading: Reading) -> tuple[str, str]:
+    """The id and the name of a world, which the file does not tell: those of its folder, or of its file."""
+    name = reading.source.path.name
+    title = reading.source.path.parent.name if name == MASTER else name.removesuffix(".json").removesuffix("_master_movement")
+    return f"{title}-{blake2b(reading.source.origin.encode(), digest_size=4).hexdigest()}", title
+
+
+def clock_of(reading: Reading) -> Clock:
+    """The clock that the file beside this one tells."""
+    path = reading.source.path
+    beside = path.with_name(path.name.replace(MASTER, META) if path.name.endswith(MASTER) else META)
+    source = reading.source.beside(beside) if beside.is_file() and beside != path else None
+    if source is None:
+        reading.problem(None, f"there is no {beside.name} beside it, so steps count from 0, with {SECONDS_PER_STEP} s each")
+        return Clock()
+    reading.files.append(source)
+    try:
+        meta = parse_json(beside.read_bytes())
+        if not isinstance(meta, dict):
+            raise TypeError(f"it is {type(meta).__name__}")
+        start = datetime.strptime(given(meta, "start_date", str) or "", "%B %d, %Y").replace(tzinfo=UTC)  # its zone is not told
+        seconds = given(meta, "sec_per_step", int) or SECONDS_PER_STEP
+        if not 0 < seconds < 10**6:
+            raise ValueError(f"'sec_per_step' is {seconds}")
+        return Clock(int((start - START).total_seconds()) * 1_000_000, seconds)
+    except (OSError, TypeError, ValueError) as error:
+        reading.problem(None, reason_of(error), source)
+        return Clock()
+
+
+def changed(run: Run | None, said: dict[str, Any], step: int) -> Run | None:
+    """The run that begins with what is said of a persona, None where the one that is there goes on."""
+    description, chat = given(said, "description", str), said.get("chat")
+    activity, place, thing = parts_of(description or "")
+    place = place or (run.place if run else "")  # who goes nowhere else stays
+    if run is not None and (not description or (run.place, run.activity) == (place, activity)):
+        if chat:
+            run.data["chat"] = chat
+        return None
+    if not place:
+        return None
+    if run is not None and step < run.step:
+        raise ValueError(f"it comes after step {run.step}")
+    movement = given(said, "movement", list) or []
+    data = {"pronunciatio": said.get("pronunciatio"), "object": thing, "chat": chat, "movement": movement}
+    return Run(place, activity, step, {key: value for key, value in data.items() if value})
+
+
+def parts_of(description: str) -> tuple[str, str, str]:
+    """Activity, place (sector and arena, or what there is of them) and object."""
+    activity, _, address = description.rpartition("@") if "@" in description else (description, "", "")
+    parts = [part for part in COLON.split(address.strip()) if part]
+    return activity.strip(), ":".join(parts[1:3] or parts[:1]), ":".join(parts[3:])
+
+
+def span_of(trace_id: str, persona: str, run: Run, clock: Clock, end: int) -> SpanRead:
+    """A run as a span."""
+    data: dict[str, Any] = {"label": one_line(run.activity) or run.place, "kind": "activity"}
+    if run.data:
+        data["attributes"] = run.data
+    own_id = f"{trace_id}/{persona}/{run.step}"
+    return SpanRead(trace_id, own_id, clock.time_of(run.step), end, persona, run.place, run.place, data)
