@@ -1,0 +1,113 @@
+"""Real files of every format, with figures that were counted from the raw files by a script of its own, not by the readers."""
+
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from pandas.testing import assert_frame_equal
+from pictures import PICTURES, collisions
+from test_real_traces import town
+
+import tokenvis as tv
+
+ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces"),
+]
+CHROME, CODEX, INSPECT, LANGFUSE = "Chrome traces", "Codex rollouts", "Inspect logs", "Langfuse traces and observations"
+MLFLOW, OTLP, SDK, TOWN = (
+    "MLflow traces",
+    "OpenTelemetry OTLP files",
+    "OpenTelemetry Python SDK dumps",
+    "Smallville simulations",
+)
+
+#   file: format, traces, spans, agents, locations, input tokens, output tokens,
+#         spans that name their agent, inherit it, fall back, with an estimated time, open
+FIGURES = {
+    "anyagent_otel/GOOGLE_trace.json": (SDK, 1, 7, 1, 5, 2251, 86, 1, 0, 6, 0, 0),
+    "anyagent_otel/LANGCHAIN_trace.json": (SDK, 1, 7, 1, 4, 1262, 125, 1, 6, 0, 0, 0),
+    "anyagent_otel/OPENAI_trace.json": (SDK, 1, 6, 1, 4, 1020, 76, 1, 5, 0, 0, 0),
+    "chrome_trace/multi-thread-with-samples.json": (CHROME, 1, 2, 1, 2, 0, 0, 2, 0, 0, 0, 0),
+    "chrome_trace/multiprocess.json": (CHROME, 1, 8, 4, 8, 0, 0, 8, 0, 0, 0, 0),
+    "chrome_trace/simple.json": (CHROME, 1, 4, 1, 1, 0, 0, 4, 0, 0, 1, 0),
+    "chrome_trace/viztracer_multithread.json": (CHROME, 1, 582, 1, 5, 0, 0, 582, 0, 0, 0, 0),
+    "codex/agentsview/traex_rollout_subagent.jsonl": (CODEX, 1, 7, 1, 4, 4200, 180, 7, 0, 0, 4, 0),
+    "codex/letta/tool-calls.jsonl": (CODEX, 1, 7, 1, 4, 0, 0, 7, 0, 0, 4, 0),
+    "inspect/2025-05-12T20-27-36-04-00_browser.json": (INSPECT, 1, 28, 3, 8, 15235, 281, 2, 23, 3, 0, 0),
+    "inspect/log_streaming.eval": (INSPECT, 4, 20, 12, 16, 252, 6, 8, 4, 8, 4, 0),
+    "inspect/utility_subagent_loop.json": (INSPECT, 1, 7, 3, 4, 15, 3, 2, 4, 1, 0, 0),
+    "langfuse/google-adk-2025-08-28.json": (LANGFUSE, 1, 5, 2, 4, 67, 9, 1, 3, 1, 0, 0),
+    "langfuse/openai-agents-2025-09-30.json": (LANGFUSE, 1, 5, 2, 3, 140, 44, 2, 3, 0, 0, 0),
+    "langfuse/pydantic-ai-tools-2025-12-04.json": (LANGFUSE, 1, 12, 3, 5, 1315, 209, 3, 8, 1, 0, 0),
+    "mlflow/generated_3_spans.json": (MLFLOW, 1, 3, 2, 2, 0, 0, 2, 1, 0, 0, 0),
+    "otlp/opentelemetry-proto_trace.json": (OTLP, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0),
+    "otlp/sample-1_VSGitHubCopilot_traces.jsonl": (OTLP, 1, 4, 1, 4, 0, 0, 1, 3, 0, 0, 0),
+    "otlp/sample-4_VSGitHubCopilot_traces.jsonl": (OTLP, 1, 5, 1, 4, 0, 0, 2, 3, 0, 0, 0),
+    "smallville/ringworld_master_movement.json": (TOWN, 1, 78, 9, 19, 0, 0, 78, 0, 0, 0, 0),
+    "smallville/ville_3agents_master_movement.json": (TOWN, 1, 251, 3, 18, 0, 0, 251, 0, 0, 0, 0),
+}
+
+
+def read(name, **options):
+    return tv.ingest(Path(ROOT, name), **options)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_figures_of_a_file(name):
+    report = read(name)
+    used = tv.usage(report.spans(), by="trace_id")
+    counts = (len(report.written), report.n_spans, report.n_agents, report.n_locations)
+    tokens = tuple(int(used[column].fillna(0).sum()) for column in ("input_tokens", "output_tokens"))
+    agents = (report.n_own, report.n_inherited, report.n_fallback, report.n_estimated, report.n_open)
+    assert (*set(report.formats.values()), *counts, *tokens, *agents) == FIGURES[name]
+    assert report.problems == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_file_is_read_again_and_after_it_was_exported_as_the_same(name):
+    report = read(name)
+    spans = report.spans()
+    again = read(name)
+    assert sum(one.unchanged for one in again.written) == len(spans)
+    for suffix in ("parquet", "csv", "jsonl", "json", "otlp.json"):
+        if suffix == "otlp.json" and spans["start_time"].min() < 0:
+            continue
+        back = tv.ingest(tv.export(spans, f"x.{suffix}"), store=f"{suffix}.db")
+        assert back.problems == []
+        assert_frame_equal(back.spans(), spans)
+
+
+def test_the_folder_of_all_is_read_at_once():
+    report = tv.ingest(ROOT, store="all.db")
+    assert set(report.formats.values()) == {CHROME, CODEX, INSPECT, LANGFUSE, MLFLOW, OTLP, SDK, TOWN, "Claude Code sessions"}
+    assert report.n_spans == 335 + 28 + 10 + 44 + sum(figures[2] for figures in FIGURES.values())
+
+
+def test_the_agents_of_a_town_are_where_its_samples_say():
+    spans = read("smallville/ville_3agents_master_movement.json").spans()
+    samples = town("ville_3agents")
+    assert spans["agent_id"].nunique() == samples["agent_id"].nunique() == 3
+    for agent, walked in spans.groupby("agent_id", observed=True):
+        seen = samples[samples["agent_id"] == agent]
+        assert walked["end_time"].max() - walked["start_time"].min() == seen["end_time"].max() - seen["start_time"].min()
+
+
+DRAWN = [
+    "codex/agentsview/traex_rollout_subagent.jsonl",
+    "inspect/2025-05-12T20-27-36-04-00_browser.json",
+    "langfuse/pydantic-ai-tools-2025-12-04.json",
+    "chrome_trace/viztracer_multithread.json",
+    "smallville/ringworld_master_movement.json",
+    "anyagent_otel/GOOGLE_trace.json",
+]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_text_of_a_picture_overlaps_another_or_leaves_the_figure(name, picture):
+    spans = read(name).spans()
+    assert collisions(PICTURES[picture](spans).figure) == []
+    plt.close("all")
