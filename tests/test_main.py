@@ -1,3 +1,4 @@
+import io
 import os
 import platform
 import sqlite3
@@ -229,3 +230,56 @@ def test_a_path_that_cannot_be_read_does_not_keep_the_others_out(run):
     assert code == 1
     assert err == ["tokenvis: There is no file or folder gone.jsonl."]
     assert out[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"
+
+
+def test_ingest_of_a_table_with_its_options(run):
+    Path("log.csv").write_text("who,room,begin,end\nann,desk,0,1.5\nbob,lab,1,2\n")
+    options = ["--columns", "start_time=begin,end_time=end", "--agent", "who", "--location", "room", "--unit", "s"]
+    code, out, err = run("ingest", "log.csv", *options)
+    assert (code, err) == (0, [])
+    assert out[1:2] + out[3:4] == ["Read: tables of spans, 1 file", "2 spans, 2 agents, 2 locations"]
+    assert tokenvis.load_spans()["end_time"].tolist() == [1_500_000, 2_000_000]
+
+
+def test_ingest_of_what_is_piped_in(run, monkeypatch):
+    class Piped:
+        buffer = io.BytesIO(session().read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Piped)
+    code, out, _ = run("ingest", "-")
+    assert code == 0
+    assert out[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"
+
+
+def test_columns_that_are_no_pairs(run):
+    code, _, err = run("ingest", "x.csv", "--columns", "begin")
+    assert code == 2
+    assert err[-1].endswith("argument --columns: 'begin' is not like start_time=begin,end_time=stop")
+
+
+def test_ingest_without_a_path_lists_the_sessions(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("ingest") == (0, ["No sessions where Claude Code and Codex keep them."], [])
+    assert run("ingest", "--since", "7d")[1] == ["No sessions since 7d where Claude Code and Codex keep them."]
+    path = write(f"{tmp_path}/.claude/projects/shop/s1.jsonl", prompt(0, "go"), said(2, "m1", call("t1")))
+    code, out, _ = run("ingest", "--since", "7d")
+    assert code == 0
+    assert out[1].split()[0] == "claude_code"
+    assert out[1].split()[-2:] == ["shop", str(path)]
+    assert out[2] == "1 session. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these."
+    assert "Trace 's1' (go): 2 spans added, 0 updated, 0 unchanged" in run("ingest", "--all")[1]
+    assert run("ingest", "--since", "soon")[0] == 1
+
+
+def test_export(run):
+    run("seed")
+    code, out, err = run("export", "kitchen.json", "kitchen-sink")
+    assert (code, err) == (0, [])
+    assert out == ["kitchen.json: 7 spans, 1 trace"]
+    assert run("export", "all.parquet")[1] == ["all.parquet: 47 spans, 2 traces"]
+    assert run("ingest", "kitchen.json")[1][2] == "Trace 'kitchen-sink' (kitchen-sink): 0 spans added, 0 updated, 7 unchanged"
+    code, _, err = run("export", "all.txt")
+    assert code == 1
+    assert err[0].startswith("tokenvis: path='all.txt' does not tell a format")
