@@ -106,7 +106,7 @@ def survives(name, path, content="full"):
         for span in FORMATS[name].read(reading):
             count += 1
             try:
-                entry.admit(span)
+                entry.cut(span)
                 gathering.add(span)
             except (ValueError, TypeError, RecursionError) as error:
                 reading.problem(span.line, str(error))

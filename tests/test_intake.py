@@ -1,10 +1,14 @@
 import errno
+import gzip
 import itertools
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
+import test_otlp
 from claude_sessions import agent, at, call, lines_of, prompt, result, said, told, write
+from files import written
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -396,3 +400,115 @@ def test_lines_dropped_repeated_swapped_and_bytes_flipped_are_survived(tmp_path_
         place %= len(text)
         text[place : place + len(new)] = new
     survives([bytes(text)], SUB, b"{}", tmp_path_factory.mktemp("fuzz"))
+
+
+# What the caller puts in place of the rules.
+
+AGENT, CHAT, TOOL = test_otlp.AGENT, test_otlp.CHAT, test_otlp.TOOL
+FETCH = test_otlp.sent(
+    5,
+    5,
+    6,
+    "execute_tool fetch",
+    1,
+    attributes=test_otlp.kv(
+        gen_ai__tool__name="fetch", gen_ai__tool__call__arguments='{"url": "https://example.org:80/x", "file_path": "src/a.py"}'
+    ),
+)
+
+
+def places_by(location, **options):
+    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL, FETCH))
+    return ingest("x.jsonl", location=location, store=f"{location}.db"[:20], **options).spans()["location_id"].tolist()
+
+
+@pytest.mark.parametrize("content", ["full", "none"])
+def test_presets_of_locations(content):
+    plain = ["model:opus", "agent", "tool:sh", "tool:fetch"]
+    assert places_by(None, content=content) == places_by("tool", content=content) == plain
+    assert places_by("kind", content=content) == ["model", "agent", "tool", "tool"]
+    assert places_by("file", content=content) == [*plain[:3], "src/a.py"]
+    assert places_by("folder", content=content) == [*plain[:3], "src"]
+    assert places_by("host", content=content) == [*plain[:3], "example.org"]
+
+
+def test_an_attribute_or_a_function_may_tell_the_agent():
+    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL))
+    by_name = ingest("x.jsonl", agent="gen_ai.tool.name", store="a.db").spans()
+    assert by_name["agent_id"].tolist() == ["shop", "shop", "sh"]  # the first two have none, so are of their service
+
+    def agent(span):
+        assert span.keys() == {"id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data"}
+        return "boss" if span["agent_id"] else None
+
+    by_function = ingest("x.jsonl", agent=agent, location=lambda span: span["data"]["label"][:4], store="b.db").spans()
+    assert set(by_function["agent_id"]) == {"boss"}
+    assert by_function["location_id"].tolist() == ["chat", "invo", "exec"]
+
+
+def test_a_rule_that_is_none():
+    written("x.jsonl", test_otlp.request(AGENT))
+    with pytest.raises(BadOption) as caught:
+        ingest("x.jsonl", agent=5)
+    assert str(caught.value) == "agent=5 is neither the name of an attribute nor a function of the span."
+    with pytest.raises(BadOption) as caught:
+        ingest("x.jsonl", location=lambda span: 5)
+    assert str(caught.value).startswith("location= gave 5 for span ")
+    with pytest.raises(ZeroDivisionError):
+        ingest("x.jsonl", agent=lambda span: 1 / 0)
+    with pytest.raises(BadOption, match=r"^format='word' is none of the choices: "):
+        ingest("x.jsonl", format="word")
+    with pytest.raises(BadOption, match=r"^columns=5 is no mapping of a span's columns to those of the table\.$"):
+        ingest("x.jsonl", columns=5)
+
+
+# Whatever it comes in.
+
+
+def test_a_zip_a_gz_a_stream_and_a_folder_of_all_are_read_alike():
+    write("in/s1.jsonl", *SESSION)
+    agent("a1", said(3, "m9", "hi"), folder="in/s1/subagents")
+    with zipfile.ZipFile("s.zip", "w") as archive:
+        for path in sorted(Path("in").rglob("*.jsonl")):
+            archive.write(path, path.relative_to("in"))
+    Path("both").mkdir()
+    Path("both/s.zip").write_bytes(Path("s.zip").read_bytes())
+    written("both/o.jsonl.gz", gzip.compress(json.dumps(test_otlp.request(AGENT, CHAT)).encode()))
+    for source in ("in", "s.zip"):
+        report = ingest(source, store=f"{source}.db")
+        assert counts(report) == [("s1", 4, 0, 0)]
+        assert report.n_agents == 2
+    report = ingest("both")
+    assert sorted(one.added for one in report.written) == [2, 4]
+    with Path("in/s1.jsonl").open("rb") as file:
+        assert ingest(file, store="f.db").n_spans == 3
+
+
+def test_one_bad_file_of_a_folder_does_not_keep_the_others_out():
+    write("in/s1.jsonl", *SESSION)
+    written("in/bad.gz", b"\x1f\x8bxxxx")
+    written("in/t.csv", "agent_id,start_time\nann,5")
+    report = ingest("in", columns=None)
+    assert report.n_spans == 4
+    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked to its end"]
+
+
+def test_what_is_nested_too_deep_in_a_document_is_a_problem():
+    deep = '{"stringValue": "x"}'
+    for _ in range(2_000):
+        deep = '{"arrayValue": {"values": [' + deep + "]}}"
+    bad = json.dumps(test_otlp.request({**CHAT, "attributes": [{"key": "a", "value": "DEEP"}]}, AGENT), indent=1)
+    written("x.json", bad.replace('"DEEP"', deep))
+    report = ingest("x.json")
+    assert report.n_spans == 1
+    assert len(report.problems) == 1
+
+
+def test_a_temporary_folder_that_is_full_is_an_error_of_ours(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write("s1.jsonl", *SESSION)
+    monkeypatch.setattr("tokenvis.gathering.Spool.write", refuse)
+    assert error_of("s1.jsonl").endswith(" cannot be written: [Errno 28] No space left on device.")
+    assert len(load_traces()) == 0

@@ -46,7 +46,7 @@ class Keeper:
             kept["label"] = name
         rest = {key: value for key, value in data.items() if key not in OURS and key not in ("label", "attributes")}
         kept |= self.names_of(rest)
-        if "attributes" in data:
+        if isinstance(data.get("attributes"), dict):
             kept["attributes"] = self.names_of(data["attributes"])
         return kept
 

@@ -90,6 +90,7 @@ def ingest(
         place = Path(folder)
         sources = list(sources_in(source, place, lambda name, reason: problems.append(Problem(name, None, reason))))
         read = recognised(source, sources, "table" if columns and format is None else format, problems)
+        entry.alone = len(sources) == 1
         report = Report(opened(store, create=True), problems=problems)
         if n_strange := len(sources) - sum(map(len, read.values())):
             report.skipped["files in no known format"] = n_strange
@@ -98,7 +99,10 @@ def ingest(
             for name, group in read.items():
                 for one in group:
                     one.progress = bar.update
-                take_in(report, FORMATS[name], group, entry, wishes, place / f"{name}.gathered")
+                try:
+                    take_in(report, FORMATS[name], group, entry, wishes, place / f"{name}.gathered")
+                except OSError as error:
+                    raise IngestError(f"The temporary folder {place.parent} cannot be written: {error}.") from error
     report.n_cut = entry.keeper.n_cut
     return report
 
@@ -112,14 +116,15 @@ def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 @dataclass
 class Entry:
-    """What happens to a span at the door: a caller's rules, and how much of its texts is kept."""
+    """What happens to a span at the door: a caller's rules, and how much of its texts is kept; ``alone`` is a single source."""
 
     agent: Callable[[dict[str, Any]], str | None] | None
     location: Callable[[dict[str, Any]], str | None] | None
     keeper: Keeper
+    alone: bool = True
 
-    def admit(self, span: SpanRead) -> None:
-        """Give a span its agent and location, where the caller says so, and cut its texts."""
+    def assign(self, span: SpanRead) -> None:
+        """Give a span its agent and location, where the caller says so; an error of the caller's own function goes its way."""
         if self.agent or self.location:
             seen: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
             seen |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
@@ -127,6 +132,9 @@ class Entry:
                 span.agent = self.agent(seen)
             if self.location:
                 span.location = self.location(seen) or span.location
+
+    def cut(self, span: SpanRead) -> None:
+        """Keep as much of its texts as the caller wants."""
         if self.keeper.content != "full":
             span.data = self.keeper.kept(span.data, span.name)
 
@@ -181,9 +189,10 @@ def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry,
         reading = Reading(source, wishes, names=names)
         readings.append(reading)
         gathering.begin(reading)
-        for span in spans_of(reader, reading):
+        for span in spans_of(reader, reading, alone=entry.alone):
+            entry.assign(span)
             try:
-                entry.admit(span)
+                entry.cut(span)
                 gathering.add(span)
             except (ValueError, TypeError, RecursionError) as error:
                 reading.problem(span.line, f"span {quoted(span.id)} cannot be kept ({error})")
@@ -203,9 +212,13 @@ def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry,
     report.count(gathering.counts)
 
 
-def spans_of(reader: Reader, reading: Reading) -> Iterator[SpanRead]:
-    """The spans of a source; where it cannot be read any further, that is a problem."""
+def spans_of(reader: Reader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
+    """The spans of a source; where it cannot be read any further, that is a problem, and of a single one an error."""
     try:
         yield from reader.read(reading)
     except OSError as error:
         reading.problem(None, f"cannot be read ({error.strerror})")
+    except IngestError as error:
+        if alone:
+            raise
+        reading.problem(None, str(error).removesuffix("."))

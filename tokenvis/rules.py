@@ -112,12 +112,18 @@ def answer(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str
 def look_up(span: Mapping[str, Any], key: str) -> Any:
     """A key of a span's data, at the top or under ``attributes``."""
     data = span["data"]
-    return data[key] if key in data else data.get("attributes", {}).get(key)
+    return data[key] if key in data else attributes_of(span).get(key)
+
+
+def attributes_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a source brought."""
+    attributes = span["data"].get("attributes")
+    return attributes if isinstance(attributes, Mapping) else {}
 
 
 def arguments_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a tool was given, with the attributes beside it."""
-    attributes = span["data"].get("attributes", {})
+    attributes = attributes_of(span)
     for key in ARGUMENT_KEYS:
         value = look_up(span, key)
         if isinstance(value, str) and value.lstrip()[:1] == "{":
