@@ -113,7 +113,7 @@ def survives(name, path, content="full"):
     except IngestError:
         pass
     frames = list(gathering.frames({}))
-    spans = as_spans(pd.concat(frames).drop(columns=["file", "line"])) if frames else pd.DataFrame()
+    spans = as_spans(pd.concat(frames).drop(columns="file")) if frames else pd.DataFrame()
     for data in spans["data"].dropna() if len(spans) else ():
         assert isinstance(json.loads(data), dict)
     assert all(str(problem) for problem in reading.problems)

@@ -123,7 +123,7 @@ class Gathering:
             self.rows.clear()
 
     def frames(self, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-        """Frames of complete spans in the order of reading, with the columns ``file, line``; ``names`` are those of traces."""
+        """Frames of complete spans in the order of reading, with the number of their ``file``; ``names`` are those of traces."""
         self.flush()
         self.index.close()
         self.data.close()
@@ -133,14 +133,17 @@ class Gathering:
         traces, locations, first = self.traces.array(), self.locations.array(), 0
         for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
             rows = slice(first, first := first + len(batch))
-            frame = batch.select(["id", "start_time", "file", "line"]).to_pandas()
-            yield frame.assign(
-                trace_id=traces[batch["trace"].to_numpy()],
-                agent_id=agents[rows],
-                location_id=locations[batch["location"].to_numpy()],
-                end_time=ends[rows],
-                data=data.to_pandas()["data"],
-            )[kept[rows]]
+            columns = {
+                "id": values_of(batch["id"]),
+                "trace_id": traces[values_of(batch["trace"])],
+                "agent_id": agents[rows],
+                "location_id": locations[values_of(batch["location"])],
+                "start_time": values_of(batch["start_time"]),
+                "end_time": ends[rows],
+                "data": values_of(data["data"]),
+                "file": values_of(batch["file"]),
+            }
+            yield pd.DataFrame(columns)[kept[rows]]
 
     def identified(self, table: pa.Table) -> tuple[Mask, Int64Array]:
         """Which rows are kept, and the row of each one's parent, or -1."""
@@ -164,11 +167,12 @@ class Gathering:
         if not len(earlier):
             return earlier
         texts = pa.Table.from_batches(self.data.batches(), DATA)["data"]
-        whole = table.select(["start_time", "end_time", "location"]).append_column("data", texts)
-        one, other = (whole.take(pa.array(rows)).to_pandas() for rows in (earlier, later))
-        same: Mask = ((one == other) | (one.isna() & other.isna())).all(axis=1).to_numpy(dtype=bool)
-        differing: Int64Array = earlier[~same]
-        return differing
+        whole = {name: table[name].fill_null(NOBODY) for name in ("start_time", "end_time", "location")}
+        different = np.zeros(len(earlier), dtype=bool)
+        for column in (*whole.values(), texts.fill_null("")):
+            one, other = (column.take(pa.array(rows)) for rows in (earlier, later))
+            different |= values_of(pc.not_equal(one, other))
+        return np.compress(different, earlier)
 
     def note(self, table: pa.Table, reason: str, rows: Int64Array) -> None:
         """A problem of each of these spans."""
@@ -187,6 +191,12 @@ class Gathering:
         self.counts["inherited"] += int(((whose >= 0) & (own < 0)).sum())
         self.counts["fallback"] += int((whose < 0).sum())
         return np.concatenate([agents, services, traces])[code]
+
+
+def values_of(column: pa.Array | pa.ChunkedArray) -> Any:
+    """A column as an array of numpy, of objects where it holds texts."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole.to_numpy(zero_copy_only=False)
 
 
 def rows_in(texts: pa.ChunkedArray, among: pa.Array) -> Int64Array:

@@ -200,7 +200,7 @@ def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry,
         report.formats |= dict.fromkeys([one.origin for one in (source, *reading.files)], reader.NAME)
     report.names |= {trace: name for trace, (_, name) in names.items()}
     for frame in gathering.frames(report.names):
-        files, spans = frame.pop("file"), frame.drop(columns="line")
+        files, spans = frame["file"], frame.drop(columns="file")
         written, foreign = report.store.add_traces(spans, report.names)
         report.add(spans[~spans["id"].isin(foreign)], written)
         for refused, owner in foreign.items():
