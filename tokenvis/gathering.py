@@ -123,7 +123,7 @@ class Gathering:
             self.rows.clear()
 
     def frames(self, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
-        """Frames of complete spans in the order of reading, with the number of their ``file``; ``names`` are those of traces."""
+        """Frames of complete spans in the order of reading, each with the number of its ``file``; ``names`` are of traces."""
         self.flush()
         self.index.close()
         self.data.close()
