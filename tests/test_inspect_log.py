@@ -179,11 +179,15 @@ def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
 
 
 def test_archives_that_are_damaged(monkeypatch):
-    packed("log.eval", SAMPLE, "{x")
-    found, wrong = spans_of(path="log.eval")
-    assert (found, len(wrong)) == (TOLD, 1)
-    assert wrong[0].startswith("log.eval: samples/3_epoch_1.json cannot be read (")
-    whole = Path("log.eval").read_bytes()
+    packed("log.eval", SAMPLE, "{x", json.dumps({**SAMPLE, "uuid": "V", "scores": float("nan")}))
+    assert spans_of(path="log.eval") == (
+        TOLD * 2,
+        [
+            "log.eval, sample 2: not JSON from character 2 on.",
+            "log.eval, sample 3: NaN is no number of JSON, and became null.",
+        ],
+    )
+    whole = packed("log.eval", SAMPLE).read_bytes()
     place = whole.index(b"samples/2") + 40
     reading = reading_of("bad.eval", whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
     assert list(read(reading)) == []

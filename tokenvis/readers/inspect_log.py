@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tokenvis.reading import Reading, SpanRead, given, needed, one_line, reason_of
-from tokenvis.records import Head, head_of, items, parse_json
+from tokenvis.records import MISSING, Head, head_of, items, mended_line, parse_json
 from tokenvis.rules import as_name, location_of
 from tokenvis.sources import bound_of
 from tokenvis.times import microseconds
@@ -111,9 +111,12 @@ def members(reading: Reading, names: list[str]) -> Iterator[tuple[int, Any]]:
             try:
                 text = member(archive, name, left)
                 left -= len(text)
-                yield number, parse_json(text)
             except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
                 reading.problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
+                continue
+            value = mended_line(text, number, reading, reading.source)  # scores may be NaN
+            if value is not MISSING:
+                yield number, value
 
 
 def member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
