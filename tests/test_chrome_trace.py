@@ -170,22 +170,20 @@ SLICES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5), st.integers(1,
 
 @pytest.mark.laws
 @given(SLICES)
-def test_a_parent_is_the_shortest_slice_around(tmp_path_factory, rows):
+def test_a_parent_is_the_last_slice_to_begin_of_those_around(tmp_path_factory, rows):
     events = [whole(start, lasts, f"{row}", tid=tid) for row, (start, lasts, tid) in enumerate(rows)]
     reading = reading_of(tmp_path_factory.mktemp("law") / "x.json", json.dumps(events))
     spans = list(read(reading))
     by_id = {span.id: span for span in spans}
-    for span, (start, lasts, tid) in zip(spans, rows, strict=True):
+    for row, (start, lasts, tid) in enumerate(rows):
         around = [
-            other[1]
-            for other in rows
-            if other[2] == tid and other[0] <= start and start + lasts <= other[0] + other[1]
-            and (other[0], -other[1]) < (start, -lasts) and other[0] + other[1] > start
-        ]  # fmt: skip
-        parent = by_id.get(span.parent)
-        if parent is None:
-            assert not around
-        else:
-            assert parent.end - parent.start <= min(around, default=lasts)
-            assert parent.start <= start
-            assert parent.end >= start + lasts
+            (other_start, -other_lasts)
+            for other, (other_start, other_lasts, other_tid) in enumerate(rows)
+            if other_tid == tid
+            and (other_start, -other_lasts, other) < (start, -lasts, row)
+            and start < other_start + other_lasts
+            and start + lasts <= other_start + other_lasts
+        ]
+        parent = by_id.get(spans[row].parent)
+        found = None if parent is None else (parent.start, parent.start - parent.end)
+        assert found == max(around, default=None)
