@@ -51,6 +51,40 @@ def test_folders_that_variables_name(home, monkeypatch):
     assert find_sessions()["path"].tolist() == [str(home / "elsewhere/projects/p/s.jsonl")]
 
 
+def test_what_is_no_session_or_cannot_be_read_is_left_out_alone(home, monkeypatch):
+    folder = aged(home / ".claude/projects/p/good.jsonl", 1, "x").parent
+    aged(folder / "denied.jsonl", 1, "x")
+    aged(folder / "locked.jsonl", 1, "x")
+    os.close(os.open(os.fsencode(folder) + b"/\xff.jsonl", os.O_CREAT))
+    aged(home / ".codex/sessions/rollout-1.jsonl.bak", 1, "x")
+    is_file, access = Path.is_file, os.access
+
+    def refused(path):
+        if path.name == "denied.jsonl":
+            raise PermissionError
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "locked.jsonl" and access(path, mode))
+    assert find_sessions()["path"].tolist() == [str(folder / "good.jsonl")]
+
+
+def test_the_place_of_the_folder_itself_does_not_matter(home, monkeypatch):
+    aged(home / "subagents/claude/projects/p/s.jsonl", 1, "x")
+    aged(home / "subagents/claude/projects/loose.jsonl", 2, "x")
+    (home / ".claude").symlink_to(home / "subagents/claude")
+    (home / ".config").mkdir()
+    (home / ".config/claude").symlink_to(home / "subagents/claude")
+    assert find_sessions()["project"].fillna("-").tolist() == ["p", "-"]
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(home / "subagents/claude"))
+    assert find_sessions()["project"].fillna("-").tolist() == ["p", "-"]
+
+
+def test_a_long_first_line_tells_its_folder(home):
+    aged(home / ".codex/sessions/rollout-1.jsonl", 1, {"payload": {"base_instructions": "x" * 100_000, "cwd": "/work/shop"}})
+    assert find_sessions()["project"].tolist() == ["/work/shop"]
+
+
 def test_no_sessions_are_an_empty_table():
     assert find_sessions().dtypes.astype(str).to_dict() == TYPES
     assert find_sessions().empty

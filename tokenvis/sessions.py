@@ -21,7 +21,9 @@ from tokenvis.errors import BadOption, quoted
 AGE = re.compile(r"(\d{1,6})([mhdw])")
 HOURS = {"m": 1 / 60, "h": 1, "d": 24, "w": 168}
 TYPES = {"format": "str", "modified": "datetime64[us, UTC]", "size": "int64", "project": "str", "path": "str"}
-FIRST_LINE = 1 << 16
+FIRST_LINE = 1 << 20  # bytes: it holds the instructions too
+ROLLOUT = re.compile(r"rollout-.*\.jsonl(\.zst)?")
+SESSION = re.compile(r"(?!agent-).*\.jsonl")
 
 
 def find_sessions(*, since: str | None = None) -> pd.DataFrame:
@@ -66,36 +68,47 @@ def moment_of(since: str) -> datetime:
 
 def folders_of(variable: str, *usual: str) -> list[Path]:
     """The folders that a variable names, else the usual ones in the home directory."""
-    named = [name for name in os.environ.get(variable, "").split(",") if name.strip()]
-    return [Path(name.strip()).expanduser() for name in named] or [Path.home() / name for name in usual]
+    named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    every = [Path(os.path.expanduser(name)) for name in named] or [Path.home() / name for name in usual]  # noqa: PTH111  (never raises)
+    return list({os.path.realpath(folder): folder for folder in reversed(every)}.values())  # one may be a link to another
 
 
 def claude_sessions() -> Iterator[dict[str, Any]]:
     """Sessions of Claude Code, without the files of their subagents."""
     for folder in folders_of("CLAUDE_CONFIG_DIR", ".claude", ".config/claude"):
-        for path in files_below(folder / "projects", "*.jsonl"):
-            if not path.name.startswith("agent-") and "subagents" not in path.parts:
-                yield from row_of("claude_code", path, path.relative_to(folder / "projects").parts[0])
+        for path in files_below(folder / "projects", SESSION):
+            parents = path.relative_to(folder / "projects").parts[:-1]
+            if "subagents" not in parents:
+                yield from row_of("claude_code", path, parents[0] if parents else None)
 
 
 def codex_sessions() -> Iterator[dict[str, Any]]:
     """Rollouts of Codex, one a thread."""
     for folder in folders_of("CODEX_HOME", ".codex"):
         for place in ("sessions", "archived_sessions"):
-            for path in files_below(folder / place, "rollout-*.jsonl*"):
+            for path in files_below(folder / place, ROLLOUT):
                 yield from row_of("codex", path, folder_in(path))
 
 
-def files_below(folder: Path, pattern: str) -> list[Path]:
-    """Files of this name in a folder and all below it, none where it is not there."""
+def files_below(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
+    """Files of such a name in a folder and all below it that can be read; none where it is not there."""
+    for place, _, names in os.walk(folder):  # which leaves out folders that cannot be listed
+        for path in (Path(place, one) for one in names if name.fullmatch(one)):
+            if can_be_read(path):
+                yield path
+
+
+def can_be_read(path: Path) -> bool:
+    """Whether a path is a file, and this user's to read."""
     with suppress(OSError):
-        return [path for path in folder.rglob(pattern) if path.is_file()]
-    return []
+        return path.is_file() and os.access(path, os.R_OK)
+    return False
 
 
 def row_of(format: str, path: Path, project: str | None) -> Iterator[dict[str, Any]]:  # noqa: A002
-    """A file as a row; none where it has just gone."""
-    with suppress(OSError):
+    """A file as a row; none where it has just gone, its name is no text, or its time no date."""
+    with suppress(OSError, ValueError, OverflowError):
+        str(path).encode()
         found = path.stat()
         modified = datetime.fromtimestamp(found.st_mtime, UTC)
         yield {"format": format, "modified": modified, "size": found.st_size, "project": project, "path": str(path)}

@@ -23,7 +23,8 @@ NAME = "Smallville simulations"
 MASTER, META = "master_movement.json", "meta.json"
 COLON = re.compile(r"\s*[:：]\s*")
 SECONDS_PER_STEP = 10
-MOST_STEPS = 10**9
+DIGITS = 8  # of a step, at most: with a day each, and a date of four digits, times fit into 63 bits of µs
+LONGEST_STEP = 86_400
 
 
 @dataclass
@@ -40,23 +41,21 @@ class Clock:
 
 @dataclass
 class Run:
-    """What a persona does at a place, from a step on."""
+    """What a persona does at a place, from a step on; and the last step that told of the persona, with its conversation."""
 
     place: str
     activity: str
     step: int
     data: dict[str, Any] = field(default_factory=dict)
+    told: int = 0
+    chat: list[Any] = field(default_factory=list)
 
 
 def recognises(head: Head) -> bool:
     """Whether steps hold personas with a movement and a description."""
-    steps = [persona for item in head.objects for key, step in item.items() if key.isdigit() for persona in personas(step)]
-    return any({"movement", "description"} <= persona.keys() for _, persona in steps)
-
-
-def personas(step: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The personas whom a step lists."""
-    return [(name, said) for name, said in step.items() if isinstance(said, dict)] if isinstance(step, dict) else []
+    steps = [step for item in head.objects for key, step in item.items() if key.isdigit() and isinstance(step, dict)]
+    told = [said for step in steps for said in step.values() if isinstance(said, dict)]
+    return any({"movement", "description"} <= said.keys() for said in told)
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
@@ -66,16 +65,19 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     clock = clock_of(reading)
     runs: dict[str, Run] = {}
     last = 0
-    for number, (key, step_personas) in pairs(reading):
+    for number, (key, personas) in pairs(reading):
         reading.unit = "step"
-        if not key.isdecimal() or int(key) > MOST_STEPS:
+        if not key.isdecimal() or len(key) > DIGITS:
             reading.problem(number, f"{key[:40]!r} is no step")
             continue
         step = int(key)
         last = max(last, step)
-        for persona, said in personas(step_personas):
+        if not isinstance(personas, dict):
+            reading.problem(step, f"not an object, but {type(personas).__name__}")
+            continue
+        for persona in personas:
             try:
-                run = changed(runs.get(persona), said, step)
+                run = changed(runs.get(persona), given(personas, persona, dict) or {}, step)
             except (TypeError, ValueError) as error:
                 reading.problem(step, reason_of(error))
                 continue
@@ -110,7 +112,7 @@ def clock_of(reading: Reading) -> Clock:
             raise TypeError(f"it is {type(meta).__name__}")
         start = datetime.strptime(given(meta, "start_date", str) or "", "%B %d, %Y").replace(tzinfo=UTC)  # its zone is not told
         seconds = given(meta, "sec_per_step", int) or SECONDS_PER_STEP
-        if not 0 < seconds < 10**6:
+        if not 0 < seconds <= LONGEST_STEP:
             raise ValueError(f"'sec_per_step' is {seconds}")
         return Clock(int((start - START).total_seconds()) * 1_000_000, seconds)
     except (OSError, TypeError, ValueError) as error:
@@ -120,20 +122,36 @@ def clock_of(reading: Reading) -> Clock:
 
 def changed(run: Run | None, said: dict[str, Any], step: int) -> Run | None:
     """The run that begins with what is said of a persona, None where the one that is there goes on."""
-    description, chat = given(said, "description", str), said.get("chat")
+    description, chat = given(said, "description", str), lines_of(said.get("chat"))
+    if run is not None:
+        if step <= run.told:
+            raise ValueError(f"it comes after step {run.told}")
+        run.told = step
     activity, place, thing = parts_of(description or "")
     place = place or (run.place if run else "")  # who goes nowhere else stays
     if run is not None and (not description or (run.place, run.activity) == (place, activity)):
-        if chat:
-            run.data["chat"] = chat
+        hear(run, chat)
         return None
     if not place:
         return None
-    if run is not None and step < run.step:
-        raise ValueError(f"it comes after step {run.step}")
     movement = given(said, "movement", list) or []
-    data = {"pronunciatio": said.get("pronunciatio"), "object": thing, "chat": chat, "movement": movement}
-    return Run(place, activity, step, {key: value for key, value in data.items() if value})
+    data = {"pronunciatio": said.get("pronunciatio"), "object": thing, "movement": movement}
+    new = Run(place, activity, step, {key: value for key, value in data.items() if value}, told=step)
+    hear(new, chat)
+    return new
+
+
+def lines_of(chat: Any) -> list[Any]:
+    """What is said at a step: the list of [who, text], or the one text that some descendants write."""
+    return chat if isinstance(chat, list) else [chat] if chat else []
+
+
+def hear(run: Run, chat: list[Any]) -> None:
+    """Add what is new in a conversation: a step repeats all that goes on, with a line more, or begins another."""
+    known = len(run.chat) if chat[: len(run.chat)] == run.chat else 0
+    if chat[known:]:
+        run.data.setdefault("chat", []).extend(chat[known:])
+    run.chat = chat
 
 
 def parts_of(description: str) -> tuple[str, str, str]:
