@@ -25,9 +25,11 @@ MAY_IMPORT = {
     "tokens": {"relations", "payload", "arrays", "errors"},
     "samples": {"columns", "arrays", "errors"},
     "schema": {"errors"},
-    "database": {"schema", "errors"},
-    "store": {"database", "schema", "columns", "payload", "errors"},
-    "frame": {"store", "database", "columns", "payload", "errors"},
+    "connections": {"errors"},
+    "database": {"connections", "schema", "errors"},
+    "scan": {"schema", "payload", "arrays", "errors"},
+    "store": {"scan", "database", "connections", "schema", "columns", "payload", "errors"},
+    "frame": {"store", "scan", "database", "columns", "payload", "errors"},
     "seed": {"store", "database", "schema"},
     "cells": set(),
     "times": {"columns", "errors"},
@@ -110,12 +112,12 @@ def test_the_map_has_no_circle_and_names_what_is_there():
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("sqlalchemy", {"schema", "database", "store"}),
-        ("sqlite3", {"database", "__main__"}),
+        ("sqlalchemy", {"schema", "connections", "database", "scan", "store"}),
+        ("sqlite3", {"connections", "database", "scan", "__main__"}),
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
-        ("pyarrow", {"sources", "records", "gathering", "writers"}),
+        ("pyarrow", {"payload", "scan", "sources", "records", "gathering", "writers"}),
     ],
 )
 def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
@@ -126,13 +128,15 @@ def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
 def test_only_the_store_speaks_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
     speakers = {room_of(path) for path in FILES if words.search(path.read_text())}
-    assert speakers <= {"database", "store"}
+    assert speakers <= {"connections", "database", "scan", "store"}
 
 
 def test_analysis_layout_and_plot_never_see_the_storage_wing():
     storage = {
         "schema",
+        "connections",
         "database",
+        "scan",
         "store",
         "frame",
         "seed",

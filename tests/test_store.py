@@ -146,7 +146,7 @@ def test_a_name_is_a_text(store):
 
 def test_half_a_surrogate_pair_names_no_trace(store):
     for call in (lambda: store.write_trace("\ud800", [ONE]), lambda: store.delete_trace("\ud800")):
-        with pytest.raises(BadSpan, match=r"^trace_id='\\ud800' cannot be written as UTF-8\.$"):
+        with pytest.raises(BadSpan, match=r"^trace(_id)?='\\ud800' cannot be written as UTF-8\.$"):
             call()
     with pytest.raises(BadSpan, match=r"^name='\\ud800' cannot be written as UTF-8\.$"):
         store.add_spans("t", [ONE], name="\ud800")

@@ -206,6 +206,12 @@ def texts(values: pd.Series) -> pd.Series:
         raise BadSpan(f"{values.name} holds {quoted(error.object)}, which cannot be written as UTF-8.") from None
 
 
+def texts_of(arrow: Any) -> Any:
+    """An array of Arrow's texts as pandas' own, without a copy."""
+    dtype: Any = pd.StringDtype("pyarrow", na_value=np.nan)
+    return dtype.__from_arrow__(arrow)
+
+
 def parent_names(values: pd.Series) -> pd.Series:
     """Parents as ``str``, missing where there is none; whole numbers that pandas made floats to say so are whole again."""
     floats = getattr(values.dtype, "kind", "O") == "f"

@@ -1,28 +1,25 @@
-"""The database: the file that a store lives in, found, recognised and opened.
+"""The database: the file that a store lives in, found and recognised.
 
-What a file is gets checked before anything in it is set, so that somebody else's database keeps its bytes. Every connection
-holds the rules of the schema, and none of them outlives the call that it was made for.
+What a file is gets checked before anything in it is set, so that somebody else's database keeps its bytes.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
+from tokenvis.connections import connected, untouched
 from tokenvis.errors import StoreError, listed, quoted
 from tokenvis.schema import VERSION, Base
 
 VARIABLE = "TOKENVIS_DATABASE"
 FILE = "sqlite.db"
 PROJECT_MARKS = (".git", "pyproject.toml", "package.json")
-HEADER = b"SQLite format 3\x00"
-PATIENCE = 30.0  # seconds to wait for another writer
+COLUMNS = "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
 
 Target: TypeAlias = str | os.PathLike[str] | URL | None
 
@@ -68,37 +65,6 @@ def default_path() -> Path:
     return here / FILE
 
 
-def engine_of(path: Path) -> Engine:
-    """An engine whose connections hold the rules of the schema, leave transactions to SQLAlchemy, and never make a file."""
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(address_of(path, "rw"), uri=True, timeout=PATIENCE, isolation_level=None),
-        poolclass=NullPool,
-    )
-
-    @event.listens_for(engine, "connect")
-    def hold_rules(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def address_of(path: Path, mode: str) -> str:
-    """SQLite's URI of a file, whatever characters its path has."""
-    return f"{path.as_uri()}?mode={mode}"
-
-
-def untouched(path: Path) -> str:
-    """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one."""
-    path = path.resolve()  # the log lies beside the file itself, not beside a link to it
-    return address_of(path, "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1")
-
-
 def is_new(path: Path) -> bool:
     """Whether the file has no tables yet; `StoreError` where it is something else than a database of traces."""
     if not path.parent.is_dir():
@@ -107,17 +73,24 @@ def is_new(path: Path) -> bool:
         raise StoreError(f"{path} is a folder. Name a file in it, such as {path / FILE}.")
     if not path.exists() or path.stat().st_size == 0:
         return True
-    with path.open("rb") as file:
-        if file.read(len(HEADER)) != HEADER:
-            raise StoreError(f"{path} is not a SQLite database. ${VARIABLE} names a database elsewhere.")
-    with closing(sqlite3.connect(untouched(path), uri=True, timeout=PATIENCE)) as connection:
-        query = "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
-        columns: dict[str, set[str]] = {}
-        for table, column in connection.execute(query):
-            columns.setdefault(table, set()).add(column)
-        [version] = connection.execute("PRAGMA user_version").fetchone()
+    columns, version = tables_of(path)
     check_identity(path, columns, version)
     return not columns
+
+
+def tables_of(path: Path) -> tuple[dict[str, set[str]], int]:
+    """The columns of each table of a file, and its version; `StoreError` where it is no SQLite database."""
+    columns: dict[str, set[str]] = {}
+    try:
+        with closing(connected(untouched(path))) as connection:
+            [version] = connection.execute("PRAGMA user_version").fetchone()
+            for table, column in connection.execute(COLUMNS):
+                columns.setdefault(table, set()).add(column)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise StoreError(f"{path} is not a SQLite database. ${VARIABLE} names a database elsewhere.") from None
+        raise
+    return columns, version
 
 
 def check_identity(path: Path, columns: dict[str, set[str]], version: int) -> None:
@@ -135,23 +108,3 @@ def check_identity(path: Path, columns: dict[str, set[str]], version: int) -> No
         raise StoreError(
             f"{path} was written by a newer tokenvis (format {version}; this one reads {VERSION}). Update tokenvis."
         )
-
-
-def grant_wal(cursor: Any, path: Path) -> None:
-    """Put the file into WAL mode, and make sure that it is."""
-    [mode] = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreError(
-            f"{path} cannot have a write-ahead log (journal_mode stays {mode!r}), as on a network drive. "
-            f"Set ${VARIABLE} to a path on a local disk."
-        )
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system say into a `StoreError` that names the file."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        said = getattr(error, "orig", None) or error
-        raise StoreError(f"{path}: {said}.") from error

@@ -1,15 +1,18 @@
 """Frames: what the store holds, as the table that everything else works on."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.columns import COLUMNS, TIMES, spans_frame
+from tokenvis.columns import COLUMNS, order_of, texts_of
 from tokenvis.database import Target
-from tokenvis.errors import BadOption, BadSpan, quoted, several
+from tokenvis.errors import BadOption, BadSpan, plural, quoted, several
 from tokenvis.payload import parents_of
+from tokenvis.scan import Columns, Fault
 from tokenvis.store import Store, opened
 
 TRACE_TYPES = {
@@ -21,7 +24,6 @@ TRACE_TYPES = {
     "n_agents": "int64",
     "n_locations": "int64",
 }
-SPAN_TYPES = {name: "int64" if name in TIMES else "object" if name == "data" else "str" for name in COLUMNS}
 HELD: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}, "object": {str, type(None)}}
 
 
@@ -60,6 +62,7 @@ def load_spans(
     end: int | None = None,
     agents: str | Iterable[str] | None = None,
     locations: str | Iterable[str] | None = None,
+    skip_bad: bool = False,
     store: Store | Target = None,
 ) -> pd.DataFrame:
     """Load spans as a frame, ordered by start_time, end_time, agent_id, id.
@@ -72,6 +75,9 @@ def load_spans(
         A window in µs, [start, end): spans that touch it are loaded, whole.
     agents, locations
         Only spans of these.
+    skip_bad
+        Whether rows that break a rule of the schema, which a database that another program made may hold, are left out, with a
+        warning that counts them; by default they are an error.
     store
         A `Store`, a path or URL, or None for the default database.
 
@@ -90,20 +96,51 @@ def load_spans(
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
     BadSpan
-        A database that another program made holds a time that is no integer, or a name that is no text.
+        A row of the database breaks a rule of the schema: a time that is no integer, an end before its start, a name that is no
+        text, data that is no JSON object.
     """
     named = {"trace": trace, "agents": agents, "locations": locations}
     chosen = {option: None if names is None else several(option, names) for option, names in named.items()}
-    rows = opened(store, create=False).select_spans(
+    database = opened(store, create=False)
+    columns = database.select_spans(
         chosen["trace"],
         start=whole_time("start", start),
         end=whole_time("end", end),
         agents=chosen["agents"],
         locations=chosen["locations"],
     )
-    spans = spans_frame(**columns_of(rows, "span", SPAN_TYPES))
+    if columns.faults:
+        tell_faults(columns.faults, database.path, skip_bad=skip_bad)
+    spans = in_order(columns)
     parents = parents_of(spans["data"])
-    return spans.assign(parent_id=parents) if parents.notna().any() else spans
+    return spans if parents is None else spans.assign(parent_id=parents)
+
+
+def tell_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> None:
+    """Raise `BadSpan` with the first of the rows that break a rule, or warn that they are left out."""
+    told = "; ".join(f"span {fault.span}: {fault.reason}" for fault in faults[:3])
+    more = f"; and {len(faults) - 3:,} more" if len(faults) > 3 else ""
+    if not skip_bad:
+        raise BadSpan(
+            f"{path} has {plural(len(faults), 'row')} against the rules: {told}{more}. "
+            "load_spans(..., skip_bad=True) leaves out what cannot be used."
+        )
+    warnings.warn(f"{path}: {plural(len(faults), 'row')} left out: {told}{more}.", stacklevel=3)
+
+
+def in_order(columns: Columns) -> pd.DataFrame:
+    """The columns as a spans frame, in its order."""
+    arrays = {name: columns.values.pop(name) for name in COLUMNS}
+    for name in ("id", "data"):
+        arrays[name] = texts_of(arrays[name])
+    for name, labels in columns.names.items():
+        rank = np.argsort(np.argsort(np.array(labels, dtype=object)))
+        arrays[name] = pd.Categorical.from_codes(rank[arrays[name]], pd.Index(sorted(labels), dtype="str"))
+    order = order_of(pd.DataFrame(arrays, copy=False))
+    if not (order == np.arange(len(order))).all():
+        for name, values in arrays.items():  # one at a time: a frame is large
+            arrays[name] = values.take(order)
+    return pd.DataFrame(arrays, copy=False)
 
 
 def columns_of(rows: Sequence[Sequence[Any]], noun: str, types: Mapping[str, str]) -> dict[str, list[Any]]:
@@ -113,7 +150,7 @@ def columns_of(rows: Sequence[Sequence[Any]], noun: str, types: Mapping[str, str
     for name, column in columns.items():
         if not HELD[types[name]].issuperset(map(type, column)):
             row = next(row for row, value in enumerate(column) if type(value) not in HELD[types[name]])
-            what = "integer microseconds" if name in TIMES else "a text"
+            what = "integer microseconds" if name.endswith("_time") else "a text"
             whose, value = quoted(columns["id"][row]), quoted(column[row])
             raise BadSpan(f"{name} of {noun} {whose} is {value} in the database, not {what}.")
     return columns

@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokenvis.arrays import Int64Array
-from tokenvis.columns import REQUIRED, require
+from tokenvis.columns import REQUIRED, require, texts_of
 from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
 
 INT64 = range(-(2**63), 2**63)
 CHUNK = 65_536  # rows whose payloads are in memory at once
 COMPACT = (",", ":")
+ENDS_WITH_PARENT = r'[{,]"parent_id":"(?P<parent>[^"\\]*)"}$'
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -216,28 +219,49 @@ def typed(values: list[Any], index: pd.Index) -> pd.Series:
 
 def text_column(values: Iterable[str | None], index: pd.Index) -> pd.Series:
     """Texts as ``str``, each half of a surrogate pair as U+FFFD; None is missing."""
-    whole = [None if value is None else SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value) for value in values]
-    return pd.Series(whole, index=index, dtype="str")
+    every = list(values)
+    try:
+        return pd.Series(every, index=index, dtype="str")
+    except UnicodeEncodeError:
+        whole = [None if value is None else SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value) for value in every]
+        return pd.Series(whole, index=index, dtype="str")
 
 
-def parents_of(data: pd.Series) -> pd.Series:
-    """``parent_id`` of each payload (str, may be missing); only the texts that mention the key are parsed.
+def parents_of(data: pd.Series) -> pd.Series | None:
+    """``parent_id`` of each payload (str, may be missing), of a column of texts; None where none has one.
 
-    What is no JSON object names no parent. A database without our checks may hold it; `expand_data` says where.
+    Where the text ends with it, as tokenvis writes it, it is taken from there: what stands before the last brace of an object
+    is a member of that object, and the last of its name. Other texts are parsed, if they mention the key at all. What is no
+    JSON object names no parent: `expand_data` says which.
     """
-    parents: list[str | None] = [None] * len(data)
-    for position in mentioning(data.to_frame("data"), '"parent_id"'):
-        with suppress(ValueError, RecursionError):
-            parent = parse(data.iloc[position]).get("parent_id")
-            parents[position] = parent if isinstance(parent, str) else None
-    return text_column(parents, data.index)
+    texts = pa.array(data.array)
+    parents = pc.struct_field(pc.extract_regex(texts, ENDS_WITH_PARENT), "parent")
+    rows = np.flatnonzero(parents.is_null().to_numpy(zero_copy_only=False))
+    others = texts.take(pa.array(rows)) if len(rows) < len(texts) else texts
+    mention = pc.match_substring_regex(others, '"parent_id"').fill_null(False).to_numpy(zero_copy_only=False)
+    rows = rows[mention]
+    column = pd.Series(texts_of(parents), index=data.index)
+    if len(rows):
+        column.iloc[rows] = text_column(map(parent_in, data.iloc[rows].tolist()), data.index[rows])
+    return column if column.notna().any() else None
+
+
+def parent_in(value: Any) -> str | None:
+    """The parent that a payload names, where it does."""
+    with suppress(ValueError, RecursionError):
+        parent = parse(value).get("parent_id")
+        return parent if isinstance(parent, str) else None
+    return None
 
 
 def encoded(spans: pd.DataFrame) -> pd.Series:
     """The payload of each row as JSON text, missing where there is none, with the frame's own ``parent_id`` put into it."""
+    data = spans["data"]
+    if data.dtype == "str" and are_objects(data) and parents_agree(spans):
+        return data
     parents = spans["parent_id"].tolist() if "parent_id" in spans else [None] * len(spans)
     texts = []
-    for span, value, parent in zip(spans["id"].tolist(), spans["data"].tolist(), parents, strict=True):
+    for span, value, parent in zip(spans["id"].tolist(), data.tolist(), parents, strict=True):
         try:
             payload = parse(value)
             if isinstance(value, str) and not encodable(value):
@@ -248,6 +272,23 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
         except (ValueError, TypeError, RecursionError) as error:
             raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
     return pd.Series(texts, index=spans.index, dtype="str")
+
+
+def are_objects(texts: pd.Series) -> bool:
+    """Whether all texts that are there are JSON objects, as far as the fastest parser takes them; the others may be still."""
+    try:
+        return set(map(type, map(orjson.loads, texts.dropna().tolist()))) <= {dict}
+    except orjson.JSONDecodeError:
+        return False
+
+
+def parents_agree(spans: pd.DataFrame) -> bool:
+    """Whether the payloads name the parents that the frame's own column names, if it has one."""
+    if "parent_id" not in spans or not spans["parent_id"].notna().any():
+        return True
+    named = parents_of(spans["data"])
+    own = spans["parent_id"]
+    return named is not None and bool((own.isna() | (own == named)).all())
 
 
 def encode(payload: Mapping[str, Any]) -> str:

@@ -11,6 +11,13 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 VERSION = 1
+TIME_RULE = "typeof(start_time) = 'integer' AND typeof(end_time) = 'integer' AND start_time <= end_time"
+DATA_RULE = (
+    "CASE WHEN data IS NULL THEN 1 WHEN typeof(data) <> 'text' THEN 0"
+    " WHEN json_valid(data) THEN json_type(data) = 'object' ELSE 0 END"
+)
+NAME_RULE = " AND ".join(f"typeof({name}) = 'text'" for name in ("trace_id", "agent_id", "location_id"))
+ROW_RULE = f"typeof(id) = 'text' AND {NAME_RULE} AND {TIME_RULE} AND {DATA_RULE}"  # where the table itself holds none
 
 
 class Base(DeclarativeBase):
@@ -51,14 +58,7 @@ class Span(Base):
 
     __table_args__ = (
         CheckConstraint("typeof(id) = 'text'", name="spans_id_check"),
-        CheckConstraint(
-            "typeof(start_time) = 'integer' AND typeof(end_time) = 'integer' AND start_time <= end_time",
-            name="spans_time_check",
-        ),
-        CheckConstraint(
-            "CASE WHEN data IS NULL THEN 1 WHEN typeof(data) <> 'text' THEN 0"
-            " WHEN json_valid(data) THEN json_type(data) = 'object' ELSE 0 END",
-            name="spans_data_check",
-        ),
+        CheckConstraint(TIME_RULE, name="spans_time_check"),
+        CheckConstraint(DATA_RULE, name="spans_data_check"),
         Index("spans_trace_start_idx", "trace_id", "start_time"),
     )

@@ -7,23 +7,26 @@ open between calls.
 
 import difflib
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Row, String, delete, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.schema import CreateTable
 
 from tokenvis.columns import Spans, as_spans
-from tokenvis.database import VARIABLE, Target, engine_of, explained, grant_wal, is_new, path_of
-from tokenvis.errors import MOST, BadSpan, StoreNotFound, TraceNotFound, listed, quoted
+from tokenvis.connections import LONG_LOG, carry_over, engine_of, explained, grant_wal, is_writable, log_size
+from tokenvis.database import VARIABLE, Target, is_new, path_of
+from tokenvis.errors import MOST, BadOption, BadSpan, StoreError, StoreNotFound, TraceNotFound, listed, quoted
 from tokenvis.payload import encodable, encoded
+from tokenvis.scan import Columns, Rows, columns_of, extent, rowids
 from tokenvis.schema import VERSION, Base, Span, Trace
 
 SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
@@ -86,10 +89,13 @@ class Store:
                     f"`tokenvis ingest PATH` one with yours, and ${VARIABLE} names a database elsewhere."
                 )
             if new:
-                self.path.touch()
+                with suppress(FileExistsError):
+                    self.path.touch(exist_ok=False)
             self.engine = engine_of(self.path)
-            with closing(self.engine.raw_connection()) as connection:
-                grant_wal(connection.cursor(), self.path)
+            self.inode = self.path.stat().st_ino
+            if is_writable(self.path):
+                with closing(self.engine.raw_connection()) as connection:
+                    grant_wal(connection.driver_connection, self.path)
             if new:
                 with self._writing() as connection:
                     Base.metadata.create_all(connection)
@@ -134,7 +140,7 @@ class Store:
         with explained(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
-            put_spans(connection, trace_id, rows)
+            put_spans(connection, trace_id, rows, INSERT)
         return Written(self.path, trace_id, added=len(rows), removed=removed)
 
     def add_spans(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
@@ -146,7 +152,7 @@ class Store:
         with explained(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             before = count_spans(connection, trace_id)
-            changed = put_spans(connection, trace_id, rows)
+            changed = put_spans(connection, trace_id, rows, UPSERT)
             added = count_spans(connection, trace_id) - before
         return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
 
@@ -171,29 +177,38 @@ class Store:
         """Add rows of one trace, of which so many are there already."""
         put_trace(connection, trace_id, name)
         added = len(frame) - n_there
-        updated = put_spans(connection, trace_id, tuples_of(frame)) - added
+        updated = put_spans(connection, trace_id, frame, UPSERT) - added
         return Written(self.path, trace_id, added, updated, n_there - updated)
 
-    def delete_trace(self, trace_id: str) -> Written:
-        """Delete a trace and its spans; `TraceNotFound` where there is none of that id."""
-        check_text("trace_id", trace_id)
+    def delete_trace(self, trace: str) -> Written:
+        """Delete a trace, of this id or exact name, and its spans.
+
+        Raises
+        ------
+        TraceNotFound
+            There is no trace of that id or name.
+        BadOption
+            Several traces have that name. Their ids are listed, and nothing is deleted.
+        """
+        check_text("trace", trace)
         with explained(self.path), self._writing() as connection:
+            trace_id, *others = self._ids_of(connection, [trace])
+            if others:
+                raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
             removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
-            if not connection.execute(delete(Trace).where(Trace.id == trace_id)).rowcount:
-                raise self._not_found(connection, trace_id)
+            connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
     def select_traces(self, *, details: bool = False) -> list[Row[Any]]:
         """Rows (id, name, n_spans, start_time), newest first; with ``details`` also (end_time, n_agents, n_locations)."""
-        columns: list[ColumnElement[Any]] = [func.count(Span.trace_id), func.min(Span.start_time)]
+        own = Span.trace_id == Trace.id
+        n_spans = select(func.count()).where(own).scalar_subquery()  # by the index alone, twice as fast as a join is
+        start = select(func.min(Span.start_time)).where(own).scalar_subquery().label("start_time")
+        query = select(Trace.id, Trace.name, n_spans, start).order_by(start.desc().nulls_last(), Trace.id)
         if details:
-            columns += [
-                func.max(Span.end_time),
-                func.count(Span.agent_id.distinct()),
-                func.count(Span.location_id.distinct()),
-            ]
-        newest = func.min(Span.start_time).desc().nulls_last()
-        query = select(Trace.id, Trace.name, *columns).outerjoin(Span).group_by(Trace.id).order_by(newest, Trace.id)
+            inside = DETAILS.subquery()
+            counts = [func.coalesce(column, 0) for column in (inside.c.n_agents, inside.c.n_locations)]
+            query = query.add_columns(inside.c.end_time, *counts).outerjoin(inside, inside.c.trace_id == Trace.id)
         with explained(self.path), self._reading() as connection:
             return list(connection.execute(query))
 
@@ -205,30 +220,33 @@ class Store:
         end: int | None = None,
         agents: Iterable[str] | None = None,
         locations: Iterable[str] | None = None,
-    ) -> list[Row[Any]]:
-        """Rows of spans (data as JSON text) in the order of a frame; ``traces`` are ids or exact names, None for all."""
-        query = select(*list(Span.__table__.columns)[:-1], type_coerce(Span.data, String))
+    ) -> Columns:
+        """Spans as columns, in no order; ``traces`` are ids or exact names, None for all."""
+        conditions = []
+        if agents is not None:
+            conditions.append(among(Span.agent_id, agents))
+        if locations is not None:
+            conditions.append(among(Span.location_id, locations))
+        if start is not None:
+            conditions.append(or_(Span.end_time > start, Span.start_time >= start))
+        if end is not None:
+            conditions += [Span.start_time < end, literal(start is None or start < end)]
         with explained(self.path), self._reading() as connection:
+            rows: Rows = extent(connection)
             if traces is not None:
-                query = query.where(among(Span.trace_id, self._ids_of(connection, traces)))
-            if agents is not None:
-                query = query.where(among(Span.agent_id, agents))
-            if locations is not None:
-                query = query.where(among(Span.location_id, locations))
-            if start is not None:
-                query = query.where(or_(Span.end_time > start, Span.start_time >= start))
-            if end is not None:
-                query = query.where(Span.start_time < end, literal(start is None or start < end))
-            order = (Span.start_time, Span.end_time, Span.agent_id, Span.id)
-            return list(connection.execute(query.order_by(*order)))
+                of_these = among(Span.trace_id, self._ids_of(connection, traces))
+                if connection.scalar(select(func.count()).where(of_these)) != len(rows):
+                    rows = rowids(connection, [of_these])
+            return columns_of(connection, rows, conditions, checked=holds_rules(connection))
 
     def _ids_of(self, connection: Connection, traces: Iterable[str]) -> list[str]:
         """Ids of traces that are given by id or by exact name; a name stands for every trace that has it."""
         asked = list(dict.fromkeys(traces))
         known = set(connection.scalars(select(Trace.id).where(among(Trace.id, asked))))
         named: dict[str, list[str]] = {}
-        for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(among(Trace.name, asked))):
-            named.setdefault(name, []).append(trace_id)
+        if rest := [trace for trace in asked if trace not in known]:
+            for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(among(Trace.name, rest))):
+                named.setdefault(name, []).append(trace_id)
         for trace in asked:
             if trace not in known and trace not in named:
                 raise self._not_found(connection, trace)
@@ -245,14 +263,32 @@ class Store:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection in a transaction that only reads."""
+        self._check_file()
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A connection in a transaction that has the write lock from its start; an error takes all of it back."""
-        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
-            yield connection
+        self._check_file()
+        with self.engine.connect().execution_options(immediate=True) as connection:
+            before = log_size(self.path)
+            with connection.begin():
+                yield connection
+            self._check_file()  # what goes into a file that has no name any more is lost
+            if log_size(self.path) // LONG_LOG > before // LONG_LOG:  # once for each such length: readers may keep it long
+                carry_over(connection.connection.driver_connection)
+
+    def _check_file(self) -> None:
+        """Raise `StoreError` where the file has gone, or is another one than it was, and that one is no database of traces."""
+        if not self.path.exists():
+            raise StoreError(f"{self.path} is no longer there. Store({str(self.path)!r}) makes a new one.")
+        if (inode := self.path.stat().st_ino) != self.inode:
+            if is_new(self.path):
+                raise StoreError(
+                    f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
+                )
+            self.inode = inode
 
 
 def opened(store: Store | Target, *, create: bool) -> Store:
@@ -260,11 +296,11 @@ def opened(store: Store | Target, *, create: bool) -> Store:
     return store if isinstance(store, Store) else Store(store, create=create)
 
 
-def rows_of(spans: Spans, trace_id: str, name: str | None) -> list[tuple[Any, ...]]:
+def rows_of(spans: Spans, trace_id: str, name: str | None) -> pd.DataFrame:
     """Spans of one trace as rows of the table, checked as its id and name are, in time order."""
     check_text("trace_id", trace_id)
     check_text("name", trace_id if name is None else name)
-    return tuples_of(frame_for_rows(spans, trace_id))
+    return frame_for_rows(spans, trace_id)
 
 
 def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
@@ -276,10 +312,10 @@ def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
     return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
 
 
-def tuples_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Rows as the driver takes them."""
-    data = frame["data"].astype(object).where(frame["data"].notna(), None)
-    return list(zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True))
+def tuples_of(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """Rows as the driver takes them, one at a time: a list of them all would keep the collector of garbage busy."""
+    data = frame["data"].to_numpy(dtype=object, na_value=None)
+    return zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True)
 
 
 def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
@@ -290,8 +326,9 @@ def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
 
 def check_text(option: str, value: object) -> None:
     """Raise `BadSpan` unless a trace's id or name is a text that a database can hold."""
-    if not isinstance(value, str) or (option == "trace_id" and not value):
-        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {option.removeprefix('trace_')} is a text.")
+    if not isinstance(value, str) or (option != "name" and not value):
+        what = "name" if option == "name" else "id"
+        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {what} is a text.")
     if not encodable(value):
         raise BadSpan(f"{option}={quoted(value)} cannot be written as UTF-8.")
 
@@ -305,16 +342,14 @@ def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
         connection.execute(row.on_conflict_do_update(index_elements=[Trace.id], set_={"name": row.excluded.name}))
 
 
-def put_spans(connection: Connection, trace_id: str, rows: list[tuple[Any, ...]]) -> int:
+def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
     """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
-    if not rows:
-        return 0
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
-        connection.exec_driver_sql(UPSERT, rows)
-    except IntegrityError as error:
-        query = select(Span.id, Span.trace_id).where(among(Span.id, [row[0] for row in rows]), Span.trace_id != trace_id)
+        connection.connection.cursor().executemany(statement, tuples_of(rows))
+    except sqlite3.IntegrityError as error:
+        query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id != trace_id)
         for span, owner in connection.execute(query.limit(1)):
             raise BadSpan(
                 f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
@@ -340,6 +375,12 @@ def upsert() -> str:
     return str(statement.compile(dialect=sqlite.dialect()))
 
 
+def holds_rules(connection: Connection) -> bool:
+    """Whether the table of spans is as our schema makes it, so that its rows keep the rules."""
+    there = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
+    return isinstance(there, str) and there.split() == OURS
+
+
 def count_spans(connection: Connection, trace_id: str) -> int:
     """How many spans a trace has, by the index."""
     return connection.scalar(select(func.count()).where(Span.trace_id == trace_id)) or 0
@@ -353,4 +394,12 @@ def among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnEl
     return or_(column.in_(select(each.c.value)), column.in_(odd)) if odd else column.in_(select(each.c.value))
 
 
+INSERT = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
 UPSERT = upsert()
+DETAILS = select(
+    Span.trace_id,
+    func.max(Span.end_time).label("end_time"),
+    func.count(Span.agent_id.distinct()).label("n_agents"),
+    func.count(Span.location_id.distinct()).label("n_locations"),
+).group_by(Span.trace_id)
+OURS = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()

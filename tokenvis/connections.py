@@ -1,0 +1,139 @@
+"""The connections: how a file of SQLite is opened, with which settings and why, and what its errors mean.
+
+Only Python's own sqlite3 ever opens the file, not even Python's ``open``: on POSIX, closing any descriptor of a file drops
+every lock that the process holds on it, those of a connection of the user's own too.
+
+**The log.** A commit is appended to the write-ahead log, and a checkpoint carries it into the file later. In SQLite 3.7.0 to
+3.51.2 (but 3.44.6 and 3.50.7) a checkpoint that runs beside a writer can, rarely, take what that writer has just committed for
+carried over, and lose it (https://sqlite.org/wal.html, "The WAL-Reset Bug"). So no connection of ours checkpoints beside a
+writer: the automatic checkpoint, which does, is off. The log is carried over by the last connection that closes, which is alone
+with the file, and by a writer that has made the log long, in the mode TRUNCATE, which takes the write lock for that time.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from tokenvis.errors import StoreError
+
+PATIENCE = 30.0  # seconds to wait for another writer
+CHECKPOINT_PATIENCE = 5.0  # seconds for which a long log keeps the write lock, to wait for those who read from it
+LONG_LOG = 16 << 20  # bytes
+SETTINGS = {
+    "foreign_keys": "ON",  # a span has its trace
+    "synchronous": "FULL",  # what was committed outlives a power cut too; a killed process loses nothing with NORMAL either
+    "wal_autocheckpoint": 0,  # see above
+    "cell_size_check": "ON",  # a damaged page is an error, not a wrong row
+}
+HINTS = {
+    sqlite3.SQLITE_BUSY: f"Another program has been writing to it for {PATIENCE:.0f} s. Close that one, or try again",
+    sqlite3.SQLITE_LOCKED: "Another connection of this process is writing to it. Commit or close that one, or try again",
+    sqlite3.SQLITE_FULL: "There is no room left. Nothing of this write is in the database, and all before it is",
+    sqlite3.SQLITE_READONLY: "It, or its folder, can only be read. $TOKENVIS_DATABASE names a database elsewhere",
+    sqlite3.SQLITE_CANTOPEN: "It is gone, or this user may not use it and its folder. `tokenvis info` shows where it should be",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged. `tokenvis verify` says where, and what to do",
+    sqlite3.SQLITE_NOTADB: "The file is damaged. `tokenvis verify` says where, and what to do",
+    sqlite3.SQLITE_IOERR: "The disk failed, or the file is cut short. `tokenvis verify` says what can be read",
+}
+
+
+def address_of(path: Path, mode: str) -> str:
+    """SQLite's URI of a file, whatever characters its path has."""
+    return f"{path.as_uri()}?mode={mode}"
+
+
+def log_of(path: Path) -> Path:
+    """The log, which lies beside the file itself, not beside a link to it."""
+    path = path.resolve()
+    return path.with_name(f"{path.name}-wal")
+
+
+def untouched(path: Path) -> str:
+    """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one."""
+    path = path.resolve()
+    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
+    return address_of(path, "ro" if has_log else "ro&immutable=1")
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user may write the file, and the log beside it."""
+    path = path.resolve()
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def connected(address: str) -> sqlite3.Connection:
+    """A connection with our settings, which leaves transactions to who uses it."""
+    connection = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+    for name, value in SETTINGS.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+    return connection
+
+
+def engine_of(path: Path) -> Engine:
+    """An engine for a file that is there: to write, where this user may, else to read.
+
+    No connection outlives the call that it is made for, so none holds a snapshot that keeps the log from being carried over,
+    and none is there for a forked child to use. Every write takes the write lock at its start: one that reads first, and asks
+    for the lock then, fails at once where another has written in between, however patient it is.
+    """
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: connected(address_of(path, "rw") if is_writable(path) else untouched(path)),
+        poolclass=NullPool,
+    ).execution_options(compiled_cache=COMPILED)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def grant_wal(connection: Any, path: Path) -> None:
+    """Put the file into WAL mode, and make sure that it is."""
+    [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(
+            f"{path} cannot have a write-ahead log (journal_mode stays {mode!r}), as on a network drive. "
+            "Set $TOKENVIS_DATABASE to a path on a local disk."
+        )
+
+
+def log_size(path: Path) -> int:
+    """How long the log is, in bytes."""
+    with suppress(OSError):
+        return log_of(path).stat().st_size
+    return 0
+
+
+def carry_over(connection: Any) -> None:
+    """Carry the log into the file, and empty it, as far as those who read from it let go in time; the rest is left for later.
+
+    Nobody else can write meanwhile, since this takes the write lock. (Only where another writer keeps that as long as this one
+    waits for it does SQLite checkpoint beside it.)
+    """
+    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE * 1000:.0f}")
+    with suppress(sqlite3.Error):  # what was written is in the log, and safe
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `StoreError` that names the file, and says what to do."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        said = getattr(error, "orig", None) or error
+        hint = HINTS.get(getattr(said, "sqlite_errorcode", 0) & 0xFF)
+        raise StoreError(f"{path}: {said}. {hint}." if hint else f"{path}: {said}.") from error
+
+
+COMPILED: dict[Any, Any] = {}  # statements, for every store of the process
