@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "database": {"connections", "schema", "errors"},
     "scan": {"schema", "payload", "arrays", "errors"},
     "store": {"scan", "database", "connections", "schema", "columns", "payload", "errors"},
+    "upkeep": {"scan", "database", "connections", "errors"},
     "frame": {"store", "scan", "database", "columns", "payload", "errors"},
     "seed": {"store", "database", "schema"},
     "cells": set(),
@@ -112,8 +113,8 @@ def test_the_map_has_no_circle_and_names_what_is_there():
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("sqlalchemy", {"schema", "connections", "database", "scan", "store"}),
-        ("sqlite3", {"connections", "database", "scan", "__main__"}),
+        ("sqlalchemy", {"schema", "connections", "database", "scan", "store", "upkeep"}),
+        ("sqlite3", {"connections", "database", "scan", "store", "upkeep", "__main__"}),
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
@@ -128,7 +129,7 @@ def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
 def test_only_the_store_speaks_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
     speakers = {room_of(path) for path in FILES if words.search(path.read_text())}
-    assert speakers <= {"connections", "database", "scan", "store"}
+    assert speakers <= {"connections", "database", "scan", "store", "upkeep"}
 
 
 def test_analysis_layout_and_plot_never_see_the_storage_wing():
@@ -137,6 +138,7 @@ def test_analysis_layout_and_plot_never_see_the_storage_wing():
         "connections",
         "database",
         "scan",
+        "upkeep",
         "store",
         "frame",
         "seed",

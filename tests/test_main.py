@@ -35,6 +35,7 @@ def session(name="s1"):
 
 
 DATABASE = "Database: {}".format
+SPAN = {"agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 def test_seed(run):
@@ -127,6 +128,39 @@ def test_traces_of_an_empty_store(run):
         [DATABASE(Path("sqlite.db").absolute()), "No traces yet. `tokenvis seed` writes two."],
         [],
     )
+
+
+def test_delete_by_id_or_name(run):
+    with Store() as store:
+        for number in range(3):
+            store.write_trace(f"t{number}", [SPAN | {"id": str(number)}] * (number > 0), name="Twice" if number else "Once")
+    assert run("delete", "Once", "t2") == (
+        0, [DATABASE(store.path), "t0: deleted, with 0 spans", "t2: deleted, with 1 span"], []
+    )  # fmt: skip
+    code, out, err = run("delete", "gone")
+    assert (code, err) == (1, ["tokenvis: No trace 'gone'. This store has: 't1'."])
+    assert run("delete", "Twice")[1][1:] == ["t1: deleted, with 1 span"]
+
+
+def test_verify(run):
+    run("seed")
+    path = Path("sqlite.db").absolute()
+    assert run("verify") == (0, [DATABASE(path), "2 traces and 47 spans can be read.", "Nothing is wrong."], [])
+    path.write_bytes(path.read_bytes()[:8_192])
+    code, out, err = run("verify", "sqlite.db")
+    assert (code, err) == (1, [])
+    assert out[:2] == [DATABASE(path), "0 traces and 0 spans can be read."]
+    assert "malformed" in out[2]
+    assert run("verify", "gone.db")[2] == [f"tokenvis: There is no database at {Path('gone.db').absolute()}."]
+
+
+def test_backup(run):
+    run("seed")
+    copy = Path("copy.db").absolute()
+    code, out, err = run("backup", "copy.db")
+    assert (code, out, err) == (0, [f"{copy}: {copy.stat().st_size:,} bytes"], [])
+    assert run("verify", "copy.db")[1][1:] == ["2 traces and 47 spans can be read.", "Nothing is wrong."]
+    assert run("backup", "copy.db")[2] == [f"tokenvis: {copy} is there already. Name a new file, or take that one away."]
 
 
 def test_info(run):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
-from tokenvis import BadSpan, MissingColumn, Store, StoreError, TraceNotFound, load_spans, load_traces
+from tokenvis import BadOption, BadSpan, MissingColumn, Store, StoreError, TraceNotFound, load_spans, load_traces
 from tokenvis.store import Written
 
 ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
@@ -237,6 +237,16 @@ def test_delete_trace_takes_the_trace_and_its_spans(store):
     assert [row[0] for row in rows(store)] == ["r"]
     with pytest.raises(TraceNotFound, match=r"^No trace 't'\. This store has: 'u'\.$"):
         store.delete_trace("t")
+
+
+def test_delete_trace_takes_an_exact_name_where_one_trace_has_it(store):
+    assert store.delete_trace("T").trace_id == "t"
+    for trace_id in ("u", "v"):
+        store.write_trace(trace_id, [], name="Twice")
+    with pytest.raises(BadOption, match=r"^'Twice' is the name of several traces\. Give an id: 'u', 'v'\.$"):
+        store.delete_trace("Twice")
+    assert store.delete_trace("v").removed == 0
+    assert load_traces(store=store)["id"].tolist() == ["u"]
 
 
 def test_rows_lie_in_order_of_time(store):

@@ -1,4 +1,4 @@
-"""The command line: ``tokenvis seed | ingest | traces | info``, what the npm scripts call."""
+"""The command line, ``tokenvis seed``, ``ingest``, ``export`` and so on: what the npm scripts call."""
 
 import io
 import os
@@ -26,6 +26,7 @@ from tokenvis.seed import seed_demo
 from tokenvis.sessions import find_sessions
 from tokenvis.store import Store
 from tokenvis.times import UNITS
+from tokenvis.upkeep import backup, verify
 from tokenvis.writers.formats import FORMATS as OUTGOING
 
 
@@ -77,6 +78,18 @@ def parser() -> ArgumentParser:
 
     traces = commands.add_parser("traces", parents=[shared], help="list the traces, newest first")
     traces.set_defaults(run=run_traces)
+
+    remove = commands.add_parser("delete", parents=[shared], help="delete traces and their spans")
+    remove.add_argument("traces", nargs="+", metavar="TRACE", help="ids, or exact names, of traces")
+    remove.set_defaults(run=run_delete)
+
+    check = commands.add_parser("verify", parents=[shared], help="check a database, and say what to do where it is damaged")
+    check.add_argument("file", nargs="?", metavar="FILE", help="the database (default: the one in use)")
+    check.set_defaults(run=run_verify)
+
+    copy = commands.add_parser("backup", parents=[shared], help="copy the database, safely while others write to it")
+    copy.add_argument("destination", metavar="DEST", help="a new file, or a folder")
+    copy.set_defaults(run=run_backup)
 
     info = commands.add_parser("info", parents=[shared], help="show the versions and the database in use")
     info.set_defaults(run=run_info)
@@ -179,6 +192,28 @@ def run_traces(chosen: Namespace) -> None:
         print(f"Database: {store.path}")
     shown = traces.assign(start_time=traces["start_time"].map(time_text))
     print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
+
+
+def run_delete(chosen: Namespace) -> None:
+    """Delete traces, each in a write of its own."""
+    with Store(chosen.database, create=False) as store:
+        print(f"Database: {store.path}")
+        for trace in chosen.traces:
+            written = store.delete_trace(trace)
+            print(f"{written.trace_id}: deleted, with {plural(written.removed, 'span')}")
+
+
+def run_verify(chosen: Namespace) -> int:
+    """Print what is wrong with a database; 1 where anything is."""
+    verdict = verify(chosen.file or chosen.database)
+    print(verdict)
+    return 1 if verdict.findings else 0
+
+
+def run_backup(chosen: Namespace) -> None:
+    """Copy the database."""
+    copy = backup(chosen.destination, chosen.database)
+    print(f"{copy}: {copy.stat().st_size:,} bytes")
 
 
 def time_text(start: Any) -> str:

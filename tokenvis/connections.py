@@ -130,9 +130,12 @@ def explained(path: Path) -> Iterator[None]:
     """Turn what SQLite and the file system say into a `StoreError` that names the file, and says what to do."""
     try:
         yield
+    except UnicodeDecodeError as error:  # a damaged schema, in a message of SQLite
+        raise StoreError(f"{path}: {error}. {HINTS[sqlite3.SQLITE_CORRUPT]}.") from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        said = getattr(error, "orig", None) or error
-        hint = HINTS.get(getattr(said, "sqlite_errorcode", 0) & 0xFF)
+        cause = getattr(error, "orig", None) or error
+        hint = HINTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        said = " ".join(str(cause).split())
         raise StoreError(f"{path}: {said}. {hint}." if hint else f"{path}: {said}.") from error
 
 

@@ -272,10 +272,14 @@ class Store:
         """A connection in a transaction that has the write lock from its start; an error takes all of it back."""
         self._check_file()
         with self.engine.connect().execution_options(immediate=True) as connection:
-            before = log_size(self.path)
+            before, inode = log_size(self.path), self.inode
             with connection.begin():
                 yield connection
-            self._check_file()  # what goes into a file that has no name any more is lost
+            self._check_file()
+            if self.inode != inode:
+                raise StoreError(
+                    f"{self.path} was replaced while it was written to: the write went with the old file. Repeat it."
+                )
             if log_size(self.path) // LONG_LOG > before // LONG_LOG:  # once for each such length: readers may keep it long
                 carry_over(connection.connection.driver_connection)
 
@@ -283,12 +287,13 @@ class Store:
         """Raise `StoreError` where the file has gone, or is another one than it was, and that one is no database of traces."""
         if not self.path.exists():
             raise StoreError(f"{self.path} is no longer there. Store({str(self.path)!r}) makes a new one.")
-        if (inode := self.path.stat().st_ino) != self.inode:
+        found = self.path.stat()
+        if found.st_ino != self.inode or not found.st_size:
             if is_new(self.path):
                 raise StoreError(
                     f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
                 )
-            self.inode = inode
+            self.inode = found.st_ino
 
 
 def opened(store: Store | Target, *, create: bool) -> Store:
@@ -314,7 +319,7 @@ def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
 
 def tuples_of(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     """Rows as the driver takes them, one at a time: a list of them all would keep the collector of garbage busy."""
-    data = frame["data"].to_numpy(dtype=object, na_value=None)
+    data: Any = frame["data"].array.to_numpy(dtype=object, na_value=None)
     return zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True)
 
 
@@ -347,7 +352,8 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
-        connection.connection.cursor().executemany(statement, tuples_of(rows))
+        driver: Any = connection.connection.driver_connection  # takes rows one by one, as fast as C
+        driver.executemany(statement, tuples_of(rows))
     except sqlite3.IntegrityError as error:
         query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id != trace_id)
         for span, owner in connection.execute(query.limit(1)):

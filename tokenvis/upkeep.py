@@ -1,0 +1,153 @@
+"""The upkeep of a database: whether a file is sound, and a copy of it that is.
+
+Neither changes the file. One that is damaged, or somebody else's, is no error here but a finding.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from tokenvis.connections import address_of, connected, explained, is_writable, log_size, untouched
+from tokenvis.database import FILE, Target, is_new, path_of
+from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, plural
+from tokenvis.scan import Fault, chunks_of, extent, reading_bytes
+
+SHOWN = 20  # findings of a kind
+
+
+class Verdict(NamedTuple):
+    """What `verify` found: the file, how many traces and spans can be read, and each thing that is wrong, with what to do."""
+
+    path: Path
+    n_traces: int
+    n_spans: int
+    findings: list[str]
+
+    def __str__(self) -> str:
+        read = f"{plural(self.n_traces, 'trace')} and {plural(self.n_spans, 'span')} can be read."
+        said = self.findings or ["Nothing is wrong."]
+        return "\n".join([f"Database: {self.path}", read, *said])
+
+
+def verify(target: Target = None) -> Verdict:
+    """Check a database of traces: SQLite's own check of its structure, then each row by the rules of the schema.
+
+    Parameters
+    ----------
+    target
+        A path or URL, or None for the default database. The file is only read.
+
+    Returns
+    -------
+    Verdict
+        ``path``; ``n_traces`` and ``n_spans`` that can be read; ``findings``, sentences, none where nothing is wrong.
+
+    Raises
+    ------
+    StoreNotFound
+        There is no such file.
+    """
+    path = path_of(target)
+    if not path.is_file():
+        raise StoreNotFound(f"There is no database at {path}.")
+    verdict = Verdict(path, 0, 0, [])
+    try:
+        with explained(path):
+            if is_new(path):
+                return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) makes it a database."])
+            verdict.findings.extend(damages(path))
+            verdict.findings.extend(orphans(path))
+            verdict = read_through(verdict)
+    except TokenvisError as error:
+        verdict.findings.append(str(error))
+    return verdict
+
+
+def damages(path: Path) -> Iterator[str]:
+    """What SQLite's own check of the file says: its pages, its indexes, its checks."""
+    with closing(connected(looked_at(path))) as connection:
+        said = [line for [line] in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    if said != ["ok"]:
+        yield "SQLite finds the file damaged: " + "; ".join(said) + "."
+        yield "Take your last backup, or read the traces in again; `tokenvis export` saves what can still be loaded."
+
+
+def orphans(path: Path) -> Iterator[str]:
+    """Spans of traces that are not there."""
+    with closing(connected(looked_at(path))) as connection:
+        count = len(connection.execute("PRAGMA foreign_key_check(spans)").fetchall())
+    if count:
+        yield f"{plural(count, 'span')} of traces that are not there. load_spans() without a trace has them; write them anew."
+
+
+def read_through(verdict: Verdict) -> Verdict:
+    """The verdict with what can be read, and rows against the rules."""
+    path, faults = verdict.path, list[Fault]()
+    engine = create_engine("sqlite://", creator=lambda: connected(looked_at(path)), poolclass=NullPool)
+    with engine.begin() as connection:
+        n_traces = connection.exec_driver_sql("SELECT count(*) FROM traces").scalar_one()
+        with reading_bytes(connection):
+            chunks = chunks_of(connection, extent(connection), [], faults, checked=False)
+            n_spans = sum(len(chunk["id"]) for chunk in chunks)
+    findings = [f"  span {fault.span}: {fault.reason}" for fault in faults[:SHOWN]]
+    if faults:
+        findings.insert(0, f"{plural(len(faults), 'row')} against the rules, which load_spans(..., skip_bad=True) leaves out:")
+    if len(faults) > SHOWN:
+        findings.append(f"  and {len(faults) - SHOWN:,} more")
+    return Verdict(path, n_traces, n_spans, [*verdict.findings, *findings])
+
+
+def looked_at(path: Path) -> str:
+    """SQLite's URI of a file that is only read, while others may write; a log that is there is not carried over."""
+    if not is_writable(path):
+        return untouched(path)
+    return address_of(path, "ro" if log_size(path) else "rw")
+
+
+def backup(destination: str | Path, target: Target = None) -> Path:
+    """Copy a database, whole and sound, while others write to it: a copy of the file alone lacks what is in its log.
+
+    Parameters
+    ----------
+    destination
+        A file that is not there yet, or a folder.
+    target
+        A path or URL, or None for the default database.
+
+    Returns
+    -------
+    Path
+        The file that was made.
+
+    Raises
+    ------
+    StoreError
+        There is a file already, or it cannot be written. Nothing is left half done.
+    StoreNotFound
+        There is no database.
+    """
+    path, copy = path_of(target), path_of(destination)
+    with explained(path):
+        if not path.is_file() or is_new(path):
+            raise StoreNotFound(f"There is no database at {path}, so nothing to copy.")
+    if copy.is_dir():
+        copy = copy / (path.name or FILE)
+    if copy.exists():
+        raise StoreError(f"{copy} is there already. Name a new file, or take that one away.")
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        with explained(part):
+            part.unlink(missing_ok=True)
+            with closing(connected(looked_at(path))) as source, closing(sqlite3.connect(part)) as made:
+                source.backup(made)
+            part.rename(copy)
+    except StoreError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    return copy
