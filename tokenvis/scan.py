@@ -33,8 +33,9 @@ NAMES = TEXTS[1:4]
 TIMES = ("start_time", "end_time")
 SEPARATOR = "\x1f"
 IN_SQL: ColumnElement[str] = literal_column("'\x1f'")  # as a parameter, or as char(31), it takes twice the time
-FIRST_ROWS, MOST_ROWS = 1_024, 65_536  # of a chunk
+FIRST_ROWS, MOST_ROWS = 1_024, 16_384  # of a chunk
 MOST_BYTES = 32 << 20  # of a chunk, as far as the one before it tells
+RELEASE = 8  # parts that are let go before their memory is given back
 SPARSE = 8  # how many times more rowids than rows make a look at each rowid a waste
 ROWID: ColumnElement[int] = literal_column("spans.rowid", Integer)
 JOINED = [
@@ -100,7 +101,32 @@ def joined(name: str, parts: list[Any]) -> Any:
         return np.concatenate([np.empty(0, np.int32), *parts])
     if name in TIMES:
         return np.concatenate([np.empty(0, np.int64), *(part.to_numpy() for part in parts)])
-    return pa.concat_arrays(parts) if parts else pa.array([], pa.large_string())
+    parts.reverse()
+    return joined_texts(parts)
+
+
+def joined_texts(parts: list[pa.Array]) -> pa.Array:
+    """Texts as one array; the parts, last first, are let go one by one, so that memory never holds all of them twice."""
+    ends = np.zeros(sum(map(len, parts)) + 1, dtype=np.int64)
+    there = np.ones(len(ends) - 1, dtype=bool)
+    letters = np.empty(sum(pc.sum(pc.binary_length(part)).as_py() or 0 for part in parts), dtype=np.uint8)
+    row = 0
+    while parts:
+        part = parts.pop()
+        if part.null_count:
+            there[row : row + len(part)] = part.is_valid().to_numpy(zero_copy_only=False)
+        own = np.frombuffer(part.buffers()[1], dtype=np.int64)[part.offset : part.offset + len(part) + 1]
+        if own[-1] > own[0]:
+            letters[ends[row] : ends[row] + own[-1] - own[0]] = np.frombuffer(part.buffers()[2], dtype=np.uint8)[
+                own[0] : own[-1]
+            ]
+        ends[row : row + len(part) + 1] = own + (ends[row] - own[0])
+        row += len(part)
+        if len(parts) % RELEASE == 0:
+            del part, own
+            pa.default_memory_pool().release_unused()  # which Arrow would keep for itself
+    valid = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.LargeStringArray.from_buffers(row, pa.py_buffer(ends), pa.py_buffer(letters), valid)
 
 
 def chunks_of(

@@ -1,0 +1,232 @@
+"""How near the store is to SQLite itself: ``npm run benchmarks:store``, or with millions of spans, ``npm run benchmarks:store
+-- 1 10``.
+
+Databases are made anew in a temporary folder, on the schema of tokenvis: ids of 16 hex digits, about 100 bytes of data, 20
+agents, 50 locations. Their rows lie in order of time, or shuffled; in one trace, or in a thousand. Each row of the table is a
+time against that of a peer, on the same rows, in the same run, the best of three in turn. Peers: ``fetchall`` of Python's
+sqlite3 by a plain scan, which makes no frame; `pandas.read_sql` through SQLAlchemy; ``executemany`` of ready tuples with the
+same settings and checks; orjson on the same texts, nothing kept. Memory is measured in a process of its own: the frame, and the
+highest resident set above what the process had before and the frame, in bytes a span.
+"""
+
+import os
+import platform
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import perf_counter
+from typing import Any
+
+import orjson
+import pandas as pd
+import psutil
+
+import tokenvis as tv
+from tokenvis.connections import address_of, connected
+
+COLUMNS = "id, trace_id, agent_id, location_id, start_time, end_time, data"
+INSERT = "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)"
+START = 1_781_293_600_000_000
+KEYS = ["label", "status", "gen_ai.usage.input_tokens"]
+WRITTEN = 300_000
+
+
+def row_of(number: int, trace: int, chance: random.Random) -> tuple[Any, ...]:
+    """A span."""
+    start = START + number * 1_000 + chance.randrange(900)
+    data = '{"label":"step %06d","status":"ok","kind":"tool","attributes":{"gen_ai.usage.input_tokens":%d}}'
+    names = (f"trace-{trace:04d}", f"agent-{chance.randrange(20):02d}", f"tool:{chance.randrange(50):03d}")
+    return (f"{chance.getrandbits(64):016x}", *names, start, start + chance.randrange(5_000), data % (number, number % 1_000))
+
+
+def database(path: Path, count: int, n_traces: int = 1, *, shuffled: bool = False) -> Path:
+    """A database of so many spans."""
+    chance, order = random.Random(count), range(count)
+    if shuffled:
+        order = list(order)
+        chance.shuffle(order)
+    write(path, n_traces, (row_of(number, number * n_traces // count, chance) for number in order))
+    return path
+
+
+def write(path: Path, n_traces: int, rows: Iterator[tuple[Any, ...]]) -> None:
+    """Write rows as they come."""
+    tv.Store(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO traces VALUES (?, ?)", ((f"trace-{t:04d}", f"Trace {t}") for t in range(n_traces)))
+        connection.executemany(INSERT, rows)
+        connection.execute("COMMIT")
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds of one call, whose result is gone before the clock stands still for the next."""
+    start = perf_counter()
+    result = work()
+    seconds = perf_counter() - start
+    del result
+    return seconds
+
+
+def best(*works: Callable[[], Any], times: int = 3) -> list[float]:
+    """The least of the times of each, taken in turn."""
+    rounds = [[timed(work) for work in works] for _ in range(times)]
+    return [min(column) for column in zip(*rounds, strict=True)]
+
+
+def tell(what: str, seconds: float, peer: str = "", against: float = 0.0, goal: str = "") -> None:
+    """Print a row of the table."""
+    ratio = f"{seconds / against:.2f}x of {peer} ({against:,.3f} s)" if against else ""
+    print(f"| {what} | {seconds:,.3f} s | {ratio} | {goal} |", flush=True)
+
+
+def fetch(path: Path) -> list[Any]:
+    """All rows, as tuples."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {COLUMNS} FROM spans").fetchall()
+
+
+def read_sql(path: Path) -> pd.DataFrame:
+    """All rows, as pandas reads them."""
+    return pd.read_sql(f"SELECT {COLUMNS} FROM spans ORDER BY start_time, end_time, agent_id, id", f"sqlite:///{path}")
+
+
+def compare_loads(folder: Path, millions: int) -> None:
+    """Loads of so many spans."""
+    for n_traces in (1, 1_000):
+        for shuffled in (False, True):
+            path = database(folder / "loads.db", millions * 10**6, n_traces, shuffled=shuffled)
+            what = f"{millions}M spans, {'shuffled' if shuffled else 'in order'}, {n_traces:,} trace{'s' * (n_traces > 1)}"
+            times = 3 if millions < 5 else 2
+            loaded, bare = best(lambda path=path: tv.load_spans(store=path), lambda path=path: fetch(path), times=times)
+            tell(f"load_spans, {what}", loaded, "fetchall", bare, "1.2x" if millions > 1 else "1.3x" if shuffled else "1.1x")
+            if millions == 1 and n_traces == 1:
+                alone, bare = best(lambda path=path: tv.load_spans("trace-0000", store=path), lambda path=path: fetch(path))
+                tell(f"the same, by its id, {what}", alone, "fetchall", bare)
+                print(
+                    f"| the same | | {timed(lambda path=path: read_sql(path)) / loaded:.1f}x faster than pandas.read_sql | 2.5x |"
+                )
+            frame, peak = memory(path)
+            print(f"| its memory | | {frame:.0f} bytes a span, {peak:.0f} more at the peak | 150, 150 |", flush=True)
+            if n_traces > 1:
+                tell(f"load_traces, {what}", *best(lambda path=path: tv.load_traces(store=path)), goal="0.5 s with 10M")
+                tell(f"load_spans of one of them, {what}", *best(lambda path=path: tv.load_spans("trace-0500", store=path)))
+            path.unlink()
+
+
+def memory(path: Path) -> tuple[float, float]:
+    """Bytes a span, of the frame and beyond it, in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, "memory", str(path)], capture_output=True, text=True, check=True)
+    frame, peak = map(float, done.stdout.split())
+    return frame, peak
+
+
+def print_memory(path: str) -> None:
+    """Load in this process, after a small load that brings in the libraries, and print what it took."""
+    tv.load_spans(start=0, end=1, store=path)
+    process, done = psutil.Process(), Event()
+    before = highest = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(0.002):
+            highest = max(highest, process.memory_info().rss)
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    spans = tv.load_spans(store=path)
+    done.set()
+    watcher.join()
+    frame = int(spans.memory_usage(deep=True).sum())
+    print(frame / len(spans), max(0, highest - before - frame) / len(spans))
+
+
+def compare_one_of_many(folder: Path) -> None:
+    """One trace of a thousand spans, beside a hundred thousand of ten."""
+    chance, path = random.Random(1), folder / "many.db"
+    sizes = {trace: 1_000 if trace == 50_000 else 10 for trace in range(100_000)}
+    write(path, 100_000, (row_of(number, trace, chance) for trace, size in sizes.items() for number in range(size)))
+    store = tv.Store(path)
+    for what, given in (("a path", path), ("a Store", store)):
+        tell(f"load_spans of a trace of 1,000 among 100,000 traces, by {what}",
+             *best(lambda given=given: tv.load_spans("trace-50000", store=given), times=9), goal="0.010 s")  # fmt: skip
+    path.unlink()
+
+
+def compare_writes(folder: Path) -> None:
+    """A trace written, and replaced."""
+    chance = random.Random(2)
+    rows = [row_of(number, 0, chance) for number in range(WRITTEN)]
+    spans = tv.load_spans(store=fill(folder / "frame.db", rows))
+
+    def bare(path: Path) -> None:
+        fill(path, rows)
+
+    def ours(path: Path) -> None:
+        tv.Store(path).write_trace("trace-0000", spans)
+
+    seconds: dict[str, list[float]] = {}
+    for number in range(3):
+        paths = {"bare": folder / f"bare{number}.db", "ours": folder / f"ours{number}.db"}
+        for path in paths.values():
+            tv.Store(path).close()
+        seconds.setdefault("bare", []).append(timed(lambda paths=paths: bare(paths["bare"])))
+        seconds.setdefault("ours", []).append(timed(lambda paths=paths: ours(paths["ours"])))
+        seconds.setdefault("replaced", []).append(timed(lambda paths=paths: ours(paths["ours"])))
+    least = {name: min(values) for name, values in seconds.items()}
+    tell(f"write_trace of {WRITTEN:,} spans", least["ours"], "executemany", least["bare"], "1.3x")
+    tell("replacing it", least["replaced"], "executemany", least["bare"], "2x")
+
+
+def fill(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    """Write ready tuples, with the settings of tokenvis, and nothing else."""
+    if not path.exists():
+        tv.Store(path).close()
+    with closing(connected(address_of(path, "rw"))) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO traces VALUES ('trace-0000', 'trace-0000')")
+        connection.executemany(INSERT, rows)
+        connection.execute("COMMIT")
+    return path
+
+
+def compare_keys(folder: Path) -> None:
+    """Three keys of a million payloads."""
+    spans = tv.load_spans(store=database(folder / "keys.db", 10**6))
+    texts = spans["data"].tolist()
+
+    def parse() -> None:
+        for text in texts:
+            orjson.loads(text)
+
+    expanded, bare = best(lambda: tv.expand_data(spans, KEYS), parse)
+    tell("expand_data of 3 keys, 1M spans", expanded, "orjson, nothing kept", bare, "1.5x")
+    tell("the same", expanded, "orjson, all kept", *best(lambda: [orjson.loads(text) for text in texts]))
+
+
+def main() -> None:
+    """Print the table."""
+    if sys.argv[1:2] == ["memory"]:
+        print_memory(sys.argv[2])
+        return
+    print(
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}, {os.cpu_count()} cores"
+    )
+    print("\n| | time | against | goal |\n| --- | --- | --- | --- |")
+    with TemporaryDirectory() as folder:
+        compare_writes(Path(folder))
+        compare_keys(Path(folder))
+        compare_one_of_many(Path(folder))
+        for millions in [int(size) for size in sys.argv[1:]] or [1, 10]:
+            compare_loads(Path(folder), millions)
+
+
+if __name__ == "__main__":
+    main()
