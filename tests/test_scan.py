@@ -70,8 +70,10 @@ def numbered(count: int) -> list[tuple]:
 
 
 @pytest.mark.parametrize("rowids", ["rowid * 1000", "rowid * rowid * rowid", "-rowid", "9223372036854775807 - rowid"])
-def test_rows_may_lie_anywhere(small_chunks, rowids):
-    store = stored(numbered(30))
+def test_rows_may_lie_anywhere(monkeypatch, rowids):
+    monkeypatch.setattr(scan, "FIRST_ROWS", 8)
+    monkeypatch.setattr(scan, "MOST_ROWS", 16)
+    store = stored(numbered(60))
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = rowid + 1000000000")
         connection.execute(f"UPDATE spans SET rowid = {rowids.replace('rowid', '(rowid - 1000000000)')}")

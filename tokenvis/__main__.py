@@ -14,6 +14,7 @@ import pandas as pd
 
 from tokenvis import __version__
 from tokenvis.columns import EPOCH, YEAR_10000
+from tokenvis.connections import log_size
 from tokenvis.contents import CONTENTS
 from tokenvis.database import path_of
 from tokenvis.errors import IngestError, TokenvisError, plural
@@ -229,6 +230,8 @@ def run_info(chosen: Namespace) -> None:
     """Print what a report of a fault needs."""
     path = path_of(chosen.database)
     size = f"{path.stat().st_size:,} bytes" if path.is_file() else "not there yet"
+    if log := log_size(path):
+        size += f", and {log:,} in its log"
     print(f"tokenvis {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}")
     print(f"Database: {path} ({size})")

@@ -87,7 +87,7 @@ def engine_of(path: Path) -> Engine:
         "sqlite://",
         creator=lambda: connected(address_of(path, "rw") if is_writable(path) else untouched(path)),
         poolclass=NullPool,
-    ).execution_options(compiled_cache=COMPILED)
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -137,6 +137,3 @@ def explained(path: Path) -> Iterator[None]:
         hint = HINTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
         said = " ".join(str(cause).split())
         raise StoreError(f"{path}: {said}. {hint}." if hint else f"{path}: {said}.") from error
-
-
-COMPILED: dict[Any, Any] = {}  # statements, for every store of the process

@@ -1,5 +1,4 @@
-"""How near the store is to SQLite itself: ``npm run benchmarks:store``, or with millions of spans, ``npm run benchmarks:store
--- 1 10``.
+"""How near the store is to SQLite itself: ``npm run benchmarks:store -- 1 10``, with numbers of millions of spans.
 
 Databases are made anew in a temporary folder, on the schema of tokenvis: ids of 16 hex digits, about 100 bytes of data, 20
 agents, 50 locations. Their rows lie in order of time, or shuffled; in one trace, or in a thousand. Each row of the table is a
@@ -110,9 +109,8 @@ def compare_loads(folder: Path, millions: int) -> None:
             if millions == 1 and n_traces == 1:
                 alone, bare = best(lambda path=path: tv.load_spans("trace-0000", store=path), lambda path=path: fetch(path))
                 tell(f"the same, by its id, {what}", alone, "fetchall", bare)
-                print(
-                    f"| the same | | {timed(lambda path=path: read_sql(path)) / loaded:.1f}x faster than pandas.read_sql | 2.5x |"
-                )
+                times_faster = timed(lambda path=path: read_sql(path)) / loaded
+                print(f"| the same | | {times_faster:.1f}x faster than pandas.read_sql | 2.5x |")
             frame, peak = memory(path)
             print(f"| its memory | | {frame:.0f} bytes a span, {peak:.0f} more at the peak | 150, 150 |", flush=True)
             if n_traces > 1:
