@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import tokenvis as tv
 from tokenvis import Store, connections, load_spans, load_traces
 from tokenvis.upkeep import verify
 
@@ -21,11 +23,11 @@ KILLS = int(os.environ.get("TOKENVIS_KILLS", "20"))
 posix = pytest.mark.skipif(os.name != "posix", reason="kills of POSIX")
 pytestmark = [pytest.mark.full, posix]
 
-# Small writes add ten spans at once to a trace; bulk writes make a trace anew, each time with another mark in all its spans.
+# Small writes add ten spans at once to a trace; bulk writes make a trace of the slot anew, with another mark in all its spans.
 # Each write is acknowledged in a line, once the call is back.
 WRITER = """
 import sys, time, tokenvis
-path, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+path, slot, name, seconds = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
 store, number, until = tokenvis.Store(path), 0, time.monotonic() + seconds
 one = {"agent_id": name, "location_id": "desk", "start_time": 0, "end_time": 5}
 while time.monotonic() < until:
@@ -34,8 +36,8 @@ while time.monotonic() < until:
         store.add_spans(name, [{**one, "id": f"{name}/{number}/{part}"} for part in range(10)])
         print("small", number, flush=True)
     else:
-        rows = [{**one, "id": f"{name}/bulk/{part}", "data": {"mark": number, "text": "x" * 100}} for part in range(3_000)]
-        store.write_trace(f"{name}/bulk", rows)
+        data = {"by": name, "mark": number, "text": "x" * 100}
+        store.write_trace(f"{slot}/bulk", [{**one, "id": f"{slot}/bulk/{part}", "data": data} for part in range(3_000)])
         print("bulk", number, flush=True)
 """
 READER = """
@@ -66,24 +68,28 @@ def acknowledged(said: str) -> dict[str, list[int]]:
     return {kind: [int(number) for what, number in lines if what == kind] for kind in ("small", "bulk")}
 
 
-def check(path: Path, told: dict[str, dict[str, list[int]]]) -> None:
-    """All that writers told is there, as whole writes, and the file is sound; a write not told may be there, whole."""
+def check(path: Path, told: dict[tuple[str, str], dict[str, list[int]]], later: Collection[str] = ()) -> None:
+    """All that writers told is there, as whole writes, and the file is sound; a write not told may be there, whole.
+
+    ``later`` are slots in which others have written since.
+    """
     spans = load_spans(store=path)
-    for name, writes in told.items():
+    for (slot, name), writes in told.items():
         small = spans[spans["trace_id"] == name]["id"].str.split("/").str[1].astype(int).value_counts()
         assert set(writes["small"]) <= set(small.index), "an acknowledged write is lost"
         assert set(small) <= {10}, "a small write is half there"
-        bulk = spans[spans["trace_id"] == f"{name}/bulk"]
-        marks = bulk["data"].str.extract(r'"mark":(\d+)')[0].astype(int)
-        if writes["bulk"]:
-            assert len(bulk) == 3_000
-            assert marks.min() == marks.max() >= writes["bulk"][-1]
+        bulk = tv.expand_data(spans[spans["trace_id"] == f"{slot}/bulk"], ["by", "mark"])
+        assert len(bulk) in (0, 3_000)
+        assert bulk["mark"].nunique() <= 1, "a bulk write is half there"
+        if writes["bulk"] and slot not in later:
+            assert bulk["by"].iloc[0] == name
+            assert bulk["mark"].iloc[0] >= writes["bulk"][-1]
     assert verify(path).findings == []
 
 
 def test_two_writers_and_four_readers_in_processes():
     store = Store()
-    writers = {name: started(WRITER, store.path, name, SECONDS) for name in ("ann", "bob")}
+    writers = {name: started(WRITER, store.path, name, name, SECONDS) for name in ("ann", "bob")}
     readers = [started(READER, store.path, SECONDS) for _ in range(4)]
     longest = 0
     while any(process.poll() is None for process in writers.values()):
@@ -95,7 +101,7 @@ def test_two_writers_and_four_readers_in_processes():
         count, error = reader.communicate()
         assert (error, reader.returncode) == ("", 0)
         assert int(count) > 0
-    check(store.path, {name: acknowledged(out) for name, (out, _) in said.items()})
+    check(store.path, {(name, name): acknowledged(out) for name, (out, _) in said.items()})
     assert longest < 3 * connections.LONG_LOG
     assert connections.log_size(store.path) == 0
 
@@ -139,16 +145,15 @@ def test_kills_at_random_moments(tmp_path):
     store, chance = Store(), random.Random(KILLS)
     told = {}
     for number in range(KILLS):
-        names = [f"k{number}a", f"k{number}b"]
-        outputs = [tmp_path / name for name in names]
+        outputs = {(slot, f"{slot}{number}"): tmp_path / f"{slot}{number}" for slot in ("a", "b")}
         writers = []
-        for name, output in zip(names, outputs, strict=True):
+        for (slot, name), output in outputs.items():
             with output.open("w") as file:
-                command = [sys.executable, "-c", WRITER, str(store.path), name, "60"]
+                command = [sys.executable, "-c", WRITER, str(store.path), slot, name, "60"]
                 writers.append(subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL))
         reader = started(READER, store.path, 60)
         until = time.monotonic() + 30
-        while not all(output.stat().st_size for output in outputs) and time.monotonic() < until:
+        while not all(output.stat().st_size for output in outputs.values()) and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(chance.random())
         for process in (*writers, reader):
@@ -156,9 +161,10 @@ def test_kills_at_random_moments(tmp_path):
         for process in writers:
             process.wait()
         assert "Error" not in reader.communicate()[1]
-        told |= {name: acknowledged(output.read_text()) for name, output in zip(names, outputs, strict=True)}
-        assert all(told[name]["small"] for name in names), "the writers were killed before they wrote"
+        now = {writer: acknowledged(output.read_text()) for writer, output in outputs.items()}
+        assert all(writes["small"] for writes in now.values()), "the writers were killed before they wrote"
         with closing(sqlite3.connect(store.path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        check(store.path, {name: told[name] for name in names})
-    check(store.path, told)
+        check(store.path, now)
+        told |= now
+    check(store.path, told, later=("a", "b"))

@@ -92,7 +92,7 @@ class Store:
                 with suppress(FileExistsError):
                     self.path.touch(exist_ok=False)
             self.engine = engine_of(self.path)
-            self.inode = self.path.stat().st_ino
+            self._inode = self.path.stat().st_ino
             if is_writable(self.path):
                 with closing(self.engine.raw_connection()) as connection:
                     grant_wal(connection.driver_connection, self.path)
@@ -272,11 +272,11 @@ class Store:
         """A connection in a transaction that has the write lock from its start; an error takes all of it back."""
         self._check_file()
         with self.engine.connect().execution_options(immediate=True) as connection:
-            before, inode = log_size(self.path), self.inode
+            before, inode = log_size(self.path), self._inode
             with connection.begin():
                 yield connection
             self._check_file()
-            if self.inode != inode:
+            if self._inode != inode:
                 raise StoreError(
                     f"{self.path} was replaced while it was written to: the write went with the old file. Repeat it."
                 )
@@ -288,12 +288,12 @@ class Store:
         if not self.path.exists():
             raise StoreError(f"{self.path} is no longer there. Store({str(self.path)!r}) makes a new one.")
         found = self.path.stat()
-        if found.st_ino != self.inode or not found.st_size:
+        if found.st_ino != self._inode or not found.st_size:
             if is_new(self.path):
                 raise StoreError(
                     f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
                 )
-            self.inode = found.st_ino
+            self._inode = found.st_ino
 
 
 def opened(store: Store | Target, *, create: bool) -> Store:
