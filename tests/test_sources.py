@@ -49,6 +49,14 @@ def test_a_file_and_all_files_below_a_folder(folder):
     assert found(Path("in"), folder) == ([("b.jsonl", b"b"), ("a.json", b"a")], [])
 
 
+def test_databases_are_not_opened(folder, monkeypatch):
+    for name in ("sqlite.db", "sqlite.db-wal", "x.SQLite3", "a.json"):
+        (folder / name).write_bytes(b"a")
+    assert found(folder, folder / "work") == ([("a.json", b"a")], [])
+    with pytest.raises(IngestError, match=r"^sqlite\.db is a SQLite database\. load_spans\(store='.*sqlite\.db'\) reads one"):
+        found(folder / "sqlite.db", folder / "work")
+
+
 def test_what_is_packed_is_told_by_its_first_bytes(folder):
     written("one", gzip.compress(b"1"))
     written("two.jsonl.zst", zstd(b"2"))

@@ -5,6 +5,7 @@ within a bound, and never outside of it; an open stream is copied there. A DataF
 """
 
 import os
+import re
 import shutil
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from tokenvis.errors import IngestError, plural, quoted
 
+DATABASE = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal)?$", re.IGNORECASE)
 ZIP, GZIP, ZSTD = b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 PIECE = 1 << 20
 SMALL_PIECE = 1 << 14  # what is lost at most where something packed is cut off
@@ -91,12 +93,17 @@ def checked(given: str | os.PathLike[str]) -> Path:
 
 
 def files_at(path: Path, folder: Path, complain: Complaint) -> Iterator[Source]:
-    """A file, or all files below a folder."""
+    """A file, or all files below a folder.
+
+    Databases are not opened, not even to look at them: see `connections`.
+    """
     if path.is_file():
+        if DATABASE.search(path.name):
+            raise IngestError(f"{path.name} is a SQLite database. load_spans(store={str(path)!r}) reads one of tokenvis.")
         yield from unpacked(Source(path.absolute(), path.name, origin_of(path)), folder, complain)
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file():
+        if file.is_file() and not DATABASE.search(file.name):
             try:
                 yield from unpacked(Source(file.absolute(), file.name, origin_of(file)), folder, complain)
             except IngestError as error:
