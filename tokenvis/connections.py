@@ -117,8 +117,8 @@ def log_size(path: Path) -> int:
 def carry_over(connection: Any) -> None:
     """Carry the log into the file, and empty it, as far as those who read from it let go in time; the rest is left for later.
 
-    Nobody else can write meanwhile, since this takes the write lock. (Only where another writer keeps that as long as this one
-    waits for it does SQLite checkpoint beside it.)
+    Nobody else can write meanwhile, since this takes the write lock. Only where another writer keeps that as long as this one
+    waits for it does SQLite checkpoint beside it: beside one that began on a log not yet carried over, so cannot reset it.
     """
     connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE * 1000:.0f}")
     with suppress(sqlite3.Error):  # what was written is in the log, and safe
