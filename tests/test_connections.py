@@ -105,6 +105,7 @@ def test_a_reader_that_does_not_let_go_holds_nobody_up_for_long(monkeypatch):
 
 
 @posix
+@pytest.mark.full
 def test_a_forked_child_has_a_connection_of_its_own():
     store = Store()
     store.write_trace("t", [ONE])

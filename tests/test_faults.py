@@ -46,6 +46,8 @@ def test_a_full_disk_takes_back_the_write_and_nothing_else(store):
     assert verify().findings == []
 
 
+@posix
+@pytest.mark.full
 def test_a_log_that_cannot_grow_takes_back_the_write(store):
     """The limit on the size of a file stands for a full disk: what SQLite is told is the same."""
     code = """
@@ -136,6 +138,7 @@ def test_a_folder_that_can_only_be_read_is_read_and_stays_as_it_is(theirs):
 
 
 @posix
+@pytest.mark.full
 def test_a_file_that_can_only_be_read_is_read(theirs):
     (theirs / "sqlite.db").chmod(0o444)
     theirs.chmod(0o777)
@@ -145,6 +148,7 @@ def test_a_file_that_can_only_be_read_is_read(theirs):
 
 
 @posix
+@pytest.mark.full
 def test_a_folder_that_can_only_be_read_with_a_log_that_is_in_use(theirs):
     with closing(sqlite3.connect(theirs / "sqlite.db")) as connection:
         connection.execute("INSERT INTO traces VALUES ('log', 'log')")
@@ -155,6 +159,7 @@ def test_a_folder_that_can_only_be_read_with_a_log_that_is_in_use(theirs):
 
 
 @posix
+@pytest.mark.full
 def test_a_file_that_may_not_be_read_is_told(theirs):
     (theirs / "sqlite.db").chmod(0o000)
     for said in as_nobody(theirs, "load", "write"):
