@@ -24,7 +24,7 @@ TRACE_TYPES = {
     "n_agents": "int64",
     "n_locations": "int64",
 }
-HELD: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}, "object": {str, type(None)}}
+HELD: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}}
 
 
 def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
         A database that another program made holds a time that is no integer.
     """
     rows = opened(store, create=False).select_traces(details=details)
-    columns = columns_of(rows, "trace", dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
+    columns = columns_of(rows, dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
     return pd.DataFrame({name: pd.Series(values, dtype=TRACE_TYPES[name]) for name, values in columns.items()})
 
 
@@ -143,16 +143,15 @@ def in_order(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(arrays, copy=False)
 
 
-def columns_of(rows: Sequence[Sequence[Any]], noun: str, types: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Rows as columns; `BadSpan` where a database without our checks holds a value that a column has no place for."""
+def columns_of(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Rows of traces as columns; `BadSpan` where a database without our checks holds a value that a column has no place for."""
     values = zip(*rows, strict=True) if rows else [()] * len(types)
     columns = dict(zip(types, map(list, values), strict=True))
     for name, column in columns.items():
-        if not HELD[types[name]].issuperset(map(type, column)):
-            row = next(row for row, value in enumerate(column) if type(value) not in HELD[types[name]])
-            what = "integer microseconds" if name.endswith("_time") else "a text"
-            whose, value = quoted(columns["id"][row]), quoted(column[row])
-            raise BadSpan(f"{name} of {noun} {whose} is {value} in the database, not {what}.")
+        for row, value in enumerate(column):
+            if type(value) not in HELD[types[name]]:
+                what = "integer microseconds" if name.endswith("_time") else "a text"
+                raise BadSpan(f"{name} of trace {quoted(columns['id'][row])} is {quoted(value)} in the database, not {what}.")
     return columns
 
 
