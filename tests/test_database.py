@@ -334,6 +334,80 @@ def test_data_that_the_original_did_not_check_is_named(data, why):
     refused_and_left_out(f"data is not a JSON object: {data!r} ({why})")
 
 
+UNCHECKED = (
+    "CREATE TABLE traces (id TEXT PRIMARY KEY, name TEXT)",
+    "CREATE TABLE spans (id TEXT PRIMARY KEY, trace_id TEXT, agent_id TEXT, location_id TEXT, start_time INTEGER, "
+    "end_time INTEGER, data TEXT)",
+)
+
+
+def test_a_table_without_rules_keeps_a_span_in_its_trace():
+    with_sql(Path("sqlite.db"), *UNCHECKED)
+    store = Store()
+    store.write_trace("t", [ONE])
+    for write in (store.add_spans, store.write_trace):
+        with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+            write("u", [ONE])
+    assert load_spans("t")["id"].tolist() == ["s"]
+
+
+@pytest.mark.parametrize("change", [(")", ") WITHOUT ROWID"), ("(id TEXT", "(rowid INTEGER, id TEXT")], ids=["without", "own"])
+def test_rows_that_have_no_number_are_refused(change):
+    traces, spans = UNCHECKED
+    spans = spans[:-1] + change[1] if change[0] == ")" else spans.replace(*change)
+    with_sql(Path("sqlite.db"), traces, spans)
+    with pytest.raises(StoreError, match=r" has a table of spans WITHOUT ROWID, or with a column of that name, "):
+        Store()
+
+
+def test_a_database_with_a_view_alone_is_somebody_else_s(tmp_path):
+    with_sql(tmp_path / "sqlite.db", "CREATE VIEW v AS SELECT 1")
+    with pytest.raises(StoreError, match=r" is a database of something else: it has the tables none, and no "):
+        Store()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills of POSIX")
+def test_what_a_killed_writer_left_in_a_rollback_journal_is_taken_back(tmp_path):
+    code = """
+import os, signal, sqlite3
+connection = sqlite3.connect("sqlite.db", isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.executemany("INSERT INTO spans VALUES (?, 'old', 'a', 'l', 0, 1, NULL)", [(f"n{n}",) for n in range(20000)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with_sql(tmp_path / "sqlite.db", *ORIGINAL)
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert (tmp_path / "sqlite.db-journal").exists()
+    assert load_spans()["id"].tolist() == ["old/1", "old/2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]
+
+
+def test_a_load_does_not_wait_for_those_who_read_in_another_mode(tmp_path):
+    with_sql(tmp_path / "sqlite.db", *ORIGINAL)
+    with closing(sqlite3.connect("sqlite.db", isolation_level=None)) as theirs:
+        theirs.execute("BEGIN")
+        theirs.execute("SELECT * FROM spans").fetchall()
+        assert load_spans()["id"].tolist() == ["old/1", "old/2"]
+
+
+def test_a_place_that_cannot_be_is_told(tmp_path):
+    for place in ("~nosuchuser/x.db", "x" * 300):
+        with pytest.raises(StoreError):
+            Store(place)
+    if os.name == "posix":
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(StoreError, match=r"pipe is no file\. Name one, such as .*sqlite\.db\.$"):
+            Store("pipe")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_link_to_nothing_yet_makes_the_file_that_it_names(tmp_path):
+    (tmp_path / "link.db").symlink_to(tmp_path / "there.db")
+    Store("link.db").write_trace("t", [ONE])
+    assert load_spans(store="there.db")["id"].tolist() == ["s"]
+
+
 def test_a_time_that_the_original_did_not_check_runs_backwards():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET start_time = 3 WHERE id = 'old/2'")
     refused_and_left_out("it ends at 2 before it starts at 3")

@@ -231,6 +231,12 @@ def test_hostile_names_are_names(store):
         store.delete_trace(name)
 
 
+def test_a_parent_of_the_frame_s_own_leaves_every_digit_of_the_payload(store):
+    frame = pd.DataFrame([{**ONE, "data": '{"n":12345678901234567890123}', "parent_id": "p"}])
+    store.write_trace("t", frame)
+    assert load_spans("t", store=store)["data"].tolist() == ['{"n":12345678901234567890123,"parent_id":"p"}']
+
+
 def test_delete_trace_takes_the_trace_and_its_spans(store):
     store.write_trace("u", [{**ONE, "id": "r"}])
     assert store.delete_trace("t") == Written(store.path, "t", added=0, removed=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenvis import Store, StoreError, StoreNotFound, load_spans
+from tokenvis import BadSpan, Store, StoreError, StoreNotFound, load_spans
 from tokenvis.upkeep import backup, verify
 
 ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
@@ -59,6 +59,15 @@ def test_spans_of_no_trace_are_counted(store):
     ]
 
 
+def test_data_behind_a_null_character_is_found_though_sqlite_takes_it_for_json(store):
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("UPDATE spans SET data = ? WHERE rowid = 7", ('{"k":1}\0more',))
+        connection.commit()
+    assert len(verify().findings) == 2
+    with pytest.raises(BadSpan, match="data is not a JSON object"):
+        load_spans()
+
+
 def test_a_damaged_page_is_found(store):
     content = bytearray(store.path.read_bytes())
     content[4 * 4_096 : 4 * 4_096 + 100] = b"\xff" * 100
@@ -103,8 +112,17 @@ def test_a_backup_into_a_folder_has_the_name_of_the_file(store, tmp_path):
     assert backup("kept", store.path) == tmp_path / "kept" / "sqlite.db"
     with pytest.raises(StoreError, match=r"sqlite\.db is there already\. Name a new file, or take that one away\.$"):
         backup("kept")
-    with pytest.raises(StoreError, match=r"unable to open database file"):
+    with pytest.raises(StoreError, match=r"gone/copy\.db: \[Errno 2\] No such file or directory"):
         backup("gone/copy.db")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_backup_beside_the_log_of_another_file_is_refused(store, tmp_path, suffix):
+    (tmp_path / f"copy.db{suffix}").write_text("precious")
+    with pytest.raises(StoreError, match=rf"copy\.db{suffix} is there already\."):
+        backup("copy.db")
+    assert not (tmp_path / "copy.db").exists()
+    assert (tmp_path / f"copy.db{suffix}").read_text() == "precious"
 
 
 def test_a_backup_while_others_write_is_one_moment(store):

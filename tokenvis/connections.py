@@ -38,8 +38,8 @@ HINTS = {
     sqlite3.SQLITE_FULL: "There is no room left. Nothing of this write is in the database, and all before it is",
     sqlite3.SQLITE_READONLY: "It, or its folder, can only be read. $TOKENVIS_DATABASE names a database elsewhere",
     sqlite3.SQLITE_CANTOPEN: "It is gone, or this user may not use it and its folder. `tokenvis info` shows where it should be",
-    sqlite3.SQLITE_CORRUPT: "The file is damaged. `tokenvis verify` says where, and what to do",
-    sqlite3.SQLITE_NOTADB: "The file is damaged. `tokenvis verify` says where, and what to do",
+    sqlite3.SQLITE_CORRUPT: "The file is damaged: take a backup, or read the traces in again. `tokenvis verify` says where",
+    sqlite3.SQLITE_NOTADB: "The file is damaged: take a backup, or read the traces in again. `tokenvis verify` says where",
     sqlite3.SQLITE_IOERR: "The disk failed, or the file is cut short. `tokenvis verify` says what can be read",
 }
 
@@ -56,10 +56,14 @@ def log_of(path: Path) -> Path:
 
 
 def untouched(path: Path) -> str:
-    """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one."""
+    """SQLite's URI for a look at a file that leaves nothing beside it: where there is no log, SQLite need not make one.
+
+    Beside a rollback journal a writer was killed, or is at work: SQLite must be able to take back what that one left.
+    """
     path = path.resolve()
-    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
-    return address_of(path, "ro" if has_log else "ro&immutable=1")
+    if path.with_name(f"{path.name}-journal").exists():
+        return address_of(path, "rw" if is_writable(path) else "ro")
+    return address_of(path, "ro" if log_of(path).exists() else "ro&immutable=1")
 
 
 def is_writable(path: Path) -> bool:
@@ -97,8 +101,13 @@ def engine_of(path: Path) -> Engine:
     return engine
 
 
-def grant_wal(connection: Any, path: Path) -> None:
-    """Put the file into WAL mode, and make sure that it is."""
+def grant_wal(connection: Any, path: Path, *, patient: bool) -> None:
+    """Put the file into WAL mode, and make sure that it is; where it is in use in another mode, only who is patient waits."""
+    if not patient:
+        connection.execute("PRAGMA busy_timeout = 0")
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        return
     [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreError(

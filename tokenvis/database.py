@@ -7,7 +7,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -46,7 +46,10 @@ def path_of(target: Target) -> Path:
         raise StoreError(f"{quoted(target)} is no path: it holds a null character.")
     if os.fspath(target) == ":memory:":
         raise StoreError("A store is a file: a database in memory has no write-ahead log. Give a path.")
-    return Path(target).expanduser().absolute()
+    try:
+        return Path(target).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise StoreError(f"{quoted(os.fspath(target))} is no path here: {error}") from None
 
 
 def default_path() -> Path:
@@ -54,7 +57,10 @@ def default_path() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return path_of(named)
-    here, home = Path.cwd(), Path.home().resolve()  # the working directory has no symbolic links in it
+    try:
+        here, home = Path.cwd(), Path.home().resolve()  # the working directory has no symbolic links in it
+    except (RuntimeError, OSError) as error:
+        raise StoreError(f"There is no working directory to look for a database in: {error}. Name one.") from None
     for folder in (here, *here.parents):
         if folder == home or folder in home.parents:
             break
@@ -71,40 +77,68 @@ def is_new(path: Path) -> bool:
         raise StoreError(f"There is no folder {path.parent} to hold {path.name}.")
     if path.is_dir():
         raise StoreError(f"{path} is a folder. Name a file in it, such as {path / FILE}.")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no file. Name one, such as {path.parent / FILE}.")
     if not path.exists() or path.stat().st_size == 0:
         return True
-    columns, version = tables_of(path)
-    check_identity(path, columns, version)
-    return not columns
+    look = look_at(path)
+    check_identity(path, look)
+    return look.is_empty
 
 
-def tables_of(path: Path) -> tuple[dict[str, set[str]], int]:
-    """The columns of each table of a file, and its version; `StoreError` where it is no SQLite database."""
+class Look(NamedTuple):
+    """What stands in a file, before anything is read of it: the columns of each table, the format, how rows are numbered."""
+
+    is_empty: bool
+    columns: dict[str, set[str]]
+    version: int
+    has_rowids: bool
+
+
+def look_at(path: Path) -> Look:
+    """Look at a file, and leave it as it is; `StoreError` where it is no SQLite database."""
     columns: dict[str, set[str]] = {}
     try:
         with closing(connected(untouched(path))) as connection:
             [version] = connection.execute("PRAGMA user_version").fetchone()
+            [n_things] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             for table, column in connection.execute(COLUMNS):
                 columns.setdefault(table, set()).add(column)
+            return Look(not n_things, columns, version, has_rowids(connection, columns))
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise StoreError(f"{path} is not a SQLite database. ${VARIABLE} names a database elsewhere.") from None
         raise
-    return columns, version
 
 
-def check_identity(path: Path, columns: dict[str, set[str]], version: int) -> None:
-    """Raise `StoreError` where tables or version show that the file is not ours to use."""
-    if not columns:
-        return
-    for table in Base.metadata.sorted_tables:
-        lacking = {column.name for column in table.columns} - columns.get(table.name, set())
+def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> bool:
+    """Whether SQLite itself numbers the rows of spans: not in a table WITHOUT ROWID, nor where a column has that name."""
+    if "spans" not in columns or "rowid" in map(str.lower, columns["spans"]):
+        return False
+    try:
+        connection.execute("SELECT rowid FROM spans LIMIT 0")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+            return False
+        raise
+    return True
+
+
+def check_identity(path: Path, look: Look) -> None:
+    """Raise `StoreError` where tables or format show that the file is not ours to use."""
+    for table in () if look.is_empty else Base.metadata.sorted_tables:
+        lacking = {column.name for column in table.columns} - look.columns.get(table.name, set())
         if lacking:
             raise StoreError(
-                f"{path} is a database of something else: it has the tables {listed(sorted(columns))}, and no "
+                f"{path} is a database of something else: it has the tables {listed(sorted(look.columns))}, and no "
                 f"{table.name!r} with {listed(sorted(lacking))}. ${VARIABLE} names a database elsewhere."
             )
-    if version > VERSION:
+    if look.version > VERSION:
         raise StoreError(
-            f"{path} was written by a newer tokenvis (format {version}; this one reads {VERSION}). Update tokenvis."
+            f"{path} was written by a newer tokenvis (format {look.version}; this one reads {VERSION}). Update tokenvis."
+        )
+    if not look.is_empty and not look.has_rowids:
+        raise StoreError(
+            f"{path} has a table of spans WITHOUT ROWID, or with a column of that name, which tokenvis cannot read. "
+            "Copy its rows into the tables that a new Store makes."
         )

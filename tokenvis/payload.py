@@ -295,7 +295,8 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
             if isinstance(value, str) and not encodable(value):
                 raise ValueError("half of a surrogate pair cannot be written as UTF-8")
             if isinstance(parent, str) and payload.get("parent_id") != parent:
-                value = {**payload, "parent_id": parent}
+                exact = json.loads(value) if isinstance(value, str) else payload  # with every digit
+                value = {**exact, "parent_id": parent}
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
         except (ValueError, TypeError, RecursionError) as error:
             raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None

@@ -196,7 +196,7 @@ def arrays_of(packed: Sequence[Any]) -> Arrays | None:
     count, wrong, *texts = packed
     if not count:
         return {name: pa.array([], pa.int64() if name in TIMES else pa.large_string()) for name in (*TEXTS, *TIMES)}
-    if wrong or None in texts:
+    if wrong or None in texts or b"\x00" in texts[TEXTS.index("data")]:  # where SQLite's own check of JSON ends
         return None
     try:
         columns = {name: split(joint) for name, joint in zip((*TEXTS, *TIMES), texts, strict=True)}

@@ -90,12 +90,12 @@ class Store:
                 )
             if new:
                 with suppress(FileExistsError):
-                    self.path.touch(exist_ok=False)
+                    self.path.resolve().touch(exist_ok=False)
             self.engine = engine_of(self.path)
             self._inode = self.path.stat().st_ino
             if is_writable(self.path):
                 with closing(self.engine.raw_connection()) as connection:
-                    grant_wal(connection.driver_connection, self.path)
+                    grant_wal(connection.driver_connection, self.path, patient=create)
             if new:
                 with self._writing() as connection:
                     Base.metadata.create_all(connection)
@@ -349,19 +349,26 @@ def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
 
 def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
     """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
+    if not holds_rules(connection):
+        refuse_foreign(connection, trace_id, rows)  # the table may take a span from its trace in silence
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
         driver: Any = connection.connection.driver_connection  # takes rows one by one, as fast as C
         driver.executemany(statement, tuples_of(rows))
     except sqlite3.IntegrityError as error:
-        query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id != trace_id)
-        for span, owner in connection.execute(query.limit(1)):
-            raise BadSpan(
-                f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
-            ) from error
+        refuse_foreign(connection, trace_id, rows, error)
         raise
     return int((connection.scalar(count) or 0) - (before or 0))
+
+
+def refuse_foreign(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
+    """Raise `BadSpan` where one of the rows is a span of another trace."""
+    query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id != trace_id)
+    for span, owner in connection.execute(query.limit(1)):
+        raise BadSpan(
+            f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
+        ) from cause
 
 
 def upsert() -> str:

@@ -3,21 +3,24 @@
 Neither changes the file. One that is damaged, or somebody else's, is no error here but a finding.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from tokenvis.connections import address_of, connected, explained, is_writable, log_size, untouched
-from tokenvis.database import FILE, Target, is_new, path_of
+from tokenvis.database import Target, is_new, path_of
 from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, plural
 from tokenvis.scan import Fault, chunks_of, extent, reading_bytes
 
 SHOWN = 20  # findings of a kind
+ORPHANS = "SELECT count(*) FROM spans WHERE NOT EXISTS (SELECT 1 FROM traces WHERE traces.id = spans.trace_id)"
 
 
 class Verdict(NamedTuple):
@@ -53,8 +56,9 @@ def verify(target: Target = None) -> Verdict:
         There is no such file.
     """
     path = path_of(target)
-    if not path.is_file():
-        raise StoreNotFound(f"There is no database at {path}.")
+    with explained(path):
+        if not path.is_file():
+            raise StoreNotFound(f"There is no database at {path}.")
     verdict = Verdict(path, 0, 0, [])
     try:
         with explained(path):
@@ -80,7 +84,7 @@ def damages(path: Path) -> Iterator[str]:
 def orphans(path: Path) -> Iterator[str]:
     """Spans of traces that are not there."""
     with closing(connected(looked_at(path))) as connection:
-        count = len(connection.execute("PRAGMA foreign_key_check(spans)").fetchall())
+        [count] = connection.execute(ORPHANS).fetchone()
     if count:
         yield f"{plural(count, 'span')} of traces that are not there. load_spans() without a trace has them; write them anew."
 
@@ -135,19 +139,20 @@ def backup(destination: str | Path, target: Target = None) -> Path:
     with explained(path):
         if not path.is_file() or is_new(path):
             raise StoreNotFound(f"There is no database at {path}, so nothing to copy.")
-    if copy.is_dir():
-        copy = copy / (path.name or FILE)
-    if copy.exists():
-        raise StoreError(f"{copy} is there already. Name a new file, or take that one away.")
-    part = copy.with_name(f"{copy.name}.part")
-    try:
-        with explained(part):
-            part.unlink(missing_ok=True)
+    with explained(copy):
+        copy = copy / path.name if copy.is_dir() else copy
+        refuse_what_is_there(copy)
+        with TemporaryDirectory(prefix=f".{copy.name[:40]}.", dir=copy.parent) as folder:
+            part = Path(folder) / path.name
             with closing(connected(looked_at(path))) as source, closing(sqlite3.connect(part)) as made:
                 source.backup(made)
+            refuse_what_is_there(copy)
             part.rename(copy)
-    except StoreError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
     return copy
+
+
+def refuse_what_is_there(copy: Path) -> None:
+    """Raise `StoreError` where a file, or a log that SQLite would take for that of the copy, is there already."""
+    for name in (copy.name, *(copy.name + suffix for suffix in ("-wal", "-shm", "-journal"))):
+        if os.path.lexists(copy.with_name(name)):
+            raise StoreError(f"{copy.with_name(name)} is there already. Name a new file, or take that one away.")
