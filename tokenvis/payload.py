@@ -263,6 +263,8 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     JSON object names no parent: `expand_data` says which.
     """
     texts = pa.array(data.array)
+    if not mentions(texts, b'"parent_id"'):
+        return None
     parents = pc.struct_field(pc.extract_regex(texts, ENDS_WITH_PARENT), "parent")
     rows = np.flatnonzero(parents.is_null().to_numpy(zero_copy_only=False))
     others = texts.take(pa.array(rows)) if len(rows) < len(texts) else texts
@@ -272,6 +274,12 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     if len(rows):
         column.iloc[rows] = text_column(map(parent_in, data.iloc[rows].tolist()), data.index[rows])
     return column if column.notna().any() else None
+
+
+def mentions(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
+    """Whether a word stands anywhere in the letters of an array, maybe in a text that a slice of it leaves out."""
+    letters = [part.buffers()[2] for part in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])]
+    return any(re.search(re.escape(word), part) for part in letters if part is not None)
 
 
 def parent_in(value: Any) -> str | None:

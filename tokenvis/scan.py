@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, lite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
-from tokenvis.arrays import Int64Array
+from tokenvis.arrays import Int64Array, Mask
 from tokenvis.errors import quoted
 from tokenvis.payload import parse
 from tokenvis.schema import NAME_RULE, ROW_RULE, Span
@@ -36,7 +36,6 @@ IN_SQL: ColumnElement[str] = literal_column("'\x1f'")  # as a parameter, or as c
 NO_DATA: ColumnElement[Any] = literal_column("''")
 FIRST_ROWS, MOST_ROWS = 1_024, 16_384  # of a chunk
 MOST_BYTES = 32 << 20  # of a chunk, as far as the one before it tells
-RELEASE = 8  # parts that are let go before their memory is given back
 SPARSE = 8  # how many times more rowids than rows make a look at each rowid a waste
 ROWID: ColumnElement[int] = literal_column("spans.rowid", Integer)
 JOINED = [
@@ -64,17 +63,51 @@ class Columns(NamedTuple):
     faults: list[Fault]
 
 
+class Texts:
+    """A column of texts that grows: its letters lie in one block, so that memory never holds them twice."""
+
+    def __init__(self) -> None:
+        self.letters = bytearray()
+        self.ends: list[Int64Array] = [np.zeros(1, dtype=np.int64)]
+        self.there: list[Mask] = []
+
+    def add(self, part: pa.Array) -> None:
+        """Take further texts, which are copied."""
+        _, offsets, letters = part.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int64)[part.offset : part.offset + len(part) + 1]
+        self.ends.append(ends[1:] + (len(self.letters) - ends[0]))
+        self.there.append(part.is_valid().to_numpy(zero_copy_only=False))
+        if ends[-1] > ends[0]:
+            self.letters += memoryview(letters)[ends[0] : ends[-1]]
+
+    def array(self) -> pa.Array:
+        """All of them."""
+        ends, there = np.concatenate(self.ends), np.concatenate([np.empty(0, dtype=bool), *self.there])
+        missing = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+        return pa.LargeStringArray.from_buffers(len(there), pa.py_buffer(ends), pa.py_buffer(self.letters), missing)
+
+
 def columns_of(connection: Connection, rows: Rows, conditions: Conditions, *, checked: bool) -> Columns:
     """Read those of the rows that meet the conditions; ``checked`` says that the table itself holds the rules of the schema."""
     faults: list[Fault] = []
+    texts = {name: Texts() for name in ("id", "data")}
     codes: dict[str, dict[str, int]] = {name: {} for name in NAMES}
-    parts: dict[str, list[Any]] = {name: [] for name in (*TEXTS, *TIMES)}
+    numbers: dict[str, list[Any]] = {
+        **{name: [np.empty(0, np.int32)] for name in NAMES},
+        **{name: [np.empty(0, np.int64)] for name in TIMES},
+    }
     with reading_bytes(connection):
         for chunk in chunks_of(connection, rows, conditions, faults, checked=checked):
-            for name, values in chunk.items():
-                parts[name].append(numbered(values, codes[name]) if name in codes else values)
-    whole = {name: joined(name, parts.pop(name)) for name in list(parts)}
-    return Columns(whole, {name: list(numbers) for name, numbers in codes.items()}, faults)
+            for name, column in texts.items():
+                column.add(chunk[name])
+            for name in NAMES:
+                numbers[name].append(numbered(chunk[name], codes[name]))
+            for name in TIMES:
+                numbers[name].append(chunk[name].to_numpy())
+    values = {name: column.array() for name, column in texts.items()} | {
+        name: np.concatenate(parts) for name, parts in numbers.items()
+    }
+    return Columns(values, {name: list(numbers) for name, numbers in codes.items()}, faults)
 
 
 @contextmanager
@@ -94,40 +127,6 @@ def numbered(values: pa.Array, numbers: dict[str, int]) -> Int64Array:
     known = [numbers.setdefault(name, len(numbers)) for name in encoded.dictionary.to_pylist()]
     number: Int64Array = np.array(known, dtype=np.int32)[encoded.indices.to_numpy()]
     return number
-
-
-def joined(name: str, parts: list[Any]) -> Any:
-    """Parts of a column as one."""
-    if name in NAMES:
-        return np.concatenate([np.empty(0, np.int32), *parts])
-    if name in TIMES:
-        return np.concatenate([np.empty(0, np.int64), *(part.to_numpy() for part in parts)])
-    parts.reverse()
-    return joined_texts(parts)
-
-
-def joined_texts(parts: list[pa.Array]) -> pa.Array:
-    """Texts as one array; the parts, last first, are let go one by one, so that memory never holds all of them twice."""
-    ends = np.zeros(sum(map(len, parts)) + 1, dtype=np.int64)
-    there = np.ones(len(ends) - 1, dtype=bool)
-    letters = np.empty(sum(pc.sum(pc.binary_length(part)).as_py() or 0 for part in parts), dtype=np.uint8)
-    row = 0
-    while parts:
-        part = parts.pop()
-        if part.null_count:
-            there[row : row + len(part)] = part.is_valid().to_numpy(zero_copy_only=False)
-        own = np.frombuffer(part.buffers()[1], dtype=np.int64)[part.offset : part.offset + len(part) + 1]
-        if own[-1] > own[0]:
-            letters[ends[row] : ends[row] + own[-1] - own[0]] = np.frombuffer(part.buffers()[2], dtype=np.uint8)[
-                own[0] : own[-1]
-            ]
-        ends[row : row + len(part) + 1] = own + (ends[row] - own[0])
-        row += len(part)
-        if len(parts) % RELEASE == 0:
-            del part, own
-            pa.default_memory_pool().release_unused()  # which Arrow would keep for itself
-    valid = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
-    return pa.LargeStringArray.from_buffers(row, pa.py_buffer(ends), pa.py_buffer(letters), valid)
 
 
 def chunks_of(
