@@ -12,7 +12,7 @@ with the file, and by a writer that has made the log long, in the mode TRUNCATE,
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ SETTINGS = {
     "wal_autocheckpoint": 0,  # see above
     "cell_size_check": "ON",  # a damaged page is an error, not a wrong row
 }
+DAMAGED = "The file is damaged: go back to a backup, or read the traces in again. `tokenvis verify` says where"
 HINTS = {
     sqlite3.SQLITE_BUSY: f"Another program has been writing to it for {PATIENCE:.0f} s. Close that one, or try again",
     sqlite3.SQLITE_LOCKED: "Another connection of this process is writing to it. Commit or close that one, or try again",
     sqlite3.SQLITE_FULL: "There is no room left. Nothing of this write is in the database, and all before it is",
     sqlite3.SQLITE_READONLY: "It, or its folder, can only be read. $TOKENVIS_DATABASE names a database elsewhere",
     sqlite3.SQLITE_CANTOPEN: "It is gone, or this user may not use it and its folder. `tokenvis info` shows where it should be",
-    sqlite3.SQLITE_CORRUPT: "The file is damaged: take a backup, or read the traces in again. `tokenvis verify` says where",
-    sqlite3.SQLITE_NOTADB: "The file is damaged: take a backup, or read the traces in again. `tokenvis verify` says where",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
     sqlite3.SQLITE_IOERR: "The disk failed, or the file is cut short. `tokenvis verify` says what can be read",
 }
 
@@ -80,18 +81,24 @@ def connected(address: str) -> sqlite3.Connection:
     return connection
 
 
-def engine_of(path: Path) -> Engine:
-    """An engine for a file that is there: to write, where this user may, else to read.
+def in_use(path: Path) -> str:
+    """SQLite's URI of a file that is read and written, as far as this user may."""
+    return address_of(path, "rw") if is_writable(path) else untouched(path)
+
+
+def only_read(path: Path) -> str:
+    """SQLite's URI of a file that is only read, while others may write; a log that is there is not carried over."""
+    return address_of(path, "ro") if log_size(path) else in_use(path)
+
+
+def engine_of(path: Path, address: Callable[[Path], str] = in_use) -> Engine:
+    """An engine for a file that is there, whose connections open it by that address.
 
     No connection outlives the call that it is made for, so none holds a snapshot that keeps the log from being carried over,
     and none is there for a forked child to use. Every write takes the write lock at its start: one that reads first, and asks
     for the lock then, fails at once where another has written in between, however patient it is.
     """
-    engine = create_engine(
-        "sqlite://",
-        creator=lambda: connected(address_of(path, "rw") if is_writable(path) else untouched(path)),
-        poolclass=NullPool,
-    )
+    engine = create_engine("sqlite://", creator=lambda: connected(address(path)), poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -140,7 +147,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:  # a damaged schema, in a message of SQLite
-        raise StoreError(f"{path}: {error}. {HINTS[sqlite3.SQLITE_CORRUPT]}.") from error
+        raise StoreError(f"{path}: {error}. {DAMAGED}.") from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         hint = HINTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)

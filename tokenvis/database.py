@@ -126,7 +126,8 @@ def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> 
 
 def check_identity(path: Path, look: Look) -> None:
     """Raise `StoreError` where tables or format show that the file is not ours to use."""
-    for table in () if look.is_empty else Base.metadata.sorted_tables:
+    tables = [] if look.is_empty else Base.metadata.sorted_tables
+    for table in tables:
         lacking = {column.name for column in table.columns} - look.columns.get(table.name, set())
         if lacking:
             raise StoreError(
@@ -137,7 +138,7 @@ def check_identity(path: Path, look: Look) -> None:
         raise StoreError(
             f"{path} was written by a newer tokenvis (format {look.version}; this one reads {VERSION}). Update tokenvis."
         )
-    if not look.is_empty and not look.has_rowids:
+    if tables and not look.has_rowids:
         raise StoreError(
             f"{path} has a table of spans WITHOUT ROWID, or with a column of that name, which tokenvis cannot read. "
             "Copy its rows into the tables that a new Store makes."

@@ -51,7 +51,7 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
         A database that another program made holds a time that is no integer.
     """
     rows = opened(store, create=False).select_traces(details=details)
-    columns = columns_of(rows, dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
+    columns = trace_columns(rows, dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
     return pd.DataFrame({name: pd.Series(values, dtype=TRACE_TYPES[name]) for name, values in columns.items()})
 
 
@@ -143,7 +143,7 @@ def in_order(columns: Columns) -> pd.DataFrame:
     return pd.DataFrame(arrays, copy=False)
 
 
-def columns_of(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> dict[str, list[Any]]:
+def trace_columns(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> dict[str, list[Any]]:
     """Rows of traces as columns; `BadSpan` where a database without our checks holds a value that a column has no place for."""
     values = zip(*rows, strict=True) if rows else [()] * len(types)
     columns = dict(zip(types, map(list, values), strict=True))

@@ -12,25 +12,26 @@ that is no integer), its rows are read once more, one by one, and each that brea
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, literal_column, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, literal_column, or_, select, type_coerce
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import NullType
 
 from tokenvis.arrays import Int64Array, Mask
+from tokenvis.columns import NAMES, TIMES
 from tokenvis.errors import quoted
 from tokenvis.payload import parse
 from tokenvis.schema import NAME_RULE, ROW_RULE, Span
 
-TEXTS = ("id", "trace_id", "agent_id", "location_id", "data")
-NAMES = TEXTS[1:4]
-TIMES = ("start_time", "end_time")
+TEXTS = ("id", *NAMES, "data")
 SEPARATOR = "\x1f"
 IN_SQL: ColumnElement[str] = literal_column("'\x1f'")  # as a parameter, or as char(31), it takes twice the time
 NO_DATA: ColumnElement[Any] = literal_column("''")
@@ -42,6 +43,8 @@ JOINED = [
     func.group_concat(func.coalesce(Span.data, NO_DATA) if name == "data" else Span.__table__.c[name], IN_SQL, type_=NullType())
     for name in (*TEXTS, *TIMES)
 ]
+
+OURS = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()
 
 Arrays: TypeAlias = dict[str, pa.Array]
 Conditions: TypeAlias = Sequence[ColumnElement[bool]]
@@ -87,8 +90,9 @@ class Texts:
         return pa.LargeStringArray.from_buffers(len(there), pa.py_buffer(ends), pa.py_buffer(self.letters), missing)
 
 
-def columns_of(connection: Connection, rows: Rows, conditions: Conditions, *, checked: bool) -> Columns:
-    """Read those of the rows that meet the conditions; ``checked`` says that the table itself holds the rules of the schema."""
+def columns_of(connection: Connection, rows: Rows, conditions: Conditions) -> Columns:
+    """Read those of the rows that meet the conditions."""
+    checked = holds_rules(connection)
     faults: list[Fault] = []
     texts = {name: Texts() for name in ("id", "data")}
     codes: dict[str, dict[str, int]] = {name: {} for name in NAMES}
@@ -108,6 +112,12 @@ def columns_of(connection: Connection, rows: Rows, conditions: Conditions, *, ch
         name: np.concatenate(parts) for name, parts in numbers.items()
     }
     return Columns(values, {name: list(numbers) for name, numbers in codes.items()}, faults)
+
+
+def holds_rules(connection: Connection) -> bool:
+    """Whether the table of spans is as our schema makes it, so that its rows keep the rules."""
+    there = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
+    return isinstance(there, str) and there.split() == OURS
 
 
 @contextmanager
@@ -132,7 +142,7 @@ def numbered(values: pa.Array, numbers: dict[str, int]) -> Int64Array:
 def chunks_of(
     connection: Connection, rows: Rows, conditions: Conditions, faults: list[Fault], *, checked: bool
 ) -> Iterator[Arrays]:
-    """The rows in chunks that grow to a size that memory hardly feels."""
+    """The rows in chunks that grow to a size that memory hardly feels; ``checked`` where the table holds the rules itself."""
     done, width = 0, FIRST_ROWS
     while done < len(rows):
         part = rows[done : done + width]
@@ -157,8 +167,16 @@ def lies_in(part: Rows) -> ColumnElement[bool]:
     first, last = int(part[0]), int(part[-1])
     if last - first + 1 == len(part):
         return ROWID.between(bindparam("first", first), bindparam("last", last))
-    listed = func.json_each(json.dumps([int(row) for row in part])).table_valued("value")
-    return ROWID.in_(select(listed.c.value))
+    return among(ROWID, [int(row) for row in part])
+
+
+def among(column: Any, values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
+    """The condition that a column is one of the values, however many there are; SQLite's JSON ends at a null character."""
+    every = set(values)
+    odd = {value for value in every if isinstance(value, str) and "\x00" in value}
+    each = func.json_each(json.dumps(list(every - odd))).table_valued("value")
+    listed: ColumnElement[bool] = column.in_(select(each.c.value))
+    return or_(listed, column.in_(odd)) if odd else listed
 
 
 def rowids(connection: Connection, conditions: Conditions) -> Int64Array:

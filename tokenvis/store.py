@@ -6,8 +6,6 @@ open between calls.
 """
 
 import difflib
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,21 +13,15 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
-from sqlalchemy import case as sql_case
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Connection, Row, delete, func, literal, or_, select
 
-from tokenvis.columns import Spans, as_spans
+from tokenvis.columns import Spans
 from tokenvis.connections import LONG_LOG, carry_over, engine_of, explained, grant_wal, is_writable, log_size
 from tokenvis.database import VARIABLE, Target, is_new, path_of
-from tokenvis.errors import MOST, BadOption, BadSpan, StoreError, StoreNotFound, TraceNotFound, listed, quoted
-from tokenvis.payload import encodable, encoded
-from tokenvis.scan import Columns, Rows, columns_of, extent, rowids
+from tokenvis.errors import MOST, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, quoted
+from tokenvis.rows import INSERT, UPSERT, check_text, count_spans, frame_for_rows, owners_of, put_spans, put_trace, rows_of
+from tokenvis.scan import Columns, Rows, among, columns_of, extent, rowids
 from tokenvis.schema import VERSION, Base, Span, Trace
-
-SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
 
 
 class Written(NamedTuple):
@@ -237,7 +229,7 @@ class Store:
                 of_these = among(Span.trace_id, self._ids_of(connection, traces))
                 if connection.scalar(select(func.count()).where(of_these)) != len(rows):
                     rows = rowids(connection, [of_these])
-            return columns_of(connection, rows, conditions, checked=holds_rules(connection))
+            return columns_of(connection, rows, conditions)
 
     def _ids_of(self, connection: Connection, traces: Iterable[str]) -> list[str]:
         """Ids of traces that are given by id or by exact name; a name stands for every trace that has it."""
@@ -301,118 +293,9 @@ def opened(store: Store | Target, *, create: bool) -> Store:
     return store if isinstance(store, Store) else Store(store, create=create)
 
 
-def rows_of(spans: Spans, trace_id: str, name: str | None) -> pd.DataFrame:
-    """Spans of one trace as rows of the table, checked as its id and name are, in time order."""
-    check_text("trace_id", trace_id)
-    check_text("name", trace_id if name is None else name)
-    return frame_for_rows(spans, trace_id)
-
-
-def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
-    """Spans, checked, with the columns of the table, in time order."""
-    frame = as_spans(spans, trace_id=trace_id)
-    twice = frame["id"].duplicated()
-    if twice.any():
-        raise BadSpan(f"Two spans have the id {quoted(frame['id'][twice].iloc[0])}. Every span needs an id of its own.")
-    return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
-
-
-def tuples_of(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    """Rows as the driver takes them, one at a time: a list of them all would keep the collector of garbage busy."""
-    data: Any = frame["data"].array.to_numpy(dtype=object, na_value=None)
-    return zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True)
-
-
-def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
-    """The trace of each of these spans that is there."""
-    there = connection.execute(select(Span.id, Span.trace_id).where(among(Span.id, ids)))
-    return {row.id: row.trace_id for row in there}
-
-
-def check_text(option: str, value: object) -> None:
-    """Raise `BadSpan` unless a trace's id or name is a text that a database can hold."""
-    if not isinstance(value, str) or (option != "name" and not value):
-        what = "name" if option == "name" else "id"
-        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {what} is a text.")
-    if not encodable(value):
-        raise BadSpan(f"{option}={quoted(value)} cannot be written as UTF-8.")
-
-
-def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
-    """Make the trace where it is not there, and give it the name where there is one."""
-    row = sqlite.insert(Trace).values(id=trace_id, name=trace_id if name is None else name)
-    if name is None:
-        connection.execute(row.on_conflict_do_nothing())
-    else:
-        connection.execute(row.on_conflict_do_update(index_elements=[Trace.id], set_={"name": row.excluded.name}))
-
-
-def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
-    """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
-    if not holds_rules(connection):
-        refuse_foreign(connection, trace_id, rows)  # the table may take a span from its trace in silence
-    count = select(func.total_changes())
-    before = connection.scalar(count)
-    try:
-        driver: Any = connection.connection.driver_connection  # takes rows one by one, as fast as C
-        driver.executemany(statement, tuples_of(rows))
-    except sqlite3.IntegrityError as error:
-        refuse_foreign(connection, trace_id, rows, error)
-        raise
-    return int((connection.scalar(count) or 0) - (before or 0))
-
-
-def refuse_foreign(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
-    """Raise `BadSpan` where one of the rows is a span of another trace."""
-    query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id != trace_id)
-    for span, owner in connection.execute(query.limit(1)):
-        raise BadSpan(
-            f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
-        ) from cause
-
-
-def upsert() -> str:
-    """Insert a span, or update it where something differs.
-
-    Where the id belongs to another trace, the trace becomes NULL, which the database refuses: nothing moves in silence.
-    """
-    insert = sqlite.insert(Span)
-    new = insert.excluded
-    own = sql_case((Span.trace_id == new.trace_id, Span.trace_id), else_=None)
-    columns = [column for column in SPAN_COLUMNS if column != "id"]
-    statement = insert.on_conflict_do_update(
-        index_elements=[Span.id],
-        set_={column: own if column == "trace_id" else new[column] for column in columns},
-        where=or_(*(Span.__table__.c[column].is_distinct_from(new[column]) for column in columns)),
-    )
-    return str(statement.compile(dialect=sqlite.dialect()))
-
-
-def holds_rules(connection: Connection) -> bool:
-    """Whether the table of spans is as our schema makes it, so that its rows keep the rules."""
-    there = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
-    return isinstance(there, str) and there.split() == OURS
-
-
-def count_spans(connection: Connection, trace_id: str) -> int:
-    """How many spans a trace has, by the index."""
-    return connection.scalar(select(func.count()).where(Span.trace_id == trace_id)) or 0
-
-
-def among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """The condition that a column is one of the values, however many there are; SQLite's JSON ends at a null character."""
-    every = list(values)
-    odd = [value for value in every if "\x00" in value]
-    each = func.json_each(json.dumps([value for value in every if "\x00" not in value])).table_valued("value")
-    return or_(column.in_(select(each.c.value)), column.in_(odd)) if odd else column.in_(select(each.c.value))
-
-
-INSERT = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
-UPSERT = upsert()
 DETAILS = select(
     Span.trace_id,
     func.max(Span.end_time).label("end_time"),
     func.count(Span.agent_id.distinct()).label("n_agents"),
     func.count(Span.location_id.distinct()).label("n_locations"),
 ).group_by(Span.trace_id)
-OURS = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()

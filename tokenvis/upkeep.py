@@ -11,10 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
-from tokenvis.connections import address_of, connected, explained, is_writable, log_size, untouched
+from tokenvis.connections import connected, engine_of, explained, only_read
 from tokenvis.database import Target, is_new, path_of
 from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, plural
 from tokenvis.scan import Fault, chunks_of, extent, reading_bytes
@@ -64,53 +63,43 @@ def verify(target: Target = None) -> Verdict:
         with explained(path):
             if is_new(path):
                 return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) makes it a database."])
-            verdict.findings.extend(damages(path))
-            verdict.findings.extend(orphans(path))
-            verdict = read_through(verdict)
+            with engine_of(path, only_read).begin() as connection:
+                verdict.findings.extend(damages(connection))
+                verdict.findings.extend(orphans(connection))
+                return read_through(connection, verdict)
     except TokenvisError as error:
-        verdict.findings.append(str(error))
-    return verdict
+        return verdict._replace(findings=[*verdict.findings, str(error)])
 
 
-def damages(path: Path) -> Iterator[str]:
+def damages(connection: Connection) -> Iterator[str]:
     """What SQLite's own check of the file says: its pages, its indexes, its checks."""
-    with closing(connected(looked_at(path))) as connection:
-        said = [line for [line] in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    said = list(connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars())
     if said != ["ok"]:
-        yield "SQLite finds the file damaged: " + "; ".join(said) + "."
-        yield "Take your last backup, or read the traces in again; `tokenvis export` saves what can still be loaded."
+        yield (
+            f"SQLite finds the file damaged: {'; '.join(said)}. Go back to a backup, or read the traces in again; "
+            "`tokenvis export` saves what can still be loaded."
+        )
 
 
-def orphans(path: Path) -> Iterator[str]:
+def orphans(connection: Connection) -> Iterator[str]:
     """Spans of traces that are not there."""
-    with closing(connected(looked_at(path))) as connection:
-        [count] = connection.execute(ORPHANS).fetchone()
-    if count:
+    if count := connection.exec_driver_sql(ORPHANS).scalar_one():
         yield f"{plural(count, 'span')} of traces that are not there. load_spans() without a trace has them; write them anew."
 
 
-def read_through(verdict: Verdict) -> Verdict:
+def read_through(connection: Connection, verdict: Verdict) -> Verdict:
     """The verdict with what can be read, and rows against the rules."""
-    path, faults = verdict.path, list[Fault]()
-    engine = create_engine("sqlite://", creator=lambda: connected(looked_at(path)), poolclass=NullPool)
-    with engine.begin() as connection:
-        n_traces = connection.exec_driver_sql("SELECT count(*) FROM traces").scalar_one()
-        with reading_bytes(connection):
-            chunks = chunks_of(connection, extent(connection), [], faults, checked=False)
-            n_spans = sum(len(chunk["id"]) for chunk in chunks)
+    faults: list[Fault] = []
+    n_traces = connection.exec_driver_sql("SELECT count(*) FROM traces").scalar_one()
+    with reading_bytes(connection):
+        chunks = chunks_of(connection, extent(connection), [], faults, checked=False)
+        n_spans = sum(len(chunk["id"]) for chunk in chunks)
     findings = [f"  span {fault.span}: {fault.reason}" for fault in faults[:SHOWN]]
     if faults:
         findings.insert(0, f"{plural(len(faults), 'row')} against the rules, which load_spans(..., skip_bad=True) leaves out:")
     if len(faults) > SHOWN:
         findings.append(f"  and {len(faults) - SHOWN:,} more")
-    return Verdict(path, n_traces, n_spans, [*verdict.findings, *findings])
-
-
-def looked_at(path: Path) -> str:
-    """SQLite's URI of a file that is only read, while others may write; a log that is there is not carried over."""
-    if not is_writable(path):
-        return untouched(path)
-    return address_of(path, "ro" if log_size(path) else "rw")
+    return Verdict(verdict.path, n_traces, n_spans, [*verdict.findings, *findings])
 
 
 def backup(destination: str | Path, target: Target = None) -> Path:
@@ -144,7 +133,7 @@ def backup(destination: str | Path, target: Target = None) -> Path:
         refuse_what_is_there(copy)
         with TemporaryDirectory(prefix=f".{copy.name[:40]}.", dir=copy.parent) as folder:
             part = Path(folder) / path.name
-            with closing(connected(looked_at(path))) as source, closing(sqlite3.connect(part)) as made:
+            with closing(connected(only_read(path))) as source, closing(sqlite3.connect(part)) as made:
                 source.backup(made)
             refuse_what_is_there(copy)
             part.rename(copy)
