@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tokenvis import Store, StoreError, load_spans, load_traces
-from tokenvis import connections as room
+from tokenvis import Store, StoreError, connections, load_spans, load_traces
 from tokenvis.connections import engine_of, explained, log_size, untouched
 
 ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
-SETTINGS = {"foreign_keys": 1, "synchronous": 2, "wal_autocheckpoint": 0, "cell_size_check": 1}
+SETTINGS = {"busy_timeout": 30_000, "foreign_keys": 1, "synchronous": 2, "wal_autocheckpoint": 0, "cell_size_check": 1}
 posix = pytest.mark.skipif(os.name != "posix", reason="forks, kills and locks of POSIX")
 
 
@@ -90,7 +89,7 @@ def test_a_long_log_is_carried_over_and_emptied_by_who_made_it(monkeypatch):
 
 def test_a_reader_that_does_not_let_go_holds_nobody_up_for_long(monkeypatch):
     monkeypatch.setattr("tokenvis.store.LONG_LOG", 1 << 16)
-    monkeypatch.setattr(room, "CHECKPOINT_PATIENCE", 0.05)
+    monkeypatch.setattr(connections, "CHECKPOINT_PATIENCE", 0.05)
     store = Store()
     store.write_trace("t", [ONE])
     with closing(sqlite3.connect(store.path, isolation_level=None)) as theirs:
@@ -145,3 +144,33 @@ def test_an_engine_never_makes_a_file(tmp_path):
     with pytest.raises(StoreError, match="unable to open database file"), explained(tmp_path / "gone.db"):
         engine_of(tmp_path / "gone.db").connect()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SQLite has this way of locking on POSIX only")
+def test_a_file_system_without_a_write_ahead_log_is_told(tmp_path, monkeypatch):
+    address_of = connections.address_of
+    monkeypatch.setattr(connections, "address_of", lambda *given: f"{address_of(*given)}&vfs=unix-dotfile")
+    with pytest.raises(StoreError) as error:
+        Store()
+    assert str(error.value) == (
+        f"{tmp_path / 'sqlite.db'} cannot have a write-ahead log (journal_mode stays 'delete'), as on a network drive. "
+        "Set $TOKENVIS_DATABASE to a path on a local disk."
+    )
+
+
+def test_a_writer_that_waits_in_vain_is_told_which_file(monkeypatch):
+    monkeypatch.setattr(connections, "PATIENCE", 0.0)
+    store = Store()
+    with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with pytest.raises(StoreError) as error:
+            store.write_trace("t", [ONE])
+        assert str(error.value) == (
+            f"{store.path}: database is locked. Another program has been writing to it for 30 s. Close that one, or try again."
+        )
+
+
+def test_no_call_leaves_a_connection_open(tmp_path):
+    store = Store()
+    store.write_trace("t", [ONE])
+    load_spans(store=store)
+    assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]

@@ -28,11 +28,11 @@ def test_sessions_of_both_newest_first(home):
     aged(home / ".claude/projects/-work-shop/s1.jsonl", 5, "x")
     aged(home / ".claude/projects/-work-shop/s1/subagents/agent-a.jsonl", 1, "x")
     aged(home / ".claude/projects/-work-shop/agent-b.jsonl", 1, "x")
-    aged(home / ".codex/sessions/2026/06/21/rollout-1.jsonl", 3, {"payload": {"cwd": "/work/shop"}}, "more")
+    aged(home / ".codex/sessions/2026/06/21/rollout-1.jsonl", 3, {"payload": {"cwd": "/code/shop"}}, "more")
     aged(home / ".codex/archived_sessions/rollout-2.jsonl.zst", 50, b"\x28\xb5")
     found = find_sessions()
     assert found[["format", "size", "project"]].fillna("-").to_numpy().tolist() == [
-        ["codex", 39, "/work/shop"],
+        ["codex", 39, "/code/shop"],
         ["claude_code", 1, "-work-shop"],
         ["codex", 2, "-"],
     ]
@@ -81,8 +81,8 @@ def test_the_place_of_the_folder_itself_does_not_matter(home, monkeypatch):
 
 
 def test_a_long_first_line_tells_its_folder(home):
-    aged(home / ".codex/sessions/rollout-1.jsonl", 1, {"payload": {"base_instructions": "x" * 100_000, "cwd": "/work/shop"}})
-    assert find_sessions()["project"].tolist() == ["/work/shop"]
+    aged(home / ".codex/sessions/rollout-1.jsonl", 1, {"payload": {"base_instructions": "x" * 100_000, "cwd": "/code/shop"}})
+    assert find_sessions()["project"].tolist() == ["/code/shop"]
 
 
 def test_no_sessions_are_an_empty_table():

@@ -2,9 +2,9 @@ import shutil
 import sqlite3
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
+from databases import with_sql
 
 from tokenvis import BadSpan, Store, StoreError, StoreNotFound, load_spans
 from tokenvis.upkeep import backup, verify
@@ -17,13 +17,6 @@ def store() -> Store:
     store = Store()
     store.write_trace("t", [{**ONE, "id": str(number), "data": {"n": number}} for number in range(500)])
     return store
-
-
-def with_sql(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
 
 
 def test_a_sound_database(store, tmp_path):

@@ -12,15 +12,12 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
-from time import perf_counter
 from typing import Any
 
 import orjson
-import psutil
+from watching import measured
 
 import tokenvis as tv
 from tokenvis.readers import otlp
@@ -97,26 +94,6 @@ def write_document(path: Path, count: int) -> None:
         file.write(tail)
 
 
-def measured(work: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds, and MB of memory above what the process had."""
-    process, done = psutil.Process(), Event()
-    before = highest = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.02):
-            highest = max(highest, process.memory_info().rss)
-
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
-    start = perf_counter()
-    work()
-    seconds = perf_counter() - start
-    done.set()
-    watcher.join()
-    return seconds, (highest - before) / 1e6
-
-
 def parse_lines(path: Path) -> None:
     """Parse each line, and keep nothing."""
     with path.open("rb") as file:
@@ -132,7 +109,7 @@ def read(path: Path) -> None:
 
 def row(name: str, took: tuple[float, float], peer: float, count: int) -> None:
     """Print a row of the table."""
-    print(f"| {name} | {took[0]:.2f} s | {took[0] / peer:.1f}x | {took[0] / count * 1e6:.1f} µs | {took[1]:,.0f} MB |")
+    print(f"| {name} | {took[0]:.2f} s | {took[0] / peer:.1f}x | {took[0] / count * 1e6:.1f} µs | {took[1] / 1e6:,.0f} MB |")
 
 
 def compare(folder: Path, size: int) -> None:

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 
 import orjson
 import pandas as pd
-import psutil
+from watching import measured
 
 import tokenvis as tv
 from tokenvis.connections import address_of, connected
@@ -129,21 +128,10 @@ def memory(path: Path) -> tuple[float, float]:
 def print_memory(path: str) -> None:
     """Load in this process, after a small load that brings in the libraries, and print what it took."""
     tv.load_spans(start=0, end=1, store=path)
-    process, done = psutil.Process(), Event()
-    before = highest = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.002):
-            highest = max(highest, process.memory_info().rss)
-
-    watcher = Thread(target=watch)
-    watcher.start()
-    spans = tv.load_spans(store=path)
-    done.set()
-    watcher.join()
-    frame = int(spans.memory_usage(deep=True).sum())
-    print(frame / len(spans), max(0, highest - before - frame) / len(spans))
+    loaded: list[pd.DataFrame] = []
+    _, highest = measured(lambda: loaded.append(tv.load_spans(store=path)))
+    frame, count = int(loaded[0].memory_usage(deep=True).sum()), len(loaded[0])
+    print(frame / count, max(0, highest - frame) / count)
 
 
 def compare_one_of_many(folder: Path) -> None:

@@ -1,0 +1,148 @@
+import json
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tokenvis import BadSpan, MissingColumn, Store, load_spans, load_traces
+
+ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+
+
+@pytest.fixture
+def store() -> Store:
+    """One trace, t, of one span, s."""
+    store = Store()
+    store.write_trace("t", [ONE], name="T")
+    return store
+
+
+def rows(store: Store) -> list[tuple]:
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"agent_id": "bob"}, {"location_id": "lab"}, {"start_time": -1}, {"end_time": 6}, {"data": {}}],
+    ids=str,
+)
+def test_a_change_of_any_column_is_an_update(store, changed):
+    assert store.add_spans("t", [{**ONE, **changed}])[2:] == (0, 1, 0, 0)
+    assert store.add_spans("t", [{**ONE, **changed}])[2:] == (0, 0, 1, 0)
+
+
+@pytest.mark.parametrize("method", ["write_trace", "add_spans"])
+def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
+    before = rows(store)
+    with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+        getattr(store, method)("u", [{**ONE, "id": "a"}, ONE, {**ONE, "id": "z"}])
+    assert rows(store) == before
+    assert load_traces(store=store)["id"].tolist() == ["t"]
+
+
+@pytest.mark.parametrize("method", ["write_trace", "add_spans"])
+@pytest.mark.parametrize(
+    ("spans", "error", "message"),
+    [
+        (
+            [{**ONE, "id": "a"}, {**ONE, "id": "a"}],
+            BadSpan,
+            r"^Two spans have the id 'a'\. Every span needs an id of its own\.$",
+        ),
+        ([{**ONE, "start_time": 6}], BadSpan, r"^Span 's' ends at 5 before it starts at 6\.$"),
+        (
+            [{**ONE, "data": {"x": float("nan")}}],
+            BadSpan,
+            r"^data of span 's' is not a JSON object: \{'x': nan\} \(Out of range float values are not JSON compliant.*\)\.$",
+        ),
+        ([{**ONE, "data": []}], BadSpan, r"^data of span 's' is not a JSON object: \[\] \(it is list\)\.$"),
+        ([{**ONE, "data": [None]}], BadSpan, r"^data of span 's' is not a JSON object: \[None\] \(it is list\)\.$"),
+        ([{**ONE, "data": [1, 2]}], BadSpan, r"^data of span 's' is not a JSON object: \[1, 2\] \(it is list\)\.$"),
+        (
+            [{**ONE, "data": "{"}],
+            BadSpan,
+            r"^data of span 's' is not a JSON object: '\{' \(Expecting property name enclosed in double quotes: .*\)\.$",
+        ),
+        (
+            [{**ONE, "data": '{"x": "\ud800"}'}],
+            BadSpan,
+            r"""^data holds '\{"x": "\\ud800"\}', which cannot be written as UTF-8\.$""",
+        ),
+        (
+            [{**ONE, "data": '{"x": "\ud800"}'}, {**ONE, "id": "r", "data": {}}],
+            BadSpan,
+            r"""^data of span 's' is not a JSON object: '\{"x": "\\ud800"\}' """
+            r"\(half of a surrogate pair cannot be written as UTF-8\)\.$",
+        ),
+        ([{**ONE, "id": "\ud800"}], BadSpan, r"^id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        (
+            [{**ONE, "lable": "x"}],
+            BadSpan,
+            r"^A span has no place for 'lable'\. Put it into data, or drop it\. There is: 'id', 'trace_id', 'agent_id', "
+            r"'location_id', 'start_time', 'end_time', 'data'\.$",
+        ),
+        (
+            [{"id": "a"}],
+            MissingColumn,
+            r"^The spans have no column 'agent_id', 'location_id', 'start_time', 'end_time'\. They have: 'id', 'trace_id'\.$",
+        ),
+        ([{**ONE, "trace_id": "other"}], BadSpan, r"^Span 's' is of trace 'other', not 't'\.$"),
+    ],
+)
+def test_a_span_that_breaks_a_rule_is_refused_and_nothing_happens(store, method, spans, error, message):
+    before = rows(store)
+    with pytest.raises(error, match=message):
+        getattr(store, method)("t", [{**ONE, "id": "good"} if error is BadSpan else spans[0], *spans])
+    assert rows(store) == before
+
+
+def test_a_payload_may_be_deep_and_one_too_deep_is_told(store):
+    def nested(depth: int) -> dict:
+        return {} if depth == 0 else {"a": nested(depth - 1)}
+
+    store.add_spans("t", [{**ONE, "data": nested(200)}])
+    assert json.loads(rows(store)[0][6]) == nested(200)
+    endless: dict = {}
+    for _ in range(100_000):
+        endless = {"a": endless}
+    with pytest.raises(BadSpan, match=r"^data of span 's' is not a JSON object: a dict nested too deep to show \(.*\)\.$"):
+        store.add_spans("t", [{**ONE, "data": endless}])
+    assert json.loads(rows(store)[0][6]) == nested(200)
+
+
+def test_spans_are_a_frame_or_mappings_of_any_sort(store):
+    frame = pd.DataFrame([{**ONE, "data": {"label": "x"}}, {**ONE, "id": "r", "data": None}])
+    expected = [("r", "t", "ann", "desk", 0, 5, None), ("s", "t", "ann", "desk", 0, 5, '{"label":"x"}')]
+    for same in (
+        frame,
+        frame.assign(data=['{"label":"x"}', None]),
+        frame.astype({"agent_id": "category", "start_time": "int32"}),
+        frame.to_dict("records"),
+        (row for row in frame.to_dict("records")),
+        [{**row, "start_time": np.int64(0)} for row in frame.to_dict("records")],
+    ):
+        store.write_trace("t", same)
+        assert rows(store) == expected
+
+
+@pytest.mark.parametrize("parents", [[None, 1], [np.nan, 1.0], pd.array([None, 1], dtype="Int64"), [None, "1"]], ids=repr)
+def test_parents_are_named_as_ids_are_whatever_pandas_made_of_the_numbers(store, parents):
+    store.write_trace("t", pd.DataFrame([{**ONE, "id": 1}, {**ONE, "id": 2}]).assign(parent_id=parents))
+    assert load_spans("t", store=store)[["id", "parent_id"]].fillna("-").to_numpy().tolist() == [["1", "-"], ["2", "1"]]
+
+
+def test_a_parent_of_the_frame_s_own_leaves_every_digit_of_the_payload(store):
+    frame = pd.DataFrame([{**ONE, "data": '{"n":12345678901234567890123}', "parent_id": "p"}])
+    store.write_trace("t", frame)
+    assert load_spans("t", store=store)["data"].tolist() == ['{"n":12345678901234567890123,"parent_id":"p"}']
+
+
+def test_rows_lie_in_order_of_time(store):
+    times = [5, 3, 9, 3, 0]
+    store.write_trace("t", [{**ONE, "id": str(n), "start_time": time, "end_time": time + n} for n, time in enumerate(times)])
+    with closing(sqlite3.connect(store.path)) as connection:
+        found = connection.execute("SELECT start_time, end_time FROM spans ORDER BY rowid").fetchall()
+    assert found == sorted(found)
