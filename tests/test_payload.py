@@ -30,6 +30,7 @@ def column(key, *values):
     [
         ([1, ..., 3], "Int64", [1, pd.NA, 3]),
         ([1, 2.5, ...], "Float64", [1.0, 2.5, pd.NA]),
+        ([2**60, 0.5], "Float64", [2.0**60, 0.5]),
         ([True, ..., False], "boolean", [True, pd.NA, False]),
         (["a", ..., ""], "str", ["a", np.nan, ""]),
         ([True, 1], "object", [True, 1]),

@@ -231,9 +231,11 @@ def typed(values: list[Any], index: pd.Index) -> pd.Series:
             return text_column(values, index)
         if kinds == {int}:
             return pd.Series(masked(pa.array(values, pa.int64())), index=index)
-        if kinds == {float} or (kinds == {int, float} and all(value is None or value == float(value) for value in values)):
-            return pd.Series(masked(pa.array(values, pa.float64())), index=index)
-    except (OverflowError, pa.ArrowInvalid):  # a whole number of more than 63 bits
+        if kinds in ({float}, {int, float}):
+            floats = [None if value is None else float(value) for value in values]
+            if floats == values:  # no whole number loses a digit
+                return pd.Series(masked(pa.array(floats, pa.float64())), index=index)
+    except OverflowError:  # a whole number too large for any of them
         pass
     return pd.Series(values, index=index, dtype="boolean" if kinds == {bool} else "object")
 
