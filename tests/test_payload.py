@@ -1,4 +1,5 @@
 import json
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,12 @@ def column(key, *values):
     """The column that a key becomes, where these are its values; `...` is a span that lacks it."""
     payloads = [None if value is ... else json.dumps({key: value}) for value in values]
     return expand_data(with_data(*payloads), key)[key]
+
+
+def test_payloads_and_attributes_may_be_mappings_of_any_sort():
+    payload = MappingProxyType({"attributes": MappingProxyType({"n": 1}), "label": "x"})
+    spans = spans_of("ann 0 5 desk").assign(data=[payload])
+    assert expand_data(spans, ["n", "label"])[["n", "label"]].to_numpy().tolist() == [[1, "x"]]
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,8 @@ def looked_up(spans: pd.DataFrame, keys: list[str]) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {key: [] for key in keys}
     wanted = [(key, column.append) for key, column in values.items()]
     for payload in parsed(spans):
-        attributes = payload.get("attributes")
-        deeper = attributes if isinstance(attributes, dict) else NOTHING
+        attributes = payload.get("attributes", NOTHING)
+        deeper = attributes if type(attributes) is dict or isinstance(attributes, Mapping) else NOTHING
         for key, append in wanted:
             append(payload[key] if key in payload else deeper.get(key))
     return values
