@@ -5,6 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from tokenvis import Store
+
+ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+
 
 def with_sql(path: Path, *statements: str) -> Path:
     """A database that these statements make, or change."""
@@ -37,3 +41,16 @@ UNCHECKED = (
     "CREATE TABLE spans (id TEXT PRIMARY KEY, trace_id TEXT, agent_id TEXT, location_id TEXT, start_time INTEGER, "
     "end_time INTEGER, data TEXT)",
 )
+
+
+def one_trace() -> Store:
+    """A store of one trace, t, of one span, s."""
+    store = Store()
+    store.write_trace("t", [ONE], name="T")
+    return store
+
+
+def rows(store: Store) -> list[tuple]:
+    """The rows of spans, as plain SQL finds them."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()

@@ -7,12 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from databases import state, with_sql
+from databases import ONE, state, with_sql
 
 from tokenvis import Store, StoreError, StoreNotFound, load_spans, load_traces
 from tokenvis.database import default_path, path_of
-
-ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 def touch(path: Path) -> Path:

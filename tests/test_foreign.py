@@ -9,11 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from databases import ORIGINAL, UNCHECKED, with_sql
+from databases import ONE, ORIGINAL, UNCHECKED, with_sql
 
 from tokenvis import BadSpan, Store, StoreError, load_spans, load_traces
-
-ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 def test_a_database_of_the_original_tokenvis_opens_and_works(tmp_path):

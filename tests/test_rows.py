@@ -5,23 +5,14 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+from databases import ONE, one_trace, rows
 
 from tokenvis import BadSpan, MissingColumn, Store, load_spans, load_traces
-
-ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 @pytest.fixture
 def store() -> Store:
-    """One trace, t, of one span, s."""
-    store = Store()
-    store.write_trace("t", [ONE], name="T")
-    return store
-
-
-def rows(store: Store) -> list[tuple]:
-    with closing(sqlite3.connect(store.path)) as connection:
-        return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()
+    return one_trace()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 import json
 import re
-import sqlite3
 import threading
-from contextlib import closing
 
 import pandas as pd
 import pytest
 from conftest import spans_of
+from databases import ONE, one_trace, rows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -15,20 +14,10 @@ from sqlalchemy import event
 from tokenvis import BadOption, BadSpan, Store, StoreError, TraceNotFound, load_spans, load_traces
 from tokenvis.store import Written
 
-ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
-
 
 @pytest.fixture
 def store() -> Store:
-    """One trace, t, of one span, s."""
-    store = Store()
-    store.write_trace("t", [ONE], name="T")
-    return store
-
-
-def rows(store: Store) -> list[tuple]:
-    with closing(sqlite3.connect(store.path)) as connection:
-        return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()
+    return one_trace()
 
 
 def test_write_trace_makes_the_trace_exactly_these_spans(store):
