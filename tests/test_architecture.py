@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "colors": set(),
     "arrays": {"errors"},
     "sweep": {"arrays"},
+    "blocks": set(),
+    "weaving": {"blocks"},
     "columns": {"arrays", "errors"},
     "payload": {"columns", "arrays", "errors"},
     "groups": {"columns", "arrays", "errors"},
@@ -119,6 +121,7 @@ def test_the_map_has_no_circle_and_names_what_is_there():
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
+        ("pysat", {"weaving"}),
         ("pyarrow", {"payload", "scan", "sources", "records", "gathering", "writers"}),
     ],
 )

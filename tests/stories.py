@@ -1,0 +1,90 @@
+"""The stories of the graph-drawing literature, as tables of blocks, and the fewest crossings that each can have."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tokenvis.blocks import Table, blocks_of, opens_layer
+
+FEWEST = {
+    "Inception": 35,
+    "Inception, broken": 27,
+    "StarWars": 39,
+    "StarWars, broken": 37,
+    "TheMatrix": 12,
+    "TheMatrix, broken": 10,
+    "Frozen": 2,
+    "Minions": 2,
+    "Redcap": 0,
+    "Naruto": 6,
+    "NaniaTune": 5,
+    "LetBulletFlyTune": 15,
+    "MatrixTune": 12,
+    "huck": 39,
+    "anna 1": 20,
+    "anna 2": 12,
+    "anna 3": 0,
+    "anna 4": 20,
+}
+
+ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
+needs_stories = pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces")
+
+Visit = tuple[str, str, int, int]  # who, in which session, from when, to when
+
+
+def story(name: str) -> Table:
+    """A story as blocks; "broken" lines end where a character is in no session."""
+    folder = Path(ROOT or ".", "storyline")
+    title, _, part = name.partition(" ")
+    title = title.rstrip(",")
+    film = folder / "tanahashi" / f"{title}_interaction_sessions.txt"
+    drawn = folder / "istoryline" / f"{title}.json"
+    if film.exists():
+        visits = film_visits(film.read_text())
+    elif drawn.exists():
+        visits = drawn_visits(drawn.read_text())
+    else:
+        visits = book_visits((folder / "sgb" / f"{title}.dat").read_text(), part)
+    return blocks_in(visits, broken=part == "broken")
+
+
+def film_visits(text: str) -> list[Visit]:
+    sessions = re.findall(r"Start\s*:\s*(\d+)\s*End\s*:\s*(\d+)\s*Members\s*:\s*\[([^\]]*)\]", text)
+    return [
+        (who.strip(), str(number), int(start), int(end))
+        for number, (start, end, members) in enumerate(sessions)
+        for who in members.split(",")
+    ]
+
+
+def drawn_visits(text: str) -> list[Visit]:
+    characters = json.loads(text)["Story"]["Characters"]
+    return [
+        (who, str(visit["Session"]), visit["Start"], visit["End"]) for who, visits in characters.items() for visit in visits
+    ]
+
+
+def book_visits(text: str, part: str) -> list[Visit]:
+    chapters = re.findall(r"^(\d[\d.]*):(.*)$", text, flags=re.MULTILINE)
+    chosen = [scenes for chapter, scenes in chapters if not part or chapter.split(".")[0] == part]
+    scenes = [scene.split(",") for scenes in chosen for scene in scenes.split(";") if "," in scene]
+    return [(who, str(number), number, number + 1) for number, scene in enumerate(scenes) for who in scene]
+
+
+def blocks_in(visits: list[Visit], *, broken: bool) -> Table:
+    """Layers between all starts and ends; of two sessions at once, the later one counts."""
+    agents = {who: number for number, who in enumerate(dict.fromkeys(visit[0] for visit in visits))}
+    sessions = {session: number for number, session in enumerate(dict.fromkeys(visit[1] for visit in visits))}
+    times = sorted({time for visit in visits for time in visit[2:]})
+    place = np.full((len(times) - 1, len(agents)), -1, dtype=np.int32)
+    for who, session, start, end in sorted(visits, key=lambda visit: visit[2]):
+        place[times.index(start) : times.index(end), agents[who]] = sessions[session]
+    there = place >= 0
+    between = np.maximum.accumulate(there) & np.maximum.accumulate(there[::-1])[::-1]
+    blocks = blocks_of(place, there if broken else between)
+    return blocks[opens_layer(blocks)]
