@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "arrays": {"errors"},
     "sweep": {"arrays"},
     "blocks": set(),
-    "weaving": {"blocks"},
+    "weaving": {"blocks", "sweep", "arrays"},
     "columns": {"arrays", "errors"},
     "payload": {"columns", "arrays", "errors"},
     "groups": {"columns", "arrays", "errors"},
