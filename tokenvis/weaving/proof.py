@@ -52,6 +52,8 @@ def prove(blocks: Table, *, seconds: float) -> Proof:
     layers = [things_of(row, n_agents) for row in blocks.tolist()]
     for layer, things in enumerate(layers):
         for group in things:
+            for one, two in combinations(group, 2):
+                above(layer, one, two)  # every pair has a variable, also where nothing is asked about it
             for one, two, three in combinations(group, 3):
                 first, second, both = above(layer, one, two), above(layer, two, three), above(layer, one, three)
                 formula.extend([[-first, -second, both], [first, second, -both]])
@@ -69,8 +71,7 @@ def prove(blocks: Table, *, seconds: float) -> Proof:
             timer.join()
         if model is None:
             return Proof(None, int(solver.cost))
-        truths = np.array([False, *(literal > 0 for literal in model)])
-        return Proof(ranks_of(blocks, layers, above, truths), int(solver.cost))
+        return Proof(ranks_of(blocks, layers, above, set(model)), int(solver.cost))
 
 
 def n_clauses(blocks: Table) -> int:
@@ -106,26 +107,24 @@ def wishes_of(blocks: Table, above: Above) -> Counter[tuple[int, int]]:
     return wishes
 
 
-def ranks_of(blocks: Table, layers: list[list[list[int]]], above: Above, truths: np.ndarray) -> Table:
+def ranks_of(blocks: Table, layers: list[list[list[int]]], above: Above, true: set[int]) -> Table:
     """The ranks that the solver's answer means."""
     n_agents = blocks.shape[1]
     ranks = np.full_like(blocks, ABSENT)
     for layer, (tops, *groups) in enumerate(layers):
         order: list[int] = []
         inner = {int(blocks[layer, group[0]]): group for group in groups}
-        for top in in_order(tops, layer, above, truths):
-            order += in_order(inner.get(top - n_agents, [top - n_agents]), layer, above, truths)
+        for top in in_order(tops, layer, above, true):
+            order += in_order(inner.get(top - n_agents, [top - n_agents]), layer, above, true)
         ranks[layer, order] = np.arange(len(order))
     return ranks
 
 
-def in_order(things: list[int], layer: int, above: Above, truths: np.ndarray) -> list[int]:
+def in_order(things: list[int], layer: int, above: Above, true: set[int]) -> list[int]:
     """Blocks, or agents, from the top."""
 
     def n_below(thing: int) -> int:
         literals = [above(layer, thing, other) for other in things if other != thing]
-        # nothing was asked about a pair that no clause has: any order will do, the same each time
-        known = [literal for literal in literals if abs(literal) < len(truths)]
-        return sum(bool(truths[abs(literal)]) == (literal > 0) for literal in known)
+        return sum(literal in true if literal > 0 else -literal not in true for literal in literals)
 
     return sorted(things, key=lambda thing: (-n_below(thing), thing))
