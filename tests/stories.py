@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tokenvis.blocks import Table, blocks_of, opens_layer
+from tokenvis.columns import as_spans, ordered
 
 FEWEST = {
     "Inception": 35,
@@ -39,18 +41,36 @@ Visit = tuple[str, str, int, int]  # who, in which session, from when, to when
 
 def story(name: str) -> Table:
     """A story as blocks; "broken" lines end where a character is in no session."""
+    return blocks_in(visits_of(name), broken=name.endswith("broken"))
+
+
+def spans_of_story(name: str) -> pd.DataFrame:
+    """A story as spans, with a column ``session``; of two sessions at once, the later listed one begins last."""
+    visits = visits_of(name)
+    columns = {
+        "id": [f"{number:06}" for number in range(len(visits))],
+        "trace_id": name,
+        "agent_id": [visit[0] for visit in visits],
+        "location_id": [visit[1] for visit in visits],
+        "start_time": np.array([visit[2] for visit in visits], dtype=np.int64),
+        "end_time": np.array([visit[3] for visit in visits], dtype=np.int64),
+    }
+    spans = as_spans(pd.DataFrame(columns)).assign(session=columns["location_id"])
+    return ordered(spans).reset_index(drop=True)
+
+
+def visits_of(name: str) -> list[Visit]:
+    """Who is in which session, and when."""
     folder = Path(ROOT or ".", "storyline")
     title, _, part = name.partition(" ")
     title = title.rstrip(",")
     film = folder / "tanahashi" / f"{title}_interaction_sessions.txt"
     drawn = folder / "istoryline" / f"{title}.json"
     if film.exists():
-        visits = film_visits(film.read_text())
-    elif drawn.exists():
-        visits = drawn_visits(drawn.read_text())
-    else:
-        visits = book_visits((folder / "sgb" / f"{title}.dat").read_text(), part)
-    return blocks_in(visits, broken=part == "broken")
+        return film_visits(film.read_text())
+    if drawn.exists():
+        return drawn_visits(drawn.read_text())
+    return book_visits((folder / "sgb" / f"{title}.dat").read_text(), part)
 
 
 def film_visits(text: str) -> list[Visit]:

@@ -52,7 +52,7 @@ MAY_IMPORT = {
         *("store", "database", "errors"),
     },
     "analysis": {"tokens", "nesting", "relations", "groups", "payload", "columns", "sweep", "arrays", "errors"},
-    "layout": {"columns", "nesting", "sweep", "arrays", "errors"},
+    "layout": {"weaving", "blocks", "columns", "nesting", "groups", "sweep", "arrays", "errors"},
     "outgoing": {"payload", "arrays"},
     "writers": {"outgoing", "cells", "layout", "relations", "payload", "columns", "arrays", "errors"},
     "outlet": {"writers", "relations", "columns", "errors"},
@@ -66,6 +66,7 @@ WITHIN_A_ROOM = {
     "writers/formats.py": {"chrome", "flat", "otlp_json"},  # it is theirs
     "readers/codex.py": {"codex_lines"},
     "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
+    "layout/storyline.py": {"lanes"},  # side branches are packed as spans are
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
 }
@@ -122,6 +123,7 @@ def test_the_map_has_no_circle_and_names_what_is_there():
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
         ("pysat", {"weaving"}),
+        ("scipy", {"weaving"}),
         ("pyarrow", {"payload", "scan", "sources", "records", "gathering", "writers"}),
     ],
 )

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from stories import FEWEST, needs_stories, story
 
 from tokenvis.blocks import blocks_of, crossings
-from tokenvis.weaving.ordering import families, in_parts, search
+from tokenvis.weaving import ordering
+from tokenvis.weaving.ordering import barycentres, families, flipped, in_parts, joined, search, upright
 
 
 @st.composite
@@ -64,6 +65,36 @@ def test_each_with_each_takes_one_crossing():
 def test_those_who_never_stand_together_are_apart():
     blocks = np.array([[0, 1, 0, 3], [-1, 1, 2, 1]], dtype=np.int32)
     assert [family.tolist() for family in families(blocks)] == [[0, 2], [1, 3]]
+
+
+def test_a_story_stands_the_way_in_which_those_that_appear_first_are_above():
+    ranks = np.array([[1, 0, -1], [1, 0, 2]], dtype=np.int32)
+    assert upright(ranks).tolist() == [[0, 1, -1], [1, 2, 0]]
+    assert upright(upright(ranks)).tolist() == upright(ranks).tolist()
+
+
+def test_a_piece_is_turned_over_where_the_one_that_goes_on_is_nearer_then():
+    first = np.array([[0, 1, 2, -1]], dtype=np.int32)
+    assert joined([first, np.array([[1, -1, -1, 0]], dtype=np.int32)]).tolist() == [[0, 1, 2, -1], [0, -1, -1, 1]]
+
+
+@pytest.mark.laws
+@given(stories(most_agents=9, most_layers=9))
+def test_barycentres_are_an_order_and_so_is_it_from_below(blocks):
+    ranks = barycentres(blocks)
+    check_order(blocks, ranks)
+    check_order(blocks, flipped(ranks))
+    assert crossings(flipped(ranks)) == crossings(ranks) <= crossings(ordering.plain(blocks))
+
+
+@pytest.mark.laws
+@given(stories(most_agents=9, most_layers=9), st.sampled_from([1, 5_000]))
+def test_what_is_too_large_for_a_search_has_an_order_too(blocks, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "MOST_EFFORT", most)
+        ranks = in_parts(blocks, lambda part: search(part, effort=10_000))
+    check_order(blocks, ranks)
+    assert crossings(ranks) <= crossings(in_parts(blocks, barycentres))
 
 
 @pytest.mark.laws

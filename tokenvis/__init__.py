@@ -34,6 +34,7 @@ from tokenvis.errors import (
 from tokenvis.frame import load_spans, load_traces
 from tokenvis.intake import ingest
 from tokenvis.layout.lanes import pack_lanes
+from tokenvis.layout.storyline import storyline
 from tokenvis.nesting import self_spans
 from tokenvis.outlet import export
 from tokenvis.payload import expand_data
@@ -100,6 +101,7 @@ __all__ = [
     "seed_demo",
     "self_spans",
     "spans_from_samples",
+    "storyline",
     "summary",
     "theme",
     "transitions",

@@ -7,17 +7,21 @@ searches, which differ in how they break ties, run in lockstep on one array. The
 the same blocks always get the same order.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from tokenvis.blocks import ABSENT, Table, opens_layer
+from tokenvis.blocks import ABSENT, Table, crossings, inversions, opens_layer
 
 SEARCHES = 16  # in lockstep, at most,
 SEARCHED = 200  # while they have so many agents together: of many agents, a longer search finds more than many short ones,
 CELLS = 2_000_000  # and while their arrays have so many cells
 EFFORT = 80_000_000  # cells that all steps of a search may take
+MOST_EFFORT = 1_000_000_000  # and that it may take at most to put every agent back once
+SWEEPS = 8  # of barycentres
 STEP = 20_000  # cells that stand for what a step costs beside them
+ROUNDS = 3  # in which every agent is taken out and put back, before that is done with a few
 MOST_REMOVED = 5  # agents that are taken out at once
 IMPOSSIBLE = 1 << 28
 TIE = 1 << 12  # what a crossing costs; less than that decides between places with as many
@@ -38,8 +42,8 @@ def in_parts(blocks: Table, solve: Callable[[Table], Table]) -> Table:
         return stacked(blocks, parts, solve)
     cuts = np.flatnonzero(((blocks[1:] >= 0) & (blocks[:-1] >= 0)).sum(axis=1) < 2) + 1
     if len(cuts):
-        return np.concatenate([in_parts(piece, solve) for piece in np.split(blocks, cuts)])
-    return solve(blocks) if blocks.shape[1] > 1 and len(blocks) > 1 else plain(blocks)
+        return joined([in_parts(piece, solve) for piece in np.split(blocks, cuts)])
+    return upright(solve(blocks)) if blocks.shape[1] > 1 and len(blocks) > 1 else plain(blocks)
 
 
 def plain(blocks: Table) -> Table:
@@ -75,11 +79,68 @@ def stacked(blocks: Table, parts: list[np.ndarray], solve: Callable[[Table], Tab
     return ranks
 
 
+def flipped(ranks: Table) -> Table:
+    """The same from below, which has as many crossings."""
+    return np.where(ranks >= 0, (ranks >= 0).sum(axis=1, keepdims=True) - 1 - ranks, ABSENT).astype(np.int32)
+
+
+def upright(ranks: Table) -> Table:
+    """The one of both ways up that has the lower numbers above in the first layer where that differs.
+
+    Agents are numbered as they appear, so what is added at the end of a story does not turn over its beginning.
+    """
+    for row in ranks:
+        wrong = 2 * inversions(row[row >= 0].tolist()) - math.comb(int((row >= 0).sum()), 2)
+        if wrong:
+            return flipped(ranks) if wrong > 0 else ranks
+    return ranks
+
+
+def joined(pieces: list[Table]) -> Table:
+    """Pieces of time one after the other, turned over where the agent that goes on has a shorter way then."""
+    turned = pieces[:1]
+    for piece in pieces[1:]:
+        before = turned[-1][-1]
+        both = (before >= 0) & (piece[0] >= 0)
+        ways = [np.abs(way[0, both] - before[both]).sum() for way in (piece, flipped(piece))]
+        turned.append(flipped(piece) if ways[1] < ways[0] else piece)
+    return np.concatenate(turned)
+
+
+def barycentres(blocks: Table) -> Table:
+    """Ranks by sweeps to and fro; a block stands at the mean of where its agents stood last (K. Sugiyama et al., 1981)."""
+    stood = np.arange(blocks.shape[1], dtype=float)
+    best, fewest = plain(blocks), crossings(plain(blocks))
+    for sweep in range(SWEEPS):
+        ranks = np.full_like(blocks, ABSENT)
+        for layer in range(len(blocks))[:: -1 if sweep % 2 else 1]:
+            (agents,) = np.nonzero(blocks[layer] >= 0)
+            block = blocks[layer, agents]
+            mean = np.bincount(block, weights=stood[agents])[block] / np.bincount(block)[block]
+            order = np.lexsort((stood[agents], block, mean))
+            ranks[layer, agents[order]] = stood[agents[order]] = np.arange(len(agents))
+        found = crossings(ranks)
+        if found < fewest:
+            best, fewest = ranks, found
+    return best
+
+
 def search(blocks: Table, *, effort: int = EFFORT) -> Table:
-    """Ranks with few crossings."""
-    weave = Weave(blocks)
+    """Ranks with few crossings.
+
+    Of many agents, all of which cannot be put back a few times, the search begins where barycentres end; of very many it does
+    not begin.
+    """
+    width = int((blocks >= 0).sum(axis=1).max()) + 1
+    needed = len(blocks) * width * width * blocks.shape[1]
+    middle = barycentres(blocks)
+    if needed > MOST_EFFORT or not crossings(middle):
+        return middle
+    weave = Weave(blocks, middle if ROUNDS * needed > effort else np.full_like(blocks, ABSENT))
     agents = np.arange(blocks.shape[1])
-    for _ in range(3):
+    for _ in range(ROUNDS):
+        if weave.spent > effort:
+            break
         for agent in weave.random.permutation(agents).tolist():
             weave.take_out([agent])
             weave.put_back(agent)
@@ -94,7 +155,7 @@ def search(blocks: Table, *, effort: int = EFFORT) -> Table:
         worse = found > best
         weave.ranks[worse] = kept[worse]
         best = np.minimum(best, found)
-    fewest: Table = weave.ranks[int(best.argmin())]
+    fewest: Table = weave.ranks[int(best.argmin())] if best.min() <= crossings(middle) else middle
     return fewest
 
 
@@ -105,12 +166,12 @@ class Weave:
     these, the same in all searches. ``spent`` counts the cells that all steps have taken.
     """
 
-    def __init__(self, blocks: Table) -> None:
+    def __init__(self, blocks: Table, ranks: Table) -> None:
         self.blocks, self.here = blocks, blocks >= 0
         width = int(self.here.sum(axis=1).max()) + 1
         self.searches = max(min(SEARCHES, SEARCHED // blocks.shape[1], CELLS // (len(blocks) * width * width)), 1)
-        self.ranks = np.broadcast_to(np.int32(ABSENT), (self.searches, *blocks.shape)).copy()
-        self.inside = np.zeros_like(self.here)
+        self.ranks = np.broadcast_to(ranks, (self.searches, *blocks.shape)).copy()
+        self.inside = ranks >= 0
         self.both = self.here[:-1] & self.here[1:]
         self.random = np.random.default_rng(0)
         self.spent = 0

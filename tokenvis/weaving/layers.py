@@ -1,0 +1,130 @@
+"""Layers: time cut where anybody comes, goes or moves, and who is where in each.
+
+The elementary intervals of the sweep line are the layers of a storyline, neighbours in which all are where they were united.
+Where there are more than a picture can show, boundaries are dropped: from the left, each one that is closer than ``shortest``
+to the last one that was kept. In a layer, an agent is where it is longest; so whatever happens leaves a trace, and happens at
+most ``shortest`` too early or too late.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from itertools import count
+
+import numpy as np
+
+from tokenvis.arrays import Int64Array, opens_run
+from tokenvis.blocks import Present, Table, opens_layer
+from tokenvis.sweep import number_in_run
+
+MOST_LAYERS = 400
+MOST_CELLS = 200_000  # layers times agents; there are fewer layers where there are many agents,
+FEWEST_LAYERS = 40  # but at least so many
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Stretches in which an agent is at a place; those of one agent do not overlap. All int64: numbers from 0, and µs."""
+
+    agent: Int64Array
+    place: Int64Array
+    start: Int64Array
+    end: Int64Array
+
+    @property
+    def whereabouts(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """Place, start and end."""
+        return self.place, self.start, self.end
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Who is where in each layer, a row a layer, a column an agent.
+
+    ``edges`` (int64, µs) are the times between which layers lie, one more than there are layers. ``place`` is -1 where an agent
+    is at none, ``present`` says where it has a line. ``shortest`` (µs) is what the boundaries of layers are apart at least, 0
+    where none was dropped; ``n_merged`` counts the intervals that went into their neighbours for that.
+    """
+
+    edges: Int64Array
+    place: Table
+    present: Present
+    shortest: int
+    n_merged: int
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+
+def layers_of(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
+    """The layers of a trace.
+
+    ``instants`` (agent, time) make no layers; an agent is present where it has one. ``broken``: an agent is present where it
+    has a visit or an instant alone; else from the first of them to the last.
+    """
+    times = np.unique(np.concatenate([visits.start, visits.end]))
+    edges, shortest = thinned(times.tolist(), max(min(MOST_LAYERS, MOST_CELLS // max(n_agents, 1)), FEWEST_LAYERS))
+    n_merged = max(len(times) - len(edges), 0)
+    edges = around(edges, instants[1])
+    place = places_in(edges, visits, n_agents)
+    present = place >= 0
+    present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(place) - 1), instants[0]] = True
+    if not broken:
+        present = np.maximum.accumulate(present) & np.maximum.accumulate(present[::-1])[::-1]
+    return united(Layers(edges, place, present, shortest, n_merged))
+
+
+def thinned(times: list[int], most: int) -> tuple[Int64Array, int]:
+    """The times that are kept, and how far they are apart: the first of 1, 2, 5, 10, ... µs that leaves at most so many layers.
+
+    The last time is kept in any case, before it one that is too close is not.
+    """
+    if len(times) <= most + 1:
+        return np.array(times, dtype=np.int64), 0
+    for shortest in (step * 10**power for power in count() for step in (1, 2, 5)):
+        kept = [times[0]]
+        row = bisect_left(times, times[0] + shortest)
+        while row < len(times) and len(kept) <= most + 1:
+            kept.append(times[row])
+            row = bisect_left(times, times[row] + shortest)
+        if len(kept) > 1 and times[-1] - kept[-1] < shortest:
+            kept.pop()
+        if len(kept) <= most:
+            return np.array([*kept, times[-1]], dtype=np.int64), shortest
+    raise AssertionError("some step is longer than the trace")
+
+
+def around(edges: Int64Array, instants: Int64Array) -> Int64Array:
+    """The edges, with further ones where instants lie before the first or after the last."""
+    if len(instants):
+        first, last = int(instants.min()), int(instants.max())
+        if not len(edges):
+            return np.array([first, last + 1], dtype=np.int64)
+        early, late = ([first] if first < edges[0] else []), ([last] if last > edges[-1] else [])
+        edges = np.concatenate([np.array(early, dtype=np.int64), edges, np.array(late, dtype=np.int64)])
+    return edges
+
+
+def places_in(edges: Int64Array, visits: Visits, n_agents: int) -> Table:
+    """Where each agent is longest in each layer; -1 where it is nowhere. Of places with as long, the lower number counts."""
+    first = np.searchsorted(edges, visits.start, side="right") - 1
+    n_layers = np.searchsorted(edges, visits.end, side="left") - first
+    row = np.repeat(np.arange(len(first)), n_layers)
+    layer = first[row] + number_in_run(n_layers)
+    overlap = np.minimum(visits.end[row], edges[layer + 1]) - np.maximum(visits.start[row], edges[layer])
+    cell, place = layer * n_agents + visits.agent[row], visits.place[row]
+    order = np.lexsort((place, cell))
+    cell, place = cell[order], place[order]
+    opens = np.flatnonzero(opens_run(cell, place))
+    time = np.add.reduceat(overlap[order], opens) if len(opens) else overlap
+    best = opens[np.lexsort((-time, cell[opens]))]
+    best = best[opens_run(cell[best])]
+    table = np.full((len(edges) - 1) * n_agents, -1, dtype=np.int32)
+    table[cell[best]] = place[best]
+    return table.reshape(-1, n_agents)
+
+
+def united(layers: Layers) -> Layers:
+    """Neighbours in which all are where they were, as one."""
+    opens = opens_layer(np.concatenate([layers.place, layers.present], axis=1))
+    edges = np.append(layers.edges[:-1][opens], layers.edges[-1])
+    return replace(layers, edges=edges, place=layers.place[opens], present=layers.present[opens])
