@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "outlet": {"writers", "relations", "columns", "errors"},
     "style": {"errors"},
     "lettering": {"style"},
-    "ink": {"layout", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
+    "ink": {"layout", "weaving", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
     "plot": {"ink", "analysis", "layout", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
 }
 WITHIN_A_ROOM = {
@@ -67,6 +67,7 @@ WITHIN_A_ROOM = {
     "readers/codex.py": {"codex_lines"},
     "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
     "layout/storyline.py": {"lanes"},  # side branches are packed as spans are
+    "ink/bars.py": {"marks"},  # bars and lines have the same marks
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
 }

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tokenvis.plot.handoffs import plot_handoffs
     from tokenvis.plot.occupancy import plot_occupancy
     from tokenvis.plot.overview import plot_overview
+    from tokenvis.plot.storyline import plot_storyline
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
@@ -94,6 +95,7 @@ __all__ = [
     "plot_handoffs",
     "plot_occupancy",
     "plot_overview",
+    "plot_storyline",
     "plot_timeline",
     "plot_transitions",
     "plot_usage",

@@ -16,10 +16,12 @@ from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.image import AxesImage
 
 from tokenvis.arrays import Floats, Int64Array, Mask
+from tokenvis.ink.marks import scatter_marks
 from tokenvis.layout.lanes import Placement
 from tokenvis.layout.raster import MOST_CELLS, Shades, shades
 from tokenvis.layout.time_map import TimeMap
 from tokenvis.lettering import BarLabels, drawable, ink_on
+from tokenvis.style import Look
 
 BAR = 0.78  # height of a bar, of its row
 MOST_BARS = 5_000
@@ -98,18 +100,14 @@ def draw_borders(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:
         ax.add_collection(rectangles(bars, rows, **look), autolim=False)
 
 
-def draw_marks(ax: Axes, bars: Bars, rows: Int64Array, marker: Literal["D", ">", "X"], *, paper: str, color: str = "") -> None:
+def draw_marks(ax: Axes, bars: Bars, rows: Int64Array, shape: Literal["instant", "open", "error"], look: Look) -> None:
     """A mark for each of these spans: a diamond where it starts, an arrow at its end, a cross at the upper corner there."""
-    if not len(rows):
-        return
-    colors = [color or bars.colors[code] for code in bars.color[rows].tolist()]
-    size, name = {"D": (52, "instant"), ">": (34, "open"), "X": (46, "error")}[marker]
-    look: dict[str, Any] = {"edgecolors": paper, "linewidths": 0.8, "zorder": 3.5, "label": name}
-    x = bars.ends(rows)[0 if marker == "D" else 1]
-    y = bars.placement.middle[rows]
-    if marker == "X":
-        y = y - bars.placement.rows["height"].to_numpy()[bars.placement.row[rows]] * BAR / 2
-    ax.scatter(x, y, s=size, marker=marker, c=colors, **look)
+    is_error = shape == "error"
+    colors = [look.error if is_error else bars.colors[code] for code in bars.color[rows].tolist()]
+    row = bars.placement.row[rows]
+    corner = bars.placement.rows["height"].to_numpy()[row] * BAR / 2 if is_error else 0
+    x = bars.ends(rows)[0 if shape == "instant" else 1]
+    scatter_marks(ax, x, bars.placement.middle[rows] - corner, shape, colors, look.paper)
 
 
 def draw_ticks(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 from matplotlib.transforms import ScaledTranslation
@@ -265,13 +264,8 @@ def patch(color: str, name: str) -> Patch:
     return Patch(color=color, label=name)
 
 
-def mark(color: str, marker: str, name: str, look: Look) -> Line2D:
-    """A mark in a legend."""
-    return Line2D([], [], marker=marker, color=color, markersize=7, label=name, linestyle="none", markeredgecolor=look.paper)
-
-
-def draw_legend(ax: Axes, handles: list[Any], *, beside: bool = False) -> None:
-    """The legend: to the right, or below where the figure is narrow, unless it must stand beside.
+def draw_legend(ax: Axes, handles: list[Any], *, beside: bool = False, away: float = 0.0) -> None:
+    """The legend: to the right, so many points away, or below where the figure is narrow, unless it must stand beside.
 
     Texts are set apart, since matplotlib hides a label that starts with "_".
     """
@@ -289,7 +283,8 @@ def draw_legend(ax: Axes, handles: list[Any], *, beside: bool = False) -> None:
         below = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
         look |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": below, "columnspacing": 1.2}
     else:
-        look |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        right = ax.transAxes + ScaledTranslation(away / 72, 0, figure.dpi_scale_trans)
+        look |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "bbox_transform": right}
     legend = ax.legend(handles, ["name"] * len(handles), **look)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)

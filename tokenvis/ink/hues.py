@@ -51,9 +51,8 @@ def hues_of(values: pd.Series, palette: Palette, look: Look) -> Hues:
     codes, labels = codes_of(values)
     if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MOST_NAMES:
         return scale_of(values, look)
-    named = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else labels
     names = [str(name) for name in labels]
-    colors = colors_for(palette, sorted({str(name) for name in named}), names)
+    colors = colors_for(palette, names_in(values), names)
     own = [name in colors and colors[name] != OTHERS for name in names]
     legend = [(colors[name], name) for name, has_color in zip(names, own, strict=True) if has_color]
     shown = [color for color, _ in legend]
@@ -64,6 +63,12 @@ def hues_of(values: pd.Series, palette: Palette, look: Look) -> Hues:
     if (codes < 0).any():
         legend.append((look.quiet, NOTHING))
     return Hues(positions(codes, own), [*shown, *[OTHERS] * n_places, look.quiet], legend)
+
+
+def names_in(values: pd.Series) -> list[str]:
+    """The names whose set gives the colours of a column, sorted: its categories, which survive filtering, else its values."""
+    named = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else codes_of(values)[1]
+    return sorted({str(name) for name in named})
 
 
 def positions(codes: Int64Array, own: list[bool]) -> Int64Array:

@@ -30,7 +30,6 @@ from tokenvis.ink.chart import (
     draw_title,
     height_of,
     labels_of,
-    mark,
     named,
     new_axes,
     patch,
@@ -39,9 +38,9 @@ from tokenvis.ink.chart import (
     time_axis,
 )
 from tokenvis.ink.hues import Hues, Palette, hues_of
+from tokenvis.ink.marks import handles_of, marks_of
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.payload import values_in
 from tokenvis.style import Look, dress, sizes_of, themed
 
 MOST_MOVES = 25  # moves drawn, for each inch of width
@@ -134,7 +133,7 @@ def plot_timeline(
         placement = place_spans(spans, by=by, order=order, room=room, columns=columns)
         bars = Bars(*times_of(spans), placement, hues.code, hues.colors, axis.mapping)
         marks = marks_of(spans)
-        handles = legend_of(hues, marks, look) if legend else []
+        handles = [*(patch(*entry) for entry in hues.legend), *handles_of(marks, look)] if legend else []
         ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
             return draw_empty(ax, look)
@@ -152,14 +151,6 @@ def plot_timeline(
         draw_legend(ax, handles)
         describe(ax, sentence_of(spans, by, axis))
     return ax
-
-
-def marks_of(spans: pd.DataFrame) -> dict[str, Int64Array]:
-    """Rows of the spans that have a mark: instants, errors, and open ones."""
-    start, end = times_of(spans)
-    rows, status = values_in(spans, "status")
-    marked = {name: rows[[value == name for value in status]] for name in ("error", "open")}
-    return {"instant": np.flatnonzero(start == end), **marked}
 
 
 def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
@@ -219,18 +210,11 @@ def draw_all_marks(ax: Axes, bars: Bars, marks: Mapping[str, Int64Array], look: 
     """Diamonds, arrows, and red crosses; where those are too many, red ticks."""
     instants, errors, still_open = marks["instant"], marks["error"], marks["open"]
     if len(instants) <= MOST_MARKS:
-        draw_marks(ax, bars, instants, "D", paper=look.paper)
+        draw_marks(ax, bars, instants, "instant", look)
     if len(still_open) <= MOST_MARKS:
-        draw_marks(ax, bars, still_open, ">", paper=look.paper)
+        draw_marks(ax, bars, still_open, "open", look)
     if len(errors) <= MOST_MARKS:
         draw_borders(ax, bars, errors, look.error)
-        draw_marks(ax, bars, errors, "X", paper=look.paper, color=look.error)
+        draw_marks(ax, bars, errors, "error", look)
     else:
         draw_ticks(ax, bars, errors, look.error)
-
-
-def legend_of(hues: Hues, marks: Mapping[str, Int64Array], look: Look) -> list[Any]:
-    """Colours by name, and the marks that occur."""
-    handles: list[Any] = [patch(color, name) for color, name in hues.legend]
-    looks = {"instant": (look.ink, "D", "instant"), "error": (look.error, "X", "error"), "open": (look.ink, ">", "still open")}
-    return handles + [mark(*looks[name], look) for name, rows in marks.items() if len(rows)]

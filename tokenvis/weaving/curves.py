@@ -108,9 +108,15 @@ def courses(heights: Table, edges: Floats) -> list[list[Course]]:
 def course(height: Table, edges: Floats, ways: Ways, own: Int64Array, first: int, stop: int) -> Course:
     """The course of an agent from the layer ``first`` to the one before ``stop``; ``own`` are its ways, from left to right."""
     own = own[(ways.layer[own] > first) & (ways.layer[own] < stop)]
+    way_x, way_y = eased(ways.x0[own], ways.x1[own], ways.before[own].astype(float), ways.after[own].astype(float))
+    x = np.concatenate([edges[[first]], way_x, edges[[stop]]])
+    y = np.concatenate([height[[first]], way_y, height[[stop - 1]]])
+    return Course(x, y)
+
+
+def eased(x0: Floats, x1: Floats, before: Floats, after: Floats) -> tuple[Floats, Floats]:
+    """Points of smooth ways from (x0, before) to (x1, after), one way after the other."""
     share = np.linspace(0.0, 1.0, SAMPLES)
-    eased = share * share * (3.0 - 2.0 * share)
-    before, after, x0, x1 = (column[own, None] for column in (ways.before, ways.after, ways.x0, ways.x1))
-    x = np.concatenate([edges[[first]], (x0 + (x1 - x0) * share).ravel(), edges[[stop]]])
-    y = np.concatenate([height[[first]], (before + (after - before) * eased).ravel(), height[[stop - 1]]])
-    return Course(x, y.astype(float))
+    smooth = share * share * (3.0 - 2.0 * share)
+    x, y = (one[:, None] + (two - one)[:, None] * part for one, two, part in ((x0, x1, share), (before, after, smooth)))
+    return x.ravel(), y.ravel()

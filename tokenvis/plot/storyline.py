@@ -1,0 +1,152 @@
+"""The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
+
+Ink only: lines come from `tokenvis.layout.storyline`, their courses and rooms from `tokenvis.layout.strands`, places on the
+time axis from `tokenvis.layout.time_map`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tokenvis.arrays import Int64Array
+from tokenvis.colors import MOST_NAMES, OTHERS, PICKED
+from tokenvis.columns import require, times_of
+from tokenvis.errors import plural
+from tokenvis.ink.chart import (
+    TimeAxis,
+    check_axes,
+    describe,
+    draw_empty,
+    draw_legend,
+    draw_note,
+    draw_title,
+    height_of,
+    named,
+    new_axes,
+    patch,
+    time_axis,
+)
+from tokenvis.ink.hues import Palette, check_palette, colors_for, names_in
+from tokenvis.ink.marks import handles_of, marks_of, scatter_marks
+from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_rooms, mixed, shaded, thickness
+from tokenvis.layout.storyline import Absent, storyline
+from tokenvis.layout.strands import Room, Strands, branch_courses, strands_of, time_together
+from tokenvis.layout.time_map import Gaps
+from tokenvis.style import Look, dress, sizes_of, themed
+
+MOST_AGENTS = 30  # that all have a colour; of more, those that meet most
+LONG = 24  # layers, from which on lines have their names at both ends
+MARGIN = 0.9  # above the first line and below the last one
+LEGEND_TINT = 0.45  # of a location's colour in the legend: more than in the picture, where rooms are larger
+
+
+def plot_storyline(
+    spans: pd.DataFrame,
+    *,
+    absent: Absent = "line",
+    by: str = "location_id",
+    palette: Palette = None,
+    gaps: Gaps = "fold",
+    time: Literal["elapsed", "clock"] = "elapsed",
+    time_unit: Literal["auto", "step"] = "auto",
+    tz: str = "UTC",
+    legend: bool = True,
+    budget: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw who was with whom, and when: a line for each agent; lines run side by side while their agents share a location."""
+    require(spans, by)
+    check_axes(ax)
+    check_palette(palette)
+    spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
+    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    drawn = storyline(spans, absent=absent, by=by, budget=budget)
+    with themed(ax) as look:
+        if not len(spans):
+            return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look)
+        strands = strands_of(drawn.lines, by, axis.mapping.to_x)
+        colors = colors_of_lines(strands, spans["agent_id"], palette)
+        tints = colors_for(None, names_in(spans["location_id"]), [])
+        rooms, room_colors = strands.rooms(), [tints[name] for name in strands.locations]
+        marks = marks_of(spans)
+        handles = legend_of(strands, rooms, room_colors, marks, look) if legend else []
+        rows = strands.bottom + 2 * MARGIN
+        ax = new_axes(height_of(rows, len(handles))) if ax is None else ax
+        dress(ax)
+        axis.draw(ax, look)
+        ax.set_ylim(strands.bottom + MARGIN, -MARGIN)
+        ax.set_yticks([])
+        width = thickness(ax, rows)
+        draw_rooms(ax, rooms, room_colors, look)
+        branches = branch_courses(strands, drawn.branches, axis.mapping.to_x)
+        draw_branches(ax, [course for _, course in branches], [colors[agent] for agent, _ in branches], width)
+        draw_lines(ax, strands, colors, width, look)
+        draw_all_marks(ax, spans, strands, colors, marks, axis, look)
+        inks = [mixed(color, look.ink, 0.55) for color in room_colors]
+        labels = StrandLabels(strands, rooms, colors, inks, size=sizes_of(ax).bar, both_ends=len(strands.heights) >= LONG)
+        ax.add_artist(labels)
+        total = drawn.totals.iloc[0]
+        draw_note(ax, lambda: notes_of(total, axis), look)
+        draw_title(ax, axis.name, figures_of(spans, total), look)
+        draw_legend(ax, handles, away=labels.width_at_right())
+        describe(ax, f"Storyline of {named(axis.name)}, a line for each agent: {figures_of(spans, total)}.")
+    return ax
+
+
+def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette) -> list[str]:
+    """The colour of each line: of up to thirty agents each has one, of more those twelve that share locations longest."""
+    names = names_in(agents)
+    if palette is not None:
+        colors = colors_for(palette, names, strands.agents)
+    elif len(strands.agents) > MOST_AGENTS:
+        longest = np.argsort(-time_together(strands), kind="stable")[:MOST_NAMES].tolist()
+        colors = colors_for(None, sorted(strands.agents[agent] for agent in longest), [])
+    else:
+        colors = {name: shaded(PICKED[number % MOST_NAMES], number // MOST_NAMES) for number, name in enumerate(names)}
+    return [colors.get(name, OTHERS) for name in strands.agents]
+
+
+def legend_of(strands: Strands, rooms: list[Room], colors: list[str], marks: Mapping[str, Int64Array], look: Look) -> list[Any]:
+    """Locations by colour, and the marks that occur."""
+    used = sorted({room.location for room in rooms})
+    own = [number for number in used if colors[number] != OTHERS]
+    handles: list[Any] = [patch(mixed(colors[number], look.paper, LEGEND_TINT), strands.locations[number]) for number in own]
+    if len(used) > len(own):
+        handles.append(patch(mixed(OTHERS, look.paper, LEGEND_TINT), plural(len(used) - len(own), "other")))
+    return handles + handles_of(marks, look, instant="dot")
+
+
+def draw_all_marks(
+    ax: Axes,
+    spans: pd.DataFrame,
+    strands: Strands,
+    colors: list[str],
+    marks: Mapping[str, Int64Array],
+    axis: TimeAxis,
+    look: Look,
+) -> None:
+    """Dots for instants, arrows where a span is still open, red crosses at the end of errors."""
+    number = {name: agent for agent, name in enumerate(strands.agents)}
+    start, end = times_of(spans)
+    for name, rows in marks.items():
+        agent = np.array([number[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
+        x = axis.mapping.to_x((start if name == "instant" else end)[rows])
+        own = [look.error if name == "error" else colors[one] for one in agent.tolist()]
+        scatter_marks(ax, x, strands.at(agent, x), "dot" if name == "instant" else name, own, look.paper)
+
+
+def figures_of(spans: pd.DataFrame, total: pd.Series) -> str:
+    """The picture in figures."""
+    counts = {"agent": total["n_agents"], "location": spans["location_id"].nunique(), "crossing": total["crossings"]}
+    proven = ", the fewest there can be" if total["is_proven"] and total["crossings"] else ""
+    return " · ".join(plural(int(count), name) for name, count in counts.items()) + proven
+
+
+def notes_of(total: pd.Series, axis: TimeAxis) -> list[str]:
+    """What the picture merges, and what is not known of it."""
+    merged, least = int(total["n_merged"]), int(total["at_least"])
+    notes = [f"{plural(merged, 'interval')} shorter than {axis.duration(int(total['shortest_us']))} merged"] if merged else []
+    return notes + ([f"at least {plural(least, 'crossing')} needed"] if least and not total["is_proven"] else [])
