@@ -66,8 +66,10 @@ WITHIN_A_ROOM = {
     "writers/formats.py": {"chrome", "flat", "otlp_json"},  # it is theirs
     "readers/codex.py": {"codex_lines"},
     "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
-    "layout/storyline.py": {"lanes"},  # side branches are packed as spans are
+    "layout/bands.py": {"lanes"},  # lines in a band are packed as spans are,
+    "layout/storyline.py": {"lanes", "bands"},  # and so are side branches
     "ink/bars.py": {"marks"},  # bars and lines have the same marks
+    "ink/strands.py": {"chart"},  # the names of bands
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
 }

@@ -1,7 +1,7 @@
 """Marks: instants, errors and spans that are still open, in pictures over time and in their legends."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,6 @@ from tokenvis.arrays import Floats, Int64Array
 from tokenvis.columns import times_of
 from tokenvis.payload import values_in
 from tokenvis.style import Look
-
-Shape: TypeAlias = Literal["instant", "dot", "error", "open"]
 
 NAMES = {"instant": "instant", "error": "error", "open": "still open"}
 SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "open": ">"}
@@ -28,7 +26,7 @@ def marks_of(spans: pd.DataFrame) -> dict[str, Int64Array]:
     return {"instant": np.flatnonzero(start == end), **marked}
 
 
-def scatter_marks(ax: Axes, x: Floats, y: Floats, shape: Shape, colors: Any, paper: str) -> None:
+def scatter_marks(ax: Axes, x: Floats, y: Floats, shape: str, colors: Any, paper: str) -> None:
     """Marks of one kind."""
     if len(x):
         style: dict[str, Any] = {"edgecolors": paper, "linewidths": 0.8, "zorder": 3.5}
@@ -36,7 +34,7 @@ def scatter_marks(ax: Axes, x: Floats, y: Floats, shape: Shape, colors: Any, pap
         ax.scatter(x, y, s=SIZES[shape], marker=SHAPES[shape], c=colors, label=name, **style)
 
 
-def handles_of(marks: Mapping[str, Int64Array], look: Look, *, instant: Shape = "instant") -> list[Line2D]:
+def handles_of(marks: Mapping[str, Int64Array], look: Look, *, instant: str = "instant") -> list[Line2D]:
     """What marks mean, those that occur, for a legend; ``instant`` is the shape of instants."""
     shapes = SHAPES | {"instant": SHAPES[instant]}
     colors = {"error": look.error}

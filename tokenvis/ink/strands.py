@@ -5,7 +5,7 @@ labels stand is found when the picture is drawn, so that none covers a line or a
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,22 +15,32 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from tokenvis.ink.chart import draw_names
 from tokenvis.layout.strands import Piece, Room, Strands
 from tokenvis.lettering import Fitted, drawable, fitted, shortened, width_of
-from tokenvis.style import Look
+from tokenvis.style import Look, sizes_of
 from tokenvis.weaving.curves import Course
 
-PAD = 0.36  # of a room's border to its first and last line
-TINT = 0.24  # of a room's colour; the rest is paper
+Level: TypeAlias = tuple[float, float, float, float]
+Place: TypeAlias = tuple[float, float, str]
+
+PAD = 0.3  # of a room's border to its first and last line
+CORNER = 5.0  # points, the width of that border, whose joins are round
+TINT, TINT_ALONE = 0.28, 0.14  # of the colour of a room in which several are, and one is; the rest is paper
 PALE = 0.35  # of an agent's colour, where it has no span
 LINE_SHARE = 0.16  # of the distance of two lines, that a line is thick
 THINNEST, THICKEST = 0.9, 3.6  # points
 THIN = 0.4  # of that, where an agent has no span
 HALO = 2.4  # points, on both sides together,
 HALO_MARGIN = 0.1  # but not in the first and last part of a way, where the line runs beside itself
+ZONE_PAD = 0.55  # of a band's border to its first and last line
+LABEL_TINT = 0.55  # of a location's colour in its name; the rest is ink
 NAME_POINTS = 130.0  # a name takes at most
 LINE_HEIGHT = 1.2  # of a text, in letters
 MOST_LABELS = 300  # rooms whose labels look for room, the widest
+NARROWEST = 1.5  # letters that a room is wide at least, to have a name
+SHORTEST = 8  # characters of a label that is cut
+AROUND = 6.0  # letters, in which a room needs no name where another one at the same location has one
 SHARES = (0.0, 0.5, 1.0)  # where a label may stand, of the room that it has
 BORDER = 0.025  # of the width: a line that begins so near to the border has its name beside it
 GRAIN = 2.0  # pixels
@@ -54,9 +64,9 @@ def thickness(ax: Axes, rows: float) -> float:
 
 def draw_rooms(ax: Axes, rooms: list[Room], colors: list[str], look: Look) -> None:
     """The rooms, in tints of their locations."""
-    faces = [mixed(colors[room.location], look.paper, TINT) for room in rooms]
+    faces = [mixed(colors[room.location], look.paper, TINT if room.is_meeting else TINT_ALONE) for room in rooms]
     shapes = [room.outline(PAD) for room in rooms]
-    style: dict[str, Any] = {"facecolors": faces, "edgecolors": faces, "linewidths": 3.0, "joinstyle": "round"}
+    style: dict[str, Any] = {"facecolors": faces, "edgecolors": faces, "linewidths": CORNER, "joinstyle": "round"}
     ax.add_collection(PolyCollection(shapes, zorder=1.0, label="rooms", **style), autolim=False)
 
 
@@ -78,10 +88,14 @@ def draw_lines(ax: Axes, strands: Strands, colors: list[str], width: float, look
     ax.add_collection(LineCollection(points, zorder=2.0, label="lines", capstyle="round", **style), autolim=False)
 
 
-def draw_branches(ax: Axes, courses: list[Course], colors: list[str], width: float) -> None:
+def draw_branches(ax: Axes, branches: list[tuple[int, Course]], colors: list[str], width: float) -> None:
     """Side branches: thin lines beside that of their agent."""
-    points = [np.column_stack([course.x, course.y]) for course in courses]
-    style: dict[str, Any] = {"colors": colors, "linewidths": max(width * THIN, THINNEST), "capstyle": "round"}
+    points = [np.column_stack([course.x, course.y]) for _, course in branches]
+    style: dict[str, Any] = {
+        "colors": [colors[agent] for agent, _ in branches],
+        "linewidths": max(width * THIN, THINNEST),
+        "capstyle": "round",
+    }
     ax.add_collection(LineCollection(points, zorder=1.9, label="branches", **style), autolim=False)
 
 
@@ -105,13 +119,18 @@ class Sheet:
         self.y = self.to_pixels(np.column_stack([np.zeros(heights.size), heights.ravel()]))[:, 1].reshape(heights.shape)
         self.taken: list[Bbox] = []
 
-    def is_free(self, box: Bbox) -> bool:
-        """Whether a box lies inside of the Axes, off all lines and texts."""
+    def box_of_level(self, level: Level) -> Bbox:
+        """The box of a room while it is level."""
+        x0, x1, top, bottom = level
+        return Bbox(self.to_pixels([(x0, bottom + PAD), (x1, top - PAD)]))
+
+    def is_free(self, box: Bbox, *, on_lines: bool = False) -> bool:
+        """Whether a box lies inside of the Axes, off all texts, and off all lines unless it may stand on these."""
         if box.x0 < self.box.x0 or box.x1 > self.box.x1 or box.y0 < self.box.y0 or box.y1 > self.box.y1:
             return False
         columns = slice(*np.searchsorted(self.x, [box.x0 - GRAIN, box.x1 + GRAIN]).tolist())
         crossed = (self.y[:, columns] >= box.y0 - 1) & (self.y[:, columns] <= box.y1 + 1)
-        return not crossed.any() and not any(box.overlaps(other) for other in self.taken)
+        return (on_lines or not crossed.any()) and not any(box.overlaps(other) for other in self.taken)
 
     def ends(self) -> Iterator[tuple[int, int, int]]:
         """Each agent that has a line here, and the columns in which it begins and ends."""
@@ -124,17 +143,27 @@ class Sheet:
 class StrandLabels(Fitted):
     """Names of agents where their lines begin, and end if ``both_ends``; names of locations at their rooms.
 
-    A line that begins or ends at the border of the Axes has its name beside that. No text covers a line or another text: a name
-    that has no room before its line stands above or below it, a label that has none is left out.
+    A line that reaches the border of the Axes has its name beside it, at the left only if ``at_left``. Texts do not cover each
+    other, nor lines: a name that has no room before its line stands above or below it, a label that has none is left out.
     """
 
     def __init__(
-        self, strands: Strands, rooms: list[Room], colors: list[str], room_colors: list[str], *, size: float, both_ends: bool
+        self,
+        ax: Axes,
+        strands: Strands,
+        rooms: list[Room],
+        inks: list[str],
+        tints: list[str],
+        look: Look,
+        *,
+        at_left: bool,
+        both_ends: bool,
     ) -> None:
-        super().__init__(size=size, zorder=4)
-        self.strands, self.colors, self.room_colors, self.both_ends = strands, colors, room_colors, both_ends
+        super().__init__(size=sizes_of(ax).bar, zorder=4)
+        self.strands, self.inks, self.tints = strands, inks, [mixed(tint, look.ink, LABEL_TINT) for tint in tints]
+        self.at_left, self.both_ends = at_left, both_ends
         self.rooms = sorted(rooms, key=lambda room: -max(x1 - x0 for x0, x1, _, _ in room.levels))[:MOST_LABELS]
-        self.names = [shortened(drawable(name), NAME_POINTS, size) for name in strands.agents]
+        self.names = [shortened(drawable(name), NAME_POINTS, self.size) for name in strands.agents]
         self.locations = [drawable(name) for name in strands.locations]
         self.set_clip_on(False)
 
@@ -160,7 +189,7 @@ class StrandLabels(Fitted):
         """Names at the left and the right of the Axes, by agent and side."""
         letter: Any = renderer.points_to_pixels(self.size)
         near = int(BORDER * len(sheet.x))
-        sides = {"left": [(agent, first) for agent, first, _ in sheet.ends() if first <= near]}
+        sides = {"left": [(agent, first) for agent, first, _ in sheet.ends() if first <= near]} if self.at_left else {}
         if self.both_ends:
             sides["right"] = [(agent, last) for agent, _, last in sheet.ends() if last >= len(sheet.x) - 1 - near]
         shown = {}
@@ -177,43 +206,68 @@ class StrandLabels(Fitted):
     def name_at(self, sheet: Sheet, renderer: RendererBase, agent: int, x: float, y: float, ha: str) -> Text:
         """An agent's name; its box is taken from now on."""
         sheet.taken.append(self.box_of(self.names[agent], x, y, ha, renderer))
-        text = self.text_at(x, y, self.names[agent], color=self.colors[agent], ha=ha, va="center_baseline")
+        text = self.text_at(x, y, self.names[agent], color=self.inks[agent], ha=ha, va="center_baseline")
         text.set_clip_on(False)
         return text
 
     def box_of(self, text: str, x: float, y: float, ha: str, renderer: RendererBase) -> Bbox:
         """The box of a text in the middle of whose left or right side this is."""
         width = self.measure(text, renderer)
-        half: Any = renderer.points_to_pixels(self.size) * LINE_HEIGHT / 2
+        half: float = renderer.points_to_pixels(self.size) * LINE_HEIGHT / 2  # type: ignore[operator, assignment]
         left = x - width if ha == "right" else x
         return Bbox([[left, y - half], [left + width, y + half]])
 
     def inside(self, sheet: Sheet, renderer: RendererBase, beside: dict[tuple[int, str], Text]) -> Iterator[Text]:
-        """Names of lines that begin, or end, within the Axes."""
-        letter: Any = renderer.points_to_pixels(self.size)
+        """Names of lines that begin, or end, within the Axes; one that finds no room at the beginning stands on other lines."""
+        letter: float = renderer.points_to_pixels(self.size)  # type: ignore[assignment]
         for agent, first, last in sheet.ends():
-            x, y = float(sheet.x[first]), float(sheet.y[agent, first])
-            around = [(x - letter / 2, y, "right"), *((x, y + side * 0.9 * letter, "left") for side in (1, -1))]
-            after = [(float(sheet.x[last]) + letter / 2, float(sheet.y[agent, last]), "left")]
-            for side, places in (("left", around), ("right", after if self.both_ends else [])):
-                free = (place for place in places if sheet.is_free(self.box_of(self.names[agent], *place, renderer)))
-                place = next(free, None)
+            x, y, end = (float(value) for value in (sheet.x[first], sheet.y[agent, first], sheet.x[last]))
+            before: list[Place] = [(x - letter / 2, y, "right")]
+            before += [(x + along * letter, y + side * letter, "left") for along in (0, 2, 5, 10) for side in (0.9, -0.9)]
+            after: list[Place] = [(end + letter / 2, float(sheet.y[agent, last]), "left")]
+            ends = {"left": [(place, on_lines) for on_lines in (False, True) for place in before]}
+            ends["right"] = [(place, False) for place in after if self.both_ends]
+            for side, places in ends.items():
+                boxes = ((place, self.box_of(self.names[agent], *place, renderer), on_lines) for place, on_lines in places)
+                place = next((place for place, box, on_lines in boxes if sheet.is_free(box, on_lines=on_lines)), None)
                 if (agent, side) not in beside and place:
                     yield self.name_at(sheet, renderer, agent, *place)
 
     def labels(self, sheet: Sheet, renderer: RendererBase) -> Iterator[Text]:
-        """Names of locations, above or below their rooms."""
+        """Names of locations, above or below their rooms; of rooms near each other, at one location, one has its name."""
         letter: Any = renderer.points_to_pixels(self.size)
+        levels = [sheet.box_of_level(level) for room in self.rooms for level in room.levels]
+        named: dict[int, list[Bbox]] = {}
         for room in self.rooms:
-            x0, x1, top, bottom = max(room.levels, key=lambda level: level[1] - level[0])
-            corners: list[list[float]] = sheet.to_pixels([(x0, top - PAD), (x1, bottom + PAD)]).tolist()
-            (left, upper), (right, lower) = corners
-            left, right = max(left, sheet.box.x0), min(right, sheet.box.x1)
+            box = sheet.box_of_level(max(room.levels, key=lambda level: level[1] - level[0]))
+            left, right = max(box.x0, sheet.box.x0), min(box.x1, sheet.box.x1)
+            others = named.setdefault(room.location, [])
+            if right - left < NARROWEST * letter or any(near(box, other, AROUND * letter) for other in others):
+                continue
             name = self.locations[room.location]
-            text = fitted(name, right - left, lambda text: self.measure(text, renderer)) if right > left else ""
-            spare = right - left - self.measure(text, renderer)
-            places = [(left + spare * share, y) for y in (upper + 0.7 * letter, lower - 0.7 * letter) for share in SHARES]
-            place = next((place for place in places if sheet.is_free(self.box_of(text, *place, "left", renderer))), None)
-            if text and place:
-                sheet.taken.append(self.box_of(text, *place, "left", renderer))
-                yield self.text_at(*place, text, color=self.room_colors[room.location], ha="left", va="center_baseline")
+            cut = fitted(name, right - left, lambda text: self.measure(text, renderer))
+            for text in dict.fromkeys([name, cut] if len(cut) >= SHORTEST else [name]):
+                spare = max(right - left - self.measure(text, renderer), 0.0)
+                places = [(left + spare * share, y) for y in (box.y1 + 0.7 * letter, box.y0 - 0.7 * letter) for share in SHARES]
+                boxes = {place: self.box_of(text, *place, "left", renderer) for place in places}
+                free = (place for place, own in boxes.items() if sheet.is_free(own) and not own.count_overlaps(levels))
+                place = next(free, None)
+                if place:
+                    sheet.taken.append(boxes[place])
+                    others.append(box)
+                    yield self.text_at(*place, text, color=self.tints[room.location], ha="left", va="center_baseline")
+                    break
+
+
+def near(one: Bbox, other: Bbox, pixels: float) -> bool:
+    """Whether two boxes are so near to each other."""
+    apart = max(one.x0 - other.x1, other.x0 - one.x1), max(one.y0 - other.y1, other.y0 - one.y1)
+    return bool(max(apart) < pixels)
+
+
+def draw_zones(ax: Axes, strands: Strands, tints: list[str], look: Look) -> None:
+    """The zones of bands, in the colours of their groups, with their names at the left."""
+    zones = strands.zones()
+    for name, top, bottom in zones:
+        ax.axhspan(top - ZONE_PAD, bottom + ZONE_PAD, color=mixed(tints[name], look.paper, TINT_ALONE), linewidth=0, zorder=0.5)
+    draw_names(ax.yaxis, [(top + bottom) / 2 for _, top, bottom in zones], [strands.groups[name] for name, _, _ in zones])

@@ -14,11 +14,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, lowest_of, opens_run
+from tokenvis.arrays import Int64Array, difference, lowest_of
 from tokenvis.blocks import Table, blocks_of, crossings
 from tokenvis.columns import NAMES, codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, check_choice, quoted
 from tokenvis.groups import Groups, groups_of
+from tokenvis.layout.bands import banded
 from tokenvis.layout.lanes import last_of, lowest_free_lanes
 from tokenvis.nesting import pieces_of
 from tokenvis.sweep import union
@@ -29,6 +30,7 @@ from tokenvis.weaving.ordering import in_parts, search
 from tokenvis.weaving.proof import prove
 
 Absent: TypeAlias = Literal["line", "break"]
+Locations: TypeAlias = Literal["free", "bands"]
 
 BUDGET = 5.0  # seconds for the proof of a trace
 
@@ -43,7 +45,12 @@ class Storyline:
 
 
 def storyline(
-    spans: pd.DataFrame, *, absent: Absent = "line", by: str = "location_id", budget: float | None = None
+    spans: pd.DataFrame,
+    *,
+    absent: Absent = "line",
+    by: str = "location_id",
+    locations: Locations = "free",
+    budget: float | None = None,
 ) -> Storyline:
     """Lay out the lines of agents through time, so that those at one location run side by side, with few crossings.
 
@@ -59,6 +66,9 @@ def storyline(
         has a span, or an instant.
     by
         The column that makes the groups: agents with the same value run side by side. One whose value is missing runs alone.
+    locations
+        "free": lines are anywhere, so that few of them cross. "bands": each group keeps a zone of its own, by first visit from
+        the top, in which an agent keeps its height while it stays, and until it is elsewhere.
     budget
         How many seconds to look for the proof that there is no order with fewer crossings, for each trace. 0: not at all; the
         order then depends on the spans alone, not on how fast the machine is. By default 5 where the extra
@@ -71,9 +81,9 @@ def storyline(
 
         ``lines``: a row for each agent in each layer in which it has a line, ordered by layer and y: ``trace_id, agent_id``
         (category); ``layer`` (int64: from 0); ``start, end`` (int64, µs) of the layer; ``y`` (int64): height from the top, 1
-        between neighbours in a group, at least 2 between groups; ``group`` (int64): number of the group in the layer, from the
-        top; ``location_id`` (category): where it is, missing where it has no span; and the column ``by``, where that is
-        another one.
+        between neighbours in a group, at least 2 between groups (where locations are free); ``group`` (int64): number of the
+        group in the layer, from the top; ``location_id`` (category): where it is, missing where it has no span; and the column
+        ``by``, where that is another one.
 
         ``branches``: a row for each stretch of a span in which its agent is elsewhere, ordered by start, end, agent_id, id:
         ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64: 0 is next to
@@ -114,9 +124,12 @@ def storyline(
     """
     require(spans, by)
     check_choice("absent", absent, ("line", "break"))
+    check_choice("locations", locations, ("free", "bands"))
     seconds = checked_budget(budget)
     cast = cast_of(spans, by)
-    traces = [woven(cast, trace, absent == "break", seconds) for trace in range(cast.n_traces)]
+    traces = [
+        woven(cast, trace, seconds, broken=absent == "break", bands=locations == "bands") for trace in range(cast.n_traces)
+    ]
     return Storyline(lines_of(spans, cast, traces, by), branches_of(spans, cast), totals_of(spans, cast, traces))
 
 
@@ -211,7 +224,7 @@ class Woven:
     at_least: int
 
 
-def woven(cast: Cast, trace: int, broken: bool, seconds: float) -> Woven:
+def woven(cast: Cast, trace: int, seconds: float, *, broken: bool, bands: bool) -> Woven:
     """Lay out one trace."""
     members = slice_of(cast.trace, trace)
     visits = slice_of(cast.trace[cast.visits.agent], trace)
@@ -224,8 +237,12 @@ def woven(cast: Cast, trace: int, broken: bool, seconds: float) -> Woven:
     group = np.where(layers.place >= 0, cast.group_of[layers.place], -1)
     dense = np.unique(group, return_inverse=True)[1].reshape(group.shape)
     blocks = blocks_of(np.where(group >= 0, dense, -1).astype(np.int32), layers.present)
-    ranks, at_least = in_order(blocks, seconds)
-    return Woven(first + np.argsort(number), layers, blocks, heights_of(blocks, ranks), crossings(ranks), at_least)
+    if bands:
+        heights, at_least = banded(group, layers.present), 0
+    else:
+        ranks, at_least = in_order(blocks, seconds)
+        heights = heights_of(blocks, ranks)
+    return Woven(first + np.argsort(number), layers, blocks, heights, crossings(heights), at_least)
 
 
 def in_order(blocks: Table, seconds: float) -> tuple[Table, int]:
@@ -268,12 +285,22 @@ def rows_of(one: Woven) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
     layer, agent = np.nonzero(one.heights >= 0)
     order = np.lexsort((one.heights[layer, agent], layer))
     layer, agent = layer[order], agent[order]
-    opens_group = np.cumsum(opens_run(layer, one.blocks[layer, agent]))
-    opens_layer = opens_run(layer)
-    group = opens_group - opens_group[opens_layer][np.cumsum(opens_layer) - 1]
+    group = numbered(layer, one.blocks[layer, agent].astype(np.int64))
     edges = one.layers.edges
     columns = one.members[agent], one.layers.place[layer, agent], layer, edges[layer], edges[layer + 1]
     return np.stack([*columns, one.heights[layer, agent].astype(np.int64), group])
+
+
+def numbered(layer: Int64Array, block: Int64Array) -> Int64Array:
+    """Number the blocks of each layer by their first row."""
+    seen = np.unique(np.column_stack([layer, block]), axis=0, return_index=True, return_inverse=True)
+    first, same = seen[1], seen[2].reshape(-1)
+    opens = np.zeros(len(layer), dtype=np.int64)
+    opens[first] = 1
+    before = np.cumsum(opens) - 1
+    of_layer = before[np.searchsorted(layer, layer)]
+    number: Int64Array = before[first[same]] - of_layer
+    return number
 
 
 def branches_of(spans: pd.DataFrame, cast: Cast) -> pd.DataFrame:

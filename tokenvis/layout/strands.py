@@ -1,8 +1,7 @@
 """Strands: the lines of a storyline as they are drawn, piece by piece, and the rooms that they run through.
 
-A room is a group through time: it goes on while the group of that name keeps a member, and grows and shrinks with it. Where
-lines move, its borders move with them: they are level from where the last of its lines has arrived to where the first one
-leaves.
+A room is a group through time: it goes on while the same agents stay together at one location. Where they move, its borders
+move with them; it begins where the last of its lines has arrived, and ends where the first one leaves.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ class Room:
     """A group through time, at a location; ``levels`` are where its lines are level: (x0, x1, top, bottom)."""
 
     location: int
+    is_meeting: bool
     levels: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def outline(self, pad: float) -> Points:
@@ -56,13 +56,14 @@ def border(x0: Floats, x1: Floats, level: Floats) -> Points:
 class Strands:
     """The lines of one trace on a time axis.
 
-    ``agents`` are in the order in which they appear, ``locations`` in lexical order. ``heights``, ``places`` (the number of a
-    location) and ``names`` (the number of a group's name) have a row a layer and a column an agent, -1 where there is none;
+    ``agents`` are in the order in which they appear, ``locations`` and ``groups`` in lexical order. ``heights``, ``places`` (a
+    number of a location) and ``names`` (that of a group) have a row a layer and a column an agent, -1 where there is none;
     ``edges`` are where the borders of the layers stand on the axis, and ``courses`` how each agent's line runs.
     """
 
     agents: list[str]
     locations: list[str]
+    groups: list[str]
     heights: Table
     places: Table
     names: Table
@@ -123,8 +124,8 @@ class Strands:
             still: dict[int, tuple[Room, set[int]]] = {}
             for name, members in self.members(layer).items():
                 room, before = going.get(name, (None, set()))
-                if room is None or before.isdisjoint(members):
-                    room = Room(int(self.places[layer, members[0]]))
+                if room is None or before != set(members):
+                    room = Room(int(self.places[layer, members[0]]), len(members) > 1)
                     found.append(room)
                 x0, x1 = float(arrive[layer, members].max()), float(leave[layer, members].min())
                 if x0 > x1:
@@ -142,6 +143,14 @@ class Strands:
         for agent, name in zip(agents.tolist(), self.names[layer, agents].tolist(), strict=True):
             groups.setdefault(name if name >= 0 else ABSENT - agent - 1, []).append(agent)
         return groups
+
+    def zones(self) -> list[tuple[int, int, int]]:
+        """The first and the last height of each group, from the top: (number of its name, first, last)."""
+        found = []
+        for name in np.unique(self.names[self.names >= 0]).tolist():
+            heights = self.heights[self.names == name]
+            found.append((name, int(heights.min()), int(heights.max())))
+        return sorted(found, key=lambda zone: zone[1])
 
     def level_times(self) -> tuple[Points, Points]:
         """From when to when each line is level in each layer."""
@@ -164,7 +173,7 @@ def strands_of(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array], Floats
     """The strands of one trace's lines, as `tokenvis.storyline` gives them; ``to_x`` gives places on the axis of times."""
     layer, agent_code = lines["layer"].to_numpy(), codes_of(lines["agent_id"])
     agent, appear = pd.factorize(agent_code[0])
-    (place, locations), name = codes_of(lines["location_id"]), codes_of(lines[by])[0]
+    (place, locations), (name, groups) = codes_of(lines["location_id"]), codes_of(lines[by])
     shape = int(layer.max()) + 1, len(appear)
 
     def table(values: Any) -> Table:
@@ -176,10 +185,8 @@ def strands_of(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array], Floats
     starts, ends = np.zeros(shape[0], dtype=np.int64), np.zeros(shape[0], dtype=np.int64)
     starts[layer], ends[layer] = lines["start"], lines["end"]
     edges = to_x(edges_of(starts, ends, np.isin(np.arange(shape[0]), layer)))
-    agents = [str(value) for value in agent_code[1][appear]]
-    return Strands(
-        agents, [str(value) for value in locations], heights, table(place), table(name), edges, courses(heights, edges)
-    )
+    agents, places, names = ([str(value) for value in values] for values in (agent_code[1][appear], locations, groups))
+    return Strands(agents, places, names, heights, table(place), table(name), edges, courses(heights, edges))
 
 
 def edges_of(start: Int64Array, end: Int64Array, known: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Int64Array:

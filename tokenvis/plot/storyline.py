@@ -31,14 +31,15 @@ from tokenvis.ink.chart import (
 )
 from tokenvis.ink.hues import Palette, check_palette, colors_for, names_in
 from tokenvis.ink.marks import handles_of, marks_of, scatter_marks
-from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_rooms, mixed, shaded, thickness
-from tokenvis.layout.storyline import Absent, storyline
+from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_rooms, draw_zones, mixed, shaded, thickness
+from tokenvis.layout.storyline import Absent, Locations, storyline
 from tokenvis.layout.strands import Room, Strands, branch_courses, strands_of, time_together
 from tokenvis.layout.time_map import Gaps
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.style import Look, dress, themed
 
 MOST_AGENTS = 30  # that all have a colour; of more, those that meet most
 LONG = 24  # layers, from which on lines have their names at both ends
+DOTS = {"instant": "dot"}  # the mark that an instant has on a line
 MARGIN = 0.9  # above the first line and below the last one
 LEGEND_TINT = 0.45  # of a location's colour in the legend: more than in the picture, where rooms are larger
 
@@ -48,6 +49,7 @@ def plot_storyline(
     *,
     absent: Absent = "line",
     by: str = "location_id",
+    locations: Locations = "free",
     palette: Palette = None,
     gaps: Gaps = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
@@ -63,32 +65,33 @@ def plot_storyline(
     check_palette(palette)
     spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    drawn = storyline(spans, absent=absent, by=by, budget=budget)
+    drawn = storyline(spans, absent=absent, by=by, locations=locations, budget=budget)
+    total = drawn.totals.iloc[0] if len(spans) else None
     with themed(ax) as look:
-        if not len(spans):
+        if total is None:
             return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look)
         strands = strands_of(drawn.lines, by, axis.mapping.to_x)
-        colors = colors_of_lines(strands, spans["agent_id"], palette)
-        tints = colors_for(None, names_in(spans["location_id"]), [])
-        rooms, room_colors = strands.rooms(), [tints[name] for name in strands.locations]
+        inks = colors_of_lines(strands, spans["agent_id"], palette)
+        rooms = strands.rooms() if locations == "free" else []
+        tints = tints_of(spans["location_id"], strands.locations)
         marks = marks_of(spans)
-        handles = legend_of(strands, rooms, room_colors, marks, look) if legend else []
+        handles = [*legend_of(strands, rooms, tints, look), *handles_of(marks, look, instant="dot")] if legend else []
         rows = strands.bottom + 2 * MARGIN
         ax = new_axes(height_of(rows, len(handles))) if ax is None else ax
         dress(ax)
         axis.draw(ax, look)
         ax.set_ylim(strands.bottom + MARGIN, -MARGIN)
         ax.set_yticks([])
+        if locations == "bands":
+            draw_zones(ax, strands, tints_of(spans[by], strands.groups), look)
+        draw_rooms(ax, rooms, tints, look)
         width = thickness(ax, rows)
-        draw_rooms(ax, rooms, room_colors, look)
-        branches = branch_courses(strands, drawn.branches, axis.mapping.to_x)
-        draw_branches(ax, [course for _, course in branches], [colors[agent] for agent, _ in branches], width)
-        draw_lines(ax, strands, colors, width, look)
-        draw_all_marks(ax, spans, strands, colors, marks, axis, look)
-        inks = [mixed(color, look.ink, 0.55) for color in room_colors]
-        labels = StrandLabels(strands, rooms, colors, inks, size=sizes_of(ax).bar, both_ends=len(strands.heights) >= LONG)
+        draw_branches(ax, branch_courses(strands, drawn.branches, axis.mapping.to_x), inks, width)
+        draw_lines(ax, strands, inks, width, look)
+        draw_all_marks(ax, spans, strands, inks, marks, axis, look)
+        ends = {"at_left": locations == "free", "both_ends": len(strands.heights) >= LONG}
+        labels = StrandLabels(ax, strands, rooms, inks, tints, look, **ends)
         ax.add_artist(labels)
-        total = drawn.totals.iloc[0]
         draw_note(ax, lambda: notes_of(total, axis), look)
         draw_title(ax, axis.name, figures_of(spans, total), look)
         draw_legend(ax, handles, away=labels.width_at_right())
@@ -109,14 +112,19 @@ def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette) -> li
     return [colors.get(name, OTHERS) for name in strands.agents]
 
 
-def legend_of(strands: Strands, rooms: list[Room], colors: list[str], marks: Mapping[str, Int64Array], look: Look) -> list[Any]:
-    """Locations by colour, and the marks that occur."""
+def tints_of(values: pd.Series, names: list[str]) -> list[str]:
+    """The colours of names of a column."""
+    colors = colors_for(None, names_in(values), [])
+    return [colors[name] for name in names]
+
+
+def legend_of(strands: Strands, rooms: list[Room], tints: list[str], look: Look) -> list[Any]:
+    """The locations of rooms, by colour."""
     used = sorted({room.location for room in rooms})
-    own = [number for number in used if colors[number] != OTHERS]
-    handles: list[Any] = [patch(mixed(colors[number], look.paper, LEGEND_TINT), strands.locations[number]) for number in own]
-    if len(used) > len(own):
-        handles.append(patch(mixed(OTHERS, look.paper, LEGEND_TINT), plural(len(used) - len(own), "other")))
-    return handles + handles_of(marks, look, instant="dot")
+    own = [number for number in used if tints[number] != OTHERS]
+    handles = [patch(mixed(tints[number], look.paper, LEGEND_TINT), strands.locations[number]) for number in own]
+    others = [patch(mixed(OTHERS, look.paper, LEGEND_TINT), plural(len(used) - len(own), "other"))]
+    return handles + (others if len(own) < len(used) else [])
 
 
 def draw_all_marks(
@@ -135,7 +143,7 @@ def draw_all_marks(
         agent = np.array([number[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
         x = axis.mapping.to_x((start if name == "instant" else end)[rows])
         own = [look.error if name == "error" else colors[one] for one in agent.tolist()]
-        scatter_marks(ax, x, strands.at(agent, x), "dot" if name == "instant" else name, own, look.paper)
+        scatter_marks(ax, x, strands.at(agent, x), DOTS.get(name, name), own, look.paper)
 
 
 def figures_of(spans: pd.DataFrame, total: pd.Series) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from tokenvis.arrays import Floats, Int64Array, opens_run, running_max
 from tokenvis.blocks import Table
 
-STEEPNESS = 0.012  # of the width of the whole for each step of height
+SLOWNESS = 0.013  # half of what a way of height 1 takes, of the width of the whole; one of height 4 takes twice as long
 SHARE = 0.5  # of a layer, that the ways at either side of it take at most
 SAMPLES = 17  # points of a way
 
@@ -55,7 +55,7 @@ def ways_of(heights: Table, edges: Floats) -> Ways:
     step, agent, cluster = step[moving], agent[moving], cluster[moving]
     side = ends[cluster].astype(int) - begins[cluster]
     room = np.where(side == 0, room[step], room[step] / 2)  # on one side alone
-    width = np.minimum(STEEPNESS * (edges[-1] - edges[0]) * longest[cluster], room)
+    width = np.minimum(SLOWNESS * (edges[-1] - edges[0]) * np.sqrt(longest[cluster]), room)
     shift = width * side
     x0, x1 = at[step] - width + shift, at[step] + width + shift
     return Ways(agent, changed[step], before[step, agent].astype(np.int64), after[step, agent].astype(np.int64), x0, x1)
