@@ -18,6 +18,8 @@ HOSTILE = [
 
 PICTURES = {
     "timeline": tv.plot_timeline,
+    "storyline": tv.plot_storyline,
+    "storyline in bands": lambda spans, ax=None: tv.plot_storyline(spans, locations="bands", absent="break", ax=ax),
     "concurrency": tv.plot_concurrency,
     "concurrency by agent": lambda spans, ax=None: tv.plot_concurrency(spans, by="agent_id", ax=ax),
     "occupancy": tv.plot_occupancy,

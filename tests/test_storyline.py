@@ -6,13 +6,18 @@ import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 from pandas.testing import assert_frame_equal
 from stories import FEWEST, needs_stories, spans_of_story
 from test_ordering import fewest_crossings
 
-from tokenvis import BadOption, BadSpan, MissingColumn, self_spans, storyline
+from tokenvis import BadOption, BadSpan, MissingColumn, palette, plot_storyline, self_spans, storyline
 from tokenvis.blocks import blocks_of
+from tokenvis.colors import OTHERS, PICKED
+from tokenvis.ink.strands import PALE, TINT, TINT_ALONE, StrandLabels, mixed, shaded
 from tokenvis.layout import storyline as layout
+from tokenvis.lettering import Note
+from tokenvis.style import LIGHT
 from tokenvis.weaving import layers as weaving_layers
 
 TABLES = ("lines", "branches", "totals")
@@ -33,17 +38,18 @@ def homes_at(begun, pieces, time):
     }
 
 
-def check(spans, drawn):
+def check(spans, drawn, *, free=True):
     """The validator: members stand together, crossings are recounted, no two lines have one height."""
     for trace, table in drawn.lines.groupby("trace_id", observed=True):
         total = drawn.totals.set_index("trace_id").loc[trace]
         layers = [table[table["layer"] == number] for number in range(total["n_layers"])]
         for layer in layers:
             heights, groups = layer["y"].tolist(), layer["group"].tolist()
-            assert groups == sorted(groups)
-            assert set(groups) == set(range(len(set(groups))))
+            assert len(set(heights)) == len(heights)
+            assert list(dict.fromkeys(groups)) == list(range(len(set(groups))))
+            assert groups == sorted(groups) or not free
             for (upper, one), (lower, two) in pairwise(zip(heights, groups, strict=True)):
-                assert lower - upper == 1 if one == two else lower - upper >= 2
+                assert not free or (lower - upper == 1 if one == two else lower - upper >= 2)
             together = layer.dropna(subset="location_id").groupby("location_id", observed=True)["group"]
             assert together.nunique().max() <= 1 if len(together) else True
             shared = layer.groupby("group").filter(lambda group: len(group) > 1)
@@ -121,6 +127,7 @@ def test_what_it_refuses(monkeypatch):
     spans = spans_of("ann 0 1 desk")
     for options, message in {
         "absent": ({"absent": "gone"}, r"^absent='gone' is none of the choices: 'line', 'break'\.$"),
+        "locations": ({"locations": "far"}, r"^locations='far' is none of the choices: 'free', 'bands'\.$"),
         "budget": ({"budget": -1}, r"^budget=-1 is no number of seconds from 0 on\.$"),
         "word": ({"budget": "much"}, r"^budget='much' is no number of seconds from 0 on\.$"),
     }.values():
@@ -149,14 +156,22 @@ def test_a_proof_that_is_not_asked_for_leaves_what_the_search_found():
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True), st.sampled_from(["line", "break"]), st.sampled_from([0, None]))
-def test_the_validator_agrees(spans, absent, budget):
+@given(
+    spans_frames(parents=True),
+    st.fixed_dictionaries(
+        {
+            "absent": st.sampled_from(["line", "break"]),
+            "locations": st.sampled_from(["free", "bands"]),
+            "budget": st.sampled_from([0, None]),
+        }
+    ),
+)
+def test_the_validator_agrees(spans, options):
     before = spans.copy(deep=True)
-    drawn = storyline(spans, absent=absent, budget=budget)
-    check(spans, drawn)
+    drawn = storyline(spans, **options)
+    check(spans, drawn, free=options["locations"] == "free")
     assert_frame_equal(spans, before)
-    order = spans.sort_values("id", ascending=False)
-    again = storyline(order, absent=absent, budget=budget)
+    again = storyline(spans.sort_values("id", ascending=False), **options)
     for name in TABLES:
         assert_frame_equal(getattr(drawn, name), getattr(again, name))
 
@@ -196,6 +211,132 @@ def test_a_story_of_several_traces_is_the_stories_of_each(spans):
         for name in TABLES:
             table = getattr(whole, name)
             assert_frame_equal(table[table["trace_id"] == trace].reset_index(drop=True), getattr(part, name))
+
+
+def strokes(ax):
+    """The strokes of the lines as they are drawn: (colour, width, places)."""
+    [drawn] = [c for c in ax.collections if c.get_label() == "lines"]
+    shapes = zip(drawn.get_colors(), drawn.get_linewidths(), drawn.get_segments(), strict=True)
+    return [(to_hex(color), float(width), points) for color, width, points in shapes]
+
+
+def rooms(ax):
+    """The colours of the rooms."""
+    return [to_hex(color) for c in ax.collections if c.get_label() == "rooms" for color in c.get_facecolor()]
+
+
+def names(ax):
+    """The texts beside and among the lines."""
+    [labels] = [artist for artist in ax.get_children() if isinstance(artist, StrandLabels)]
+    return [text.get_text() for text in labels.texts(ax.figure.canvas.get_renderer())]
+
+
+def note(ax):
+    ax.figure.canvas.draw()
+    [found] = [artist for artist in ax.get_children() if isinstance(artist, Note)]
+    return found.get_text()
+
+
+def test_a_line_has_the_colour_of_its_agent_and_is_thin_and_pale_where_it_is_nowhere():
+    ax = plot_storyline(spans_of("ann 0 30 desk", "ann 60 90 desk", "bob 0 90 lab"))
+    blue, clay = palette(["ann", "bob"]).values()
+    drawn = {(color, width): points[[0, -1], 0].tolist() for color, width, points in strokes(ax)}
+    thick = max(width for _, width in drawn)
+    assert drawn[clay, thick] == [0, 90]
+    assert [points[[0, -1], 0].tolist() for color, _, points in strokes(ax) if color == blue] == [[0, 30], [60, 90]]
+    [[pale, thin]] = [key for key in drawn if key[0] not in (blue, clay)]
+    assert (pale, thin < thick, drawn[pale, thin]) == (mixed(blue, LIGHT.paper, PALE), True, [30, 60])
+
+
+def test_a_line_that_moves_has_a_halo():
+    ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 50 lab", "bob 50 90 desk"))
+    drawn = strokes(ax)
+    halo = [number for number, (color, _, _) in enumerate(drawn) if color == LIGHT.paper]
+    assert halo
+    for number in halo:
+        assert drawn[number][1] > drawn[number + 1][1]
+        assert drawn[number + 1][2][0, 0] < drawn[number][2][0, 0] < drawn[number][2][-1, 0] < drawn[number + 1][2][-1, 0]
+
+
+def test_a_room_has_the_tint_of_its_location_and_is_paler_where_one_is_alone():
+    ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"))
+    desk, lab = palette(["desk", "lab"]).values()
+    assert rooms(ax) == [mixed(desk, LIGHT.paper, TINT), mixed(lab, LIGHT.paper, TINT_ALONE)]
+    assert sorted(names(ax)) == ["ann", "bob", "desk", "eve", "lab"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["desk", "lab"]
+
+
+def test_bands_have_names_and_no_rooms():
+    ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"), locations="bands")
+    assert rooms(ax) == []
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["desk", "lab"]
+    assert sorted(names(ax)) == ["ann", "bob", "eve"]
+    assert ax.get_legend() is None
+
+
+def test_marks_stand_on_the_line_of_their_agent():
+    spans = spans_of("ann 0 90 desk", "bob 0 90 lab", "bob 30 30 lab", "ann 90 95 desk")
+    spans["data"] = ['{"status": "error"}', None, None, '{"status": "open"}']
+    ax = plot_storyline(spans)
+    height = dict(storyline(spans).lines[["agent_id", "y"]].drop_duplicates("agent_id").itertuples(index=False))
+    marks = {
+        c.get_label(): c.get_offsets().tolist() for c in ax.collections if len(c.get_offsets()) and c.get_label() != "lines"
+    }
+    assert marks["error"] == [[90, height["ann"]]]
+    assert marks["instant"] == [[30, height["bob"]]]
+    assert marks["open"] == [[95, height["ann"]]]
+
+
+def test_the_title_says_whether_there_can_be_fewer_crossings():
+    pairs = [("ann", "bob"), ("eve", "dan"), ("ann", "eve"), ("bob", "dan"), ("ann", "dan"), ("bob", "eve")] * 2
+    rows = [(who, n, "desk" if who in pair else who) for n, pair in enumerate(pairs) for who in ("ann", "bob", "dan", "eve")]
+    spans = spans_of(*(f"{who} {n} {n + 1} {place}" for who, n, place in rows))
+    count = int(storyline(spans).totals["crossings"].iloc[0])
+    assert count > 1
+    assert plot_storyline(spans).get_title(loc="right").endswith(f"{count} crossings, the fewest there can be")
+    assert plot_storyline(spans, budget=0).get_title(loc="right").endswith(" crossings")
+
+
+def test_the_note_says_what_is_merged(monkeypatch):
+    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
+    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
+    spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
+    assert note(plot_storyline(spans)) == "8 intervals shorter than 5 µs merged"
+
+
+def test_further_agents_have_shades_and_of_very_many_those_who_meet_most_have_colours():
+    few = [f"agent{number:02}" for number in range(14)]
+    colors = {color for color, _, _ in strokes(plot_storyline(spans_of(*(f"{who} 0 9 {who}" for who in few))))}
+    assert colors == {*PICKED, shaded(PICKED[0], 1), shaded(PICKED[1], 1)}
+    many = [f"agent{number:02}" for number in range(40)]
+    spans = spans_of(*(f"{who} 0 9 {'desk' if who > 'agent34' else who}" for who in many))
+    ax = plot_storyline(spans)
+    drawn = [color for color, _, _ in strokes(ax)]
+    assert drawn.count(OTHERS) == 28
+    grey = {float(points[0, 1]) for color, _, points in strokes(ax) if color == OTHERS}
+    met = storyline(spans).lines.query("location_id == 'desk'")["y"]
+    assert len(met) == 5
+    assert not grey & set(met.astype(float))
+
+
+def test_a_palette_of_ones_own():
+    spans = spans_of("ann 0 9 desk", "bob 0 9 lab")
+    assert [color for color, _, _ in strokes(plot_storyline(spans, palette={"bob": "red"}))] == [OTHERS, "#ff0000"]
+    with pytest.raises(BadOption, match="palette has no colour for 'bob'"):
+        plot_storyline(spans, palette=["red"])
+
+
+def test_a_side_branch_is_a_thin_line_in_the_colour_of_its_agent():
+    ax = plot_storyline(spans_of("ann 0 90 desk", "ann 30 60 lab"))
+    [branch] = [c for c in ax.collections if c.get_label() == "branches"]
+    assert [points[[0, -1], 0].tolist() for points in branch.get_segments()] == [[30, 60]]
+    assert to_hex(branch.get_colors()[0]) == palette(["ann"])["ann"]
+
+
+def test_the_same_spans_give_the_same_drawing():
+    spans = spans_of("ann 0 90 desk", "bob 0 50 lab", "bob 50 90 desk", "eve 20 70 lab")
+    one, two = (strokes(plot_storyline(frame)) for frame in (spans, spans.iloc[::-1]))
+    assert all((a[2] == b[2]).all() and a[:2] == b[:2] for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.real

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from tokenvis.colors import OTHERS
 from tokenvis.ink.chart import draw_names
 from tokenvis.layout.strands import Piece, Room, Strands
 from tokenvis.lettering import Fitted, drawable, fitted, shortened, width_of
@@ -73,15 +75,18 @@ def draw_rooms(ax: Axes, rooms: list[Room], colors: list[str], look: Look) -> No
 def draw_lines(ax: Axes, strands: Strands, colors: list[str], width: float, look: Look) -> None:
     """All lines; those that move pass over the others, with a halo."""
 
+    def layer(piece: Piece) -> tuple[bool, bool]:
+        return colors[piece.agent] != OTHERS, piece.is_here
+
     def stroke(piece: Piece) -> tuple[Course, str, float]:
         color = colors[piece.agent]
         return (piece.course, color, width) if piece.is_here else (piece.course, mixed(color, look.paper, PALE), width * THIN)
 
-    strokes = [stroke(piece) for piece in sorted(strands.runs(), key=lambda piece: piece.is_here)]
-    for piece in sorted(strands.moves(), key=lambda piece: piece.is_here):
+    strokes = [stroke(piece) for piece in sorted(strands.runs(), key=layer)]
+    for piece in sorted(strands.moves(), key=layer):
         course, color, own = stroke(piece)
         margin = HALO_MARGIN * (course.x[-1] - course.x[0])
-        strokes.append((course.between(course.x[0] + margin, course.x[-1] - margin), look.paper, own + HALO))
+        strokes.append((course.between(course.x[0] + margin, course.x[-1] - margin), look.paper, own + min(HALO, own)))
         strokes.append((course, color, own))
     points = [np.column_stack([course.x, course.y]) for course, _, _ in strokes]
     style: dict[str, Any] = {"colors": [color for _, color, _ in strokes], "linewidths": [own for _, _, own in strokes]}
@@ -161,7 +166,7 @@ class StrandLabels(Fitted):
     ) -> None:
         super().__init__(size=sizes_of(ax).bar, zorder=4)
         self.strands, self.inks, self.tints = strands, inks, [mixed(tint, look.ink, LABEL_TINT) for tint in tints]
-        self.at_left, self.both_ends = at_left, both_ends
+        self.at_left, self.both_ends, self.paper = at_left, both_ends, look.paper
         self.rooms = sorted(rooms, key=lambda room: -max(x1 - x0 for x0, x1, _, _ in room.levels))[:MOST_LABELS]
         self.names = [shortened(drawable(name), NAME_POINTS, self.size) for name in strands.agents]
         self.locations = [drawable(name) for name in strands.locations]
@@ -208,6 +213,7 @@ class StrandLabels(Fitted):
         sheet.taken.append(self.box_of(self.names[agent], x, y, ha, renderer))
         text = self.text_at(x, y, self.names[agent], color=self.inks[agent], ha=ha, va="center_baseline")
         text.set_clip_on(False)
+        text.set_path_effects([withStroke(linewidth=HALO, foreground=self.paper)])
         return text
 
     def box_of(self, text: str, x: float, y: float, ha: str, renderer: RendererBase) -> Bbox:
@@ -218,13 +224,15 @@ class StrandLabels(Fitted):
         return Bbox([[left, y - half], [left + width, y + half]])
 
     def inside(self, sheet: Sheet, renderer: RendererBase, beside: dict[tuple[int, str], Text]) -> Iterator[Text]:
-        """Names of lines that begin, or end, within the Axes; one that finds no room at the beginning stands on other lines."""
+        """Names of lines that begin, or end, within the Axes; one without room stands on other lines, a grey line has none."""
         letter: float = renderer.points_to_pixels(self.size)  # type: ignore[assignment]
         for agent, first, last in sheet.ends():
             x, y, end = (float(value) for value in (sheet.x[first], sheet.y[agent, first], sheet.x[last]))
             before: list[Place] = [(x - letter / 2, y, "right")]
             before += [(x + along * letter, y + side * letter, "left") for along in (0, 2, 5, 10) for side in (0.9, -0.9)]
             after: list[Place] = [(end + letter / 2, float(sheet.y[agent, last]), "left")]
+            if self.inks[agent] == OTHERS:
+                continue
             ends = {"left": [(place, on_lines) for on_lines in (False, True) for place in before]}
             ends["right"] = [(place, False) for place in after if self.both_ends]
             for side, places in ends.items():

@@ -59,7 +59,67 @@ def plot_storyline(
     budget: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw who was with whom, and when: a line for each agent; lines run side by side while their agents share a location."""
+    """Draw who was with whom, and when: a line for each agent; lines run side by side while their agents share a location.
+
+    Behind the lines of agents that share a location is a room in its tint, paler where an agent is alone; its name is above or
+    below it, where there is room. An agent's name is where its line begins, and in long traces also where it ends. A line is
+    thin and pale where its agent has no span, and has thin lines beside it while further spans of it run. An instant is a dot,
+    a span with ``status`` "error" ends in a red cross, an open one in an arrow.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans of one trace.
+    absent
+        "line": an agent has a line from its first span to its last. "break": it has one where it has a span, or an instant.
+    by
+        The column that makes the groups: lines of agents with the same value run side by side. Rooms have the tint of the
+        location in any case.
+    locations
+        "free": lines are where the fewest of them cross. "bands": each group keeps a band of its own, and lines travel between.
+    palette
+        Colours of the agents: a mapping (those that it leaves out are grey), or a list for the agents in lexical order. By
+        default those of `tokenvis.palette`, and shades of them for further agents; of more than thirty agents, the twelve that
+        share locations longest are in colour, the others grey.
+    gaps
+        "fold": where idle time is more than half of the wall time, long gaps become marked breaks. "keep": time is linear.
+    time
+        "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
+    time_unit
+        "auto": µs to days, as it fits. "step": times are step numbers.
+    tz
+        The time zone of ``time="clock"``.
+    legend
+        Whether a legend is drawn.
+    budget
+        How many seconds to look for the proof that no order has fewer crossings; see `storyline`.
+    ax
+        The Axes to draw on. By default a new figure of a size that fits the lines.
+
+    Returns
+    -------
+    Axes
+        x is the place on the time map: µs since the start, less what is folded. y is the height of `storyline`, from the top.
+        The title says how many crossings there are, and whether these are the fewest there can be; a note says which intervals
+        were too short to be drawn apart. ``get_label()`` describes the picture in a sentence.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans, lacks the column ``by``, or holds several traces.
+    BadOption
+        An argument is none of its choices, or does not fit the spans; or ``budget`` is given, and its extra is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Bob"], "location_id": ["desk", "lab", "desk"],
+    ...     "start_time": [0, 0, 5_000_000], "end_time": [9_000_000, 5_000_000, 9_000_000],
+    ... })
+    >>> plot_storyline(spans).get_label()
+    'Storyline of t, a line for each agent: 2 agents · 2 locations · 0 crossings.'
+    """
     require(spans, by)
     check_axes(ax)
     check_palette(palette)
