@@ -66,6 +66,7 @@ WITHIN_A_ROOM = {
     "writers/formats.py": {"chrome", "flat", "otlp_json"},  # it is theirs
     "readers/codex.py": {"codex_lines"},
     "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
+    "weaving/search.py": {"ordering"},  # it begins with barycentres
     "layout/bands.py": {"lanes"},  # lines in a band are packed as spans are,
     "layout/storyline.py": {"lanes", "bands"},  # and so are side branches
     "ink/bars.py": {"marks"},  # bars and lines have the same marks

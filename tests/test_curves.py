@@ -21,8 +21,8 @@ def ways(heights, edges):
     return list(zip(*(column.tolist() for column in (found.agent, found.layer, found.x0, found.x1)), strict=True))
 
 
-def test_a_way_takes_at_most_half_of_either_layer():
-    assert ways(table([0], [9]), [0, 2, 100]) == [(0, 1, 1, 3)]
+def test_a_way_takes_at_most_two_fifths_of_either_layer():
+    assert ways(table([0], [9]), [0, 5, 100]) == [(0, 1, 3, 7)]
 
 
 def test_a_longer_way_takes_longer():
@@ -38,13 +38,13 @@ def test_lines_that_move_together_stay_parallel():
 
 
 def test_a_way_ends_where_a_line_begins_in_its_midst_and_begins_where_one_ends():
-    assert ways(table([0, -1], [6000, 3000]), [0, 10, 20]) == [(0, 1, 5, 10)]
-    assert ways(table([0, 3000], [6000, -1]), [0, 10, 20]) == [(0, 1, 10, 15)]
-    assert ways(table([0, -1, 4000], [6000, 3000, -1]), [0, 10, 20]) == [(0, 1, 5, 15)]
+    assert ways(table([0, -1], [6000, 3000]), [0, 10, 20]) == [(0, 1, 6, 10)]
+    assert ways(table([0, 3000], [6000, -1]), [0, 10, 20]) == [(0, 1, 10, 14)]
+    assert ways(table([0, -1, 4000], [6000, 3000, -1]), [0, 10, 20]) == [(0, 1, 6, 14)]
 
 
 def test_a_layer_in_which_nobody_moves_gives_its_time_to_the_next():
-    assert ways(table([0], [0], [9000]), [0, 9, 10, 20]) == [(0, 2, 5, 15)]
+    assert ways(table([0], [0], [9000]), [0, 9, 10, 20]) == [(0, 2, 6, 14)]
 
 
 def test_a_line_that_breaks_has_several_courses():

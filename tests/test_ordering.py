@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stories import FEWEST, needs_stories, story
 
 from tokenvis.blocks import blocks_of, crossings
 from tokenvis.weaving import ordering
-from tokenvis.weaving.ordering import barycentres, families, flipped, in_parts, joined, search, upright
+from tokenvis.weaving.ordering import barycentres, families, flipped, in_parts, joined, upright
+from tokenvis.weaving.search import search
 
 
 @st.composite
@@ -85,42 +85,3 @@ def test_barycentres_are_an_order_and_so_is_it_from_below(blocks):
     check_order(blocks, ranks)
     check_order(blocks, flipped(ranks))
     assert crossings(flipped(ranks)) == crossings(ranks) <= crossings(ordering.plain(blocks))
-
-
-@pytest.mark.laws
-@given(stories(most_agents=9, most_layers=9), st.sampled_from([1, 5_000]))
-def test_what_is_too_large_for_a_search_has_an_order_too(blocks, most):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ordering, "MOST_EFFORT", most)
-        ranks = in_parts(blocks, lambda part: search(part, effort=10_000))
-    check_order(blocks, ranks)
-    assert crossings(ranks) <= crossings(in_parts(blocks, barycentres))
-
-
-@pytest.mark.laws
-@given(stories())
-def test_the_search_finds_the_fewest_in_small_stories(blocks):
-    ranks = in_parts(blocks, lambda part: search(part, effort=300_000))
-    check_order(blocks, ranks)
-    assert crossings(ranks) == fewest_crossings(blocks)
-
-
-@pytest.mark.laws
-@given(stories(most_agents=9, most_layers=9))
-def test_the_same_story_has_the_same_order(blocks):
-    first, again = (in_parts(blocks, lambda part: search(part, effort=300_000)) for _ in range(2))
-    check_order(blocks, first)
-    assert (first == again).all()
-
-
-@pytest.mark.real
-@needs_stories
-def test_the_search_comes_near_the_fewest_in_known_stories():
-    found = {}
-    for name in FEWEST:
-        blocks = story(name)
-        ranks = in_parts(blocks, search)
-        check_order(blocks, ranks)
-        found[name] = crossings(ranks)
-    assert all(found[name] >= fewest for name, fewest in FEWEST.items())
-    assert sum(found.values()) <= 1.05 * sum(FEWEST.values())

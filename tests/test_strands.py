@@ -4,10 +4,11 @@ import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.transforms import Bbox
 from pictures import HOSTILE
 
 from tokenvis import storyline
-from tokenvis.ink.strands import StrandLabels, mixed, shaded
+from tokenvis.ink.strands import Sheet, StrandLabels, mixed, shaded
 from tokenvis.layout.strands import branch_courses, strands_of, time_together
 from tokenvis.style import LIGHT
 
@@ -122,3 +123,17 @@ def test_mixed_and_shaded_colours():
     assert (mixed("#000000", "#ffffff", 0.0), mixed("#102030", "#ffffff", 1.0)) == ("#ffffff", "#102030")
     assert len({shaded("#3863aa", step) for step in range(3)}) == 3
     assert shaded("#3863aa", 0) == "#3863aa"
+
+
+def test_a_text_stands_on_no_line_however_steep():
+    found = strands(spans_of("ann 0 900 desk", "eve 0 450 roof", "eve 450 451 desk", "eve 451 900 roof"))
+    _, ax = plt.subplots(figsize=(8, 3))
+    ax.set_xlim(0, 900)
+    ax.set_ylim(found.bottom + 1, -1)
+    [eve] = found.courses[found.agents.index("eve")]
+    before, after = eve.at(np.array([440.0, 450.5]))
+    assert abs(before - after) == 1
+    x, y = ax.transData.transform((450.0, (before + after) / 2))
+    sheet = Sheet(ax, found)
+    assert not sheet.is_free(Bbox([[x - 5, y - 2], [x + 5, y + 2]]))
+    assert sheet.is_free(Bbox([[x - 45, y - 2], [x - 35, y + 2]]))

@@ -41,7 +41,7 @@ NAME_POINTS = 130.0  # a name takes at most
 LINE_HEIGHT = 1.2  # of a text, in letters
 MOST_LABELS = 300  # rooms whose labels look for room, the widest
 NARROWEST = 1.5  # letters that a room is wide at least, to have a name
-SHORTEST = 8  # characters of a label that is cut
+SHORTEST = 14  # characters of a label that is cut
 AROUND = 6.0  # letters, in which a room needs no name where another one at the same location has one
 SHARES = (0.0, 0.5, 1.0)  # where a label may stand, of the room that it has
 BORDER = 0.025  # of the width: a line that begins so near to the border has its name beside it
@@ -134,7 +134,9 @@ class Sheet:
         if box.x0 < self.box.x0 or box.x1 > self.box.x1 or box.y0 < self.box.y0 or box.y1 > self.box.y1:
             return False
         columns = slice(*np.searchsorted(self.x, [box.x0 - GRAIN, box.x1 + GRAIN]).tolist())
-        crossed = (self.y[:, columns] >= box.y0 - 1) & (self.y[:, columns] <= box.y1 + 1)
+        y = self.y[:, columns]
+        low, high = np.fmin(y[:, 1:], y[:, :-1]), np.fmax(y[:, 1:], y[:, :-1])  # a steep line may jump over the box
+        crossed = (high >= box.y0 - 1) & (low <= box.y1 + 1)
         return (on_lines or not crossed.any()) and not any(box.overlaps(other) for other in self.taken)
 
     def ends(self) -> Iterator[tuple[int, int, int]]:

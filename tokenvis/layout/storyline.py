@@ -26,8 +26,9 @@ from tokenvis.sweep import union
 from tokenvis.weaving.heights import heights_of
 from tokenvis.weaving.homes import homes_of
 from tokenvis.weaving.layers import Layers, Visits, layers_of
-from tokenvis.weaving.ordering import in_parts, search
+from tokenvis.weaving.ordering import in_parts
 from tokenvis.weaving.proof import prove
+from tokenvis.weaving.search import search
 
 Absent: TypeAlias = Literal["line", "break"]
 Locations: TypeAlias = Literal["free", "bands"]

@@ -19,7 +19,7 @@ from tokenvis.weaving.curves import Course, courses, eased, ways_of
 
 Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
-FIRST_LANE, LANE = 0.2, 0.14  # how far side branches are from their line, and from each other
+FIRST_LANE, LANE = 0.2, 0.1  # how far side branches are from their line, and from each other
 MOST_LANES = 3  # that are told apart
 
 

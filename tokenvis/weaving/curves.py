@@ -1,9 +1,10 @@
 """Curves: how lines get from their height in one layer to that in the next.
 
 At a boundary, lines whose ways overlap take the same time for them, the more the further the longest of these ways is, but at
-most half of what either layer lasts. Between two lines that take the same time, the distance shrinks and grows in one
-direction alone; so they cross where their orders differ, once, and nowhere else, and those that move together stay parallel.
-A way ends at the boundary where a line begins in its midst, and begins there where one ends.
+most two fifths of either layer, so that a line is level in each of them for a while. Between two lines that take the same time,
+the distance shrinks and grows in one direction alone; so they cross where their orders differ, once, and nowhere else, and
+those that move together stay parallel. A way ends at the boundary where a line begins in its midst, and begins there where one
+ends.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tokenvis.arrays import Floats, Int64Array, opens_run, running_max
 from tokenvis.blocks import Table
 
 SLOWNESS = 0.013  # half of what a way of height 1 takes, of the width of the whole; one of height 4 takes twice as long
-SHARE = 0.5  # of a layer, that the ways at either side of it take at most
+SHARE = 0.4  # of a layer, that the ways at either side of it take at most
 SAMPLES = 17  # points of a way
 
 

@@ -22,7 +22,7 @@ MOVEMENT = 1_000_000.0  # what a step up or down costs,
 BEND = 100.0  # what it costs beside that to have moved at all,
 SPACE = 1.0  # and what a step of height costs
 ROUNDS = 1  # of reweighting
-WINDOW = 500  # blocks that are placed at once; the later half is placed again with what follows
+WINDOW = 300  # blocks that are placed at once; the later half is placed again with what follows
 
 
 @dataclass(frozen=True)
