@@ -107,7 +107,8 @@ def draw_branches(ax: Axes, branches: list[tuple[int, Course]], colors: list[str
 class Sheet:
     """Where lines and texts are, in pixels, while further texts look for room.
 
-    ``y`` has a row for each agent and a column for each of ``x``; it is NaN where the agent has no line.
+    ``y`` has a row for each agent and a column for each of ``x``; it is NaN where the agent has no line. ``low`` and ``high``
+    are how far the line reaches down and up from one of ``x`` to the next, however steep it is.
     """
 
     def __init__(self, axes: Any, strands: Strands) -> None:
@@ -122,6 +123,14 @@ class Sheet:
                 row[inside] = part.at(places[inside])
         self.to_pixels = axes.transData.transform
         self.y = self.to_pixels(np.column_stack([np.zeros(heights.size), heights.ravel()]))[:, 1].reshape(heights.shape)
+        self.low, self.high = np.fmin(self.y[:, 1:], self.y[:, :-1]), np.fmax(self.y[:, 1:], self.y[:, :-1])
+        for low, high, parts in zip(self.low, self.high, strands.courses, strict=True):
+            for part in parts:
+                x, y = self.to_pixels(np.column_stack([part.x, part.y])).T
+                inside = (x >= self.x[0]) & (x < self.x[-1])
+                column = np.searchsorted(self.x, x[inside], side="right") - 1
+                np.fmin.at(low, column, y[inside])
+                np.fmax.at(high, column, y[inside])
         self.taken: list[Bbox] = []
 
     def box_of_level(self, level: Level) -> Bbox:
@@ -134,9 +143,7 @@ class Sheet:
         if box.x0 < self.box.x0 or box.x1 > self.box.x1 or box.y0 < self.box.y0 or box.y1 > self.box.y1:
             return False
         columns = slice(*np.searchsorted(self.x, [box.x0 - GRAIN, box.x1 + GRAIN]).tolist())
-        y = self.y[:, columns]
-        low, high = np.fmin(y[:, 1:], y[:, :-1]), np.fmax(y[:, 1:], y[:, :-1])  # a steep line may jump over the box
-        crossed = (high >= box.y0 - 1) & (low <= box.y1 + 1)
+        crossed = (self.high[:, columns] >= box.y0 - 1) & (self.low[:, columns] <= box.y1 + 1)
         return (on_lines or not crossed.any()) and not any(box.overlaps(other) for other in self.taken)
 
     def ends(self) -> Iterator[tuple[int, int, int]]:
