@@ -41,6 +41,7 @@ def main() -> None:
         "timeline": tv.plot_timeline(spans).figure,
         "timeline-by-agent": tv.plot_timeline(spans, by="agent_id", hue="location_id").figure,
         "timeline-million": tv.plot_timeline(million()).figure,
+        "storyline": tv.plot_storyline(spans).figure,
         "overview": tv.plot_overview(spans),
         "critical-path": tv.plot_critical_path(spans).figure,
         "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,

@@ -1,4 +1,5 @@
-"""The stories of the graph-drawing literature, as tables of blocks, and the fewest crossings that each can have."""
+"""Stories, as tables of blocks and as spans: those of the graph-drawing literature, with the fewest crossings that each can
+have, and plays of our own making."""
 
 import json
 import os
@@ -46,7 +47,11 @@ def story(name: str) -> Table:
 
 def spans_of_story(name: str) -> pd.DataFrame:
     """A story as spans, with a column ``session``; of two sessions at once, the later listed one begins last."""
-    visits = visits_of(name)
+    return spans_in(visits_of(name), name)
+
+
+def spans_in(visits: list[Visit], name: str) -> pd.DataFrame:
+    """Visits as spans."""
     columns = {
         "id": [f"{number:06}" for number in range(len(visits))],
         "trace_id": name,
@@ -57,6 +62,18 @@ def spans_of_story(name: str) -> pd.DataFrame:
     }
     spans = as_spans(pd.DataFrame(columns)).assign(session=columns["location_id"])
     return ordered(spans).reset_index(drop=True)
+
+
+def play(seed: int, *, n_agents: int = 8, n_scenes: int = 40, n_places: int = 4) -> list[Visit]:
+    """A play of our own: from scene to scene some go to another place, and some leave the stage for a while."""
+    random = np.random.default_rng(seed)
+    place = random.integers(0, n_places, n_agents)
+    visits = []
+    for scene in range(n_scenes):
+        moves = random.random(n_agents) < 0.25
+        place = np.where(moves, random.integers(-1, n_places, n_agents), place)
+        visits += [(f"agent {agent}", f"{where}", scene, scene + 1) for agent, where in enumerate(place.tolist()) if where >= 0]
+    return visits
 
 
 def visits_of(name: str) -> list[Visit]:

@@ -38,7 +38,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
     }
     assert (
         named
-        == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace", "04-questions", "05-gallery"}
+        == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace", "04-questions", "05-gallery", "06-storyline"}
         == {path.stem for path in NOTEBOOKS}
     )
 

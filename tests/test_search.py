@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stories import FEWEST, needs_stories, story
+from stories import FEWEST, blocks_in, needs_stories, play, story
 from test_ordering import check_order, fewest_crossings, stories
 
 from tokenvis.blocks import blocks_of, crossings
 from tokenvis.weaving import search as weaving_search
 from tokenvis.weaving.ordering import barycentres, in_parts, plain
+from tokenvis.weaving.proof import prove
 from tokenvis.weaving.search import Weave, cheapest, search
 
 
@@ -31,6 +32,19 @@ def test_a_search_is_as_long_as_its_effort():
     blocks = blocks_of(place, place >= 0)
     short, long = (crossings(search(blocks, effort=effort)) for effort in (1, 20_000_000))
     assert long < short <= crossings(barycentres(blocks))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_search_comes_near_the_proven_fewest_in_plays(broken):
+    found, fewest = [], []
+    for seed in range(3):
+        blocks = blocks_in(play(seed, n_scenes=20), broken=broken)
+        found.append(crossings(in_parts(blocks, search)))
+        proven = in_parts(blocks, lambda part: prove(part, seconds=60).ranks)
+        check_order(blocks, proven)
+        fewest.append(crossings(proven))
+    assert all(few <= many <= 1.1 * few for few, many in zip(fewest, found, strict=True))
+    assert sum(found) <= 1.05 * sum(fewest)
 
 
 @pytest.mark.laws

@@ -107,7 +107,8 @@ def storyline(
     -----
     The chart is that of Y. Tanahashi and K.-L. Ma, "Design considerations for optimizing storyline visualizations" (2012);
     order, then heights, is the way of S. Liu et al., "StoryFlow" (2013). Fewest crossings as a question to a solver: M.
-    Gronemann et al., "Crossing minimization in storyline visualization" (2016); A. Dobler et al. (2024, 2025).
+    Gronemann et al., "Crossing minimization in storyline visualization" (2016); A. Dobler et al., "Revisiting ILP models for
+    exact crossing minimization in storyline drawings" (2024).
 
     Examples
     --------
