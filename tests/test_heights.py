@@ -105,6 +105,17 @@ def test_windows_keep_order_and_distance(blocks):
     assert movement(heights) >= whole
 
 
+@pytest.mark.laws
+@given(stories(most_agents=6, most_layers=12))
+def test_very_large_stories_keep_order_and_distance(blocks):
+    ranks = plain(blocks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weaving_heights, "MOST_LINKS", -1)
+        heights = heights_of(blocks, ranks)
+    check_heights(blocks, ranks, heights)
+    assert movement(heights) >= movement(heights_of(blocks, ranks))
+
+
 def test_bends_and_space_never_cost_movement(monkeypatch):
     random = np.random.default_rng(7)
     place = random.integers(0, 4, (30, 8)).astype(np.int32)

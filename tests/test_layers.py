@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,24 +45,39 @@ def test_neighbours_in_which_all_are_where_they_were_are_one():
 
 
 def test_short_intervals_go_into_their_neighbours_and_the_longest_stay_counts(monkeypatch):
-    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 2)
-    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 2)
+    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
+    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
     found = layers((0, 0, 0, 100), (0, 1, 100, 103), (0, 2, 103, 108), (0, 1, 108, 200), (1, 0, 101, 102), n_agents=2)
-    assert (found.edges.tolist(), found.shortest, found.n_merged) == ([0, 100, 200], 10, 4)
-    assert found.place.tolist() == [[0, -1], [1, 0]]
-    assert found.present.tolist() == [[True, False], [True, True]]
+    assert (found.edges.tolist(), found.shortest, found.n_merged) == ([0, 100, 108, 200], 10, 3)
+    assert found.place.tolist() == [[0, -1], [2, 0], [1, -1]]
+
+
+def test_a_short_visit_before_a_long_pause_stays_short(monkeypatch):
+    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 8)
+    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 8)
+    visits = [visit for n in range(4) for visit in ((0, 0, 100 * n, 100 * n + 1), (1, 0, 100 * n + 2, 100 * n + 3))]
+    found = layers(*visits, n_agents=2)
+    assert found.edges.tolist() == [0, 3, 100, 103, 200, 203, 300, 303]
+    assert found.place.tolist() == [[0, 0], [-1, -1]] * 3 + [[0, 0]]
+
+
+def test_an_instant_may_be_the_last_moment_there_is():
+    assert layers(instants=[(0, 2**63 - 1)], n_agents=1).edges.tolist() == [2**63 - 2, 2**63 - 1]
 
 
 @pytest.mark.laws
 @given(st.lists(st.integers(0, 300), min_size=2, max_size=60, unique=True).map(sorted), st.integers(1, 30))
-def test_kept_times_are_as_far_apart_as_it_says(times, most):
+def test_only_short_intervals_are_merged_into_short_layers(times, most):
     kept, shortest = thinned(times, most)
     assert set(kept.tolist()) <= set(times)
     assert (kept[0], kept[-1]) == (times[0], times[-1])
     assert len(kept) <= most + 1
-    assert shortest == 0 if len(times) <= most + 1 else np.diff(kept).min() >= min(shortest, times[-1] - times[0])
-    if shortest:  # whatever is dropped is near what is kept
-        assert all(np.abs(kept - time).min() < shortest for time in times)
+    assert (shortest == 0) == (len(times) <= most + 1)
+    for low, high in pairwise(kept.tolist()):
+        within = [time for time in times if low <= time <= high]
+        if len(within) > 2:
+            assert high - low < 2 * shortest
+            assert all(two - one < shortest for one, two in pairwise(within))
 
 
 @pytest.mark.laws

@@ -16,7 +16,7 @@ from tokenvis.blocks import blocks_of
 from tokenvis.colors import OTHERS, PICKED
 from tokenvis.ink.strands import PALE, TINT, TINT_ALONE, StrandLabels, mixed, shaded
 from tokenvis.layout import storyline as layout
-from tokenvis.lettering import Note
+from tokenvis.lettering import FoldLabels, Note
 from tokenvis.style import LIGHT
 from tokenvis.weaving import layers as weaving_layers
 
@@ -107,6 +107,14 @@ def test_groups_may_come_from_another_column():
     assert table["location_id"].notna().all()
 
 
+def test_numbers_that_make_groups_stay_numbers():
+    spans = spans_of("ann 0 9 desk", "bob 0 3 desk", "bob 6 9 desk", "eve 0 9 lab").assign(team=[1, 2, 2, 1])
+    table = storyline(spans, by="team").lines
+    assert str(table["team"].dtype) == "Int64"
+    assert table["team"].isna().sum() == 1
+    assert [tick.get_text() for tick in plot_storyline(spans, by="team", locations="bands").get_yticklabels()] == ["1", "2"]
+
+
 def test_short_layers_are_merged_and_counted(monkeypatch):
     monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
     monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
@@ -128,8 +136,11 @@ def test_what_it_refuses(monkeypatch):
     for options, message in {
         "absent": ({"absent": "gone"}, r"^absent='gone' is none of the choices: 'line', 'break'\.$"),
         "locations": ({"locations": "far"}, r"^locations='far' is none of the choices: 'free', 'bands'\.$"),
-        "budget": ({"budget": -1}, r"^budget=-1 is no number of seconds from 0 on\.$"),
-        "word": ({"budget": "much"}, r"^budget='much' is no number of seconds from 0 on\.$"),
+        "budget": ({"budget": -1}, r"^budget=-1 is no number of seconds from 0 to 1,000,000\.$"),
+        "word": ({"budget": "much"}, r"^budget='much' is no number of seconds from 0 to 1,000,000\.$"),
+        "endless": ({"budget": 1e300}, r"^budget=1e\+300 is no number of seconds from 0 to 1,000,000\.$"),
+        "columns": ({"by": ["location_id"]}, r"^by=\['location_id'\] is no name of a column\.$"),
+        "agents": ({"by": "agent_id"}, r"^by='agent_id' is a column of the storyline itself, as are 'trace_id', 'agent_id', "),
     }.values():
         with pytest.raises(BadOption, match=message):
             storyline(spans, **options)
@@ -304,10 +315,21 @@ def test_the_note_says_what_is_merged(monkeypatch):
     assert note(plot_storyline(spans)) == "8 intervals shorter than 5 µs merged"
 
 
+def test_a_name_stands_on_no_label_of_a_folded_gap():
+    spans = spans_of("ann 0 9 desk", *(f"{who} 2000 2009 desk" for who in ("bob", "dan", "eve", "kim", "lou")))
+    ax = plot_storyline(spans, absent="break")
+    renderer = ax.figure.canvas.get_renderer()
+    ax.figure.canvas.draw()
+    [folds] = [artist.texts(renderer) for artist in ax.get_children() if isinstance(artist, FoldLabels)]
+    [labels] = [artist.texts(renderer) for artist in ax.get_children() if isinstance(artist, StrandLabels)]
+    assert len(folds) == 1
+    assert not [text.get_text() for text in labels if text.get_window_extent().overlaps(folds[0].get_window_extent())]
+
+
 def test_further_agents_have_shades_and_of_very_many_those_who_meet_most_have_colours():
     few = [f"agent{number:02}" for number in range(14)]
     colors = {color for color, _, _ in strokes(plot_storyline(spans_of(*(f"{who} 0 9 {who}" for who in few))))}
-    assert colors == {*PICKED, shaded(PICKED[0], 1), shaded(PICKED[1], 1)}
+    assert colors == {*PICKED, shaded(PICKED[0], 1, LIGHT), shaded(PICKED[1], 1, LIGHT)}
     many = [f"agent{number:02}" for number in range(40)]
     spans = spans_of(*(f"{who} 0 9 {'desk' if who > 'agent34' else who}" for who in many))
     ax = plot_storyline(spans)

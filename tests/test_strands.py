@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from matplotlib.transforms import Bbox
 from pictures import HOSTILE
 
-from tokenvis import storyline
+from tokenvis import plot_storyline, storyline
+from tokenvis.colors import OTHERS
 from tokenvis.ink.strands import Sheet, StrandLabels, mixed, shaded
+from tokenvis.layout import strands as layout_strands
 from tokenvis.layout.strands import branch_courses, strands_of, time_together
 from tokenvis.style import LIGHT
 
@@ -121,8 +123,8 @@ def test_any_name_is_drawn_as_text(name):
 
 def test_mixed_and_shaded_colours():
     assert (mixed("#000000", "#ffffff", 0.0), mixed("#102030", "#ffffff", 1.0)) == ("#ffffff", "#102030")
-    assert len({shaded("#3863aa", step) for step in range(3)}) == 3
-    assert shaded("#3863aa", 0) == "#3863aa"
+    assert len({shaded("#3863aa", step, LIGHT) for step in range(3)}) == 3
+    assert shaded("#3863aa", 0, LIGHT) == "#3863aa"
 
 
 def test_a_text_stands_on_no_line_however_steep():
@@ -137,3 +139,30 @@ def test_a_text_stands_on_no_line_however_steep():
     sheet = Sheet(ax, found)
     assert not sheet.is_free(Bbox([[x - 5, y - 2], [x + 5, y + 2]]))
     assert sheet.is_free(Bbox([[x - 45, y - 2], [x - 35, y + 2]]))
+
+
+def test_a_grey_name_gives_way_to_one_in_colour():
+    found = strands(spans_of(*(f"agent{number} 0 90 desk" for number in range(30))))
+    figure, ax = plt.subplots(figsize=(8, 2))
+    ax.set_xlim(0, 90)
+    ax.set_ylim(found.bottom + 1, -1)
+    colors = [OTHERS] * len(found.agents)
+    colors[4] = colors[15] = "#000000"
+    labels = StrandLabels(ax, found, [], colors, colors, LIGHT, at_left=True, both_ends=False)
+    ax.add_artist(labels)
+    beside = [text for text in labels.texts(figure.canvas.get_renderer()) if text.get_position()[0] < ax.bbox.x0]
+    assert {found.agents[4], found.agents[15]} < {text.get_text() for text in beside}
+    assert len(beside) < len(found.agents)
+
+
+def test_of_very_many_side_branches_the_longest_are_drawn(monkeypatch):
+    monkeypatch.setattr(layout_strands, "MOST_BRANCHES", 1)
+    spans = spans_of("ann 0 90 desk", "ann 10 20 lab", "ann 30 60 lab")
+    branches = branch_courses(strands(spans), storyline(spans).branches, lambda times: times.astype(float))
+    assert [(course.x[0], course.x[-1]) for _, course in branches] == [(30, 60)]
+
+
+def test_a_branch_beyond_what_floats_tell_apart_has_a_course():
+    far = 2**53
+    spans = spans_of("ann 0 10 x", f"ann {far} {far + 9} x", f"ann {far + 8} {far + 9} y", f"bob {far + 1} {far + 2} x")
+    assert plot_storyline(spans, gaps="keep").get_label().startswith("Storyline of")

@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 from tokenvis.colors import OTHERS
 from tokenvis.ink.chart import draw_names
 from tokenvis.layout.strands import Piece, Room, Strands
-from tokenvis.lettering import Fitted, drawable, fitted, shortened, width_of
+from tokenvis.lettering import Fitted, FoldLabels, drawable, fitted, shortened, width_of
 from tokenvis.style import Look, sizes_of
 from tokenvis.weaving.curves import Course
 
@@ -29,7 +29,8 @@ Place: TypeAlias = tuple[float, float, str]
 PAD = 0.3  # of a room's border to its first and last line
 CORNER = 5.0  # points, the width of that border, whose joins are round
 TINT, TINT_ALONE = 0.28, 0.14  # of the colour of a room in which several are, and one is; the rest is paper
-PALE = 0.35  # of an agent's colour, where it has no span
+PALE = 0.5  # of an agent's colour, where it has no span
+SHADES = 1.0, 0.62, 0.34  # of a colour, in the shades of it
 LINE_SHARE = 0.16  # of the distance of two lines, that a line is thick
 THINNEST, THICKEST = 0.9, 3.6  # points
 THIN = 0.4  # of that, where an agent has no span
@@ -53,9 +54,9 @@ def mixed(color: Any, paper: str, share: float) -> str:
     return to_hex(tuple(np.array(to_rgb(color)) * share + np.array(to_rgb(paper)) * (1 - share)))
 
 
-def shaded(color: str, step: int) -> str:
-    """A colour, then a darker shade of it, then a paler one, and so on: for more names than there are colours."""
-    return [color, mixed(color, "#000000", 0.6), mixed(color, "#ffffff", 0.55)][step % 3]
+def shaded(color: str, step: int, look: Look) -> str:
+    """A colour, then shades of it nearer and nearer to that of letters, so that all are seen: for more names than colours."""
+    return mixed(color, look.ink, SHADES[step % len(SHADES)])
 
 
 def thickness(ax: Axes, rows: float) -> float:
@@ -157,7 +158,8 @@ class Sheet:
 class StrandLabels(Fitted):
     """Names of agents where their lines begin, and end if ``both_ends``; names of locations at their rooms.
 
-    A line that reaches the border of the Axes has its name beside it, at the left only if ``at_left``. Texts do not cover each
+    A line that reaches the border of the Axes has its name beside it, at the left only if ``at_left``; a grey one only where no
+    other needs the room. Texts do not cover each
     other, nor lines: a name that has no room before its line stands above or below it, a label that has none is left out.
     """
 
@@ -196,6 +198,8 @@ class StrandLabels(Fitted):
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts, as they fit now."""
         sheet = Sheet(self.axes, self.strands)
+        folds = [fold for fold in self.axes.get_children() if isinstance(fold, FoldLabels)]
+        sheet.taken += [text.get_window_extent(renderer) for fold in folds for text in fold.texts(renderer)]
         beside = self.beside(sheet, renderer)
         return [*beside.values(), *self.inside(sheet, renderer, beside), *self.labels(sheet, renderer)]
 
@@ -210,10 +214,13 @@ class StrandLabels(Fitted):
         for side, ends in sides.items():
             at_left = side == "left"
             x = sheet.box.x0 - letter / 2 if at_left else sheet.box.x1 + letter / 2
-            lowest = np.inf
-            for y, agent in sorted(((float(sheet.y[agent, column]), agent) for agent, column in ends), reverse=True):
-                if lowest - y >= LINE_HEIGHT * letter and sheet.box.y0 <= y <= sheet.box.y1:
-                    lowest = y
+            named: list[float] = []
+            for _, y, agent in sorted(
+                (self.inks[agent] == OTHERS, -float(sheet.y[agent, column]), agent) for agent, column in ends
+            ):
+                y = -y
+                if sheet.box.y0 <= y <= sheet.box.y1 and all(abs(y - other) >= LINE_HEIGHT * letter for other in named):
+                    named.append(y)
                     shown[agent, side] = self.name_at(sheet, renderer, agent, x, y, "right" if at_left else "left")
         return shown
 

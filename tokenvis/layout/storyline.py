@@ -9,7 +9,7 @@ side; the others run alone. Three steps lay the lines out: their order from the 
 from dataclasses import dataclass
 from importlib.util import find_spec
 from time import monotonic
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, difference, lowest_of
 from tokenvis.blocks import Table, blocks_of, crossings
 from tokenvis.columns import NAMES, codes_of, order_of, require, rows_by, times_of, values_at
-from tokenvis.errors import BadOption, check_choice, quoted
+from tokenvis.errors import BadOption, check_choice, listed, quoted
 from tokenvis.groups import Groups, groups_of
 from tokenvis.layout.bands import banded
 from tokenvis.layout.lanes import last_of, lowest_free_lanes
@@ -34,6 +34,8 @@ Absent: TypeAlias = Literal["line", "break"]
 Locations: TypeAlias = Literal["free", "bands"]
 
 BUDGET = 5.0  # seconds for the proof of a trace
+MOST_BUDGET = 1_000_000  # a timer takes no more than that
+OWN = ("trace_id", "agent_id", "layer", "start", "end", "y", "group")  # columns of `Storyline.lines`
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ def storyline(
         has a span, or an instant.
     by
         The column that makes the groups: agents with the same value run side by side. One whose value is missing runs alone.
+        None that ``lines`` has itself, but for location_id.
     locations
         "free": lines are anywhere, so that few of them cross. "bands": each group keeps a zone of its own, by first visit from
         the top, in which an agent keeps its height while it stays, and until it is elsewhere.
     budget
-        How many seconds to look for the proof that there is no order with fewer crossings, for each trace. 0: not at all; the
-        order then depends on the spans alone, not on how fast the machine is. By default 5 where the extra
+        How many seconds to look for the proof that there is no order with fewer crossings, for each trace; where they do not
+        suffice, a search of a second or two follows. A trace that is too large to be proven in that time is not tried. 0: not
+        at all; the order then depends on the spans alone, not on how fast the machine is. By default 5 where the extra
         ``tokenvis[storyline]`` is installed, else 0.
 
     Returns
@@ -84,16 +88,17 @@ def storyline(
         (category); ``layer`` (int64: from 0); ``start, end`` (int64, µs) of the layer; ``y`` (int64): height from the top, 1
         between neighbours in a group, at least 2 between groups (where locations are free); ``group`` (int64): number of the
         group in the layer, from the top; ``location_id`` (category): where it is, missing where it has no span; and the column
-        ``by``, where that is another one.
+        ``by``, where that is another one (whole numbers as Int64).
 
         ``branches``: a row for each stretch of a span in which its agent is elsewhere, ordered by start, end, agent_id, id:
         ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64: 0 is next to
         the agent's line).
 
         ``totals``: a row for each trace: ``trace_id`` (category), ``n_agents, n_layers`` (int64); ``n_merged`` (int64): the
-        intervals shorter than ``shortest_us`` (int64, µs; 0 where there are none) that went into their neighbours, in which an
-        agent is where it is longest, so that at most 400 layers are left; ``crossings`` (int64): how many times two lines
-        cross; ``at_least`` (int64): no order has fewer; ``is_proven`` (bool): whether that is the same; ``movement`` (int64):
+        intervals shorter than ``shortest_us`` (int64, µs; 0 where there are none) that went into their neighbours, so that at
+        most 400 layers are left; in those, which are shorter than twice that, an agent is where it is longest; ``crossings``
+        (int64): how many times two lines cross; ``at_least`` (int64): no order has fewer, as far as it is known (0 where
+        nothing is); ``is_proven`` (bool): whether that is the same; ``movement`` (int64):
         the sum of all ways up and down; ``wiggles`` (int64): how many such ways there are; ``height`` (int64): the largest y.
 
     Raises
@@ -101,7 +106,7 @@ def storyline(
     MissingColumn, BadSpan
         Where ``spans`` is not a frame of spans, lacks the column ``by``, or has times that do not fit into 63 bits.
     BadOption
-        An argument is none of its choices; or ``budget`` is given, and the extra is missing.
+        An argument is none of its choices; ``by`` is a column of ``lines``; or ``budget`` is given, and the extra is missing.
 
     Notes
     -----
@@ -124,6 +129,7 @@ def storyline(
     2      Ann      1      5    9  0      0        desk
     3      Bob      1      5    9  1      0        desk
     """
+    check_by(by)
     require(spans, by)
     check_choice("absent", absent, ("line", "break"))
     check_choice("locations", locations, ("free", "bands"))
@@ -135,13 +141,24 @@ def storyline(
     return Storyline(lines_of(spans, cast, traces, by), branches_of(spans, cast), totals_of(spans, cast, traces))
 
 
+def check_by(by: object) -> None:
+    """Raise `BadOption` unless this may be the name of a further column of lines."""
+    if not isinstance(by, str):
+        raise BadOption(f"by={quoted(by)} is no name of a column.")
+    if by in OWN:
+        raise BadOption(
+            f"by={quoted(by)} is a column of the storyline itself, as are {listed(OWN)}. Choose another one, or rename it."
+        )
+
+
 def checked_budget(budget: float | None) -> float:
     """The seconds for a proof; `BadOption` where they are none, or the solver is missing."""
     there = find_spec("pysat") is not None
     if budget is None:
         return BUDGET if there else 0.0
-    if isinstance(budget, bool) or not isinstance(budget, int | float | np.number) or not 0 <= budget < float("inf"):
-        raise BadOption(f"budget={quoted(budget)} is no number of seconds from 0 on.")
+    is_number = isinstance(budget, int | float | np.integer | np.floating) and not isinstance(budget, bool)
+    if not is_number or not 0 <= budget <= MOST_BUDGET:
+        raise BadOption(f"budget={quoted(budget)} is no number of seconds from 0 to {MOST_BUDGET:,}.")
     if budget and not there:
         raise BadOption(f"budget={budget} asks for a proof, which needs the extra: pip install 'tokenvis[storyline]'.")
     return float(budget)
@@ -278,8 +295,15 @@ def lines_of(spans: pd.DataFrame, cast: Cast, traces: list[Woven], by: str) -> p
     names = {column: values_at(spans, column, cast.members.first[member]) for column in ("trace_id", "agent_id")}
     numbers = {"layer": layer, "start": start, "end": end, "y": y, "group": group}
     row = cast.places.first[place] if len(member) else place
-    where = {column: pd.Series(values_at(spans, column, row)).where(place >= 0) for column in cast.places.columns[::-1]}
+    where = {column: there(values_at(spans, column, row), place >= 0) for column in cast.places.columns[::-1]}
     return pd.DataFrame({**names, **numbers, **where})
+
+
+def there(values: Any, known: Any) -> pd.Series:
+    """Values, missing where nothing is known; of a type that has missing values, whether any is or not."""
+    found = pd.Series(values)
+    is_whole = pd.api.types.is_integer_dtype(found.dtype) or pd.api.types.is_bool_dtype(found.dtype)
+    return (found.convert_dtypes() if is_whole else found).where(known)
 
 
 def rows_of(one: Woven) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":

@@ -4,8 +4,10 @@ A room is a group through time: it goes on while the same agents stay together a
 move with them; it begins where the last of its lines has arrived, and ends where the first one leaves.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +23,7 @@ Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 FIRST_LANE, LANE = 0.2, 0.1  # how far side branches are from their line, and from each other
 MOST_LANES = 3  # that are told apart
+MOST_BRANCHES = 2_000  # that are drawn, the longest
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class Strands:
         """The height of the lowest line."""
         return int(self.heights.max(initial=0))
 
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """The number of each agent."""
+        return {name: agent for agent, name in enumerate(self.agents)}
+
     def at(self, agent: Int64Array, x: Floats) -> Floats:
         """The height of agents' lines at places on the axis; where an agent has none, that of its nearest one."""
         y = np.empty(len(x))
@@ -99,10 +107,14 @@ class Strands:
         ways = ways_of(self.heights, self.edges)
         found = []
         for agent, layer, start, end in zip(ways.agent.tolist(), ways.layer.tolist(), ways.x0, ways.x1, strict=True):
-            at = self.edges[layer]
-            [part] = [part for part in self.courses[agent] if part.x[0] <= at < part.x[-1]]
+            part = self.part_at(agent, self.edges[layer])
             found += [Piece(agent, part.between(x0, x1), self.is_here(agent, x0, x1)) for x0, x1 in self.cut(agent, start, end)]
         return found
+
+    def part_at(self, agent: int, x: float) -> Course:
+        """The course of an agent at a place on the axis, or the last one before it."""
+        parts = self.courses[agent]
+        return parts[max(bisect_right([part.x[0] for part in parts], x) - 1, 0)]
 
     def cut(self, agent: int, start: float, end: float) -> Iterator[tuple[float, float]]:
         """A stretch of the axis, cut where an agent comes to a span or has none any more."""
@@ -198,15 +210,19 @@ def edges_of(start: Int64Array, end: Int64Array, known: "np.ndarray[tuple[int], 
 
 
 def branch_courses(strands: Strands, branches: pd.DataFrame, to_x: Callable[[Int64Array], Floats]) -> list[tuple[int, Course]]:
-    """The course of each side branch, and its agent: beside the agent's own line, further away the higher its lane."""
-    number = {name: agent for agent, name in enumerate(strands.agents)}
+    """The course of each side branch, and its agent: beside the agent's own line, further away the higher its lane.
+
+    Of very many, the longest ones.
+    """
+    longest = np.argsort((branches["start"] - branches["end"]).to_numpy(), kind="stable")[:MOST_BRANCHES]
+    branches = branches.iloc[np.sort(longest)]
     x0, x1 = (to_x(branches[column].to_numpy()).tolist() for column in ("start", "end"))
     away = (FIRST_LANE + LANE * np.minimum(branches["lane"], MOST_LANES - 1)).tolist()
     found = []
     for name, start, end, lane in zip(branches["agent_id"].astype(str), x0, x1, away, strict=True):
-        agent = number[name]
-        part = next(part for part in strands.courses[agent] if part.x[0] <= start < part.x[-1])
-        beside = part.between(start, min(end, float(part.x[-1])))
+        agent = strands.number[name]
+        part = strands.part_at(agent, start)
+        beside = part.between(start, max(min(end, float(part.x[-1])), start))
         found.append((agent, Course(beside.x, beside.y + lane)))
     return found
 

@@ -33,7 +33,7 @@ from tokenvis.ink.hues import Palette, check_palette, colors_for, names_in
 from tokenvis.ink.marks import handles_of, marks_of, scatter_marks
 from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_rooms, draw_zones, mixed, shaded, thickness
 from tokenvis.layout.storyline import Absent, Locations, storyline
-from tokenvis.layout.strands import Room, Strands, branch_courses, strands_of, time_together
+from tokenvis.layout.strands import MOST_BRANCHES, Room, Strands, branch_courses, strands_of, time_together
 from tokenvis.layout.time_map import Gaps
 from tokenvis.style import Look, dress, themed
 
@@ -131,7 +131,7 @@ def plot_storyline(
         if total is None:
             return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look)
         strands = strands_of(drawn.lines, by, axis.mapping.to_x)
-        inks = colors_of_lines(strands, spans["agent_id"], palette)
+        inks = colors_of_lines(strands, spans["agent_id"], palette, look)
         rooms = strands.rooms() if locations == "free" else []
         tints = tints_of(spans["location_id"], strands.locations)
         marks = marks_of(spans)
@@ -152,14 +152,14 @@ def plot_storyline(
         ends = {"at_left": locations == "free", "both_ends": len(strands.heights) >= LONG}
         labels = StrandLabels(ax, strands, rooms, inks, tints, look, **ends)
         ax.add_artist(labels)
-        draw_note(ax, lambda: notes_of(total, axis), look)
+        draw_note(ax, lambda: notes_of(total, len(drawn.branches), axis), look)
         draw_title(ax, axis.name, figures_of(spans, total), look)
         draw_legend(ax, handles, away=labels.width_at_right())
         describe(ax, f"Storyline of {named(axis.name)}, a line for each agent: {figures_of(spans, total)}.")
     return ax
 
 
-def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette) -> list[str]:
+def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette, look: Look) -> list[str]:
     """The colour of each line: of up to thirty agents each has one, of more those twelve that share locations longest."""
     names = names_in(agents)
     if palette is not None:
@@ -168,7 +168,7 @@ def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette) -> li
         longest = np.argsort(-time_together(strands), kind="stable")[:MOST_NAMES].tolist()
         colors = colors_for(None, sorted(strands.agents[agent] for agent in longest), [])
     else:
-        colors = {name: shaded(PICKED[number % MOST_NAMES], number // MOST_NAMES) for number, name in enumerate(names)}
+        colors = {name: shaded(PICKED[number % MOST_NAMES], number // MOST_NAMES, look) for number, name in enumerate(names)}
     return [colors.get(name, OTHERS) for name in strands.agents]
 
 
@@ -197,10 +197,9 @@ def draw_all_marks(
     look: Look,
 ) -> None:
     """Dots for instants, arrows where a span is still open, red crosses at the end of errors."""
-    number = {name: agent for agent, name in enumerate(strands.agents)}
     start, end = times_of(spans)
     for name, rows in marks.items():
-        agent = np.array([number[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
+        agent = np.array([strands.number[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
         x = axis.mapping.to_x((start if name == "instant" else end)[rows])
         own = [look.error if name == "error" else colors[one] for one in agent.tolist()]
         scatter_marks(ax, x, strands.at(agent, x), DOTS.get(name, name), own, look.paper)
@@ -213,8 +212,10 @@ def figures_of(spans: pd.DataFrame, total: pd.Series) -> str:
     return " · ".join(plural(int(count), name) for name, count in counts.items()) + proven
 
 
-def notes_of(total: pd.Series, axis: TimeAxis) -> list[str]:
-    """What the picture merges, and what is not known of it."""
+def notes_of(total: pd.Series, n_branches: int, axis: TimeAxis) -> list[str]:
+    """What the picture merges or leaves out, and what is not known of it."""
     merged, least = int(total["n_merged"]), int(total["at_least"])
     notes = [f"{plural(merged, 'interval')} shorter than {axis.duration(int(total['shortest_us']))} merged"] if merged else []
+    if n_branches > MOST_BRANCHES:
+        notes.append(f"{MOST_BRANCHES:,} of {n_branches:,} side branches drawn")
     return notes + ([f"at least {plural(least, 'crossing')} needed"] if least and not total["is_proven"] else [])

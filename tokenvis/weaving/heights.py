@@ -4,10 +4,12 @@ The order of the lines is given. Members of a block run 1 apart, two blocks at l
 program finds those with the least vertical movement, of these ones with few bends, of these ones with little white space. Each
 condition bounds the difference of two heights, so its matrix is totally unimodular, and the heights are whole numbers. Bends
 are counted by reweighting: a movement weighs the less the larger it was (E. J. Candès, M. B. Wakin, S. P. Boyd, 2008), which
-leaves few large ones in place of many small ones. Long stories are solved in windows, from the left.
+leaves few large ones in place of many small ones. Long stories are solved in windows, from the left. Very large ones, in which
+nobody could follow a line, are placed layer after layer, each as near as can be to where its agents stood before.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +24,7 @@ MOVEMENT = 1_000_000.0  # what a step up or down costs,
 BEND = 100.0  # what it costs beside that to have moved at all,
 SPACE = 1.0  # and what a step of height costs
 ROUNDS = 1  # of reweighting
+MOST_LINKS = 6_000  # of which windows are solved
 WINDOW = 300  # blocks that are placed at once; the later half is placed again with what follows
 
 
@@ -51,18 +54,49 @@ def heights_of(blocks: Table, ranks: Table) -> Table:
     nodes = nodes_of(blocks, ranks)
     if not len(nodes.layer):
         return np.full_like(blocks, ABSENT)
-    top = np.zeros(len(nodes.layer), dtype=np.int64)
-    begins = np.searchsorted(nodes.layer, np.arange(len(blocks) + 1)).tolist()
-    settled = 0  # layers whose heights are final
-    while settled < len(blocks):
-        last = next((end for end in range(settled + 2, len(blocks)) if begins[end] - begins[settled] > WINDOW), len(blocks))
-        first = max(settled - 1, 0)
-        window = slice(begins[first], begins[last])
-        top[window] = placed(nodes, window, top[begins[first] : begins[settled]])
-        settled = last if last == len(blocks) else (settled + last + 1) // 2
+    top = tops_in_windows(nodes) if len(nodes.links) <= MOST_LINKS else tops_by_layer(nodes)
     here = nodes.of >= 0
     found: Table = np.where(here, top[nodes.of] - top.min() + nodes.inner, ABSENT).astype(np.int32)
     return found
+
+
+def tops_in_windows(nodes: Nodes) -> Int64Array:
+    """The tops of all blocks, by linear programs, each of which goes on from the one before it."""
+    top = np.zeros(len(nodes.layer), dtype=np.int64)
+    n_layers = len(nodes.of)
+    begins = np.searchsorted(nodes.layer, np.arange(n_layers + 1)).tolist()
+    settled = 0  # layers whose heights are final
+    while settled < n_layers:
+        last = next((end for end in range(settled + 2, n_layers) if begins[end] - begins[settled] > WINDOW), n_layers)
+        first = max(settled - 1, 0)
+        window = slice(begins[first], begins[last])
+        top[window] = placed(nodes, window, top[begins[first] : begins[settled]])
+        settled = last if last == n_layers else (settled + last + 1) // 2
+    return top
+
+
+def tops_by_layer(nodes: Nodes) -> Int64Array:
+    """The tops of all blocks, layer after layer: as near as can be to where the agents of each stood before, by squares."""
+    from scipy.optimize import isotonic_regression
+
+    stood = np.full(nodes.of.shape[1], np.nan)
+    top = np.zeros(len(nodes.layer), dtype=np.int64)
+    begins = np.searchsorted(nodes.layer, np.arange(len(nodes.of) + 1)).tolist()
+    for layer, (first, last) in enumerate(pairwise(begins)):
+        (agents,) = np.nonzero(nodes.of[layer] >= 0)
+        block = nodes.of[layer, agents] - first
+        wish = stood[agents] - nodes.inner[layer, agents]
+        known = ~np.isnan(wish)
+        weight = np.bincount(block[known], minlength=last - first)
+        wished = np.bincount(block[known], weights=wish[known], minlength=last - first)
+        least = np.cumsum(nodes.size[first:last] - 1 + GAP) - (
+            nodes.size[first:last] - 1 + GAP
+        )  # of all blocks, close together
+        mean = np.divide(wished, weight, out=least.astype(float), where=weight > 0) - least
+        found = isotonic_regression(mean, weights=np.maximum(weight, 0.01)).x if len(mean) else mean
+        top[first:last] = np.floor(found + 0.5).astype(np.int64) + least
+        stood[agents] = top[first + block] + nodes.inner[layer, agents]
+    return top
 
 
 def nodes_of(blocks: Table, ranks: Table) -> Nodes:
@@ -135,6 +169,6 @@ class Program:
         costs = np.concatenate([self.space, weights, weights])
         rules = {"A_ub": -self.order, "b_ub": -self.apart, "A_eq": self.ways, "b_eq": self.shift}
         found = linprog(costs, **rules, bounds=self.bounds, method="highs-ds")
-        assert found.status == 0, found.message
+        assert found.status == 0, found.message  # heights far enough apart always keep all conditions
         moved: Floats = found.x[self.n_heights :].reshape(2, -1).sum(axis=0)
         return np.round(found.x[: self.n_heights - 2]).astype(np.int64), moved

@@ -2,8 +2,9 @@
 
 The elementary intervals of the sweep line are the layers of a storyline, neighbours in which all are where they were united.
 Where there are more than a picture can show, boundaries are dropped: from the left, each one that is closer than ``shortest``
-to the last one that was kept. In a layer, an agent is where it is longest; so whatever happens leaves a trace, and happens at
-most ``shortest`` too early or too late.
+to the last one that was kept, unless a longer interval begins with it. So only intervals shorter than ``shortest`` are merged,
+into layers shorter than twice that. In a layer, an agent is where it is longest, if it is anywhere; so whatever happens leaves
+a trace, and happens less than twice ``shortest`` too early or too late.
 """
 
 from bisect import bisect_left
@@ -19,6 +20,7 @@ from tokenvis.sweep import number_in_run
 MOST_LAYERS = 400
 MOST_CELLS = 200_000  # layers times agents; there are fewer layers where there are many agents,
 FEWEST_LAYERS = 40  # but at least so many
+LATEST = 2**63 - 1  # µs
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Layers:
     """Who is where in each layer, a row a layer, a column an agent.
 
     ``edges`` (int64, µs) are the times between which layers lie, one more than there are layers. ``place`` is -1 where an agent
-    is at none, ``present`` says where it has a line. ``shortest`` (µs) is what the boundaries of layers are apart at least, 0
-    where none was dropped; ``n_merged`` counts the intervals that went into their neighbours for that.
+    is at none, ``present`` says where it has a line. Intervals shorter than ``shortest`` (µs, 0 where none is) went into their
+    neighbours; ``n_merged`` counts them.
     """
 
     edges: Int64Array
@@ -74,22 +76,18 @@ def layers_of(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents:
 
 
 def thinned(times: list[int], most: int) -> tuple[Int64Array, int]:
-    """The times that are kept, and how far they are apart: the first of 1, 2, 5, 10, ... µs that leaves at most so many layers.
-
-    The last time is kept in any case, before it one that is too close is not.
-    """
+    """The times that are kept, and ``shortest``: the first of 1, 2, 5, 10, ... µs that leaves at most so many layers."""
     if len(times) <= most + 1:
         return np.array(times, dtype=np.int64), 0
     for shortest in (step * 10**power for power in count() for step in (1, 2, 5)):
-        kept = [times[0]]
-        row = bisect_left(times, times[0] + shortest)
-        while row < len(times) and len(kept) <= most + 1:
-            kept.append(times[row])
-            row = bisect_left(times, times[row] + shortest)
-        if len(kept) > 1 and times[-1] - kept[-1] < shortest:
-            kept.pop()
-        if len(kept) <= most:
-            return np.array([*kept, times[-1]], dtype=np.int64), shortest
+        kept = [0]
+        while kept[-1] < len(times) - 1 and len(kept) <= most + 1:
+            following = bisect_left(times, times[kept[-1]] + shortest)
+            last = following - 1  # what is dropped ends there
+            ends = following == len(times) or times[following] - times[last] >= shortest
+            kept += [last] if ends and last > kept[-1] else [following]
+        if len(kept) <= most + 1:
+            return np.array(times, dtype=np.int64)[kept], shortest
     raise AssertionError("some step is longer than the trace")
 
 
@@ -98,7 +96,7 @@ def around(edges: Int64Array, instants: Int64Array) -> Int64Array:
     if len(instants):
         first, last = int(instants.min()), int(instants.max())
         if not len(edges):
-            return np.array([first, last + 1], dtype=np.int64)
+            return np.array([min(first, LATEST - 1), min(last, LATEST - 1) + 1], dtype=np.int64)
         early, late = ([first] if first < edges[0] else []), ([last] if last > edges[-1] else [])
         edges = np.concatenate([np.array(early, dtype=np.int64), edges, np.array(late, dtype=np.int64)])
     return edges

@@ -17,6 +17,7 @@ import numpy as np
 from tokenvis.blocks import ABSENT, Table
 
 MOST_CLAUSES = 2_000_000  # a larger question takes too much memory, and would not be answered
+CLAUSES_A_SECOND = 500_000  # nor would one that is not even asked in the time that there is
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def prove(blocks: Table, *, seconds: float) -> Proof:
     from pysat.formula import WCNF
 
     n_agents = blocks.shape[1]
-    if n_clauses(blocks) > MOST_CLAUSES:
+    if n_clauses(blocks) > min(MOST_CLAUSES, seconds * CLAUSES_A_SECOND):
         return Proof(None, 0)
     above, formula = Above(), WCNF()
     layers = [things_of(row, n_agents) for row in blocks.tolist()]
