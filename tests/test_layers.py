@@ -61,6 +61,15 @@ def test_a_short_visit_before_a_long_pause_stays_short(monkeypatch):
     assert found.place.tolist() == [[0, 0], [-1, -1]] * 3 + [[0, 0]]
 
 
+def test_an_agent_is_nowhere_where_it_is_but_for_a_moment_and_the_visit_is_counted(monkeypatch):
+    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 2)
+    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 2)
+    found = layers(*((0, 0, 100 * n, 100 * n + 1) for n in range(9)), (1, 0, 0, 801), n_agents=2)
+    assert (found.place[:, 0].tolist(), found.place[:, 1].tolist()) == ([-1], [0])
+    assert (found.present.all(), found.n_hidden) == (True, 9)
+    assert layers((0, 0, 0, 5), (0, 1, 5, 9), n_agents=1).n_hidden == 0
+
+
 def test_an_instant_may_be_the_last_moment_there_is():
     assert layers(instants=[(0, 2**63 - 1)], n_agents=1).edges.tolist() == [2**63 - 2, 2**63 - 1]
 
@@ -104,6 +113,7 @@ def test_who_is_where_is_true_at_every_moment(rows, most, broken):
                 if who == agent and (shared := min(end, high) - max(start, low)) > 0:
                     time[place] = time.get(place, 0) + shared
             longest = min((place for place in time if time[place] == max(time.values())), default=-1)
+            longest = longest if time and 10 * max(time.values()) >= high - low else -1
             assert found.place[layer, agent] == longest
             own = [(start, end) for who, _, start, end in visits if who == agent]
             inside = bool(own) and min(own)[0] < high and max(end for _, end in own) > low

@@ -158,9 +158,9 @@ class Sheet:
 class StrandLabels(Fitted):
     """Names of agents where their lines begin, and end if ``both_ends``; names of locations at their rooms.
 
-    A line that reaches the border of the Axes has its name beside it, at the left only if ``at_left``; a grey one only where no
-    other needs the room. Texts do not cover each
-    other, nor lines: a name that has no room before its line stands above or below it, a label that has none is left out.
+    A line that reaches the border of the Axes has its name beside it, at the left only if ``at_left``; a grey one only where
+    no other needs the room. Texts do not cover each other, nor lines: a name that has no room before its line stands above or
+    below it, a label that has none is left out.
     """
 
     def __init__(
@@ -215,10 +215,9 @@ class StrandLabels(Fitted):
             at_left = side == "left"
             x = sheet.box.x0 - letter / 2 if at_left else sheet.box.x1 + letter / 2
             named: list[float] = []
-            for _, y, agent in sorted(
-                (self.inks[agent] == OTHERS, -float(sheet.y[agent, column]), agent) for agent, column in ends
-            ):
-                y = -y
+            heights = {agent: float(sheet.y[agent, column]) for agent, column in ends}
+            for agent in sorted(heights, key=lambda agent: (self.inks[agent] == OTHERS, -heights[agent])):
+                y = heights[agent]
                 if sheet.box.y0 <= y <= sheet.box.y1 and all(abs(y - other) >= LINE_HEIGHT * letter for other in named):
                     named.append(y)
                     shown[agent, side] = self.name_at(sheet, renderer, agent, x, y, "right" if at_left else "left")

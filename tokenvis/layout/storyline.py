@@ -96,10 +96,11 @@ def storyline(
 
         ``totals``: a row for each trace: ``trace_id`` (category), ``n_agents, n_layers`` (int64); ``n_merged`` (int64): the
         intervals shorter than ``shortest_us`` (int64, µs; 0 where there are none) that went into their neighbours, so that at
-        most 400 layers are left; in those, which are shorter than twice that, an agent is where it is longest; ``crossings``
-        (int64): how many times two lines cross; ``at_least`` (int64): no order has fewer, as far as it is known (0 where
-        nothing is); ``is_proven`` (bool): whether that is the same; ``movement`` (int64):
-        the sum of all ways up and down; ``wiggles`` (int64): how many such ways there are; ``height`` (int64): the largest y.
+        most 400 layers are left; in those, which are shorter than twice that, an agent is where it is longest, if that is a
+        tenth of the layer, else nowhere; ``n_hidden`` (int64): visits that are in no layer therefore; ``crossings`` (int64):
+        how many times two lines cross; ``at_least`` (int64): no order has fewer, as far as it is known (0 where nothing is);
+        ``is_proven`` (bool): whether that is the same; ``movement`` (int64): the sum of all ways up and down; ``wiggles``
+        (int64): how many such ways there are; ``height`` (int64): the largest y.
 
     Raises
     ------
@@ -350,6 +351,7 @@ def totals_of(spans: pd.DataFrame, cast: Cast, traces: list[Woven]) -> pd.DataFr
         "n_layers": [len(one.layers) for one in traces],
         "n_merged": [one.layers.n_merged for one in traces],
         "shortest_us": [one.layers.shortest for one in traces],
+        "n_hidden": [one.layers.n_hidden for one in traces],
         "crossings": [one.crossings for one in traces],
         "at_least": [one.at_least for one in traces],
     }
@@ -361,7 +363,7 @@ def totals_of(spans: pd.DataFrame, cast: Cast, traces: list[Woven]) -> pd.DataFr
     }
     table = pd.DataFrame({name: np.array(values, dtype=np.int64) for name, values in (counted | shape).items()})
     table.insert(0, "trace_id", values_at(spans, "trace_id", first))
-    table.insert(7, "is_proven", table["crossings"] == table["at_least"])
+    table.insert(8, "is_proven", table["crossings"] == table["at_least"])
     return table
 
 

@@ -4,7 +4,7 @@ At a boundary, lines whose ways overlap take the same time for them, the more th
 most two fifths of either layer, so that a line is level in each of them for a while. Between two lines that take the same time,
 the distance shrinks and grows in one direction alone; so they cross where their orders differ, once, and nowhere else, and
 those that move together stay parallel. A way ends at the boundary where a line begins in its midst, and begins there where one
-ends.
+ends; where one ends and another begins, it passes through the middle, over the end of the one or the beginning of the other.
 """
 
 from dataclasses import dataclass

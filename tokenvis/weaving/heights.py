@@ -76,7 +76,7 @@ def tops_in_windows(nodes: Nodes) -> Int64Array:
 
 
 def tops_by_layer(nodes: Nodes) -> Int64Array:
-    """The tops of all blocks, layer after layer: as near as can be to where the agents of each stood before, by squares."""
+    """The tops of all blocks, layer after layer: as near as can be, by squares, to where the agents of each stood before."""
     from scipy.optimize import isotonic_regression
 
     stood = np.full(nodes.of.shape[1], np.nan)
@@ -89,9 +89,8 @@ def tops_by_layer(nodes: Nodes) -> Int64Array:
         known = ~np.isnan(wish)
         weight = np.bincount(block[known], minlength=last - first)
         wished = np.bincount(block[known], weights=wish[known], minlength=last - first)
-        least = np.cumsum(nodes.size[first:last] - 1 + GAP) - (
-            nodes.size[first:last] - 1 + GAP
-        )  # of all blocks, close together
+        pitch = nodes.size[first:last] - 1 + GAP
+        least = np.cumsum(pitch) - pitch  # where blocks stand that are as close together as may be
         mean = np.divide(wished, weight, out=least.astype(float), where=weight > 0) - least
         found = isotonic_regression(mean, weights=np.maximum(weight, 0.01)).x if len(mean) else mean
         top[first:last] = np.floor(found + 0.5).astype(np.int64) + least

@@ -2,9 +2,9 @@
 
 The elementary intervals of the sweep line are the layers of a storyline, neighbours in which all are where they were united.
 Where there are more than a picture can show, boundaries are dropped: from the left, each one that is closer than ``shortest``
-to the last one that was kept, unless a longer interval begins with it. So only intervals shorter than ``shortest`` are merged,
-into layers shorter than twice that. In a layer, an agent is where it is longest, if it is anywhere; so whatever happens leaves
-a trace, and happens less than twice ``shortest`` too early or too late.
+to the last one that was kept, unless a longer interval begins with it. So only intervals shorter than ``shortest`` are
+merged, into layers shorter than twice that. In such a layer, an agent is where it is longest, if that is a tenth of the layer
+or more, else nowhere; visits that are in no layer for that reason are counted.
 """
 
 from bisect import bisect_left
@@ -20,6 +20,7 @@ from tokenvis.sweep import number_in_run
 MOST_LAYERS = 400
 MOST_CELLS = 200_000  # layers times agents; there are fewer layers where there are many agents,
 FEWEST_LAYERS = 40  # but at least so many
+LEAST_SHARE = 10  # an agent is at a place in a layer if it is there for one of so many parts of it
 LATEST = 2**63 - 1  # µs
 
 
@@ -42,9 +43,9 @@ class Visits:
 class Layers:
     """Who is where in each layer, a row a layer, a column an agent.
 
-    ``edges`` (int64, µs) are the times between which layers lie, one more than there are layers. ``place`` is -1 where an agent
-    is at none, ``present`` says where it has a line. Intervals shorter than ``shortest`` (µs, 0 where none is) went into their
-    neighbours; ``n_merged`` counts them.
+    ``edges`` (int64, µs) are the times between which layers lie, one more than there are layers. ``place`` is -1 where an
+    agent is at none, ``present`` says where it has a line. ``n_hidden`` visits are in no layer. Intervals shorter than
+    ``shortest`` (µs, 0 where none is) went into their neighbours; ``n_merged`` counts them.
     """
 
     edges: Int64Array
@@ -52,6 +53,7 @@ class Layers:
     present: Present
     shortest: int
     n_merged: int
+    n_hidden: int
 
     def __len__(self) -> int:
         return len(self.place)
@@ -67,12 +69,11 @@ def layers_of(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents:
     edges, shortest = thinned(times.tolist(), max(min(MOST_LAYERS, MOST_CELLS // max(n_agents, 1)), FEWEST_LAYERS))
     n_merged = max(len(times) - len(edges), 0)
     edges = around(edges, instants[1])
-    place = places_in(edges, visits, n_agents)
-    present = place >= 0
+    place, present, n_hidden = places_in(edges, visits, n_agents)
     present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(place) - 1), instants[0]] = True
     if not broken:
         present = np.maximum.accumulate(present) & np.maximum.accumulate(present[::-1])[::-1]
-    return united(Layers(edges, place, present, shortest, n_merged))
+    return united(Layers(edges, place, present, shortest, n_merged, n_hidden))
 
 
 def thinned(times: list[int], most: int) -> tuple[Int64Array, int]:
@@ -102,8 +103,11 @@ def around(edges: Int64Array, instants: Int64Array) -> Int64Array:
     return edges
 
 
-def places_in(edges: Int64Array, visits: Visits, n_agents: int) -> Table:
-    """Where each agent is longest in each layer; -1 where it is nowhere. Of places with as long, the lower number counts."""
+def places_in(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[Table, Present, int]:
+    """Where each agent is in each layer, -1 where it is nowhere; where it is anywhere for a moment; how many visits are hidden.
+
+    Of places where an agent is as long, the lower number counts.
+    """
     first = np.searchsorted(edges, visits.start, side="right") - 1
     n_layers = np.searchsorted(edges, visits.end, side="left") - first
     row = np.repeat(np.arange(len(first)), n_layers)
@@ -116,9 +120,14 @@ def places_in(edges: Int64Array, visits: Visits, n_agents: int) -> Table:
     time = np.add.reduceat(overlap[order], opens) if len(opens) else overlap
     best = opens[np.lexsort((-time, cell[opens]))]
     best = best[opens_run(cell[best])]
+    length = np.diff(edges)[cell[best] // n_agents] if len(best) else time[best]
+    best = best[time[np.searchsorted(opens, best)] >= -(-length // LEAST_SHARE)]
     table = np.full((len(edges) - 1) * n_agents, -1, dtype=np.int32)
     table[cell[best]] = place[best]
-    return table.reshape(-1, n_agents)
+    touched = np.zeros(len(table), dtype=bool)
+    touched[cell] = True
+    seen = np.unique(row[order][table[cell] == place])
+    return table.reshape(-1, n_agents), touched.reshape(-1, n_agents), len(first) - len(seen)
 
 
 def united(layers: Layers) -> Layers:
