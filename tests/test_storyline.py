@@ -70,8 +70,9 @@ def check(spans, drawn, *, free=True):
 
 
 def test_who_share_a_location_run_side_by_side():
-    drawn = storyline(spans_of("ann 0 9 desk", "bob 0 5 lab", "bob 5 9 desk"))
-    assert lines(drawn) == ["ann 0 0 0 desk", "bob 0 2 1 lab", "ann 1 0 0 desk", "bob 1 1 0 desk"]
+    drawn = storyline(spans_of("ann 0 9 desk", "eve 0 9 desk", "zoe 0 5 lab", "zoe 5 9 desk"))
+    first = ["ann 0 0 0 desk", "eve 0 1 0 desk", "zoe 0 3 1 lab"]
+    assert lines(drawn) == [*first, "ann 1 0 0 desk", "eve 1 1 0 desk", "zoe 1 2 0 desk"]
     assert drawn.lines[["start", "end"]].drop_duplicates().to_numpy().tolist() == [[0, 5], [5, 9]]
 
 

@@ -31,7 +31,7 @@ def test_a_line_is_cut_where_its_agent_comes_and_goes():
 
 
 def test_a_move_is_cut_where_its_agent_has_no_span_any_more():
-    found = strands(spans_of("ann 0 100 desk", "bob 0 50 desk", "bob 100 110 lab"))
+    found = strands(spans_of("ann 0 100 desk", "eve 0 100 desk", "bob 0 50 desk", "bob 100 110 lab"))
     moves = [(found.agents[move.agent], move.course.x[-1] > 50, move.is_here) for move in found.moves()]
     assert moves == [("bob", False, True), ("bob", True, False)]
 
