@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.lettering import BarLabels, drawable, fitted, glyph, ink_on, shortened, width_of
+from tokenvis.lettering import BarLabels, Note, drawable, fitted, glyph, ink_on, shortened, width_of
 from tokenvis.style import LIGHT
 
 
@@ -123,3 +123,11 @@ def test_a_bar_that_begins_outside_has_its_label_inside():
 def test_a_low_bar_has_no_label():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 20))
     assert labels_on(ax, (0, 1000, "Write", " · 2 s")) == []
+
+
+def test_a_note_that_is_wider_than_the_figure_is_cut():
+    figure, ax = plt.subplots(figsize=(3.5, 2), layout="constrained")
+    note = Note(ax, lambda: ["a long note about what is left out"] * 9, size=7, color="#000000")
+    figure.canvas.draw()
+    assert note.get_text().endswith("…")
+    assert note.get_window_extent().x0 >= -1

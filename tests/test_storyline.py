@@ -313,7 +313,7 @@ def test_the_note_says_what_is_merged(monkeypatch):
     monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
     monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
-    assert note(plot_storyline(spans)) == "8 intervals shorter than 5 µs merged · 4 visits too short to be drawn"
+    assert note(plot_storyline(spans)) == "8 intervals under 5 µs merged · 4 visits too short to show"
 
 
 def test_a_name_stands_on_no_label_of_a_folded_gap():

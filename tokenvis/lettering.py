@@ -268,7 +268,8 @@ class Heading(Artist):
 class Note(Text):
     """A line under an Axes, at its right end, that says what the picture leaves out; it is found when it is drawn.
 
-    It stands beside the label of the x axis, or below it where there is no room for both.
+    It stands beside the label of the x axis, or below it where there is no room for both. Where it is wider than the figure, it
+    is cut.
     """
 
     def __init__(self, ax: Axes, says: Callable[[], list[str]], *, size: float, color: str) -> None:
@@ -282,7 +283,11 @@ class Note(Text):
     def place(self, renderer: RendererBase) -> None:
         """Find what is said, and where."""
         axes: Any = self.axes
-        self.set_text(" · ".join(self.says()))
+        font = self.get_fontproperties()
+        text = " · ".join(self.says())
+        self.set_text(
+            fitted(text, axes.bbox.x1, lambda cut: renderer.get_text_width_height_descent(cut, font, ismath=False)[0])
+        )
         label, box = axes.xaxis.label.get_window_extent(renderer), axes.bbox
         self.set_transform(IdentityTransform())
         size: Any = renderer.points_to_pixels(self.get_fontsize())

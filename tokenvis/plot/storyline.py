@@ -215,9 +215,9 @@ def figures_of(spans: pd.DataFrame, total: pd.Series) -> str:
 def notes_of(total: pd.Series, n_branches: int, axis: TimeAxis) -> list[str]:
     """What the picture merges or leaves out, and what is not known of it."""
     merged, least = int(total["n_merged"]), int(total["at_least"])
-    notes = [f"{plural(merged, 'interval')} shorter than {axis.duration(int(total['shortest_us']))} merged"] if merged else []
+    notes = [f"{plural(merged, 'interval')} under {axis.duration(int(total['shortest_us']))} merged"] if merged else []
     if hidden := int(total["n_hidden"]):
-        notes.append(f"{plural(hidden, 'visit')} too short to be drawn")
+        notes.append(f"{plural(hidden, 'visit')} too short to show")
     if n_branches > MOST_BRANCHES:
         notes.append(f"{MOST_BRANCHES:,} of {n_branches:,} side branches drawn")
     return notes + ([f"at least {plural(least, 'crossing')} needed"] if least and not total["is_proven"] else [])
