@@ -114,7 +114,8 @@ def storyline(
     The chart is that of Y. Tanahashi and K.-L. Ma, "Design considerations for optimizing storyline visualizations" (2012);
     order, then heights, is the way of S. Liu et al., "StoryFlow" (2013). Fewest crossings as a question to a solver: M.
     Gronemann et al., "Crossing minimization in storyline visualization" (2016); A. Dobler et al., "Revisiting ILP models for
-    exact crossing minimization in storyline drawings" (2024).
+    exact crossing minimization in storyline drawings" (2024). Least movement for an order: A. Dobler et al., "Optimizing
+    wiggle in storylines" (2025).
 
     Examples
     --------

@@ -1,11 +1,12 @@
 """Heights: how far from the top each line runs, so that it moves up and down as little as it can.
 
 The order of the lines is given. Members of a block run 1 apart, two blocks at least `GAP`. Of all such heights a linear
-program finds those with the least vertical movement, of these ones with few bends, of these ones with little white space. Each
-condition bounds the difference of two heights, so its matrix is totally unimodular, and the heights are whole numbers. Bends
-are counted by reweighting: a movement weighs the less the larger it was (E. J. Candès, M. B. Wakin, S. P. Boyd, 2008), which
-leaves few large ones in place of many small ones. Long stories are solved in windows, from the left. Very large ones, in which
-nobody could follow a line, are placed layer after layer, each as near as can be to where its agents stood before.
+program finds those with the least vertical movement (A. Dobler et al., "Optimizing wiggle in storylines", 2025), of these
+ones with few bends, of these ones with little white space. Each condition bounds the difference of two heights, so its matrix
+is totally unimodular, and the heights are whole numbers. Bends are counted by reweighting: a movement weighs the less the
+larger it was (E. J. Candès, M. B. Wakin, S. P. Boyd, 2008), which leaves few large ones in place of many small ones. Long
+stories are solved in windows, from the left. Very large ones, in which nobody could follow a line, are placed layer after
+layer, each as near as can be to where its agents stood before.
 """
 
 from dataclasses import dataclass
