@@ -15,7 +15,7 @@ from tokenvis.blocks import ABSENT, Present, Table, crossings
 from tokenvis.weaving.ordering import barycentres
 
 SEARCHES = 12  # in lockstep, at most; fewer where all rounds of so many would take more than half of the effort
-EFFORT = 60_000_000  # cells that all steps of a search may take
+EFFORT = 50_000_000  # cells that all steps of a search may take
 MOST_EFFORT = 1_000_000_000  # and that it may take at most to put every agent back once
 LAYER, STEP = 400, 20_000  # cells that stand for what a layer, and what a step, costs beside them
 PATIENCE, LEAST_EFFORT = 8, 2_000_000  # it ends where so many times the effort of the last find, and the least, found no more
