@@ -100,8 +100,9 @@ def plot_storyline(
     -------
     Axes
         x is the place on the time map: µs since the start, less what is folded. y is the height of `storyline`, from the top.
-        The title says how many crossings there are, and whether these are the fewest there can be; a note says which intervals
-        were too short to be drawn apart. ``get_label()`` describes the picture in a sentence.
+        The title says how many crossings there are, and whether these are the fewest there can be; a note says how many
+        intervals were too short to be drawn apart, how many visits too short to be shown, and how many side branches of more
+        than 2,000 are drawn. ``get_label()`` describes the picture in a sentence.
 
     Raises
     ------
