@@ -16,7 +16,7 @@ main(async () => {
   try {
     const env = { ...venvEnvironment(), TOKENVIS_DATABASE: join(folder, 'sqlite.db') }
     return await python(env, 'tokenvis', 'seed') || await python(env, 'nbconvert', '--to', 'notebook', '--execute',
-      '--ExecutePreprocessor.record_timing=False', '--inplace', ...files(process.argv.slice(2)))
+      '--ExecutePreprocessor.record_timing=False', '--ExecutePreprocessor.store_widget_state=False', '--inplace', ...files(process.argv.slice(2)))
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   }

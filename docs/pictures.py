@@ -1,5 +1,6 @@
-"""Draws the pictures of the documentation: ``npm run pictures``."""
+"""Draws the pictures of the documentation: ``npm run pictures``. Those of the explorer need Chromium."""
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,6 +52,32 @@ def main() -> None:
     }
     for name, figure in pictures.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=110, metadata={"Software": None})
+    draw_explorers(spans, million())
+
+
+def draw_explorers(few: pd.DataFrame, many: pd.DataFrame) -> None:
+    """The explorer as a browser shows it: with a span's details, in the dark with a search, and of a million spans."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from browsers import launched
+
+    with TemporaryDirectory() as folder, launched() as browser:
+        for name, spans, theme, keys, point in (
+            ("explorer", few, "light", [], (560, 262)),
+            ("explorer-dark", few, "dark", ["/", *"fix", "Enter"], None),
+            ("explorer-million", many, "light", ["w"] * 6, None),
+        ):
+            page = browser.new_page(viewport={"width": 1200, "height": 460}, color_scheme=theme)
+            page.goto(tv.explore(spans).save(Path(folder) / f"{name}.html", content="full").path.as_uri())
+            page.wait_for_function("() => document.querySelector('.tv-figures')?.textContent.includes('busy')")
+            page.locator(".tv-canvas").focus()
+            for key in keys:
+                page.keyboard.press(key)
+                page.wait_for_timeout(200)
+            if point:
+                page.mouse.click(*point)
+            page.wait_for_timeout(1000)
+            page.screenshot(path=IMAGES / f"{name}.png")
+            page.close()
 
 
 if __name__ == "__main__":

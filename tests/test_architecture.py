@@ -14,6 +14,7 @@ import tokenvis
 PACKAGE = ROOT / "tokenvis"
 MAY_IMPORT = {
     "errors": set(),
+    "files": {"errors"},
     "colors": set(),
     "arrays": {"errors"},
     "sweep": {"arrays"},
@@ -55,11 +56,15 @@ MAY_IMPORT = {
     "layout": {"weaving", "blocks", "columns", "nesting", "groups", "sweep", "arrays", "errors"},
     "outgoing": {"payload", "arrays"},
     "writers": {"outgoing", "cells", "layout", "relations", "payload", "columns", "arrays", "errors"},
-    "outlet": {"writers", "relations", "columns", "errors"},
+    "outlet": {"writers", "files", "relations", "columns", "errors"},
     "style": {"errors"},
     "lettering": {"style"},
     "ink": {"layout", "weaving", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
     "plot": {"ink", "analysis", "layout", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
+    "explorer": {
+        *("plot", "ink", "layout", "style", "lettering", "colors", "contents", "files", "frame", "store", "database"),
+        *("tokens", "nesting", "relations", "payload", "columns", "arrays", "errors"),
+    },
 }
 WITHIN_A_ROOM = {
     "readers/formats.py": "every reader",  # it is their table
@@ -73,6 +78,11 @@ WITHIN_A_ROOM = {
     "ink/strands.py": {"chart"},  # the names of bands
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
+    "plot/still.py": {"timeline"},  # it is one
+    "explorer/answers.py": {"keys", "wire"},  # it finds them, and puts them
+    "explorer/page.py": {"answers", "bundle", "keys", "wire"},  # all that a page needs, in a file
+    "explorer/widget.py": {"answers", "bundle", "page", "wire"},  # and in a notebook
+    "explorer/explore.py": {"widget"},  # the door to it
 }
 FRONT = {"__init__", "__main__"}  # the tables of contents: they may import every room
 
@@ -124,6 +134,7 @@ def test_the_map_has_no_circle_and_names_what_is_there():
         ("sqlalchemy", {"schema", "connections", "database", "scan", "rows", "store", "upkeep"}),
         ("sqlite3", {"connections", "database", "scan", "rows", "upkeep", "__main__"}),
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
+        ("anywidget", {"explorer"}),
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
         ("pysat", {"weaving"}),

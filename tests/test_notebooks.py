@@ -20,7 +20,8 @@ def cells(notebook: Path) -> list[dict]:
 def test_saved_outputs_show_every_picture_and_no_error(notebook):
     for cell in cells(notebook):
         kinds = [kind for output in cell["outputs"] for kind in output.get("data", {})]
-        drawn = any(call in "".join(cell["source"]) for call in ("plot_", ".plot("))
+        source = "".join(cell["source"])
+        drawn = any(call in source for call in ("plot_", ".plot(")) or source.split("\n")[-1] in ("explorer", "both")
         assert ("image/png" in kinds) == drawn, cell["id"]
         assert all(output["output_type"] in ("display_data", "execute_result", "stream") for output in cell["outputs"])
         assert all(output.get("name") != "stderr" for output in cell["outputs"])
@@ -38,7 +39,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
     }
     assert (
         named
-        == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace", "04-questions", "05-gallery", "06-storyline"}
+        == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace", "04-questions", "05-gallery", "06-storyline", "08-explorer"}
         == {path.stem for path in NOTEBOOKS}
     )
 

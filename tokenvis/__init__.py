@@ -44,6 +44,7 @@ from tokenvis.sessions import find_sessions
 from tokenvis.store import Store
 
 if TYPE_CHECKING:
+    from tokenvis.explorer.explore import explore
     from tokenvis.plot.colocation import plot_colocation
     from tokenvis.plot.compare import plot_compare
     from tokenvis.plot.concurrency import plot_concurrency
@@ -77,6 +78,7 @@ __all__ = [
     "critical_path",
     "diagnose",
     "expand_data",
+    "explore",
     "export",
     "find_sessions",
     "gaps",
@@ -112,7 +114,7 @@ __all__ = [
 
 PICTURES = [name for name in __all__ if name.startswith("plot_")]
 ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # they load matplotlib
-ON_FIRST_USE["theme"] = "tokenvis.style"
+ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.style"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,12 @@ import os
 import platform
 import sqlite3
 import sys
+import webbrowser
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -17,7 +20,7 @@ from tokenvis.columns import EPOCH, YEAR_10000
 from tokenvis.connections import log_size
 from tokenvis.contents import CONTENTS
 from tokenvis.database import path_of
-from tokenvis.errors import IngestError, TokenvisError, plural
+from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
 from tokenvis.frame import load_spans, load_traces
 from tokenvis.intake import ingest
 from tokenvis.outlet import export
@@ -68,6 +71,10 @@ def parser() -> ArgumentParser:
     take = commands.add_parser("ingest", parents=[shared], help="read files of traces into the database")
     add_ingest_options(take)
     take.set_defaults(run=run_ingest)
+
+    show = commands.add_parser("show", parents=[shared], help="make a page of a session, or of a trace, and open it")
+    add_show_options(show)
+    show.set_defaults(run=run_show)
 
     give = commands.add_parser("export", parents=[shared], help="write traces to a file")
     give.add_argument("file", metavar="FILE", help="its suffix tells the format: .json (Chrome), .parquet, .csv, .jsonl")
@@ -131,6 +138,28 @@ def add_ingest_options(take: ArgumentParser) -> None:
     take.add_argument("--all", action="store_true", help="without PATH: read all sessions that are listed")
 
 
+def add_show_options(show: ArgumentParser) -> None:
+    """The options of ``show``."""
+    show.add_argument(
+        "what",
+        nargs="?",
+        metavar="PATH",
+        help="a file of traces, or the id or name of a trace in the database (default: the newest session of an agent here)",
+    )
+    show.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the page, which is not opened then (default: a file of that name in this folder, which is opened)",
+    )
+    show.add_argument(
+        "--content",
+        choices=CONTENTS,
+        default="none",
+        help="how much free text (labels, prompts, answers, tool output) the page holds (default: none)",
+    )
+
+
 def named_columns(text: str) -> dict[str, str]:
     """Pairs such as ``start_time=begin,end_time=stop``."""
     pairs = [pair.partition("=") for pair in text.split(",")]
@@ -177,6 +206,52 @@ def listed_sessions(chosen: Namespace) -> list[str]:
     if not chosen.all:
         print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these.")
     return sessions["path"].tolist() if chosen.all else []
+
+
+def run_show(chosen: Namespace) -> None:
+    """Make a page of a file of traces, or of a trace; nothing is written to the database."""
+    from tokenvis.explorer.page import is_page, write_page  # it loads matplotlib
+
+    what = chosen.what or newest_session()
+    spans = spans_to_show(what, chosen.database)
+    place = Path(chosen.output or f"{as_file_name(what)}.html")
+    if chosen.output is None and place.is_file() and not is_page(place):
+        raise BadOption(f"{place} is there, and no page of tokenvis. Give -o FILE.")
+    page = write_page(spans, place, content=chosen.content)
+    print(page)
+    if chosen.output is None:
+        webbrowser.open(page.path.absolute().as_uri())
+
+
+def newest_session() -> str:
+    """The path of the session that an agent on this machine worked in last; `IngestError` where there is none."""
+    paths = find_sessions()["path"].tolist()
+    if not paths:
+        raise IngestError("No sessions where Claude Code and Codex keep them. Give a PATH: `tokenvis show PATH`.")
+    return str(paths[0])
+
+
+def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
+    """The spans of a file, read past the database, or of a trace in it."""
+    if not Path(what).exists():
+        try:
+            return load_spans(what, store=database)
+        except (StoreNotFound, TraceNotFound) as error:
+            raise IngestError(f"{quoted(what)} is neither a file nor a trace. {error}") from None
+    with (
+        TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder,
+        Store(Path(folder) / "sqlite.db") as store,
+    ):
+        report = ingest(what, store=store)
+        if report.problems:
+            print(report, file=sys.stderr)
+        return report.spans()
+
+
+def as_file_name(what: str) -> str:
+    """What a page is called: the name of the file, or of the trace, without what no name of a file may hold."""
+    name = Path(what).stem if Path(what).exists() else what
+    return "".join(letter if letter.isalnum() or letter in "-_. " else "-" for letter in name).strip(" .")[:80] or "trace"
 
 
 def run_export(chosen: Namespace) -> None:

@@ -1,21 +1,16 @@
 """The outlet: the one door through which spans go out, into a file that other programs read.
 
-A file is written as a whole or not at all: under another name beside its place, and put there when it is complete. What
-tokenvis wrote, `tokenvis.ingest` reads back span by span.
+What tokenvis wrote, `tokenvis.ingest` reads back span by span.
 """
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pandas as pd
 
 from tokenvis.columns import NAMES, as_spans, names, parent_names, require, texts
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
+from tokenvis.files import place_of, replacing
 from tokenvis.relations import identities
 from tokenvis.writers.formats import FORMATS, SUFFIXES, Format
 
@@ -73,23 +68,6 @@ def export(
     return place
 
 
-def place_of(path: str | os.PathLike[str]) -> Path:
-    """Where a file can be written; `BadOption` where it cannot."""
-    if not isinstance(path, str | os.PathLike):
-        raise BadOption(f"path={quoted(path)} is no path of a file.")
-    try:
-        place = Path(path).expanduser()
-    except RuntimeError as error:  # ~somebody who is not there
-        raise BadOption(f"path={quoted(str(path))}: {error}") from None
-    if "\0" in str(place):
-        raise BadOption(f"path={quoted(str(path))} holds a null character, which no name of a file can.")
-    if not place.parent.is_dir():
-        raise BadOption(f"path={quoted(str(path))}: there is no folder {quoted(str(place.parent))}. Make it first.")
-    if place.exists() and not place.is_file():
-        raise BadOption(f"path={quoted(str(path))} is {'a folder' if place.is_dir() else 'no ordinary file'}.")
-    return place
-
-
 def format_of(place: Path, format: str | None) -> str:  # noqa: A002
     """The format that was asked for, else the one that the file's name ends in; `BadOption` where there is none."""
     if format is not None:
@@ -118,20 +96,3 @@ def checked(spans: pd.DataFrame) -> pd.DataFrame:
         span, trace = (quoted(str(frame[name].iloc[int(twice.argmax())])) for name in ("id", "trace_id"))
         raise BadSpan(f"Span {span} stands in several rows of trace {trace}. Give each span once, and whole: no pieces of it.")
     return frame
-
-
-@contextmanager
-def replacing(place: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, which takes the place of the one that is there once all went well."""
-    target = Path(os.path.realpath(place))  # not a link to it
-    temporary = target.with_name(f".tokenvis-{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+
+from tokenvis import BadOption, MissingColumn, TraceNotFound, moves, summary, usage
+from tokenvis.explorer.answers import Answers
+
+NESTED = spans_of("ann 0 10 desk", "ann 2 5 lab", "bob 5 20 desk", parents={"b": "a"})
+
+
+def columns(message):
+    """The columns of a message, as a page reads them."""
+    buffers = iter(message.buffers)
+    read = {}
+    for spec in message.header["columns"]:
+        values = np.frombuffer(next(buffers), dtype=f"<u{int(spec['type'][1:]) // 8}").astype(float)
+        if spec["n_wide"]:
+            values[np.frombuffer(next(buffers), dtype="<u4")] = np.frombuffer(next(buffers), dtype="<f8")
+        read[spec["name"]] = (np.cumsum(values) if spec["ascending"] else values).astype(np.int64).tolist()
+    return read
+
+
+def test_a_trace_crosses_as_columns():
+    message = Answers(NESTED).answer("trace", "t")
+    assert columns(message) == {"start": [0, 2, 5], "duration": [10, 3, 15], "agent_id": [0, 0, 1], "location_id": [0, 1, 0]}
+    assert (message.header["first"], message.header["clock"], message.header["trace"]) == (0.0, None, "t")
+    assert message.header["keys"]["agent_id"]["names"] == ["ann", "bob"]
+
+
+def test_times_since_1970_cross_from_the_first_start():
+    spans = NESTED.assign(start_time=NESTED["start_time"] + 10**15, end_time=NESTED["end_time"] + 10**15)
+    header = Answers(spans).answer("trace", "t").header
+    assert (header["first"], header["clock"]) == (0.0, 10**15)
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_each_trace_crosses_whole_in_the_order_of_a_frame(spans):
+    answers = Answers(spans)
+    assert sorted(answers.rows) == sorted(spans["trace_id"].unique())
+    for trace, rows in answers.rows.items():
+        part = spans[spans["trace_id"] == trace].sort_values(["start_time", "end_time", "agent_id", "id"], kind="stable")
+        assert spans["id"].iloc[rows].tolist() == part["id"].tolist()
+        crossed = columns(answers.answer("trace", trace))
+        first = int(answers.answer("trace", trace).header["first"])
+        assert [first + start for start in crossed["start"]] == part["start_time"].tolist()
+        assert crossed["duration"] == (part["end_time"] - part["start_time"]).tolist()
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True, n_traces=1))
+def test_facts_add_up_to_the_answers_of_the_questions(spans):
+    if not len(spans):
+        return
+    answers = Answers(spans)
+    facts = columns(answers.answer("facts", "t"))
+    assert sum(facts.get("self", [0])) == summary(spans)["busy_us"].iloc[0]
+    used = usage(spans, by=None)
+    for column, name in {"input": "input_tokens", "output": "output_tokens"}.items():
+        expected = used[name].iloc[0] if len(used) else pd.NA
+        assert (column in facts) == (not pd.isna(expected))
+        assert sum(facts.get(column, [])) == (0 if pd.isna(expected) else expected)
+    statuses = [json.loads(text or "{}").get("status") for text in answers.of("t")["data"].fillna("")]
+    assert facts.get("status", [0] * len(spans)) == [
+        ["ok", "error", "open"].index(name) + 1 if name else 0 for name in statuses
+    ]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, n_traces=1))
+def test_moves_are_those_of_the_question(spans):
+    if not len(spans):
+        return
+    answers = Answers(spans)
+    part = answers.of("t")
+    found = columns(answers.answer("moves", "t"))
+    zeros = [0] * len(found["to"])
+    rows = zip(found["from"], found["to"], found.get("before", zeros), found.get("after", zeros), strict=True)
+    told = [
+        (part["id"].iloc[a], part["id"].iloc[b], part["end_time"].iloc[a] - before, part["start_time"].iloc[b] + after)
+        for a, b, before, after in rows
+    ]
+    expected = moves(spans)
+    assert sorted(told) == sorted(
+        zip(expected["from_span"], expected["to_span"], expected["left"], expected["arrived"], strict=True)
+    )
+
+
+def test_labels_are_asked_for_by_row_and_cut():
+    answers = Answers(with_data(NESTED, a={"label": "x" * 300}, c={"label": "Plan"}))
+    assert answers.answer("labels", "t", rows=[2, 1, 0]).header["labels"] == ["Plan", "", "x" * 200]
+    with pytest.raises(BadOption, match=r"^rows=\[3\] are not all rows of the trace: it has 3\.$"):
+        answers.answer("labels", "t", rows=[3])
+
+
+def test_search_finds_labels_in_capitals_or_not():
+    answers = Answers(with_data(NESTED, a={"label": "Plan"}, c={"label": "replan (a.b)"}))
+    assert columns(answers.answer("search", "t", query="plan"))["rows"] == [0, 2]
+    assert columns(answers.answer("search", "t", query="(A.B)"))["rows"] == [2]
+    assert columns(Answers(NESTED.drop(columns="data")).answer("search", "t", query="plan"))["rows"] == []
+
+
+def test_the_details_of_a_span():
+    answers = Answers(with_data(NESTED, b={"label": "Find", "n": 2}))
+    told = answers.answer("details", "t", row=1).header["details"]
+    assert {**told, "data": json.loads(told["data"])} == {
+        "id": "b",
+        "label": "Find",
+        "data": {"label": "Find", "n": 2, "parent_id": "a"},
+        "parent": "a",
+    }
+    assert answers.answer("details", "t", row=0).header["details"] == {"id": "a", "label": "", "data": None, "parent": None}
+
+
+def test_data_that_is_no_json_object_is_told():
+    answers = Answers(NESTED.assign(data=["[1]", None, None]))
+    assert answers.answer("details", "t", row=0).header["details"]["data"] == (
+        "data of span 'a' is not a JSON object: '[1]' (it is list)."
+    )
+
+
+def test_what_is_not_there_is_refused():
+    with pytest.raises(TraceNotFound, match=r"^No trace 'u'\. These spans have: 't'\.$"):
+        Answers(NESTED).answer("trace", "u")
+    with pytest.raises(BadOption, match=r"^what='all' is none of the choices: 'trace', 'column', 'keys'"):
+        Answers(NESTED).answer("all", "t")
+    with pytest.raises(MissingColumn):
+        Answers(NESTED.drop(columns="agent_id"))
+
+
+def test_no_spans_have_no_traces():
+    assert Answers(NESTED.iloc[:0]).rows == {}
+
+
+def test_the_frame_that_was_given_is_not_changed():
+    before = NESTED.copy(deep=True)
+    answers = Answers(NESTED)
+    for what in ("trace", "facts", "moves", "keys"):
+        answers.answer(what, "t")
+    pd.testing.assert_frame_equal(NESTED, before)

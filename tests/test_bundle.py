@@ -1,0 +1,69 @@
+import re
+import subprocess
+
+from conftest import ROOT
+
+from tokenvis.explorer.bundle import bundle, style_sheet
+
+MODULES = sorted((ROOT / "tokenvis" / "explorer" / "modules").glob("*.mjs"))
+NAMED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (?:\[([^\]]+)\]|(\w+))", re.MULTILINE)
+
+
+def names_in(text):
+    """The names that a module gives to what stands at its top."""
+    return [name.strip() for several, one in NAMED.findall(text) for name in (several or one).split(",")]
+
+
+def test_a_script_has_each_module_once_after_those_that_it_imports():
+    for entry in ("widget", "page"):
+        script = bundle(entry)
+        openings = [path.read_text().split("\n")[0] for path in MODULES]
+        taken = [opening for opening in openings if opening in script]
+        assert all(script.count(opening) == 1 for opening in taken)
+        assert len(taken) == len(MODULES) - 1  # all but the other entry
+        assert script.index("function gallop(") < script.index("function sweepRow(") < script.index("function drawFrame(")
+
+
+def test_a_script_imports_nothing_and_exports_its_default_alone():
+    for entry, n_exports in {"widget": 1, "page": 0}.items():
+        assert not re.findall(r"^\s*import\b", bundle(entry), re.MULTILINE)
+        assert len(re.findall(r"^export ", bundle(entry), re.MULTILINE)) == n_exports
+        assert "</script" not in bundle(entry).lower()
+
+
+def test_a_name_stands_for_one_thing_in_all_modules():
+    names = [name for path in MODULES if path.stem != "widget" for name in names_in(path.read_text())]
+    assert sorted(names) == sorted(set(names))
+    names = [name for path in MODULES if path.stem != "page" for name in names_in(path.read_text())]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_import_is_on_a_line_of_names_from_a_neighbour():
+    for path in MODULES:
+        for line in re.findall(r"^import .*$", path.read_text(), re.MULTILINE):
+            assert re.fullmatch(r"import \{ [\w, ]+ \} from '\./\w+\.mjs'", line), (path.name, line)
+
+
+def test_modules_import_downwards_only():
+    imports = {
+        path.stem: set(re.findall(r"^import .* from '\./(\w+)\.mjs'$", path.read_text(), re.MULTILINE)) for path in MODULES
+    }
+    above: set[str] = set()
+    while imports:
+        lowest = {name for name, below in imports.items() if not below & set(imports)}
+        assert lowest, f"a circle among {sorted(imports)}"
+        above |= lowest
+        imports = {name: below for name, below in imports.items() if name not in lowest}
+
+
+def test_the_scripts_are_modules_that_node_can_read():
+    for entry in ("widget", "page"):
+        subprocess.run(["node", "--input-type=module", "--check"], input=bundle(entry), text=True, check=True)
+
+
+def test_the_style_sheet_touches_the_explorer_only_and_asks_for_nothing():
+    rules = re.sub(r"/\*.*?\*/", "", style_sheet(), flags=re.DOTALL)
+    selectors = [one.strip() for block in re.findall(r"([^{}]+)\{", rules) for one in block.split(",") if "@" not in block]
+    assert all(selector.startswith((".tokenvis", ".tv-")) for selector in selectors)
+    assert "url(" not in rules
+    assert "@import" not in rules

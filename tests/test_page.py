@@ -1,0 +1,154 @@
+import base64
+import gzip
+import hashlib
+import html.parser
+import json
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from conftest import spans_of, with_data
+
+from tokenvis import BadOption, ingest
+from tokenvis.explorer.bundle import bundle
+from tokenvis.explorer.page import is_page, write_page
+
+SECRET = "the secret prompt"
+SPANS = with_data(
+    spans_of("ann 0 10 desk", "bob 5 20 lab", "ann 1 2 desk u"),
+    a={"label": SECRET, "kind": "tool", "attributes": {"gen_ai.request.model": "m", "gen_ai.prompt": SECRET, "n": 3}},
+    b={"status": "error"},
+)
+
+
+def blocks(path):
+    """The blocks of a page, by name, as they were before they were packed."""
+    found = re.findall(r'<script type="text/plain" id="([\w-]+)">([^<]*)</script>', Path(path).read_text())
+    return {name: gzip.decompress(base64.b64decode(text)) for name, text in found}
+
+
+def contents(path):
+    return json.loads(blocks(path)["contents"])
+
+
+def test_a_page_holds_an_answer_to_each_question(tmp_path):
+    page = write_page(SPANS, tmp_path / "a.html", content="full")
+    first, second = contents(page)["contents"]
+    assert (first["trace"], first["n"], second["trace"], second["n"]) == ("t", 2, "u", 1)
+    assert set(first["blocks"]) == {"selection", "trace", "facts", "moves", "details-0"}
+    assert set(first["keys"]) == {
+        "label",
+        "agent_id",
+        "location_id",
+        "status",
+        "kind",
+        "gen_ai.request.model",
+        "gen_ai.prompt",
+        "n",
+    }
+    details = json.loads(blocks(page)[first["blocks"]["details-0"]])
+    assert [row["id"] for row in details] == ["a", "b"]
+    assert json.loads(details[0]["data"])["label"] == SECRET
+    whole = blocks(page)[first["blocks"]["trace"]]
+    header = json.loads(whole[4 : 4 + struct.unpack("<I", whole[:4])[0]])
+    assert [column["name"] for column in header["columns"]] == ["start", "duration", "agent_id", "location_id"]
+
+
+def test_the_first_trace_is_opened_with_all_of_it(tmp_path):
+    opening = contents(write_page(SPANS, tmp_path / "a.html"))["opening"]
+    assert opening == {
+        "trace": "t",
+        "steps": False,
+        "fold": True,
+        "state": {},
+        "traces": [{"id": "t", "n": 2}, {"id": "u", "n": 1}],
+    }
+
+
+@pytest.mark.parametrize(("content", "n_found"), [("none", 0), ("short", 7), ("full", 7)])
+def test_free_text_is_in_a_page_only_where_it_is_wanted(tmp_path, content, n_found):
+    page = write_page(SPANS, tmp_path / "a.html", content=content)
+    everything = b"".join(blocks(page).values()) + Path(page).read_bytes()
+    assert everything.count(SECRET.encode()) == n_found
+    assert b"gen_ai.request.model" in everything
+
+
+def test_columns_of_the_users_own_are_left_out_where_they_may_hold_texts(tmp_path):
+    spans = SPANS.assign(note=SECRET, cost=[1, 2, 3])
+    keys = contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"]
+    assert "cost" in keys
+    assert "note" not in keys
+    assert "note" in contents(write_page(spans, tmp_path / "a.html", content="full"))["contents"][0]["keys"]
+
+
+def test_short_texts_are_cut(tmp_path):
+    spans = with_data(SPANS, a={"prompt": "x" * 1000})
+    page = write_page(spans, tmp_path / "a.html", content="short")
+    assert b"x" * 200 in b"".join(blocks(page).values())
+    assert b"x" * 201 not in b"".join(blocks(page).values())
+
+
+def test_the_pages_rule_allows_its_own_script_and_styles_and_nothing_else(tmp_path):
+    text = Path(write_page(SPANS, tmp_path / "a.html")).read_text()
+    rule = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
+    [styles] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    [script] = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" for part in (script, styles)]
+    assert rule == (f"default-src 'none'; script-src {hashes[0]}; style-src {hashes[1]}; base-uri 'none'; form-action 'none'")
+    assert script == bundle("page")
+    assert not re.findall(r"""(?:src|href)\s*=""", text.replace(script, ""))
+
+
+def test_the_same_spans_give_the_same_bytes(tmp_path):
+    one, other = (Path(write_page(SPANS, tmp_path / name)).read_bytes() for name in ("a.html", "b.html"))
+    assert one == other
+
+
+def test_a_page_says_how_large_it_is_and_what_it_holds(tmp_path):
+    page = write_page(SPANS, tmp_path / "a.html")
+    size = (tmp_path / "a.html").stat().st_size
+    assert (page.size, page.path) == (size, tmp_path / "a.html")
+    assert str(page) == repr(page) == f"{tmp_path / 'a.html'}: {round(size / 1000)} kB, 3 spans, without free text"
+    assert str(write_page(SPANS, tmp_path / "a.html", content="full")).endswith(", 3 spans, with all texts")
+    assert is_page(tmp_path / "a.html")
+    (tmp_path / "b.html").write_text("<html>")
+    assert not is_page(tmp_path / "b.html")
+
+
+def test_names_in_a_title_are_text(tmp_path):
+    spans = SPANS.assign(trace_id="</title><script>alert(1)</script>\n" + "x" * 500)
+    text = Path(write_page(spans, tmp_path / "a.html")).read_text()
+    parser = html.parser.HTMLParser()
+    tags = []
+    parser.handle_starttag = lambda tag, _: tags.append(tag)
+    parser.feed(text)
+    assert tags.count("title") == 1
+    assert "alert(1)" in re.search(r"<title>(.*?)</title>", text)[1]
+    assert len(re.search(r"<title>(.*?)</title>", text)[1]) < 300
+
+
+def test_no_spans_are_a_page_too(tmp_path):
+    page = write_page(SPANS.iloc[:0], tmp_path / "a.html")
+    assert contents(page) == {
+        "opening": {"trace": None, "steps": False, "fold": True, "state": {}, "traces": []},
+        "contents": [],
+    }
+
+
+def test_a_page_cannot_be_where_a_folder_is(tmp_path):
+    with pytest.raises(BadOption, match=r" is a folder\.$"):
+        write_page(SPANS, tmp_path)
+
+
+def test_details_are_in_blocks_of_some_thousand_spans(tmp_path, monkeypatch):
+    monkeypatch.setattr("tokenvis.explorer.page.CHUNK", 1)
+    first = contents(write_page(SPANS, tmp_path / "a.html"))["contents"][0]
+    assert (first["chunk"], [name for name in first["blocks"] if name.startswith("details")]) == (1, ["details-0", "details-1"])
+
+
+def test_what_ingest_read_is_a_page(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"id":"x","trace_id":"t","agent_id":"ann","location_id":"desk","start_time":0,"end_time":5}\n'
+    )
+    assert write_page(ingest(tmp_path / "a.jsonl", store=tmp_path / "a.db").spans(), tmp_path / "a.html").n_spans == 1

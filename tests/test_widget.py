@@ -1,0 +1,193 @@
+import base64
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import spans_of, with_data
+
+from tokenvis import BadOption, BadSpan, TraceNotFound, explore
+
+SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 20 lab", "eve 12 12 lab", "ann 1 2 desk u"), a={"kind": "tool"})
+
+
+@pytest.fixture
+def explorer():
+    """An explorer whose messages to the page are kept."""
+    made = explore(SPANS)
+    made.sent = []
+    made.send = lambda content, buffers=None: made.sent.append((content, buffers or []))
+    return made
+
+
+def said(explorer, state, *buffers):
+    """What the page says."""
+    explorer._hear(explorer, {"say": state}, list(buffers))
+
+
+def asked(explorer, what, **wish):
+    """The answer to what the page asks."""
+    explorer._hear(explorer, {"ask": what, "number": 7, **wish}, [])
+    return explorer.sent.pop()
+
+
+def test_the_state_is_that_of_the_first_trace(explorer):
+    assert (explorer.trace, explorer.window, explorer.agents) == ("t", (0, 20), ("ann", "bob", "eve"))
+    assert (explorer.by, explorer.hue, len(explorer.selection)) == ("location_id", "agent_id", 0)
+    assert list(explorer.selection.columns) == list(SPANS.columns)
+
+
+def test_the_repr_is_the_same_for_the_same_spans(explorer):
+    assert repr(explorer) == repr(explore(SPANS)) == "<Explorer of 't': 3 spans, 3 agents, 2 locations; and 1 trace more>"
+    assert repr(explore(SPANS.iloc[:0])) == "<Explorer of no trace: 0 spans, 0 agents, 0 locations>"
+
+
+def test_what_python_sets_is_told_to_the_page(explorer):
+    explorer.window = (5, 15)
+    explorer.agents = ["eve", "ann"]
+    explorer.by = "agent_id"
+    explorer.hue = "kind"
+    explorer.selection = SPANS[SPANS["id"].isin(["c", "a"])]
+    contents = [content["set"] for content, _ in explorer.sent]
+    assert contents == [{"window": [5, 15]}, {"agents": [0, 2]}, {"by": "agent_id"}, {"hue": "kind"}, {}]
+    content, [buffer] = explorer.sent[-1]
+    assert (content["columns"][0]["name"], np.cumsum(np.frombuffer(buffer, np.uint8)).tolist()) == ("rows", [0, 2])
+    assert explorer.agents == ("ann", "eve")
+    assert explorer.selection["id"].tolist() == ["a", "c"]
+
+
+def test_another_trace_begins_anew(explorer):
+    explorer.by = "agent_id"
+    explorer.selection = SPANS.iloc[:1]
+    explorer.trace = "u"
+    assert (explorer.window, explorer.agents, len(explorer.selection), explorer.by) == ((1, 2), ("ann",), 0, "agent_id")
+    content, _ = explorer.sent[-1]
+    assert content["set"] == {"trace": "u", "window": [1, 2], "agents": [0]}
+
+
+def test_what_the_page_says_is_the_state_and_is_not_told_back(explorer):
+    said(explorer, {"window": [2.4, 7.6]})
+    said(explorer, {"agents": [1, 2]})
+    said(explorer, {"by": "kind"})
+    said(explorer, {"hue": "location_id"})
+    said(explorer, {"selection": True, "as": "rows"}, memoryview(np.array([1, 2], "<u4").tobytes()))
+    assert (explorer.window, explorer.agents, explorer.by, explorer.hue) == ((2, 8), ("bob", "eve"), "kind", "location_id")
+    assert explorer.selection["id"].tolist() == ["b", "c"]
+    said(explorer, {"selection": True, "as": "bits"}, memoryview(bytes([0b10000000])))
+    assert explorer.selection["id"].tolist() == ["a"]
+    said(explorer, {"trace": "u"})
+    assert (explorer.trace, explorer.window, len(explorer.selection)) == ("u", (1, 2), 0)
+    assert explorer.sent == []
+
+
+def test_a_window_of_less_than_a_microsecond_is_one(explorer):
+    said(explorer, {"window": [2.2, 2.4]})
+    assert explorer.window == (2, 3)
+
+
+def test_observers_hear_of_both(explorer):
+    heard = []
+    explorer.observe(lambda change: heard.append((change["name"], change["new"])), ["window", "agents"])
+    explorer.window = (1, 2)
+    said(explorer, {"window": [3, 4]})
+    said(explorer, {"agents": [0]})
+    assert heard == [("window", (1, 2)), ("window", (3, 4)), ("agents", ("ann",))]
+
+
+def test_observers_hear_of_a_selection(explorer):
+    heard = []
+    explorer.observe(lambda change: heard.append(change["new"]["id"].tolist()), "selection")
+    explorer.selection = SPANS[SPANS["id"] == "a"]
+    said(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes())
+    assert heard == [["a"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("window", (5, 5), BadOption, "window=(5, 5) is not (start, end): two whole numbers of µs, the second one larger."),
+        ("window", "all", BadOption, "window='all' is not (start, end): two whole numbers of µs, the second one larger."),
+        ("agents", ["zoe"], BadOption, "agents='zoe' are not in the trace. It has: 'ann', 'bob', 'eve'."),
+        ("agents", 5, BadOption, "agents=5 is neither a name nor a list of names."),
+        ("by", 5, BadOption, "by=5 is no column of the spans, nor a key of their data."),
+        (
+            "hue",
+            "colour",
+            BadOption,
+            "'colour' is neither a column of the spans nor a key of their data. There is: 'agent_id', 'location_id', 'kind'.",
+        ),
+        ("trace", "v", TraceNotFound, "No trace 'v'. These spans have: 't', 'u'."),
+        ("trace", None, BadOption, "trace=None is no id of a trace. These spans have: 't', 'u'."),
+        ("selection", SPANS.assign(id="z"), BadSpan, "The selection holds 'z', which trace 't' does not."),
+        ("selection", ["a"], BadSpan, "Spans are a DataFrame here, not list. load_spans() gives one."),
+    ],
+)
+def test_what_there_is_not_is_refused_and_changes_nothing(explorer, name, value, error, message):
+    before = {key: getattr(explorer, key) for key in ("trace", "window", "agents", "by", "hue")}
+    with pytest.raises(error) as raised:
+        setattr(explorer, name, value)
+    assert str(raised.value) == message
+    assert before == {key: getattr(explorer, key) for key in before}
+    assert explorer.sent == []
+
+
+def test_questions_carry_a_number_and_so_do_their_answers(explorer):
+    content, buffers = asked(explorer, "trace", trace="t")
+    assert (content["answer"], content["trace"], len(buffers)) == (7, "t", 4)
+    content, _ = asked(explorer, "opening")
+    assert content == {
+        "answer": 7,
+        "traces": [{"id": "t", "n": 3}, {"id": "u", "n": 1}],
+        "trace": "t",
+        "steps": False,
+        "fold": True,
+        "height": 420,
+        "state": {"by": "location_id", "hue": "agent_id", "window": [0, 20], "agents": [0, 1, 2]},
+    }
+    assert asked(explorer, "column", trace="t", key="nothing")[0]["error"].startswith("'nothing' is neither a column")
+    explorer.selection = SPANS.iloc[:1]
+    assert len(asked(explorer, "selection", trace="t")[1][0]) == 1
+
+
+def test_nothing_of_the_spans_is_in_the_state_that_a_notebook_saves(explorer):
+    state = explorer.get_state()
+    assert not {"trace", "window", "agents", "by", "hue", "selection"} & set(state)
+    assert not any(
+        name in json.dumps(value, default=str)
+        for name in ("ann", "desk")
+        for key, value in state.items()
+        if key not in ("_esm", "_css")
+    )
+
+
+def test_where_widgets_do_not_run_there_is_a_picture(explorer):
+    data, _ = explorer._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert data["text/plain"] == repr(explorer)
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_the_first_trace_is_sent_without_a_question(monkeypatch):
+    sent = []
+    monkeypatch.setattr("tokenvis.explorer.widget.Explorer.send", lambda _, content, buffers=None: sent.append(content))
+    explore(SPANS)
+    assert [(content["answer"], "columns" in content) for content in sent] == [(-1, False), (-2, True)]
+    sent.clear()
+    explore(SPANS.iloc[:0])
+    assert [(content["answer"], content["pushes"]) for content in sent] == [(-1, False)]
+
+
+def test_save_keeps_what_is_shown(explorer, tmp_path):
+    explorer.window = (5, 15)
+    explorer.selection = SPANS.iloc[:1]
+    assert explorer.save(tmp_path / "a.html").n_spans == 4
+    with pytest.raises(BadOption, match=r"^content='all' is none of the choices: 'full', 'short', 'none'\.$"):
+        explorer.save(tmp_path / "a.html", content="all")
+
+
+def test_the_frame_that_was_given_is_not_changed():
+    before = SPANS.copy(deep=True)
+    made = explore(SPANS)
+    made._repr_mimebundle_()
+    made.selection = SPANS.iloc[:1]
+    pd.testing.assert_frame_equal(SPANS, before)

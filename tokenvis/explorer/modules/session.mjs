@@ -1,0 +1,32 @@
+// The session: the traces that there are, and the model of the one that is shown.
+
+import { Model } from './model.mjs'
+
+/**
+ * @typedef {import('./model.mjs').Opening} Opening
+ * @typedef {import('./model.mjs').Source} Source
+ * @typedef {import('./model.mjs').State} State
+ */
+
+export class Session extends EventTarget {
+  /** @param {Source} source @param {Opening} opening */
+  constructor(source, opening) {
+    super()
+    this.source = source
+    this.opening = opening
+    this.model = new Model(source, opening, opening.trace, opening.state)
+  }
+
+  /** Show a trace, from its beginning. @param {string | null} id @param {State} [state] */
+  open(id, state = {}) {
+    const { by, hue } = this.model
+    this.model = new Model(this.source, this.opening, id, { by, hue, ...state })
+    this.dispatchEvent(new Event('open'))
+  }
+
+  /** A user chose a trace. @param {string} id */
+  choose(id) {
+    this.source.say({ trace: id })
+    this.open(id)
+  }
+}

@@ -1,0 +1,105 @@
+// The explorer in a notebook: an anywidget, whose traces come from the kernel in messages of its own.
+//
+// Questions carry a number, and an answer carries that of its question. What Python says unasked is the opening, with the first
+// trace, and changes of the state.
+
+import { Session } from './session.mjs'
+import { show } from './explorer.mjs'
+import { rowsMessage } from './wire.mjs'
+
+/**
+ * @typedef {import('./trace.mjs').Message} Message
+ * @typedef {{send: (content: any, callbacks?: any, buffers?: ArrayBuffer[]) => void,
+ *   on: (name: string, act: (content: any, buffers: DataView[]) => void) => void}} Comm
+ */
+
+const [OPENING, PUSHED] = [-1, -2] // numbers of what is sent without a question
+const PATIENCE = 400 // ms in which a kernel that has just made the widget sends the opening by itself
+
+/**
+ * @param {Comm} comm
+ * @param {(state: any, message: Message) => void} told is given what Python says unasked
+ */
+function kernelSource(comm, told) {
+  let last = 0
+  let isPushed = false // whether the first trace comes by itself
+  /** @type {Map<number, {resolve: (message: Message) => void, reject: (error: Error) => void}>} */
+  const waiting = new Map()
+  const answered = (/** @type {number} */ number) => new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
+  const ask = (/** @type {string} */ what, wish = {}) => {
+    comm.send({ ask: what, number: ++last, ...wish })
+    return answered(last)
+  }
+  const opening = answered(OPENING)
+  const pushed = answered(PUSHED)
+  const asking = setTimeout(() => comm.send({ ask: 'opening', number: OPENING }), PATIENCE)
+  comm.on('msg:custom', ({ answer, error, set, ...header }, buffers) => {
+    const message = { header, buffers }
+    if (set) return told(set, message)
+    if (answer === OPENING) {
+      clearTimeout(asking)
+      isPushed = header.pushes
+    }
+    if (error !== undefined) waiting.get(answer)?.reject(new Error(error))
+    else waiting.get(answer)?.resolve(message)
+    return waiting.delete(answer)
+  })
+  return {
+    opening,
+    /** @param {string} what @param {Record<string, any>} [wish] @returns {Promise<Message>} */
+    ask(what, wish = {}) {
+      if (what !== 'trace' || !isPushed) return ask(what, wish)
+      isPushed = false
+      return pushed
+    },
+    /** @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
+    say(state, selection) {
+      if (!selection) return comm.send({ say: state })
+      const { as, buffer } = rowsMessage(selection.rows, selection.count)
+      return comm.send({ say: { ...state, as } }, undefined, [buffer])
+    },
+  }
+}
+
+/**
+ * Windows change with every frame: of those, one in a while is told, and always the last.
+ * @template {import('./model.mjs').Source} T
+ * @param {T} source
+ * @returns {T}
+ */
+function unhurried(source) {
+  let waiting = 0
+  let latest = /** @type {Record<string, any>} */ ({})
+  return {
+    ...source,
+    say(/** @type {Record<string, any>} */ state, /** @type {any} */ selection) {
+      if (!('window' in state)) return source.say(state, selection)
+      latest = state
+      waiting ||= window.setTimeout(() => {
+        waiting = 0
+        source.say(latest)
+      }, 80)
+    },
+  }
+}
+
+export default () => {
+  /** @type {Promise<{session: Session, height: number | null}>} */
+  let opened
+  return {
+    /** @param {{model: Comm}} context */
+    initialize({ model: comm }) {
+      const source = unhurried(kernelSource(comm, async (state, message) => {
+        const { session } = await opened
+        if (state.trace !== undefined) session.open(state.trace, state)
+        else session.model.apply(state, message.header.columns ? message : undefined)
+      }))
+      opened = source.opening.then(({ header }) => ({ session: new Session(source, header), height: header.height }))
+    },
+    /** @param {{el: HTMLElement}} context */
+    async render({ el }) {
+      const { session, height } = await opened
+      return show(el, session, { height })
+    },
+  }
+}

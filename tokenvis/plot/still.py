@@ -1,0 +1,22 @@
+"""The still: a timeline as a PNG, for places where nothing that moves can be shown."""
+
+import io
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from tokenvis.payload import expand_data
+from tokenvis.plot.timeline import plot_timeline
+
+
+def still(spans: pd.DataFrame, *, by: str, hue: str, **options: Any) -> bytes:
+    """The timeline of spans as `plot_timeline` draws it, as a PNG; ``by`` and ``hue`` may be keys of ``data``."""
+    keys = [key for key in dict.fromkeys([by, hue]) if key not in spans.columns]
+    figure: Any = plot_timeline(expand_data(spans, keys) if keys else spans, by=by, hue=hue, **options).figure
+    file = io.BytesIO()
+    try:
+        figure.savefig(file, format="png")
+    finally:
+        plt.close(figure)  # else a notebook shows it a second time
+    return file.getvalue()
