@@ -62,7 +62,7 @@ def draw_explorers(few: pd.DataFrame, many: pd.DataFrame) -> None:
 
     with TemporaryDirectory() as folder, launched() as browser:
         for name, spans, theme, keys, point in (
-            ("explorer", few, "light", [], (560, 262)),
+            ("explorer", few, "light", [], (580, 206)),
             ("explorer-dark", few, "dark", ["/", *"fix", "Enter"], None),
             ("explorer-million", many, "light", ["w"] * 6, None),
         ):

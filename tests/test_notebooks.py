@@ -9,6 +9,15 @@ from conftest import ROOT
 
 from tokenvis import Store
 
+TITLES = {
+    "01": "first-look",
+    "02": "multi-agent-workflow",
+    "03": "your-own-trace",
+    "04": "questions",
+    "05": "gallery",
+    "06": "storyline",
+    "08": "explorer",
+}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -39,7 +48,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
     }
     assert (
         named
-        == {"01-first-look", "02-multi-agent-workflow", "03-your-own-trace", "04-questions", "05-gallery", "06-storyline", "08-explorer"}
+        == {f"{number}-{name}" for number, name in TITLES.items()}
         == {path.stem for path in NOTEBOOKS}
     )
 

@@ -1,4 +1,4 @@
-"""How fast the explorer is, in a real JupyterLab, in headless Chromium: ``npm run benchmarks:explorer -- 1000000``, or more counts.
+"""How fast the explorer is, in JupyterLab in headless Chromium: ``npm run benchmarks:explorer -- 1000000``, or more counts.
 
 From the start of the cell to the first paint; how long a frame takes to draw while the window is panned, zoomed and scrolled;
 a step of panning against bokeh's, whose bars are the same spans in the same colours in a page of its own; bytes that cross, a
@@ -35,6 +35,7 @@ from questions import spans_of
 import tokenvis as tv
 spans = spans_of({count})
 tv.explore(spans.iloc[:10]); tv.plot_timeline(spans.iloc[:10]); import matplotlib.pyplot as plt; plt.close("all")"""
+ANSWERS = "__import__('tokenvis.explorer.answers', fromlist=['Answers']).Answers(spans)"
 LISTEN = """() => {
   window.frames_seen = []
   document.addEventListener('tokenvis:frame', ({ detail }) => window.frames_seen.push({ ...detail, at: performance.now() }))
@@ -63,15 +64,8 @@ def explored(browser: Browser, server: Jupyter, count: int) -> dict[str, Any]:
             figures[name] = frames_of(page, keys)
         whole = np.concatenate([figures[name] for name in ("pan", "zoom", "scroll")])
         figures["p95"] = float(np.percentile(whole, 95))
-        figures["bytes"] = notebook.evaluate(f"{BYTES}") / count
+        figures["bytes"] = notebook.evaluate(f"sum(map(len, {ANSWERS}.answer('trace', 't').buffers))") / count
         return figures
-
-
-BYTES = """sum(
-    len(buffer) for what in ("trace", "facts", "moves")
-    for buffer in __import__("tokenvis.explorer.answers", fromlist=["Answers"]).Answers(spans).answer(what, "t").buffers
-    if what == "trace"
-)"""
 
 
 def frames_of(page: Page, key: str) -> list[float]:
@@ -134,13 +128,12 @@ def peer(browser: Browser, count: int, folder: Path) -> float:
 
 
 BOKEH_STEP = """() => new Promise((done) => {
-  const plot = Bokeh.documents[0].roots()[0]
-  const { start, end } = plot.x_range
+  const [view] = Bokeh.index.roots
+  const { start, end } = view.model.x_range
   const step = (end - start) * 0.15
   const begin = performance.now()
-  const view = Object.values(Bokeh.index.roots ? Object.fromEntries(Bokeh.index.roots.map((v) => [v.model.id, v])) : Bokeh.index)[0]
-  plot.x_range.setv({ start: start + step, end: end + step })
-  view.paint ? view.paint() : 0
+  view.model.x_range.setv({ start: start + step, end: end + step })
+  view.paint()
   done(performance.now() - begin)
 })"""
 

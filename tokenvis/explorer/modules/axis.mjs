@@ -134,7 +134,7 @@ export function drawGutter(ctx, { gutter, ruler, top, height }, bands, look) {
     if (band.depth > 1) ctx.fillText(band.folded ? '▶' : '▼', 6, y)
     ctx.font = `12px ${look.font}`
     ctx.fillStyle = look.ink
-    ctx.fillText(fitted(ctx, oneLine(band.name), gutter - 28), 20, y)
+    ctx.fillText(fitted(ctx, gutter - 28, oneLine(band.name)), 20, y)
     if (to - from < 34) continue
     ctx.font = `10px ${look.font}`
     ctx.fillStyle = look.quiet

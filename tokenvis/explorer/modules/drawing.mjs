@@ -20,7 +20,7 @@ import { plural } from './text.mjs'
  *   widths of gutter and ruler; device pixels a CSS pixel
  * @typedef {{x: number, y: number, width: number, height: number}} Box CSS pixels of the canvas
  * @typedef {import('./bars.mjs').Bar} Bar
- * @typedef {{routes: Routes | null, showMoves: boolean, labelOf: (row: number) => string | null, focus: number, hover: number,
+ * @typedef {{routes: Routes | null, showMoves: boolean, labelOf: (row: number) => string[], labels: Map<number, string>, focus: number, hover: number,
  *   box: Box | null, steps: boolean, notes: string[], wanted: number[]}} Overlay `focus` and `hover` are rows of the trace, or -1;
  *   a frame writes to `notes` what it left out, and to `wanted` the rows whose labels it lacks
  */
@@ -112,7 +112,7 @@ function drawMoves(ctx, view, scene, routes, { notes }, look) {
  * @param {Overlay} overlay
  * @param {Look} look
  */
-function drawLabels(ctx, bars, gutter, { placed: { order }, hue, tint, lit }, { labelOf, wanted, notes }, look) {
+function drawLabels(ctx, bars, gutter, { placed: { order }, hue, tint, lit }, { labelOf, labels, wanted, notes }, look) {
   const roomy = bars.filter(({ width }) => width >= LABEL_ROOM)
   if (roomy.length > MOST_LABELS) notes.push(`${plural(roomy.length - MOST_LABELS, 'label')} not drawn`)
   ctx.font = `11px ${look.font}`
@@ -121,12 +121,12 @@ function drawLabels(ctx, bars, gutter, { placed: { order }, hue, tint, lit }, { 
   ctx.direction = 'ltr'
   const inks = new Map(hue.colors.map((color) => [color, inkOn(color)]))
   for (const { position, x, y, width } of roomy.slice(0, MOST_LABELS)) {
-    const text = labelOf(order[position])
-    if (text === null) wanted.push(order[position])
+    const row = order[position]
+    if (!labels.has(row)) wanted.push(row)
     const paled = lit && !lit.flags[position]
     ctx.fillStyle = paled ? look.quiet : /** @type {string} */ (inks.get(hue.colors[tint[position]]))
     const inset = Math.max(x, gutter) + 5
-    ctx.fillText(fitted(ctx, text ?? '', x + width - inset - 3), inset, y + BAR / 2 + 0.5)
+    ctx.fillText(fitted(ctx, x + width - inset - 3, ...labelOf(row)), inset, y + BAR / 2 + 0.5)
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { devicePixels, PALED, rowsInView } from './bars.mjs'
 import { BAR, STRIP } from './layout.mjs'
-import { marksOf } from './runs.mjs'
-import { rowOf } from './scene.mjs'
+import { marksOf, WIDE } from './runs.mjs'
+import { firstAtLeast } from './search.mjs'
 
 /**
  * @typedef {import('./look.mjs').Look} Look
@@ -25,8 +25,8 @@ const MOST_DIAMONDS = 400
 export function drawMarks(ctx, view, scene, bands, look) {
   const stretch = devicePixels(view, Math.round(view.width * view.ratio))
   const { placed: { start, first }, rows, marks, tint, hue, lit } = scene
-  /** @type {Record<'instants' | 'lit' | 'open' | 'errors', number[][]>} */
-  const found = { instants: [], lit: [], open: [], errors: [] }
+  /** @type {Record<'instants' | 'lit' | 'errors', number[][]>} */
+  const found = { instants: [], lit: [], errors: [] }
   for (const band of bands) {
     const { from, to } = rowsInView(view, band)
     for (let row = from; row < to; row++) {
@@ -35,7 +35,7 @@ export function drawMarks(ctx, view, scene, bands, look) {
         positions, start, first[row], first[row + 1], stretch,
         (position, x) => list.push([position, view.gutter + x / view.ratio, y, band.folded ? STRIP : BAR]))
       if (!band.folded) each(marks.instants, found.instants)
-      if (!band.folded) each(marks.open, found.open)
+      if (!band.folded) drawArrows(ctx, view, scene, row, look)
       each(lit?.positions, found.lit)
       each(marks.errors, found.errors)
     }
@@ -48,15 +48,25 @@ export function drawMarks(ctx, view, scene, bands, look) {
     else ctx.fillRect(x, y, 1, BAR)
   }
   ctx.globalAlpha = 1
-  for (const [, x, y, height] of found.lit) fill(ctx, look.ink, x, y + height, 2, 2)
-  for (const [, x, y] of found.errors) fill(ctx, look.error, x - 0.5, y - 2, 3, 4)
-  for (const [position] of found.open) drawArrow(ctx, view, scene, position, look)
+  const widthOf = (/** @type {number} */ position) => (scene.placed.end[position] - start[position]) * view.scale
+  for (const [position, x, y, height] of found.lit) if (widthOf(position) < WIDE) fill(ctx, look.ink, x, y + height, 2, 2)
+  for (const [position, x, y, height] of found.errors) {
+    fill(ctx, look.error, x - 0.5, y - 2, 3, 4)
+    if (widthOf(position) >= WIDE && height === BAR) border(ctx, look.error, x, y, widthOf(position), height)
+  }
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {string} color @param {number[]} box */
 function fill(ctx, color, ...[x, y, width, height]) {
   ctx.fillStyle = color
   ctx.fillRect(x, y, width, height)
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {string} color @param {number[]} box */
+function border(ctx, color, ...[x, y, width, height]) {
+  ctx.strokeStyle = color
+  ctx.lineWidth = 2
+  ctx.strokeRect(x + 1, y + 1, Math.min(width, 1e5) - 2, height - 2)
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {number} x @param {number} y @param {Look} look */
@@ -71,14 +81,24 @@ function drawDiamond(ctx, x, y, look) {
   ctx.stroke()
 }
 
-/** An open end. @param {CanvasRenderingContext2D} ctx @param {View} view @param {Scene} scene @param {number} position @param {Look} look */
-function drawArrow(ctx, view, scene, position, look) {
-  const x = view.gutter + (scene.placed.end[position] - view.left) * view.scale
-  const y = view.ruler + scene.rows.rowTop[rowOf(scene, scene.placed.order[position])] - view.top
+/**
+ * The open ends of a row that are in view.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {View} view
+ * @param {Scene} scene
+ * @param {number} row of the layout
+ * @param {Look} look
+ */
+function drawArrows(ctx, { gutter, ruler, left, scale, top, width }, { placed: { end, first }, marks: { open }, rows }, row, look) {
+  const y = ruler + rows.rowTop[row] - top
   ctx.fillStyle = look.ink
-  ctx.beginPath()
-  ctx.moveTo(x + 6, y + BAR / 2)
-  ctx.lineTo(x, y + 1)
-  ctx.lineTo(x, y + BAR - 1)
-  ctx.fill()
+  for (let number = firstAtLeast(open, 0, open.length, first[row]); open[number] < first[row + 1]; number++) {
+    const x = (end[open[number]] - left) * scale
+    if (x < 0 || x > width) continue
+    ctx.beginPath()
+    ctx.moveTo(gutter + x + 6, y + BAR / 2)
+    ctx.lineTo(gutter + x, y + 1)
+    ctx.lineTo(gutter + x, y + BAR - 1)
+    ctx.fill()
+  }
 }

@@ -42,6 +42,7 @@ export class Model extends EventTarget {
     this.fold = fold
     this.by = state.by ?? 'location_id'
     this.hue = state.hue ?? 'agent_id'
+    this.wanted = { by: this.by, hue: this.hue } // what was chosen last; its column may be on its way
     this.keys = ['agent_id', 'location_id']
     this.showMoves = true
     this.problem = ''
@@ -60,7 +61,8 @@ export class Model extends EventTarget {
     this.focus = -1
     this.details = /** @type {Details | null} */ (null)
     this.query = ''
-    this.matches = /** @type {Uint32Array} */ (new Uint32Array())
+    this.found = /** @type {Uint32Array} */ (new Uint32Array()) // what a search found,
+    this.matches = /** @type {Uint32Array} */ (new Uint32Array()) // and what of it is shown
     this.match = -1
     this.figures = /** @type {import('./figures.mjs').Figures | null} */ (null)
     if (id !== null) this.open(state)
@@ -158,7 +160,8 @@ export class Model extends EventTarget {
 
   /** @param {string} by @param {boolean} [silent] whether Python said so itself */
   async setBy(by, silent = false) {
-    if (!(await this.columnOf(by)) || by === this.by) return
+    this.wanted.by = by
+    if (!(await this.columnOf(by)) || by !== this.wanted.by || by === this.by) return // another one was chosen meanwhile
     this.by = by
     this.folding = new Map()
     this.place()
@@ -168,8 +171,9 @@ export class Model extends EventTarget {
 
   /** @param {string} hue @param {boolean} [silent] */
   async setHue(hue, silent = false) {
+    this.wanted.hue = hue
     const column = await this.columnOf(hue)
-    if (!column || !this.scene) return
+    if (!column || !this.scene || hue !== this.wanted.hue) return
     this.hue = hue
     this.scene.hue = column
     this.scene.tint = tintOf(this.scene.placed, column)
@@ -272,6 +276,7 @@ export class Model extends EventTarget {
   /** @param {Uint8Array} shown a flag for each agent @param {boolean} [silent] */
   setShown(shown, silent = false) {
     this.shown = shown
+    this.rematch()
     this.place()
     this.changed('agents')
     this.refigure()
@@ -300,7 +305,7 @@ export class Model extends EventTarget {
     this.changed('details')
   }
 
-  /** The next span of the row of the layout, or the one before. @param {number} step 1 or -1 */
+  /** The next span in the order of the rows, or the one before. @param {number} step 1 or -1 */
   step(step) {
     if (!this.scene || !this.scene.placed.order.length) return
     const { order, first } = this.scene.placed
@@ -355,10 +360,17 @@ export class Model extends EventTarget {
         if (named.some(Boolean)) codes.forEach((/** @type {number} */ code, /** @type {number} */ row) => { if (named[code]) found.add(row) })
       }
     }
-    this.matches = Uint32Array.from(found).sort().filter((row) => this.shown[this.trace?.agent.codes[row] ?? 0])
-    this.match = -1
+    this.found = Uint32Array.from(found).sort()
+    this.rematch()
     this.light()
     this.changed('matches')
+  }
+
+  /** Of what a search found, take what is shown. */
+  rematch() {
+    const { agent = { codes: [] } } = this.trace ?? {}
+    this.matches = this.found.filter((row) => this.shown[agent.codes[row]])
+    this.match = -1
   }
 
   /** Go to the next match, or the one before. @param {number} step 1 or -1 */

@@ -7,9 +7,9 @@ import { toPlace } from './timemap.mjs'
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').Moves} Moves
  * @typedef {import('./timemap.mjs').TimeMap} TimeMap
- * @typedef {{from: Uint32Array, to: Uint32Array, left: Float64Array, arrived: Float64Array, least: Float64Array,
- *   first: Uint32Array}} Routes of each move: rows of the trace, places; `least` is the earliest `left` from there on within the
- *   agent; `first` is where each agent's begin
+ * @typedef {{from: Uint32Array, to: Uint32Array, left: Float64Array, arrived: Float64Array, first: Uint32Array,
+ *   latest: Float64Array, earliest: Float64Array}} Routes of each move: rows of the trace, places; `first` is where each agent's begin;
+ *   `latest` is the last place of its moves so far, `earliest` the first one of those from there on: both ascend
  */
 
 /**
@@ -33,16 +33,19 @@ export function routesOf({ start, end, agent }, moves, map) {
     routes.left[place] = toPlace(map, end[from] - (moves.before?.[move] ?? 0))
     routes.arrived[place] = toPlace(map, start[to] + (moves.after?.[move] ?? 0))
   }
-  return { ...routes, first, least: earliest(routes.left, first) }
+  return { ...routes, first, ...bounds(routes, first) }
 }
 
-/** @param {Float64Array} left @param {Uint32Array} first */
-function earliest(left, first) {
-  const least = left.slice()
+/** @param {{left: Float64Array, arrived: Float64Array}} routes @param {Uint32Array} first */
+function bounds({ left, arrived }, first) {
+  const latest = left.map((place, move) => Math.max(place, arrived[move]))
+  const earliest = left.map((place, move) => Math.min(place, arrived[move]))
   for (let code = 0; code + 1 < first.length; code++) {
-    for (let move = first[code + 1] - 2; move >= first[code]; move--) least[move] = Math.min(least[move], least[move + 1])
+    const [from, last] = [first[code], first[code + 1] - 1]
+    for (let move = from + 1; move <= last; move++) latest[move] = Math.max(latest[move], latest[move - 1])
+    for (let move = last - 1; move >= from; move--) earliest[move] = Math.min(earliest[move], earliest[move + 1])
   }
-  return least
+  return { latest, earliest }
 }
 
 /**
@@ -53,13 +56,13 @@ function earliest(left, first) {
  * @param {number} to
  * @param {number} most
  */
-export function movesIn({ arrived, least, first }, shown, from, to, most) {
+export function movesIn({ latest, earliest, first }, shown, from, to, most) {
   const found = []
   let n = 0
   for (let code = 0; code + 1 < first.length; code++) {
     if (!shown[code]) continue
-    const begins = firstAtLeast(arrived, first[code], first[code + 1], from)
-    const after = firstAtLeast(least, begins, first[code + 1], to)
+    const begins = firstAtLeast(latest, first[code], first[code + 1], from)
+    const after = firstAtLeast(earliest, begins, first[code + 1], to)
     n += after - begins
     for (let move = begins; move < after && n <= most; move++) found.push(move)
   }

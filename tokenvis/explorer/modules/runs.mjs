@@ -38,7 +38,7 @@ export function sweepRow({ start, end }, tint, from, to, stretch, pixels, bar) {
   pixels.most.fill(0)
   pixels.tint.fill(-1)
   let position = firstAtLeast(end, from, to, left)
-  while (position < to && start[position] <= right) {
+  while (position < to && start[position] < right) {
     const x0 = (start[position] - left) * scale
     const x1 = (end[position] - left) * scale
     if (x1 - x0 >= WIDE) bar(position, x0, x1)

@@ -119,7 +119,7 @@ export class Stage {
     const view = this.view()
     const overlay = {
       routes: model.by === 'location_id' ? model.routes : null,
-      showMoves: model.showMoves, labelOf: this.labelOf.bind(this), focus: model.focus, hover: this.hover,
+      showMoves: model.showMoves, labelOf: this.labelOf.bind(this), labels: model.labels, focus: model.focus, hover: this.hover,
       box: this.box, steps: model.steps, notes: /** @type {string[]} */ ([]), wanted: /** @type {number[]} */ ([]),
     }
     drawFrame(ctx, view, scene, overlay, this.look)
@@ -140,15 +140,13 @@ export class Stage {
     if (this.canvas.getAttribute('aria-label') !== label) this.canvas.setAttribute('aria-label', label)
   }
 
-  /** @param {number} row @returns {string | null} */
+  /** What a bar may say, the longest first. @param {number} row @returns {string[]} */
   labelOf(row) {
     const { trace, labels, by, steps } = this.model
-    const label = labels.get(row)
-    if (!trace) return ''
+    if (!trace) return []
     const other = by === 'agent_id' ? trace.location : trace.agent
-    const name = oneLine(label || other.names[other.codes[row]])
-    const text = `${name} · ${duration(trace.end[row] - trace.start[row], steps)}`
-    return label === undefined ? (setTimeout(() => this.model.fetchLabels([row]), 0), text) : text
+    const name = oneLine(labels.get(row) || other.names[other.codes[row]])
+    return [`${name} · ${duration(trace.end[row] - trace.start[row], steps)}`, name]
   }
 
   // Places

@@ -32,16 +32,22 @@ export function duration(us, steps = false) {
   const unit = UNITS.findIndex(([size]) => us >= size)
   if (unit < 0) return us ? `${us.toPrecision(2)} µs` : '0 s'
   const [size, name] = UNITS[unit]
-  if (unit > 2) return `${+(us / size).toPrecision(3)} ${name}`
+  const larger = UNITS[unit - 1]?.[0] ?? Infinity
+  if (unit > 2) {
+    const value = +(us / size).toPrecision(3)
+    return value * size < larger ? `${value} ${name}` : duration(larger)
+  }
   const [smaller, part] = UNITS[unit + 1]
   const whole = Math.round(us / smaller)
+  if (whole * smaller >= larger) return duration(larger)
   const ratio = size / smaller
   const rest = whole % ratio
   return `${grouped(Math.floor(whole / ratio))} ${name}${rest ? ` ${rest} ${part}` : ''}`
 }
 
 /**
- * A time on the axis as it needs to be told for steps of that length: "1.5 s", "250 µs", "12:04.250", "2 d 03:00".
+ * A time on the axis as it needs to be told for steps of that length: "1.5 s", "250 µs", "12:04.250",
+ * "2 d 03:00:00".
  * @param {number} us since the origin
  * @param {number} step
  * @param {boolean} [steps]
@@ -53,6 +59,7 @@ export function moment(us, step, steps = false) {
   if (us < 1e3 || (us < 1e6 && step < 1e3)) return `${grouped(us)} µs`
   if (us < 1e6) return `${us / 1e3} ms`
   const digits = step >= 1e6 ? 0 : Math.min(6, Math.ceil(6 - Math.log10(step) - 1e-9))
+  us = Math.round(us / 10 ** (6 - digits)) * 10 ** (6 - digits) // so that no fraction is rounded to a whole second later
   if (us < 60e6) return `${(us / 1e6).toFixed(digits)} s`
   const seconds = Math.floor(us / 1e6)
   const [d, h, m, s] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60]
@@ -63,7 +70,7 @@ export function moment(us, step, steps = false) {
 }
 
 /**
- * A time of day, in UTC: "2026-06-21 09:30:00.000250".
+ * A time of day, in UTC: "2026-06-21 09:30:00.000250 UTC".
  * @param {number} us since 1970
  */
 export function calendar(us) {
