@@ -162,9 +162,14 @@ export class Stage {
     const { scene } = this.model
     const { scale, gutter, ruler, top } = this.view()
     if (!scene || x < gutter || y < ruler) return []
-    const row = rowAt(scene.rows, y - ruler + top)
-    if (row < 0 || scene.rows.bands[scene.rows.rowBand[row]].folded) return []
-    const found = spansAt(scene.placed, row, this.placeAt(x), scale)
+    const [height, place] = [y - ruler + top, this.placeAt(x)]
+    const row = rowAt(scene.rows, height)
+    if (row < 0) return []
+    if (scene.rows.bands[scene.rows.rowBand[row]].folded) {
+      const pixel = { from: place - 0.5 / scale, to: place + 0.5 / scale, top: height, bottom: height }
+      return Array.from(spansIn(scene.rows, scene.placed, pixel))
+    }
+    const found = spansAt(scene.placed, row, place, scale)
     return found ? Array.from(scene.placed.order.subarray(found.from, found.to)) : []
   }
 
