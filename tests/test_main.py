@@ -349,9 +349,7 @@ def test_show_without_a_path_shows_the_newest_session(run, monkeypatch, tmp_path
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert run("show")[2] == [
-        "tokenvis: No sessions where Claude Code and Codex keep them. Give a PATH: `tokenvis show PATH`."
-    ]
+    assert run("show")[2] == ["tokenvis: No sessions where Claude Code and Codex keep them. Give a PATH: `tokenvis show PATH`."]
     folder = tmp_path / ".claude/projects/-work-shop"
     folder.mkdir(parents=True)
     session("s1").rename(folder / "s1.jsonl")

@@ -46,11 +46,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
     named = {
         name for name in (path.stem for path in NOTEBOOKS) if f"notebooks/{name}.ipynb" in (ROOT / "README.md").read_text()
     }
-    assert (
-        named
-        == {f"{number}-{name}" for number, name in TITLES.items()}
-        == {path.stem for path in NOTEBOOKS}
-    )
+    assert named == {f"{number}-{name}" for number, name in TITLES.items()} == {path.stem for path in NOTEBOOKS}
 
 
 def test_01_fails_on_a_database_that_is_not_seeded(tmp_path):
