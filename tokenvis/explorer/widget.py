@@ -6,6 +6,7 @@ trace is in the widget's synchronised state, so none of it lands in a saved note
 
 import base64
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -69,14 +70,14 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         self._answers = Answers(spans, hue=hue, palette=palette)
         self._options = {"steps": steps, "fold": gaps == "fold", "height": height}
-        self._quiet = True  # whether changes are not told to the page
+        self._quiet = threading.local()  # in a thread that takes over what the page says, nothing is told back to it
         self._rows: Int64Array = np.empty(0, dtype=np.int64)  # the selection, as rows of the trace
         super().__init__()
-        if self._answers.rows:
-            self.trace = next(iter(self._answers.rows))
-        self._begin()
-        self.by, self.hue = by, hue
-        self._quiet = False
+        with self._silence():
+            if self._answers.rows:
+                self.trace = next(iter(self._answers.rows))
+            self._begin()
+            self.by, self.hue = by, hue
         self.on_msg(self._hear)
         self._push()  # at once: the page reads it while Python draws the picture
 
@@ -93,7 +94,7 @@ class Explorer(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**options) or ({"text/plain": repr(self)}, {})
         gaps = "fold" if self._options["fold"] else "keep"
         unit = "step" if self._options["steps"] else "auto"
-        picture = still(self._spans(), by=self.by, hue=self.hue, palette=self._answers.palette, gaps=gaps, time_unit=unit)
+        picture = still(self._spans(), by=self.by, hue=self.hue, palette=self._palette(), gaps=gaps, time_unit=unit)
         return {**data, "text/plain": repr(self), "image/png": base64.b64encode(picture).decode()}, metadata
 
     def save(self, path: str | os.PathLike[str], *, content: Content = "none") -> Page:
@@ -171,7 +172,7 @@ class Explorer(anywidget.AnyWidget):
     @traitlets.observe(*STATE)
     def _tell(self, change: Any) -> None:
         """Tell the page what Python changed."""
-        if self._quiet:
+        if getattr(self._quiet, "now", False):
             return
         if change["name"] == "trace":
             with self._silence():
@@ -184,11 +185,11 @@ class Explorer(anywidget.AnyWidget):
     @contextmanager
     def _silence(self) -> Iterator[None]:
         """Change the state without telling the page."""
-        before, self._quiet = self._quiet, True
+        before, self._quiet.now = getattr(self._quiet, "now", False), True
         try:
             yield
         finally:
-            self._quiet = before
+            self._quiet.now = before
 
     def _begin(self) -> None:
         """What a trace shows at first: all of it."""
@@ -264,6 +265,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _agents(self) -> list[str]:
         return [str(name) for name in codes_of(self._spans()["agent_id"])[1]]
+
+    def _palette(self) -> Palette:
+        """The colours that were given, where they are those of what gives colours now."""
+        return self._answers.palette if self.hue == self._answers.hue else None
 
     def _opening(self) -> dict[str, Any]:
         traces = [{"id": trace, "n": len(rows)} for trace, rows in self._answers.rows.items()]
