@@ -312,8 +312,8 @@ class NotebookPage(Visit):
         line = f"api/kernels/{session['kernel']['id']}/channels?session_id={ours}&token={self.jupyter.token}"
         with closing(websocket.create_connection(self.home.replace("http", "ws", 1) + line, timeout=SECONDS)) as channel:
             channel.send(json.dumps(message | {"channel": "shell"}))
-            while (answer := json.loads(channel.recv()))["msg_type"] != "execute_reply":
-                pass
+            answers = (json.loads(frame) for frame in iter(channel.recv, None) if isinstance(frame, str))  # others hold buffers
+            answer = next(answer for answer in answers if answer["msg_type"] == "execute_reply")
         reply = answer["content"]
         assert reply["status"] == "ok", f"{reply.get('ename')}: {reply.get('evalue')}"
         return reply["user_expressions"]

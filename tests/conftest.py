@@ -26,6 +26,7 @@ from tokenvis.columns import as_spans, ordered
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
+pytest.register_assert_rewrite("browsers")  # before a module imports it
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=500, deadline=None)

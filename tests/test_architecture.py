@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "frame": {"store", "scan", "database", "columns", "payload", "errors"},
     "seed": {"store", "database", "schema"},
     "cells": set(),
+    "oneline": set(),
     "times": {"columns", "errors"},
     "sessions": {"errors"},
     "sources": {"errors"},
@@ -47,7 +48,7 @@ MAY_IMPORT = {
     "readers": {"conventions", "records", "reading", "sources", "rules", "times", "cells", "columns", "errors"},
     "contents": {"payload"},
     "gathering": {"contents", "reading", "relations", "arrays", "errors"},
-    "report": {"reading", "store", "frame", "errors"},
+    "report": {"reading", "store", "frame", "oneline", "errors"},
     "intake": {
         *("readers", "gathering", "report", "contents", "rules", "records", "reading", "sources", "times"),
         *("store", "database", "errors"),
@@ -62,7 +63,20 @@ MAY_IMPORT = {
     "ink": {"layout", "weaving", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
     "plot": {"ink", "analysis", "layout", "style", "lettering", "colors", "columns", "payload", "arrays", "errors"},
     "explorer": {
-        *("plot", "ink", "layout", "style", "lettering", "colors", "contents", "files", "frame", "store", "database"),
+        *(
+            "plot",
+            "ink",
+            "layout",
+            "style",
+            "lettering",
+            "colors",
+            "contents",
+            "files",
+            "oneline",
+            "frame",
+            "store",
+            "database",
+        ),
         *("tokens", "nesting", "relations", "payload", "columns", "arrays", "errors"),
     },
 }

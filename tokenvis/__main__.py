@@ -23,6 +23,7 @@ from tokenvis.database import path_of
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
 from tokenvis.frame import load_spans, load_traces
 from tokenvis.intake import ingest
+from tokenvis.oneline import one_line
 from tokenvis.outlet import export
 from tokenvis.readers.formats import FORMATS
 from tokenvis.rules import PRESETS
@@ -266,7 +267,8 @@ def run_traces(chosen: Namespace) -> None:
     with Store(chosen.database, create=False) as store:
         traces = load_traces(store=store)
         print(f"Database: {store.path}")
-    shown = traces.assign(start_time=traces["start_time"].map(time_text))
+    texts = {name: traces[name].map(one_line) for name in ("id", "name")}
+    shown = traces.assign(**texts, start_time=traces["start_time"].map(time_text))
     print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
 
 

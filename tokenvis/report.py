@@ -7,8 +7,9 @@ from html import escape
 
 import pandas as pd
 
-from tokenvis.errors import plural
+from tokenvis.errors import plural, quoted
 from tokenvis.frame import load_spans
+from tokenvis.oneline import one_line
 from tokenvis.reading import Problem
 from tokenvis.store import Store, Written
 
@@ -113,7 +114,7 @@ class Report:
             yield f"Read: {name}, {plural(count, 'file')}"
         written = self.written
         for one in written[:MOST_LINES]:
-            yield f"Trace {one.trace_id!r} ({self.names.get(one.trace_id, one.trace_id)}): {told(one)}"
+            yield f"Trace {quoted(one.trace_id)} ({one_line(self.names.get(one.trace_id, one.trace_id))}): {told(one)}"
         if len(written) > MOST_LINES:
             rest = [sum(counts) for counts in zip(*(one[2:] for one in written[MOST_LINES:]), strict=True)]
             yield f"and {plural(len(written) - MOST_LINES, 'trace')} more: {told(Written(self.store.path, '', *rest))}"

@@ -27,6 +27,7 @@ from tokenvis.explorer.keys import is_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.files import place_of, replacing
 from tokenvis.ink.hues import Palette
+from tokenvis.oneline import one_line
 from tokenvis.payload import parsed
 
 CHUNK = 2_000  # spans whose details are one block
@@ -118,7 +119,7 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
         *("default-src 'none'", f"script-src '{digest(script)}'", f"style-src '{digest(styles)}'"),
         *("base-uri 'none'", "form-action 'none'"),
     ]
-    title = html.escape(" ".join(f"{opening['trace'] or 'no trace'}".split())[:200])
+    title = html.escape(one_line(opening["trace"] or "no trace"))
     head = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">\n'
@@ -137,7 +138,8 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
             "n": len(answers.rows[trace]),
             "omitted": omitted,
         }
-        for kind, name, block in blocks_of(answers, trace, selected if trace == opening["trace"] else NOTHING):
+        chosen = selected if trace == opening["trace"] else NOTHING
+        for kind, name, block in blocks_of(answers, trace, chosen, opening["state"]):
             place = f"trace-{number}-{len(entry['blocks']) + len(entry['keys'])}"
             entry[kind][name] = place
             write_block(file, place, block)
@@ -157,7 +159,7 @@ def write_block(file: IO[bytes], name: str, content: bytes) -> None:
     file.write(b'<script type="text/plain" id="' + name.encode() + b'">' + packed + b"</script>\n")
 
 
-def blocks_of(answers: Answers, trace: str, selected: Int64Array) -> Iterator[tuple[str, str, bytes]]:
+def blocks_of(answers: Answers, trace: str, selected: Int64Array, state: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     """All that can be asked of a trace: (what it is listed under, its name, the answer)."""
     spans = answers.of(trace)
     selection = Message({})
@@ -165,7 +167,8 @@ def blocks_of(answers: Answers, trace: str, selected: Int64Array) -> Iterator[tu
     yield "blocks", "selection", selection.whole()
     for what in ("trace", "facts", "moves"):
         yield "blocks", what, answers.answer(what, trace).whole()
-    for key in ["label", *keys_in(spans)]:
+    shown = [state[name] for name in ("by", "hue") if name in state]
+    for key in dict.fromkeys(["label", *keys_in(spans), *shown]):
         try:
             yield "keys", key, answers.answer("column", trace, key=key).whole()
         except BadOption:  # no span has it, or there are too many values

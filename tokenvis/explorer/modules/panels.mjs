@@ -8,7 +8,7 @@ import { treeOf } from './tree.mjs'
 
 /** @typedef {import('./model.mjs').Model} Model */
 
-const SHORT_NAMES = /** @type {Record<string, string>} */ ({ agent_id: 'agent', location_id: 'location' })
+const SHORT_NAMES = new Map([['agent_id', 'agent'], ['location_id', 'location']]) // no object: a key may be named as its members
 const MOST_AGENTS = 300 // check boxes at once; the others are found by name
 const MOST_CHIPS = 16
 
@@ -23,7 +23,7 @@ function keyChoice(model, name, current, choose) {
   const select = element('select', { 'aria-label': name, title: name, onchange: () => choose(select.value) })
   const update = () => {
     const keys = Array.from(new Set([...model.keys, current()]))
-    select.replaceChildren(...keys.map((key) => element('option', { value: key }, oneLine(SHORT_NAMES[key] ?? key))))
+    select.replaceChildren(...keys.map((key) => element('option', { value: key }, oneLine(SHORT_NAMES.get(key) ?? key))))
     select.value = current()
   }
   return { node: element('label', {}, `${name} `, select), update }
@@ -204,7 +204,7 @@ export function statusBar(model) {
   }
   /** @param {string[]} texts */
   const note = (texts) => {
-    const text = [...texts, ...(model.problem ? [model.problem] : [])].join(' · ')
+    const text = [...texts, ...(model.problem ? [oneLine(model.problem)] : [])].join(' · ')
     if (notes.textContent !== text) notes.textContent = text
   }
   return { node, update, note }
