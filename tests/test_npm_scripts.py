@@ -422,12 +422,14 @@ def test_the_lock_file_agrees_and_names_no_address():
     lock = (PROJECT / "package-lock.json").read_text()
     assert "resolved" not in lock
     assert "://" not in lock
-    (package,) = json.loads(lock)["packages"].values()
-    assert package == {key: PACKAGE[key] for key in ("name", "version", "license", "engines")}
+    package = json.loads(lock)["packages"][""]
+    assert package == {key: PACKAGE[key] for key in ("name", "version", "license", "engines", "devDependencies")}
 
 
-def test_nothing_is_depended_on():
-    assert [key for key in PACKAGE if "ependencies" in key] == []
+def test_nothing_is_depended_on_but_the_checker_of_types():
+    assert [key for key in PACKAGE if "ependencies" in key] == ["devDependencies"]
+    assert list(PACKAGE["devDependencies"]) == ["typescript"]
+    assert list(json.loads((PROJECT / "package-lock.json").read_text())["packages"]) == ["", "node_modules/typescript"]
 
 
 # The real thing, in a fresh clone

@@ -4,7 +4,8 @@ import { calendar, duration, grouped, moment, oneLine, plural } from '../../toke
 
 test('a name is one line, without what turns text around or is not seen', () => {
   assert.equal(oneLine('  a\n\tb\u2028c  '), 'a b c')
-  assert.equal(oneLine('a\u202eb\u0000c\u200dd'), 'a\ufffdb\ufffdc\ufffdd')
+  assert.equal(oneLine('a\u202eb\u0000c\u200bd'), 'a\ufffdb\ufffdc\ufffdd')
+  assert.equal(oneLine('👩\u200d💻'), '👩\u200d💻') // what joins letters is needed
   assert.equal(oneLine(`${'x'.repeat(199)}😀`), `${'x'.repeat(199)}\ufffd…`) // not half of a letter
   assert.equal(oneLine('x'.repeat(10_000)), `${'x'.repeat(200)}…`)
   assert.equal(oneLine('<b>$\\frac{'), '<b>$\\frac{')

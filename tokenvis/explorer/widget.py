@@ -230,9 +230,13 @@ class Explorer(anywidget.AnyWidget):
         self.send({**message.header, "answer": number}, message.buffers)
 
     def _take(self, said: dict[str, Any], buffers: list[Any]) -> None:
+        if self.trace is None:
+            return
         if "trace" in said:
             self.trace = said["trace"]
             self._begin()
+        elif "fold" in said:
+            self._options["fold"] = bool(said["fold"])
         elif "window" in said:
             origin = self._answers.mapping(self.trace).origin
             first, last = (origin + round(offset) for offset in said["window"])

@@ -22,14 +22,16 @@ const PRESSED_BY_KEYS = 'button, summary'
  * @param {{height: number | null}} options height in CSS pixels; null is all there is
  */
 export function show(host, session, { height }) {
-  const root = element('div', { class: 'tokenvis', role: 'region', 'aria-label': 'tokenvis explorer' })
+  const root = element('div', { class: 'tokenvis', role: 'region', 'aria-label': 'tokenvis explorer', tabindex: '-1' })
   host.append(root)
   let ended = new AbortController()
   const open = () => {
+    const had = root.contains(document.activeElement)
     ended.abort()
     ended = new AbortController()
     root.replaceChildren()
     showTrace(root, session, height, ended.signal)
+    if (had) root.focus({ preventScroll: true })
   }
   session.addEventListener('open', open)
   open()
@@ -96,7 +98,9 @@ function showTrace(root, session, height, signal) {
     selection: [details], details: [details], figures: [status], matches: [tools], facts: [tools, details], labels: [], scene: [], problem: [],
   }
   model.addEventListener('change', (event) => {
+    const had = root.contains(document.activeElement)
     for (const part of parts[/** @type {CustomEvent} */ (event).detail]) part.update()
+    if (had && !root.contains(document.activeElement)) stage.canvas.focus({ preventScroll: true }) // what had it has gone
     fitHeight()
     stage.redraw()
   }, { signal })
@@ -127,7 +131,7 @@ function keepKeys(root, model, shell, toCanvas, signal) {
     event.stopPropagation()
     const target = /** @type {HTMLElement} */ (event.target)
     const inField = target.matches(FIELDS) && !target.matches('[type=checkbox]')
-    if (inField && event.key === 'Escape') return toCanvas()
+    if (inField && event.key === 'Escape') return target.closest('.tv-agents') ? shell.close() : toCanvas()
     if (inField || (target.matches(PRESSED_BY_KEYS) && event.key === ' ')) return undefined
     const command = commandOf(event.key, model, shell)
     if (!command) return undefined

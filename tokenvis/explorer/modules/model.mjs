@@ -65,7 +65,7 @@ export class Model extends EventTarget {
     this.matches = /** @type {Uint32Array} */ (new Uint32Array()) // and what of it is shown
     this.match = -1
     this.figures = /** @type {import('./figures.mjs').Figures | null} */ (null)
-    if (id !== null) this.open(state)
+    this.opened = id === null ? Promise.resolve() : this.open(state)
   }
 
   /** @param {string} part what has changed */
@@ -102,8 +102,9 @@ export class Model extends EventTarget {
     this.shown = new Uint8Array(this.trace.agent.names.length).fill(state.agents ? 0 : 1)
     for (const code of state.agents ?? []) this.shown[code] = 1
     await Promise.all([this.columnOf(this.by), this.columnOf(this.hue)])
-    if (!this.columns.has(this.by)) this.by = 'location_id'
-    if (!this.columns.has(this.hue)) this.hue = 'agent_id'
+    if (!this.columns.has(this.by)) this.source.say({ by: (this.by = 'location_id') })
+    if (!this.columns.has(this.hue)) this.source.say({ hue: (this.hue = 'agent_id') })
+    this.wanted = { by: this.by, hue: this.hue }
     this.place()
     this.window = this.whole()
     this.apply({ window: state.window })
@@ -193,8 +194,8 @@ export class Model extends EventTarget {
     const [from, to] = this.offsets()
     this.fold = !this.fold
     this.place()
-    this.window = this.clamped(toPlace(this.scene.map, from), toPlace(this.scene.map, to))
-    this.changed('window')
+    this.source.say({ fold: this.fold })
+    this.setWindow(toPlace(this.scene.map, from), toPlace(this.scene.map, to))
   }
 
   /** Show moves, or not. */
@@ -224,6 +225,7 @@ export class Model extends EventTarget {
 
   /** @param {number} from @param {number} to @param {boolean} [silent] */
   setWindow(from, to, silent = false) {
+    if (!this.scene) return
     this.window = this.clamped(from, to)
     this.changed('window')
     if (!silent) this.source.say({ window: this.offsets() })
@@ -400,7 +402,11 @@ export class Model extends EventTarget {
     if (by) this.setBy(by, true)
     if (hue) this.setHue(hue, true)
     if (agents) this.setShown(this.shown.map((_, code) => Number(agents.includes(code))), true)
-    if (window) this.setWindow(toPlace(this.scene.map, window[0]), toPlace(this.scene.map, window[1]), true)
+    if (window) {
+      this.setWindow(toPlace(this.scene.map, window[0]), toPlace(this.scene.map, window[1]), true)
+      const shown = this.offsets()
+      if (shown.some((time, end) => Math.abs(time - window[end]) >= 0.5)) this.source.say({ window: shown }) // no more than there is
+    }
     if (selection) this.select(rowsIn(selection), true)
   }
 }

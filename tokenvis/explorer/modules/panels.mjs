@@ -51,6 +51,7 @@ export function toolbar(session, toggleAgents, toggleHelp) {
   })
   query.addEventListener('keydown', async (event) => {
     if (event.key !== 'Enter') return
+    clearTimeout(waiting)
     if (model.query !== query.value) await model.search(query.value)
     model.toMatch(event.shiftKey ? -1 : 1)
   })
@@ -65,7 +66,7 @@ export function toolbar(session, toggleAgents, toggleHelp) {
     button('?', 'keys and mouse (?)', toggleHelp))
   const update = () => {
     traces.value = model.id ?? ''
-    percent.textContent = `${grouped(model.zoom() * 100)}%`
+    percent.textContent = `${grouped((model.scene ? model.zoom() : 1) * 100)}%`
     by.update()
     hue.update()
     const [n, all] = [model.shown.reduce((sum, flag) => sum + flag, 0), model.shown.length]

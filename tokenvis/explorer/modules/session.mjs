@@ -19,8 +19,8 @@ export class Session extends EventTarget {
 
   /** Show a trace, from its beginning. @param {string | null} id @param {State} [state] */
   open(id, state = {}) {
-    const { by, hue } = this.model
-    this.model = new Model(this.source, this.opening, id, { by, hue, ...state })
+    const { by, hue, fold } = this.model
+    this.model = new Model(this.source, { ...this.opening, fold }, id, { by, hue, ...state })
     this.dispatchEvent(new Event('open'))
   }
 

@@ -21,6 +21,7 @@ import { duration, moment, oneLine, plural } from './text.mjs'
 export const RULER = 26
 const INSET = 6 // pixels beside the window, so that its first and last span do not touch the edge
 const CLICK = 4 // pixels that a pointer may move in a click
+const DOUBLE = 600 // ms between the two of a double-click, at most
 
 export class Stage {
   /**
@@ -41,7 +42,7 @@ export class Stage {
     this.hover = -1
     this.box = /** @type {Box | null} */ (null)
     this.drag = /** @type {Drag | null} */ (null)
-    this.pointer = { x: 0, y: 0, inside: false }
+    this.clicked = { x: 0, y: 0, at: -Infinity, hit: false }
     this.frame = 0
     this.look = lookOf(root)
     this.size = { width: 0, height: 0 }
@@ -90,6 +91,7 @@ export class Stage {
   resize() {
     const { clientWidth, clientHeight } = this.node
     const ratio = devicePixelRatio || 1
+    this.look = lookOf(this.root) // an element has a style only once it is in the page
     this.size = { width: clientWidth, height: clientHeight }
     Object.assign(this.canvas, { width: Math.round(clientWidth * ratio), height: Math.round(clientHeight * ratio) })
     Object.assign(this.canvas.style, { width: `${clientWidth}px`, height: `${clientHeight}px` })
@@ -262,7 +264,9 @@ export class Stage {
       if (band && band.depth > 1) this.model.toggleBand(band)
       return
     }
+    if (this.isSecond(event)) return // of a double-click: the first one may have opened the details, and moved all under it
     const rows = this.spansUnder(x, y)
+    this.clicked = { x: event.clientX, y: event.clientY, at: event.timeStamp, hit: rows.length > 0 }
     if (!(event.ctrlKey || event.metaKey)) this.model.select(Uint32Array.from(rows).sort())
     else if (rows.length) {
       const selected = new Set(this.model.selected)
@@ -272,9 +276,14 @@ export class Stage {
   }
 
   /** @param {MouseEvent} event */
+  isSecond({ clientX, clientY, timeStamp }) {
+    const { x, y, at } = this.clicked
+    return timeStamp - at < DOUBLE && Math.hypot(clientX - x, clientY - y) <= CLICK
+  }
+
+  /** @param {MouseEvent} event */
   zoomToSpan(event) {
-    const { x, y } = this.at(event)
-    if (this.spansUnder(x, y).length) this.model.fitSelection()
+    if (this.isSecond(event) && this.clicked.hit) this.model.fitSelection()
   }
 
   /** Show what is under the pointer. @param {{x: number, y: number} | null} at */

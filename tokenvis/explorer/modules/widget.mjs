@@ -73,6 +73,10 @@ function unhurried(source) {
   return {
     ...source,
     say(/** @type {Record<string, any>} */ state, /** @type {any} */ selection) {
+      if ('trace' in state) { // whose window is another
+        clearTimeout(waiting)
+        waiting = 0
+      }
       if (!('window' in state)) return source.say(state, selection)
       latest = state
       waiting ||= window.setTimeout(() => {
@@ -91,8 +95,9 @@ export default () => {
     initialize({ model: comm }) {
       const source = unhurried(kernelSource(comm, async (state, message) => {
         const { session } = await opened
-        if (state.trace !== undefined) session.open(state.trace, state)
-        else session.model.apply(state, message.header.columns ? message : undefined)
+        if (state.trace !== undefined) return session.open(state.trace, state)
+        await session.model.opened
+        return session.model.apply(state, message.header.columns ? message : undefined)
       }))
       opened = source.opening.then(({ header }) => ({ session: new Session(source, header), height: header.height }))
     },
