@@ -27,7 +27,7 @@ def test_a_trace_is_explored_by_its_name():
         ({"height": "tall"}, "height='tall' is not a number of pixels from 100 to 10,000."),
         (
             {"by": "team"},
-            "'team' is neither a column of the spans nor a key of their data. There is: 'agent_id', 'location_id'.",
+            "'team' is neither a column that makes bands nor a key of data. There is: 'agent_id', 'location_id'.",
         ),
         ({"palette": "red"}, "palette='red' is neither a mapping from name to colour nor a list of colours."),
     ],

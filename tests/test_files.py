@@ -39,3 +39,8 @@ def test_a_place_where_no_file_can_be_is_refused(path, message):
     with pytest.raises(BadOption) as raised:
         place_of(path)
     assert str(raised.value) == message
+
+
+def test_a_place_that_cannot_be_written_is_refused():
+    with pytest.raises(BadOption, match=r"^path='/proc/a' cannot be written: "), replacing(Path("/proc/a")):
+        pass

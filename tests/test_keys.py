@@ -69,7 +69,7 @@ def test_a_key_that_no_span_has_is_refused():
     with pytest.raises(BadOption) as raised:
         key_column(SPANS, "colour")
     assert str(raised.value) == (
-        "'colour' is neither a column of the spans nor a key of their data. There is: "
+        "'colour' is neither a column that makes bands nor a key of data. There is: "
         "'agent_id', 'location_id', 'status', 'kind', 'gen_ai.request.model', 'tokens'."
     )
 
@@ -83,3 +83,16 @@ def test_a_key_of_too_many_values_is_refused(monkeypatch):
 def test_no_spans_have_no_values():
     column = key_column(SPANS.iloc[:0], "agent_id")
     assert (column.codes.tolist(), column.names) == ([], [])
+
+
+def test_columns_of_one_name_or_of_a_name_that_is_no_text_make_no_bands():
+    twice = pd.concat([SPANS, SPANS[["agent_id"]].set_axis(["x"], axis=1), SPANS[["id"]].set_axis(["x"], axis=1)], axis=1)
+    assert "x" not in keys_in(twice)
+    assert 7 not in keys_in(SPANS.assign(y=1).rename(columns={"y": 7}))
+    with pytest.raises(BadOption):
+        key_column(twice, "x")
+
+
+def test_values_of_several_types_and_halves_of_letters_are_texts():
+    spans = SPANS.assign(x=pd.Series([1, "a", "\ud800", None], dtype=object, index=SPANS.index))
+    assert key_column(spans, "x").names == ["1", "a", "\ufffd", "none"]

@@ -370,3 +370,7 @@ def test_a_page_of_a_trace_has_a_name_that_a_file_may_have(run, monkeypatch):
     with Store() as store:
         store.write_trace("a/b: <c>", [{"id": "x", **SPAN}])
     assert run("show", "a/b: <c>")[1][0].startswith("a-b- -c-.html: ")
+
+
+def test_a_text_that_is_too_long_for_a_file_is_none(run):
+    assert run("show", "x" * 5000)[2][0].startswith("tokenvis: 'xxx")

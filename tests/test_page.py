@@ -7,6 +7,7 @@ import re
 import struct
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
@@ -82,8 +83,34 @@ def test_columns_of_the_users_own_are_left_out_where_they_may_hold_texts(tmp_pat
     assert "note" in contents(write_page(spans, tmp_path / "a.html", content="full"))["contents"][0]["keys"]
 
 
+def test_what_stands_in_the_place_of_a_name_is_left_out_where_it_may_be_a_text(tmp_path):
+    data = {
+        "kind": SECRET * 20,
+        "status": {"message": SECRET},
+        "trigger": f"{SECRET}\nand",
+        "links": [{"why": SECRET}],
+        "attributes": {"gen_ai.tool.name": {"args": SECRET}, "gen_ai.request.prompt": SECRET, "gen_ai.request.model": "m"},
+    }
+    page = write_page(with_data(SPANS, a=data), tmp_path / "a.html")
+    everything = b"".join(blocks(page).values())
+    assert SECRET.encode() not in everything
+    assert b"gen_ai.request.model" in everything
+
+
+def test_numbers_and_times_of_the_users_own_are_kept(tmp_path):
+    spans = SPANS.assign(day=pd.Timestamp("2026-06-21"), level=pd.Categorical([1, 2, 1]), on=True)
+    assert {"day", "level", "on"} <= set(contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"])
+
+
+def test_a_page_begins_with_a_key_that_it_has(tmp_path):
+    spans = with_data(SPANS, a={"note": SECRET}).assign(team="a")
+    for key, opened in {"note": None, "team": None, "kind": None, "agent_id": "agent_id"}.items():
+        opening = {"steps": False, "fold": True, "state": {"by": key}}
+        assert contents(write_page(spans, tmp_path / "a.html", opening=opening))["opening"]["state"].get("by") == opened
+
+
 def test_short_texts_are_cut(tmp_path):
-    spans = with_data(SPANS, a={"prompt": "x" * 1000})
+    spans = with_data(SPANS, a={"prompt": "x" * 1000}).assign(note="x" * 1000)
     page = write_page(spans, tmp_path / "a.html", content="short")
     assert b"x" * 200 in b"".join(blocks(page).values())
     assert b"x" * 201 not in b"".join(blocks(page).values())

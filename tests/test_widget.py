@@ -1,12 +1,14 @@
 import base64
+import gzip
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
-from tokenvis import BadOption, BadSpan, TraceNotFound, explore
+from tokenvis import BadOption, BadSpan, TraceNotFound, explore, self_spans
 
 SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 20 lab", "eve 12 12 lab", "ann 1 2 desk u"), a={"kind": "tool"})
 
@@ -20,9 +22,9 @@ def explorer():
     return made
 
 
-def said(explorer, state, *buffers):
-    """What the page says."""
-    explorer._hear(explorer, {"say": state}, list(buffers))
+def said(explorer, state, *buffers, of=None, heard=10**6):
+    """What the page says of the trace that it shows, having heard so much of what Python told."""
+    explorer._hear(explorer, {"say": {"of": of or explorer.trace, "heard": heard, **state}}, list(buffers))
 
 
 def asked(explorer, what, **wish):
@@ -62,7 +64,7 @@ def test_another_trace_begins_anew(explorer):
     explorer.trace = "u"
     assert (explorer.window, explorer.agents, len(explorer.selection), explorer.by) == ((1, 2), ("ann",), 0, "agent_id")
     content, _ = explorer.sent[-1]
-    assert content["set"] == {"trace": "u", "window": [1, 2], "agents": [0]}
+    assert content["set"] == {"trace": "u", "window": [1, 2], "agents": [0], "by": "agent_id", "hue": "agent_id"}
 
 
 def test_what_the_page_says_is_the_state_and_is_not_told_back(explorer):
@@ -114,7 +116,7 @@ def test_observers_hear_of_a_selection(explorer):
             "hue",
             "colour",
             BadOption,
-            "'colour' is neither a column of the spans nor a key of their data. There is: 'agent_id', 'location_id', 'kind'.",
+            "'colour' is neither a column that makes bands nor a key of data. There is: 'agent_id', 'location_id', 'kind'.",
         ),
         ("trace", "v", TraceNotFound, "No trace 'v'. These spans have: 't', 'u'."),
         ("trace", None, BadOption, "trace=None is no id of a trace. These spans have: 't', 'u'."),
@@ -191,3 +193,69 @@ def test_the_frame_that_was_given_is_not_changed():
     made._repr_mimebundle_()
     made.selection = SPANS.iloc[:1]
     pd.testing.assert_frame_equal(SPANS, before)
+
+
+def test_what_an_observer_sets_is_told_to_the_page(explorer):
+    explorer.observe(lambda _: setattr(explorer, "window", (3, 4)), "agents")
+    said(explorer, {"agents": [0]})
+    assert explorer.window == (3, 4)
+    assert [content["set"] for content, _ in explorer.sent] == [{"window": [3, 4]}]
+
+
+def test_observers_of_a_trace_see_it_from_its_beginning(explorer):
+    explorer.selection = SPANS[SPANS["id"] == "a"]
+    seen = []
+    explorer.observe(lambda _: seen.append((explorer.agents, len(explorer.selection), explorer.window)), "trace")
+    said(explorer, {"trace": "u"}, of="t")
+    explorer.trace = "t"
+    assert seen == [(("ann",), 0, (1, 2)), (("ann", "bob", "eve"), 0, (0, 20))]
+
+
+def test_what_is_out_of_date_is_not_taken_over(explorer):
+    said(explorer, {"window": [2, 8]}, heard=0)
+    explorer.window = (5, 15)
+    said(explorer, {"window": [2, 8]}, heard=0)
+    said(explorer, {"agents": [0]}, heard=0)  # of which Python told nothing
+    assert (explorer.window, explorer.agents) == ((5, 15), ("ann",))
+    said(explorer, {"window": [2, 8]}, heard=explorer._n_told)
+    assert explorer.window == (2, 8)
+    explorer.trace = "u"
+    said(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes(), of="t")
+    assert len(explorer.selection) == 0
+
+
+def test_a_selection_is_of_the_trace_that_is_shown_and_of_pieces_where_there_are_any(explorer):
+    with pytest.raises(BadSpan):
+        explorer.selection = SPANS[SPANS["id"] == "a"].assign(trace_id="u")
+    pieces = self_spans(spans_of("ann 0 10 desk", "ann 2 5 lab", parents={"b": "a"}))
+    nested = explore(pieces)
+    nested.selection = pieces.iloc[:1]
+    assert nested.selection[["id", "piece"]].to_numpy().tolist() == [["a", 0]]
+
+
+def test_what_is_done_to_the_frame_afterwards_changes_nothing():
+    frame = SPANS.copy()
+    made = explore(frame)
+    frame["agent_id"] = "zzz"
+    made.agents = ["ann"]
+    assert made.agents == ("ann",)
+
+
+def test_an_error_that_nobody_foresaw_is_answered_too(explorer, monkeypatch):
+    monkeypatch.setattr(explorer._answers, "answer", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        explorer._hear(explorer, {"ask": "facts", "number": 7, "trace": "t"}, [])
+    assert explorer.sent == [({"error": "ZeroDivisionError: division by zero", "answer": 7}, [])]
+
+
+def test_data_that_is_no_json_object_costs_the_picture_alone():
+    data, _ = explore(SPANS.assign(data="[1]"))._repr_mimebundle_()
+    assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+
+
+def test_a_palette_stays_with_what_it_was_given_for(tmp_path):
+    made = explore(SPANS, palette={"ann": "#ff0000", "bob": "#00ff00", "eve": "#0000ff"})
+    made.hue = "location_id"
+    page = made.save(tmp_path / "a.html").path.read_text()
+    blocks = [gzip.decompress(base64.b64decode(text)) for text in re.findall(r'id="trace-0-\d+">([^<]*)<', page)]
+    assert any(b'"agent_id"' in block and b"#ff0000" in block for block in blocks)

@@ -215,7 +215,7 @@ def run_show(chosen: Namespace) -> None:
 
     what = chosen.what or newest_session()
     spans = spans_to_show(what, chosen.database)
-    place = Path(chosen.output or f"{as_file_name(what)}.html")
+    place = Path(f"{as_file_name(what)}.html" if chosen.output is None else chosen.output)
     if chosen.output is None and place.is_file() and not is_page(place):
         raise BadOption(f"{place} is there, and no page of tokenvis. Give -o FILE.")
     page = write_page(spans, place, content=chosen.content)
@@ -234,7 +234,7 @@ def newest_session() -> str:
 
 def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
     """The spans of a file, read past the database, or of a trace in it."""
-    if not Path(what).exists():
+    if not is_there(what):
         try:
             return load_spans(what, store=database)
         except (StoreNotFound, TraceNotFound) as error:
@@ -251,8 +251,17 @@ def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
 
 def as_file_name(what: str) -> str:
     """What a page is called: the name of the file, or of the trace, without what no name of a file may hold."""
-    name = Path(what).stem if Path(what).exists() else what
-    return "".join(letter if letter.isalnum() or letter in "-_. " else "-" for letter in name).strip(" .")[:80] or "trace"
+    name = Path(what).stem if is_there(what) else what
+    text = "".join(letter if letter.isalnum() or letter in "-_. " else "-" for letter in name).strip(" .")
+    return text.encode(errors="replace")[:80].decode(errors="ignore") or "trace"
+
+
+def is_there(what: str) -> bool:
+    """Whether this names a file or a folder; a text that is too long for it does not."""
+    try:
+        return Path(what).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def run_export(chosen: Namespace) -> None:

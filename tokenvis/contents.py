@@ -21,7 +21,7 @@ SHORT = 200  # characters of a text that content="short" keeps
 OURS = {"kind", "parent_id", "links", "status", "estimated", "trigger"}  # keys of data whose texts are no content
 NAMES = re.compile(
     r"gen_ai\.(operation\.name|provider\.name|system|output\.type|conversation\.id|data_source\.id|workflow\.name"
-    r"|agent\.(id|name|version)|tool\.(name|type|call\.id)|request\.(?!messages).*|response\.(id|model|finish_reasons))"
+    r"|agent\.(id|name|version)|tool\.(name|type|call\.id)|request\.(?!messages|prompt|input|instructions|stop_sequences).*|response\.(id|model|finish_reasons))"
     r"|(service|telemetry|process\.runtime|os|host|server|client|network|rpc|k8s|cloud|container)\..*"
     r"|(session|user|error|http\.request|http\.response)\.(id|type|method|status_code)|http\.route|graph\.node\..*"
     r"|code\.(file\.path|filepath|function(\.name)?|namespace|line\.number|lineno)"
@@ -41,7 +41,7 @@ class Keeper:
             return data
         if self.content == "short":
             return {key: self.shortened(value) for key, value in data.items()}
-        kept = {key: value for key, value in data.items() if key in OURS}
+        kept = {key: value for key, value in data.items() if key in OURS and is_name(value)}
         if data.get("label"):
             kept["label"] = name
         rest = {key: value for key, value in data.items() if key not in OURS and key not in ("label", "attributes")}
@@ -65,11 +65,20 @@ class Keeper:
         """Numbers, and the texts that name things."""
         kept = {}
         for key, value in values.items():
-            if isinstance(value, int | float | Decimal) or NAMES.fullmatch(key):
+            if isinstance(value, int | float | Decimal) or (NAMES.fullmatch(key) and is_name(value)):
                 kept[key] = self.shortened(value)
             elif value:
                 self.n_cut += 1
         return kept
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value may name things: a short text of one line, a number, or a list of such."""
+    if isinstance(value, list):
+        return all(is_name(item) and not isinstance(item, list) for item in value)
+    if isinstance(value, str):
+        return len(value) <= SHORT and "\n" not in value
+    return not isinstance(value, dict)
 
 
 def encoded(data: dict[str, Any]) -> str | None:

@@ -34,7 +34,11 @@ def replacing(place: Path) -> Iterator[IO[bytes]]:
     target = Path(os.path.realpath(place))  # not a link to it
     temporary = target.with_name(f".tokenvis-{secrets.token_hex(8)}.part")
     try:
-        with temporary.open("xb") as file:
+        file = temporary.open("xb")
+    except OSError as error:
+        raise BadOption(f"path={quoted(str(place))} cannot be written: {error.strerror}.") from None
+    try:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())

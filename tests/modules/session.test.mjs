@@ -22,7 +22,7 @@ test('the first trace is the one that the opening names, with its state', () => 
 
 test('a user chooses another: the source is told, and bands and colours stay', () => {
   const { session, source, opened } = sessionOf()
-  session.model.hue = 'location_id'
+  session.model.wanted.hue = 'location_id'
   session.choose('u')
   assert.deepEqual([session.model.id, session.model.by, session.model.hue], ['u', 'agent_id', 'location_id'])
   assert.deepEqual([source.said, opened], [[{ trace: 'u' }], ['u']])

@@ -127,7 +127,8 @@ export function sourceOf(rows, answers = {}, map) {
       if (!(what in own)) throw new Error(`Nobody knows ${what}.`)
       return own[what](wish)
     },
-    say: (state, selection) => {
+    say: ({ of, ...state }, selection) => {
+      if (of !== 't') throw new Error(`It is said of ${of}.`)
       source.said.push(selection ? { ...state, rows: [...selection.rows], count: selection.count } : state)
     },
   }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, sums
+from tokenvis.arrays import Int64Array, difference, sums
 from tokenvis.columns import EPOCH, YEAR_10000, codes_of, order_of, require, times_of
 from tokenvis.errors import BadOption, BadSpan, TraceNotFound, check_choice, listed, quoted
 from tokenvis.explorer.keys import KeyColumn, key_column, keys_in
@@ -34,7 +34,7 @@ class Answers:
 
     def __init__(self, spans: pd.DataFrame, *, hue: str = "agent_id", palette: Palette = None) -> None:
         require(spans)
-        self.spans = spans
+        self.spans = spans.copy(deep=False)  # what is done to the frame afterwards changes nothing here
         self.hue, self.palette = hue, palette
         self.rows = rows_by_trace(spans)
         self.parts: dict[str, pd.DataFrame] = {}
@@ -95,8 +95,8 @@ class Answers:
                 "map": {"offsets": mapping.offsets.tolist(), "places": mapping.places.tolist()},
             }
         )
-        message.add("start", start - first, ascending=True)
-        message.add("duration", end - start)
+        message.add("start", difference(start, np.full(len(start), first)), ascending=True)
+        message.add("duration", difference(end, start))
         message.header["keys"] = {key: self.add_key(message, trace, key, column=key) for key in FIRST_KEYS}
         return message
 

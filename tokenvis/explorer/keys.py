@@ -16,7 +16,7 @@ from tokenvis.columns import COLUMNS, codes_of
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.ink.hues import Palette, hues_of
 from tokenvis.lettering import NOTHING
-from tokenvis.payload import columns_in, parsed
+from tokenvis.payload import SURROGATE, columns_in, parsed
 from tokenvis.style import LIGHT
 
 FIRST = ("agent_id", "location_id", "status", "kind")
@@ -25,6 +25,7 @@ SAMPLE = 20_000  # spans in which keys are sought
 MOST_KEYS = 60
 MOST_VALUES = 1_000  # different texts of a key in the sample, beyond which it makes no bands
 MOST_BANDS = 100_000
+LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     )
     if not values.notna().any() and len(spans):
         raise BadOption(
-            f"{quoted(key)} is neither a column of the spans nor a key of their data. There is: {listed(keys_in(spans))}."
+            f"{quoted(key)} is neither a column that makes bands nor a key of data. There is: {listed(keys_in(spans))}."
         )
+    if values.dtype == object:  # of several types, or with what cannot be written as UTF-8
+        values = values.map(lambda value: SURROGATE.sub(LOST, str(value)), na_action="ignore")
     codes, labels = codes_of(values)
     if len(labels) > MOST_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
         raise BadOption(f"{quoted(key)} has {len(labels):,} values, and the explorer shows {MOST_BANDS:,} at most.")
@@ -62,14 +65,16 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     return KeyColumn(codes, names, hues.of(first), hues.legend, missing)
 
 
-def is_column(spans: pd.DataFrame, key: str) -> bool:
-    """Whether a column of the frame makes bands."""
-    return key in ("agent_id", "location_id") or (key in spans.columns and key not in (*COLUMNS, "parent_id"))
+def is_column(spans: pd.DataFrame, key: object) -> bool:
+    """Whether a column of the frame makes bands: one with a name of its own, which is a text."""
+    if key in ("agent_id", "location_id"):
+        return True
+    return isinstance(key, str) and key not in (*COLUMNS, "parent_id") and spans.columns.tolist().count(key) == 1
 
 
 def keys_in(spans: pd.DataFrame) -> list[str]:
     """The keys that may make bands, those that most spans have first: of as many spans as `SAMPLE`, evenly spread."""
-    columns = [str(column) for column in spans.columns if is_column(spans, column) and column not in FIRST]
+    columns = [column for column in spans.columns if is_column(spans, column) and column not in FIRST]
     found: dict[str, Counter[object]] = {}
     if "data" in spans and len(spans):
         rows = np.unique(np.linspace(0, len(spans) - 1, min(len(spans), SAMPLE)).astype(np.int64))

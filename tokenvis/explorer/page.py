@@ -21,7 +21,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array
 from tokenvis.contents import Content, Keeper, encoded
 from tokenvis.errors import BadOption, plural
-from tokenvis.explorer.answers import Answers, details
+from tokenvis.explorer.answers import FIRST_KEYS, Answers, details
 from tokenvis.explorer.bundle import bundle, style_sheet
 from tokenvis.explorer.keys import is_column, keys_in
 from tokenvis.explorer.wire import Message
@@ -81,16 +81,31 @@ def write_page(
     opening: dict[str, Any] = OPENING,
     selected: Int64Array = NOTHING,
     content: Content = "none",
+    hue: str = "agent_id",
     palette: Palette = None,
 ) -> Page:
-    """Write spans as a page, with what it shows first and selects; `BadOption` where no file can be there."""
+    """Write spans as a page, with what it shows first and selects; ``palette`` holds the colours of ``hue``.
+
+    `BadOption` where no file can be there.
+    """
     place = place_of(path)
-    answers = Answers(kept_spans(spans, content), hue=opening["state"].get("hue", "agent_id"), palette=palette)
+    answers = Answers(kept_spans(spans, content), hue=hue, palette=palette)
     traces = [{"id": trace, "n": len(rows)} for trace, rows in answers.rows.items()]
     whole = {"trace": next(iter(answers.rows), None), **opening, "traces": traces}
+    whole["state"] = {part: value for part, value in opening["state"].items() if is_there(answers, whole["trace"], part, value)}
     with replacing(place) as file:
         write_html(file, answers, whole, selected, omitted=content == "none")
     return Page(place, place.stat().st_size, len(spans), content)
+
+
+def is_there(answers: Answers, trace: str | None, part: str, value: Any) -> bool:
+    """Whether a page can begin with a part of the state: its key may be among what is left out."""
+    if part not in ("by", "hue") or trace is None:
+        return True
+    try:
+        return bool(answers.column(trace, value).names)
+    except BadOption:
+        return False
 
 
 def kept_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
@@ -98,17 +113,23 @@ def kept_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     if content == "full":
         return spans
     keeper = Keeper(content)
-    own = [column for column in spans.columns if is_column(spans, column) and column not in ("agent_id", "location_id")]
-    spans = spans.drop(columns=[column for column in own if content == "none" and not harmless(spans[column])])
+    for column in [column for column in spans.columns if is_column(spans, column) and column not in FIRST_KEYS]:
+        if content == "none" and not harmless(spans[column]):
+            spans = spans.drop(columns=column)
+        elif spans[column].dtype in ("str", "object", "category"):
+            spans = spans.assign(**{column: spans[column].astype(object).map(keeper.shortened, na_action="ignore")})
     if "data" not in spans:
         return spans
-    data = [encoded(keeper.kept(dict(payload), "")) for payload in parsed(spans)]
+    payloads = (keeper.kept(dict(payload), "") for payload in parsed(spans))
+    data = [encoded({key: value for key, value in payload.items() if value != ""}) for payload in payloads]
     return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
 
 
 def harmless(values: pd.Series) -> bool:
-    """Whether a column of the frame's own holds numbers, or texts that name things."""
-    return pd.api.types.is_numeric_dtype(values.dtype) or bool(Keeper("none").names_of({str(values.name): "text"}))
+    """Whether a column of the frame's own holds numbers, times, or texts that name things."""
+    held = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+    types = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
+    return any(is_type(held.dtype) for is_type in types) or bool(Keeper("none").names_of({str(values.name): "text"}))
 
 
 def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selected: Int64Array, *, omitted: bool) -> None:

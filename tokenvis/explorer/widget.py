@@ -7,8 +7,8 @@ trace is in the widget's synchronised state, so none of it lands in a saved note
 import base64
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import anywidget
@@ -19,7 +19,7 @@ import traitlets
 from tokenvis.arrays import Int64Array
 from tokenvis.columns import codes_of, is_integer, require, times_of
 from tokenvis.contents import CONTENTS, Content
-from tokenvis.errors import BadOption, BadSpan, TokenvisError, check_choice, listed, plural, quoted, several
+from tokenvis.errors import BadOption, BadSpan, SpanError, TokenvisError, check_choice, listed, plural, quoted, several
 from tokenvis.explorer.answers import Answers
 from tokenvis.explorer.bundle import bundle, style_sheet
 from tokenvis.explorer.page import Page, write_page
@@ -70,14 +70,17 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         self._answers = Answers(spans, hue=hue, palette=palette)
         self._options = {"steps": steps, "fold": gaps == "fold", "height": height}
-        self._quiet = threading.local()  # in a thread that takes over what the page says, nothing is told back to it
+        self._taking = threading.local()  # the part of the state that is changed without telling the page
+        self._n_told = 0  # how often Python told the page something,
+        self._told: dict[str, int] = {}  # and which time it told of each part last
         self._rows: Int64Array = np.empty(0, dtype=np.int64)  # the selection, as rows of the trace
         super().__init__()
-        with self._silence():
-            if self._answers.rows:
-                self.trace = next(iter(self._answers.rows))
+        if self._answers.rows:
+            self._put("trace", next(iter(self._answers.rows)))
+        else:
             self._begin()
-            self.by, self.hue = by, hue
+        self._put("by", by)
+        self._put("hue", hue)
         self.on_msg(self._hear)
         self._push()  # at once: the page reads it while Python draws the picture
 
@@ -94,8 +97,11 @@ class Explorer(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**options) or ({"text/plain": repr(self)}, {})
         gaps = "fold" if self._options["fold"] else "keep"
         unit = "step" if self._options["steps"] else "auto"
-        picture = still(self._spans(), by=self.by, hue=self.hue, palette=self._palette(), gaps=gaps, time_unit=unit)
-        return {**data, "text/plain": repr(self), "image/png": base64.b64encode(picture).decode()}, metadata
+        options = {"palette": self._palette(), "gaps": gaps, "time_unit": unit}
+        with suppress(SpanError):  # of data that is no JSON object; the explorer tells which
+            picture = still(self._spans(), by=self.by, hue=self.hue, **options)
+            data = {**data, "image/png": base64.b64encode(picture).decode()}
+        return {**data, "text/plain": repr(self)}, metadata
 
     def save(self, path: str | os.PathLike[str], *, content: Content = "none") -> Page:
         """Save the explorer as one HTML file that works anywhere, offline: all traces, as they are shown now.
@@ -166,38 +172,41 @@ class Explorer(anywidget.AnyWidget):
     def _check_selection(self, proposal: Any) -> pd.DataFrame:
         wanted = proposal["value"]
         require(wanted)
-        self._rows = self._rows_of(wanted["id"].tolist())
-        return self._spans().iloc[self._rows]
+        spans = self._spans()
+        self._rows = self._rows_of(wanted, spans)
+        return spans.iloc[self._rows]
 
     @traitlets.observe(*STATE)
     def _tell(self, change: Any) -> None:
-        """Tell the page what Python changed."""
-        if getattr(self._quiet, "now", False):
+        """Tell the page what Python changed; what the page changed, it knows."""
+        name = change["name"]
+        is_known, self._taking.name = getattr(self._taking, "name", None) == name, None
+        if name == "trace":
+            self._begin()
+        if is_known:
             return
-        if change["name"] == "trace":
-            with self._silence():
-                self._begin()
-        message = Message({"set": self._state(change["name"])})
-        if change["name"] == "selection":
+        self._n_told += 1
+        self._told[name] = self._n_told
+        message = Message({"set": self._state(name), "told": self._n_told})
+        if name == "selection":
             message.add("rows", self._rows, ascending=True)
         self.send(message.header, message.buffers)
 
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        """Change the state without telling the page."""
-        before, self._quiet.now = getattr(self._quiet, "now", False), True
+    def _put(self, name: str, value: Any) -> None:
+        """Change a part of the state without telling the page; what observers of it change is told."""
+        self._taking.name = name
         try:
-            yield
+            self.set_trait(name, value)
         finally:
-            self._quiet.now = before
+            self._taking.name = None
 
     def _begin(self) -> None:
         """What a trace shows at first: all of it."""
         start, end = times_of(self._spans())
         first, last = (int(start.min()), int(end.max())) if len(start) else (0, 1)
-        self.window = (first, max(last, first + 1))
-        self.agents = self._agents()
-        self.selection = self._spans().iloc[:0]
+        self._put("window", (first, max(last, first + 1)))
+        self._put("agents", self._agents())
+        self._put("selection", self._spans().iloc[:0])
 
     # What the page asks and says
 
@@ -205,9 +214,8 @@ class Explorer(anywidget.AnyWidget):
         """Answer a question, or take over what a user did."""
         if "ask" in content:
             self._reply(**content)
-        elif "say" in content:
-            with self._silence():
-                self._take(content["say"], buffers)
+        elif "say" in content and self.trace is not None:
+            self._take(content["say"], buffers)
 
     def _push(self) -> None:
         """Send what the page shows first, and the trace, before it asks."""
@@ -227,45 +235,47 @@ class Explorer(anywidget.AnyWidget):
                 message = self._answers.answer(ask, str(trace), **wish)
         except TokenvisError as error:
             message = Message({"error": str(error)})
+        except Exception as error:
+            self.send({"error": f"{type(error).__name__}: {error}", "answer": number})  # else the page waits for ever
+            raise
         self.send({**message.header, "answer": number}, message.buffers)
 
     def _take(self, said: dict[str, Any], buffers: list[Any]) -> None:
-        if self.trace is None:
+        """Take over what a user did; not what is out of date: of another trace, or from before Python set the same."""
+        [name] = set(said) & {*STATE, "fold"}
+        if said["heard"] < self._told.get(name, 0) or (name != "trace" and said["of"] != self.trace):
             return
-        if "trace" in said:
-            self.trace = said["trace"]
-            self._begin()
-        elif "fold" in said:
-            self._options["fold"] = bool(said["fold"])
-        elif "window" in said:
+        value = said[name]
+        if name == "fold":
+            self._options["fold"] = bool(value)
+        elif name == "window":
             origin = self._answers.mapping(self.trace).origin
-            first, last = (origin + round(offset) for offset in said["window"])
-            self.window = (first, max(last, first + 1))
-        elif "agents" in said:
+            first, last = (origin + round(offset) for offset in value)
+            self._put("window", (first, max(last, first + 1)))
+        elif name == "agents":
             names = self._agents()
-            self.agents = [names[code] for code in said["agents"]]
-        elif "selection" in said:
-            self._rows = rows_in(said, buffers[0], len(self._spans()))
-            self.set_trait("selection", self._spans().iloc[self._rows])
+            self._put("agents", [names[code] for code in value])
+        elif name == "selection":
+            self._put("selection", self._spans().iloc[rows_in(said, buffers[0], len(self._spans()))])
         else:
-            for name in ("by", "hue"):
-                if name in said:
-                    self.set_trait(name, said[name])
+            self._put(name, value)
 
     # What is shown
 
     def _spans(self) -> pd.DataFrame:
         return self._answers.of(self.trace) if self.trace is not None else self._answers.spans
 
-    def _rows_of(self, ids: list[Any]) -> Int64Array:
-        """The rows of spans that are named; `BadSpan` where one is not in the trace."""
-        if not ids:
+    def _rows_of(self, wanted: pd.DataFrame, spans: pd.DataFrame) -> Int64Array:
+        """The rows of spans, or pieces, that are named; `BadSpan` where one is not in the trace."""
+        if not len(wanted):
             return np.empty(0, dtype=np.int64)
-        wanted, own = set(ids), self._spans()["id"].tolist()
-        strange = sorted(wanted.difference(own))
+        columns = ["trace_id", "id", *(["piece"] if "piece" in spans and "piece" in wanted else [])]
+        own = list(zip(*(spans[column].tolist() for column in columns), strict=True))
+        named = set(zip(*(wanted[column].tolist() for column in columns), strict=True))
+        strange = sorted({span for _, span, *_ in named.difference(own)}, key=str)
         if strange:
             raise BadSpan(f"The selection holds {listed(strange)}, which trace {quoted(self.trace)} does not.")
-        return np.flatnonzero([span in wanted for span in own])
+        return np.flatnonzero([span in named for span in own])
 
     def _agents(self) -> list[str]:
         return [str(name) for name in codes_of(self._spans()["agent_id"])[1]]
@@ -282,11 +292,12 @@ class Explorer(anywidget.AnyWidget):
         """Parts of the state, as they cross; of another trace, all."""
         if self.trace is None:
             return {"by": self.by, "hue": self.hue}
-        parts: dict[str, Any] = {name: getattr(self, name) for name in names if name in ("trace", "by", "hue")}
-        if {"window", "trace"} & set(names):
+        wanted = set(STATE if "trace" in names else names)
+        parts: dict[str, Any] = {name: getattr(self, name) for name in ("trace", "by", "hue") if name in wanted}
+        if "window" in wanted:
             origin = self._answers.mapping(self.trace).origin
             parts["window"] = [time - origin for time in self.window]
-        if {"agents", "trace"} & set(names):
+        if "agents" in wanted:
             shown = set(self.agents)
             parts["agents"] = [code for code, name in enumerate(self._agents()) if name in shown]
         return parts

@@ -1,7 +1,7 @@
 // Bars: the spans of the rows in view, as rectangles, as lines of pixels where they are thinner, and as strips.
 
 import { BAR, LANE, STRIP } from './layout.mjs'
-import { channels } from './look.mjs'
+import { channelsOf } from './look.mjs'
 import { pixelsOf, sweepRow, touching } from './runs.mjs'
 
 /**
@@ -40,7 +40,7 @@ export function drawRows(ctx, view, scene, bands, look) {
   const lanes = bands.filter(({ folded }) => !folded).map((band) => rowsInView(view, band))
   const image = rasterOf(stretch.width, lanes.reduce((sum, { from, to }) => sum + to - from, 0))
   const pixels = pixelsOf(stretch.width)
-  const colors = scene.hue.colors.map(channels)
+  const colors = channelsOf(scene.hue.colors)
   const bars = /** @type {Bar[]} */ ([])
   const heights = []
   for (const { from, to } of lanes) {

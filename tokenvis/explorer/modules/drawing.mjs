@@ -119,12 +119,11 @@ function drawLabels(ctx, bars, gutter, { placed: { order }, hue, tint, lit }, { 
   ctx.textBaseline = 'middle'
   ctx.textAlign = 'left'
   ctx.direction = 'ltr'
-  const inks = new Map(hue.colors.map((color) => [color, inkOn(color)]))
   for (const { position, x, y, width } of roomy.slice(0, MOST_LABELS)) {
     const row = order[position]
     if (!labels.has(row)) wanted.push(row)
     const paled = lit && !lit.flags[position]
-    ctx.fillStyle = paled ? look.quiet : /** @type {string} */ (inks.get(hue.colors[tint[position]]))
+    ctx.fillStyle = paled ? look.quiet : inkOn(hue.colors[tint[position]])
     const inset = Math.max(x, gutter) + 5
     ctx.fillText(fitted(ctx, x + width - inset - 3, ...labelOf(row)), inset, y + BAR / 2 + 0.5)
   }

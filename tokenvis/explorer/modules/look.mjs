@@ -8,7 +8,7 @@
 const COLORS = ['ink', 'quiet', 'rule', 'shade', 'paper', 'error', 'accent', 'font']
 
 /** Whether the page is dark: as a notebook's theme says, else as its reader's system does. */
-export function isDark() {
+function isDark() {
   const { jpThemeLight } = document.body.dataset
   if (jpThemeLight) return jpThemeLight === 'false'
   if (/\bvscode-/.test(document.body.className)) return !/\bvscode-(high-contrast-)?light\b/.test(document.body.className)
@@ -53,11 +53,31 @@ export function channels(color) {
   return [number >> 16, (number >> 8) & 255, number & 255]
 }
 
+/** @type {WeakMap<string[], [number, number, number][]>} */
+const kept = new WeakMap()
+
+/** The channels of many colours, worked out once. @param {string[]} colors */
+export function channelsOf(colors) {
+  const known = kept.get(colors) ?? colors.map(channels)
+  kept.set(colors, known)
+  return known
+}
+
+/** @type {Map<string, string>} */
+const inks = new Map()
+
 /**
  * Black or white, whichever is read more easily on a colour (WCAG 2's relative luminance).
  * @param {string} color
  */
 export function inkOn(color) {
+  const ink = inks.get(color) ?? inkFor(color)
+  inks.set(color, ink)
+  return ink
+}
+
+/** @param {string} color */
+function inkFor(color) {
   const [r, g, b] = channels(color).map((value) => {
     const share = value / 255
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4

@@ -46,6 +46,7 @@ export class Model extends EventTarget {
     this.keys = ['agent_id', 'location_id']
     this.showMoves = true
     this.problem = ''
+    this.isClosed = false // whether another trace is shown by now
     this.trace = /** @type {Trace | null} */ (null)
     this.scene = /** @type {Scene | null} */ (null)
     this.columns = /** @type {Map<string, KeyColumn>} */ (new Map())
@@ -73,6 +74,11 @@ export class Model extends EventTarget {
     this.dispatchEvent(new CustomEvent('change', { detail: part }))
   }
 
+  /** Tell the source what a user did. @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
+  say(state, selection) {
+    if (!this.isClosed) this.source.say({ ...state, of: this.id }, selection)
+  }
+
   /**
    * Ask the source; what went wrong is shown, and the answer is null.
    * @param {string} what
@@ -89,6 +95,7 @@ export class Model extends EventTarget {
 
   /** @param {string} problem */
   tell(problem) {
+    if (problem === this.problem) return
     this.problem = problem
     this.changed('problem')
   }
@@ -102,8 +109,8 @@ export class Model extends EventTarget {
     this.shown = new Uint8Array(this.trace.agent.names.length).fill(state.agents ? 0 : 1)
     for (const code of state.agents ?? []) this.shown[code] = 1
     await Promise.all([this.columnOf(this.by), this.columnOf(this.hue)])
-    if (!this.columns.has(this.by)) this.source.say({ by: (this.by = 'location_id') })
-    if (!this.columns.has(this.hue)) this.source.say({ hue: (this.hue = 'agent_id') })
+    if (!this.columns.has(this.by)) this.say({ by: (this.by = 'location_id') })
+    if (!this.columns.has(this.hue)) this.say({ hue: (this.hue = 'agent_id') })
     this.wanted = { by: this.by, hue: this.hue }
     this.place()
     this.window = this.whole()
@@ -162,24 +169,26 @@ export class Model extends EventTarget {
   /** @param {string} by @param {boolean} [silent] whether Python said so itself */
   async setBy(by, silent = false) {
     this.wanted.by = by
+    this.tell('')
     if (!(await this.columnOf(by)) || by !== this.wanted.by || by === this.by) return // another one was chosen meanwhile
     this.by = by
     this.folding = new Map()
     this.place()
     this.changed('by')
-    if (!silent) this.source.say({ by })
+    if (!silent) this.say({ by })
   }
 
   /** @param {string} hue @param {boolean} [silent] */
   async setHue(hue, silent = false) {
     this.wanted.hue = hue
+    this.tell('')
     const column = await this.columnOf(hue)
     if (!column || !this.scene || hue !== this.wanted.hue) return
     this.hue = hue
     this.scene.hue = column
     this.scene.tint = tintOf(this.scene.placed, column)
     this.changed('hue')
-    if (!silent) this.source.say({ hue })
+    if (!silent) this.say({ hue })
   }
 
   /** Fold a band into a strip, or unfold it. @param {import('./layout.mjs').Band} band */
@@ -194,7 +203,7 @@ export class Model extends EventTarget {
     const [from, to] = this.offsets()
     this.fold = !this.fold
     this.place()
-    this.source.say({ fold: this.fold })
+    this.say({ fold: this.fold })
     this.setWindow(toPlace(this.scene.map, from), toPlace(this.scene.map, to))
   }
 
@@ -228,7 +237,7 @@ export class Model extends EventTarget {
     if (!this.scene) return
     this.window = this.clamped(from, to)
     this.changed('window')
-    if (!silent) this.source.say({ window: this.offsets() })
+    if (!silent) this.say({ window: this.offsets() })
   }
 
   /** The window in µs from the origin. @returns {[number, number]} */
@@ -282,7 +291,7 @@ export class Model extends EventTarget {
     this.place()
     this.changed('agents')
     this.refigure()
-    if (!silent) this.source.say({ agents: Array.from(shown.keys()).filter((code) => shown[code]) })
+    if (!silent) this.say({ agents: Array.from(shown.keys()).filter((code) => shown[code]) })
   }
 
   // The selection
@@ -295,7 +304,7 @@ export class Model extends EventTarget {
     this.light()
     this.changed('selection')
     this.refigure()
-    if (!silent && this.trace) this.source.say({ selection: true }, { rows, count: this.trace.n })
+    if (!silent && this.trace) this.say({ selection: true }, { rows, count: this.trace.n })
     if (this.focus >= 0) this.inspect(this.focus)
   }
 
@@ -352,6 +361,7 @@ export class Model extends EventTarget {
   /** Find spans by agent, location or label. @param {string} query */
   async search(query) {
     this.query = query
+    this.tell('')
     const words = query.trim().toLowerCase()
     const answer = words ? await this.ask('search', { query: words }) : null
     if (this.query !== query || !this.trace) return
@@ -405,7 +415,7 @@ export class Model extends EventTarget {
     if (window) {
       this.setWindow(toPlace(this.scene.map, window[0]), toPlace(this.scene.map, window[1]), true)
       const shown = this.offsets()
-      if (shown.some((time, end) => Math.abs(time - window[end]) >= 0.5)) this.source.say({ window: shown }) // no more than there is
+      if (shown.some((time, end) => Math.abs(time - window[end]) >= 0.5)) this.say({ window: shown }) // no more than there is
     }
     if (selection) this.select(rowsIn(selection), true)
   }

@@ -13,7 +13,7 @@ const MOST_AGENTS = 300 // check boxes at once; the others are found by name
 const MOST_CHIPS = 16
 
 /**
- * A choice of keys, which a user may also type.
+ * A choice of keys.
  * @param {Model} model
  * @param {string} name
  * @param {() => string} current
@@ -147,7 +147,8 @@ export function detailsPanel(model) {
     if (details?.data) {
       const { data } = details
       parts.push(element('div', { class: 'tv-group' }, element('span', {}, 'data'), copyButton(data)), treeOf(data))
-    } else if (details) parts.push(element('p', { class: 'tv-quiet' }, details.omitted ? 'its data is not in this page' : 'no data'))
+    } else if (details) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
+    if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'Texts are left out of this page.'))
     return node.replaceChildren(...parts)
   }
   return { node, update }

@@ -19,14 +19,15 @@ export class Session extends EventTarget {
 
   /** Show a trace, from its beginning. @param {string | null} id @param {State} [state] */
   open(id, state = {}) {
-    const { by, hue, fold } = this.model
-    this.model = new Model(this.source, { ...this.opening, fold }, id, { by, hue, ...state })
+    const { wanted, fold } = this.model
+    this.model.isClosed = true
+    this.model = new Model(this.source, { ...this.opening, fold }, id, { ...wanted, ...state })
     this.dispatchEvent(new Event('open'))
   }
 
   /** A user chose a trace. @param {string} id */
   choose(id) {
-    this.source.say({ trace: id })
+    this.source.say({ trace: id, of: this.model.id })
     this.open(id)
   }
 }

@@ -21,7 +21,8 @@ const PATIENCE = 400 // ms in which a kernel that has just made the widget sends
  * @param {(state: any, message: Message) => void} told is given what Python says unasked
  */
 function kernelSource(comm, told) {
-  let last = 0
+  let last = Math.floor(Math.random() * 2 ** 31) // answers come to every page of a kernel
+  let heard = 0 // which time it was that Python told something last
   let isPushed = false // whether the first trace comes by itself
   /** @type {Map<number, {resolve: (message: Message) => void, reject: (error: Error) => void}>} */
   const waiting = new Map()
@@ -33,9 +34,12 @@ function kernelSource(comm, told) {
   const opening = answered(OPENING)
   const pushed = answered(PUSHED)
   const asking = setTimeout(() => comm.send({ ask: 'opening', number: OPENING }), PATIENCE)
-  comm.on('msg:custom', ({ answer, error, set, ...header }, buffers) => {
+  comm.on('msg:custom', ({ answer, error, set, told: number, ...header }, buffers) => {
     const message = { header, buffers }
-    if (set) return told(set, message)
+    if (set) {
+      heard = number
+      return told(set, message)
+    }
     if (answer === OPENING) {
       clearTimeout(asking)
       isPushed = header.pushes
@@ -54,35 +58,37 @@ function kernelSource(comm, told) {
     },
     /** @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
     say(state, selection) {
-      if (!selection) return comm.send({ say: state })
+      if (!selection) return comm.send({ say: { ...state, heard } })
       const { as, buffer } = rowsMessage(selection.rows, selection.count)
-      return comm.send({ say: { ...state, as } }, undefined, [buffer])
+      return comm.send({ say: { ...state, heard, as } }, undefined, [buffer])
     },
   }
 }
 
 /**
- * Windows change with every frame: of those, one in a while is told, and always the last.
- * @template {import('./model.mjs').Source} T
- * @param {T} source
- * @returns {T}
+ * Windows change with every frame: of those, one in a while is told, and always the last, unless Python says something meanwhile.
+ * @param {ReturnType<typeof kernelSource>} source
  */
 function unhurried(source) {
   let waiting = 0
   let latest = /** @type {Record<string, any>} */ ({})
+  const forget = () => {
+    clearTimeout(waiting)
+    waiting = 0
+  }
   return {
     ...source,
-    say(/** @type {Record<string, any>} */ state, /** @type {any} */ selection) {
-      if ('trace' in state) { // whose window is another
-        clearTimeout(waiting)
-        waiting = 0
-      }
+    forget,
+    /** @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
+    say(state, selection) {
+      if ('trace' in state) forget() // the window of another one
       if (!('window' in state)) return source.say(state, selection)
       latest = state
       waiting ||= window.setTimeout(() => {
         waiting = 0
         source.say(latest)
       }, 80)
+      return undefined
     },
   }
 }
@@ -95,9 +101,11 @@ export default () => {
     initialize({ model: comm }) {
       const source = unhurried(kernelSource(comm, async (state, message) => {
         const { session } = await opened
+        if (state.window) source.forget()
         if (state.trace !== undefined) return session.open(state.trace, state)
-        await session.model.opened
-        return session.model.apply(state, message.header.columns ? message : undefined)
+        const { model } = session
+        await model.opened
+        return model.apply(state, message.header.columns ? message : undefined)
       }))
       opened = source.opening.then(({ header }) => ({ session: new Session(source, header), height: header.height }))
     },
