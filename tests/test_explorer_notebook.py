@@ -529,7 +529,7 @@ def test_question_mark_shows_the_help_and_escape_closes_what_is_open(nb, shown):
     seen = shown()
     seen.press("?")
     expect(seen.help).to_be_visible()
-    expect(seen.help.locator("tr")).to_have_count(18)
+    expect(seen.help.locator("tr")).to_have_count(19)
     seen.page.keyboard.press("Escape")
     expect(seen.help).to_be_hidden()
     seen.root.get_by_role("button", name="3 agents").click()

@@ -21,7 +21,6 @@ import { duration, moment, oneLine, plural } from './text.mjs'
 export const RULER = 26
 const INSET = 6 // pixels beside the window, so that its first and last span do not touch the edge
 const CLICK = 4 // pixels that a pointer may move in a click
-const DOUBLE = 600 // ms between the two of a double-click, at most
 
 export class Stage {
   /**
@@ -42,7 +41,8 @@ export class Stage {
     this.hover = -1
     this.box = /** @type {Box | null} */ (null)
     this.drag = /** @type {Drag | null} */ (null)
-    this.clicked = { x: 0, y: 0, at: -Infinity, hit: false }
+    this.dragged = false // whether what ends with a click was no click
+    this.hit = false // whether the last click was on a span
     this.frame = 0
     this.look = lookOf(root)
     this.size = { width: 0, height: 0 }
@@ -66,7 +66,8 @@ export class Stage {
     on('pointerup', this.release)
     on('pointercancel', () => { this.drag = null })
     on('pointerleave', () => this.point(null))
-    on('dblclick', this.zoomToSpan)
+    on('click', this.click)
+    on('dblclick', () => this.hit && this.model.fitSelection())
     on('wheel', this.wheel)
     this.node.addEventListener('scroll', () => this.redraw(), { signal })
     this.model.addEventListener('reveal', (event) => this.scrollTo(/** @type {CustomEvent} */ (event).detail), { signal })
@@ -234,14 +235,13 @@ export class Stage {
     return this.redraw()
   }
 
-  /** @param {PointerEvent} event */
-  release(event) {
+  release() {
     const { drag, box, model } = this
     this.drag = null
     this.box = null
-    if (!drag) return
-    if (!drag.moved) this.click(event)
-    else if (box && drag.kind === 'zoom') model.setWindow(this.placeAt(box.x), this.placeAt(box.x + box.width))
+    this.dragged = Boolean(drag?.moved)
+    if (!drag || !drag.moved) return
+    if (box && drag.kind === 'zoom') model.setWindow(this.placeAt(box.x), this.placeAt(box.x + box.width))
     else if (box) this.selectBox(box)
     this.redraw()
   }
@@ -255,35 +255,25 @@ export class Stage {
     this.model.select(spansIn(scene.rows, scene.placed, { from: this.placeAt(x), to: this.placeAt(x + width), ...heights }))
   }
 
-  /** @param {PointerEvent} event */
+  /** @param {MouseEvent} event */
   click(event) {
+    if (this.dragged || event.detail > 1) return // the second of two: the first may have opened the details, and moved all under it
     const { x, y } = this.at(event)
     const { gutter } = this.view()
+    this.hit = false
     if (x < gutter) {
       const band = this.bandAt(y)
       if (band && band.depth > 1) this.model.toggleBand(band)
       return
     }
-    if (this.isSecond(event)) return // of a double-click: the first one may have opened the details, and moved all under it
     const rows = this.spansUnder(x, y)
-    this.clicked = { x: event.clientX, y: event.clientY, at: event.timeStamp, hit: rows.length > 0 }
+    this.hit = rows.length > 0
     if (!(event.ctrlKey || event.metaKey)) this.model.select(Uint32Array.from(rows).sort())
     else if (rows.length) {
       const selected = new Set(this.model.selected)
       for (const row of rows) if (!selected.delete(row)) selected.add(row)
       this.model.select(Uint32Array.from(selected).sort())
     }
-  }
-
-  /** @param {MouseEvent} event */
-  isSecond({ clientX, clientY, timeStamp }) {
-    const { x, y, at } = this.clicked
-    return timeStamp - at < DOUBLE && Math.hypot(clientX - x, clientY - y) <= CLICK
-  }
-
-  /** @param {MouseEvent} event */
-  zoomToSpan(event) {
-    if (this.isSecond(event) && this.clicked.hit) this.model.fitSelection()
   }
 
   /** Show what is under the pointer. @param {{x: number, y: number} | null} at */
