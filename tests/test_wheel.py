@@ -27,6 +27,10 @@ def test_a_wheel_works_in_an_empty_environment(tmp_path):
     assert shown.stdout == "40 0.1.0\n"
     assert Path(tmp_path / "timeline.png").stat().st_size > 10_000
     assert "multi-agent-workflow" in subprocess.run([programs / "tokenvis", "traces"], **run).stdout
+    shown = subprocess.run([programs / "tokenvis", "show", "multi-agent-workflow", "-o", "a.html"], **run).stdout
+    assert shown.startswith("a.html: ")  # which needs no extra
     files = subprocess.run([programs / "python", "-m", "zipfile", "--list", wheel], **run).stdout
     assert "tokenvis/py.typed" in files
+    assert "tokenvis/explorer/modules/widget.mjs" in files
+    assert "tokenvis/explorer/explorer.css" in files
     assert "tests/" not in files
