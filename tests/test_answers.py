@@ -19,7 +19,8 @@ def columns(message):
     for spec in message.header["columns"]:
         values = np.frombuffer(next(buffers), dtype=f"<u{int(spec['type'][1:]) // 8}").astype(float)
         if spec["n_wide"]:
-            values[np.frombuffer(next(buffers), dtype="<u4")] = np.frombuffer(next(buffers), dtype="<f8")
+            rows = np.frombuffer(next(buffers), dtype="<u4")
+            values[rows] = np.frombuffer(next(buffers), dtype="<f8")
         read[spec["name"]] = (np.cumsum(values) if spec["ascending"] else values).astype(np.int64).tolist()
     return read
 
