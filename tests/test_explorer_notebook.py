@@ -852,4 +852,7 @@ def test_a_notebook_that_is_opened_again_shows_what_python_has(chromium, jupyter
         expect(seen.root.get_by_role("combobox", name="by")).to_have_value("kind")
         expect(seen.root.get_by_role("button", name="1 of 3 agents")).to_be_visible()
         expect(seen.details.locator("strong")).to_have_text("Plan the test")
+        seen.press("0")  # and what is done there is heard
+        whole = [int(OFFICE["start_time"].min()), int(OFFICE["end_time"].max())]
+        eventually(lambda: nb.evaluate("explorer.window"), whole)
         assert nb.errors == []

@@ -139,6 +139,7 @@ def test_questions_carry_a_number_and_so_do_their_answers(explorer):
     content, _ = asked(explorer, "opening")
     assert content == {
         "answer": 7,
+        "told": 0,
         "traces": [{"id": "t", "n": 3}, {"id": "u", "n": 1}],
         "trace": "t",
         "steps": False,

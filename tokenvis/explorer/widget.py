@@ -219,7 +219,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _push(self) -> None:
         """Send what the page shows first, and the trace, before it asks."""
-        self.send({**self._opening(), "pushes": self.trace is not None, "answer": OPENING})
+        self.send({**self._opening(), "told": self._n_told, "pushes": self.trace is not None, "answer": OPENING})
         if self.trace is not None:
             message = self._answers.answer("trace", self.trace)
             self.send({**message.header, "answer": PUSHED}, message.buffers)
@@ -227,7 +227,7 @@ class Explorer(anywidget.AnyWidget):
     def _reply(self, ask: str, number: int, trace: str | None = None, **wish: Any) -> None:
         try:
             if ask == "opening":
-                message = Message(self._opening())
+                message = Message({**self._opening(), "told": self._n_told})
             elif ask == "selection":
                 message = Message({"trace": trace})
                 message.add("rows", self._rows, ascending=True)

@@ -42,6 +42,7 @@ function kernelSource(comm, told) {
     }
     if (answer === OPENING) {
       clearTimeout(asking)
+      heard = number
       isPushed = header.pushes
     }
     if (error !== undefined) waiting.get(answer)?.reject(new Error(error))
