@@ -20,8 +20,8 @@ import { plural } from './text.mjs'
  *   widths of gutter and ruler; device pixels a CSS pixel
  * @typedef {{x: number, y: number, width: number, height: number}} Box CSS pixels of the canvas
  * @typedef {import('./bars.mjs').Bar} Bar
- * @typedef {{routes: Routes | null, showMoves: boolean, labelOf: (row: number) => string[], labels: Map<number, string>, focus: number, hover: number,
- *   box: Box | null, steps: boolean, notes: string[], wanted: number[]}} Overlay `focus` and `hover` are rows of the trace, or -1;
+ * @typedef {{routes: Routes | null, showMoves: boolean, labelOf: (row: number) => string[], labels: Map<number, string>,
+ *   focus: number, hover: number, box: Box | null, steps: boolean, notes: string[], wanted: number[]}} Overlay `focus` and `hover` are rows of the trace, or -1;
  *   a frame writes to `notes` what it left out, and to `wanted` the rows whose labels it lacks
  */
 

@@ -61,7 +61,8 @@ function showTrace(root, session, height, signal) {
     element('div', { class: 'tv-stage' }, stage.node, stage.tip, stage.message), details.node, agents.node, help)
   root.append(tools.node, colors.node, main, status.node)
   const fitHeight = () => { // as high as the content needs, with room for the details
-    if (height) main.style.height = `${Math.max(Math.min(RULER + (model.scene?.rows.height ?? 0) + 2, height), Math.min(LEAST, height))}px`
+    const needed = Math.max(RULER + (model.scene?.rows.height ?? 0) + 2, LEAST)
+    if (height) main.style.height = `${Math.min(needed, height)}px`
   }
 
   const setAgents = (/** @type {boolean} */ open) => {
@@ -94,8 +95,19 @@ function showTrace(root, session, height, signal) {
 
   /** @type {Record<string, {update: () => void}[]>} */
   const parts = {
-    trace: [tools, agents, colors, details, status], window: [tools], by: [tools], hue: [tools, colors], agents: [tools, agents],
-    selection: [details], details: [details], figures: [status], matches: [tools], facts: [tools, details], labels: [], scene: [], problem: [tools],
+    trace: [tools, agents, colors, details, status],
+    window: [tools],
+    by: [tools],
+    hue: [tools, colors],
+    agents: [tools, agents],
+    selection: [details],
+    details: [details],
+    figures: [status],
+    matches: [tools],
+    facts: [tools, details],
+    labels: [],
+    scene: [],
+    problem: [tools],
   }
   model.addEventListener('change', (event) => {
     const had = root.contains(document.activeElement)

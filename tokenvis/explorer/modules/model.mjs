@@ -369,7 +369,8 @@ export class Model extends EventTarget {
     if (words) {
       for (const { codes, names } of [this.trace.agent, this.trace.location]) {
         const named = names.map((name) => name.toLowerCase().includes(words))
-        if (named.some(Boolean)) codes.forEach((/** @type {number} */ code, /** @type {number} */ row) => { if (named[code]) found.add(row) })
+        if (!named.some(Boolean)) continue
+        for (let row = 0; row < codes.length; row++) if (named[codes[row]]) found.add(row)
       }
     }
     this.found = Uint32Array.from(found).sort()

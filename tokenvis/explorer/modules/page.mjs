@@ -7,7 +7,8 @@ import { columnsOf } from './wire.mjs'
 
 /**
  * @typedef {import('./trace.mjs').Message} Message
- * @typedef {{trace: string, blocks: Record<string, string>, keys: Record<string, string>, chunk: number, n: number, omitted: boolean}} Contents of a
+ * @typedef {{trace: string, blocks: Record<string, string>, keys: Record<string, string>, chunk: number, n: number,
+ *   omitted: boolean}} Contents of a
  *   trace: names of blocks, of what can be asked and of key columns; rows in a block of details
  */
 
@@ -87,9 +88,11 @@ function pageSource(traces) {
 /** Open the explorer that the page holds. */
 async function open() {
   const { opening, contents } = await jsonOf('contents')
-  show(/** @type {HTMLElement} */ (document.getElementById('explorer')), new Session(pageSource(contents), opening), { height: null })
+  const host = /** @type {HTMLElement} */ (document.getElementById('explorer'))
+  show(host, new Session(pageSource(contents), opening), { height: null })
 }
 
 open().catch((error) => {
-  document.getElementById('explorer')?.replaceChildren(element('p', { class: 'tokenvis tv-problem' }, `This page cannot be shown here: ${error.message}`))
+  const problem = `This page cannot be shown here: ${error.message}`
+  document.getElementById('explorer')?.replaceChildren(element('p', { class: 'tokenvis tv-problem' }, problem))
 })

@@ -71,7 +71,8 @@ export function toolbar(session, toggleAgents, toggleHelp) {
     hue.update()
     const [n, all] = [model.shown.reduce((sum, flag) => sum + flag, 0), model.shown.length]
     agents.textContent = n === all ? `${plural(all, 'agent')} ▾` : `${n} of ${plural(all, 'agent')} ▾`
-    found.textContent = !model.query.trim() ? '' : model.match < 0 ? grouped(model.matches.length) : `${model.match + 1}/${grouped(model.matches.length)}`
+    const place = model.match < 0 ? '' : `${model.match + 1}/`
+    found.textContent = model.query.trim() ? `${place}${grouped(model.matches.length)}` : ''
   }
   return { node, update, query, agents }
 }
@@ -82,7 +83,8 @@ export function agentPanel(model) {
   const filter = element('input', { type: 'search', placeholder: 'agent', 'aria-label': 'find an agent', oninput: () => fill() })
   const all = (/** @type {number} */ flag) => model.setShown(model.shown.map(() => flag))
   const node = element('div', { class: 'tv-agents', role: 'group', 'aria-label': 'agents', hidden: true },
-    element('div', { class: 'tv-group' }, filter, button('all', 'show all agents', () => all(1)), button('none', 'hide all agents', () => all(0))), list)
+    element('div', { class: 'tv-group' },
+      filter, button('all', 'show all agents', () => all(1)), button('none', 'hide all agents', () => all(0))), list)
   const counts = () => {
     const codes = model.trace?.agent.codes ?? []
     const counted = new Uint32Array(model.shown.length)
@@ -95,7 +97,8 @@ export function agentPanel(model) {
       model.setShown(model.shown.map((flag, other) => (other === code ? Number(check.checked) : flag)))
     } })
     check.checked = Boolean(model.shown[code])
-    return element('label', {}, check, swatch(colors[code]), element('bdi', {}, oneLine(names[code])), element('span', { class: 'tv-count' }, grouped(n)))
+    const count = element('span', { class: 'tv-count' }, grouped(n))
+    return element('label', {}, check, swatch(colors[code]), element('bdi', {}, oneLine(names[code])), count)
   }
   const fill = () => {
     if (node.hidden || !model.trace) return
@@ -140,7 +143,8 @@ export function detailsPanel(model) {
     node.hidden = !trace || focus < 0
     if (!trace || focus < 0) return node.replaceChildren()
     const parts = /** @type {HTMLElement[]} */ ([
-      element('div', { class: 'tv-group' }, element('strong', {}, oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])),
+      element('div', { class: 'tv-group' },
+        element('strong', {}, oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])),
         button('×', 'close (Escape)', () => model.select(new Uint32Array()))),
       factsOfSpan(model, focus),
     ])
@@ -217,7 +221,8 @@ function sentence({ figures, selected, steps }) {
   const { n, wall, active, busy, input, output } = /** @type {import('./figures.mjs').Figures} */ (figures)
   const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${duration(Number(us), steps)}`)
   const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count).map(([count, way]) => `${grouped(Number(count))} ${way}`)
-  const parts = [`${plural(n, 'span')}${selected.length ? ' selected' : ''}`, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : [])]
+  const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`
+  const parts = [count, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : [])]
   return parts.join(' · ')
 }
 
@@ -225,5 +230,6 @@ function sentence({ figures, selected, steps }) {
 export function helpPanel(close) {
   const rows = HELP.map(([keys, what]) => element('tr', {}, element('th', { scope: 'row' }, keys), element('td', {}, what)))
   return element('div', { class: 'tv-help', role: 'dialog', 'aria-label': 'keys and mouse', tabindex: '-1', hidden: true },
-    element('div', { class: 'tv-group' }, element('strong', {}, 'Keys and mouse'), button('×', 'close (Escape)', close)), element('table', {}, ...rows))
+    element('div', { class: 'tv-group' }, element('strong', {}, 'Keys and mouse'), button('×', 'close (Escape)', close)),
+    element('table', {}, ...rows))
 }

@@ -138,7 +138,9 @@ export class Stage {
     const empty = id === null || (trace && !trace.n)
     this.message.textContent = empty ? 'This trace has no spans.' : scene ? '' : problem || 'Loading …'
     this.message.hidden = Boolean(scene) && !empty
-    const counts = trace ? `${plural(trace.n, 'span')}, ${plural(trace.agent.names.length, 'agent')}, ${plural(trace.location.names.length, 'location')}` : ''
+    const { n = 0, agent = { names: [] }, location = { names: [] } } = trace ?? {}
+    const counted = [plural(n, 'span'), plural(agent.names.length, 'agent'), plural(location.names.length, 'location')]
+    const counts = trace ? counted.join(', ') : ''
     const label = `Timeline of ${oneLine(id ?? 'no trace')}: ${counts}. Keys: question mark.`
     if (this.canvas.getAttribute('aria-label') !== label) this.canvas.setAttribute('aria-label', label)
   }
@@ -257,7 +259,7 @@ export class Stage {
 
   /** @param {MouseEvent} event */
   click(event) {
-    if (this.dragged || event.detail > 1) return // the second of two: the first may have opened the details, and moved all under it
+    if (this.dragged || event.detail > 1) return // the second of two: the first may have opened the details, and moved all
     const { x, y } = this.at(event)
     const { gutter } = this.view()
     this.hit = false
@@ -287,7 +289,8 @@ export class Stage {
     if (!at || !lines.length) return
     this.tip.replaceChildren(...lines.map((line) => element('div', {}, line)))
     const { offsetWidth, offsetHeight } = this.tip
-    const [left, top] = [Math.min(at.x + 14, this.size.width - offsetWidth - 4), Math.min(at.y + 16, this.size.height - offsetHeight - 4)]
+    const left = Math.min(at.x + 14, this.size.width - offsetWidth - 4)
+    const top = Math.min(at.y + 16, this.size.height - offsetHeight - 4)
     Object.assign(this.tip.style, { left: `${Math.max(left, 0)}px`, top: `${Math.max(top, 0)}px` })
   }
 
