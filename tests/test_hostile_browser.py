@@ -25,7 +25,7 @@ pytest_plugins = ["browsers"]
 pytestmark = pytest.mark.full
 
 READABLE = [*SCRIPTS.values(), *TEXTS.values(), *PROTOTYPE]  # which are shown letter by letter
-NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 SEARCHED = [
     *list(SCRIPTS.values())[:6],
     "{{7*7}}",
