@@ -169,7 +169,7 @@ def test_a_page_without_free_text_shows_names_and_says_what_is_left_out(opened):
     visit, seen = opened(content="none")
     seen.click(seen.on(OFFICE, "c"))
     expect(seen.details.locator("strong")).to_have_text("ann")
-    expect(seen.details).to_contain_text("its data is not in this page")
+    expect(seen.details).to_contain_text("Texts are left out of this page.")
     seen.search.fill("plan")
     expect(seen.found).to_have_text("0")
     assert visit.errors == []

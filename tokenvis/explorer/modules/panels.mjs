@@ -151,7 +151,7 @@ export function detailsPanel(model) {
     if (details?.data) {
       const { data } = details
       parts.push(element('div', { class: 'tv-group' }, element('span', {}, 'data'), copyButton(data)), treeOf(data))
-    } else if (details) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
+    } else if (details && !details.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
     if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'Texts are left out of this page.'))
     return node.replaceChildren(...parts)
   }
