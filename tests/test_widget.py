@@ -254,9 +254,13 @@ def test_data_that_is_no_json_object_costs_the_picture_alone():
     assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
 
 
-def test_a_palette_stays_with_what_it_was_given_for(tmp_path):
-    made = explore(SPANS, palette={"ann": "#ff0000", "bob": "#00ff00", "eve": "#0000ff"})
-    made.hue = "location_id"
+@pytest.mark.parametrize(("given", "other"), [("agent_id", "location_id"), ("location_id", "agent_id"), ("kind", "agent_id")])
+def test_a_palette_stays_with_what_it_was_given_for(tmp_path, given, other):
+    names = ["ann", "bob", "eve", "desk", "lab", "tool"]
+    made = explore(SPANS, hue=given, palette=dict.fromkeys(names, "#ff0101"))
+    made.hue = other
     page = made.save(tmp_path / "a.html").path.read_text()
     blocks = [gzip.decompress(base64.b64decode(text)) for text in re.findall(r'id="trace-0-\d+">([^<]*)<', page)]
-    assert any(b'"agent_id"' in block and b"#ff0000" in block for block in blocks)
+    headers = [json.loads(block[4 : 4 + int.from_bytes(block[:4], "little")]) for block in blocks if block[:1] != b"["]
+    colored = {header["key"] for header in headers if "key" in header and "#ff0101" in header["colors"]}
+    assert colored == {given}

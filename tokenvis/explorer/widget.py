@@ -97,9 +97,9 @@ class Explorer(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**options) or ({"text/plain": repr(self)}, {})
         gaps = "fold" if self._options["fold"] else "keep"
         unit = "step" if self._options["steps"] else "auto"
-        options = {"palette": self._palette(), "gaps": gaps, "time_unit": unit}
+        look = {"palette": self._palette(), "gaps": gaps, "time_unit": unit}
         with suppress(SpanError):  # of data that is no JSON object; the explorer tells which
-            picture = still(self._spans(), by=self.by, hue=self.hue, **options)
+            picture = still(self._spans(), by=self.by, hue=self.hue, **look)
             data = {**data, "image/png": base64.b64encode(picture).decode()}
         return {**data, "text/plain": repr(self)}, metadata
 
@@ -131,6 +131,7 @@ class Explorer(anywidget.AnyWidget):
             opening=self._opening(),
             selected=self._rows,
             content=content,
+            hue=self._answers.hue,
             palette=self._answers.palette,
         )
 
