@@ -22,6 +22,13 @@ def test_all_is_well():
 @pytest.mark.parametrize(
     ("finding", "spans"),
     [
+        (
+            "lost 12 23 bdc",
+            with_data(
+                spans_of("ann 0 9 desk", *(f"tokenvis {times} tokenvis.lost" for times in ("2 9", "20 30", "5 15"))),
+                **{span: {"status": "error", "n_lost": n_lost} for span, n_lost in (("b", 4), ("c", 7), ("d", 1))},
+            ),
+        ),
         ("duplicate id 2 - aa", spans_of("ann 0 9 desk", "bob 0 9 desk").assign(id="a")),
         ("self-overlap 3 7 acb", spans_of("ann 0 9 desk", "ann 5 8 lab", "ann 3 7 lab", "ann 9 10 desk")),
         ("unknown parent 1 - b", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "gone"})),
@@ -61,6 +68,13 @@ def test_findings_stand_by_trace_and_then_in_one_order():
         ["u", "idle"],
     ]
     assert table.explode("span_ids")["span_ids"].tolist() == ["d", "e", "a", "b", "c", "b", "c"]
+
+
+def test_what_was_lost_stands_first_and_hides_nothing_else():
+    spans = spans_of("ann 0 2 desk", "tokenvis 0 30 tokenvis.lost", "ann 25 27 desk", "tokenvis 0 0 tokenvis.lost u")
+    spans = with_data(spans, b={"n_lost": 5}, c={"status": "open"})
+    assert told(spans) == ["lost 5 30 b", "open 1 - c", "idle 2 23 ac", "lost 1 0 d"]
+    assert "unconnected" not in diagnose(spans)["kind"].tolist()  # for the mark is nobody
 
 
 def test_ids_that_stand_twice_hide_nothing_else():

@@ -50,6 +50,18 @@ def test_errors_are_those_that_say_so():
     assert summary(spans.drop(columns="data"))["n_errors"].tolist() == [0]
 
 
+def test_what_was_lost_is_counted_apart():
+    spans = spans_of("ann 0 10 desk", "tokenvis 5 90 tokenvis.lost", "bob 0 1 desk u", "tokenvis 3 3 tokenvis.lost v")
+    spans = with_data(spans, b={"status": "error", "n_lost": 1234}, d={"n_lost": 2})
+    table = summary(spans)
+    assert table.loc[0, [*COUNTS, "n_lost", "longest_us"]].tolist() == [1, 1, 1, 10, 10, 10, 1, 0, 1234, 10]
+    assert table["n_lost"].tolist() == [1234, 0, 2]
+    assert table.loc[2, [*COUNTS, "n_lost", "p50_us", "p95_us", "longest_us"]].tolist() == [0] * 8 + [2, 0, 0, 0]
+    assert table.loc[2, ["share_active", "share_parallel"]].isna().all()
+    agents = summary(spans[spans["trace_id"] == "t"], by="agent_id")
+    assert agents[["agent_id", "n_spans", "n_lost"]].to_numpy().tolist() == [["ann", 1, 0], ["tokenvis", 0, 1234]]
+
+
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True))
 def test_it_is_what_a_count_by_hand_says(spans):

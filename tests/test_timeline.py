@@ -118,6 +118,21 @@ def test_instants_errors_and_open_spans_are_marked():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob", "eve", "instant", "error", "still open"]
 
 
+def test_spans_that_were_lost_are_a_hatched_stretch_and_no_band():
+    spans = spans_of("ann 0 10 desk", "tokenvis 5 15 tokenvis.lost", "zoe 12 20 desk")
+    spans["data"] = [None, '{"status": "error", "n_lost": 1234}', None]
+    ax = plot_timeline(spans)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["desk"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "zoe", "spans lost"]
+    assert [bar[:2] for bar in drawn_bars(ax)] == [(0, 10), (12, 20)]
+    assert (marks(ax, "error"), ax.get_title(loc="right")) == ([], "2 spans · 2 agents · 1 location · 20 µs")
+    [stretch] = [c for c in ax.collections if c.get_label() == "lost"]
+    assert [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in stretch.get_paths()] == [(5, 15)]
+    ax.figure.canvas.draw()
+    assert note(ax) == "1,234 spans were lost while recording"
+    assert drawn_bars(ax)[1][3] == palette(["ann", "tokenvis", "zoe"])["zoe"]  # as where the mark is a span, in the explorer
+
+
 def test_labels_come_from_data_then_from_the_agent():
     spans = seconds(spans_of("ann 0 10 desk", "bob 10 30 desk"))
     spans["data"] = [json.dumps({"label": "Plan"}), None]

@@ -12,6 +12,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.columns import codes_of, require, values_at
 from tokenvis.groups import groups_of
+from tokenvis.losses import work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.sweep import number_in_run, overlaps, union
 
@@ -54,6 +55,7 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     0        desk      Ann            Bob           2           7      5    20
     """
     require(spans)
+    spans = work_of(spans)
     row, start, end = pieces_of(spans)
     members = groups_of(spans, "trace_id", "location_id", "agent_id")
     member, start, end = union(members.group[row], start, end)

@@ -13,6 +13,7 @@ from tokenvis.arrays import Int64Array, counts, difference, sums
 from tokenvis.columns import codes_of, names, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted
 from tokenvis.groups import groups_of
+from tokenvis.losses import work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.relations import relations_of
 from tokenvis.sweep import union
@@ -84,6 +85,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, *, match: str | Callable[
 def measured(spans: pd.DataFrame, match: str | Callable[[str], str], role: str) -> pd.DataFrame:
     """The measures of one trace: a row for each role at each location, counts as Int64."""
     require(spans, *([match] if isinstance(match, str) else []))
+    spans = work_of(spans)
     traces = codes_of(spans["trace_id"])[1]
     if len(traces) > 1:
         raise BadSpan(f"compare takes one trace on each side, and here are {listed(traces)}. Filter by trace_id.")

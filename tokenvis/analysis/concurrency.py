@@ -11,6 +11,7 @@ import pandas as pd
 from tokenvis.arrays import lowest_of, order_by
 from tokenvis.columns import codes_of, require, times_of
 from tokenvis.groups import by_columns, groups_of
+from tokenvis.losses import work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.sweep import steps
 
@@ -56,6 +57,7 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
     """
     columns = by_columns(by, ("time", "running"))
     require(spans, *columns)
+    spans = work_of(spans)
     groups = groups_of(spans, *columns)
     row, start, end = pieces_of(spans)
     group, time, running = steps(groups.group[row], start, end)

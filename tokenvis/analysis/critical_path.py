@@ -17,6 +17,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, closes_run, difference, lowest_of, sort_order
 from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
+from tokenvis.losses import work_of
 from tokenvis.relations import NOBODY, evidence_of, relations_of
 
 
@@ -79,6 +80,7 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     """
     kinds = evidence_of(evidence)
     require(spans)
+    spans = work_of(spans)
     past = past_of(spans, kinds)
     chains = [list(past.chain(int(last), int(origin))) for last, origin in zip(past.last, past.origin, strict=True)]
     steps = [step for chain in chains for step in reversed(chain)]

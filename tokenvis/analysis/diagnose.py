@@ -24,6 +24,7 @@ from tokenvis.arrays import (
 )
 from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.groups import groups_of
+from tokenvis.losses import losses_of, work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.payload import values_in
 from tokenvis.relations import Relations, identities, named_parents, relations_of
@@ -31,6 +32,7 @@ from tokenvis.sweep import overlaps, subtract, union
 
 IDLE_SHARE = 0.5  # of the wall time
 MEANING = {
+    "lost": "These could not be recorded. Counts and times are lower bounds, and what was lost may have filled the gaps.",
     "duplicate id": "Several rows have this id: time and tokens count twice, and links to it are not clear.",
     "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
     "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
@@ -46,11 +48,12 @@ MEANING = {
 
 
 class Finding(NamedTuple):
-    """Spans that one thing is true of, and for how long each, or None."""
+    """Spans that one thing is true of; for how long each, or None; and how many each stands for, or None: itself."""
 
     kind: str
     rows: Int64Array
     time: Int64Array | None = None
+    number: Int64Array | None = None
 
 
 def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
@@ -66,11 +69,13 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row for each kind of finding in each trace, ordered by trace_id and kind as listed here; none where all is well:
 
-        ``trace_id`` (category); ``kind`` (str): "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle",
-        "outside parent", "open" (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have no link or
-        parent that leads to another agent, where others have; its first span), "unconnected" (no agent of several has; the
-        first span of each), "idle" (nothing runs for more than half of the wall time);
-        ``n_spans`` (int64); ``time_us`` (Int64, µs): how long they overlap, run outside, or nothing runs; else missing;
+        ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; marks stand in
+        their place), "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "open"
+        (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent that leads to another
+        agent, where others have; its first span), "unconnected" (no agent of several has; the first span of each), "idle"
+        (nothing runs for more than half of the wall time);
+        ``n_spans`` (int64), of "lost" those that were; ``time_us`` (Int64, µs): the time that marks cover, or how long spans
+        overlap, run outside, or nothing runs; else missing;
         ``meaning`` (str): what it means for the answers; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
 
@@ -94,37 +99,51 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     trace, traces = codes_of(spans["trace_id"])
     found = sorted(
-        (number, list(MEANING).index(finding.kind), rows, time)
-        for finding in findings(spans, trace, len(traces))
-        for number, rows, time in by_trace(spans, finding, trace)
+        (number, list(MEANING).index(finding.kind), rows, count, time)
+        for finding in all_findings(spans, trace, len(traces))
+        for number, rows, count, time in by_trace(spans, finding, trace)
     )
-    kinds = [list(MEANING)[kind] for _, kind, _, _ in found]
+    kinds = [list(MEANING)[kind] for _, kind, *_ in found]
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, _ in found], dtype=np.int64)),
+            "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, *_ in found], dtype=np.int64)),
             "kind": pd.array(kinds, dtype="str"),
-            "n_spans": np.array([len(rows) for _, _, rows, _ in found], dtype=np.int64),
+            "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
             "time_us": pd.array([time for *_, time in found], dtype="Int64"),
             "meaning": pd.array([MEANING[kind] for kind in kinds], dtype="str"),
-            "span_ids": pd.Series([spans["id"].iloc[rows].tolist() for _, _, rows, _ in found], dtype="object"),
+            "span_ids": pd.Series([spans["id"].iloc[rows].tolist() for _, _, rows, *_ in found], dtype="object"),
         }
     )
 
 
-def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int | None]]:
-    """A finding's rows trace by trace, each in the order of a frame, and the sum of their times."""
+def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int, int | None]]:
+    """A finding's rows trace by trace, each in the order of a frame, for how many they stand, and the sum of their times."""
     found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
     order = order_of(found, "trace_id")
     rows = finding.rows[order]
-    numbers, first = np.unique(trace[rows], return_index=True)
-    time = None if finding.time is None else sums(np.searchsorted(numbers, trace[rows]), finding.time[order], len(numbers))
+    numbers, first, part_of = np.unique(trace[rows], return_index=True, return_inverse=True)
+    time, count = (
+        None if values is None else sums(part_of.reshape(-1), values[order], len(numbers))
+        for values in (finding.time, finding.number)
+    )
     for part, number in enumerate(numbers.tolist()):
-        last = first[part + 1] if part + 1 < len(first) else len(rows)
-        yield number, rows[first[part] : last].tolist(), None if time is None else int(time[part])
+        its = rows[first[part] : first[part + 1] if part + 1 < len(first) else len(rows)].tolist()
+        yield number, its, len(its) if count is None else int(count[part]), None if time is None else int(time[part])
 
 
-def findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
-    """All findings."""
+def all_findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
+    """What was lost, and all that is found among the other spans."""
+    lost = losses_of(spans)
+    stretch, opens, closes = union(trace[lost.rows], lost.start, lost.end)
+    lasts = sums(stretch, difference(closes, opens), n_traces)
+    yield Finding("lost", lost.rows, once(trace[lost.rows], lasts), lost.number)
+    kept = np.delete(np.arange(len(spans)), lost.rows)
+    for finding in findings(work_of(spans)):
+        yield finding._replace(rows=kept[finding.rows])
+
+
+def findings(spans: pd.DataFrame) -> Iterator[Finding]:
+    """All findings among spans that are no marks."""
     own = identities(spans)[0]
     twice = np.flatnonzero(counts(own, len(spans))[own] > 1)
     yield Finding("duplicate id", twice)
@@ -138,7 +157,7 @@ def findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[
     yield Finding("open", rows[[value == "open" for value in status]])
     rows, estimated = values_in(spans, "estimated")
     yield Finding("estimated", rows[[bool(value) for value in estimated]])
-    yield idleness(spans, trace, n_traces)
+    yield idleness(spans)
 
 
 def self_overlaps(spans: pd.DataFrame) -> Finding:
@@ -197,8 +216,10 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
     return rows[opens_run(agents[rows])]
 
 
-def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
+def idleness(spans: pd.DataFrame) -> Finding:
     """Traces in which nothing runs for most of the time: the spans next to the longest gap of each."""
+    trace, traces = codes_of(spans["trace_id"])
+    n_traces = len(traces)
     start, end = times_of(spans)
     first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
     of_trace, opens, closes = subtract((np.arange(n_traces), first, last), union(trace, start, end))
@@ -210,7 +231,12 @@ def idleness(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Finding:
     before, after = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
     beside = hidden[trace] & ((end == before[trace]) | (start == after[trace]))
     rows = np.flatnonzero(beside)
-    time = np.zeros(len(rows), dtype=np.int64)
-    opens_trace = np.unique(trace[rows], return_index=True)[1]
-    time[opens_trace] = idle[trace[rows[opens_trace]]]
-    return Finding("idle", rows, time)
+    return Finding("idle", rows, once(trace[rows], idle))
+
+
+def once(trace: Int64Array, values: Int64Array) -> Int64Array:
+    """The value of each trace at the first of its rows, 0 at the others: they add up to it."""
+    at_first = np.zeros(len(trace), dtype=np.int64)
+    first = np.unique(trace, return_index=True)[1]
+    at_first[first] = values[trace[first]]
+    return at_first

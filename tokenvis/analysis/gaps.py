@@ -9,6 +9,7 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, difference, rank_in
 from tokenvis.columns import codes_of, is_integer, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
+from tokenvis.losses import work_of
 from tokenvis.payload import text_column, values_in
 from tokenvis.sweep import subtract, union
 
@@ -56,6 +57,7 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     if not (is_integer(min_us) and min_us >= 0):
         raise BadOption(f"min_us={quoted(min_us)} is not a whole number of µs from 0 on.")
     require(spans)
+    spans = work_of(spans)
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     agent = codes_of(spans["agent_id"])[0]

@@ -15,6 +15,7 @@ from tokenvis.arrays import Int64Array, closes_run, difference, opens_run, rank_
 from tokenvis.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
 from tokenvis.groups import dense, groups_of
+from tokenvis.losses import work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.relations import evidence_of, relations_of
 
@@ -76,6 +77,7 @@ def handoffs(
     if within_us is not None and not (is_integer(within_us) and within_us >= 0):
         raise BadOption(f"within_us={quoted(within_us)} is not a whole number of µs from 0 on, nor None.")
     require(spans)
+    spans = work_of(spans)
     found = stated(spans, kinds)
     if "location" in kinds:
         explained = np.unique(np.concatenate([known["to"].to_numpy() for known in found])) if found else np.empty(0, np.int64)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tokenvis.arrays import difference
 from tokenvis.columns import codes_of, require, rows_by, values_at
+from tokenvis.losses import work_of
 from tokenvis.nesting import paths_of
 
 
@@ -45,6 +46,7 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     0      Ann          desk         lab    10       15       5
     """
     require(spans)
+    spans = work_of(spans)
     paths = paths_of(spans)
     before = np.flatnonzero(paths.moves())
     trace, agent = (codes_of(spans[column])[0] for column in ("trace_id", "agent_id"))

@@ -9,6 +9,7 @@ import pandas as pd
 from tokenvis.arrays import counts, difference, opens_run, sums
 from tokenvis.columns import require
 from tokenvis.groups import groups_of, ratio
+from tokenvis.losses import work_of
 from tokenvis.nesting import paths_of
 from tokenvis.sweep import union
 
@@ -49,6 +50,7 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     1        t      Ann         lab         1        5          5            0.25
     """
     require(spans)
+    spans = work_of(spans)
     paths = paths_of(spans)
     places = groups_of(spans, "trace_id", "agent_id", "location_id")
     group, count = places.group[paths.row], len(places)

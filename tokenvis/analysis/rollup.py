@@ -13,6 +13,7 @@ from tokenvis.arrays import Floats, Int64Array, counts, difference, highest_of, 
 from tokenvis.columns import codes_of, is_integer, require, times_of
 from tokenvis.errors import BadOption, BadSpan, quoted, several
 from tokenvis.groups import by_columns, groups_of
+from tokenvis.losses import work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.payload import numbers_in
 from tokenvis.sweep import number_in_run
@@ -74,6 +75,7 @@ def rollup(
     if set(keys) & {*ANSWER, *columns}:
         raise BadOption(f"values={quoted(keys)} has the name of a column of the answer.")
     require(spans, *columns)
+    spans = work_of(spans)
     groups = groups_of(spans, *columns)
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])

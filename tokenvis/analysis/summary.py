@@ -2,10 +2,11 @@
 
 Three times are told apart. Wall is the time from the first start to the last end; active is the time in which something runs;
 busy adds up what every span took. Active and busy are those of `self_spans`, so that a parent and its child of the same agent
-are not counted twice. Durations (p50, p95, longest) are those of the spans as they are.
+are not counted twice. Durations (p50, p95, longest) are those of the spans as they are. All of it is about the spans that were
+recorded; how many were lost stands beside it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,14 @@ import pandas as pd
 from tokenvis.arrays import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
 from tokenvis.columns import codes_of, require, times_of
 from tokenvis.groups import by_columns, dense, groups_of, ratio
+from tokenvis.losses import losses_of, work_of
 from tokenvis.nesting import pieces_of
 from tokenvis.payload import values_in
 from tokenvis.sweep import steps
 
 ANSWER = (
     *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),
-    *("n_errors", "p50_us", "p95_us", "longest_us"),
+    *("n_errors", "n_lost", "p50_us", "p95_us", "longest_us"),
 )
 
 
@@ -46,6 +48,8 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
         ``share_active`` (Float64): active / wall; ``peak`` (int64): the most spans that run at once;
         ``share_parallel`` (Float64): the time in which two or more run / active; a ratio of nothing is missing;
         ``n_errors`` (int64): spans with ``status`` "error" in ``data``;
+        ``n_lost`` (int64): spans that could not be recorded: nothing else here counts them, nor the marks that say so; a group
+        of such marks alone is all 0;
         ``p50_us, p95_us, longest_us`` (int64, µs): durations of spans; percentiles by nearest rank.
 
     Raises
@@ -72,34 +76,40 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     """
     columns = by_columns(by, ANSWER)
     require(spans, *columns)
-    groups = groups_of(spans, *columns)
-    group, count = groups.group, len(groups)
+    groups, lost = groups_of(spans, *columns), losses_of(spans)
+    group, count = np.delete(groups.group, lost.rows), len(groups)
+    there = np.flatnonzero(counts(group, count))  # the others are marks alone
+    figures = figures_of(work_of(spans), *dense(group, count))
+    whole = {name: np.zeros(count, dtype=np.int64) for name in figures}
+    for name, values in figures.items():
+        whole[name][there] = values
+    whole["n_lost"] = sums(groups.group[lost.rows], lost.number, count)
+    shares = {"share_active": ratio(whole["active_us"], whole["wall_us"])}
+    shares |= {"share_parallel": ratio(whole["parallel_us"], whole["active_us"])}
+    return pd.DataFrame({**groups.names(spans), **{name: (whole | shares)[name] for name in ANSWER}})
+
+
+def figures_of(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[str, Int64Array]:
+    """All that is counted or measured in each of the groups, none of which is empty."""
     start, end = times_of(spans)
-    wall = difference(highest_of(group, end, count), lowest_of(group, start, count))
     row, piece_start, piece_end = pieces_of(spans)
-    busy = sums(group[row], difference(piece_end, piece_start), count)
     active, parallel, peak = load(group[row], count, piece_start, piece_end)
     wrong, status = values_in(spans, "status")
-    errors = group[wrong[[value == "error" for value in status]]]
     p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
-    return pd.DataFrame(
-        {
-            **groups.names(spans),
-            "n_spans": counts(group, count),
-            "n_agents": distinct(group, count, spans["agent_id"]),
-            "n_locations": distinct(group, count, spans["location_id"]),
-            "wall_us": wall,
-            "active_us": active,
-            "busy_us": busy,
-            "share_active": ratio(active, wall),
-            "peak": peak,
-            "share_parallel": ratio(parallel, active),
-            "n_errors": counts(errors, count),
-            "p50_us": p50,
-            "p95_us": p95,
-            "longest_us": longest,
-        }
-    )
+    return {
+        "n_spans": counts(group, count),
+        "n_agents": distinct(group, count, spans["agent_id"]),
+        "n_locations": distinct(group, count, spans["location_id"]),
+        "wall_us": difference(highest_of(group, end, count), lowest_of(group, start, count)),
+        "active_us": active,
+        "parallel_us": parallel,
+        "busy_us": sums(group[row], difference(piece_end, piece_start), count),
+        "peak": peak,
+        "n_errors": counts(group[wrong[[value == "error" for value in status]]], count),
+        "p50_us": p50,
+        "p95_us": p95,
+        "longest_us": longest,
+    }
 
 
 def load(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:

@@ -10,6 +10,7 @@ import pandas as pd
 from tokenvis.arrays import counts, difference, percentiles, sums
 from tokenvis.columns import codes_of, require, values_at
 from tokenvis.groups import dense
+from tokenvis.losses import work_of
 from tokenvis.nesting import paths_of
 
 
@@ -47,6 +48,7 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     0        t          desk         lab        2          4.0           3
     """
     require(spans)
+    spans = work_of(spans)
     paths = paths_of(spans)
     before = np.flatnonzero(paths.moves())
     after = before + 1

@@ -15,6 +15,7 @@ from tokenvis.arrays import Floats, Int64Array, Mask, counts, sums
 from tokenvis.columns import require
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.groups import by_columns, groups_of
+from tokenvis.losses import work_of
 from tokenvis.payload import columns_in, mentioning, numbers_in
 from tokenvis.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.tokens import TOKENS, Tokens, tokens_of
@@ -90,6 +91,7 @@ def usage(
     columns = by_columns(by, ANSWER)
     check_prices(prices)
     require(spans, *(column for column in columns if column != MODEL))
+    spans = work_of(spans)
     if MODEL in columns and MODEL not in spans:
         spans = spans.assign(model=models_of(spans))
     parent = relations_of(spans, links=False).parents()

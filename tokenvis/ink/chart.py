@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 from matplotlib.transforms import ScaledTranslation
@@ -18,9 +19,11 @@ from tokenvis.errors import BadOption, BadSpan, check_choice, listed, plural, qu
 from tokenvis.layout.lanes import Placement
 from tokenvis.layout.time_map import Gaps, TimeMap, time_map
 from tokenvis.lettering import NOTHING, FoldLabels, Heading, Note, drawable, fitted, shortened, width_of
+from tokenvis.losses import Losses
 from tokenvis.payload import expand_data
 from tokenvis.style import SMALL_FIGURE, Clock, Look, dress, duration_of, look_of, set_time_axis, sizes_of
 
+LOST_HATCH, LOST_OPACITIES = "\\\\", (0.07, 0.3)  # of time in which spans were lost, its colour and its lines
 BOLD = 1.15  # how much wider bold letters are
 WIDTH_INCHES = 11.0
 PAGE_INCHES = 14.0  # the bands of a new figure are at most so high
@@ -169,9 +172,28 @@ def draw_empty(ax: Axes, look: Look, what: str = "This trace is empty.") -> Axes
     return ax
 
 
-def describe(ax: Axes, sentence: str) -> None:
-    """Put one sentence, for those who cannot see the picture, where ``ax.get_label()`` finds it."""
-    ax.set_label(" ".join(drawable(sentence, 1_000).split()))
+def draw_losses(ax: Axes, lost: Losses, axis: TimeAxis, look: Look) -> None:
+    """Hatch the time in which spans were lost, over the whole height, behind all that is drawn there."""
+    if len(lost.rows):
+        x0, x1 = (axis.mapping.to_x(times) for times in lost.stretches())
+        stretches = list(zip(x0, x1 - x0, strict=True))
+        ax.broken_barh(stretches, (0, 1), transform=ax.get_xaxis_transform(), zorder=0.6, label="lost", **hatching(look))
+
+
+def lost_patch(lost: Losses, look: Look) -> list[Patch]:
+    """The hatch of lost spans in a legend, where any were."""
+    return [Patch(label="spans lost", **hatching(look))] if len(lost.rows) else []
+
+
+def hatching(look: Look) -> dict[str, Any]:
+    """How time looks in which spans were lost."""
+    tint, lines = ((*to_rgb(look.error), opacity) for opacity in LOST_OPACITIES)
+    return {"facecolor": tint, "edgecolor": lines, "hatch": LOST_HATCH, "linewidth": 0.8}
+
+
+def describe(ax: Axes, *sentences: str) -> None:
+    """Put a sentence or two, for those who cannot see the picture, where ``ax.get_label()`` finds them."""
+    ax.set_label(" ".join(drawable(" ".join(sentences), 1_000).split()))
 
 
 def trace_name(spans: pd.DataFrame) -> str:

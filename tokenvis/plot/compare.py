@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from tokenvis.analysis.compare import compare
 from tokenvis.columns import codes_of, names, times_of
+from tokenvis.errors import plural
 from tokenvis.ink.bars import Bars, draw_bars, label_bars
 from tokenvis.ink.chart import (
     TimeAxis,
@@ -35,6 +36,7 @@ from tokenvis.ink.hues import Palette, hues_of
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import Gaps
 from tokenvis.lettering import NOTHING, width_of
+from tokenvis.losses import Losses, losses_of, work_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 SIDES = ("before", "after")
@@ -95,6 +97,8 @@ def plot_compare(
     """
     table = compare(before, after, match=match)
     check_axes(ax)
+    lost = losses_told(losses_of(before), losses_of(after))
+    before, after = work_of(before), work_of(after)
     role = match if isinstance(match, str) else "role"
     both = joined(before, after, match, role)
     axis = time_axis(both, gaps=gaps, time_unit=time_unit)
@@ -109,14 +113,14 @@ def plot_compare(
         handles = [patch(color, name) for color, name in hues.legend] if legend else []
         ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(both):
-            return draw_empty(ax, look, "Both traces are empty.")
+            return draw_empty(ax, look, " ".join(["Both traces are empty.", *(f"{text.capitalize()}." for text in lost)]))
         dress(ax)
         draw_pairs(ax, placement, look)
         axis.draw(ax, look)
         bars = Bars(*times_of(both), placement, hues.code, hues.colors, axis.mapping)
         raster = draw_bars(ax, bars)
         label_bars(ax, bars, lambda rows: labels_of(both.iloc[rows], "location_id", axis), size=sizes_of(ax).bar)
-        draw_note(ax, lambda: [ORDER, *(raster.says() if raster else [])], look)
+        draw_note(ax, lambda: [ORDER, *lost, *(raster.says() if raster else [])], look)
         walls = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
         draw_changes(ax, placement, changes, axis, look)
         draw_ends(ax, axis, walls, look)
@@ -127,8 +131,15 @@ def plot_compare(
         largest = f"{named(order[0])}, {signed(int(changes[order[0]]), axis)} busy"
         ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, walls, strict=True))
         pairs = " and ".join(named(name) for name in pair)
-        describe(ax, f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}.")
+        told = f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}."
+        describe(ax, told, *(f"{text.capitalize()}." for text in lost))
     return ax
+
+
+def losses_told(*sides: Losses) -> list[str]:
+    """How many spans were lost on each side, where any were."""
+    told = [f"{plural(lost.total, 'span')} {side}" for side, lost in zip(SIDES, sides, strict=True) if lost.total]
+    return [f"lost while recording: {', '.join(told)}"] if told else []
 
 
 def band_of(name: str, side: str) -> str:

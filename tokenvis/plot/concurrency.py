@@ -20,8 +20,10 @@ from tokenvis.ink.chart import (
     describe,
     draw_empty,
     draw_legend,
+    draw_losses,
     draw_note,
     draw_title,
+    lost_patch,
     named,
     new_axes,
     patch,
@@ -33,6 +35,7 @@ from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.raster import means_and_peaks
 from tokenvis.layout.time_map import Gaps
 from tokenvis.lettering import width_of
+from tokenvis.losses import losses_of, work_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 HEIGHT_INCHES = 2.2
@@ -96,14 +99,16 @@ def plot_concurrency(
     require(spans, *([by] if by else []))
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    lost, spans = losses_of(spans), work_of(spans)
     total = concurrency(spans)
     with themed(ax) as look:
         columns = room_on(ax)[1]
         ax = new_axes(HEIGHT_INCHES) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, look)
+            return draw_empty(ax, look, *lost.sentences())
         dress(ax)
         axis.draw(ax, look)
+        draw_losses(ax, lost, axis, look)
         table = total if by is None else concurrency(spans, by=by)
         hues = None if by is None else hues_of(table[by], palette, look)
         edges, exact = edges_of(table, axis, columns)
@@ -113,16 +118,18 @@ def plot_concurrency(
         if not exact:
             peaks = levels(total, axis, x, None)[1]
             ax.plot(np.repeat(x, 2)[1:-1], np.repeat(peaks, 2), color=look.ink, linewidth=0.5, zorder=3, label="maximum")
-            draw_note(ax, lambda: ["area: mean of each pixel, line: its maximum"], look)
+        notes = [*lost.says(), *([] if exact else ["area: mean of each pixel, line: its maximum"])]
+        if notes:
+            draw_note(ax, lambda: notes, look)
         draw_peak(ax, total, axis, look)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         ax.tick_params(axis="y", length=0)
         peak = int(total["running"].max())
         ax.set_ylim(0, max(peak, 1) * HEADROOM)
         draw_title(ax, axis.name, "spans running at once" if by is None else f"spans running at once, by {plain(by)}", look)
-        if legend and hues:
-            draw_legend(ax, [patch(color, name) for color, name in hues.legend])
-        describe(ax, f"Spans running at once in {named(axis.name)} over time; the most is {peak:,}.")
+        if legend:
+            draw_legend(ax, [*(patch(*entry) for entry in (hues.legend if hues else [])), *lost_patch(lost, look)])
+        describe(ax, f"Spans running at once in {named(axis.name)} over time; the most is {peak:,}.", *lost.sentences())
     return ax
 
 

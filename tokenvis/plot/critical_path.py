@@ -25,10 +25,12 @@ from tokenvis.ink.chart import (
     draw_bands,
     draw_empty,
     draw_legend,
+    draw_losses,
     draw_note,
     draw_title,
     height_of,
     labels_of,
+    lost_patch,
     named,
     new_axes,
     patch,
@@ -39,6 +41,7 @@ from tokenvis.ink.chart import (
 from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import Gaps
+from tokenvis.losses import losses_of, work_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 PALE = 0.22  # how much of its colour a bar beside the path keeps
@@ -108,6 +111,7 @@ def plot_critical_path(
     check_axes(ax)
     spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    lost, spans = losses_of(spans), work_of(spans)
     path = critical_path(spans, evidence=evidence)
     with themed(ax) as look:
         hues = hues_of(spans["agent_id"], palette, look)
@@ -117,21 +121,22 @@ def plot_critical_path(
         parts = parts_of(spans, path, steps, hues, axis, look) if legend else []
         ax = new_axes(height_of(placement.height, len(parts))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, look)
+            return draw_empty(ax, look, *lost.sentences())
         dress(ax)
         draw_bands(ax, placement, look)
         axis.draw(ax, look)
+        draw_losses(ax, lost, axis, look)
         pale = [blend(color, look) for color in hues.colors]
         raster = draw_bars(ax, Bars(*times_of(spans), placement, hues.code, pale, axis.mapping))
         joints = draw_path(ax, path, steps, placement, hues, axis, spans, look)
-        draw_note(ax, lambda: [*(raster.says() if raster else []), *joints.says()], look)
+        draw_note(ax, lambda: [*lost.says(), *(raster.says() if raster else []), *joints.says()], look)
         work, waits = int(path["part_us"].sum()), int(path["wait_us"].sum())
         figures = f"{axis.duration(work)} of work, {axis.duration(waits)} of waiting on the critical path"
         draw_title(ax, axis.name, figures, look)
-        draw_legend(ax, [patch(color, text) for color, text in parts])
+        draw_legend(ax, [*(patch(*entry) for entry in parts), *(lost_patch(lost, look) if legend else [])])
         count = plural(int((path["id"].notna()).sum()), "step")
         told = f"{count}, {axis.duration(work)} of work and {axis.duration(waits)} of waiting"
-        describe(ax, f"Critical path of {named(axis.name)}: {told}.")
+        describe(ax, f"Critical path of {named(axis.name)}: {told}.", *lost.sentences())
     return ax
 
 

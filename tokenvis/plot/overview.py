@@ -18,6 +18,7 @@ from tokenvis.ink.hues import Palette
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
 from tokenvis.lettering import drawable, fitted, width_of
+from tokenvis.losses import losses_of, work_of
 from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
@@ -77,15 +78,16 @@ def plot_overview(
     require(spans)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     room, columns = room_on(None)
-    bands = height_of(place_spans(spans, room=room, columns=columns).height, min(spans["agent_id"].nunique(), 13))
-    matrix = min(max(ROW_INCHES * spans["agent_id"].nunique(), 0.8), 6.0)
+    work = work_of(spans)
+    bands = height_of(place_spans(work, room=room, columns=columns).height, min(work["agent_id"].nunique(), 13))
+    matrix = min(max(ROW_INCHES * work["agent_id"].nunique(), 0.8), 6.0)
     heights = [bands, CONCURRENCY_INCHES, matrix]
     with themed(None) as look:
         figure = plt.figure(figsize=(WIDTH_INCHES, sum(heights) + MARGINS_INCHES), layout="constrained")
         upper, middle, lower = figure.subplots(3, 1, height_ratios=heights)
-        if not len(spans):
+        if not len(work):
             for ax in (upper, middle, lower):
-                draw_empty(ax, look)
+                draw_empty(ax, look, *losses_of(spans).sentences())
             return figure
         options: dict[str, Any] = {"palette": palette, "gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
         plot_timeline(spans, ax=upper, **options)
@@ -113,6 +115,8 @@ def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
     figures.append(f"peak {size['peak']:,}")
     if size["n_errors"]:
         figures.append(plural(size["n_errors"], "error"))
+    if size["n_lost"]:
+        figures.append(f"{plural(size['n_lost'], 'span')} lost")
     tokens = usage(spans, by="trace_id")[["input_tokens", "output_tokens"]].sum(min_count=1)
     if tokens.notna().any():
         figures.append(f"{large(int(tokens.fillna(0).sum()))} tokens")

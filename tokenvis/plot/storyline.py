@@ -21,9 +21,11 @@ from tokenvis.ink.chart import (
     describe,
     draw_empty,
     draw_legend,
+    draw_losses,
     draw_note,
     draw_title,
     height_of,
+    lost_patch,
     named,
     new_axes,
     patch,
@@ -35,6 +37,7 @@ from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_r
 from tokenvis.layout.storyline import Absent, Locations, storyline
 from tokenvis.layout.strands import MOST_BRANCHES, Room, Strands, branch_courses, strands_of, time_together
 from tokenvis.layout.time_map import Gaps
+from tokenvis.losses import losses_of, work_of
 from tokenvis.style import Look, dress, themed
 
 MOST_AGENTS = 30  # that all have a colour; of more, those that meet most
@@ -126,21 +129,24 @@ def plot_storyline(
     check_palette(palette)
     spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    lost, spans = losses_of(spans), work_of(spans)
     drawn = storyline(spans, absent=absent, by=by, locations=locations, budget=budget)
     total = drawn.totals.iloc[0] if len(spans) else None
     with themed(ax) as look:
         if total is None:
-            return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look)
+            return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look, *lost.sentences())
         strands = strands_of(drawn.lines, by, axis.mapping.to_x)
         inks = colors_of_lines(strands, spans["agent_id"], palette, look)
         rooms = strands.rooms() if locations == "free" else []
         tints = tints_of(spans["location_id"], strands.locations)
         marks = marks_of(spans)
-        handles = [*legend_of(strands, rooms, tints, look), *handles_of(marks, look, instant="dot")] if legend else []
+        told = [*legend_of(strands, rooms, tints, look), *handles_of(marks, look, instant="dot"), *lost_patch(lost, look)]
+        handles = told if legend else []
         rows = strands.bottom + 2 * MARGIN
         ax = new_axes(height_of(rows, len(handles))) if ax is None else ax
         dress(ax)
         axis.draw(ax, look)
+        draw_losses(ax, lost, axis, look)
         ax.set_ylim(strands.bottom + MARGIN, -MARGIN)
         ax.set_yticks([])
         if locations == "bands":
@@ -153,10 +159,11 @@ def plot_storyline(
         ends = {"at_left": locations == "free", "both_ends": len(strands.heights) >= LONG}
         labels = StrandLabels(ax, strands, rooms, inks, tints, look, **ends)
         ax.add_artist(labels)
-        draw_note(ax, lambda: notes_of(total, len(drawn.branches), axis), look)
+        draw_note(ax, lambda: [*lost.says(), *notes_of(total, len(drawn.branches), axis)], look)
         draw_title(ax, axis.name, figures_of(spans, total), look)
         draw_legend(ax, handles, away=labels.width_at_right())
-        describe(ax, f"Storyline of {named(axis.name)}, a line for each agent: {figures_of(spans, total)}.")
+        described = f"Storyline of {named(axis.name)}, a line for each agent: {figures_of(spans, total)}."
+        describe(ax, described, *lost.sentences())
     return ax
 
 

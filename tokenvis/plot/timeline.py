@@ -26,10 +26,12 @@ from tokenvis.ink.chart import (
     draw_bands,
     draw_empty,
     draw_legend,
+    draw_losses,
     draw_note,
     draw_title,
     height_of,
     labels_of,
+    lost_patch,
     named,
     new_axes,
     patch,
@@ -41,6 +43,7 @@ from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.ink.marks import handles_of, marks_of
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
+from tokenvis.losses import losses_of, work_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 MOST_MOVES = 25  # moves drawn, for each inch of width
@@ -70,7 +73,8 @@ def plot_timeline(
 
     More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, the more opaque the fuller it
     is. A band whose lanes there is no room for, or whose spans get less than a pixel each, is folded into one strip. The
-    picture then says how many spans are bars.
+    picture then says how many spans are bars. Time in which spans were lost while recording is hatched, here as in every
+    picture over time, and a note says how many.
 
     Parameters
     ----------
@@ -127,29 +131,33 @@ def plot_timeline(
     check_axes(ax)
     spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    lost, spans = losses_of(spans), work_of(spans)
     with themed(ax) as look:
         hues = hues_of(spans[hue], palette, look)
         room, columns = room_on(ax)
         placement = place_spans(spans, by=by, order=order, room=room, columns=columns)
         bars = Bars(*times_of(spans), placement, hues.code, hues.colors, axis.mapping)
         marks = marks_of(spans)
-        handles = [*(patch(*entry) for entry in hues.legend), *handles_of(marks, look)] if legend else []
+        told = [*(patch(*entry) for entry in hues.legend), *handles_of(marks, look), *lost_patch(lost, look)]
+        handles = told if legend else []
         ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, look)
+            return draw_empty(ax, look, *lost.sentences())
         dress(ax)
         draw_bands(ax, placement, look)
         axis.draw(ax, look)
+        draw_losses(ax, lost, axis, look)
         follow = draw_moves(ax, spans, bars, hues, look, colored=hue == "agent_id") if by == "location_id" else None
         raster = draw_bars(ax, bars, marked=marks["instant"] if len(marks["instant"]) <= MOST_MARKS else None)
         draw_all_marks(ax, bars, marks, look)
         other = "location_id" if by == "agent_id" else "agent_id"
         label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], other, axis), size=sizes_of(ax).bar)
         unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marks["open"])) > MOST_MARKS else []
-        draw_note(ax, lambda: [*(raster.says() if raster else []), *(follow.says() if follow else []), *unmarked], look)
+        parts = [part for part in (lost, raster, follow) if part]
+        draw_note(ax, lambda: [*(text for part in parts for text in part.says()), *unmarked], look)
         draw_title(ax, axis.name, figures_of(spans, axis), look)
         draw_legend(ax, handles)
-        describe(ax, sentence_of(spans, by, axis))
+        describe(ax, sentence_of(spans, by, axis), *lost.sentences())
     return ax
 
 

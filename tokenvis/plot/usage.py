@@ -20,9 +20,12 @@ from tokenvis.ink.chart import (
     describe,
     draw_empty,
     draw_legend,
+    draw_losses,
     draw_names,
+    draw_note,
     draw_title,
     large,
+    lost_patch,
     named,
     new_axes,
     patch,
@@ -32,6 +35,7 @@ from tokenvis.ink.chart import (
 )
 from tokenvis.layout.time_map import Gaps
 from tokenvis.lettering import NOTHING
+from tokenvis.losses import losses_of, work_of
 from tokenvis.style import Look, dress, sizes_of, themed
 
 HEIGHT_INCHES = 2.6
@@ -97,6 +101,7 @@ def plot_usage(
     require(spans)
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz) if by is None else None
+    lost, spans = losses_of(spans), work_of(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
     table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
     tokens = kinds_of(table)
@@ -105,17 +110,20 @@ def plot_usage(
     with themed(ax) as look:
         ax = new_axes(HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, look, "No span says how many tokens it used." if len(spans) else "This trace is empty.")
+            return draw_empty(ax, look, *(["No span says how many tokens it used."] if len(spans) else lost.sentences()))
         dress(ax)
         if axis is not None:
             draw_sums(ax, table["end_time"].to_numpy(), tokens, axis, look)
+            draw_losses(ax, lost, axis, look)
+            draw_note(ax, lost.says, look)
         elif groups is not None:
             draw_groups(ax, groups, look)
         draw_title(ax, trace_name(spans), "tokens used" if by is None else f"tokens used, by {plain(by)}", look)
         if legend:
-            draw_legend(ax, [patch(color, f"{kind} {large(totals[kind])}") for kind, color in COLORS.items() if totals[kind]])
+            kinds = [patch(color, f"{kind} {large(totals[kind])}") for kind, color in COLORS.items() if totals[kind]]
+            draw_legend(ax, kinds + (lost_patch(lost, look) if by is None else []))
         used = f"{totals['input'] + totals['cached input']:,} input and {totals['output']:,} output"
-        describe(ax, f"Tokens used in {named(trace_name(spans))}: {used}.")
+        describe(ax, f"Tokens used in {named(trace_name(spans))}: {used}.", *lost.sentences())
     return ax
 
 
