@@ -23,10 +23,10 @@ MAY_IMPORT = {
     "columns": {"arrays", "errors"},
     "payload": {"columns", "arrays", "errors"},
     "groups": {"columns", "arrays", "errors"},
+    "losses": {"payload", "columns", "sweep", "arrays", "errors"},
     "relations": {"payload", "columns", "arrays", "errors"},
     "nesting": {"relations", "groups", "columns", "sweep", "arrays", "errors"},
     "tokens": {"relations", "payload", "arrays", "errors"},
-    "losses": {"payload", "columns", "sweep", "arrays", "errors"},
     "samples": {"columns", "arrays", "errors"},
     "schema": {"errors"},
     "connections": {"errors"},
@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "store": {"rows", "scan", "database", "connections", "schema", "columns", "errors"},
     "upkeep": {"scan", "database", "connections", "errors"},
     "frame": {"store", "scan", "database", "columns", "payload", "errors"},
+    "following": {"frame", "store", "scan", "database", "connections", "columns"},
     "seed": {"store", "database", "schema"},
     "cells": set(),
     "oneline": set(),
@@ -74,6 +75,7 @@ MAY_IMPORT = {
             "contents",
             "files",
             "oneline",
+            "following",
             "frame",
             "store",
             "database",
@@ -95,9 +97,10 @@ WITHIN_A_ROOM = {
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
     "plot/still.py": {"timeline"},  # it is one
     "explorer/answers.py": {"keys", "wire"},  # it finds them, and puts them
+    "explorer/places.py": {"wire"},  # what a page says
     "explorer/page.py": {"answers", "bundle", "keys", "wire"},  # all that a page needs, in a file
-    "explorer/widget.py": {"answers", "bundle", "page", "wire"},  # and in a notebook
-    "explorer/explore.py": {"widget"},  # the door to it
+    "explorer/widget.py": {"answers", "bundle", "follower", "page", "places", "wire"},  # and in a notebook
+    "explorer/explore.py": {"follower", "widget"},  # the door to it
 }
 FRONT = {"__init__", "__main__"}  # the tables of contents: they may import every room
 
@@ -178,6 +181,7 @@ def test_analysis_layout_and_plot_never_see_the_storage_wing():
         "upkeep",
         "store",
         "frame",
+        "following",
         "seed",
         "sources",
         "records",

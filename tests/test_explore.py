@@ -29,6 +29,11 @@ def test_a_trace_is_explored_by_its_name():
             {"by": "team"},
             "'team' is neither a column that makes bands nor a key of data. There is: 'agent_id', 'location_id'.",
         ),
+        ({"follow": "yes"}, "follow='yes' is neither True nor False."),
+        (
+            {"follow": True},
+            "follow=True is for a trace of a store, as in explore('name', follow=True): a frame does not grow.",
+        ),
         ({"palette": "red"}, "palette='red' is neither a mapping from name to colour nor a list of colours."),
     ],
 )
@@ -36,6 +41,15 @@ def test_options_that_there_are_not_are_refused(options, message):
     with pytest.raises(BadOption) as raised:
         explore(SPANS, **options)
     assert str(raised.value) == message
+
+
+def test_a_trace_that_is_followed_is_there_already():
+    seed_demo()
+    explorer = explore("kitchen-sink", follow=True)
+    assert (explorer.follow, repr(explorer)) == (True, "<Explorer of 'kitchen-sink': 7 spans, 3 agents, 2 locations>")
+    explorer.close()
+    with pytest.raises(TraceNotFound):
+        explore("nothing", follow=True)
 
 
 def test_spans_without_a_column_are_refused():

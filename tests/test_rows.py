@@ -5,7 +5,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from databases import ONE, one_trace, rows
+from databases import ONE, ORIGINAL, UNCHECKED, one_trace, rows, with_sql
 
 from tokenvis import BadSpan, MissingColumn, Store, load_spans, load_traces
 
@@ -137,3 +137,54 @@ def test_rows_lie_in_order_of_time(store):
     with closing(sqlite3.connect(store.path)) as connection:
         found = connection.execute("SELECT start_time, end_time FROM spans ORDER BY rowid").fetchall()
     assert found == sorted(found)
+
+
+def numbers(store):
+    """The number (rowid) of each span."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        return dict(connection.execute("SELECT id, rowid FROM spans"))
+
+
+@pytest.fixture(params=["ours", "original"])
+def lettered(request, tmp_path):
+    """A store of three spans, a to c, in tables of ours and in those of the original TokenVis."""
+    if request.param == "original":
+        with_sql(tmp_path / "sqlite.db", *ORIGINAL[:4])
+    store = Store()
+    store.write_trace("t", [{**ONE, "id": name, "start_time": place, "end_time": place} for place, name in enumerate("abc")])
+    return store
+
+
+def test_what_is_new_or_changed_has_a_number_above_all_before(lettered):
+    assert numbers(lettered) == {"a": 1, "b": 2, "c": 3}
+    changed = [{**ONE, "id": "a", "start_time": 0, "end_time": 9}, {**ONE, "id": "c", "start_time": 2, "end_time": 2}]
+    lettered.add_spans("t", [*changed, {**ONE, "id": "d"}])
+    assert (numbers(lettered)["b"], numbers(lettered)["c"]) == (2, 3)
+    assert {numbers(lettered)["a"], numbers(lettered)["d"]} == {4, 5}
+    lettered.add_traces(pd.DataFrame([{**ONE, "id": "b", "trace_id": "t"}]), {})
+    assert numbers(lettered)["b"] == 6
+    assert load_spans(store=lettered)["id"].tolist() == ["b", "d", "a", "c"]
+
+
+def test_updates_of_many_rows_are_numbered_one_by_one(store):
+    many = pd.DataFrame([{**ONE, "id": f"{number:04d}"} for number in range(3_000)])
+    store.add_spans("t", many)
+    assert store.add_spans("t", many.assign(end_time=7))[2:] == (0, 3_000, 0, 0)
+    assert sorted(numbers(store).values()) == [1, *range(3_002, 6_002)]
+
+
+def test_after_the_last_number_there_is_an_update_all_the_same(store):
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("UPDATE spans SET rowid = ?", [2**63 - 1])
+        connection.commit()
+    assert store.add_spans("t", [{**ONE, "end_time": 9}])[2:] == (0, 1, 0, 0)
+    assert load_spans(store=store)["end_time"].tolist() == [9]
+
+
+def test_a_number_that_is_a_column_of_somebody_else_stays(tmp_path):
+    names = "id TEXT UNIQUE, trace_id TEXT, agent_id TEXT, location_id TEXT, start_time, end_time, data"
+    with_sql(tmp_path / "sqlite.db", UNCHECKED[0], f"CREATE TABLE spans (n INTEGER PRIMARY KEY, {names})")
+    store = Store()
+    store.add_spans("t", [ONE, {**ONE, "id": "z"}])
+    assert store.add_spans("t", [{**ONE, "end_time": 9}])[2:] == (0, 1, 0, 0)
+    assert numbers(store) == {"s": 1, "z": 2}

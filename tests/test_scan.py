@@ -5,6 +5,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+from databases import ONE
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -164,3 +165,17 @@ def test_nothing_is_an_array_of_each_type():
         "start_time": "int64", "end_time": "int64",
     }  # fmt: skip
     assert isinstance(columns.values["start_time"], np.ndarray)
+
+
+def test_a_trace_whose_rows_have_gaps_between_them_is_read_like_one_without():
+    store = Store()
+    spans = pd.DataFrame([{**ONE, "id": f"{number:04d}"} for number in range(3_000)])
+    store.add_spans("t", spans)
+    store.add_spans("t", spans.iloc[::3].assign(end_time=9))
+    queries = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))
+    assert load_spans("t", store=store)["end_time"].sum() == 1_000 * 9 + 2_000 * 5
+    assert not any("json_each" in query for query in queries if "group_concat" in query)
+    store.add_spans("u", [{**ONE, "id": "another"}])
+    assert len(load_spans("t", store=store)) == 3_000
+    assert load_spans("u", store=store)["id"].tolist() == ["another"]

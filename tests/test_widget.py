@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
-from tokenvis import BadOption, BadSpan, TraceNotFound, explore, self_spans
+from tokenvis import BadOption, BadSpan, Store, TraceNotFound, explore, self_spans
 
 SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 20 lab", "eve 12 12 lab", "ann 1 2 desk u"), a={"kind": "tool"})
 
@@ -264,3 +264,146 @@ def test_a_palette_stays_with_what_it_was_given_for(tmp_path, given, other):
     headers = [json.loads(block[4 : 4 + int.from_bytes(block[:4], "little")]) for block in blocks if block[:1] != b"["]
     colored = {header["key"] for header in headers if "key" in header and "#ff0101" in header["colors"]}
     assert colored == {given}
+
+
+# An explorer that follows its trace, which the tests let look themselves
+
+START = 10**15 + 100  # in a calendar's times, from which the axis counts
+
+
+@pytest.fixture
+def growing(monkeypatch):
+    """An explorer that follows trace t of a store, of spans a and b, and that store; messages are kept."""
+    monkeypatch.setattr("tokenvis.explorer.follower.LEAST_PAUSE", 3_600.0)
+    store = Store()
+    store.write_trace("t", later("bob 0 10 desk", "eve 5 20 lab"))
+    made = explore("t", follow=True, store=store)
+    made.sent = []
+    made.send = lambda content, buffers=None: made.sent.append((content, buffers or []))
+    yield made, store
+    made.close()
+
+
+def later(*rows):
+    """Spans written as text, at a calendar's times."""
+    spans = spans_of(*rows)
+    return spans.assign(start_time=spans["start_time"] + START, end_time=spans["end_time"] + START)
+
+
+def one(row, span):
+    """A span written as text, with an id."""
+    return later(row).assign(id=span)
+
+
+def look(explorer):
+    """Let it look; what it tells the page."""
+    explorer.sent.clear()
+    assert explorer._follower.look()
+    return [content for content, _ in explorer.sent]
+
+
+def test_what_is_new_is_told_to_the_page_which_asks_for_it(growing):
+    explorer, store = growing
+    assert look(explorer) == []
+    store.add_spans("t", one("zoe 1 2 lab", "c"))
+    assert look(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
+    content, _ = asked(explorer, "trace", trace="t")
+    assert (content["version"], content["origin"]) == (1, START)
+    assert content["keys"]["agent_id"]["names"] == ["bob", "eve", "zoe"]
+    assert asked(explorer, "column", trace="t", key="agent_id", version=0)[0]["names"] == ["bob", "eve"]
+    store.add_spans("t", one("ann 0 1 desk", "d"))
+    look(explorer)
+    assert asked(explorer, "column", trace="t", key="agent_id", version=0)[0] == {"stale": True, "answer": 7}
+
+
+def test_what_showed_all_goes_on_to_do_so(growing):
+    explorer, store = growing
+    heard = []
+    explorer.observe(lambda change: heard.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
+    store.add_spans("t", one("ann -7 30 lab", "c"))
+    look(explorer)
+    assert (explorer.window, explorer.agents) == ((START - 7, START + 30), ("ann", "bob", "eve"))
+    assert sorted(heard) == ["agents", "window"]
+
+
+def test_the_place_in_the_picture_stays(growing):
+    explorer, store = growing
+    explorer.window, explorer.agents = (START + 3, START + 8), ["eve"]
+    explorer.by, explorer.hue = "agent_id", "location_id"
+    explorer.selection = later("bob 0 10 desk", "eve 5 20 lab")
+    heard = []
+    explorer.observe(lambda change: heard.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
+    store.add_spans("t", one("ann -7 3 attic", "early"))
+    assert look(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
+    assert (explorer.window, explorer.agents) == ((START + 3, START + 8), ("eve",))
+    assert (explorer.by, explorer.hue) == ("agent_id", "location_id")
+    assert (explorer.selection["id"].tolist(), heard) == (["a", "b"], [])
+    assert np.cumsum(np.frombuffer(asked(explorer, "selection", trace="t")[1][0], np.uint8)).tolist() == [1, 2]
+    store.add_spans("t", one("bob 0 11 desk", "a"))
+    look(explorer)
+    assert (explorer.selection["end_time"] - START).tolist() == [11, 20]
+    assert heard == ["selection"]
+    store.write_trace("t", later("ann -7 3 attic", "eve 5 20 lab").iloc[1:])
+    look(explorer)
+    assert (explorer.selection["id"].tolist(), explorer.agents) == (["b"], ("eve",))
+
+
+def test_what_a_page_says_of_the_version_before_is_taken_over(growing):
+    explorer, store = growing
+    store.add_spans("t", one("ann -7 3 attic", "early"))
+    look(explorer)
+    said(explorer, {"selection": True, "as": "rows", "version": 0}, np.array([1], "<u4").tobytes())
+    said(explorer, {"agents": [1], "version": 0})
+    said(explorer, {"window": [2, 8], "version": 0})
+    assert (explorer.selection["id"].tolist(), explorer.agents) == (["b"], ("eve",))
+    assert explorer.window == (START + 2, START + 8)
+    said(explorer, {"window": [0, 20], "version": 0})  # all that there was
+    assert explorer.window == (START - 7, START + 20)
+    said(explorer, {"window": [1, 2], "version": -1})  # which nobody knows any more
+    assert explorer.window == (START - 7, START + 20)
+    explorer.sent.clear()
+    explorer.window = (START + 1, START + 2)
+    assert explorer.sent[-1][0] == {"set": {"window": [8, 9], "origin": START - 7}, "told": 1, "version": 1}
+
+
+def test_a_trace_that_is_emptied_and_written_again_is_shown_again(growing):
+    explorer, store = growing
+    store.write_trace("t", [])
+    assert look(explorer)[1]["set"] == {"by": "location_id", "hue": "agent_id", "trace": None}
+    assert repr(explorer) == "<Explorer of no trace: 0 spans, 0 agents, 0 locations>"
+    store.write_trace("t", later("bob 0 10 desk"))
+    assert look(explorer)[-1]["set"]["trace"] == "t"
+    assert (explorer.trace, explorer.window) == ("t", (START, START + 10))
+
+
+def test_a_problem_is_shown_and_following_goes_on(growing):
+    explorer, store = growing
+    away = store.path.rename(store.path.with_name("away.db"))
+    [content] = look(explorer)
+    assert content["problem"].startswith(f"{store.path} is no longer there.")
+    away.rename(store.path)
+    assert look(explorer) == [{"problem": ""}]
+
+
+def test_whether_it_follows_can_be_read_and_set(growing, explorer):
+    following, _ = growing
+    assert (following.follow, asked(following, "opening")[0]["follow"]) == (True, True)
+    following.follow = False
+    assert following.sent.pop() == ({"set": {"follow": False}, "told": 0}, [])
+    assert following._follower._ended is None
+    following.follow = True
+    assert following._follower._ended is not None
+    following.close()
+    assert following._follower._ended is None
+    with pytest.raises(BadOption, match=r"^follow='yes' is neither True nor False\.$"):
+        following.follow = "yes"
+    assert explorer.follow is False
+    with pytest.raises(BadOption, match=r"^follow=True is for a trace of a store, as in explore\('name', follow=True\): "):
+        explorer.follow = True
+
+
+def test_a_page_that_is_saved_follows_nothing(growing, tmp_path):
+    explorer, _ = growing
+    page = explorer.save(tmp_path / "a.html").path.read_text()
+    [contents] = re.findall(r'id="contents">([^<]*)<', page)
+    assert "follow" not in json.loads(gzip.decompress(base64.b64decode(contents)))["opening"]

@@ -111,6 +111,11 @@ def load_spans(
     )
     if columns.faults:
         tell_faults(columns.faults, database.path, skip_bad=skip_bad)
+    return frame_of(columns)
+
+
+def frame_of(columns: Columns) -> pd.DataFrame:
+    """The columns as a spans frame, with the parents that ``data`` names."""
     spans = in_order(columns)
     parents = parents_of(spans["data"])
     return spans if parents is None else spans.assign(parent_id=parents)
@@ -136,6 +141,11 @@ def in_order(columns: Columns) -> pd.DataFrame:
     for name, labels in columns.names.items():
         rank = np.argsort(np.argsort(np.array(labels, dtype=object)))
         arrays[name] = pd.Categorical.from_codes(rank[arrays[name]], pd.Index(sorted(labels), dtype="str"))
+    return ordered_frame(arrays)
+
+
+def ordered_frame(arrays: dict[str, Any]) -> pd.DataFrame:
+    """Columns of spans as a frame, in its order."""
     order = order_of(pd.DataFrame(arrays, copy=False))
     if not (order == np.arange(len(order))).all():
         for name, values in arrays.items():  # one at a time: a frame is large

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, column, func, literal_column, or_, select, table
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
 
 from tokenvis.columns import Spans, as_spans
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.payload import encodable, encoded
-from tokenvis.scan import among, holds_rules
+from tokenvis.scan import LAST_ROWID, among, holds_rules
 from tokenvis.schema import Span, Trace
 
 SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
@@ -66,17 +66,15 @@ def check_text(option: str, value: object) -> None:
 
 def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
     """Make the trace where it is not there, and give it the name where there is one."""
-    row = sqlite.insert(Trace).values(id=trace_id, name=trace_id if name is None else name)
-    if name is None:
-        connection.execute(row.on_conflict_do_nothing())
-    else:
-        connection.execute(row.on_conflict_do_update(index_elements=[Trace.id], set_={"name": row.excluded.name}))
+    driver: Any = connection.connection.driver_connection
+    driver.execute(TRACE_THERE if name is None else TRACE_NAMED, (trace_id, trace_id if name is None else name))
 
 
 def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
     """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
     if not holds_rules(connection):
         refuse_foreign(connection, trace_id, rows)  # the table may take a span from its trace in silence
+        statement = IN_PLACE if statement == UPSERT and numbers_are_keys(connection) else statement
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
@@ -97,22 +95,43 @@ def refuse_foreign(connection: Connection, trace_id: str, rows: pd.DataFrame, ca
         ) from cause
 
 
-def upsert() -> str:
+def numbers_are_keys(connection: Connection) -> bool:
+    """Whether the numbers of the rows are a column, of a table that another program made, and so not ours to change."""
+    columns = func.pragma_table_info("spans").table_valued("type", "pk")
+    return bool(connection.scalar(select(func.count()).where(columns.c.pk > 0, func.upper(columns.c.type) == "INTEGER")))
+
+
+def upsert(*, renumbers: bool) -> str:
     """Insert a span, or update it where something differs.
 
-    Where the id belongs to another trace, the trace becomes NULL, which the database refuses: nothing moves in silence.
+    Where the id belongs to another trace, the trace becomes NULL, which the database refuses: nothing moves in silence. A row
+    that is updated gets a number (rowid) above all others, as a new one does: so what is new or changed since a look at the
+    table is what stands above the highest number of that time.
     """
-    insert = sqlite.insert(Span)
+    spans = table("spans", column("rowid"), *map(column, SPAN_COLUMNS))
+    insert, there = sqlite.insert(spans), spans.alias("there")
     new = insert.excluded
-    own = sql_case((Span.trace_id == new.trace_id, Span.trace_id), else_=None)
-    columns = [column for column in SPAN_COLUMNS if column != "id"]
+    own = sql_case((spans.c.trace_id == new.trace_id, spans.c.trace_id), else_=None)
+    highest = func.nullif(func.max(there.c.rowid), literal_column(str(LAST_ROWID)))
+    afresh = (
+        there.c.rowid >= spans.c.rowid
+    )  # always so, but SQLite looks for each row again: else two rows of a statement clash
+    above = select(highest + literal_column("1")).where(afresh).scalar_subquery()
+    others = [name for name in SPAN_COLUMNS if name != "id"]
+    values = {name: own if name == "trace_id" else new[name] for name in others}
+    number = {"rowid": func.coalesce(above, spans.c.rowid)} if renumbers else {}
     statement = insert.on_conflict_do_update(
-        index_elements=[Span.id],
-        set_={column: own if column == "trace_id" else new[column] for column in columns},
-        where=or_(*(Span.__table__.c[column].is_distinct_from(new[column]) for column in columns)),
+        index_elements=[spans.c.id],
+        set_={**number, **values},
+        where=or_(*(spans.c[name].is_distinct_from(new[name]) for name in others)),
     )
-    return str(statement.compile(dialect=sqlite.dialect()))
+    return str(statement.compile(dialect=sqlite.dialect(), column_keys=SPAN_COLUMNS))
 
 
 INSERT = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
-UPSERT = upsert()
+UPSERT, IN_PLACE = upsert(renumbers=True), upsert(renumbers=False)
+TRACE = sqlite.insert(Trace)
+TRACE_THERE = str(TRACE.on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
+TRACE_NAMED = str(
+    TRACE.on_conflict_do_update(index_elements=[Trace.id], set_={"name": TRACE.excluded.name}).compile(dialect=sqlite.dialect())
+)

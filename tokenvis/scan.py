@@ -39,6 +39,8 @@ FIRST_ROWS, MOST_ROWS = 1_024, 16_384  # of a chunk
 MOST_BYTES = 32 << 20  # of a chunk, as far as the one before it tells
 SPARSE = 8  # how many times more rowids than rows make a look at each rowid a waste
 ROWID: ColumnElement[int] = literal_column("spans.rowid", Integer)
+LAST_ROWID = 2**63 - 1  # after which SQLite numbers rows as it likes
+TRACE_BY_ROW: ColumnElement[str] = literal_column("+spans.trace_id")  # the plus keeps SQLite from walking over a whole trace
 JOINED = [
     func.group_concat(func.coalesce(Span.data, NO_DATA) if name == "data" else Span.__table__.c[name], IN_SQL, type_=NullType())
     for name in (*TEXTS, *TIMES)
@@ -64,6 +66,28 @@ class Columns(NamedTuple):
     values: dict[str, Any]
     names: dict[str, list[str]]
     faults: list[Fault]
+
+
+class Mark(NamedTuple):
+    """How far the spans of some traces were read: in which file, of how many numberings of its rows, up to which number."""
+
+    trace_ids: tuple[str, ...]
+    file: int
+    numbering: int
+    highest: int
+    n_spans: int
+
+    def leads_to(self, other: "Mark") -> bool:
+        """Whether what is new or changed between two marks is what has a number above this one."""
+        return self[:3] == other[:3] and self.highest <= other.highest and self.highest < LAST_ROWID
+
+
+class Changes(NamedTuple):
+    """Spans that are new or changed since a mark, or all of them (``whole``), and the mark of now."""
+
+    columns: Columns
+    mark: Mark
+    whole: bool
 
 
 class Texts:
@@ -112,6 +136,32 @@ def columns_of(connection: Connection, rows: Rows, conditions: Conditions) -> Co
         name: np.concatenate(parts) for name, parts in numbers.items()
     }
     return Columns(values, {name: list(numbers) for name, numbers in codes.items()}, faults)
+
+
+def changes_of(connection: Connection, trace_ids: Sequence[str], file: int, since: Mark | None) -> Changes:
+    """Spans of these traces that are new or changed since a mark; all, where there is none, or it leads nowhere."""
+    mark = mark_of(connection, trace_ids, file)
+    if since is None or not since.leads_to(mark):
+        return Changes(columns_of(connection, rows_of_traces(connection, trace_ids), []), mark, whole=True)
+    rows = rowids(connection, [since.highest < ROWID, among(TRACE_BY_ROW, trace_ids)])
+    return Changes(columns_of(connection, rows, []), mark, whole=False)
+
+
+def mark_of(connection: Connection, trace_ids: Sequence[str], file: int) -> Mark:
+    """How far the spans of these traces go now."""
+    numbering = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+    [highest] = connection.execute(select(func.coalesce(func.max(ROWID), literal_column("0"))).select_from(Span)).one()
+    n_spans = connection.scalar(select(func.count()).where(among(Span.trace_id, trace_ids))) or 0
+    return Mark(tuple(trace_ids), file, numbering, highest, n_spans)
+
+
+def number_anew(connection: Connection) -> None:
+    """Say that rows may have numbers again that others had: what follows a trace by such numbers reads it anew.
+
+    The number is the schema's, which SQLite raises wherever it packs the rows anew, too.
+    """
+    numbering = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+    connection.exec_driver_sql(f"PRAGMA schema_version = {numbering % (2**31 - 1) + 1}")
 
 
 def holds_rules(connection: Connection) -> bool:
@@ -195,6 +245,15 @@ def extent(connection: Connection) -> Rows:
     if first is None:
         return range(0)
     return range(first, last + 1) if last - first < sys.maxsize else rowids(connection, [])
+
+
+def rows_of_traces(connection: Connection, trace_ids: Sequence[str]) -> Rows:
+    """Where the rows of these traces lie; all numbers in use, and the few in between, where no other trace has rows."""
+    of_these = among(Span.trace_id, trace_ids)
+    rows, count = extent(connection), select(func.count()).select_from(Span)
+    n_spans = connection.scalar(count.where(of_these)) or 0
+    are_all = n_spans == len(rows) or (2 * n_spans > len(rows) and n_spans == connection.scalar(count))
+    return rows if are_all else rowids(connection, [of_these])
 
 
 def packed_rows(connection: Connection, where: Conditions, *, checked: bool) -> Sequence[Any] | None:

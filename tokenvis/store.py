@@ -6,6 +6,7 @@ open between calls.
 """
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from tokenvis.connections import LONG_LOG, carry_over, engine_of, explained, gra
 from tokenvis.database import VARIABLE, Target, is_new, path_of
 from tokenvis.errors import MOST, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, quoted
 from tokenvis.rows import INSERT, UPSERT, check_text, count_spans, frame_for_rows, owners_of, put_spans, put_trace, rows_of
-from tokenvis.scan import Columns, Rows, among, columns_of, extent, rowids
+from tokenvis.scan import Changes, Columns, Mark, among, changes_of, columns_of, extent, number_anew, rows_of_traces
 from tokenvis.schema import VERSION, Base, Span, Trace
 
 
@@ -131,7 +132,7 @@ class Store:
         rows = rows_of(spans, trace_id, name)
         with explained(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
-            removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+            removed = remove_spans(connection, trace_id)
             put_spans(connection, trace_id, rows, INSERT)
         return Written(self.path, trace_id, added=len(rows), removed=removed)
 
@@ -187,7 +188,7 @@ class Store:
             trace_id, *others = self._ids_of(connection, [trace])
             if others:
                 raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
-            removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+            removed = remove_spans(connection, trace_id)
             connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
@@ -224,12 +225,17 @@ class Store:
         if end is not None:
             conditions += [Span.start_time < end, literal(start is None or start < end)]
         with explained(self.path), self._reading() as connection:
-            rows: Rows = extent(connection)
-            if traces is not None:
-                of_these = among(Span.trace_id, self._ids_of(connection, traces))
-                if connection.scalar(select(func.count()).where(of_these)) != len(rows):
-                    rows = rowids(connection, [of_these])
+            rows = extent(connection) if traces is None else rows_of_traces(connection, self._ids_of(connection, traces))
             return columns_of(connection, rows, conditions)
+
+    def select_changes(self, traces: Iterable[str], since: Mark | None = None) -> Changes:
+        """Spans of traces, as `select_spans` gives them, that are new or changed since a mark; all, where there is none.
+
+        All of them too where a mark leads nowhere: the file is another one, a name stands for other traces, spans were removed.
+        A change that another program makes to a row in its place is not seen.
+        """
+        with explained(self.path), self._reading() as connection:
+            return changes_of(connection, self._ids_of(connection, traces), self._inode, since)
 
     def _ids_of(self, connection: Connection, traces: Iterable[str]) -> list[str]:
         """Ids of traces that are given by id or by exact name; a name stands for every trace that has it."""
@@ -275,6 +281,16 @@ class Store:
             if log_size(self.path) // LONG_LOG > before // LONG_LOG:  # once for each such length: readers may keep it long
                 carry_over(connection.connection.driver_connection)
 
+    def inode(self) -> int:
+        """Which file lies at the path now; errors as in a write."""
+        with suppress(OSError):
+            found = os.stat(self.path)  # noqa: PTH116  (a recorder asks many times a second)
+            if found.st_ino == self._inode and found.st_size:
+                return self._inode
+        with explained(self.path):
+            self._check_file()
+        return self._inode
+
     def _check_file(self) -> None:
         """Raise `StoreError` where the file has gone, or is another one than it was, and that one is no database of traces."""
         if not self.path.exists():
@@ -286,6 +302,14 @@ class Store:
                     f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
                 )
             self._inode = found.st_ino
+
+
+def remove_spans(connection: Connection, trace_id: str) -> int:
+    """Remove the spans of a trace; how many there were."""
+    removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+    if removed:
+        number_anew(connection)
+    return removed
 
 
 def opened(store: Store | Target, *, create: bool) -> Store:

@@ -37,3 +37,28 @@ test('Python opens another, or none: nothing is told', () => {
   assert.deepEqual([session.model.id, session.model.trace], [null, null])
   assert.deepEqual([source.said, opened], [[], ['u', null]])
 })
+
+test('the traces have changed: the one that is shown is renewed, if it is among them', async () => {
+  const { session, source } = sessionOf()
+  await session.model.opened
+  const renewed = [{ id: 't', n: 2 }]
+  source.asked.length = 0
+  await session.renew(renewed)
+  assert.deepEqual([session.model.traces, source.asked.map(([what]) => what)[0]], [renewed, 'trace'])
+  session.open(null)
+  source.asked.length = 0
+  await session.renew(TRACES)
+  assert.deepEqual([source.asked, session.model.traces], [[], TRACES])
+  session.open('u')
+  assert.equal(session.model.traces, TRACES)
+})
+
+test('whether the traces are followed is told', () => {
+  const { session } = sessionOf()
+  const changes = []
+  session.model.addEventListener('change', ({ detail }) => changes.push(detail))
+  assert.equal(session.isLive, false)
+  session.follow(true)
+  assert.deepEqual([session.isLive, changes], [true, ['live']])
+  assert.equal(new Session(sourceOf([]), { ...OPENING, follow: true }).isLive, true)
+})

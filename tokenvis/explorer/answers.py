@@ -84,13 +84,14 @@ class Answers:
         return message
 
     def trace(self, trace: str, spans: pd.DataFrame) -> Message:
-        """Starts, durations, agents and locations, and the time map."""
+        """Starts, durations, agents and locations, and the time map, whose origin is that of a spans' own times."""
         start, end = times_of(spans)
         mapping = self.mapping(trace)
         first = int(start[0]) if len(start) else mapping.origin
         message = Message(
             {
                 "first": float(first - mapping.origin),
+                "origin": float(mapping.origin),
                 "clock": mapping.origin if EPOCH <= mapping.origin < YEAR_10000 else None,
                 "map": {"offsets": mapping.offsets.tolist(), "places": mapping.places.tolist()},
             }

@@ -7,6 +7,8 @@ import pandas as pd
 from tokenvis.columns import is_integer
 from tokenvis.database import Target
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
+from tokenvis.explorer.follower import NOT_FOLLOWED
+from tokenvis.following import Following
 from tokenvis.frame import load_spans
 from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import Gaps
@@ -25,6 +27,7 @@ def explore(
     gaps: Gaps = "fold",
     time_unit: Literal["auto", "step"] = "auto",
     height: int = 420,
+    follow: bool = False,
     store: Store | Target = None,
 ) -> "Explorer":
     """Explore spans in the notebook: who was where, and when, to zoom into, to search, to select from.
@@ -32,6 +35,10 @@ def explore(
     What is selected there is data here: ``explorer.selection`` is a frame, and with ``window``, ``agents``, ``by``, ``hue`` and
     ``trace`` it can be read, set, and observed (``explorer.observe(f, "selection")``). ``explorer.save("trace.html")`` makes a
     page of it that works anywhere, offline. Where widgets do not run, the notebook shows the picture of `plot_timeline`.
+
+    With ``follow=True`` it shows a trace that is being recorded, by this process or by another one, and keeps up with it: a
+    second or two after spans are in the store they are in the picture, where your place stays as it is. It follows until
+    ``explorer.close()``, or until ``explorer.follow = False``.
 
     Parameters
     ----------
@@ -49,6 +56,8 @@ def explore(
         "auto": µs to days, as it fits. "step": times are step numbers.
     height
         Of the timeline, in CSS pixels; it scrolls where there are more lanes.
+    follow
+        Whether the explorer keeps up with the trace, which is named, and which is there already.
     store
         Where a trace that is named is: a `Store`, a path or URL, or None for the default database.
 
@@ -64,7 +73,7 @@ def explore(
     TraceNotFound, StoreNotFound, StoreError
         There is no trace of that id or name, or no database that can be read.
     BadOption
-        An argument is none of its choices, or there is no such key.
+        An argument is none of its choices, there is no such key, or a frame is to be followed.
     TokenvisError
         The extra ``tokenvis[explorer]`` is not installed.
 
@@ -91,5 +100,10 @@ def explore(
     check_choice("time_unit", time_unit, ("auto", "step"))
     if not is_integer(height) or not 100 <= height <= 10_000:
         raise BadOption(f"height={quoted(height)} is not a number of pixels from 100 to 10,000.")
-    frame = load_spans(spans, store=store) if isinstance(spans, str) else spans
+    if not isinstance(follow, bool):
+        raise BadOption(f"follow={quoted(follow)} is neither True nor False.")
+    if follow and not isinstance(spans, str):
+        raise BadOption(NOT_FOLLOWED)
+    load = Following if follow else load_spans
+    frame = load(spans, store=store) if isinstance(spans, str) else spans
     return Explorer(frame, by=by, hue=hue, palette=palette, gaps=gaps, steps=time_unit == "step", height=int(height))

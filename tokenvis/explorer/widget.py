@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
+from time import perf_counter
 from typing import Any
 
 import anywidget
@@ -17,17 +19,21 @@ import pandas as pd
 import traitlets
 
 from tokenvis.arrays import Int64Array
-from tokenvis.columns import codes_of, is_integer, require, times_of
+from tokenvis.columns import empty_spans, is_integer, require
 from tokenvis.contents import CONTENTS, Content
-from tokenvis.errors import BadOption, BadSpan, SpanError, TokenvisError, check_choice, listed, plural, quoted, several
+from tokenvis.errors import BadOption, SpanError, TokenvisError, check_choice, listed, plural, quoted, several
 from tokenvis.explorer.answers import Answers
 from tokenvis.explorer.bundle import bundle, style_sheet
+from tokenvis.explorer.follower import NOT_FOLLOWED, Follower
 from tokenvis.explorer.page import Page, write_page
-from tokenvis.explorer.wire import Message, rows_in
+from tokenvis.explorer.places import agents_of, part_said, place_again, rows_again, rows_of, whole_of
+from tokenvis.explorer.wire import Message
+from tokenvis.following import Following
 from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import Gaps
 from tokenvis.plot.still import still
 
+NOTHING = Answers(empty_spans())
 OPENING, PUSHED = -1, -2  # the numbers of what is sent without a question
 STATE = ("trace", "by", "hue", "window", "agents", "selection")
 
@@ -36,6 +42,11 @@ class Part(traitlets.TraitType[Any, Any]):
     """A part of the state, which a validator of the explorer checks; None is checked too."""
 
     default_value = None
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Change it, and tell of it, while nobody else changes the state."""
+        with obj._lock:
+            super().set(obj, value)
 
 
 class Explorer(anywidget.AnyWidget):
@@ -53,6 +64,9 @@ class Explorer(anywidget.AnyWidget):
         The column, or key of ``data``, that makes the bands, and the one that gives colours.
     selection
         The spans that are selected, rows of the frame that was given. To select others, set a frame of them.
+    follow
+        Whether it follows the trace as that is recorded, which one that `explore` made with ``follow=True`` does until it is
+        closed, or until this is set to False.
     """
 
     _esm = bundle("widget")
@@ -64,15 +78,30 @@ class Explorer(anywidget.AnyWidget):
     by = Part()
     hue = Part()
     selection = Part()
+    follow = Part()
+    _follower: Follower | None = None
 
     def __init__(
-        self, spans: pd.DataFrame, *, by: str, hue: str, palette: Palette, gaps: Gaps, steps: bool, height: int | None
+        self,
+        spans: pd.DataFrame | Following,
+        *,
+        by: str,
+        hue: str,
+        palette: Palette,
+        gaps: Gaps,
+        steps: bool,
+        height: int | None,
     ) -> None:
-        self._answers = Answers(spans, hue=hue, palette=palette)
+        self._lock = threading.RLock()  # the page, Python and the follower change the state, each in a thread of its own
+        frame = spans.spans if isinstance(spans, Following) else spans
+        self._answers = Answers(frame, hue=hue, palette=palette)
+        self._version = 0  # how often the spans were renewed,
+        self._kept = {0: self._answers}  # and those of the last versions: a page may still show the one before
         self._options = {"steps": steps, "fold": gaps == "fold", "height": height}
         self._taking = threading.local()  # the part of the state that is changed without telling the page
         self._n_told = 0  # how often Python told the page something,
         self._told: dict[str, int] = {}  # and which time it told of each part last
+        self._heard_in: Context | None = None  # where the page spoke last
         self._rows: Int64Array = np.empty(0, dtype=np.int64)  # the selection, as rows of the trace
         super().__init__()
         if self._answers.rows:
@@ -82,6 +111,9 @@ class Explorer(anywidget.AnyWidget):
         self._put("by", by)
         self._put("hue", hue)
         self.on_msg(self._hear)
+        if isinstance(spans, Following):
+            self._follower = Follower(spans, self._follow_up)
+        self._put("follow", self._follower is not None)
         self._push()  # at once: the page reads it while Python draws the picture
 
     def __repr__(self) -> str:
@@ -125,21 +157,25 @@ class Explorer(anywidget.AnyWidget):
             There can be no file, or ``content`` is none of its choices.
         """
         check_choice("content", content, CONTENTS)
-        return write_page(
-            self._answers.spans,
-            path,
-            opening=self._opening(),
-            selected=self._rows,
-            content=content,
-            hue=self._answers.hue,
-            palette=self._answers.palette,
-        )
+        with self._lock:
+            answers, rows, opening = self._answers, self._rows, self._opening()
+        opening.pop("follow", None)
+        spans, hue, palette = answers.spans, answers.hue, answers.palette
+        return write_page(spans, path, opening=opening, selected=rows, content=content, hue=hue, palette=palette)
+
+    def close(self) -> None:
+        """Follow no longer, and take the explorer out of the page."""
+        if self._follower is not None:
+            self._follower.stop()
+        super().close()
 
     # What Python sets
 
     @traitlets.validate("trace")
-    def _check_trace(self, proposal: Any) -> str:
+    def _check_trace(self, proposal: Any) -> str | None:
         trace = proposal["value"]
+        if trace is None and not self._answers.rows:
+            return None  # what was followed is gone
         if not isinstance(trace, str):
             raise BadOption(f"trace={quoted(trace)} is no id of a trace. These spans have: {listed(self._answers.rows)}.")
         self._answers.of(trace)
@@ -155,9 +191,9 @@ class Explorer(anywidget.AnyWidget):
     @traitlets.validate("agents")
     def _check_agents(self, proposal: Any) -> tuple[str, ...]:
         agents = set(several("agents", proposal["value"]))
-        strange = sorted(agents - set(self._agents()))
+        strange = sorted(agents - set(agents_of(self._spans())))
         if strange:
-            raise BadOption(f"agents={listed(strange)} are not in the trace. It has: {listed(self._agents())}.")
+            raise BadOption(f"agents={listed(strange)} are not in the trace. It has: {listed(agents_of(self._spans()))}.")
         return tuple(sorted(agents))
 
     @traitlets.validate("by", "hue")
@@ -174,8 +210,27 @@ class Explorer(anywidget.AnyWidget):
         wanted = proposal["value"]
         require(wanted)
         spans = self._spans()
-        self._rows = self._rows_of(wanted, spans)
+        self._rows = rows_of(wanted, spans, self.trace)
         return spans.iloc[self._rows]
+
+    @traitlets.validate("follow")
+    def _check_follow(self, proposal: Any) -> bool:
+        follow = proposal["value"]
+        if not isinstance(follow, bool):
+            raise BadOption(f"follow={quoted(follow)} is neither True nor False.")
+        if follow and self._follower is None:
+            raise BadOption(NOT_FOLLOWED)
+        return follow
+
+    @traitlets.observe("follow")
+    def _start_or_stop(self, change: Any) -> None:
+        if self._follower is None:
+            return
+        if change["new"]:
+            self._follower.start()
+        else:
+            self._follower.stop()
+        self.send({"set": {"follow": change["new"]}, "told": self._n_told})
 
     @traitlets.observe(*STATE)
     def _tell(self, change: Any) -> None:
@@ -188,7 +243,7 @@ class Explorer(anywidget.AnyWidget):
             return
         self._n_told += 1
         self._told[name] = self._n_told
-        message = Message({"set": self._state(name), "told": self._n_told})
+        message = Message({"set": self._state(name), "told": self._n_told, **self._now()})
         if name == "selection":
             message.add("rows", self._rows, ascending=True)
         self.send(message.header, message.buffers)
@@ -203,16 +258,15 @@ class Explorer(anywidget.AnyWidget):
 
     def _begin(self) -> None:
         """What a trace shows at first: all of it."""
-        start, end = times_of(self._spans())
-        first, last = (int(start.min()), int(end.max())) if len(start) else (0, 1)
-        self._put("window", (first, max(last, first + 1)))
-        self._put("agents", self._agents())
+        self._put("window", whole_of(self._spans()))
+        self._put("agents", agents_of(self._spans()))
         self._put("selection", self._spans().iloc[:0])
 
     # What the page asks and says
 
     def _hear(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """Answer a question, or take over what a user did."""
+        self._heard_in = copy_context()
         if "ask" in content:
             self._reply(**content)
         elif "say" in content and self.trace is not None:
@@ -223,82 +277,118 @@ class Explorer(anywidget.AnyWidget):
         self.send({**self._opening(), "told": self._n_told, "pushes": self.trace is not None, "answer": OPENING})
         if self.trace is not None:
             message = self._answers.answer("trace", self.trace)
-            self.send({**message.header, "answer": PUSHED}, message.buffers)
+            self.send({**message.header, **self._now(), "answer": PUSHED}, message.buffers)
 
-    def _reply(self, ask: str, number: int, trace: str | None = None, **wish: Any) -> None:
+    def _reply(self, ask: str, number: int, trace: str | None = None, version: int | None = None, **wish: Any) -> None:
+        """Answer a question about the spans of a version, by default the last one."""
+        began = perf_counter()
+        with self._lock:
+            now = self._now() if version is None else {"version": version}
+            answers = self._kept.get(now.get("version", self._version))
+        if answers is None:
+            self.send({"stale": True, "answer": number})
+            return
         try:
             if ask == "opening":
-                message = Message({**self._opening(), "told": self._n_told})
+                with self._lock:
+                    message = Message({**self._opening(), "told": self._n_told})
             elif ask == "selection":
                 message = Message({"trace": trace})
-                message.add("rows", self._rows, ascending=True)
+                message.add("rows", self._selected_in(answers), ascending=True)
             else:
-                message = self._answers.answer(ask, str(trace), **wish)
+                message = answers.answer(ask, str(trace), **wish)
+            message.header |= now
         except TokenvisError as error:
             message = Message({"error": str(error)})
         except Exception as error:
             self.send({"error": f"{type(error).__name__}: {error}", "answer": number})  # else the page waits for ever
             raise
         self.send({**message.header, "answer": number}, message.buffers)
+        if self._follower is not None:
+            self._follower.spent += perf_counter() - began
 
     def _take(self, said: dict[str, Any], buffers: list[Any]) -> None:
         """Take over what a user did; not what is out of date: of another trace, or from before Python set the same."""
         [name] = set(said) & {*STATE, "fold"}
-        if said["heard"] < self._told.get(name, 0) or (name != "trace" and said["of"] != self.trace):
-            return
-        value = said[name]
-        if name == "fold":
-            self._options["fold"] = bool(value)
-        elif name == "window":
-            origin = self._answers.mapping(self.trace).origin
-            first, last = (origin + round(offset) for offset in value)
-            self._put("window", (first, max(last, first + 1)))
-        elif name == "agents":
-            names = self._agents()
-            self._put("agents", [names[code] for code in value])
-        elif name == "selection":
-            self._put("selection", self._spans().iloc[rows_in(said, buffers[0], len(self._spans()))])
-        else:
-            self._put(name, value)
+        with self._lock:
+            if said["heard"] < self._told.get(name, 0) or (name != "trace" and said["of"] != self.trace):
+                return
+            if name == "fold":
+                self._options["fold"] = bool(said[name])
+            elif name not in ("window", "agents", "selection"):
+                self._put(name, said[name])
+            elif self.trace in (answers := self._kept.get(said.get("version", self._version), NOTHING)).rows:
+                origin = answers.mapping(self.trace).origin
+                self._put(name, part_said(said, buffers, origin, answers.of(self.trace), self._spans()))
+
+    # What the follower brings
+
+    def _follow_up(self, spans: pd.DataFrame | None, problem: str | None) -> None:
+        """Take over what the follower brings, as if the page had asked for it.
+
+        Jupyter has a page speak next to the thread that Python last answered it from; the main one may be busy with a cell.
+        """
+        context = copy_context() if self._heard_in is None else self._heard_in.copy()
+        if spans is not None:
+            context.run(self._renew, spans)
+        if problem is not None:
+            context.run(self.send, {"problem": problem})
+
+    def _renew(self, spans: pd.DataFrame) -> None:
+        """Show what the trace has become. What is shown of it stays as it is; the page asks for what it needs."""
+        answers = Answers(spans, hue=self._answers.hue, palette=self._answers.palette)
+        with self._lock:
+            before, self._answers = self._answers, answers
+            self._kept = {self._version: before, self._version + 1: answers}
+            self._version += 1
+            self.send({"renewed": self._version, "traces": self._traces()})
+            if self.trace in answers.rows:
+                self._rows = rows_again(self.selection, self._spans())
+                place = place_again(self.window, self.agents, self.selection, before.of(self.trace), self._spans())
+                for name, value in place.items():
+                    self._put(name, value)
+            else:
+                self.trace = next(iter(answers.rows), None)
 
     # What is shown
 
     def _spans(self) -> pd.DataFrame:
         return self._answers.of(self.trace) if self.trace is not None else self._answers.spans
 
-    def _rows_of(self, wanted: pd.DataFrame, spans: pd.DataFrame) -> Int64Array:
-        """The rows of spans, or pieces, that are named; `BadSpan` where one is not in the trace."""
-        if not len(wanted):
-            return np.empty(0, dtype=np.int64)
-        columns = ["trace_id", "id", *(["piece"] if "piece" in spans and "piece" in wanted else [])]
-        own = list(zip(*(spans[column].tolist() for column in columns), strict=True))
-        named = set(zip(*(wanted[column].tolist() for column in columns), strict=True))
-        strange = sorted({span for _, span, *_ in named.difference(own)}, key=str)
-        if strange:
-            raise BadSpan(f"The selection holds {listed(strange)}, which trace {quoted(self.trace)} does not.")
-        return np.flatnonzero([span in named for span in own])
-
-    def _agents(self) -> list[str]:
-        return [str(name) for name in codes_of(self._spans()["agent_id"])[1]]
+    def _selected_in(self, answers: Answers) -> Int64Array:
+        """The selection, as rows of the trace in a version."""
+        with self._lock:
+            is_now = answers is self._answers or self.trace not in answers.rows
+            return self._rows if is_now else rows_again(self.selection, answers.of(self.trace))
 
     def _palette(self) -> Palette:
         """The colours that were given, where they are those of what gives colours now."""
         return self._answers.palette if self.hue == self._answers.hue else None
 
+    def _traces(self) -> list[dict[str, Any]]:
+        return [{"id": trace, "n": len(rows)} for trace, rows in self._answers.rows.items()]
+
+    def _now(self) -> dict[str, int]:
+        """The version of the spans, where there are several."""
+        return {} if self._follower is None else {"version": self._version}
+
     def _opening(self) -> dict[str, Any]:
-        traces = [{"id": trace, "n": len(rows)} for trace, rows in self._answers.rows.items()]
-        return {"traces": traces, **self._options, "trace": self.trace, "state": self._state(*STATE[1:5])}
+        follow = {} if self._follower is None else {"follow": self.follow}
+        state = self._state(*STATE[1:5])
+        return {"traces": self._traces(), **self._options, "trace": self.trace, "state": state, **follow}
 
     def _state(self, *names: str) -> dict[str, Any]:
         """Parts of the state, as they cross; of another trace, all."""
         if self.trace is None:
-            return {"by": self.by, "hue": self.hue}
+            return {"by": self.by, "hue": self.hue, **({"trace": None} if "trace" in names else {})}
         wanted = set(STATE if "trace" in names else names)
         parts: dict[str, Any] = {name: getattr(self, name) for name in ("trace", "by", "hue") if name in wanted}
         if "window" in wanted:
             origin = self._answers.mapping(self.trace).origin
             parts["window"] = [time - origin for time in self.window]
+            parts |= {} if self._follower is None else {"origin": float(origin)}  # the page may show another version
         if "agents" in wanted:
-            shown = set(self.agents)
-            parts["agents"] = [code for code, name in enumerate(self._agents()) if name in shown]
+            shown, all_of_them = set(self.agents), agents_of(self._spans())
+            parts["agents"] = [code for code, name in enumerate(all_of_them) if name in shown]
+            parts |= {} if self._follower is None else {"names": list(shown) if len(shown) < len(all_of_them) else None}
         return parts

@@ -50,7 +50,7 @@ export function show(host, session, { height }) {
  */
 function showTrace(root, session, height, signal) {
   const { model } = session
-  const status = statusBar(model)
+  const status = statusBar(session)
   const stage = new Stage(model, root, status.note, signal)
   const agents = agentPanel(model)
   const details = detailsPanel(model)
@@ -105,6 +105,8 @@ function showTrace(root, session, height, signal) {
     figures: [status],
     matches: [tools],
     facts: [tools, details],
+    renewal: [tools, agents, colors, details, status],
+    live: [status],
     labels: [],
     scene: [],
     problem: [tools],
@@ -114,6 +116,7 @@ function showTrace(root, session, height, signal) {
     for (const part of parts[/** @type {CustomEvent} */ (event).detail]) part.update()
     if (had && !root.contains(document.activeElement)) stage.canvas.focus({ preventScroll: true }) // what had it has gone
     fitHeight()
+    if (/** @type {CustomEvent} */ (event).detail === 'renewal') stage.renewed()
     stage.redraw()
   }, { signal })
   followTheme(root, () => stage.dress(), signal)

@@ -3,23 +3,27 @@
 // Whoever shows it listens to "change"; what a user did is told to the source too, which is where Python hears of it. Times of
 // the window are places on the axis here, and offsets in µs where they cross.
 
+import { complete, fetchColumn, fetchTrace, OutOfDate } from './fetching.mjs'
 import { figuresOf } from './figures.mjs'
+import { foundIn } from './finding.mjs'
 import { packed, rowsOf } from './layout.mjs'
 import { routesOf } from './moves.mjs'
-import { litOf, marksIn, sceneOf, tintOf } from './scene.mjs'
-import { placesOf, toOffset, toPlace, unfolded } from './timemap.mjs'
-import { factsOf, keyColumnOf, movesOf, rowsIn, traceOf } from './trace.mjs'
+import { litOf, sceneOf, tintOf } from './scene.mjs'
+import { heldTo, placesOf, toOffset, toPlace, unfolded } from './timemap.mjs'
+import { agentsIn, rowsIn, rowsOfAgents, versionOf } from './trace.mjs'
 
 /**
  * @typedef {import('./trace.mjs').Message} Message
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
  * @typedef {import('./scene.mjs').Scene} Scene
- * @typedef {{by?: string, hue?: string, window?: [number, number] | null, agents?: number[] | null}} State what crosses; `null` is
- *   all there is
+ * @typedef {{by?: string, hue?: string, window?: [number, number] | null, origin?: number, agents?: number[] | null, names?:
+ *   string[] | null}} State what crosses; `null` is all there is. Of a trace that grows, also what holds for each version: the origin
+ *   of the window's times, and the names of the agents
  * @typedef {{ask: (what: string, wish?: Record<string, any>) => Promise<Message>, say: (state: Record<string, any>,
  *   rows?: {rows: Uint32Array, count: number}) => void}} Source where traces come from, and where it is told what a user did
- * @typedef {{traces: {id: string, n: number}[], trace: string | null, steps: boolean, fold: boolean, state: State}} Opening
+ * @typedef {{traces: {id: string, n: number}[], trace: string | null, steps: boolean, fold: boolean, state: State,
+ *   follow?: boolean}} Opening
  * @typedef {{id: string, label: string, data: string | null, parent: string | null, omitted?: boolean}} Details of
  *   a span; whether a file leaves its data out
  */
@@ -47,6 +51,9 @@ export class Model extends EventTarget {
     this.showMoves = true
     this.problem = ''
     this.isClosed = false // whether another trace is shown by now
+    this.isDue = false // whether the trace has changed since it was fetched,
+    this.renewing = /** @type {Promise<void> | null} */ (null) // which goes on until it is shown as it is
+    this.held = /** @type {Promise<void> | null} */ (null) // until a hand lets go of the picture
     this.trace = /** @type {Trace | null} */ (null)
     this.scene = /** @type {Scene | null} */ (null)
     this.columns = /** @type {Map<string, KeyColumn>} */ (new Map())
@@ -76,19 +83,23 @@ export class Model extends EventTarget {
 
   /** Tell the source what a user did. @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
   say(state, selection) {
-    if (!this.isClosed) this.source.say({ ...state, of: this.id }, selection)
+    if (!this.isClosed) this.source.say({ ...state, of: this.id, ...versionOf(this.trace) }, selection)
   }
 
   /**
-   * Ask the source; what went wrong is shown, and the answer is null.
+   * Ask the source; what went wrong is shown, and the answer is null. So it is where another version is shown by then.
    * @param {string} what
    * @param {Record<string, any>} [wish]
+   * @param {Trace | null} [about] the version that is meant, null for the last one
    */
-  async ask(what, wish = {}) {
+  async ask(what, wish = {}, about = this.trace) {
+    const { trace } = this
     try {
-      return await this.source.ask(what, { trace: this.id, ...wish })
+      const answer = await this.source.ask(what, { trace: this.id, ...versionOf(about), ...wish })
+      return this.trace === trace ? answer : null
     } catch (error) {
-      this.tell(error instanceof Error ? error.message : String(error))
+      if (about && error instanceof OutOfDate) about.isOld = true
+      else if (this.trace === trace) this.tell(error instanceof Error ? error.message : String(error))
       return null
     }
   }
@@ -102,47 +113,30 @@ export class Model extends EventTarget {
 
   /** Fetch the trace, and what its first frame needs. @param {State} state */
   async open(state) {
-    const answer = await this.ask('trace')
-    if (!answer) return
-    this.trace = traceOf(answer)
-    this.columns.set('agent_id', this.trace.agent).set('location_id', this.trace.location)
-    this.shown = new Uint8Array(this.trace.agent.names.length).fill(state.agents ? 0 : 1)
-    for (const code of state.agents ?? []) this.shown[code] = 1
-    await Promise.all([this.columnOf(this.by), this.columnOf(this.hue)])
+    const fetched = await fetchTrace(this, [this.by, this.hue])
+    if (!fetched) return
+    this.trace = fetched.trace
+    this.columns = fetched.columns
+    this.shown = agentsIn(this.trace, state)
     if (!this.columns.has(this.by)) this.say({ by: (this.by = 'location_id') })
     if (!this.columns.has(this.hue)) this.say({ hue: (this.hue = 'agent_id') })
     this.wanted = { by: this.by, hue: this.hue }
     this.place()
     this.window = this.whole()
-    this.apply({ window: state.window })
+    this.apply({ window: state.window, origin: state.origin })
     this.changed('trace')
-    setTimeout(() => this.complete(), 0) // what the first frame can do without
-  }
-
-  /** Fetch what the first frame did without. */
-  async complete() {
-    this.refigure()
-    const [keys, facts, moves, selection] = await Promise.all(['keys', 'facts', 'moves', 'selection'].map((what) => this.ask(what)))
-    if (keys) this.keys = keys.header.keys
-    if (facts) this.facts = factsOf(facts)
-    if (moves) this.moves = movesOf(moves)
-    if (!this.scene || !this.trace) return
-    if (this.moves) this.routes = routesOf(this.trace, this.moves, this.scene.map)
-    this.scene.marks = marksIn(this.scene.placed, this.facts)
-    this.changed('facts')
-    if (selection && !this.selected.length) this.select(rowsIn(selection), true)
-    else this.refigure()
+    setTimeout(() => complete(this), 0) // what the first frame can do without
   }
 
   // The scene
 
   /** @param {string} key @returns {Promise<KeyColumn | null>} */
   async columnOf(key) {
-    const known = this.columns.get(key)
-    if (known) return known
-    const answer = await this.ask('column', { key })
-    if (answer) this.columns.set(key, keyColumnOf(answer))
-    return this.columns.get(key) ?? null
+    const { trace, columns } = this
+    if (columns.has(key) || !trace) return columns.get(key) ?? null
+    await fetchColumn(this, { trace, columns }, key)
+    if (trace.isOld) await this.renewing
+    return this.trace === trace ? columns.get(key) ?? null : this.columnOf(key) // of what is shown by now
   }
 
   /** Work the scene out. */
@@ -223,13 +217,7 @@ export class Model extends EventTarget {
 
   /** @param {number} from @param {number} to */
   clamped(from, to) {
-    const places = this.scene?.map.places ?? [0, 1]
-    const [first, last] = [places[0], places[places.length - 1]]
-    const width = Math.min(Math.max(to - from, SHORTEST), Math.max(last - first, SHORTEST))
-    const middle = (from + to) / 2
-    if (last - first <= width) return { from: (first + last - width) / 2, to: (first + last + width) / 2 }
-    const begin = Math.min(Math.max(middle - width / 2, first), last - width)
-    return { from: begin, to: begin + width }
+    return heldTo(this.scene?.map.places ?? [0, 1], from, to, SHORTEST)
   }
 
   /** @param {number} from @param {number} to @param {boolean} [silent] */
@@ -346,34 +334,20 @@ export class Model extends EventTarget {
 
   /** The rows of the agents that are shown. */
   rowsShown() {
-    const { n = 0, agent = { codes: [] } } = this.trace ?? {}
-    const rows = new Uint32Array(n)
-    let count = 0
-    for (let row = 0; row < n; row++) {
-      rows[count] = row
-      count += this.shown[agent.codes[row]]
-    }
-    return rows.subarray(0, count)
+    return this.trace ? rowsOfAgents(this.trace, this.shown) : new Uint32Array()
   }
 
   // Search and labels
 
   /** Find spans by agent, location or label. @param {string} query */
   async search(query) {
+    const { trace } = this
     this.query = query
     this.tell('')
     const words = query.trim().toLowerCase()
     const answer = words ? await this.ask('search', { query: words }) : null
-    if (this.query !== query || !this.trace) return
-    const found = new Set(answer ? rowsIn(answer) : [])
-    if (words) {
-      for (const { codes, names } of [this.trace.agent, this.trace.location]) {
-        const named = names.map((name) => name.toLowerCase().includes(words))
-        if (!named.some(Boolean)) continue
-        for (let row = 0; row < codes.length; row++) if (named[codes[row]]) found.add(row)
-      }
-    }
-    this.found = Uint32Array.from(found).sort()
+    if (this.query !== query || !trace || this.trace !== trace) return // a renewal searches for itself
+    this.found = foundIn(trace, words, answer)
     this.rematch()
     this.light()
     this.changed('matches')
@@ -381,8 +355,7 @@ export class Model extends EventTarget {
 
   /** Of what a search found, take what is shown. */
   rematch() {
-    const { agent = { codes: [] } } = this.trace ?? {}
-    this.matches = this.found.filter((row) => this.shown[agent.codes[row]])
+    this.matches = this.found.filter((row) => this.shown[Number(this.trace?.agent.codes[row])])
     this.match = -1
   }
 
@@ -398,7 +371,8 @@ export class Model extends EventTarget {
 
   /** Fetch labels that a frame lacked. @param {number[]} rows */
   async fetchLabels(rows) {
-    const wanted = rows.filter((row) => !this.labels.has(row))
+    const { n = 0 } = this.trace ?? {}
+    const wanted = rows.filter((row) => row < n && !this.labels.has(row))
     if (!wanted.length) return
     for (const row of wanted) this.labels.set(row, '')
     const answer = await this.ask('labels', { rows: wanted })
@@ -408,16 +382,18 @@ export class Model extends EventTarget {
   }
 
   /** What Python says. @param {State} state @param {Message} [selection] */
-  apply({ by, hue, window, agents }, selection) {
+  apply({ by, hue, window, origin, agents, names }, selection) {
     if (!this.trace || !this.scene) return
     if (by) this.setBy(by, true)
     if (hue) this.setHue(hue, true)
-    if (agents) this.setShown(this.shown.map((_, code) => Number(agents.includes(code))), true)
+    if (agents) this.setShown(agentsIn(this.trace, { agents, names }), true)
     if (window) {
-      this.setWindow(toPlace(this.scene.map, window[0]), toPlace(this.scene.map, window[1]), true)
+      const shift = origin === undefined ? 0 : origin - this.trace.origin
+      const [from, to] = window.map((time) => time + shift)
+      this.setWindow(toPlace(this.scene.map, from), toPlace(this.scene.map, to), true)
       const shown = this.offsets()
-      if (shown.some((time, end) => Math.abs(time - window[end]) >= 0.5)) this.say({ window: shown }) // no more than there is
+      if (Math.abs(shown[0] - from) >= 0.5 || Math.abs(shown[1] - to) >= 0.5) this.say({ window: shown }) // no more than there is
     }
-    if (selection) this.select(rowsIn(selection), true)
+    if (selection && selection.header.version === this.trace.version) this.select(rowsIn(selection), true) // else it is asked for
   }
 }

@@ -21,8 +21,12 @@ const MOST_CHIPS = 16
  */
 function keyChoice(model, name, current, choose) {
   const select = element('select', { 'aria-label': name, title: name, onchange: () => choose(select.value) })
+  let shown = ''
   const update = () => {
     const keys = Array.from(new Set([...model.keys, current()]))
+    select.value = current()
+    if (JSON.stringify(keys) === shown) return // a list that is open stays so
+    shown = JSON.stringify(keys)
     select.replaceChildren(...keys.map((key) => element('option', { value: key }, oneLine(SHORT_NAMES.get(key) ?? key))))
     select.value = current()
   }
@@ -37,7 +41,8 @@ function keyChoice(model, name, current, choose) {
 export function toolbar(session, toggleAgents, toggleHelp) {
   const { model } = session
   const traces = element('select', { 'aria-label': 'trace', title: 'trace', onchange: () => session.choose(traces.value) })
-  traces.append(...model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${grouped(n)})`)))
+  const list = () => model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${grouped(n)})`))
+  let listed = /** @type {import('./model.mjs').Opening['traces'] | null} */ (null)
   const percent = element('output', { class: 'tv-percent', 'aria-label': 'zoom' })
   const by = keyChoice(model, 'by', () => model.by, (key) => model.setBy(key))
   const hue = keyChoice(model, 'hue', () => model.hue, (key) => model.setHue(key))
@@ -56,7 +61,6 @@ export function toolbar(session, toggleAgents, toggleHelp) {
     model.toMatch(event.shiftKey ? -1 : 1)
   })
   const node = element('div', { class: 'tv-bar', role: 'toolbar', 'aria-label': 'explorer' },
-    ...(model.traces.length > 1 ? [traces] : []),
     element('span', { class: 'tv-group' },
       button('−', 'zoom out (-)', () => model.zoomBy(1 / 1.5)), percent, button('+', 'zoom in (+)', () => model.zoomBy(1.5)),
       button('fit', 'show all of the trace (0)', () => model.fit())),
@@ -65,6 +69,12 @@ export function toolbar(session, toggleAgents, toggleHelp) {
       button('↑', 'previous match (Shift+Enter)', () => model.toMatch(-1)), button('↓', 'next match (Enter)', () => model.toMatch(1))),
     button('?', 'keys and mouse (?)', toggleHelp))
   const update = () => {
+    if (listed !== model.traces) {
+      listed = model.traces
+      traces.replaceChildren(...list())
+      if (listed.length < 2) traces.remove()
+      else if (!node.contains(traces)) node.prepend(traces)
+    }
     traces.value = model.id ?? ''
     percent.textContent = `${grouped((model.scene ? model.zoom() : 1) * 100)}%`
     by.update()
@@ -93,7 +103,7 @@ export function agentPanel(model) {
   }
   const box = (/** @type {number} */ code, /** @type {number} */ n) => {
     const { names, colors } = /** @type {import('./trace.mjs').KeyColumn} */ (model.trace?.agent)
-    const check = element('input', { type: 'checkbox', onchange: () => {
+    const check = element('input', { type: 'checkbox', value: names[code], onchange: () => {
       model.setShown(model.shown.map((flag, other) => (other === code ? Number(check.checked) : flag)))
     } })
     check.checked = Boolean(model.shown[code])
@@ -109,9 +119,12 @@ export function agentPanel(model) {
     if (codes.length > MOST_AGENTS) list.append(`${plural(codes.length - MOST_AGENTS, 'agent')} more: find them by name`)
   }
   const update = () => {
-    const focused = Array.from(list.querySelectorAll('input')).indexOf(/** @type {any} */ (document.activeElement))
+    const boxes = () => Array.from(list.querySelectorAll('input'))
+    const focused = boxes().find((box) => box === document.activeElement)
+    const { scrollTop } = list
     fill()
-    if (focused >= 0) list.querySelectorAll('input')[focused]?.focus()
+    list.scrollTop = scrollTop
+    if (focused) boxes().find(({ value }) => value === focused.value)?.focus({ preventScroll: true })
   }
   return { node, update }
 }
@@ -138,24 +151,35 @@ export function legend(model) {
 /** The details of the span that is selected. @param {Model} model */
 export function detailsPanel(model) {
   const node = element('aside', { class: 'tv-details', 'aria-label': 'details of the span', hidden: true })
+  const [title, facts, data] = [element('strong'), element('div'), element('div')]
+  const head = element('div', { class: 'tv-group' }, title, button('×', 'close (Escape)', () => model.select(new Uint32Array())))
+  let shown = /** @type {import('./model.mjs').Details | null} */ (null)
   const update = () => {
     const { trace, details, focus } = model
     node.hidden = !trace || focus < 0
-    if (!trace || focus < 0) return node.replaceChildren()
-    const parts = /** @type {HTMLElement[]} */ ([
-      element('div', { class: 'tv-group' },
-        element('strong', {}, oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])),
-        button('×', 'close (Escape)', () => model.select(new Uint32Array()))),
-      factsOfSpan(model, focus),
-    ])
-    if (details?.data) {
-      const { data } = details
-      parts.push(element('div', { class: 'tv-group' }, element('span', {}, 'data'), copyButton(data)), treeOf(data))
-    } else if (details && !details.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
-    if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'Texts are left out of this page.'))
-    return node.replaceChildren(...parts)
+    if (!trace || focus < 0) {
+      shown = null
+      return node.replaceChildren()
+    }
+    title.textContent = oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])
+    facts.replaceChildren(factsOfSpan(model, focus))
+    const isSame = shown && details && shown.id === details.id && shown.data === details.data // what was opened in it stays so
+    if (!isSame) data.replaceChildren(...dataOf(details))
+    shown = details
+    return node.childElementCount ? undefined : node.replaceChildren(head, facts, data)
   }
   return { node, update }
+}
+
+/** @param {import('./model.mjs').Details | null} details */
+function dataOf(details) {
+  const parts = /** @type {HTMLElement[]} */ ([])
+  if (details?.data) {
+    const { data } = details
+    parts.push(element('div', { class: 'tv-group' }, element('span', {}, 'data'), copyButton(data)), treeOf(data))
+  } else if (details && !details.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
+  if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'Texts are left out of this page.'))
+  return parts
 }
 
 /** @param {Model} model @param {number} row */
@@ -200,13 +224,24 @@ async function copied(text) {
   }
 }
 
-/** Figures of the selection, else of all that is shown. @param {Model} model */
-export function statusBar(model) {
+/** Figures of the selection, else of all that is shown. @param {import('./session.mjs').Session} session */
+export function statusBar(session) {
+  const { model } = session
   const figures = element('span', { class: 'tv-figures', role: 'status' })
   const notes = element('span', { class: 'tv-notes' })
-  const node = element('div', { class: 'tv-status' }, figures, notes)
+  const live = element('span', { class: 'tv-live', title: 'follows the trace as it is recorded', hidden: true }, 'live')
+  const node = element('div', { class: 'tv-status' }, figures, notes, live)
+  let trace = model.trace
   const update = () => {
     figures.textContent = model.figures ? sentence(model) : ''
+    figures.setAttribute('aria-live', session.isLive ? 'off' : 'polite') // else it is read out every second
+    live.hidden = !session.isLive
+    if (trace && trace !== model.trace) {
+      live.classList.add('tv-pulse')
+      void live.offsetWidth // so that what the dot has now is where its pulse begins
+      live.classList.remove('tv-pulse')
+    }
+    ({ trace } = model)
   }
   /** @param {string[]} texts */
   const note = (texts) => {

@@ -1,6 +1,7 @@
 // The session: the traces that there are, and the model of the one that is shown.
 
 import { Model } from './model.mjs'
+import { renew } from './renewal.mjs'
 
 /**
  * @typedef {import('./model.mjs').Opening} Opening
@@ -14,6 +15,7 @@ export class Session extends EventTarget {
     super()
     this.source = source
     this.opening = opening
+    this.isLive = Boolean(opening.follow) // whether the traces are followed as they are recorded
     this.model = new Model(source, opening, opening.trace, opening.state)
   }
 
@@ -23,6 +25,19 @@ export class Session extends EventTarget {
     this.model.isClosed = true
     this.model = new Model(this.source, { ...this.opening, fold }, id, { ...wanted, ...state })
     this.dispatchEvent(new Event('open'))
+  }
+
+  /** The traces have changed. @param {Opening['traces']} traces */
+  async renew(traces) {
+    this.opening = { ...this.opening, traces }
+    this.model.traces = traces
+    if (traces.some(({ id }) => id === this.model.id)) await renew(this.model)
+  }
+
+  /** Python follows the traces, or no longer. @param {boolean} isLive */
+  follow(isLive) {
+    this.isLive = isLive
+    this.model.changed('live')
   }
 
   /** A user chose a trace. @param {string} id */

@@ -6,7 +6,7 @@
 import { drawFrame } from './drawing.mjs'
 import { element } from './dom.mjs'
 import { rowAt, spansAt, spansIn } from './hits.mjs'
-import { LANE } from './layout.mjs'
+import { BAND_GAP, LANE } from './layout.mjs'
 import { lookOf } from './look.mjs'
 import { rowOf } from './scene.mjs'
 import { duration, moment, oneLine, plural } from './text.mjs'
@@ -43,6 +43,9 @@ export class Stage {
     this.drag = /** @type {Drag | null} */ (null)
     this.dragged = false // whether what ends with a click was no click
     this.hit = false // whether the last click was on a span
+    this.letGo = () => {} // says that nothing is dragged any more
+    this.pointer = /** @type {{x: number, y: number} | null} */ (null)
+    this.top = /** @type {{name: string, below: number} | null} */ (null) // the band at the upper edge, while the trace is renewed
     this.frame = 0
     this.look = lookOf(root)
     this.size = { width: 0, height: 0 }
@@ -64,12 +67,16 @@ export class Stage {
     on('pointerdown', this.press)
     on('pointermove', this.move)
     on('pointerup', this.release)
-    on('pointercancel', () => { this.drag = null })
+    on('pointercancel', () => {
+      this.drag = null
+      this.letGo()
+    })
     on('pointerleave', () => this.point(null))
     on('click', this.click)
     on('dblclick', () => this.hit && this.model.fitSelection())
     on('wheel', this.wheel)
     this.node.addEventListener('scroll', () => this.redraw(), { signal })
+    this.model.addEventListener('renewing', () => this.keepTop(), { signal })
     this.model.addEventListener('reveal', (event) => this.scrollTo(/** @type {CustomEvent} */ (event).detail), { signal })
   }
 
@@ -214,6 +221,12 @@ export class Stage {
     this.canvas.setPointerCapture(event.pointerId)
     const kind = /** @type {Drag['kind']} */ (y < RULER && x >= gutter ? 'zoom' : event.shiftKey ? 'box' : 'pan')
     this.drag = { kind, x, y, ...this.model.window, top: this.node.scrollTop, moved: false }
+    this.model.held = new Promise((resolve) => {
+      this.letGo = () => {
+        this.model.held = null
+        resolve()
+      }
+    })
     this.tip.hidden = true
   }
 
@@ -242,6 +255,7 @@ export class Stage {
     this.drag = null
     this.box = null
     this.dragged = Boolean(drag?.moved)
+    this.letGo()
     if (!drag || !drag.moved) return
     if (box && drag.kind === 'zoom') model.setWindow(this.placeAt(box.x), this.placeAt(box.x + box.width))
     else if (box) this.selectBox(box)
@@ -280,6 +294,7 @@ export class Stage {
 
   /** Show what is under the pointer. @param {{x: number, y: number} | null} at */
   point(at) {
+    this.pointer = at
     const rows = at ? this.spansUnder(at.x, at.y) : []
     const hover = rows[0] ?? -1
     if (hover !== this.hover) this.redraw()
@@ -315,7 +330,26 @@ export class Stage {
     ]
   }
 
-  // Scrolling
+  // Scrolling, and what stays in its place when the trace is renewed
+
+  /** Keep in mind which band is at the upper edge. */
+  keepTop() {
+    const { scrollTop } = this.node
+    const band = this.model.scene?.rows.bands.find(({ top, height }) => top + height + BAND_GAP > scrollTop)
+    this.top = band && scrollTop > 0 ? { name: band.name, below: scrollTop - band.top } : null
+  }
+
+  /** Show a trace that was renewed: the band that was at the upper edge is there again. */
+  renewed() {
+    const { scene } = this.model
+    if (!scene) return
+    this.sizer.style.height = `${RULER + scene.rows.height}px` // else it cannot be scrolled so far
+    const band = scene.rows.bands.find(({ name }) => name === this.top?.name)
+    if (band && this.top) this.node.scrollTop = band.top + this.top.below
+    this.hover = -1
+    if (this.pointer) this.point(this.pointer)
+    this.redraw()
+  }
 
   /** @param {number} lines */
   scroll(lines) {

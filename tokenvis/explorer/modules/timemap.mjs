@@ -59,6 +59,22 @@ export function placesOf(map, offsets) {
 }
 
 /**
+ * A window that shows nothing but what there is, as far as it may be so short.
+ * @param {ArrayLike<number>} places of a map
+ * @param {number} from
+ * @param {number} to
+ * @param {number} shortest
+ */
+export function heldTo(places, from, to, shortest) {
+  const [first, last] = [places[0], places[places.length - 1]]
+  const width = Math.min(Math.max(to - from, shortest), Math.max(last - first, shortest))
+  const middle = (from + to) / 2
+  if (last - first <= width) return { from: (first + last - width) / 2, to: (first + last + width) / 2 }
+  const begin = Math.min(Math.max(middle - width / 2, first), last - width)
+  return { from: begin, to: begin + width }
+}
+
+/**
  * The folded gaps: places, and how long each lasts.
  * @param {TimeMap} map
  */

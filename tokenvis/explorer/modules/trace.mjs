@@ -11,9 +11,10 @@ import { timeMap } from './timemap.mjs'
  * @typedef {{header: Header, buffers: (DataView | ArrayBuffer)[]}} Message
  * @typedef {{key: string, codes: Numbers, names: string[], colors: string[], legend: [string, string][]}} KeyColumn a value for
  *   each span, as a position in the sorted `names`, and a colour for each of these
- * @typedef {{id: string, n: number, start: Float64Array, end: Float64Array, map: TimeMap, clock: number | null, agent: KeyColumn,
- *   location: KeyColumn}} Trace `start` and `end` are offsets in µs from the origin of the map, `clock` is that origin in
- *   µs since 1970 where times are such
+ * @typedef {{id: string, n: number, start: Float64Array, end: Float64Array, map: TimeMap, origin: number, clock: number | null,
+ *   agent: KeyColumn, location: KeyColumn, version?: number, isOld?: boolean}} Trace `start` and `end` are offsets in µs from the
+ *   origin of the map, `clock` is that origin in µs since 1970 where times are such; of a trace that grows, which version it is,
+ *   and whether nobody knows that one any more
  * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts of each span: µs in
  *   which it was its agent's innermost one (null: all of it), tokens (0 where it counts none), a position in `STATUS`
  * @typedef {{from: Numbers, to: Numbers, before: Numbers | null, after: Numbers | null}} Moves rows of the trace, in order of
@@ -33,7 +34,8 @@ export function traceOf({ header, buffers }) {
   }
   const map = timeMap(header.map.offsets, header.map.places)
   const [agent, location] = ['agent_id', 'location_id'].map((key) => ({ ...header.keys[key], key, codes: columns[key] }))
-  return { id: header.trace, n: start.length, start, end, map, clock: header.clock, agent, location }
+  const { trace: id, clock, origin = 0, version } = header
+  return { id, n: start.length, start, end, map, origin, clock, agent, location, version }
 }
 
 /** @param {Message} message @returns {KeyColumn} */
@@ -58,3 +60,31 @@ export function movesOf({ header, buffers }) {
 export function rowsIn({ header, buffers }) {
   return Uint32Array.from(columnsOf(header.columns, buffers).rows)
 }
+
+/**
+ * The rows of the agents that are shown, ascending.
+ * @param {Trace} trace
+ * @param {Uint8Array} shown whether each agent is
+ */
+export function rowsOfAgents({ n, agent }, shown) {
+  const rows = new Uint32Array(n)
+  let count = 0
+  for (let row = 0; row < n; row++) {
+    rows[count] = row
+    count += shown[agent.codes[row]]
+  }
+  return rows.subarray(0, count)
+}
+
+/**
+ * Whether each agent is shown, by their names if those are given, else by their codes; null and nothing are all of them.
+ * @param {Trace} trace
+ * @param {{agents?: number[] | null, names?: string[] | null}} state
+ */
+export function agentsIn({ agent }, { agents, names = agents?.map((code) => agent.names[code]) }) {
+  const shown = names ? new Set(names) : null
+  return Uint8Array.from(agent.names, (name) => Number(!shown || shown.has(name)))
+}
+
+/** What says which version is meant, where there are several. @param {Trace | null} trace */
+export const versionOf = (trace) => (trace?.version === undefined ? {} : { version: trace.version })

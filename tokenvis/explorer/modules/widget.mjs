@@ -1,8 +1,9 @@
 // The explorer in a notebook: an anywidget, whose traces come from the kernel in messages of its own.
 //
 // Questions carry a number, and an answer carries that of its question. What Python says unasked is the opening, with the first
-// trace, and changes of the state.
+// trace, changes of the state, and that a trace has changed, which the page then asks for when it can.
 
+import { OutOfDate } from './fetching.mjs'
 import { Session } from './session.mjs'
 import { show } from './explorer.mjs'
 import { rowsMessage } from './wire.mjs'
@@ -34,8 +35,9 @@ function kernelSource(comm, told) {
   const opening = answered(OPENING)
   const pushed = answered(PUSHED)
   const asking = setTimeout(() => comm.send({ ask: 'opening', number: OPENING }), PATIENCE)
-  comm.on('msg:custom', ({ answer, error, set, told: number, ...header }, buffers) => {
+  comm.on('msg:custom', ({ answer, error, stale, set, told: number, ...header }, buffers) => {
     const message = { header, buffers }
+    if (answer === undefined && !set) return told(header, message)
     if (set) {
       heard = number
       return told(set, message)
@@ -45,7 +47,8 @@ function kernelSource(comm, told) {
       heard = number
       isPushed = header.pushes
     }
-    if (error !== undefined) waiting.get(answer)?.reject(new Error(error))
+    if (stale) waiting.get(answer)?.reject(new OutOfDate('The trace has changed since.'))
+    else if (error !== undefined) waiting.get(answer)?.reject(new Error(error))
     else waiting.get(answer)?.resolve(message)
     return waiting.delete(answer)
   })
@@ -102,6 +105,9 @@ export default () => {
     initialize({ model: comm }) {
       const source = unhurried(kernelSource(comm, async (state, message) => {
         const { session } = await opened
+        if (state.renewed !== undefined) return session.renew(state.traces)
+        if (state.follow !== undefined) return session.follow(state.follow)
+        if (state.problem !== undefined) return session.model.tell(state.problem)
         if (state.window) source.forget()
         if (state.trace !== undefined) return session.open(state.trace, state)
         const { model } = session
