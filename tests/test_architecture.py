@@ -55,6 +55,25 @@ MAY_IMPORT = {
         *("readers", "gathering", "report", "contents", "rules", "records", "reading", "sources", "times"),
         *("store", "database", "errors"),
     },
+    "watched": {"files", "errors"},
+    "lookout": {"readers", "watched", "records", "reading", "sources", "errors"},
+    "watching": {
+        *(
+            "intake",
+            "readers",
+            "gathering",
+            "lookout",
+            "watched",
+            "sessions",
+            "contents",
+            "rules",
+            "records",
+            "reading",
+            "sources",
+        ),
+        *("frame", "store", "database", "errors"),
+    },
+    "ticker": {"watching", "oneline", "errors"},
     "analysis": {"tokens", "losses", "nesting", "relations", "groups", "payload", "columns", "sweep", "arrays", "errors"},
     "layout": {"weaving", "blocks", "columns", "nesting", "groups", "sweep", "arrays", "errors"},
     "outgoing": {"payload", "arrays"},
@@ -86,7 +105,8 @@ MAY_IMPORT = {
 WITHIN_A_ROOM = {
     "readers/formats.py": "every reader",  # it is their table
     "writers/formats.py": {"chrome", "flat", "otlp_json"},  # it is theirs
-    "readers/codex.py": {"codex_lines"},
+    "readers/codex.py": {"codex_lines", "codex_threads"},
+    "readers/codex_threads.py": {"codex_lines"},
     "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
     "weaving/search.py": {"ordering"},  # it begins with barycentres
     "layout/bands.py": {"lanes"},  # lines in a band are packed as spans are,
@@ -200,6 +220,7 @@ def test_every_module_has_its_test():
     modules = {path.stem for path in FILES} - {
         "claude_lines",
         "codex_lines",
+        "codex_threads",
         "formats",
     }  # tested through claude_code and intake
     assert not [name for name in sorted(modules) if not (ROOT / "tests" / f"test_{name}.py").exists()]

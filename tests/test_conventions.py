@@ -25,6 +25,11 @@ def test_attributes_under_one_name(said, meant):
     assert translated(dict(said)) == meant
 
 
+def test_of_several_names_for_one_thing_the_same_one_always_counts_and_the_order_is_the_same():
+    said = {"llm.token_count.completion": 7, "llm.system": "openai", "llm.provider": "azure", "mine": 1, INPUT: 5}
+    assert list(translated(said).items()) == [("mine", 1), ("gen_ai.provider.name", "azure"), (INPUT, 5), (OUTPUT, 7)]
+
+
 @pytest.mark.parametrize(
     ("attributes", "otherwise", "kind"),
     [

@@ -374,3 +374,35 @@ def test_a_page_of_a_trace_has_a_name_that_a_file_may_have(run, monkeypatch):
 
 def test_a_text_that_is_too_long_for_a_file_is_none(run):
     assert run("show", "x" * 5000)[2][0].startswith("tokenvis: 'xxx")
+
+
+def test_watch_takes_in_what_is_there_and_what_is_new_since(run):
+    session("s1")
+    head = [DATABASE(Path("sqlite.db").absolute()), f"Watching: {Path.cwd()}"]
+    assert run("watch", ".", "--once") == (0, [*head, "s1 go: 2 spans added, 0 updated; 2 in all"], [])
+    assert run("watch", ".", "--once") == (0, [*head, "Nothing new."], [])
+    session("s2")
+    assert run("watch", ".", "--once", "--content", "none")[1][2:] == [
+        "s1: 0 spans added, 2 updated; 2 in all",
+        "s2: 2 spans added, 0 updated; 2 in all",
+    ]
+
+
+def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
+    session("s1")
+    monkeypatch.setattr("time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, out, err = run("watch", "s1.jsonl", "--every", "0.5")
+    assert (code, err) == (0, [])
+    assert out[-2:] == ["s1 go: 2 spans added, 0 updated; 2 in all", "Stopped. The same command goes on from here."]
+    assert Path("sqlite.db-watched.json").exists()
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_watch_needs_a_pause(run, seconds):
+    code, _, err = run("watch", ".", "--every", seconds)
+    assert code == 2
+    assert err[-1].endswith(f"argument --every: {seconds!r} is no number of seconds up to 86,400")
+
+
+def test_watch_of_nothing(run):
+    assert run("watch", "nix") == (1, [], ["tokenvis: There is no file or folder nix."])

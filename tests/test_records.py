@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.reading import Reading
-from tokenvis.records import Bytes, csv_rows, head_of, items, json_lines, parse_json, rows
+from tokenvis.records import Bytes, Changed, Place, Replaced, csv_rows, head_of, items, json_lines, parse_json, rows
 from tokenvis.sources import Source
 
 
@@ -214,3 +215,46 @@ def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text)
     assert str(head_of(reading.source))
     for read in (json_lines(reading), items(reading, "item"), rows(reading)):
         assert list(read) is not None
+
+
+# Files that grow.
+
+
+def added(place, *pieces):
+    """The lines, by number, that reading finds after each piece that a file grows by."""
+    found, source = [], source_of(written("x.jsonl", b""))
+    for piece in pieces:
+        with Path("x.jsonl").open("ab") as file:
+            file.write(piece)
+        found.append(list(json_lines(Reading(source), place=place, growing=True)))
+    return found
+
+
+def test_a_file_that_grows_is_read_on_from_its_place():
+    place = Place()
+    found = added(place, b'{"a": 1}\n\n{"b"', b": 2", b'}\r\n{"c": 3}\n5', b"\n")
+    assert found == [[(1, {"a": 1})], [], [(3, {"b": 2}), (4, {"c": 3})], []]
+    assert (place.number, place.offset) == (5, 31)
+
+
+def test_an_object_that_is_closed_needs_no_line_break_until_more_follows_it():
+    place = Place()
+    assert added(place, b'{"a": 1}', b" ", b"\n", b'{"b": NaN}') == [[(1, {"a": 1})], [], [], [(2, {"b": None})]]
+    with Path("x.jsonl").open("ab") as file:
+        file.write(b"}")
+    with pytest.raises(Changed):
+        list(json_lines(reading_of("x.jsonl"), place=place, growing=True))
+
+
+@pytest.mark.parametrize("change", ["cut", "written over", "replaced"])
+def test_a_file_that_is_another_one_is_noticed(change):
+    place = Place()
+    added(place, b'{"a": 1}\n{"b": 2}\n')
+    if change == "replaced":
+        written("y.jsonl", b'{"a": 1}\n{"b": 2}\n{"c": 3}\n').replace("x.jsonl")
+    else:
+        with Path("x.jsonl").open("r+b") as file:
+            file.truncate(0)
+            file.write(b'{"a": 1}\n' if change == "cut" else b'{"a": 1}\n{"b": 3}\n{"c": 3}\n')
+    with pytest.raises(Replaced):
+        list(json_lines(reading_of("x.jsonl"), place=place, growing=True))

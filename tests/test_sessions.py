@@ -6,7 +6,7 @@ import pytest
 from files import written
 
 from tokenvis import BadOption
-from tokenvis.sessions import TYPES, find_sessions
+from tokenvis.sessions import TYPES, find_sessions, session_folders
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,14 @@ def test_sessions_of_both_newest_first(home):
     assert len(find_sessions(since="1d")) == 2
     assert len(find_sessions(since="2026-01-01")) == 3
     assert len(find_sessions(since="9999-01-01T00:00:00Z")) == 0
+
+
+def test_the_folders_in_which_sessions_grow(home, monkeypatch):
+    names = [".claude/projects", ".config/claude/projects", ".codex/sessions"]
+    assert sorted(session_folders()) == sorted(home / name for name in names)
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(home / "one"))
+    monkeypatch.setenv("CODEX_HOME", str(home / "two"))
+    assert session_folders() == [home / "one/projects", home / "two/sessions"]
 
 
 def test_folders_that_variables_name(home, monkeypatch):

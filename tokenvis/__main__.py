@@ -30,9 +30,13 @@ from tokenvis.rules import PRESETS
 from tokenvis.seed import seed_demo
 from tokenvis.sessions import find_sessions
 from tokenvis.store import Store
+from tokenvis.ticker import follow
 from tokenvis.times import UNITS
 from tokenvis.upkeep import backup, verify
+from tokenvis.watching import Watch
 from tokenvis.writers.formats import FORMATS as OUTGOING
+
+LONGEST_PAUSE = 86_400
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,6 +76,10 @@ def parser() -> ArgumentParser:
     take = commands.add_parser("ingest", parents=[shared], help="read files of traces into the database")
     add_ingest_options(take)
     take.set_defaults(run=run_ingest)
+
+    watch = commands.add_parser("watch", parents=[shared], help="follow sessions of agents into the database while they grow")
+    add_watch_options(watch)
+    watch.set_defaults(run=run_watch)
 
     show = commands.add_parser("show", parents=[shared], help="make a page of a session, or of a trace, and open it")
     add_show_options(show)
@@ -139,6 +147,24 @@ def add_ingest_options(take: ArgumentParser) -> None:
     take.add_argument("--all", action="store_true", help="without PATH: read all sessions that are listed")
 
 
+def add_watch_options(watch: ArgumentParser) -> None:
+    """The options of ``watch``."""
+    watch.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a session of Claude Code or Codex, or a folder of them (default: where these keep them, of the last day)",
+    )
+    watch.add_argument("--since", metavar="AGE", help="of old sessions only those of the last 7d, 12h, ..., or since a date")
+    watch.add_argument("--every", metavar="SECONDS", type=pause, default=1.0, help="the pause between two looks (default: 1)")
+    watch.add_argument("--once", action="store_true", help="take in what is there, and end")
+    for name, what in (("agent", "names the agent"), ("location", f"names the location, or one of {', '.join(PRESETS)}")):
+        watch.add_argument(f"--{name}", metavar="NAME", help=f"the attribute that {what}")
+    watch.add_argument(
+        "--content", choices=CONTENTS, default="full", help="how much free text is kept, as for ingest (default: full)"
+    )
+
+
 def add_show_options(show: ArgumentParser) -> None:
     """The options of ``show``."""
     show.add_argument(
@@ -167,6 +193,17 @@ def named_columns(text: str) -> dict[str, str]:
     if not all(ours and theirs for ours, _, theirs in pairs):
         raise ArgumentTypeError(f"{text!r} is not like start_time=begin,end_time=stop")
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def pause(text: str) -> float:
+    """Seconds, more than none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST_PAUSE:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds up to {LONGEST_PAUSE:,}")
+    return seconds
 
 
 def run_seed(chosen: Namespace) -> None:
@@ -207,6 +244,13 @@ def listed_sessions(chosen: Namespace) -> list[str]:
     if not chosen.all:
         print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these.")
     return sessions["path"].tolist() if chosen.all else []
+
+
+def run_watch(chosen: Namespace) -> None:
+    """Follow sessions into the database, until Ctrl-C is pressed."""
+    options = {name: getattr(chosen, name) for name in ("since", "agent", "location", "content")}
+    with Watch(*chosen.paths, **options, store=chosen.database) as watch:
+        follow(watch, every=chosen.every, once=chosen.once)
 
 
 def run_show(chosen: Namespace) -> None:

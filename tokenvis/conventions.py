@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from tokenvis.reading import Reading, SpanRead, one_line
+from tokenvis.reading import NamesTraces, SpanRead, one_line
 from tokenvis.rules import agent_named, as_name, place_of
 from tokenvis.tokens import KEYS
 
@@ -75,14 +75,14 @@ PLAIN_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 def translated(attributes: dict[str, Any]) -> dict[str, Any]:
     """Attributes under OpenTelemetry's names, token counts as whole numbers; the mapping given is changed."""
-    for old in RENAMED.keys() & attributes.keys():
+    for old in [old for old in RENAMED if old in attributes]:  # in this order: the order of a set differs from run to run
         value = attributes.pop(old)
         attributes.setdefault(RENAMED[old], value)
     if "session.id" in attributes:
         attributes.setdefault("gen_ai.conversation.id", attributes["session.id"])
     if COUNTS.isdisjoint(attributes):
         return attributes
-    for key in COUNTS & attributes.keys():
+    for key in [key for key in attributes if key in COUNTS]:
         count = whole(attributes.pop(key))
         if count is not None:
             attributes[key] = count
@@ -135,7 +135,7 @@ def kind_of(attributes: Mapping[str, Any], otherwise: str = "") -> str | None:
 
 
 def span_of(
-    reading: Reading,
+    names: NamesTraces,
     trace_id: str,
     source_id: str,
     parent: str | None,
@@ -157,7 +157,7 @@ def span_of(
         payload["attributes"] = attributes
     agent = agent_named(attributes, what, name)
     if not parent:
-        reading.name_trace(trace_id, agent or name, start)
+        names.name_trace(trace_id, agent or name, start)
     return SpanRead(
         trace_id,
         f"{trace_id}/{source_id}",

@@ -18,7 +18,7 @@ from tokenvis.database import Target
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.gathering import Gathering
 from tokenvis.readers.formats import FORMATS, Reader
-from tokenvis.reading import Problem, Reading, SpanRead, Wishes
+from tokenvis.reading import Problem, Reading, SpanRead, Wishes, assign
 from tokenvis.records import Head, head_of
 from tokenvis.report import Report
 from tokenvis.rules import Rule, chosen
@@ -123,15 +123,16 @@ class Entry:
     keeper: Keeper
     alone: bool = True
 
-    def assign(self, span: SpanRead) -> None:
-        """Give a span its agent and location, where the caller says so; an error of the caller's own function goes its way."""
-        if self.agent or self.location:
-            seen: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
-            seen |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
-            if self.agent:
-                span.agent = self.agent(seen)
-            if self.location:
-                span.location = self.location(seen) or span.location
+    def bring(self, span: SpanRead, reading: Reading, gathering: Gathering) -> bool:
+        """Let a span in, as far as it can be kept; whether it can."""
+        assign(span, self.agent, self.location)
+        try:
+            self.cut(span)
+            gathering.add(span)
+        except (ValueError, TypeError, RecursionError) as error:
+            reading.problem(span.line, f"span {quoted(span.id)} cannot be kept ({error})")
+            return False
+        return True
 
     def cut(self, span: SpanRead) -> None:
         """Keep as much of its texts as the caller wants."""
@@ -190,12 +191,7 @@ def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry,
         readings.append(reading)
         gathering.begin(reading)
         for span in spans_of(reader, reading, alone=entry.alone):
-            entry.assign(span)
-            try:
-                entry.cut(span)
-                gathering.add(span)
-            except (ValueError, TypeError, RecursionError) as error:
-                reading.problem(span.line, f"span {quoted(span.id)} cannot be kept ({error})")
+            entry.bring(span, reading, gathering)
         done.update(one.path for one in (source, *reading.files))
         report.formats |= dict.fromkeys([one.origin for one in (source, *reading.files)], reader.NAME)
     report.names |= {trace: name for trace, (_, name) in names.items()}

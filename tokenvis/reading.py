@@ -7,7 +7,7 @@ purpose (counted by reason). It leaves every text whole: how much is kept is dec
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tokenvis.sources import Source
 
@@ -47,6 +47,28 @@ class SpanRead:
     parent: str | None = None
     fallback: str | None = None
     line: int | None = None
+
+
+def assign(
+    span: SpanRead,
+    agent: Callable[[dict[str, Any]], str | None] | None,
+    location: Callable[[dict[str, Any]], str | None] | None,
+) -> None:
+    """Give a span its agent and location, where a caller's rules say so; an error of the caller's own function goes its way."""
+    if agent or location:
+        seen: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
+        seen |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
+        if agent:
+            span.agent = agent(seen)
+        if location:
+            span.location = location(seen) or span.location
+
+
+class NamesTraces(Protocol):
+    """Whatever takes the names of traces, beside their spans."""
+
+    def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
+        """Take a name of a trace: its own, or that of a span, by its start; its own wins, then the earliest."""
 
 
 @dataclass(frozen=True)

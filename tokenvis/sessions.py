@@ -73,6 +73,12 @@ def folders_of(variable: str, *usual: str) -> list[Path]:
     return list({os.path.realpath(folder): folder for folder in reversed(every)}.values())  # one may be a link to another
 
 
+def session_folders() -> list[Path]:
+    """The folders in which Claude Code and Codex keep the sessions that grow, whether they are there or not."""
+    projects = [folder / "projects" for folder in folders_of("CLAUDE_CONFIG_DIR", ".claude", ".config/claude")]
+    return projects + [folder / "sessions" for folder in folders_of("CODEX_HOME", ".codex")]
+
+
 def claude_sessions() -> Iterator[dict[str, Any]]:
     """Sessions of Claude Code, without the files of their subagents."""
     for folder in folders_of("CLAUDE_CONFIG_DIR", ".claude", ".config/claude"):

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from tokenvis.errors import IngestError, plural, quoted
 
-DATABASE = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal)?$", re.IGNORECASE)
+DATABASE = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
 ZIP, GZIP, ZSTD = b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 PIECE = 1 << 20
 SMALL_PIECE = 1 << 14  # what is lost at most where something packed is cut off

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.errors import plural, quoted
-from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Session, ToolCall, Transcript, read_file
+from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Part, Rank, Session, ToolCall, Transcript, read_part
 from tokenvis.reading import Reading, SpanRead, one_line
-from tokenvis.records import Head, first_objects, parse_json
+from tokenvis.records import Changed, Head, Replaced, first_objects, parse_json
 from tokenvis.rules import distinct_names, location_of
 
 NAME = "Claude Code sessions"
@@ -78,25 +78,83 @@ def main_file_of(path: Path) -> Path:
     return path
 
 
+def family_of(path: Path) -> tuple[str, None]:
+    """What the files of one session have in common: its own file."""
+    return str(main_file_of(path)), None
+
+
 def read(reading: Reading) -> Iterator[SpanRead]:
     """Read a session with all its subagents, given any of its files."""
     path = main_file_of(reading.source.path)
     if path != reading.source.path:
         reading.source = reading.source.beside(path)
-    session = Session(reading)
-    read_file(session, reading.source, "")
-    for file in subagent_files(path, session):
-        read_file(session, reading.source.beside(file), file.stem.removeprefix("agent-"))
-    report_missing(session)
-    trace_id = path.stem if path.stem in session.session_ids else next(iter(session.session_ids), path.stem)
-    transcripts = [transcript for transcript in session.transcripts.values() if transcript.models or transcript.tools]
-    name_agents(session, transcripts)
-    if not transcripts:
+    following = Following(reading)
+    following.advance(growing=False)
+    report_missing(following.session)
+    if not following.transcripts():
         reading.problem(None, "no call of a model or a tool stands in it")
-        return
-    reading.name_trace(trace_id, trace_name(session, trace_id))
-    for transcript in transcripts:
-        yield from spans_of(transcript, trace_id)
+    yield from following.spans()
+
+
+class Following:
+    """A session that is read as far as its files go, again and again, and each time only what is new in them."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.readings = [reading]
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was read."""
+        [reading] = self.readings
+        reading.skipped.clear()
+        own = Part(reading.source)
+        self.session = Session(reading, own)
+        self.parts = {own.source.path: own}
+        self.sessions_of: dict[Path, str] = {}
+
+    def follow(self, reading: Reading) -> None:
+        """Take another file of the session, which needs no word: they are all found."""
+
+    def paths(self) -> list[Path]:
+        """The files on which the spans depend."""
+        return [path for part in self.parts.values() for path in (part.source.path, meta_file_of(part.source.path))]
+
+    def advance(self, *, growing: bool = True) -> bool:
+        """Read what is new; whether files were replaced, so that all was read anew."""
+        try:
+            self.read_on(growing=growing)
+        except Changed as change:
+            self.begin()
+            self.read_on(growing=growing)
+            return isinstance(change, Replaced)
+        return False
+
+    def read_on(self, *, growing: bool) -> None:
+        """Read on in the session's own file, and then in those of its subagents."""
+        [reading], files = self.readings, list(self.parts.values())[:1]
+        read_part(self.session, files[0], growing=growing)
+        for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
+            path = rank[1]
+            if path not in self.parts:
+                self.parts[path] = Part(reading.source.beside(path), path.stem.removeprefix("agent-"), rank)
+            read_part(self.session, self.parts[path], growing=growing)
+        reading.files = [part.source for part in self.parts.values()]
+
+    def transcripts(self) -> list[Transcript]:
+        """The transcripts in which there is a call, in the order of reading."""
+        ordered = sorted(self.session.transcripts.values(), key=lambda transcript: transcript.rank)
+        return [transcript for transcript in ordered if transcript.models or transcript.tools]
+
+    def spans(self) -> Iterator[SpanRead]:
+        """All spans, as far as they are known."""
+        [reading], transcripts, ids = self.readings, self.transcripts(), self.session.session_ids
+        trace_id = reading.source.path.stem
+        trace_id = trace_id if trace_id in ids else next(iter(ids), trace_id)
+        name_agents(self.session, transcripts)
+        if transcripts:
+            reading.name_trace(trace_id, trace_name(self.session, trace_id))
+        for transcript in transcripts:
+            yield from spans_of(transcript, trace_id)
 
 
 def report_missing(session: Session) -> None:
@@ -107,15 +165,20 @@ def report_missing(session: Session) -> None:
             session.reading.problem(None, f"{reason}{plural(count, 'echo line')}, is left out")
 
 
-def subagent_files(path: Path, session: Session) -> list[Path]:
-    """The files of a session's subagents, in every layout there was, in a fixed order."""
+def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[Rank]:
+    """The files of a session's subagents, in every layout there was, ranked in a fixed order.
+
+    ``sessions_of`` remembers whose session those beside it name in their first line.
+    """
     nested = sorted((path.parent / path.stem / "subagents").rglob("agent-*.jsonl"))
-    beside = [
-        file
-        for file in sorted(path.parent.glob("agent-*.jsonl"))
-        if file != path and file.is_file() and str(next(iter(first_objects(file)), {}).get("sessionId")) in session.session_ids
-    ]
-    return nested + beside
+    beside = []
+    for file in sorted(path.parent.glob("agent-*.jsonl")):
+        if file != path and file.is_file():
+            if file not in sessions_of and (line := next(iter(first_objects(file)), None)) is not None:
+                sessions_of[file] = str(line.get("sessionId"))
+            if sessions_of.get(file) in session.session_ids:
+                beside.append(file)
+    return [(1, file) for file in nested] + [(2, file) for file in beside]
 
 
 def name_agents(session: Session, transcripts: list[Transcript]) -> None:
@@ -124,23 +187,31 @@ def name_agents(session: Session, transcripts: list[Transcript]) -> None:
     subagents = sorted((t for t in transcripts if t is not main), key=lambda t: (t.first_seen or 0, t.agent_id))
     calls = {call.id: call for transcript in transcripts for call in transcript.tools.values()}
     metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
+    for each in calls.values():
+        each.delegate_seen = 0
     for transcript in subagents:
-        known = metas[transcript.agent_id].get("toolUseId"), session.calls_of_agents.get(transcript.agent_id)
+        _, told = session.calls_of_agents.get(transcript.agent_id, (None, None))
+        known = metas[transcript.agent_id].get("toolUseId"), told
         parent = next((call for call in known if call and isinstance(call, str)), None) or call_of_workflow(transcript, calls)
-        transcript.parent_call = None if parent in transcript.tools else parent
+        transcript.parent_call, transcript.parent_guessed = None if parent in transcript.tools else parent, False
     pair_by_prompt(subagents, calls)
     pair_in_order(subagents, calls)
     for transcript in subagents:
         if call := calls.get(transcript.parent_call or ""):
-            call.last_seen = max(call.last_seen, transcript.last_seen)
+            call.delegate_seen = max(call.delegate_seen, transcript.last_seen)
     names = [plain_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
     for transcript, name in zip(subagents, distinct_names([MAIN, *names])[1:], strict=True):
         transcript.name = name
 
 
+def meta_file_of(path: Path) -> Path:
+    """The file beside a transcript that tells more of its agent."""
+    return path.with_suffix(".meta.json")
+
+
 def meta_of(transcript: Transcript) -> dict[str, Any]:
     """What stands in the file beside a subagent's transcript, where there is one."""
-    path = transcript.file.with_suffix(".meta.json") if transcript.file else None
+    path = meta_file_of(transcript.file) if transcript.file else None
     if path is None or not path.is_file():
         return {}
     try:
@@ -208,9 +279,9 @@ def trace_name(session: Session, trace_id: str) -> str:
     """The session's title, else its summary, else its first prompt cut short; its id where texts are not wanted."""
     if session.reading.wishes.without_texts:
         return trace_id
-    main = session.transcripts.get("") or next(iter(session.transcripts.values()))
-    titles = [session.titles.get(kind) for kind in ("custom-title", "ai-title", "summary")]
-    title = next(filter(None, titles), None) or main.first_prompt or trace_id
+    main = session.transcripts.get("") or min(session.transcripts.values(), key=lambda transcript: transcript.rank)
+    titles = [session.titles[kind][1] for kind in ("custom-title", "ai-title", "summary") if kind in session.titles]
+    title = next(iter(titles), None) or main.first_prompt or trace_id
     command = COMMAND.search(title)
     return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
 
@@ -233,7 +304,8 @@ def spans_of(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
         )
     for tool in transcript.tools.values():
         data = tool_data(tool, agent) | ({"estimated": guessed} if guessed else {})
-        last_seen = max(tool.last_seen, transcript.last_seen if tool.id in transcript.waiting else tool.start)
+        last_seen = transcript.last_seen if tool.id in transcript.waiting else tool.start
+        last_seen = max(last_seen, tool.last_seen, tool.delegate_seen)
         end = last_seen if tool.end is None else max(tool.start, tool.end)
         where = location_of(tool=tool.name)
         yield SpanRead(

@@ -3,6 +3,10 @@
 One message of the model is written on several lines, each with the usage so far, so the last line counts. The start of a call
 of the model is nowhere recorded: it is taken to be the event before. Progress lines and echoes of subagents repeat what stands
 elsewhere.
+
+A session's files are read in a fixed order, and what stands in several counts where it stands first. Files that grow are read
+by turns, so that a file may bring what one after it in that order was taken to have first: `Changed` then says that all
+are to be read anew, in order.
 """
 
 import re
@@ -10,10 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tokenvis.reading import Reading, given, needed, reason_of
-from tokenvis.records import json_lines
+from tokenvis.records import Changed, Place, json_lines
 from tokenvis.sources import Source
 from tokenvis.times import microseconds
 
@@ -22,6 +26,8 @@ SPAWNING_TOOLS = {"Task", "Agent"}
 PARTS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # a block's type: its key, our type
 NOT_THE_USER = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
 AGENT_ID = re.compile(r"agentId: ([\w-]+)")
+
+Rank: TypeAlias = tuple[int, Path]
 
 
 @dataclass
@@ -52,6 +58,17 @@ class ToolCall:
     result: Any = None
     details: dict[str, Any] = field(default_factory=dict)
     last_seen: int = 0
+    delegate_seen: int = 0
+
+
+@dataclass
+class Part:
+    """A file of a session: whose its lines are where they do not say so, its rank in the order of reading, its place so far."""
+
+    source: Source
+    agent_id: str = ""
+    rank: Rank = (0, Path())
+    place: Place = field(default_factory=Place)
 
 
 @dataclass
@@ -60,6 +77,7 @@ class Transcript:
 
     agent_id: str
     file: Path | None = None
+    rank: Rank = (0, Path())
     first_prompt: str | None = None
     first_seen: int | None = None
     last_seen: int = 0
@@ -75,49 +93,54 @@ class Transcript:
 
 @dataclass
 class Session:
-    """A session while it is read: transcripts by agent id ("" is the main one), titles, and who echoed whom."""
+    """A session while it is read: transcripts by agent id ("" is the main one), titles, and who echoed whom.
+
+    ``seen``, ``owners``, ``touched``, ``titles`` and ``calls_of_agents`` hold the rank of the file that says so, too.
+    """
 
     reading: Reading
+    part: Part
     transcripts: dict[str, Transcript] = field(default_factory=dict)
     sidechain_of: dict[str, str] = field(default_factory=dict)
     session_ids: dict[str, None] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
-    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
-    titles: dict[str, str] = field(default_factory=dict)
-    calls_of_agents: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Rank] = field(default_factory=dict)
+    owners: dict[str, tuple[Rank, str, str]] = field(default_factory=dict)
+    touched: dict[str, Rank] = field(default_factory=dict)
+    titles: dict[str, tuple[Rank, str]] = field(default_factory=dict)
+    calls_of_agents: dict[str, tuple[Rank, str]] = field(default_factory=dict)
     echoes: Counter[str] = field(default_factory=Counter)
 
 
-def read_file(session: Session, source: Source, agent_id: str) -> None:
-    """Take in the lines of one file; ``agent_id`` is whose they are where they do not say."""
-    reading = session.reading
-    reading.files.append(source)
+def read_part(session: Session, part: Part, *, growing: bool) -> None:
+    """Take in the lines of one file that were not read yet."""
+    session.part, reading, source = part, session.reading, part.source
     try:
-        for number, line in json_lines(reading, source):
+        for number, line in json_lines(reading, source, part.place, growing=growing):
             try:
-                take_line(session, source.path, line, agent_id)
+                take_line(session, line)
             except (KeyError, TypeError, ValueError) as error:
                 reading.problem(number, reason_of(error), source)
     except OSError as error:
         reading.problem(None, f"cannot be read ({error.strerror})", source)
 
 
-def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> None:
+def take_line(session: Session, line: dict[str, Any]) -> None:
     """Take in one line."""
-    kind = given(line, "type", str)
+    kind, agent_id = given(line, "type", str), session.part.agent_id
+    touch(session, agent_id)
     if (session_id := given(line, "sessionId", str)) and not agent_id and "\0" not in session_id:
         session.session_ids[session_id] = None
     if kind in TITLES:
         title = given(line, TITLES[kind], str)
         if title and title.strip():
-            session.titles[kind] = title
+            note_title(session, kind, title)
     elif kind == "progress":
         take_progress(session, line, agent_id)
     elif kind in ("user", "assistant", "system"):
         if repeated(session, line):
             session.reading.skipped["lines that repeat another"] += 1
             return
-        transcript = transcript_of(session, path, line, agent_id)
+        transcript = transcript_of(session, line, agent_id)
         time = microseconds(needed(line, "timestamp", str))
         try:
             if kind == "assistant":
@@ -130,14 +153,45 @@ def take_line(session: Session, path: Path, line: dict[str, Any], agent_id: str)
         session.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
 
 
+def touch(session: Session, agent_id: str) -> None:
+    """Note that the file tells of an agent; `Changed` where one that comes after it in the order of reading did so before."""
+    rank = session.part.rank
+    if session.touched.setdefault(agent_id, rank) > rank:
+        raise Changed
+    session.touched[agent_id] = rank
+
+
+def refuse_later(session: Session, rank: Rank) -> None:
+    """`Changed` where what the file repeats was taken from one that comes after it in the order of reading."""
+    if rank > session.part.rank:
+        raise Changed
+
+
+def note_title(session: Session, kind: str, title: str) -> None:
+    """A title of the session: the last one counts."""
+    rank = session.part.rank
+    if kind not in session.titles or session.titles[kind][0] <= rank:
+        session.titles[kind] = rank, title
+
+
+def note_call(session: Session, agent: str, call: str) -> None:
+    """Which call started an agent, as an echo or a result says: the first one counts."""
+    rank = session.part.rank
+    if agent not in session.calls_of_agents or rank < session.calls_of_agents[agent][0]:
+        session.calls_of_agents[agent] = rank, call
+
+
 def repeated(session: Session, line: dict[str, Any]) -> bool:
     """Whether a line with this uuid was taken in before."""
     uuid = line.get("uuid")
     if not isinstance(uuid, str):
         return False
-    again = uuid in session.seen
-    session.seen.add(uuid)
-    return again
+    first = session.seen.get(uuid)
+    if first is None:
+        session.seen[uuid] = session.part.rank
+        return False
+    refuse_later(session, first)
+    return True
 
 
 def see(transcript: Transcript, time: int) -> None:
@@ -159,15 +213,16 @@ def give_up(transcript: Transcript) -> None:
     transcript.waiting.clear()
 
 
-def transcript_of(session: Session, path: Path, line: dict[str, Any], agent_id: str) -> Transcript:
+def transcript_of(session: Session, line: dict[str, Any], agent_id: str) -> Transcript:
     """The transcript that a line belongs to: a file's own, or, for sidechain lines of the main file, that of their root."""
     if line.get("isSidechain") and not agent_id:
         uuid = needed(line, "uuid", str)
         root = session.sidechain_of.get(given(line, "parentUuid", str) or "", uuid)
         session.sidechain_of[uuid] = root
         agent_id = given(line, "agentId", str) or root
+        touch(session, agent_id)
     if agent_id not in session.transcripts:
-        session.transcripts[agent_id] = Transcript(agent_id, path)
+        session.transcripts[agent_id] = Transcript(agent_id, session.part.source.path, session.part.rank)
     return session.transcripts[agent_id]
 
 
@@ -176,7 +231,7 @@ def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None
     data = given(line, "data", dict) or {}
     agent, call = given(data, "agentId", str), given(line, "parentToolUseID", str)
     if data.get("type") == "agent_progress" and agent and call:
-        session.calls_of_agents.setdefault(agent, call)
+        note_call(session, agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
         session.echoes[agent] += 1
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
@@ -194,7 +249,7 @@ def take_assistant(session: Session, transcript: Transcript, line: dict[str, Any
         session.reading.skipped["messages that no model wrote"] += 1
         return
     call_id = given(message, "id", str) or needed(line, "uuid", str)
-    if session.owners.setdefault(call_id, (transcript.agent_id, "model")) != (transcript.agent_id, "model"):
+    if not owns(session, transcript, call_id, "model"):
         session.reading.skipped["lines that repeat another"] += 1
         return
     call = transcript.models.get(call_id)
@@ -208,6 +263,15 @@ def take_assistant(session: Session, transcript: Transcript, line: dict[str, Any
     call.usage = usage or call.usage
     call.stop_reason = stop or call.stop_reason
     take_blocks(message, lambda block: take_part(session, transcript, call, block, time))
+
+
+def owns(session: Session, transcript: Transcript, call_id: str, kind: str) -> bool:
+    """Whether a call of this id is this transcript's: the first that has it."""
+    rank, *owner = session.owners.setdefault(call_id, (session.part.rank, transcript.agent_id, kind))
+    if owner == [transcript.agent_id, kind]:
+        return True
+    refuse_later(session, rank)
+    return False
 
 
 def take_blocks(message: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> None:
@@ -227,8 +291,7 @@ def take_part(session: Session, transcript: Transcript, call: ModelCall, block: 
     kind = block.get("type")
     if kind == "tool_use":
         tool = ToolCall(needed(block, "id", str), needed(block, "name", str), block.get("input"), time)
-        owner = transcript.agent_id, "tool"
-        if tool.id in transcript.tools or session.owners.setdefault(tool.id, owner) != owner:
+        if tool.id in transcript.tools or not owns(session, transcript, tool.id, "tool"):
             session.reading.skipped["calls that repeat another"] += 1
             return
         call.tools.append(tool.name)
@@ -275,7 +338,7 @@ def take_result(session: Session, transcript: Transcript, block: dict[str, Any],
         call.details = {key: details[key] for key in keys if isinstance(details.get(key), str)}
     agents = [call.details.get("agentId"), *AGENT_ID.findall(call.result if call.name in SPAWNING_TOOLS else "")]
     for agent in filter(None, agents):
-        session.calls_of_agents.setdefault(agent, call.id)
+        note_call(session, agent, call.id)
 
 
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:

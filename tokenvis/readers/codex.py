@@ -8,43 +8,21 @@ There is no public specification; what stands here was learned from the source o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tokenvis.conventions import opened_json
-from tokenvis.readers.codex_lines import Call, Response, Thread, take_line
-from tokenvis.reading import Reading, SpanRead, one_line, reason_of
-from tokenvis.records import Head, json_lines
+from tokenvis.readers.codex_lines import Call, Response, Thread
+from tokenvis.readers.codex_threads import Origin, Rollout, first_origin
+from tokenvis.reading import Reading, SpanRead, one_line
+from tokenvis.records import Head, first_objects
 from tokenvis.rules import location_of
-from tokenvis.sources import Source
-from tokenvis.times import microseconds
+from tokenvis.sources import Source, origin_of
 
 NAME = "Codex rollouts"
 TYPES = {"session_meta", "turn_context", "response_item", "event_msg", "compacted"}
-TURNS = {"task_started", "turn_started"}
-PARENTS = ("parent_thread_id", "forked_from_id")
 LABEL_KEYS = ("cmd", "command", "query", "message", "path", "explanation", "description")
 MOST_ANCESTORS = 50
 TITLE_LENGTH = 60
-NEVER = 2**62
-
-
-@dataclass
-class Origin:
-    """Where a thread comes from, what it started, and its turns.
-
-    ``spawned`` is the call that started each other thread; ``turns`` are the numbers of the lines in which turns begin, by
-    their ids, with the times; ``copied`` is the last line that names another thread, after which its turns come first.
-    """
-
-    id: str
-    parent: str | None = None
-    agent: str = "codex"
-    made: int = 0
-    spawned: dict[str, str] = field(default_factory=dict)
-    turns: dict[str, tuple[int, int]] = field(default_factory=dict)
-    copied: int = 0
 
 
 def recognises(head: Head) -> bool:
@@ -54,131 +32,127 @@ def recognises(head: Head) -> bool:
     )
 
 
+def family_of(path: Path) -> tuple[str, str | None]:
+    """What the files of one trace have in common: the thread that it goes back to. The thread of this one, and its parent."""
+    source = Source(path, path.name, origin_of(path))
+    line = next(iter(first_objects(path, 1)), {})
+    payload = line.get("payload")
+    if line.get("type") != "session_meta" or not isinstance(payload, dict):
+        return path.stem, None
+    origin = first_origin(payload, line, source)
+    return origin.id, origin.parent
+
+
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of one thread."""
-    origin = origin_of(reading.source)
-    ancestors = ancestors_of(origin, reading.source)
-    root = next((above.parent or above.id for above in reversed(ancestors)), origin.parent or origin.id)
-    first = first_own_line(origin, ancestors[0] if ancestors else None)
-    thread = Thread(reading)
-    for number, line in json_lines(reading):
-        if number < first:
-            reading.skipped["lines of the thread that started this one"] += 1
-            continue
-        try:
-            take_line(thread, line)
-        except (KeyError, TypeError, ValueError) as error:
-            reading.problem(number, reason_of(error))
-    if not thread.calls and not thread.responses:
-        reading.problem(None, "no call of a model or a tool stands in it")
-        return
-    title = root if reading.wishes.without_texts else one_line(thread.first_prompt or root, TITLE_LENGTH)
-    reading.name_trace(root, title, None if root == origin.id else thread.first_seen)
-    call = ancestors[0].spawned.get(origin.id) if ancestors else None
-    parent = id_of(root, ancestors[0].id, call) if call else None
-    yield from spans_of(thread, origin, root, parent)
+    following = Following(reading)
+    following.advance(growing=False)
+    yield from following.spans()
 
 
-def origin_of(source: Source) -> Origin:
-    """What the lines of a file say of its thread, at a first reading."""
-    origin: Origin | None = None
-    for number, line in json_lines(Reading(source)):
-        payload = line.get("payload")
-        if not isinstance(payload, dict):
-            continue
-        if line.get("type") == "session_meta":
-            if origin is None:
-                origin = first_origin(payload, line, source)
-            elif payload.get("id") != origin.id:
-                origin.copied = number
-        elif origin is not None:
-            note_turn(origin, number, line, payload)
-            note_spawned(origin, payload)
-    return origin or Origin(source.path.stem)
+class Following:
+    """Threads of one trace, whose files are read as far as they go, again and again, and each time only what is new in them.
+
+    Files of threads that started others, and were not given, are read for that alone.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self.readings: list[Reading] = []
+        self.rollouts: dict[Path, Rollout] = {}
+        self.found: dict[tuple[Path, str], Path] = {}
+        self.listed: dict[Path, list[Path]] = {}
+        self.brought_up: set[Path] = set()
+        self.growing = True
+        self.follow(reading)
+
+    def follow(self, reading: Reading) -> None:
+        """Take another thread, unless it is there."""
+        path = reading.source.path
+        if path not in self.rollouts or not self.rollouts[path].wanted:
+            self.rollouts[path] = Rollout(reading, wanted=True)
+            self.readings.append(reading)
+
+    def paths(self) -> list[Path]:
+        """The files on which the spans depend."""
+        return list(self.rollouts)
+
+    def wanted(self) -> list[Rollout]:
+        """The threads that were given, in the order of their files."""
+        return [self.rollouts[path] for path in sorted(self.rollouts) if self.rollouts[path].wanted]
+
+    def advance(self, *, growing: bool = True) -> bool:
+        """Read what is new; whether a file was replaced, so that it was read anew."""
+        self.growing = growing
+        self.brought_up.clear()
+        self.listed.clear()
+        replaced = [self.bring_up(rollout) for rollout in self.wanted()]
+        for rollout in self.wanted():
+            rollout.settle(self.parent_of, growing=growing)
+        return any(replaced)
+
+    def bring_up(self, rollout: Rollout) -> bool:
+        """Read what is new in one file, unless that was done; whether it was replaced."""
+        path = rollout.reading.source.path
+        if path in self.brought_up:
+            return False
+        self.brought_up.add(path)
+        return rollout.advance(self.parent_of, growing=self.growing)
+
+    def parent_of(self, rollout: Rollout) -> Origin | None:
+        """The thread that started this one, as far as its file is found."""
+        return next(self.ancestors_of(rollout), None)
+
+    def ancestors_of(self, rollout: Rollout) -> Iterator[Origin]:
+        """The threads above a thread, as far as their files are found: its parent first."""
+        seen, parent = {rollout.origin.id}, rollout.origin.parent
+        while parent and parent not in seen and len(seen) <= MOST_ANCESTORS:
+            seen.add(parent)
+            path = self.file_of(parent, rollout.reading.source.path)
+            if path is None:
+                return
+            if path not in self.rollouts:
+                self.rollouts[path] = Rollout(Reading(rollout.reading.source.beside(path)), wanted=False)
+            self.bring_up(self.rollouts[path])
+            above = self.rollouts[path].origin
+            if above.id != parent:
+                return
+            yield above
+            parent = above.parent
+
+    def file_of(self, thread: str, near: Path) -> Path | None:
+        """The file of a thread that may belong together with the one in another file."""
+        folder = folder_of_threads(near)
+        if (folder, thread) not in self.found or not self.found[folder, thread].is_file():
+            if folder not in self.listed:
+                self.listed[folder] = sorted(folder.rglob("*.jsonl"))
+            path = next((file for file in self.listed[folder] if thread in file.name), None)
+            if path is None:
+                return None
+            self.found[folder, thread] = path
+        return self.found[folder, thread]
+
+    def spans(self) -> Iterator[SpanRead]:
+        """All spans, as far as they are known."""
+        for rollout in self.wanted():
+            reading, thread, origin = rollout.reading, rollout.thread, rollout.origin
+            reading.problems = sorted({*reading.problems, *rollout.damaged}, key=lambda problem: problem.line or 0)
+            ancestors = list(self.ancestors_of(rollout))
+            root = next((above.parent or above.id for above in reversed(ancestors)), origin.parent or origin.id)
+            if not thread.calls and not thread.responses:
+                if not self.growing:
+                    reading.problem(None, "no call of a model or a tool stands in it")
+                continue
+            title = root if reading.wishes.without_texts else one_line(thread.first_prompt or root, TITLE_LENGTH)
+            reading.name_trace(root, title, None if root == origin.id else thread.first_seen)
+            call = ancestors[0].spawned.get(origin.id) if ancestors else None
+            parent = id_of(root, ancestors[0].id, call) if call else None
+            yield from spans_of(thread, origin, root, parent)
 
 
-def first_origin(payload: dict[str, Any], line: dict[str, Any], source: Source) -> Origin:
-    """A thread by its first line."""
-    spawn: Any = payload.get("source")
-    for key in ("subagent", "thread_spawn"):
-        spawn = spawn.get(key) if isinstance(spawn, dict) else None
-    told: dict[str, Any] = (spawn if isinstance(spawn, dict) else {}) | {
-        key: value for key, value in payload.items() if value is not None
-    }
-    parent = next((told[key] for key in PARENTS if isinstance(told.get(key), str) and told[key]), None)
-    own = str(payload.get("id") or source.path.stem)
-    nickname, role = (told.get(key) if isinstance(told.get(key), str) else None for key in ("agent_nickname", "agent_role"))
-    agent = nickname or (f"{role} {own[-4:]}" if role else f"codex {own[-4:]}" if parent else "codex")
-    return Origin(own, parent if parent != own else None, agent, time_of(line) or 0)
-
-
-def note_turn(origin: Origin, number: int, line: dict[str, Any], payload: dict[str, Any]) -> None:
-    """Remember where a turn begins, and when."""
-    turn = payload.get("turn_id")
-    if isinstance(turn, str) and (line.get("type") == "turn_context" or payload.get("type") in TURNS):
-        started = payload.get("started_at")
-        if type(started) is int and 0 < started < 2**45:
-            time = started * (1_000 if started > 10**11 else 1_000_000)  # some write seconds, some milliseconds
-        else:
-            time = time_of(line) or 0
-        origin.turns.setdefault(turn, (number, time))
-
-
-def note_spawned(origin: Origin, payload: dict[str, Any]) -> None:
-    """Remember which call started another thread."""
-    call, other = payload.get("call_id"), payload.get("new_thread_id")
-    if other is None and payload.get("type") == "function_call_output":
-        output = opened_json(payload.get("output"))
-        other = output.get("agent_id") if isinstance(output, dict) else None
-    if isinstance(call, str) and isinstance(other, str):
-        origin.spawned.setdefault(other, call)
-
-
-def time_of(line: dict[str, Any]) -> int | None:
-    """When a line was written, None where it does not say so."""
-    try:
-        return microseconds(line["timestamp"])
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def ancestors_of(origin: Origin, source: Source) -> list[Origin]:
-    """The threads above a thread, as far as their files are found: its parent first."""
-    found: list[Origin] = []
-    seen = {origin.id}
-    files = None
-    parent = origin.parent
-    while parent and parent not in seen and len(found) < MOST_ANCESTORS:
-        seen.add(parent)
-        files = rollouts_near(source.path) if files is None else files
-        path = next((file for file in files if parent in file.name), None)
-        if path is None:
-            break
-        above = origin_of(source.beside(path))
-        if above.id != parent:
-            break
-        found.append(above)
-        parent = above.parent
-    return found
-
-
-def rollouts_near(path: Path) -> list[Path]:
-    """The files of threads that may belong together: those of all days where a file lies in the folder of a day."""
+def folder_of_threads(path: Path) -> Path:
+    """Where the files of threads lie that may belong together: those of all days where a file lies in the folder of a day."""
     day = path.parent.parts[-3:]
-    folder = path.parents[3] if len(day) == 3 and all(part.isdigit() for part in day) else path.parent
-    return sorted(folder.rglob("*.jsonl"))
-
-
-def first_own_line(origin: Origin, parent: Origin | None) -> int:
-    """The line in which a thread's own turns begin, where its file starts with a copy of its parent's lines."""
-    if not origin.copied:
-        return 0
-    after = [(number, time, turn) for turn, (number, time) in origin.turns.items() if number > origin.copied]
-    if parent is not None:
-        own = [number for number, _, turn in after if turn not in parent.turns]
-    else:
-        own = [number for number, time, _ in after if time >= origin.made] or [number for number, _, _ in after[-1:]]
-    return min(own, default=NEVER)
+    return path.parents[3] if len(day) == 3 and all(part.isdigit() for part in day) else path.parent
 
 
 def id_of(root: str, thread: str, part: str) -> str:

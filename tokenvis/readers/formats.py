@@ -1,7 +1,8 @@
 """The table of formats: a short name, and the module that recognises and reads it; the first that recognises a file does."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from tokenvis.readers import (
     chrome_trace,
@@ -32,6 +33,37 @@ class Reader(Protocol):
         """The spans of ``reading.source``; what it cannot use, it notes in ``reading``."""
 
 
+class Follower(Protocol):
+    """A session whose files are read while they grow."""
+
+    readings: list[Reading]
+
+    def follow(self, reading: Reading) -> None:
+        """Take another file of the session."""
+
+    def advance(self, *, growing: bool = True) -> bool:
+        """Read what is new in the files; whether one was replaced, so that all was read anew."""
+
+    def spans(self) -> Iterator[SpanRead]:
+        """All spans of the session, as far as they are known; names of traces go into the readings."""
+
+    def paths(self) -> list[Path]:
+        """The files on which the spans depend, some of which may not be there."""
+
+
+class GrowingFormat(Protocol):
+    """What a module of this folder offers whose files grow while an agent works."""
+
+    NAME: str
+    Following: Any
+
+    def recognises(self, head: Head) -> bool:
+        """Whether a source is of this format, by how it begins."""
+
+    def family_of(self, path: Path) -> tuple[str, str | None]:
+        """What a file has in common with the others that are read together with it; and, where it is in one, the one above."""
+
+
 FORMATS: dict[str, Reader] = {
     "claude_code": claude_code,
     "codex": codex,
@@ -45,3 +77,4 @@ FORMATS: dict[str, Reader] = {
     "smallville": smallville,
     "table": table,
 }
+GROWING: dict[str, GrowingFormat] = {"claude_code": claude_code, "codex": codex}
