@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "scan": {"schema", "payload", "columns", "arrays", "errors"},
     "rows": {"scan", "schema", "payload", "columns", "errors"},
     "store": {"rows", "scan", "database", "connections", "schema", "columns", "errors"},
+    "appending": {"store", "rows", "connections", "errors"},
     "upkeep": {"scan", "database", "connections", "errors"},
     "frame": {"store", "scan", "database", "columns", "payload", "errors"},
     "following": {"frame", "store", "scan", "database", "connections", "columns"},
@@ -74,6 +75,10 @@ MAY_IMPORT = {
         *("frame", "store", "database", "errors"),
     },
     "ticker": {"watching", "oneline", "errors"},
+    "record": {
+        *("appending", "store", "rows", "database", "connections", "losses", "payload", "columns", "errors"),
+        *("conventions", "reading", "rules", "times"),  # spans of OpenTelemetry's SDK
+    },
     "analysis": {"tokens", "losses", "nesting", "relations", "groups", "payload", "columns", "sweep", "arrays", "errors"},
     "layout": {"weaving", "blocks", "columns", "nesting", "groups", "sweep", "arrays", "errors"},
     "outgoing": {"payload", "arrays"},
@@ -116,6 +121,13 @@ WITHIN_A_ROOM = {
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
     "plot/still.py": {"timeline"},  # it is one
+    "record/waiting.py": {"overflow"},  # how much a row takes is one number for both
+    "record/delivery.py": {"overflow", "snapshot"},  # what the store does not take, and a word on it
+    "record/writer.py": {"delivery", "endings", "overflow", "waiting"},  # the thread that uses all of these
+    "record/live.py": {"recorder", "snapshot", "wrapping"},  # a span knows its recorder by type alone
+    "record/recorder.py": {"endings", "live", "writer"},  # the door to them
+    "record/exporter.py": {"lineage", "snapshot", "writer"},  # a recorder of what another library measures
+    "record/telemetry.py": {"exporter"},  # the door to it
     "explorer/answers.py": {"keys", "wire"},  # it finds them, and puts them
     "explorer/places.py": {"wire"},  # what a page says
     "explorer/page.py": {"answers", "bundle", "keys", "wire"},  # all that a page needs, in a file
@@ -170,11 +182,12 @@ def test_the_map_has_no_circle_and_names_what_is_there():
     ("library", "rooms"),
     [
         ("sqlalchemy", {"schema", "connections", "database", "scan", "rows", "store", "upkeep"}),
-        ("sqlite3", {"connections", "database", "scan", "rows", "upkeep", "__main__"}),
+        ("sqlite3", {"connections", "database", "scan", "rows", "appending", "upkeep", "__main__"}),
         ("matplotlib", {"style", "lettering", "ink", "plot"}),
         ("anywidget", {"explorer"}),
         ("tqdm", {"intake"}),
         ("ijson", {"records"}),
+        ("opentelemetry", {"readers", "record"}),
         ("pysat", {"weaving"}),
         ("scipy", {"weaving"}),
         ("pyarrow", {"payload", "scan", "sources", "records", "gathering", "writers"}),
@@ -199,6 +212,8 @@ def test_analysis_layout_and_plot_never_see_the_storage_wing():
         "scan",
         "rows",
         "upkeep",
+        "appending",
+        "record",
         "store",
         "frame",
         "following",
@@ -227,7 +242,7 @@ def test_every_module_has_its_test():
 
 
 def test_importing_tokenvis_loads_nothing_heavy():
-    heavy = ["matplotlib", "IPython", "scipy", "anywidget"]
+    heavy = ["matplotlib", "IPython", "scipy", "anywidget", "opentelemetry"]
     code = f"import sys, tokenvis; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

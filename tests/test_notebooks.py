@@ -16,6 +16,7 @@ TITLES = {
     "04": "questions",
     "05": "gallery",
     "06": "storyline",
+    "07": "record-live",
     "08": "explorer",
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

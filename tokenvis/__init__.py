@@ -38,6 +38,7 @@ from tokenvis.layout.storyline import storyline
 from tokenvis.nesting import self_spans
 from tokenvis.outlet import export
 from tokenvis.payload import expand_data
+from tokenvis.record.recorder import Recorder
 from tokenvis.samples import spans_from_samples
 from tokenvis.seed import seed_demo
 from tokenvis.sessions import find_sessions
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
+    from tokenvis.record.telemetry import record_opentelemetry
     from tokenvis.style import theme
 
 __version__ = "0.1.0"
@@ -65,6 +67,7 @@ __all__ = [
     "BadSpan",
     "IngestError",
     "MissingColumn",
+    "Recorder",
     "SpanError",
     "Store",
     "StoreError",
@@ -101,6 +104,7 @@ __all__ = [
     "plot_timeline",
     "plot_transitions",
     "plot_usage",
+    "record_opentelemetry",
     "rollup",
     "seed_demo",
     "self_spans",
@@ -115,6 +119,7 @@ __all__ = [
 PICTURES = [name for name in __all__ if name.startswith("plot_")]
 ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # they load matplotlib
 ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.style"}
+ON_FIRST_USE |= {"record_opentelemetry": "tokenvis.record.telemetry"}
 
 
 def __getattr__(name: str) -> Any:

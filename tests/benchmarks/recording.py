@@ -1,0 +1,146 @@
+"""What recording costs a program: ``npm run benchmarks:recording -- 60``, with the seconds of the long run.
+
+The first table: a span around nothing, with a label, in a loop without a pause, and in bursts of 100 spans with pauses (10,000
+a second, where only the bursts are timed). Microseconds a span in the thread that is recorded: on the clock, with all that it
+waits for, and of the thread's own CPU time; the best of three rounds in turn. Peers: the SDK of OpenTelemetry with its batch
+processor and its exporter that keeps spans in memory; a list to which a tuple is added. The recorder stores every span in a
+database meanwhile; the batch processor drops those that its queue has no room for: how many each has in the end stands beside.
+
+The second table: 30,000 spans a second into a file. Memory is that of the whole process, its median in the first and the last
+quarter of the run; the log is the longest that it was.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import perf_counter, sleep, thread_time
+from typing import Any
+
+import psutil
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import tokenvis as tv
+from tokenvis.connections import log_size
+
+COUNT = 50_000
+BURST, PAUSE = 100, 0.01
+RATE = 30_000  # spans a second
+
+Round = tuple[float, float, int]  # µs a span on the clock, of CPU time; spans that are there
+
+
+def looped(one: Callable[[], Any], count: int, *, bursts: bool) -> tuple[float, float]:
+    """µs a span, on the clock and of CPU time."""
+    wall = cpu = 0.0
+    for _ in range(count // BURST):
+        start, begun = perf_counter(), thread_time()
+        for _ in range(BURST):
+            one()
+        wall, cpu = wall + perf_counter() - start, cpu + thread_time() - begun
+        if bursts:
+            sleep(PAUSE)
+    return wall / count * 1e6, cpu / count * 1e6
+
+
+def by_list(count: int, *, bursts: bool) -> Round:
+    """A list."""
+    spans: list[Any] = []
+    return *looped(lambda: spans.append(("agent", "desk", perf_counter())), count, bursts=bursts), len(spans)
+
+
+def by_opentelemetry(count: int, *, bursts: bool) -> Round:
+    """The SDK of OpenTelemetry."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = provider.get_tracer("benchmark")
+    attributes = {"gen_ai.agent.name": "agent", "location": "desk", "label": "hello"}
+
+    def one() -> None:
+        with tracer.start_as_current_span("hello", attributes=attributes):
+            pass
+
+    times = looped(one, count, bursts=bursts)
+    provider.shutdown()
+    return *times, len(exporter.get_finished_spans())
+
+
+def by_tokenvis(count: int, *, bursts: bool, **options: Any) -> Round:
+    """The recorder."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sqlite.db"
+        with tv.Recorder("t", store=path, **options) as recorder:
+
+            def one() -> None:
+                with recorder.span("agent", "desk", label="hello"):
+                    pass
+
+            times = looped(one, count, bursts=bursts)
+        return *times, len(tv.load_spans("t", store=path))
+
+
+def overhead() -> None:
+    """The first table."""
+    print(f"{'µs a span':34} {'loop':>8} {'CPU':>8} {'there':>8} {'bursts':>9} {'CPU':>8} {'there':>8}")
+    ways = {"list.append": by_list, "OpenTelemetry, batch, in memory": by_opentelemetry}
+    ways |= {"tokenvis.Recorder, stored": by_tokenvis}
+    rounds: dict[str, list[tuple[Round, Round]]] = {name: [] for name in ways}
+    for _ in range(3):
+        for name, way in ways.items():
+            rounds[name].append((way(COUNT, bursts=False), way(COUNT // 5, bursts=True)))
+    best = {name: [min(column) for column in zip(*every, strict=True)] for name, every in rounds.items()}
+    for name, (loop, bursts) in best.items():
+        there = f"{loop[2] / COUNT:7.0%} {bursts[0]:10.2f} {bursts[1]:8.2f} {bursts[2] / (COUNT // 5):8.0%}"
+        print(f"{name:34} {loop[0]:8.2f} {loop[1]:8.2f} {there}")
+    ours, theirs = (best[name] for name in list(ways)[:0:-1])
+    ratios = [ours[place][kind] / theirs[place][kind] for place in (0, 1) for kind in (0, 1)]
+    print(f"{'tokenvis / OpenTelemetry':34} {ratios[0]:8.2f} {ratios[1]:8.2f} {ratios[2]:18.2f} {ratios[3]:8.2f}")
+
+
+def long_run(seconds: float) -> None:
+    """The second table."""
+    process, done = psutil.Process(), Event()
+    memory: list[int] = []
+    logs: list[int] = []
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sqlite.db"
+
+        def watch() -> None:
+            while not done.wait(0.1):
+                memory.append(process.memory_info().rss)
+                logs.append(log_size(path))
+
+        with tv.Recorder("t", store=path) as recorder:
+            watcher = Thread(target=watch, daemon=True)
+            watcher.start()
+            start, count, late = perf_counter(), 0, 0.0
+            while count < seconds * RATE:
+                for _ in range(RATE // 100):
+                    with recorder.span("agent", "desk", label="hello", number=count):
+                        count += 1
+                ahead = start + count / RATE - perf_counter()
+                late = max(late, -ahead)
+                sleep(max(ahead, 0))
+            took = perf_counter() - start
+            done.set()
+            watcher.join()
+        quarter = max(len(memory) // 4, 1)
+        first, last = (median(part) / 2**20 for part in (memory[:quarter], memory[-quarter:]))
+        with suppress(tv.TokenvisError):
+            stored = int(tv.load_traces(store=path)["n_spans"].sum())
+        print(f"{count:,} spans in {took:.1f} s: {count / took:,.0f} a second; at worst {late * 1e3:.0f} ms behind the pace")
+        print(f"stored {stored:,}; memory {first:.0f} MB, then {last:.0f} MB; log at most {max(logs) / 2**20:.1f} MB")
+
+
+if __name__ == "__main__":
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, tokenvis {tv.__version__}\n")
+    overhead()
+    print()
+    long_run(float(sys.argv[1]) if len(sys.argv) > 1 else 60)

@@ -1,0 +1,455 @@
+"""The recorder: what a program says is in the store, with the right times, parents and words."""
+
+import asyncio
+import gc
+import json
+import logging
+import random
+import re
+import signal
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, load_spans, load_traces
+from tokenvis.record import delivery, recorder, writer
+from tokenvis.record.recorder import new_trace_id
+
+WITHIN = 30  # seconds, within which everything comes that must come
+
+
+def wait_until(condition) -> None:
+    until = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.002)
+
+
+def data_of(spans) -> list[dict | None]:
+    return [None if data != data else json.loads(data) for data in spans["data"]]
+
+
+def test_spans_events_and_handoffs_are_stored():
+    before = time.time_ns() // 1_000
+    with Recorder("t", name="Trace") as own:
+        with own.span("Ann", "desk", label="plan") as plan:
+            plan.data["n"] = 1
+            assert own.current is plan
+            instant = own.event("Ann", "desk", label="saved")
+        with own.span("Bob", "lab") as work:
+            own.link(plan)
+            own.link(plan)
+            own.link("elsewhere/1")
+        own.link(work, instant)
+        assert own.current is None
+    after = time.time_ns() // 1_000
+    assert load_traces()[["id", "name", "n_spans"]].to_numpy().tolist() == [["t", "Trace", 3]]
+    spans = load_spans("t").set_index("id")
+    assert before - 1_000_000 <= spans["start_time"].min() <= spans["end_time"].max() <= after + 1_000_000
+    ids = [plan.id, instant.id, work.id]
+    assert [re.sub(r"/\w{10}-", "/…-", one) for one in ids] == ["t/…-000001", "t/…-000002", "t/…-000003"]
+    assert data_of(spans.loc[ids]) == [
+        {"label": "plan", "n": 1},
+        {"label": "saved", "links": [work.id], "parent_id": plan.id},
+        {"links": [plan.id, "elsewhere/1"]},
+    ]
+    assert (spans["start_time"][instant.id], spans["end_time"][instant.id]) == (instant.start_time, instant.start_time)
+    assert repr(own) == f"Recorder('t', store='{own.store.path}')"
+
+
+def test_a_trace_of_no_name_is_called_by_the_time_and_is_there_without_spans():
+    with Recorder() as own:
+        pass
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", own.trace_id)
+    assert load_traces()[["id", "name"]].to_numpy().tolist() == [[own.trace_id] * 2]
+    assert new_trace_id() != new_trace_id()
+
+
+def test_a_trace_keeps_its_name_and_its_spans():
+    Store(create=True).write_trace(
+        "t", [{"id": "a", "agent_id": "x", "location_id": "y", "start_time": 0, "end_time": 5}], name="Old"
+    )
+    with Recorder("t") as own:
+        own.event("Ann", "desk")
+    assert load_traces()[["name", "n_spans"]].to_numpy().tolist() == [["Old", 2]]
+    Recorder("t", name="New").close()
+    assert load_traces()["name"].tolist() == ["New"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trace_id": 7}, "trace_id=7 is not a name. A trace's id is a text."),
+        ({"trace_id": ""}, "trace_id='' is not a name. A trace's id is a text."),
+        ({"trace_id": "\ud800"}, "trace_id='\\ud800' cannot be written as UTF-8."),
+        ({"name": b"x"}, "name=b'x' is not a name. A trace's name is a text."),
+        ({"max_spans": 0}, "max_spans=0 is not a number of spans: a whole number from 1 on."),
+        ({"max_seconds": "soon"}, "max_seconds='soon' is not a time: a number of seconds above 0."),
+    ],
+)
+def test_what_cannot_be_a_recorder_is_refused(options, message):
+    with pytest.raises((BadSpan, BadOption)) as caught:
+        Recorder(**options)
+    assert str(caught.value) == message
+
+
+def test_times_of_ones_own():
+    with Recorder("t") as own, own.span("Ann", "desk") as around:
+        own.add("Bob", "field", start_time=-5, end_time=0, weather="rain")
+        own.add("Bob", "field", start_time=2**62, end_time=2**62, parent_id=around.id)
+    spans = load_spans("t")
+    assert spans.loc[spans["agent_id"] == "Bob", ["start_time", "end_time"]].to_numpy().tolist() == [[-5, 0], [2**62, 2**62]]
+    assert data_of(spans[spans["agent_id"] == "Bob"]) == [{"weather": "rain"}, {"parent_id": around.id}]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ((1.5, 2), "start_time=1.5 is not integer microseconds of 63 bits. Convert seconds: round(seconds * 1_000_000)."),
+        ((1, True), "end_time=True is not integer microseconds of 63 bits."),
+        ((1, 2**63), "end_time=9223372036854775808 is not integer microseconds of 63 bits."),
+        ((None, 2), "start_time=None is not integer microseconds of 63 bits."),
+        ((5, 3), "The span ends at 3 before it starts at 5."),
+    ],
+)
+def test_times_that_are_none_are_refused_and_nothing_is_recorded(times, message):
+    with Recorder("t") as own:
+        with pytest.raises(BadSpan) as caught:
+            own.add("Ann", "desk", start_time=times[0], end_time=times[1])
+        assert str(caught.value) == message
+    assert load_traces()["n_spans"].tolist() == [0]
+
+
+def test_a_link_needs_two_spans():
+    with Recorder("t") as own:
+        with pytest.raises(BadOption) as caught:
+            own.link("a")
+        assert str(caught.value) == "No span is open that could follow another. Call link() in one, or give target=."
+        with own.span("Ann", "desk"), pytest.raises(BadOption) as caught:
+            own.link(own.span("Bob", "lab"))
+        assert str(caught.value) == (
+            "source=<LiveSpan of 'Bob' at 'lab', not started> is no span that has started, nor the id of one."
+        )
+
+
+@pytest.mark.parametrize(
+    ("data", "links"), [({"links": "a"}, ["a", "b"]), ({"links": ("b",)}, ["b"]), ([1], ["b"]), ({"links": None}, [None, "b"])]
+)
+def test_a_link_is_added_to_whatever_the_data_is(data, links):
+    with Recorder("t") as own, own.span("Ann", "desk") as span:
+        span.data = data
+        own.link("b")
+    assert data_of(load_spans("t"))[0]["links"] == links
+
+
+def test_a_link_to_a_span_of_another_recorder_that_has_ended_is_stored():
+    with Recorder("t") as own, Recorder("u") as other:
+        span = other.event("Bob", "lab")
+        other.flush()
+        own.link("t/1", span)
+    assert data_of(load_spans("u")) == [{"links": ["t/1"]}]
+
+
+def test_whatever_is_recorded_is_no_error():
+    class Odd:
+        __class__ = property(lambda self: 1 / 0)
+
+        def __repr__(self):
+            return 1 / 0
+
+    with Recorder("t") as own:
+        own.event(Odd(), None, label=Odd(), text="x" * 100_000_000)
+        with own.span("a\0\ud800", "x" * 20_000, **{"": 1, "\ud800": 2}) as span:
+            span.data[Odd()] = span
+    spans = load_spans("t")
+    assert len(spans) == 2
+    assert data_of(spans)[0]["text"] == "✂ " + "x" * 2_000 + "… (100,000,000 characters)"
+
+
+def test_a_wall_clock_that_steps_back_ends_nothing_before_its_start(monkeypatch):
+    with Recorder("t") as own:
+        with own.span("Ann", "desk") as span:
+            monkeypatch.setattr(recorder, "time_ns", lambda: 0)
+        own.event("Ann", "desk")
+    spans = load_spans("t")
+    assert spans["start_time"].tolist() == sorted(spans["start_time"])
+    assert (spans["start_time"] <= spans["end_time"]).all()
+    assert span.start_time > 10**15
+
+
+def test_a_clock_that_goes_back_all_the_same_ends_nothing_before_its_start(monkeypatch):
+    own = Recorder("t", open_spans=True)
+    ticks = iter(range(10**15, 0, -(10**6)))
+    monkeypatch.setattr(recorder, "perf_counter_ns", lambda: next(ticks))
+    with own.span("Ann", "desk"):
+        own.flush()
+        assert data_of(load_spans("t")) == [{"status": "open"}]
+    own.close()
+    spans = load_spans("t")
+    assert (spans["start_time"] == spans["end_time"]).all()
+
+
+def test_open_spans_are_stored_as_such_and_then_as_they_end():
+    with Recorder("t", open_spans=True, max_seconds=0.02) as own:
+        with own.span("Ann", "desk", label="plan", status="ok") as span:
+            wait_until(lambda: load_traces()["n_spans"].tolist() == [1])
+            first = load_spans("t")
+            assert data_of(first) == [{"label": "plan", "status": "open"}]
+            wait_until(lambda: load_spans("t")["end_time"].item() > first["end_time"].item())
+        own.flush()
+        assert data_of(load_spans("t")) == [{"label": "plan", "status": "ok"}]
+        assert load_spans("t")["end_time"].item() == span.end_time
+
+
+def test_closing_stores_what_is_open_and_its_end_later():
+    own = Recorder("t")
+    span = own.span("Ann", "desk").start()
+    own.close()
+    assert data_of(load_spans("t")) == [{"status": "open"}]
+    span.end()
+    own.close()
+    assert data_of(load_spans("t")) == [None]
+    assert own._open == {}
+
+
+def test_an_end_that_comes_as_the_recorder_closes_is_what_stays(monkeypatch):
+    """In another thread, after the span was found open, and before that was put."""
+    own = Recorder("t")
+    span = own.span("Ann", "desk").start()
+    put = own._writer.put
+
+    def put_after_the_end(row):
+        if span.end_time is None:
+            span.end()
+        put(row)
+
+    monkeypatch.setattr(own._writer, "put", put_after_the_end)
+    own.close()
+    assert data_of(load_spans("t")) == [None]
+
+
+def test_an_interrupt_as_a_span_ends_takes_nothing(monkeypatch):
+    own = Recorder("t")
+    span = own.span("Ann", "desk").start()
+    put = own._writer.put
+
+    def interrupted(row):
+        monkeypatch.setattr(own._writer, "put", put)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own._writer, "put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        span.end()
+    own.close()
+    assert load_spans("t")[["start_time", "end_time"]].to_numpy().tolist() == [[span.start_time, span.end_time]]
+    assert data_of(load_spans("t")) == [None]
+
+
+def test_durable_calls_are_back_when_their_span_is_stored():
+    def work(agent):
+        for number in range(10):
+            event = own.event(f"{agent}", "desk", number=number)
+            with closing(sqlite3.connect(own.store.path)) as connection:
+                found.append(connection.execute("SELECT count(*) FROM spans WHERE id = ?", [event.id]).fetchone()[0])
+
+    found: list[int] = []
+    with Recorder("t", durable=True) as own:
+        threads = [threading.Thread(target=work, args=[agent]) for agent in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with own.span("Ann", "lab"):
+            assert load_traces()["n_spans"].item() == 80
+        assert load_traces()["n_spans"].item() == 81
+    assert found == [1] * 80
+
+
+def test_a_durable_call_is_held_up_once_where_the_store_takes_nothing(monkeypatch):
+    monkeypatch.setattr(writer, "HELD_UP", 0.05)
+    own = Recorder("t", durable=True)
+    own.event("Ann", "desk")
+    flushes = []
+    flush = own._writer.flush
+    monkeypatch.setattr(own._writer, "flush", lambda *given: flushes.append(1) or flush(*given))
+    with closing(sqlite3.connect(own.store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(20):
+            own.event("Ann", "desk")
+        assert len(flushes) == 1
+        other.execute("COMMIT")
+    own.close()
+    assert len(load_spans("t")) == 21
+
+
+def test_a_flush_tells_where_the_database_is_locked(monkeypatch):
+    monkeypatch.setattr(writer.Writer.flush, "__defaults__", (0.4,))
+    own = Recorder("t")
+    own.event("Ann", "desk")
+    with closing(sqlite3.connect(own.store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=r"^.*t?\.db took no spans for 0\.4 s: .* They wait to be stored\.$"):
+            own.flush()
+    own.close()
+    assert len(load_spans("t")) == 1
+
+
+def test_two_recorders_may_take_turns_in_one_store_and_in_two():
+    with Recorder("t") as one, Recorder("u") as two, Recorder("t", store="other.db") as three:
+        with one.span("a", "outer") as outer, two.span("b", "outer") as beside:
+            with three.span("c", "outer"):
+                inner = one.event("a", "inner")
+                assert (one.current, two.current) == (outer, beside)
+            two.event("b", "inner")
+        one.event("a", "after")
+    spans = load_spans(["t", "u"]).set_index("id")
+    [own_of_two] = spans.index[(spans["agent_id"] == "b") & (spans["location_id"] == "inner")]
+    assert spans["parent_id"].dropna().to_dict() == {inner.id: outer.id, own_of_two: beside.id}
+    assert len(spans) == 5
+    assert load_spans("t", store="other.db")["agent_id"].tolist() == ["c"]
+
+
+def test_a_decorated_generator_of_one_recorder_hides_nothing_of_another():
+    def steps():
+        with own.span("Ann", "inner") as inner:
+            yield inner.parent_id
+
+    with Recorder("t") as own, Recorder("u") as other, own.span("Ann", "outer") as outer:
+        assert list(other.span("Bob", "lab")(steps)()) == [outer.id]
+
+
+def test_a_function_is_carried_into_other_threads():
+    def work(number):
+        with own.span("Ann", "inner", number=number) as span:
+            parents.append(span.parent_id)
+        if number == 3:
+            raise ValueError(number)
+
+    parents: list = []
+    with Recorder("t") as own:
+        with own.span("Ann", "outer") as outer:
+            carried = own.carry(work)
+        threads = [threading.Thread(target=carried, args=[number]) for number in range(3)]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        with own.span("Ann", "beside") as beside:
+            with pytest.raises(ValueError, match="3"):
+                carried(3)
+            assert own.current is beside
+    assert parents == [outer.id] * 4
+    assert carried.__name__ == "work"
+
+
+def test_a_recorder_that_is_forgotten_stores_all_and_its_thread_ends():
+    own = Recorder("t", max_seconds=3_000)
+    for number in range(100):
+        own.event("Ann", "desk", number=number)
+    own.span("Ann", "never").start()
+    del own
+    gc.collect()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "tokenvis-writer"])
+    spans = expand_data(load_spans("t"), "number")
+    assert spans["number"].dropna().tolist() == list(range(100))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
+@pytest.mark.parametrize("options", [{}, {"open_spans": True}, {"max_spans": 3}], ids=str)
+def test_a_handler_of_a_signal_that_records_comes_in_between_anything(options):
+    n_handled = 0
+
+    def handle(signum, frame):
+        nonlocal n_handled
+        n_handled += 1
+        own.event("handler", "desk", number=n_handled)
+
+    n_spans = 1_500 if options else 20_000
+    with Recorder("t", **options) as own:
+        before = signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        try:
+            for number in range(n_spans):
+                with own.span("Ann", "desk", number=number):
+                    pass
+                if number % 1_000 == 0:
+                    own.flush()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    spans = expand_data(load_spans("t"), ["number", "status"])
+    assert spans["status"].isna().all()
+    assert spans.loc[spans["agent_id"] == "Ann", "number"].tolist() == list(range(n_spans))
+    assert sorted(spans.loc[spans["agent_id"] == "handler", "number"]) == list(range(1, n_handled + 1))
+
+
+def test_a_log_may_be_recorded_that_the_recorder_writes_to(monkeypatch):
+    monkeypatch.setattr(writer, "RETRY", 0.05)
+    monkeypatch.setattr(writer, "HELD_UP", 0.05)
+
+    class Recording(logging.Handler):
+        def emit(self, record):
+            own.event("log", record.name, message=record.getMessage())
+
+    handler = Recording()
+    deliver, errors = delivery.Delivery.deliver, []
+
+    def deliver_or_fail(self, rows):
+        if errors:
+            raise StoreError("full")
+        return deliver(self, rows)
+
+    monkeypatch.setattr(delivery.Delivery, "deliver", deliver_or_fail)
+    with Recorder("t", max_spans=8) as own:
+        logging.getLogger("tokenvis").addHandler(handler)
+        try:
+            errors.append(1)
+            for number in range(100):
+                own.event("Ann", "desk", number=number)
+            errors.clear()
+            own.flush()
+        finally:
+            logging.getLogger("tokenvis").removeHandler(handler)
+    spans = load_spans("t")
+    assert spans["agent_id"].value_counts()["Ann"] == 100
+    assert spans["agent_id"].value_counts()["log"] >= 1
+
+
+def test_parents_are_right_where_tasks_generators_and_threads_take_turns():
+    """Each piece of work opens what it opens within its own; the names of the places say what must be above what."""
+
+    async def agent(name: str, chance: random.Random) -> None:
+        @own.span(name, f"{name}/steps")
+        def steps():
+            for number in range(3):
+                with own.span(name, f"{name}/steps/{number}"):
+                    yield number
+
+        @own.span(name, f"{name}/stream")
+        async def stream():
+            async with own.span(name, f"{name}/stream/inner"):
+                for number in range(3):
+                    await asyncio.sleep(chance.random() / 1_000)
+                    own.event(name, f"{name}/stream/inner/event")
+                    yield number
+
+        with own.span(name, name):
+            turns = steps()
+            async for _ in stream():
+                next(turns)
+                own.event(name, f"{name}/between")
+                await asyncio.to_thread(own.event, name, f"{name}/thread")
+            turns.close()
+
+    async def everything() -> None:
+        await asyncio.gather(*(agent(f"agent {number}", random.Random(number)) for number in range(20)))
+
+    with Recorder("t") as own:
+        asyncio.run(everything())
+    spans = load_spans("t").set_index("id")
+    assert len(spans) == 20 * (1 + 1 + 3 + 1 + 1 + 3 + 3 + 3)
+    above = spans["location_id"].astype(str).str.rpartition("/")[0]
+    parents = spans["parent_id"].map(spans["location_id"].astype(str)).fillna("")
+    assert parents.tolist() == above.tolist()

@@ -1,0 +1,104 @@
+"""What waits is counted at every moment, and given out once, in its order."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.record import waiting as room
+from tokenvis.record.waiting import Stored, Waiting, resolved
+
+
+def row(number: int, data: str | None = None) -> tuple:
+    return f"t/{number}", "t", "ann", "desk", number, number, data
+
+
+@given(st.lists(st.sampled_from(["put", "ask", "take", "put back", "done"]), max_size=40))
+def test_rows_wait_until_they_are_done(steps):
+    waiting, there, taken, asked, number = Waiting(5), [], [], [], 0
+    for step in steps:
+        if step == "put":
+            waiting.items.append(row(number))
+            there.append(row(number))
+            number += 1
+        elif step == "ask":
+            asked.append(Stored())
+            waiting.items.append(asked[-1])
+        elif step == "take":
+            waiting.take()
+            taken, there = taken + there, []
+            assert waiting.pending == asked
+        elif step == "put back":
+            waiting.put_back()
+            there, taken = taken + there, []
+        else:
+            waiting.be_done()
+            taken = []
+        assert waiting.rows() == taken + there
+        assert waiting.is_full(row(0)) == (len(waiting.items) + len(waiting.taken) > 5)
+
+
+def test_long_rows_count_by_their_bytes(monkeypatch):
+    monkeypatch.setattr(room, "MOST_IN_MEMORY", 300_000)
+    waiting, long = Waiting(100), row(0, "x" * 100_000)
+    for _ in range(3):
+        assert not waiting.is_full(long)
+        waiting.items.append(long)
+    waiting.take()
+    assert waiting.is_full(long)
+    assert not waiting.is_full(row(0)), "a short one is let through"
+    waiting.be_done()
+    assert not waiting.is_full(long)
+
+
+def test_who_waits_for_room_is_told_of_it():
+    waiting = Waiting(1)
+    waiting.items.extend([row(0), row(1)])
+    assert not waiting.has_room_within(0.001, row(1))
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(waiting.has_room_within(30, row(1))))
+    thread.start()
+    waiting.take()
+    waiting.be_done()
+    thread.join(30)
+    assert found == [True]
+
+
+def test_a_handler_that_keeps_the_lock_keeps_nobody_from_taking():
+    """One of a signal, which waits for what the thread does, in the midst of a wait for room."""
+    waiting = Waiting(1)
+    waiting.items.append(row(0))
+    with waiting.progress:
+        thread = threading.Thread(target=waiting.take)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert waiting.taken == [row(0)]
+
+
+def test_a_handler_that_comes_in_the_midst_of_a_wait_does_not_wait_too(monkeypatch):
+    """Where it did, handlers that come faster than the store takes would pile up."""
+    waiting, inner = Waiting(1), []
+    waiting.items.extend([row(0), row(1)])
+
+    def wait(seconds):
+        waiting.let_begin(30)
+        inner.append(waiting.has_room_within(30, row(1)))
+        waiting.take()
+        waiting.be_done()
+
+    monkeypatch.setattr(waiting.progress, "wait", wait)
+    assert waiting.has_room_within(30, row(1))
+    assert (inner, waiting.held_up) == ([True], set())
+
+
+def test_those_who_waited_are_told():
+    one, last = Stored(), Stored(is_last=True)
+    resolved([one, last], threading.current_thread(), is_stored=False)
+    with pytest.raises(TimeoutError):
+        one.result(0)
+    assert last.result(0) is threading.current_thread()
+    one = Stored()
+    resolved([one], None, is_stored=True)
+    assert one.result(0) is None

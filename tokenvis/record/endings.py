@@ -1,0 +1,105 @@
+"""Endings: what a process does to whoever writes for it, when it ends, and when it is forked.
+
+At the interpreter's end all that was accepted is stored, however it comes to that end. A worker of `multiprocessing` never
+comes to it, so it has an end of its own. Before a fork connections are closed: SQLite's locks belong to a process, and a child
+that uses, or even closes, its parent's connection damages both. The child begins anew, with nothing of its parent's.
+"""
+
+import atexit
+import logging
+import os
+import sys
+from contextlib import suppress
+from threading import get_ident
+from weakref import ref
+
+log = logging.getLogger("tokenvis")
+
+
+class Ending:
+    """Whoever has something to do when its process ends, or is forked."""
+
+    def close(self) -> None:
+        """The process ends."""
+
+    def before_fork(self) -> bool:
+        """It is about to be forked; whether `after_fork` has something to do."""
+        return False
+
+    def after_fork(self) -> None:
+        """It was forked, and goes on."""
+
+    def begin_anew(self) -> None:
+        """It is the child."""
+
+
+class Process:
+    """What is known of this process."""
+
+    def __init__(self) -> None:
+        self.is_ending = False
+        self.is_worker = False  # whose end is known
+        self.known: dict[ref[Ending], None] = {}  # a dict is copied in one step, while other threads add to it
+        self.forking: dict[int, list[list[Ending]]] = {}  # by thread, and a signal's handler may fork too
+
+    def there(self) -> list[Ending]:
+        """All that are known, from the last that came on: who came later uses who came before."""
+        return [ending for weakly in reversed(list(self.known)) if (ending := weakly()) is not None]
+
+
+process = Process()
+
+
+def register(ending: Ending) -> None:
+    """Tell whoever this is of the end of the process, and of forks, as long as it lives."""
+    process.known[ref(ending, lambda gone: process.known.pop(gone, None))] = None
+
+
+def register_worker() -> None:
+    """Hear of the end of this process where it is a worker of `multiprocessing`, which has just begun."""
+    util = sys.modules.get("multiprocessing.util")
+    parent = sys.modules.get("multiprocessing.process")
+    if not process.is_worker and util is not None and parent is not None and parent.parent_process() is not None:
+        process.is_worker = True
+        util.Finalize(None, end, exitpriority=0)
+
+
+def end() -> None:
+    """The interpreter ends: close all, also where one fails, or somebody presses Ctrl-C a first time meanwhile."""
+    process.is_ending = True
+    for ending in process.there():
+        try:
+            ending.close()
+        except KeyboardInterrupt:
+            ending.close()
+        except Exception:
+            log.exception("%r could not be closed.", ending)
+
+
+def before_fork() -> None:
+    """The process is about to be forked."""
+    paused: list[Ending] = []
+    process.forking.setdefault(get_ident(), []).append(paused)
+    paused.extend(ending for ending in process.there() if ending.before_fork())
+
+
+def after_fork() -> None:
+    """The process goes on, beside its child."""
+    mine = process.forking[get_ident()]
+    for ending in mine.pop():
+        ending.after_fork()
+    if not mine:
+        del process.forking[get_ident()]
+
+
+def begin_anew() -> None:
+    """The process is the child."""
+    process.forking = {}
+    process.is_worker = False
+    for ending in process.there():
+        ending.begin_anew()
+
+
+atexit.register(end)
+with suppress(AttributeError):  # where there is no fork
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=begin_anew)

@@ -1,0 +1,328 @@
+"""The exporter: spans of OpenTelemetry's SDK into the store, as they end, in the process that they tell of.
+
+A span of the SDK is translated as one that was read from a file of them, by the same conventions and rules, and has the same
+ids: reading such a file later changes nothing. Whose it is, the `lineage` tells, for its agent may end after it.
+Spans come from any thread, also from the collector of garbage in the midst of another span: each is taken without waiting, and
+one thread at a time puts what all have brought.
+"""
+
+import base64
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock, current_thread
+from time import time_ns
+from typing import Any, TypeAlias
+from weakref import WeakMethod, WeakValueDictionary
+
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.sdk.trace import ReadableSpan, Span
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanContext
+
+from tokenvis.appending import Row
+from tokenvis.conventions import service_of, span_of, status_of
+from tokenvis.database import Target
+from tokenvis.errors import StoreError
+from tokenvis.reading import FIRST, SpanRead, assign
+from tokenvis.record.lineage import Arrival, Lineage, Seen
+from tokenvis.record.snapshot import json_text, name_text
+from tokenvis.record.writer import THREAD, Writer
+from tokenvis.rules import Rule, chosen
+from tokenvis.store import Store
+from tokenvis.times import of_nanoseconds
+
+PATIENCE = 30_000  # ms, which the SDK gives
+MOST_ARRIVED = 512  # spans that nobody has put yet, before those who bring more wait
+HELD_UP = 1.0  # seconds
+SCALARS = (str, bool, int, float, type(None))
+Open: TypeAlias = WeakValueDictionary[str, Span]  # by id; one that nobody can end any more is gone
+
+log = logging.getLogger("tokenvis")
+
+
+class TokenvisSpanExporter(SpanExporter):
+    """Writes the spans of OpenTelemetry's SDK into a store; `record_opentelemetry` sets one up.
+
+    Parameters
+    ----------
+    store
+        A `Store`, a path or URL, or None for the default database, which is created if it is not there.
+    agent, location
+        What tells a span's agent and location, in place of the rules, as in `ingest`.
+    open_spans
+        Whether a span is stored when it starts too, with the status "open" and the time of the last batch as its end. It needs
+        the processor of `record_opentelemetry`: an exporter alone is shown spans only when they end.
+
+    Raises
+    ------
+    BadOption
+        ``agent`` or ``location`` is no rule.
+    StoreError
+        The database cannot be used.
+    """
+
+    def __init__(
+        self, *, store: Store | Target = None, agent: Rule = None, location: Rule = None, open_spans: bool = False
+    ) -> None:
+        self.use(agent=agent, location=location, open_spans=open_spans)
+        self.writer = Writer(store, pulse=self.running)
+        self.is_shut = False
+        self.complaints: set[str] = set()
+        self.open = Open()
+        self.begin_anew()
+        if hasattr(os, "register_at_fork"):
+            begin_anew = WeakMethod(self.begin_anew)
+            os.register_at_fork(after_in_child=lambda: (own := begin_anew()) and own())
+
+    def __repr__(self) -> str:
+        return f"TokenvisSpanExporter({str(self.writer.store.path)!r})"
+
+    def use(self, *, agent: Rule = None, location: Rule = None, open_spans: bool = False) -> None:
+        """Take these from now on."""
+        self.agent, self.location = chosen("agent", agent), chosen("location", location)
+        self.open_spans = open_spans
+
+    def begin_anew(self) -> None:
+        """Remember nothing: in a process that was forked, all that came before is its parent's to write."""
+        self.around, self.open = self.open, Open()  # what runs around it still tells agents
+        self.lineage = Lineage()
+        self.arrived: deque[tuple[Arrival, bool]] = deque()  # and whether it still runs
+        self.lock = Lock()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Take spans that have ended, without an error ever; FAILURE where one is no span, or after `shutdown`."""
+        if self.is_shut:
+            return SpanExportResult.FAILURE
+        taken = [self.take(span, runs=False) for span in spans]
+        self.put_unless_busy()
+        return SpanExportResult.SUCCESS if all(taken) else SpanExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: int = PATIENCE) -> bool:
+        """Whether all that came is stored now."""
+        if not self.lock.acquire(timeout=timeout_millis / 1_000):
+            return False
+        return self.put_and_release() and self.done(self.writer.flush)
+
+    def shutdown(self) -> None:
+        """Store all that came, and let go of the file."""
+        self.is_shut = True
+        self.put_unless_busy()
+        self.done(self.writer.close)
+
+    def begin(self, span: Span) -> None:
+        """Look at a span from its start on, which tells the agent of those within it."""
+        context = span.get_span_context()
+        if context is None or not context.trace_flags.sampled or self.is_shut:
+            return
+        self.open[id_of(context)] = span
+        if self.open_spans:
+            self.take(span, runs=True)
+            self.put_unless_busy()
+
+    def running(self) -> list[Row]:
+        """The rows of spans that still run, as far as they are; none where somebody else is busy with rows."""
+        if not self.open_spans or self.is_shut or not self.lock.acquire(blocking=False):
+            return []
+        try:
+            spans = [span for reference in self.open.valuerefs() if (span := reference()) is not None]
+            return [row for span in spans if span.end_time is None and (row := self.row_so_far(span)) is not None]
+        finally:
+            self.lock.release()
+
+    def row_so_far(self, span: Span) -> Row | None:
+        """The row of a span that still runs; None where its program writes to it at this moment."""
+        try:
+            return self.lineage.running(self.arrival_of(span), self.seen)
+        except Exception:
+            return None
+
+    def take(self, span: ReadableSpan, *, runs: bool) -> bool:
+        """Take a span; whether it is one. Those of the writer's own work, where SQLite is instrumented, would never end."""
+        if current_thread().name == THREAD:
+            return True
+        try:
+            arrival = self.arrival_of(span)
+        except Exception as error:
+            self.complain("A span of OpenTelemetry cannot be kept", error)
+            return False
+        if not runs:
+            self.open.pop(arrival.row[0], None)
+        self.arrived.append((arrival, runs))
+        return True
+
+    def put_unless_busy(self) -> None:
+        """Put what came; a thread that puts already comes to what others bring meanwhile, who wait where that is much."""
+        while self.arrived and self.lock.acquire(timeout=HELD_UP if len(self.arrived) > MOST_ARRIVED else 0):
+            if not self.put_and_release():
+                return
+
+    def put_and_release(self) -> bool:
+        """Put what came, where the lock is held, and let go of it; whether all could be put. What could not stays."""
+        try:
+            self.put()
+        except Exception as error:
+            self.complain("Spans wait, for they could not be put", error)
+            return False
+        finally:
+            self.lock.release()
+        return True
+
+    def put(self) -> None:
+        """Put what came; what an interrupt leaves behind is put again."""
+        while self.arrived:
+            arrival, runs = self.arrived[0]
+            trace, named = arrival.row[1], arrival.trace_name
+            rows = self.rows_of(arrival, runs=runs)
+            if named and (runs or self.lineage.names.get(trace) == named):
+                self.writer.name_trace(trace, named[1])
+            for row in rows:
+                self.writer.put(row)
+            self.arrived.popleft()
+
+    def rows_of(self, arrival: Arrival, *, runs: bool) -> list[Row]:
+        """The rows to write now that a span came."""
+        try:
+            return [self.lineage.running(arrival, self.seen)] if runs else self.lineage.arrive(arrival, self.seen)
+        except Exception as error:  # an interrupt came in the midst of it
+            self.complain("What waited for the agents of earlier spans is forgotten", error)
+            self.lineage = Lineage()
+            return self.lineage.arrive(arrival)
+
+    def arrival_of(self, span: ReadableSpan) -> Arrival:
+        """A span with what tells whose it is."""
+        read, name = self.read(span)
+        end = read.end
+        if end is None:
+            read.data["status"] = "open"
+            end = max(read.start, of_nanoseconds(time_ns()))
+        elif end < read.start:  # the clock of the machine was set back
+            read.data["estimated"] = ["end_time"]
+            end = read.start
+        if read.parent:
+            read.data["parent_id"] = read.parent
+        row = (read.id, read.trace_id, "", name_text(read.location), read.start, end, json_text(read.data))
+        agent, service = (said and name_text(said) for said in (read.agent, read.fallback))
+        return Arrival(row, read.parent, agent, service, name)
+
+    def read(self, span: ReadableSpan) -> tuple[SpanRead, tuple[int, str] | None]:
+        """A span as the reader of files gives it, and the name that it gives its trace; a rule that fails leaves ours."""
+        names = FirstName()
+        read = read_span(span, names)
+        agent, location = read.agent, read.location
+        try:
+            assign(read, self.agent, self.location)
+        except Exception as error:
+            read.agent, read.location = agent, location
+            self.complain("A rule of yours (agent=, location=) failed, and the house's own holds for that span", error)
+        return read, names.name
+
+    def seen(self, span_id: str) -> Seen | None:
+        """What is known of a span that still runs."""
+        span = self.open.get(span_id) or self.around.get(span_id)
+        if span is None:
+            return None
+        try:
+            read, name = self.read(span)
+        except Exception:  # its program writes to it meanwhile
+            return None
+        return Seen(read.agent and name_text(read.agent), read.parent, name and name[1])
+
+    def done(self, act: Callable[[], None]) -> bool:
+        """Whether the store could do it; instrumented libraries see nothing of it."""
+        with unseen():
+            try:
+                act()
+            except StoreError as error:
+                self.complain("Spans could not be stored", error)
+                return False
+        return True
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Log something that went wrong, once."""
+        if what not in self.complaints:
+            self.complaints.add(what)
+            log.warning("%s (%s: %s); further ones are not reported.", what, type(error).__name__, error)
+
+
+class LiveSpanProcessor(SimpleSpanProcessor):
+    """Hands each span to the exporter as it ends, without a queue that could overflow, and shows it those that begin."""
+
+    def __init__(self, exporter: TokenvisSpanExporter) -> None:
+        super().__init__(exporter)
+        self.exporter = exporter
+
+    def on_start(self, span: Span, parent_context: Any = None) -> None:
+        """Show a span that begins."""
+        self.exporter.begin(span)
+
+    def force_flush(self, timeout_millis: int = PATIENCE) -> bool:
+        """Whether all that ended is stored now; the SDK's own processor does not ask its exporter."""
+        return self.exporter.force_flush(timeout_millis)
+
+
+class FirstName:
+    """The name that a span gives to its trace."""
+
+    name: tuple[int, str] | None = None
+
+    def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
+        """Take the name."""
+        self.name = (FIRST if start is None else start, name_text(name)) if name else None
+
+
+def read_span(span: ReadableSpan, names: FirstName) -> SpanRead:
+    """A span of the SDK, as `readers.python_sdk` reads it where it was dumped as JSON."""
+    context, parent = span.get_span_context(), span.parent
+    if context is None or span.start_time is None:
+        raise ValueError("it has no ids, or no start")
+    return span_of(
+        names,
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+        f"{parent.span_id:016x}" if parent and parent.span_id else None,
+        span.name or "span",
+        of_nanoseconds(span.start_time),
+        None if span.end_time is None else of_nanoseconds(span.end_time),
+        plain(span.attributes or {}),
+        kind=span.kind.name,
+        service=service_of(span.resource.attributes),
+        status=status_of(span.status.status_code.name),
+        status_message=span.status.description,
+        events=[event_of(event) for event in span.events] if span.end_time else None,
+        links=[id_of(link.context) for link in span.links],
+    )
+
+
+def event_of(event: Any) -> dict[str, Any]:
+    """An event of a span: name, time, attributes."""
+    said = {"name": event.name, "time": of_nanoseconds(event.timestamp), "attributes": plain(event.attributes or {})}
+    return {key: value for key, value in said.items() if value}
+
+
+def plain(value: Any) -> Any:
+    """A value of an attribute as JSON has it: bytes as OTLP writes them, in base64."""
+    if isinstance(value, SCALARS):
+        return value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return [plain(item) for item in value] if isinstance(value, Sequence) else value
+
+
+def id_of(context: SpanContext) -> str:
+    """The id of a span in the store."""
+    return f"{context.trace_id:032x}/{context.span_id:016x}"
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """What is done within makes no spans: else writing spans would make spans to write."""
+    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    try:
+        yield
+    finally:
+        detach(token)

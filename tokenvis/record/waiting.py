@@ -1,0 +1,140 @@
+"""Waiting: rows that were accepted and are not stored, and those who wait until they are.
+
+Any thread adds to it, and a signal's handler may do so in the midst of it; one thread alone takes out. What that one takes is
+at no moment counted neither here nor there.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+
+from tokenvis.appending import Row
+from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
+
+LONG = 1 << 16  # characters of a row's data, from which on bytes count too
+LOOK = 0.1  # seconds
+
+
+class Stored(Future["threading.Thread | None"]):
+    """Somebody who waits until all before it is stored; the ``last`` one wants the file let go of too.
+
+    The result of that one is the thread, where it ends.
+    """
+
+    def __init__(self, *, is_last: bool = False) -> None:
+        super().__init__()
+        self.is_last = is_last
+
+
+class Waiting:
+    """What waits to be taken (``items``), what was taken and is being stored, and who waits for that.
+
+    Parameters
+    ----------
+    most
+        How many rows there may be at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.items: deque[Row | Stored] = deque()
+        self.taken: list[Row] = []
+        self.pending: list[Stored] = []
+        self.progress = threading.Condition()
+        self.stored_at = 0.0  # when the store took something last
+        self.held_up: set[int] = set()  # threads
+
+    def take(self) -> None:
+        """Take all that waits now."""
+        for _ in range(len(self.items)):
+            item = self.items[0]
+            if isinstance(item, Stored):
+                self.pending.append(item)
+            else:
+                self.taken.append(item)
+            self.items.popleft()
+        self.tell_progress()
+
+    def put_back(self) -> None:
+        """Put what was taken before all that waits."""
+        self.items.extendleft(reversed(self.taken))
+        self.be_done()
+
+    def be_stored(self) -> None:
+        """What was taken is stored."""
+        self.stored_at = time.monotonic()
+        self.be_done()
+
+    def be_done(self) -> None:
+        """What was taken is stored, or waits elsewhere."""
+        self.taken = []
+        self.tell_progress()
+
+    def is_stalled(self, since: float, patience: float) -> bool:
+        """Whether the store has taken nothing for so many seconds, since then."""
+        return time.monotonic() - max(since, self.stored_at) >= patience
+
+    def rows(self) -> list[Row]:
+        """All rows that are not stored."""
+        return [*self.taken, *(one for one in self.items.copy() if not isinstance(one, Stored))]
+
+    def is_full(self, row: Row) -> bool:
+        """Whether there are too many rows, this new one among them, or, where it is a long one, too many bytes."""
+        if len(self.items) + len(self.taken) > self.most:
+            return True
+        return len(row[6] or "") > LONG and sum(map(size_of, self.rows())) > MOST_IN_MEMORY
+
+    def has_room_within(self, patience: float, row: Row) -> bool:
+        """Wait until there is room for this row, for so many seconds in which the store takes nothing; whether there is."""
+        begun = time.monotonic()
+        with self._held_up() as is_first:
+            while is_first and self.is_full(row) and not self.is_stalled(begun, patience):
+                self.progress.wait(min(patience, LOOK))
+        return not (is_first and self.is_full(row))
+
+    def has_result(self, stored: Stored, patience: float) -> bool:
+        """Wait for what somebody waits for, for so many seconds in which the store takes nothing; whether that is there."""
+        begun = time.monotonic()
+        while not self.is_stalled(begun, patience):
+            with suppress(TimeoutError):
+                stored.exception(min(patience, LOOK))
+                break
+        return stored.done() and stored.exception() is None
+
+    def let_begin(self, moment: float) -> None:
+        """Let the thread have Python's lock at once, so that the disk works while this one goes on."""
+        if not self.taken:
+            with self._held_up() as is_first:
+                if is_first:
+                    self.progress.wait(moment)
+
+    @contextmanager
+    def _held_up(self) -> Iterator[bool]:
+        """A thread is held up; whether it was not yet: a signal's handler that comes in between does not wait too."""
+        thread = threading.get_ident()
+        is_first = thread not in self.held_up
+        self.held_up.add(thread)
+        try:
+            with self.progress:
+                yield is_first
+        finally:
+            if is_first:
+                self.held_up.discard(thread)
+
+    def tell_progress(self) -> None:
+        """Wake those who wait for room; they look by themselves too, since a signal's handler may keep the lock."""
+        if self.progress.acquire(timeout=LOOK):
+            self.progress.notify_all()
+            self.progress.release()
+
+
+def resolved(waited: Sequence[Stored], thread: threading.Thread | None, *, is_stored: bool) -> None:
+    """Tell those who waited."""
+    for one in waited:
+        if is_stored or one.is_last:
+            one.set_result(thread)
+        else:
+            one.set_exception(TimeoutError())
