@@ -2,12 +2,11 @@
 
 import threading
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.record import waiting as room
-from tokenvis.record.waiting import Stored, Waiting, resolved
+from tokenvis.record.waiting import Stored, Waiting
 
 
 def row(number: int, data: str | None = None) -> tuple:
@@ -93,12 +92,46 @@ def test_a_handler_that_comes_in_the_midst_of_a_wait_does_not_wait_too(monkeypat
     assert (inner, waiting.held_up) == ([True], set())
 
 
-def test_those_who_waited_are_told():
-    one, last = Stored(), Stored(is_last=True)
-    resolved([one, last], threading.current_thread(), is_stored=False)
-    with pytest.raises(TimeoutError):
-        one.result(0)
-    assert last.result(0) is threading.current_thread()
-    one = Stored()
-    resolved([one], None, is_stored=True)
-    assert one.result(0) is None
+def test_those_who_wait_are_told():
+    waiting, thread = Waiting(1), threading.current_thread()
+    told, in_vain, last = Stored(), Stored(), Stored(is_last=True)
+    told.tell(is_stored=True)
+    in_vain.tell(is_stored=False)
+    last.tell(is_stored=True, thread=thread)
+    assert [waiting.is_over(one, 30) for one in (told, in_vain, last)] == [True, False, True]
+    assert last.thread is thread
+    assert not waiting.is_over(Stored(), 0.001)
+
+
+def test_who_tells_waits_for_nobody():
+    """Not for a handler of a signal either, which came in the midst of that one's wait, and waits for another."""
+    one, other, found = Stored(), Stored(), []
+    waiting = Waiting(1)
+    wait = one.is_told
+
+    def interrupted(within):
+        found.append(waiting.is_over(other, 30))
+        return wait(within)
+
+    one.is_told = interrupted
+    thread = threading.Thread(target=lambda: (one.tell(is_stored=True), other.tell(is_stored=True)))
+    thread.start()
+    assert waiting.is_over(one, 30)
+    thread.join(30)
+    assert found == [True]
+
+
+def test_a_store_that_takes_something_is_waited_for(monkeypatch):
+    waiting, stored, clock = Waiting(1), Stored(), iter(range(100))
+    monkeypatch.setattr(room.time, "monotonic", lambda: float(next(clock)))
+    looks = []
+
+    def look(within):
+        looks.append(within)
+        if len(looks) < 5:
+            waiting.be_stored()
+        return False
+
+    stored.is_told = look
+    assert not waiting.is_over(stored, 3)
+    assert len(looks) > 5

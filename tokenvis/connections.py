@@ -73,9 +73,10 @@ def is_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
 
 
-def connected(address: str, *, patience: float = PATIENCE, shared: bool = False) -> sqlite3.Connection:
+def connected(address: str, *, patience: float | None = None, shared: bool = False) -> sqlite3.Connection:
     """A connection with our settings, which leaves transactions to who uses it; ``shared`` by threads that take turns."""
-    connection = sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None, check_same_thread=not shared)
+    wait = PATIENCE if patience is None else patience
+    connection = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None, check_same_thread=not shared)
     for name, value in SETTINGS.items():
         connection.execute(f"PRAGMA {name} = {value}")
     return connection
@@ -130,14 +131,15 @@ def log_size(path: Path) -> int:
     return 0
 
 
-def carry_over(connection: Any, patience: float = CHECKPOINT_PATIENCE) -> None:
+def carry_over(connection: Any, patience: float | None = None) -> None:
     """Carry the log into the file, and empty it, as far as those who read from it let go in time; the rest is left for later.
 
     Nobody else can write meanwhile, since this takes the write lock. Only where another writer keeps that as long as this one
     waits for it does SQLite checkpoint beside it: beside one that began on a log not yet carried over, so cannot reset it.
     """
     [usual] = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+    wait = CHECKPOINT_PATIENCE if patience is None else patience
+    connection.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
     with suppress(sqlite3.Error):  # what was written is in the log, and safe
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {usual}")

@@ -7,9 +7,8 @@ at no moment counted neither here nor there.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tokenvis.appending import Row
 from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
@@ -18,15 +17,27 @@ LONG = 1 << 16  # characters of a row's data, from which on bytes count too
 LOOK = 0.1  # seconds
 
 
-class Stored(Future["threading.Thread | None"]):
+class Stored:
     """Somebody who waits until all before it is stored; the ``last`` one wants the file let go of too.
 
-    The result of that one is the thread, where it ends.
+    Who waits holds nothing, and who tells it waits for nothing: a signal's handler may come in between, and wait for another.
     """
 
     def __init__(self, *, is_last: bool = False) -> None:
-        super().__init__()
         self.is_last = is_last
+        self.is_stored = False
+        self.thread: threading.Thread | None = None  # which ends now
+        self.waits = threading.Lock()
+        self.waits.acquire()
+
+    def tell(self, *, is_stored: bool, thread: threading.Thread | None = None) -> None:
+        """It need not wait any more."""
+        self.is_stored, self.thread = is_stored, thread
+        self.waits.release()
+
+    def is_told(self, within: float) -> bool:
+        """Wait for so many seconds; whether it need not wait any more."""
+        return self.waits.acquire(timeout=within)
 
 
 class Waiting:
@@ -95,14 +106,13 @@ class Waiting:
                 self.progress.wait(min(patience, LOOK))
         return not (is_first and self.is_full(row))
 
-    def has_result(self, stored: Stored, patience: float) -> bool:
-        """Wait for what somebody waits for, for so many seconds in which the store takes nothing; whether that is there."""
+    def is_over(self, stored: Stored, patience: float) -> bool:
+        """Wait until somebody is told, for so many seconds in which the store takes nothing; whether all is stored."""
         begun = time.monotonic()
-        while not self.is_stalled(begun, patience):
-            with suppress(TimeoutError):
-                stored.exception(min(patience, LOOK))
-                break
-        return stored.done() and stored.exception() is None
+        while not stored.is_told(min(patience, LOOK)):
+            if self.is_stalled(begun, patience):
+                return False
+        return stored.is_stored
 
     def let_begin(self, moment: float) -> None:
         """Let the thread have Python's lock at once, so that the disk works while this one goes on."""
@@ -129,12 +139,3 @@ class Waiting:
         if self.progress.acquire(timeout=LOOK):
             self.progress.notify_all()
             self.progress.release()
-
-
-def resolved(waited: Sequence[Stored], thread: threading.Thread | None, *, is_stored: bool) -> None:
-    """Tell those who waited."""
-    for one in waited:
-        if is_stored or one.is_last:
-            one.set_result(thread)
-        else:
-            one.set_exception(TimeoutError())

@@ -21,7 +21,7 @@ from tokenvis.errors import BadOption, StoreError, plural, quoted
 from tokenvis.record.delivery import Delivery, leave
 from tokenvis.record.endings import Ending, process, register, register_worker
 from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
-from tokenvis.record.waiting import LONG, Stored, Waiting, resolved
+from tokenvis.record.waiting import LONG, Stored, Waiting
 from tokenvis.store import Store, opened
 
 THREAD = "tokenvis-writer"
@@ -119,7 +119,7 @@ class Writer(Ending):
             return
         stored = Stored()
         self._ask(stored)
-        if not self._waiting.has_result(stored, patience):
+        if not self._waiting.is_over(stored, patience):
             reason = self._error or "It is slow."
             raise StoreError(f"{self.store.path} took no spans for {patience:g} s: {reason} They wait to be stored.")
 
@@ -141,10 +141,10 @@ class Writer(Ending):
             return
         last = Stored(is_last=True)
         self._ask(last)
-        if not self._waiting.has_result(last, 2 * LAST_TRY):
+        if not self._waiting.is_over(last, 2 * LAST_TRY):
             self._abandon()
-        elif (thread := last.result()) is not None:
-            thread.join(HELD_UP)
+        elif last.thread is not None:
+            last.thread.join(HELD_UP)
 
     def retire(self) -> None:
         """Have the thread store what waits, and end; this does not wait for it."""
@@ -348,7 +348,8 @@ class Writer(Ending):
         was_stuck, self._stuck, self._error, self._n_held = self._stuck, False, "", 0
         waited = [one for one in self._waiting.pending if not one.is_last]
         self._waiting.pending = [one for one in self._waiting.pending if one.is_last]
-        resolved(waited, None, is_stored=True)
+        for one in waited:
+            one.tell(is_stored=True)
         if was_stuck:
             log.warning("%s takes spans again, and has all that waited.", self.store.path)
 
@@ -360,5 +361,7 @@ class Writer(Ending):
         self._delivery.close()
         self._asleep = is_last = is_late or self._is_brief or not self._items
         waited, self._waiting.pending = self._waiting.pending, []
-        resolved(waited, threading.current_thread() if is_last and not self._is_brief else None, is_stored=False)
+        ends = threading.current_thread() if is_last and not self._is_brief else None
+        for one in waited:
+            one.tell(is_stored=one.is_last, thread=ends)
         return is_last
