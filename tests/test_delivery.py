@@ -167,7 +167,7 @@ def test_closing_leaves_what_waits_in_a_file_and_says_where(store, delivery, tmp
     [path] = tmp_path.glob("*.waiting.jsonl")
     assert [record.getMessage() for record in caplog.records][1:] == [
         f"{store.path} took nothing, nor did a file: 1 span lost.",
-        f"{store.path} took nothing. 3 spans wait in {path}: the next recording takes them in, or `tokenvis ingest`.",
+        f"{store.path} took nothing. {path} holds 3 spans for it: the next recording takes that in, or `tokenvis ingest`.",
     ]
     delivery.take_up()
     assert delivery.overflow

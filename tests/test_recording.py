@@ -349,7 +349,7 @@ def test_what_could_not_be_stored_is_taken_in_by_the_next_recording(tmp_path):
         assert recording.returncode == 0
         other.execute("COMMIT")
     [left] = [one for one in tmp_path.iterdir() if one.name.endswith(".waiting.jsonl")]
-    assert f"wait in {left}: the next recording takes them in, or `tokenvis ingest`." in said
+    assert f"{left} holds 3,000 spans for it: the next recording takes that in, or `tokenvis ingest`." in said
     assert len(load_spans("t", store=path)) == 1
     with Recorder("t", store=path) as recorder:
         recorder.event("bob", "desk")

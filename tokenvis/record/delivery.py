@@ -141,8 +141,8 @@ class Delivery:
             if file.write(self.lost_rows, beyond=True):
                 self.lost_rows = []
             log.error(
-                "%s took nothing. %s wait in %s: the next recording takes them in, or `tokenvis ingest`.",
-                *(self.store.path, plural(file.n_rows, "span"), file.path),
+                "%s took nothing. %s holds %s for it: the next recording takes that in, or `tokenvis ingest`.",
+                *(self.store.path, file.path, plural(file.n_rows, "span")),
             )
             file.leave()
             self.own_left = file

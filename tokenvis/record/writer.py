@@ -231,7 +231,7 @@ class Writer(Ending):
     def _abandon(self) -> None:
         """The thread does not come back from the store: at the end of the process, leave beside it what would end with it."""
         rows = self._waiting.rows()
-        log.error("%s does not answer. %s wait for it.", self.store.path, plural(len(rows), "span"))
+        log.error("%s does not answer, and is to get %s.", self.store.path, plural(len(rows), "span"))
         if process.is_ending and rows:
             leave(self.store, rows)
 
