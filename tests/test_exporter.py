@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -501,6 +501,7 @@ def made(tracer, plan):
 
 
 @pytest.mark.laws
+@settings(max_examples=settings.default.max_examples // 4)  # each of them is a whole recording
 @given(
     plans(),
     st.sampled_from([{}, {"service.name": "shop"}]),

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from conftest import spans_of
 from databases import ONE, ORIGINAL, UNCHECKED, with_sql
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
@@ -235,6 +235,7 @@ STEP = st.one_of(
 
 
 @pytest.mark.laws
+@settings(max_examples=settings.default.max_examples // 4)  # each of them is many looks
 @given(SPANS, st.lists(STEP, max_size=12), st.booleans())
 def test_after_a_look_the_spans_are_those_that_a_load_gives(first, steps, alone):
     store = Store()

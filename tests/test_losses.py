@@ -79,6 +79,7 @@ def test_marks_change_no_answer(ask, spans, marks):
 
 
 @pytest.mark.laws
+@some
 @given(spans_frames(parents=True, data=True, n_traces=3), MARKS)
 def test_marks_change_no_figure_and_their_number_is_kept(spans, marks):
     for by in ((), ("agent_id",), ("location_id", "agent_id")):
@@ -93,6 +94,7 @@ def test_marks_change_no_figure_and_their_number_is_kept(spans, marks):
 
 
 @pytest.mark.laws
+@some
 @given(spans_frames(parents=True, data=True, n_traces=1), MARKS)
 def test_marks_change_no_comparison(spans, marks):
     both = marked(spans, [("t", *mark[1:]) for mark in marks])
