@@ -557,7 +557,7 @@ def test_at_the_end_a_thread_that_never_comes_back_leaves_nothing_unsaid(made, m
     own.put(row(2))
     own.close()
     assert caplog.records[0].getMessage() == f"{own.store.path} does not answer, and is to get 2 spans."
-    assert "2 spans wait in" in caplog.records[-1].getMessage()
+    assert "holds 2 spans for it" in caplog.records[-1].getMessage()
     monkeypatch.setattr(Delivery, "deliver", deliver)
     monkeypatch.setattr(endings.process, "is_ending", False)
     other = made()
