@@ -38,6 +38,11 @@ def test_times_since_1970_cross_from_the_first_start():
     assert (header["first"], header["clock"]) == (0.0, 10**15)
 
 
+def test_how_many_spans_were_lost_crosses_with_their_trace():
+    lost = spans_of("ann 0 10 desk", "tokenvis 2 8 tokenvis.lost").assign(data=[None, '{"n_lost": 1234}'])
+    assert [Answers(spans).answer("trace", "t").header["lost"] for spans in (NESTED, lost)] == [0, 1234]
+
+
 @pytest.mark.laws
 @given(spans_frames(parents=True))
 def test_each_trace_crosses_whole_in_the_order_of_a_frame(spans):

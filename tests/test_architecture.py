@@ -104,7 +104,7 @@ MAY_IMPORT = {
             "store",
             "database",
         ),
-        *("tokens", "nesting", "relations", "payload", "columns", "arrays", "errors"),
+        *("tokens", "losses", "nesting", "relations", "payload", "columns", "arrays", "errors"),
     },
 }
 WITHIN_A_ROOM = {
@@ -126,7 +126,7 @@ WITHIN_A_ROOM = {
     "record/writer.py": {"delivery", "endings", "overflow", "waiting"},  # the thread that uses all of these
     "record/live.py": {"recorder", "snapshot", "wrapping"},  # a span knows its recorder by type alone
     "record/recorder.py": {"endings", "live", "writer"},  # the door to them
-    "record/exporter.py": {"lineage", "snapshot", "writer"},  # a recorder of what another library measures
+    "record/exporter.py": {"endings", "lineage", "snapshot", "writer"},  # a recorder of what another library measures
     "record/telemetry.py": {"exporter"},  # the door to it
     "explorer/answers.py": {"keys", "wire"},  # it finds them, and puts them
     "explorer/places.py": {"wire"},  # what a page says

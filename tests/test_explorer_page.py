@@ -58,6 +58,12 @@ def test_a_page_opens_offline_and_asks_for_nothing(opened):
     assert visit.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [1280, 900]
 
 
+def test_a_page_says_how_many_spans_were_lost(opened):
+    lost = with_data(seconds("ann 0 10 desk", "tokenvis 3 8 tokenvis.lost"), b={"status": "error", "n_lost": 1234})
+    _, seen = opened(lost)
+    expect(seen.figures).to_contain_text("· 1,234 spans lost while recording")
+
+
 def test_a_page_shows_what_the_explorer_showed(opened):
     def change(explorer: Any) -> None:
         explorer.by, explorer.hue, explorer.window = "kind", "location_id", (10 * SECOND, 30 * SECOND)

@@ -124,18 +124,7 @@ def add_ingest_options(take: ArgumentParser) -> None:
     take.add_argument(
         "--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)} (default: told by content)"
     )
-    take.add_argument("--agent", metavar="NAME", help="the attribute, or column, that names the agent")
-    take.add_argument(
-        "--location",
-        metavar="NAME",
-        help=f"the attribute, or column, that names the location, or one of {', '.join(PRESETS)}",
-    )
-    take.add_argument(
-        "--content",
-        choices=CONTENTS,
-        default="full",
-        help="how much free text (prompts, answers, tool output) is kept (default: full)",
-    )
+    add_entry_options(take)
     take.add_argument(
         "--columns",
         metavar="OURS=THEIRS,...",
@@ -158,10 +147,22 @@ def add_watch_options(watch: ArgumentParser) -> None:
     watch.add_argument("--since", metavar="AGE", help="of old sessions only those of the last 7d, 12h, ..., or since a date")
     watch.add_argument("--every", metavar="SECONDS", type=pause, default=1.0, help="the pause between two looks (default: 1)")
     watch.add_argument("--once", action="store_true", help="take in what is there, and end")
-    for name, what in (("agent", "names the agent"), ("location", f"names the location, or one of {', '.join(PRESETS)}")):
-        watch.add_argument(f"--{name}", metavar="NAME", help=f"the attribute that {what}")
-    watch.add_argument(
-        "--content", choices=CONTENTS, default="full", help="how much free text is kept, as for ingest (default: full)"
+    add_entry_options(watch)
+
+
+def add_entry_options(command: ArgumentParser) -> None:
+    """The options of what becomes of each span: who and where it is, and how much of its text is kept."""
+    command.add_argument("--agent", metavar="NAME", help="the attribute, or column, that names the agent")
+    command.add_argument(
+        "--location",
+        metavar="NAME",
+        help=f"the attribute, or column, that names the location, or one of {', '.join(PRESETS)}",
+    )
+    command.add_argument(
+        "--content",
+        choices=CONTENTS,
+        default="full",
+        help="how much free text (prompts, answers, tool output) is kept (default: full)",
     )
 
 

@@ -17,6 +17,13 @@ test('times are counted from the origin of the map, before which a trace may beg
   assert.deepEqual([[...start], [...end], [...map.offsets], clock], [[-3, 1], [0, 2], [-3, 2], null])
 })
 
+test('how many spans were lost, which a page of an earlier version does not say', () => {
+  const message = traceMessage(['ann 2 5 desk'])
+  assert.equal(traceOf(message).lost, 0)
+  message.header.lost = 1234
+  assert.equal(traceOf(message).lost, 1234)
+})
+
 test('a message can be read twice', () => {
   const message = traceMessage(['ann 2 5 desk'])
   assert.deepEqual([traceOf(message).start[0], traceOf(message).start[0]], [2, 2])

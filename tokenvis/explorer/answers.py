@@ -18,6 +18,7 @@ from tokenvis.explorer.keys import KeyColumn, key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import TimeMap, time_map
+from tokenvis.losses import losses_of
 from tokenvis.nesting import paths_of, pieces_of
 from tokenvis.payload import columns_in, encoded, mentioning, values_in
 from tokenvis.relations import relations_of
@@ -84,7 +85,7 @@ class Answers:
         return message
 
     def trace(self, trace: str, spans: pd.DataFrame) -> Message:
-        """Starts, durations, agents and locations, and the time map, whose origin is that of a spans' own times."""
+        """Starts, durations, agents, locations; how many were lost; the time map, with its origin in the spans' own times."""
         start, end = times_of(spans)
         mapping = self.mapping(trace)
         first = int(start[0]) if len(start) else mapping.origin
@@ -92,6 +93,7 @@ class Answers:
             {
                 "first": float(first - mapping.origin),
                 "origin": float(mapping.origin),
+                "lost": losses_of(spans).total,
                 "clock": mapping.origin if EPOCH <= mapping.origin < YEAR_10000 else None,
                 "map": {"offsets": mapping.offsets.tolist(), "places": mapping.places.tolist()},
             }

@@ -8,14 +8,13 @@ one thread at a time puts what all have brought.
 
 import base64
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock, current_thread
 from time import time_ns
 from typing import Any, TypeAlias
-from weakref import WeakMethod, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -27,6 +26,7 @@ from tokenvis.conventions import service_of, span_of, status_of
 from tokenvis.database import Target
 from tokenvis.errors import StoreError
 from tokenvis.reading import FIRST, SpanRead, assign
+from tokenvis.record.endings import Ending, register
 from tokenvis.record.lineage import Arrival, Lineage, Seen
 from tokenvis.record.snapshot import json_text, name_text
 from tokenvis.record.writer import THREAD, Writer
@@ -43,7 +43,7 @@ Open: TypeAlias = WeakValueDictionary[str, Span]  # by id; one that nobody can e
 log = logging.getLogger("tokenvis")
 
 
-class TokenvisSpanExporter(SpanExporter):
+class TokenvisSpanExporter(SpanExporter, Ending):
     """Writes the spans of OpenTelemetry's SDK into a store; `record_opentelemetry` sets one up.
 
     Parameters
@@ -73,9 +73,7 @@ class TokenvisSpanExporter(SpanExporter):
         self.complaints: set[str] = set()
         self.open = Open()
         self.begin_anew()
-        if hasattr(os, "register_at_fork"):
-            begin_anew = WeakMethod(self.begin_anew)
-            os.register_at_fork(after_in_child=lambda: (own := begin_anew()) and own())
+        register(self)
 
     def __repr__(self) -> str:
         return f"TokenvisSpanExporter({str(self.writer.store.path)!r})"

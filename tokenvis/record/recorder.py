@@ -88,8 +88,8 @@ class Recorder(Ending):
         check_text("name", self.trace_id if name is None else name)
         self._open: dict[str, LiveSpan] = {}
         self._stores_open, self._durable = open_spans, durable
-        self._anchor = time_ns() - perf_counter_ns()
-        pulse = partial(rows_so_far, self._open, self._anchor) if open_spans else None
+        self._now = partial(time_since, time_ns() - perf_counter_ns())
+        pulse = partial(rows_so_far, self._open, self._now) if open_spans else None
         self._writer = Writer(store, max_spans=max_spans, max_seconds=max_seconds, pulse=pulse)
         self._writer.name_trace(self.trace_id, name)
         self.begin_anew()
@@ -255,10 +255,6 @@ class Recorder(Ending):
 
     # What live spans call
 
-    def _now(self) -> int:
-        """The time, in µs since 1970."""
-        return (self._anchor + perf_counter_ns()) // 1_000
-
     def _new_id(self) -> str:
         return self._prefix + str(next(self._numbers)).zfill(6)
 
@@ -285,7 +281,12 @@ def new_trace_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def rows_so_far(opened: dict[str, LiveSpan], anchor: int) -> list[Row]:
+def time_since(anchor: int) -> int:
+    """The time, in µs since 1970, by a clock that only goes forward; ``anchor`` is when that was at 0, in ns since 1970."""
+    return (anchor + perf_counter_ns()) // 1_000
+
+
+def rows_so_far(opened: dict[str, LiveSpan], now: Callable[[], int]) -> list[Row]:
     """The rows of spans that are open, as far as they are."""
-    now = (anchor + perf_counter_ns()) // 1_000
-    return [span.row(now) for span in list(opened.values())]
+    time = now()
+    return [span.row(time) for span in list(opened.values())]

@@ -252,12 +252,13 @@ export function statusBar(session) {
 }
 
 /** @param {Model} model */
-function sentence({ figures, selected, steps }) {
+function sentence({ figures, selected, steps, trace }) {
   const { n, wall, active, busy, input, output } = /** @type {import('./figures.mjs').Figures} */ (figures)
   const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${duration(Number(us), steps)}`)
   const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count).map(([count, way]) => `${grouped(Number(count))} ${way}`)
   const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`
-  const parts = [count, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : [])]
+  const lost = trace?.lost ? [`${plural(trace.lost, 'span')} lost while recording`] : []
+  const parts = [count, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : []), ...lost]
   return parts.join(' · ')
 }
 

@@ -12,9 +12,9 @@ import { timeMap } from './timemap.mjs'
  * @typedef {{key: string, codes: Numbers, names: string[], colors: string[], legend: [string, string][]}} KeyColumn a value for
  *   each span, as a position in the sorted `names`, and a colour for each of these
  * @typedef {{id: string, n: number, start: Float64Array, end: Float64Array, map: TimeMap, origin: number, clock: number | null,
- *   agent: KeyColumn, location: KeyColumn, version?: number, isOld?: boolean}} Trace `start` and `end` are offsets in µs from the
- *   origin of the map, `clock` is that origin in µs since 1970 where times are such; of a trace that grows, which version it is,
- *   and whether nobody knows that one any more
+ *   agent: KeyColumn, location: KeyColumn, lost: number, version?: number, isOld?: boolean}} Trace `start` and `end` are offsets in
+ *   µs from the origin of the map, `clock` is that origin in µs since 1970 where times are such; how many spans were lost while
+ *   recording; of a trace that grows, which version it is, and whether nobody knows that one any more
  * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts of each span: µs in
  *   which it was its agent's innermost one (null: all of it), tokens (0 where it counts none), a position in `STATUS`
  * @typedef {{from: Numbers, to: Numbers, before: Numbers | null, after: Numbers | null}} Moves rows of the trace, in order of
@@ -34,8 +34,8 @@ export function traceOf({ header, buffers }) {
   }
   const map = timeMap(header.map.offsets, header.map.places)
   const [agent, location] = ['agent_id', 'location_id'].map((key) => ({ ...header.keys[key], key, codes: columns[key] }))
-  const { trace: id, clock, origin = 0, version } = header
-  return { id, n: start.length, start, end, map, origin, clock, agent, location, version }
+  const { trace: id, clock, origin = 0, lost = 0, version } = header
+  return { id, n: start.length, start, end, map, origin, clock, agent, location, lost, version }
 }
 
 /** @param {Message} message @returns {KeyColumn} */
