@@ -2,12 +2,12 @@
 
 import json
 import os
-import sqlite3
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from recordings import locked, numbers
 
 from tokenvis import Store, StoreError, load_spans, load_traces
 from tokenvis.record import delivery as room
@@ -47,22 +47,10 @@ def delivery(store):
     made.close()
 
 
-@contextmanager
-def locked(store: Store):
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("COMMIT")
-
-
-def numbers(store: Store) -> list[int]:
-    return load_spans(store=store)["start_time"].tolist() if load_traces(store=store)["n_spans"].sum() else []
-
-
 def test_names_are_stored_with_the_rows_and_a_newer_one_is_never_forgotten(store, delivery, monkeypatch):
     delivery.name_trace("t", "first")
     delivery.name_trace("t", None)  # takes no name away
-    with locked(store), pytest.raises(StoreError, match="locked"):
+    with locked(store.path), pytest.raises(StoreError, match="locked"):
         delivery.deliver(rows(1))
     assert delivery.names == {"t": "first"}
     append = delivery.appender.append
@@ -116,7 +104,7 @@ def test_what_is_lost_is_stored_as_a_span_of_each_trace(store, delivery, caplog)
     for number in (5, 3, 9):
         delivery.lose(row(number))
     delivery.lose(row(7, "u"))
-    with locked(store), pytest.raises(StoreError):
+    with locked(store.path), pytest.raises(StoreError):
         delivery.deliver(rows(1))
     delivery.lose(row(2, "u"))
     assert delivery.deliver(rows(1))

@@ -13,19 +13,11 @@ import time
 from contextlib import closing
 
 import pytest
+from recordings import interrupted, locked, wait_until
 
 from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, load_spans, load_traces
 from tokenvis.record import delivery, recorder, writer
 from tokenvis.record.recorder import new_trace_id
-
-WITHIN = 30  # seconds, within which everything comes that must come
-
-
-def wait_until(condition) -> None:
-    until = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.002)
 
 
 def data_of(spans) -> list[dict | None]:
@@ -275,12 +267,10 @@ def test_a_durable_call_is_held_up_once_where_the_store_takes_nothing(monkeypatc
     flushes = []
     flush = own._writer.flush
     monkeypatch.setattr(own._writer, "flush", lambda *given: flushes.append(1) or flush(*given))
-    with closing(sqlite3.connect(own.store.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(own.store.path):
         for _ in range(20):
             own.event("Ann", "desk")
         assert len(flushes) == 1
-        other.execute("COMMIT")
     own.close()
     assert len(load_spans("t")) == 21
 
@@ -288,8 +278,7 @@ def test_a_durable_call_is_held_up_once_where_the_store_takes_nothing(monkeypatc
 def test_a_flush_tells_where_the_database_is_locked(monkeypatch):
     monkeypatch.setattr(writer.Writer.flush, "__defaults__", (0.4,))
     own = Recorder("t")
-    with closing(sqlite3.connect(own.store.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(own.store.path):
         own.event("Ann", "desk")
         with pytest.raises(StoreError, match=r"^.*t?\.db took no spans for 0\.4 s: .* They wait to be stored\.$"):
             own.flush()
@@ -359,30 +348,20 @@ def test_a_recorder_that_is_forgotten_stores_all_and_its_thread_ends():
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
 @pytest.mark.parametrize("options", [{}, {"open_spans": True}, {"max_spans": 3}], ids=str)
 def test_a_handler_of_a_signal_that_records_comes_in_between_anything(options):
-    n_handled = depth = 0
+    n_handled = 0
 
-    def handle(signum, frame):
-        nonlocal n_handled, depth
-        if depth > 9:  # a busy machine is slower than the clock
-            return
-        depth += 1
+    def handle():
+        nonlocal n_handled
         n_handled += 1
         own.event("handler", "desk", number=n_handled)
-        depth -= 1
 
     n_spans = 1_500 if options else 20_000
-    with Recorder("t", **options) as own:
-        before = signal.signal(signal.SIGALRM, handle)
-        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        try:
-            for number in range(n_spans):
-                with own.span("Ann", "desk", number=number):
-                    pass
-                if number % 1_000 == 0:
-                    own.flush()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+    with Recorder("t", **options) as own, interrupted(handle):
+        for number in range(n_spans):
+            with own.span("Ann", "desk", number=number):
+                pass
+            if number % 1_000 == 0:
+                own.flush()
     spans = expand_data(load_spans("t"), ["number", "status"])
     assert spans["status"].isna().all()
     assert spans.loc[spans["agent_id"] == "Ann", "number"].tolist() == list(range(n_spans))

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from recordings import locked, wait_until
 
 from tokenvis import Recorder, Store, expand_data, load_spans, load_traces
 from tokenvis.record.writer import MAX_SPANS
@@ -276,13 +278,6 @@ def test_a_kill_takes_nothing_that_is_durable(tmp_path):
     assert len(numbers) in (counted(place), counted(place) + 1)
 
 
-def wait_until(condition, within: float = 30) -> None:
-    until = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.002)
-
-
 # A store that takes nothing
 
 LOCKED = (
@@ -307,49 +302,56 @@ while os.path.exists(path + ".go"): time.sleep(0.01)
 )
 
 
+@contextmanager
+def recording_while_locked(folder: Path, n_spans: int) -> Iterator[tuple[subprocess.Popen, list[float]]]:
+    """A program that records so many spans while its database is locked: its longest call, and how many were long."""
+    path, place, go = folder / "t.db", folder / "accepted", folder / "t.db.go"
+    place.write_bytes(bytes(8))
+    recording = program(LOCKED, path, place, n_spans, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: counted(place) == 1)
+    with locked(path):
+        go.touch()
+        yield recording, list(map(float, recording.stdout.readline().split()))
+        go.unlink(missing_ok=True)
+
+
+def waiting_in(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.name.endswith(".waiting.jsonl")]
+
+
 @posix
 def test_a_database_that_is_kept_locked_holds_a_program_up_once(tmp_path):
-    """Spans wait in a file beside the database meanwhile, and a kill takes none of that; then all are stored."""
-    path, place, go = tmp_path / "t.db", tmp_path / "accepted", tmp_path / "t.db.go"
-    place.write_bytes(bytes(8))
-    recording = program(LOCKED, path, place, 20_000, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: counted(place) == 1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        go.touch()
-        longest, n_long = map(float, recording.stdout.readline().split())
-        waiting = [one.name for one in tmp_path.iterdir() if one.name.endswith(".waiting.jsonl")]
-        other.execute("COMMIT")
-    go.unlink()
+    """Spans wait in a file beside the database meanwhile; then all are stored."""
+    with recording_while_locked(tmp_path, 20_000) as (recording, (longest, n_long)):
+        assert len(waiting_in(tmp_path)) == 1
     said = recording.communicate(timeout=30)[1]
     assert recording.returncode == 0, said
     assert longest < 3
     assert n_long <= 1
-    assert len(waiting) == 1
     assert "takes no spans" in said
     assert "takes spans again" in said
-    numbers = expand_data(load_spans("t", store=path), "number")["number"].dropna().tolist()
+    numbers = expand_data(load_spans("t", store=tmp_path / "t.db"), "number")["number"].dropna().tolist()
     assert numbers == list(range(20_000))
     assert sorted(one.name for one in tmp_path.iterdir()) == ["accepted", "t.db"]
 
 
 @posix
 @pytest.mark.full
-def test_what_could_not_be_stored_is_taken_in_by_the_next_recording(tmp_path):
-    path, place, go = tmp_path / "t.db", tmp_path / "accepted", tmp_path / "t.db.go"
-    place.write_bytes(bytes(8))
-    recording = program(LOCKED, path, place, 3_000, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: counted(place) == 1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        go.touch()
-        recording.stdout.readline()
-        go.unlink()
+@pytest.mark.parametrize("end", ["ends", "is killed"])
+def test_what_could_not_be_stored_is_taken_in_by_the_next_recording(end, tmp_path):
+    path = tmp_path / "t.db"
+    with recording_while_locked(tmp_path, 3_000) as (recording, _):
+        wait_until(lambda: waiting_in(tmp_path))
+        [left] = waiting_in(tmp_path)
+        wait_until(lambda: left.read_bytes().count(b"\n") == 3_000)
+        if end == "ends":
+            (tmp_path / "t.db.go").unlink()
+        else:
+            recording.kill()
         said = recording.communicate(timeout=30)[1]
+    if end == "ends":
         assert recording.returncode == 0
-        other.execute("COMMIT")
-    [left] = [one for one in tmp_path.iterdir() if one.name.endswith(".waiting.jsonl")]
-    assert f"{left} holds 3,000 spans for it: the next recording takes that in, or `tokenvis ingest`." in said
+        assert f"{left} holds 3,000 spans for it: the next recording takes that in, or `tokenvis ingest`." in said
     assert len(load_spans("t", store=path)) == 1
     with Recorder("t", store=path) as recorder:
         recorder.event("bob", "desk")

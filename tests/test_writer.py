@@ -3,38 +3,25 @@
 import gc
 import logging
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from weakref import ref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recordings import WITHIN, interrupted, locked, numbers, wait_until
 
-from tokenvis import BadOption, Store, StoreError, load_spans, load_traces
+from tokenvis import BadOption, StoreError, load_spans, load_traces
 from tokenvis.record import delivery, endings, overflow, waiting, writer
 from tokenvis.record.delivery import Delivery
 from tokenvis.record.writer import Writer
 
-WITHIN = 30  # seconds, within which everything comes that must come
-
 
 def row(number: int, end: int | None = None, data: str | None = None) -> tuple:
     return f"t/{number}", "t", "ann", "desk", number, number if end is None else end, data
-
-
-def wait_until(condition) -> None:
-    until = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.002)
-
-
-def numbers(store: Store) -> list[int]:
-    return load_spans(store=store)["start_time"].tolist() if load_traces(store=store)["n_spans"].sum() else []
 
 
 def threads() -> list[threading.Thread]:
@@ -54,14 +41,6 @@ def made(tmp_path):
     for one in writers:
         one.close()
     wait_until(lambda: not threads())
-
-
-@contextmanager
-def locked(store: Store):
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("COMMIT")
 
 
 @pytest.fixture
@@ -442,32 +421,23 @@ def test_its_own_log_may_be_recorded_by_itself(made, failing, monkeypatch):
 @pytest.mark.parametrize("most", [512, 4])
 def test_signals_may_come_in_between_anything(made, most):
     """Each millisecond, and the handler records too, and flushes now and then."""
-    own, n_handled, depth = made(max_spans=most), 0, 0
+    own, n_handled = made(max_spans=most), 0
 
-    def handle(signum, frame):
-        nonlocal n_handled, depth
-        if depth > 9:  # a busy machine is slower than the clock
-            return
-        depth += 1
+    def handle():
+        nonlocal n_handled
         n_handled += 1
         own.put(row(10**6 + n_handled))
         if n_handled % 50 == 0:
             own.flush()
-        depth -= 1
 
     n_rows = 20_000 if most == 512 else 1_000
-    before = signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-    try:
+    with interrupted(handle):
         for number in range(n_rows):
             own.put(row(number))
             if number % (n_rows // 20) == 0:
                 own.flush()
             if number % (n_rows // 10) == 0:
                 own.close()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     own.close()
     assert n_handled
     assert numbers(own.store) == [*range(n_rows), *range(10**6 + 1, 10**6 + n_handled + 1)]
@@ -599,7 +569,7 @@ def test_a_store_that_is_slow_but_takes_what_it_can_is_waited_for(made, monkeypa
 
 def test_a_database_that_is_locked_is_named_by_a_flush(made):
     own = made()
-    with locked(own.store):
+    with locked(own.store.path):
         own.put(row(1))
         with pytest.raises(StoreError) as caught:
             own.flush(0.5)
