@@ -12,6 +12,7 @@ with the file, and by a writer that has made the log long, in the mode TRUNCATE,
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from tokenvis.errors import StoreError
 
 PATIENCE = 30.0  # seconds to wait for another writer
 CHECKPOINT_PATIENCE = 5.0  # seconds for which a long log keeps the write lock, to wait for those who read from it
+BETWEEN_TRIES = 0.005  # seconds
 LONG_LOG = 16 << 20  # bytes
 SETTINGS = {
     "foreign_keys": "ON",  # a span has its trace
@@ -116,12 +118,24 @@ def grant_wal(connection: Any, path: Path, *, patient: bool) -> None:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
         return
-    [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    mode = _changed_to_wal(connection)
     if mode != "wal":
         raise StoreError(
             f"{path} cannot have a write-ahead log (journal_mode stays {mode!r}), as on a network drive. "
             "Set $TOKENVIS_DATABASE to a path on a local disk."
         )
+
+
+def _changed_to_wal(connection: Any) -> str:
+    """The mode after the change to WAL, for which SQLite itself does not wait: where two do so at once, one fails at once."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(BETWEEN_TRIES)
 
 
 def log_size(path: Path) -> int:
