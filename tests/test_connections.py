@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -154,19 +153,6 @@ def test_a_file_that_somebody_writes_in_another_mode_is_waited_for(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         threading.Timer(0.2, other.rollback).start()
         assert Store(path).write_trace("t", [ONE]).added == 1
-
-
-@pytest.mark.full
-def test_many_may_make_one_new_database_at_the_same_time(tmp_path):
-    together = threading.Barrier(4)
-
-    def make(path: Path) -> Path:
-        together.wait()
-        return Store(path).path
-
-    with ThreadPoolExecutor(4) as pool:
-        for path in (tmp_path / f"{number}.db" for number in range(400)):
-            assert list(pool.map(make, [path] * 4)) == [path] * 4
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SQLite has this way of locking on POSIX only")
