@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
 pytest.register_assert_rewrite("browsers")  # before a module imports it
 
-hypothesis.settings.register_profile("quick", max_examples=20, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=10, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
 
@@ -64,6 +64,11 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("TOKENVIS_DATABASE", raising=False)
     yield
     plt.close("all")
+
+
+def few(names: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters of which ``npm test`` takes those few, and ``npm run test:full`` the others."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.full) for name in names]
 
 
 def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,8 @@ WITHIN_A_ROOM = {
 FRONT = {"__init__", "__main__"}  # the tables of contents: they may import every room
 
 
-def imports_of(path: Path) -> set[str]:
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """Every module that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -148,7 +150,7 @@ def imports_of(path: Path) -> set[str]:
             found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "tokenvis" else {node.module}
             if node.module.startswith("tokenvis.") and node.module.count(".") == 1:
                 found |= {f"{node.module}.{name.name}" for name in node.names}
-    return found
+    return frozenset(found)
 
 
 def room_of(path: Path) -> str:

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import seeded_database, spans_frames, spans_of
+from conftest import few, seeded_database, spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def test_little_and_extreme_traces_draw(picture, rows):
     assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
 
 
-@every_picture
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy", "critical path"))
 def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
     spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
     ax = PICTURES[picture](spans)

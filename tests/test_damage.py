@@ -21,7 +21,7 @@ from files import written
 from tokenvis.readers.formats import FORMATS
 from tokenvis.records import head_of
 
-COUNT = int(os.environ.get("TOKENVIS_DAMAGE", "100"))
+COUNT = int(os.environ.get("TOKENVIS_DAMAGE", "30"))
 CLAUDE = [
     {"type": "ai-title", "aiTitle": "title"},
     prompt(0, "go", uuid="u0"),

@@ -274,6 +274,7 @@ def test_a_database_that_was_taken_away_is_not_made_again(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_processes_that_make_one_file_at_once_all_succeed(tmp_path):
     code = "import sys, tokenvis; tokenvis.Store().write_trace(sys.argv[1], [])"
     made = [subprocess.Popen([sys.executable, "-c", code, str(number)], stderr=subprocess.PIPE) for number in range(4)]

@@ -199,6 +199,7 @@ assert counts == {"parent": 16, "child": 15}, counts
 
 
 @fork
+@pytest.mark.full
 def test_threads_that_fork_at_once_record_on_all_sides(tmp_path):
     assert ended(FORKING, tmp_path / "t.db")[::2] == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["t.db"]
@@ -218,6 +219,7 @@ while True: recorder.event("ann", "desk"); print(flush=True)
 
 
 @fork
+@pytest.mark.full
 def test_ctrl_c_again_and_again_takes_nothing(tmp_path):
     exit_code, printed, said = ended(INTERRUPTED, tmp_path / "t.db")
     assert exit_code in (-signal.SIGINT, 1), said

@@ -62,6 +62,7 @@ def test_no_spans_can_be_explored():
     assert (explorer.trace, explorer.agents, explorer.window) == (None, (), (0, 1))
 
 
+@pytest.mark.full
 def test_without_the_extra_the_error_names_it():
     code = (
         "import sys; sys.modules['anywidget'] = None\n"

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import pandas as pd
 import pytest
-from conftest import spans_of
+from conftest import few, spans_of
 from exports import expected, held
 from files import written
 from hostile import LARGE, PAYLOADS, SCRIPTS, TEXTS, UNSEEN, hostile_trace, hostile_traces
@@ -127,7 +127,7 @@ def check_picture(picture, spans, *, as_text):
         assert re.search(r"[<>]|\$|javascript:", texts), "no payload is drawn"
 
 
-@every_picture
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "storyline", "handoffs", "usage by agent"))
 def test_a_picture_draws_payloads_as_text(picture):
     check_picture(picture, hostile_trace(DRAWN, trace_id=DRAWN[0]), as_text=True)
 

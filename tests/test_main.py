@@ -227,6 +227,7 @@ def test_a_choice_that_is_none_is_refused(run):
     assert "--content: invalid choice: 'some'" in err[-1]
 
 
+@pytest.mark.full
 def test_names_that_the_terminal_cannot_write_are_escaped(tmp_path):
     write("s1.jsonl", prompt(0, "naïve 🙂"), said(2, "m1", "hi"))
     done = python("ingest", "s1.jsonl", PYTHONIOENCODING="ascii")
@@ -244,6 +245,7 @@ def python(*arguments, **variables):
     )
 
 
+@pytest.mark.full
 def test_a_pipe_that_is_closed_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)

@@ -50,6 +50,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
     assert named == {f"{number}-{name}" for number, name in TITLES.items()} == {path.stem for path in NOTEBOOKS}
 
 
+@pytest.mark.full
 def test_01_fails_on_a_database_that_is_not_seeded(tmp_path):
     Store(tmp_path / "sqlite.db").close()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not full", f"--rootdir={ROOT}"]

@@ -190,6 +190,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_is_waited_for(ready):
     assert output == b"^C1\r\n"
 
 
+@pytest.mark.full
 def test_when_npm_s_shell_is_killed_the_command_ends_too(ready):
     script = shell_words(ready.command("python", "-c", "import time; time.sleep(60)")) + "; true"
     with subprocess.Popen(["sh", "-c", script], env=ready.env | {"npm_lifecycle_event": "test"}) as shell:

@@ -156,6 +156,7 @@ time.sleep(60)
 
 
 @posix
+@pytest.mark.full
 def test_a_file_is_found_once_its_owner_is_gone(tmp_path, temporary):
     path = tmp_path / "t[1]*.db"
     owner = subprocess.Popen([sys.executable, "-c", LEFT, path, "other"], stdout=subprocess.PIPE, text=True)

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import few
 from recordings import locked, wait_until
 
 from tokenvis import Recorder, Store, expand_data, load_spans, load_traces
@@ -69,7 +70,7 @@ EARLIER = "import atexit; atexit.register(lambda: recorder.event('ann', 'late'))
 
 
 @posix
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", few(ENDS, "sys.exit", "an error", "Ctrl-C"))
 @pytest.mark.parametrize("first", ["", pytest.param(EARLIER, marks=pytest.mark.full)], ids=["", "a call at exit comes after"])
 def test_nothing_that_was_accepted_is_lost_at_an_end_without_close(end, first, tmp_path):
     code, expected = ENDS[end]
@@ -187,7 +188,7 @@ if __name__ == "__main__":
 
 
 @posix
-@pytest.mark.parametrize("method", ["fork", "inherited", pytest.param("spawn", marks=pytest.mark.full)])
+@pytest.mark.parametrize("method", few(["fork", "inherited", "spawn"], "fork"))
 def test_workers_of_a_pool_store_what_they_recorded(method, tmp_path):
     script = tmp_path / "pools.py"
     script.write_text(POOLS)
@@ -207,15 +208,15 @@ with tv.Recorder("t", name="Many", store=sys.argv[1]) as recorder:
 """
 
 
-@pytest.mark.parametrize("n_spans", [2_000, pytest.param(50_000, marks=pytest.mark.full)])
-def test_four_processes_record_into_one_trace(n_spans, tmp_path):
+@pytest.mark.full
+def test_four_processes_record_into_one_trace(tmp_path):
     path = tmp_path / "t.db"
-    programs = [program(MANY, path, f"agent {number}", n_spans) for number in range(4)]
+    programs = [program(MANY, path, f"agent {number}", 50_000) for number in range(4)]
     assert [one.wait(timeout=120) for one in programs] == [0, 0, 0, 0]
     assert load_traces(store=path)["name"].tolist() == ["Many"]
     spans = expand_data(load_spans("t", store=path), "number")
     for number in range(4):
-        assert spans.loc[spans["agent_id"] == f"agent {number}", "number"].tolist() == list(range(n_spans))
+        assert spans.loc[spans["agent_id"] == f"agent {number}", "number"].tolist() == list(range(50_000))
     assert verify(path).findings == []
 
 
@@ -383,6 +384,7 @@ print(longest, n_long)
 
 
 @posix
+@pytest.mark.full
 def test_a_full_disk_loses_what_is_beyond_the_bound_and_says_how_many(tmp_path):
     """The limit on the size of files stands for a full disk: neither the database grows, nor a file beside it."""
     path = tmp_path / "t.db"
