@@ -65,20 +65,20 @@ def test_each_picture_is_described_in_a_sentence(picture):
     assert "\n" not in sentence
 
 
+LITTLE = {
+    "empty": [],
+    "one span": ["ann 0 9 desk"],
+    "one instant": ["ann 3 3 desk"],
+    "instants": ["ann 3 3 desk", "bob 3 3 lab", "ann 5 5 lab"],
+    "one agent": ["ann 0 9 desk", "ann 9 12 lab", "ann 4 6 desk"],
+    "the ends of time": [f"ann {-(2**61)} {2**61} desk", "bob 0 1 lab"],
+}
+
+
 @every_picture
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [],
-        ["ann 0 9 desk"],
-        ["ann 3 3 desk"],
-        ["ann 3 3 desk", "bob 3 3 lab", "ann 5 5 lab"],
-        ["ann 0 9 desk", "ann 9 12 lab", "ann 4 6 desk"],
-        [f"ann {-(2**61)} {2**61} desk", "bob 0 1 lab"],
-    ],
-    ids=["empty", "one span", "one instant", "instants", "one agent", "the ends of time"],
-)
-def test_little_and_extreme_traces_draw(picture, rows):
+@pytest.mark.parametrize("name", few(LITTLE, "empty", "one instant", "the ends of time"))
+def test_little_and_extreme_traces_draw(picture, name):
+    rows = LITTLE[name]
     spans = spans_of(*rows) if rows else spans_of("ann 0 1 desk").iloc[:0]
     ax = PICTURES[picture](spans)
     ax.figure.savefig(io.BytesIO())
@@ -126,7 +126,7 @@ def test_text_is_text_in_files_for_papers(form):
     assert sizes <= {7.0, 7.5}
 
 
-@every_picture
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "storyline", "colocation", "usage"))
 def test_a_dark_figure_has_a_dark_picture(picture):
     with plt.rc_context(tv.theme("dark")):
         dark = PICTURES[picture](seeds()[1])
