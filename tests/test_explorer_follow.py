@@ -123,6 +123,24 @@ def test_spans_that_another_process_records_come_in_and_the_place_in_the_picture
     assert nb.foreign_requests == []
 
 
+def test_it_rests_while_its_output_is_taken_away(nb, record):
+    threads = "sum(thread.name == 'tokenvis follower' for thread in __import__('threading').enumerate())"
+    expect(Seen(nb.page, nb.output(1).locator(".tokenvis")).figures).to_contain_text("40 spans")
+    nb.execute("before = explorer")
+    nb.run(1)
+    seen = Seen(nb.page, nb.output(1).locator(".tokenvis"))
+    expect(seen.figures).to_contain_text("40 spans")
+    eventually(lambda: nb.evaluate(threads), 1)
+    assert nb.evaluate("(before is explorer, before.follow)") == [False, True]
+    record("new", "eve", 3, 5, "floor-07")
+    expect(seen.figures).to_contain_text("41 spans")
+    assert nb.evaluate("[len(one._answers.spans) for one in (before, explorer)]") == [40, 41]
+    nb.execute("tokenvis.explore = lambda *_, **__: before")
+    nb.run(1)
+    expect(Seen(nb.page, nb.output(1).locator(".tokenvis")).figures).to_contain_text("41 spans")
+    assert nb.errors == []
+
+
 def test_it_follows_while_a_cell_runs_and_until_it_is_told_not_to(nb, record, store):
     seen = Seen(nb.page, nb.output(1).locator(".tokenvis"))
     expect(seen.figures).to_contain_text("40 spans")

@@ -402,6 +402,17 @@ def test_whether_it_follows_can_be_read_and_set(growing, explorer):
         explorer.follow = True
 
 
+def test_it_rests_while_no_page_shows_it_any_more(growing):
+    explorer, _ = growing
+    for page, shown, follows in [(1, True, True), (2, True, True), (1, False, True), (2, False, False), (3, True, True)]:
+        explorer._hear(None, {"page": page, "shown": shown}, [])
+        assert ((explorer._follower._ended is not None), explorer.follow) == (follows, True)
+    explorer._hear(None, {"page": 3, "shown": False}, [])
+    explorer.follow = False
+    explorer._hear(None, {"page": 3, "shown": True}, [])
+    assert (explorer._follower._ended, explorer.follow) == (None, False)
+
+
 def test_a_page_that_is_saved_follows_nothing(growing, tmp_path):
     explorer, _ = growing
     page = explorer.save(tmp_path / "a.html").path.read_text()

@@ -66,7 +66,7 @@ class Explorer(anywidget.AnyWidget):
         The spans that are selected, rows of the frame that was given. To select others, set a frame of them.
     follow
         Whether it follows the trace as that is recorded, which one that `explore` made with ``follow=True`` does until it is
-        closed, or until this is set to False.
+        closed, or until this is set to False. It rests while its output is taken away, as by a cell that is run again.
     """
 
     _esm = bundle("widget")
@@ -102,6 +102,7 @@ class Explorer(anywidget.AnyWidget):
         self._n_told = 0  # how often Python told the page something,
         self._told: dict[str, int] = {}  # and which time it told of each part last
         self._heard_in: Context | None = None  # where the page spoke last
+        self._pages: set[int] = set()  # those that show it, each by the number that it gave itself
         self._rows: Int64Array = np.empty(0, dtype=np.int64)  # the selection, as rows of the trace
         super().__init__()
         if self._answers.rows:
@@ -269,6 +270,8 @@ class Explorer(anywidget.AnyWidget):
         self._heard_in = copy_context()
         if "ask" in content:
             self._reply(**content)
+        elif "page" in content:
+            self._note_page(**content)
         elif "say" in content and self.trace is not None:
             self._take(content["say"], buffers)
 
@@ -320,6 +323,13 @@ class Explorer(anywidget.AnyWidget):
             elif self.trace in (answers := self._kept.get(said.get("version", self._version), NOTHING)).rows:
                 origin = answers.mapping(self.trace).origin
                 self._put(name, part_said(said, buffers, origin, answers.of(self.trace), self._spans()))
+
+    def _note_page(self, page: int, shown: bool) -> None:
+        """A page shows the explorer, or no longer. It follows while any does, and where none has shown it yet."""
+        with self._lock:
+            (self._pages.add if shown else self._pages.discard)(page)
+            if self._follower is not None and self.follow:
+                (self._follower.start if self._pages else self._follower.stop)()
 
     # What the follower brings
 

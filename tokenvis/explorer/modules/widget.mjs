@@ -97,9 +97,29 @@ function unhurried(source) {
   }
 }
 
+/** Tells Python whether this page shows the explorer: when the first view of it comes, and when the last one goes. */
+class Views {
+  /** @param {Comm} comm */
+  constructor(comm) {
+    this.comm = comm
+    this.page = Math.floor(Math.random() * 2 ** 31)
+    this.count = 0
+  }
+
+  come() {
+    if (this.count++ === 0) this.comm.send({ page: this.page, shown: true })
+  }
+
+  go() {
+    if (--this.count === 0) this.comm.send({ page: this.page, shown: false })
+  }
+}
+
 export default () => {
   /** @type {Promise<{session: Session, height: number | null}>} */
   let opened
+  /** @type {Views} */
+  let views
   return {
     /** @param {{model: Comm}} context */
     initialize({ model: comm }) {
@@ -114,12 +134,18 @@ export default () => {
         await model.opened
         return model.apply(state, message.header.columns ? message : undefined)
       }))
+      views = new Views(comm)
       opened = source.opening.then(({ header }) => ({ session: new Session(source, header), height: header.height }))
     },
     /** @param {{el: HTMLElement}} context */
     async render({ el }) {
       const { session, height } = await opened
-      return show(el, session, { height })
+      const end = show(el, session, { height })
+      views.come()
+      return () => {
+        end()
+        views.go()
+      }
     },
   }
 }
