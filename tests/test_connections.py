@@ -174,7 +174,7 @@ def test_a_writer_that_waits_in_vain_is_told_which_file(monkeypatch):
         with pytest.raises(StoreError) as error:
             store.write_trace("t", [ONE])
         assert str(error.value) == (
-            f"{store.path}: database is locked. Another program has been writing to it for 30 s. Close that one, or try again."
+            f"{store.path}: database is locked. Another program keeps it locked. Close that one, or try again."
         )
 
 

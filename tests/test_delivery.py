@@ -15,7 +15,7 @@ from tokenvis.record import overflow
 from tokenvis.record.delivery import Delivery, leave
 
 posix = pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
-LOCKED = "database is locked. Another program has been writing to it for 30 s. Close that one, or try again."
+LOCKED = "database is locked. Another program keeps it locked. Close that one, or try again."
 
 
 def row(number: int, trace: str = "t") -> tuple:

@@ -573,7 +573,7 @@ def test_a_database_that_is_locked_is_named_by_a_flush(made):
         own.put(row(1))
         with pytest.raises(StoreError) as caught:
             own.flush(0.5)
-    said = "database is locked. Another program has been writing to it for 30 s. Close that one, or try again."
+    said = "database is locked. Another program keeps it locked. Close that one, or try again."
     path = own.store.path
     assert str(caught.value) == f"{path} took no spans for 0.5 s: {path}: {said} They wait to be stored."
     own.flush()
