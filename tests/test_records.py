@@ -4,7 +4,6 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from files import problems, reading_of, source_of, written
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.reading import Reading
-from tokenvis.records import Bytes, Changed, Place, Replaced, csv_rows, head_of, items, json_lines, parse_json, rows
+from tokenvis.records import Bytes, Changed, Place, Replaced, head_of, items, json_lines, rows
 from tokenvis.sources import Source
 
 
@@ -47,30 +46,6 @@ def test_a_line_that_is_no_object_is_a_problem_and_the_rest_goes_on():
             "x.jsonl, line 4: not JSON from character 8 on.",
         ],
     )
-
-
-def test_what_can_be_mended_is_kept_and_reported():
-    assert lines_of(b'{"a": NaN, "b": -Infinity}\n{"c": "x\xff"}\n{"d": 1e999}') == (
-        [(1, {"a": None, "b": None}), (2, {"c": "x\ufffd"}), (3, {"d": None})],
-        [
-            "x.jsonl, line 1: -Infinity is no number of JSON, and became null.",
-            "x.jsonl, line 1: NaN is no number of JSON, and became null.",
-            "x.jsonl, line 2: bytes that are no UTF-8 became U+FFFD.",
-        ],
-    )
-
-
-def test_halves_of_surrogate_pairs_are_replaced_wherever_they_stand():
-    assert parse_json(rb'{"a\ud800": ["\udfff", {"b": "\ud83d\ude42"}, 1]}') == {"a\ufffd": ["\ufffd", {"b": "🙂"}, 1]}
-
-
-def test_brackets_are_nested_at_most_200_deep():
-    assert parse_json(b"[" * 200 + b"]" * 200)
-    assert parse_json(b'["[[[[", "\\"[[[["' + b", []" * 300 + b"]")
-    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
-        parse_json(b"[" * 201 + b"]" * 201)
-    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
-        parse_json(b'{"\\ud800":' * 100_000)
 
 
 # Documents.
@@ -127,37 +102,6 @@ def test_the_rows_of_every_kind_of_table():
     assert [row for _, row in rows(reading_of("x.csv"))] == [{"who": "ann", "n": "1"}, {"who": None, "n": "2"}]
     source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
     assert list(rows(Reading(source))) == list(enumerate(expected))
-
-
-def test_values_of_a_frame_are_those_of_json():
-    frame = pd.DataFrame(
-        {
-            "time": pd.to_datetime(["2026-06-21T10:00:00.25Z", None]),
-            "array": [np.array([1.5, np.nan]), {"a": np.int64(1)}],
-            "float": [np.nan, 1.5],
-        },
-        index=pd.Index(["x", "y"], name="context.span_id"),
-    )
-    source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
-    assert [row for _, row in rows(Reading(source))] == [
-        {"context.span_id": "x", "time": "2026-06-21T10:00:00.250000+00:00", "array": [1.5, None], "float": None},
-        {"context.span_id": "y", "time": None, "array": {"a": 1}, "float": 1.5},
-    ]
-
-
-def test_a_row_of_csv_with_too_many_cells_is_a_problem():
-    reading = reading_of("x.csv", b'a,b\n1,2,3\n"x\ny",\n\n5')
-    assert list(csv_rows(reading.source, reading)) == [(4, {"a": "x\ny", "b": None}), (6, {"a": "5"})]
-    assert problems(reading) == ["x.csv, line 2: 3 cells, in a table of 2 columns."]
-
-
-def test_a_damaged_parquet_file_is_a_problem():
-    pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
-    whole = source_of("x.parquet").path.read_bytes()
-    written("x.parquet", whole[:40] + b"\0" * 30 + whole[70:])
-    reading = reading_of("x.parquet")
-    list(rows(reading))
-    assert len(problems(reading)) <= 1
 
 
 # Heads.

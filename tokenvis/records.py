@@ -1,51 +1,39 @@
 """Records: the lines of a file, the items of a JSON document, the rows of a table, one by one, each with its place.
 
-Nothing here holds more than one record, whatever the size of the file. JSON in the wild is mended where that loses less than
-leaving it out, and each mending is a problem of the report: NaN and Infinity become null, bytes that are no UTF-8 and halves of
-surrogate pairs become U+FFFD.
+Nothing here holds more than one record, whatever the size of the file.
 """
 
 import codecs
-import csv
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import ijson
-import orjson
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.payload import SURROGATE
+from tokenvis.mending import LOST, MISSING, NO_UTF8, mended_line, parse_json
 from tokenvis.reading import Reading
 from tokenvis.sources import ZIP, Source, members_of
+from tokenvis.tables import csv_rows, frame_records, frame_rows, parquet_rows
 
 BOM = b"\xef\xbb\xbf"
 HEAD = 1 << 20  # bytes of a file that are looked at to tell its format
 HEAD_LINES = 20
 LONGEST_LINE = 256 << 20
 PIECE = 1 << 18
-ROWS = 4_096  # of a table, in memory at once
 REMEMBERED = 1_024  # bytes before the place to which a file was read
-DEEPEST = 200  # levels of brackets in a value; SQLite stores 1,000, and Python's stack is shared with its caller
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-BRACKET = re.compile(rb"[\[\]{}]")
 REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 OUTSIDE = re.compile(rf'"{REST_OF_STRING.pattern}(?P<closed>"?)|-?(?:NaN|Infinity)', re.DOTALL)
 PARSING: dict[str, Any] = {"multiple_values": True, "buf_size": PIECE}
 WORD = re.compile(r"-?[A-Za-z]*\Z")
-NO_UTF8 = "bytes that are no UTF-8 became U+FFFD"
-LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -240,13 +228,10 @@ def value_of(line: bytes, number: int, reading: Reading, source: Source) -> Any:
     """The value of a line; `MISSING` where there is none, which is a problem unless the line is blank."""
     text = line.removeprefix(BOM) if number == 1 else line
     try:
-        return orjson.loads(text) if text.count(b"[") + text.count(b"{") <= DEEPEST else parse_json(text)
+        return parse_json(text)
     except ValueError:
         text = text.strip()
         return mended_line(text, number, reading, source) if text else MISSING
-
-
-MISSING = object()
 
 
 def lines_of(file: IO[bytes]) -> Iterator[bytes]:
@@ -255,67 +240,10 @@ def lines_of(file: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def mended_line(text: bytes, number: int, reading: Reading, source: Source) -> Any:
-    """The value of a line that strict JSON refuses, with what was mended as a problem; `MISSING` where it cannot be."""
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        first = error
-    broken = set[str]()
-    try:
-        decoded = text.decode(errors="replace")
-        if LOST in decoded and LOST.encode() not in text:
-            broken.add(NO_UTF8)
-        refuse_depth(text)
-        value = json.loads(decoded, parse_constant=lambda name: broken.add(f"{name} is no number of JSON, and became null"))
-        value = mended(value)
-    except (ValueError, RecursionError):
-        place = f" from character {first.pos + 1} on" if isinstance(first, json.JSONDecodeError) else f" ({first})"
-        reading.problem(number, f"not JSON{place}", source)
-        return MISSING
-    for reason in sorted(broken):
-        reading.problem(number, reason, source)
-    return value
-
-
-def parse_json(text: bytes) -> Any:
-    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD; else `ValueError`."""
-    if text.count(b"[") + text.count(b"{") > DEEPEST:
-        refuse_depth(text)
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if b"\\u" not in text:
-            raise
-        value = json.loads(text, parse_constant=refuse_constant)
-        return mended(value)
-
-
-def refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python's own parser would take."""
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def refuse_depth(text: bytes) -> None:
-    """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
-    depth = 0
-    for bracket in BRACKET.findall(STRING.sub(b"", text)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
-
-
-def mended(value: Any) -> Any:
-    """A JSON value without halves of surrogate pairs; a number beyond all floats is null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):
-        return SURROGATE.sub(LOST, value)
-    if isinstance(value, list):
-        return [mended(item) for item in value]
-    if isinstance(value, dict):
-        return {mended(key): mended(item) for key, item in value.items()}
-    return value
+def first_objects(path: Path, count: int = HEAD_LINES) -> list[dict[str, Any]]:
+    """The objects of the first lines of a JSON-lines file, without a word on the others."""
+    with path.open("rb") as file:
+        return [value for line in islice(lines_of(file), count) if isinstance(value := line_value(line.strip()), dict)]
 
 
 # Documents.
@@ -431,9 +359,7 @@ def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and values of each row of a table: a DataFrame, Parquet, CSV, JSON lines, or an array of objects."""
     source = reading.source
     if source.frame is not None:
-        reading.unit = "row"
-        for first in range(0, len(source.frame), ROWS):
-            yield from enumerate(frame_records(source.frame.iloc[first : first + ROWS]), first)
+        yield from frame_rows(reading, source.frame)
         return
     head = head_of(source)
     if head.kind == "lines":
@@ -444,78 +370,3 @@ def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from parquet_rows(reading)
     else:
         yield from csv_rows(source, reading)
-
-
-def frame_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a DataFrame as dicts of Python's own values, a missing one as None; a named index is a column."""
-    if any(name is not None and name not in frame.columns for name in frame.index.names):
-        frame = frame.reset_index()
-    columns = [[plain(value) for value in frame[column].tolist()] for column in frame.columns]
-    names = list(map(str, frame.columns))
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def plain(value: Any) -> Any:
-    """A value of a table as JSON has it: times as ISO text, what is missing as None."""
-    if isinstance(value, str | int | bool) or value is None:
-        return value
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if value is pd.NaT or value is pd.NA:
-        return None
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    return value if isinstance(value, Decimal) else str(value)
-
-
-def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a Parquet file."""
-    source, number = reading.source, 0
-    reading.unit = "row"
-    try:
-        with pq.ParquetFile(source.path) as file:
-            for batch in file.iter_batches(ROWS):
-                for row in batch.to_pylist():
-                    yield number, {name: plain(value) for name, value in row.items()}
-                    number += 1
-                source.told(source.size * number // max(file.metadata.num_rows, 1))
-    except (pa.ArrowException, OSError) as error:
-        reading.problem(None, f"is no whole Parquet file ({str(error).splitlines()[0]})")
-
-
-def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a CSV file, all texts; an empty cell is None. The first row names the columns."""
-    csv.field_size_limit(LONGEST_LINE)
-    with source.path.open("rb") as raw:
-        lines = csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
-        names: list[str] | None = None
-        while True:
-            try:
-                row = next(lines, None)
-            except csv.Error as error:
-                reading.problem(lines.line_num, f"not CSV ({error})")
-                continue
-            if row is None:
-                break
-            if names is None:
-                names = row
-                continue
-            if not lines.line_num % 1024:
-                source.told(raw.tell())
-            if len(row) > len(names):
-                reading.problem(lines.line_num, f"{len(row)} cells, in a table of {len(names)} columns")
-            elif row:
-                yield lines.line_num, {name: cell or None for name, cell in zip(names, row, strict=False)}
-    source.told(source.size)
-
-
-def first_objects(path: Path, count: int = HEAD_LINES) -> list[dict[str, Any]]:
-    """The objects of the first lines of a JSON-lines file, without a word on the others."""
-    with path.open("rb") as file:
-        return [value for line in islice(lines_of(file), count) if isinstance(value := line_value(line.strip()), dict)]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.errors import plural, quoted
+from tokenvis.mending import parse_json
 from tokenvis.readers.claude_lines import SPAWNING_TOOLS, ModelCall, Part, Rank, Session, ToolCall, Transcript, read_part
 from tokenvis.reading import Reading, SpanRead, one_line
-from tokenvis.records import Changed, Head, Replaced, first_objects, parse_json
+from tokenvis.records import Changed, Head, Replaced, first_objects
 from tokenvis.rules import distinct_names, location_of
 
 NAME = "Claude Code sessions"

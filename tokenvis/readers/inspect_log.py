@@ -15,8 +15,9 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
+from tokenvis.mending import MISSING, mended_line, parse_json
 from tokenvis.reading import Reading, SpanRead, given, needed, one_line, reason_of
-from tokenvis.records import MISSING, Head, head_of, items, mended_line, parse_json
+from tokenvis.records import Head, head_of, items
 from tokenvis.rules import as_name, location_of
 from tokenvis.sources import bound_of
 from tokenvis.times import microseconds

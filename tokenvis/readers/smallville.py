@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
+from tokenvis.mending import parse_json
 from tokenvis.reading import Reading, SpanRead, given, one_line, reason_of
-from tokenvis.records import Head, pairs, parse_json
+from tokenvis.records import Head, pairs
 from tokenvis.times import START
 
 NAME = "Smallville simulations"
