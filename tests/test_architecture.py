@@ -127,7 +127,7 @@ WITHIN_A_ROOM = {
     "record/waiting.py": {"overflow"},  # how much a row takes is one number for both
     "record/delivery.py": {"overflow", "snapshot"},  # what the store does not take, and a word on it
     "record/writer.py": {"delivery", "endings", "overflow", "waiting"},  # the thread that uses all of these
-    "record/live.py": {"recorder", "snapshot", "wrapping"},  # a span knows its recorder by type alone
+    "record/live.py": {"snapshot", "wrapping"},  # what a span stores, and functions as spans
     "record/recorder.py": {"endings", "live", "writer"},  # the door to them
     "record/exporter.py": {"endings", "lineage", "snapshot", "writer"},  # a recorder of what another library measures
     "record/telemetry.py": {"exporter"},  # the door to it

@@ -7,21 +7,32 @@ tasks of asyncio, and each thread has its own.
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from tokenvis.appending import Row
 from tokenvis.errors import BadOption, quoted
 from tokenvis.record.snapshot import json_text, name_of, name_text, text_of
 from tokenvis.record.wrapping import wrapped
 
-if TYPE_CHECKING:
-    from tokenvis.record.recorder import Recorder
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LONGEST_MESSAGE = 2_000  # characters of what an error says
 
 current: ContextVar["LiveSpan | None"] = ContextVar("tokenvis_span", default=None)
+
+
+class Keeper(Protocol):
+    """What a span needs of its recorder: where it belongs, ids and times, and somebody to be told."""
+
+    trace_id: str
+    _era: object  # the process that it records for
+    _now: Callable[[], int]
+
+    def _new_id(self) -> str: ...
+
+    def _opened(self, span: "LiveSpan") -> None: ...
+
+    def _ended(self, span: "LiveSpan") -> None: ...
 
 
 class LiveSpan:
@@ -42,7 +53,7 @@ class LiveSpan:
         *("parent_id", "_above", "_era", "_failure"),
     )
 
-    def __init__(self, recorder: "Recorder", agent: Any, location: Any, data: dict[str, Any]) -> None:
+    def __init__(self, recorder: Keeper, agent: Any, location: Any, data: dict[str, Any]) -> None:
         self.recorder = recorder
         self.trace_id = recorder.trace_id
         self.id = ""

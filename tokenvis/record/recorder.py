@@ -88,7 +88,7 @@ class Recorder(Ending):
         check_text("name", self.trace_id if name is None else name)
         self._open: dict[str, LiveSpan] = {}
         self._stores_open, self._durable = open_spans, durable
-        self._now = partial(time_since, time_ns() - perf_counter_ns())
+        self._now: Callable[[], int] = partial(time_since, time_ns() - perf_counter_ns())
         pulse = partial(rows_so_far, self._open, self._now) if open_spans else None
         self._writer = Writer(store, max_spans=max_spans, max_seconds=max_seconds, pulse=pulse)
         self._writer.name_trace(self.trace_id, name)
