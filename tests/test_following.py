@@ -29,8 +29,8 @@ def read(store, monkeypatch) -> list[tuple[bool, int]]:
     kept = []
     select = store.select_changes
 
-    def selected(*given):
-        changes = select(*given)
+    def selected(*given, **options):
+        changes = select(*given, **options)
         kept.append((changes.whole, len(changes.columns.values["id"])))
         return changes
 
@@ -66,9 +66,10 @@ def test_only_what_is_new_is_read(store, read):
     assert read == [(True, 2), (False, 2), (False, 0)]
 
 
-def test_what_is_new_is_found_by_the_number_of_its_row(store):
-    following = Following("t", store)
-    store.add_spans("t", [{**ONE, "id": "c"}])
+@pytest.mark.parametrize("asked", ["t", "Trace"])
+def test_what_is_new_is_found_by_the_number_of_its_row(store, asked):
+    following = Following(asked, store)
+    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
     queries = []
     event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2:4]))
     following.look()
@@ -130,6 +131,62 @@ def test_a_name_stands_for_every_trace_that_has_it(store):
     store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
     assert following.look()
     assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
+
+
+def test_a_trace_that_is_renamed_is_followed_on(store, read):
+    following = Following("Trace", store)
+    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "a", "b"]
+    store.add_spans("t", [], name="Newer")
+    assert not following.look()
+    assert read == [(True, 2), (False, 1), (False, 0)]
+    with_sql(store.path, "DELETE FROM spans WHERE id = 'a'")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "b"]
+
+
+def test_a_new_trace_of_the_old_name_is_followed_too(store, read):
+    following = Following("Trace", store)
+    store.add_spans("t", [], name="New")
+    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    store.write_trace("v", [{**ONE, "id": "v"}], name="New")
+    assert following.look()
+    assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
+    store.add_spans("u", [{**ONE, "id": "d"}], name="New")
+    store.add_spans("t", [{**ONE, "id": "b", "end_time": 7}], name="Trace")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "d", "b", "a"]
+    assert read == [(True, 2), (True, 3), (False, 2)]
+
+
+@pytest.mark.parametrize("asked", ["t", "Trace"])
+def test_a_trace_that_was_deleted_is_followed_on_when_it_is_back(store, asked):
+    following = Following(asked, store)
+    for name in ("Trace", "New", "Newer"):
+        store.delete_trace("t")
+        for _ in range(2):
+            with pytest.raises(TraceNotFound, match=rf"^No trace '{asked}'\. This store has: none\.$"):
+                following.look()
+        store.write_trace("t", [{**ONE, "id": name}], name=name)
+        assert following.look()
+        assert following.spans["id"].tolist() == [name]
+
+
+def test_where_one_trace_of_a_name_is_deleted_the_others_are_followed_on(store):
+    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    following = Following("Trace", store)
+    store.add_spans("t", [], name="New")
+    store.delete_trace("u")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["a", "b"]
+    store.write_trace("u", [{**ONE, "id": "d"}], name="Newer")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["d", "a", "b"]
+    for trace_id in ("t", "u"):
+        store.delete_trace(trace_id)
+    with pytest.raises(TraceNotFound, match=r"^No trace 'Trace'\. This store has: none\.$"):
+        following.look()
 
 
 def test_parents_come_and_go(store):

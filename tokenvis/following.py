@@ -30,7 +30,8 @@ class Following:
     Parameters
     ----------
     trace
-        A trace's id or exact name. A name stands for every trace that has it.
+        A trace's id or exact name. A name stands for every trace that has it, then or later; each is followed by its id, and
+        goes on being followed where it is renamed.
     store
         A `Store`, a path or URL, or None for the default database.
 
@@ -50,6 +51,7 @@ class Following:
         self._store = opened(store, create=False)
         self._stamp: Stamp | None = None
         self._mark: Mark | None = None
+        self._ids: dict[str, None] = {}  # of every trace that was found, in that order
         self.spans = pd.DataFrame()
         self.look()
 
@@ -72,7 +74,8 @@ class Following:
 
     def _changes(self, since: Mark | None) -> Changes:
         """What the store has since a mark; `BadSpan` where a row of it breaks a rule."""
-        changes = self._store.select_changes([self.trace], since)
+        changes = self._store.select_changes([self.trace], since, also=self._ids)
+        self._ids |= dict.fromkeys(changes.mark.trace_ids)
         if changes.columns.faults:
             tell_faults(changes.columns.faults, self._store.path, skip_bad=False)
         return changes

@@ -228,27 +228,32 @@ class Store:
             rows = extent(connection) if traces is None else rows_of_traces(connection, self._ids_of(connection, traces))
             return columns_of(connection, rows, conditions)
 
-    def select_changes(self, traces: Iterable[str], since: Mark | None = None) -> Changes:
+    def select_changes(self, traces: Iterable[str], since: Mark | None = None, *, also: Iterable[str] = ()) -> Changes:
         """Spans of traces, as `select_spans` gives them, that are new or changed since a mark; all, where there is none.
 
         All of them too where a mark leads nowhere: the file is another one, a name stands for other traces, spans were removed.
         A change that another program makes to a row in its place is not seen.
+        ``also`` are ids of further traces, which need not be there; where one of them is, no other trace need be.
         """
         with explained(self.path), self._reading() as connection:
-            return changes_of(connection, self._ids_of(connection, traces), self._inode, since)
+            return changes_of(connection, self._ids_of(connection, traces, also), self._inode, since)
 
-    def _ids_of(self, connection: Connection, traces: Iterable[str]) -> list[str]:
-        """Ids of traces that are given by id or by exact name; a name stands for every trace that has it."""
-        asked = list(dict.fromkeys(traces))
-        known = set(connection.scalars(select(Trace.id).where(among(Trace.id, asked))))
-        named: dict[str, list[str]] = {}
+    def _ids_of(self, connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
+        """Ids of traces that are given by id or by exact name, which stands for every trace that has it.
+
+        Those of the ids ``also`` that are there come first; where there is one, no other trace need be.
+        """
+        asked, further = list(dict.fromkeys(traces)), list(also)
+        known = set(connection.scalars(select(Trace.id).where(among(Trace.id, [*asked, *further]))))
+        found = {trace: [trace] for trace in asked if trace in known}
         if rest := [trace for trace in asked if trace not in known]:
             for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(among(Trace.name, rest))):
-                named.setdefault(name, []).append(trace_id)
+                found.setdefault(name, []).append(trace_id)
+        first = [trace for trace in further if trace in known]
         for trace in asked:
-            if trace not in known and trace not in named:
+            if trace not in found and not first:
                 raise self._not_found(connection, trace)
-        return [trace_id for trace in asked for trace_id in ([trace] if trace in known else named[trace])]
+        return list(dict.fromkeys([*first, *(trace_id for trace in asked for trace_id in found.get(trace, []))]))
 
     def _not_found(self, connection: Connection, trace: str) -> TraceNotFound:
         """The error for a trace that is not there, with the nearest of those that are."""
