@@ -115,7 +115,7 @@ def test_a_database_that_is_locked_is_an_error_and_the_rows_can_be_put_again(sto
             appender.append([row("b")], {"t": "Trace"})
         other.execute("COMMIT")
     assert str(caught.value) == (
-        f"{store.path}: database is locked. Another program keeps it locked. Close that one, or try again."
+        f"{store.path}: database is locked. Another program is writing to it. Close that one, or try again."
     )
     assert appender.append([row("b")], {"t": "Trace"}) == []
     assert (list(there(store)), names(store)) == (["a", "b"], {"t": "Trace"})

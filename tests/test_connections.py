@@ -174,7 +174,7 @@ def test_a_writer_that_waits_in_vain_is_told_which_file(monkeypatch):
         with pytest.raises(StoreError) as error:
             store.write_trace("t", [ONE])
         assert str(error.value) == (
-            f"{store.path}: database is locked. Another program keeps it locked. Close that one, or try again."
+            f"{store.path}: database is locked. Another program is writing to it. Close that one, or try again."
         )
 
 

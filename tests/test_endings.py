@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,29 @@ def test_only_those_that_paused_go_on(process):
     assert len(every) == 2
 
 
+class Interrupted(Told):
+    """Whoever is interrupted as it pauses, and as it goes on."""
+
+    def before_fork(self) -> bool:
+        super().before_fork()
+        raise KeyboardInterrupt
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        if self.heard.count("after a") == 1:
+            raise KeyboardInterrupt
+
+
+def test_all_go_on_after_an_interrupt_in_the_midst_of_a_fork(process):
+    heard: list[str] = []
+    every = [Interrupted("a", heard), Told("b", heard)]
+    endings.before_fork()
+    endings.after_fork()
+    assert heard == ["before b", "before a", "after b", "after a", "after a"]
+    assert process.forking == {}
+    assert len(every) == 2
+
+
 def test_two_threads_may_fork_at_once_and_a_handler_in_between(process):
     """Each lets those go on that it paused, and no others."""
     heard: list[str] = []
@@ -133,26 +157,23 @@ def test_a_child_begins_anew(process):
     heard: list[str] = []
     every = [Told("a", heard), Told("b", heard)]
     endings.before_fork()
-    process.is_worker = True
     endings.begin_anew()
     assert heard == ["before b", "before a", "anew b", "anew a"]
-    assert (process.forking, process.is_worker) == ({}, False)
+    assert process.forking == {}
     assert len(every) == 2
 
 
-def test_only_a_worker_has_an_end_of_its_own(process):
+def test_only_a_worker_has_ends_of_its_own():
     assert multiprocessing.parent_process() is None
+    known = dict(util._finalizer_registry)
     endings.register_worker()
-    assert not process.is_worker
+    assert util._finalizer_registry == known
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def in_a_worker(ends, n_times):
+def in_a_worker(ends):
     heard = []
     told = Told("a", heard)
-    for _ in range(n_times):
-        endings.register_worker()
-    from multiprocessing import util
-
     util._exit_function()
     ends.send((heard, told.name))
 
@@ -162,7 +183,7 @@ def test_a_worker_hears_of_its_end_once():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests
         here, there = multiprocessing.get_context("fork").Pipe()
-        worker = multiprocessing.get_context("fork").Process(target=in_a_worker, args=(there, 3))
+        worker = multiprocessing.get_context("fork").Process(target=in_a_worker, args=(there,))
         worker.start()
         assert here.recv() == (["close a"], "a")
         worker.join(30)

@@ -179,7 +179,7 @@ def test_a_file_that_another_one_holds_for_itself_is_told(store, monkeypatch):
             lambda: store.add_spans("t", [ONE]),
             lambda: load_traces(store=store.path),
         ):
-            with pytest.raises(StoreError, match=r"database is locked\. Another program keeps it locked\."):
+            with pytest.raises(StoreError, match=r"database is locked\. Another program is writing to it\."):
                 call()
     assert len(load_spans(store=store)) == 200
 

@@ -8,12 +8,13 @@ import threading
 import weakref
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.record.live import LiveSpan, current
+from tokenvis.record.live import LiveSpan, current, innermost
 
 
 class Kept:
@@ -123,6 +124,7 @@ class HiddenError(Exception, metaclass=Meta):
         (SystemExit(0), None),
         (SystemExit(), None),
         (GeneratorExit(), None),
+        (asyncio.CancelledError(), {"cancelled": True}),
         (
             OddError(),
             {"status": "error", "status_message": "<OddError, whose repr() raises ValueError>", "error.type": "OddError"},
@@ -130,7 +132,7 @@ class HiddenError(Exception, metaclass=Meta):
         (HiddenError(1), {"status": "error", "status_message": "HiddenError(1)", "error.type": "HiddenError"}),
         (ValueError("x" * 9_000), {"status": "error", "status_message": "x" * 2_000, "error.type": "ValueError"}),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_an_error_is_told_and_raised_on(error, said, kept):
     if isinstance(error, OddError):
@@ -138,13 +140,56 @@ def test_an_error_is_told_and_raised_on(error, said, kept):
     with pytest.raises(type(error)) as caught, kept.span():
         raise error
     assert caught.value is error
-    assert kept.data() == [said]
+    [data] = kept.data()
+    stack = data.pop("exception.stacktrace", "") if data else ""
+    assert data == said
+    assert ("raise error\n" in stack) == (said is not None and "status" in said and type(error) is not HiddenError)
 
 
 def test_an_error_says_more_than_the_program_did(kept):
     with pytest.raises(ValueError, match="told"), kept.span(status="ok", n=1):
         raise ValueError("told")
-    assert kept.data() == [{"status": "error", "n": 1, "status_message": "told", "error.type": "ValueError"}]
+    [data] = kept.data()
+    assert data.pop("exception.stacktrace").endswith('raise ValueError("told")\nValueError: told\n')
+    assert data == {"status": "error", "n": 1, "status_message": "told", "error.type": "ValueError"}
+
+
+def test_an_error_says_what_caused_it_and_what_it_holds_within_bounds(kept):
+    def fail(depth):
+        if depth:
+            fail(depth - 1)
+        raise ValueError("x" * 9_000)
+
+    with suppress(Exception), kept.span():
+        try:
+            fail(100)
+        except ValueError as error:
+            raise ExceptionGroup("several", [KeyError("inner")]) from error
+    [data] = kept.data()
+    stack = data["exception.stacktrace"]
+    assert len(stack) <= 8_001
+    assert stack.startswith("Traceback (most recent call last):\n")
+    assert ["The above exception was the direct cause", "ExceptionGroup: several", "KeyError: 'inner'"] == [
+        said
+        for said in ("The above exception was the direct cause", "ExceptionGroup: several", "KeyError: 'inner'")
+        if said in stack
+    ]
+
+
+@pytest.mark.parametrize("odd", [None, "x", 1.5, float("nan"), 2**80, True, b"x", np.int64(7), object()], ids=range(9))
+def test_names_and_times_that_somebody_sets_are_stored_as_far_as_they_can_be(odd, kept):
+    for name in ("agent_id", "location_id", "start_time", "end_time"):
+        span = kept.span().start()
+        setattr(span, name, odd)
+        span.row(5)
+        span.end()
+        span.row(5)
+    with kept.span() as span:
+        span.start_time = 2**63
+    for _, _, agent, location, start, end, _ in kept.rows:
+        assert type(agent) is type(location) is str
+        assert type(start) is type(end) is int
+        assert -(2**63) <= start <= end < 2**63
 
 
 class Thing:
@@ -263,6 +308,38 @@ def test_a_span_that_ends_in_another_context_is_no_error_there(kept):
     with kept.span() as span:
         contextvars.copy_context().run(span.__exit__, None, None, None)
     assert len(kept.rows) == 3
+
+
+def test_what_a_generator_left_open_where_it_was_broken_off_is_no_parent_of_what_follows(kept):
+    async def steps():
+        with kept.span("outer"), kept.span("inner"):
+            yield 1
+            yield 2
+
+    async def later(started):
+        await started.wait()
+        with kept.span("task"):
+            pass
+
+    async def everything():
+        started = asyncio.Event()
+        with kept.span("whole") as whole:
+            async for _ in steps():
+                task = asyncio.create_task(later(started))  # which began within them
+                break
+            while current.get().end_time is None:
+                await asyncio.sleep(0)  # until the loop has closed it
+            with kept.span("after"):
+                assert innermost().location_id == "after"
+            assert innermost() is whole
+            started.set()
+            await task
+        assert innermost() is None
+
+    asyncio.run(everything())
+    rows = {row[3]: (row[0], json.loads(row[6] or "{}").get("parent_id")) for row in kept.rows}
+    assert rows["after"][1] == rows["outer"][1] == rows["whole"][0]
+    assert rows["task"][1] == rows["inner"][0]
 
 
 def test_tasks_that_beget_tasks_forever_keep_none_of_those_before(kept):

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import pickle
 import random
 import re
 import signal
@@ -11,12 +12,14 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from datetime import datetime
 
 import pytest
 from recordings import interrupted, locked, wait_until
 
 from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, load_spans, load_traces
 from tokenvis.record import delivery, recorder, writer
+from tokenvis.record.live import current
 from tokenvis.record.recorder import new_trace_id
 
 
@@ -104,6 +107,11 @@ def test_times_of_ones_own():
         ((1, True), "end_time=True is not integer microseconds of 63 bits."),
         ((1, 2**63), "end_time=9223372036854775808 is not integer microseconds of 63 bits."),
         ((None, 2), "start_time=None is not integer microseconds of 63 bits."),
+        (
+            (datetime(2026, 1, 1), 2),
+            "start_time=datetime.datetime(2026, 1, 1, 0, 0) is not integer microseconds of 63 bits. "
+            "Convert it: round(time.timestamp() * 1_000_000).",
+        ),
         ((5, 3), "The span ends at 3 before it starts at 5."),
     ],
 )
@@ -113,6 +121,24 @@ def test_times_that_are_none_are_refused_and_nothing_is_recorded(times, message)
             own.add("Ann", "desk", start_time=times[0], end_time=times[1])
         assert str(caught.value) == message
     assert load_traces()["n_spans"].tolist() == [0]
+
+
+def test_a_span_is_named_by_itself_and_keys_may_have_any_name():
+    with Recorder("t") as own:
+        first = own.event("Ann", "desk", self=1)
+        own.event("Bob", "desk", parent_id=first, links=[first])
+        with pytest.raises(TypeError, match=r"^<LiveSpan of 'Ann' at 'desk', ended> belongs to its process: send its id"):
+            pickle.dumps(first)
+    assert data_of(load_spans("t")) == [{"self": 1}, {"links": [first.id], "parent_id": first.id}]
+
+
+def test_spans_that_are_open_as_the_recorder_closes_end_at_one_time():
+    own = Recorder("t")
+    for _ in range(9):
+        own.span("Ann", "desk").__enter__()
+    own.close()
+    assert load_spans("t")["end_time"].nunique() == 1
+    current.set(None)
 
 
 def test_a_link_needs_two_spans():

@@ -1,6 +1,7 @@
 """Recording in whole programs: what is accepted is stored, whatever becomes of the program; the promises of docs/record.md."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -198,6 +199,49 @@ def test_workers_of_a_pool_store_what_they_recorded(method, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     counts = load_spans("t", store=tmp_path / "t.db")["agent_id"].value_counts().to_dict()
     assert counts == {f"worker {number}": 500 for number in range(8)} | ({"parent": 1} if method == "inherited" else {})
+
+
+TERMINATED = """
+import multiprocessing, sys, time, tokenvis as tv
+recorder = tv.Recorder("t", store=sys.argv[1])
+def work(number):
+    recorder.span(f"worker {number}", "open").start()
+    with recorder.span(f"worker {number}", "desk"): time.sleep(0.01)
+if __name__ == "__main__":
+    with multiprocessing.get_context(sys.argv[2]).Pool(4) as pool:
+        pool.map(work, range(20))
+    assert {worker.exitcode for worker in pool._pool} <= {0, -15}
+"""
+
+
+@posix
+@pytest.mark.parametrize("method", few(["fork", "spawn"], "fork"))
+def test_workers_that_a_pool_terminates_store_what_they_recorded(method, tmp_path):
+    script = tmp_path / "pools.py"
+    script.write_text(TERMINATED)
+    command = [sys.executable, script, tmp_path / "t.db", method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = load_spans("t", store=tmp_path / "t.db").groupby(["location_id", "agent_id"], observed=True).size()
+    assert counts.to_dict() == {(place, f"worker {number}"): 1 for place in ("open", "desk") for number in range(20)}
+
+
+WORKER = """
+import multiprocessing, sys, tokenvis as tv
+recorder = tv.Recorder("t", store=sys.argv[1])
+def work(): recorder.span("worker", "open").start()
+multiprocessing.set_start_method("fork")
+worker = multiprocessing.Process(target=work)
+worker.start()
+worker.join()
+"""
+
+
+@posix
+def test_a_worker_stores_what_is_open_where_that_is_all_there_is(tmp_path):
+    assert ended(WORKER, tmp_path / "t.db") == (0, "")
+    [data] = load_spans("t", store=tmp_path / "t.db")["data"]
+    assert json.loads(data) == {"status": "open"}
 
 
 MANY = """

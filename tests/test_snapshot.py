@@ -2,26 +2,28 @@
 
 import json
 import math
+import pickle
 import random
 import sqlite3
 import sys
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from enum import Enum, IntEnum
 from pathlib import Path
 from unittest.mock import Mock
 from uuid import UUID
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.record import snapshot
-from tokenvis.record.snapshot import CUT, json_text, name_text
+from tokenvis.record.snapshot import CUT, Named, json_text, name_text
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -162,6 +164,35 @@ class Around:
     inner: object
 
 
+@dataclass(slots=True)
+class Unfinished:
+    question: str
+    answer: str = field(init=False)
+    _own: int = 7
+
+
+@dataclass
+class HostileStep:
+    name: str
+    __getattribute__ = __repr__ = lambda self, *given: 1 / 0
+
+
+class Timeless(tzinfo):
+    utcoffset = __repr__ = lambda self, *given: 1 / 0
+
+
+class HostileEnum(Enum):
+    ONE = 1
+    value = property(lambda self: 1 / 0)
+
+
+class Itself(Enum):
+    ONE = 1
+
+
+Itself.ONE._value_ = Itself.ONE
+
+
 def cycle() -> list:
     own: list = [1]
     own.append({"own": own})
@@ -184,7 +215,7 @@ CUTS = [
     (OddClass(), "✂ <OddClass, whose repr() raises OddError>"),
     (10**400, "✂ a whole number of 1,329 bits"),
     (cycle(), [1, {"own": "✂ a list that holds itself"}]),
-    (Around(b"1"), "✂ Around(inner=b'1')"),
+    (Around(b"1"), {"inner": "✂ 1 bytes"}),
     ("x" * 2_000_000, "✂ " + "x" * 2_000 + "… (2,000,000 characters)"),
     ([1 + 2j], ["✂ (1+2j)"]),
 ]
@@ -195,6 +226,43 @@ def test_what_is_no_json_is_cut_and_marked(number):
     value, said = CUTS[number]
     data = json.loads(json_text({"label": "it", "value": value, "beside": 1}))
     assert data == {"label": "it", "value": said, "beside": 1, "tokenvis.cut": ["value"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (Unfinished("why?"), {"question": "why?"}),
+        (HostileStep("a"), "✂ <HostileStep, whose repr() raises ZeroDivisionError>"),
+        (datetime(2026, 1, 2, tzinfo=Timeless()), "✂ <datetime, whose repr() raises ZeroDivisionError>"),
+        (HostileEnum.ONE, 1),
+        (Itself.ONE, "✂ <Itself, whose repr() raises RecursionError>"),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("within", [lambda value: value, lambda value: [{"inner": (value,)}]], ids=["", "in others"])
+def test_what_would_end_the_process_in_orjson_is_looked_at_in_python(value, kept, within):
+    data = json.loads(json_text({"value": within(value)}))
+    assert data["value"] == (kept if within(0) == 0 else [{"inner": [kept]}])
+    assert ("tokenvis.cut" in data) == str(kept).startswith("✂")
+
+
+def test_a_text_that_claims_to_be_json_is_none():
+    data = json.loads(json_text({"value": orjson.Fragment(b"{")}))
+    assert data["value"].startswith("✂ <orjson.Fragment object")
+
+
+def test_a_span_stands_for_its_id():
+    class Span(Named):
+        def __repr__(self):
+            return "a span"
+
+    span = Span()
+    span.id = "t/7"
+    assert json.loads(json_text({"parent_id": span, "links": [span, "t/8"]})) == {"parent_id": "t/7", "links": ["t/7", "t/8"]}
+    span.id = ""
+    assert json.loads(json_text({"value": span}))["value"] == "✂ a span"
+    with pytest.raises(TypeError, match=r"^a span belongs to its process: send its id, which is the same everywhere\.$"):
+        pickle.dumps(span)
 
 
 SUBCLASSES = [

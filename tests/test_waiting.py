@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_rows_wait_until_they_are_done(steps):
             taken = []
         assert waiting.rows() == taken + there
         assert waiting.is_full(row(0)) == (len(waiting.items) + len(waiting.taken) > 5)
+        assert len(waiting.items) >= waiting.crowded or not waiting.is_full(row(0)), "nobody would look"
 
 
 def test_long_rows_count_by_their_bytes(monkeypatch):
@@ -64,32 +66,48 @@ def test_who_waits_for_room_is_told_of_it():
     assert found == [True]
 
 
-def test_a_handler_that_keeps_the_lock_keeps_nobody_from_taking():
-    """One of a signal, which waits for what the thread does, in the midst of a wait for room."""
-    waiting = Waiting(1)
-    waiting.items.append(row(0))
-    with waiting.progress:
-        thread = threading.Thread(target=waiting.take)
-        thread.start()
-        thread.join(30)
-        assert not thread.is_alive()
-    assert waiting.taken == [row(0)]
-
-
 def test_a_handler_that_comes_in_the_midst_of_a_wait_does_not_wait_too(monkeypatch):
     """Where it did, handlers that come faster than the store takes would pile up."""
     waiting, inner = Waiting(1), []
     waiting.items.extend([row(0), row(1)])
 
-    def wait(seconds):
-        waiting.let_begin(30)
-        inner.append(waiting.has_room_within(30, row(1)))
-        waiting.take()
-        waiting.be_done()
+    class Interrupted:
+        def acquire(self, timeout):
+            waiting.let_begin(30)
+            inner.append(waiting.has_room_within(30, row(1)))
+            waiting.take()
+            waiting.be_done()
 
-    monkeypatch.setattr(waiting.progress, "wait", wait)
+    monkeypatch.setattr(waiting, "progress", Interrupted)
     assert waiting.has_room_within(30, row(1))
     assert (inner, waiting.held_up) == ([True], set())
+
+
+def test_an_interrupt_in_the_midst_of_a_wait_leaves_nothing_behind(monkeypatch):
+    waiting = Waiting(1)
+    waiting.items.extend([row(0), row(1)])
+
+    class Interrupted:
+        def acquire(self, timeout):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(waiting, "progress", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            waiting.has_room_within(30, row(1))
+    assert waiting.held_up == set()
+    assert not waiting.has_room_within(0.001, row(1))
+
+
+def test_progress_that_comes_before_the_wait_is_not_missed():
+    waiting = Waiting(1)
+    progress = waiting.progress()
+    waiting.take()
+    assert progress.acquire(blocking=False)
+    for _ in range(3):
+        assert not waiting.progress().acquire(timeout=0.001)  # it waited in vain, and is let go with the next
+    waiting.be_done()
+    assert not waiting.waiters
 
 
 def test_those_who_wait_are_told():

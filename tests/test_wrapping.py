@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenvis import BadOption
 from tokenvis.record.wrapping import wrapped
 
 current: ContextVar["Span | None"] = ContextVar("current", default=None)
@@ -31,6 +32,10 @@ class Span:
     def end(self, error: BaseException | None = None) -> None:
         assert self.state == "open"
         self.state, self.error = "ended", error
+
+    def again(self) -> None:
+        assert self.state == "ended"
+        self.state = "open"
 
     def __enter__(self) -> "Span":
         self.start()
@@ -97,6 +102,58 @@ def test_every_kind_stays_what_it_is():
         assert [kind(own) for kind in kinds] == [kind(function) for kind in kinds]
     assert with_spans(functools.partial(max, 3))[0](2) == 3
     assert asyncio.run(with_spans(functools.partial(coroutine))[0]()) == 1
+
+
+def test_methods_of_classes_stay_what_they_are():
+    class Agent:
+        own = classmethod(lambda cls, number: (cls, number))
+        plain = staticmethod(lambda number: number)
+
+    for name in ("own", "plain"):
+        function, spans = with_spans(Agent.__dict__[name])
+        setattr(Agent, name, function)
+        assert Agent().__getattribute__(name)(7) == ((Agent, 7) if name == "own" else 7)
+        assert states(spans) == [("ended", None)]
+
+
+@pytest.mark.parametrize("thing", [int, type("Agent", (), {}), 7, None])
+def test_what_is_no_function_is_refused(thing):
+    with pytest.raises(BadOption, match=r" is no function, whose calls could be spans\.$"):
+        with_spans(thing)
+
+
+class Callable:
+    async def __call__(self, number):
+        await asyncio.sleep(0)
+        assert current.get() is not None
+        return number / (number - 1)
+
+
+def wrapper(function):
+    """A decorator that hides what it wraps, as many do."""
+
+    def call(*values):
+        return function(*values)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "function", [Callable(), functools.partial(Callable()), wrapper(Callable()), wrapper(wrapper(Callable()))]
+)
+def test_a_coroutine_that_hides_is_a_span_until_it_is_done(function):
+    async def everything():
+        with Span("outer") as outer:
+            waiting = own(2)
+            assert current.get() is outer
+            assert await waiting == 2
+            with pytest.raises(ZeroDivisionError):
+                await own(1)
+            assert current.get() is outer
+
+    own, spans = with_spans(function)
+    asyncio.run(everything())
+    assert states(spans) == [("ended", None), ("ended", "ZeroDivisionError")]
 
 
 def test_a_coroutine_is_a_span_until_it_is_done():

@@ -86,8 +86,9 @@ def test_a_flush_stores_all_before_it(made):
     own.flush()
 
 
-def test_no_more_are_accepted_than_the_bound(made, monkeypatch):
-    """And one that is held up; with the store at a standstill, the count is exact."""
+@pytest.mark.parametrize("n_taken", [0, 4])
+def test_no_more_are_accepted_than_the_bound(n_taken, made, monkeypatch):
+    """And one that is held up; with the store at a standstill, the count is exact, however many it was given before."""
     go, deliver, accepted = threading.Event(), Delivery.deliver, []
 
     def deliver_later(self, rows):
@@ -98,10 +99,12 @@ def test_no_more_are_accepted_than_the_bound(made, monkeypatch):
         for number in range(100):
             own.put(row(number))
             accepted.append(number)
+            if number + 1 == n_taken:
+                wait_until(lambda: len(own._waiting.taken) == n_taken)
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
     monkeypatch.setattr(writer, "HELD_UP", WITHIN)
-    own = made(max_spans=10)
+    own = made(max_spans=10, max_seconds=0.5 if n_taken else 3_000)
     thread = threading.Thread(target=work)
     thread.start()
     wait_until(lambda: len(own._waiting.rows()) == 11)
@@ -573,7 +576,7 @@ def test_a_database_that_is_locked_is_named_by_a_flush(made):
         own.put(row(1))
         with pytest.raises(StoreError) as caught:
             own.flush(0.5)
-    said = "database is locked. Another program keeps it locked. Close that one, or try again."
+    said = "database is locked. Another program is writing to it. Close that one, or try again."
     path = own.store.path
     assert str(caught.value) == f"{path} took no spans for 0.5 s: {path}: {said} They wait to be stored."
     own.flush()

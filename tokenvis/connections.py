@@ -36,7 +36,7 @@ SETTINGS = {
 }
 DAMAGED = "The file is damaged: go back to a backup, or read the traces in again. `tokenvis verify` says where"
 HINTS = {
-    sqlite3.SQLITE_BUSY: "Another program keeps it locked. Close that one, or try again",
+    sqlite3.SQLITE_BUSY: "Another program is writing to it. Close that one, or try again",
     sqlite3.SQLITE_LOCKED: "Another connection of this process is writing to it. Commit or close that one, or try again",
     sqlite3.SQLITE_FULL: "There is no room left. Nothing of this write is in the database, and all before it is",
     sqlite3.SQLITE_READONLY: "It, or its folder, can only be read. $TOKENVIS_DATABASE names a database elsewhere",

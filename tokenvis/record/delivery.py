@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from tokenvis.appending import Appender, Row
 from tokenvis.errors import plural
@@ -33,7 +34,7 @@ class Delivery:
         self.names: dict[str, str | None] = {}  # of traces, to be stored
         self.appender = Appender(store)
         self.overflow = self._empty_overflow()
-        self.writing = threading.Lock()  # held while the thread does anything: a child would keep what others hold in between
+        self.writing = threading.RLock()  # held while the thread does anything: a child would keep what others hold in between
         self.lost_rows: list[Row] = []  # which say what was lost, to be stored
         self.own_left: Spill | None = None  # the file that was left at the last `close`
         self.left: Iterator[Spill] | None = None  # what others left; None before a look
@@ -157,8 +158,9 @@ class Delivery:
         return True
 
     def resume(self) -> None:
-        """Go on after a pause."""
-        self.writing.release()
+        """Go on after a pause, if there was one; an interrupt may have come before it, or in it."""
+        with suppress(RuntimeError):  # it is not ours
+            self.writing.release()
 
     def disown(self) -> None:
         """Leave all to the parent, in a child: its files, and what waits in its memory."""
@@ -181,6 +183,5 @@ def rows_for(lost: Lost) -> list[Row]:
     for trace, (count, start, end) in lost.items():
         data = {"label": f"{plural(count, 'span')} lost", "kind": LOST, "status": "error", NUMBER: count}
         span = f"{trace}/lost-{secrets.token_hex(6)}"
-        first, last = (min(max(time, -(2**63)), 2**63 - 1) for time in sorted((start, end)))  # of rows that were refused
-        rows.append((span, trace, LOST_AGENT, LOST, first, last, json_text(data)))
+        rows.append((span, trace, LOST_AGENT, LOST, start, end, json_text(data)))
     return rows

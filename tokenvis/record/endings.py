@@ -1,16 +1,18 @@
 """Endings: what a process does to whoever writes for it, when it ends, and when it is forked.
 
 At the interpreter's end all that was accepted is stored, however it comes to that end. A worker of `multiprocessing` never
-comes to it, so it has an end of its own. Before a fork connections are closed: SQLite's locks belong to a process, and a child
+comes to it, so it has ends of its own: one when it is done, and one when it is terminated, which is how the ``with`` block of a
+pool ends. Before a fork connections are closed: SQLite's locks belong to a process, and a child
 that uses, or even closes, its parent's connection damages both. The child begins anew, with nothing of its parent's.
 """
 
 import atexit
 import logging
 import os
-import sys
+import signal
 from contextlib import suppress
-from threading import get_ident
+from multiprocessing import current_process, parent_process, util
+from threading import current_thread, get_ident, main_thread
 from weakref import ref
 
 log = logging.getLogger("tokenvis")
@@ -38,7 +40,6 @@ class Process:
 
     def __init__(self) -> None:
         self.is_ending = False
-        self.is_worker = False  # whose end is known
         self.known: dict[ref[Ending], None] = {}  # a dict is copied in one step, while other threads add to it
         self.forking: dict[int, list[list[Ending]]] = {}  # by thread, and a signal's handler may fork too
 
@@ -55,13 +56,20 @@ def register(ending: Ending) -> None:
     process.known[ref(ending, lambda gone: process.known.pop(gone, None))] = None
 
 
-def register_worker() -> None:
-    """Hear of the end of this process where it is a worker of `multiprocessing`, which has just begun."""
-    util = sys.modules.get("multiprocessing.util")
-    parent = sys.modules.get("multiprocessing.process")
-    if not process.is_worker and util is not None and parent is not None and parent.parent_process() is not None:
-        process.is_worker = True
-        util.Finalize(None, end, exitpriority=0)
+def register_worker(_: Process = process) -> None:
+    """Hear of the ends of this process where it is a worker of `multiprocessing`; a handler of the program's own stays."""
+    if parent_process() is None and not getattr(current_process(), "_inheriting", False):  # one that is spawned imports first
+        return
+    util.Finalize(None, end, exitpriority=0)
+    if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end_terminated)
+
+
+def end_terminated(signum: int, frame: object) -> None:
+    """The worker is terminated: close all, and go as it would have gone."""
+    end()
+    signal.signal(signum, signal.SIG_DFL)
+    signal.raise_signal(signum)
 
 
 def end() -> None:
@@ -77,17 +85,24 @@ def end() -> None:
 
 
 def before_fork() -> None:
-    """The process is about to be forked."""
+    """The process is about to be forked; what Python calls here, Ctrl-C cannot end, but cut short."""
     paused: list[Ending] = []
     process.forking.setdefault(get_ident(), []).append(paused)
-    paused.extend(ending for ending in process.there() if ending.before_fork())
+    for ending in process.there():
+        paused.append(ending)
+        with suppress(KeyboardInterrupt):
+            if not ending.before_fork():
+                paused.pop()
 
 
 def after_fork() -> None:
     """The process goes on, beside its child."""
     mine = process.forking[get_ident()]
     for ending in mine.pop():
-        ending.after_fork()
+        try:
+            ending.after_fork()
+        except KeyboardInterrupt:
+            ending.after_fork()
     if not mine:
         del process.forking[get_ident()]
 
@@ -95,11 +110,12 @@ def after_fork() -> None:
 def begin_anew() -> None:
     """The process is the child."""
     process.forking = {}
-    process.is_worker = False
     for ending in process.there():
         ending.begin_anew()
 
 
 atexit.register(end)
+register_worker()  # one that has begun already,
+util.register_after_fork(process, register_worker)  # and one that begins now, however it was started
 with suppress(AttributeError):  # where there is no fork
     os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=begin_anew)

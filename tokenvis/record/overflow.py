@@ -105,6 +105,14 @@ class Overflow:
         return False
 
 
+def whole_time(time: Any) -> int:
+    """A time of a row that was refused, as far as it is one."""
+    try:
+        return min(max(int(time), -(2**63)), 2**63 - 1)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
 class Losses:
     """How many rows were lost in each trace, the first start and the last end of these.
 
@@ -121,7 +129,8 @@ class Losses:
 
     def count(self, row: Row) -> None:
         """Count a row."""
-        self.add({row[1]: (1, row[4], row[5])})
+        start, end = map(whole_time, row[4:6])
+        self.add({row[1]: (1, min(start, end), max(start, end))})
 
     def add(self, lost: Lost) -> None:
         """Count what was lost."""

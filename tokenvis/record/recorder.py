@@ -7,6 +7,7 @@ are ``<trace id>/<a word of this process>-<number>``, so many processes can reco
 import secrets
 import weakref
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial, wraps
 from itertools import count
@@ -19,7 +20,7 @@ from tokenvis.columns import is_integer
 from tokenvis.database import Target
 from tokenvis.errors import BadOption, BadSpan, quoted
 from tokenvis.record.endings import Ending, register
-from tokenvis.record.live import LiveSpan, current
+from tokenvis.record.live import LiveSpan, current, innermost
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.rows import check_text
 from tokenvis.store import Store
@@ -113,17 +114,17 @@ class Recorder(Ending):
     @property
     def current(self) -> LiveSpan | None:
         """The span of this recorder that is open around the code that asks, or None."""
-        span = current.get()
+        span = innermost()
         while span is not None and span.recorder is not self:
             span = span._above
         return span
 
-    def span(self, agent: str, location: str, **data: Any) -> LiveSpan:
+    def span(self, /, agent: str, location: str, **data: Any) -> LiveSpan:
         """A span around a piece of code, or around each call of a function.
 
         ``with recorder.span("Ann", "desk"):``, ``async with`` too, and ``@recorder.span("Ann", "desk")`` above a function, a
         coroutine function or a generator function of either kind. The span that is open around it is its parent. An error that
-        ends it is recorded (``status``, ``status_message``, ``error.type``) and raised on.
+        ends it is recorded (``status``, ``status_message``, ``error.type``, ``exception.stacktrace``) and raised on.
 
         Parameters
         ----------
@@ -140,7 +141,7 @@ class Recorder(Ending):
         """
         return LiveSpan(self, agent, location, data)
 
-    def event(self, agent: str, location: str, **data: Any) -> LiveSpan:
+    def event(self, /, agent: str, location: str, **data: Any) -> LiveSpan:
         """An instant: something that happened now, and took no time. Parameters are those of `span`."""
         span = LiveSpan(self, agent, location, data)
         span._begin()
@@ -148,7 +149,7 @@ class Recorder(Ending):
         self._ended(span)
         return span
 
-    def add(self, agent: str, location: str, *, start_time: int, end_time: int, **data: Any) -> LiveSpan:
+    def add(self, /, agent: str, location: str, *, start_time: int, end_time: int, **data: Any) -> LiveSpan:
         """A span with times of your own, for a simulation, which has its own clock. It has no parent but ``parent_id``.
 
         Parameters
@@ -166,6 +167,7 @@ class Recorder(Ending):
         for option, time in (("start_time", start_time), ("end_time", end_time)):
             if not is_integer(time) or not -(2**63) <= time < 2**63:
                 hint = " Convert seconds: round(seconds * 1_000_000)." if isinstance(time, float) else ""
+                hint = " Convert it: round(time.timestamp() * 1_000_000)." if isinstance(time, datetime) else hint
                 raise BadSpan(f"{option}={quoted(time)} is not integer microseconds of 63 bits.{hint}")
         if end_time < start_time:
             raise BadSpan(f"The span ends at {end_time} before it starts at {start_time}.")
@@ -211,16 +213,13 @@ class Recorder(Ending):
         Tasks of asyncio and `asyncio.to_thread` have the span that is open where they start as the parent of their own. A
         thread begins with none: ``pool.submit(recorder.carry(work), task)``, ``Thread(target=recorder.carry(work))``.
         """
-        span = current.get()
+        span = innermost()
 
         @wraps(function)
         def carried(*values: Given.args, **options: Given.kwargs) -> Result:
-            before = current.get()
-            current.set(span)
-            try:
-                return function(*values, **options)
-            finally:
-                current.set(before)
+            context = copy_context()
+            context.run(current.set, span)
+            return context.run(function, *values, **options)
 
         return carried
 
@@ -240,8 +239,9 @@ class Recorder(Ending):
         Spans that are open are stored as such, and once more when they end: what is recorded after this is stored too. Where
         the store takes nothing, this gives up after some seconds: the spans stay in a file that the next recording takes in.
         """
+        now = self._now()
         for span in list(self._open.values()):
-            self._writer.put(span.row(self._now()))
+            self._writer.put(span.row(now))
             if span.end_time is not None:  # in another thread, meanwhile, so that its end may stand before what was put here
                 self._writer.put(span.row(0))
         self._writer.close()

@@ -1,9 +1,9 @@
 """Snapshots: what a program says of a span, as the JSON text that it is at that moment; never an error in the program.
 
-Nearly all data is JSON, and is written at once, while no other code can run, so nobody can change it meanwhile. What is not
-(an object, a cycle, bytes), or is too long, is cut: a text in its place says what it was and begins with ``CUT``, and the key
-``tokenvis.cut`` of the data names the keys that are not whole. Of a value that is not plain, nothing is asked that its class
-could answer in its own way, but in a ``try``.
+Nearly all data is plain JSON, and is written at once, while no other code can run, so nobody can change it meanwhile. What is
+not (an object, a cycle, bytes), or is too long, is cut: a text in its place says what it was and begins with ``CUT``, and the
+key ``tokenvis.cut`` of the data names the keys that are not whole. Nothing that is not plain is asked anything that its class
+could answer in its own way, but in a ``try``; orjson is given none, since it ends the process where such an answer is an error.
 """
 
 import json
@@ -11,9 +11,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from enum import Enum
 from itertools import islice
 from os import PathLike, fspath
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -28,8 +32,23 @@ SHOWN = 500  # characters of the `repr` of what is no JSON
 DEEPEST = 64  # levels
 MOST_ITEMS = 100_000  # of the data of one span that is cut
 LOST = "\N{REPLACEMENT CHARACTER}"
-OURS = frozenset(["label", "kind", "links", "parent_id", "status", "status_message", "error.type"])  # there is room for them
+PLAIN = frozenset([str, int, float, bool, type(None)])
+OURS = frozenset(  # there is room for them
+    ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
+)
 NAME_OF_TYPE: Any = type.__dict__["__name__"]  # which no metaclass hides
+
+
+class Named:
+    """What is stored as its id, where it stands in data."""
+
+    __slots__ = ("id",)
+
+    id: str
+
+    def __reduce__(self) -> Any:
+        """Refuse to be copied, or sent to another process."""
+        raise TypeError(f"{self!r} belongs to its process: send its id, which is the same everywhere.")
 
 
 def name_text(value: Any) -> str:
@@ -58,16 +77,29 @@ def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:
     '{"status":"open","thing":"✂ <class \'object\'>","tokenvis.cut":["thing"]}'
     """
     if type(data) is dict:
-        try:
-            text = orjson.dumps({**data, **more} if more else data, option=orjson.OPT_SERIALIZE_NUMPY)
-            if len(text) <= LONGEST_TEXT:
+        with suppress(TypeError, ValueError, RuntimeError, MemoryError):
+            if is_plain(data) and len(text := orjson.dumps({**data, **more} if more else data)) <= LONGEST_TEXT:
                 return text.decode()
-        except (TypeError, ValueError, RecursionError, MemoryError):
-            pass
     try:
         return careful_text([*pairs_of(data), *(more or {}).items()])
     except Exception as error:  # where the program itself has no room left: of the stack, of memory
         return careful_text([("value", f"{CUT}{failed(data, 'items', error)}"), *(more or {}).items()])
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value and all in it are JSON by their very classes, and no deeper than JSON is read."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not (type(item) in PLAIN or is_plain(item, depth + 1)):
+                return False
+    elif kind is list or kind is tuple:
+        for item in value:
+            if not (type(item) in PLAIN or is_plain(item, depth + 1)):
+                return False
+    else:
+        return kind in PLAIN
+    return depth <= DEEPEST
 
 
 def careful_text(pairs: list[tuple[Any, Any]]) -> str:
@@ -196,20 +228,42 @@ class Cutter:
             yield item
 
     def other(self, value: Any, depth: int) -> Any:
-        """What is no JSON: a path, what orjson has a form for, else its `repr`."""
-        if issubclass(type(value), PathLike):
-            return self.value(fspath(value), depth)
+        """What is no JSON, in the form that is usual; else its `repr`."""
         try:
-            text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+            usual = usual_form(value, type(value)) if depth < DEEPEST else MISSING
         except Exception:
-            return self.cut(text_of(value))
-        return self.value(orjson.loads(text), depth + 1) if len(text) <= LONGEST_TEXT else self.cut(text_of(value))
+            usual = MISSING
+        return self.cut(text_of(value)) if usual is MISSING else self.value(usual, depth + 1)
 
     def cut(self, text: str) -> str:
         """A text in the place of a value."""
         self.n_cut += 1
         self.left -= min(len(text), SHOWN)
         return CUT + whole_text(text, SHOWN, SHOWN)
+
+
+def usual_form(value: Any, kind: type) -> Any:
+    """The form that JSON usually has for a value that is none, `MISSING` where there is none such."""
+    if issubclass(kind, Named):
+        return value.id or MISSING
+    if issubclass(kind, PathLike):
+        return fspath(value)
+    if issubclass(kind, Enum):
+        return value._value_
+    if issubclass(kind, date | time):
+        return value.isoformat()
+    if issubclass(kind, UUID):
+        return str(value)
+    if is_dataclass(kind):
+        names = [one.name for one in fields(kind)]
+        return {name: getattr(value, name) for name in names if not name.startswith("_") and hasattr(value, name)}
+    if kind.__module__ == "numpy":
+        text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.loads(text) if len(text) <= LONGEST_TEXT else MISSING
+    return MISSING
+
+
+MISSING = object()
 
 
 def text_of(value: Any) -> str:

@@ -7,8 +7,7 @@ at no moment counted neither here nor there.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
 from tokenvis.appending import Row
 from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
@@ -43,6 +42,8 @@ class Stored:
 class Waiting:
     """What waits to be taken (``items``), what was taken and is being stored, and who waits for that.
 
+    Who waits for room has a lock of its own, and holds none that others need: an interrupt may come at any moment.
+
     Parameters
     ----------
     most
@@ -51,16 +52,19 @@ class Waiting:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.crowded = most // 2  # so many items are much, beside what was taken
         self.items: deque[Row | Stored] = deque()
         self.taken: list[Row] = []
         self.pending: list[Stored] = []
-        self.progress = threading.Condition()
+        self.waiters: deque[threading.Lock] = deque()
+        self.held_up: set[int] = set()  # threads that wait
         self.stored_at = 0.0  # when the store took something last
-        self.held_up: set[int] = set()  # threads
 
     def take(self) -> None:
         """Take all that waits now."""
-        for _ in range(len(self.items)):
+        n_items = len(self.items)
+        self.crowded = min(self.most // 2, max(self.most - len(self.taken) - n_items, 0))
+        for _ in range(n_items):
             item = self.items[0]
             if isinstance(item, Stored):
                 self.pending.append(item)
@@ -82,6 +86,7 @@ class Waiting:
     def be_done(self) -> None:
         """What was taken is stored, or waits elsewhere."""
         self.taken = []
+        self.crowded = self.most // 2
         self.tell_progress()
 
     def is_stalled(self, since: float, patience: float) -> bool:
@@ -100,11 +105,20 @@ class Waiting:
 
     def has_room_within(self, patience: float, row: Row) -> bool:
         """Wait until there is room for this row, for so many seconds in which the store takes nothing; whether there is."""
-        begun = time.monotonic()
-        with self._held_up() as is_first:
-            while is_first and self.is_full(row) and not self.is_stalled(begun, patience):
-                self.progress.wait(min(patience, LOOK))
-        return not (is_first and self.is_full(row))
+        begun, thread = time.monotonic(), threading.get_ident()
+        if thread in self.held_up:  # a signal's handler, in the midst of a wait: those that come faster would pile up
+            return True
+        try:
+            self.held_up.add(thread)
+            while True:
+                progress = self.progress()  # which may come while we look
+                if not self.is_full(row):
+                    return True
+                if self.is_stalled(begun, patience):
+                    return False
+                progress.acquire(timeout=min(patience, LOOK))
+        finally:
+            self.held_up.discard(thread)
 
     def is_over(self, stored: Stored, patience: float) -> bool:
         """Wait until somebody is told, for so many seconds in which the store takes nothing; whether all is stored."""
@@ -116,26 +130,19 @@ class Waiting:
 
     def let_begin(self, moment: float) -> None:
         """Let the thread have Python's lock at once, so that the disk works while this one goes on."""
-        if not self.taken:
-            with self._held_up() as is_first:
-                if is_first:
-                    self.progress.wait(moment)
+        progress = self.progress()
+        if not self.taken and threading.get_ident() not in self.held_up:
+            progress.acquire(timeout=moment)
 
-    @contextmanager
-    def _held_up(self) -> Iterator[bool]:
-        """A thread is held up; whether it was not yet: a signal's handler that comes in between does not wait too."""
-        thread = threading.get_ident()
-        is_first = thread not in self.held_up
-        self.held_up.add(thread)
-        try:
-            with self.progress:
-                yield is_first
-        finally:
-            if is_first:
-                self.held_up.discard(thread)
+    def progress(self) -> threading.Lock:
+        """A lock that can be acquired once something was taken, or stored."""
+        progress = threading.Lock()
+        progress.acquire()
+        self.waiters.append(progress)
+        return progress
 
     def tell_progress(self) -> None:
-        """Wake those who wait for room; they look by themselves too, since a signal's handler may keep the lock."""
-        if self.progress.acquire(timeout=LOOK):
-            self.progress.notify_all()
-            self.progress.release()
+        """Wake those who wait for it."""
+        with suppress(IndexError):  # there are no more
+            while True:
+                self.waiters.popleft().release()

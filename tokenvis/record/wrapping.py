@@ -1,4 +1,4 @@
-"""Wrapping: a function whose every call is a span, whichever kind of function it is.
+"""Wrapping: a function whose every call is a span, whichever kind of function it is, also below other decorators.
 
 A generator is open from its first step to its end, and the parent of what happens in its steps; not of what the code does that
 asks for them, in between.
@@ -9,17 +9,24 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isclass, iscoroutine, iscoroutinefunction, isgeneratorfunction, isroutine
 from typing import Any
+
+from tokenvis.errors import BadOption, quoted
 
 
 def wrapped(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) -> Any:
     """The function, with a span that ``opened`` gives for each call; ``current`` holds the one that is open."""
-    if isasyncgenfunction(function):
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(wrapped(function.__func__, opened, current))
+    if isclass(function) or not callable(function):
+        raise BadOption(f"{quoted(function)} is no function, whose calls could be spans.")
+    code = code_of(function)
+    if isasyncgenfunction(code):
         return asynchronous_steps(function, opened, current)
-    if isgeneratorfunction(function):
+    if isgeneratorfunction(code):
         return steps(function, opened, current)
-    if iscoroutinefunction(function):
+    if iscoroutinefunction(code):
 
         @wraps(function)
         async def call_and_wait(*values: Any, **options: Any) -> Any:
@@ -30,10 +37,24 @@ def wrapped(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) 
 
     @wraps(function)
     def call(*values: Any, **options: Any) -> Any:
-        with opened():
-            return function(*values, **options)
+        with opened() as span:
+            result = function(*values, **options)
+        return waited_for(span, result, current) if iscoroutine(result) else result
 
     return call
+
+
+def code_of(function: Any) -> Any:
+    """The function that runs: where that is a partial one, or an object that can be called, too."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if isroutine(function) else type(function).__call__
+
+
+async def waited_for(span: Any, coroutine: Any, current: ContextVar[Any]) -> Any:
+    """The result of a coroutine that a function gave back, as decorators do; its span goes on as it runs."""
+    with kept_open(span, span.again), Step(span, current).taken():
+        return await coroutine
 
 
 class Step:
@@ -56,9 +77,9 @@ class Step:
 
 
 @contextmanager
-def kept_open(span: Any) -> Iterator[None]:
-    """A span that is open, and no parent of what follows."""
-    span.start()
+def kept_open(span: Any, begin: Callable[[], Any]) -> Iterator[None]:
+    """A span that is open, and no parent of what follows; ``begin`` begins it."""
+    begin()
     try:
         yield
     except BaseException as error:
@@ -75,7 +96,7 @@ def steps(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) ->
         span = opened()
         step, generator = Step(span, current), function(*values, **options)
         advance = partial(generator.send, None)
-        with kept_open(span):
+        with kept_open(span, span.start):
             while True:
                 try:
                     with step.taken():
@@ -100,7 +121,7 @@ def asynchronous_steps(function: Any, opened: Callable[[], Any], current: Contex
         span = opened()
         step, generator = Step(span, current), function(*values, **options)
         advance = partial(first_step, generator)
-        with kept_open(span):
+        with kept_open(span, span.start):
             while True:
                 try:
                     with step.taken():

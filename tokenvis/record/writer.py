@@ -19,7 +19,7 @@ from tokenvis.connections import PATIENCE
 from tokenvis.database import Target
 from tokenvis.errors import BadOption, StoreError, plural, quoted
 from tokenvis.record.delivery import Delivery, leave
-from tokenvis.record.endings import Ending, process, register, register_worker
+from tokenvis.record.endings import Ending, process, register
 from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
 from tokenvis.record.waiting import LONG, Stored, Waiting
 from tokenvis.store import Store, opened
@@ -100,7 +100,7 @@ class Writer(Ending):
         self._items.append(row)
         if self._asleep:
             self._rouse()
-        if len(self._items) * 2 >= self.max_spans or len(row[6] or "") > LONG:
+        if len(self._items) >= self._waiting.crowded or len(row[6] or "") > LONG:
             self._crowd(row)
 
     def name_trace(self, trace_id: str, name: str | None) -> None:
@@ -148,7 +148,7 @@ class Writer(Ending):
 
     def retire(self) -> None:
         """Have the thread store what waits, and end; this does not wait for it."""
-        if self._alive.locked():
+        if self._alive.locked() or self._items:  # it may be about to begin
             self._items.append(Stored(is_last=True))
             self._called = True
             self._open_gate()
@@ -188,7 +188,6 @@ class Writer(Ending):
                 if process.is_ending:
                     raise RuntimeError
                 threading.Thread(target=self._run, name=THREAD, daemon=True).start()  # one too many ends at once
-                register_worker()
             except RuntimeError:  # which threads that are started too late raise too
                 self._run(briefly=True)
         self._open_gate()
