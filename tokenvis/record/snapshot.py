@@ -33,6 +33,7 @@ DEEPEST = 64  # levels
 MOST_ITEMS = 100_000  # of the data of one span that is cut
 LOST = "\N{REPLACEMENT CHARACTER}"
 PLAIN = frozenset([str, int, float, bool, type(None)])
+CONTAINERS = frozenset([dict, list, tuple])
 OURS = frozenset(  # there is room for them
     ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
 )
@@ -77,9 +78,13 @@ def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:
     '{"status":"open","thing":"✂ <class \'object\'>","tokenvis.cut":["thing"]}'
     """
     if type(data) is dict:
-        with suppress(TypeError, ValueError, RuntimeError, MemoryError):
-            if is_plain(data) and len(text := orjson.dumps({**data, **more} if more else data)) <= LONGEST_TEXT:
-                return text.decode()
+        try:
+            if is_plain(data):
+                text = orjson.dumps({**data, **more} if more else data)
+                if len(text) <= LONGEST_TEXT:
+                    return text.decode()
+        except (TypeError, ValueError, RuntimeError, MemoryError):
+            pass
     try:
         return careful_text([*pairs_of(data), *(more or {}).items()])
     except Exception as error:  # where the program itself has no room left: of the stack, of memory
@@ -87,19 +92,13 @@ def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether a value and all in it are JSON by their very classes, and no deeper than JSON is read."""
-    kind = type(value)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not (type(item) in PLAIN or is_plain(item, depth + 1)):
-                return False
-    elif kind is list or kind is tuple:
-        for item in value:
-            if not (type(item) in PLAIN or is_plain(item, depth + 1)):
-                return False
-    else:
-        return kind in PLAIN
-    return depth <= DEEPEST
+    """Whether all that stands in a mapping, or a list, is JSON by its very class, and no deeper than JSON is read."""
+    items = value.values() if type(value) is dict else value
+    if PLAIN.issuperset(map(type, items)):
+        return True
+    if depth >= DEEPEST:
+        return False
+    return all(type(item) in PLAIN or (type(item) in CONTAINERS and is_plain(item, depth + 1)) for item in items)
 
 
 def careful_text(pairs: list[tuple[Any, Any]]) -> str:
