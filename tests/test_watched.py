@@ -37,6 +37,30 @@ def test_a_session_of_which_the_database_has_less_is_forgotten_and_so_is_a_file_
     assert list(again.sessions) == ["b"]
 
 
+def test_a_file_that_is_gone_stays_known_while_its_session_does():
+    record = record_of("a", "b")
+    record.sessions["a"].stamps["b"] = stamp_at("b")
+    del record.sessions["b"]
+    record.save(now=True)
+    Path("b").unlink()
+    assert list(loaded(a=5).files) == ["a", "b"]
+    assert list(loaded(a=4).files) == ["a"]
+
+
+def test_of_a_session_that_is_forgotten_and_whose_own_file_is_gone_the_others_are_looked_at_anew():
+    record = record_of("a", "b", "c")
+    main = str(Path("a").absolute())
+    record.files = {main: Known(stamp_at("a"), "claude_code", main)}
+    record.files["b"] = Known(stamp_at("b"), "claude_code", main)
+    record.files["c"] = Known(stamp_at("c"), "claude_code", "c", main)
+    record.sessions = {main: Taken({main: stamp_at("a"), "b": stamp_at("b")}, {"t": 5}, ["full", None, None])}
+    record.save(now=True)
+    assert list(loaded(t=4).files) == [main, "b", "c"]
+    Path("a").unlink()
+    assert list(loaded(t=5).files) == [main, "b"]
+    assert list(loaded(t=4).files) == []
+
+
 def test_two_watches_of_one_database_keep_what_the_other_remembers():
     record_of("a").save(now=True)
     record_of("b").save(now=True)

@@ -117,8 +117,13 @@ def intricate():
 
 
 def threads():
-    test_codex.family("made/sessions/2026/06/21")
-    for path in Path("made").rglob("*.jsonl"):
+    threads_of_a_folder("made/sessions/2026/06/21")
+
+
+def threads_of_a_folder(folder):
+    """A family of threads, each of whose files ends with a line break."""
+    test_codex.family(folder)
+    for path in Path(folder).glob("*.jsonl"):
         path.write_bytes(path.read_bytes() + b"\n")
 
 
@@ -288,6 +293,89 @@ def test_a_file_that_is_gone_takes_nothing_away_and_may_come_back():
     assert watch.look() == []
     assert watch.problems == []
     assert_frame_equal(load_spans("s1"), before)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("new", ["another session", "a new subagent", "a subagent's copy", "a subagent that grows"])
+def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, restart):
+    simple()
+    agent("b1", prompt(12, "look again"), said(13, "m8", call("t8", "Bash")), folder="made")
+    watch = Watch("made")
+    assert told(watch.look()) == [("s1", "find it", 8, 0, 0, 8, 1)]
+    before, content = load_spans("s1"), Path("made/s1.jsonl").read_bytes()
+    if restart:
+        watch.close()
+    Path("made/s1.jsonl").unlink()
+    if restart:
+        watch = Watch("made")
+    assert watch.look() == []
+    if new == "another session":
+        write("made/s2.jsonl", *TASK, session="s2")
+    elif new == "a new subagent":
+        agent("a2", *WORK, folder="made/s1/subagents")
+    elif new == "a subagent's copy":
+        put("made", "new.jsonl", Path("made/s1/subagents/agent-a1.jsonl").read_bytes())
+    else:
+        agent("a1", *WORK, said(30, "m9", "more"), folder="made/s1/subagents")
+    for _ in range(2):
+        assert {change.trace_id for change in watch.look()} <= {"s2"}
+        assert load_traces().set_index("id")["name"]["s1"] == "find it"
+        assert_frame_equal(load_spans("s1"), before)
+    put("made", "s1.jsonl", content)
+    Path("made/new.jsonl").unlink(missing_ok=True)
+    watch.look()
+    assert watch.problems == []
+    assert_same(Path("sqlite.db"), "made")
+
+
+@pytest.mark.parametrize("place", ["made", f"made/rollout-3-{test_codex.GRANDCHILD}.jsonl"])
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("gone", ["rollout-1", "rollout-2"])
+def test_threads_below_one_whose_file_is_gone_tell_nothing_new_until_it_is_back(gone, restart, place):
+    threads_of_a_folder("made")
+    watch = Watch(place)
+    watch.look()
+    watch.look()
+    before = load_spans()
+    [path] = Path("made").glob(f"{gone}*")
+    content = path.read_bytes()
+    if restart:
+        watch.close()
+    path.unlink()
+    if restart:
+        watch = Watch(place)
+    assert watch.look() == []
+    more = json.dumps(test_codex.call(40, "c9")).encode() + b"\n"
+    put("made", f"rollout-3-{test_codex.GRANDCHILD}.jsonl", more, "ab")
+    test_codex.written("made/new.jsonl", test_codex.meta(1, "new"))
+    for _ in range(2):
+        assert watch.look() == []
+        assert_frame_equal(load_spans(), before)
+    path.write_bytes(content)
+    assert [change.trace_id for change in watch.look()] == [test_codex.ROOT]
+    assert load_spans()["parent_id"].notna().sum() == before["parent_id"].notna().sum() + 1
+    if place == "made":
+        assert_same(Path("sqlite.db"), "made")
+
+
+def test_a_thread_goes_on_though_the_file_of_one_below_it_is_gone():
+    threads_of_a_folder("made")
+    watch = Watch("made")
+    watch.look()
+    before = load_spans()
+    next(Path("made").glob("rollout-2-*")).unlink()
+    assert watch.look() == []
+    root = f"rollout-1-{test_codex.ROOT}.jsonl"
+    put("made", root, json.dumps(test_codex.said(50, "more")).encode() + b"\n", "ab")
+    [change] = watch.look()
+    assert (change.trace_id, change.name, change.added, change.removed) == (test_codex.ROOT, "go", 1, 0)
+    for _ in range(2):  # the next watch knows of those that are gone
+        assert load_traces()["id"].tolist() == [test_codex.ROOT]
+        assert len(load_spans()) == len(before) + 1
+        watch.close()
+        Path("made", root).unlink(missing_ok=True)
+        watch = Watch("made")
+        assert watch.look() == []
 
 
 def test_a_last_line_that_is_not_whole_waits_and_one_that_is_does_not():

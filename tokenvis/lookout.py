@@ -1,6 +1,9 @@
 """The lookout: which files there are, what each of them is, and which belong together.
 
 A file is looked at once to tell what it is, and again only where it was too short for that, or is another one by now.
+
+A family is named by a session's own file, or by a thread. It is **lost** where it needs a file that was there, and is gone: its
+own, or that of a family above it. Without that, the others would say less than they did before.
 """
 
 import os
@@ -9,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from tokenvis.errors import IngestError
-from tokenvis.readers.formats import GROWING
+from tokenvis.readers.formats import FORMATS, GROWING
 from tokenvis.reading import Problem
 from tokenvis.records import HEAD, HEAD_LINES, Head, beginning, head_of
 from tokenvis.sources import DATABASE, Source
-from tokenvis.watched import SUFFIX, Known, Stamp, stamp_at, stamp_of
+from tokenvis.watched import SUFFIX, Known, Stamp, own_file, stamp_at, stamp_of
+
+OTHERS = [reader for name, reader in FORMATS.items() if name not in {*GROWING, "table"}]  # a table may have almost any lines
 
 
 class Lookout:
@@ -36,18 +41,34 @@ class Lookout:
                     yield str(file), stamp
 
     def families(self, stamps: dict[str, Stamp]) -> dict[str, list[str]]:
-        """The files of each family; of one that belongs to another, under that one."""
+        """The files of each family that is not lost; of one that belongs to another, under that one."""
         news = not stamps.keys() <= self.files.keys()
         known = {path: self.identified(path, stamp, news=news) for path, stamp in stamps.items()}
         sessions = {path: one.family for path, one in known.items() if one.family is not None}
-        above = {one.family: one.above for one in known.values() if one.family and one.above}
+        above = {one.family: one.above for one in self.files.values() if one.family and one.above}
+        lines = {family: line_of(family, above) for family in set(sessions.values())}
+        lost = self.lost(lines, stamps)
         given = [known[str(place)].family if str(place) in known else None for place in self.places if not place.is_dir()]
         alone = len(given) == len(self.places)  # then what lies beside the files is looked at, but not meant
         families: dict[str, list[str]] = {}
         for path, family in sessions.items():
-            if not alone or family in given:
-                families.setdefault(highest(family, above), []).append(path)
+            if family not in lost and (not alone or family in given):
+                families.setdefault(lines[family][-1], []).append(path)
         return families
+
+    def lost(self, lines: dict[str, list[str]], stamps: dict[str, Stamp]) -> set[str]:
+        """The families that need a file which was there, and is gone; each is given with those above it.
+
+        A thread that was forked does without the one that it was forked from, where that is the highest: its trace is the same.
+        """
+        own: dict[str, set[str]] = {name: set() for line in lines.values() for name in line}
+        for path, one in self.files.items():
+            if one.family in own:
+                own[one.family].add(own_file(path, one))
+        gone = {name for name, files in own.items() if files and not any(file in stamps or stamp_at(file) for file in files)}
+        forks = {one.family for one in self.files.values() if one.is_fork}
+        needed = {family: line[:-1] if len(line) > 1 and line[-2] in forks else line for family, line in lines.items()}
+        return {family for family, line in needed.items() if not gone.isdisjoint(line)}
 
     def identified(self, path: str, stamp: Stamp, *, news: bool = False) -> Known:
         """What a file is: looked at once, and again where it was too short to tell, or is another one by now.
@@ -58,7 +79,7 @@ class Lookout:
         if known is None or is_another(known, stamp):
             known = self.files[path] = self.seen(path, stamp)
             return known
-        if known.format and (stamp != known.stamp or news) and is_alone(path, known):
+        if known.format and known.family == path and (stamp != known.stamp or news) and stamp_at(own_file(path, known)):
             with suppress(OSError):  # it has just gone
                 known.family, known.above = GROWING[known.format].family_of(Path(path))
         known.stamp = stamp
@@ -72,7 +93,11 @@ class Lookout:
             head = head_of(source) if start[:1] == b"{" else None
             for name, reader in GROWING.items():
                 if head and reader.recognises(head):
-                    return Known(stamp, name, *reader.family_of(Path(path)))
+                    family, above = reader.family_of(Path(path))
+                    if family == path:  # it may be of a session whose own file was there, and is gone
+                        mains = map(str, reader.mains_of(Path(path), head.values[0]))
+                        above = next((main for main in mains if main in self.files and not stamp_at(main)), above)
+                    return Known(stamp, name, family, above, reader.is_fork(head.values[0]))
             if Path(path) in self.places and start and is_foreign(head, start):
                 what = f"{source.name} is no session that grows: it looks like {head or head_of(source)}."
                 raise IngestError(f"{what} `tokenvis watch` follows Claude Code and Codex; `tokenvis ingest` reads the rest.")
@@ -98,15 +123,11 @@ def walked(folder: str) -> Iterator[tuple[str, Stamp]]:
         return
 
 
-def is_alone(path: str, known: Known) -> bool:
-    """Whether a file is not read with the one that it belongs to, because that was not there, or is gone."""
-    family = known.family or ""
-    return family == path or (Path(family).is_absolute() and stamp_at(family) is None)
-
-
 def is_foreign(head: Head | None, start: bytes) -> bool:
     """Whether a file is of another format for certain, and not just too short to tell."""
-    return head is None or (b"\n" in start and (head.kind != "lines" or len(head.values) == HEAD_LINES))
+    if head is None or any(reader.recognises(head) for reader in OTHERS):
+        return True
+    return b"\n" in start and (head.kind != "lines" or len(head.values) == HEAD_LINES)
 
 
 def is_another(known: Known, stamp: Stamp) -> bool:
@@ -116,10 +137,9 @@ def is_another(known: Known, stamp: Stamp) -> bool:
     return known.format is None and known.stamp != stamp and known.stamp[0] < HEAD
 
 
-def highest(family: str, above: dict[str, str]) -> str:
-    """The family above all others, as far as they are known."""
-    seen = {family}
-    while (next_one := above.get(family)) and next_one not in seen:
-        seen.add(next_one)
-        family = next_one
-    return family
+def line_of(family: str, above: dict[str, str]) -> list[str]:
+    """A family and those above it, as far as they are known; the highest is last."""
+    line = [family]
+    while (next_one := above.get(line[-1])) and next_one not in line:
+        line.append(next_one)
+    return line

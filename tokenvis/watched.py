@@ -38,12 +38,22 @@ def stamp_at(path: str) -> Stamp | None:
 
 @dataclass
 class Known:
-    """A file that was looked at, and its stamp then; of a session's, its format, its family, and the family above that."""
+    """A file that was looked at, and its stamp then; of a session's, its format, its family, and the family above that.
+
+    A thread ``is_fork`` where it goes on from a copy of the one above it.
+    """
 
     stamp: Stamp
     format: str | None = None
     family: str | None = None
     above: str | None = None
+    is_fork: bool = False
+
+
+def own_file(path: str, known: Known) -> str:
+    """The session's own file, of a file that is one of its subagents'; of any other, that one itself."""
+    names = (known.above, known.family)
+    return next((name for name in names if name and os.path.isabs(name)), path)  # noqa: PTH117  (many a second)
 
 
 @dataclass
@@ -70,14 +80,20 @@ class Record:
         return self.database.with_name(self.database.name + SUFFIX)
 
     def load(self, n_spans: Mapping[str, int]) -> None:
-        """Read what is remembered, without files that are gone, and sessions of which the database has fewer spans by now."""
+        """Read what is remembered, without sessions of which the database has fewer spans by now, or all files are gone.
+
+        Of the other sessions, files that are gone stay known.
+        """
         self.saved_at = time.monotonic()
         other = stored(self.path)
-        self.files |= {path: known for path, known in other.files.items() if stamp_at(path)}
         for family, taken in other.sessions.items():
             whole = all(n_spans.get(trace, 0) >= count for trace, count in taken.traces.items())
-            if whole and any(path in self.files for path in taken.stamps):
+            if whole and any(path in other.files and stamp_at(path) for path in taken.stamps):
                 self.sessions[family] = taken
+        taken_in = {path for taken in self.sessions.values() for path in taken.stamps}
+        for path, known in other.files.items():
+            if path in taken_in or (stamp_at(path) and stamp_at(own_file(path, known))):
+                self.files[path] = known
 
     def save(self, *, now: bool = False) -> None:
         """Write the file, unless that was done a moment ago; what another watch remembers there stays, as far as it differs.

@@ -168,9 +168,6 @@ class Watch:
 
     def is_due(self, name: str, files: list[str], stamps: dict[str, Stamp]) -> bool:
         """Whether a family has changed since it was taken in; one that never was is due unless it is too old."""
-        if Path(name).is_absolute() and stamp_at(name) is None:  # its own file is gone: what is left tells less
-            self.families.pop(name, None)
-            return False
         taken = self.record.sessions.get(name)
         if taken is None or taken.manner != self.manner:
             return taken is not None or self.since is None or any(stamps[file][1] >= self.since for file in files)
@@ -187,7 +184,9 @@ class Watch:
         """Read what is new in the files of a family, and write what that changed."""
         is_new = name not in self.families
         family = self.joined(name, files)
-        before = {path: stamps.get(path) or stamp_at(path) for path in (*files, *map(str, family.following.paths()))}
+        taken = self.record.sessions.get(name)
+        paths = (*(taken.stamps if taken else ()), *files, *map(str, family.following.paths()))
+        before = {path: stamps.get(path) or stamp_at(path) for path in paths}
         try:
             if family.following.advance():
                 family.added.clear()  # of files that were cut or replaced, what was read stays
@@ -200,6 +199,9 @@ class Watch:
         self.write(family, rows)
         n_spans = {str(trace): len(part) for trace, part in rows.groupby("trace_id")}
         found = {path: stamps.get(path) for path in map(str, family.following.paths())}
+        for path in found.keys() - stamps.keys():  # of threads above those that were given
+            if stamp := stamp_at(path):
+                self.lookout.identified(path, stamp)
         self.record.sessions[name] = Taken(found | before, n_spans, self.manner)
         family.changed_at = time.monotonic()
         if is_new and name not in self.rested and all(stamps[file][1] < (time.time() - REST) * 1e9 for file in files):
@@ -209,8 +211,8 @@ class Watch:
     def joined(self, name: str, files: list[str]) -> Family:
         """The family with all its files; what those that now belong to it have written, it has."""
         family = self.families.get(name)
-        if family is None or not all(reading.source.path.is_file() for reading in family.following.readings):
-            own = name if Path(name).is_absolute() and Path(name).is_file() else files[0]
+        own = name if Path(name).is_absolute() else files[0]
+        if family is None or not {str(reading.source.path) for reading in family.following.readings} <= {own, *files}:
             names: dict[str, tuple[int, str]] = {}
             reader = GROWING[self.record.files[files[0]].format or ""]
             family = self.families[name] = Family(reader.Following(self.reading(own, names)), names)

@@ -11,6 +11,7 @@ line of its message; its start is ``estimated``. Spans of a subagent are childre
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,23 +66,30 @@ def recognises(head: Head) -> bool:
 
 def main_file_of(path: Path) -> Path:
     """The session's own file, where ``path`` is a subagent's and that is there."""
-    for folder in path.absolute().parents:
-        session = folder.parent.parent / f"{folder.parent.name}.jsonl"
-        if folder.name == "subagents" and session.is_file():
-            return session
-    if path.name.startswith("agent-"):
-        line = next(iter(first_objects(path)), {})
-        try:
-            session = path.with_name(f"{line.get('sessionId')}.jsonl")
-            return session if session.is_file() else path
-        except (OSError, ValueError):  # an id that is no name of a file
-            return path
+    line = next(iter(first_objects(path)), {}) if path.name.startswith("agent-") else {}
+    with suppress(OSError):  # an id that is no name of a file
+        return next((main for main in mains_of(path, {**line, "isSidechain": bool(line)}) if main.is_file()), path)
     return path
+
+
+def mains_of(path: Path, line: dict[str, Any]) -> Iterator[Path]:
+    """Where the session's own file would be, of a file that is one of its subagents', and begins with this line."""
+    for folder in path.absolute().parents:
+        if folder.name == "subagents":
+            yield folder.parent.parent / f"{folder.parent.name}.jsonl"
+    if line.get("isSidechain"):
+        with suppress(ValueError):  # an id that is no name of a file
+            yield path.with_name(f"{line.get('sessionId')}.jsonl")
 
 
 def family_of(path: Path) -> tuple[str, None]:
     """What the files of one session have in common: its own file."""
     return str(main_file_of(path)), None
+
+
+def is_fork(line: dict[str, Any]) -> bool:
+    """No session has another one above it."""
+    return False
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:

@@ -43,6 +43,19 @@ def family_of(path: Path) -> tuple[str, str | None]:
     return origin.id, origin.parent
 
 
+def mains_of(path: Path, line: dict[str, Any]) -> Iterator[Path]:
+    """No thread is a part of another one's file."""
+    return iter(())
+
+
+def is_fork(line: dict[str, Any]) -> bool:
+    """Whether a thread, by its first line, is a copy of another with which somebody goes on, and was not started by a call."""
+    payload = line.get("payload")
+    if not isinstance(payload, dict) or not payload.get("forked_from_id"):
+        return False
+    return not payload.get("parent_thread_id") and not isinstance(payload.get("source"), dict)
+
+
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of one thread."""
     following = Following(reading)

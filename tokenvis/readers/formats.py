@@ -63,6 +63,12 @@ class GrowingFormat(Protocol):
     def family_of(self, path: Path) -> tuple[str, str | None]:
         """What a file has in common with the others that are read together with it; and, where it is in one, the one above."""
 
+    def mains_of(self, path: Path, line: dict[str, Any]) -> Iterator[Path]:
+        """Where the session's own file would be, of a file that is only a part of it, and begins with this line."""
+
+    def is_fork(self, line: dict[str, Any]) -> bool:
+        """Whether a file, by its first line, is a copy of the one above with which somebody goes on."""
+
 
 FORMATS: dict[str, Reader] = {
     "claude_code": claude_code,
