@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+import time
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,58 @@ def put_so_far(exporter, monkeypatch):
     rows = []
     monkeypatch.setattr(exporter.writer, "put", lambda row: rows.append((row[2], json.loads(row[6])["label"])))
     return rows
+
+
+def elsewhere(act):
+    """Do something in another thread."""
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+@contextmanager
+def busy(exporter):
+    """Another thread is in the midst of putting spans."""
+    begun, over = threading.Event(), threading.Event()
+
+    def hold():
+        with exporter.lock:
+            begun.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class Lock:
+    """An exporter's lock; once, something happens when it was got, or before it is let go of."""
+
+    def __init__(self, exporter, *, when_got=None, before_it_goes=None):
+        self.lock, self.when_got, self.before_it_goes = exporter.lock, when_got, before_it_goes
+        exporter.lock = self
+
+    def acquire(self, **options):
+        is_got = self.lock.acquire(**options)
+        act, self.when_got = self.when_got, None
+        if act:
+            act()
+        return is_got
+
+    def release(self):
+        act, self.before_it_goes = self.before_it_goes, None
+        if act:
+            act()
+        self.lock.release()
+
+
+def interrupt():
+    raise KeyboardInterrupt
 
 
 def test_spans_are_whose_they_are_and_where(exporter):
@@ -239,15 +292,37 @@ def test_after_its_end_it_takes_nothing(exporter):
     assert repr(exporter).endswith("run.db')")
 
 
-def test_a_store_that_takes_nothing_is_no_error(exporter, monkeypatch, caplog):
-    def refuse():
-        raise tv.StoreError("run.db is locked.")
-
-    monkeypatch.setattr(exporter.writer, "flush", refuse)
-    assert exporter.force_flush() is False
+def test_a_store_that_takes_nothing_is_no_error_and_waited_for_no_longer_than_wished(exporter, caplog):
+    tracer = tracer_of(exporter)
+    with closing(sqlite3.connect("run.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        tracer.start_span("work").end()
+        begun = time.monotonic()
+        assert exporter.force_flush(500) is False
+        assert 0.5 <= time.monotonic() - begun < 5
+    path = exporter.writer.store.path
     assert [record.message for record in caplog.records] == [
-        "Spans could not be stored (StoreError: run.db is locked.); further ones are not reported."
+        f"Spans could not be stored (StoreError: {path} did not take them in time. They wait to be stored.); "
+        "further ones are not reported."
     ]
+    assert [label for _, _, label in stored(exporter)] == ["work"]
+
+
+def test_a_store_that_is_slow_is_waited_for_no_longer_either(exporter, monkeypatch):
+    tracer, append, writes = tracer_of(exporter), Appender.append, []
+
+    def slow(appender, *arguments):
+        writes.append(len(writes))
+        time.sleep(0.6)
+        return append(appender, *arguments)
+
+    monkeypatch.setattr(Appender, "append", slow)
+    tracer.start_span("first").end()
+    while not writes:
+        time.sleep(0.01)
+    tracer.start_span("second").end()
+    assert exporter.force_flush(800) is False  # the second batch ends later
+    assert [label for _, _, label in stored(exporter)] == ["first", "second"]
 
 
 def test_an_open_span_is_stored_as_such_where_that_is_wished():
@@ -292,17 +367,109 @@ def test_whoever_brings_too_much_waits_for_whoever_puts(exporter, monkeypatch):
     tracer = tracer_of(exporter)
     monkeypatch.setattr("tokenvis.record.exporter.MOST_ARRIVED", 2)
     monkeypatch.setattr("tokenvis.record.exporter.HELD_UP", 30)
-    exporter.lock.acquire()
-    for _ in range(2):
-        tracer.start_span("early").end()
-    waits = threading.Thread(target=lambda: tracer.start_span("late").end())
-    waits.start()
-    while len(exporter.arrived) < 3:
-        threading.Event().wait(0.01)
-    assert waits.is_alive()
-    exporter.lock.release()
+    with busy(exporter):
+        for _ in range(2):
+            tracer.start_span("early").end()
+        waits = threading.Thread(target=lambda: tracer.start_span("late").end())
+        waits.start()
+        while len(exporter.arrived) < 3:
+            threading.Event().wait(0.01)
+        assert waits.is_alive()
     waits.join()
     assert not exporter.arrived
+
+
+LOOKS = {
+    "a span ends": lambda exporter: tracer_of(exporter).start_span("looking").end(),
+    "flush": lambda exporter: exporter.force_flush(),
+    "batch": lambda exporter: exporter.running(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_comes_as_somebody_lets_go_of_spans_is_put_by_who_let_go(look):
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    late = tracer_of(exporter).start_span("late")
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+    Lock(exporter, before_it_goes=lambda: elsewhere(late.end))
+    look(exporter)
+    assert late.end_time
+    assert not exporter.arrived
+    exporter.shutdown()
+
+
+def test_the_writers_thread_goes_on_to_write_where_spans_come_without_end(exporter, monkeypatch):
+    monkeypatch.setattr("tokenvis.record.exporter.A_MOMENT", 0.05)
+    tracer, rows = tracer_of(exporter), put_so_far(exporter, monkeypatch)
+    with busy(exporter):
+        tracer.start_span("first").end()
+
+    def put(row):
+        rows.append(row)
+        if len(rows) < 100:
+            time.sleep(0.01)
+            elsewhere(lambda: tracer.start_span("next").end())
+
+    monkeypatch.setattr(exporter.writer, "put", put)
+    exporter.running()
+    assert 1 <= len(rows) < 100
+    while exporter.arrived:  # the writer looks again
+        time.sleep(0.01)
+    assert len(rows) == 100
+
+
+def test_what_waits_at_the_end_of_the_process_is_put(exporter, monkeypatch):
+    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+    with busy(exporter):
+        tracer.start_span("work").end()
+    assert not rows
+    exporter.close()
+    assert [label for _, label in rows] == ["work"]
+
+
+def test_a_handler_in_the_midst_of_its_own_thread_waits_for_nothing(exporter, monkeypatch):
+    tracer, rows, flushed, put = tracer_of(exporter), [], [], exporter.writer.put
+
+    def interrupted(row):
+        rows.append(json.loads(row[6])["label"])
+        put(row)
+        if len(rows) == 1:
+            tracer.start_span("handler").end()
+            flushed.append(exporter.force_flush(20_000))
+            exporter.close()
+
+    monkeypatch.setattr(exporter.writer, "put", interrupted)
+    begun = time.monotonic()
+    tracer.start_span("work").end()
+    assert time.monotonic() - begun < 10
+    assert flushed == [False]
+    assert rows == ["work", "handler"]
+    assert [label for _, _, label in stored(exporter)] == ["work", "handler"]
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_an_interrupt_just_as_somebody_gets_the_lock_lets_go_of_it(look):
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+    Lock(exporter, when_got=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        look(exporter)
+    elsewhere(lambda: tracer_of(exporter).start_span("late").end())
+    assert not exporter.arrived
+    exporter.shutdown()
+
+
+def test_an_interrupt_of_somebody_who_waits_for_the_lock_leaves_it_to_its_owner(exporter):
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+        Lock(exporter, when_got=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            exporter.force_flush(10)
+        tracer_of(exporter).start_span("late").end()
+        assert len(exporter.arrived) == 2
+    assert [label for _, _, label in stored(exporter)] == ["early", "late"]
 
 
 def test_an_interrupt_in_the_midst_loses_no_span(exporter, monkeypatch):
@@ -421,6 +588,71 @@ def test_a_forked_child_writes_its_own_spans_and_no_others():
     assert sorted(spans["label"]) == ["before", "invoke_agent Ann", "within", "within"]
     assert set(spans["agent_id"]) == {"Ann"}
     assert spans["status"].isna().all()
+
+
+INTERRUPTED = """
+import random, signal
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+provider = TracerProvider(resource=Resource({}))
+exporter = tv.record_opentelemetry(store="run.db", provider=provider)
+tracer = provider.get_tracer("x")
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+ended = 0
+for _ in range(1_000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.002))
+        for _ in range(10_000):
+            tracer.start_span("work").end()
+            ended += 1
+    except KeyboardInterrupt:
+        pass
+tracer.start_span("last").end()
+print(ended, len(exporter.arrived), provider.force_flush())
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that signal")
+def test_a_thousand_interrupts_lose_nothing():
+    program = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
+    ended, n_arrived, is_flushed = program.stdout.split()
+    assert (n_arrived, is_flushed) == ("0", "True")
+    with sqlite3.connect("run.db") as connection:
+        [[count]] = connection.execute("SELECT count(*) FROM spans").fetchall()
+    assert count > int(ended)
+
+
+HASTY = """
+import multiprocessing, os, signal, sys, time
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+
+def work():
+    provider = TracerProvider()
+    tv.record_opentelemetry(store="run.db", provider=provider, open_spans=True)
+    tracer = provider.get_tracer("x")
+    spans = [tracer.start_span(f"span {number}") for number in range(300)]
+    provider.force_flush()
+    spans[0].end()
+    if sys.argv[1] == "killed":
+        time.sleep(3)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join()
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("end", ["killed", "done"])
+def test_a_span_that_ends_while_the_open_ones_are_looked_at_is_stored_as_ended(end):
+    subprocess.run([sys.executable, "-c", HASTY, end], check=True)
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"])
+    assert spans.loc[spans["status"].isna(), "label"].tolist() == ["span 0"]
 
 
 KILLED = """

@@ -3,7 +3,7 @@
 A span of the SDK is translated as one that was read from a file of them, by the same conventions and rules, and has the same
 ids: reading such a file later changes nothing. Whose it is, the `lineage` tells, for its agent may end after it.
 Spans come from any thread, also from the collector of garbage in the midst of another span: each is taken without waiting, and
-one thread at a time puts what all have brought.
+one thread at a time puts what all have brought. Whoever did look at spans looks again afterwards, for what came meanwhile.
 """
 
 import base64
@@ -11,9 +11,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Lock, current_thread
-from time import time_ns
-from typing import Any, TypeAlias
+from functools import partial
+from math import inf
+from threading import RLock, current_thread
+from time import monotonic, time_ns
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
@@ -37,8 +39,10 @@ from tokenvis.times import of_nanoseconds
 PATIENCE = 30_000  # ms, which the SDK gives
 MOST_ARRIVED = 512  # spans that nobody has put yet, before those who bring more wait
 HELD_UP = 1.0  # seconds
+A_MOMENT = 0.1  # seconds that the writer's thread puts what came, before it writes
 SCALARS = (str, bool, int, float, type(None))
 Open: TypeAlias = WeakValueDictionary[str, Span]  # by id; one that nobody can end any more is gone
+Result = TypeVar("Result")
 
 log = logging.getLogger("tokenvis")
 
@@ -88,27 +92,35 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         self.around, self.open = self.open, Open()  # what runs around it still tells agents
         self.lineage = Lineage()
         self.arrived: deque[tuple[Arrival, bool]] = deque()  # and whether it still runs
-        self.lock = Lock()
+        self.lock, self.is_busy = RLock(), False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Take spans that have ended, without an error ever; FAILURE where one is no span, or after `shutdown`."""
         if self.is_shut:
             return SpanExportResult.FAILURE
-        taken = [self.take(span, runs=False) for span in spans]
-        self.put_unless_busy()
-        return SpanExportResult.SUCCESS if all(taken) else SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if self.bring(spans, runs=False) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = PATIENCE) -> bool:
-        """Whether all that came is stored now."""
-        if not self.lock.acquire(timeout=timeout_millis / 1_000):
-            return False
-        return self.put_and_release() and self.done(self.writer.flush)
+        """Whether all that came is stored within so many milliseconds; what is not goes on waiting."""
+        until = monotonic() + timeout_millis / 1_000
+        is_put = not self.arrived or bool(self.alone(partial(self.put, until), left(until)))
+        self.put_unless_busy(until=until)
+        return self.done(partial(self.wait, until)) and is_put
+
+    def wait(self, until: float) -> None:
+        """Wait until all that was put is stored, but no longer; the writer's own patience begins anew with each batch."""
+        if not self.writer.is_stored_within(left(until)):
+            raise StoreError(f"{self.writer.store.path} did not take them in time. They wait to be stored.")
 
     def shutdown(self) -> None:
         """Store all that came, and let go of the file."""
         self.is_shut = True
-        self.put_unless_busy()
+        self.close()
         self.done(self.writer.close)
+
+    def close(self) -> None:
+        """The process ends: put what came, which the writer stores as it is closed."""
+        self.done(partial(self.put_unless_busy, HELD_UP))
 
     def begin(self, span: Span) -> None:
         """Look at a span from its start on, which tells the agent of those within it."""
@@ -117,18 +129,21 @@ class TokenvisSpanExporter(SpanExporter, Ending):
             return
         self.open[id_of(context)] = span
         if self.open_spans:
-            self.take(span, runs=True)
-            self.put_unless_busy()
+            self.bring([span], runs=True)
 
     def running(self) -> list[Row]:
         """The rows of spans that still run, as far as they are; none where somebody else is busy with rows."""
-        if not self.open_spans or self.is_shut or not self.lock.acquire(blocking=False):
-            return []
-        try:
-            spans = [span for reference in self.open.valuerefs() if (span := reference()) is not None]
-            return [row for span in spans if span.end_time is None and (row := self.row_so_far(span)) is not None]
-        finally:
-            self.lock.release()
+        rows = self.alone(self.rows_so_far) if self.open_spans and not self.is_shut else None
+        until = monotonic() + A_MOMENT
+        self.put_unless_busy(until=until)
+        if self.arrived and monotonic() >= until:  # others bring faster than this puts, and it has to write, too
+            self.writer.hasten()
+        return rows or []
+
+    def rows_so_far(self) -> list[Row]:
+        """The rows of spans that still run."""
+        spans = [span for reference in self.open.valuerefs() if (span := reference()) is not None]
+        return [row for span in spans if span.end_time is None and (row := self.row_so_far(span)) is not None]
 
     def row_so_far(self, span: Span) -> Row | None:
         """The row of a span that still runs; None where its program writes to it at this moment."""
@@ -136,6 +151,12 @@ class TokenvisSpanExporter(SpanExporter, Ending):
             return self.lineage.running(self.arrival_of(span), self.seen)
         except Exception:
             return None
+
+    def bring(self, spans: Sequence[ReadableSpan], *, runs: bool) -> bool:
+        """Take spans, and put what came; whether all are spans. Where much came, wait for whoever puts already."""
+        taken = [self.take(span, runs=runs) for span in spans]
+        self.put_unless_busy(HELD_UP if len(self.arrived) > MOST_ARRIVED else 0)
+        return all(taken)
 
     def take(self, span: ReadableSpan, *, runs: bool) -> bool:
         """Take a span; whether it is one. Those of the writer's own work, where SQLite is instrumented, would never end."""
@@ -151,34 +172,52 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         self.arrived.append((arrival, runs))
         return True
 
-    def put_unless_busy(self) -> None:
-        """Put what came; a thread that puts already comes to what others bring meanwhile, who wait where that is much."""
-        while self.arrived and self.lock.acquire(timeout=HELD_UP if len(self.arrived) > MOST_ARRIVED else 0):
-            if not self.put_and_release():
-                return
+    def put_unless_busy(self, patience: float = 0, until: float = inf) -> None:
+        """Put what came; a thread that puts already, and for so many seconds, comes to what others bring meanwhile."""
+        while self.arrived and monotonic() < until and self.alone(partial(self.put, until), patience):
+            pass
 
-    def put_and_release(self) -> bool:
-        """Put what came, where the lock is held, and let go of it; whether all could be put. What could not stays."""
+    def alone(self, act: Callable[[], Result], patience: float = 0) -> Result | None:
+        """Do what one at a time may do; None where another does so for so many seconds, or this thread, in the midst of it.
+
+        An interrupt may come at any moment, also before it is known that the lock is ours; only its owner can let go of it.
+        """
         try:
-            self.put()
+            if not self.lock.acquire(timeout=patience) or self.is_busy:
+                return None
+            self.is_busy = True
+            try:
+                return act()
+            finally:
+                self.is_busy = False
+        finally:
+            try:  # noqa: SIM105 - an interrupt may come in any other call
+                self.lock.release()
+            except RuntimeError:  # it is another's
+                pass
+
+    def put(self, until: float) -> bool:
+        """Put what is there, until then; whether all could be put. What could not stays, and what an interrupt leaves."""
+        try:
+            for _ in range(len(self.arrived)):
+                if monotonic() >= until:
+                    return False
+                self.put_first()
         except Exception as error:
             self.complain("Spans wait, for they could not be put", error)
             return False
-        finally:
-            self.lock.release()
         return True
 
-    def put(self) -> None:
-        """Put what came; what an interrupt leaves behind is put again."""
-        while self.arrived:
-            arrival, runs = self.arrived[0]
-            trace, named = arrival.row[1], arrival.trace_name
-            rows = self.rows_of(arrival, runs=runs)
-            if named and (runs or self.lineage.names.get(trace) == named):
-                self.writer.name_trace(trace, named[1])
-            for row in rows:
-                self.writer.put(row)
-            self.arrived.popleft()
+    def put_first(self) -> None:
+        """Put what came first; after an interrupt it is put again."""
+        arrival, runs = self.arrived[0]
+        trace, named = arrival.row[1], arrival.trace_name
+        rows = self.rows_of(arrival, runs=runs)
+        if named and (runs or self.lineage.names.get(trace) == named):
+            self.writer.name_trace(trace, named[1])
+        for row in rows:
+            self.writer.put(row)
+        self.arrived.popleft()
 
     def rows_of(self, arrival: Arrival, *, runs: bool) -> list[Row]:
         """The rows to write now that a span came."""
@@ -309,6 +348,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return [plain(item) for item in value] if isinstance(value, Sequence) else value
+
+
+def left(until: float) -> float:
+    """The seconds until then, none where that is past."""
+    return max(until - monotonic(), 0.0)
 
 
 def id_of(context: SpanContext) -> str:

@@ -123,6 +123,18 @@ class Writer(Ending):
             reason = self._error or "It is slow."
             raise StoreError(f"{self.store.path} took no spans for {patience:g} s: {reason} They wait to be stored.")
 
+    def is_stored_within(self, seconds: float) -> bool:
+        """Whether all that was accepted is stored so many seconds later at the latest; the thread itself waits for nothing."""
+        if self._is_thread():
+            return True
+        stored = Stored()
+        self._ask(stored)
+        return stored.is_told(seconds) and stored.is_stored
+
+    def hasten(self) -> None:
+        """Have what waits stored at once, and wait for nothing."""
+        self._ask(Stored())
+
     def settle(self) -> None:
         """Wait until all that was accepted is stored, for as long as a program may be held up; then it waits beside."""
         if not self._stuck:
