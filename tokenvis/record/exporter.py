@@ -136,8 +136,8 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         rows = self.alone(self.rows_so_far) if self.open_spans and not self.is_shut else None
         until = monotonic() + A_MOMENT
         self.put_unless_busy(until=until)
-        if self.arrived and monotonic() >= until:  # others bring faster than this puts, and it has to write, too
-            self.writer.hasten()
+        if monotonic() >= until:  # others bring faster than this puts, and it has to write, too
+            self.leave_to_writer()
         return rows or []
 
     def rows_so_far(self) -> list[Row]:
@@ -154,8 +154,12 @@ class TokenvisSpanExporter(SpanExporter, Ending):
 
     def bring(self, spans: Sequence[ReadableSpan], *, runs: bool) -> bool:
         """Take spans, and put what came; whether all are spans. Where much came, wait for whoever puts already."""
-        taken = [self.take(span, runs=runs) for span in spans]
-        self.put_unless_busy(HELD_UP if len(self.arrived) > MOST_ARRIVED else 0)
+        try:
+            taken = [self.take(span, runs=runs) for span in spans]
+            self.put_unless_busy(HELD_UP if len(self.arrived) > MOST_ARRIVED else 0)
+        except BaseException:  # an interrupt
+            self.leave_to_writer()
+            raise
         return all(taken)
 
     def take(self, span: ReadableSpan, *, runs: bool) -> bool:
@@ -176,6 +180,11 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         """Put what came; a thread that puts already, and for so many seconds, comes to what others bring meanwhile."""
         while self.arrived and monotonic() < until and self.alone(partial(self.put, until), patience):
             pass
+
+    def leave_to_writer(self) -> None:
+        """Have the writer's thread put soon what came, as it does before each batch."""
+        if self.arrived:
+            self.writer.hasten()
 
     def alone(self, act: Callable[[], Result], patience: float = 0) -> Result | None:
         """Do what one at a time may do; None where another does so for so many seconds, or this thread, in the midst of it.
