@@ -426,6 +426,26 @@ def test_the_writers_thread_goes_on_to_write_where_spans_come_without_end(export
     assert len(rows) == 100
 
 
+@pytest.mark.parametrize("processor", [LiveSpanProcessor, SimpleSpanProcessor])
+def test_of_what_ends_in_the_writers_thread_only_its_own_work_is_left_out(processor, exporter):
+    """Where SQLite is instrumented, the writer's work has spans; any other may end there that the collector comes upon."""
+    tracer = tracer_of(exporter, processor=processor)
+    others = tracer.start_span("others")
+
+    def work():
+        own = tracer.start_span("own")
+        others.end()
+        own.end()
+
+    writer = threading.Thread(target=work, name="tokenvis-writer")
+    writer.start()
+    writer.join()
+    tracer.start_span("last").end()
+    seen = processor is LiveSpanProcessor  # the other one shows no span before it ends
+    assert [label for _, _, label in stored(exporter)] == (["others", "last"] if seen else ["last"])
+    assert exporter.own == set()
+
+
 def test_what_waits_at_the_end_of_the_process_is_put(exporter, monkeypatch):
     rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
     with busy(exporter):

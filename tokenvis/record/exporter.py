@@ -74,6 +74,7 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         self.use(agent=agent, location=location, open_spans=open_spans)
         self.writer = Writer(store, pulse=self.running)
         self.is_shut = False
+        self.sees_starts = False
         self.complaints: set[str] = set()
         self.open = Open()
         self.begin_anew()
@@ -92,6 +93,7 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         self.around, self.open = self.open, Open()  # what runs around it still tells agents
         self.lineage = Lineage()
         self.arrived: deque[tuple[Arrival, bool]] = deque()  # and whether it still runs
+        self.own: set[str] = set()  # spans of the writer's own work, which still run
         self.lock, self.is_busy = RLock(), False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -126,6 +128,10 @@ class TokenvisSpanExporter(SpanExporter, Ending):
         """Look at a span from its start on, which tells the agent of those within it."""
         context = span.get_span_context()
         if context is None or not context.trace_flags.sampled or self.is_shut:
+            return
+        self.sees_starts = True
+        if current_thread().name == THREAD:
+            self.own.add(id_of(context))
             return
         self.open[id_of(context)] = span
         if self.open_spans:
@@ -164,9 +170,9 @@ class TokenvisSpanExporter(SpanExporter, Ending):
 
     def take(self, span: ReadableSpan, *, runs: bool) -> bool:
         """Take a span; whether it is one. Those of the writer's own work, where SQLite is instrumented, would never end."""
-        if current_thread().name == THREAD:
-            return True
         try:
+            if current_thread().name == THREAD and self.is_own(span):
+                return True
             arrival = self.arrival_of(span)
         except Exception as error:
             self.complain("A span of OpenTelemetry cannot be kept", error)
@@ -175,6 +181,14 @@ class TokenvisSpanExporter(SpanExporter, Ending):
             self.open.pop(arrival.row[0], None)
         self.arrived.append((arrival, runs))
         return True
+
+    def is_own(self, span: ReadableSpan) -> bool:
+        """Whether a span that ends in the writer's thread began there too; any may end there that the collector comes upon."""
+        context = span.get_span_context()
+        name = id_of(context) if context else ""
+        is_own = name in self.own or not self.sees_starts
+        self.own.discard(name)
+        return is_own
 
     def put_unless_busy(self, patience: float = 0, until: float = inf) -> None:
         """Put what came; a thread that puts already, and for so many seconds, comes to what others bring meanwhile."""
