@@ -124,6 +124,7 @@ WITHIN_A_ROOM = {
     "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
     "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
     "plot/still.py": {"timeline"},  # it is one
+    "record/overflow.py": {"snapshot"},  # a time that can be stored is one thing for both
     "record/waiting.py": {"overflow"},  # how much a row takes is one number for both
     "record/delivery.py": {"overflow", "snapshot"},  # what the store does not take, and a word on it
     "record/writer.py": {"delivery", "endings", "overflow", "waiting"},  # the thread that uses all of these

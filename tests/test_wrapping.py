@@ -33,7 +33,7 @@ class Span:
         assert self.state == "open"
         self.state, self.error = "ended", error
 
-    def again(self) -> None:
+    def _again(self) -> None:
         assert self.state == "ended"
         self.state = "open"
 

@@ -118,7 +118,7 @@ def grant_wal(connection: Any, path: Path, *, patient: bool) -> None:
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
         return
-    mode = _changed_to_wal(connection)
+    mode = changed_to_wal(connection)
     if mode != "wal":
         raise StoreError(
             f"{path} cannot have a write-ahead log (journal_mode stays {mode!r}), as on a network drive. "
@@ -126,7 +126,7 @@ def grant_wal(connection: Any, path: Path, *, patient: bool) -> None:
         )
 
 
-def _changed_to_wal(connection: Any) -> str:
+def changed_to_wal(connection: Any) -> str:
     """The mode after the change to WAL, for which SQLite itself does not wait: where two do so at once, one fails at once."""
     until = time.monotonic() + PATIENCE
     while True:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from tokenvis.appending import Row
 from tokenvis.errors import BadOption, quoted
-from tokenvis.record.snapshot import Named, json_text, name_of, name_text, text_of
+from tokenvis.record.snapshot import FIRST, LAST, Named, json_text, moment, name_of, name_text, text_of
 from tokenvis.record.wrapping import code_of, wrapped
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -22,7 +22,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 LONGEST_MESSAGE = 2_000  # characters of what an error says
 LONGEST_STACK = 8_000  # characters of where it came from
 MOST_FRAMES = 20
-FIRST, LAST = -(2**63), 2**63 - 1  # of all times
 
 current: ContextVar["LiveSpan | None"] = ContextVar("tokenvis_span", default=None)
 
@@ -91,7 +90,7 @@ class LiveSpan(Named):
         self.recorder._opened(self)
         return self
 
-    def again(self) -> None:
+    def _again(self) -> None:
         """Open it again, where what it is of goes on after all; its end is told anew."""
         self.end_time = None
         self.recorder._opened(self)
@@ -191,15 +190,6 @@ class LiveSpan(Named):
         if self.end_time is not None:
             self.end_time = end
         return start, end
-
-
-def moment(time: Any, otherwise: int) -> int:
-    """A time that somebody has set, as whole µs, if it is one."""
-    try:
-        whole: int = round(time)
-        return min(max(whole, FIRST), LAST)
-    except Exception:
-        return otherwise
 
 
 def innermost() -> LiveSpan | None:

@@ -23,6 +23,7 @@ import orjson
 
 from tokenvis.appending import Row
 from tokenvis.errors import quoted
+from tokenvis.record.snapshot import moment
 
 try:
     import fcntl
@@ -105,14 +106,6 @@ class Overflow:
         return False
 
 
-def whole_time(time: Any) -> int:
-    """A time of a row that was refused, as far as it is one."""
-    try:
-        return min(max(int(time), -(2**63)), 2**63 - 1)
-    except (TypeError, ValueError, OverflowError):
-        return 0
-
-
 class Losses:
     """How many rows were lost in each trace, the first start and the last end of these.
 
@@ -129,7 +122,7 @@ class Losses:
 
     def count(self, row: Row) -> None:
         """Count a row."""
-        start, end = map(whole_time, row[4:6])
+        start, end = (moment(time, 0) for time in row[4:6])
         self.add({row[1]: (1, min(start, end), max(start, end))})
 
     def add(self, lost: Lost) -> None:

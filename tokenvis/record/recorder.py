@@ -25,6 +25,10 @@ from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.rows import check_text
 from tokenvis.store import Store
 
+CONVERSIONS = {
+    float: " Convert seconds: round(seconds * 1_000_000).",
+    datetime: " Convert it: round(time.timestamp() * 1_000_000).",
+}
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -166,8 +170,7 @@ class Recorder(Ending):
         """
         for option, time in (("start_time", start_time), ("end_time", end_time)):
             if not is_integer(time) or not -(2**63) <= time < 2**63:
-                hint = " Convert seconds: round(seconds * 1_000_000)." if isinstance(time, float) else ""
-                hint = " Convert it: round(time.timestamp() * 1_000_000)." if isinstance(time, datetime) else hint
+                hint = next((hint for kind, hint in CONVERSIONS.items() if isinstance(time, kind)), "")
                 raise BadSpan(f"{option}={quoted(time)} is not integer microseconds of 63 bits.{hint}")
         if end_time < start_time:
             raise BadSpan(f"The span ends at {end_time} before it starts at {start_time}.")

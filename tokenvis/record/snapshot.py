@@ -34,6 +34,7 @@ MOST_ITEMS = 100_000  # of the data of one span that is cut
 LOST = "\N{REPLACEMENT CHARACTER}"
 PLAIN = frozenset([str, int, float, bool, type(None)])
 CONTAINERS = frozenset([dict, list, tuple])
+FIRST, LAST = -(2**63), 2**63 - 1  # of all times
 OURS = frozenset(  # there is room for them
     ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
 )
@@ -63,6 +64,15 @@ def name_text(value: Any) -> str:
     if type(value) is str and len(value) <= LONGEST_NAME and value.isascii():
         return value
     return whole_text(text_of(value), LONGEST_NAME, KEPT)
+
+
+def moment(time: Any, otherwise: int) -> int:
+    """A time that somebody has set, as whole µs that a database can hold, if it is one."""
+    try:
+        whole: int = round(time)
+        return min(max(whole, FIRST), LAST)
+    except Exception:
+        return otherwise
 
 
 def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:

@@ -53,7 +53,7 @@ def code_of(function: Any) -> Any:
 
 async def waited_for(span: Any, coroutine: Any, current: ContextVar[Any]) -> Any:
     """The result of a coroutine that a function gave back, as decorators do; its span goes on as it runs."""
-    with kept_open(span, span.again), Step(span, current).taken():
+    with kept_open(span, span._again), Step(span, current).taken():
         return await coroutine
 
 
