@@ -127,6 +127,45 @@ def test_delete_trace_takes_an_exact_name_where_one_trace_has_it(store):
     assert load_traces(store=store)["id"].tolist() == ["u"]
 
 
+def test_delete_spans_takes_these_spans_of_the_trace_and_no_others(store):
+    store.add_spans("t", [{**ONE, "id": "r"}, {**ONE, "id": "q\x00"}])
+    store.write_trace("u", [{**ONE, "id": "p"}])
+    assert store.delete_spans("t", ["q\x00", "p", "nothing"]) == Written(store.path, "t", added=0, removed=1)
+    assert [row[0] for row in rows(store)] == ["p", "r", "s"]
+    assert store.delete_spans("T", "s").removed == 1
+    assert store.delete_spans("t", []).removed == 0
+    assert [row[0] for row in rows(store)] == ["p", "r"]
+
+
+def test_a_trace_without_spans_stays_unless_it_is_to_be_dropped(store):
+    store.write_trace("u", [{**ONE, "id": "r"}, {**ONE, "id": "q"}])
+    assert store.delete_spans("u", "q", drop_empty=True).removed == 1
+    store.delete_spans("t", "s")
+    assert load_traces(store=store)["n_spans"].to_list() == [1, 0]
+    assert store.delete_spans("u", "r", drop_empty=True).removed == 1
+    assert store.delete_spans("t", "s", drop_empty=True).removed == 0
+    assert load_traces(store=store).empty
+
+
+def test_delete_spans_deletes_nothing_where_it_is_asked_for_what_is_not_there(store):
+    store.write_trace("u", [], name="T")
+    with pytest.raises(BadOption, match=r"^'T' is the name of several traces\. Give an id: 't', 'u'\.$"):
+        store.delete_spans("T", "s")
+    with pytest.raises(TraceNotFound, match=r"^No trace 'v'\. This store has: 't', 'u'\.$"):
+        store.delete_spans("v", "s")
+    with pytest.raises(BadOption, match=r"^ids=\['s', 7\] is neither a name nor a list of names\.$"):
+        store.delete_spans("t", ["s", 7])
+    assert [row[0] for row in rows(store)] == ["s"]
+
+
+def test_a_span_that_another_adds_before_a_deletion_takes_the_lock_stays(store):
+    other = Store(store.path)
+    meanwhile = [lambda: other.add_spans("t", [{**ONE, "id": "from-a-recorder"}])]
+    event.listen(store.engine, "before_cursor_execute", lambda *_: meanwhile.pop()() if meanwhile else None)
+    assert store.delete_spans("t", "s", drop_empty=True).removed == 1
+    assert [row[0] for row in rows(store)] == ["from-a-recorder"]
+
+
 def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):
     with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
         connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
@@ -137,7 +176,12 @@ def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):
 def test_a_write_takes_the_lock_at_its_start_and_a_read_does_not(store):
     said = []
     event.listen(store.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
-    for write in (lambda: store.write_trace("u", []), lambda: store.add_spans("u", []), lambda: store.delete_trace("u")):
+    for write in (
+        lambda: store.write_trace("u", []),
+        lambda: store.add_spans("u", []),
+        lambda: store.delete_spans("u", "s"),
+        lambda: store.delete_trace("u"),
+    ):
         write()
         assert said[0] == "BEGIN IMMEDIATE"
         said.clear()

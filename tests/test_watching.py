@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import test_codex
 from claude_sessions import agent, call, echo, prompt, result, said, write
+from databases import ONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from sqlalchemy import event
 
 from tokenvis import BadOption, IngestError, Store, StoreError, ingest, load_spans, load_traces
 from tokenvis.readers import claude_lines
@@ -158,6 +160,27 @@ def test_a_thread_that_turns_out_to_be_of_another_trace_is_not_left_where_it_was
         watch.look()
         assert load_traces(store=watch.store)["id"].tolist() == [trace]
     assert_same(Path("watched.db"), "grown")
+
+
+def test_spans_that_another_program_adds_stay_where_a_watch_takes_its_own_back():
+    """The other program adds one before each transaction of the watch, as late as it can."""
+    test_codex.family("made")
+    first, second, *_ = sorted(files_below("made").items(), reverse=True)
+    put("grown", *first)
+    watch, recorder, added = Watch("grown", store="watched.db"), Store("watched.db"), []
+    watch.look()
+
+    def add(*given):
+        if given[2].startswith("BEGIN"):
+            added.append(f"from-a-recorder-{len(added)}")
+            recorder.add_spans(test_codex.CHILD, [{**ONE, "id": added[-1]}])
+
+    event.listen(watch.store.engine, "before_cursor_execute", add)
+    put("grown", *second)
+    watch.look()
+    event.remove(watch.store.engine, "before_cursor_execute", add)
+    assert len(added) > 1
+    assert load_spans(test_codex.CHILD, store="watched.db")["id"].tolist() == sorted(added)
 
 
 # Each line once.

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from sqlalchemy import Connection, Row, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
 
 from tokenvis.columns import Spans
 from tokenvis.connections import LONG_LOG, carry_over, engine_of, explained, grant_wal, is_writable, log_size
 from tokenvis.database import VARIABLE, Target, is_new, path_of
-from tokenvis.errors import MOST, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, quoted
+from tokenvis.errors import MOST, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, quoted, several
 from tokenvis.rows import INSERT, UPSERT, check_text, count_spans, frame_for_rows, owners_of, put_spans, put_trace, rows_of
 from tokenvis.scan import Changes, Columns, Mark, among, changes_of, columns_of, extent, number_anew, rows_of_traces
 from tokenvis.schema import VERSION, Base, Span, Trace
@@ -183,13 +183,40 @@ class Store:
         BadOption
             Several traces have that name. Their ids are listed, and nothing is deleted.
         """
-        check_text("trace", trace)
         with explained(self.path), self._writing() as connection:
-            trace_id, *others = self._ids_of(connection, [trace])
-            if others:
-                raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
+            trace_id = self._id_of(connection, trace)
             removed = remove_spans(connection, trace_id)
             connection.execute(delete(Trace).where(Trace.id == trace_id))
+        return Written(self.path, trace_id, added=0, removed=removed)
+
+    def delete_spans(self, trace: str, ids: str | Iterable[str], *, drop_empty: bool = False) -> Written:
+        """Delete spans of a trace, of this id or exact name. Spans that others add meanwhile stay.
+
+        All or nothing, in one transaction. An id that no span of the trace has is passed over: ``removed`` of what is returned
+        counts the spans that were there.
+
+        Parameters
+        ----------
+        trace
+            The trace.
+        ids
+            One id of a span, or several.
+        drop_empty
+            Whether the trace is deleted too where it has no span left; by default it stays, empty.
+
+        Raises
+        ------
+        TraceNotFound
+            There is no trace of that id or name.
+        BadOption
+            Several traces have that name, or an id is no text. Nothing is deleted.
+        """
+        spans = several("ids", ids)
+        with explained(self.path), self._writing() as connection:
+            trace_id = self._id_of(connection, trace)
+            removed = remove_spans(connection, trace_id, among(Span.id, spans))
+            if drop_empty and not count_spans(connection, trace_id):
+                connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
     def select_traces(self, *, details: bool = False) -> list[Row[Any]]:
@@ -237,6 +264,14 @@ class Store:
         """
         with explained(self.path), self._reading() as connection:
             return changes_of(connection, self._ids_of(connection, traces, also), self._inode, since)
+
+    def _id_of(self, connection: Connection, trace: str) -> str:
+        """The id of one trace that is given by id or exact name; `BadOption` where several traces have that name."""
+        check_text("trace", trace)
+        trace_id, *others = self._ids_of(connection, [trace])
+        if others:
+            raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
+        return trace_id
 
     def _ids_of(self, connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
         """Ids of traces that are given by id or by exact name, which stands for every trace that has it.
@@ -309,9 +344,9 @@ class Store:
             self._inode = found.st_ino
 
 
-def remove_spans(connection: Connection, trace_id: str) -> int:
-    """Remove the spans of a trace; how many there were."""
-    removed = connection.execute(delete(Span).where(Span.trace_id == trace_id)).rowcount
+def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnElement[bool]) -> int:
+    """Remove the spans of a trace that meet the conditions; how many there were."""
+    removed = connection.execute(delete(Span).where(Span.trace_id == trace_id, *conditions)).rowcount
     if removed:
         number_anew(connection)
     return removed

@@ -9,7 +9,7 @@ from its start should it grow after all.
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ import pandas as pd
 from tokenvis.contents import CONTENTS, Content, Keeper
 from tokenvis.database import Target
 from tokenvis.errors import StoreError, TraceNotFound, check_choice, quoted
-from tokenvis.frame import load_spans, load_traces
+from tokenvis.frame import load_traces
 from tokenvis.gathering import Gathering
 from tokenvis.intake import Entry
 from tokenvis.lookout import Lookout
@@ -284,7 +284,17 @@ class Watch:
         for other in self.families.values() if gone else ():
             if other is not family:
                 gone = {span: trace for span, trace in gone.items() if span not in other.digests}
-        return {trace: without(self.store, trace, gone) for trace in set(gone.values())}
+        traces: dict[str, list[str]] = {}
+        for span, trace in gone.items():
+            traces.setdefault(trace, []).append(span)
+        return {trace: self.delete(trace, spans) for trace, spans in traces.items()}
+
+    def delete(self, trace: str, spans: list[str]) -> int:
+        """Delete spans, and their trace where it has no others; how many were there."""
+        try:
+            return self.store.delete_spans(trace, spans, drop_empty=True).removed
+        except TraceNotFound:
+            return 0
 
     def leave(self, family: Family, traces: set[str]) -> None:
         """Have traces that a family was taken for a part of, and is not, written again by those whose they are."""
@@ -315,17 +325,3 @@ class Watch:
         if problem not in self.told:
             self.told.add(problem)
             self.problems.append(problem)
-
-
-def without(store: Store, trace: str, gone: Iterable[str]) -> int:
-    """Delete spans of a trace; how many of them were there."""
-    try:
-        spans = load_spans(trace, store=store)
-    except TraceNotFound:
-        return 0
-    rest = spans[~spans["id"].isin(list(gone))]
-    if len(rest):
-        store.write_trace(trace, rest)
-    else:
-        store.delete_trace(trace)
-    return len(spans) - len(rest)
