@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
-from tokenvis.columns import as_spans, ordered
+from tokenvis.spans.columns import as_spans, ordered
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")

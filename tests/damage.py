@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from tokenvis import IngestError
-from tokenvis.columns import as_spans
-from tokenvis.contents import Keeper
-from tokenvis.gathering import Gathering
-from tokenvis.intake import Entry
-from tokenvis.readers.formats import FORMATS
-from tokenvis.reading import Reading
-from tokenvis.records import head_of
-from tokenvis.sources import Source, origin_of
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.sources import Source, origin_of
+from tokenvis.formats.registry import FORMATS
+from tokenvis.ingestion.assembly import Gathering
+from tokenvis.ingestion.ingest import Entry
+from tokenvis.spans.columns import as_spans
+from tokenvis.spans.redaction import Keeper
 
 STRANGE = [
     None, True, False, 0, -1, 5, 1.5, 1e308, 2**63, 2**64 - 1, 10**30, -(10**25), "", "x", "\0", "\ud800", "NaN", "[]", "{",

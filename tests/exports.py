@@ -10,9 +10,9 @@ from conftest import spans_of
 from hypothesis import strategies as st
 from pictures import HOSTILE
 
-from tokenvis.cells import restored
-from tokenvis.columns import COLUMNS, as_spans
-from tokenvis.payload import encoded
+from tokenvis.output import restored
+from tokenvis.spans.columns import COLUMNS, as_spans
+from tokenvis.spans.encoding import encoded
 
 NAMES = [*HOSTILE, "=1+1", "'=1", "''", "+", "@x", "-5", "\ttab", "\rreturn", "a\rb", 'q"uo,te;', "\ufeff", "\u2028", "é"]
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"

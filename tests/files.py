@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tokenvis.reading import Reading, Wishes
-from tokenvis.sources import Source, origin_of
+from tokenvis.formats.files.reading import Reading, Wishes
+from tokenvis.formats.files.sources import Source, origin_of
 
 
 def written(path, *parts):

@@ -8,7 +8,7 @@ import json
 
 import pandas as pd
 
-from tokenvis.columns import as_spans
+from tokenvis.spans.columns import as_spans
 
 SECOND = 1_000_000
 

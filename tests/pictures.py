@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 import tokenvis as tv
-from tokenvis.lettering import Fitted
+from tokenvis.plot.artists.text import Fitted
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tokenvis.blocks import Table, blocks_of, opens_layer
-from tokenvis.columns import as_spans, ordered
+from tokenvis.layout.storylines.blocks import Table, blocks_of, opens_layer
+from tokenvis.spans.columns import as_spans, ordered
 
 FEWEST = {
     "Inception": 35,

@@ -1,7 +1,8 @@
-"""The map of the house, held: who may import whom, and who may speak SQL or matplotlib. An import inside a function counts."""
+"""The map of the house, held: pyproject.toml says who may import whom; here stands what import-linter cannot say."""
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -13,243 +14,125 @@ from conftest import ROOT
 import tokenvis
 
 PACKAGE = ROOT / "tokenvis"
-MAY_IMPORT = {
-    "errors": set(),
-    "files": {"errors"},
-    "colors": set(),
-    "arrays": {"errors"},
-    "sweep": {"arrays"},
-    "blocks": set(),
-    "weaving": {"blocks", "sweep", "arrays"},
-    "columns": {"arrays", "errors"},
-    "payload": {"columns", "arrays", "errors"},
-    "groups": {"columns", "arrays", "errors"},
-    "losses": {"payload", "columns", "sweep", "arrays", "errors"},
-    "relations": {"payload", "columns", "arrays", "errors"},
-    "nesting": {"relations", "groups", "columns", "sweep", "arrays", "errors"},
-    "tokens": {"relations", "payload", "arrays", "errors"},
-    "samples": {"columns", "arrays", "errors"},
-    "schema": {"errors"},
-    "connections": {"errors"},
-    "database": {"connections", "schema", "errors"},
-    "scan": {"schema", "payload", "columns", "arrays", "errors"},
-    "rows": {"scan", "schema", "payload", "columns", "errors"},
-    "store": {"rows", "scan", "database", "connections", "schema", "columns", "errors"},
-    "appending": {"store", "rows", "connections", "errors"},
-    "upkeep": {"scan", "database", "connections", "errors"},
-    "frame": {"store", "scan", "database", "columns", "payload", "errors"},
-    "following": {"frame", "store", "scan", "database", "connections", "columns"},
-    "seed": {"store", "database", "schema"},
-    "cells": set(),
-    "oneline": set(),
-    "times": {"columns", "errors"},
-    "sessions": {"errors"},
-    "sources": {"errors"},
-    "reading": {"sources"},
-    "mending": {"reading", "sources", "payload"},
-    "tables": {"reading", "sources"},
-    "records": {"mending", "tables", "reading", "sources"},
-    "rules": {"errors"},
-    "conventions": {"reading", "rules", "tokens"},
-    "readers": {"conventions", "records", "mending", "reading", "sources", "rules", "times", "cells", "columns", "errors"},
-    "contents": {"payload"},
-    "gathering": {"contents", "reading", "relations", "arrays", "errors"},
-    "report": {"reading", "store", "frame", "oneline", "errors"},
-    "intake": {
-        *("readers", "gathering", "report", "contents", "rules", "records", "reading", "sources", "times"),
-        *("store", "database", "errors"),
-    },
-    "watched": {"files", "errors"},
-    "lookout": {"readers", "watched", "records", "reading", "sources", "errors"},
-    "watching": {
-        *(
-            "intake",
-            "readers",
-            "gathering",
-            "lookout",
-            "watched",
-            "sessions",
-            "contents",
-            "rules",
-            "records",
-            "reading",
-            "sources",
-        ),
-        *("frame", "store", "database", "errors"),
-    },
-    "ticker": {"watching", "oneline", "errors"},
-    "record": {
-        *("appending", "store", "rows", "database", "connections", "losses", "payload", "columns", "errors"),
-        *("conventions", "reading", "rules", "times"),  # spans of OpenTelemetry's SDK
-    },
-    "analysis": {"tokens", "losses", "nesting", "relations", "groups", "payload", "columns", "sweep", "arrays", "errors"},
-    "layout": {"weaving", "blocks", "columns", "nesting", "groups", "sweep", "arrays", "errors"},
-    "outgoing": {"payload", "arrays"},
-    "writers": {"outgoing", "cells", "layout", "relations", "payload", "columns", "arrays", "errors"},
-    "outlet": {"writers", "files", "relations", "columns", "errors"},
-    "style": {"errors"},
-    "lettering": {"style"},
-    "ink": {"layout", "weaving", "style", "lettering", "colors", "losses", "columns", "payload", "arrays", "errors"},
-    "plot": {"ink", "analysis", "layout", "style", "lettering", "colors", "losses", "columns", "payload", "arrays", "errors"},
-    "explorer": {
-        *(
-            "plot",
-            "ink",
-            "layout",
-            "style",
-            "lettering",
-            "colors",
-            "contents",
-            "files",
-            "oneline",
-            "following",
-            "frame",
-            "store",
-            "database",
-        ),
-        *("tokens", "losses", "nesting", "relations", "payload", "columns", "arrays", "errors"),
-    },
-}
-WITHIN_A_ROOM = {
-    "readers/formats.py": "every reader",  # it is their table
-    "writers/formats.py": {"chrome", "flat", "otlp_json"},  # it is theirs
-    "readers/codex.py": {"codex_lines", "codex_threads"},
-    "readers/codex_threads.py": {"codex_lines"},
-    "readers/claude_code.py": {"claude_lines"},  # one format in two sittings: lines to calls, calls to spans
-    "weaving/search.py": {"ordering"},  # it begins with barycentres
-    "layout/bands.py": {"lanes"},  # lines in a band are packed as spans are,
-    "layout/storyline.py": {"lanes", "bands"},  # and so are side branches
-    "ink/bars.py": {"marks"},  # bars and lines have the same marks
-    "ink/strands.py": {"chart"},  # the names of bands
-    "ink/matrix.py": {"chart"},  # a matrix has names on both sides, and a scale as its legend
-    "plot/overview.py": {"timeline", "concurrency", "occupancy"},  # it puts them together
-    "plot/still.py": {"timeline"},  # it is one
-    "record/overflow.py": {"snapshot"},  # a time that can be stored is one thing for both
-    "record/waiting.py": {"overflow"},  # how much a row takes is one number for both
-    "record/delivery.py": {"overflow", "snapshot"},  # what the store does not take, and a word on it
-    "record/writer.py": {"delivery", "endings", "overflow", "waiting"},  # the thread that uses all of these
-    "record/live.py": {"snapshot", "wrapping"},  # what a span stores, and functions as spans
-    "record/recorder.py": {"endings", "live", "writer"},  # the door to them
-    "record/exporter.py": {"endings", "lineage", "snapshot", "writer"},  # a recorder of what another library measures
-    "record/telemetry.py": {"exporter"},  # the door to it
-    "explorer/answers.py": {"keys", "wire"},  # it finds them, and puts them
-    "explorer/places.py": {"wire"},  # what a page says
-    "explorer/page.py": {"answers", "bundle", "keys", "wire"},  # all that a page needs, in a file
-    "explorer/widget.py": {"answers", "bundle", "follower", "page", "places", "wire"},  # and in a notebook
-    "explorer/explore.py": {"follower", "widget"},  # the door to it
-}
-FRONT = {"__init__", "__main__"}  # the tables of contents: they may import every room
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
 
 
-@cache
-def imports_of(path: Path) -> frozenset[str]:
-    """Every module that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "tokenvis" else {node.module}
-            if node.module.startswith("tokenvis.") and node.module.count(".") == 1:
-                found |= {f"{node.module}.{name.name}" for name in node.names}
-    return frozenset(found)
+def lint(folder: Path) -> subprocess.CompletedProcess:
+    """What import-linter says of the package in a folder, by the contracts beside it."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    environment = {"PATH": "", "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def room_of(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
-
-
-FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) not in FRONT and path.name != "__init__.py"]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_flow_down(path):
-    room = room_of(path)
-    ours = [name.split(".")[1:] for name in imports_of(path) if name.startswith("tokenvis.")]
-    assert {parts[0] for parts in ours} - {room} <= MAY_IMPORT[room]
-    siblings = {parts[1] for parts in ours if parts[0] == room and len(parts) > 1}
-    allowed = WITHIN_A_ROOM.get(str(path.relative_to(PACKAGE)), set())
-    assert allowed == "every reader" or siblings & {p.stem for p in path.parent.glob("*.py")} <= allowed
-
-
-def test_the_map_has_no_circle_and_names_what_is_there():
-    above: dict[str, set[str]] = {}
-    for room in MAY_IMPORT:
-        assert room not in set().union(*(above.get(below, set()) for below in MAY_IMPORT[room]))
-        above[room] = set().union(MAY_IMPORT[room], *(above.get(below, set()) for below in MAY_IMPORT[room]))
-        assert MAY_IMPORT[room] <= set(above), f"{room} stands above what it imports"
-    assert {room_of(path) for path in FILES} == set(MAY_IMPORT)
+def test_imports_flow_down():
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("library", "rooms"),
+    ("file", "line", "contract"),
     [
-        ("sqlalchemy", {"schema", "connections", "database", "scan", "rows", "store", "upkeep"}),
-        ("sqlite3", {"connections", "database", "scan", "rows", "appending", "upkeep", "__main__"}),
-        ("matplotlib", {"style", "lettering", "ink", "plot"}),
-        ("anywidget", {"explorer"}),
-        ("tqdm", {"intake"}),
-        ("ijson", {"records"}),
-        ("opentelemetry", {"readers", "record"}),
-        ("pysat", {"weaving"}),
-        ("scipy", {"weaving"}),
-        ("pyarrow", {"payload", "scan", "sources", "tables", "records", "gathering", "writers"}),
+        ("spans/columns.py", "from tokenvis.analysis import gaps", "Imports flow down"),
+        ("store/load.py", "from tokenvis.ingestion.report import Report", "Imports flow down"),
+        ("analysis/gaps.py", "from tokenvis.store.load import load_spans", "Questions and pictures know frames"),
+        ("plot/still.py", "def late():\n    import tokenvis.formats.chunks", "Questions and pictures know frames"),
+        ("record/writer.py", "from tokenvis.layout import lanes", "What stores, records and reads knows no questions"),
+        ("formats/registry.py", "from tokenvis.store import Store", "Formats know neither the store nor the questions"),
+        ("explorer/page.py", "from tokenvis.formats import export", "The explorer shows what is stored"),
+        ("spans/integers.py", "from tokenvis.spans import columns", "No circle between files"),
+        ("analysis/moves.py", "from tokenvis.analysis.gaps import gaps", "A question stands alone"),
+        ("formats/telemetry/phoenix.py", "from tokenvis.formats.telemetry import mlflow", "A format stands alone"),
+        ("plot/usage.py", "from tokenvis.plot import timeline", "A picture stands alone"),
+        ("store/schema.py", "from tokenvis.store import rows", "In the store"),
+        ("helpers.py", "", "Imports flow down"),
     ],
 )
-def test_a_library_is_spoken_only_where_it_belongs(library, rooms):
-    users = {room_of(path) for path in PACKAGE.rglob("*.py") if any(name.split(".")[0] == library for name in imports_of(path))}
-    assert users <= rooms
+def test_an_import_against_the_map_is_caught(file, line, contract):
+    shutil.copytree(PACKAGE, "tokenvis", ignore=shutil.ignore_patterns("__pycache__", "modules"))
+    shutil.copy(ROOT / "pyproject.toml", "pyproject.toml")
+    with Path("tokenvis", file).open("a") as module:
+        module.write(f"\n{line}\n")
+    done = lint(Path.cwd())
+    assert done.returncode == 1
+    assert any(found.startswith(contract) and found.endswith("BROKEN") for found in done.stdout.splitlines()), done.stdout
+
+
+def test_imports_are_absolute():
+    nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    assert not [node.module for node in nodes if node.level]
+
+
+def test_every_package_says_what_it_is():
+    assert [str(folder) for folder in PACKAGES if not ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))] == []
+
+
+@cache
+def libraries_of(path: Path) -> frozenset[str]:
+    """Every top-level package that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).split(".")[0])
+    return frozenset(found)
+
+
+@pytest.mark.parametrize(
+    ("library", "places"),
+    [
+        ("sqlalchemy", {"store/"}),
+        ("sqlite3", {"store/", "__main__.py"}),
+        ("matplotlib", {"plot/"}),
+        ("anywidget", {"explorer/widget.py"}),
+        ("tqdm", {"ingestion/ingest.py"}),
+        ("ijson", {"formats/files/"}),
+        ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
+        ("pysat", {"layout/storylines/proof.py"}),
+        ("scipy", {"layout/storylines/heights.py"}),
+        ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/assembly.py"}),
+    ],
+)
+def test_a_library_is_spoken_only_where_it_belongs(library, places):
+    users = [str(path.relative_to(PACKAGE)) for path in MODULES if library in libraries_of(path)]
+    assert users
+    assert not [user for user in users if not user.startswith(tuple(places))]
 
 
 def test_only_the_store_speaks_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
-    speakers = {room_of(path) for path in FILES if words.search(path.read_text())}
-    assert speakers <= {"connections", "database", "scan", "store", "upkeep"}
+    speakers = {path.parent.name for path in MODULES if words.search(path.read_text())}
+    assert speakers == {"store"}
 
 
-def test_analysis_layout_and_plot_never_see_the_storage_wing():
-    storage = {
-        "schema",
-        "connections",
-        "database",
-        "scan",
-        "rows",
-        "upkeep",
-        "appending",
-        "record",
-        "store",
-        "frame",
-        "following",
-        "seed",
-        "sources",
-        "records",
-        "reading",
-        "readers",
-        "gathering",
-        "intake",
-        "outgoing",
-        "writers",
-        "outlet",
-    }
-    assert not storage & (MAY_IMPORT["analysis"] | MAY_IMPORT["layout"] | MAY_IMPORT["plot"])
+TESTED_THROUGH = {
+    "lines": "claude_code and codex",  # of these formats: what they read is what their spans show
+    "threads": "codex",
+    "reader": "the format that it reads",
+    "writer": "the format that it writes",
+    "registry": "ingest, which recognises every format",
+    "connectors": "pictures",  # artists are seen in every picture
+    "labels": "pictures",
+    "legend": "pictures",
+    "time_axis": "pictures",
+}
 
 
 def test_every_module_has_its_test():
-    modules = {path.stem for path in FILES} - {
-        "claude_lines",
-        "codex_lines",
-        "codex_threads",
-        "formats",
-    }  # tested through claude_code and intake
-    assert not [name for name in sorted(modules) if not (ROOT / "tests" / f"test_{name}.py").exists()]
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").rglob("test_*.py")}
+    modules = {path for path in MODULES if not path.stem.startswith("__")}
+    named = {path: {path.stem, f"{path.parent.name}_{path.stem}"} for path in modules}
+    assert not [str(path) for path, names in named.items() if not names & tests and path.stem not in TESTED_THROUGH]
 
 
-def test_importing_tokenvis_loads_nothing_heavy():
+@pytest.mark.parametrize(
+    "code", ["import tokenvis", "import tokenvis.record, tokenvis.ingestion", "from tokenvis import palette; palette(['a'])"]
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(code):
     heavy = ["matplotlib", "IPython", "scipy", "anywidget", "opentelemetry"]
-    code = f"import sys, tokenvis; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    script = f"{code}; import sys; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_table_of_contents_is_sorted_and_whole():
@@ -260,6 +143,12 @@ def test_the_table_of_contents_is_sorted_and_whole():
         tokenvis.plot_nothing  # noqa: B018
 
 
-def test_a_room_and_a_public_name_never_share_a_word():
-    rooms = {room for room in MAY_IMPORT if room in tokenvis.__all__}
-    assert not rooms
+def test_a_package_and_a_public_name_never_share_a_word():
+    assert not {path.stem for path in PACKAGE.iterdir()} & set(tokenvis.__all__)
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_a_package_offers_hides_none_of_its_files(folder):
+    tree = ast.parse((folder / "__init__.py").read_text())
+    offered = {name.asname or name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert not offered & {path.stem for path in folder.iterdir()}

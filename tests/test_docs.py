@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT, seeded_database
 
 import tokenvis
-from tokenvis.schema import Base
-from tokenvis.seed import kitchen_sink, multi_agent_workflow
+from tokenvis.store.demo import kitchen_sink, multi_agent_workflow
+from tokenvis.store.schema import Base
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = sorted(

@@ -22,12 +22,11 @@ from pictures import PICTURES
 
 import tokenvis as tv
 from tokenvis.__main__ import main
-from tokenvis.cells import RUN
 from tokenvis.explorer.bundle import bundle
 from tokenvis.explorer.page import write_page
-from tokenvis.oneline import JOINERS, one_line
-from tokenvis.report import MOST_LINES
-from tokenvis.writers.formats import FORMATS
+from tokenvis.formats.export import FORMATS
+from tokenvis.ingestion.report import MOST_LINES
+from tokenvis.output import JOINERS, RUN, one_line
 
 every_format = pytest.mark.parametrize("kind", FORMATS)
 every_picture = pytest.mark.parametrize("picture", PICTURES)

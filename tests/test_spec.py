@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
 from tokenvis import Store, expand_data, load_spans, load_traces, moves
-from tokenvis.schema import Base, Span, Trace
+from tokenvis.store.schema import Base, Span, Trace
 
 SECOND = 1_000_000
 AGENTS = ["Coder-A", "Coder-B", "Deployer", "Planner", "Researcher", "Reviewer"]

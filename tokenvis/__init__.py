@@ -19,7 +19,6 @@ from tokenvis.analysis.rollup import rollup
 from tokenvis.analysis.summary import summary
 from tokenvis.analysis.transitions import transitions
 from tokenvis.analysis.usage import usage
-from tokenvis.colors import palette
 from tokenvis.errors import (
     BadOption,
     BadSpan,
@@ -31,21 +30,23 @@ from tokenvis.errors import (
     TokenvisError,
     TraceNotFound,
 )
-from tokenvis.frame import load_spans, load_traces
-from tokenvis.intake import ingest
+from tokenvis.formats.export import export
+from tokenvis.ingestion.ingest import ingest
+from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.layout.lanes import pack_lanes
-from tokenvis.layout.storyline import storyline
-from tokenvis.nesting import self_spans
-from tokenvis.outlet import export
-from tokenvis.payload import expand_data
+from tokenvis.layout.storylines.storyline import storyline
+from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
-from tokenvis.samples import spans_from_samples
-from tokenvis.seed import seed_demo
-from tokenvis.sessions import find_sessions
-from tokenvis.store import Store
+from tokenvis.spans.nesting import self_spans
+from tokenvis.spans.samples import spans_from_samples
+from tokenvis.spans.typed_columns import expand_data
+from tokenvis.store.demo import seed_demo
+from tokenvis.store.load import load_spans, load_traces
+from tokenvis.store.store import Store
 
 if TYPE_CHECKING:
     from tokenvis.explorer.explore import explore
+    from tokenvis.plot.artists.style import theme
     from tokenvis.plot.colocation import plot_colocation
     from tokenvis.plot.compare import plot_compare
     from tokenvis.plot.concurrency import plot_concurrency
@@ -57,8 +58,7 @@ if TYPE_CHECKING:
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
-    from tokenvis.record.telemetry import record_opentelemetry
-    from tokenvis.style import theme
+    from tokenvis.record.opentelemetry import record_opentelemetry
 
 __version__ = "0.1.0"
 
@@ -118,8 +118,8 @@ __all__ = [
 
 PICTURES = [name for name in __all__ if name.startswith("plot_")]
 ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # they load matplotlib
-ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.style"}
-ON_FIRST_USE |= {"record_opentelemetry": "tokenvis.record.telemetry"}
+ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.plot.artists.style"}
+ON_FIRST_USE |= {"record_opentelemetry": "tokenvis.record.opentelemetry"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,25 +16,25 @@ from typing import Any
 import pandas as pd
 
 from tokenvis import __version__
-from tokenvis.columns import EPOCH, YEAR_10000
-from tokenvis.connections import log_size
-from tokenvis.contents import CONTENTS
-from tokenvis.database import path_of
+from tokenvis.conventions.rules import PRESETS
+from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
-from tokenvis.frame import load_spans, load_traces
-from tokenvis.intake import ingest
-from tokenvis.oneline import one_line
-from tokenvis.outlet import export
-from tokenvis.readers.formats import FORMATS
-from tokenvis.rules import PRESETS
-from tokenvis.seed import seed_demo
-from tokenvis.sessions import find_sessions
-from tokenvis.store import Store
-from tokenvis.ticker import follow
-from tokenvis.times import UNITS
-from tokenvis.upkeep import backup, verify
-from tokenvis.watching import Watch
-from tokenvis.writers.formats import FORMATS as OUTGOING
+from tokenvis.formats.export import FORMATS as OUTGOING
+from tokenvis.formats.export import export
+from tokenvis.formats.registry import FORMATS
+from tokenvis.ingestion.ingest import ingest
+from tokenvis.ingestion.sessions import find_sessions
+from tokenvis.ingestion.watch.terminal import follow
+from tokenvis.ingestion.watch.watch import Watch
+from tokenvis.output import one_line
+from tokenvis.spans.columns import EPOCH, YEAR_10000
+from tokenvis.spans.redaction import CONTENTS
+from tokenvis.store.connections import log_size
+from tokenvis.store.database import path_of
+from tokenvis.store.demo import seed_demo
+from tokenvis.store.load import load_spans, load_traces
+from tokenvis.store.maintenance import backup, verify
+from tokenvis.store.store import Store
 
 LONGEST_PAUSE = 86_400
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis import pack_lanes
-from tokenvis.columns import ordered
+from tokenvis.spans.columns import ordered
 
 RUNS = 5
 

@@ -20,9 +20,9 @@ import orjson
 from watching import measured
 
 import tokenvis as tv
-from tokenvis.readers import otlp
-from tokenvis.reading import Reading
-from tokenvis.sources import Source
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.sources import Source
+from tokenvis.formats.telemetry.otlp import reader as otlp
 
 SIZES = (100, 1_000)
 PER_TRACE = 1_000

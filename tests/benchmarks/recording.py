@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tokenvis as tv
-from tokenvis.connections import log_size
+from tokenvis.store.connections import log_size
 
 COUNT = 50_000
 BURST, PAUSE = 100, 0.01

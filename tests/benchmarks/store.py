@@ -26,7 +26,7 @@ import pandas as pd
 from watching import measured
 
 import tokenvis as tv
-from tokenvis.connections import address_of, connected
+from tokenvis.store.connections import address_of, connected
 
 COLUMNS = "id, trace_id, agent_id, location_id, start_time, end_time, data"
 INSERT = "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 import tokenvis as tv
-from tokenvis.blocks import Table, crossings
-from tokenvis.seed import multi_agent_workflow
-from tokenvis.weaving.ordering import barycentres, in_parts
-from tokenvis.weaving.proof import prove
-from tokenvis.weaving.search import search
+from tokenvis.layout.storylines.blocks import Table, crossings
+from tokenvis.layout.storylines.ordering import barycentres, in_parts
+from tokenvis.layout.storylines.proof import prove
+from tokenvis.layout.storylines.search import search
+from tokenvis.store.demo import multi_agent_workflow
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from stories import FEWEST, ROOT, blocks_in, play, spans_in, spans_of_story, story

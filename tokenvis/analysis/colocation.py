@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
-from tokenvis.columns import codes_of, require, values_at
-from tokenvis.groups import groups_of
-from tokenvis.losses import work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.sweep import number_in_run, overlaps, union
+from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
+from tokenvis.spans.intervals import number_in_run, overlaps, union
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import pieces_of
 
 CHUNK = 1_000_000  # meetings that are in memory at once
 

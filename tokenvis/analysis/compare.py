@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, counts, difference, sums
-from tokenvis.columns import codes_of, names, require
 from tokenvis.errors import BadOption, BadSpan, listed, quoted
-from tokenvis.groups import groups_of
-from tokenvis.losses import work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.relations import relations_of
-from tokenvis.sweep import union
-from tokenvis.tokens import tokens_of
+from tokenvis.spans.columns import codes_of, names, require
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, counts, difference, sums
+from tokenvis.spans.intervals import union
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.relations import relations_of
+from tokenvis.spans.tokens import tokens_of
 
 UNITS = {"n": "", "busy": "_us", "active": "_us", "tokens": ""}
 

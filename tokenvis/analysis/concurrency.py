@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import lowest_of, order_by
-from tokenvis.columns import codes_of, require, times_of
-from tokenvis.groups import by_columns, groups_of
-from tokenvis.losses import work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.sweep import steps
+from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.groups import by_columns, groups_of
+from tokenvis.spans.integers import lowest_of, order_by
+from tokenvis.spans.intervals import steps
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import pieces_of
 
 
 def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, closes_run, difference, lowest_of, sort_order
-from tokenvis.columns import codes_of, require, rows_by, times_of, values_at
-from tokenvis.groups import groups_of
-from tokenvis.losses import work_of
-from tokenvis.relations import NOBODY, evidence_of, relations_of
+from tokenvis.spans.columns import codes_of, require, rows_by, times_of, values_at
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, closes_run, difference, lowest_of, sort_order
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.relations import NOBODY, evidence_of, relations_of
 
 
 class Step(NamedTuple):

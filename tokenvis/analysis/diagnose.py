@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import (
+from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import (
     Int64Array,
     Mask,
     closes_run,
@@ -22,13 +24,11 @@ from tokenvis.arrays import (
     sort_order,
     sums,
 )
-from tokenvis.columns import codes_of, order_of, require, rows_by, times_of, values_at
-from tokenvis.groups import groups_of
-from tokenvis.losses import losses_of, work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.payload import values_in
-from tokenvis.relations import Relations, identities, named_parents, relations_of
-from tokenvis.sweep import overlaps, subtract, union
+from tokenvis.spans.intervals import overlaps, subtract, union
+from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.payload import values_in
+from tokenvis.spans.relations import Relations, identities, named_parents, relations_of
 
 IDLE_SHARE = 0.5  # of the wall time
 MEANING = {

@@ -6,12 +6,13 @@ All gaps of a trace and its active time add up to its wall time. An instant take
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, rank_in
-from tokenvis.columns import codes_of, is_integer, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
-from tokenvis.losses import work_of
-from tokenvis.payload import text_column, values_in
-from tokenvis.sweep import subtract, union
+from tokenvis.spans.columns import codes_of, is_integer, require, rows_by, times_of, values_at
+from tokenvis.spans.integers import Int64Array, difference, rank_in
+from tokenvis.spans.intervals import subtract, union
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.payload import values_in
+from tokenvis.spans.text import text_column
 
 
 def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, closes_run, difference, opens_run, rank_in, running_max, sort_order
-from tokenvis.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
 from tokenvis.errors import BadOption, quoted
-from tokenvis.groups import dense, groups_of
-from tokenvis.losses import work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.relations import evidence_of, relations_of
+from tokenvis.spans.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.groups import dense, groups_of
+from tokenvis.spans.integers import Int64Array, closes_run, difference, opens_run, rank_in, running_max, sort_order
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.relations import evidence_of, relations_of
 
 STRENGTH = ("link", "delegate", "return", "location")
 

@@ -8,10 +8,10 @@ leaves the old one.
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import difference
-from tokenvis.columns import codes_of, require, rows_by, values_at
-from tokenvis.losses import work_of
-from tokenvis.nesting import paths_of
+from tokenvis.spans.columns import codes_of, require, rows_by, values_at
+from tokenvis.spans.integers import difference
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import paths_of
 
 
 def moves(spans: pd.DataFrame) -> pd.DataFrame:

@@ -6,12 +6,12 @@ back makes two, a pause does not.
 
 import pandas as pd
 
-from tokenvis.arrays import counts, difference, opens_run, sums
-from tokenvis.columns import require
-from tokenvis.groups import groups_of, ratio
-from tokenvis.losses import work_of
-from tokenvis.nesting import paths_of
-from tokenvis.sweep import union
+from tokenvis.spans.columns import require
+from tokenvis.spans.groups import groups_of, ratio
+from tokenvis.spans.integers import counts, difference, opens_run, sums
+from tokenvis.spans.intervals import union
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import paths_of
 
 
 def occupancy(spans: pd.DataFrame) -> pd.DataFrame:

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
-from tokenvis.columns import codes_of, is_integer, require, times_of
 from tokenvis.errors import BadOption, BadSpan, quoted, several
-from tokenvis.groups import by_columns, groups_of
-from tokenvis.losses import work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.payload import numbers_in
-from tokenvis.sweep import number_in_run
+from tokenvis.spans.columns import codes_of, is_integer, require, times_of
+from tokenvis.spans.groups import by_columns, groups_of
+from tokenvis.spans.integers import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
+from tokenvis.spans.intervals import number_in_run
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.typed_columns import numbers_in
 
 MOST_ROWS = 10_000_000
 ANSWER = ("time", "busy_us", "n_started", "running")

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
-from tokenvis.columns import codes_of, require, times_of
-from tokenvis.groups import by_columns, dense, groups_of, ratio
-from tokenvis.losses import losses_of, work_of
-from tokenvis.nesting import pieces_of
-from tokenvis.payload import values_in
-from tokenvis.sweep import steps
+from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.groups import by_columns, dense, groups_of, ratio
+from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
+from tokenvis.spans.intervals import steps
+from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.payload import values_in
 
 ANSWER = (
     *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),

@@ -7,11 +7,11 @@ agent's path as the case and the location as the activity; staying at a place is
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import counts, difference, percentiles, sums
-from tokenvis.columns import codes_of, require, values_at
-from tokenvis.groups import dense
-from tokenvis.losses import work_of
-from tokenvis.nesting import paths_of
+from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.groups import dense
+from tokenvis.spans.integers import counts, difference, percentiles, sums
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.nesting import paths_of
 
 
 def transitions(spans: pd.DataFrame) -> pd.DataFrame:

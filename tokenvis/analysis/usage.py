@@ -1,6 +1,6 @@
 """Usage: where the tokens went, and the money.
 
-Key by key, a span counts only where no descendant carries that key (`tokenvis.tokens`), so sums that a source repeats further
+Key by key, a span counts only where no descendant carries that key (`spans.tokens`), so sums that a source repeats further
 up are left out, and said to be. A cost that the source gives is taken as it is; it covers the calls above and below it.
 """
 
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array, Mask, counts, sums
-from tokenvis.columns import require
 from tokenvis.errors import BadOption, listed, quoted
-from tokenvis.groups import by_columns, groups_of
-from tokenvis.losses import work_of
-from tokenvis.payload import columns_in, mentioning, numbers_in
-from tokenvis.relations import have_ancestor, have_descendant, relations_of
-from tokenvis.tokens import TOKENS, Tokens, tokens_of
+from tokenvis.spans.columns import require
+from tokenvis.spans.groups import by_columns, groups_of
+from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, sums
+from tokenvis.spans.losses import work_of
+from tokenvis.spans.payload import mentioning
+from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
+from tokenvis.spans.tokens import TOKENS, Tokens, tokens_of
+from tokenvis.spans.typed_columns import columns_in, numbers_in
 
 COST = "gen_ai.usage.cost"
 MODEL = "model"

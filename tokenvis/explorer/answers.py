@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array, difference, sums
-from tokenvis.columns import EPOCH, YEAR_10000, codes_of, order_of, require, times_of
 from tokenvis.errors import BadOption, BadSpan, TraceNotFound, check_choice, listed, quoted
 from tokenvis.explorer.keys import KeyColumn, key_column, keys_in
 from tokenvis.explorer.wire import Message
-from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import TimeMap, time_map
-from tokenvis.losses import losses_of
-from tokenvis.nesting import paths_of, pieces_of
-from tokenvis.payload import columns_in, encoded, mentioning, values_in
-from tokenvis.relations import relations_of
-from tokenvis.tokens import KEYS, tokens_of
+from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, order_of, require, times_of
+from tokenvis.spans.encoding import encoded
+from tokenvis.spans.integers import Int64Array, difference, sums
+from tokenvis.spans.losses import losses_of
+from tokenvis.spans.nesting import paths_of, pieces_of
+from tokenvis.spans.payload import mentioning, values_in
+from tokenvis.spans.relations import relations_of
+from tokenvis.spans.tokens import KEYS, tokens_of
+from tokenvis.spans.typed_columns import columns_in
 
 FIRST_KEYS = ("agent_id", "location_id")
 LONGEST_LABEL = 200  # characters of a label that cross

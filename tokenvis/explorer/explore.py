@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from tokenvis.columns import is_integer
-from tokenvis.database import Target
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
 from tokenvis.explorer.follower import NOT_FOLLOWED
-from tokenvis.following import Following
-from tokenvis.frame import load_spans
-from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import Gaps
-from tokenvis.store import Store
+from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.spans.columns import is_integer
+from tokenvis.store.database import Target
+from tokenvis.store.follow import Following
+from tokenvis.store.load import load_spans
+from tokenvis.store.store import Store
 
 if TYPE_CHECKING:
     from tokenvis.explorer.widget import Explorer

@@ -13,7 +13,7 @@ from time import perf_counter
 import pandas as pd
 
 from tokenvis.errors import TokenvisError
-from tokenvis.following import Following
+from tokenvis.store.follow import Following
 
 LEAST_PAUSE = 1.0  # seconds between looks
 TIMES_AS_LONG = 10  # as its work takes a pause lasts, at least

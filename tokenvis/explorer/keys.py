@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array
-from tokenvis.colors import MOST_NAMES
-from tokenvis.columns import COLUMNS, codes_of
 from tokenvis.errors import BadOption, listed, quoted
-from tokenvis.ink.hues import Palette, hues_of
-from tokenvis.lettering import NOTHING
-from tokenvis.payload import SURROGATE, columns_in, parsed
-from tokenvis.style import LIGHT
+from tokenvis.plot.artists.color_scales import Palette, hues_of
+from tokenvis.plot.artists.colors import MOST_NAMES
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.text import NOTHING
+from tokenvis.spans.columns import COLUMNS, codes_of
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.payload import parsed
+from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.typed_columns import columns_in
 
 FIRST = ("agent_id", "location_id", "status", "kind")
 NO_KEYS = {"label", "parent_id", "links", "estimated", "attributes"}  # of data: of each span its own, or no single value

@@ -18,17 +18,16 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from tokenvis.arrays import Int64Array
-from tokenvis.contents import Content, Keeper, encoded
 from tokenvis.errors import BadOption, plural
 from tokenvis.explorer.answers import FIRST_KEYS, Answers, details
 from tokenvis.explorer.bundle import bundle, style_sheet
 from tokenvis.explorer.keys import is_column, keys_in
 from tokenvis.explorer.wire import Message
-from tokenvis.files import place_of, replacing
-from tokenvis.ink.hues import Palette
-from tokenvis.oneline import one_line
-from tokenvis.payload import parsed
+from tokenvis.output import one_line, place_of, replacing
+from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.payload import parsed
+from tokenvis.spans.redaction import Content, Keeper, encoded
 
 CHUNK = 2_000  # spans whose details are one block
 LEVEL = 6  # of gzip

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Int64Array
-from tokenvis.columns import NAMES, codes_of, times_of
 from tokenvis.errors import BadSpan, listed, quoted
 from tokenvis.explorer.wire import rows_in
+from tokenvis.spans.columns import NAMES, codes_of, times_of
+from tokenvis.spans.integers import Int64Array
 
 
 def whole_of(spans: pd.DataFrame) -> tuple[int, int]:

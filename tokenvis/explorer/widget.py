@@ -18,9 +18,6 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from tokenvis.arrays import Int64Array
-from tokenvis.columns import empty_spans, is_integer, require
-from tokenvis.contents import CONTENTS, Content
 from tokenvis.errors import BadOption, SpanError, TokenvisError, check_choice, listed, plural, quoted, several
 from tokenvis.explorer.answers import Answers
 from tokenvis.explorer.bundle import bundle, style_sheet
@@ -28,10 +25,13 @@ from tokenvis.explorer.follower import NOT_FOLLOWED, Follower
 from tokenvis.explorer.page import Page, write_page
 from tokenvis.explorer.places import agents_of, part_said, place_again, rows_again, rows_of, whole_of
 from tokenvis.explorer.wire import Message
-from tokenvis.following import Following
-from tokenvis.ink.hues import Palette
 from tokenvis.layout.time_map import Gaps
+from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.still import still
+from tokenvis.spans.columns import empty_spans, is_integer, require
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.redaction import CONTENTS, Content
+from tokenvis.store.follow import Following
 
 NOTHING = Answers(empty_spans())
 OPENING, PUSHED = -1, -2  # the numbers of what is sent without a question

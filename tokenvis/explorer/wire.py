@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenvis.arrays import Int64Array, Mask
+from tokenvis.spans.integers import Int64Array, Mask
 
 WIDTHS = {"u8": 1, "u16": 2, "u32": 4}  # bytes
 WIDE_BYTES = 12  # of a wide value: its row and a double

@@ -1,0 +1,1 @@
+"""Layout: where things go, in numbers: lanes, pixels, folded time, storylines."""

@@ -12,10 +12,10 @@ from heapq import heappop, heappush
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array, Mask, counts, highest_of, lowest_of
-from tokenvis.columns import codes_of, order_of, require, rows_by, times_of
 from tokenvis.errors import BadOption, listed, several
-from tokenvis.sweep import number_in_run, steps
+from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of
+from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, highest_of, lowest_of
+from tokenvis.spans.intervals import number_in_run, steps
 
 BAND_GAP = 0.4  # between two bands, in lanes
 STRIP = 3.0  # height of a folded band, in lanes, at most

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.arrays import Floats, Int64Array
+from tokenvis.spans.integers import Floats, Int64Array
 
 MOST_CELLS = 750_000
 

@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.arrays import Floats, Int64Array
-from tokenvis.columns import EPOCH, require, times_of
 from tokenvis.errors import check_choice
+from tokenvis.spans.columns import EPOCH, require, times_of
+from tokenvis.spans.integers import Floats, Int64Array
 
 Gaps: TypeAlias = Literal["fold", "keep"]
 

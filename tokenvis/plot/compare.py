@@ -11,33 +11,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.analysis.compare import compare
-from tokenvis.columns import codes_of, names, times_of
 from tokenvis.errors import plural
-from tokenvis.ink.bars import Bars, draw_bars, label_bars
-from tokenvis.ink.chart import (
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_empty,
-    draw_legend,
-    draw_names,
-    draw_note,
-    draw_title,
-    height_of,
-    labels_of,
-    named,
-    new_axes,
-    patch,
-    room_on,
-    time_axis,
-    trace_name,
-)
-from tokenvis.ink.hues import Palette, hues_of
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.lettering import NOTHING, width_of
-from tokenvis.losses import Losses, losses_of, work_of
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
+from tokenvis.plot.artists.color_scales import Palette, hues_of
+from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
+from tokenvis.plot.artists.labels import labels_of
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.names import draw_names
+from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.text import NOTHING, width_of
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, named, trace_name
+from tokenvis.spans.columns import codes_of, names, times_of
+from tokenvis.spans.losses import Losses, losses_of, work_of
 
 SIDES = ("before", "after")
 ORDER = "of each agent: before above, after below"

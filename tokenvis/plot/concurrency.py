@@ -12,31 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
-from tokenvis.arrays import Floats, opens_run
-from tokenvis.columns import codes_of, require
-from tokenvis.ink.chart import (
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_empty,
-    draw_legend,
-    draw_losses,
-    draw_note,
-    draw_title,
-    lost_patch,
-    named,
-    new_axes,
-    patch,
-    plain,
-    room_on,
-    time_axis,
-)
-from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.raster import means_and_peaks
 from tokenvis.layout.time_map import Gaps
-from tokenvis.lettering import width_of
-from tokenvis.losses import losses_of, work_of
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
+from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes, room_on
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.text import width_of
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, named, plain
+from tokenvis.spans.columns import codes_of, require
+from tokenvis.spans.integers import Floats, opens_run
+from tokenvis.spans.losses import losses_of, work_of
 
 HEIGHT_INCHES = 2.2
 HEADROOM = 1.35  # above the peak, for its text

@@ -14,35 +14,22 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 
 from tokenvis.analysis.critical_path import critical_path
-from tokenvis.columns import require, times_of
 from tokenvis.errors import plural
-from tokenvis.ink.bars import Bars, draw_bars, label_bars
-from tokenvis.ink.chart import (
-    Followable,
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_bands,
-    draw_empty,
-    draw_legend,
-    draw_losses,
-    draw_note,
-    draw_title,
-    height_of,
-    labels_of,
-    lost_patch,
-    named,
-    new_axes,
-    patch,
-    room_on,
-    rows_named,
-    time_axis,
-)
-from tokenvis.ink.hues import Hues, Palette, hues_of
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.losses import losses_of, work_of
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
+from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
+from tokenvis.plot.artists.connectors import Followable, rows_named
+from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
+from tokenvis.plot.artists.labels import labels_of
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.names import draw_bands
+from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, named
+from tokenvis.spans.columns import require, times_of
+from tokenvis.spans.losses import losses_of, work_of
 
 PALE = 0.22  # how much of its colour a bar beside the path keeps
 MOST_PARTS = 5  # named in the legend

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from tokenvis.analysis.handoffs import handoffs
 from tokenvis.errors import plural
-from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
-from tokenvis.ink.matrix import cells_of, count_text, draw_matrix, matrix_axes
-from tokenvis.style import duration_of, themed
+from tokenvis.plot.artists.figure import check_axes, draw_empty
+from tokenvis.plot.artists.matrix import cells_of, count_text, draw_matrix, matrix_axes
+from tokenvis.plot.artists.style import duration_of, themed
+from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
 
 
 def plot_handoffs(

@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.analysis.occupancy import occupancy
-from tokenvis.columns import require
 from tokenvis.errors import plural
-from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
-from tokenvis.ink.matrix import cells_of, draw_matrix, matrix_axes
-from tokenvis.style import duration_of, themed
+from tokenvis.plot.artists.figure import check_axes, draw_empty
+from tokenvis.plot.artists.matrix import cells_of, draw_matrix, matrix_axes
+from tokenvis.plot.artists.style import duration_of, themed
+from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
+from tokenvis.spans.columns import require
 
 
 def plot_occupancy(

@@ -11,18 +11,20 @@ from matplotlib.figure import Figure
 
 from tokenvis.analysis.summary import summary
 from tokenvis.analysis.usage import usage
-from tokenvis.columns import require
 from tokenvis.errors import plural
-from tokenvis.ink.chart import TimeAxis, draw_empty, height_of, large, room_on, time_axis
-from tokenvis.ink.hues import Palette
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.lettering import drawable, fitted, width_of
-from tokenvis.losses import losses_of, work_of
+from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.plot.artists.figure import draw_empty, height_of, room_on
+from tokenvis.plot.artists.style import NORMAL, themed
+from tokenvis.plot.artists.text import drawable, fitted, width_of
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import large
 from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
-from tokenvis.style import NORMAL, themed
+from tokenvis.spans.columns import require
+from tokenvis.spans.losses import losses_of, work_of
 
 WIDTH_INCHES = 12.0
 NAME_SIZE = 14.0  # points

@@ -6,8 +6,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from tokenvis.payload import expand_data
 from tokenvis.plot.timeline import plot_timeline
+from tokenvis.spans.typed_columns import expand_data
 
 
 def still(spans: pd.DataFrame, *, by: str, hue: str, **options: Any) -> bytes:

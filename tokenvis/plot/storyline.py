@@ -1,6 +1,6 @@
 """The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
 
-Ink only: lines come from `tokenvis.layout.storyline`, their courses and rooms from `tokenvis.layout.strands`, places on the
+Ink only: lines come from `layout.storylines.storyline`, their courses and rooms from `layout.storylines.strands`, places on the
 time axis from `tokenvis.layout.time_map`.
 """
 
@@ -11,34 +11,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tokenvis.arrays import Int64Array
-from tokenvis.colors import MOST_NAMES, OTHERS, PICKED
-from tokenvis.columns import require, times_of
 from tokenvis.errors import plural
-from tokenvis.ink.chart import (
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_empty,
-    draw_legend,
-    draw_losses,
-    draw_note,
-    draw_title,
-    height_of,
-    lost_patch,
-    named,
-    new_axes,
-    patch,
-    time_axis,
-)
-from tokenvis.ink.hues import Palette, check_palette, colors_for, names_in
-from tokenvis.ink.marks import handles_of, marks_of, scatter_marks
-from tokenvis.ink.strands import StrandLabels, draw_branches, draw_lines, draw_rooms, draw_zones, mixed, shaded, thickness
-from tokenvis.layout.storyline import Absent, Locations, storyline
-from tokenvis.layout.strands import MOST_BRANCHES, Room, Strands, branch_courses, strands_of, time_together
+from tokenvis.layout.storylines.storyline import Absent, Locations, storyline
+from tokenvis.layout.storylines.strands import MOST_BRANCHES, Room, Strands, branch_courses, strands_of, time_together
 from tokenvis.layout.time_map import Gaps
-from tokenvis.losses import losses_of, work_of
-from tokenvis.style import Look, dress, themed
+from tokenvis.plot.artists.color_scales import Palette, check_palette, colors_for, names_in
+from tokenvis.plot.artists.colors import MOST_NAMES, OTHERS, PICKED
+from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.markers import handles_of, marks_of, scatter_marks
+from tokenvis.plot.artists.strands import (
+    StrandLabels,
+    draw_branches,
+    draw_lines,
+    draw_rooms,
+    draw_zones,
+    mixed,
+    shaded,
+    thickness,
+)
+from tokenvis.plot.artists.style import Look, dress, themed
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, named
+from tokenvis.spans.columns import require, times_of
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.losses import losses_of, work_of
 
 MOST_AGENTS = 30  # that all have a colour; of more, those that meet most
 LONG = 24  # layers, from which on lines have their names at both ends

@@ -14,37 +14,24 @@ from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 
 from tokenvis.analysis.moves import moves
-from tokenvis.arrays import Int64Array
-from tokenvis.columns import require, times_of
 from tokenvis.errors import plural
-from tokenvis.ink.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
-from tokenvis.ink.chart import (
-    Followable,
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_bands,
-    draw_empty,
-    draw_legend,
-    draw_losses,
-    draw_note,
-    draw_title,
-    height_of,
-    labels_of,
-    lost_patch,
-    named,
-    new_axes,
-    patch,
-    room_on,
-    rows_named,
-    time_axis,
-)
-from tokenvis.ink.hues import Hues, Palette, hues_of
-from tokenvis.ink.marks import handles_of, marks_of
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import Gaps
-from tokenvis.losses import losses_of, work_of
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
+from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
+from tokenvis.plot.artists.connectors import Followable, rows_named
+from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
+from tokenvis.plot.artists.labels import labels_of
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.markers import handles_of, marks_of
+from tokenvis.plot.artists.names import draw_bands
+from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, named
+from tokenvis.spans.columns import require, times_of
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.losses import losses_of, work_of
 
 MOST_MOVES = 25  # moves drawn, for each inch of width
 MOST_MARKS = 500  # marks of a kind

@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.analysis.transitions import transitions
-from tokenvis.columns import require
 from tokenvis.errors import plural
-from tokenvis.ink.chart import check_axes, describe, draw_empty, draw_title, named, trace_name
-from tokenvis.ink.matrix import cells_of, count_text, draw_matrix, matrix_axes
-from tokenvis.style import themed
+from tokenvis.plot.artists.figure import check_axes, draw_empty
+from tokenvis.plot.artists.matrix import cells_of, count_text, draw_matrix, matrix_axes
+from tokenvis.plot.artists.style import themed
+from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
+from tokenvis.spans.columns import require
 
 
 def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None = None) -> Axes:

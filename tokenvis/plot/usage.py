@@ -12,31 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tokenvis.analysis.usage import usage
-from tokenvis.colors import PICKED
-from tokenvis.columns import require
-from tokenvis.ink.chart import (
-    TimeAxis,
-    check_axes,
-    describe,
-    draw_empty,
-    draw_legend,
-    draw_losses,
-    draw_names,
-    draw_note,
-    draw_title,
-    large,
-    lost_patch,
-    named,
-    new_axes,
-    patch,
-    plain,
-    time_axis,
-    trace_name,
-)
 from tokenvis.layout.time_map import Gaps
-from tokenvis.lettering import NOTHING
-from tokenvis.losses import losses_of, work_of
-from tokenvis.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.colors import PICKED
+from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
+from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.names import draw_names
+from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.text import NOTHING
+from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.title import describe, draw_note, draw_title, large, named, plain, trace_name
+from tokenvis.spans.columns import require
+from tokenvis.spans.losses import losses_of, work_of
 
 HEIGHT_INCHES = 2.6
 BAR = 0.7

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from tokenvis.appending import Appender, Row
 from tokenvis.errors import plural
-from tokenvis.losses import LOST, NUMBER
 from tokenvis.record.overflow import Lost, Overflow, Spill, left_behind
 from tokenvis.record.snapshot import json_text
-from tokenvis.store import Store
+from tokenvis.spans.losses import LOST, NUMBER
+from tokenvis.store.append import Appender, Row
+from tokenvis.store.store import Store
 
 LOST_AGENT = "tokenvis"
 AT_A_TIME = 8  # chunks of what waited, before a look at what is new

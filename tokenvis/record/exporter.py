@@ -23,18 +23,18 @@ from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext
 
-from tokenvis.appending import Row
-from tokenvis.conventions import service_of, span_of, status_of
-from tokenvis.database import Target
+from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
+from tokenvis.conventions.rules import Rule, chosen
+from tokenvis.conventions.span import FIRST, SpanRead, assign
+from tokenvis.conventions.timestamps import of_nanoseconds
 from tokenvis.errors import StoreError
-from tokenvis.reading import FIRST, SpanRead, assign
-from tokenvis.record.endings import Ending, register
+from tokenvis.record.lifecycle import Ending, register
 from tokenvis.record.lineage import Arrival, Lineage, Seen
 from tokenvis.record.snapshot import json_text, name_text
 from tokenvis.record.writer import THREAD, Writer
-from tokenvis.rules import Rule, chosen
-from tokenvis.store import Store
-from tokenvis.times import of_nanoseconds
+from tokenvis.store.append import Row
+from tokenvis.store.database import Target
+from tokenvis.store.store import Store
 
 PATIENCE = 30_000  # ms, which the SDK gives
 MOST_ARRIVED = 512  # spans that nobody has put yet, before those who bring more wait
@@ -334,7 +334,7 @@ class FirstName:
 
 
 def read_span(span: ReadableSpan, names: FirstName) -> SpanRead:
-    """A span of the SDK, as `readers.python_sdk` reads it where it was dumped as JSON."""
+    """A span of the SDK, as `tokenvis.formats.telemetry.python_sdk` reads it where it was dumped as JSON."""
     context, parent = span.get_span_context(), span.parent
     if context is None or span.start_time is None:
         raise ValueError("it has no ids, or no start")

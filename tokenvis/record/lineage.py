@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from tokenvis.appending import Row
+from tokenvis.store.append import Row
 
 AGENT = 2  # its place in a row
 MOST_WAITING = 10_000  # spans,

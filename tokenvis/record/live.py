@@ -12,10 +12,10 @@ from traceback import TracebackException
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from tokenvis.appending import Row
 from tokenvis.errors import BadOption, quoted
+from tokenvis.record.decorators import code_of, wrapped
 from tokenvis.record.snapshot import FIRST, LAST, Named, json_text, moment, name_of, name_text, text_of
-from tokenvis.record.wrapping import code_of, wrapped
+from tokenvis.store.append import Row
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -21,9 +21,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from tokenvis.appending import Row
 from tokenvis.errors import quoted
 from tokenvis.record.snapshot import moment
+from tokenvis.store.append import Row
 
 try:
     import fcntl

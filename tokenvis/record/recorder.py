@@ -15,15 +15,15 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from tokenvis.appending import Row
-from tokenvis.columns import is_integer
-from tokenvis.database import Target
 from tokenvis.errors import BadOption, BadSpan, quoted
-from tokenvis.record.endings import Ending, register
+from tokenvis.record.lifecycle import Ending, register
 from tokenvis.record.live import LiveSpan, current, innermost
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
-from tokenvis.rows import check_text
-from tokenvis.store import Store
+from tokenvis.spans.columns import is_integer
+from tokenvis.store.append import Row
+from tokenvis.store.database import Target
+from tokenvis.store.rows import check_text
+from tokenvis.store.store import Store
 
 CONVERSIONS = {
     float: " Convert seconds: round(seconds * 1_000_000).",

@@ -21,7 +21,8 @@ from uuid import UUID
 
 import orjson
 
-from tokenvis.payload import COMPACT, SURROGATE
+from tokenvis.spans.encoding import COMPACT
+from tokenvis.spans.text import SURROGATE
 
 CUT = "\N{BLACK SCISSORS} "  # before what stands in the place of a value
 LONGEST_NAME = 10_000  # characters

@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from tokenvis.appending import Row
-from tokenvis.connections import PATIENCE
-from tokenvis.database import Target
 from tokenvis.errors import BadOption, StoreError, plural, quoted
 from tokenvis.record.delivery import Delivery, leave
-from tokenvis.record.endings import Ending, process, register
+from tokenvis.record.lifecycle import Ending, process, register
 from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
-from tokenvis.record.waiting import LONG, Stored, Waiting
-from tokenvis.store import Store, opened
+from tokenvis.record.queue import LONG, Stored, Waiting
+from tokenvis.store.append import Row
+from tokenvis.store.connections import PATIENCE
+from tokenvis.store.database import Target
+from tokenvis.store.store import Store, opened
 
 THREAD = "tokenvis-writer"
 MAX_SPANS = 512

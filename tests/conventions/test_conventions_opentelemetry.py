@@ -1,0 +1,93 @@
+import pytest
+
+from tokenvis.conventions.opentelemetry import hex_id, kind_of, opened_json, status_of, translated, whole
+
+INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({"llm.model_name": "opus", "llm.provider": "x"}, {"gen_ai.request.model": "opus", "gen_ai.provider.name": "x"}),
+        ({"llm.token_count.prompt": 5, "llm.token_count.completion": "7"}, {INPUT: 5, OUTPUT: 7}),
+        ({"gen_ai.usage.prompt_tokens": 5.0, INPUT: 6}, {INPUT: 6}),
+        ({INPUT: "417", OUTPUT: "many"}, {INPUT: 417}),
+        ({INPUT: True, OUTPUT: 1.5}, {}),
+        ({INPUT: 10, CACHED: 4}, {INPUT: 10, CACHED: 4}),
+        ({INPUT: 10, CACHED: 40, CREATED: 2}, {INPUT: 52, CACHED: 40, CREATED: 2}),
+        ({"session.id": "s"}, {"session.id": "s", "gen_ai.conversation.id": "s"}),
+        ({"operation.cost": "0.5", INPUT: 1}, {INPUT: 1, "gen_ai.usage.cost": 0.5}),
+        ({"my.own": [1]}, {"my.own": [1]}),
+    ],
+)
+def test_attributes_under_one_name(said, meant):
+    assert translated(dict(said)) == meant
+
+
+def test_of_several_names_for_one_thing_the_same_one_always_counts_and_the_order_is_the_same():
+    said = {"llm.token_count.completion": 7, "llm.system": "openai", "llm.provider": "azure", "mine": 1, INPUT: 5}
+    assert list(translated(said).items()) == [("mine", 1), ("gen_ai.provider.name", "azure"), (INPUT, 5), (OUTPUT, 7)]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "otherwise", "kind"),
+    [
+        ({"gen_ai.operation.name": "chat"}, "", "model"),
+        ({"gen_ai.operation.name": "execute_tool"}, "internal", "tool"),
+        ({"openinference.span.kind": "LLM"}, "", "model"),
+        ({"mlflow.spanType": "CHAT_MODEL"}, "", "model"),
+        ({"mlflow.spanType": "UNKNOWN"}, "", None),
+        ({"gen_ai.operation.name": "summarize"}, "", "summarize"),
+        ({}, "GENERATION", "model"),
+        ({}, "INTERNAL", None),
+        ({}, "server", "server"),
+        ({"gen_ai.tool.name": "x"}, "", "tool"),
+        ({"gen_ai.operation.name": ["chat"]}, "", None),
+    ],
+)
+def test_the_kind_of_work(attributes, otherwise, kind):
+    assert kind_of(attributes, otherwise) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "id_"),
+    [
+        ("EEE19B7EC3C1B174", "eee19b7ec3c1b174"),
+        ("7uGbfsPBsXQ=", "eee19b7ec3c1b174"),
+        (0xEEE19B7EC3C1B174, "eee19b7ec3c1b174"),
+        ("0xeee19b7ec3c1b174", "eee19b7ec3c1b174"),
+        ("0x1", "0000000000000001"),
+        (1, "0000000000000001"),
+    ],
+)
+def test_an_id_in_any_form(value, id_):
+    assert hex_id(value, 16) == id_
+
+
+@pytest.mark.parametrize("value", ["", "xyz", None, -1, 2**64, 1.5, [], "0" * 17, "0x"])
+def test_what_is_no_id(value):
+    with pytest.raises(ValueError, match=r" is no id of 16 hex digits$"):
+        hex_id(value, 16)
+
+
+def test_a_status_in_any_form():
+    said = ["STATUS_CODE_OK", "StatusCode.ERROR", "ok", "ERROR", 1, 2, 0, None, "UNSET", {}]
+    assert [status_of(status) for status in said] == ["ok", "error", "ok", "error", "ok", "error", None, None, None, None]
+
+
+def test_json_in_a_text():
+    assert [opened_json(value) for value in ('{"a": 1}', "[1]", "{x", "5", "", None, 5)] == [
+        {"a": 1},
+        [1],
+        "{x",
+        "5",
+        "",
+        None,
+        5,
+    ]
+
+
+def test_whole_numbers():
+    values = [5, "5", 5.0, "5.5", None, True, "x", [], 2**70, "1e400", float("nan")]
+    assert [whole(value) for value in values] == [5, 5, 5, None, None, None, None, None, 2**70, None, None]

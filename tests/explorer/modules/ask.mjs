@@ -1,0 +1,55 @@
+// What the modules answer to Python's tests: a case a line, as JSON on stdin, and its answer a line, as JSON on stdout.
+//
+// A case names its question. A message crosses as {header, buffers}, the buffers in base64. One process answers all cases:
+// starting node takes longer than hundreds of them.
+
+import { createInterface } from 'node:readline'
+import { figuresOf } from '../../../tokenvis/explorer/modules/figures.mjs'
+import { routesOf } from '../../../tokenvis/explorer/modules/moves.mjs'
+import { packLanes } from '../../../tokenvis/explorer/modules/packing.mjs'
+import { timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { factsOf, movesOf, traceOf } from '../../../tokenvis/explorer/modules/trace.mjs'
+import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/wire.mjs'
+
+/** A message, whose buffers are views as a notebook's are. */
+function read({ header, buffers }) {
+  const bytes = buffers.map((text) => Buffer.from(text, 'base64'))
+  return { header, buffers: bytes.map(({ buffer, byteOffset, length }) => new DataView(buffer, byteOffset, length)) }
+}
+
+const answers = {
+  pack({ trace }) {
+    const { location, start, end } = traceOf(read(trace))
+    return [...packLanes(location.codes, start, end, location.names.length).lane]
+  },
+  places({ knots, images, offsets }) {
+    const map = timeMap(knots, images)
+    return offsets.map((offset) => toPlace(map, offset))
+  },
+  offsets({ knots, images, places }) {
+    const map = timeMap(knots, images)
+    return places.map((place) => toOffset(map, place))
+  },
+  figures({ trace, facts }) {
+    const { n, ...columns } = traceOf(read(trace))
+    return figuresOf(columns, factsOf(read(facts)), Array.from({ length: n }, (_, row) => row))
+  },
+  columns({ message }) {
+    const { header, buffers } = read(message)
+    return Object.fromEntries(Object.entries(columnsOf(header.columns, buffers)).map(([name, values]) => [name, [...values]]))
+  },
+  rows({ rows, count }) {
+    const { as, buffer } = rowsMessage(Uint32Array.from(rows), count)
+    return { as, buffer: Buffer.from(buffer).toString('base64') }
+  },
+  routes({ trace, moves }) {
+    const spans = traceOf(read(trace))
+    const { from, to, left, arrived } = routesOf(spans, movesOf(read(moves)), unfolded(spans.map))
+    return Array.from(from, (row, move) => [left[move], arrived[move], row, to[move]])
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { question, ...wish } = JSON.parse(line)
+  console.log(JSON.stringify(answers[question](wish)))
+}

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { movesIn, routesOf } from '../../../tokenvis/explorer/modules/moves.mjs'
+import { timeMap } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { examples, list, someSpans, traceOfText } from './traces.mjs'
+
+/** Moves as Python finds them in spans that do not nest: from one span of an agent to its next, where that is elsewhere. */
+function movesOf({ n, agent, location }) {
+  const [from, to] = [[], []]
+  agent.names.forEach((_, code) => {
+    const own = list(n, (row) => row).filter((row) => agent.codes[row] === code)
+    own.slice(1).forEach((row, number) => {
+      if (location.codes[row] === location.codes[own[number]]) return
+      from.push(own[number])
+      to.push(row)
+    })
+  })
+  return { from, to, before: null, after: null }
+}
+
+const told = ({ from, to, left, arrived }) => list(from.length, (move) => [from[move], to[move], left[move], arrived[move]])
+
+test('a route leads from the end of the one span to the start of the other, agent by agent', () => {
+  const trace = traceOfText('bob 0 2 desk', 'ann 1 4 desk', 'ann 6 8 lab', 'bob 7 9 lab', 'ann 9 9 desk')
+  const routes = routesOf(trace, { from: [1, 2, 0], to: [2, 4, 3], before: null, after: null }, trace.map)
+  assert.deepEqual(told(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
+  assert.deepEqual([...routes.first], [0, 2, 3])
+  assert.deepEqual([...routes.latest], [6, 9, 7])
+  assert.deepEqual([...routes.earliest], [4, 8, 2])
+})
+
+test('moves of several agents may come mixed', () => {
+  const trace = traceOfText('bob 0 2 desk', 'ann 1 4 desk', 'ann 6 8 lab', 'bob 7 9 lab', 'ann 9 9 desk')
+  const routes = routesOf(trace, { from: [1, 0, 2], to: [2, 3, 4], before: null, after: null }, trace.map)
+  assert.deepEqual(told(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
+})
+
+test('where an agent left a span before its end, or arrived in it after its start', () => {
+  const trace = traceOfText('ann 0 10 desk', 'ann 4 6 lab') // the lab is inside: left at 4, and back at 6
+  const routes = routesOf(trace, { from: [0, 1], to: [1, 0], before: [6, 0], after: [0, 6] }, trace.map)
+  assert.deepEqual(told(routes), [[0, 1, 4, 4], [1, 0, 6, 6]])
+})
+
+test('routes are places, where gaps are folded', () => {
+  const trace = traceOfText('ann 0 10 desk', 'ann 90 95 lab')
+  const routes = routesOf(trace, { from: [0], to: [1], before: null, after: null }, timeMap([0, 10, 90, 95], [0, 10, 12, 17]))
+  assert.deepEqual(told(routes), [[0, 1, 10, 12]])
+})
+
+test('moves in view: of shown agents, and only how many where they are too many', () => {
+  const trace = traceOfText('ann 0 1 desk', 'ann 3 4 lab', 'ann 6 7 desk', 'bob 0 1 desk', 'bob 3 4 lab')
+  const routes = routesOf(trace, movesOf(trace), trace.map)
+  const both = Uint8Array.of(1, 1)
+  assert.deepEqual(movesIn(routes, both, 2, 2.5, 9), { n: 2, moves: [0, 2] })
+  assert.deepEqual(movesIn(routes, both, 3.5, 5, 9), { n: 1, moves: [1] })
+  assert.deepEqual(movesIn(routes, both, 7, 9, 9), { n: 0, moves: [] })
+  assert.deepEqual(movesIn(routes, Uint8Array.of(0, 1), 0, 9, 9), { n: 1, moves: [2] })
+  assert.deepEqual(movesIn(routes, both, 0, 9, 3), { n: 3, moves: [0, 1, 2] })
+  assert.deepEqual(movesIn(routes, both, 0, 9, 2), { n: 3, moves: [] })
+})
+
+/** The moves of shown agents whose curve, from the place that is left to where the agent arrives, crosses a stretch. */
+function crossing({ left, arrived, to: rows }, agent, shown, from, to) {
+  return list(rows.length, (move) => move).filter((move) => {
+    const [x0, x1] = [left[move], arrived[move]]
+    return shown[agent.codes[rows[move]]] && Math.max(x0, x1) > from && Math.min(x0, x1) < to
+  })
+}
+
+test('a move whose agent arrived before it left is in view where either is', () => {
+  const trace = traceOfText('ann 0 10 desk', 'ann 2 20 lab') // a curve from 10 back to 2
+  const routes = routesOf(trace, movesOf(trace), trace.map)
+  const found = (from, to) => movesIn(routes, Uint8Array.of(1), from, to, 9).moves
+  assert.deepEqual(told(routes), [[0, 1, 10, 2]])
+  assert.deepEqual([found(0, 20), found(0, 5), found(5, 7), found(7, 20), found(12, 20)], [[0], [0], [0], [0], []])
+})
+
+for (const [what, apart] of [['of agents at one place at a time', true], ['of agents at several places at once', false]]) {
+  test(`law: every move that crosses the view is found, ${what}`, () => {
+    examples(400, (whole) => {
+      const trace = traceOfText(...(apart ? oneAtATime(whole) : someSpans(whole, 16)))
+      const routes = routesOf(trace, movesOf(trace), trace.map)
+      const shown = Uint8Array.from(trace.agent.names, () => whole(4) && 1)
+      const from = whole(32) / 2 - 1
+      const to = from + 0.5 + whole(12) / 2
+      const { n, moves } = movesIn(routes, shown, from, to, Infinity)
+      const expected = crossing(routes, trace.agent, shown, from, to)
+      assert.equal(n, moves.length)
+      assert.deepEqual(expected.filter((move) => !moves.includes(move)), [])
+      if (apart) assert.deepEqual(moves.filter((move) => routes.arrived[move] < from || routes.left[move] >= to), [])
+      assert.ok(moves.every((move) => shown[trace.agent.codes[routes.to[move]]]))
+    })
+  })
+}
+
+/** Spans of agents that are at one place at a time. */
+function oneAtATime(whole) {
+  return ['ann', 'bob'].flatMap((agent) => {
+    let free = 0
+    return list(whole(8), () => {
+      const start = free + whole(4)
+      free = start + whole(4)
+      return `${agent} ${start} ${free} ${['desk', 'lab', 'attic'][whole(3)]}`
+    })
+  })
+}

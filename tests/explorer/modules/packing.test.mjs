@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { packLanes } from '../../../tokenvis/explorer/modules/packing.mjs'
+import { examples, list, someSpans, traceOfText } from './traces.mjs'
+
+function lanes(...rows) {
+  const { location, start, end } = traceOfText(...rows)
+  const { lane, depth } = packLanes(location.codes, start, end, location.names.length)
+  return [[...lane], [...depth]]
+}
+
+test('a span takes the lowest lane that is free', () => {
+  const rows = ['ann 0 10 desk', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 4 6 desk', 'ann 10 12 desk']
+  assert.deepEqual(lanes(...rows), [[0, 1, 2, 1, 0], [3]])
+})
+
+test('bands are packed apart', () => {
+  assert.deepEqual(lanes('ann 0 9 desk', 'bob 0 9 lab', 'eve 0 9 desk'), [[0, 0, 1], [2, 1]])
+})
+
+test('an instant takes its own microsecond', () => {
+  assert.deepEqual(lanes('ann 3 3 desk', 'bob 3 3 desk', 'eve 4 4 desk'), [[0, 1, 0], [2]])
+  assert.deepEqual(lanes('ann 0 3 desk', 'bob 3 3 desk', 'eve 3 5 desk'), [[0, 0, 1], [2]])
+})
+
+test('many at once need many lanes, and nothing needs none', () => {
+  const many = list(100, (number) => `ann ${number} 1000 desk`)
+  assert.deepEqual(lanes(...many), [list(100, (number) => number), [100]])
+  assert.deepEqual(packLanes(new Uint8Array(), new Float64Array(), new Float64Array(), 2).depth, Uint32Array.of(0, 0))
+})
+
+test('law: lanes are those of the greedy sweep as its definition says it', () => {
+  examples(400, (whole) => {
+    const { location, start, end, n } = traceOfText(...someSpans(whole, 20))
+    const { lane, depth } = packLanes(location.codes, start, end, location.names.length)
+    const expected = []
+    for (let row = 0; row < n; row++) {
+      const inBand = list(row, (other) => other).filter((other) => location.codes[other] === location.codes[row])
+      const running = inBand.filter((other) => Math.max(end[other] - 1, start[other]) >= start[row])
+      const taken = running.map((other) => expected[other])
+      expected.push(list(n, (number) => number).find((number) => !taken.includes(number)))
+    }
+    assert.deepEqual([...lane], expected)
+    const deepest = location.names.map((_, code) => Math.max(...expected.filter((__, row) => location.codes[row] === code)) + 1)
+    assert.deepEqual([...depth], deepest)
+  })
+})

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Session } from '../../../tokenvis/explorer/modules/session.mjs'
+import { sourceOf } from './traces.mjs'
+
+const TRACES = [{ id: 't', n: 1 }, { id: 'u', n: 1 }]
+const OPENING = { traces: TRACES, trace: 't', steps: false, fold: true, state: { by: 'agent_id' } }
+
+function sessionOf() {
+  const source = sourceOf(['ann 0 10 desk'])
+  const session = new Session(source, OPENING)
+  const opened = []
+  session.addEventListener('open', () => opened.push(session.model.id))
+  return { source, session, opened }
+}
+
+test('the first trace is the one that the opening names, with its state', () => {
+  const { session, source } = sessionOf()
+  assert.deepEqual([session.model.id, session.model.by, session.model.hue], ['t', 'agent_id', 'agent_id'])
+  assert.deepEqual(source.asked, [['trace', { trace: 't' }]])
+})
+
+test('a user chooses another: the source is told, and bands and colours stay', () => {
+  const { session, source, opened } = sessionOf()
+  session.model.wanted.hue = 'location_id'
+  session.choose('u')
+  assert.deepEqual([session.model.id, session.model.by, session.model.hue], ['u', 'agent_id', 'location_id'])
+  assert.deepEqual([source.said, opened], [[{ trace: 'u' }], ['u']])
+  assert.deepEqual(source.asked.at(-1), ['trace', { trace: 'u' }])
+})
+
+test('Python opens another, or none: nothing is told', () => {
+  const { session, source, opened } = sessionOf()
+  session.open('u', { trace: 'u', by: 'location_id' })
+  assert.equal(session.model.by, 'location_id')
+  session.open(null)
+  assert.deepEqual([session.model.id, session.model.trace], [null, null])
+  assert.deepEqual([source.said, opened], [[], ['u', null]])
+})
+
+test('the traces have changed: the one that is shown is renewed, if it is among them', async () => {
+  const { session, source } = sessionOf()
+  await session.model.opened
+  const renewed = [{ id: 't', n: 2 }]
+  source.asked.length = 0
+  await session.renew(renewed)
+  assert.deepEqual([session.model.traces, source.asked.map(([what]) => what)[0]], [renewed, 'trace'])
+  session.open(null)
+  source.asked.length = 0
+  await session.renew(TRACES)
+  assert.deepEqual([source.asked, session.model.traces], [[], TRACES])
+  session.open('u')
+  assert.equal(session.model.traces, TRACES)
+})
+
+test('whether the traces are followed is told', () => {
+  const { session } = sessionOf()
+  const changes = []
+  session.model.addEventListener('change', ({ detail }) => changes.push(detail))
+  assert.equal(session.isLive, false)
+  session.follow(true)
+  assert.deepEqual([session.isLive, changes], [true, ['live']])
+  assert.equal(new Session(sourceOf([]), { ...OPENING, follow: true }).isLive, true)
+})

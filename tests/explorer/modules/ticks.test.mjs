@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { roundStep, ticksOf } from '../../../tokenvis/explorer/modules/ticks.mjs'
+import { foldsOf, timeMap, toOffset } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { examples, list } from './traces.mjs'
+
+const APART = 92
+const [SECOND, MINUTE, HOUR, DAY] = [1e6, 60e6, 3600e6, 86400e6]
+
+test('steps are round in the unit that people use', () => {
+  const steps = [
+    [0.2, 1], [3, 5], [5, 5], [6, 10], [400e3, 500e3], [500e3, 500e3], [500_001, SECOND], [7 * SECOND, 10 * SECOND],
+    [31 * SECOND, MINUTE], [11 * MINUTE, 15 * MINUTE], [4 * HOUR, 6 * HOUR], [13 * HOUR, DAY], [1.5 * DAY, 2 * DAY],
+    [6 * DAY, 10 * DAY],
+  ]
+  for (const [least, step] of steps) assert.equal(roundStep(least), step, `at least ${least}`)
+  assert.deepEqual([0.2, 3, 7e6, 3e9].map((least) => roundStep(least, true)), [1, 5, 10e6, 5e9])
+})
+
+const ROUND = [
+  ...list(6, (power) => [1, 2, 5].map((factor) => factor * 10 ** power)).flat(),
+  ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 3, 6, 12, 24].map((hours) => hours * HOUR),
+  ...list(5, (power) => [1, 2, 5].map((factor) => factor * 10 ** power * DAY)).flat().slice(1),
+]
+
+test('law: the step is the shortest round one that is long enough', () => {
+  examples(500, (whole) => {
+    const least = whole(4) ? 10 ** (whole(14_000) / 1000) : ROUND[whole(ROUND.length)]
+    assert.equal(roundStep(least), ROUND.find((step) => step >= least * (1 - 1e-9)))
+  })
+})
+
+test('ticks in view, with labels', () => {
+  const map = timeMap([0, 10 * SECOND], [0, 10 * SECOND])
+  assert.deepEqual(ticksOf(map, { left: 0, scale: 300 / (10 * SECOND), width: 300 }, false), [
+    { place: 0, label: '0' },
+    { place: 5 * SECOND, label: '5 s' },
+    { place: 10 * SECOND, label: '10 s' },
+  ])
+  const steps = ticksOf(timeMap([0, 4], [0, 4]), { left: 0.5, scale: 100, width: 300 }, true)
+  assert.deepEqual(steps.map(({ label }) => label), ['1', '2', '3'])
+})
+
+test('no tick within a folded gap, and those after it tell the time', () => {
+  const map = timeMap([0, 4 * SECOND, 3604 * SECOND, 3608 * SECOND], [0, 4 * SECOND, 5 * SECOND, 9 * SECOND])
+  const labels = (left, width) => ticksOf(map, { left, scale: 100 / SECOND, width }, false).map(({ label }) => label)
+  assert.deepEqual(labels(0, 900), ['0', '1 s', '2 s', '3 s', '4 s', '1:00:04', '1:00:05', '1:00:06', '1:00:07', '1:00:08'])
+  assert.deepEqual(labels(4.2 * SECOND, 60), [])
+})
+
+test('law: ticks are at multiples of the step, in view, apart from each other and never within a fold', () => {
+  examples(300, (whole) => {
+    const [busy, gap, after] = [1 + whole(1e6), 1 + whole(1e9), 1 + whole(1e6)]
+    const width = 1 + whole(busy)
+    const map = timeMap([0, busy, busy + gap, busy + gap + after], [0, busy, busy + width, busy + width + after])
+    const stretch = { left: whole(busy) - whole(1000), scale: 10 ** (whole(500) / 100 - 4), width: 100 + whole(1000) }
+    const step = roundStep(APART / stretch.scale)
+    const [{ from, to }] = foldsOf(map)
+    let before = -Infinity
+    for (const { place } of ticksOf(map, stretch, false)) {
+      const offset = toOffset(map, place)
+      assert.ok(Math.abs(offset - Math.round(offset / step) * step) < 1e-3, `${offset} is no multiple of ${step}`)
+      assert.ok(place >= stretch.left - 1e-3 && place <= stretch.left + stretch.width / stretch.scale + 1e-3)
+      assert.ok((place - before) * stretch.scale >= APART * 0.8)
+      assert.ok(place <= from + 1e-3 || place >= to - 1e-3, `${place} is between ${from} and ${to}`)
+      before = place
+    }
+  })
+})

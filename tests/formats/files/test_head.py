@@ -1,0 +1,49 @@
+import gzip
+
+import pytest
+from files import reading_of, source_of, written
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.formats.files.documents import items
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.files.lines import json_lines
+from tokenvis.formats.files.rows import rows
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (b"", "empty"),
+        (b" \n", "empty"),
+        (b'{"a": 1}\n{"b": 2}', "JSON lines with the keys 'a', 'b'"),
+        (b'{"a": 1}', "JSON lines with the keys 'a'"),
+        (b'{"a": "cut\n{"b": 2}', "JSON lines with the keys 'b'"),
+        (b"x\n5\n" + b'{"b": 2}', "JSON lines with the keys 'b'"),
+        (b'{\n"a": 1,\n"b": {"c": 5}\n}', "a JSON document with the keys 'a', 'b'"),
+        (b'{\n"a": 1,\n"b": {"c"', "a JSON document with the keys 'a', 'b'"),
+        (b'[\n{"a": 1},\n{"b": 2}\n', "a JSON document with the keys 'a', 'b'"),
+        (b"[]", "a JSON document"),
+        (b"hello", "text"),
+        (b"hello,you\n1,2", "a table with the columns 'hello', 'you'"),
+        (b"\0\1", "binary"),
+        (b"\xff\xfe\xfd", "binary"),
+        (gzip.compress(b"x", mtime=0), "binary"),
+    ],
+)
+def test_what_a_file_looks_like(text, what):
+    assert str(head_of(source_of(written("x", text)))) == what
+
+
+def test_a_head_shows_what_is_read_of_a_long_document():
+    text = b'{"trace": {"id": "t", "input": "' + b"x" * 2_000_000 + b'"}, "observations": []}'
+    assert head_of(source_of(written("x", text))).values == [{"trace": {"id": "t"}}]
+
+
+@pytest.mark.laws
+@given(st.binary(max_size=60))
+def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text):
+    reading = reading_of(tmp_path_factory.mktemp("bytes") / "x", text)
+    assert str(head_of(reading.source))
+    for read in (json_lines(reading), items(reading, "item"), rows(reading)):
+        assert list(read) is not None

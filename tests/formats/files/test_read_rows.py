@@ -1,0 +1,20 @@
+import pandas as pd
+from files import reading_of, written
+
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.sources import Source
+
+
+def test_the_rows_of_every_kind_of_table():
+    frame = pd.DataFrame({"who": ["ann", None], "n": [1, 2]})
+    frame.to_parquet("x.parquet")
+    frame.to_csv("x.csv", index=False)
+    written("x.jsonl", {"who": "ann", "n": 1}, {"who": None, "n": 2})
+    written("x.json", [{"who": "ann", "n": 1}, {"who": None, "n": 2}])
+    expected = [{"who": "ann", "n": 1}, {"who": None, "n": 2}]
+    for path in ("x.parquet", "x.jsonl", "x.json"):
+        assert [row for _, row in rows(reading_of(path))] == expected
+    assert [row for _, row in rows(reading_of("x.csv"))] == [{"who": "ann", "n": "1"}, {"who": None, "n": "2"}]
+    source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
+    assert list(rows(Reading(source))) == list(enumerate(expected))

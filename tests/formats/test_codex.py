@@ -1,0 +1,255 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from files import problems, reading_of, told, written
+
+from tokenvis import ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.sessions.codex.reader import read, recognises
+
+T0 = datetime(2026, 6, 21, 10, tzinfo=UTC)
+T0_US = 1_782_036_000_000_000
+ROOT, CHILD, GRANDCHILD = "0190-root", "0191-child", "0192-grandchild"
+
+
+def line(time, kind, **payload):
+    stamp = (T0 + timedelta(seconds=time)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"timestamp": stamp, "type": kind, "payload": payload}
+
+
+def meta(time, thread=ROOT, parent=None, **more):
+    spawn = {"subagent": {"thread_spawn": {"parent_thread_id": parent, "depth": 1}}} if parent else "cli"
+    return line(time, "session_meta", id=thread, cwd="/work", source=spawn, **more)
+
+
+def turn(time, turn_id="turn-1", model="gpt-5"):
+    return line(time, "turn_context", turn_id=turn_id, model=model)
+
+
+def item(time, kind, **more):
+    return line(time, "response_item", type=kind, **more)
+
+
+def event(time, kind, **more):
+    return line(time, "event_msg", type=kind, **more)
+
+
+def user(time, text):
+    return item(time, "message", role="user", content=[{"type": "input_text", "text": text}])
+
+
+def said(time, text):
+    return item(time, "message", role="assistant", content=[{"type": "output_text", "text": text}])
+
+
+def call(time, call_id, name="exec_command", **arguments):
+    return item(time, "function_call", name=name, call_id=call_id, arguments=json.dumps(arguments))
+
+
+def output(time, call_id, text="done"):
+    return item(time, "function_call_output", call_id=call_id, output=text)
+
+
+def tokens(time, read, wrote, cached=0, *, last=None):
+    counts = [
+        {"input_tokens": r, "cached_input_tokens": cached, "output_tokens": w}
+        for r, w in ((read, wrote), last or (read, wrote))
+    ]
+    return event(time, "token_count", info=dict(zip(("total_token_usage", "last_token_usage"), counts, strict=True)))
+
+
+BASIC = [
+    meta(0), turn(0), user(1, "<environment_context>"), user(1, "go"), item(2, "reasoning", summary=[]),
+    call(3, "c1", cmd=["ls", "-l"]), output(5, "c1"), said(7, "done"), event(8, "task_complete"),
+]  # fmt: skip
+TOLD = ["codex model:gpt-5 1-3", "codex model:gpt-5 5-7", "codex tool:exec_command 3-5"]
+
+
+def shifted(spans):
+    for span in spans:
+        span.start -= T0_US
+        span.end = span.end and span.end - T0_US
+        yield span
+
+
+def spans_of(*lines, path="x.jsonl"):
+    reading = reading_of(path, *lines)
+    return sorted(told(span) for span in shifted(read(reading))), problems(reading), dict(reading.skipped)
+
+
+def tokens_of(*lines):
+    return [
+        tuple(span.data["attributes"].get(f"gen_ai.usage.{side}_tokens") for side in ("input", "output"))
+        for span in read(reading_of("x.jsonl", *lines))
+        if span.data["kind"] == "model"
+    ]
+
+
+def test_calls_and_responses():
+    assert recognises(head_of(reading_of("x.jsonl", *BASIC).source))
+    assert spans_of(*BASIC) == (TOLD, [], {})
+
+
+def test_what_stands_in_a_span():
+    first, second, tool = read(reading_of("x.jsonl", *BASIC))
+    assert first.data == {
+        "label": "→ exec_command", "kind": "model", "trigger": "user", "estimated": ["start_time"],
+        "attributes": {
+            "gen_ai.agent.name": "codex", "gen_ai.agent.id": ROOT, "gen_ai.conversation.id": ROOT,
+            "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5",
+            "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "go"}]}],
+        },
+    }  # fmt: skip
+    assert (second.data["label"], tool.data["label"], tool.data["status"]) == ("done", "ls -l", "ok")
+    assert tool.data["attributes"]["gen_ai.tool.call.arguments"] == {"cmd": ["ls", "-l"]}
+    assert (first.id, tool.id) == (f"{ROOT}/model.0", f"{ROOT}/c1")
+
+
+def test_tools_that_run_at_once_are_of_one_response():
+    lines = [meta(0), turn(0), user(1, "go"), call(2, "a"), call(3, "b"), output(4, "a"), output(6, "b"), said(7, "x")]
+    assert spans_of(*lines)[0] == [
+        "codex model:gpt-5 1-3", "codex model:gpt-5 6-7", "codex tool:exec_command 2-4", "codex tool:exec_command 3-6",
+    ]  # fmt: skip
+
+
+def test_every_kind_of_call():
+    lines = [
+        meta(0), turn(0), item(1, "custom_tool_call", name="apply_patch", call_id="a", input="*** Begin"),
+        item(2, "custom_tool_call_output", call_id="a", output="ok"),
+        item(3, "local_shell_call", call_id="b", action={"command": ["ls"]}), output(4, "b"),
+        item(5, "tool_search_call", call_id="c", arguments={"query": "x"}),
+        item(6, "tool_search_output", call_id="c", tools=[]),
+        item(8, "web_search_call", status="completed", action={"query": "y"}),
+    ]  # fmt: skip
+    assert [text for text in spans_of(*lines)[0] if "tool:" in text] == [
+        "codex tool:apply_patch 1-2", "codex tool:shell 3-4", "codex tool:tool_search 5-6", "codex tool:web_search 6-8",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ("fine", ""),
+        ("Process exited with code 0\nok", ""),
+        ("Process exited with code 2\nno", " error"),
+        ('{"output": "x", "metadata": {"exit_code": 1}}', " error"),
+        ('{"output": "x", "metadata": {"exit_code": 0}}', ""),
+        ({"content": "x", "success": False}, " error"),
+    ],
+)
+def test_a_failure(result, status):
+    lines = [meta(0), turn(0), call(1, "c1"), output(2, "c1", result)]
+    assert spans_of(*lines)[0][1] == f"codex tool:exec_command 1-2{status}"
+
+
+def test_a_call_without_an_answer_ends_with_its_turn_or_the_file():
+    assert spans_of(meta(0), call(1, "a"), event(5, "turn_aborted"), user(9, "go"))[0][1] == "codex tool:exec_command 1-5 open"
+    assert spans_of(meta(0), call(1, "a"), user(9, "go"))[0][1] == "codex tool:exec_command 1-9 open"
+
+
+def test_exact_times_of_a_call():
+    times = {"started_at_ms": T0_US // 1_000 + 1_500, "completed_at_ms": T0_US // 1_000 + 2_250}
+    lines = [meta(0), turn(0), call(1, "a"), event(3, "item_completed", item={"id": "a"}, **times), output(4, "a")]
+    assert spans_of(*lines)[0][1] == "codex tool:exec_command 1.5-4"
+    assert spans_of(*lines[:2], lines[2], lines[4], lines[3])[0][1] == "codex tool:exec_command 1.5-2.25"
+
+
+def test_tokens_are_what_the_totals_grew_by():
+    lines = [
+        meta(0),
+        turn(0),
+        user(1, "go"),
+        call(2, "a"),
+        tokens(2, 100, 10),
+        tokens(2, 100, 10),
+        output(3, "a"),
+        said(4, "x"),
+    ]
+    assert tokens_of(*lines, tokens(5, 250, 30, last=(150, 20))) == [(100, 10), (150, 20)]
+
+
+def test_the_tokens_of_an_earlier_thread_are_not_counted():
+    assert tokens_of(meta(0), said(1, "x"), tokens(2, 1_100, 110, last=(100, 10))) == [(100, 10)]
+    assert tokens_of(meta(0), said(1, "x"), tokens(2, 50, 5), tokens(3, 20, 2, last=(20, 2))) == [(70, 7)]
+    assert tokens_of(meta(0), said(1, "x"), event(2, "token_count", info=None)) == [(None, None)]
+
+
+CHILD_TURN = [turn(20, "turn-9"), user(20, "look"), said(22, "found")]
+SPAWN = [call(10, "s1", "spawn_agent", message="look"), output(11, "s1", json.dumps({"agent_id": CHILD}))]
+
+
+def family(folder="sessions/2026/06/21"):
+    """A thread that starts another one, whose file begins with a copy of its parent's lines."""
+    copied = [meta(19), turn(19), user(19, "go"), call(19, "c1"), output(19, "c1")]
+    child = [meta(19, CHILD, ROOT, agent_nickname="Sartre"), *copied, *CHILD_TURN]
+    grandchild = [meta(30, GRANDCHILD, CHILD, agent_role="explorer"), turn(31, "turn-12"), said(32, "deep")]
+    end = [event(11.5, "collab_agent_spawn_end", call_id="s1", new_thread_id=CHILD)]
+    written(f"{folder}/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *end)
+    written(
+        f"{folder}/rollout-2-{CHILD}.jsonl", *child, call(23, "s2", "spawn_agent"), output(24, "s2", {"agent_id": GRANDCHILD})
+    )
+    written(f"{folder}/rollout-3-{GRANDCHILD}.jsonl", *grandchild)
+
+
+@pytest.mark.parametrize("source", ["sessions", "each"])
+def test_threads_of_one_family_are_one_trace(source):
+    family()
+    if source == "each":
+        family("sessions/2026/06/22")
+        for name in (f"rollout-3-{GRANDCHILD}", f"rollout-2-{CHILD}", f"rollout-1-{ROOT}"):
+            ingest(f"sessions/2026/06/22/{name}.jsonl")
+    else:
+        report = ingest("sessions")
+        assert [one.trace_id for one in report.written] == [ROOT]
+        assert report.names == {ROOT: "go"}
+        assert report.skipped["lines of the thread that started this one"] == 6
+    spans = load_spans(ROOT)
+    spans = spans.assign(name=spans["id"].str.removeprefix(f"{ROOT}/"), above=spans["parent_id"].str.removeprefix(f"{ROOT}/"))
+    children = spans[spans["agent_id"] != "codex"]
+    assert children[["agent_id", "name", "above"]].astype(str).to_numpy().tolist() == [
+        ["Sartre", f"{CHILD}/model.0", "s1"],
+        ["Sartre", f"{CHILD}/s2", "s1"],
+        ["explorer hild", f"{GRANDCHILD}/model.0", f"{CHILD}/s2"],
+    ]
+
+
+def test_a_child_alone_is_of_its_parents_trace():
+    copied = [meta(19), event(19, "task_started", turn_id="turn-1", started_at=int(T0_US // 10**6) + 1), call(19, "c1")]
+    own = [event(20, "task_started", turn_id="turn-9", started_at=T0_US // 1_000 + 20_000), user(20, "look"), said(22, "x")]
+    reading = reading_of("x.jsonl", meta(19, CHILD, ROOT), *copied, *own)
+    [span] = shifted(read(reading))
+    assert told(span) == "codex hild model:unknown 20-22"
+    assert (span.trace_id, span.parent, reading.names[ROOT][1]) == (ROOT, None, "look")
+    assert "trigger" not in span.data
+
+
+def test_a_child_that_only_copied_has_nothing():
+    assert spans_of(meta(19, CHILD, ROOT), meta(19), call(19, "c1"))[1] == [
+        "x.jsonl: no call of a model or a tool stands in it."
+    ]
+
+
+def test_no_text_names_a_trace_where_none_is_wanted():
+    written("x.jsonl", *BASIC)
+    assert ingest("x.jsonl", content="none").names == {ROOT: ROOT}
+    assert "go" not in "".join(load_spans(ROOT)["data"])
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    bad = [
+        {"type": "response_item", "payload": {"type": "message"}},
+        {**line(1, "event_msg", type="x"), "payload": 5},
+        item(1, "function_call_output", output="x"),
+        item(1, "function_call_output", call_id="nobody"),
+        line(1, "compacted", message="x"),
+    ]
+    assert spans_of(*BASIC[:4], *bad, *BASIC[4:]) == (
+        TOLD,
+        [
+            "x.jsonl, line 5: no 'timestamp'.",
+            "x.jsonl, line 6: not as it should be ('payload' is int).",
+            "x.jsonl, line 7: no 'call_id'.",
+        ],
+        {"results of calls that are not there": 1, "lines of type 'compacted'": 1},
+    )

@@ -1,0 +1,96 @@
+"""Every reader, on damaged copies of small valid files."""
+
+import json
+import os
+
+import pytest
+import test_chrome_trace
+import test_codex
+import test_inspect_log
+import test_langfuse
+import test_mlflow
+import test_otlp
+import test_phoenix
+import test_python_sdk
+import test_smallville
+import test_table
+from claude_sessions import call, prompt, result, said
+from damage import damaged, survives
+from files import written
+
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.registry import FORMATS
+
+COUNT = int(os.environ.get("TOKENVIS_DAMAGE", "30"))
+CLAUDE = [
+    {"type": "ai-title", "aiTitle": "title"},
+    prompt(0, "go", uuid="u0"),
+    said(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
+    result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1"}),
+    said(6, "m3", call("t2", "Bash", command="ls")),
+]
+OTLP = test_otlp.request(
+    test_otlp.AGENT,
+    {**test_otlp.CHAT, "events": [{"name": "x", "timeUnixNano": "5"}], "links": [{"traceId": "aa" * 16, "spanId": "bb" * 8}]},
+    test_otlp.TOOL,
+)
+
+
+CHROME = [
+    *test_chrome_trace.NAMES,
+    *(test_chrome_trace.event(phase, 3, id=1, cat="x") for phase in "BEbeSFstfinC"),
+    test_chrome_trace.event("X", 5, dur="7", args={"tokenvis": {}}),
+]
+
+
+def text_of(*parts):
+    return written("example", *parts).read_bytes()
+
+
+def examples():
+    """Small valid files, by format."""
+    otlp = [text_of(OTLP, test_otlp.request(test_otlp.TOOL)), *test_otlp.messages(OTLP)]
+    return {
+        "claude_code": [text_of(*({**line, "sessionId": "s1"} for line in CLAUDE))],
+        "chrome_trace": [text_of(json.dumps({"traceEvents": CHROME})), text_of(json.dumps(CHROME, indent=1))],
+        "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, test_codex.tokens(30, 5, 7))],
+        "inspect_log": [
+            text_of(test_inspect_log.log(test_inspect_log.SAMPLE)),
+            test_inspect_log.packed("example.eval", test_inspect_log.SAMPLE).read_bytes(),
+        ],
+        "langfuse": [
+            text_of({"trace": test_langfuse.TRACE, "observations": test_langfuse.OBSERVATIONS}),
+            text_of(*test_langfuse.OBSERVATIONS),
+        ],
+        "mlflow": [text_of(test_mlflow.WHOLE)],
+        "otlp": otlp,
+        "phoenix": [text_of(*test_phoenix.ROWS)],
+        "python_sdk": [text_of({"spans": [test_python_sdk.AGENT, test_python_sdk.CHAT]})],
+        "smallville": [text_of(json.dumps(test_smallville.STEPS))],
+        "table": [text_of(*test_table.ROWS), b"agent_id,location_id,start_time,end_time\nann,desk,0,1\nbob,lab,1,2"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_valid_file_is_recognised_by_its_format_alone_and_gives_spans(name):
+    for number, text in enumerate(examples()[name]):
+        path = written(f"{number}.{name}", text)
+        source = test_otlp.reading_of(path).source
+        assert [other for other, reader in FORMATS.items() if reader.recognises(head_of(source))] == [name]
+        assert survives(name, path) > 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damage_is_survived(name):
+    every = examples()[name]
+    for seed in range(COUNT):
+        text = damaged(every[seed % len(every)], seed)
+        survives(name, written("damaged", text), "none" if seed % 5 == 0 else "full")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", FORMATS)
+def test_much_damage_is_survived(name):
+    every = examples()[name]
+    for seed in range(1_000, 2_000):
+        survives(name, written("damaged", damaged(every[seed % len(every)], seed)))

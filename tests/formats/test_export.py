@@ -1,0 +1,268 @@
+import os
+import stat
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from exports import any_spans, expected, held, hostile_spans, ordered
+from files import problems, reading_of
+from hypothesis import given
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadOption, BadSpan, MissingColumn, ingest, load_spans, seed_demo
+from tokenvis.formats.export import FORMATS, SUFFIXES, export
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.registry import FORMATS as READERS
+from tokenvis.spans.columns import COLUMNS, NAMES
+
+SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk"), a={"label": "plan"}, c={"links": ["a"]})
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_holds_every_span(kind):
+    path = export(SPANS, Path("made"), format=kind)
+    assert path == Path("made")
+    assert held(path, kind) == expected(SPANS)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_holds_hostile_names(kind):
+    spans = hostile_spans()
+    assert held(export(spans, "made", format=kind), kind) == expected(spans)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_spans_are_a_file_without_spans(kind):
+    assert held(export(SPANS[:0], "made", format=kind), kind) == []
+    assert held(export(SPANS[:0].drop(columns="data"), "made", format=kind), kind) == []
+
+
+@pytest.mark.laws
+@given(spans=any_spans())
+def test_any_names_and_payloads_are_held_exactly(spans):
+    for kind in FORMATS:
+        assert held(export(spans, "made", format=kind), kind) == expected(spans)
+
+
+def read_back(path):
+    """What the reader that recognises a file finds in it, by trace and id."""
+    reading = reading_of(path)
+    [reader] = [reader for reader in READERS.values() if reader.recognises(head_of(reading.source))]
+    rows = [row_of(span) for span in reader.read(reading)]
+    assert (problems(reading), dict(reading.skipped)) == ([], {})
+    return ordered(rows)
+
+
+def row_of(span):
+    data = {**span.data, "parent_id": span.parent} if span.parent else span.data
+    values = (span.id, span.trace_id, span.agent, span.location, span.start, span.end, data)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def with_empty_payloads(rows):
+    """Rows in which no payload and an empty one are the same."""
+    return [row | {"data": row["data"] or {}} for row in rows]
+
+
+@pytest.mark.laws
+@given(spans=spans_frames(parents=True, data=True).filter(len))
+def test_ties_instants_parents_and_links_are_held_and_read_back_exactly(spans):
+    before = spans.copy(deep=True)
+    for kind in FORMATS:
+        path = export(spans, "made", format=kind)
+        assert held(path, kind) == expected(spans)
+        assert read_back(path) == with_empty_payloads(expected(spans))
+    assert_frame_equal(spans, before)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_reader_finds_hostile_names(kind):
+    spans = hostile_spans()
+    names = spans[["id", *NAMES]].itertuples(index=False)
+    refused = {"\0"} if kind == "csv" else set()  # a reader takes what holds one for no text, and a blank for no name
+    spans = spans[[not any(refused & set(name) or name.isspace() for name in row) for row in names]]
+    assert read_back(export(spans, "made", format=kind)) == expected(spans)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_demo_comes_back_as_it_was(kind):
+    seed_demo(store="demo.db")
+    spans = load_spans(store="demo.db")
+    report = ingest(export(spans, "made", format=kind), store="back.db")
+    assert expected(report.spans()) == expected(spans)
+    assert_frame_equal(report.spans().drop(columns="data"), spans.drop(columns="data"))
+    assert (report.problems, report.skipped) == ([], {})
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_chunks_leave_no_seam(kind, monkeypatch):
+    spans = hostile_spans()
+    whole = export(spans, "whole", format=kind)
+    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 2)
+    monkeypatch.setattr("tokenvis.formats.telemetry.chrome_trace.writer.CHUNK", 2)
+    parts = export(spans, "parts", format=kind)
+    assert held(parts, kind) == expected(spans)
+    assert kind == "parquet" or parts.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_same_spans_give_the_same_bytes_whatever_their_types(kind):
+    spans = hostile_spans()
+    plain = spans.astype(dict.fromkeys(("id", "trace_id", "agent_id", "location_id"), "object")).set_index(spans.index[::-1])
+    assert export(spans, "one", format=kind).read_bytes() == export(plain, "other", format=kind).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.parquet", "parquet"),
+        ("a.csv", "csv"),
+        ("a.jsonl", "jsonl"),
+        ("a.json", "chrome"),
+        ("a.otlp.json", "otlp"),
+        ("A.OTLP.JSON", "otlp"),
+        ("otlp.json", "chrome"),
+        ("b.csv.json", "chrome"),
+    ],
+)
+def test_the_format_is_what_the_name_ends_in(name, kind):
+    assert held(export(SPANS, name), kind) == expected(SPANS)
+
+
+def test_every_format_has_an_ending():
+    assert set(SUFFIXES.values()) == set(FORMATS)
+
+
+def test_the_format_that_is_given_counts():
+    assert held(export(SPANS, "a.csv", format="jsonl"), "jsonl") == expected(SPANS)
+
+
+def there():
+    return sorted(path.name for path in Path().iterdir())
+
+
+def message(error, *arguments, **options):
+    with pytest.raises(error) as caught:
+        export(*arguments, **options)
+    return str(caught.value)
+
+
+def test_a_name_that_tells_no_format_is_refused():
+    assert message(BadOption, SPANS, "a.txt") == (
+        "path='a.txt' does not tell a format: its name ends in none of '.parquet', '.csv', '.jsonl', '.otlp.json', '.json'. "
+        "Or give format=, one of: 'chrome', 'otlp', 'parquet', 'csv', 'jsonl'."
+    )
+    choices = "'chrome', 'otlp', 'parquet', 'csv', 'jsonl'"
+    assert message(BadOption, SPANS, "a.csv", format="xlsx") == f"format='xlsx' is none of the choices: {choices}."
+
+
+def test_a_place_where_no_file_can_be_is_refused():
+    Path("folder.csv").mkdir()
+    os.mkfifo("pipe.csv")
+    assert message(BadOption, SPANS, "folder.csv") == "path='folder.csv' is a folder."
+    assert message(BadOption, SPANS, "pipe.csv") == "path='pipe.csv' is no ordinary file."
+    assert message(BadOption, SPANS, "no/a.csv") == "path='no/a.csv': there is no folder 'no'. Make it first."
+    assert message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' holds a null character, which no name of a file can."
+    assert message(BadOption, SPANS, "~nobody-here/a.csv").startswith("path='~nobody-here/a.csv': ")
+    assert message(BadOption, SPANS, 5) == "path=5 is no path of a file."
+    assert there() == ["folder.csv", "pipe.csv"]
+
+
+@pytest.mark.parametrize(
+    ("spans", "error", "expected_message"),
+    [
+        ([{"id": "a"}], BadSpan, "Spans are a DataFrame here, not list. load_spans() gives one."),
+        (
+            SPANS.drop(columns="agent_id"),
+            MissingColumn,
+            "The spans have no column 'agent_id'. "
+            "They have: 'id', 'trace_id', 'location_id', 'start_time', 'end_time', 'data'.",
+        ),
+        (
+            SPANS.assign(cost=1),
+            BadSpan,
+            "A span has no place for 'cost'. Put it into data, or drop it. There is: 'id', 'trace_id', 'agent_id', "
+            "'location_id', 'start_time', 'end_time', 'data'.",
+        ),
+        (
+            pd.concat([SPANS, SPANS]),
+            BadSpan,
+            "Span 'a' stands in several rows of trace 't'. Give each span once, and whole: no pieces of it.",
+        ),
+        (SPANS.assign(end_time=-1), BadSpan, "Span 'a' ends at -1 before it starts at 0."),
+        (
+            SPANS.assign(id=pd.Series(["\ud800", "b", "c"], dtype=object)),
+            BadSpan,
+            "id holds '\\ud800', which cannot be written as UTF-8.",
+        ),
+        (
+            SPANS.assign(agent_id=pd.Series(["\ud800", "b", "c"], dtype=object)),
+            BadSpan,
+            "agent_id holds '\\ud800', which cannot be written as UTF-8.",
+        ),
+    ],
+)
+def test_spans_that_break_a_rule_leave_no_file(spans, error, expected_message):
+    assert message(error, spans, "a.csv") == expected_message
+    assert there() == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_payload_that_is_none_leaves_no_file(kind):
+    wrong = SPANS.assign(data="[]")
+    assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is list)."
+    assert there() == []
+
+
+def test_the_same_id_may_stand_in_two_traces():
+    spans = spans_of("ann 0 10 desk", "bob 5 5 lab u").assign(id="a")
+    assert [row["id"] for row in held(export(spans, "a.csv"), "csv")] == ["a", "a"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_error_half_way_leaves_the_file_that_was_there(kind, monkeypatch):
+    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 1)
+    path = Path("made")
+    path.write_text("before")
+    bad = SPANS.assign(data=pd.Series([None, None, "{"], index=SPANS.index, dtype="str"))
+    assert message(BadSpan, bad, path, format=kind).startswith("data of span 'c' is not a JSON object: '{' (")
+    assert (path.read_text(), there()) == ("before", ["made"])
+
+
+def test_an_interruption_leaves_the_file_that_was_there(monkeypatch):
+    def interrupted(spans, file):
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(FORMATS, "csv", interrupted)
+    Path("a.csv").write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        export(SPANS, "a.csv")
+    assert (Path("a.csv").read_text(), there()) == ("before", ["a.csv"])
+
+
+def test_a_file_that_was_there_is_replaced_and_keeps_its_mode():
+    Path("a.csv").write_text("before")
+    Path("a.csv").chmod(0o640)
+    export(SPANS, "a.csv")
+    assert stat.S_IMODE(Path("a.csv").stat().st_mode) == 0o640
+    assert held(Path("a.csv"), "csv") == expected(SPANS)
+    assert there() == ["a.csv"]
+
+
+def test_a_new_file_has_the_mode_that_any_new_file_has():
+    Path("other").touch()
+    assert export(SPANS, "a.csv").stat().st_mode == Path("other").stat().st_mode
+
+
+def test_a_link_stays_a_link():
+    Path("folder").mkdir()
+    Path("a.csv").symlink_to("folder/real.csv")
+    assert export(SPANS, "a.csv") == Path("a.csv")
+    assert Path("a.csv").is_symlink()
+    assert held(Path("folder/real.csv"), "csv") == expected(SPANS)
+
+
+def test_a_name_of_the_longest_length_is_written():
+    assert export(SPANS, "x" * 251 + ".csv").exists()

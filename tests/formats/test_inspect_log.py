@@ -1,0 +1,204 @@
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from files import problems, reading_of, told
+
+from tokenvis import ingest, load_spans
+from tokenvis.formats.evaluations.inspect_log import read, recognises, tokens_of
+from tokenvis.formats.files import sources
+from tokenvis.formats.files.head import head_of
+
+EVAL = {"task": "browse", "task_id": "x", "run_id": "run", "model": "m"}
+
+
+def at(seconds):
+    return f"1970-01-01T00:00:{seconds:02d}+00:00"
+
+
+def event(kind, time, within=None, **more):
+    return {"event": kind, "timestamp": at(time), "span_id": within, "working_start": 0.5, "uuid": f"{kind}-{time}", **more}
+
+
+def begin(time, own, name, kind, parent=None):
+    return event("span_begin", time, own, id=own, name=name, type=kind, parent_id=parent)
+
+
+def end(time, own):
+    return event("span_end", time, own, id=own)
+
+
+USAGE = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+EVENTS = [
+    begin(0, "s", "solvers", "solvers"),
+    begin(1, "a", "ann", "agent", "s"),
+    event("model", 2, "a", model="opus", completed=at(3), output={"usage": USAGE, "model": "opus-1"}),
+    event("tool", 3, "a", id="c1", function="search", arguments={"q": "attachment://h"}, result="ok", completed=at(6)),
+    begin(3, "t", "search", "tool", "a"),
+    event("sandbox", 4, "t", action="exec", cmd="ls", result=1, completed=at(5)),
+    end(6, "t"),
+    end(8, "a"),
+    event("score", 9, "s", score={}),
+    event("state", 9, "s", changes=[]),
+    end(9, "s"),
+]
+SAMPLE = {"id": 1, "epoch": 2, "uuid": "U", "events": EVENTS, "attachments": {"h": "what is it?"}}
+TOLD = [
+    "- solvers 0-9",
+    "ann agent 1-8 ^s",
+    "- model:opus 2-3 ^a",
+    "- tool:search 3-6 ^a",
+    "- tool:search 3-6 ^tool-3",
+    "- sandbox:exec 4-5 error ^t",
+    "- score 9-9 ^s",
+]
+
+
+def log(*samples):
+    return json.dumps({"version": 2, "status": "success", "eval": EVAL, "samples": list(samples)}, indent=1)
+
+
+def packed(path, *samples, header=None):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", json.dumps({"eval": EVAL} if header is None else header))
+        archive.writestr("summaries.json", "[]")
+        for sample in samples:
+            text = sample if isinstance(sample, str) else json.dumps(sample)
+            archive.writestr(f"samples/{len(archive.namelist())}_epoch_1.json", text)
+    return Path(path)
+
+
+def spans_of(text=None, path="log.json"):
+    reading = reading_of(path, text) if text else reading_of(path)
+    assert recognises(head_of(reading.source))
+    return [told(span) for span in read(reading)], problems(reading)
+
+
+def test_both_forms_of_a_log_give_the_same():
+    assert spans_of(log(SAMPLE)) == (TOLD, [])
+    packed("log.eval", SAMPLE)
+    assert spans_of(path="log.eval") == (TOLD, [])
+    assert ingest("log.eval").names == {"U": "browse 1 epoch 2"}
+    assert load_spans("U")["agent_id"].value_counts().to_dict() == {"ann": 5, "browse": 2}
+
+
+def test_a_list_of_events_alone():
+    assert spans_of(json.dumps({"description": "x", "events": EVENTS})) == (TOLD, [])
+
+
+def test_what_is_kept_and_what_is_skipped():
+    reading = reading_of("log.json", log(SAMPLE))
+    spans = {span.id: span for span in read(reading)}
+    assert reading.skipped == {"events of type 'state'": 1}
+    assert spans["U/model-2"].data == {
+        "label": "opus",
+        "kind": "model",
+        "status": "ok",
+        "attributes": {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "opus",
+            "gen_ai.response.model": "opus-1",
+            "gen_ai.usage.input_tokens": 5,
+            "gen_ai.usage.output_tokens": 7,
+        },
+    }
+    assert spans["U/tool-3"].data["label"] == "what is it?"
+    assert spans["U/tool-3"].data["attributes"]["gen_ai.tool.call.arguments"] == {"q": "what is it?"}
+
+
+def test_old_logs_have_steps_and_note_a_call_when_it_is_over():
+    def step(time, action, kind, name):
+        return {"event": "step", "timestamp": at(time), "action": action, "type": kind, "name": name}
+
+    old = [
+        step(0, "begin", "solver", "generate"),
+        {"event": "model", "timestamp": at(5), "model": "opus", "output": {"time": 2.0}},
+        {"event": "model", "timestamp": at(7), "model": "opus", "output": {}},
+        {"event": "tool", "timestamp": at(9), "function": "sh", "events": [{"event": "info", "timestamp": at(9)}]},
+        step(9, "end", "solver", "generate"),
+        step(9, "end", "solver", "generate"),
+    ]
+    found, wrong = spans_of(log({"id": "x", "epoch": 1, "events": old}))
+    first = "run/x/1/"
+    assert ([text.replace(first, "") for text in found], wrong) == (
+        ["generate solver 0-9", "- model:opus 3-5 ^event.0", "- model:opus 5-7 ^event.0", "- tool:sh 7-9 ^event.0"],
+        [],
+    )
+
+
+def test_a_call_that_was_pending_is_replaced_when_it_is_complete():
+    pending = event("model", 2, model="opus", pending=True, uuid="m")
+    complete = event("model", 2, model="opus", completed=at(4), uuid="m")
+    assert spans_of(log({**SAMPLE, "events": [pending]}))[0] == ["- model:opus 2-?"]
+    assert spans_of(log({**SAMPLE, "events": [pending, complete]}))[0] == ["- model:opus 2-4"]
+
+
+def test_times_that_are_told_as_a_length():
+    [span] = read(reading_of("log.json", log({**SAMPLE, "events": [event("model", 2, model="opus", working_time=1.5)]})))
+    assert (told(span), span.data["estimated"]) == ("- model:opus 2-3.5", ["end_time"])
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({**USAGE, "input_tokens_cache_read": 3}, (5, 3, 7)),
+        ({**USAGE, "input_tokens_cache_read": 3, "total_tokens": 15}, (8, 3, 7)),
+        ({"output_tokens": 7}, (None, None, 7)),
+        (None, (None, None, None)),
+        ({"input_tokens": "5"}, (None, None, None)),
+    ],
+)
+def test_tokens(usage, counts):
+    keys = ("input_tokens", "cache_read.input_tokens", "output_tokens")
+    assert tuple(tokens_of(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
+
+
+def test_samples_without_ids_are_told_by_their_run():
+    spans = list(read(reading_of("log.json", log({"id": "a", "epoch": 1, "events": EVENTS[:1]}))))
+    assert spans[0].id == "run/a/1/s"
+
+
+def test_a_log_without_samples_is_a_problem():
+    assert spans_of(json.dumps({"eval": EVAL})) == ([], ["log.json: holds no samples, of which alone there are events."])
+    assert spans_of(log({"id": 1})) == ([], ["log.json, sample 1: has no events."])
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    bad = [5, {"event": "model"}, event("model", 2, model=5), event("span_end", 3), {**EVENTS[1], "id": 5}]
+    found, wrong = spans_of(log({**SAMPLE, "events": [*bad, *EVENTS]}))
+    assert (found, wrong) == (
+        TOLD,
+        [
+            "log.json, sample 1: an event: not as it should be (it is int).",
+            "log.json, sample 1: an event: no 'timestamp'.",
+            "log.json, sample 1: an event: not as it should be ('model' is int).",
+            "log.json, sample 1: an event: no 'id'.",
+            "log.json, sample 1: an event: not as it should be ('id' is int).",
+        ],
+    )
+
+
+def test_archives_that_are_damaged(monkeypatch):
+    packed("log.eval", SAMPLE, "{x", json.dumps({**SAMPLE, "uuid": "V", "scores": float("nan")}))
+    assert spans_of(path="log.eval") == (
+        TOLD * 2,
+        [
+            "log.eval, sample 2: not JSON from character 2 on.",
+            "log.eval, sample 3: NaN is no number of JSON, and became null.",
+        ],
+    )
+    whole = packed("log.eval", SAMPLE).read_bytes()
+    place = whole.index(b"samples/2") + 40
+    reading = reading_of("bad.eval", whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
+    assert list(read(reading)) == []
+    assert problems(reading)[0].startswith("bad.eval: samples/2_epoch_1.json cannot be read (")
+    monkeypatch.setattr(sources, "FREELY", 10)
+    monkeypatch.setattr(sources, "RATIO", 1)
+    packed("bomb.eval", {**SAMPLE, "text": "x" * 100_000})
+    assert "unpacks to more than" in spans_of(path="bomb.eval")[1][0]
+
+
+def test_what_is_no_log():
+    for text in ('{"eval": {}}', '{"events": []}', '{"events": [{"event": 5}]}'):
+        assert not recognises(head_of(reading_of("x", text).source))

@@ -1,0 +1,115 @@
+import json
+
+import pandas as pd
+import pytest
+from files import problems, reading_of, told, written
+
+from tokenvis import ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.telemetry.langfuse import read, recognises, tokens_of
+
+
+def at(seconds):
+    return f"1970-01-01T00:00:{seconds:02d}.000Z"
+
+
+def observation(id_, start, end, name, kind, parent=None, **more):
+    return {
+        "id": id_, "traceId": "t1", "projectId": "p", "type": kind, "name": name, "parentObservationId": parent,
+        "startTime": at(start), "endTime": None if end is None else at(end), "level": "DEFAULT", "latency": 7424, **more,
+    }  # fmt: skip
+
+
+OBSERVATIONS = [
+    observation("a", 1, 9, "agent_run [ann]", "AGENT", metadata={"resourceAttributes": {"service.name": "shop"}}),
+    observation(
+        "b", 2, 3, "chat", "GENERATION", "a", model="opus", usageDetails={"input": 5, "output": 7, "total": 12}, totalCost=0.5
+    ),
+    observation("c", 3, 4, "search", "TOOL", "a", level="ERROR", statusMessage="no", input={"q": "x"}),
+    observation("d", 5, None, "note", "EVENT", "a", metadata='{"attributes": {"gen_ai.agent.name": "bob"}, "plan": "b"}'),
+]
+TOLD = ["ann agent 1-9", "- model:opus 2-3 ^a", "- tool:search 3-4 error ^a", "bob event 5-5 ^a"]
+TRACE = {"id": "t1", "projectId": "p", "name": "talk", "timestamp": at(1), "input": "x"}
+
+
+def spans_of(*parts):
+    reading = reading_of("x", *parts)
+    assert recognises(head_of(reading.source))
+    return [told(made) for made in read(reading)], problems(reading)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_every_way_in_which_observations_come(indent):
+    for whole in (
+        {"trace": TRACE, "observations": OBSERVATIONS},
+        {**TRACE, "observations": OBSERVATIONS},
+        {"data": OBSERVATIONS},
+    ):
+        assert spans_of(json.dumps(whole, indent=indent)) == (TOLD, [])
+    assert spans_of(json.dumps(OBSERVATIONS, indent=indent)) == (TOLD, [])
+    assert spans_of(*OBSERVATIONS) == (TOLD, [])
+
+
+def test_names_in_snake_case_and_tables():
+    new = {
+        "traceId": "trace_id",
+        "parentObservationId": "parent_observation_id",
+        "startTime": "start_time",
+        "endTime": "end_time",
+        "model": "provided_model_name",
+    }
+    kept = ("id", "type", "name", *new)
+    snake = [{new.get(key, key): one.get(key) for key in kept} for one in OBSERVATIONS[:3]]
+    expected = [TOLD[0], TOLD[1], TOLD[2].replace(" error", "")]
+    assert spans_of(*snake) == (expected, [])
+    pd.DataFrame(snake).to_csv("x.csv", index=False)
+    assert [told(made) for made in read(reading_of("x.csv"))] == expected
+    assert ingest(pd.DataFrame(snake)).n_spans == 3
+
+
+def test_a_trace_has_its_name_and_its_spans_their_agents():
+    written("x.json", {"trace": TRACE, "observations": OBSERVATIONS})
+    report = ingest("x.json")
+    assert report.names == {"t1": "talk"}
+    assert load_spans("t1")["agent_id"].tolist() == ["ann", "ann", "ann", "bob"]
+
+
+def test_what_an_observation_says_is_kept():
+    _, model, tool, event = read(reading_of("x", *OBSERVATIONS))
+    assert model.data["attributes"] == {
+        "gen_ai.request.model": "opus",
+        "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 7,
+        "gen_ai.usage.cost": 0.5,
+    }
+    assert (tool.data["input"], tool.data["status_message"]) == ({"q": "x"}, "no")
+    assert event.data["attributes"] == {"gen_ai.agent.name": "bob", "metadata.plan": "b"}
+    assert "latency" not in model.data
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"input": 5, "output": 7, "total": 12}, (5, None, 7, None)),
+        ({"input": 5, "output": 7, "prompt_details.cache_read": 3, "total": 12}, (5, 3, 7, None)),
+        ({"input": 5, "input_cached_tokens": 40, "output": 7, "output_reasoning_tokens": 3, "total": 55}, (45, 40, 10, 3)),
+        ({"input": 5, "cache_read_input_tokens": 40, "output": 7}, (45, 40, 7, None)),
+        ({}, (None, None, None, None)),
+    ],
+)
+def test_tokens_are_counted_once(usage, counts):
+    keys = ("input_tokens", "cache_read.input_tokens", "output_tokens", "reasoning.output_tokens")
+    assert tuple(tokens_of(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    good, *_ = OBSERVATIONS
+    lines = [{**good, "id": 5}, {**good, "startTime": "noon"}, {**good, "startTime": None}, {**good, "metadata": "{x"}]
+    assert spans_of(*lines) == (
+        TOLD[:1],
+        [
+            "x, line 1: not as it should be ('id' is int).",
+            "x, line 2: not as it should be (Invalid isoformat string: 'noon').",
+            "x, line 3: no 'startTime'.",
+        ],
+    )

@@ -1,0 +1,115 @@
+import json
+
+import pandas as pd
+from files import problems, reading_of, told, written
+
+from tokenvis import ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.telemetry.mlflow import read, recognises
+
+TRACE = "kearU7xuqJDk2W88JSJaZg=="
+HEX = "91e6ab53bc6ea890e4d96f3c25225a66"
+
+
+def span(id_, start, end, name, kind, parent=None, **attributes):
+    said = {"mlflow.spanType": kind, "mlflow.spanFunctionName": name, **attributes}
+    return {
+        "trace_id": TRACE,
+        "span_id": id_,
+        "parent_span_id": parent,
+        "name": name,
+        "start_time_unix_nano": start * 10**9,
+        "end_time_unix_nano": end and end * 10**9,
+        "events": [],
+        "status": {"code": "STATUS_CODE_OK", "message": ""},
+        "attributes": {key: json.dumps(value) for key, value in said.items()},
+        "links": [],
+    }
+
+
+A, B, C = "7IFAP3p3JC4=", "1qiViBUiQD8=", "cwne3rXjD50="
+USAGE = {"mlflow.chat.tokenUsage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}, "mlflow.llm.model": "opus"}
+SPANS = [
+    span(A, 1, 9, "planner", "AGENT"),
+    span(B, 2, 4, "ask", "CHAT_MODEL", A, **USAGE),
+    span(C, 4, 5, "search", "TOOL", A, **{"mlflow.spanInputs": {"q": "x"}}),
+]
+INFO = {
+    "trace_id": f"tr-{HEX}",
+    "trace_location": {},
+    "request_time": "2026-11-23T04:54:28Z",
+    "tags": {"mlflow.traceName": "plan"},
+}
+WHOLE = {"info": INFO, "data": {"spans": SPANS}}
+PARENT = "ec81403f7a77242e"
+TOLD = ["planner agent 1-9", f"- model:opus 2-4 ^{PARENT}", f"- tool:search 4-5 ^{PARENT}"]
+
+
+def spans_of(*parts):
+    reading = reading_of("x", *parts)
+    assert recognises(head_of(reading.source))
+    return [told(made) for made in read(reading)], problems(reading)
+
+
+def test_a_trace_as_a_document_a_line_and_in_an_array():
+    for text in (
+        json.dumps(WHOLE),
+        json.dumps(WHOLE, indent=2),
+        json.dumps([WHOLE]),
+        json.dumps(WHOLE) + "\n" + json.dumps(WHOLE),
+    ):
+        found, wrong = spans_of(text)
+        assert (found[:3], wrong) == (TOLD, [])
+
+
+def test_the_frame_of_search_traces():
+    frame = pd.DataFrame({"trace_id": [f"tr-{HEX}"], "trace": [json.dumps(WHOLE)], "spans": [SPANS]})
+    for columns in (["trace_id", "trace"], ["trace_id", "spans"]):
+        report = ingest(frame[columns])
+        assert list(report.formats.values()) == ["MLflow traces"]
+        assert load_spans(HEX)["agent_id"].tolist() == ["planner"] * 3
+
+
+def test_values_come_out_of_their_texts_and_tokens_have_their_names():
+    _, model, tool = read(reading_of("x", WHOLE))
+    attributes = model.data["attributes"]
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (5, 7)
+    assert attributes["gen_ai.request.model"] == "opus"
+    assert tool.data["attributes"]["input.value"] == {"q": "x"}
+    assert tool.data["status"] == "ok"
+
+
+def test_the_trace_has_its_own_name():
+    reading = reading_of("x", WHOLE)
+    list(read(reading))
+    assert reading.names[HEX][1] == "plan"
+
+
+def test_a_trace_of_mlflow_2():
+    old = {
+        "name": "planner", "context": {"span_id": "0x01", "trace_id": f"0x{HEX}"}, "parent_id": None,
+        "start_time": 10**9, "end_time": 2 * 10**9, "status_code": "OK", "status_message": "",
+        "attributes": {"mlflow.spanType": '"AGENT"'},
+    }  # fmt: skip
+    whole = {"info": {"request_id": HEX, "experiment_id": "0"}, "data": {"spans": [old]}}
+    assert spans_of(json.dumps(whole)) == (["planner agent 1-2"], [])
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    bad = {**SPANS[1], "start_time_unix_nano": None}
+    text = [{"info": INFO, "data": {"spans": [bad, SPANS[0], "x", 5]}}, {"info": INFO, "data": {}}, {"info": INFO, "data": 5}]
+    assert spans_of(json.dumps(text)) == (
+        TOLD[:1],
+        [
+            "x, item 1: no 'start_time_unix_nano'.",
+            "x, item 1: not as it should be (a span is str).",
+            "x, item 1: not as it should be (a span is int).",
+            "x, item 2: no 'spans'.",
+            "x, item 3: not as it should be ('data' is int).",
+        ],
+    )
+
+
+def test_a_span_that_never_ended_is_open():
+    written("x.json", {"info": INFO, "data": {"spans": [SPANS[0], {**SPANS[1], "end_time_unix_nano": None}]}})
+    assert ingest("x.json").n_open == 1

@@ -1,0 +1,212 @@
+import builtins
+import json
+
+import pytest
+from files import problems, reading_of, told, written
+
+from tokenvis import IngestError, ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.telemetry.otlp import reader as otlp
+from tokenvis.formats.telemetry.otlp.reader import read, recognises
+
+TRACE, OTHER = "5b8efff798038103d269b633813fc60c", "aa" * 16
+S = 1_000_000_000
+
+
+def kv(**attributes):
+    """Attributes as OTLP writes them; double underscores are dots."""
+    forms = {bool: "boolValue", int: "intValue", float: "doubleValue", str: "stringValue"}
+    return [
+        {"key": key.replace("__", "."), "value": {forms[type(value)]: str(value) if type(value) is int else value}}
+        for key, value in attributes.items()
+    ]
+
+
+def sent(number, start, end, name="work", parent=None, trace=TRACE, *, attributes=(), **more):
+    above = {"parentSpanId": f"{parent:016x}"} if parent is not None else {}
+    times = {"startTimeUnixNano": str(start * S), "endTimeUnixNano": str(end * S)}
+    body = {"traceId": trace, "spanId": f"{number:016x}", **above, "name": name, **times, "attributes": list(attributes)}
+    return {**body, **more}
+
+
+def request(*spans, service="shop"):
+    resource = {"attributes": kv(service__name=service)}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "x"}, "spans": list(spans)}]}]}
+
+
+AGENT = sent(1, 1, 9, "invoke_agent Ann", attributes=kv(gen_ai__operation__name="invoke_agent"))
+CHAT = sent(2, 1, 3, "chat", 1, attributes=kv(gen_ai__operation__name="chat", gen_ai__request__model="opus"))
+TOOL = sent(3, 3, 5, "execute_tool sh", 1, attributes=kv(gen_ai__tool__name="sh"), status={"code": 2, "message": "no"})
+ID = f"{TRACE}/0000000000000001"
+SPANS = ["Ann agent 1-9", "- model:opus 1-3 ^0000000000000001", "- tool:sh 3-5 error ^0000000000000001"]
+
+
+def spans_of(*parts, path="x"):
+    reading = reading_of(path, *parts)
+    return [told(span) for span in read(reading)], problems(reading)
+
+
+def test_lines_a_document_and_an_array_of_documents_are_read_alike():
+    assert spans_of(request(AGENT), request(CHAT, TOOL)) == (SPANS, [])
+    assert spans_of(json.dumps(request(AGENT, CHAT, TOOL), indent=1)) == (SPANS, [])
+    assert spans_of(json.dumps(request(AGENT, CHAT, TOOL))) == (SPANS, [])
+    several = request(AGENT)["resourceSpans"] + request(CHAT, TOOL)["resourceSpans"]
+    assert spans_of(json.dumps({"resourceSpans": several}, indent=1)) == (SPANS, [])
+    assert spans_of(json.dumps([request(AGENT), request(CHAT, TOOL)])) == (SPANS, [])
+
+
+def test_names_in_snake_case_and_of_old_versions_are_read_too():
+    snake = json.loads(
+        json.dumps(request(AGENT, CHAT, TOOL)).replace("resourceSpans", "resource_spans").replace("scopeSpans", "scope_spans")
+    )
+    [group] = snake["resource_spans"]
+    for span in group["scope_spans"][0]["spans"]:
+        for old, new in (("traceId", "trace_id"), ("spanId", "span_id"), ("parentSpanId", "parent_span_id")):
+            if old in span:
+                span[new] = span.pop(old)
+        for old, new in (("startTimeUnixNano", "start_time_unix_nano"), ("endTimeUnixNano", "end_time_unix_nano")):
+            span[new] = span.pop(old)
+    assert spans_of(json.dumps(snake, indent=1)) == (SPANS, [])
+    assert spans_of(snake) == (SPANS, [])
+    old = json.dumps(request(AGENT, CHAT, TOOL), indent=1).replace("scopeSpans", "instrumentationLibrarySpans")
+    assert spans_of(old) == (SPANS, [])
+
+
+def messages(*requests):
+    """The bytes of requests as protobuf."""
+    from google.protobuf.json_format import ParseDict
+    from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+    def ids(value):
+        if isinstance(value, dict):
+            return {key: as_base64(inner) if key.endswith("Id") else ids(inner) for key, inner in value.items()}
+        return [ids(inner) for inner in value] if isinstance(value, list) else value
+
+    return [ParseDict(ids(one), TracesData()).SerializeToString() for one in requests]
+
+
+def as_base64(text):
+    import base64
+
+    return base64.b64encode(bytes.fromhex(text)).decode()
+
+
+def test_binary_messages_alone_and_after_their_lengths():
+    [alone] = messages(request(AGENT, CHAT, TOOL))
+    assert spans_of(alone) == (SPANS, [])
+    several = b"".join(len(message).to_bytes(4, "big") + message for message in messages(request(AGENT), request(CHAT, TOOL)))
+    assert spans_of(several) == (SPANS, [])
+    assert recognises(head_of(reading_of("x").source))
+    assert spans_of(several[:-5])[1] == ["x: ends in the middle; what stands before that was read."]
+    assert spans_of(len(alone).to_bytes(4, "big") + b"\x0a\x02\xff\xff" + alone[4:])[1][0].startswith(
+        "x, message 1: not OTLP ("
+    )
+
+
+def test_what_binary_files_need_is_named(monkeypatch):
+    def refuse(name, *rest):
+        if name.startswith("google"):
+            raise ImportError(name)
+        return whole(name, *rest)
+
+    written("x.pb", *messages(request(AGENT)))
+    whole = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(IngestError) as caught:
+        ingest("x.pb")
+    assert str(caught.value) == "x.pb is binary OTLP, which needs the extra: pip install 'tokenvis[protobuf]'."
+
+
+def test_all_that_a_span_says_is_kept():
+    attributes = [
+        *kv(text="a", whole=2**62, part=0.5, yes=True),
+        {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "b"}]}}},
+        {"key": "map", "value": {"kvlistValue": {"values": kv(inner="c")}}},
+        {"key": "none", "value": {}},
+    ]
+    event = {"timeUnixNano": str(2 * S), "name": "exception", "attributes": kv(exception__message="m")}
+    span = sent(1, 1, 3, attributes=attributes, events=[event], links=[{"traceId": OTHER, "spanId": "00" * 7 + "09"}], kind=3)
+    [made] = read(reading_of("x", request({**span, "status": {"code": "STATUS_CODE_ERROR", "message": "no"}})))
+    assert made.data == {
+        "label": "work",
+        "kind": "client",
+        "status": "error",
+        "status_message": "no",
+        "events": [{"name": "exception", "time": 2_000_000, "attributes": {"exception.message": "m"}}],
+        "links": [f"{OTHER}/0000000000000009"],
+        "attributes": {
+            "text": "a", "whole": 2**62, "part": 0.5, "yes": True, "list": [1, "b"], "map": {"inner": "c"}, "none": None,
+        },
+    }  # fmt: skip
+    assert (made.fallback, made.id) == ("shop", f"{TRACE}/0000000000000001")
+
+
+def test_children_that_come_before_their_parents_and_in_other_files_are_of_their_agents():
+    written("in/a.jsonl", request(TOOL), request(sent(4, 4, 5, "deep", 3)))
+    written("in/b.jsonl", request(AGENT))
+    report = ingest("in")
+    assert load_spans(TRACE)["agent_id"].tolist() == ["Ann", "Ann", "Ann"]
+    assert (report.n_own, report.n_inherited, report.n_fallback) == (1, 2, 0)
+    assert report.names == {TRACE: "Ann"}
+
+
+def test_a_span_that_never_ended_is_open():
+    spans = request(sent(1, 0, 0, endTimeUnixNano="0"), sent(2, 1, 7))
+    written("x.jsonl", spans)
+    assert load_spans(store=ingest("x.jsonl").store)["end_time"].tolist() == [7_000_000, 7_000_000]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"traceId": "xyz"}, "not as it should be ('xyz' is no id of 32 hex digits)"),
+        ({"spanId": None}, "not as it should be ('None' is no id of 16 hex digits)"),
+        ({"startTimeUnixNano": "noon"}, "not as it should be (invalid literal for int() with base 10: 'noon')"),
+        ({"startTimeUnixNano": 1.5}, "not as it should be (a time is float)"),
+        ({"name": 5}, "not as it should be ('name' is int)"),
+        ({"attributes": 5}, "not as it should be ('int' object is not iterable)"),
+        ({"links": [{}]}, "no 'traceId'"),
+        (
+            {"endTimeUnixNano": "1781293600000000000000"},
+            "not as it should be ('1781293600000000000000' in 'ns' would be in the year 58,416)",
+        ),
+        ({"startTimeUnixNano": "20000000000"}, f"span {ID!r} cannot be kept (it ends 11,000,000 µs before it starts)"),
+    ],
+)
+def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
+    written("x.jsonl", request({**AGENT, **change}, CHAT))
+    report = ingest("x.jsonl")
+    assert report.n_spans == 1
+    assert [str(problem) for problem in report.problems] == [f"x.jsonl, line 1: {reason}."]
+
+
+def test_a_missing_key_is_named():
+    written("x.jsonl", request({key: value for key, value in AGENT.items() if key != "startTimeUnixNano"}, CHAT))
+    assert [str(problem) for problem in ingest("x.jsonl").problems] == ["x.jsonl, line 1: no 'startTimeUnixNano'."]
+
+
+def test_a_span_that_tokenvis_wrote_is_what_it_was():
+    mine = kv(
+        tokenvis__id="t/1", tokenvis__trace_id="t", tokenvis__agent_id="Ann", tokenvis__location_id="desk",
+        tokenvis__data='{"label": "x", "phase": 1}',
+    )  # fmt: skip
+    [made] = read(reading_of("x", request(sent(1, 1, 2, attributes=mine))))
+    assert (made.id, made.trace_id, made.agent, made.location, made.data) == (
+        "t/1",
+        "t",
+        "Ann",
+        "desk",
+        {"label": "x", "phase": 1},
+    )
+
+
+def test_other_signals_are_not_read():
+    for text in ('{"resourceMetrics": []}', '{"resourceLogs": []}', "[]", "x"):
+        assert not recognises(head_of(reading_of("x", text).source))
+
+
+def test_a_message_that_is_too_long_is_not_read(monkeypatch):
+    monkeypatch.setattr(otlp, "LONGEST_MESSAGE", 50)
+    [alone] = messages(request(AGENT, CHAT, TOOL))
+    assert spans_of(alone)[1][-1] == "x: longer than the 50 bytes that one message may have."
+    assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: ends in the middle; what stands before that was read."]

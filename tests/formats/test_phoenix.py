@@ -1,0 +1,91 @@
+import json
+
+import pandas as pd
+from files import problems, reading_of, told
+
+from tokenvis import ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.telemetry.phoenix import read, recognises
+
+TRACE, A, B = "aa" * 16, "01" * 8, "02" * 8
+
+
+def at(seconds):
+    return f"1970-01-01T00:00:{seconds:02d}Z"
+
+
+def row(span_id, start, end, name, kind, parent=None, **attributes):
+    return {
+        "context.trace_id": TRACE,
+        "context.span_id": span_id,
+        "parent_id": parent,
+        "name": name,
+        "span_kind": kind,
+        "start_time": at(start),
+        "end_time": at(end) if end else None,
+        "status_code": "OK",
+        "status_message": "",
+        "events": [],
+        **{f"attributes.{key}": value for key, value in attributes.items()},
+    }
+
+
+ROWS = [
+    row(A, 1, 9, "Planner", "AGENT"),
+    row(B, 2, 3, "ChatOpenAI", "LLM", A, **{"llm.model_name": "opus", "llm.token_count": {"prompt": 5, "completion": 7}}),
+]
+TOLD = ["Planner agent 1-9", f"- model:opus 2-3 ^{A}"]
+
+
+def spans_of(*parts):
+    reading = reading_of("x", *parts)
+    assert recognises(head_of(reading.source))
+    return [told(made) for made in read(reading)], problems(reading)
+
+
+def test_the_frame_however_it_is_kept():
+    frame = pd.DataFrame(ROWS).assign(start_time=lambda rows: pd.to_datetime(rows["start_time"]))
+    frame.to_parquet("x.parquet")
+    for source in (frame, frame.set_index("context.span_id"), "x.parquet"):
+        report = ingest(source)
+        assert list(report.formats.values()) == ["Phoenix / OpenInference spans"]
+        assert [str(problem) for problem in report.problems] == []
+        assert load_spans(TRACE)["location_id"].tolist() == ["agent", "model:opus"]
+        assert set(load_spans(TRACE)["agent_id"]) == {"Planner"}
+
+
+def test_lines_and_answers_of_the_api():
+    assert spans_of(*ROWS) == (TOLD, [])
+    rest = [
+        {
+            "id": "1", "context": {"trace_id": row["context.trace_id"], "span_id": row["context.span_id"]},
+            "attributes": {"llm.model_name": "opus"} if row["span_kind"] == "LLM" else {},
+            **{key: row[key] for key in ("name", "span_kind", "parent_id", "start_time", "end_time", "status_code")},
+        }
+        for row in ROWS
+    ]  # fmt: skip
+    assert spans_of(json.dumps({"data": rest, "next_cursor": None})) == (TOLD, [])
+    assert spans_of(json.dumps({"next_cursor": None, "data": rest}, indent=1)) == (TOLD, [])
+    assert spans_of(json.dumps(rest)) == (TOLD, [])
+
+
+def test_nested_attributes_are_flattened_and_translated():
+    _, model = read(reading_of("x", *ROWS))
+    assert model.data["attributes"] == {
+        "gen_ai.request.model": "opus",
+        "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.output_tokens": 7,
+        "openinference.span.kind": "LLM",
+    }
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    lines = [{**ROWS[0], "context.span_id": None}, {**ROWS[0], "start_time": "noon"}, {**ROWS[0], "start_time": None}, ROWS[0]]
+    assert spans_of(*lines) == (
+        TOLD[:1],
+        [
+            "x, line 1: no 'context.span_id'.",
+            "x, line 2: not as it should be (Invalid isoformat string: 'noon').",
+            "x, line 3: no 'start_time'.",
+        ],
+    )

@@ -1,0 +1,86 @@
+import json
+
+import pytest
+from files import problems, reading_of, told
+
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.telemetry.python_sdk import read, recognises
+
+TRACE, ROOT, CHILD = 273475590164507581703505203264503192396, 17348474965005769013, 2932848494077650092
+HEX = f"{ROOT:016x}"
+
+
+def dumped(span_id, start, end, name, parent=None, *, trace=TRACE, **more):
+    above = {"trace_id": trace, "span_id": parent} if parent else {"trace_id": None, "span_id": None}
+    context = {"trace_id": trace, "span_id": span_id}
+    times = {"start_time": start * 10**9, "end_time": end * 10**9}
+    return {"name": name, "kind": "internal", "parent": above, "context": context, **times, "attributes": {}, **more}
+
+
+AGENT = dumped(ROOT, 1, 9, "invoke_agent [any_agent]", attributes={"gen_ai.operation.name": "invoke_agent"})
+CHAT = dumped(CHILD, 2, 3, "call_llm x", ROOT, attributes={"gen_ai.operation.name": "call_llm", "gen_ai.request.model": "x"})
+SPANS = ["any_agent agent 1-9", f"- model:x 2-3 ^{HEX}"]
+
+
+def spans_of(text):
+    reading = reading_of("x", text)
+    assert recognises(head_of(reading.source))
+    return [told(span) for span in read(reading)], problems(reading)
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_spans_in_every_shape(indent):
+    each = [json.dumps(span, indent=indent) for span in (AGENT, CHAT)]
+    for text in ("\n".join(each), f"[{each[0]},\n{each[1]}]", f'{{"spans": [{",".join(each)}], "final_output": "x"}}'):
+        assert spans_of(text) == (SPANS, [])
+
+
+def test_spans_as_the_console_exporter_writes_them():
+    span = {
+        "name": "chat x",
+        "context": {"trace_id": f"0x{TRACE:032x}", "span_id": f"0x{CHILD:016x}", "trace_state": "[]"},
+        "kind": "SpanKind.CLIENT",
+        "parent_id": f"0x{ROOT:016x}",
+        "start_time": "2026-06-21T10:00:00.250000Z",
+        "end_time": "2026-06-21T10:00:01.000000Z",
+        "status": {"status_code": "ERROR", "description": "no"},
+        "attributes": {"gen_ai.usage.input_tokens": 5},
+        "events": [{"name": "said", "timestamp": "2026-06-21T10:00:00.500000Z", "attributes": {"a": 1}}],
+        "links": [{"context": {"trace_id": f"0x{TRACE:032x}", "span_id": "0x01"}, "attributes": {}}],
+        "resource": {"attributes": {"service.name": "shop"}, "schema_url": ""},
+    }
+    reading = reading_of("x", json.dumps(span, indent=4))
+    [made] = read(reading)
+    assert (made.start, made.end, made.fallback, made.parent) == (
+        1_782_036_000_250_000, 1_782_036_001_000_000, "shop", f"{TRACE:032x}/{HEX}",
+    )  # fmt: skip
+    assert made.data == {
+        "label": "chat x",
+        "kind": "client",
+        "status": "error",
+        "status_message": "no",
+        "events": [{"name": "said", "time": 1_782_036_000_500_000, "attributes": {"a": 1}}],
+        "links": [f"{TRACE:032x}/0000000000000001"],
+        "attributes": {"gen_ai.usage.input_tokens": 5},
+    }
+
+
+def test_a_service_that_is_unknown_is_none():
+    [made] = read(reading_of("x", {**CHAT, "resource": {"attributes": {"service.name": "unknown_service"}}}))
+    assert made.fallback is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"context": {"trace_id": 5}}, "no 'span_id'"),
+        ({"context": None}, "no 'context'"),
+        ({"start_time": None}, "not as it should be (a time is NoneType)"),
+        ({"attributes": []}, "not as it should be ('attributes' is list)"),
+        ({"events": [5]}, "not as it should be ('events' holds int)"),
+    ],
+)
+def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
+    reading = reading_of("x", json.dumps([{**CHAT, **change}, AGENT]))
+    assert [told(span) for span in read(reading)] == SPANS[:1]
+    assert problems(reading) == [f"x, item 1: {reason}."]

@@ -1,0 +1,171 @@
+import json
+
+import pandas as pd
+import pytest
+from files import problems, reading_of, told, written
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import ingest, load_spans, spans_from_samples
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.simulations.smallville import read, recognises
+
+META = {"start_date": "January 01, 1970", "curr_time": "January 02, 1970, 00:00:00", "sec_per_step": 10}
+
+
+def at(place, activity="rest", **more):
+    return {
+        "movement": [1, 2],
+        "pronunciatio": "🎧",
+        "description": place and f"{activity} @ the Ville:{place}",
+        "chat": None,
+        **more,
+    }
+
+
+STEPS = {
+    "0": {"Ann": at("Cafe:bar:stool", "open"), "Bob": at("")},
+    "1": {"Ann": at("Cafe:bar:stove", "open")},
+    "2": {},
+    "3": {"Ann": at("Cafe:bar:stool", "cook"), "Bob": at("Dorm:room")},
+    "5": {"Ann": at(""), "Bob": at("Dorm:room", "sleep", chat=[["Bob", "hi"]])},
+    "6": {"Ann": at("Dorm：hall ： bed")},
+}
+TOLD = ["Ann Cafe:bar 0-30", "Bob Dorm:room 30-50", "Ann Cafe:bar 30-60", "Ann Dorm:hall 60-70", "Bob Dorm:room 50-70"]
+
+
+def spans_of(steps, meta=META, path="world/master_movement.json"):
+    if meta is not None:
+        written(path.replace("master_movement", "meta"), meta)
+    reading = reading_of(path, json.dumps(steps, indent=1, ensure_ascii=False))
+    return [told(span) for span in read(reading)], problems(reading)
+
+
+def test_a_run_is_an_activity_at_a_place():
+    assert spans_of(STEPS) == (TOLD, [])
+    assert recognises(head_of(reading_of("world/master_movement.json").source))
+
+
+def test_the_clock_lies_beside_under_either_name():
+    assert spans_of(STEPS, {**META, "sec_per_step": 20}, "a/town_master_movement.json")[0][0] == "Ann Cafe:bar 0-60"
+    assert spans_of(STEPS, {**META, "start_date": "February 13, 2003"})[0][0].startswith("Ann Cafe:bar 1.04509e+09-")
+
+
+def test_a_clock_that_is_not_there_or_damaged_is_a_problem():
+    assert spans_of(STEPS, None, "bare/master_movement.json") == (
+        TOLD,
+        ["master_movement.json: there is no meta.json beside it, so steps count from 0, with 10 s each."],
+    )
+    assert spans_of(STEPS, {"start_date": "noon"}) == (
+        TOLD,
+        ["meta.json: not as it should be (time data 'noon' does not match format '%B %d, %Y')."],
+    )
+    assert spans_of(STEPS, {**META, "sec_per_step": -1})[1] == ["meta.json: not as it should be ('sec_per_step' is -1)."]
+    assert spans_of(STEPS, [])[1] == ["meta.json: not as it should be (it is list)."]
+
+
+def test_what_stands_in_a_run():
+    written("world/meta.json", META)
+    spans = list(read(reading_of("world/master_movement.json", json.dumps(STEPS))))
+    assert spans[1].data == {
+        "label": "rest",
+        "kind": "activity",
+        "attributes": {"pronunciatio": "🎧", "movement": [1, 2]},
+    }
+    assert spans[4].data["attributes"]["chat"] == [["Bob", "hi"]]
+    assert spans[0].data["attributes"]["object"] == "stool"
+
+
+def test_a_world_is_called_by_its_folder_or_its_file():
+    for path in ("towns/one/master_movement.json", "towns/two_master_movement.json"):
+        written(path.replace("master_movement", "meta"), META)
+        written(path, json.dumps(STEPS))
+    report = ingest("towns")
+    assert sorted(report.names.values()) == ["one", "two"]
+    assert report.skipped == {"files in no known format": 2}
+    assert len(load_spans("one")) == 5
+
+
+def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+    steps = {"x": {}, **STEPS, "7": {"Ann": {"description": 5}}, "8": 5, "4": {"Ann": at("Pub:bar")}}
+    found, wrong = spans_of(steps)
+    assert found[:4] == [*TOLD[:3], "Ann Dorm:hall 60-90"]
+    assert wrong == [
+        "master_movement.json, step 1: 'x' is no step.",
+        "master_movement.json, step 7: not as it should be ('description' is int).",
+        "master_movement.json, step 8: not an object, but int.",
+        "master_movement.json, step 4: not as it should be (it comes after step 6).",
+    ]
+
+
+def test_what_a_later_step_said_is_not_undone_by_an_earlier_one():
+    late = {
+        "0": {"Ann": at("a:b")},
+        "3": {"Ann": at("a:b")},
+        "1": {"Ann": at("c:d")},
+        "03": {"Ann": at("c:d")},
+        "4": {"Ann": "x"},
+    }
+    assert spans_of({**late, "2": {}}) == (
+        ["Ann a:b 0-50"],
+        [
+            "master_movement.json, step 1: not as it should be (it comes after step 3).",
+            "master_movement.json, step 3: not as it should be (it comes after step 3).",
+            "master_movement.json, step 4: not as it should be ('Ann' is str).",
+        ],
+    )
+
+
+def test_steps_beyond_all_times_are_problems():
+    steps = {"0": {"Ann": at("a:b")}, "1" * 5_000: {}, "99999999": {"Ann": at("c:d")}}
+    written("far/meta.json", {**META, "start_date": "January 01, 9999", "sec_per_step": 86_400})
+    report = ingest(written("far/master_movement.json", json.dumps(steps)))
+    assert report.n_spans == 2
+    assert [str(problem) for problem in report.problems] == [f"master_movement.json, step 2: '{'1' * 40}' is no step."]
+    assert spans_of(STEPS, {**META, "sec_per_step": 86_401})[1] == ["meta.json: not as it should be ('sec_per_step' is 86401)."]
+
+
+def test_a_run_keeps_every_line_of_its_conversations_once():
+    a, b, c = (["Ann", text] for text in "abc")
+    said = [[a], [a], [a, b], None, [c], [c]]
+    steps = {str(step): {"Ann": at("Pub:bar", chat=chat)} for step, chat in enumerate(said)}
+    [span] = read(reading_of("talk/master_movement.json", json.dumps(steps)))
+    assert span.data["attributes"]["chat"] == [a, b, c]
+
+
+def test_a_conversation_may_be_one_text_a_step():
+    steps = {str(step): {"Ann": at("Pub:bar", chat=chat)} for step, chat in enumerate(["", "Ann: a", "Ann: a", "Ann: b", None])}
+    [span] = read(reading_of("talk/master_movement.json", json.dumps(steps)))
+    assert span.data["attributes"]["chat"] == ["Ann: a", "Ann: b"]
+    path = written("talk/master_movement.json", json.dumps(steps))
+    assert "Ann: a" not in ingest(path, content="none").spans()["data"].iloc[0]
+
+
+WHAT = st.tuples(st.sampled_from(["", "desk", "lab"]), st.sampled_from(["rest", "work"]))
+
+
+def merged(runs):
+    """Runs of places: one that begins at the place and time where another of the same agent ends goes on with it."""
+    joined = []
+    for agent, place, start, end in sorted(runs, key=lambda run: (run[0], run[2])):
+        if joined and joined[-1][:2] == (agent, place) and joined[-1][3] == start:
+            start = joined.pop()[2]
+        joined.append((agent, place, start, end))
+    return set(joined)
+
+
+@pytest.mark.laws
+@given(st.dictionaries(st.integers(0, 8), st.dictionaries(st.sampled_from(["Ann", "Bob"]), WHAT), min_size=1))
+def test_runs_are_those_of_the_samples_of_each_step(tmp_path_factory, changes):
+    steps = {str(step): {who: at(place, act) for who, (place, act) in now.items()} for step, now in sorted(changes.items())}
+    path = tmp_path_factory.mktemp("law") / "master_movement.json"
+    written(path.with_name("meta.json"), {**META, "sec_per_step": 1})
+    found = merged((span.agent, span.location, span.start, span.end) for span in read(reading_of(path, json.dumps(steps))))
+    now, rows = {}, []
+    for step in range(max(changes) + 1):
+        now |= {who: place for who, (place, _) in changes.get(step, {}).items() if place}
+        rows += [(step, who, place) for who, place in now.items()]
+    samples = pd.DataFrame(rows, columns=["step", "who", "place"])
+    spans = spans_from_samples(samples, time="step", agent="who", location="place", step_us=1_000_000, trace_id="t")
+    columns = ("agent_id", "location_id", "start_time", "end_time")
+    assert found == set(zip(*(spans[column].tolist() for column in columns), strict=True))

@@ -1,0 +1,142 @@
+import json
+
+import pandas as pd
+import pytest
+from files import problems, reading_of, source_of, told, written
+
+from tokenvis import IngestError, ingest, load_spans
+from tokenvis.formats.files.head import head_of
+from tokenvis.formats.files.reading import Reading, Wishes
+from tokenvis.formats.files.sources import Source
+from tokenvis.formats.table.reader import read, recognises, trace_of
+
+COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
+ROWS = [
+    dict(zip(COLUMNS, ("t/1", "t", "ann", "desk", 1_000_000, 3_000_000, {"label": "x"}), strict=True)),
+    dict(zip(COLUMNS, ("t/2", "t", "bob", "lab", 2_000_000, 2_000_000, None), strict=True)),
+]
+TOLD = ["ann desk 1-3", "bob lab 2-2"]
+
+
+def spans_of(path, *parts, **wishes):
+    reading = reading_of(path, *parts, **wishes)
+    return [told(span) for span in read(reading)], problems(reading)
+
+
+def test_every_kind_of_table():
+    frame = pd.DataFrame(ROWS)
+    texts = frame.assign(data=[json.dumps(row["data"]) if row["data"] else None for row in ROWS])
+    texts.to_csv("x.csv", index=False)
+    texts.to_parquet("x.parquet")
+    assert spans_of("x.jsonl", *ROWS) == (TOLD, [])
+    assert spans_of("x.json", json.dumps(ROWS)) == (TOLD, [])
+    for path in ("x.csv", "x.parquet"):
+        assert recognises(head_of(source_of(path)))
+        assert spans_of(path) == (TOLD, [])
+    for source in (frame, texts, "x.csv", "x.parquet", "x.jsonl", "x.json"):
+        report = ingest(source, store="one.db")
+        assert (report.n_spans, report.problems) == (2, [])
+    loaded = load_spans("t", store="one.db")
+    assert loaded["id"].tolist() == ["t/1", "t/2"]
+    assert [json.loads(data) for data in loaded["data"].dropna()] == [{"label": "x"}]
+
+
+def test_columns_named_by_the_caller_and_times_of_a_unit():
+    frame = pd.DataFrame({"who": ["ann", "bob"], "room": ["desk", "lab"], "t0": [1.0, 2.5], "t1": [3.0, 2.5], "n": [7, 8]})
+    columns = {"agent_id": "who", "location_id": "room", "start_time": "t0", "end_time": "t1"}
+    report = ingest(frame, columns=columns, unit="s")
+    spans = report.spans()
+    assert spans[["agent_id", "location_id", "start_time", "end_time", "data"]].astype(str).to_numpy().tolist() == [
+        ["ann", "desk", "1000000", "3000000", '{"n":7}'],
+        ["bob", "lab", "2500000", "2500000", '{"n":8}'],
+    ]
+
+
+def test_a_column_may_be_named_as_the_agent_or_the_location():
+    frame = pd.DataFrame({"who": ["ann"], "room": ["desk"], "begin": ["2026-06-21T10:00:00Z"], "lasts": [5]})
+    report = ingest(frame, columns={"start_time": "begin", "duration": "lasts"}, agent="who", location="room", unit="ms")
+    [span] = report.spans().to_dict("records")
+    assert (span["agent_id"], span["location_id"], span["end_time"] - span["start_time"]) == ("ann", "desk", 5_000)
+
+
+def test_times_of_pandas_are_times():
+    frame = pd.DataFrame({"agent_id": ["a"], "start_time": pd.to_datetime(["2026-06-21T10:00:00.25Z"]), "end_time": [pd.NaT]})
+    report = ingest(frame)
+    assert report.n_open == 1
+    assert report.spans()["start_time"].tolist() == [1_782_036_000_250_000]
+
+
+def test_rows_without_ids_are_told_by_their_number_and_traces_by_their_file():
+    lines = [{"agent_id": "ann", "start_time": 0, "end_time": 1}, {"agent_id": "ann", "start_time": 0, "end_time": 1}]
+    one, other = (ingest(written(f"{folder}/x.jsonl", *lines), store="x.db") for folder in "ab")
+    assert [written.added for written in one.written + other.written] == [2, 2]
+    assert one.written[0].trace_id.startswith("x-")
+    assert one.written[0].trace_id != other.written[0].trace_id
+    assert ingest("a/x.jsonl", store="x.db").written[0].unchanged == 2
+    assert one.spans()["location_id"].tolist() == ["span", "span"]
+
+
+def test_a_frame_without_traces_is_told_by_its_content():
+    frames = [pd.DataFrame({"agent_id": ["a"], "start_time": [number]}) for number in (1, 1, 2)]
+    names = [trace_of(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
+    assert names[0] == names[1] != names[2]
+
+
+def test_what_a_spreadsheet_would_run_is_restored_where_tokenvis_defused_it():
+    written("x.csv", "id,trace_id,agent_id,location_id,start_time,end_time,data\n", "t/1,t,'=1+1,''desk,0,1,")
+    assert spans_of("x.csv") == (["=1+1 'desk 0-1e-06"], [])
+    written("y.csv", "agent_id,location_id,start_time,end_time\n", "'=1+1,desk,0,1")
+    assert spans_of("y.csv") == (["'=1+1 desk 0-1e-06"], [])
+
+
+def test_numbers_in_other_columns_of_a_csv_are_numbers():
+    written("x.csv", "agent_id,start_time,end_time,tokens,cost,note,code", "ann,0,1,5,0.5,hello,007")
+    [span] = read(reading_of("x.csv"))
+    assert span.data == {"tokens": 5, "cost": 0.5, "note": "hello", "code": "007"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"start_time": None}, "no 'start_time'"),
+        ({"start_time": "noon"}, "not as it should be (Invalid isoformat string: 'noon')"),
+        ({"start_time": True}, "not as it should be (a time is bool)"),
+        (
+            {"start_time": 1_781_293_600_000_000_000},
+            "not as it should be ('1781293600000000000' in 'us' would be in the year 58,416; in 'ns' it is 2026-06-12)",
+        ),
+        ({"data": "[1]"}, "not as it should be ('data' is list, not an object)"),
+        ({"data": "{x"}, "not as it should be ('data' is str, not an object)"),
+    ],
+)
+def test_a_bad_row_is_a_problem_and_the_others_are_kept(change, reason):
+    assert spans_of("x.jsonl", {**ROWS[0], **change}, ROWS[1]) == (TOLD[1:], [f"x.jsonl, line 1: {reason}."])
+
+
+def test_columns_that_are_not_there():
+    written("x.csv", "who,when,till\nann,0,1")
+
+    def error_of(**options):
+        with pytest.raises(IngestError) as caught:
+            ingest("x.csv", **options)
+        return str(caught.value)
+
+    assert error_of(columns={"start_time": "begin"}) == "x.csv has no column 'begin'. It has: 'who', 'when', 'till'."
+    assert error_of(format="table") == "x.csv has no column 'start_time'. It has: 'who', 'when', 'till'."
+    assert error_of(columns={"start": "when"}) == (
+        "columns= names 'start', which no span has. It may name: 'id', 'trace_id', 'agent_id', 'location_id', 'start_time', "
+        "'end_time', 'data', 'parent_id' and 1 more."
+    )
+    assert ingest("x.csv", columns={"start_time": "when", "end_time": "till", "agent_id": "who"}).n_spans == 1
+
+
+def test_what_is_no_table_of_spans():
+    for text in ("a,b\n1,2", '{"agent_id": "x"}', '{"start_time": 5}'):
+        assert not recognises(head_of(source_of(written("x", text))))
+
+
+def test_a_frame_is_not_changed():
+    frame = pd.DataFrame(ROWS)
+    before = frame.copy(deep=True)
+    list(read(Reading(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame), Wishes())))
+    pd.testing.assert_frame_equal(frame, before)

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from files import problems, reading_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.conventions.span import SpanRead
+from tokenvis.ingestion import assembly as gathering
+from tokenvis.ingestion.assembly import Gathering
+
+
+def span(id_, start=0, end=5, agent=None, parent=None, *, trace="t", service=None, line=1, **data):
+    return SpanRead(trace, id_, start, end, agent, "desk", "work", data, parent, service, line)
+
+
+def gathered(*spans, names=(), path="gathered"):
+    """The frame of some spans, and the gathering."""
+    whole = Gathering(Path(path))
+    whole.begin(reading_of(f"{path}.jsonl", ""))
+    for one in spans:
+        whole.add(one)
+    frames = list(whole.frames(dict(names)))
+    return pd.concat(frames) if frames else pd.DataFrame({"id": [], "agent_id": []}), whole
+
+
+def agents(*spans, **options):
+    frame, whole = gathered(*spans, **options)
+    return dict(zip(frame["id"], frame["agent_id"], strict=True)), {k: v for k, v in whole.counts.items() if v}
+
+
+def test_an_agent_is_its_own_else_the_nearest_ancestors_else_the_service_else_the_trace():
+    assert agents(
+        span("a", parent="b"),
+        span("b", parent="c", agent="Bob"),
+        span("c", agent="Ann"),
+        span("d", parent="c"),
+        span("e", service="shop"),
+        span("f", trace="u"),
+        span("g", trace="v", parent="nobody"),
+        names={"t": "talk", "u": "umbrella"},
+    ) == (
+        {"a": "Bob", "b": "Bob", "c": "Ann", "d": "Ann", "e": "shop", "f": "umbrella", "g": "v"},
+        {"own": 2, "inherited": 2, "fallback": 3},
+    )
+
+
+def test_a_span_without_an_end_ends_where_its_trace_was_last_seen():
+    frame, whole = gathered(span("a", 0, None), span("b", 3, 9), span("c", 20, None), span("d", 50, 60, trace="u"))
+    assert frame["end_time"].tolist() == [20, 9, 20, 60]
+    assert whole.counts["open"] == 2
+    assert frame["data"].fillna("").tolist() == ['{"status":"open"}', "", '{"status":"open"}', ""]
+
+
+def test_of_several_spans_with_one_id_the_last_is_kept():
+    frame, whole = gathered(
+        span("a", 0, 5, line=1), span("b", line=2), span("a", 0, 5, line=3), span("c", x=1, line=4), span("c", x=2, line=5)
+    )
+    assert frame["id"].tolist() == ["b", "a", "c"]
+    assert whole.counts["duplicates"] == 2
+    assert problems(whole.readings[0]) == [
+        "gathered.jsonl, line 4: span 'c' is there again with other content; the last is kept.",
+    ]
+
+
+def test_spans_above_themselves_have_no_parent():
+    frame, whole = gathered(span("a", parent="b"), span("b", parent="a", line=2), span("c", parent="a"), names={"t": "talk"})
+    assert set(frame["agent_id"]) == {"talk"}
+    assert problems(whole.readings[0]) == [
+        "gathered.jsonl, line 1: span 'a' is its own ancestor, so has no parent.",
+        "gathered.jsonl, line 2: span 'b' is its own ancestor, so has no parent.",
+    ]
+
+
+def test_what_the_database_could_not_hold_is_refused():
+    whole = Gathering(Path("gathered"))
+    whole.begin(reading_of("x.jsonl", ""))
+    with pytest.raises(ValueError, match=r"^it ends 3 µs before it starts$"):
+        whole.add(span("a", 5, 2))
+    with pytest.raises(TypeError, match=r"^a name is int$"):
+        whole.add(span(5))
+    whole.add(span("b"))
+    assert [frame["id"].tolist() for frame in whole.frames({})] == [["b"]]
+
+
+def test_nothing_is_gathered():
+    assert gathered()[0].empty
+
+
+def brute_force(spans):
+    """Agents by walking up, span by span."""
+    by_id = {one.id: one for one in spans}
+    found = {}
+    for one in by_id.values():
+        seen, above = set(), one
+        while above is not None and above.agent is None and above.id not in seen:
+            seen.add(above.id)
+            above = by_id.get(above.parent)
+        own = above.agent if above is not None and above.agent else None
+        found[one.id] = own or one.fallback or one.trace_id
+    return found
+
+
+IDS = st.sampled_from("abcdefgh")
+
+
+@pytest.mark.laws
+@given(
+    st.lists(
+        st.tuples(IDS, st.none() | st.sampled_from(["Ann", "Bob"]), st.none() | IDS, st.none() | st.just("shop")), max_size=12
+    ),
+    st.integers(1, 5),
+)
+def test_agents_are_those_found_by_walking_up(tmp_path_factory, rows, batch):
+    path = tmp_path_factory.mktemp("law") / "gathered"
+    spans = [span(id_, agent=agent, parent=parent, service=service) for id_, agent, parent, service in rows]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathering, "BATCH", batch)
+        found, counts = agents(*spans, path=path)
+    assert found == brute_force(spans)
+    assert counts.get("duplicates", 0) == len(spans) - len(found)
+
+
+def test_many_batches_are_one_table(monkeypatch):
+    monkeypatch.setattr(gathering, "BATCH", 7)
+    frame, _ = gathered(*(span(f"{n}", n, n + 1, agent="Ann" if n == 0 else None, parent="0") for n in range(50)))
+    assert frame["id"].tolist() == [f"{n}" for n in range(50)]
+    assert frame["start_time"].to_numpy().tolist() == np.arange(50).tolist()
+    assert set(frame["agent_id"]) == {"Ann"}

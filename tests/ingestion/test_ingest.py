@@ -1,0 +1,514 @@
+import errno
+import gzip
+import itertools
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+import test_otlp
+from claude_sessions import agent, at, call, lines_of, prompt, result, said, told, write
+from files import written
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadOption, IngestError, ingest, load_spans, load_traces, self_spans
+from tokenvis.formats.registry import FORMATS
+from tokenvis.spans.columns import require
+
+SESSION = [prompt(0, "go"), said(2, "m1", "hi", call("t1")), result(5, "t1"), said(6, "m2", "done")]
+SPANS = ["main model:opus 0-2", "main tool:Bash 2-5", "main model:opus 5-6"]
+
+
+def counts(report):
+    return [(written.trace_id, written.added, written.updated, written.unchanged) for written in report.written]
+
+
+def problems(report):
+    return [str(problem) for problem in report.problems]
+
+
+def error_of(path, **options):
+    with pytest.raises(IngestError) as caught:
+        ingest(path, **options)
+    return str(caught.value)
+
+
+def test_the_report_as_text():
+    write("s1.jsonl", *SESSION, "{", {"type": "mode"}, said(7, "m3", call("t2")))
+    agent("a1", said(8, "m4", "x" * 201))
+    assert str(ingest("s1.jsonl", content="short")) == "\n".join(
+        [
+            f"Database: {Path('sqlite.db').absolute()}",
+            "Read: Claude Code sessions, 2 files",
+            "Trace 's1' (go): 6 spans added, 0 updated, 0 unchanged",
+            "6 spans, 2 agents, 2 locations",
+            "Estimated times: 4 (the source does not give them; see `estimated` in data)",
+            'Without an end: 1 (closed where last seen; `status` is "open")',
+            "Texts cut or left out: 1",
+            "Skipped:",
+            "  lines of type 'mode': 1",
+            "Problems:",
+            "  s1.jsonl, line 5: not JSON from character 2 on.",
+        ]
+    )
+
+
+def test_a_long_list_in_a_report_is_cut():
+    write("s1.jsonl", *SESSION, *["5"] * 20)
+    report = ingest("s1.jsonl")
+    assert repr(report) == str(report)
+    assert str(report).splitlines()[-2:] == ["  s1.jsonl, line 16: not an object, but int.", "  and 8 more"]
+
+
+def test_the_frame_of_a_report_is_that_of_its_traces():
+    ingest(write("s0.jsonl", *SESSION, session="s0"))
+    report = ingest(write("s1.jsonl", *SESSION))
+    assert_frame_equal(report.spans(), load_spans("s1"))
+    assert lines_of(report) == SPANS
+
+
+def test_ingesting_again_changes_nothing():
+    write("s1.jsonl", *SESSION)
+    before = ingest("s1.jsonl")
+    spans = before.spans()
+    again = ingest("s1.jsonl")
+    assert (counts(before), counts(again)) == ([("s1", 3, 0, 0)], [("s1", 0, 0, 3)])
+    assert_frame_equal(again.spans(), spans)
+
+
+def test_a_session_that_has_grown_adds_what_is_new_and_closes_what_was_open():
+    write("s1.jsonl", *SESSION[:2])
+    assert told() == ["main model:opus 0-2", "main tool:Bash 2-2 open"]
+    write("s1.jsonl", *SESSION)
+    report = ingest("s1.jsonl")
+    assert lines_of(report) == SPANS
+    assert counts(report) == [("s1", 1, 1, 1)]
+
+
+def test_a_session_that_was_cut_loses_nothing():
+    write("s1.jsonl", *SESSION)
+    ingest("s1.jsonl")
+    write("s1.jsonl", *SESSION[:2], said(9, "m3", "new"))
+    assert told() == ["main model:opus 0-2", "main tool:Bash 2-2 open", "main model:opus 2-9", "main model:opus 5-6"]
+
+
+def test_only_the_database_is_written():
+    write("in/s1.jsonl", *SESSION)
+    agent("a1", *SESSION, folder="in/s1/subagents")
+    before = sorted(Path("in").rglob("*"))
+    ingest("in", store="out.db")
+    assert sorted(Path("in").rglob("*")) == before
+    assert {path.name for path in Path.cwd().iterdir()} - {"out.db-wal", "out.db-shm"} == {"in", "out.db"}
+
+
+def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
+    write("in/s1.jsonl", *SESSION)
+    agent("a1", said(3, "m9", "hi"), folder="in/s1/subagents")
+    write("in/deep/s2.jsonl", *SESSION, session="s2")
+    agent("b1", said(3, "m9", "hi"), folder="in/deep", session="s2")
+    write("in/notes.jsonl", '{"a": 1}')
+    report = ingest("in")
+    assert sorted(counts(report)) == [("s1", 4, 0, 0), ("s2", 4, 0, 0)]
+    assert report.n_agents == 4
+    assert len(report.formats) == 4
+    assert report.skipped == {"files in no known format": 1}
+
+
+# Damage.
+
+DAMAGE = {
+    "not JSON": ("}", "not JSON from character 1 on"),
+    "cut off": ('{"type": "user", "mes', "not JSON from character 22 on"),
+    "not UTF-8": (b'{"type": "us\xff"}', "bytes that are no UTF-8 became U+FFFD"),
+    "NaN": ('{"type": NaN}', "NaN is no number of JSON, and became null"),
+    "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is no number of JSON, and became null"),
+    "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 deep)"),
+    "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 deep)"),
+    "array": ("[]", "not an object, but list"),
+    "no timestamp": ({"type": "user", "message": {}}, "no 'timestamp'"),
+    "bad timestamp": (
+        {**prompt(0, "x"), "timestamp": "noon"},
+        "not as it should be (Invalid isoformat string: 'noon')",
+    ),
+    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "not as it should be ('timestamp' is int)"),
+    "no message": ({"type": "user", "timestamp": at(0)}, "no 'message'"),
+    "message a text": ({**prompt(0, "x"), "message": "x"}, "not as it should be ('message' is str)"),
+    "content a number": (prompt(0, 5), "not as it should be ('content' is int)"),
+    "type a list": ({"type": ["user"]}, "not as it should be ('type' is list)"),
+    "id a list": (said(0, ["m1"], "x"), "not as it should be ('id' is list)"),
+    "model an object": (said(0, "m9", "x", model={"a": 1}), "not as it should be ('model' is dict)"),
+    "agent a number": ({**said(3, "m9", isSidechain=True), "agentId": 5}, "not as it should be ('agentId' is int)"),
+    "sidechain without uuid": ({**said(3, "m9"), "isSidechain": True, "uuid": None}, "no 'uuid'"),
+    "title a number": ({"type": "ai-title", "aiTitle": 5}, "not as it should be ('aiTitle' is int)"),
+    "echo": ({"type": "progress", "data": []}, "not as it should be ('data' is list)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "reason"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_line_is_reported_and_the_rest_is_kept(line, reason):
+    write("s1.jsonl", *SESSION[:1], line, *SESSION[1:])
+    report = ingest("s1.jsonl")
+    assert problems(report) == [f"s1.jsonl, line 2: {reason}."]
+    assert lines_of(report) == SPANS
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        ({"type": "tool_use", "name": "Bash"}, "no 'id'"),
+        ({"type": "tool_use", "name": "Bash", "id": ""}, "no 'id'"),
+        ({"type": "tool_use", "id": "t9"}, "no 'name'"),
+        ({"type": "tool_use", "id": 9, "name": "Bash"}, "not as it should be ('id' is int)"),
+        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "not as it should be ('name' is list)"),
+        ({"type": "text", "text": 5}, "not as it should be ('text' is int)"),
+    ],
+)
+def test_a_damaged_block_leaves_the_others_of_its_line(block, reason):
+    write("s1.jsonl", prompt(0, "go"), said(2, "m1", block, "hi", call("t1")), result(5, "t1"), said(6, "m2", "done"))
+    report = ingest("s1.jsonl")
+    assert problems(report) == [f"s1.jsonl, line 2: {reason}."]
+    assert lines_of(report) == SPANS
+
+
+def test_a_byte_order_mark_and_empty_lines_are_no_damage():
+    path = write("s1.jsonl", *SESSION)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    report = ingest("s1.jsonl")
+    assert (lines_of(report), problems(report)) == (SPANS, [])
+
+
+def test_half_a_surrogate_pair_is_replaced():
+    write(
+        "s1.jsonl",
+        json.dumps({**said(2, "m1", "a\ud83d"), "uuid": "u"}),
+        json.dumps({"type": "ai-title", "aiTitle": "b\ud800"}),
+    )
+    report = ingest("s1.jsonl")
+    assert json.loads(report.spans()["data"].item())["label"] == "a\ufffd"
+    assert load_traces()["name"].tolist() == ["b\ufffd"]
+
+
+def test_the_deepest_that_is_read_can_be_stored():
+    write("s1.jsonl", said(2, "m1", call("t1", input=json.loads("[" * 190 + '"[{[["' + "]" * 190))))
+    assert problems(ingest("s1.jsonl")) == []
+
+
+def test_brackets_in_texts_are_not_depth():
+    write("s1.jsonl", said(2, "m1", "[" * 999 + '"' + "{\\" * 999))
+    assert told() == ["main model:opus 2-2"]
+
+
+def test_counts_that_are_no_whole_numbers_are_not_taken():
+    line = said(2, "m1", "hi")
+    line["message"]["usage"] = {"input_tokens": "5", "output_tokens": True, "cache_read_input_tokens": 2**64 - 1}
+    write("s1.jsonl", line)
+    attributes = json.loads(ingest("s1.jsonl").spans()["data"].item())["attributes"]
+    assert {key: count for key, count in attributes.items() if "usage" in key} == {
+        "gen_ai.usage.input_tokens": 2**64 - 1,
+        "gen_ai.usage.cache_read.input_tokens": 2**64 - 1,
+    }
+
+
+def test_an_id_of_a_tool_and_of_a_message_may_be_the_same():
+    write("s1.jsonl", said(2, "x", call("x"), call("t1")), result(3, "x"))
+    report = ingest("s1.jsonl")
+    assert report.spans()["id"].tolist() == ["s1/x", "s1/t1"]
+    assert report.skipped == {"calls that repeat another": 1, "results of calls that are not there": 1}
+
+
+def test_a_subagent_that_cannot_be_read_is_a_problem():
+    write("s1.jsonl", *SESSION)
+    Path("s1/subagents/agent-a1.jsonl").mkdir(parents=True)
+    report = ingest("s1.jsonl")
+    assert lines_of(report) == SPANS
+    assert problems(report) == ["agent-a1.jsonl: cannot be read (Is a directory)."]
+
+
+def test_a_trace_that_the_store_refuses_is_a_problem():
+    ingest(write("a.jsonl", said(2, "b/c", "hi"), session="a"))
+    report = ingest(write("other.jsonl", said(2, "c", "hi"), session="a/b"))
+    assert problems(report) == ["other.jsonl: span 'a/b/c' belongs to trace 'a', and cannot be one of another too."]
+    assert (report.n_spans, len(report.spans())) == (0, 0)
+
+
+def test_a_session_without_calls_is_a_problem():
+    report = ingest(write("s1.jsonl", prompt(0, "go")))
+    assert problems(report) == ["s1.jsonl: no call of a model or a tool stands in it."]
+    assert len(report.spans()) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "ümläut 🙂", "$x$<script>", "'; DROP TABLE spans; --", "x" * 240, "..", "a/../b", "\n"]
+)
+def test_hostile_names(name):
+    path = write("agent-s.jsonl", prompt(0, name), said(2, "m1", call(name, name)), session=name)
+    report = ingest(path)
+    assert report.names.keys() == {name}
+    assert set(report.spans()["trace_id"]) == {name}
+    assert report.spans()["location_id"].tolist() == ["model:opus", f"tool:{name}"]
+
+
+# What is no session.
+
+KNOWN = "Known are: " + ", ".join(f"{reader.NAME} ({name})" for name, reader in FORMATS.items()) + "."
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (b"", "empty"),
+        (b"hello\n", "text"),
+        (b"\x00\xff" * 5000, "binary"),
+        (b'{"a": 1}\n', "JSON lines with the keys 'a'"),
+        (b"[]\n", "a JSON document"),
+        (b'{"type": ["user"], "uuid": "x"}\n', "JSON lines with the keys 'type', 'uuid'"),
+        (b"when;who\n1;2\n", "text"),
+        (b"when,who\n1,2\n", "a table with the columns 'when', 'who'"),
+    ],
+)
+def test_a_file_in_no_known_format(text, what):
+    Path("notes.jsonl").write_bytes(text)
+    assert error_of("notes.jsonl") == f"notes.jsonl is in no known format: it looks like {what}. {KNOWN}"
+    assert not Path("sqlite.db").exists()
+
+
+def test_a_folder_without_sessions():
+    Path("in").mkdir()
+    assert error_of("in") == "There is no file in in."
+    Path("in/a.jsonl").write_text("{}")
+    Path("in/b.jsonl").write_text("{}")
+    assert error_of("in") == f"None of the 2 files in in is in a known format. {KNOWN}"
+
+
+def test_a_path_that_is_not_there():
+    assert error_of(None) == "None is no path, open file or DataFrame."
+    assert error_of("nowhere.jsonl") == "There is no file or folder nowhere.jsonl."
+    Path("file").touch()
+    assert error_of("file/in.jsonl") == "There is no file or folder file/in.jsonl."
+    assert error_of("") == f"file is in no known format: it looks like empty. {KNOWN}"
+    long = "x" * 300
+    assert error_of(long) == f"'{'x' * 60}'… (300 characters) cannot be read: File name too long."
+    assert error_of("~nobody-here/x") == "'~nobody-here/x' cannot be read: Could not determine home directory."
+    assert error_of("a\0b") == "There is no file or folder a\0b."
+
+
+def test_a_file_that_may_not_be_read(monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    write("s1.jsonl", *SESSION)
+    monkeypatch.setattr(Path, "open", refuse)
+    assert error_of("s1.jsonl") == "s1.jsonl cannot be read: Permission denied."
+
+
+def test_a_choice_that_is_none():
+    with pytest.raises(BadOption, match=r"^content='some' is none of the choices: 'full', 'short', 'none'\.$"):
+        ingest("s1.jsonl", content="some")
+
+
+# Any damage at all ends in spans and problems, or in one IngestError.
+
+WHOLE = [
+    {"type": "ai-title", "aiTitle": "title", "sessionId": "s1"},
+    prompt(0, "go", sessionId="s1", uuid="u0"),
+    said(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
+    said(3, "m2", "side", isSidechain=True, agentId="a2", parentUuid="x"),
+    result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1", "runId": "wf_x", "workflowName": "w"}),
+    {"type": "progress", "timestamp": at(5), "parentToolUseID": "t1", "data": {"type": "agent_progress", "agentId": "a1"}},
+    said(6, "m3", call("t2", "Bash", command="ls")),
+]
+VALUES = st.sampled_from(
+    [None, True, 0, -1, 2**64 - 1, 10**30, 1.5, 1e308, "", "x", "t1", "m1", "../x", "\0", "\ud800", "0001-01-01T00:00+23:59",
+     [], [1], ["x"], [[]], {}, {"a": 1}, [{"type": "tool_use"}], [{"type": "text", "text": []}], [{"type": "tool_result"}]]
+)  # fmt: skip
+
+
+def places(value, here=()):
+    """The path of every value inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
+    for key, inner in items:
+        yield (*here, key)
+        yield from places(inner, (*here, key))
+
+
+def replaced(lines, place, value):
+    lines = json.loads(json.dumps(lines))
+    target = lines
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    return lines
+
+
+def survives(main, sub, meta, folder):
+    path = write(folder / "s1.jsonl", *main)
+    write(folder / "s1/subagents/agent-a1.jsonl", *sub).with_suffix(".meta.json").write_bytes(meta)
+    for content in ("full", "none"):
+        try:
+            report = ingest(path, content=content, store=folder / f"{content}.db")
+        except IngestError:
+            continue
+        spans = report.spans()
+        require(spans)
+        self_spans(spans)
+        assert len(spans) == report.n_spans
+        assert str(report)
+        for data in spans["data"]:
+            json.loads(data)
+
+
+SUB = [prompt(3, "look", sessionId="s1", uuid="v0"), said(4, "m9", call("t9", "Grep")), result(5, "t9")]
+META = {"agentType": "Explore", "toolUseId": "t1"}
+
+
+@pytest.mark.laws
+@given(st.lists(st.tuples(st.integers(1, len(WHOLE)), st.integers(0, len(SUB))), max_size=3))
+def test_a_session_that_was_read_while_it_grew_is_as_one_read_at_its_end(tmp_path_factory, sizes):
+    folder = tmp_path_factory.mktemp("grow")
+    for main, sub in [*sizes, (len(WHOLE), len(SUB))]:
+        path = write(folder / "s1.jsonl", *WHOLE[:main])
+        write(folder / "s1/subagents/agent-a1.jsonl", *SUB[:sub])
+        report = ingest(path, store=folder / "grown.db")
+    if all(here <= there for here, there in itertools.pairwise(sizes)):
+        assert_frame_equal(report.spans(), ingest(path, store=folder / "once.db").spans())
+
+
+@pytest.mark.laws
+@given(st.data())
+def test_values_of_other_types_are_survived(tmp_path_factory, data):
+    session = [WHOLE, SUB, META]
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.sampled_from([place for place in places(session) if len(place) > 1]))
+        session = replaced(session, place, data.draw(VALUES))
+    main, sub, meta = session
+    texts = [[line if isinstance(line, dict) else json.dumps(line) for line in lines] for lines in (main, sub)]
+    survives(*texts, json.dumps(meta).encode(), tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.mark.laws
+@given(
+    st.permutations(range(len(WHOLE))),
+    st.integers(0, len(WHOLE)),
+    st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=2))),
+)
+def test_lines_dropped_repeated_swapped_and_bytes_flipped_are_survived(tmp_path_factory, order, count, flips):
+    lines = [json.dumps({"uuid": f"u{number}", "sessionId": "s1", **line}).encode() for number, line in enumerate(WHOLE)]
+    text = bytearray(b"\n".join([lines[number] for number in order[:count]] + lines[2:4]))
+    for place, new in flips:
+        place %= len(text)
+        text[place : place + len(new)] = new
+    survives([bytes(text)], SUB, b"{}", tmp_path_factory.mktemp("fuzz"))
+
+
+# What the caller puts in place of the rules.
+
+AGENT, CHAT, TOOL = test_otlp.AGENT, test_otlp.CHAT, test_otlp.TOOL
+FETCH = test_otlp.sent(
+    5,
+    5,
+    6,
+    "execute_tool fetch",
+    1,
+    attributes=test_otlp.kv(
+        gen_ai__tool__name="fetch", gen_ai__tool__call__arguments='{"url": "https://example.org:80/x", "file_path": "src/a.py"}'
+    ),
+)
+
+
+def places_by(location, **options):
+    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL, FETCH))
+    return ingest("x.jsonl", location=location, store=f"{location}.db"[:20], **options).spans()["location_id"].tolist()
+
+
+@pytest.mark.parametrize("content", ["full", "none"])
+def test_presets_of_locations(content):
+    plain = ["model:opus", "agent", "tool:sh", "tool:fetch"]
+    assert places_by(None, content=content) == places_by("tool", content=content) == plain
+    assert places_by("kind", content=content) == ["model", "agent", "tool", "tool"]
+    assert places_by("file", content=content) == [*plain[:3], "src/a.py"]
+    assert places_by("folder", content=content) == [*plain[:3], "src"]
+    assert places_by("host", content=content) == [*plain[:3], "example.org"]
+
+
+def test_an_attribute_or_a_function_may_tell_the_agent():
+    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL))
+    by_name = ingest("x.jsonl", agent="gen_ai.tool.name", store="a.db").spans()
+    assert by_name["agent_id"].tolist() == ["shop", "shop", "sh"]  # the first two have none, so are of their service
+
+    def agent(span):
+        assert span.keys() == {"id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data"}
+        return "boss" if span["agent_id"] else None
+
+    by_function = ingest("x.jsonl", agent=agent, location=lambda span: span["data"]["label"][:4], store="b.db").spans()
+    assert set(by_function["agent_id"]) == {"boss"}
+    assert by_function["location_id"].tolist() == ["chat", "invo", "exec"]
+
+
+def test_a_rule_that_is_none():
+    written("x.jsonl", test_otlp.request(AGENT))
+    with pytest.raises(BadOption) as caught:
+        ingest("x.jsonl", agent=5)
+    assert str(caught.value) == "agent=5 is neither the name of an attribute nor a function of the span."
+    with pytest.raises(BadOption) as caught:
+        ingest("x.jsonl", location=lambda span: 5)
+    assert str(caught.value).startswith("location= gave 5 for span ")
+    with pytest.raises(ZeroDivisionError):
+        ingest("x.jsonl", agent=lambda span: 1 / 0)
+    with pytest.raises(BadOption, match=r"^format='word' is none of the choices: "):
+        ingest("x.jsonl", format="word")
+    with pytest.raises(BadOption, match=r"^columns=5 is no mapping of a span's columns to those of the table\.$"):
+        ingest("x.jsonl", columns=5)
+
+
+# Whatever it comes in.
+
+
+def test_a_zip_a_gz_a_stream_and_a_folder_of_all_are_read_alike():
+    write("in/s1.jsonl", *SESSION)
+    agent("a1", said(3, "m9", "hi"), folder="in/s1/subagents")
+    with zipfile.ZipFile("s.zip", "w") as archive:
+        for path in sorted(Path("in").rglob("*.jsonl")):
+            archive.write(path, path.relative_to("in"))
+    Path("both").mkdir()
+    Path("both/s.zip").write_bytes(Path("s.zip").read_bytes())
+    written("both/o.jsonl.gz", gzip.compress(json.dumps(test_otlp.request(AGENT, CHAT)).encode()))
+    for source in ("in", "s.zip"):
+        report = ingest(source, store=f"{source}.db")
+        assert counts(report) == [("s1", 4, 0, 0)]
+        assert report.n_agents == 2
+    report = ingest("both")
+    assert sorted(one.added for one in report.written) == [2, 4]
+    with Path("in/s1.jsonl").open("rb") as file:
+        assert ingest(file, store="f.db").n_spans == 3
+
+
+def test_one_bad_file_of_a_folder_does_not_keep_the_others_out():
+    write("in/s1.jsonl", *SESSION)
+    written("in/bad.gz", b"\x1f\x8bxxxx")
+    written("in/t.csv", "agent_id,start_time\nann,5")
+    report = ingest("in", columns=None)
+    assert report.n_spans == 4
+    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked to its end"]
+
+
+def test_what_is_nested_too_deep_in_a_document_is_a_problem():
+    deep = '{"stringValue": "x"}'
+    for _ in range(2_000):
+        deep = '{"arrayValue": {"values": [' + deep + "]}}"
+    bad = json.dumps(test_otlp.request({**CHAT, "attributes": [{"key": "a", "value": "DEEP"}]}, AGENT), indent=1)
+    written("x.json", bad.replace('"DEEP"', deep))
+    report = ingest("x.json")
+    assert report.n_spans == 1
+    assert len(report.problems) == 1
+
+
+def test_a_temporary_folder_that_is_full_is_an_error_of_ours(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write("s1.jsonl", *SESSION)
+    monkeypatch.setattr("tokenvis.ingestion.assembly.Spool.write", refuse)
+    assert error_of("s1.jsonl").endswith(" cannot be written: [Errno 28] No space left on device.")
+    assert len(load_traces()) == 0

@@ -1,0 +1,133 @@
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.text import BarLabels, Note, drawable, fitted, glyph, ink_on, shortened, width_of
+
+
+def test_a_text_is_drawn_on_one_line_and_cut():
+    assert drawable("two\nlines\tand\x00more") == "two lines and more"
+    assert drawable("x" * 10_000, 5) == "xxxx…"
+    assert drawable("$\\frac{x}$ <b>") == "$\\frac{x}$ <b>"
+
+
+def test_a_box_stands_for_what_the_font_lacks():
+    assert drawable("漢字 \N{GRINNING FACE}") == "□□ \N{GRINNING FACE}"
+
+
+@pytest.mark.laws
+@given(st.text(max_size=300))
+def test_any_text_can_be_drawn_without_a_warning(text):
+    figure = plt.figure()
+    figure.text(0.5, 0.5, drawable(text), parse_math=False)
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(11, "Plan it all"), (10, "Plan it a…"), (9, "Plan it…"), (6, "Plan…"), (5, "Plan…"), (4, "")],
+)
+def test_a_text_is_cut_to_a_width(width, text):
+    assert fitted("Plan it all", width, len) == text
+
+
+@pytest.mark.laws
+@given(st.text(min_size=1, max_size=40), st.floats(0, 50))
+def test_what_is_fitted_fits(text, width):
+    cut = fitted(text, width, len)
+    assert len(cut) <= width or not cut
+    assert cut in (text, "") or (cut.endswith("…") and text.startswith(cut[:-1]))
+
+
+@pytest.mark.parametrize(("room", "name"), [(100, "model:claude-opus-4"), (10, "model:…s-4"), (7, "mod…4"), (0.1, "mo…")])
+def test_a_name_is_cut_in_the_middle(room, name):
+    assert shortened("model:claude-opus-4", room * 6, 10) == name
+
+
+@pytest.mark.laws
+@given(st.text(min_size=1, max_size=60), st.integers(20, 400))
+def test_a_shortened_name_fits(text, width):
+    cut = shortened(text, width, 10)
+    assert width_of(cut, 10) <= width or len(cut) <= 3
+
+
+def test_widths_do_not_depend_on_what_was_drawn_before():
+    glyph.cache_clear()
+    before = width_of("mmmm", 10)
+    figure = plt.figure()
+    figure.text(0.5, 0.5, "drawn", fontsize=40)
+    figure.canvas.draw()
+    glyph.cache_clear()
+    assert width_of("mmmm", 10) == before
+    assert 20 < before < 60
+
+
+def test_ink_reads_on_its_colour():
+    assert [ink_on(color) for color in ("white", "#caa92c", "#3b6fb6", "black")] == [
+        LIGHT.ink,
+        LIGHT.ink,
+        LIGHT.paper,
+        LIGHT.paper,
+    ]
+
+
+def labels_of(table):
+    """Labels of the bars in a table that reach into the view and are wide enough."""
+
+    def bars(low, high, least):
+        return table[table["x1"].clip(low, high) - table["x0"].clip(low, high) >= least]
+
+    return BarLabels(bars, size=8, height=0.8)
+
+
+def labels_on(ax, *bars):
+    """The labels of bars (x0, x1, label, more) as they are drawn now."""
+    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, ink="black"))
+    ax.add_artist(labels)
+    renderer = ax.figure.canvas.get_renderer()
+    texts = labels.texts(renderer)
+    for text, bar in zip(texts, [bar for bar in bars if any(t.get_text()[:3] == bar[2][:3] for t in texts)], strict=True):
+        box = text.get_window_extent(renderer).transformed(ax.transData.inverted())
+        assert bar[0] <= box.x0, text
+        assert box.x1 <= bar[1], text
+    return [text.get_text() for text in texts]
+
+
+def test_a_label_is_whole_then_cut_then_dropped():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 1))
+    bars = ((0, 200, "Plan the release", " · 8 s"), (200, 320, "Survey the field", " · 9 s"), (320, 345, "Write", " · 2 s"))
+    assert labels_on(ax, *bars) == ["Plan the release · 8 s", "Survey the field"]
+    assert labels_on(ax, (0, 70, "Survey the field", " · 9 s")) == ["Survey t…"]
+
+
+def test_zooming_in_makes_room():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 1))
+    assert labels_on(ax, (500, 510, "Write", " · 2 s")) == []
+    ax.set_xlim(490, 520)
+    assert labels_on(ax, (500, 510, "Write", " · 2 s")) == ["Write · 2 s"]
+
+
+def test_a_bar_that_begins_outside_has_its_label_inside():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
+    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "ink": ["black"]})
+    labels = labels_of(table)
+    ax.add_artist(labels)
+    [text] = labels.texts(ax.figure.canvas.get_renderer())
+    assert 0 < text.get_position()[0] < 10
+
+
+def test_a_low_bar_has_no_label():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 20))
+    assert labels_on(ax, (0, 1000, "Write", " · 2 s")) == []
+
+
+def test_a_note_that_is_wider_than_the_figure_is_cut():
+    figure, ax = plt.subplots(figsize=(3.5, 2), layout="constrained")
+    note = Note(ax, lambda: ["a long note about what is left out"] * 9, size=7, color="#000000")
+    figure.canvas.draw()
+    assert note.get_text().endswith("…")
+    assert note.get_window_extent().x0 >= -1

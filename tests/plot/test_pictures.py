@@ -1,0 +1,194 @@
+import io
+import json
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+from conftest import few, seeded_database, spans_frames, spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from pictures import HOSTILE, PICTURES, collisions
+
+import tokenvis as tv
+from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
+from tokenvis.spans.columns import EPOCH
+
+OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
+
+
+every_picture = pytest.mark.parametrize("picture", PICTURES)
+
+
+SECOND = 1_000_000
+
+
+def seconds(spans):
+    return spans.assign(start_time=spans["start_time"] * SECOND, end_time=spans["end_time"] * SECOND)
+
+
+def seeds():
+    store = Store(seeded_database(), create=False)
+    return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
+
+
+@every_picture
+@pytest.mark.parametrize("width", [3.5, *(pytest.param(width, marks=pytest.mark.full) for width in (7.2, 11))])
+def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
+    figure, ax = plt.subplots(figsize=(width, max(width * 0.5, 2.8)), layout="constrained")
+    PICTURES[picture](seeds()[1], ax=ax)
+    assert collisions(figure) == []
+
+
+@every_picture
+def test_no_text_overlaps_another_in_a_new_figure(picture):
+    assert collisions(PICTURES[picture](seeds()[1]).figure) == []
+
+
+@every_picture
+def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
+    before = dict(mpl.rcParams)
+    spans = seeds()[1]
+    kept = spans.copy(deep=True)
+    _, ax = plt.subplots()
+    assert PICTURES[picture](spans, ax=ax) is ax
+    assert plt.get_fignums() == [1]
+    assert dict(mpl.rcParams) == before
+    assert spans.equals(kept)
+
+
+@every_picture
+def test_each_picture_is_described_in_a_sentence(picture):
+    sentence = PICTURES[picture](seeds()[1]).get_label()
+    assert sentence.endswith(".")
+    assert "multi-agent-workflow" in sentence
+    assert "\n" not in sentence
+
+
+LITTLE = {
+    "empty": [],
+    "one span": ["ann 0 9 desk"],
+    "one instant": ["ann 3 3 desk"],
+    "instants": ["ann 3 3 desk", "bob 3 3 lab", "ann 5 5 lab"],
+    "one agent": ["ann 0 9 desk", "ann 9 12 lab", "ann 4 6 desk"],
+    "the ends of time": [f"ann {-(2**61)} {2**61} desk", "bob 0 1 lab"],
+}
+
+
+@every_picture
+@pytest.mark.parametrize("name", few(LITTLE, "empty", "one instant", "the ends of time"))
+def test_little_and_extreme_traces_draw(picture, name):
+    rows = LITTLE[name]
+    spans = spans_of(*rows) if rows else spans_of("ann 0 1 desk").iloc[:0]
+    ax = PICTURES[picture](spans)
+    ax.figure.savefig(io.BytesIO())
+    assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
+
+
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy", "critical path"))
+def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
+    spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
+    ax = PICTURES[picture](spans)
+    assert collisions(ax.figure) == []
+    low, high = sorted(ax.get_ylim())
+    offsets = [place for c in ax.collections for path in c.get_paths() for place in path.vertices[:, 1]]
+    assert not offsets or (low <= min(offsets) + 1 and max(offsets) <= high + 1)
+    assert max(ax.figure.get_size_inches()) <= 20
+
+
+@every_picture
+@pytest.mark.parametrize("form", ["png", *(pytest.param(form, marks=pytest.mark.full) for form in ("svg", "pdf"))])
+def test_hostile_names_draw_as_text(picture, form):
+    spans = seconds(spans_of(*(f"ann {n} {n + 9} desk" for n in range(len(HOSTILE)))))
+    spans["agent_id"], spans["location_id"] = HOSTILE, HOSTILE[::-1]
+    spans["trace_id"] = "$\\alpha{ <b>\n" + "y" * 1000
+    used = {"gen_ai.usage.input_tokens": 10}
+    links = [[], *([span] for span in spans["id"][:-1])]
+    spans["data"] = [json.dumps({"label": n, "links": to, "attributes": used}) for n, to in zip(HOSTILE, links, strict=True)]
+    figure, ax = plt.subplots(figsize=(11, 5), layout="constrained")
+    PICTURES[picture](spans, ax=ax)
+    file = io.BytesIO()
+    figure.savefig(file, format=form)
+    assert file.tell() > 1_000
+    assert b"<script>alert" not in file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf"])
+def test_text_is_text_in_files_for_papers(form):
+    figure, ax = plt.subplots(figsize=(3.5, 2.5), layout="constrained")
+    tv.plot_timeline(seeds()[1], ax=ax)
+    file = io.BytesIO()
+    with mpl.rc_context(tv.theme()):
+        figure.savefig(file, format=form, metadata=None)
+    content = file.getvalue()
+    assert (b"Deploy Zone" in content) if form == "svg" else (b"/Type42" in content or b"/CIDFontType2" in content)
+    sizes = {text.get_fontsize() for text in (*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.get_legend().get_texts())}
+    assert sizes <= {7.0, 7.5}
+
+
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "storyline", "colocation", "usage"))
+def test_a_dark_figure_has_a_dark_picture(picture):
+    with plt.rc_context(tv.theme("dark")):
+        dark = PICTURES[picture](seeds()[1])
+        assert dark.figure.get_facecolor() == mpl.colors.to_rgba("#16191f")
+    light = PICTURES[picture](seeds()[1])
+    assert light._left_title.get_color() != dark._left_title.get_color()
+    with plt.style.context("dark_background"):
+        ax = plt.subplots()[1]
+    assert PICTURES[picture](seeds()[1], ax=ax)._left_title.get_color() == dark._left_title.get_color()
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_pictures_over_time_refuse_several_traces(picture):
+    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, and these spans are of 2: 't', 'u'\."):
+        PICTURES[picture](spans_of("ann 0 1 desk t", "ann 0 1 desk u"))
+
+
+@pytest.mark.parametrize("picture", ["occupancy", "colocation", "transitions", "handoffs"])
+def test_matrices_add_up_several_traces(picture):
+    both = spans_of(
+        "ann 0 9 desk t", "bob 2 12 desk t", "ann 12 15 lab t", "ann 0 9 desk u", "bob 1 9 desk u", "bob 9 12 lab u"
+    )
+    both["data"] = [json.dumps({"links": [span]}) for span in ("z", "a", "b", "z", "d", "z")]
+    ax = PICTURES[picture](both)
+    assert ax.get_title(loc="left") == "2 traces"
+
+
+@every_picture
+def test_what_is_no_axes_is_refused(picture):
+    with pytest.raises(
+        BadOption, match=r"^ax='ndarray' is no matplotlib Axes\. plt\.subplots\(\) gives one, or an array of them\.$"
+    ):
+        PICTURES[picture](spans_of("ann 0 1 desk"), ax=plt.subplots(1, 2)[1])
+    with pytest.raises(MissingColumn, match=r"^The spans have no column 'end_time'\."):
+        PICTURES[picture](spans_of("ann 0 1 desk").drop(columns="end_time"))
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_every_picture_over_time_has_the_same_time_map(picture):
+    spans = seconds(spans_of("ann 0 60 desk", "bob 10 20 lab", "ann 3660 3720 desk"))
+    spans["data"] = [json.dumps({"attributes": {"gen_ai.usage.input_tokens": 10}})] * 3
+    ax, timeline = PICTURES[picture](spans), tv.plot_timeline(spans)
+    assert ax.get_xlabel() == "elapsed time, idle gaps folded"
+    assert ax.get_xlim() == timeline.get_xlim()
+    assert PICTURES[picture](spans.iloc[::-1]).get_xlim() == ax.get_xlim()
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_no_axis_has_an_offset_or_the_year_1970(picture):
+    spans = spans_of(f"ann {EPOCH * 2} {EPOCH * 2 + 90 * SECOND} desk", f"bob {EPOCH * 2} {EPOCH * 2 + 7} lab")
+    spans["data"] = [json.dumps({"attributes": {"gen_ai.usage.input_tokens": 10}})] * 2
+    ax = PICTURES[picture](spans)
+    ax.figure.canvas.draw()
+    ticks = [text.get_text() for text in ax.get_xticklabels()]
+    assert ticks[0] == "0"
+    assert not [text for text in ticks if "1970" in text or "e" in text]
+    assert ax.xaxis.get_offset_text().get_text() == ""
+
+
+@pytest.mark.laws
+@given(spans_frames(n_traces=1, parents=True), st.sampled_from(list(PICTURES)))
+def test_any_trace_can_be_drawn(spans, picture):
+    before = spans.copy(deep=True)
+    PICTURES[picture](spans, ax=Figure(figsize=(8, 3)).subplots())
+    assert spans.equals(before)

@@ -1,0 +1,793 @@
+import gc
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+import tokenvis as tv
+from tokenvis.record.exporter import LiveSpanProcessor, TokenvisSpanExporter
+from tokenvis.store.append import Appender
+
+AGENT = {"gen_ai.operation.name": "invoke_agent"}
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "opus"}
+SECOND = 1_000_000_000
+CONTEXT = SpanContext(0xA, 0xB, is_remote=False, trace_flags=TraceFlags(1))
+
+
+@pytest.fixture
+def exporter():
+    exporter = TokenvisSpanExporter(store="run.db")
+    yield exporter
+    exporter.shutdown()
+
+
+def tracer_of(exporter, *, resource=None, sampler=None, processor=LiveSpanProcessor):
+    provider = TracerProvider(resource=Resource(resource or {}), sampler=sampler, shutdown_on_exit=False)
+    provider.add_span_processor(processor(exporter))
+    return provider.get_tracer("test")
+
+
+def stored(exporter):
+    """What is stored: (agent, location, label) in the order of the spans' starts."""
+    assert exporter.force_flush()
+    frame = tv.expand_data(tv.load_spans(store="run.db"), "label")
+    return list(zip(frame["agent_id"], frame["location_id"], frame["label"], strict=True))
+
+
+def put_so_far(exporter, monkeypatch):
+    """The rows that are put from now on, as (agent, label)."""
+    rows = []
+    monkeypatch.setattr(exporter.writer, "put", lambda row: rows.append((row[2], json.loads(row[6])["label"])))
+    return rows
+
+
+def elsewhere(act):
+    """Do something in another thread."""
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+@contextmanager
+def busy(exporter):
+    """Another thread is in the midst of putting spans."""
+    begun, over = threading.Event(), threading.Event()
+
+    def hold():
+        with exporter.lock:
+            begun.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def is_soon_put(exporter):
+    """Whether nothing that came waits to be put any more, in some seconds at the most."""
+    until = time.monotonic() + 10
+    while exporter.arrived and time.monotonic() < until:
+        time.sleep(0.01)
+    return not exporter.arrived
+
+
+class Lock:
+    """An exporter's lock; once, something happens when it was got, or before it is let go of."""
+
+    def __init__(self, exporter, *, when_got=None, before_it_goes=None):
+        self.lock, self.when_got, self.before_it_goes = exporter.lock, when_got, before_it_goes
+        exporter.lock = self
+
+    def acquire(self, **options):
+        is_got = self.lock.acquire(**options)
+        act, self.when_got = self.when_got, None
+        if act:
+            act()
+        return is_got
+
+    def release(self):
+        act, self.before_it_goes = self.before_it_goes, None
+        if act:
+            act()
+        self.lock.release()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_spans_are_whose_they_are_and_where(exporter):
+    tracer = tracer_of(exporter)
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        with tracer.start_as_current_span("step"), tracer.start_as_current_span("chat opus", attributes=CHAT):
+            pass
+        with tracer.start_as_current_span("run", attributes={"openinference.span.kind": "TOOL", "tool.name": "search"}):
+            pass
+    assert stored(exporter) == [
+        ("Ann", "agent", "invoke_agent Ann"),
+        ("Ann", "span", "step"),
+        ("Ann", "model:opus", "chat opus"),
+        ("Ann", "tool:search", "run"),
+    ]
+    assert tv.load_traces(store="run.db")["name"].tolist() == ["Ann"]
+
+
+def test_a_span_as_it_is_stored(exporter):
+    tracer = tracer_of(exporter, resource={"service.name": "shop"})
+    link = Link(SpanContext(0xAB, 0xCD, is_remote=True))
+    span = tracer.start_span(
+        "chat", kind=SpanKind.CLIENT, links=[link], start_time=5 * SECOND + 1_999, attributes={"llm.token_count.prompt": 7}
+    )
+    span.set_attribute("gen_ai.response.finish_reasons", ["stop"])
+    span.add_event("said", {"n": 1}, timestamp=6 * SECOND)
+    span.set_status(Status(StatusCode.ERROR, "no"))
+    span.end(7 * SECOND)
+    exporter.force_flush()
+    [row] = tv.load_spans(store="run.db").to_dict("records")
+    context = span.get_span_context()
+    assert row["id"] == f"{context.trace_id:032x}/{context.span_id:016x}"
+    assert (row["trace_id"], row["agent_id"], row["location_id"]) == (f"{context.trace_id:032x}", "shop", "client")
+    assert (row["start_time"], row["end_time"]) == (5_000_001, 7_000_000)
+    assert json.loads(row["data"]) == {
+        "label": "chat",
+        "kind": "client",
+        "status": "error",
+        "status_message": "no",
+        "events": [{"name": "said", "time": 6_000_000, "attributes": {"n": 1}}],
+        "links": [f"{0xAB:032x}/{0xCD:016x}"],
+        "attributes": {"gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": 7},
+    }
+
+
+def test_attributes_of_any_kind(exporter):
+    attributes = {"raw": b"hi", "pair": (1, (True, b"")), "inner": {"a": {"b": [b"\xff"]}}, "huge": 2**70, "nan": float("nan")}
+    span = ReadableSpan("x", context=CONTEXT, attributes=attributes, start_time=1_000, end_time=2_000)
+    assert exporter.export([span]) is SpanExportResult.SUCCESS
+    exporter.force_flush()
+    assert json.loads(tv.load_spans(store="run.db")["data"].iloc[0])["attributes"] == {
+        "raw": "aGk=",
+        "pair": [1, [True, ""]],
+        "inner": {"a": {"b": ["/w=="]}},
+        "huge": 2**70,
+        "nan": None,
+    }
+
+
+def test_an_error_is_an_event_with_its_traceback(exporter):
+    tracer = tracer_of(exporter)
+    with suppress(ZeroDivisionError), tracer.start_as_current_span("divide"):
+        1 / 0  # noqa: B018
+    exporter.force_flush()
+    data = json.loads(tv.load_spans(store="run.db")["data"].iloc[0])
+    [event] = data["events"]
+    assert (data["status"], data["status_message"]) == ("error", "ZeroDivisionError: division by zero")
+    assert (event["name"], event["attributes"]["exception.type"]) == ("exception", "ZeroDivisionError")
+    assert "Traceback" in event["attributes"]["exception.stacktrace"]
+
+
+def test_a_child_is_put_at_once_with_the_agent_that_still_runs(exporter, monkeypatch):
+    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        with tracer.start_as_current_span("chat"):
+            pass
+        assert rows == [("Ann", "chat")]
+    assert rows == [("Ann", "chat"), ("Ann", "invoke_agent Ann")]
+
+
+def test_a_child_is_put_again_when_its_agent_is_known(exporter, monkeypatch):
+    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+    with tracer.start_as_current_span("root") as root:
+        with tracer.start_as_current_span("chat"):
+            pass
+        root.set_attribute("gen_ai.agent.name", "Ann")
+    assert rows == [("root", "chat"), ("Ann", "chat"), ("Ann", "root")]
+
+
+def test_an_exporter_with_the_sdks_own_processor_ends_with_the_same(exporter, monkeypatch):
+    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter, processor=SimpleSpanProcessor)
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT) as root, tracer.start_as_current_span("chat"):
+        pass
+    assert rows == [(f"{root.get_span_context().trace_id:032x}", "chat"), ("Ann", "chat"), ("Ann", "invoke_agent Ann")]
+
+
+def test_the_batch_processor_will_do_too(exporter):
+    provider = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    with provider.get_tracer("x").start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        pass
+    provider.shutdown()
+    assert tv.load_spans(store="run.db")["agent_id"].tolist() == ["Ann"]
+
+
+def test_work_that_outlives_its_agent_is_still_the_agents(exporter):
+    tracer = tracer_of(exporter)
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        late = tracer.start_span("late")
+    with trace.use_span(late, end_on_exit=True), tracer.start_as_current_span("later"):
+        pass
+    assert [agent for agent, _, _ in stored(exporter)] == ["Ann"] * 3
+
+
+def test_rules_of_the_callers_own():
+    exporter = TokenvisSpanExporter(store="run.db", agent="crew.role", location=lambda span: span["data"]["label"].upper())
+    tracer = tracer_of(exporter)
+    with tracer.start_as_current_span("crew", attributes={"crew.role": "Boss"}), tracer.start_as_current_span("chat"):
+        pass
+    assert stored(exporter) == [("Boss", "CREW", "crew"), ("Boss", "CHAT", "chat")]
+    exporter.shutdown()
+
+
+def test_a_rule_that_fails_leaves_the_span_to_the_house(exporter, caplog):
+    exporter.use(agent=lambda span: span["data"]["nothing"])
+    tracer = tracer_of(exporter)
+    for _ in range(2):
+        with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+            pass
+    assert [agent for agent, _, _ in stored(exporter)] == ["Ann", "Ann"]
+    assert [record.message for record in caplog.records] == [
+        "A rule of yours (agent=, location=) failed, and the house's own holds for that span (KeyError: 'nothing'); "
+        "further ones are not reported."
+    ]
+
+
+def test_a_rule_that_is_none_is_refused_at_once():
+    with pytest.raises(tv.BadOption, match=r"^agent=5 is neither the name of an attribute nor a function of the span\.$"):
+        TokenvisSpanExporter(store="run.db", agent=5)
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        ReadableSpan("no ids", start_time=1, end_time=2),
+        ReadableSpan("no start", context=CONTEXT),
+        ReadableSpan("late", context=CONTEXT, start_time=10**30, end_time=10**30),
+        "no span",
+    ],
+    ids=["no ids", "no start", "late", "no span"],
+)
+def test_what_is_no_span_is_a_failure_and_no_error(exporter, caplog, span):
+    good = ReadableSpan("good", context=CONTEXT, start_time=1_000, end_time=2_000)
+    assert exporter.export([span, good]) is SpanExportResult.FAILURE
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert [label for _, _, label in stored(exporter)] == ["good"]
+
+
+def test_a_span_that_ends_before_it_starts_is_an_instant(exporter):
+    tracer_of(exporter).start_span("back", start_time=9_000).end(2_000)
+    exporter.force_flush()
+    [row] = tv.load_spans(store="run.db").to_dict("records")
+    assert (row["start_time"], row["end_time"], json.loads(row["data"])["estimated"]) == (9, 9, ["end_time"])
+
+
+def test_names_of_any_kind(exporter):
+    tracer = tracer_of(exporter)
+    with tracer.start_as_current_span("\ud83d $\\frac{", attributes=AGENT | {"gen_ai.agent.name": "\udc00" * 3}):
+        pass
+    assert [agent for agent, _, _ in stored(exporter)] == ["\ufffd" * 3]
+
+
+def test_what_is_not_sampled_does_not_come(exporter):
+    tracer = tracer_of(exporter, sampler=ALWAYS_OFF)
+    with tracer.start_as_current_span("unseen"):
+        pass
+    assert stored(exporter) == []
+
+
+def test_after_its_end_it_takes_nothing(exporter):
+    exporter.shutdown()
+    exporter.shutdown()
+    assert exporter.export([ReadableSpan("late", context=CONTEXT, start_time=1, end_time=2)]) is SpanExportResult.FAILURE
+    assert repr(exporter).endswith("run.db')")
+
+
+def test_a_store_that_takes_nothing_is_no_error_and_waited_for_no_longer_than_wished(exporter, caplog):
+    tracer = tracer_of(exporter)
+    with closing(sqlite3.connect("run.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        tracer.start_span("work").end()
+        begun = time.monotonic()
+        assert exporter.force_flush(500) is False
+        assert 0.5 <= time.monotonic() - begun < 5
+    path = exporter.writer.store.path
+    assert [record.message for record in caplog.records] == [
+        f"Spans could not be stored (StoreError: {path} did not take them in time. They wait to be stored.); "
+        "further ones are not reported."
+    ]
+    assert [label for _, _, label in stored(exporter)] == ["work"]
+
+
+def test_a_store_that_is_slow_is_waited_for_no_longer_either(exporter, monkeypatch):
+    tracer, append, writes = tracer_of(exporter), Appender.append, []
+
+    def slow(appender, *arguments):
+        writes.append(len(writes))
+        time.sleep(0.6)
+        return append(appender, *arguments)
+
+    monkeypatch.setattr(Appender, "append", slow)
+    tracer.start_span("first").end()
+    while not writes:
+        time.sleep(0.01)
+    tracer.start_span("second").end()
+    assert exporter.force_flush(800) is False  # the second batch ends later
+    assert [label for _, _, label in stored(exporter)] == ["first", "second"]
+
+
+def test_an_open_span_is_stored_as_such_where_that_is_wished():
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    tracer = tracer_of(exporter)
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT), tracer.start_as_current_span("chat"):
+        assert stored(exporter) == [("Ann", "agent", "invoke_agent Ann"), ("Ann", "span", "chat")]
+        first = tv.expand_data(tv.load_spans(store="run.db"), "status")
+        assert first["status"].tolist() == ["open", "open"]
+        assert tv.load_traces(store="run.db")["name"].tolist() == ["Ann"]
+        while (tv.load_spans(store="run.db")["end_time"] <= first["end_time"]).any():
+            threading.Event().wait(0.05)  # the next batch sees them a little later
+    exporter.shutdown()
+    assert tv.expand_data(tv.load_spans(store="run.db"), "status")["status"].isna().all()
+
+
+def test_an_open_span_that_is_dropped_stays_open():
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    tracer = tracer_of(exporter)
+    dropped = tracer.start_span("dropped")
+    del dropped
+    gc.collect()
+    assert exporter.running() == []
+    exporter.shutdown()
+    assert tv.expand_data(tv.load_spans(store="run.db"), "status")["status"].tolist() == ["open"]
+
+
+def test_a_span_that_ends_while_spans_are_put_comes_after_them(exporter, monkeypatch):
+    tracer, rows = tracer_of(exporter), []
+    inner = tracer.start_span("inner")
+
+    def put(row):
+        rows.append(json.loads(row[6])["label"])
+        inner.end()  # as the collector of garbage may do at any place
+
+    monkeypatch.setattr(exporter.writer, "put", put)
+    tracer.start_span("outer").end()
+    assert rows == ["outer", "inner"]
+
+
+def test_whoever_brings_too_much_waits_for_whoever_puts(exporter, monkeypatch):
+    tracer = tracer_of(exporter)
+    monkeypatch.setattr("tokenvis.record.exporter.MOST_ARRIVED", 2)
+    monkeypatch.setattr("tokenvis.record.exporter.HELD_UP", 30)
+    with busy(exporter):
+        for _ in range(2):
+            tracer.start_span("early").end()
+        waits = threading.Thread(target=lambda: tracer.start_span("late").end())
+        waits.start()
+        while len(exporter.arrived) < 3:
+            threading.Event().wait(0.01)
+        assert waits.is_alive()
+    waits.join()
+    assert not exporter.arrived
+
+
+LOOKS = {
+    "a span ends": lambda exporter: tracer_of(exporter).start_span("looking").end(),
+    "flush": lambda exporter: exporter.force_flush(),
+    "batch": lambda exporter: exporter.running(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_comes_as_somebody_lets_go_of_spans_is_put_by_who_let_go(look):
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    late = tracer_of(exporter).start_span("late")
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+    Lock(exporter, before_it_goes=lambda: elsewhere(late.end))
+    look(exporter)
+    assert late.end_time
+    assert not exporter.arrived
+    exporter.shutdown()
+
+
+def test_the_writers_thread_goes_on_to_write_where_spans_come_without_end(exporter, monkeypatch):
+    monkeypatch.setattr("tokenvis.record.exporter.A_MOMENT", 0.05)
+    tracer, rows = tracer_of(exporter), put_so_far(exporter, monkeypatch)
+    with busy(exporter):
+        tracer.start_span("first").end()
+
+    def put(row):
+        rows.append(row)
+        if len(rows) < 100:
+            time.sleep(0.01)
+            elsewhere(lambda: tracer.start_span("next").end())
+
+    monkeypatch.setattr(exporter.writer, "put", put)
+    exporter.running()
+    assert 1 <= len(rows) < 100
+    assert is_soon_put(exporter)  # for the writer looks again
+    assert len(rows) == 100
+
+
+@pytest.mark.parametrize("processor", [LiveSpanProcessor, SimpleSpanProcessor])
+def test_of_what_ends_in_the_writers_thread_only_its_own_work_is_left_out(processor, exporter):
+    """Where SQLite is instrumented, the writer's work has spans; any other may end there that the collector comes upon."""
+    tracer = tracer_of(exporter, processor=processor)
+    others = tracer.start_span("others")
+
+    def work():
+        own = tracer.start_span("own")
+        others.end()
+        own.end()
+
+    writer = threading.Thread(target=work, name="tokenvis-writer")
+    writer.start()
+    writer.join()
+    tracer.start_span("last").end()
+    seen = processor is LiveSpanProcessor  # the other one shows no span before it ends
+    assert [label for _, _, label in stored(exporter)] == (["others", "last"] if seen else ["last"])
+    assert exporter.own == set()
+
+
+def test_what_waits_at_the_end_of_the_process_is_put(exporter, monkeypatch):
+    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+    with busy(exporter):
+        tracer.start_span("work").end()
+    assert not rows
+    exporter.close()
+    assert [label for _, label in rows] == ["work"]
+
+
+def test_a_handler_in_the_midst_of_its_own_thread_waits_for_nothing(exporter, monkeypatch):
+    tracer, rows, flushed, put = tracer_of(exporter), [], [], exporter.writer.put
+
+    def interrupted(row):
+        rows.append(json.loads(row[6])["label"])
+        put(row)
+        if len(rows) == 1:
+            tracer.start_span("handler").end()
+            flushed.append(exporter.force_flush(20_000))
+            exporter.close()
+
+    monkeypatch.setattr(exporter.writer, "put", interrupted)
+    begun = time.monotonic()
+    tracer.start_span("work").end()
+    assert time.monotonic() - begun < 10
+    assert flushed == [False]
+    assert rows == ["work", "handler"]
+    assert [label for _, _, label in stored(exporter)] == ["work", "handler"]
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_an_interrupt_just_as_somebody_gets_the_lock_lets_go_of_it(look):
+    exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+    Lock(exporter, when_got=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        look(exporter)
+    elsewhere(lambda: tracer_of(exporter).start_span("late").end())
+    assert is_soon_put(exporter)
+    exporter.shutdown()
+
+
+def test_what_an_interrupt_leaves_is_stored_soon_though_nothing_follows(exporter):
+    Lock(exporter, when_got=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        tracer_of(exporter).start_span("work").end()
+    assert is_soon_put(exporter)
+    assert [label for _, _, label in stored(exporter)] == ["work"]
+
+
+def test_an_interrupt_of_somebody_who_waits_for_the_lock_leaves_it_to_its_owner(exporter):
+    with busy(exporter):
+        tracer_of(exporter).start_span("early").end()
+        Lock(exporter, when_got=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            exporter.force_flush(10)
+        tracer_of(exporter).start_span("late").end()
+        assert len(exporter.arrived) == 2
+    assert [label for _, _, label in stored(exporter)] == ["early", "late"]
+
+
+def test_an_interrupt_in_the_midst_loses_no_span(exporter, monkeypatch):
+    tracer = tracer_of(exporter)
+    arrive = exporter.lineage.arrive
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(exporter.lineage, "arrive", arrive)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporter.lineage, "arrive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tracer.start_span("first").end()
+    tracer.start_span("second").end()
+    assert [label for _, _, label in stored(exporter)] == ["first", "second"]
+
+
+def test_a_writer_that_fails_is_no_error_of_the_program(exporter, monkeypatch, caplog):
+    tracer = tracer_of(exporter)
+    with monkeypatch.context() as broken:
+        broken.setattr(exporter.writer, "put", lambda row: 1 / 0)
+        for _ in range(2):
+            tracer.start_span("work").end()
+    assert [label for _, _, label in stored(exporter)] == ["work", "work"]
+    assert [record.message for record in caplog.records] == [
+        "Spans wait, for they could not be put (ZeroDivisionError: division by zero); further ones are not reported."
+    ]
+
+
+def test_what_an_interrupt_left_half_done_is_forgotten(exporter, caplog):
+    tracer = tracer_of(exporter)
+    exporter.lineage.known = None
+    with tracer.start_as_current_span("root"), tracer.start_as_current_span("child"):
+        pass
+    assert [label for _, _, label in stored(exporter)] == ["root", "child"]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_what_the_writer_does_makes_no_spans_to_write(exporter, monkeypatch):
+    tracer, append, threads = tracer_of(exporter), Appender.append, []
+
+    def instrumented(appender, *arguments):
+        threads.append(threading.current_thread().name)
+        with tracer.start_as_current_span("INSERT"):
+            return append(appender, *arguments)
+
+    monkeypatch.setattr(Appender, "append", instrumented)
+    tracer.start_span("work").end()
+    for _ in range(3):
+        assert [label for _, _, label in stored(exporter)] == ["work"]
+    assert threads
+    assert threading.current_thread().name not in threads
+
+
+def test_threads_lose_nothing(exporter):
+    tracer = tracer_of(exporter)
+
+    def work(number):
+        with tracer.start_as_current_span("run", attributes={"gen_ai.agent.name": f"agent {number}"}):
+            for _ in range(200):
+                with tracer.start_as_current_span("chat"):
+                    pass
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    exporter.force_flush()
+    assert tv.load_spans(store="run.db")["agent_id"].value_counts().to_dict() == {f"agent {n}": 201 for n in range(8)}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("processor", [SimpleSpanProcessor, LiveSpanProcessor])
+def test_twenty_thousand_spans_are_all_there(exporter, processor):
+    tracer = tracer_of(exporter, processor=processor)
+    with tracer.start_as_current_span("run", attributes={"gen_ai.agent.name": "Ann"}):
+        for _ in range(20_000):
+            tracer.start_span("tiny").end()
+    exporter.force_flush()
+    with sqlite3.connect("run.db") as connection:
+        counts = connection.execute("SELECT agent_id, count(*) FROM spans GROUP BY agent_id").fetchall()
+    if processor is LiveSpanProcessor:
+        assert counts == [("Ann", 20_001)]
+    else:  # of those that waited too long, the trace
+        assert sum(count for _, count in counts) == 20_001
+        assert dict(counts)["Ann"] >= 10_001
+
+
+FORKED = """
+import os, sys
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+provider = TracerProvider(resource=Resource({}))
+exporter = tv.record_opentelemetry(store="run.db", provider=provider, open_spans=True)
+tracer = provider.get_tracer("x")
+with tracer.start_as_current_span("invoke_agent Ann", attributes={"gen_ai.operation.name": "invoke_agent"}):
+    with tracer.start_as_current_span("before"):
+        pass
+    child = os.fork()
+    with tracer.start_as_current_span("within"):
+        pass
+    if not child:
+        provider.force_flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_forked_child_writes_its_own_spans_and_no_others():
+    subprocess.run([sys.executable, "-c", FORKED], check=True)
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"])
+    assert sorted(spans["label"]) == ["before", "invoke_agent Ann", "within", "within"]
+    assert set(spans["agent_id"]) == {"Ann"}
+    assert spans["status"].isna().all()
+
+
+INTERRUPTED = """
+import random, signal
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+provider = TracerProvider(resource=Resource({}))
+exporter = tv.record_opentelemetry(store="run.db", provider=provider)
+tracer = provider.get_tracer("x")
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+ended = 0
+for _ in range(1_000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.002))
+        for _ in range(10_000):
+            tracer.start_span("work").end()
+            ended += 1
+    except KeyboardInterrupt:
+        pass
+tracer.start_span("last").end()
+print(ended, provider.force_flush(), len(exporter.arrived))
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that signal")
+def test_a_thousand_interrupts_lose_nothing():
+    program = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
+    ended, is_flushed, n_arrived = program.stdout.split()
+    assert (is_flushed, n_arrived) == ("True", "0")
+    with sqlite3.connect("run.db") as connection:
+        [[count]] = connection.execute("SELECT count(*) FROM spans").fetchall()
+    assert count > int(ended)
+
+
+HASTY = """
+import multiprocessing, os, signal, sys, time
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+
+def work():
+    provider = TracerProvider()
+    tv.record_opentelemetry(store="run.db", provider=provider, open_spans=True)
+    tracer = provider.get_tracer("x")
+    spans = [tracer.start_span(f"span {number}") for number in range(300)]
+    provider.force_flush()
+    spans[0].end()
+    if sys.argv[1] == "killed":
+        time.sleep(3)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join()
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("end", ["killed", "done"])
+def test_a_span_that_ends_while_the_open_ones_are_looked_at_is_stored_as_ended(end):
+    subprocess.run([sys.executable, "-c", HASTY, end], check=True)
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"])
+    assert spans.loc[spans["status"].isna(), "label"].tolist() == ["span 0"]
+
+
+KILLED = """
+import time
+from opentelemetry.sdk.trace import TracerProvider
+import tokenvis as tv
+provider = TracerProvider()
+tv.record_opentelemetry(store="run.db", provider=provider, open_spans=True)
+tracer = provider.get_tracer("x")
+with tracer.start_as_current_span("invoke_agent Ann", attributes={"gen_ai.operation.name": "invoke_agent"}):
+    with tracer.start_as_current_span("ended"):
+        pass
+    with tracer.start_as_current_span("running"):
+        time.sleep(600)
+"""
+
+
+@pytest.mark.full
+def test_a_program_that_is_killed_leaves_what_it_did_and_what_it_was_doing():
+    tv.Store("run.db")
+    with subprocess.Popen([sys.executable, "-c", KILLED]) as program:
+        while len(tv.load_spans(store="run.db")) < 3 and program.poll() is None:
+            threading.Event().wait(0.05)
+        program.kill()
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"]).set_index("label")
+    assert spans["agent_id"].to_dict() == {"invoke_agent Ann": "Ann", "ended": "Ann", "running": "Ann"}
+    assert spans["status"].fillna("").to_dict() == {"invoke_agent Ann": "open", "ended": "", "running": "open"}
+
+
+KINDS = ["chat", "execute_tool", "invoke_agent"]
+ATTRIBUTES = st.fixed_dictionaries(
+    {},
+    optional={
+        "gen_ai.operation.name": st.sampled_from(KINDS),
+        "openinference.span.kind": st.sampled_from(["LLM", "TOOL", "AGENT", "CHAIN"]),
+        "gen_ai.agent.name": st.sampled_from(["Ann", "Bob"]),
+        "llm.system": st.just("openai"),
+        "llm.provider": st.just("azure"),
+        "llm.model_name": st.sampled_from(["opus", "gpt"]),
+        "tool.name": st.sampled_from(["search", "é\U0001f600"]),
+        "llm.token_count.prompt": st.integers(0, 9),
+        "gen_ai.usage.output_tokens": st.integers(0, 9) | st.just("7"),
+        "session.id": st.just("s"),
+        "mine": st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.lists(st.integers(-5, 5)) | st.text(),
+    },
+)
+STATUS = st.sampled_from([None, Status(StatusCode.OK), Status(StatusCode.ERROR), Status(StatusCode.ERROR, "no")])
+
+
+@st.composite
+def plans(draw):
+    """Spans to make: name, parent (of those before, or none), attributes, times, status; and the order in which they end."""
+    spans = []
+    for number in range(draw(st.integers(1, 8))):
+        above = draw(st.sampled_from([None, *range(number)]))
+        name, start, length = (
+            draw(st.sampled_from(["run", "invoke_agent Eve", "a\nb"])),
+            draw(st.integers(1, 9)),
+            draw(st.integers(0, 9)),
+        )
+        spans.append((name, above, draw(ATTRIBUTES), start, start + length, draw(STATUS), draw(st.booleans())))
+    return spans, draw(st.permutations(range(len(spans))))
+
+
+def made(tracer, plan):
+    """The spans of a plan, made by the SDK."""
+    spans, order = [], plan[1]
+    for name, above, attributes, start, _, status, more in plan[0]:
+        context = trace.set_span_in_context(trace.INVALID_SPAN if above is None else spans[above])
+        kind, links = (SpanKind.SERVER, [Link(CONTEXT)]) if more else (SpanKind.INTERNAL, ())
+        spans.append(tracer.start_span(name, context, kind, attributes, links, start_time=start * 1_000))
+        if more:
+            spans[-1].add_event("said", attributes, timestamp=start * 1_000)
+        if status is not None:
+            spans[-1].set_status(status)
+    for number in order:
+        spans[number].end(plan[0][number][4] * 1_000)
+
+
+@pytest.mark.laws
+@settings(max_examples=settings.default.max_examples // 4)  # each of them is a whole recording
+@given(
+    plans(),
+    st.sampled_from([{}, {"service.name": "shop"}]),
+    st.sampled_from([SimpleSpanProcessor, LiveSpanProcessor]),
+    st.booleans(),
+)
+def test_what_is_recorded_is_what_reading_the_sdks_own_dump_gives(tmp_path_factory, plan, resource, processor, open_spans):
+    folder, memory = tmp_path_factory.mktemp("law"), InMemorySpanExporter()
+    exporter = TokenvisSpanExporter(store=folder / "recorded.db", open_spans=open_spans)
+    provider = TracerProvider(resource=Resource(resource), shutdown_on_exit=False)
+    provider.add_span_processor(processor(exporter))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    made(provider.get_tracer("law"), plan)
+    provider.shutdown()
+    (folder / "dump.json").write_text("\n".join(span.to_json() for span in memory.get_finished_spans()))
+    report = tv.ingest(folder / "dump.json", store=folder / "read.db")
+    recorded, read = (tv.load_spans(store=folder / name) for name in ("recorded.db", "read.db"))
+    assert recorded.to_dict("records") == read.to_dict("records")
+    assert tv.load_traces(store=folder / "recorded.db").equals(tv.load_traces(store=folder / "read.db"))
+    assert not report.problems
+    again = tv.ingest(folder / "dump.json", store=folder / "recorded.db")
+    assert {(written.added, written.updated) for written in again.written} == {(0, 0)}

@@ -1,0 +1,215 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import spans_frames, spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from tokenvis import BadSpan, MissingColumn
+from tokenvis.spans.columns import as_spans, codes_of, empty_spans, order_of, ordered, require, times_of
+
+DTYPES = {
+    "id": "str",
+    "trace_id": "category",
+    "agent_id": "category",
+    "location_id": "category",
+    "start_time": "int64",
+    "end_time": "int64",
+    "data": "str",
+}
+ONE = {"id": "s", "trace_id": "t", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+
+
+def test_the_spans_frame_has_these_columns_and_types():
+    for frame in (as_spans([ONE]), as_spans([]), empty_spans(), as_spans(pd.DataFrame([ONE]))):
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
+
+
+def test_spans_come_as_mappings_or_as_a_frame_of_any_types():
+    frame = pd.DataFrame([ONE, {**ONE, "id": "r", "agent_id": "bob"}])
+    expected = as_spans(frame.to_dict("records"))
+    for same in (
+        frame.astype("object"),
+        frame.astype({"agent_id": "category", "start_time": "int32", "end_time": "Int64"}),
+        frame.astype({"id": "string", "location_id": "string"}),
+        frame.astype({"start_time": "uint8"}),
+        frame.set_index(pd.Index([7, 7])),
+    ):
+        assert_frame_equal(as_spans(same), expected)
+    assert as_spans(row for row in [ONE])["end_time"].tolist() == [5]
+    assert as_spans([{**ONE, "start_time": np.int64(3)}])["start_time"].tolist() == [3]
+
+
+def test_categories_are_those_that_occur_in_lexical_order():
+    frame = as_spans(
+        [{**ONE, "id": str(n), "agent_id": name} for n, name in enumerate(["b", "a", "\N{LATIN SMALL LETTER E WITH ACUTE}"])]
+    )
+    assert frame["agent_id"].cat.categories.tolist() == ["a", "b", "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+    assert frame["agent_id"].tolist()[:2] == ["b", "a"]
+
+
+def test_a_frame_that_is_given_is_not_changed():
+    frame = pd.DataFrame([ONE]).astype("object")
+    before = frame.copy(deep=True)
+    as_spans(frame, trace_id="t")
+    assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (
+            {"start_time": 0.5},
+            r"^start_time holds float64, not integer microseconds\. "
+            r"Convert it: \(seconds \* 1_000_000\)\.round\(\)\.astype\('int64'\)\.$",
+        ),
+        (
+            {"end_time": pd.Timestamp(0)},
+            r"^end_time holds datetime64\[.*\], not integer microseconds\. "
+            r"Convert it: times\.astype\('datetime64\[us\]'\)\.astype\('int64'\)\.$",
+        ),
+        (
+            {"end_time": pd.Timedelta(5)},
+            r"^end_time holds timedelta64\[.*\], not integer microseconds\. "
+            r"Convert it: times\.astype\('timedelta64\[us\]'\)\.astype\('int64'\)\.$",
+        ),
+        ({"start_time": True}, r"^start_time holds bool, not integer microseconds\.$"),
+        ({"start_time": "0"}, r"^start_time holds str, not integer microseconds\.$"),
+        ({"start_time": 6}, r"^Span 's' ends at 5 before it starts at 6\.$"),
+        ({"end_time": 2**63}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
+        ({"end_time": np.uint64(2**63)}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
+        ({"end_time": 2**70}, r"^end_time holds 1180591620717411303424, which does not fit into 63 bits\.$"),
+        ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
+        ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),
+        ({"agent_id": "\ud800"}, r"^agent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        (
+            {"label": "x"},
+            r"^A span has no place for 'label'\. Put it into data, or drop it\. There is: 'id', 'trace_id', 'agent_id', "
+            r"'location_id', 'start_time', 'end_time', 'data'\.$",
+        ),
+        ({"parent_id": "\ud800"}, r"^parent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        ({"data": "\ud800"}, r"^data holds '\\ud800', which cannot be written as UTF-8\.$"),
+    ],
+    ids=str,
+)
+def test_a_bad_span_is_refused_with_its_value(bad, message):
+    with pytest.raises(BadSpan, match=message):
+        as_spans([{**ONE, **bad}])
+
+
+@pytest.mark.parametrize(
+    ("odd", "shown"), [("9", "'9'"), (True, "True"), (pd.Timestamp(0), r"Timestamp\('1970-01-01 00:00:00'\)")], ids=repr
+)
+def test_the_one_time_among_many_that_is_no_integer_is_shown(odd, shown):
+    with pytest.raises(BadSpan, match=rf"^end_time holds object, such as {shown} in row 1, not integer microseconds\.$"):
+        as_spans([ONE, {**ONE, "id": "r", "end_time": odd}])
+
+
+def test_a_time_is_refused_in_a_frame_too():
+    with pytest.raises(BadSpan, match=r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"):
+        as_spans(pd.DataFrame([ONE]).astype({"end_time": "uint64"}).assign(end_time=np.uint64(2**63)))
+    with pytest.raises(BadSpan, match=r"^start_time holds category, not integer microseconds\.$"):
+        as_spans(pd.DataFrame([ONE]).astype({"start_time": "category"}))
+
+
+def test_a_parent_is_a_text_or_missing():
+    spans = as_spans([{**ONE, "parent_id": parent, "id": str(n)} for n, parent in enumerate(["p", None, float("nan"), 7])])
+    assert (spans["parent_id"].fillna("-").tolist(), str(spans["parent_id"].dtype)) == (["p", "-", "-", "7"], "str")
+
+
+def test_a_span_is_a_mapping():
+    with pytest.raises(BadSpan, match=r"^A span is a mapping here, not str: 'id'\. A DataFrame will do too\.$"):
+        as_spans(ONE)
+    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame, or mappings, not NoneType\.$"):
+        as_spans(None)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(
+        MissingColumn,
+        match=r"^The spans have no column 'agent_id', 'end_time'\. They have: 'id', 'trace_id', 'location_id', 'start_time'\.$",
+    ):
+        as_spans([{key: value for key, value in ONE.items() if key not in ("agent_id", "end_time")}])
+
+
+def test_a_time_that_only_some_spans_have_is_missing_in_the_others():
+    with pytest.raises(BadSpan, match=r"^end_time is missing in row 1\. Every span needs one\.$"):
+        as_spans([ONE, {key: value for key, value in ONE.items() if key != "end_time"}])
+
+
+def test_a_trace_given_is_the_trace_of_all():
+    assert as_spans([{key: value for key, value in ONE.items() if key != "trace_id"}], trace_id="u")["trace_id"].tolist() == [
+        "u"
+    ]
+    with pytest.raises(BadSpan, match=r"^Span 's' is of trace 't', not 'u'\.$"):
+        as_spans([ONE], trace_id="u")
+
+
+def test_more_columns_can_be_required():
+    spans = spans_of("ann 0 1 desk")
+    require(spans, "agent_id")
+    with pytest.raises(MissingColumn) as error:
+        require(spans, "phase")
+    assert str(error.value) == f"The spans have no column 'phase'. They have: {', '.join(map(repr, spans.columns))}."
+    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+        require([ONE])
+
+
+def test_a_column_that_stands_twice_is_refused():
+    twice = pd.concat([spans_of("ann 0 1 desk"), spans_of("bob 0 1 desk")[["agent_id"]]], axis=1)
+    with pytest.raises(BadSpan, match=r"^The spans have several columns 'agent_id'\. Drop all but one\.$"):
+        require(twice)
+
+
+def test_times_are_int64_whatever_the_column():
+    start, end = times_of(spans_of("ann 0 1 desk").astype({"start_time": "Int32", "end_time": "uint16"}))
+    assert (start.dtype, end.dtype) == ("int64", "int64")
+    with pytest.raises(BadSpan, match=r"^start_time is missing in row 0\. Every span needs one\.$"):
+        times_of(pd.DataFrame({"start_time": pd.array([None], dtype="Int64"), "end_time": [1]}))
+
+
+NAMES = st.lists(st.sampled_from(["b", "a", "C", "\U0001f600", "é", "", "~"]), max_size=8)
+
+
+@pytest.mark.laws
+@given(NAMES, st.permutations(["b", "a", "C", "\U0001f600", "é", "", "~", "unused"]))
+def test_codes_are_ranks_of_the_values_whatever_the_column(names, categories):
+    ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
+    columns = [
+        pd.Series(names, dtype="str"),
+        pd.Series(names, dtype="object"),
+        pd.Series(pd.Categorical(names, categories=categories)),
+        pd.concat([pd.Series(pd.Categorical(part)) for part in (names[:3], names[3:])]),
+    ]
+    for column in columns:
+        codes, labels = codes_of(column)
+        assert codes.tolist() == [ranks[name] for name in names]
+        assert labels.tolist() == list(ranks)
+        assert codes.dtype == "int64"
+
+
+def test_a_missing_value_has_the_code_minus_one():
+    for dtype in ("str", "object", "category"):
+        codes, labels = codes_of(pd.Series(["b", None, "a"], dtype=dtype))
+        assert (codes.tolist(), labels.tolist()) == ([1, -1, 0], ["a", "b"])
+
+
+def test_numbers_are_ranked_as_numbers_and_a_mixture_as_text():
+    assert codes_of(pd.Series([10, 9, 10]))[0].tolist() == [1, 0, 1]
+    assert codes_of(pd.Series([10, "b", 9], dtype="object"))[1].tolist() == ["10", "9", "b"]
+
+
+@pytest.mark.laws
+@given(spans_frames(most=20))
+def test_the_order_is_that_of_the_rows_as_tuples(spans):
+    for first in ((), ("trace_id",), ("trace_id", "agent_id")):
+        keys = [*first, "start_time", "end_time", "agent_id", "id", "trace_id"]
+        expected = sorted(spans[keys].itertuples(index=False, name=None))
+        assert list(ordered(spans, *first)[keys].itertuples(index=False, name=None)) == expected
+    assert sorted(order_of(spans)) == list(range(len(spans)))
+
+
+def test_equal_ids_in_two_traces_have_an_order():
+    spans = spans_of("ann 0 1 desk u", "ann 0 1 desk t").assign(id="same")
+    assert ordered(spans)["trace_id"].tolist() == ["t", "u"]

@@ -1,0 +1,60 @@
+import json
+
+import pandas as pd
+import pytest
+from conftest import spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import BadSpan
+from tokenvis.spans.encoding import encoded
+
+
+def with_data(*payloads):
+    """A frame with these payloads: JSON text, a mapping, or None."""
+    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
+    spans["data"] = pd.Series(payloads, dtype="str" if all(p is None or isinstance(p, str) for p in payloads) else "object")
+    return spans
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.laws
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_what_is_encoded_reads_back(payload):
+    [text] = encoded(with_data(payload)).tolist()
+    assert json.loads(text) == payload
+    assert text.encode()
+
+
+def test_json_text_stays_as_it_is_and_nothing_stays_nothing():
+    assert encoded(with_data('{ "a":1 }', None)).fillna("-").tolist() == ['{ "a":1 }', "-"]
+
+
+def test_half_a_surrogate_pair_is_escaped():
+    assert encoded(with_data({"a": "\ud800"})).tolist() == ['{"a":"\\ud800"}']
+
+
+def test_a_parent_column_goes_into_the_payload():
+    spans = with_data({"label": "x"}, None, {"parent_id": "q"}, None).assign(parent_id=["p", "p", "q", None])
+    assert encoded(spans).fillna("-").tolist() == [
+        '{"label":"x","parent_id":"p"}',
+        '{"parent_id":"p"}',
+        '{"parent_id":"q"}',
+        "-",
+    ]
+
+
+def test_what_json_has_no_form_for_is_refused():
+    loop: dict = {}
+    loop["loop"] = loop
+    for value in (float("nan"), float("inf"), {1, 2}, object(), loop):
+        with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: "):
+            encoded(with_data({"value": value}))
+    with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: \[1\] \(it is list\)\.$"):
+        encoded(with_data([1]))

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.spans.intervals import number_in_run, overlaps, steps, subtract, union
+
+FAR = 2**62
+INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
+
+
+def arrays(intervals):
+    """(group, start, length) triples as three arrays: group, start, end."""
+    group, start, length = np.array(intervals, dtype=np.int64).reshape(-1, 3).T
+    return group, start, start + length
+
+
+def cells(group, start, end):
+    """The microseconds that intervals cover, by brute force."""
+    return {(g, t) for g, s, e in zip(group.tolist(), start.tolist(), end.tolist(), strict=True) for t in range(s, e)}
+
+
+def test_union_joins_what_overlaps_or_touches():
+    group, start, end = union(*arrays([(0, 0, 4), (0, 2, 4), (0, 6, 1), (0, 9, 1), (1, 3, 2), (1, 5, 0)]))
+    assert list(zip(group, start, end, strict=True)) == [(0, 0, 7), (0, 9, 10), (1, 3, 5)]
+
+
+@pytest.mark.laws
+@given(INTERVALS)
+def test_union_covers_the_same_microseconds_in_the_fewest_stretches(intervals):
+    group, start, end = union(*arrays(intervals))
+    assert cells(group, start, end) == cells(*arrays(intervals))
+    assert (end > start).all()
+    assert ((group[1:] > group[:-1]) | (start[1:] > end[:-1])).all()
+
+
+def test_subtract_leaves_what_no_hole_of_the_group_covers():
+    owner, holes = arrays([(0, 0, 10), (1, 0, 10), (0, 2, 2), (0, 3, 0)]), arrays([(0, 2, 2), (0, 8, 5)])
+    row, start, end = subtract(owner, holes)
+    assert list(zip(row, start, end, strict=True)) == [(0, 0, 2), (0, 4, 8), (1, 0, 10), (3, 3, 3)]
+
+
+@pytest.mark.laws
+@given(INTERVALS, INTERVALS)
+def test_subtract_is_the_difference_of_sets(owners, holes):
+    owner, hole = arrays(owners), union(*arrays(holes))
+    row, start, end = subtract(owner, hole)
+    for number in range(len(owners)):
+        one = tuple(column[number : number + 1] for column in owner)
+        left = cells(one[0].repeat((row == number).sum()), start[row == number], end[row == number])
+        assert left == cells(*one) - cells(*hole)
+        if owners[number][2] == 0:
+            assert (row == number).sum() == 1
+    assert (np.diff(row) >= 0).all()
+
+
+def test_steps_count_what_runs_and_merge_equal_times():
+    group, time, running = steps(*arrays([(0, 0, 10), (0, 5, 5), (0, 10, 2), (0, 3, 0), (1, 4, 1)]))
+    assert list(zip(group, time, running, strict=True)) == [(0, 0, 1), (0, 5, 2), (0, 10, 1), (0, 12, 0), (1, 4, 1), (1, 5, 0)]
+
+
+@pytest.mark.laws
+@given(INTERVALS, st.sampled_from([1, FAR // 10]))
+def test_steps_are_the_number_of_intervals_at_each_moment(intervals, scale):
+    group, start, end = arrays(intervals)
+    rows = list(zip(*(column.tolist() for column in steps(group, start * scale, end * scale)), strict=True))
+    assert rows == sorted(rows)
+    for number in range(3):
+        mine = [(time // scale, running) for g, time, running in rows if g == number]
+        at = {t: sum(g == number and s <= t < s + n for g, s, n in intervals) for t in range(-4, 13)}
+        changes = [(t, at[t]) for t in range(-3, 13) if at[t] != at[t - 1]]
+        assert mine == changes
+
+
+def test_intervals_too_far_apart_for_one_key_are_swept_all_the_same():
+    group, start, end = np.array([0, 0, 1]), np.array([-FAR, 0, -FAR]), np.array([0, FAR, FAR])
+    assert [column.tolist() for column in union(group, start, end)] == [[0, 1], [-FAR, -FAR], [FAR, FAR]]
+
+
+@pytest.mark.laws
+@given(INTERVALS)
+def test_overlaps_counts_each_pair_once(intervals):
+    solid = sorted(interval for interval in intervals if interval[2])
+    group, start, end = arrays(solid)
+    found = {(i, i + 1 + n) for i, count in enumerate(overlaps(group, start, end).tolist()) for n in range(count)}
+    both = list(enumerate(zip(group.tolist(), start.tolist(), end.tolist(), strict=True)))
+    assert found == {(i, j) for i, (g, s, e) in both for j, (h, t, f) in both if i < j and g == h and max(s, t) < min(e, f)}
+
+
+def test_number_in_run():
+    assert number_in_run(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
+
+
+def test_the_ends_of_int64_are_times_like_others():
+    low, high = -(2**63), 2**63 - 1
+    group, start, end = union(*(np.array([value], dtype=np.int64) for value in (0, low, high)))
+    assert (start.tolist(), end.tolist()) == ([low], [high])

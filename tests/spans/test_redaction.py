@@ -1,0 +1,108 @@
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.spans.redaction import Keeper, encoded, storable
+
+DATA = {
+    "label": "what is 2 + 2?",
+    "kind": "model",
+    "status": "ok",
+    "links": ["t/a"],
+    "events": [{"name": "said", "attributes": {"text": "secret"}}],
+    "attributes": {
+        "gen_ai.request.model": "opus",
+        "gen_ai.usage.input_tokens": 5,
+        "gen_ai.input.messages": "secret",
+        "my.prompt": "secret",
+        "service.name": "shop",
+        "temperature": Decimal("0.5"),
+        "stream": True,
+    },
+}
+
+
+def test_all_is_kept():
+    keeper = Keeper("full")
+    assert keeper.kept(DATA, "chat") is DATA
+    assert keeper.n_cut == 0
+
+
+def test_only_what_names_things_is_kept():
+    keeper = Keeper("none")
+    assert keeper.kept(DATA, "chat") == {
+        "label": "chat",
+        "kind": "model",
+        "status": "ok",
+        "links": ["t/a"],
+        "attributes": {
+            "gen_ai.request.model": "opus",
+            "gen_ai.usage.input_tokens": 5,
+            "service.name": "shop",
+            "temperature": Decimal("0.5"),
+            "stream": True,
+        },
+    }
+    assert keeper.n_cut == 3  # the events, the messages, the prompt
+
+
+def test_long_texts_are_cut_wherever_they_stand():
+    keeper = Keeper("short")
+    data = {"label": "x", "attributes": {"a": ["x" * 201, "y"], "b": {"c": "é" * 300}, "n": 5}}
+    assert keeper.kept(data, "x")["attributes"] == {"a": ["x" * 200 + "…", "y"], "b": {"c": "é" * 200 + "…"}, "n": 5}
+    assert keeper.n_cut == 2
+
+
+def texts_in(value):
+    """Every text that stands in a value, other than as a key."""
+    if isinstance(value, dict | list):
+        return [text for inner in (value.values() if isinstance(value, dict) else value) for text in texts_in(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+TEXTS = st.text(alphabet="xé🙂", max_size=3).map(lambda text: text * 90)
+VALUES = st.recursive(st.none() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner))
+
+
+@pytest.mark.laws
+@given(VALUES)
+def test_texts_that_are_cut_are_cut_once(value):
+    once = Keeper("short")
+    cut = once.shortened(value)
+    assert (cut == value) == (once.n_cut == 0)
+    assert sum(text.endswith("…") for text in texts_in(cut)) == once.n_cut
+    assert max(map(len, texts_in(cut)), default=0) <= 201
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({}, None),
+        ({"a": Decimal("0.5"), "b": Decimal("1E+400"), "c": 2**70}, {"a": 0.5, "b": None, "c": 2**70}),
+        ({"a": float("nan"), "b": float("inf")}, {"a": None, "b": None}),
+        ({"a\ud800": "b\udfff"}, {"a\ufffd": "b\ufffd"}),
+        ({"🙂": 'é"\n'}, {"🙂": 'é"\n'}),
+        ({"a": 2**64, "b": float("nan")}, {"a": 2**64, "b": None}),
+    ],
+)
+def test_a_payload_as_text(data, text):
+    assert (encoded(data) and json.loads(encoded(data))) == text
+
+
+def test_what_has_no_form_in_json():
+    with pytest.raises(TypeError, match=r"set"):
+        encoded({"a": {1}})
+    deep = {}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    with pytest.raises((RecursionError, ValueError)):
+        encoded(deep)
+
+
+def test_names_that_a_database_can_hold():
+    assert [storable(name) for name in (None, "a", "é", "a\ud800")] == [None, "a", "é", "a\ufffd"]
+    with pytest.raises(TypeError, match=r"^a name is int$"):
+        storable(5)

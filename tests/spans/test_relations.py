@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import BadOption, BadSpan
+from tokenvis.spans.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of
+
+
+def linked(spans, **links):
+    """The spans with links: ids of spans that each one follows."""
+    return with_data(spans, **{span: {"links": named} for span, named in links.items()})
+
+
+def parent_rows(spans):
+    """The row of each span's parent, or -1."""
+    return relations_of(spans, links=False).parents()
+
+
+def link_rows(spans):
+    """Links as pairs of rows."""
+    return relations_of(spans, parents=False).links()
+
+
+def test_a_parent_is_looked_up_in_its_own_trace():
+    spans = spans_of("ann 0 9 desk t", "bob 1 3 desk t", "ann 0 9 desk u", parents={"b": "a", "c": "a"})
+    assert dict(zip(spans["id"], parent_rows(spans).tolist(), strict=True)) == {
+        "a": -1,
+        "c": -1,
+        "b": spans["id"].tolist().index("a"),
+    }
+
+
+def test_whole_numbers_are_ids_also_where_missing_parents_made_them_floats():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk").assign(id=[1, 2, 3], parent_id=[np.nan, 1, 2])
+    assert spans["parent_id"].dtype == float
+    assert parent_rows(spans).tolist() == [-1, 0, 1]
+
+
+def test_the_same_id_may_stand_in_two_traces():
+    spans = spans_of("ann 0 9 desk t", "bob 1 3 desk t", "ann 0 8 desk u", "bob 1 2 desk u", parents={"b": "a", "d": "a"})
+    spans = spans.assign(id=spans["id"].replace({"c": "a", "d": "b"}))
+    rows = list(zip(spans["trace_id"], spans["id"], strict=True))
+    assert [rows[row] if row >= 0 else None for row in parent_rows(spans)] == [
+        (trace, "a") if name == "b" else None for trace, name in rows
+    ]
+
+
+def test_an_id_that_stands_twice_in_a_trace_is_refused_where_it_is_asked_for():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk", parents={"c": "a"})
+    twice = spans.assign(id=["a", "a", "c"])
+    message = r"^Span 'a' stands in several rows of trace 't'\. Give each span once, and whole: no pieces of it\.$"
+    with pytest.raises(BadSpan, match=message):
+        parent_rows(twice)
+    with pytest.raises(BadSpan, match=message):
+        link_rows(linked(twice, c=["a"]))
+    assert parent_rows(twice.assign(parent_id=None)).tolist() == [-1, -1, -1]
+
+
+def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
+    spans = linked(spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 4 5 lab"), c=["b", "a", "b", "nobody", 7], b="a")
+    assert list(zip(*(rows.tolist() for rows in link_rows(spans)), strict=True)) == [(0, 1), (0, 2), (1, 2)]
+    assert [len(rows) for rows in link_rows(spans.drop(columns="data"))] == [0, 0]
+    assert [len(rows) for rows in link_rows(linked(spans, c=["nobody"]))] == [0, 0]
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_families_have_no_circles(spans):
+    named = relations_of(spans)
+    assert not cyclic(named.own, named.parent).any()
+    assert ((named.parent < len(set(named.own.tolist()))) & (named.parent >= -1)).all()
+
+
+@pytest.mark.laws
+@given(st.lists(st.integers(-1, 8), max_size=9), st.data())
+def test_marks_spread_up_and_down(parents, data):
+    parent = np.array([min(above, row - 1) for row, above in enumerate(parents)], dtype=np.int64)
+    marked = np.array(data.draw(st.lists(st.booleans(), min_size=len(parent), max_size=len(parent))), dtype=bool)
+
+    def ancestors(row):
+        while parent[row] >= 0:
+            row = parent[row]
+            yield row
+
+    assert have_ancestor(parent, marked).tolist() == [any(marked[a] for a in ancestors(row)) for row in range(len(parent))]
+    assert have_descendant(parent, marked).tolist() == [
+        any(marked[other] and row in ancestors(other) for other in range(len(parent))) for row in range(len(parent))
+    ]
+
+
+def test_evidence_is_one_or_several_of_the_choices():
+    assert evidence_of("link") == {"link"}
+    assert evidence_of(["parent", "location"]) == {"parent", "location"}
+    with pytest.raises(BadOption, match=r"^evidence='rumour' is none of the choices: 'link', 'parent', 'location'\.$"):
+        evidence_of(("link", "rumour"))

@@ -1,0 +1,20 @@
+import pandas as pd
+import pytest
+
+from tokenvis.spans.text import encodable, text_column
+
+
+@pytest.mark.parametrize(("text", "can_be"), [("", True), ("é 漢字 \U0001f3f3", True), ("\x00", True), ("a\ud800", False)])
+def test_half_a_surrogate_pair_is_no_text_of_utf_8(text, can_be):
+    assert encodable(text) is can_be
+
+
+def test_a_column_of_texts_holds_none_and_no_half_of_a_pair():
+    column = text_column(["a", None, "b\udfff"], pd.Index([3, 1, 2]))
+    assert column.dtype == "str"
+    assert column.isna().tolist() == [False, True, False]
+    assert column.loc[[3, 2]].tolist() == ["a", "b\ufffd"]
+
+
+def test_no_texts_are_a_column_of_texts():
+    assert text_column([], pd.RangeIndex(0)).dtype == "str"

@@ -1,0 +1,318 @@
+import os
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+from conftest import spans_of
+from databases import ONE, ORIGINAL, UNCHECKED, with_sql
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from sqlalchemy import event
+
+from tokenvis import BadSpan, Store, StoreError, StoreNotFound, TraceNotFound, load_spans
+from tokenvis.store.follow import SETTLED, Following, stamp_of
+
+
+@pytest.fixture
+def store() -> Store:
+    """A store of one trace, t, of the spans a and b."""
+    made = Store()
+    made.write_trace("t", spans_of("ann 0 10 desk", "bob 5 20 lab"), name="Trace")
+    return made
+
+
+@pytest.fixture
+def read(store, monkeypatch) -> list[tuple[bool, int]]:
+    """What was read of the store, one entry for each query: whether it was all, and how many spans."""
+    kept = []
+    select = store.select_changes
+
+    def selected(*given, **options):
+        changes = select(*given, **options)
+        kept.append((changes.whole, len(changes.columns.values["id"])))
+        return changes
+
+    monkeypatch.setattr(store, "select_changes", selected)
+    return kept
+
+
+def settle(store):
+    """Make the last write to a file an old one."""
+    old = time.time_ns() - 2 * SETTLED
+    for name in ("", "-wal"):
+        if (path := store.path.with_name(store.path.name + name)).exists():
+            os.utime(path, ns=(old, old))
+
+
+def test_what_is_new_and_what_has_changed_is_seen(store):
+    following = Following("t", store)
+    assert (following.spans["id"].tolist(), following.look()) == (["a", "b"], False)
+    before = following.spans
+    store.add_spans("t", [{**ONE, "id": "c", "start_time": -3, "agent_id": "zoe"}, {**ONE, "id": "b", "end_time": 7}])
+    assert following.look()
+    assert following.spans[["id", "end_time"]].to_numpy().tolist() == [["c", 5], ["b", 7], ["a", 10]]
+    assert following.spans["agent_id"].cat.categories.tolist() == ["ann", "zoe"]
+    assert before["id"].tolist() == ["a", "b"]
+    assert not following.look()
+
+
+def test_only_what_is_new_is_read(store, read):
+    following = Following("t", store)
+    store.add_spans("t", [{**ONE, "id": "c"}, {**ONE, "id": "b", "end_time": 7}])
+    store.add_spans("u", [{**ONE, "id": "d"}])
+    assert (following.look(), following.look()) == (True, False)
+    assert read == [(True, 2), (False, 2), (False, 0)]
+
+
+@pytest.mark.parametrize("asked", ["t", "Trace"])
+def test_what_is_new_is_found_by_the_number_of_its_row(store, asked):
+    following = Following(asked, store)
+    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
+    queries = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2:4]))
+    following.look()
+    with store.engine.connect() as connection:
+        plans = [
+            [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values) if " spans" in row[3]]
+            for query, values in queries
+            if query.startswith("SELECT")
+        ]
+    counted = "SEARCH spans USING COVERING INDEX spans_trace_start_idx (trace_id=?)"
+    above, between = (f"SEARCH spans USING INTEGER PRIMARY KEY (rowid{limits})" for limits in (">?", ">? AND rowid<?"))
+    assert [plan[0] for plan in plans if plan and plan != ["SEARCH spans"]] == [counted, above, between]
+
+
+def test_a_quiet_file_is_not_read(store, read):
+    settle(store)
+    following = Following("t", store)
+    settle(store)  # who reads carries over the log
+    following.look()
+    n_read = len(read)
+    assert not any(following.look() for _ in range(5))
+    assert len(read) == n_read
+    store.add_spans("t", [{**ONE, "id": "c"}])
+    assert following.look()
+    assert len(read) == n_read + 1
+
+
+def test_the_time_of_a_file_tells_nothing_while_it_is_young(store):
+    assert stamp_of(store.path) is None
+    settle(store)
+    assert len(stamp_of(store.path)) == 1
+    assert stamp_of(store.path.with_name("gone.db")) == ()
+
+
+def test_a_trace_that_is_written_as_a_whole_is_read_as_a_whole(store, read):
+    following = Following("t", store)
+    store.write_trace("t", spans_of("ann 0 10 desk", "bob 5 21 attic"))  # the same ids, and numbers of rows
+    assert following.look()
+    assert following.spans["end_time"].tolist() == [10, 21]
+    assert following.spans["location_id"].cat.categories.tolist() == ["attic", "desk"]
+    store.delete_trace("t")
+    store.add_spans("t", spans_of("ann 0 10 desk", "bob 5 22 attic"))
+    assert following.look()
+    assert following.spans["end_time"].tolist() == [10, 22]
+    store.write_trace("t", following.spans)
+    assert not following.look()  # it is what it was
+    assert read == [(True, 2)] * 4
+
+
+def test_a_trace_that_was_not_written_to_is_not_read_anew(store, read):
+    following = Following("t", store)
+    store.write_trace("new", [{**ONE, "id": "n"}])
+    assert not following.look()
+    assert read == [(True, 2), (False, 0)]
+
+
+def test_a_name_stands_for_every_trace_that_has_it(store):
+    following = Following("Trace", store)
+    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    assert following.look()
+    assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
+
+
+def test_a_trace_that_is_renamed_is_followed_on(store, read):
+    following = Following("Trace", store)
+    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "a", "b"]
+    store.add_spans("t", [], name="Newer")
+    assert not following.look()
+    assert read == [(True, 2), (False, 1), (False, 0)]
+    with_sql(store.path, "DELETE FROM spans WHERE id = 'a'")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "b"]
+
+
+def test_a_new_trace_of_the_old_name_is_followed_too(store, read):
+    following = Following("Trace", store)
+    store.add_spans("t", [], name="New")
+    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    store.write_trace("v", [{**ONE, "id": "v"}], name="New")
+    assert following.look()
+    assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
+    store.add_spans("u", [{**ONE, "id": "d"}], name="New")
+    store.add_spans("t", [{**ONE, "id": "b", "end_time": 7}], name="Trace")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c", "d", "b", "a"]
+    assert read == [(True, 2), (True, 3), (False, 2)]
+
+
+@pytest.mark.parametrize("asked", ["t", "Trace"])
+def test_a_trace_that_was_deleted_is_followed_on_when_it_is_back(store, asked):
+    following = Following(asked, store)
+    for name in ("Trace", "New", "Newer"):
+        store.delete_trace("t")
+        for _ in range(2):
+            with pytest.raises(TraceNotFound, match=rf"^No trace '{asked}'\. This store has: none\.$"):
+                following.look()
+        store.write_trace("t", [{**ONE, "id": name}], name=name)
+        assert following.look()
+        assert following.spans["id"].tolist() == [name]
+
+
+def test_where_one_trace_of_a_name_is_deleted_the_others_are_followed_on(store):
+    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    following = Following("Trace", store)
+    store.add_spans("t", [], name="New")
+    store.delete_trace("u")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["a", "b"]
+    store.write_trace("u", [{**ONE, "id": "d"}], name="Newer")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["d", "a", "b"]
+    for trace_id in ("t", "u"):
+        store.delete_trace(trace_id)
+    with pytest.raises(TraceNotFound, match=r"^No trace 'Trace'\. This store has: none\.$"):
+        following.look()
+
+
+def test_parents_come_and_go(store):
+    following = Following("t", store)
+    assert "parent_id" not in following.spans
+    for data, parents in (({"parent_id": "a"}, [None, "a"]), ({}, None), ({"parent_id": "z"}, [None, "z"])):
+        store.add_spans("t", [{**ONE, "id": "b", "start_time": 5, "data": data}])
+        assert following.look()
+        found = following.spans["parent_id"].astype(object) if "parent_id" in following.spans else None
+        assert (None if found is None else found.where(found.notna(), None).tolist()) == parents
+        assert_frame_equal(following.spans, load_spans("t"))
+
+
+def test_what_another_program_adds_or_takes_away_is_seen(tmp_path):
+    path = with_sql(tmp_path / "sqlite.db", *ORIGINAL)
+    following = Following("Old")
+    with_sql(path, "INSERT INTO spans VALUES ('old/3', 'old', 'Bob', 'Kitchen', 2, 2, NULL)")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["old/1", "old/2", "old/3"]
+    with_sql(path, "DELETE FROM spans WHERE id = 'old/2'")
+    assert following.look()
+    assert following.spans["id"].tolist() == ["old/1", "old/3"]
+    with_sql(path, "INSERT OR REPLACE INTO spans VALUES ('old/3', 'old', 'Bob', 'Kitchen', 2, 9, NULL)")
+    assert following.look()
+    assert following.spans["end_time"].tolist() == [5, 9]
+    with_sql(path, "VACUUM")
+    assert not following.look()
+
+
+def test_the_last_number_of_all_hides_nothing(store):
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("UPDATE spans SET rowid = ? WHERE id = 'b'", [2**63 - 1])
+        connection.commit()
+    following = Following("t", store)
+    store.add_spans("t", [{**ONE, "id": "c"}, {**ONE, "id": "a", "end_time": 30}])
+    assert following.look()
+    assert_frame_equal(following.spans, load_spans("t"))
+
+
+def test_a_file_that_was_replaced_is_read_as_a_whole(store):
+    following = Following("t", store)
+    other = Store("other.db")
+    other.write_trace("t", spans_of("ann 0 10 desk", "bob 5 23 lab"))
+    other.close()
+    other.path.replace(store.path)
+    assert following.look()
+    assert following.spans["end_time"].tolist() == [10, 23]
+
+
+def test_what_cannot_be_read_is_an_error_and_the_next_look_tries_again(tmp_path):
+    path = with_sql(tmp_path / "sqlite.db", *UNCHECKED, "INSERT INTO traces VALUES ('t', 't')")
+    insert = "INSERT INTO spans VALUES ('{}', 't', 'ann', 'desk', 0, {}, NULL)"
+    with_sql(path, insert.format("a", 5))
+    following = Following("t", path)
+    with_sql(path, insert.format("b", -1))
+    for _ in range(2):
+        with pytest.raises(BadSpan, match=r"1 row against the rules: span 'b': it ends at -1 before it starts at 0;? ?"):
+            following.look()
+    with_sql(path, "UPDATE spans SET end_time = 7 WHERE id = 'b'")
+    assert following.look()
+    assert following.spans["end_time"].tolist() == [5, 7]
+    with_sql(path, "DELETE FROM spans", "DELETE FROM traces")
+    with pytest.raises(TraceNotFound, match=r"^No trace 't'\. This store has: none\.$"):
+        following.look()
+    assert following.spans["end_time"].tolist() == [5, 7]
+    path.rename(tmp_path / "away.db")
+    with pytest.raises(StoreError, match=r"is no longer there\. Store\("):
+        following.look()
+    (tmp_path / "away.db").rename(path)
+    with_sql(path, "INSERT INTO traces VALUES ('t', 't')", insert.format("c", 9))
+    assert following.look()
+    assert following.spans["id"].tolist() == ["c"]
+
+
+def test_what_is_not_there_is_not_followed(store):
+    with pytest.raises(TraceNotFound, match=r"^No trace 'u'\. This store has: 't'\.$"):
+        Following("u", store)
+    with pytest.raises(StoreNotFound):
+        Following("t", "none.db")
+
+
+SPAN = st.builds(
+    lambda name, agent, start, length, data: {
+        **ONE,
+        "id": name,
+        "agent_id": agent,
+        "start_time": start,
+        "end_time": start + length,
+        "data": data,
+    },
+    st.sampled_from("abcdef"),
+    st.sampled_from(["ann", "bob", "eve"]),
+    st.integers(-3, 3),
+    st.integers(0, 3),
+    st.sampled_from([None, {}, {"parent_id": "a"}, {"parent_id": "b"}]),
+)
+SPANS = st.lists(SPAN, max_size=4, unique_by=lambda span: span["id"])
+STEP = st.one_of(
+    st.tuples(st.sampled_from(["add_spans", "write_trace"]), SPANS),
+    st.tuples(st.just("add_spans"), SPANS),
+    st.tuples(st.sampled_from(["others", "others anew", "delete_trace", "look", "look"]), st.just([])),
+)
+
+
+@pytest.mark.laws
+@settings(max_examples=settings.default.max_examples // 4)  # each of them is many looks
+@given(SPANS, st.lists(STEP, max_size=12), st.booleans())
+def test_after_a_look_the_spans_are_those_that_a_load_gives(first, steps, alone):
+    store = Store()
+    for row in store.select_traces():  # of the example before
+        store.delete_trace(row.id)
+    store.write_trace("t", first)
+    if not alone:
+        store.write_trace("u", [{**ONE, "id": "z"}])
+    following = Following("t", store)
+    for number, (step, spans) in enumerate([*steps, ("look", [])]):
+        if step == "look":
+            before, expected = following.spans, load_spans("t", store=store)
+            assert following.look() == (not before.equals(expected))
+            assert_frame_equal(following.spans, expected)
+        elif step == "others":
+            store.add_spans("u", [{**ONE, "id": f"z{number}"}])
+        elif step == "others anew":
+            store.write_trace("u", [{**ONE, "id": "z"}])
+        elif step == "delete_trace":
+            store.delete_trace("t")
+            store.add_spans("t", [])
+        else:
+            getattr(store, step)("t", spans)

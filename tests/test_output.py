@@ -1,0 +1,84 @@
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import BadOption
+from tokenvis.output import RUN, defused, one_line, place_of, replacing, restored
+
+
+def test_a_file_is_there_once_all_went_well():
+    with replacing(place_of("a.txt")) as file:
+        file.write(b"whole")
+        assert not Path("a.txt").exists()
+    assert Path("a.txt").read_bytes() == b"whole"
+    assert [path.name for path in Path().iterdir()] == ["a.txt"]
+
+
+def test_an_error_leaves_what_was_there():
+    Path("a.txt").write_text("before")
+    Path("a.txt").chmod(0o600)
+    with pytest.raises(TypeError), replacing(Path("a.txt")) as file:
+        file.write("no bytes")
+    assert (Path("a.txt").read_text(), [path.name for path in Path().iterdir()]) == ("before", ["a.txt"])
+    with replacing(Path("a.txt")) as file:
+        file.write(b"after")
+    assert (Path("a.txt").read_text(), stat.S_IMODE(Path("a.txt").stat().st_mode)) == ("after", 0o600)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (5, "path=5 is no path of a file."),
+        (".", "path='.' is a folder."),
+        ("no/a", "path='no/a': there is no folder 'no'. Make it first."),
+        ("a\0", "path='a\\x00' holds a null character, which no name of a file can."),
+    ],
+)
+def test_a_place_where_no_file_can_be_is_refused(path, message):
+    with pytest.raises(BadOption) as raised:
+        place_of(path)
+    assert str(raised.value) == message
+
+
+def test_a_place_that_cannot_be_written_is_refused():
+    with pytest.raises(BadOption, match=r"^path='/proc/a' cannot be written: "), replacing(Path("/proc/a")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("=1+1", "'=1+1"), ("-5", "'-5"), ("\tx", "'\tx"), ("'", "''"), ("'=x", "''=x"), ("", ""), ("a=b", "a=b"), ("é", "é")],
+)
+def test_a_text_as_a_cell_and_back(text, cell):
+    assert (defused(text), restored(cell)) == (cell, text)
+
+
+def test_a_cell_that_another_program_wrote_stays():
+    assert [restored(cell) for cell in ("'twas", "it's", "=1", "'")] == ["'twas", "it's", "=1", "'"]
+
+
+@pytest.mark.laws
+@given(st.text(alphabet="'=+-@\t\rab", max_size=5))
+def test_no_text_is_run_and_every_text_comes_back(text):
+    assert defused(text)[:1] not in {*RUN}
+    assert restored(defused(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("plain, é, 漢字", "plain, é, 漢字"),
+        ("a\r\nb\tc", "a  b c"),
+        ("\x1b]0;title\x07", "\ufffd]0;title\ufffd"),
+        ("a\u202eb\u2028c\x00", "a\ufffdb\ufffdc\ufffd"),
+        ("\U0001f3f3\ufe0f\u200d\U0001f308", "\U0001f3f3\ufe0f\u200d\U0001f308"),
+        ("x" * 201, "x" * 200 + "…"),
+        ("\ud800", "\ufffd"),
+    ],
+)
+def test_a_text_is_one_line_of_characters_that_are_seen(text, line):
+    assert one_line(text) == line

@@ -1,0 +1,1 @@
+"""Evaluations: logs of evaluations of models."""

@@ -1,0 +1,27 @@
+"""Rows: the rows of a table, whatever kind of file it is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokenvis.formats.files.documents import items
+from tokenvis.formats.files.head import beginning, head_of
+from tokenvis.formats.files.lines import json_lines
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.tables import csv_rows, frame_rows, parquet_rows
+
+
+def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and values of each row of a table: a DataFrame, Parquet, CSV, JSON lines, or an array of objects."""
+    source = reading.source
+    if source.frame is not None:
+        yield from frame_rows(reading, source.frame)
+        return
+    head = head_of(source)
+    if head.kind == "lines":
+        yield from json_lines(reading)
+    elif head.kind == "document":
+        yield from items(reading, "item" if beginning(source)[:1] == b"[" else "")
+    elif head.start.startswith(b"PAR1"):
+        yield from parquet_rows(reading)
+    else:
+        yield from csv_rows(source, reading)

@@ -1,0 +1,1 @@
+"""Sessions: what coding agents write about their work."""

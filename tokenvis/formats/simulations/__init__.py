@@ -1,0 +1,1 @@
+"""Simulations: who was where at each step of a simulated world."""

@@ -1,0 +1,1 @@
+"""Telemetry: what tracing libraries and the servers behind them export."""

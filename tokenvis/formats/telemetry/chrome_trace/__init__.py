@@ -1,0 +1,1 @@
+"""Chrome trace events, which browsers, profilers and ui.perfetto.dev share."""

@@ -1,0 +1,1 @@
+"""Watching: sessions that grow, followed into the store."""

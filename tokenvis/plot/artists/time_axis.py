@@ -1,0 +1,78 @@
+"""The time axis of a picture of one trace: where times stand, and how they read."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
+from tokenvis.layout.time_map import Gaps, TimeMap, time_map
+from tokenvis.plot.artists.style import Clock, Look, duration_of, set_time_axis, sizes_of
+from tokenvis.plot.artists.text import FoldLabels
+from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, times_of
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """The time axis of a picture of one trace: where times stand, and how they read."""
+
+    mapping: TimeMap
+    kind: Clock
+    tz: str
+    name: str
+
+    def duration(self, microseconds: int) -> str:
+        """A duration as text."""
+        return duration_of("step" if self.kind == "step" else "auto")(microseconds)
+
+    def draw(self, ax: Axes, look: Look) -> None:
+        """The axis, its limits, and each folded gap as a break with its duration."""
+        low, high = self.mapping.places[[0, -1]].tolist()
+        room = (high - low) * 0.01 or 0.5
+        ax.set_xlim(low - room, high + room)
+        ax.grid(visible=True, axis="x")
+        ax.grid(visible=False, axis="y")
+        folds = self.mapping.folds
+        for x0, x1 in zip(folds["x0"], folds["x1"], strict=True):
+            ax.axvspan(x0, x1, facecolor=look.paper, edgecolor=look.rule, hatch="////", linewidth=0, zorder=1.5)
+        texts = [self.duration(end - start) for start, end in zip(folds["start"].tolist(), folds["end"].tolist(), strict=True)]
+        if texts:
+            size = sizes_of(ax).bar
+            ax.add_artist(FoldLabels(folds, texts, size=size, color=look.quiet, paper=look.paper))
+        set_time_axis(ax, self.mapping, time=self.kind, tz=self.tz)
+        ax.xaxis.label.set_horizontalalignment("left")
+        ax.xaxis.label.set_x(0.0)
+
+
+def time_axis(
+    spans: pd.DataFrame,
+    *,
+    gaps: Gaps = "fold",
+    time: Literal["elapsed", "clock"] = "elapsed",
+    time_unit: Literal["auto", "step"] = "auto",
+    tz: str = "UTC",
+) -> TimeAxis:
+    """The time axis of these spans; `BadSpan` for several traces, `BadOption` where an option does not fit."""
+    check_choice("time", time, ("elapsed", "clock"))
+    duration_of(time_unit)
+    traces = codes_of(spans["trace_id"])[1]
+    if len(traces) > 1:
+        raise BadSpan(
+            f"A picture over time shows one trace, and these spans are of {len(traces):,}: {listed(traces)}. "
+            "Choose one: spans[spans['trace_id'] == ...]."
+        )
+    mapping = time_map(spans, gaps=gaps)
+    if time == "clock" and len(spans):
+        check_clock(mapping, times_of(spans)[1].max(), tz)
+    return TimeAxis(mapping, "step" if time_unit == "step" else time, tz, str(traces[0]) if len(traces) else "")
+
+
+def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
+    """Raise `BadOption` where there is no time of day to show, or no such time zone."""
+    if not EPOCH <= mapping.origin <= last < YEAR_10000:
+        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
+    try:
+        pd.Timestamp(0, tz=tz)
+    except (KeyError, ValueError, TypeError):
+        raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None

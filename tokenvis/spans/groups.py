@@ -1,0 +1,74 @@
+"""Groups: the rows of a frame that share a trace and the values of further columns.
+
+Groups are numbered from 0 in the order of those values, a missing value last. A table about groups takes its names from one
+row of each.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.errors import BadOption, listed, several
+from tokenvis.spans.columns import codes_of, values_at
+from tokenvis.spans.integers import Int64Array
+
+DENSE = 4  # combinations of codes are counted in a table of their own while it has at most so many places a row
+
+
+@dataclass(frozen=True)
+class Groups:
+    """``group`` is the number of each row's group, ``first`` the first row of each group, ``columns`` what they share."""
+
+    group: Int64Array
+    first: Int64Array
+    columns: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def names(self, spans: pd.DataFrame, groups: Int64Array | None = None) -> dict[str, Any]:
+        """The columns of a table about these groups (by default all): what the rows of each share."""
+        rows = self.first if groups is None else self.first[groups]
+        return {column: values_at(spans, column, rows) for column in self.columns}
+
+
+def groups_of(spans: pd.DataFrame, *columns: str) -> Groups:
+    """Group the rows of a frame by these columns; a missing value is a value of its own."""
+    group, size = np.zeros(len(spans), dtype=np.int64), 1
+    for column in columns:
+        codes, labels = codes_of(spans[column])
+        codes[codes < 0] = len(labels)
+        group, size = dense(group * (len(labels) + 1) + codes, size * (len(labels) + 1))
+    first = np.zeros(size, dtype=np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    return Groups(group, first[: int(group.max(initial=-1)) + 1], columns)
+
+
+def dense(codes: Int64Array, size: int) -> tuple[Int64Array, int]:
+    """Codes from 0 to ``size`` as ranks among those that occur, and how many these are."""
+    if size > DENSE * len(codes) + 1024:
+        distinct, ranks = np.unique(codes, return_inverse=True)
+        return ranks.reshape(-1).astype(np.int64, copy=False), len(distinct)
+    used = np.zeros(size, dtype=bool)
+    used[codes] = True
+    ranks = np.cumsum(used) - 1
+    return ranks[codes], int(used.sum())
+
+
+def by_columns(by: str | Iterable[str] | None, answer: Iterable[str]) -> list[str]:
+    """The columns to group by, trace_id first; `BadOption` where one has the name of a column of the answer."""
+    columns = [] if by is None else several("by", by)
+    clash = [column for column in columns if column in set(answer)]
+    if clash:
+        raise BadOption(f"by={listed(clash)} is also a column of the answer. Rename it in the spans first.")
+    return list(dict.fromkeys(["trace_id", *columns]))
+
+
+def ratio(part: Int64Array, whole: Int64Array) -> pd.Series:
+    """``part / whole`` as Float64; a ratio of nothing is missing."""
+    share = pd.array(part / np.where(whole > 0, whole, 1), dtype="Float64")
+    share[whole == 0] = pd.NA
+    return pd.Series(share)

@@ -1,0 +1,107 @@
+"""Nesting: an agent is where its innermost span is.
+
+Most sources nest: a span encloses the spans that it started. A parent counts, as time and place of its agent, only while
+none of its children of the same agent runs. Children of another agent (delegation) take nothing from it. Nesting is what
+the column ``parent_id`` says, and nothing else; without that column, spans are taken literally.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.spans.columns import codes_of, require, rows_by, times_of
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, Mask, counts, opens_run
+from tokenvis.spans.intervals import Intervals, number_in_run, subtract, union
+from tokenvis.spans.relations import relations_of
+
+
+def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
+    """Spans cut down to the time in which each is the innermost one of its agent.
+
+    A parent is cut where its children of the same agent run, into pieces that keep its id. A parent that its children cover
+    wholly leaves no piece. An instant stays as it is, and cuts nothing. A parent that is not in the frame, and a parent
+    that is its own descendant, cut nothing.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans; ``parent_id`` (str, may be missing) is optional.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``spans``, with ``start_time`` and ``end_time`` (int64, µs) of the piece, and ``piece`` (int64): 0 for
+        the first piece of a span, 1 for the next. In the order of a frame: start_time, end_time, agent_id, id.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        Where ``spans`` is not a frame of spans.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["plan", "search"], "trace_id": "t", "agent_id": "Ann", "location_id": ["desk", "library"],
+    ...     "start_time": [0, 3], "end_time": [10, 6], "parent_id": [None, "plan"],
+    ... })
+    >>> self_spans(spans)[["id", "piece", "start_time", "end_time"]]
+           id  piece  start_time  end_time
+    0    plan      0           0         3
+    1  search      0           3         6
+    2    plan      1           6        10
+    """
+    require(spans)
+    row, start, end = pieces_of(spans)
+    order = rows_by(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
+    pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=number_of(row)[order])
+    return pieces.reset_index(drop=True)
+
+
+def pieces_of(spans: pd.DataFrame) -> Intervals:
+    """The pieces that `self_spans` gives, as arrays: (row of the span, start, end), by row, then time."""
+    start, end = times_of(spans)
+    if "parent_id" not in spans.columns:
+        return np.arange(len(spans)), start, end
+    named = relations_of(spans, links=False)
+    agent = codes_of(spans["agent_id"])[0]
+    agent_of = np.full(int(named.own.max(initial=-1)) + 2, -1, dtype=np.int64)
+    agent_of[named.own] = agent
+    child = agent_of[named.parent] == agent
+    return subtract((named.own, start, end), union(named.parent[child], start[child], end[child]))
+
+
+def number_of(row: Int64Array) -> Int64Array:
+    """Running number of each piece among those of the same span, for pieces by row."""
+    return number_in_run(counts(np.cumsum(opens_run(row)) - 1, len(np.unique(row))))
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The pieces of each agent in order: where each agent was, one place after the other.
+
+    ``row`` is the position of the span in the frame; ``path`` is a rank for each agent of each trace; ``place`` is the code of
+    the location, as `codes_of` gives it. Ordered by trace_id, agent_id, start, end, id.
+    """
+
+    row: Int64Array
+    start: Int64Array
+    end: Int64Array
+    path: Int64Array
+    place: Int64Array
+
+    def moves(self) -> Mask:
+        """Mark each piece but the last of which the next one is the same agent's, at another location."""
+        moved: Mask = (self.path[1:] == self.path[:-1]) & (self.place[1:] != self.place[:-1])
+        return moved
+
+
+def paths_of(spans: pd.DataFrame) -> Paths:
+    """The paths of all agents of a frame."""
+    row, start, end = pieces_of(spans)
+    path = groups_of(spans, "trace_id", "agent_id").group[row]
+    order = rows_by(spans, path, start, end, row=row)
+    row = row[order]
+    return Paths(row, start[order], end[order], path[order], codes_of(spans["location_id"])[0][row])

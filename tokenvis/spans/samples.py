@@ -1,0 +1,124 @@
+"""Samples: the door for simulations, which record at each step who is where.
+
+A run of steps at which an agent is at one location becomes one span: steps 3, 4, 5 are the span [3, 6) times ``step_us``. A
+step at which the agent was not recorded, or has no location, ends the run.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
+from tokenvis.spans.columns import as_spans, codes_of, first_row, ordered
+from tokenvis.spans.integers import Int64Array
+
+
+def spans_from_samples(
+    samples: pd.DataFrame, *, time: str, agent: str, location: str, step_us: int = 1, trace_id: str = "simulation"
+) -> pd.DataFrame:
+    """Turn samples (who is where at each step) into spans.
+
+    Parameters
+    ----------
+    samples
+        A row for each agent and step, in any order, such as Mesa's agent frame with its index (Step, AgentID). A row without a
+        location says that the agent is nowhere.
+    time, agent, location
+        Names of the columns or index levels that hold the step (whole numbers), the agent and the location. Agents and
+        locations that are no text become it.
+    step_us
+        Length of a step in µs. With the default of 1, times are step numbers: draw them with ``time_unit="step"``.
+    trace_id
+        The trace that the spans belong to.
+
+    Returns
+    -------
+    DataFrame
+        A frame of spans, ordered by start_time, end_time, agent_id, id; ids are "<trace_id>/<agent>/<first step>".
+
+    Raises
+    ------
+    MissingColumn
+        There is no such column or index level.
+    BadSpan
+        A step is no whole number, or an agent has two locations at one step.
+    BadOption
+        ``step_us`` is not a whole number above zero.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> samples = pd.DataFrame({"step": [0, 1, 2, 5], "who": "ann", "room": ["hall", "hall", "attic", "attic"]})
+    >>> spans = spans_from_samples(samples, time="step", agent="who", location="room")
+    >>> spans[["agent_id", "location_id", "start_time", "end_time"]]
+      agent_id location_id  start_time  end_time
+    0      ann        hall           0         2
+    1      ann       attic           2         3
+    2      ann       attic           5         6
+    """
+    if not isinstance(step_us, int) or step_us < 1:
+        raise BadOption(f"step_us={quoted(step_us)} is not a whole number of µs above zero.")
+    if not isinstance(samples, pd.DataFrame):
+        raise BadSpan(f"Samples are a DataFrame, a row for each agent and step, not {type(samples).__name__}.")
+    table = pd.DataFrame({name: column_of(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
+    step = steps_of(table[time])
+    present = table[location].notna() & table[agent].notna()
+    step, table = step[present.to_numpy()], table[present]
+    who, agents = codes_of(table[agent])
+    where, places = codes_of(table[location])
+    order = np.lexsort((where, step, who))
+    step, who, where = step[order], who[order], where[order]
+    same_agent = who[1:] == who[:-1]
+    clash = same_agent & (step[1:] == step[:-1]) & (where[1:] != where[:-1])
+    if clash.any():
+        row = int(clash.argmax())
+        places_then = listed([str(places[where[row]]), str(places[where[row + 1]])])
+        raise BadSpan(f"Agent {quoted(str(agents[who[row]]))} is at two locations at step {step[row]}: {places_then}.")
+    first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (where[1:] != where[:-1]))[: len(step)]
+    last = np.append(first[1:], True)[: len(step)]
+    check_span_of_time(step, step_us)
+    frame = pd.DataFrame(
+        {
+            "trace_id": trace_id,
+            "agent_id": agents[who[first]].astype("str"),
+            "location_id": places[where[first]].astype("str"),
+            "start_time": step[first] * step_us,
+            "end_time": (step[last] + 1) * step_us,
+        }
+    )
+    frame["id"] = trace_id + "/" + frame["agent_id"] + "/" + pd.Series(step[first]).astype("str")
+    spans = as_spans(frame)
+    return ordered(spans).reset_index(drop=True)
+
+
+def column_of(samples: pd.DataFrame, name: str) -> Any:
+    """Values of a column, or of a level of the index."""
+    if name in samples.columns:
+        return samples[name].array
+    if name in samples.index.names:
+        return samples.index.get_level_values(name).array
+    levels = [level for level in samples.index.names if level is not None]
+    raise MissingColumn(f"The samples have no column {quoted(name)}. They have: {listed([*samples.columns, *levels])}.")
+
+
+def steps_of(values: pd.Series) -> Int64Array:
+    """Steps as int64; `BadSpan` where one is no whole number."""
+    if values.isna().any():
+        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())} of the samples.")
+    try:
+        whole = values.astype("int64")
+        exact = whole == values
+    except (TypeError, ValueError):
+        raise BadSpan(f"{values.name} holds {values.dtype}, not whole numbers of steps.") from None
+    if not exact.all():
+        raise BadSpan(f"{values.name} holds {values[~exact].iloc[0]}, which is not a whole number of steps.")
+    steps: Int64Array = np.asarray(whole, dtype=np.int64)
+    return steps
+
+
+def check_span_of_time(step: Int64Array, step_us: int) -> None:
+    """Raise `BadSpan` where a step would end beyond what 63 bits of microseconds hold."""
+    for outermost in (step.min(initial=0), step.max(initial=0)):
+        if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
+            raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into 63 bits of µs.")
