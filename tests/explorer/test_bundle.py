@@ -5,7 +5,8 @@ from conftest import ROOT
 
 from tokenvis.explorer.bundle import bundle, style_sheet
 
-MODULES = sorted((ROOT / "tokenvis" / "explorer" / "modules").glob("*.mjs"))
+FOLDER = ROOT / "tokenvis" / "explorer" / "modules"
+MODULES = sorted(FOLDER.rglob("*.mjs"))
 NAMED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (?:\[([^\]]+)\]|(\w+))", re.MULTILINE)
 
 
@@ -38,15 +39,22 @@ def test_a_name_stands_for_one_thing_in_all_modules():
     assert sorted(names) == sorted(set(names))
 
 
-def test_every_import_is_on_a_line_of_names_from_a_neighbour():
+def test_every_import_is_on_a_line_of_names_from_a_module():
     for path in MODULES:
         for line in re.findall(r"^import .*$", path.read_text(), re.MULTILINE):
-            assert re.fullmatch(r"import \{ [\w, ]+ \} from '\./\w+\.mjs'", line), (path.name, line)
+            assert re.fullmatch(r"import \{ [\w, ]+ \} from '\.{1,2}/(\w+/)?\w+\.mjs'", line), (path.name, line)
+
+
+def test_a_folder_of_modules_imports_from_those_below_it_only():
+    for folder, below in {"model": {"model"}, "canvas": {"canvas", "model"}, "ui": {"ui", "canvas", "model"}}.items():
+        for path in (FOLDER / folder).iterdir():
+            imported = re.findall(r"^import .* from '(.*)'$", path.read_text(), re.MULTILINE)
+            assert {(path.parent / name).resolve().parent.name for name in imported} <= below, path.name
 
 
 def test_modules_import_downwards_only():
     imports = {
-        path.stem: set(re.findall(r"^import .* from '\./(\w+)\.mjs'$", path.read_text(), re.MULTILINE)) for path in MODULES
+        path.stem: set(re.findall(r"^import .* from '[./\w]*?(\w+)\.mjs'$", path.read_text(), re.MULTILINE)) for path in MODULES
     }
     above: set[str] = set()
     while imports:

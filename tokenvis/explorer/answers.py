@@ -28,7 +28,7 @@ from tokenvis.spans.typed_columns import columns_in
 
 FIRST_KEYS = ("agent_id", "location_id")
 LONGEST_LABEL = 200  # characters of a label that cross
-STATUS = ("", "ok", "error", "open")  # as in modules/trace.mjs
+STATUS = ("", "ok", "error", "open")  # as in modules/model/trace.mjs
 TOKENS = {"input": "input_tokens", "output": "output_tokens"}
 
 

@@ -1,14 +1,15 @@
 """The bundle: the JavaScript modules of the explorer as one script, which needs no build and no network.
 
 Modules are put one after the other, those that a module imports before it, without their ``import`` and ``export``. So a name
-stands for one thing in all modules, and imports are a list of names from a neighbour, on one line; a test holds them to it.
+stands for one thing in all modules, and imports are a list of names from another module, on one line; a test holds them to it.
 """
 
 import re
 from functools import cache
 from importlib.resources import files
+from posixpath import dirname, join, normpath
 
-IMPORT = re.compile(r"^import \{[^}]*\} from '\./(\w+)\.mjs'\n", re.MULTILINE)
+IMPORT = re.compile(r"^import \{[^}]*\} from '(\.{1,2}/[\w/]+\.mjs)'\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
@@ -16,18 +17,18 @@ EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 def bundle(entry: str) -> str:
     """The module of this name and all that it imports, as one script; what it exports as default is the script's."""
     taken: dict[str, str] = {}
-    gather(entry, taken)
+    gather(f"{entry}.mjs", taken)
     return "\n".join(taken.values())
 
 
-def gather(name: str, taken: dict[str, str]) -> None:
-    """Take a module, after those that it imports."""
-    if name in taken:
+def gather(path: str, taken: dict[str, str]) -> None:
+    """Take a module, by its path in the folder of modules, after those that it imports."""
+    if path in taken:
         return
-    text = (files("tokenvis.explorer") / "modules" / f"{name}.mjs").read_text(encoding="utf-8")
+    text = (files("tokenvis.explorer") / "modules" / path).read_text(encoding="utf-8")
     for imported in IMPORT.findall(text):
-        gather(imported, taken)
-    taken[name] = EXPORT.sub("", IMPORT.sub("", text))
+        gather(normpath(join(dirname(path), imported)), taken)
+    taken[path] = EXPORT.sub("", IMPORT.sub("", text))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 A column has 1, 2 or 4 bytes a value, whichever is the least in all. The highest number of that width says that the value is
 *wide*, one that does not fit: it stands apart, with its row, as a double. Numbers that ascend cross as the steps between them.
-`modules/wire.mjs` reads them.
+`modules/model/wire.mjs` reads them.
 """
 
 import json

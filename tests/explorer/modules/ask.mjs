@@ -4,12 +4,12 @@
 // starting node takes longer than hundreds of them.
 
 import { createInterface } from 'node:readline'
-import { figuresOf } from '../../../tokenvis/explorer/modules/figures.mjs'
-import { routesOf } from '../../../tokenvis/explorer/modules/moves.mjs'
-import { packLanes } from '../../../tokenvis/explorer/modules/packing.mjs'
-import { timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/timemap.mjs'
-import { factsOf, movesOf, traceOf } from '../../../tokenvis/explorer/modules/trace.mjs'
-import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/wire.mjs'
+import { figuresOf } from '../../../tokenvis/explorer/modules/model/figures.mjs'
+import { routesOf } from '../../../tokenvis/explorer/modules/model/moves.mjs'
+import { packLanes } from '../../../tokenvis/explorer/modules/model/packing.mjs'
+import { timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
+import { factsOf, movesOf, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
+import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/model/wire.mjs'
 
 /** A message, whose buffers are views as a notebook's are. */
 function read({ header, buffers }) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { figuresOf } from '../../../tokenvis/explorer/modules/figures.mjs'
+import { figuresOf } from '../../../tokenvis/explorer/modules/model/figures.mjs'
 import { examples, list, someSpans, traceOfText } from './traces.mjs'
 
 const TRACE = traceOfText('ann 0 10 desk', 'bob 5 10 lab', 'ann 15 20 desk')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rowAt, spansAt, spansIn } from '../../../tokenvis/explorer/modules/hits.mjs'
-import { BAND_GAP, BAR, LANE, STRIP, packed, placed, rowsOf } from '../../../tokenvis/explorer/modules/layout.mjs'
+import { rowAt, spansAt, spansIn } from '../../../tokenvis/explorer/modules/canvas/hits.mjs'
+import { BAND_GAP, BAR, LANE, STRIP, packed, placed, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
 import { examples, list, someLane, someSpans, traceOfText } from './traces.mjs'
 
 const NEAR = 4 // pixels

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HELP, commandOf } from '../../../tokenvis/explorer/modules/keys.mjs'
+import { HELP, commandOf } from '../../../tokenvis/explorer/modules/ui/keys.mjs'
 
 /** What a key does, as text: the method that is called, and with what. */
 function pressed(key) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BAND_GAP, DEEP, LANE, STRIP, packed, placed, rowsOf } from '../../../tokenvis/explorer/modules/layout.mjs'
+import { BAND_GAP, DEEP, LANE, STRIP, packed, placed, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
 import { examples, list, someSpans, traceOfText } from './traces.mjs'
 
 const ROWS = ['ann 0 10 lab', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 12 12 lab'] // desk needs two lanes, and comes second

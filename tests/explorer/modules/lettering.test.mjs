@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fitted } from '../../../tokenvis/explorer/modules/lettering.mjs'
+import { fitted } from '../../../tokenvis/explorer/modules/canvas/lettering.mjs'
 import { examples, list } from './traces.mjs'
 
 const canvas = { measureText: (text) => ({ width: Array.from(text).length * 10 }) } // each letter is 10 pixels wide

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { channels, inkOn } from '../../../tokenvis/explorer/modules/look.mjs'
+import { channels, inkOn } from '../../../tokenvis/explorer/modules/canvas/look.mjs'
 
 test('channels of a colour', () => {
   assert.deepEqual(channels('#0a80ff'), [10, 128, 255])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Model } from '../../../tokenvis/explorer/modules/model.mjs'
+import { Model } from '../../../tokenvis/explorer/modules/model/model.mjs'
 import { coded, examples, messageOf, someSpans, sourceOf } from './traces.mjs'
 
 const ROWS = ['ann 0 10 lab', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 12 20 lab'] // stands as 0 3 | 1 | 2

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { movesIn, routesOf } from '../../../tokenvis/explorer/modules/moves.mjs'
-import { timeMap } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { movesIn, routesOf } from '../../../tokenvis/explorer/modules/model/moves.mjs'
+import { timeMap } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
 import { examples, list, someSpans, traceOfText } from './traces.mjs'
 
 /** Moves as Python finds them in spans that do not nest: from one span of an agent to its next, where that is elsewhere. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { packLanes } from '../../../tokenvis/explorer/modules/packing.mjs'
+import { packLanes } from '../../../tokenvis/explorer/modules/model/packing.mjs'
 import { examples, list, someSpans, traceOfText } from './traces.mjs'
 
 function lanes(...rows) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OutOfDate } from '../../../tokenvis/explorer/modules/fetching.mjs'
-import { Model } from '../../../tokenvis/explorer/modules/model.mjs'
-import { renew, sameSpans } from '../../../tokenvis/explorer/modules/renewal.mjs'
+import { OutOfDate } from '../../../tokenvis/explorer/modules/model/fetching.mjs'
+import { Model } from '../../../tokenvis/explorer/modules/model/model.mjs'
+import { renew, sameSpans } from '../../../tokenvis/explorer/modules/model/renewal.mjs'
 import { examples, messageOf, someSpans, sourceOf, traceMessage, traceOfText } from './traces.mjs'
 
 const FEW = ['bob 10 20 lab', 'eve 12 16 desk', 'eve 30 40 desk']

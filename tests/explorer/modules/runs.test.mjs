@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { WIDE, marksOf, pixelsOf, sweepRow, touching } from '../../../tokenvis/explorer/modules/runs.mjs'
+import { WIDE, marksOf, pixelsOf, sweepRow, touching } from '../../../tokenvis/explorer/modules/canvas/runs.mjs'
 import { examples, list, someLane, sorted } from './traces.mjs'
 
 /** Sweep all of a lane: its bars, and each pixel's share and colour. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { packed, rowsOf } from '../../../tokenvis/explorer/modules/layout.mjs'
-import { litOf, marksIn, rowOf, sceneOf, tintOf } from '../../../tokenvis/explorer/modules/scene.mjs'
-import { STATUS } from '../../../tokenvis/explorer/modules/trace.mjs'
+import { packed, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
+import { litOf, marksIn, rowOf, sceneOf, tintOf } from '../../../tokenvis/explorer/modules/model/scene.mjs'
+import { STATUS } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 import { examples, list, someSpans, sorted, traceOfText } from './traces.mjs'
 
 /** The scene of a trace in bands of locations, coloured by agent. */

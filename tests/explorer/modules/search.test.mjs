@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { firstAtLeast, gallop } from '../../../tokenvis/explorer/modules/search.mjs'
+import { firstAtLeast, gallop } from '../../../tokenvis/explorer/modules/model/search.mjs'
 import { examples, list, sorted } from './traces.mjs'
 
 const VALUES = Float64Array.of(1, 3, 3, 3, 7)

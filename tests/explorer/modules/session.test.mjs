@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Session } from '../../../tokenvis/explorer/modules/session.mjs'
+import { Session } from '../../../tokenvis/explorer/modules/model/session.mjs'
 import { sourceOf } from './traces.mjs'
 
 const TRACES = [{ id: 't', n: 1 }, { id: 'u', n: 1 }]

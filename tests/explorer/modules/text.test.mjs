@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { calendar, duration, grouped, moment, oneLine, plural } from '../../../tokenvis/explorer/modules/text.mjs'
+import { calendar, duration, grouped, moment, oneLine, plural } from '../../../tokenvis/explorer/modules/model/text.mjs'
 
 test('a name is one line, without what turns text around or is not seen', () => {
   assert.equal(oneLine('  a\n\tb\u2028c  '), 'a b c')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { roundStep, ticksOf } from '../../../tokenvis/explorer/modules/ticks.mjs'
-import { foldsOf, timeMap, toOffset } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { roundStep, ticksOf } from '../../../tokenvis/explorer/modules/canvas/ticks.mjs'
+import { foldsOf, timeMap, toOffset } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
 import { examples, list } from './traces.mjs'
 
 const APART = 92

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { foldsOf, isFolded, placesOf, timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/timemap.mjs'
+import { foldsOf, isFolded, placesOf, timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
 import { examples } from './traces.mjs'
 
 const LINEAR = timeMap([10, 30], [10, 30])

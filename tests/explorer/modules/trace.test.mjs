@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { factsOf, keyColumnOf, movesOf, rowsIn, traceOf } from '../../../tokenvis/explorer/modules/trace.mjs'
+import { factsOf, keyColumnOf, movesOf, rowsIn, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 import { messageOf, traceMessage, traceOfText } from './traces.mjs'
 
 test('a trace in the order of a frame', () => {

@@ -1,7 +1,7 @@
 // What the tests of the modules share: traces written as text, messages as Python sends them, a source that is no kernel, and
 // small random inputs. Times lie on a small grid of whole numbers, where ties, zero lengths and spans that touch are common.
 
-import { traceOf } from '../../../tokenvis/explorer/modules/trace.mjs'
+import { traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 
 /**
  * Whole numbers at random, the same for the same seed: `whole(n)` is in [0, n). (T. Ettinger's mulberry32.)

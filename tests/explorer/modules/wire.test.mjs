@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/wire.mjs'
+import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/model/wire.mjs'
 import { examples, list, sorted } from './traces.mjs'
 
 const one = (spec, ...buffers) => columnsOf([{ name: 'x', ascending: false, n_wide: 0, ...spec }], buffers).x

@@ -1,12 +1,12 @@
 // The explorer as a page of its own: traces lie in the page, compressed, and no kernel is there to ask.
 
-import { Session } from './session.mjs'
-import { show } from './explorer.mjs'
-import { element } from './dom.mjs'
-import { columnsOf } from './wire.mjs'
+import { Session } from './model/session.mjs'
+import { show } from './ui/explorer.mjs'
+import { element } from './ui/dom.mjs'
+import { columnsOf } from './model/wire.mjs'
 
 /**
- * @typedef {import('./trace.mjs').Message} Message
+ * @typedef {import('./model/trace.mjs').Message} Message
  * @typedef {{trace: string, blocks: Record<string, string>, keys: Record<string, string>, chunk: number, n: number,
  *   omitted: boolean}} Contents of a
  *   trace: names of blocks, of what can be asked and of key columns; rows in a block of details
@@ -39,7 +39,7 @@ async function messageOf(name) {
   return { header, buffers }
 }
 
-/** @param {Contents[]} traces @returns {import('./model.mjs').Source} */
+/** @param {Contents[]} traces @returns {import('./model/model.mjs').Source} */
 function pageSource(traces) {
   const kept = /** @type {Map<string, Promise<any>>} */ (new Map())
   /** @template T @param {string} name @param {(name: string) => Promise<T>} read @returns {Promise<T>} */

@@ -3,13 +3,13 @@
 // Questions carry a number, and an answer carries that of its question. What Python says unasked is the opening, with the first
 // trace, changes of the state, and that a trace has changed, which the page then asks for when it can.
 
-import { OutOfDate } from './fetching.mjs'
-import { Session } from './session.mjs'
-import { show } from './explorer.mjs'
-import { rowsMessage } from './wire.mjs'
+import { OutOfDate } from './model/fetching.mjs'
+import { Session } from './model/session.mjs'
+import { show } from './ui/explorer.mjs'
+import { rowsMessage } from './model/wire.mjs'
 
 /**
- * @typedef {import('./trace.mjs').Message} Message
+ * @typedef {import('./model/trace.mjs').Message} Message
  * @typedef {{send: (content: any, callbacks?: any, buffers?: ArrayBuffer[]) => void,
  *   on: (name: string, act: (content: any, buffers: DataView[]) => void) => void}} Comm
  */

@@ -2,13 +2,13 @@
 
 import { element } from './dom.mjs'
 import { commandOf } from './keys.mjs'
-import { followTheme } from './look.mjs'
+import { followTheme } from '../canvas/look.mjs'
 import { agentPanel, detailsPanel, helpPanel, legend, statusBar, toolbar } from './panels.mjs'
 import { RULER, Stage } from './stage.mjs'
 
 /**
- * @typedef {import('./model.mjs').Model} Model
- * @typedef {import('./session.mjs').Session} Session
+ * @typedef {import('../model/model.mjs').Model} Model
+ * @typedef {import('../model/session.mjs').Session} Session
  */
 
 const FIELDS = 'input, select, textarea, [contenteditable]'

@@ -1,14 +1,14 @@
 // Marks: what must be seen however many spans there are: instants, errors, open ends, and what stands out.
 
 import { devicePixels, PALED, rowsInView } from './bars.mjs'
-import { BAR, STRIP } from './layout.mjs'
+import { BAR, STRIP } from '../model/layout.mjs'
 import { marksOf, WIDE } from './runs.mjs'
-import { firstAtLeast } from './search.mjs'
+import { firstAtLeast } from '../model/search.mjs'
 
 /**
  * @typedef {import('./look.mjs').Look} Look
- * @typedef {import('./scene.mjs').Scene} Scene
- * @typedef {import('./layout.mjs').Band} Band
+ * @typedef {import('../model/scene.mjs').Scene} Scene
+ * @typedef {import('../model/layout.mjs').Band} Band
  * @typedef {import('./drawing.mjs').View} View
  */
 

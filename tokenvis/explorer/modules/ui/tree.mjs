@@ -3,7 +3,7 @@
 // The text is parsed in a way that loses no digit: a number that a double does not hold is shown as it was written.
 
 import { element } from './dom.mjs'
-import { plural } from './text.mjs'
+import { plural } from '../model/text.mjs'
 
 const LONG = 2_000 // characters of a text that are shown at first
 const MANY = 200 // members that are shown at first

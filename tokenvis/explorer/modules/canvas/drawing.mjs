@@ -2,19 +2,19 @@
 
 import { drawAxis, drawGutter, drawRuler } from './axis.mjs'
 import { drawRows } from './bars.mjs'
-import { BAR, STRIP } from './layout.mjs'
+import { BAR, STRIP } from '../model/layout.mjs'
 import { fitted } from './lettering.mjs'
 import { inkOn } from './look.mjs'
 import { drawMarks } from './marks.mjs'
-import { movesIn } from './moves.mjs'
-import { rowOf } from './scene.mjs'
-import { plural } from './text.mjs'
+import { movesIn } from '../model/moves.mjs'
+import { rowOf } from '../model/scene.mjs'
+import { plural } from '../model/text.mjs'
 
 /**
  * @typedef {import('./look.mjs').Look} Look
- * @typedef {import('./scene.mjs').Scene} Scene
- * @typedef {import('./layout.mjs').Band} Band
- * @typedef {import('./moves.mjs').Routes} Routes
+ * @typedef {import('../model/scene.mjs').Scene} Scene
+ * @typedef {import('../model/layout.mjs').Band} Band
+ * @typedef {import('../model/moves.mjs').Routes} Routes
  * @typedef {{left: number, scale: number, width: number, height: number, top: number, gutter: number, ruler: number,
  *   ratio: number}} View the place at the left edge of the body; CSS pixels a µs; size of the body; how far it is scrolled;
  *   widths of gutter and ruler; device pixels a CSS pixel

@@ -3,17 +3,17 @@
 // The canvas is as high as the part of the page that it has, and sticks there while a sizer as high as all rows is scrolled
 // behind it: so scrolling is the browser's own, and goes on to the page at its ends.
 
-import { drawFrame } from './drawing.mjs'
+import { drawFrame } from '../canvas/drawing.mjs'
 import { element } from './dom.mjs'
-import { rowAt, spansAt, spansIn } from './hits.mjs'
-import { BAND_GAP, LANE } from './layout.mjs'
-import { lookOf } from './look.mjs'
-import { rowOf } from './scene.mjs'
-import { duration, moment, oneLine, plural } from './text.mjs'
+import { rowAt, spansAt, spansIn } from '../canvas/hits.mjs'
+import { BAND_GAP, LANE } from '../model/layout.mjs'
+import { lookOf } from '../canvas/look.mjs'
+import { rowOf } from '../model/scene.mjs'
+import { duration, moment, oneLine, plural } from '../model/text.mjs'
 
 /**
- * @typedef {import('./model.mjs').Model} Model
- * @typedef {import('./drawing.mjs').View} View
+ * @typedef {import('../model/model.mjs').Model} Model
+ * @typedef {import('../canvas/drawing.mjs').View} View
  * @typedef {{x: number, y: number, width: number, height: number}} Box
  * @typedef {{kind: 'pan' | 'box' | 'zoom', x: number, y: number, from: number, to: number, top: number, moved: boolean}} Drag
  */
@@ -320,7 +320,7 @@ export class Stage {
     if (band) return [oneLine(band.name), plural(band.depth, 'lane')]
     if (!trace || !rows.length) return []
     const [row] = rows
-    const name = (/** @type {import('./trace.mjs').KeyColumn} */ { names, codes }) => oneLine(names[codes[row]])
+    const name = (/** @type {import('../model/trace.mjs').KeyColumn} */ { names, codes }) => oneLine(names[codes[row]])
     const label = labels.get(row)
     return [
       ...(rows.length > 1 ? [`${plural(rows.length, 'span')} in this pixel; the first:`] : []),

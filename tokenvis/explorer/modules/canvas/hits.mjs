@@ -1,12 +1,12 @@
 // Hits: which spans stand under a point, in a box, or next to another.
 
-import { firstAtLeast } from './search.mjs'
-import { BAR } from './layout.mjs'
+import { firstAtLeast } from '../model/search.mjs'
+import { BAR } from '../model/layout.mjs'
 
 /**
- * @typedef {import('./layout.mjs').Rows} Rows
- * @typedef {import('./layout.mjs').Placed} Placed
- * @typedef {import('./layout.mjs').Band} Band
+ * @typedef {import('../model/layout.mjs').Rows} Rows
+ * @typedef {import('../model/layout.mjs').Placed} Placed
+ * @typedef {import('../model/layout.mjs').Band} Band
  */
 
 const NEAR = 4 // pixels beside a span that still mean it

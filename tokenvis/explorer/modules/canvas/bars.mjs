@@ -1,13 +1,13 @@
 // Bars: the spans of the rows in view, as rectangles, as lines of pixels where they are thinner, and as strips.
 
-import { BAR, LANE, STRIP } from './layout.mjs'
+import { BAR, LANE, STRIP } from '../model/layout.mjs'
 import { channelsOf } from './look.mjs'
 import { pixelsOf, sweepRow, touching } from './runs.mjs'
 
 /**
  * @typedef {import('./look.mjs').Look} Look
- * @typedef {import('./scene.mjs').Scene} Scene
- * @typedef {import('./layout.mjs').Band} Band
+ * @typedef {import('../model/scene.mjs').Scene} Scene
+ * @typedef {import('../model/layout.mjs').Band} Band
  * @typedef {import('./drawing.mjs').View} View
  * @typedef {{position: number, x: number, y: number, width: number}} Bar CSS pixels of the canvas
  */

@@ -1,6 +1,6 @@
 // Keys: what each one does while the canvas, or anything of the explorer but a field, has the focus.
 
-/** @typedef {import('./model.mjs').Model} Model */
+/** @typedef {import('../model/model.mjs').Model} Model */
 
 const PAN = 0.15 // of the window
 const ZOOM = 1.4

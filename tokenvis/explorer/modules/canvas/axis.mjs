@@ -1,15 +1,15 @@
 // The axis: ruler, grid, zero line, folded gaps; and the gutter with the names of the bands.
 
-import { BAND_GAP } from './layout.mjs'
+import { BAND_GAP } from '../model/layout.mjs'
 import { fitted } from './lettering.mjs'
-import { duration, oneLine, plural } from './text.mjs'
+import { duration, oneLine, plural } from '../model/text.mjs'
 import { ticksOf } from './ticks.mjs'
-import { foldsOf, toPlace } from './timemap.mjs'
+import { foldsOf, toPlace } from '../model/timemap.mjs'
 
 /**
  * @typedef {import('./look.mjs').Look} Look
- * @typedef {import('./scene.mjs').Scene} Scene
- * @typedef {import('./layout.mjs').Band} Band
+ * @typedef {import('../model/scene.mjs').Scene} Scene
+ * @typedef {import('../model/layout.mjs').Band} Band
  * @typedef {import('./drawing.mjs').View} View
  * @typedef {{x: number, label: string}} Tick
  */

@@ -4,10 +4,10 @@
 // the pixel they take, and the colour that runs longest in it. Of more than `SAMPLE` spans in one pixel, as many, evenly
 // spread, stand for all.
 
-import { firstAtLeast, gallop } from './search.mjs'
+import { firstAtLeast, gallop } from '../model/search.mjs'
 
 /**
- * @typedef {import('./wire.mjs').Numbers} Numbers
+ * @typedef {import('../model/wire.mjs').Numbers} Numbers
  * @typedef {{left: number, scale: number, width: number}} Stretch the place at the left edge, pixels a µs, pixels
  * @typedef {{cover: Float32Array, most: Float32Array, tint: Int32Array}} Pixels of each pixel: the share that is taken, the time of
  *   the colour that runs longest, and that colour, -1 where there is nothing

@@ -1,9 +1,9 @@
 // Ticks of the time axis: round times, as close as their labels allow, none within a folded gap.
 
-import { foldsOf, toOffset, toPlace } from './timemap.mjs'
-import { moment } from './text.mjs'
+import { foldsOf, toOffset, toPlace } from '../model/timemap.mjs'
+import { moment } from '../model/text.mjs'
 
-/** @typedef {import('./timemap.mjs').TimeMap} TimeMap */
+/** @typedef {import('../model/timemap.mjs').TimeMap} TimeMap */
 
 const APART = 92 // pixels
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]

@@ -2,11 +2,11 @@
 
 import { button, element } from './dom.mjs'
 import { HELP } from './keys.mjs'
-import { STATUS } from './trace.mjs'
-import { calendar, duration, grouped, moment, oneLine, plural } from './text.mjs'
+import { STATUS } from '../model/trace.mjs'
+import { calendar, duration, grouped, moment, oneLine, plural } from '../model/text.mjs'
 import { treeOf } from './tree.mjs'
 
-/** @typedef {import('./model.mjs').Model} Model */
+/** @typedef {import('../model/model.mjs').Model} Model */
 
 const SHORT_NAMES = new Map([['agent_id', 'agent'], ['location_id', 'location']]) // no object: a key may be named as its members
 const MOST_AGENTS = 300 // check boxes at once; the others are found by name
@@ -34,7 +34,7 @@ function keyChoice(model, name, current, choose) {
 }
 
 /**
- * @param {import('./session.mjs').Session} session
+ * @param {import('../model/session.mjs').Session} session
  * @param {() => void} toggleAgents
  * @param {() => void} toggleHelp
  */
@@ -42,7 +42,7 @@ export function toolbar(session, toggleAgents, toggleHelp) {
   const { model } = session
   const traces = element('select', { 'aria-label': 'trace', title: 'trace', onchange: () => session.choose(traces.value) })
   const list = () => model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${grouped(n)})`))
-  let listed = /** @type {import('./model.mjs').Opening['traces'] | null} */ (null)
+  let listed = /** @type {import('../model/model.mjs').Opening['traces'] | null} */ (null)
   const percent = element('output', { class: 'tv-percent', 'aria-label': 'zoom' })
   const by = keyChoice(model, 'by', () => model.by, (key) => model.setBy(key))
   const hue = keyChoice(model, 'hue', () => model.hue, (key) => model.setHue(key))
@@ -102,7 +102,7 @@ export function agentPanel(model) {
     return counted
   }
   const box = (/** @type {number} */ code, /** @type {number} */ n) => {
-    const { names, colors } = /** @type {import('./trace.mjs').KeyColumn} */ (model.trace?.agent)
+    const { names, colors } = /** @type {import('../model/trace.mjs').KeyColumn} */ (model.trace?.agent)
     const check = element('input', { type: 'checkbox', value: names[code], onchange: () => {
       model.setShown(model.shown.map((flag, other) => (other === code ? Number(check.checked) : flag)))
     } })
@@ -153,7 +153,7 @@ export function detailsPanel(model) {
   const node = element('aside', { class: 'tv-details', 'aria-label': 'details of the span', hidden: true })
   const [title, facts, data] = [element('strong'), element('div'), element('div')]
   const head = element('div', { class: 'tv-group' }, title, button('×', 'close (Escape)', () => model.select(new Uint32Array())))
-  let shown = /** @type {import('./model.mjs').Details | null} */ (null)
+  let shown = /** @type {import('../model/model.mjs').Details | null} */ (null)
   const update = () => {
     const { trace, details, focus } = model
     node.hidden = !trace || focus < 0
@@ -171,7 +171,7 @@ export function detailsPanel(model) {
   return { node, update }
 }
 
-/** @param {import('./model.mjs').Details | null} details */
+/** @param {import('../model/model.mjs').Details | null} details */
 function dataOf(details) {
   const parts = /** @type {HTMLElement[]} */ ([])
   if (details?.data) {
@@ -184,7 +184,7 @@ function dataOf(details) {
 
 /** @param {Model} model @param {number} row */
 function factsOfSpan({ trace, details, facts: known, steps }, row) {
-  const { start, end, agent, location, clock } = /** @type {import('./trace.mjs').Trace} */ (trace)
+  const { start, end, agent, location, clock } = /** @type {import('../model/trace.mjs').Trace} */ (trace)
   const table = [
     ['agent', agent.names[agent.codes[row]]],
     ['location', location.names[location.codes[row]]],
@@ -224,7 +224,7 @@ async function copied(text) {
   }
 }
 
-/** Figures of the selection, else of all that is shown. @param {import('./session.mjs').Session} session */
+/** Figures of the selection, else of all that is shown. @param {import('../model/session.mjs').Session} session */
 export function statusBar(session) {
   const { model } = session
   const figures = element('span', { class: 'tv-figures', role: 'status' })
@@ -253,7 +253,7 @@ export function statusBar(session) {
 
 /** @param {Model} model */
 function sentence({ figures, selected, steps, trace }) {
-  const { n, wall, active, busy, input, output } = /** @type {import('./figures.mjs').Figures} */ (figures)
+  const { n, wall, active, busy, input, output } = /** @type {import('../model/figures.mjs').Figures} */ (figures)
   const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${duration(Number(us), steps)}`)
   const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count).map(([count, way]) => `${grouped(Number(count))} ${way}`)
   const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`
