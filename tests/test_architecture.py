@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import tokenvis
 
 PACKAGE = ROOT / "tokenvis"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*MODULES, *sorted(PACKAGE.rglob("*.mjs"))]
 PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
+LONGEST_FILE, MOST_FILES = 400, 20
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess:
@@ -61,6 +64,16 @@ def test_an_import_against_the_map_is_caught(file, line, contract):
 def test_imports_are_absolute():
     nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
     assert not [node.module for node in nodes if node.level]
+
+
+def test_a_folder_is_seen_at_a_glance():
+    n_files = Counter(str(path.parent.relative_to(PACKAGE)) for path in SOURCES)
+    assert {folder: count for folder, count in n_files.items() if count > MOST_FILES} == {}
+
+
+def test_a_file_is_read_in_one_sitting():
+    n_lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: count for name, count in n_lines.items() if count > LONGEST_FILE} == {}
 
 
 def test_every_package_says_what_it_is():

@@ -7,7 +7,6 @@ trace is in the widget's synchronised state, so none of it lands in a saved note
 import base64
 import os
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from time import perf_counter
@@ -18,9 +17,10 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from tokenvis.errors import BadOption, SpanError, TokenvisError, check_choice, listed, plural, quoted, several
+from tokenvis.errors import SpanError, TokenvisError, check_choice, plural, quoted
 from tokenvis.explorer.answers import Answers
-from tokenvis.explorer.bundle import bundle, style_sheet
+from tokenvis.explorer.checks import checked_agents, checked_follow, checked_key, checked_trace, checked_window
+from tokenvis.explorer.development import script_file, style_sheet_file
 from tokenvis.explorer.follower import NOT_FOLLOWED, Follower
 from tokenvis.explorer.page import Page, write_page
 from tokenvis.explorer.places import agents_of, part_said, place_again, rows_again, rows_of, whole_of
@@ -28,7 +28,7 @@ from tokenvis.explorer.wire import Message
 from tokenvis.layout.time_map import Gaps
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.still import still
-from tokenvis.spans.columns import empty_spans, is_integer, require
+from tokenvis.spans.columns import empty_spans, require
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.redaction import CONTENTS, Content
 from tokenvis.store.follow import Following
@@ -69,8 +69,8 @@ class Explorer(anywidget.AnyWidget):
         closed, or until this is set to False. It rests while its output is taken away, as by a cell that is run again.
     """
 
-    _esm = bundle("widget")
-    _css = style_sheet()
+    _esm = script_file()
+    _css = style_sheet_file()
 
     trace = Part()
     window = Part()
@@ -174,34 +174,22 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("trace")
     def _check_trace(self, proposal: Any) -> str | None:
-        trace = proposal["value"]
-        if trace is None and not self._answers.rows:
-            return None  # what was followed is gone
-        if not isinstance(trace, str):
-            raise BadOption(f"trace={quoted(trace)} is no id of a trace. These spans have: {listed(self._answers.rows)}.")
-        self._answers.of(trace)
+        trace = checked_trace(proposal["value"], self._answers.rows)
+        if trace is not None:
+            self._answers.of(trace)
         return trace
 
     @traitlets.validate("window")
     def _check_window(self, proposal: Any) -> tuple[int, int]:
-        ends = proposal["value"]
-        if not isinstance(ends, Sequence) or len(ends) != 2 or not all(map(is_integer, ends)) or ends[0] >= ends[1]:
-            raise BadOption(f"window={quoted(ends)} is not (start, end): two whole numbers of µs, the second one larger.")
-        return int(ends[0]), int(ends[1])
+        return checked_window(proposal["value"])
 
     @traitlets.validate("agents")
     def _check_agents(self, proposal: Any) -> tuple[str, ...]:
-        agents = set(several("agents", proposal["value"]))
-        strange = sorted(agents - set(agents_of(self._spans())))
-        if strange:
-            raise BadOption(f"agents={listed(strange)} are not in the trace. It has: {listed(agents_of(self._spans()))}.")
-        return tuple(sorted(agents))
+        return checked_agents(proposal["value"], agents_of(self._spans()))
 
     @traitlets.validate("by", "hue")
     def _check_key(self, proposal: Any) -> str:
-        key = proposal["value"]
-        if not isinstance(key, str):
-            raise BadOption(f"{proposal['trait'].name}={quoted(key)} is no column of the spans, nor a key of their data.")
+        key = checked_key(proposal["trait"].name, proposal["value"])
         if self.trace is not None:
             self._answers.column(self.trace, key)
         return key
@@ -216,12 +204,7 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("follow")
     def _check_follow(self, proposal: Any) -> bool:
-        follow = proposal["value"]
-        if not isinstance(follow, bool):
-            raise BadOption(f"follow={quoted(follow)} is neither True nor False.")
-        if follow and self._follower is None:
-            raise BadOption(NOT_FOLLOWED)
-        return follow
+        return checked_follow(proposal["value"], NOT_FOLLOWED if self._follower is None else None)
 
     @traitlets.observe("follow")
     def _start_or_stop(self, change: Any) -> None:

@@ -1,0 +1,84 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from browsers import chromium, jupyter, open_notebook  # noqa: F401
+from conftest import ROOT
+from explorers import PATIENCE, Seen
+from playwright.sync_api import expect
+
+from tokenvis.explorer.bundle import bundle, style_sheet
+from tokenvis.explorer.development import script_file, style_sheet_file
+
+SOURCES = "tokenvis/explorer/modules/ui/panels.mjs", "tokenvis/explorer/explorer.css"
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package, which a test may edit."""
+    shutil.copytree(ROOT / "tokenvis", tmp_path / "copy" / "tokenvis", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "copy"
+
+
+def edit(file, before, after):
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+def test_where_nothing_is_developed_nothing_is_watched(monkeypatch):
+    monkeypatch.delenv("ANYWIDGET_HMR", raising=False)
+    assert (script_file(), style_sheet_file()) == (bundle("widget"), style_sheet())
+
+
+LOOP = """
+import sys, time
+from pathlib import Path
+import tokenvis
+from tokenvis.explorer.bundle import bundle
+from tokenvis.explorer.widget import Explorer
+tokenvis.seed_demo(store="t.db")
+explorer = tokenvis.explore(tokenvis.load_spans("kitchen-sink", store="t.db"))
+folder = Path(tokenvis.__file__).parent / "explorer"
+time.sleep(1)  # until all files are watched
+for file, key in ((folder / "modules/ui/panels.mjs", "_esm"), (folder / "explorer.css", "_css")):
+    file.write_text(file.read_text() + "/* edited */")
+    deadline = time.monotonic() + 20
+    while "/* edited */" not in getattr(explorer, key) and time.monotonic() < deadline: time.sleep(0.05)
+    assert "/* edited */" in getattr(explorer, key), key
+assert "/* edited */" in bundle("page")
+"""
+
+
+def test_an_edit_reaches_a_widget_that_is_open(copied):
+    environment = {**os.environ, "ANYWIDGET_HMR": "1", "PYTHONPATH": str(copied)}
+    done = subprocess.run([sys.executable, "-c", LOOP], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+CELLS = [
+    "import os, sys\nos.environ['ANYWIDGET_HMR'] = '1'\nsys.path.insert(0, '{copy}')\nimport time, tokenvis",
+    "spans = tokenvis.seed_demo(store='t.db') and tokenvis.load_spans('kitchen-sink', store='t.db')",
+    "explorer = tokenvis.explore(spans)\ntime.sleep(1)\nexplorer",
+]
+
+
+@pytest.mark.full
+def test_an_edit_shows_in_an_open_notebook(copied, chromium, jupyter):  # noqa: F811
+    cells = [cell.replace("{copy}", str(copied)) for cell in CELLS]
+    with open_notebook(chromium, jupyter, "lab", cells) as nb:
+        for cell in range(3):
+            nb.run(cell)
+        seen = Seen(nb.page, nb.output(2).locator(".tokenvis"))
+        expect(seen.search).to_have_attribute("placeholder", "search")
+        nb.execute("explorer.window = (explorer.window[0], explorer.window[0] + 1_000_000)")
+        kernel, window = nb.evaluate("os.getpid()"), nb.evaluate("explorer.window")
+        edit(copied / SOURCES[0], "placeholder: 'search'", "placeholder: 'look for'")
+        expect(seen.search).to_have_attribute("placeholder", "look for", timeout=PATIENCE * 1000)
+        with Path(copied / SOURCES[1]).open("a") as sheet:
+            sheet.write(".tokenvis .tv-search input { color: rgb(1, 2, 3) }\n")
+        expect(seen.search).to_have_css("color", "rgb(1, 2, 3)", timeout=PATIENCE * 1000)
+        assert (nb.evaluate("os.getpid()"), nb.evaluate("explorer.window")) == (kernel, window)
