@@ -24,11 +24,11 @@ import tokenvis as tv
 from tokenvis.__main__ import main
 from tokenvis.explorer.bundle import bundle
 from tokenvis.explorer.page import write_page
-from tokenvis.formats.export import FORMATS
+from tokenvis.formats.registry import WRITERS
 from tokenvis.ingestion.report import MOST_LINES
 from tokenvis.output import JOINERS, RUN, one_line
 
-every_format = pytest.mark.parametrize("kind", FORMATS)
+every_format = pytest.mark.parametrize("kind", WRITERS)
 every_picture = pytest.mark.parametrize("picture", PICTURES)
 DRAWN = [  # those that the file of a picture could take for something else; the full tests draw all of them
     *(SCRIPTS[name] for name in ("an image", "an element of SVG", "an end of a comment")),

@@ -19,9 +19,8 @@ from tokenvis import __version__
 from tokenvis.conventions.rules import PRESETS
 from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
-from tokenvis.formats.export import FORMATS as OUTGOING
 from tokenvis.formats.export import export
-from tokenvis.formats.registry import FORMATS
+from tokenvis.formats.registry import FORMATS, WRITERS
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.ingestion.watch.terminal import follow
@@ -89,7 +88,7 @@ def parser() -> ArgumentParser:
     give.add_argument("file", metavar="FILE", help="its suffix tells the format: .json (Chrome), .parquet, .csv, .jsonl")
     give.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all)")
     give.add_argument(
-        "--format", choices=OUTGOING, metavar="NAME", help=f"one of {', '.join(OUTGOING)}, where the suffix does not tell"
+        "--format", choices=WRITERS, metavar="NAME", help=f"one of {', '.join(WRITERS)}, where the suffix does not tell"
     )
     give.set_defaults(run=run_export)
 

@@ -1,6 +1,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -11,28 +12,28 @@ from hypothesis import given
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadOption, BadSpan, MissingColumn, ingest, load_spans, seed_demo
-from tokenvis.formats.export import FORMATS, SUFFIXES, export
+from tokenvis.formats.export import Format, export
 from tokenvis.formats.files.head import head_of
-from tokenvis.formats.registry import FORMATS as READERS
+from tokenvis.formats.registry import FORMATS, SUFFIXES, WRITERS
 from tokenvis.spans.columns import COLUMNS, NAMES
 
 SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk"), a={"label": "plan"}, c={"links": ["a"]})
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_file_holds_every_span(kind):
     path = export(SPANS, Path("made"), format=kind)
     assert path == Path("made")
     assert held(path, kind) == expected(SPANS)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_file_holds_hostile_names(kind):
     spans = hostile_spans()
     assert held(export(spans, "made", format=kind), kind) == expected(spans)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_no_spans_are_a_file_without_spans(kind):
     assert held(export(SPANS[:0], "made", format=kind), kind) == []
     assert held(export(SPANS[:0].drop(columns="data"), "made", format=kind), kind) == []
@@ -41,14 +42,14 @@ def test_no_spans_are_a_file_without_spans(kind):
 @pytest.mark.laws
 @given(spans=any_spans())
 def test_any_names_and_payloads_are_held_exactly(spans):
-    for kind in FORMATS:
+    for kind in WRITERS:
         assert held(export(spans, "made", format=kind), kind) == expected(spans)
 
 
 def read_back(path):
     """What the reader that recognises a file finds in it, by trace and id."""
     reading = reading_of(path)
-    [reader] = [reader for reader in READERS.values() if reader.recognises(head_of(reading.source))]
+    [reader] = [reader for reader in FORMATS.values() if reader.recognises(head_of(reading.source))]
     rows = [row_of(span) for span in reader.read(reading)]
     assert (problems(reading), dict(reading.skipped)) == ([], {})
     return ordered(rows)
@@ -69,14 +70,14 @@ def with_empty_payloads(rows):
 @given(spans=spans_frames(parents=True, data=True).filter(len))
 def test_ties_instants_parents_and_links_are_held_and_read_back_exactly(spans):
     before = spans.copy(deep=True)
-    for kind in FORMATS:
+    for kind in WRITERS:
         path = export(spans, "made", format=kind)
         assert held(path, kind) == expected(spans)
         assert read_back(path) == with_empty_payloads(expected(spans))
     assert_frame_equal(spans, before)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_reader_finds_hostile_names(kind):
     spans = hostile_spans()
     names = spans[["id", *NAMES]].itertuples(index=False)
@@ -85,7 +86,7 @@ def test_a_reader_finds_hostile_names(kind):
     assert read_back(export(spans, "made", format=kind)) == expected(spans)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_the_demo_comes_back_as_it_was(kind):
     seed_demo(store="demo.db")
     spans = load_spans(store="demo.db")
@@ -95,7 +96,7 @@ def test_the_demo_comes_back_as_it_was(kind):
     assert (report.problems, report.skipped) == ([], {})
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_chunks_leave_no_seam(kind, monkeypatch):
     spans = hostile_spans()
     whole = export(spans, "whole", format=kind)
@@ -106,7 +107,7 @@ def test_chunks_leave_no_seam(kind, monkeypatch):
     assert kind == "parquet" or parts.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_the_same_spans_give_the_same_bytes_whatever_their_types(kind):
     spans = hostile_spans()
     plain = spans.astype(dict.fromkeys(("id", "trace_id", "agent_id", "location_id"), "object")).set_index(spans.index[::-1])
@@ -131,7 +132,7 @@ def test_the_format_is_what_the_name_ends_in(name, kind):
 
 
 def test_every_format_has_an_ending():
-    assert set(SUFFIXES.values()) == set(FORMATS)
+    assert set(SUFFIXES.values()) == set(WRITERS) == set(get_args(Format))
 
 
 def test_the_format_that_is_given_counts():
@@ -208,7 +209,7 @@ def test_spans_that_break_a_rule_leave_no_file(spans, error, expected_message):
     assert there() == []
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_payload_that_is_none_leaves_no_file(kind):
     wrong = SPANS.assign(data="[]")
     assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is list)."
@@ -220,7 +221,7 @@ def test_the_same_id_may_stand_in_two_traces():
     assert [row["id"] for row in held(export(spans, "a.csv"), "csv")] == ["a", "a"]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_an_error_half_way_leaves_the_file_that_was_there(kind, monkeypatch):
     monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 1)
     path = Path("made")
@@ -235,7 +236,7 @@ def test_an_interruption_leaves_the_file_that_was_there(monkeypatch):
         file.write(b"half of it")
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(FORMATS, "csv", interrupted)
+    monkeypatch.setitem(WRITERS, "csv", interrupted)
     Path("a.csv").write_text("before")
     with pytest.raises(KeyboardInterrupt):
         export(SPANS, "a.csv")

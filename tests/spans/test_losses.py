@@ -8,7 +8,7 @@ from pictures import PICTURES, collisions
 from test_questions import QUESTIONS, plain, some
 
 import tokenvis as tv
-from tokenvis.formats.export import FORMATS
+from tokenvis.formats.registry import WRITERS
 from tokenvis.plot.artists.text import Note
 from tokenvis.spans.columns import as_spans
 from tokenvis.spans.losses import LOST, losses_of, work_of
@@ -101,7 +101,7 @@ def test_marks_change_no_comparison(spans, marks):
     assert_frame_equal(plain(tv.compare(both, spans)), plain(tv.compare(spans, spans)))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 def test_marks_are_written_and_read_back(kind, tmp_path):
     spans = LOSING.assign(start_time=LOSING["start_time"] + 10**15, end_time=LOSING["end_time"] + 10**15)
     store = tv.Store(tmp_path / "sqlite.db")

@@ -4,36 +4,18 @@ What tokenvis wrote, `tokenvis.ingest` reads back span by span.
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
-from tokenvis.formats.table import writer as flat
-from tokenvis.formats.telemetry.chrome_trace import writer as chrome
-from tokenvis.formats.telemetry.otlp import writer as otlp_json
+from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import place_of, replacing
 from tokenvis.spans.columns import NAMES, as_spans, names, parent_names, require, texts
 from tokenvis.spans.relations import identities
 
 Format: TypeAlias = Literal["chrome", "otlp", "parquet", "csv", "jsonl"]
-Writer: TypeAlias = Callable[[pd.DataFrame, IO[bytes]], None]  # takes a checked frame, its names Categorical
-FORMATS: dict[str, Writer] = {
-    "chrome": chrome.write,
-    "otlp": otlp_json.write,
-    "parquet": flat.write_parquet,
-    "csv": flat.write_csv,
-    "jsonl": flat.write_jsonl,
-}
-SUFFIXES = {  # the first that fits counts
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".otlp.json": "otlp",
-    ".json": "chrome",
-}
 
 
 def export(
@@ -82,7 +64,7 @@ def export(
     a,t,Ann,desk,0,5,
     """
     place = place_of(path)
-    write = FORMATS[format_of(place, format)]
+    write = WRITERS[format_of(place, format)]
     frame = checked(spans)
     with replacing(place) as file:
         write(frame, file)
@@ -92,13 +74,13 @@ def export(
 def format_of(place: Path, format: str | None) -> str:  # noqa: A002
     """The format that was asked for, else the one that the file's name ends in; `BadOption` where there is none."""
     if format is not None:
-        check_choice("format", format, FORMATS)
+        check_choice("format", format, WRITERS)
         return format
     ending = next((suffix for suffix in SUFFIXES if place.name.lower().endswith(suffix)), None)
     if ending is None:
         raise BadOption(
             f"path={quoted(str(place))} does not tell a format: its name ends in none of {listed(SUFFIXES)}. "
-            f"Or give format=, one of: {listed(FORMATS)}."
+            f"Or give format=, one of: {listed(WRITERS)}."
         )
     return SUFFIXES[ending]
 

@@ -1,24 +1,29 @@
-"""The table of formats: a short name, and the module that recognises and reads it; the first that recognises a file does."""
+"""The registry: every format by its short name; the first that recognises a source reads it.
 
-from collections.abc import Iterator
+A format is a module, or a folder of one inner shape: ``reader``, where it is read, ``writer``, where it is written, and what
+these need. It offers ``NAME``, ``recognises`` and ``read``; where it is written, ``WRITERS``, by the names that `export` takes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, TypeAlias
+
+import pandas as pd
 
 from tokenvis.conventions.span import SpanRead
+from tokenvis.formats import table
 from tokenvis.formats.evaluations import inspect_log
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.sessions.claude_code import reader as claude_code
-from tokenvis.formats.sessions.codex import reader as codex
+from tokenvis.formats.sessions import claude_code, codex
 from tokenvis.formats.simulations import smallville
-from tokenvis.formats.table import reader as table
-from tokenvis.formats.telemetry import langfuse, mlflow, phoenix, python_sdk
-from tokenvis.formats.telemetry.chrome_trace import reader as chrome_trace
-from tokenvis.formats.telemetry.otlp import reader as otlp
+from tokenvis.formats.telemetry import chrome_trace, langfuse, mlflow, otlp, phoenix, python_sdk
+
+Writer: TypeAlias = Callable[[pd.DataFrame, IO[bytes]], None]  # takes a checked frame, its names Categorical
 
 
 class Reader(Protocol):
-    """What a module of this folder offers."""
+    """What every format offers that is read."""
 
     NAME: str
 
@@ -48,7 +53,7 @@ class Follower(Protocol):
 
 
 class GrowingFormat(Protocol):
-    """What a module of this folder offers whose files grow while an agent works."""
+    """What a format offers whose files grow while an agent works."""
 
     NAME: str
     Following: Any
@@ -80,3 +85,11 @@ FORMATS: dict[str, Reader] = {
     "table": table,
 }
 GROWING: dict[str, GrowingFormat] = {"claude_code": claude_code, "codex": codex}
+WRITERS: Mapping[str, Writer] = chrome_trace.WRITERS | otlp.WRITERS | table.WRITERS
+SUFFIXES = {  # the ending of a file's name that means a writer; the first that fits counts
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".otlp.json": "otlp",
+    ".json": "chrome",
+}
