@@ -32,6 +32,9 @@ PICTURES = {
     "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),
 }
 
+FIGURES = {name: lambda spans, draw=draw: draw(spans).figure for name, draw in PICTURES.items()}
+FIGURES |= {"overview": tv.plot_overview}  # which makes a figure, of no Axes that are given
+
 
 def boxes_of(figure: Figure):
     """Each text of a figure as it is drawn, with its box in pixels."""

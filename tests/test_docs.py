@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT, seeded_database
 
 import tokenvis
+from tokenvis.__main__ import parser
 from tokenvis.store.demo import kitchen_sink, multi_agent_workflow
 from tokenvis.store.schema import Base
 
@@ -66,6 +67,34 @@ def test_the_commands_that_the_pages_name_are_there():
         assert set(named) <= set(scripts), page
     listed = re.findall(r"^\| `npm (?:run )?([a-z:]+)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     assert set(listed) == set(scripts)
+
+
+def test_every_command_of_the_command_line_is_documented():
+    [subparsers] = [action for action in parser()._actions if isinstance(action.choices, dict)]
+    pages = "\n".join(page.read_text() for page in PAGES)
+    assert [name for name in subparsers.choices if not re.search(rf"\btokenvis {name}\b", pages)] == []
+
+
+KEY_NAMES = {  # of keys whose name is not what stands on them
+    "ArrowLeft": "←",
+    "ArrowRight": "→",
+    "ArrowUp": "↑",
+    "ArrowDown": "↓",
+    "PageUp": "Page up",
+    "PageDown": "down",
+    "Escape": "Esc",
+    "=": "+",
+}
+
+
+def test_every_key_of_the_explorer_is_documented():
+    code = "import { COMMANDS } from './keys.mjs'; console.log(JSON.stringify(Object.keys(COMMANDS)))"
+    folder = ROOT / "tokenvis" / "explorer" / "modules" / "ui"
+    node = ["node", "--input-type=module", "--eval", code]
+    keys = json.loads(subprocess.run(node, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    told = re.findall(r"^\| (.*?) \| ", (ROOT / "docs" / "explorer.md").read_text().split("## Keys and mouse")[1], re.MULTILINE)
+    words = " ".join(told)
+    assert [key for key in keys if KEY_NAMES.get(key, key.upper() if len(key) == 1 else key) not in words] == []
 
 
 def test_the_trace_format_names_every_column():

@@ -18,7 +18,7 @@ from conftest import few, spans_of
 from exports import expected, held
 from files import written
 from hostile import LARGE, PAYLOADS, SCRIPTS, TEXTS, UNSEEN, hostile_trace, hostile_traces
-from pictures import PICTURES
+from pictures import FIGURES
 
 import tokenvis as tv
 from tokenvis.__main__ import main
@@ -29,7 +29,7 @@ from tokenvis.ingestion.report import MOST_LINES
 from tokenvis.output import JOINERS, RUN, one_line
 
 every_format = pytest.mark.parametrize("kind", WRITERS)
-every_picture = pytest.mark.parametrize("picture", PICTURES)
+every_picture = pytest.mark.parametrize("picture", FIGURES)
 DRAWN = [  # those that the file of a picture could take for something else; the full tests draw all of them
     *(SCRIPTS[name] for name in ("an image", "an element of SVG", "an end of a comment")),
     *(TEXTS["half a formula of TeX"], TEXTS["the end of CDATA"], UNSEEN["a null character"], UNSEEN["two lines"], LARGE),
@@ -116,7 +116,7 @@ def check_svg(content):
 
 
 def check_picture(picture, spans, *, as_text):
-    figure = PICTURES[picture](spans).figure
+    figure = FIGURES[picture](spans)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=40)
     assert png.tell() > 1_000
@@ -126,7 +126,7 @@ def check_picture(picture, spans, *, as_text):
         assert re.search(r"[<>]|\$|javascript:", texts), "no payload is drawn"
 
 
-@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "storyline", "handoffs", "usage by agent"))
+@pytest.mark.parametrize("picture", few(FIGURES, "timeline", "storyline", "handoffs", "usage by agent"))
 def test_a_picture_draws_payloads_as_text(picture):
     check_picture(picture, hostile_trace(DRAWN, trace_id=DRAWN[0]), as_text=True)
 

@@ -32,6 +32,7 @@ QUESTIONS = {
     "usage": tv.usage,
     "usage by": partial(tv.usage, by=["trace_id", "location_id"], prices={"m": {"input": 1, "output": 2}}),
 }
+OF_TWO = {"compare"}  # frames: what holds for it, its own tests say
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
 NAMES = ["trace_id", "agent_id", "location_id"]
 FRAMES = spans_frames(parents=True, data=True, n_traces=3)
@@ -43,6 +44,13 @@ def plain(table):
     """A table whose names are plain texts, whatever categories they came with."""
     kinds = table.select_dtypes("category").columns
     return table.astype(dict.fromkeys(kinds, "str"))
+
+
+def test_every_question_is_put_to_these_laws():
+    questions = {
+        name for name in tv.__all__ if str(getattr(getattr(tv, name), "__module__", "")).startswith("tokenvis.analysis.")
+    }
+    assert {name.split()[0] for name in QUESTIONS} == questions - OF_TWO
 
 
 @pytest.mark.laws

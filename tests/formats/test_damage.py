@@ -71,9 +71,22 @@ def examples():
     }  # fmt: skip
 
 
+def examples_of(name):
+    """The small valid files of a format."""
+    every = examples()
+    if name not in every:
+        pytest.fail(f"The format {name!r} has no small valid file to damage: put one into `examples` of this module.")
+    return every[name]
+
+
+def test_a_format_without_an_example_is_told_in_a_sentence():
+    with pytest.raises(pytest.fail.Exception, match=r"^The format 'new' has no small valid file to damage: put one into"):
+        examples_of("new")
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_valid_file_is_recognised_by_its_format_alone_and_gives_spans(name):
-    for number, text in enumerate(examples()[name]):
+    for number, text in enumerate(examples_of(name)):
         path = written(f"{number}.{name}", text)
         source = test_otlp.reading_of(path).source
         assert [other for other, reader in FORMATS.items() if reader.recognises(head_of(source))] == [name]
@@ -82,7 +95,7 @@ def test_a_valid_file_is_recognised_by_its_format_alone_and_gives_spans(name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_damage_is_survived(name):
-    every = examples()[name]
+    every = examples_of(name)
     for seed in range(COUNT):
         text = damaged(every[seed % len(every)], seed)
         survives(name, written("damaged", text), "none" if seed % 5 == 0 else "full")
@@ -91,6 +104,6 @@ def test_damage_is_survived(name):
 @pytest.mark.full
 @pytest.mark.parametrize("name", FORMATS)
 def test_much_damage_is_survived(name):
-    every = examples()[name]
+    every = examples_of(name)
     for seed in range(1_000, 2_000):
         survives(name, written("damaged", damaged(every[seed % len(every)], seed)))

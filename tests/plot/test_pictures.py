@@ -8,7 +8,7 @@ from conftest import few, seeded_database, spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from pictures import HOSTILE, PICTURES, collisions
+from pictures import FIGURES, HOSTILE, PICTURES, collisions
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
@@ -18,6 +18,7 @@ OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
 
 
 every_picture = pytest.mark.parametrize("picture", PICTURES)
+every_figure = pytest.mark.parametrize("figure", FIGURES)
 
 
 SECOND = 1_000_000
@@ -32,6 +33,12 @@ def seeds():
     return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
 
 
+def test_every_picture_is_put_to_these_laws():
+    names = {name.removeprefix("plot_").replace("_", " ") for name in tv.__all__ if name.startswith("plot_")}
+    assert names <= set(FIGURES)
+    assert set(FIGURES) - set(PICTURES) == {"overview"}
+
+
 @every_picture
 @pytest.mark.parametrize("width", [3.5, *(pytest.param(width, marks=pytest.mark.full) for width in (7.2, 11))])
 def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
@@ -40,9 +47,9 @@ def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
     assert collisions(figure) == []
 
 
-@every_picture
-def test_no_text_overlaps_another_in_a_new_figure(picture):
-    assert collisions(PICTURES[picture](seeds()[1]).figure) == []
+@every_figure
+def test_no_text_overlaps_another_in_a_new_figure(figure):
+    assert collisions(FIGURES[figure](seeds()[1])) == []
 
 
 @every_picture
@@ -96,19 +103,17 @@ def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
     assert max(ax.figure.get_size_inches()) <= 20
 
 
-@every_picture
+@every_figure
 @pytest.mark.parametrize("form", ["png", *(pytest.param(form, marks=pytest.mark.full) for form in ("svg", "pdf"))])
-def test_hostile_names_draw_as_text(picture, form):
+def test_hostile_names_draw_as_text(figure, form):
     spans = seconds(spans_of(*(f"ann {n} {n + 9} desk" for n in range(len(HOSTILE)))))
     spans["agent_id"], spans["location_id"] = HOSTILE, HOSTILE[::-1]
     spans["trace_id"] = "$\\alpha{ <b>\n" + "y" * 1000
     used = {"gen_ai.usage.input_tokens": 10}
     links = [[], *([span] for span in spans["id"][:-1])]
     spans["data"] = [json.dumps({"label": n, "links": to, "attributes": used}) for n, to in zip(HOSTILE, links, strict=True)]
-    figure, ax = plt.subplots(figsize=(11, 5), layout="constrained")
-    PICTURES[picture](spans, ax=ax)
     file = io.BytesIO()
-    figure.savefig(file, format=form)
+    FIGURES[figure](spans).savefig(file, format=form)
     assert file.tell() > 1_000
     assert b"<script>alert" not in file.getvalue()
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HELP, commandOf } from '../../../tokenvis/explorer/modules/ui/keys.mjs'
+import { COMMANDS, HELP, commandOf } from '../../../tokenvis/explorer/modules/ui/keys.mjs'
 
 /** What a key does, as text: the method that is called, and with what. */
 function pressed(key) {
@@ -31,10 +31,19 @@ test('capital letters do the same, and other keys nothing', () => {
   for (const key of others) assert.equal(commandOf(key, {}, {}), undefined, key)
 })
 
+const NAMES = { '←': 'ArrowLeft', '→': 'ArrowRight', '↑': 'ArrowUp', '↓': 'ArrowDown', '−': '-', Esc: 'Escape' }
+const SAID_OTHERWISE = { '=': '+', PageUp: 'Page ↑', PageDown: '↓' } // '=' is '+' without Shift
+
+test('the help names every key that does something', () => {
+  const said = HELP.map(([keys]) => keys).join(' ')
+  const shown = Object.fromEntries(Object.entries(NAMES).map(([letter, name]) => [name, letter]))
+  const letters = Object.keys(COMMANDS).map((key) => SAID_OTHERWISE[key] ?? shown[key] ?? (key.length === 1 ? key.toUpperCase() : key))
+  assert.deepEqual(letters.filter((letter) => !said.includes(letter)), [])
+})
+
 test('what the help says of single keys is so', () => {
-  const names = { '←': 'ArrowLeft', '→': 'ArrowRight', '↑': 'ArrowUp', '↓': 'ArrowDown', '−': '-', Esc: 'Escape' }
   const single = HELP.filter(([said]) => !/[⌘]|drag|click/.test(said))
-  const keys = single.flatMap(([said]) => said.split(/, | |;/)).filter((key) => key.length === 1 || key in names)
+  const keys = single.flatMap(([said]) => said.split(/, | |;/)).filter((key) => key.length === 1 || key in NAMES)
   assert.ok(keys.length > 15, keys.join(' '))
-  for (const key of keys) assert.ok(commandOf(names[key] ?? key, {}, { search() {}, help() {}, close() {} }), key)
+  for (const key of keys) assert.ok(commandOf(NAMES[key] ?? key, {}, { search() {}, help() {}, close() {} }), key)
 })

@@ -1,6 +1,9 @@
 // Keys: what each one does while the canvas, or anything of the explorer but a field, has the focus.
 
-/** @typedef {import('../model/model.mjs').Model} Model */
+/**
+ * @typedef {import('../model/model.mjs').Model} Model
+ * @typedef {{scroll: (lines: number) => void, search: () => void, help: () => void, close: () => void}} Shell
+ */
 
 const PAN = 0.15 // of the window
 const ZOOM = 1.4
@@ -29,42 +32,46 @@ export const HELP = [
 ]
 
 /**
+ * What each key does, by its name.
+ * @type {Record<string, (model: Model, shell: Shell) => void>}
+ */
+export const COMMANDS = {
+  w: (model) => model.zoomBy(ZOOM),
+  s: (model) => model.zoomBy(1 / ZOOM),
+  '+': (model) => model.zoomBy(1.5),
+  '=': (model) => model.zoomBy(1.5),
+  '-': (model) => model.zoomBy(1 / 1.5),
+  a: (model) => model.panBy(-PAN),
+  d: (model) => model.panBy(PAN),
+  ArrowLeft: (model) => model.panBy(-PAN),
+  ArrowRight: (model) => model.panBy(PAN),
+  ArrowUp: (_, shell) => shell.scroll(-3),
+  ArrowDown: (_, shell) => shell.scroll(3),
+  PageUp: (_, shell) => shell.scroll(-20),
+  PageDown: (_, shell) => shell.scroll(20),
+  Home: (model) => model.panBy(-1e9),
+  End: (model) => model.panBy(1e9),
+  0: (model) => model.fit(),
+  f: (model) => model.fitSelection(),
+  ',': (model) => model.step(-1),
+  '.': (model) => model.step(1),
+  n: (model) => model.toMatch(1),
+  p: (model) => model.toMatch(-1),
+  g: (model) => model.toggleGaps(),
+  m: (model) => model.toggleMoves(),
+  '/': (_, shell) => shell.search(),
+  '?': (_, shell) => shell.help(),
+  Escape: (_, shell) => shell.close(),
+}
+
+/**
  * What a key does; undefined where it does nothing.
  * @param {string} key
  * @param {Model} model
- * @param {{scroll: (lines: number) => void, search: () => void, help: () => void, close: () => void}} shell
+ * @param {Shell} shell
  * @returns {(() => void) | undefined}
  */
 export function commandOf(key, model, shell) {
-  /** @type {Record<string, () => void>} */
-  const commands = {
-    w: () => model.zoomBy(ZOOM),
-    s: () => model.zoomBy(1 / ZOOM),
-    '+': () => model.zoomBy(1.5),
-    '=': () => model.zoomBy(1.5),
-    '-': () => model.zoomBy(1 / 1.5),
-    a: () => model.panBy(-PAN),
-    d: () => model.panBy(PAN),
-    ArrowLeft: () => model.panBy(-PAN),
-    ArrowRight: () => model.panBy(PAN),
-    ArrowUp: () => shell.scroll(-3),
-    ArrowDown: () => shell.scroll(3),
-    PageUp: () => shell.scroll(-20),
-    PageDown: () => shell.scroll(20),
-    Home: () => model.panBy(-1e9),
-    End: () => model.panBy(1e9),
-    0: () => model.fit(),
-    f: () => model.fitSelection(),
-    ',': () => model.step(-1),
-    '.': () => model.step(1),
-    n: () => model.toMatch(1),
-    p: () => model.toMatch(-1),
-    g: () => model.toggleGaps(),
-    m: () => model.toggleMoves(),
-    '/': shell.search,
-    '?': shell.help,
-    Escape: shell.close,
-  }
-  const known = [key, key.toLowerCase()].find((name) => Object.hasOwn(commands, name))
-  return known === undefined ? undefined : commands[known]
+  const known = [key, key.toLowerCase()].find((name) => Object.hasOwn(COMMANDS, name))
+  return known === undefined ? undefined : () => COMMANDS[known](model, shell)
 }
