@@ -104,6 +104,16 @@ def test_it_makes_no_difference_what_type_names_have(ask, spans):
         assert_frame_equal(plain(ask(same)).astype(answer.dtypes), answer)
 
 
+@pytest.mark.laws
+@every_question
+@some
+@given(spans=FRAMES)
+def test_it_makes_no_difference_where_fields_stand(ask, spans):
+    tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
+    own = tv.expand_data(spans, ["links", "status", "trigger", "estimated", *tokens]).assign(data=None)
+    assert_frame_equal(ask(own), ask(spans))
+
+
 @every_question
 def test_empty_in_empty_out_with_the_same_columns_and_types(ask):
     spans = spans_of("ann 0 9 desk", "bob 2 5 desk", "ann 20 22 lab", "ann 21 22 lab", parents={"b": "a"})

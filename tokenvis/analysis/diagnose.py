@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -27,7 +28,6 @@ from tokenvis.spans.integers import (
 from tokenvis.spans.intervals import overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, work_of
 from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.payload import values_in
 from tokenvis.spans.relations import Relations, identities, named_parents, relations_of
 
 IDLE_SHARE = 0.5  # of the wall time
@@ -153,9 +153,9 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     named = relations_of(whole)
     for finding in (*parent_findings(whole, named), *link_findings(whole, named)):
         yield finding._replace(rows=first[finding.rows])
-    rows, status = values_in(spans, "status")
+    rows, status = field_values(spans, "status")
     yield Finding("open", rows[[value == "open" for value in status]])
-    rows, estimated = values_in(spans, "estimated")
+    rows, estimated = field_values(spans, "estimated")
     yield Finding("estimated", rows[[bool(value) for value in estimated]])
     yield idleness(spans)
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.spans.columns import codes_of, is_integer, require, rows_by, times_of, values_at
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, difference, rank_in
 from tokenvis.spans.intervals import subtract, union
 from tokenvis.spans.losses import work_of
-from tokenvis.spans.payload import values_in
 from tokenvis.spans.text import text_column
 
 
@@ -90,7 +90,7 @@ def causes(
     spans: pd.DataFrame, trace: Int64Array, start: Int64Array, row: Int64Array, of_trace: Int64Array, closes: Int64Array
 ) -> pd.Series:
     """What triggered the first of the spans that end each gap and say so; the rows are given by trace and start."""
-    said, triggers = values_in(spans, "trigger")
+    said, triggers = field_values(spans, "trigger")
     text = np.full(len(spans), None, dtype=object)
     text[said] = triggers
     told = np.zeros(len(spans), dtype=bool)

@@ -11,12 +11,12 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, quoted, several
 from tokenvis.spans.columns import codes_of, is_integer, require, times_of
+from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import work_of
 from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.typed_columns import numbers_in
 
 MOST_ROWS = 10_000_000
 ANSWER = ("time", "busy_us", "n_started", "running")
@@ -97,7 +97,7 @@ def rollup(
     names = groups.names(spans, group[order])
     table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + number * width)[order], **names}
     table |= {"busy_us": busy[order], "n_started": started[order], "running": busy[order] / width}
-    for key, column in numbers_in(spans, keys).items():
+    for key, column in field_numbers(spans, keys).items():
         table[key] = added(column, groups.group, group, bucket)[order]
     return pd.DataFrame(table)
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import by_columns, dense, groups_of, ratio
 from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
 from tokenvis.spans.intervals import steps
 from tokenvis.spans.losses import losses_of, work_of
 from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.payload import values_in
 
 ANSWER = (
     *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),
@@ -94,7 +94,7 @@ def figures_of(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[st
     start, end = times_of(spans)
     row, piece_start, piece_end = pieces_of(spans)
     active, parallel, peak = load(group[row], count, piece_start, piece_end)
-    wrong, status = values_in(spans, "status")
+    wrong, status = field_values(spans, "status")
     p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
     return {
         "n_spans": counts(group, count),

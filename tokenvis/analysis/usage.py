@@ -13,13 +13,12 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.columns import require
+from tokenvis.spans.fields import field_columns, field_numbers, field_rows
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import work_of
-from tokenvis.spans.payload import mentioning
 from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.spans.tokens import TOKENS, Tokens, tokens_of
-from tokenvis.spans.typed_columns import columns_in, numbers_in
 
 COST = "gen_ai.usage.cost"
 MODEL = "model"
@@ -120,10 +119,10 @@ def usage(
 
 def models_of(spans: pd.DataFrame) -> pd.Series:
     """The model of each span, as ``str``: the one that answered, else the one that was asked; missing where none is named."""
-    rows = mentioning(spans, *MODELS)
+    rows = field_rows(spans, *MODELS)
     model = np.full(len(spans), np.nan, dtype=object)
     if len(rows):
-        answered, asked = (column.astype("str") for column in columns_in(spans, MODELS, rows).values())
+        answered, asked = (column.astype("str") for column in field_columns(spans, MODELS, rows).values())
         model[rows] = answered.fillna(asked).to_numpy()
     return pd.Series(model, index=spans.index, dtype="str")
 
@@ -160,7 +159,7 @@ def costs_of(
     spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, Tokens], prices: Mapping[str, Mapping[str, float]] | None
 ) -> Costs:
     """Costs as the source gives them; of the calls that these do not cover, by the prices."""
-    column = numbers_in(spans, [COST])[COST]
+    column = field_numbers(spans, [COST])[COST]
     given = column.notna().to_numpy()
     known = given & ~have_descendant(parent, given)
     value = np.where(known, column.fillna(0).to_numpy(dtype=float), 0.0)

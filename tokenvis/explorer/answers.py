@@ -18,13 +18,12 @@ from tokenvis.layout.time_map import TimeMap, time_map
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, order_of, require, times_of
 from tokenvis.spans.encoding import encoded
+from tokenvis.spans.fields import field_columns, field_rows, field_values
 from tokenvis.spans.integers import Int64Array, difference, sums
 from tokenvis.spans.losses import losses_of
 from tokenvis.spans.nesting import paths_of, pieces_of
-from tokenvis.spans.payload import mentioning, values_in
 from tokenvis.spans.relations import relations_of
 from tokenvis.spans.tokens import KEYS, tokens_of
-from tokenvis.spans.typed_columns import columns_in
 
 FIRST_KEYS = ("agent_id", "location_id")
 LONGEST_LABEL = 200  # characters of a label that cross
@@ -141,12 +140,12 @@ def facts(spans: pd.DataFrame) -> Message:
     if "parent_id" in spans:
         row, start, end = pieces_of(spans)
         message.add("self", sums(row, end - start, len(spans)))
-    rows, values = values_in(spans, "status")
+    rows, values = field_values(spans, "status")
     if len(rows):
         status = np.zeros(len(spans), dtype=np.int64)
         status[rows] = [STATUS.index(value) if value in STATUS else 0 for value in values]
         message.add("status", status)
-    if len(mentioning(spans, *(KEYS[name] for name in TOKENS.values()))):
+    if len(field_rows(spans, *(KEYS[name] for name in TOKENS.values()))):
         tokens = tokens_of(spans, relations_of(spans, links=False).parents(), TOKENS.values())
         for column, name in TOKENS.items():
             if tokens[name].known.any():
@@ -171,9 +170,7 @@ def moves(spans: pd.DataFrame) -> Message:
 
 def labels(spans: pd.DataFrame, rows: Int64Array | None = None) -> pd.Series:
     """``label`` of each span, as ``str``, missing where it has none."""
-    if "data" not in spans:
-        return pd.Series(np.nan, index=spans.index if rows is None else spans.index[rows], dtype="str")
-    return columns_in(spans, ["label"], rows)["label"].astype("str")
+    return field_columns(spans, ["label"], rows)["label"].astype("str")
 
 
 def labels_at(spans: pd.DataFrame, rows: Int64Array) -> list[str]:

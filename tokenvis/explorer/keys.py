@@ -15,13 +15,14 @@ from tokenvis.plot.artists.color_scales import Palette, hues_of
 from tokenvis.plot.artists.colors import MOST_NAMES
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import NOTHING
-from tokenvis.spans.columns import COLUMNS, codes_of
+from tokenvis.spans.columns import codes_of
+from tokenvis.spans.fields import field_columns, has_column
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
 from tokenvis.spans.text import SURROGATE
-from tokenvis.spans.typed_columns import columns_in
 
-FIRST = ("agent_id", "location_id", "status", "kind")
+PLACES = ("agent_id", "location_id")
+FIRST = (*PLACES, "status", "kind")
 NO_KEYS = {"label", "parent_id", "links", "estimated", "attributes"}  # of data: of each span its own, or no single value
 SAMPLE = 20_000  # spans in which keys are sought
 MOST_KEYS = 60
@@ -43,9 +44,7 @@ class KeyColumn:
 
 def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyColumn:
     """The values of a key of a trace, with their colours; `BadOption` where there is no such key, or it has too many values."""
-    values = (
-        spans[key] if is_column(spans, key) else columns_in(spans, [key])[key] if "data" in spans else pd.Series(dtype=object)
-    )
+    values = spans[key] if key in PLACES else field_columns(spans, [key])[key]
     if not values.notna().any() and len(spans):
         raise BadOption(
             f"{quoted(key)} is neither a column that makes bands nor a key of data. There is: {listed(keys_in(spans))}."
@@ -68,10 +67,8 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
 
 
 def is_column(spans: pd.DataFrame, key: object) -> bool:
-    """Whether a column of the frame makes bands: one with a name of its own, which is a text."""
-    if key in ("agent_id", "location_id"):
-        return True
-    return isinstance(key, str) and key not in (*COLUMNS, "parent_id") and spans.columns.tolist().count(key) == 1
+    """Whether a column of the frame makes bands: agents, locations, and what is a field."""
+    return key in PLACES or has_column(spans, key)
 
 
 def keys_in(spans: pd.DataFrame) -> list[str]:

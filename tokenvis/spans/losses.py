@@ -5,18 +5,16 @@ last end, with their number under ``n_lost``. A mark is no work. So the question
 `work_of`, with marks as if they were not there; `summary`, `diagnose` and the pictures over time say how many were lost.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tokenvis.errors import plural
 from tokenvis.spans.columns import times_of
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.intervals import union
-from tokenvis.spans.payload import parsed
 
 LOST = "tokenvis.lost"
 NUMBER = "n_lost"
@@ -56,14 +54,14 @@ def losses_of(spans: pd.DataFrame) -> Losses:
     rows = marks_in(spans)
     start, end = times_of(spans)
     number = np.ones(len(rows), dtype=np.int64)
-    if len(rows) and "data" in spans:
-        number[:] = [number_in(payload) for payload in parsed(spans.iloc[rows])]
+    if len(rows):
+        told, values = field_values(spans.iloc[rows], NUMBER)
+        number[told] = [number_of(value) for value in values]
     return Losses(rows, number, start[rows], end[rows])
 
 
-def number_in(payload: Mapping[str, Any]) -> int:
-    """How many spans a mark stands for, as it says."""
-    said = payload.get(NUMBER)
+def number_of(said: object) -> int:
+    """How many spans a mark stands for, as it says; one where that is no number."""
     return said if isinstance(said, int) and not isinstance(said, bool) and 0 < said < 2**63 else 1
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, check_choice, quoted, several
 from tokenvis.spans.columns import codes_of, parent_names
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, Mask, opens_run, packed
-from tokenvis.spans.payload import values_in
 from tokenvis.spans.text import text_column
 
 NOBODY = -1
@@ -173,7 +173,7 @@ def evidence_of(evidence: str | Iterable[str]) -> set[str]:
 
 def links_in(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
     """The rows that have ``links``, a row for each link, and the ids that these name."""
-    rows, values = values_in(spans, "links")
+    rows, values = field_values(spans, "links")
     links = [value if isinstance(value, list) else [value] for value in values]
     named = [link if isinstance(link, str) else str(link) for every in links for link in every]
     return np.repeat(rows, [len(every) for every in links]), text_column(named, pd.RangeIndex(len(named)))

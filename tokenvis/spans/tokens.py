@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.relations import have_descendant
-from tokenvis.spans.typed_columns import numbers_in
 
 KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
@@ -38,7 +38,7 @@ class Tokens:
 def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = KEYS) -> dict[str, Tokens]:
     """Counts of each span, by names of `KEYS`; ``parent`` is the row of each span's parent, or -1."""
     keys = {name: KEYS[name] for name in names}
-    columns = numbers_in(spans, keys.values())
+    columns = field_numbers(spans, keys.values())
     return {name: counted_once(whole(columns.pop(key), key, spans), parent) for name, key in keys.items()}
 
 

@@ -4,15 +4,14 @@ import pandas as pd
 
 from tokenvis.plot.artists.time_axis import TimeAxis
 from tokenvis.spans.columns import times_of
-from tokenvis.spans.typed_columns import expand_data
+from tokenvis.spans.fields import field_columns
 
 
 def labels_of(spans: pd.DataFrame, other: str, axis: TimeAxis) -> pd.DataFrame:
-    """What stands in the bars of these spans: ``label`` from ``data``, else of another column, and ``more``, their duration."""
+    """What stands in the bars of these spans: their ``label``, else of another column, and ``more``, their duration."""
     label = spans[other].astype("str")
-    if "data" in spans and len(spans):
-        known = expand_data(spans, "label")["label"]
-        label = known.astype(object).where(known.notna(), label)
+    known = field_columns(spans, ["label"])["label"].astype("object")
+    label = known.where(known.notna(), label)
     start, end = times_of(spans)
     durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
     return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from tokenvis.plot.artists.style import Look
 from tokenvis.spans.columns import times_of
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Floats, Int64Array
-from tokenvis.spans.payload import values_in
 
 NAMES = {"instant": "instant", "error": "error", "open": "still open"}
 SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "open": ">"}
@@ -21,7 +21,7 @@ SIZES = {"instant": 52, "dot": 34, "error": 46, "open": 34}  # square points
 def marks_of(spans: pd.DataFrame) -> dict[str, Int64Array]:
     """Rows of the spans that have a mark: instants, errors, and open ones."""
     start, end = times_of(spans)
-    rows, status = values_in(spans, "status")
+    rows, status = field_values(spans, "status")
     marked = {name: rows[[value == name for value in status]] for name in ("error", "open")}
     return {"instant": np.flatnonzero(start == end), **marked}
 
