@@ -244,6 +244,36 @@ def test_a_worker_stores_what_is_open_where_that_is_all_there_is(tmp_path):
     assert json.loads(data) == {"status": "open"}
 
 
+WAITING = """
+import multiprocessing, signal, sys, threading, time, tokenvis as tv
+def terminate():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread gets it, so no wait of the main one ends
+def work(method):
+    recorder = tv.Recorder("t", store=sys.argv[1])
+    recorder.span("worker", "open").start()
+    threading.Thread(target=terminate, daemon=True).start()
+    multiprocessing.get_context(method).Semaphore(0).acquire()
+if __name__ == "__main__":
+    method = sys.argv[2]
+    worker = multiprocessing.get_context(method).Process(target=work, args=(method,))
+    worker.start()
+    worker.join(20)
+    assert worker.exitcode == -signal.SIGTERM, worker.exitcode
+"""
+
+
+@posix
+@pytest.mark.parametrize("method", few(["fork", "spawn"], "fork"))
+def test_a_worker_that_waits_in_c_hears_that_it_is_terminated(method, tmp_path):
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
+    command = [sys.executable, script, tmp_path / "t.db", method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_spans("t", store=tmp_path / "t.db")["agent_id"].tolist() == ["worker"]
+
+
 MANY = """
 import sys, tokenvis as tv
 with tv.Recorder("t", name="Many", store=sys.argv[1]) as recorder:

@@ -10,12 +10,16 @@ import atexit
 import logging
 import os
 import signal
+import time
 from contextlib import suppress
 from multiprocessing import current_process, parent_process, util
-from threading import current_thread, get_ident, main_thread
+from threading import Thread, current_thread, get_ident, main_thread
+from typing import cast
 from weakref import ref
 
 log = logging.getLogger("tokenvis")
+
+WAKING = 0.1  # seconds in which a handler has run, where nothing holds it up
 
 
 class Ending:
@@ -40,6 +44,8 @@ class Process:
 
     def __init__(self) -> None:
         self.is_ending = False
+        self.is_terminated = False
+        self.waker: Waker | None = None
         self.known: dict[ref[Ending], None] = {}  # a dict is copied in one step, while other threads add to it
         self.forking: dict[int, list[list[Ending]]] = {}  # by thread, and a signal's handler may fork too
 
@@ -51,9 +57,52 @@ class Process:
 process = Process()
 
 
+class Waker(Thread):
+    """Wakes the main thread of a worker that is terminated, where it waits in C and would not hear of it.
+
+    Python runs a handler between two steps of the main thread. Where the signal comes after the last of them and before the
+    main thread waits for a lock, such as that of a pool's queue, the handler never runs, and who joins the worker waits with
+    it. So the signal is sent to the main thread once more, which ends the wait; until the handler runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="tokenvis-waker")
+        self.heard, self.told = os.pipe()
+        os.set_blocking(self.told, False)
+        signal.set_wakeup_fd(self.told, warn_on_full_buffer=False)
+        self.start()
+
+    def run(self) -> None:
+        """Wait for the signal, which is told as a byte."""
+        while number := os.read(self.heard, 1):
+            while number[0] == signal.SIGTERM and not process.is_terminated:
+                time.sleep(WAKING)
+                if not process.is_terminated:
+                    signal.pthread_kill(cast(int, main_thread().ident), signal.SIGTERM)
+
+    def forget(self) -> None:
+        """It stayed in the parent, which is not to hear of the signals of its child."""
+        signal.set_wakeup_fd(-1)
+        os.close(self.heard)
+        os.close(self.told)
+
+
 def register(ending: Ending) -> None:
     """Tell whoever this is of the end of the process, and of forks, as long as it lives."""
     process.known[ref(ending, lambda gone: process.known.pop(gone, None))] = None
+    wake_when_terminated()
+
+
+def wake_when_terminated() -> None:
+    """Have the main thread wake where this is a worker that records, unless the program itself hears of signals this way."""
+    is_worker = signal.getsignal(signal.SIGTERM) is end_terminated
+    if process.waker or not process.known or not is_worker or current_thread() is not main_thread():
+        return
+    taken = signal.set_wakeup_fd(-1)
+    if taken == -1 and hasattr(signal, "pthread_kill"):
+        process.waker = Waker()
+    else:
+        signal.set_wakeup_fd(taken)
 
 
 def register_worker(_: Process = process) -> None:
@@ -63,10 +112,14 @@ def register_worker(_: Process = process) -> None:
     util.Finalize(None, end, exitpriority=0)
     if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, end_terminated)
+    wake_when_terminated()
 
 
 def end_terminated(signum: int, frame: object) -> None:
     """The worker is terminated: close all, and go as it would have gone."""
+    if process.is_terminated:  # it is about to
+        return
+    process.is_terminated = True
     end()
     signal.signal(signum, signal.SIG_DFL)
     signal.raise_signal(signum)
@@ -110,6 +163,10 @@ def after_fork() -> None:
 def begin_anew() -> None:
     """The process is the child."""
     process.forking = {}
+    process.is_terminated = False
+    if process.waker is not None:
+        process.waker.forget()
+        process.waker = None
     for ending in process.there():
         ending.begin_anew()
 
