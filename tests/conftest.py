@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -33,16 +34,35 @@ hypothesis.settings.register_profile("full", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
 
 
+SEEDED = "TOKENVIS_TEST_SEEDED"  # names the folder of the seeded database to all processes of a run
+
+
 @cache
 def seeded_database() -> Path:
-    """The database that ``npm run seed``, run twice, leaves in an empty folder."""
-    database = Path(tempfile.mkdtemp(prefix="tokenvis-")) / "sqlite.db"
+    """The database that ``npm run seed``, run twice, leaves in an empty folder; the first process that asks for it makes it."""
+    folder = Path(os.environ[SEEDED])
+    database, done = folder / "made" / "sqlite.db", folder / "done"
+    try:
+        database.parent.mkdir()
+    except FileExistsError:  # another process is at it
+        deadline = time.monotonic() + 60
+        while not done.exists():
+            assert time.monotonic() < deadline, "another process of this run has not seeded the database: see its error"
+            time.sleep(0.05)
+        return database
     npm = shutil.which("npm")
     assert npm, "npm is not installed: the tests run the project's own scripts"
     for _ in range(2):
         environment = {**os.environ, "TOKENVIS_DATABASE": str(database)}
         subprocess.run([npm, "run", "--silent", "seed"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    done.touch()
     return database
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of the seeded database: in the process that starts the others, of which it is the first."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SEEDED] = tempfile.mkdtemp(prefix="tokenvis-")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -51,10 +71,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         os.environ["TOKENVIS_DATABASE"] = str(seeded_database())
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Take the seeded database away again."""
-    if seeded_database.cache_info().currsize:
-        shutil.rmtree(seeded_database().parent)
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(SEEDED))
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,7 @@ assert "/* edited */" in bundle("page")
 """
 
 
+@pytest.mark.full
 def test_an_edit_reaches_a_widget_that_is_open(copied):
     environment = {**os.environ, "ANYWIDGET_HMR": "1", "PYTHONPATH": str(copied)}
     done = subprocess.run([sys.executable, "-c", LOOP], env=environment, capture_output=True, text=True, check=False)

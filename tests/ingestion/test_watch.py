@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import test_codex
 from claude_sessions import agent, call, echo, prompt, result, said, write
+from conftest import few
 from databases import ONE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,7 +320,9 @@ def test_a_file_that_is_gone_takes_nothing_away_and_may_come_back():
 
 
 @pytest.mark.parametrize("restart", [False, True])
-@pytest.mark.parametrize("new", ["another session", "a new subagent", "a subagent's copy", "a subagent that grows"])
+@pytest.mark.parametrize(
+    "new", few(["another session", "a new subagent", "a subagent's copy", "a subagent that grows"], "a new subagent")
+)
 def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, restart):
     simple()
     agent("b1", prompt(12, "look again"), said(13, "m8", call("t8", "Bash")), folder="made")
@@ -351,7 +354,7 @@ def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, 
     assert_same(Path("sqlite.db"), "made")
 
 
-@pytest.mark.parametrize("place", ["made", f"made/rollout-3-{test_codex.GRANDCHILD}.jsonl"])
+@pytest.mark.parametrize("place", few(["made", f"made/rollout-3-{test_codex.GRANDCHILD}.jsonl"], "made"))
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("gone", ["rollout-1", "rollout-2"])
 def test_threads_below_one_whose_file_is_gone_tell_nothing_new_until_it_is_back(gone, restart, place):

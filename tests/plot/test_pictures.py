@@ -92,7 +92,7 @@ def test_little_and_extreme_traces_draw(picture, name):
     assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
 
 
-@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy", "critical path"))
+@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy"))
 def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
     spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
     ax = PICTURES[picture](spans)
