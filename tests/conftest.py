@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,13 @@ def with_data(spans: pd.DataFrame, **payloads: dict[str, Any]) -> pd.DataFrame:
     """The spans with payloads, by id."""
     data = [json.dumps(payloads[span]) if span in payloads else None for span in spans["id"]]
     return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
+
+
+def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
+    """As many spans as payloads, with these: JSON text, a mapping, or None."""
+    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
+    are_texts = all(payload is None or isinstance(payload, str) for payload in payloads)
+    return spans.assign(data=pd.Series(payloads, dtype="str" if are_texts else "object"))
 
 
 @st.composite

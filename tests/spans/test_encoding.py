@@ -1,21 +1,12 @@
 import json
 
-import pandas as pd
 import pytest
-from conftest import spans_of
+from conftest import spans_with
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadSpan
 from tokenvis.spans.encoding import encoded
-
-
-def with_data(*payloads):
-    """A frame with these payloads: JSON text, a mapping, or None."""
-    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
-    spans["data"] = pd.Series(payloads, dtype="str" if all(p is None or isinstance(p, str) for p in payloads) else "object")
-    return spans
-
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -27,21 +18,21 @@ JSON = st.recursive(
 @pytest.mark.laws
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_what_is_encoded_reads_back(payload):
-    [text] = encoded(with_data(payload)).tolist()
+    [text] = encoded(spans_with(payload)).tolist()
     assert json.loads(text) == payload
     assert text.encode()
 
 
 def test_json_text_stays_as_it_is_and_nothing_stays_nothing():
-    assert encoded(with_data('{ "a":1 }', None)).fillna("-").tolist() == ['{ "a":1 }', "-"]
+    assert encoded(spans_with('{ "a":1 }', None)).fillna("-").tolist() == ['{ "a":1 }', "-"]
 
 
 def test_half_a_surrogate_pair_is_escaped():
-    assert encoded(with_data({"a": "\ud800"})).tolist() == ['{"a":"\\ud800"}']
+    assert encoded(spans_with({"a": "\ud800"})).tolist() == ['{"a":"\\ud800"}']
 
 
 def test_a_parent_column_goes_into_the_payload():
-    spans = with_data({"label": "x"}, None, {"parent_id": "q"}, None).assign(parent_id=["p", "p", "q", None])
+    spans = spans_with({"label": "x"}, None, {"parent_id": "q"}, None).assign(parent_id=["p", "p", "q", None])
     assert encoded(spans).fillna("-").tolist() == [
         '{"label":"x","parent_id":"p"}',
         '{"parent_id":"p"}',
@@ -55,6 +46,6 @@ def test_what_json_has_no_form_for_is_refused():
     loop["loop"] = loop
     for value in (float("nan"), float("inf"), {1, 2}, object(), loop):
         with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: "):
-            encoded(with_data({"value": value}))
+            encoded(spans_with({"value": value}))
     with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: \[1\] \(it is list\)\.$"):
-        encoded(with_data([1]))
+        encoded(spans_with([1]))

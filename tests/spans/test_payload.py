@@ -4,25 +4,12 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import spans_of
+from conftest import spans_of, spans_with
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, expand_data
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.parents import parents_of
-
-
-def with_data(*payloads):
-    """A frame with these payloads: JSON text, a mapping, or None."""
-    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
-    spans["data"] = pd.Series(payloads, dtype="str" if all(p is None or isinstance(p, str) for p in payloads) else "object")
-    return spans
-
-
-def column(key, *values):
-    """The column that a key becomes, where these are its values; `...` is a span that lacks it."""
-    payloads = [None if value is ... else json.dumps({key: value}) for value in values]
-    return expand_data(with_data(*payloads), key)[key]
 
 
 def test_payloads_and_attributes_may_be_mappings_of_any_sort():
@@ -33,12 +20,12 @@ def test_payloads_and_attributes_may_be_mappings_of_any_sort():
 
 def test_the_top_comes_before_attributes_and_dots_are_literal():
     payload = {"kind": "top", "attributes": {"kind": "below", "a.b": 1, "a": {"b": 2}}, "c": {"d": 3}}
-    made = expand_data(with_data(json.dumps(payload)), ["kind", "a.b", "c.d"])
+    made = expand_data(spans_with(json.dumps(payload)), ["kind", "a.b", "c.d"])
     assert made[["kind", "a.b", "c.d"]].iloc[0].tolist() == ["top", 1, None]
 
 
 def test_data_may_be_mappings_and_rows_may_have_any_index():
-    spans = with_data({"n": 1}, None).set_index(pd.Index(["x", "x"]))
+    spans = spans_with({"n": 1}, None).set_index(pd.Index(["x", "x"]))
     assert expand_data(spans, "n")["n"].tolist() == [1, pd.NA]
     assert_frame_equal(expand_data(spans, []), spans)
 
@@ -65,7 +52,7 @@ def test_data_may_be_mappings_and_rows_may_have_any_index():
     ids=repr,
 )
 def test_what_is_no_object_is_named(data, why):
-    spans = with_data(None).assign(data=pd.Series([data], dtype="object"))
+    spans = spans_with(None).assign(data=pd.Series([data], dtype="object"))
     for read in (lambda: expand_data(spans, "label"), lambda: encoded(spans)):
         with pytest.raises(BadSpan) as error:
             read()
@@ -74,7 +61,7 @@ def test_what_is_no_object_is_named(data, why):
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
 def test_what_is_missing_is_no_payload(nothing):
-    spans = with_data({"n": 1}, None).assign(data=pd.Series([{"n": 1}, nothing], dtype="object"))
+    spans = spans_with({"n": 1}, None).assign(data=pd.Series([{"n": 1}, nothing], dtype="object"))
     assert expand_data(spans, "n")["n"].tolist() == [1, pd.NA]
     assert encoded(spans).isna().tolist() == [False, True]
 
@@ -82,10 +69,11 @@ def test_what_is_missing_is_no_payload(nothing):
 def test_what_is_nested_too_deep_is_told():
     deep = '{"parent_id": "p", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
     with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"):
-        expand_data(with_data(deep), "label")
-    assert parents_of(with_data(deep)["data"]) is None
+        expand_data(spans_with(deep), "label")
+    assert parents_of(spans_with(deep)["data"]) is None
 
 
 def test_an_odd_text_that_json_allows_is_read():
-    assert column("key", "\N{GRINNING FACE}\x00").tolist() == ["\N{GRINNING FACE}\x00"]
-    assert expand_data(with_data('{"key": 1e400, "n": 123456789012345678901234567890}'), "n")["n"].tolist()[0] > 10**29
+    spans = spans_with(json.dumps({"key": "\N{GRINNING FACE}\x00"}))
+    assert expand_data(spans, "key")["key"].tolist() == ["\N{GRINNING FACE}\x00"]
+    assert expand_data(spans_with('{"key": 1e400, "n": 123456789012345678901234567890}'), "n")["n"].tolist()[0] > 10**29

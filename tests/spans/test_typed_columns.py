@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import spans_of
+from conftest import spans_of, spans_with
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_series_equal
@@ -14,17 +14,10 @@ from tokenvis.spans.parents import parents_of
 from tokenvis.spans.typed_columns import numbers_in
 
 
-def with_data(*payloads):
-    """A frame with these payloads: JSON text, a mapping, or None."""
-    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
-    spans["data"] = pd.Series(payloads, dtype="str" if all(p is None or isinstance(p, str) for p in payloads) else "object")
-    return spans
-
-
 def column(key, *values):
     """The column that a key becomes, where these are its values; `...` is a span that lacks it."""
     payloads = [None if value is ... else json.dumps({key: value}) for value in values]
-    return expand_data(with_data(*payloads), key)[key]
+    return expand_data(spans_with(*payloads), key)[key]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +48,7 @@ def test_a_column_has_the_narrowest_type_that_holds_all_values(values, dtype, ex
 
 
 def test_columns_are_added_and_one_of_that_name_is_replaced():
-    spans = with_data('{"label": "new"}').assign(label="old")
+    spans = spans_with('{"label": "new"}').assign(label="old")
     made = expand_data(spans, ["label", "phase"])
     assert made.columns.tolist() == [*spans.columns, "phase"]
     assert made["label"].tolist() == ["new"]
@@ -63,14 +56,14 @@ def test_columns_are_added_and_one_of_that_name_is_replaced():
 
 
 def test_half_a_surrogate_pair_is_read_as_the_replacement_character():
-    made = expand_data(with_data('{"label": "cut \\ud83d"}', '{"label": "\\ud83d\\ude00"}'), "label")["label"]
+    made = expand_data(spans_with('{"label": "cut \\ud83d"}', '{"label": "\\ud83d\\ude00"}'), "label")["label"]
     assert (made.tolist(), str(made.dtype)) == (["cut \N{REPLACEMENT CHARACTER}", "\N{GRINNING FACE}"], "str")
-    assert parents_of(with_data('{"parent_id": "\\ud83d"}')["data"]).tolist() == ["\N{REPLACEMENT CHARACTER}"]
+    assert parents_of(spans_with('{"parent_id": "\\ud83d"}')["data"]).tolist() == ["\N{REPLACEMENT CHARACTER}"]
 
 
 def test_a_required_column_is_not_replaced():
     with pytest.raises(BadOption, match=r"^keys: 'start_time' would replace a column that every frame of spans needs\.$"):
-        expand_data(with_data("{}"), ["label", "start_time"])
+        expand_data(spans_with("{}"), ["label", "start_time"])
     spans = spans_of("ann 0 1 desk").drop(columns="data")
     with pytest.raises(MissingColumn) as error:
         expand_data(spans, "label")
@@ -87,7 +80,7 @@ def test_it_makes_no_difference_how_many_payloads_are_in_memory_at_once(values, 
 
 
 def test_numbers_come_from_payloads_that_are_no_text_too():
-    spans = with_data({"n": 3}, None, {"n": 0.5}, {"attributes": {"n": 2**62}})
+    spans = spans_with({"n": 3}, None, {"n": 0.5}, {"attributes": {"n": 2**62}})
     large = numbers_in(spans.assign(data=[{"n": 3}, None, {"n": 0.5}, {"n": 2**62 + 1}]), ["n"])["n"]
     assert large.fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
     assert numbers_in(spans, ["n", "m"])["n"].fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
