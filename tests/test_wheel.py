@@ -32,5 +32,6 @@ def test_a_wheel_works_in_an_empty_environment(tmp_path):
     files = subprocess.run([programs / "python", "-m", "zipfile", "--list", wheel], **run).stdout
     assert "tokenvis/py.typed" in files
     assert "tokenvis/explorer/modules/widget.mjs" in files
+    assert "tokenvis/explorer/modules/model/model.mjs" in files
     assert "tokenvis/explorer/explorer.css" in files
     assert "tests/" not in files

@@ -1,4 +1,4 @@
-"""Times: what sources write down, as whole microseconds since 1970, without a float in between.
+"""Timestamps: what sources write down, as whole microseconds since 1970, without a float in between.
 
 Sources give seconds, milliseconds, microseconds or nanoseconds, as numbers or as their digits, or ISO 8601. What is finer than
 a microsecond is floored, so that a start and an end keep their order. A time beyond the year 9999 is refused, with the unit

@@ -1,4 +1,4 @@
-"""Outgoing: what happens to spans on their way into a file, whatever its format.
+"""Chunks: what happens to spans on their way into a file, whatever its format.
 
 They go out some thousand at a time, so that a frame of any size is never in memory a second time as Python's own objects, and
 with their ``data`` as the JSON text that a database would hold: as it was, with the frame's ``parent_id`` put into it.

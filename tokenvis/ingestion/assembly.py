@@ -1,4 +1,4 @@
-"""The gathering: spans of one format, from any number of files, until it is known whose they are.
+"""The assembly: spans of one format, from any number of files, until it is known whose they are.
 
 Whose a span is may stand in a span that comes later, or in another file. So spans go, as they are read, into temporary Arrow
 files; only their ids and parents, some bytes each, are in memory together, when all are there. Then each span that names

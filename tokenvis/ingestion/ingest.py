@@ -1,4 +1,4 @@
-"""The intake: the one door through which traces come in.
+"""Ingest: the one door through which traces come in.
 
 A file is recognised by its content and read by the reader of its format; each span gets its agent and location by the rules, or
 by what the caller put in their place; and what is kept of it goes into the store. The report says what was understood, and what

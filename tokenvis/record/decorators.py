@@ -1,4 +1,4 @@
-"""Wrapping: a function whose every call is a span, whichever kind of function it is, also below other decorators.
+"""Decorators: a function whose every call is a span, whichever kind of function it is, also below other decorators.
 
 A generator is open from its first step to its end, and the parent of what happens in its steps; not of what the code does that
 asks for them, in between.

@@ -1,4 +1,4 @@
-"""Endings: what a process does to whoever writes for it, when it ends, and when it is forked.
+"""The lifecycle: what a process does to whoever writes for it, when it ends, and when it is forked.
 
 At the interpreter's end all that was accepted is stored, however it comes to that end. A worker of `multiprocessing` never
 comes to it, so it has ends of its own: one when it is done, and one when it is terminated, which is how the ``with`` block of a

@@ -1,4 +1,4 @@
-"""Telemetry: whatever is instrumented with OpenTelemetry, recorded by one line."""
+"""OpenTelemetry: whatever is instrumented with OpenTelemetry, recorded by one line."""
 
 from threading import Lock
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Waiting: rows that were accepted and are not stored, and those who wait until they are.
+"""The queue: rows that were accepted and are not stored, and those who wait until they are.
 
 Any thread adds to it, and a signal's handler may do so in the midst of it; one thread alone takes out. What that one takes is
 at no moment counted neither here nor there.

@@ -1,4 +1,4 @@
-"""The sweep line: intervals as integer arrays, several groups at once.
+"""Intervals: the sweep line, over intervals as integer arrays, several groups at once.
 
 Intervals are half-open, [start, end), in int64; ``group`` says which ones belong together, as a rank from 0. An empty
 interval (an instant) covers nothing. All starts and ends are sorted once, and the running sum of +1 and -1 tells how many

@@ -1,4 +1,4 @@
-"""Contents: how much of the free text of a trace is kept, and how what is kept is written.
+"""Redaction: how much of the free text of a trace is kept, and how what is kept is written.
 
 "full" keeps all; "short" the first 200 characters of each text; "none" keeps numbers, and of the texts only those that name
 things: ids, models, tools, kinds.

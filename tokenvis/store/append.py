@@ -1,4 +1,4 @@
-"""Appending: rows of a running program, put into the store over a connection that stays open.
+"""Append: rows of a running program, put into the store over a connection that stays open.
 
 A batch is one statement: SQLite's driver gives Python's lock away at each statement, and gets it back up to 5 ms later beside a
 thread that computes; row by row that would be seconds for a batch. A statement has as many rows as a power of two, the last one

@@ -1,4 +1,4 @@
-"""The seed: two demo traces, the same in every database; no clock, no random.
+"""The demo: two demo traces, the same in every database; no clock, no random.
 
 ``kitchen-sink`` is small enough to read whole. ``multi-agent-workflow`` is a release in one minute: six agents plan, research,
 build in parallel, have one change rejected, fail to deploy, mend it and deploy again. docs/demo-traces.md tells both stories,

@@ -1,4 +1,4 @@
-"""Frames: what the store holds, as the table that everything else works on."""
+"""Load: what the store holds, as the table that everything else works on."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence

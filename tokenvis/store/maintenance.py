@@ -1,4 +1,4 @@
-"""The upkeep of a database: whether a file is sound, and a copy of it that is.
+"""Maintenance: whether a file is sound, and a copy of it that is.
 
 Neither changes the file. One that is damaged, or somebody else's, is no error here but a finding.
 """

@@ -1,4 +1,4 @@
-"""Mending: JSON as it is met in the wild, which is read where that loses less than leaving it out.
+"""Lenient JSON: JSON as it is met in the wild, which is read where that loses less than leaving it out.
 
 NaN and Infinity become null, and bytes that are no UTF-8 become U+FFFD, which the report says. So do, without a word,
 halves of surrogate pairs, which JSON allows and no database takes. What is nested too deep to be stored is refused.

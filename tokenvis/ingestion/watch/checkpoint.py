@@ -1,4 +1,4 @@
-"""Watched: what a watch has taken in, remembered in a small file beside the database, so that it is not read again.
+"""The checkpoint: what a watch has taken in, remembered in a small file beside the database, so that it is not read again.
 
 A **stamp** tells whether a file is as it was: its size, the time of its last change, and its number in the file system. Where
 the remembering is lost or damaged, or the database has less than it says, sessions are read once more, which changes nothing.

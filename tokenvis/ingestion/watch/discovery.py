@@ -1,4 +1,4 @@
-"""The lookout: which files there are, what each of them is, and which belong together.
+"""Discovery: which files there are, what each of them is, and which belong together.
 
 A file is looked at once to tell what it is, and again only where it was too short for that, or is another one by now.
 

@@ -1,4 +1,4 @@
-"""The ticker: a watch in a terminal. It looks again and again, and says which sessions grew, a line for each.
+"""The terminal: a watch as a command. It looks again and again, and says which sessions grew, a line for each.
 
 The last line is written over where its session goes on growing, if it stands in a terminal. Any other session gets a line every
 half minute at most; what it grew by meanwhile is summed up.

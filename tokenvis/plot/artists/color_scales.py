@@ -1,4 +1,4 @@
-"""Hues: which colour each span has, and what the legend says of it."""
+"""Colour scales: which colour each span has, and what the legend says of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

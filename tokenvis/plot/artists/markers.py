@@ -1,4 +1,4 @@
-"""Marks: instants, errors and spans that are still open, in pictures over time and in their legends."""
+"""Markers: instants, errors and spans that are still open, in pictures over time and in their legends."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lettering: names and labels from traces as text in a picture.
+"""Text: names and labels from traces as text in a picture.
 
 A label may hold anything. It is drawn as text, never as markup; on one line; a box stands for a character that the font lacks;
 and it is cut where there is no room: a label at its end, a name, which often differs from others only at its end, in the
