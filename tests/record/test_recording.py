@@ -245,33 +245,82 @@ def test_a_worker_stores_what_is_open_where_that_is_all_there_is(tmp_path):
 
 
 WAITING = """
-import multiprocessing, signal, sys, threading, time, tokenvis as tv
+import multiprocessing, os, signal, sys, threading, time, tokenvis as tv
 def terminate():
     time.sleep(0.3)
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread gets it, so no wait of the main one ends
-def work(method):
+def wait():
+    threading.Thread(target=terminate, daemon=True).start()
+    multiprocessing.get_context("fork").Semaphore(0).acquire()
+def record():
+    global recorder
     recorder = tv.Recorder("t", store=sys.argv[1])
     recorder.span("worker", "open").start()
-    threading.Thread(target=terminate, daemon=True).start()
-    multiprocessing.get_context(method).Semaphore(0).acquire()
+def main(): record(); wait()
+def without(): wait()
+def thread():
+    maker = threading.Thread(target=record)
+    maker.start(); maker.join(); wait()
+def forked():
+    child = os.fork()
+    if child: os._exit(128 + -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    record(); wait()
 if __name__ == "__main__":
-    method = sys.argv[2]
-    worker = multiprocessing.get_context(method).Process(target=work, args=(method,))
+    start, work = sys.argv[2:]
+    worker = multiprocessing.get_context(start).Process(target=globals()[work])
     worker.start()
     worker.join(20)
-    assert worker.exitcode == -signal.SIGTERM, worker.exitcode
+    assert worker.exitcode == (128 + signal.SIGTERM if work == "forked" else -signal.SIGTERM), worker.exitcode
 """
 
 
 @posix
-@pytest.mark.parametrize("method", few(["fork", "spawn"], "fork"))
-def test_a_worker_that_waits_in_c_hears_that_it_is_terminated(method, tmp_path):
+@pytest.mark.parametrize("work", few(["main", "without", "thread", "forked"], "main"))
+@pytest.mark.parametrize("start", few(["fork", "spawn"], "fork"))
+def test_a_worker_that_waits_in_c_hears_that_it_is_terminated(start, work, tmp_path):
     script = tmp_path / "waiting.py"
     script.write_text(WAITING)
-    command = [sys.executable, script, tmp_path / "t.db", method]
+    command = [sys.executable, script, tmp_path / "t.db", start, work]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert load_spans("t", store=tmp_path / "t.db")["agent_id"].tolist() == ["worker"]
+    assert work == "without" or load_spans("t", store=tmp_path / "t.db")["agent_id"].tolist() == ["worker"]
+
+
+OWN_HANDLERS = """
+import multiprocessing, os, pathlib, signal, sys, time, tokenvis as tv
+said = pathlib.Path(sys.argv[1]).with_suffix(".txt")
+def note(text): said.open("a").write(text)
+def restoring(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(0.5)
+    note("saved")
+    os._exit(0)
+def counting(*_): note("heard")
+def leaving(*_): raise SystemExit
+def work(handler):
+    recorder = tv.Recorder("t", store=sys.argv[1])
+    signal.signal(signal.SIGTERM, globals()[handler])
+    note("ready")
+    try: time.sleep(1)
+    finally:
+        time.sleep(0.5)
+        note("cleaned")
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("fork").Process(target=work, args=sys.argv[2:])
+    worker.start()
+    while not said.exists(): time.sleep(0.01)
+    worker.terminate()
+    worker.join(20)
+"""
+
+
+@posix
+@pytest.mark.full
+@pytest.mark.parametrize(("handler", "said"), [("restoring", "saved"), ("counting", "heardcleaned"), ("leaving", "cleaned")])
+def test_a_handler_of_the_programs_own_is_left_alone(handler, said, tmp_path):
+    done = subprocess.run([sys.executable, "-c", OWN_HANDLERS, tmp_path / "t.db", handler], timeout=60, check=True)
+    assert done.returncode == 0
+    assert (tmp_path / "t.txt").read_text() == f"ready{said}"
 
 
 MANY = """

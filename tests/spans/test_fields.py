@@ -1,7 +1,9 @@
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
@@ -32,19 +34,27 @@ def test_a_field_is_a_key_of_data():
 
 
 def test_a_column_of_its_name_counts_before_data():
-    spans = two().assign(status=[None, "open"], label=["a", "b"], **{INPUT: [np.nan, 7.0]})
+    spans = two().assign(status=["ok", "open"], label=["a", "b"], **{INPUT: [5.0, np.nan]})
     assert has_column(spans, "status")
-    assert [list(found) for found in field_values(spans, "status")] == [[1], ["open"]]
-    assert field_rows(spans, "status", COST).tolist() == [1]
+    assert [list(found) for found in field_values(spans, "status")] == [[0, 1], ["ok", "open"]]
+    assert field_rows(spans, "status", COST).tolist() == [0, 1]
     assert field_columns(spans, ["label"], np.array([1]))["label"].tolist() == ["b"]
-    assert field_numbers(spans, [INPUT, COST])[INPUT].to_list() == [pd.NA, 7.0]
+    assert field_numbers(spans, [INPUT, COST])[INPUT].to_list() == [5.0, pd.NA]
+
+
+def test_data_counts_where_nothing_stands_in_the_column():
+    spans = two().assign(status=[None, "open"], label=[None, "b"], **{INPUT: [np.nan, 7.0]})
+    assert [list(found) for found in field_values(spans, "status")] == [[0, 1], ["error", "open"]]
+    assert field_columns(spans, ["label"])["label"].tolist() == ["plan", "b"]
+    assert field_numbers(spans, [INPUT])[INPUT].to_list() == [3, 7]
 
 
 def test_what_every_frame_of_spans_has_is_no_field():
     spans = two().assign(parent_id=None)
     assert [name for name in (*spans.columns, 7) if has_column(spans, name)] == []
     twice = pd.concat([spans, spans[["agent_id", "location_id"]].set_axis(["status", "status"], axis=1)], axis=1)
-    assert not has_column(twice, "status")
+    with pytest.raises(tv.BadSpan, match=r"^The spans have 2 columns of the name 'status'\. Keep one of them\.$"):
+        tv.summary(twice)
 
 
 def test_without_data_a_field_is_missing():
@@ -62,20 +72,28 @@ def test_without_data_a_field_is_missing():
         np.array([3, np.nan], dtype=object),
         pd.Categorical([3, None]),
         np.array([3, 4], dtype=np.uint8),
+        pd.array([3, None], dtype=pd.ArrowDtype(pa.uint64())),
+        pd.array([Decimal(3), None], dtype=pd.ArrowDtype(pa.decimal128(20))),
+        np.array([np.int64(3), Decimal("1.5")], dtype=object),
+        pd.arrays.FloatingArray(np.array([3.0, np.nan]), np.array([False, False])),
     ],
-    ids=["Int64", "float64", "object", "category", "uint8"],
+    ids=["Int64", "float64", "object", "category", "uint8", "Arrow", "decimal", "scalars", "NaN of its own"],
 )
 def test_numbers_may_have_any_type_that_holds_them(values):
     spans = two().assign(**{INPUT: values})
     numbers = field_numbers(spans, [INPUT])[INPUT]
     assert str(numbers.dtype) in ("Int64", "Float64")
     assert numbers[0] == 3
-    assert tv.usage(spans)["input_tokens"].iloc[0] == 3
+    assert tv.summary(spans)["n_spans"].tolist() == [2]
 
 
-@pytest.mark.parametrize("value", ["many", True, [3]], ids=str)
-def test_what_is_no_number_is_told(value):
-    spans = two().assign(**{INPUT: pd.Series([None, value], dtype="object")})
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("many", "object"), (True, "object"), ([3], "object"), (2**63, "object"), (2**63, "UInt64"), (2**63, "uint64")],
+    ids=str,
+)
+def test_what_is_no_number_is_told(value, kind):
+    spans = two().assign(**{INPUT: pd.Series([0, value], dtype=kind)})
     with pytest.raises(tv.BadSpan) as error:
         field_numbers(spans, [INPUT])
     assert str(error.value) == f"{INPUT} of span 'b' is {value!r}, not a number of 64 bits."
@@ -99,3 +117,21 @@ def test_lost_spans_are_counted_wherever_their_number_stands(spans):
     payloads = [json.dumps({"n_lost": number + 2}) for number in range(len(spans))]
     lost = spans.assign(location_id="tokenvis.lost", data=pd.Series(payloads, index=spans.index, dtype="str"))
     assert_frame_equal(tv.summary(tv.expand_data(lost, "n_lost").assign(data=None)), tv.summary(lost))
+
+
+def test_lists_of_a_parquet_file_are_lists(tmp_path):
+    spans = with_data(two(), a={"links": ["b"], "estimated": ["start_time"], "status": "error"}, b={"links": ["a"]})
+    own = tv.expand_data(spans, ["links", "estimated", "status"]).assign(data=None)
+    own.to_parquet(tmp_path / "own.parquet")
+    back = pd.read_parquet(tmp_path / "own.parquet")
+    assert field_values(back, "links")[1] == [["b"], ["a"]]
+    assert_frame_equal(tv.handoffs(back, evidence="link"), tv.handoffs(spans, evidence="link"), check_dtype=False)
+    assert tv.diagnose(back)["kind"].tolist() == tv.diagnose(spans)["kind"].tolist()
+
+
+@pytest.mark.parametrize(
+    "number", [np.array([40.0, np.nan]), np.array([np.int64(40), None], dtype=object)], ids=["float", "object"]
+)
+def test_the_number_of_lost_spans_may_have_any_type(number):
+    spans = two().assign(location_id="tokenvis.lost", n_lost=number)
+    assert tv.summary(spans)["n_lost"].tolist() == [41]

@@ -132,7 +132,7 @@ def test_delete_spans_takes_these_spans_of_the_trace_and_no_others(store):
     store.write_trace("u", [{**ONE, "id": "p"}])
     assert store.delete_spans("t", ["q\x00", "p", "nothing"]) == Written(store.path, "t", added=0, removed=1)
     assert [row[0] for row in rows(store)] == ["p", "r", "s"]
-    assert store.delete_spans("T", "s").removed == 1
+    assert store.delete_spans("t", "s").removed == 1
     assert store.delete_spans("t", []).removed == 0
     assert [row[0] for row in rows(store)] == ["p", "r"]
 
@@ -143,27 +143,41 @@ def test_a_trace_without_spans_stays_unless_it_is_to_be_dropped(store):
     store.delete_spans("t", "s")
     assert load_traces(store=store)["n_spans"].to_list() == [1, 0]
     assert store.delete_spans("u", "r", drop_empty=True).removed == 1
-    assert store.delete_spans("t", "s", drop_empty=True).removed == 0
-    assert load_traces(store=store).empty
+    assert store.delete_spans("t", "s", drop_empty=True).removed == 0  # they were not its last ones
+    assert load_traces(store=store)["id"].tolist() == ["t"]
 
 
 def test_delete_spans_deletes_nothing_where_it_is_asked_for_what_is_not_there(store):
-    store.write_trace("u", [], name="T")
-    with pytest.raises(BadOption, match=r"^'T' is the name of several traces\. Give an id: 't', 'u'\.$"):
-        store.delete_spans("T", "s")
-    with pytest.raises(TraceNotFound, match=r"^No trace 'v'\. This store has: 't', 'u'\.$"):
-        store.delete_spans("v", "s")
+    with pytest.raises(TraceNotFound, match=r"^No trace has the id 'T'\. This store has: 't'\.$"):
+        store.delete_spans("T", "s")  # which is its name, and may be that of several
     with pytest.raises(BadOption, match=r"^ids=\['s', 7\] is neither a name nor a list of names\.$"):
         store.delete_spans("t", ["s", 7])
+    with pytest.raises(BadOption, match=r"^ids= is a DataFrame\. Give the ids of spans, such as spans\['id'\]\.$"):
+        store.delete_spans("t", load_spans("t", store=store))
+    for odd in ("\ud800", "\x00\ud800", "\ud83d\ude00"):
+        assert store.delete_spans("t", odd).removed == 0
     assert [row[0] for row in rows(store)] == ["s"]
 
 
 def test_a_span_that_another_adds_before_a_deletion_takes_the_lock_stays(store):
-    other = Store(store.path)
-    meanwhile = [lambda: other.add_spans("t", [{**ONE, "id": "from-a-recorder"}])]
-    event.listen(store.engine, "before_cursor_execute", lambda *_: meanwhile.pop()() if meanwhile else None)
+    other, added = Store(store.path), []
+
+    def add(*given):
+        if given[2].startswith("BEGIN"):
+            added.append(f"from-a-recorder-{len(added)}")
+            other.add_spans("t", [{**ONE, "id": added[-1]}])
+
+    event.listen(store.engine, "before_cursor_execute", add)
     assert store.delete_spans("t", "s", drop_empty=True).removed == 1
-    assert [row[0] for row in rows(store)] == ["from-a-recorder"]
+    assert len(added) == 1
+    assert [row[0] for row in rows(store)] == added
+
+
+def test_half_a_surrogate_pair_and_another_half_are_no_character(store):
+    store.add_spans("t", [{**ONE, "id": "\N{GRINNING FACE}", "agent_id": "\N{GRINNING FACE}"}])
+    halves = "\ud83d\ude00"
+    assert store.delete_spans("t", halves).removed == 0
+    assert load_spans("t", agents=halves, store=store).empty
 
 
 def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):

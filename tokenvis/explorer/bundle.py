@@ -15,19 +15,24 @@ EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 @cache
 def bundle(entry: str) -> str:
-    """The module of this name and all that it imports, as one script; what it exports as default is the script's."""
+    """The module of this name and all that it imports, as one script; what it exports as default is the script's.
+
+    `ValueError` where modules import each other in a circle, or one is no text.
+    """
     taken: dict[str, str] = {}
-    gather(f"{entry}.mjs", taken)
+    gather(f"{entry}.mjs", taken, ())
     return "\n".join(taken.values())
 
 
-def gather(path: str, taken: dict[str, str]) -> None:
-    """Take a module, by its path in the folder of modules, after those that it imports."""
+def gather(path: str, taken: dict[str, str], above: tuple[str, ...]) -> None:
+    """Take a module, by its path in the folder of modules, after those that it imports; ``above`` are those that import it."""
+    if path in above:
+        raise ValueError(f"Modules import each other in a circle: {' → '.join((*above, path))}.")
     if path in taken:
         return
     text = (files("tokenvis.explorer") / "modules" / path).read_text(encoding="utf-8")
     for imported in IMPORT.findall(text):
-        gather(normpath(join(dirname(path), imported)), taken)
+        gather(normpath(join(dirname(path), imported)), taken, (*above, path))
     taken[path] = EXPORT.sub("", IMPORT.sub("", text))
 
 

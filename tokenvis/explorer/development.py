@@ -5,14 +5,16 @@ modules reach it as one script, so that is a file of its own here, written again
 """
 
 import atexit
+import logging
 import os
 import shutil
 import threading
-from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
 from tokenvis.explorer.bundle import bundle, style_sheet
+
+log = logging.getLogger("tokenvis")
 
 FOLDER = Path(__file__).parent
 
@@ -34,16 +36,26 @@ def script_file() -> str | Path:
     folder = Path(mkdtemp(prefix="tokenvis-explorer-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = folder / "widget.mjs"
-    file.write_text(bundle("widget"), encoding="utf-8")
-    threading.Thread(target=follow, args=(file,), daemon=True, name="tokenvis: modules of the explorer").start()
+    write_script(file)
+    threading.Thread(target=follow, args=(file,), daemon=True, name="tokenvis-modules").start()
     return file
 
 
-def follow(file: Path) -> None:
-    """Write the script again whenever a module changes."""
-    from watchfiles import watch  # comes with anywidget[dev]
+def write_script(file: Path) -> None:
+    """Write the script anew, in its place: anywidget watches this file, and would not see another one of its name."""
+    bundle.cache_clear()
+    file.write_text(bundle("widget"), encoding="utf-8")
 
+
+def follow(file: Path) -> None:
+    """Write the script again whenever a module changes; what is wrong with an edit is logged, and the next may mend it."""
+    try:
+        from watchfiles import watch
+    except ImportError:
+        log.warning("Edits of the explorer's modules do not show without watchfiles: pip install 'anywidget[dev]'.")
+        return
     for _ in watch(FOLDER / "modules"):
-        bundle.cache_clear()
-        with suppress(OSError):  # a module that is not there, or not yet: the next change may mend it
-            file.write_text(bundle("widget"), encoding="utf-8")
+        try:
+            write_script(file)
+        except (OSError, ValueError) as error:
+            log.warning("The explorer's modules make no script: %s", error)

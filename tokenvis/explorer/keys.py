@@ -16,7 +16,7 @@ from tokenvis.plot.artists.colors import MOST_NAMES
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import NOTHING
 from tokenvis.spans.columns import codes_of
-from tokenvis.spans.fields import field_columns, has_column
+from tokenvis.spans.fields import NO_FIELDS, field_columns
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
 from tokenvis.spans.text import SURROGATE
@@ -68,7 +68,7 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
 
 def is_column(spans: pd.DataFrame, key: object) -> bool:
     """Whether a column of the frame makes bands: agents, locations, and what is a field."""
-    return key in PLACES or has_column(spans, key)
+    return key in PLACES or (key not in NO_FIELDS and isinstance(key, str) and spans.columns.tolist().count(key) == 1)
 
 
 def keys_in(spans: pd.DataFrame) -> list[str]:

@@ -25,9 +25,10 @@ from tokenvis.explorer.keys import is_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.output import one_line, place_of, replacing
 from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.spans.fields import plain_values
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
-from tokenvis.spans.redaction import Content, Keeper, encoded
+from tokenvis.spans.redaction import OURS, Content, Keeper, encoded, is_name
 
 CHUNK = 2_000  # spans whose details are one block
 LEVEL = 6  # of gzip
@@ -113,7 +114,10 @@ def kept_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
         return spans
     keeper = Keeper(content)
     for column in [column for column in spans.columns if is_column(spans, column) and column not in FIRST_KEYS]:
-        if content == "none" and not harmless(spans[column]):
+        if content == "none" and column in OURS:
+            named = [is_name(value) for value in plain_values(spans[column])]
+            spans = spans.assign(**{column: spans[column].where(np.array(named, dtype=bool))})
+        elif content == "none" and not harmless(spans[column]):
             spans = spans.drop(columns=column)
         elif spans[column].dtype in ("str", "object", "category"):
             spans = spans.assign(**{column: spans[column].astype(object).map(keeper.shortened, na_action="ignore")})

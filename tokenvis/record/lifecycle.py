@@ -62,7 +62,8 @@ class Waker(Thread):
 
     Python runs a handler between two steps of the main thread. Where the signal comes after the last of them and before the
     main thread waits for a lock, such as that of a pool's queue, the handler never runs, and who joins the worker waits with
-    it. So the signal is sent to the main thread once more, which ends the wait; until the handler runs.
+    it. So the signal is sent to the main thread once more, which ends the wait; until the handler runs, or is another one.
+    A program that takes the wakeup descriptor of signals for itself, as asyncio's signal handlers do, does without.
     """
 
     def __init__(self) -> None:
@@ -75,10 +76,14 @@ class Waker(Thread):
     def run(self) -> None:
         """Wait for the signal, which is told as a byte."""
         while number := os.read(self.heard, 1):
-            while number[0] == signal.SIGTERM and not process.is_terminated:
+            while number[0] == signal.SIGTERM and self.is_needed():
                 time.sleep(WAKING)
-                if not process.is_terminated:
+                if self.is_needed():
                     signal.pthread_kill(cast(int, main_thread().ident), signal.SIGTERM)
+
+    def is_needed(self) -> bool:
+        """Whether our handler is to run, and has not."""
+        return not process.is_terminated and signal.getsignal(signal.SIGTERM) is end_terminated
 
     def forget(self) -> None:
         """It stayed in the parent, which is not to hear of the signals of its child."""
@@ -90,16 +95,14 @@ class Waker(Thread):
 def register(ending: Ending) -> None:
     """Tell whoever this is of the end of the process, and of forks, as long as it lives."""
     process.known[ref(ending, lambda gone: process.known.pop(gone, None))] = None
-    wake_when_terminated()
 
 
 def wake_when_terminated() -> None:
-    """Have the main thread wake where this is a worker that records, unless the program itself hears of signals this way."""
-    is_worker = signal.getsignal(signal.SIGTERM) is end_terminated
-    if process.waker or not process.known or not is_worker or current_thread() is not main_thread():
+    """Have the main thread wake where our handler waits for it, unless the program itself hears of signals this way."""
+    if not hasattr(signal, "pthread_kill"):
         return
     taken = signal.set_wakeup_fd(-1)
-    if taken == -1 and hasattr(signal, "pthread_kill"):
+    if taken == -1:
         process.waker = Waker()
     else:
         signal.set_wakeup_fd(taken)
@@ -112,7 +115,7 @@ def register_worker(_: Process = process) -> None:
     util.Finalize(None, end, exitpriority=0)
     if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, end_terminated)
-    wake_when_terminated()
+        wake_when_terminated()
 
 
 def end_terminated(signum: int, frame: object) -> None:
@@ -167,6 +170,7 @@ def begin_anew() -> None:
     if process.waker is not None:
         process.waker.forget()
         process.waker = None
+        wake_when_terminated()
     for ending in process.there():
         ending.begin_anew()
 

@@ -176,7 +176,7 @@ class Writer(Ending):
         self._delivery.resume()
 
     def begin_anew(self) -> None:
-        """Begin with nothing, in the child; what is the parent's is neither used again nor closed (see `endings`)."""
+        """Begin with nothing, in the child; what is the parent's is neither used again nor closed (see `lifecycle`)."""
         self._delivery.disown()
         self._inherited.append(self._delivery)
         self._begin()

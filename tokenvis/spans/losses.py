@@ -62,6 +62,7 @@ def losses_of(spans: pd.DataFrame) -> Losses:
 
 def number_of(said: object) -> int:
     """How many spans a mark stands for, as it says; one where that is no number."""
+    said = int(said) if isinstance(said, float) and said.is_integer() else said
     return said if isinstance(said, int) and not isinstance(said, bool) and 0 < said < 2**63 else 1
 
 

@@ -29,6 +29,7 @@ from tokenvis.errors import quoted
 from tokenvis.spans.columns import NAMES, TIMES
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.payload import parse
+from tokenvis.spans.text import encodable
 from tokenvis.store.schema import NAME_RULE, ROW_RULE, Span
 
 TEXTS = ("id", *NAMES, "data")
@@ -222,7 +223,7 @@ def lies_in(part: Rows) -> ColumnElement[bool]:
 
 def among(column: Any, values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
     """The condition that a column is one of the values, however many there are; SQLite's JSON ends at a null character."""
-    every = set(values)
+    every = {value for value in values if not isinstance(value, str) or encodable(value)}  # no database holds the others
     odd = {value for value in every if isinstance(value, str) and "\x00" in value}
     each = func.json_each(json.dumps(list(every - odd))).table_valued("value")
     listed: ColumnElement[bool] = column.in_(select(each.c.value))

@@ -193,39 +193,47 @@ class Store:
         BadOption
             Several traces have that name. Their ids are listed, and nothing is deleted.
         """
+        check_text("trace", trace)
         with explained(self.path), self._writing() as connection:
-            trace_id = self._id_of(connection, trace)
+            trace_id, *others = self._ids_of(connection, [trace])
+            if others:
+                raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
             removed = remove_spans(connection, trace_id)
             connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
-    def delete_spans(self, trace: str, ids: str | Iterable[str], *, drop_empty: bool = False) -> Written:
-        """Delete spans of a trace, of this id or exact name. Spans that others add meanwhile stay.
+    def delete_spans(self, trace_id: str, ids: str | Iterable[str], *, drop_empty: bool = False) -> Written:
+        """Delete spans of a trace. Spans that others add meanwhile stay.
 
         All or nothing, in one transaction. An id that no span of the trace has is passed over: ``removed`` of what is returned
         counts the spans that were there.
 
         Parameters
         ----------
-        trace
-            The trace.
+        trace_id
+            The trace, by its id; a name is not looked up.
         ids
             One id of a span, or several.
         drop_empty
-            Whether the trace is deleted too where it has no span left; by default it stays, empty.
+            Whether the trace is deleted too where these were its last spans; by default it stays, empty.
 
         Raises
         ------
         TraceNotFound
-            There is no trace of that id or name.
+            There is no trace of that id.
         BadOption
-            Several traces have that name, or an id is no text. Nothing is deleted.
+            An id is no text. Nothing is deleted.
         """
+        if isinstance(ids, pd.DataFrame):
+            raise BadOption("ids= is a DataFrame. Give the ids of spans, such as spans['id'].")
         spans = several("ids", ids)
+        check_text("trace_id", trace_id)
         with explained(self.path), self._writing() as connection:
-            trace_id = self._id_of(connection, trace)
+            if connection.scalar(select(Trace.id).where(Trace.id == trace_id)) is None:
+                there = connection.scalars(select(Trace.id).order_by(Trace.id))
+                raise TraceNotFound(f"No trace has the id {quoted(trace_id)}. This store has: {listed(there)}.")
             removed = remove_spans(connection, trace_id, among(Span.id, spans))
-            if drop_empty and not count_spans(connection, trace_id):
+            if drop_empty and removed and not count_spans(connection, trace_id):
                 connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
@@ -274,14 +282,6 @@ class Store:
         """
         with explained(self.path), self._reading() as connection:
             return changes_of(connection, self._ids_of(connection, traces, also), self._inode, since)
-
-    def _id_of(self, connection: Connection, trace: str) -> str:
-        """The id of one trace that is given by id or exact name; `BadOption` where several traces have that name."""
-        check_text("trace", trace)
-        trace_id, *others = self._ids_of(connection, [trace])
-        if others:
-            raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
-        return trace_id
 
     def _ids_of(self, connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
         """Ids of traces that are given by id or by exact name, which stands for every trace that has it.
