@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT, few
 
 import tokenvis
+from tokenvis.formats.registry import FORMATS
 
 PACKAGE = ROOT / "tokenvis"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -47,6 +48,18 @@ AGAINST_THE_MAP = {  # a file: what is added to it, and the contract that this b
     "plot/usage.py": ("from tokenvis.plot import timeline", "A picture stands alone"),
     "formats/telemetry/phoenix.py": ("from tokenvis.formats.telemetry import mlflow", "A format stands alone"),
     "store/schema.py": ("from tokenvis.store import rows", "In the store"),
+    "store/demo.py": ("from tokenvis.output import one_line", "Only doors write files"),
+    "conventions/rules.py": ("from tokenvis.output import one_line", "Only doors write files"),
+    "record/recorder.py": ("from tokenvis.output import one_line", "Only doors write files"),
+    "ingestion/ingest.py": ("from tokenvis.record import recorder", "Files and running programs come in at two doors"),
+    "spans/payload.py": ("from tokenvis.spans import text", "In spans"),
+    "record/live.py": ("from tokenvis.record import writer", "In record"),
+    "layout/lanes.py": ("from tokenvis.layout.storylines import blocks", "In layout"),
+    "explorer/answers.py": ("from tokenvis.explorer import page", "In the explorer"),
+    "formats/chunks.py": ("from tokenvis.formats.table import writer", "In formats:"),
+    "formats/files/reading.py": ("from tokenvis.formats.files import lines", "In formats/files"),
+    "ingestion/report.py": ("from tokenvis.ingestion import ingest", "In ingestion"),
+    "ingestion/watch/checkpoint.py": ("from tokenvis.ingestion.watch import discovery", "In watch"),
 }
 
 
@@ -120,24 +133,64 @@ def test_only_the_store_speaks_sql():
     assert speakers == {"store"}
 
 
-TESTED_THROUGH = {
-    "lines": "claude_code and codex",  # of these formats: what they read is what their spans show
-    "threads": "codex",
-    "reader": "the format that it reads",
-    "writer": "the format that it writes",
-    "registry": "ingest, which recognises every format",
-    "connectors": "pictures",  # artists are seen in every picture
-    "labels": "pictures",
-    "legend": "pictures",
-    "time_axis": "pictures",
+PICTURED = ("colocation", "compare", "concurrency", "critical_path", "handoffs", "occupancy", "transitions", "usage")
+TESTED_IN = {  # what has no file of tests of its own name, in the folder of its package
+    "formats/registry.py": "formats/test_damage.py",
+    "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
+    "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
+    "formats/sessions/codex/lines.py": "formats/test_codex.py",
+    "formats/sessions/codex/threads.py": "formats/test_codex.py",
+    "formats/sessions/codex/reader.py": "formats/test_codex.py",
+    "formats/table/reader.py": "formats/test_table.py",
+    "formats/telemetry/chrome_trace/reader.py": "formats/test_chrome_trace.py",
+    "formats/telemetry/otlp/reader.py": "formats/test_otlp.py",
+    "plot/artists/connectors.py": "plot/test_timeline.py",
+    "plot/artists/labels.py": "plot/test_timeline.py",
+    "plot/artists/legend.py": "plot/test_timeline.py",
+    "plot/artists/losses.py": "spans/test_losses.py",
+    "plot/artists/strands.py": "layout/test_strands.py",
+    "plot/artists/time_axis.py": "plot/test_pictures.py",
+    "plot/storyline.py": "layout/test_storyline.py",
+    **{f"plot/{noun}.py": f"analysis/test_{noun}.py" for noun in PICTURED},
 }
 
 
-def test_every_module_has_its_test():
-    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").rglob("test_*.py")}
-    modules = {path for path in MODULES if not path.stem.startswith("__")}
-    named = {path: {path.stem, f"{path.parent.name}_{path.stem}"} for path in modules}
-    assert not [str(path) for path, names in named.items() if not names & tests and path.stem not in TESTED_THROUGH]
+def own_tests(path: Path) -> list[Path]:
+    """The tests of a module: in the folder of its package, or of its own folder, by its name, or by that of its folder too."""
+    place = path.relative_to(PACKAGE)
+    folders = {ROOT / "tests" / place.parent, ROOT / "tests" / place.parent.parts[0] if place.parent.parts else ROOT / "tests"}
+    names = {f"test_{path.stem.strip('_')}.py", f"test_{path.parent.name}_{path.stem}.py"}
+    return [folder / name for folder in folders for name in names if (folder / name).exists()]
+
+
+def test_every_module_has_its_tests():
+    missing = []
+    for path in MODULES:
+        place = str(path.relative_to(PACKAGE))
+        named = TESTED_IN.get(place)
+        if path.stem != "__init__" and not (own_tests(path) or (named and (ROOT / "tests" / named).exists())):
+            missing.append(f"{place} has no tests/{path.relative_to(PACKAGE).parts[0]}/test_{path.stem}.py")
+    assert missing == []
+    assert not [place for place in TESTED_IN if own_tests(PACKAGE / place) or not (PACKAGE / place).exists()]
+
+
+def test_every_format_is_in_the_registry():
+    folder = PACKAGE / "formats"
+    families = [path for path in folder.iterdir() if path.is_dir() and path.name not in ("files", "__pycache__")]
+    there = {path.stem for family in families for path in family.iterdir() if path.stem not in ("__init__", "__pycache__")}
+    there = (there - {"reader", "writer"}) | {"table"}
+    assert there == set(FORMATS), "each format stands in a family, and in FORMATS of formats/registry.py"
+
+
+def test_every_question_and_picture_is_public():
+    nouns = {path.stem for path in (PACKAGE / "analysis").glob("*.py")} - {"__init__"}
+    pictures = {f"plot_{path.stem}" for path in (PACKAGE / "plot").glob("*.py")} - {"plot___init__", "plot_still"}
+    assert sorted(nouns | pictures) == sorted((nouns | pictures) & set(tokenvis.__all__)), "name it in tokenvis/__init__.py"
+
+
+def test_only_the_table_of_contents_imports_by_name():
+    users = [path for path in MODULES if re.search(r"\bimport_module\(|\b__import__\(", path.read_text())]
+    assert users == [PACKAGE / "__init__.py"]
 
 
 def test_nothing_heavy_is_loaded_before_it_is_used():

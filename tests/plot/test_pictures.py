@@ -35,7 +35,7 @@ def seeds():
 
 def test_every_picture_is_put_to_these_laws():
     names = {name.removeprefix("plot_").replace("_", " ") for name in tv.__all__ if name.startswith("plot_")}
-    assert names <= set(FIGURES)
+    assert names - set(FIGURES) == set(), "each public picture is to stand in PICTURES of tests/pictures.py"
     assert set(FIGURES) - set(PICTURES) == {"overview"}
 
 
