@@ -36,7 +36,7 @@ def rollup(
     by
         A column, or several, whose values make groups within each trace; each group has all buckets of its trace.
     values
-        Keys of ``data`` that hold numbers, such as ``"gen_ai.usage.output_tokens"``, to add up.
+        Columns, or keys of ``data``, that hold numbers, such as ``"gen_ai.usage.output_tokens"``, to add up.
 
     Returns
     -------

@@ -45,7 +45,7 @@ def usage(
     Parameters
     ----------
     spans
-        A frame of spans; tokens are looked up in ``data``, under OpenTelemetry's names: ``gen_ai.usage.input_tokens``,
+        A frame of spans; tokens are columns, or keys of ``data``, with OpenTelemetry's names: ``gen_ai.usage.input_tokens``,
         ``.cache_read.input_tokens``, ``.output_tokens``, ``.reasoning.output_tokens``, and ``gen_ai.usage.cost``.
     by
         A column, or several, whose values make groups within each trace. ``"model"``, where the spans have no such column, is
