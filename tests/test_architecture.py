@@ -1,6 +1,7 @@
 """The map of the house, held: pyproject.toml says who may import whom; here stands what import-linter cannot say."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ LONGEST_FILE, MOST_FILES = 400, 20
 def lint(folder: Path) -> subprocess.CompletedProcess:
     """What import-linter says of the package in a folder, by the contracts beside it."""
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
-    environment = {"PATH": "", "COLUMNS": "200", "NO_COLOR": "1"}
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
