@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
-from tokenvis import BadOption, palette
+from tokenvis import BadOption, BadSpan, palette
 from tokenvis.explorer.keys import SAMPLE, key_column, keys_in
 
 SPANS = with_data(
@@ -89,7 +89,7 @@ def test_columns_of_one_name_or_of_a_name_that_is_no_text_make_no_bands():
     twice = pd.concat([SPANS, SPANS[["agent_id"]].set_axis(["x"], axis=1), SPANS[["id"]].set_axis(["x"], axis=1)], axis=1)
     assert "x" not in keys_in(twice)
     assert 7 not in keys_in(SPANS.assign(y=1).rename(columns={"y": 7}))
-    with pytest.raises(BadOption):
+    with pytest.raises(BadSpan, match=r"^The spans have 2 columns of the name 'x'\. Keep one of them\.$"):
         key_column(twice, "x")
 
 
