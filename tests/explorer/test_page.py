@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
+import tokenvis as tv
 from tokenvis import BadOption, ingest
 from tokenvis.explorer.bundle import bundle
-from tokenvis.explorer.page import is_page, write_page
+from tokenvis.explorer.keys import keys_in
+from tokenvis.explorer.page import is_page, kept_spans, write_page
 
 SECRET = "the secret prompt"
 SPANS = with_data(
@@ -95,6 +97,23 @@ def test_what_stands_in_the_place_of_a_name_is_left_out_where_it_may_be_a_text(t
     everything = b"".join(blocks(page).values())
     assert SECRET.encode() not in everything
     assert b"gen_ai.request.model" in everything
+
+
+@pytest.mark.parametrize("content", ["none", "short", "full"])
+def test_status_and_kind_are_in_a_page_wherever_they_stand(content):
+    data = {"status": "error", "kind": "tool"}
+    in_data = with_data(SPANS.drop(columns="data"), a=data)
+    in_columns = SPANS.drop(columns="data").assign(**{name: [value, None, None] for name, value in data.items()})
+    kept = [kept_spans(spans, content) for spans in (in_data, in_columns)]
+    assert [tv.summary(spans)["n_errors"].sum() for spans in kept] == [1, 1]
+    assert [set(keys_in(spans)) >= {"status", "kind"} for spans in kept] == [True, True]
+
+
+def test_a_column_in_the_place_of_a_name_is_left_out_where_it_is_a_text():
+    spans = SPANS.drop(columns="data").assign(status=[SECRET * 20, "ok", None], kind=[f"{SECRET}\nand", None, "tool"])
+    kept = kept_spans(spans, "none")
+    assert kept["status"].fillna("-").tolist() == ["-", "ok", "-"]
+    assert kept["kind"].fillna("-").tolist() == ["-", "-", "tool"]
 
 
 def test_numbers_and_times_of_the_users_own_are_kept(tmp_path):
