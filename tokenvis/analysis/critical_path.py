@@ -18,7 +18,7 @@ from tokenvis.spans.columns import codes_of, require, rows_by, times_of, values_
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, closes_run, difference, lowest_of, sort_order
 from tokenvis.spans.losses import work_of
-from tokenvis.spans.relations import NOBODY, evidence_of, relations_of
+from tokenvis.spans.relations import NO_ROW, evidence_of, relations_of
 
 
 class Step(NamedTuple):
@@ -114,7 +114,7 @@ class Ended:
         """The last to end at or before a time, and before what has this rank; else `NOBODY`."""
         rows = slice(int(self.first[group]), int(self.first[group + 1]))
         found = int(min(np.searchsorted(self.end[rows], time, side="right"), np.searchsorted(self.rank[rows], rank)))
-        return int(self.row[rows.start + found - 1]) if found else NOBODY
+        return int(self.row[rows.start + found - 1]) if found else NO_ROW
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ class Past:
     def chain(self, row: int, origin: int) -> Iterator[Step]:
         """The steps of a trace, from the one that ends last to the first."""
         time, latest = int(self.end[row]), len(self.rank)
-        while row != NOBODY:
+        while row != NO_ROW:
             start, child = int(self.start[row]), self.last_child(row, time)
-            if child != NOBODY:
+            if child != NO_ROW:
                 rest = int(self.end[child])
                 if rest < time:
                     yield Step(row, rest, time, "child", 0)
@@ -151,12 +151,12 @@ class Past:
             yield Step(row, start, time, follows, start - ended_at)
             row, time = source, ended_at
         if start > origin:
-            yield Step(NOBODY, start, start, "unexplained", start - origin)
+            yield Step(NO_ROW, start, start, "unexplained", start - origin)
 
     def last_child(self, row: int, time: int) -> int:
         """The child that a span waited for last, up to a time, where it has run since; else `NOBODY`."""
         child = self.children.last(row, time, len(self.rank))
-        return child if child != NOBODY and self.end[child] > self.start[row] else NOBODY
+        return child if child != NO_ROW and self.end[child] > self.start[row] else NO_ROW
 
     def cause(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
         """What explains why a span starts at a time, and which evidence says so; instants then have a rank below ``latest``."""
@@ -164,15 +164,15 @@ class Past:
         if links:
             return max(links, key=lambda source: self.key(source, time)), "link"
         parent = int(self.parent[row])
-        if parent != NOBODY and (self.precedes(parent, time, latest) or self.start[parent] == time < self.end[parent]):
+        if parent != NO_ROW and (self.precedes(parent, time, latest) or self.start[parent] == time < self.end[parent]):
             sibling = self.last_child(parent, time)
-            waited = sibling != NOBODY and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
+            waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
             return parent, "agent" if waited else "parent"
         for follows, group, order in self.same:
             before = order.last(int(group[row]), time, latest)
-            if before != NOBODY:
+            if before != NO_ROW:
                 return before, follows
-        return NOBODY, None
+        return NO_ROW, None
 
     def precedes(self, row: int, time: int, latest: int) -> bool:
         """Whether a span has run before a time, or was an instant then, with a rank below that of the one seen last."""

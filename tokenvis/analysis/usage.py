@@ -18,9 +18,8 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import work_of
 from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
-from tokenvis.spans.tokens import TOKENS, Tokens, tokens_of
+from tokenvis.spans.tokens import COST, TOKENS, Tokens, tokens_of
 
-COST = "gen_ai.usage.cost"
 MODEL = "model"
 MODELS = ("gen_ai.response.model", "gen_ai.request.model")
 PAID = {

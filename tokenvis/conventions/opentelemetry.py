@@ -15,11 +15,10 @@ from typing import Any
 import orjson
 
 from tokenvis.conventions.rules import agent_named, as_name, place_of
-from tokenvis.conventions.span import NamesTraces, SpanRead, one_line
-from tokenvis.spans.tokens import KEYS
+from tokenvis.conventions.span import NamesTraces, SpanRead, shorten
+from tokenvis.spans.tokens import COST, KEYS
 
 INPUT, CACHED, OUTPUT, REASONING, CREATED = KEYS.values()
-COST = "gen_ai.usage.cost"
 COUNTS = frozenset(KEYS.values())
 RENAMED = {
     "gen_ai.system": "gen_ai.provider.name",
@@ -151,7 +150,7 @@ def span_of(
     """A span of the family, which names its trace where it has no parent; ``data`` are further keys of its payload."""
     attributes = translated(attributes)
     what = kind_of(attributes, kind)
-    payload: dict[str, Any] = {"label": one_line(name) if len(name) > 80 or "\n" in name else name, "kind": what or "span"}
+    payload: dict[str, Any] = {"label": shorten(name) if len(name) > 80 or "\n" in name else name, "kind": what or "span"}
     payload |= {key: value for key, value in data.items() if value}
     if attributes:
         payload["attributes"] = attributes

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from tokenvis.errors import BadOption, listed, quoted
+from tokenvis.spans.payload import look_up
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 
@@ -98,7 +99,7 @@ def chosen(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | None] | 
         raise BadOption(f"{option}={quoted(rule)} is neither the name of an attribute nor a function of the span{presets}.")
     if option == "location" and rule in PRESETS:
         return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_of}[rule]
-    return lambda span: as_name(look_up(span, rule))
+    return lambda span: as_name(look_up(span["data"], rule))
 
 
 def answer(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:
@@ -107,12 +108,6 @@ def answer(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str
     if said is None or isinstance(said, str):
         return said or None
     raise BadOption(f"{option}= gave {quoted(said)} for span {quoted(span['id'])}, which is no name: a text, or None.")
-
-
-def look_up(span: Mapping[str, Any], key: str) -> Any:
-    """A key of a span's data, at the top or under ``attributes``."""
-    data = span["data"]
-    return data[key] if key in data else attributes_of(span).get(key)
 
 
 def attributes_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,7 +120,7 @@ def arguments_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a tool was given, with the attributes beside it."""
     attributes = attributes_of(span)
     for key in ARGUMENT_KEYS:
-        value = look_up(span, key)
+        value = look_up(span["data"], key)
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
                 value = orjson.loads(value)

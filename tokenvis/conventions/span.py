@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-FIRST = -(2**63)
-
 
 @dataclass(slots=True)
 class SpanRead:
@@ -82,7 +80,7 @@ def objects(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return every
 
 
-def one_line(text: str, length: int = 80) -> str:
+def shorten(text: str, length: int = 80) -> str:
     r"""A text as one line, cut at a length.
 
     Examples

@@ -19,7 +19,7 @@ from tokenvis.spans.columns import codes_of
 from tokenvis.spans.fields import NO_FIELDS, field_columns
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
-from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.text import without_surrogates
 
 PLACES = ("agent_id", "location_id")
 FIRST = (*PLACES, "status", "kind")
@@ -28,7 +28,6 @@ SAMPLE = 20_000  # spans in which keys are sought
 MOST_KEYS = 60
 MOST_VALUES = 1_000  # different texts of a key in the sample, beyond which it makes no bands
 MOST_BANDS = 100_000
-LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
             f"{quoted(key)} is neither a column that makes bands nor a key of data. There is: {listed(keys_in(spans))}."
         )
     if values.dtype == object:  # of several types, or with what cannot be written as UTF-8
-        values = values.map(lambda value: SURROGATE.sub(LOST, str(value)), na_action="ignore")
+        values = values.map(lambda value: without_surrogates(str(value)), na_action="ignore")
     codes, labels = codes_of(values)
     if len(labels) > MOST_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
         raise BadOption(f"{quoted(key)} has {len(labels):,} values, and the explorer shows {MOST_BANDS:,} at most.")

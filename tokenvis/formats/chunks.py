@@ -13,9 +13,7 @@ import pandas as pd
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import CHUNK
-from tokenvis.spans.text import SURROGATE
-
-LOST = "\N{REPLACEMENT CHARACTER}"
+from tokenvis.spans.text import without_surrogates
 
 
 def chunks_of(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iterator[pd.DataFrame]:
@@ -45,4 +43,4 @@ def fragment(data: str | None) -> orjson.Fragment | None:
 def said(payload: Mapping[str, Any], key: str) -> str | None:
     """The text under one of our own keys, None where there is none; half of a surrogate pair is U+FFFD."""
     value = payload.get(key)
-    return SURROGATE.sub(LOST, value) if isinstance(value, str) and value else None
+    return without_surrogates(value) if isinstance(value, str) and value else None

@@ -24,7 +24,7 @@ from tokenvis.spans.redaction import encoded, storable
 from tokenvis.spans.relations import cyclic, nearest_marked
 
 BATCH = 8_192  # spans that are Python objects at once
-NOBODY = -1
+MISSING_CODE = -1
 INDEX = pa.schema(
     [(name, pa.large_string()) for name in ("id", "parent_id")]
     + [(name, pa.int64()) for name in ("start_time", "end_time", "line")]
@@ -62,7 +62,7 @@ class Names:
     """Names by number, in the order in which they came."""
 
     def __init__(self) -> None:
-        self.numbers: dict[str | None, int] = {None: NOBODY}
+        self.numbers: dict[str | None, int] = {None: MISSING_CODE}
 
     def number_of(self, name: str | None) -> int:
         """The number of a name, a new one where it is new, -1 where there is none; `TypeError` where it is no text."""
@@ -168,7 +168,7 @@ class Gathering:
         if not len(earlier):
             return earlier
         texts = pa.Table.from_batches(self.data.batches(), DATA)["data"]
-        whole = {name: table[name].fill_null(NOBODY) for name in ("start_time", "end_time", "location")}
+        whole = {name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "location")}
         different = np.zeros(len(earlier), dtype=bool)
         for column in (*whole.values(), texts.fill_null("")):
             one, other = (column.take(pa.array(rows)) for rows in (earlier, later))
@@ -202,7 +202,7 @@ def values_of(column: pa.Array | pa.ChunkedArray) -> Any:
 
 def rows_in(texts: pa.ChunkedArray, among: pa.Array) -> Int64Array:
     """The first row in which each text stands, -1 where it is missing or stands in none."""
-    rows = pc.index_in(texts, value_set=among, skip_nulls=True).fill_null(NOBODY)
+    rows = pc.index_in(texts, value_set=among, skip_nulls=True).fill_null(MISSING_CODE)
     found: Int64Array = rows.to_numpy().astype(np.int64)
     return found
 

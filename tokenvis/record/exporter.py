@@ -25,13 +25,14 @@ from opentelemetry.trace import SpanContext
 
 from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
 from tokenvis.conventions.rules import Rule, chosen
-from tokenvis.conventions.span import FIRST, SpanRead, assign
+from tokenvis.conventions.span import SpanRead, assign
 from tokenvis.conventions.timestamps import of_nanoseconds
 from tokenvis.errors import StoreError
 from tokenvis.record.lifecycle import Ending, register
 from tokenvis.record.lineage import Arrival, Lineage, Seen
 from tokenvis.record.snapshot import json_text, name_text
 from tokenvis.record.writer import THREAD, Writer
+from tokenvis.spans.integers import INT64_MIN
 from tokenvis.store.append import Row
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store
@@ -330,7 +331,7 @@ class FirstName:
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Take the name."""
-        self.name = (FIRST if start is None else start, name_text(name)) if name else None
+        self.name = (INT64_MIN if start is None else start, name_text(name)) if name else None
 
 
 def read_span(span: ReadableSpan, names: FirstName) -> SpanRead:

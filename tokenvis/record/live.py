@@ -14,7 +14,8 @@ from typing import Any, Protocol, Self, TypeVar
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.record.decorators import code_of, wrapped
-from tokenvis.record.snapshot import FIRST, LAST, Named, json_text, moment, name_of, name_text, text_of
+from tokenvis.record.snapshot import Named, json_text, moment, name_of, name_text, text_of
+from tokenvis.spans.integers import INT64_MAX, INT64_MIN
 from tokenvis.store.append import Row
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -174,7 +175,7 @@ class LiveSpan(Named):
         if end is None:
             end, more = max(now, start) if type(start) is int else now, {"status": "open"}
         is_named = type(self.agent_id) is str is type(self.location_id)
-        if not (is_named and type(start) is int is type(end) and FIRST <= start <= end <= LAST):
+        if not (is_named and type(start) is int is type(end) and INT64_MIN <= start <= end <= INT64_MAX):
             start, end = self._mend(end)
         if self.parent_id is not None and not (type(data) is dict and "parent_id" in data):
             more = {**more, "parent_id": self.parent_id} if more else {"parent_id": self.parent_id}

@@ -22,7 +22,8 @@ from uuid import UUID
 import orjson
 
 from tokenvis.spans.encoding import COMPACT
-from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.integers import INT64_MAX, INT64_MIN
+from tokenvis.spans.text import without_surrogates
 
 CUT = "\N{BLACK SCISSORS} "  # before what stands in the place of a value
 LONGEST_NAME = 10_000  # characters
@@ -32,10 +33,8 @@ KEPT = 2_000  # characters of a text that is cut
 SHOWN = 500  # characters of the `repr` of what is no JSON
 DEEPEST = 64  # levels
 MOST_ITEMS = 100_000  # of the data of one span that is cut
-LOST = "\N{REPLACEMENT CHARACTER}"
 PLAIN = frozenset([str, int, float, bool, type(None)])
 CONTAINERS = frozenset([dict, list, tuple])
-FIRST, LAST = -(2**63), 2**63 - 1  # of all times
 OURS = frozenset(  # there is room for them
     ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
 )
@@ -71,7 +70,7 @@ def moment(time: Any, otherwise: int) -> int:
     """A time that somebody has set, as whole µs that a database can hold, if it is one."""
     try:
         whole: int = round(time)
-        return min(max(whole, FIRST), LAST)
+        return min(max(whole, INT64_MIN), INT64_MAX)
     except Exception:
         return otherwise
 
@@ -298,4 +297,4 @@ def name_of(kind: type) -> str:
 def whole_text(text: str, longest: int, kept: int) -> str:
     """A text that can be written as UTF-8; of one that is too long, its first characters, and how many there were."""
     whole = text if len(text) <= longest else f"{CUT}{text[:kept]}… ({len(text):,} characters)"
-    return whole if whole.isascii() else SURROGATE.sub(LOST, whole)
+    return whole if whole.isascii() else without_surrogates(whole)

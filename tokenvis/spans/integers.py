@@ -17,6 +17,7 @@ Int64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LOW = 0xFFFF_FFFF
 HIGHEST = 2**31
 

@@ -13,11 +13,10 @@ from typing import Any, Literal, TypeAlias
 import orjson
 
 from tokenvis.spans.encoding import COMPACT
-from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
-LOST = "\N{REPLACEMENT CHARACTER}"
 SHORT = 200  # characters of a text that content="short" keeps
 OURS = {"kind", "parent_id", "links", "status", "estimated", "trigger"}  # keys of data whose texts are no content
 NAMES = re.compile(
@@ -98,7 +97,7 @@ def storable(text: str | None) -> str | None:
         return text
     if not isinstance(text, str):
         raise TypeError(f"a name is {type(text).__name__}")
-    return SURROGATE.sub(LOST, text)
+    return without_surrogates(text)
 
 
 def number(value: Any) -> Any:
@@ -111,7 +110,7 @@ def number(value: Any) -> Any:
 def whole(value: Any) -> Any:
     """A value without halves of surrogate pairs, with exact numbers as floats, and null for numbers that JSON does not have."""
     if isinstance(value, str):
-        return SURROGATE.sub(LOST, value)
+        return without_surrogates(value)
     if isinstance(value, list):
         return [whole(item) for item in value]
     if isinstance(value, dict):

@@ -16,7 +16,7 @@ from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, Mask, opens_run, packed
 from tokenvis.spans.text import text_column
 
-NOBODY = -1
+NO_ROW = -1
 NO_NAMES = (np.empty(0, dtype=np.int64), pd.Series(dtype="str"))
 EVIDENCE = ("link", "parent", "location")
 
@@ -32,12 +32,12 @@ def identities(
     codes, trace = pd.factorize(texts)[0].astype(np.int64, copy=False), codes_of(spans["trace_id"])[0]
     own, meant = codes[: len(spans)], codes[len(spans) :]
     n_ids = int(own.max(initial=-1)) + 1
-    meant[meant >= n_ids] = NOBODY
+    meant[meant >= n_ids] = NO_ROW
     if n_ids < len(own):  # an id stands in several traces, or twice in one
         return numbers_within_traces(own, meant, trace, by, n_ids)
-    trace_of = np.full(n_ids + 1, NOBODY, dtype=np.int64)
+    trace_of = np.full(n_ids + 1, NO_ROW, dtype=np.int64)
     trace_of[own] = trace
-    meant[trace_of[meant] != trace[by]] = NOBODY
+    meant[trace_of[meant] != trace[by]] = NO_ROW
     return own, meant
 
 
@@ -46,9 +46,9 @@ def numbers_within_traces(
 ) -> tuple[Int64Array, Int64Array]:
     """Numbers for pairs of a trace and an id."""
     distinct, numbers = np.unique(trace * n_ids + own, return_inverse=True)
-    asked = np.where(meant < 0, NOBODY, trace[by] * n_ids + meant)
+    asked = np.where(meant < 0, NO_ROW, trace[by] * n_ids + meant)
     place = np.minimum(np.searchsorted(distinct, asked), len(distinct) - 1)
-    return numbers.reshape(-1), np.where(distinct[place] == asked, place, NOBODY)
+    return numbers.reshape(-1), np.where(distinct[place] == asked, place, NO_ROW)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Relations:
 
     def rows(self) -> Int64Array:
         """The row of each number, with -1 at the end, where the number -1 finds it."""
-        row = np.full(int(self.own.max(initial=-1)) + 2, NOBODY, dtype=np.int64)
+        row = np.full(int(self.own.max(initial=-1)) + 2, NO_ROW, dtype=np.int64)
         row[self.own] = np.arange(len(self.own))
         twice = np.flatnonzero(row[self.own] != np.arange(len(self.own)))
         if len(twice):
@@ -98,10 +98,10 @@ def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = Tru
     own, meant = np.arange(len(spans)), np.empty(0, dtype=np.int64)
     if len(child) or len(by):
         own, meant = identities(spans, pd.concat([above, link], ignore_index=True), np.concatenate([child, by]))
-    parent = np.full(len(spans), NOBODY, dtype=np.int64)
+    parent = np.full(len(spans), NO_ROW, dtype=np.int64)
     parent[child] = meant[: len(child)]
     circle = cyclic(own, parent)
-    parent[circle] = NOBODY
+    parent[circle] = NO_ROW
     return Relations(spans, own, parent, circle, by, meant[len(child) :])
 
 
@@ -132,7 +132,7 @@ def cyclic(own: Int64Array, parent: Int64Array) -> Mask:
 def have_descendant(parent: Int64Array, marked: Mask) -> Mask:
     """Rows below which a marked row stands, at any depth; each doubling reaches twice as far up."""
     below = np.append(np.zeros(len(parent), dtype=bool), False)
-    step, at = np.append(parent, NOBODY), np.append(marked, False)
+    step, at = np.append(parent, NO_ROW), np.append(marked, False)
     below[step[at]] = True
     while (step >= 0).any():
         below[step[below]] = True
@@ -143,7 +143,7 @@ def have_descendant(parent: Int64Array, marked: Mask) -> Mask:
 
 def have_ancestor(parent: Int64Array, marked: Mask) -> Mask:
     """Rows above which a marked row stands, at any height."""
-    step = np.append(parent, NOBODY)
+    step = np.append(parent, NO_ROW)
     above = np.append(marked, False)[step]
     while (step >= 0).any():
         above |= above[step]
@@ -154,13 +154,13 @@ def have_ancestor(parent: Int64Array, marked: Mask) -> Mask:
 
 def nearest_marked(parent: Int64Array, marked: Mask) -> Int64Array:
     """The row itself where it is marked, else of its nearest ancestor that is, or -1; each doubling reaches twice as far up."""
-    step = np.append(np.where(marked, np.arange(len(parent)), parent), NOBODY)
+    step = np.append(np.where(marked, np.arange(len(parent)), parent), NO_ROW)
     for _ in range(len(parent).bit_length() + 1):  # who is only above itself is never done
         further = step[step]
         if (further == step).all():
             break
         step = further
-    return np.where(np.append(marked, False)[step[:-1]], step[:-1], NOBODY)
+    return np.where(np.append(marked, False)[step[:-1]], step[:-1], NO_ROW)
 
 
 def evidence_of(evidence: str | Iterable[str]) -> set[str]:

@@ -24,6 +24,7 @@ KEYS = {
     "cache_creation_tokens": "gen_ai.usage.cache_creation.input_tokens",
 }
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+COST = "gen_ai.usage.cost"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tokenvis.conventions.rules import as_name, location_of
-from tokenvis.conventions.span import SpanRead, given, needed, one_line, reason_of
+from tokenvis.conventions.span import SpanRead, given, needed, reason_of, shorten
 from tokenvis.conventions.timestamps import microseconds
 from tokenvis.formats.files.documents import items
 from tokenvis.formats.files.head import Head, head_of
@@ -140,7 +140,7 @@ def spans_of_sample(reading: Reading, header: dict[str, Any], number: int, recor
     attachments = record.get("attachments")
     sample = Sample(reading, trace_of(reading, header, record), task, attachments if isinstance(attachments, dict) else {})
     epoch = f" epoch {record['epoch']}" if isinstance(record.get("epoch"), int) else ""
-    reading.name_trace(sample.trace_id, one_line(f"{task} {as_name(record.get('id')) or number}{epoch}"))
+    reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
     take_events(sample, record["events"], number)
     for span in sample.made.values():
         span.line = number
@@ -216,7 +216,7 @@ def begin_span(sample: Sample, event: dict[str, Any], time: int) -> None:
     if kind == "tool":  # the span of a tool lies within the event of its call
         place = location_of(tool=name)
         parent = call.id if call is not None and call.name == name and (call.end is None or call.end >= time) else parent
-    data = {"label": one_line(name), "kind": kind, "status": "ok"}
+    data = {"label": shorten(name), "kind": kind, "status": "ok"}
     agent = name if kind in AGENTS else None
     span = SpanRead(sample.trace_id, f"{sample.trace_id}/{own}", time, None, agent, place, name, data, parent)
     sample.spans[own] = span
@@ -238,7 +238,7 @@ def take_step(sample: Sample, event: dict[str, Any], time: int, above: str | Non
         end_span(sample, sample.made.get(own) if own else None, time)
         return
     name, kind = given(event, "name", str) or "step", given(event, "type", str) or "step"
-    data = {"label": one_line(name), "kind": kind, "status": "ok"}
+    data = {"label": shorten(name), "kind": kind, "status": "ok"}
     span = SpanRead(sample.trace_id, "", time, None, name if kind in AGENTS else None, kind, name, data, above)
     add(sample, event, span)
     sample.steps.append(span.id)
@@ -334,7 +334,7 @@ def label_of(sample: Sample, event: dict[str, Any], name: str) -> str:
     arguments = event.get("arguments")
     texts = [event.get("cmd"), *(arguments.values() if isinstance(arguments, dict) else ())]
     text = next((value for value in texts if isinstance(value, str) and value.strip()), None)
-    return one_line(str(resolved(sample, text))) if text else name
+    return shorten(str(resolved(sample, text))) if text else name
 
 
 def resolved(sample: Sample, value: Any) -> Any:

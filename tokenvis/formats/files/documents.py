@@ -9,10 +9,11 @@ from typing import IO, Any
 
 import ijson
 
-from tokenvis.formats.files.lenient_json import LOST, NO_UTF8
+from tokenvis.formats.files.lenient_json import NO_UTF8
 from tokenvis.formats.files.lines import BOM, LONGEST_LINE, PIECE
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
+from tokenvis.spans.text import REPLACEMENT
 
 REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 OUTSIDE = re.compile(rf'"{REST_OF_STRING.pattern}(?P<closed>"?)|-?(?:NaN|Infinity)', re.DOTALL)
@@ -44,7 +45,7 @@ class Bytes:
     def without_damage(self, piece: bytes, *, last: bool) -> bytes:
         """Bytes in which all is UTF-8 and NaN is null; what may be cut at the end waits for the next piece."""
         decoded = self.decoder.decode(piece, final=last)
-        if LOST in decoded and LOST.encode() not in piece:
+        if REPLACEMENT in decoded and REPLACEMENT.encode() not in piece:
             self.mended.add(NO_UTF8)
         text = self.kept + decoded
         cut = len(text) if last else cut_of(text)

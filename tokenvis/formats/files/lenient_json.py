@@ -13,13 +13,13 @@ import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.payload import refuse_constant
+from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
 DEEPEST = 200  # levels of brackets in a value; SQLite stores 1,000, and Python's stack is shared with its caller
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 BRACKET = re.compile(rb"[\[\]{}]")
 NO_UTF8 = "bytes that are no UTF-8 became U+FFFD"
-LOST = "\N{REPLACEMENT CHARACTER}"
 MISSING = object()
 
 
@@ -36,11 +36,6 @@ def parse_json(text: bytes) -> Any:
         return mended(value)
 
 
-def refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python's own parser would take."""
-    raise ValueError(f"{name} is no number of JSON")
-
-
 def refuse_depth(text: bytes) -> None:
     """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
     depth = 0
@@ -55,7 +50,7 @@ def mended(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):
-        return SURROGATE.sub(LOST, value)
+        return without_surrogates(value)
     if isinstance(value, list):
         return [mended(item) for item in value]
     if isinstance(value, dict):
@@ -72,7 +67,7 @@ def mended_line(text: bytes, number: int, reading: Reading, source: Source) -> A
     broken = set[str]()
     try:
         decoded = text.decode(errors="replace")
-        if LOST in decoded and LOST.encode() not in text:
+        if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:
             broken.add(NO_UTF8)
         refuse_depth(text)
         value = json.loads(decoded, parse_constant=lambda name: broken.add(f"{name} is no number of JSON, and became null"))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tokenvis.conventions.span import FIRST, SpanRead, reason_of
+from tokenvis.conventions.span import SpanRead, reason_of
 from tokenvis.formats.files.sources import Source
+from tokenvis.spans.integers import INT64_MIN
 
 MOST_PROBLEMS = 10_000  # of one source; more are counted
 
@@ -61,7 +62,7 @@ class Reading:
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Give a trace a name: its own, or that of a span, by its start; its own wins, then the earliest."""
-        named = (FIRST if start is None else start, name)
+        named = (INT64_MIN if start is None else start, name)
         if name and (trace_id not in self.names or named < self.names[trace_id]):
             self.names[trace_id] = named
 

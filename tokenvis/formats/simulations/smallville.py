@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from tokenvis.conventions.span import SpanRead, given, one_line, reason_of
+from tokenvis.conventions.span import SpanRead, given, reason_of, shorten
 from tokenvis.conventions.timestamps import START
 from tokenvis.formats.files.documents import pairs
 from tokenvis.formats.files.head import Head
@@ -166,7 +166,7 @@ def parts_of(description: str) -> tuple[str, str, str]:
 
 def span_of(trace_id: str, persona: str, run: Run, clock: Clock, end: int) -> SpanRead:
     """A run as a span."""
-    data: dict[str, Any] = {"label": one_line(run.activity) or run.place, "kind": "activity"}
+    data: dict[str, Any] = {"label": shorten(run.activity) or run.place, "kind": "activity"}
     if run.data:
         data["attributes"] = run.data
     own_id = f"{trace_id}/{persona}/{run.step}"

@@ -12,7 +12,6 @@ from typing import Any
 
 from tokenvis.conventions.opentelemetry import (
     CACHED,
-    COST,
     CREATED,
     INPUT,
     OUTPUT,
@@ -29,6 +28,7 @@ from tokenvis.formats.files.documents import items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, convert
 from tokenvis.formats.files.rows import rows
+from tokenvis.spans.tokens import COST
 
 NAME = "Langfuse traces and observations"
 TYPES = {"SPAN", "GENERATION", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL"}

@@ -73,8 +73,8 @@ def span_in(record: Any, reading: Reading) -> SpanRead:
         service=service_of(given(resource, "attributes", dict) or {}),
         status=status_of(status.get("status_code")),
         status_message=status.get("description"),
-        events=[event_of(event) for event in objects(record, "events")],
-        links=[link_of(link) for link in objects(record, "links")],
+        events=[sdk_event(event) for event in objects(record, "events")],
+        links=[sdk_link(link) for link in objects(record, "links")],
     )
 
 
@@ -83,14 +83,14 @@ def time_of(value: Any) -> int:
     return microseconds(value) if isinstance(value, str) and not value.isdigit() else of_nanoseconds(value)
 
 
-def event_of(event: dict[str, Any]) -> dict[str, Any]:
+def sdk_event(event: dict[str, Any]) -> dict[str, Any]:
     """An event of a span: name, time, attributes."""
     time = event.get("timestamp")
     said = {"name": event.get("name"), "time": time_of(time) if time else None, "attributes": event.get("attributes")}
     return {key: value for key, value in said.items() if value}
 
 
-def link_of(link: dict[str, Any]) -> str:
+def sdk_link(link: dict[str, Any]) -> str:
     """The id of the span that a link names."""
     context = needed(link, "context", dict)
     return f"{hex_id(context['trace_id'], TRACE)}/{hex_id(context['span_id'], SPAN)}"

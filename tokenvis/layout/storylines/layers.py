@@ -14,14 +14,13 @@ from itertools import count
 import numpy as np
 
 from tokenvis.layout.storylines.blocks import Present, Table, opens_layer
-from tokenvis.spans.integers import Int64Array, opens_run
+from tokenvis.spans.integers import INT64_MAX, Int64Array, opens_run
 from tokenvis.spans.intervals import number_in_run
 
 MOST_LAYERS = 400
 MOST_CELLS = 200_000  # layers times agents; there are fewer layers where there are many agents,
 FEWEST_LAYERS = 40  # but at least so many
 LEAST_SHARE = 10  # an agent is at a place in a layer if it is there for one of so many parts of it
-LATEST = 2**63 - 1  # µs
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def around(edges: Int64Array, instants: Int64Array) -> Int64Array:
     if len(instants):
         first, last = int(instants.min()), int(instants.max())
         if not len(edges):
-            return np.array([min(first, LATEST - 1), min(last, LATEST - 1) + 1], dtype=np.int64)
+            return np.array([min(first, INT64_MAX - 1), min(last, INT64_MAX - 1) + 1], dtype=np.int64)
         early, late = ([first] if first < edges[0] else []), ([last] if last > edges[-1] else [])
         edges = np.concatenate([np.array(early, dtype=np.int64), edges, np.array(late, dtype=np.int64)])
     return edges

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import distinct_names, location_of
-from tokenvis.conventions.span import SpanRead, one_line
+from tokenvis.conventions.span import SpanRead, shorten
 from tokenvis.errors import plural, quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lenient_json import parse_json
@@ -280,7 +280,7 @@ def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> No
 def text_in(source: dict[str, Any], key: str) -> str | None:
     """A text that is there and says something, on one line, else None."""
     value = source.get(key)
-    return one_line(value, TITLE_LENGTH) or None if isinstance(value, str) else None
+    return shorten(value, TITLE_LENGTH) or None if isinstance(value, str) else None
 
 
 def plain_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
@@ -303,7 +303,7 @@ def trace_name(session: Session, trace_id: str) -> str:
     titles = [session.titles[kind][1] for kind in ("custom-title", "ai-title", "summary") if kind in session.titles]
     title = next(iter(titles), None) or main.first_prompt or trace_id
     command = COMMAND.search(title)
-    return one_line(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
+    return shorten(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
 
 
 def spans_of(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
@@ -354,7 +354,7 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
         attributes["gen_ai.output.messages"] = [{"role": "assistant", "parts": call.parts}]
     said = next((part["content"] for part in call.parts if part["type"] == "text"), "")
     trigger = {"trigger": "user"} if call.prompt and by_user else {}
-    label = one_line(said) or called(call) or call.model or "model"
+    label = shorten(said) or called(call) or call.model or "model"
     return {"label": label, "kind": "model", **trigger, "attributes": attributes}
 
 
@@ -380,5 +380,5 @@ def tool_label(call: ToolCall) -> str:
     for key in LABEL_KEYS:
         if isinstance(given.get(key), str) and given[key].strip():
             text = re.split(r"[\\/]", given[key])[-1] if key in ("file_path", "notebook_path") else given[key]
-            return one_line(text)
+            return shorten(text)
     return call.name

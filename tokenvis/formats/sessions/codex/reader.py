@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import location_of
-from tokenvis.conventions.span import SpanRead, one_line
+from tokenvis.conventions.span import SpanRead, shorten
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import first_objects
 from tokenvis.formats.files.reading import Reading
@@ -157,7 +157,7 @@ class Following:
                 if not self.growing:
                     reading.problem(None, "no call of a model or a tool stands in it")
                 continue
-            title = root if reading.wishes.without_texts else one_line(thread.first_prompt or root, TITLE_LENGTH)
+            title = root if reading.wishes.without_texts else shorten(thread.first_prompt or root, TITLE_LENGTH)
             reading.name_trace(root, title, None if root == origin.id else thread.first_seen)
             call = ancestors[0].spawned.get(origin.id) if ancestors else None
             parent = id_of(root, ancestors[0].id, call) if call else None
@@ -207,7 +207,7 @@ def response_data(response: Response, agent: dict[str, Any], *, by_user: bool) -
     if response.texts:
         attributes["gen_ai.output.messages"] = [message("assistant", text) for text in response.texts]
     trigger = {"trigger": "user"} if response.prompt and by_user else {}
-    label = one_line(next(iter(response.texts), "")) or called(response) or response.model or "model"
+    label = shorten(next(iter(response.texts), "")) or called(response) or response.model or "model"
     return {"label": label, "kind": "model", **trigger, "estimated": ["start_time"], "attributes": attributes}
 
 
@@ -236,5 +236,5 @@ def label_of(call: Call) -> str:
         text = asked.get(key)
         text = " ".join(map(str, text)) if isinstance(text, list) else text
         if isinstance(text, str) and text.strip():
-            return one_line(text)
+            return shorten(text)
     return call.name

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeAlias
 
-from tokenvis.conventions.span import SpanRead, given, needed, one_line, reason_of
+from tokenvis.conventions.span import SpanRead, given, needed, reason_of, shorten
 from tokenvis.conventions.timestamps import is_digits
 from tokenvis.formats.files.documents import items
 from tokenvis.formats.files.head import Head, beginning, head_of
@@ -26,7 +26,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.spans.columns import YEAR_10000
 
 NAME = "Chrome traces"
-NOBODY = -1
+NO_SLICE = -1
 NEVER = 2**62  # the end of what has none
 INSTANTS = {"i", "I", "R", "n"}
 BEGINS, ENDS = {"b", "S"}, {"e", "F"}
@@ -45,7 +45,7 @@ class Slice(NamedTuple):
     end: int | None
     event: dict[str, Any]
     place: int
-    above: int = NOBODY  # the number of the asynchronous slice that encloses it
+    above: int = NO_SLICE  # the number of the asynchronous slice that encloses it
     nested: bool = True  # whether it lies in what encloses it on its thread
 
 
@@ -128,7 +128,7 @@ def outline_of(quiet: Reading) -> Outline:
         outline.numbers.append(piece.number)
         outline.starts.append(piece.start)
         outline.ends.append(NEVER if piece.end is None else piece.end)
-    outline.parents = array("q", [NOBODY]) * len(outline.starts)
+    outline.parents = array("q", [NO_SLICE]) * len(outline.starts)
     for rows in outline.rows.values():
         nest(outline, rows)
     bind_flows(outline)
@@ -144,7 +144,7 @@ def nest(outline: Outline, rows: Numbers) -> None:
     for row in rows:
         while open_rows and ends[open_rows[-1]] <= starts[row]:
             open_rows.pop()
-        outline.parents[row] = next((above for above in reversed(open_rows[-64:]) if ends[above] >= ends[row]), NOBODY)
+        outline.parents[row] = next((above for above in reversed(open_rows[-64:]) if ends[above] >= ends[row]), NO_SLICE)
         if ends[row] > starts[row]:
             open_rows.append(row)
 
@@ -155,12 +155,12 @@ def bind_flows(outline: Outline) -> None:
         return
     starts = {thread: [outline.starts[row] for row in rows] for thread, rows in outline.rows.items()}
     for points in outline.threads.flows.values():
-        source = NOBODY
+        source = NO_SLICE
         for point in sorted(points):
             row = bound_row(outline, starts.get(point.thread, []), point)
-            if row not in (NOBODY, source) and source != NOBODY and point.phase != "s":
+            if row not in (NO_SLICE, source) and source != NO_SLICE and point.phase != "s":
                 outline.links.setdefault(row, []).append(source)
-            source = row if row != NOBODY or point.phase == "s" else source
+            source = row if row != NO_SLICE or point.phase == "s" else source
 
 
 def bound_row(outline: Outline, starts: list[int], point: FlowPoint) -> int:
@@ -168,15 +168,15 @@ def bound_row(outline: Outline, starts: list[int], point: FlowPoint) -> int:
     rows = outline.rows.get(point.thread, array("q"))
     if point.phase == "f" and not point.enclosed:
         place = bisect_left(starts, point.time)
-        return rows[place] if place < len(rows) else NOBODY
+        return rows[place] if place < len(rows) else NO_SLICE
     return enclosing_row(outline, rows, starts, point.time)
 
 
 def enclosing_row(outline: Outline, rows: Numbers, starts: list[int], time: int) -> int:
     """The innermost slice of a thread at a time."""
     place = bisect_right(starts, time) - 1
-    row = rows[place] if place >= 0 else NOBODY
-    while row != NOBODY and outline.ends[row] < time:
+    row = rows[place] if place >= 0 else NO_SLICE
+    while row != NO_SLICE and outline.ends[row] < time:
         row = outline.parents[row]
     return row
 
@@ -228,7 +228,7 @@ def slice_of(reading: Reading, threads: Threads, place: int, event: Any) -> Slic
         return ended(threads.stacks.get(thread), event)
     elif phase in BEGINS:
         stack = threads.pairs.setdefault(pair_of(event, thread), [])
-        above = stack[-1].number if stack and stack[-1].thread == thread else NOBODY
+        above = stack[-1].number if stack and stack[-1].thread == thread else NO_SLICE
         stack.append(begun(threads, thread, event, place, exact(event["ts"]))._replace(above=above, nested=False))
     elif phase in ENDS:
         return ended(threads.pairs.get(pair_of(event, thread)), event)
@@ -325,7 +325,7 @@ def span_of(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead
     agent = names.get((process,), f"process {process}")
     location = names.get(piece.thread, f"thread {thread}")
     event = piece.event
-    name = one_line(str(event.get("name") or "slice"))
+    name = shorten(str(event.get("name") or "slice"))
     kind = event["cat"] if isinstance(event.get("cat"), str) and event["cat"] else "slice"
     data: dict[str, Any] = {"label": name, "kind": kind, "process": agent, "thread": location}
     if "dur" not in event and event["ph"] == "X" and piece.end is not None:
@@ -336,9 +336,9 @@ def span_of(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead
     if said := arguments(event):
         data["attributes"] = said
     parent = None
-    if piece.above != NOBODY:
+    if piece.above != NO_SLICE:
         parent = id_of(trace_id, piece.thread, piece.above)
-    elif outline.parents[row] != NOBODY:
+    elif outline.parents[row] != NO_SLICE:
         parent = id_of(trace_id, piece.thread, outline.numbers[outline.parents[row]])
     own_id = id_of(trace_id, piece.thread, piece.number)
     return SpanRead(trace_id, own_id, piece.start, piece.end, agent, location, name, data, parent)

@@ -148,9 +148,9 @@ def span_in(record: Any, service: str | None, reading: Reading) -> SpanRead:
         more["status"] = status_of(status.get("code")) if isinstance(status, dict) else None
         more["status_message"] = status.get("message") if isinstance(status, dict) else None
     if record.get("events"):
-        more["events"] = [event_of(event) for event in objects(record, "events")]
+        more["events"] = [otlp_event(event) for event in objects(record, "events")]
     if record.get("links"):
-        more["links"] = [link_of(link) for link in objects(record, "links")]
+        more["links"] = [otlp_link(link) for link in objects(record, "links")]
     return span_of(
         reading,
         trace_id,
@@ -214,13 +214,13 @@ def value_of(value: Any) -> Any:
     return None
 
 
-def link_of(link: dict[str, Any]) -> str:
+def otlp_link(link: dict[str, Any]) -> str:
     """The id of the span that a link names."""
     link = link if "traceId" in link else in_camel_case(link)
     return f"{hex_id(link['traceId'], TRACE)}/{hex_id(link['spanId'], SPAN)}"
 
 
-def event_of(event: dict[str, Any]) -> dict[str, Any]:
+def otlp_event(event: dict[str, Any]) -> dict[str, Any]:
     """An event of a span: name, time, attributes."""
     time = event.get("timeUnixNano")
     said = {"name": event.get("name"), "time": of_nanoseconds(time) if time else None, "attributes": attributes_of(event)}

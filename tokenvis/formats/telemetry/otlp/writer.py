@@ -20,10 +20,10 @@ import orjson
 import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
-from tokenvis.formats.chunks import LOST, chunks_of, rows_of, said
+from tokenvis.formats.chunks import chunks_of, rows_of, said
 from tokenvis.spans.columns import COLUMNS, codes_of, times_of
 from tokenvis.spans.payload import parsed
-from tokenvis.spans.text import SURROGATE
+from tokenvis.spans.text import without_surrogates
 from tokenvis.spans.typed_columns import INT64
 
 TRACE = re.compile("(?!0{32})[0-9a-f]{32}")
@@ -112,7 +112,7 @@ def links_of(payload: Mapping[str, Any], trace_id: str) -> Iterator[dict[str, st
     """The spans that a span follows: of its own trace, unless their ids say that they are of another."""
     links = payload.get("links")
     for link in links if isinstance(links, list) else [links] if links else []:
-        name = SURROGATE.sub(LOST, str(link))
+        name = without_surrogates(str(link))
         found = SPAN.fullmatch(name)
         whose = found["trace"] if found and found["trace"] != trace_id else trace_id
         yield {"traceId": trace_hex(whose), "spanId": span_hex(whose, name)}
@@ -135,7 +135,7 @@ def attributes_of(payload: Mapping[str, Any], agent: str) -> dict[str, Any]:
 
 def pair(key: str, value: Any, depth: int = 0) -> dict[str, Any]:
     """A key and its typed value."""
-    return {"key": SURROGATE.sub(LOST, key), "value": typed(value, depth)}
+    return {"key": without_surrogates(key), "value": typed(value, depth)}
 
 
 def typed(value: Any, depth: int = 0) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def typed(value: Any, depth: int = 0) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, str):
-        return {"stringValue": SURROGATE.sub(LOST, value)}
+        return {"stringValue": without_surrogates(value)}
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
