@@ -11,8 +11,8 @@ from tokenvis.formats.files.head import head_of
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source, origin_of
 from tokenvis.formats.registry import FORMATS
-from tokenvis.ingestion.assembly import Gathering
-from tokenvis.ingestion.ingest import Entry
+from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.ingest import SpanRules
 from tokenvis.spans.columns import as_spans
 from tokenvis.spans.redaction import Keeper
 
@@ -97,9 +97,9 @@ def survives(name, path, content="full"):
     """Read a file as a format, as `ingest` does, but for the database; how many spans it has."""
     source = Source(Path(path), Path(path).name, origin_of(Path(path)))
     reading = Reading(source)
-    gathering = Gathering(Path(path).with_suffix(".gathered"))
-    gathering.begin(reading)
-    entry = Entry(None, None, Keeper(content))
+    assembly = Assembly(Path(path).with_suffix(".spool"))
+    assembly.begin(reading)
+    entry = SpanRules(None, None, Keeper(content))
     assert str(head_of(source))
     count = 0
     try:
@@ -107,12 +107,12 @@ def survives(name, path, content="full"):
             count += 1
             try:
                 entry.cut(span)
-                gathering.add(span)
+                assembly.add(span)
             except (ValueError, TypeError, RecursionError) as error:
                 reading.problem(span.line, str(error))
     except IngestError:
         pass
-    frames = list(gathering.frames({}))
+    frames = list(assembly.frames({}))
     spans = as_spans(pd.concat(frames).drop(columns="file")) if frames else pd.DataFrame()
     for data in spans["data"].dropna() if len(spans) else ():
         assert isinstance(json.loads(data), dict)

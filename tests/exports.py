@@ -10,7 +10,7 @@ from conftest import spans_of
 from hypothesis import strategies as st
 from pictures import HOSTILE
 
-from tokenvis.output import restored
+from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS, as_spans
 from tokenvis.spans.encoding import encoded
 
@@ -61,8 +61,8 @@ def in_csv(path):
     with path.open(newline="", encoding="utf-8") as file:
         cells = csv.reader(file)
         assert next(cells) == list(COLUMNS)
-        rows = [[restored(cell) for cell in row[:4]] + [int(cell) for cell in row[4:6]] + row[6:] for row in cells]
-    return [dict(zip(COLUMNS, row, strict=True)) | {"data": parsed(restored(row[6]) or None)} for row in rows]
+        rows = [[unescape_cell(cell) for cell in row[:4]] + [int(cell) for cell in row[4:6]] + row[6:] for row in cells]
+    return [dict(zip(COLUMNS, row, strict=True)) | {"data": parsed(unescape_cell(row[6]) or None)} for row in rows]
 
 
 def in_chrome(path):

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from tokenvis import errors
-from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, plural, quoted, several
+from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, name_list, plural, quoted
 
 
 def test_the_tree_is_the_one_in_the_docstring():
@@ -42,11 +42,11 @@ def test_a_long_list_is_cut():
 
 
 def test_one_name_or_several_are_a_list():
-    assert several("agents", "ann") == ["ann"]
-    assert several("agents", iter(("ann", "bob"))) == ["ann", "bob"]
+    assert name_list("agents", "ann") == ["ann"]
+    assert name_list("agents", iter(("ann", "bob"))) == ["ann", "bob"]
     for wrong in (7, None, ["ann", 7]):
         with pytest.raises(BadOption, match=r"^agents=(7|None|\['ann', 7\]) is neither a name nor a list of names\.$"):
-            several("agents", wrong)
+            name_list("agents", wrong)
 
 
 def test_a_count_has_its_noun():

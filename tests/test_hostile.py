@@ -25,8 +25,8 @@ from tokenvis.__main__ import main
 from tokenvis.explorer.bundle import bundle
 from tokenvis.explorer.page import write_page
 from tokenvis.formats.registry import WRITERS
-from tokenvis.ingestion.report import MOST_LINES
-from tokenvis.output import JOINERS, RUN, one_line
+from tokenvis.ingestion.report import MAX_LINES
+from tokenvis.output import FORMULA_STARTS, JOINERS, one_line
 
 every_format = pytest.mark.parametrize("kind", WRITERS)
 every_picture = pytest.mark.parametrize("picture", FIGURES)
@@ -60,7 +60,7 @@ def test_no_cell_is_a_formula(spans, long_cells):
     with tv.export(spans, "made.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert len(rows) == 1 + len(spans)
-    assert [cell[:40] for row in rows for cell in row if cell[:1] in {*RUN}] == []
+    assert [cell[:40] for row in rows for cell in row if cell[:1] in {*FORMULA_STARTS}] == []
 
 
 @every_format
@@ -322,9 +322,9 @@ def test_the_list_of_traces_has_no_long_line(capsys):
 # The report as a table in a notebook
 
 
-@pytest.mark.parametrize("first", range(0, len(PAYLOADS), MOST_LINES))
+@pytest.mark.parametrize("first", range(0, len(PAYLOADS), MAX_LINES))
 def test_a_report_in_a_notebook_is_text(first):
-    names = PAYLOADS[first : first + MOST_LINES]
+    names = PAYLOADS[first : first + MAX_LINES]
     report = tv.ingest(tv.export(TRACES[TRACES["trace_id"].isin(names)], "made.jsonl"))
     report.names = dict(zip(report.totals, names, strict=True))
     report.skipped.update(dict.fromkeys(names, 1))

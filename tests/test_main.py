@@ -60,7 +60,7 @@ def test_ingest_of_several_paths_prints_a_report_of_each(run):
         "Read: Claude Code sessions, 1 file",
         "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged",
         "2 spans, 1 agent, 2 locations",
-        "Estimated times: 1 (the source does not give them; see `estimated` in data)",
+        "Estimated times: 1 (missing in the source; see `estimated` in data)",
     ]
     assert (code, err) == (0, [])
     assert out == one + [line.replace("s1", "s2") for line in one]
@@ -81,7 +81,7 @@ def test_ingest_with_less_text(run):
     code, out, _ = run("ingest", "--content", "none", str(session()))
     assert code == 0
     assert out[2] == "Trace 's1' (s1): 2 spans added, 0 updated, 0 unchanged"
-    assert out[-1] == "Texts cut or left out: 2"
+    assert out[-1] == "Texts shortened or removed: 2"
 
 
 def test_traces(run):
@@ -169,7 +169,7 @@ def test_info(run):
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}",
     ]
     path = Path("sqlite.db").absolute()
-    assert run("info") == (0, [*versions, f"Database: {path} (not there yet)"], [])
+    assert run("info") == (0, [*versions, f"Database: {path} (not created yet)"], [])
     run("seed")
     assert run("info") == (0, [*versions, f"Database: {path} ({path.stat().st_size:,} bytes)"], [])
 
@@ -297,14 +297,14 @@ def test_ingest_without_a_path_lists_the_sessions(run, monkeypatch, tmp_path):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert run("ingest") == (0, ["No sessions where Claude Code and Codex keep them."], [])
-    assert run("ingest", "--since", "7d")[1] == ["No sessions since 7d where Claude Code and Codex keep them."]
+    assert run("ingest") == (0, ["No sessions in the folders of Claude Code and Codex."], [])
+    assert run("ingest", "--since", "7d")[1] == ["No sessions since 7d in the folders of Claude Code and Codex."]
     path = write(f"{tmp_path}/.claude/projects/shop/s1.jsonl", prompt(0, "go"), said(2, "m1", call("t1")))
     code, out, _ = run("ingest", "--since", "7d")
     assert code == 0
     assert out[1].split()[0] == "claude_code"
     assert out[1].split()[-2:] == ["shop", str(path)]
-    assert out[2] == "1 session. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these."
+    assert out[2] == "1 session. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads all."
     assert "Trace 's1' (go): 2 spans added, 0 updated, 0 unchanged" in run("ingest", "--all")[1]
     assert run("ingest", "--since", "soon")[0] == 1
 
@@ -351,7 +351,9 @@ def test_show_without_a_path_shows_the_newest_session(run, monkeypatch, tmp_path
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert run("show")[2] == ["tokenvis: No sessions where Claude Code and Codex keep them. Give a PATH: `tokenvis show PATH`."]
+    assert run("show")[2] == [
+        "tokenvis: No sessions in the folders of Claude Code and Codex. Name a file: `tokenvis show PATH`."
+    ]
     folder = tmp_path / ".claude/projects/-work-shop"
     folder.mkdir(parents=True)
     session("s1").rename(folder / "s1.jsonl")
@@ -362,7 +364,11 @@ def test_show_replaces_pages_only_unless_it_is_told_the_file(run, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda _: None)
     path = str(session("s1"))
     Path("s1.html").write_text("mine")
-    assert run("show", path) == (1, [], ["tokenvis: s1.html is there, and no page of tokenvis. Give -o FILE."])
+    assert run("show", path) == (
+        1,
+        [],
+        ["tokenvis: s1.html exists and is not a page of tokenvis. Choose another file with -o FILE."],
+    )
     assert run("show", path, "-o", "s1.html")[0] == 0
     assert run("show", path)[0] == 0
 
@@ -395,7 +401,7 @@ def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     code, out, err = run("watch", "s1.jsonl", "--every", "0.5")
     assert (code, err) == (0, [])
-    assert out[-2:] == ["s1 go: 2 spans added, 0 updated; 2 in all", "Stopped. The same command goes on from here."]
+    assert out[-2:] == ["s1 go: 2 spans added, 0 updated; 2 in all", "Stopped. The same command continues from here."]
     assert Path("sqlite.db-watched.json").exists()
 
 
@@ -403,7 +409,7 @@ def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
 def test_watch_needs_a_pause(run, seconds):
     code, _, err = run("watch", ".", "--every", seconds)
     assert code == 2
-    assert err[-1].endswith(f"argument --every: {seconds!r} is no number of seconds up to 86,400")
+    assert err[-1].endswith(f"argument --every: {seconds!r} is not a number of seconds between 0 and 86,400")
 
 
 def test_watch_of_nothing(run):

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.output import RUN, defused, one_line, place_of, replacing, restored
+from tokenvis.output import FORMULA_STARTS, atomic_write, escape_cell, one_line, unescape_cell, writable_path
 
 
 def test_a_file_is_there_once_all_went_well():
-    with replacing(place_of("a.txt")) as file:
+    with atomic_write(writable_path("a.txt")) as file:
         file.write(b"whole")
         assert not Path("a.txt").exists()
     assert Path("a.txt").read_bytes() == b"whole"
@@ -20,10 +20,10 @@ def test_a_file_is_there_once_all_went_well():
 def test_an_error_leaves_what_was_there():
     Path("a.txt").write_text("before")
     Path("a.txt").chmod(0o600)
-    with pytest.raises(TypeError), replacing(Path("a.txt")) as file:
+    with pytest.raises(TypeError), atomic_write(Path("a.txt")) as file:
         file.write("no bytes")
     assert (Path("a.txt").read_text(), [path.name for path in Path().iterdir()]) == ("before", ["a.txt"])
-    with replacing(Path("a.txt")) as file:
+    with atomic_write(Path("a.txt")) as file:
         file.write(b"after")
     assert (Path("a.txt").read_text(), stat.S_IMODE(Path("a.txt").stat().st_mode)) == ("after", 0o600)
 
@@ -31,20 +31,20 @@ def test_an_error_leaves_what_was_there():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (5, "path=5 is no path of a file."),
+        (5, "path=5 is not a path."),
         (".", "path='.' is a folder."),
-        ("no/a", "path='no/a': there is no folder 'no'. Make it first."),
-        ("a\0", "path='a\\x00' holds a null character, which no name of a file can."),
+        ("no/a", "path='no/a': the folder 'no' does not exist. Create it first."),
+        ("a\0", "path='a\\x00' contains a null character, which a file name cannot."),
     ],
 )
 def test_a_place_where_no_file_can_be_is_refused(path, message):
     with pytest.raises(BadOption) as raised:
-        place_of(path)
+        writable_path(path)
     assert str(raised.value) == message
 
 
 def test_a_place_that_cannot_be_written_is_refused():
-    with pytest.raises(BadOption, match=r"^path='/proc/a' cannot be written: "), replacing(Path("/proc/a")):
+    with pytest.raises(BadOption, match=r"^path='/proc/a' cannot be written: "), atomic_write(Path("/proc/a")):
         pass
 
 
@@ -53,18 +53,18 @@ def test_a_place_that_cannot_be_written_is_refused():
     [("=1+1", "'=1+1"), ("-5", "'-5"), ("\tx", "'\tx"), ("'", "''"), ("'=x", "''=x"), ("", ""), ("a=b", "a=b"), ("é", "é")],
 )
 def test_a_text_as_a_cell_and_back(text, cell):
-    assert (defused(text), restored(cell)) == (cell, text)
+    assert (escape_cell(text), unescape_cell(cell)) == (cell, text)
 
 
 def test_a_cell_that_another_program_wrote_stays():
-    assert [restored(cell) for cell in ("'twas", "it's", "=1", "'")] == ["'twas", "it's", "=1", "'"]
+    assert [unescape_cell(cell) for cell in ("'twas", "it's", "=1", "'")] == ["'twas", "it's", "=1", "'"]
 
 
 @pytest.mark.laws
 @given(st.text(alphabet="'=+-@\t\rab", max_size=5))
 def test_no_text_is_run_and_every_text_comes_back(text):
-    assert defused(text)[:1] not in {*RUN}
-    assert restored(defused(text)) == text
+    assert escape_cell(text)[:1] not in {*FORMULA_STARTS}
+    assert unescape_cell(escape_cell(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command line, ``tokenvis seed``, ``ingest``, ``export`` and so on: what the npm scripts call."""
+"""The command line, ``tokenvis seed``, ``ingest``, ``export`` and so on: as the npm scripts call it."""
 
 import io
 import os
@@ -23,7 +23,7 @@ from tokenvis.formats.export import export
 from tokenvis.formats.registry import FORMATS, WRITERS
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
-from tokenvis.ingestion.watch.terminal import follow
+from tokenvis.ingestion.watch.terminal import follow_in_terminal
 from tokenvis.ingestion.watch.watch import Watch
 from tokenvis.output import one_line
 from tokenvis.spans.columns import EPOCH, YEAR_10000
@@ -35,32 +35,32 @@ from tokenvis.store.load import load_spans, load_traces
 from tokenvis.store.maintenance import backup, verify
 from tokenvis.store.store import Store
 
-LONGEST_PAUSE = 86_400
+MAX_PAUSE_S = 86_400
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with the error on stderr."""
     chosen = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names hold any character, and a terminal may not
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have characters that the terminal cannot show
     try:
         code: int = chosen.run(chosen) or 0
         sys.stdout.flush()
     except TokenvisError as error:
         print(f"tokenvis: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of a pipe has had enough; what is left is not worth a word
+    except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
 
 
 def parser() -> ArgumentParser:
-    """The commands and their options."""
+    """The argument parser with all commands and their options."""
     shared = ArgumentParser(add_help=False)
     root = ArgumentParser(prog="tokenvis", description="Traces of multi-agent systems: who was where, when, and with whom.")
-    for place, default in ((root, None), (shared, SUPPRESS)):  # before the command or after it
-        place.add_argument(
+    for options, default in ((root, None), (shared, SUPPRESS)):  # before the command or after it
+        options.add_argument(
             "--database",
             metavar="FILE",
             default=default,
@@ -72,25 +72,25 @@ def parser() -> ArgumentParser:
     seed = commands.add_parser("seed", parents=[shared], help="write the two demo traces")
     seed.set_defaults(run=run_seed)
 
-    take = commands.add_parser("ingest", parents=[shared], help="read files of traces into the database")
-    add_ingest_options(take)
-    take.set_defaults(run=run_ingest)
+    ingesting = commands.add_parser("ingest", parents=[shared], help="read files of traces into the database")
+    add_ingest_options(ingesting)
+    ingesting.set_defaults(run=run_ingest)
 
-    watch = commands.add_parser("watch", parents=[shared], help="follow sessions of agents into the database while they grow")
+    watch = commands.add_parser("watch", parents=[shared], help="follow growing session files of agents into the database")
     add_watch_options(watch)
     watch.set_defaults(run=run_watch)
 
-    show = commands.add_parser("show", parents=[shared], help="make a page of a session, or of a trace, and open it")
+    show = commands.add_parser("show", parents=[shared], help="write a page of a session or trace, and open it in the browser")
     add_show_options(show)
     show.set_defaults(run=run_show)
 
-    give = commands.add_parser("export", parents=[shared], help="write traces to a file")
-    give.add_argument("file", metavar="FILE", help="its suffix tells the format: .json (Chrome), .parquet, .csv, .jsonl")
-    give.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all)")
-    give.add_argument(
-        "--format", choices=WRITERS, metavar="NAME", help=f"one of {', '.join(WRITERS)}, where the suffix does not tell"
+    exporting = commands.add_parser("export", parents=[shared], help="write traces to a file")
+    exporting.add_argument("file", metavar="FILE", help="the suffix sets the format: .json (Chrome), .parquet, .csv, .jsonl")
+    exporting.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all traces)")
+    exporting.add_argument(
+        "--format", choices=WRITERS, metavar="NAME", help=f"one of {', '.join(WRITERS)} (default: by the suffix of FILE)"
     )
-    give.set_defaults(run=run_export)
+    exporting.set_defaults(run=run_export)
 
     traces = commands.add_parser("traces", parents=[shared], help="list the traces, newest first")
     traces.set_defaults(run=run_traces)
@@ -99,11 +99,11 @@ def parser() -> ArgumentParser:
     remove.add_argument("traces", nargs="+", metavar="TRACE", help="ids, or exact names, of traces")
     remove.set_defaults(run=run_delete)
 
-    check = commands.add_parser("verify", parents=[shared], help="check a database, and say what to do where it is damaged")
+    check = commands.add_parser("verify", parents=[shared], help="check a database, and report how to repair it")
     check.add_argument("file", nargs="?", metavar="FILE", help="the database (default: the one in use)")
     check.set_defaults(run=run_verify)
 
-    copy = commands.add_parser("backup", parents=[shared], help="copy the database, safely while others write to it")
+    copy = commands.add_parser("backup", parents=[shared], help="copy the database, safe while programs write to it")
     copy.add_argument("destination", metavar="DEST", help="a new file, or a folder")
     copy.set_defaults(run=run_backup)
 
@@ -112,50 +112,50 @@ def parser() -> ArgumentParser:
     return root
 
 
-def add_ingest_options(take: ArgumentParser) -> None:
-    """The options of ``ingest``."""
-    take.add_argument(
+def add_ingest_options(command: ArgumentParser) -> None:
+    """Add the options of ``ingest``."""
+    command.add_argument(
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a file, a folder, a .zip, .gz or .zst; - is what is piped in. Without any: lists the sessions of agents here",
+        help="a file, a folder, a .zip, .gz or .zst; - reads stdin. Without PATH, lists the sessions of agents on this machine",
     )
-    take.add_argument(
-        "--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)} (default: told by content)"
+    command.add_argument(
+        "--format", choices=FORMATS, metavar="NAME", help=f"one of {', '.join(FORMATS)} (default: detected by content)"
     )
-    add_entry_options(take)
-    take.add_argument(
+    add_span_options(command)
+    command.add_argument(
         "--columns",
         metavar="OURS=THEIRS,...",
         type=named_columns,
-        help="for a table: what it calls the columns of spans, such as start_time=begin,end_time=stop",
+        help="for a table: its names of the columns of spans, such as start_time=begin,end_time=stop",
     )
-    take.add_argument("--unit", choices=UNITS, default="us", help="for a table: what its times count (default: us)")
-    take.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
-    take.add_argument("--all", action="store_true", help="without PATH: read all sessions that are listed")
+    command.add_argument("--unit", choices=UNITS, default="us", help="for a table: the unit of its times (default: us)")
+    command.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
+    command.add_argument("--all", action="store_true", help="without PATH: read all listed sessions")
 
 
 def add_watch_options(watch: ArgumentParser) -> None:
-    """The options of ``watch``."""
+    """Add the options of ``watch``."""
     watch.add_argument(
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a session of Claude Code or Codex, or a folder of them (default: where these keep them, of the last day)",
+        help="a session of Claude Code or Codex, or a folder of them (default: their usual folders, the last day)",
     )
-    watch.add_argument("--since", metavar="AGE", help="of old sessions only those of the last 7d, 12h, ..., or since a date")
-    watch.add_argument("--every", metavar="SECONDS", type=pause, default=1.0, help="the pause between two looks (default: 1)")
-    watch.add_argument("--once", action="store_true", help="take in what is there, and end")
-    add_entry_options(watch)
+    watch.add_argument("--since", metavar="AGE", help="only sessions of the last 7d, 12h, ..., or since a date")
+    watch.add_argument("--every", metavar="SECONDS", type=pause, default=1.0, help="the pause between two polls (default: 1)")
+    watch.add_argument("--once", action="store_true", help="read what is new once, then exit")
+    add_span_options(watch)
 
 
-def add_entry_options(command: ArgumentParser) -> None:
-    """The options of what becomes of each span: who and where it is, and how much of its text is kept."""
-    command.add_argument("--agent", metavar="NAME", help="the attribute, or column, that names the agent")
+def add_span_options(command: ArgumentParser) -> None:
+    """Add the options for each span: its agent, its location, and how much of its text is kept."""
+    command.add_argument("--agent", metavar="NAME", help="the attribute or column with the name of the agent")
     command.add_argument(
         "--location",
         metavar="NAME",
-        help=f"the attribute, or column, that names the location, or one of {', '.join(PRESETS)}",
+        help=f"the attribute or column with the name of the location, or one of {', '.join(PRESETS)}",
     )
     command.add_argument(
         "--content",
@@ -166,29 +166,29 @@ def add_entry_options(command: ArgumentParser) -> None:
 
 
 def add_show_options(show: ArgumentParser) -> None:
-    """The options of ``show``."""
+    """Add the options of ``show``."""
     show.add_argument(
         "what",
         nargs="?",
         metavar="PATH",
-        help="a file of traces, or the id or name of a trace in the database (default: the newest session of an agent here)",
+        help="a file of traces, or the id or name of a trace in the database (default: the newest session on this machine)",
     )
     show.add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the page, which is not opened then (default: a file of that name in this folder, which is opened)",
+        help="write the page to FILE and do not open it (default: a file in this folder, which is opened)",
     )
     show.add_argument(
         "--content",
         choices=CONTENTS,
         default="none",
-        help="how much free text (labels, prompts, answers, tool output) the page holds (default: none)",
+        help="how much free text (labels, prompts, answers, tool output) the page contains (default: none)",
     )
 
 
 def named_columns(text: str) -> dict[str, str]:
-    """Pairs such as ``start_time=begin,end_time=stop``."""
+    """A mapping from text such as ``start_time=begin,end_time=stop``."""
     pairs = [pair.partition("=") for pair in text.split(",")]
     if not all(ours and theirs for ours, _, theirs in pairs):
         raise ArgumentTypeError(f"{text!r} is not like start_time=begin,end_time=stop")
@@ -196,18 +196,18 @@ def named_columns(text: str) -> dict[str, str]:
 
 
 def pause(text: str) -> float:
-    """Seconds, more than none."""
+    """A positive number of seconds."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= LONGEST_PAUSE:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds up to {LONGEST_PAUSE:,}")
+    if not 0 < seconds <= MAX_PAUSE_S:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds between 0 and {MAX_PAUSE_S:,}")
     return seconds
 
 
 def run_seed(chosen: Namespace) -> None:
-    """Write the demo traces; print the file and what each trace holds."""
+    """Write the demo traces; print the database and the size of each trace."""
     with Store(chosen.database) as store:
         seeded = {written.trace_id for written in seed_demo(store=store)}
         print(f"Database: {store.path}")
@@ -217,7 +217,7 @@ def run_seed(chosen: Namespace) -> None:
 
 
 def run_ingest(chosen: Namespace) -> int:
-    """Read files into the database; print a report for each path. One that cannot be read does not keep the others out."""
+    """Read files into the database; print a report for each path. A path that cannot be read does not stop the others."""
     paths = chosen.paths or listed_sessions(chosen)
     options = {name: getattr(chosen, name) for name in ("format", "agent", "location", "content", "columns", "unit")}
     code = 0
@@ -231,10 +231,10 @@ def run_ingest(chosen: Namespace) -> int:
 
 
 def listed_sessions(chosen: Namespace) -> list[str]:
-    """Print the sessions that agents keep on this machine, newest first; those that are to be read are returned."""
+    """Print the sessions on this machine, newest first; returns the paths to read."""
     sessions = find_sessions(since=chosen.since)
     if sessions.empty:
-        print(f"No sessions{f' since {chosen.since}' if chosen.since else ''} where Claude Code and Codex keep them.")
+        print(f"No sessions{f' since {chosen.since}' if chosen.since else ''} in the folders of Claude Code and Codex.")
         return []
     shown = sessions.assign(
         modified=sessions["modified"].dt.strftime("%Y-%m-%d %H:%M UTC"),
@@ -242,7 +242,7 @@ def listed_sessions(chosen: Namespace) -> list[str]:
     )
     print(shown.fillna("").to_string(index=False))
     if not chosen.all:
-        print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads these.")
+        print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads all.")
     return sessions["path"].tolist() if chosen.all else []
 
 
@@ -250,35 +250,35 @@ def run_watch(chosen: Namespace) -> None:
     """Follow sessions into the database, until Ctrl-C is pressed."""
     options = {name: getattr(chosen, name) for name in ("since", "agent", "location", "content")}
     with Watch(*chosen.paths, **options, store=chosen.database) as watch:
-        follow(watch, every=chosen.every, once=chosen.once)
+        follow_in_terminal(watch, every=chosen.every, once=chosen.once)
 
 
 def run_show(chosen: Namespace) -> None:
-    """Make a page of a file of traces, or of a trace; nothing is written to the database."""
+    """Write a page of a file of traces, or of a stored trace; the database is not changed."""
     from tokenvis.explorer.page import is_page, write_page  # it loads matplotlib
 
     what = chosen.what or newest_session()
     spans = spans_to_show(what, chosen.database)
-    place = Path(f"{as_file_name(what)}.html" if chosen.output is None else chosen.output)
-    if chosen.output is None and place.is_file() and not is_page(place):
-        raise BadOption(f"{place} is there, and no page of tokenvis. Give -o FILE.")
-    page = write_page(spans, place, content=chosen.content)
+    page_path = Path(f"{as_file_name(what)}.html" if chosen.output is None else chosen.output)
+    if chosen.output is None and page_path.is_file() and not is_page(page_path):
+        raise BadOption(f"{page_path} exists and is not a page of tokenvis. Choose another file with -o FILE.")
+    page = write_page(spans, page_path, content=chosen.content)
     print(page)
     if chosen.output is None:
         webbrowser.open(page.path.absolute().as_uri())
 
 
 def newest_session() -> str:
-    """The path of the session that an agent on this machine worked in last; `IngestError` where there is none."""
+    """The path of the session changed last on this machine; `IngestError` if there is none."""
     paths = find_sessions()["path"].tolist()
     if not paths:
-        raise IngestError("No sessions where Claude Code and Codex keep them. Give a PATH: `tokenvis show PATH`.")
+        raise IngestError("No sessions in the folders of Claude Code and Codex. Name a file: `tokenvis show PATH`.")
     return str(paths[0])
 
 
 def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
-    """The spans of a file, read past the database, or of a trace in it."""
-    if not is_there(what):
+    """The spans of a file, read without the database, or of a stored trace."""
+    if not path_exists(what):
         try:
             return load_spans(what, store=database)
         except (StoreNotFound, TraceNotFound) as error:
@@ -294,14 +294,14 @@ def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
 
 
 def as_file_name(what: str) -> str:
-    """What a page is called: the name of the file, or of the trace, without what no name of a file may hold."""
-    name = Path(what).stem if is_there(what) else what
+    """The name of a file or trace, without characters that are not allowed in file names."""
+    name = Path(what).stem if path_exists(what) else what
     text = "".join(letter if letter.isalnum() or letter in "-_. " else "-" for letter in name).strip(" .")
     return text.encode(errors="replace")[:80].decode(errors="ignore") or "trace"
 
 
-def is_there(what: str) -> bool:
-    """Whether this names a file or a folder; a text that is too long for it does not."""
+def path_exists(what: str) -> bool:
+    """Whether this is the path of a file or folder; False for text that cannot be a path."""
     try:
         return Path(what).exists()
     except (OSError, ValueError):
@@ -316,7 +316,7 @@ def run_export(chosen: Namespace) -> None:
 
 
 def run_traces(chosen: Namespace) -> None:
-    """Print the traces of the database."""
+    """Print the traces in the database."""
     with Store(chosen.database, create=False) as store:
         traces = load_traces(store=store)
         print(f"Database: {store.path}")
@@ -326,7 +326,7 @@ def run_traces(chosen: Namespace) -> None:
 
 
 def run_delete(chosen: Namespace) -> None:
-    """Delete traces, each in a write of its own."""
+    """Delete traces, each in its own transaction."""
     with Store(chosen.database, create=False) as store:
         print(f"Database: {store.path}")
         for trace in chosen.traces:
@@ -335,7 +335,7 @@ def run_delete(chosen: Namespace) -> None:
 
 
 def run_verify(chosen: Namespace) -> int:
-    """Print what is wrong with a database; 1 where anything is."""
+    """Print the findings about a database; 1 if there are any."""
     verdict = verify(chosen.file or chosen.database)
     print(verdict)
     return 1 if verdict.findings else 0
@@ -348,7 +348,7 @@ def run_backup(chosen: Namespace) -> None:
 
 
 def time_text(start: Any) -> str:
-    """When a trace began: a date where times count from 1970, else plain microseconds."""
+    """The start of a trace: a date if times count from 1970, else microseconds."""
     if pd.isna(start):
         return "-"
     if not EPOCH <= start < YEAR_10000:
@@ -357,11 +357,11 @@ def time_text(start: Any) -> str:
 
 
 def run_info(chosen: Namespace) -> None:
-    """Print what a report of a fault needs."""
+    """Print the versions and the database that a bug report needs."""
     path = path_of(chosen.database)
-    size = f"{path.stat().st_size:,} bytes" if path.is_file() else "not there yet"
+    size = f"{path.stat().st_size:,} bytes" if path.is_file() else "not created yet"
     if log := log_size(path):
-        size += f", and {log:,} in its log"
+        size += f", and {log:,} in its write-ahead log"
     print(f"tokenvis {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}")
     print(f"Database: {path} ({size})")

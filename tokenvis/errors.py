@@ -1,32 +1,32 @@
-"""The errors of tokenvis: what is wrong with which value, what is there, what to do.
+"""The errors of tokenvis. A message gives the bad value, what was expected, and what to do.
 
 TokenvisError
-├── StoreNotFound      there is no database at that place, and reading does not create one
-├── StoreError         the file cannot be used, or the database refused a write
-├── TraceNotFound      no trace of that id or name
-├── BadOption          an argument that is none of the choices            (a ValueError)
-├── SpanError          something is wrong with the spans given            (a ValueError)
-│   ├── BadSpan        with a row: its times, its id, its data
-│   └── MissingColumn  with the table: a column is not there
+├── StoreNotFound      the database does not exist, and reading does not create it
+├── StoreError         the file is not usable as a database, or a write failed
+├── TraceNotFound      no trace has that id or name
+├── BadOption          an argument has an invalid value                   (a ValueError)
+├── SpanError          the given spans are invalid                        (a ValueError)
+│   ├── BadSpan        a row is invalid: its times, its id, its data
+│   └── MissingColumn  the table lacks a column
 └── IngestError        a file of traces cannot be read
 """
 
 from collections.abc import Iterable
 
-LONGEST = 60
-MOST = 8
+MAX_QUOTED_LENGTH = 60
+MAX_LISTED_VALUES = 8
 
 
 class TokenvisError(Exception):
-    """The root of the tree: every error that tokenvis raises on purpose."""
+    """The base class of all errors that tokenvis raises on purpose."""
 
 
 class StoreNotFound(TokenvisError):
-    """There is no database at that place, and a call that only reads does not create one."""
+    """The database does not exist, and a call that only reads does not create it."""
 
 
 class StoreError(TokenvisError):
-    """The file is not a database of traces, cannot be used as one, or refused a write."""
+    """The file is not a database of traces, cannot be opened, or a write to it failed."""
 
 
 class TraceNotFound(TokenvisError):
@@ -34,11 +34,11 @@ class TraceNotFound(TokenvisError):
 
 
 class BadOption(TokenvisError, ValueError):
-    """An argument is none of the choices there are."""
+    """An argument has an invalid value."""
 
 
 class SpanError(TokenvisError, ValueError):
-    """Something is wrong with the spans that were given."""
+    """The given spans are invalid."""
 
 
 class BadSpan(SpanError):
@@ -54,21 +54,21 @@ class IngestError(TokenvisError):
 
 
 def quoted(value: object) -> str:
-    """``repr`` of a value, cut where it is long: names from traces may hold 10,000 characters."""
+    """``repr`` of a value, shortened: names in traces may have 10,000 characters."""
     try:
         shown = value if isinstance(value, str) else repr(value)
     except RecursionError:
         return f"a {type(value).__name__} nested too deep to show"
-    if len(shown) > LONGEST:
-        return f"{shown[:LONGEST]!r}… ({len(shown):,} characters)"
+    if len(shown) > MAX_QUOTED_LENGTH:
+        return f"{shown[:MAX_QUOTED_LENGTH]!r}… ({len(shown):,} characters)"
     return repr(value)
 
 
 def listed(values: Iterable[object]) -> str:
     """Values in a sentence: ``'a', 'b' and 3 more``."""
-    every = list(values)
-    shown = ", ".join(quoted(value) for value in every[:MOST])
-    return f"{shown} and {len(every) - MOST:,} more" if len(every) > MOST else shown or "none"
+    items = list(values)
+    shown = ", ".join(quoted(value) for value in items[:MAX_LISTED_VALUES])
+    return f"{shown} and {len(items) - MAX_LISTED_VALUES:,} more" if len(items) > MAX_LISTED_VALUES else shown or "none"
 
 
 def plural(count: int, noun: str) -> str:
@@ -76,19 +76,19 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def several(option: str, names: object) -> list[str]:
-    """One name, or several, as a list; `BadOption` where they are no names."""
+def name_list(option: str, names: object) -> list[str]:
+    """One or several names as a list; `BadOption` if they are not names."""
     if isinstance(names, str):
         return [names]
-    every = list(names) if isinstance(names, Iterable) else []
-    texts = [name for name in every if isinstance(name, str)]
-    if len(texts) < len(every) or not isinstance(names, Iterable):
+    items = list(names) if isinstance(names, Iterable) else []
+    texts = [name for name in items if isinstance(name, str)]
+    if len(texts) < len(items) or not isinstance(names, Iterable):
         raise BadOption(f"{option}={quoted(names)} is neither a name nor a list of names.")
     return texts
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Raise `BadOption` unless ``value`` is one of the choices."""
-    every = list(choices)
-    if value not in every:
-        raise BadOption(f"{name}={quoted(value)} is none of the choices: {listed(every)}.")
+    items = list(choices)
+    if value not in items:
+        raise BadOption(f"{name}={quoted(value)} is none of the choices: {listed(items)}.")

@@ -1,14 +1,12 @@
-"""Output: what leaves the process is whole, and harmless where it arrives.
+"""Output: complete files, and texts from traces that are safe in spreadsheets and terminals.
 
-Files are written as a whole or not at all: under another name beside their place, and put there when complete.
+Files are written atomically: to a temporary file in the same folder, which replaces the target once it is complete.
 
-Cells of a CSV file that begin with one of ``= + - @``, a tab, a line break or a null character may be run as formulas by a
-spreadsheet; an apostrophe before such a text makes it a text. So that this can be undone, a text that begins with an apostrophe
-gets one more.
+A spreadsheet may run a CSV cell as a formula if it begins with one of ``= + - @``, a tab, a line break or a null character. An
+apostrophe is put in front of such a text. A text that begins with an apostrophe gets another one, so escaping is reversible.
 
-Texts from a trace are shown by a terminal, a list or a title on one line: line breaks, which would make lines of their own, and
-characters that a terminal acts on, that turn the text around or that nobody sees become one that is seen; those that join
-letters (U+200C, U+200D) stay.
+Terminals, lists and titles show a text from a trace on one line. Line breaks become spaces; control characters, direction marks
+and invisible characters become U+FFFD; joiners (U+200C, U+200D) stay, because some scripts need them.
 """
 
 import os
@@ -22,38 +20,38 @@ from typing import IO
 
 from tokenvis.errors import BadOption, quoted
 
-RUN = "=+-@\t\r\n\0"
-LONGEST = 200
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of Unicode
+FORMULA_STARTS = "=+-@\t\r\n\0"
+MAX_LINE_LENGTH = 200
+INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of Unicode
 JOINERS = "\u200c\u200d"
 
 
-def place_of(path: str | os.PathLike[str]) -> Path:
-    """Where a file can be written; `BadOption` where it cannot."""
+def writable_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that can be written; `BadOption` if it cannot."""
     if not isinstance(path, str | os.PathLike):
-        raise BadOption(f"path={quoted(path)} is no path of a file.")
+        raise BadOption(f"path={quoted(path)} is not a path.")
     try:
-        place = Path(path).expanduser()
-    except RuntimeError as error:  # ~somebody who is not there
+        target = Path(path).expanduser()
+    except RuntimeError as error:  # ~user does not exist
         raise BadOption(f"path={quoted(str(path))}: {error}") from None
-    if "\0" in str(place):
-        raise BadOption(f"path={quoted(str(path))} holds a null character, which no name of a file can.")
-    if not place.parent.is_dir():
-        raise BadOption(f"path={quoted(str(path))}: there is no folder {quoted(str(place.parent))}. Make it first.")
-    if place.exists() and not place.is_file():
-        raise BadOption(f"path={quoted(str(path))} is {'a folder' if place.is_dir() else 'no ordinary file'}.")
-    return place
+    if "\0" in str(target):
+        raise BadOption(f"path={quoted(str(path))} contains a null character, which a file name cannot.")
+    if not target.parent.is_dir():
+        raise BadOption(f"path={quoted(str(path))}: the folder {quoted(str(target.parent))} does not exist. Create it first.")
+    if target.exists() and not target.is_file():
+        raise BadOption(f"path={quoted(str(path))} is {'a folder' if target.is_dir() else 'not a regular file'}.")
+    return target
 
 
 @contextmanager
-def replacing(place: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, which takes the place of the one that is there once all went well."""
-    target = Path(os.path.realpath(place))  # not a link to it
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """A temporary file to write to, which replaces ``path`` if no error is raised."""
+    target = Path(os.path.realpath(path))  # the file that a link points to
     temporary = target.with_name(f".tokenvis-{secrets.token_hex(8)}.part")
     try:
         file = temporary.open("xb")
     except OSError as error:
-        raise BadOption(f"path={quoted(str(place))} cannot be written: {error.strerror}.") from None
+        raise BadOption(f"path={quoted(str(path))} cannot be written: {error.strerror}.") from None
     try:
         with file:
             yield file
@@ -66,44 +64,44 @@ def replacing(place: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def defused(text: str) -> str:
-    """A text as a cell that no spreadsheet runs.
+def escape_cell(text: str) -> str:
+    """A text as a CSV cell that a spreadsheet does not run as a formula.
 
     Examples
     --------
     >>> defused("=1+1"), defused("ann"), defused("'tis")
     ("'=1+1", 'ann', "''tis")
     """
-    return f"'{text}" if text[:1] in {*RUN, "'"} else text
+    return f"'{text}" if text[:1] in {*FORMULA_STARTS, "'"} else text
 
 
-def restored(cell: str) -> str:
-    """The text that `defused` made a cell of; any other cell as it is.
+def unescape_cell(cell: str) -> str:
+    """The text of a cell written by `escape_cell`; any other cell unchanged.
 
     Examples
     --------
     >>> restored("'=1+1"), restored("ann"), restored("'twas")
     ('=1+1', 'ann', "'twas")
     """
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in {*RUN, "'"} else cell
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in {*FORMULA_STARTS, "'"} else cell
 
 
-def one_line(text: str, longest: int = LONGEST) -> str:
-    r"""A text as one line without characters that act, cut where it is longer than ``longest`` characters.
+def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:
+    r"""A text as one line without control characters, cut to ``max_length`` characters.
 
     Examples
     --------
     >>> one_line("two\nlines"), one_line("\x1b[31mred"), one_line("x" * 300, 3)
     ('two lines', '�[31mred', 'xxx…')
     """
-    cut = text if len(text) <= longest else f"{text[:longest]}…"
+    cut = text if len(text) <= max_length else f"{text[:max_length]}…"
     if cut.isprintable():
         return cut
-    return "".join(seen(letter) for letter in cut)
+    return "".join(visible_character(character) for character in cut)
 
 
-def seen(letter: str) -> str:
-    """A character as it is, a line break or a tab as a space, one that is not seen as U+FFFD."""
-    if letter in "\n\r\t\v\f":
+def visible_character(character: str) -> str:
+    """A space for a line break or tab, U+FFFD for an invisible character, any other character unchanged."""
+    if character in "\n\r\t\v\f":
         return " "
-    return "\ufffd" if unicodedata.category(letter) in UNSEEN and letter not in JOINERS else letter
+    return "\ufffd" if unicodedata.category(character) in INVISIBLE_CATEGORIES and character not in JOINERS else character

@@ -163,11 +163,11 @@ def test_a_place_where_no_file_can_be_is_refused():
     Path("folder.csv").mkdir()
     os.mkfifo("pipe.csv")
     assert message(BadOption, SPANS, "folder.csv") == "path='folder.csv' is a folder."
-    assert message(BadOption, SPANS, "pipe.csv") == "path='pipe.csv' is no ordinary file."
-    assert message(BadOption, SPANS, "no/a.csv") == "path='no/a.csv': there is no folder 'no'. Make it first."
-    assert message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' holds a null character, which no name of a file can."
+    assert message(BadOption, SPANS, "pipe.csv") == "path='pipe.csv' is not a regular file."
+    assert message(BadOption, SPANS, "no/a.csv") == "path='no/a.csv': the folder 'no' does not exist. Create it first."
+    assert message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' contains a null character, which a file name cannot."
     assert message(BadOption, SPANS, "~nobody-here/a.csv").startswith("path='~nobody-here/a.csv': ")
-    assert message(BadOption, SPANS, 5) == "path=5 is no path of a file."
+    assert message(BadOption, SPANS, 5) == "path=5 is not a path."
     assert there() == ["folder.csv", "pipe.csv"]
 
 

@@ -170,7 +170,7 @@ def test_a_span_that_never_ended_is_open():
             {"endTimeUnixNano": "1781293600000000000000"},
             "not as it should be ('1781293600000000000000' in 'ns' would be in the year 58,416)",
         ),
-        ({"startTimeUnixNano": "20000000000"}, f"span {ID!r} cannot be kept (it ends 11,000,000 µs before it starts)"),
+        ({"startTimeUnixNano": "20000000000"}, f"span {ID!r} cannot be stored (it ends 11,000,000 µs before it starts)"),
     ],
 )
 def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):

@@ -12,7 +12,7 @@ from exports import expected, hostile_spans, ordered
 from pandas.testing import assert_frame_equal
 
 from tokenvis.formats.table.writer import write_csv, write_jsonl, write_parquet
-from tokenvis.output import restored
+from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS, as_spans
 
 SPANS = with_data(spans_of("ann -3 10 desk", "bob 5 5 lab"), a={"label": "é", "cost": 0.5})
@@ -94,7 +94,7 @@ def test_no_cell_of_text_is_a_formula_to_a_spreadsheet():
     ).to_pylist()
     texts = ("id", "trace_id", "agent_id", "location_id", "data")
     assert not [row for row in table if any(row[name][:1] in {*"=+-@\t\r"} for name in texts)]
-    rows = [{name: restored(cell) for name, cell in row.items()} for row in table]
+    rows = [{name: unescape_cell(cell) for name, cell in row.items()} for row in table]
     times = [row | {name: int(row[name]) for name in ("start_time", "end_time")} for row in rows]
     assert ordered(row | {"data": json.loads(row["data"])} for row in times) == expected(spans)
 

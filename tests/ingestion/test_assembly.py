@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.conventions.span import SpanRead
-from tokenvis.ingestion import assembly as gathering
-from tokenvis.ingestion.assembly import Gathering
+from tokenvis.ingestion import assembly
+from tokenvis.ingestion.assembly import Assembly
 
 
 def span(id_, start=0, end=5, agent=None, parent=None, *, trace="t", service=None, line=1, **data):
@@ -17,8 +17,8 @@ def span(id_, start=0, end=5, agent=None, parent=None, *, trace="t", service=Non
 
 
 def gathered(*spans, names=(), path="gathered"):
-    """The frame of some spans, and the gathering."""
-    whole = Gathering(Path(path))
+    """The frame of some spans, and the assembly."""
+    whole = Assembly(Path(path))
     whole.begin(reading_of(f"{path}.jsonl", ""))
     for one in spans:
         whole.add(one)
@@ -61,7 +61,7 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
     assert frame["id"].tolist() == ["b", "a", "c"]
     assert whole.counts["duplicates"] == 2
     assert problems(whole.readings[0]) == [
-        "gathered.jsonl, line 4: span 'c' is there again with other content; the last is kept.",
+        "gathered.jsonl, line 4: span 'c' occurs again with other content; the last is kept.",
     ]
 
 
@@ -69,13 +69,13 @@ def test_spans_above_themselves_have_no_parent():
     frame, whole = gathered(span("a", parent="b"), span("b", parent="a", line=2), span("c", parent="a"), names={"t": "talk"})
     assert set(frame["agent_id"]) == {"talk"}
     assert problems(whole.readings[0]) == [
-        "gathered.jsonl, line 1: span 'a' is its own ancestor, so has no parent.",
-        "gathered.jsonl, line 2: span 'b' is its own ancestor, so has no parent.",
+        "gathered.jsonl, line 1: span 'a' is its own ancestor; its parent is dropped.",
+        "gathered.jsonl, line 2: span 'b' is its own ancestor; its parent is dropped.",
     ]
 
 
 def test_what_the_database_could_not_hold_is_refused():
-    whole = Gathering(Path("gathered"))
+    whole = Assembly(Path("gathered"))
     whole.begin(reading_of("x.jsonl", ""))
     with pytest.raises(ValueError, match=r"^it ends 3 µs before it starts$"):
         whole.add(span("a", 5, 2))
@@ -117,14 +117,14 @@ def test_agents_are_those_found_by_walking_up(tmp_path_factory, rows, batch):
     path = tmp_path_factory.mktemp("law") / "gathered"
     spans = [span(id_, agent=agent, parent=parent, service=service) for id_, agent, parent, service in rows]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gathering, "BATCH", batch)
+        patch.setattr(assembly, "SPANS_PER_BATCH", batch)
         found, counts = agents(*spans, path=path)
     assert found == brute_force(spans)
     assert counts.get("duplicates", 0) == len(spans) - len(found)
 
 
 def test_many_batches_are_one_table(monkeypatch):
-    monkeypatch.setattr(gathering, "BATCH", 7)
+    monkeypatch.setattr(assembly, "SPANS_PER_BATCH", 7)
     frame, _ = gathered(*(span(f"{n}", n, n + 1, agent="Ann" if n == 0 else None, parent="0") for n in range(50)))
     assert frame["id"].tolist() == [f"{n}" for n in range(50)]
     assert frame["start_time"].to_numpy().tolist() == np.arange(50).tolist()

@@ -3,21 +3,21 @@ from pathlib import Path
 import pytest
 
 from tokenvis.ingestion.watch import checkpoint as watched
-from tokenvis.ingestion.watch.checkpoint import Known, Record, Taken, stamp_at, stored
+from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileEntry, SessionEntry, file_stamp, saved_checkpoint
 
 
 def record_of(*names):
     """A record of files that are there, each a session with a trace of five spans."""
-    record = Record(Path("sqlite.db"))
+    record = Checkpoint(Path("sqlite.db"))
     for name in names:
         Path(name).write_text("x")
-        record.files[name] = Known(stamp_at(name), "codex", name, None)
-        record.sessions[name] = Taken({name: stamp_at(name), "gone": None}, {name: 5}, ["full", None, None])
+        record.files[name] = FileEntry(file_stamp(name), "codex", name, None)
+        record.sessions[name] = SessionEntry({name: file_stamp(name), "gone": None}, {name: 5}, ["full", None, None])
     return record
 
 
 def loaded(**n_spans):
-    record = Record(Path("sqlite.db"))
+    record = Checkpoint(Path("sqlite.db"))
     record.load(n_spans)
     return record
 
@@ -39,7 +39,7 @@ def test_a_session_of_which_the_database_has_less_is_forgotten_and_so_is_a_file_
 
 def test_a_file_that_is_gone_stays_known_while_its_session_does():
     record = record_of("a", "b")
-    record.sessions["a"].stamps["b"] = stamp_at("b")
+    record.sessions["a"].stamps["b"] = file_stamp("b")
     del record.sessions["b"]
     record.save(now=True)
     Path("b").unlink()
@@ -50,10 +50,10 @@ def test_a_file_that_is_gone_stays_known_while_its_session_does():
 def test_of_a_session_that_is_forgotten_and_whose_own_file_is_gone_the_others_are_looked_at_anew():
     record = record_of("a", "b", "c")
     main = str(Path("a").absolute())
-    record.files = {main: Known(stamp_at("a"), "claude_code", main)}
-    record.files["b"] = Known(stamp_at("b"), "claude_code", main)
-    record.files["c"] = Known(stamp_at("c"), "claude_code", "c", main)
-    record.sessions = {main: Taken({main: stamp_at("a"), "b": stamp_at("b")}, {"t": 5}, ["full", None, None])}
+    record.files = {main: FileEntry(file_stamp("a"), "claude_code", main)}
+    record.files["b"] = FileEntry(file_stamp("b"), "claude_code", main)
+    record.files["c"] = FileEntry(file_stamp("c"), "claude_code", "c", main)
+    record.sessions = {main: SessionEntry({main: file_stamp("a"), "b": file_stamp("b")}, {"t": 5}, ["full", None, None])}
     record.save(now=True)
     assert list(loaded(t=4).files) == [main, "b", "c"]
     Path("a").unlink()
@@ -64,7 +64,7 @@ def test_of_a_session_that_is_forgotten_and_whose_own_file_is_gone_the_others_ar
 def test_two_watches_of_one_database_keep_what_the_other_remembers():
     record_of("a").save(now=True)
     record_of("b").save(now=True)
-    assert list(stored(Path("sqlite.db-watched.json")).files) == ["a", "b"]
+    assert list(saved_checkpoint(Path("sqlite.db-watched.json")).files) == ["a", "b"]
 
 
 def test_it_is_written_now_and_then():
@@ -72,13 +72,13 @@ def test_it_is_written_now_and_then():
     record.load({})
     record.save()
     assert not record.path.exists()
-    record.saved_at -= watched.SAVING
+    record.saved_at -= watched.SAVE_INTERVAL_S
     record.save()
     assert record.path.exists()
 
 
 def test_where_it_cannot_be_written_it_is_not():
-    record = Record(Path("nowhere/sqlite.db"))
+    record = Checkpoint(Path("nowhere/sqlite.db"))
     record.save(now=True)
     assert not record.path.exists()
 

@@ -5,20 +5,20 @@ import test_codex
 from claude_sessions import agent, prompt, said, write
 
 from tokenvis import IngestError
-from tokenvis.ingestion.watch import discovery as lookout
-from tokenvis.ingestion.watch.discovery import Lookout, line_of
+from tokenvis.ingestion.watch import discovery
+from tokenvis.ingestion.watch.discovery import Discovery, ancestry_of
 
 LINES = [prompt(0, "go"), said(2, "m1", "hi")]
 
 
 def found(look):
     """The families, each by the names of its files."""
-    families = look.families(dict(look.listed()))
+    families = look.families(dict(look.list_files()))
     return sorted(sorted(Path(file).name for file in files) for files in families.values())
 
 
-def lookout_at(*places):
-    return Lookout([Path(place).absolute() for place in places], {}, pytest.fail)
+def discovery_of(*places):
+    return Discovery([Path(place).absolute() for place in places], {}, pytest.fail)
 
 
 def test_files_of_one_session_are_together():
@@ -29,37 +29,39 @@ def test_files_of_one_session_are_together():
     write("in/deep/s2.jsonl", *LINES, session="s2")
     write("in/notes.jsonl", '{"a": 1}')
     Path("in/sqlite.db").write_bytes(b"{")
-    assert found(lookout_at("in")) == [["agent-a1.jsonl", "agent-b1.jsonl", "s1.jsonl"], ["agent-c1.jsonl"], ["s2.jsonl"]]
+    assert found(discovery_of("in")) == [["agent-a1.jsonl", "agent-b1.jsonl", "s1.jsonl"], ["agent-c1.jsonl"], ["s2.jsonl"]]
 
 
 def test_threads_of_one_family_are_together():
     test_codex.family("in")
-    [names] = found(lookout_at("in"))
+    [names] = found(discovery_of("in"))
     assert len(names) == 3
 
 
 def test_a_file_is_looked_at_again_only_where_it_was_too_short(monkeypatch):
     write("in/s1.jsonl", *LINES)
     Path("in/young.jsonl").write_text('{"type": ')
-    looked, seen = [], Lookout.seen
-    monkeypatch.setattr(Lookout, "seen", lambda self, path, stamp: looked.append(Path(path).name) or seen(self, path, stamp))
-    look = lookout_at("in")
+    inspected, inspect = [], Discovery.inspect
+    monkeypatch.setattr(
+        Discovery, "inspect", lambda self, path, stamp: inspected.append(Path(path).name) or inspect(self, path, stamp)
+    )
+    look = discovery_of("in")
     assert found(look) == [["s1.jsonl"]]
     assert found(look) == [["s1.jsonl"]]
-    assert sorted(looked) == ["s1.jsonl", "young.jsonl"]
-    looked.clear()
+    assert sorted(inspected) == ["s1.jsonl", "young.jsonl"]
+    inspected.clear()
     write("in/young.jsonl", *LINES, session="young")
     write("in/s1.jsonl", *LINES, *LINES)
     assert found(look) == [["s1.jsonl"], ["young.jsonl"]]
-    assert looked == ["young.jsonl"]
+    assert inspected == ["young.jsonl"]
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_and_tried_again(monkeypatch):
     problems = []
     write("in/s1.jsonl", *LINES)
-    look = Lookout([Path("in").absolute()], {}, lambda problem: problems.append(str(problem)))
+    look = Discovery([Path("in").absolute()], {}, lambda problem: problems.append(str(problem)))
     with monkeypatch.context() as patch:
-        patch.setattr(lookout, "beginning", lambda source: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        patch.setattr(discovery, "beginning", lambda source: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
         assert found(look) == []
     assert problems == ["s1.jsonl: cannot be read (Permission denied)."]
     assert found(look) == [["s1.jsonl"]]
@@ -67,7 +69,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_tried_again(monkeypatch):
 
 def test_a_subagent_joins_its_session_when_that_comes():
     agent("a1", *LINES, folder="in/s1/subagents")
-    look = lookout_at("in")
+    look = discovery_of("in")
     assert found(look) == [["agent-a1.jsonl"]]
     write("in/s1.jsonl", *LINES)
     assert found(look) == [["agent-a1.jsonl", "s1.jsonl"]]
@@ -78,7 +80,7 @@ def test_a_subagent_stays_with_its_session_when_that_goes():
     main = write("in/s1.jsonl", *LINES)
     for name, folder in (("a1", "in/s1/subagents"), ("a2", "in/s1/subagents/deep"), ("b1", "in")):
         agent(name, *LINES, folder=folder)
-    look = lookout_at("in")
+    look = discovery_of("in")
     [names] = found(look)
     main.rename("away")
     assert found(look) == []
@@ -105,7 +107,7 @@ def test_a_subagent_stays_with_its_session_when_that_goes():
 )
 def test_threads_below_one_whose_file_goes_are_left_out(gone, rest):
     test_codex.family("in")
-    look = lookout_at("in")
+    look = discovery_of("in")
     [names] = found(look)
     [path] = Path("in").glob(f"{gone}*")
     content = path.read_bytes()
@@ -122,7 +124,7 @@ def test_a_thread_that_was_forked_goes_on_without_the_one_it_was_forked_from():
     c.written("in/2.jsonl", c.line(9, "session_meta", id="fork", forked_from_id=c.ROOT, source="cli"), c.turn(10, "t2"))
     c.written("in/3.jsonl", c.meta(11, c.CHILD, "fork"), c.turn(11, "t3"))
     c.written("in/4.jsonl", c.line(12, "session_meta", id="again", forked_from_id="fork", source="cli"), c.turn(12, "t4"))
-    look = lookout_at("in")
+    look = discovery_of("in")
     assert found(look) == [["1.jsonl", "2.jsonl", "3.jsonl", "4.jsonl"]]
     Path("in/1.jsonl").unlink()
     assert found(look) == [["2.jsonl", "3.jsonl", "4.jsonl"]]
@@ -145,10 +147,10 @@ def test_a_thread_that_was_forked_goes_on_without_the_one_it_was_forked_from():
 def test_a_file_of_another_format_that_is_given_is_an_error(content, what):
     Path("x").write_bytes(content)
     with pytest.raises(IngestError) as caught:
-        found(lookout_at("x"))
+        found(discovery_of("x"))
     assert str(caught.value) == (
-        f"x is no session that grows: it looks like {what}. "
-        "`tokenvis watch` follows Claude Code and Codex; `tokenvis ingest` reads the rest."
+        f"x is not a session of Claude Code or Codex: it looks like {what}. "
+        "`tokenvis watch` follows only these; `tokenvis ingest` reads other formats."
     )
 
 
@@ -165,10 +167,10 @@ def test_a_file_of_another_format_that_is_given_is_an_error(content, what):
 )
 def test_a_file_that_is_too_short_to_tell_is_waited_for(content):
     Path("x").write_bytes(content)
-    assert found(lookout_at("x")) == []
+    assert found(discovery_of("x")) == []
 
 
 def test_a_family_and_those_above_it():
-    assert line_of("c", {"c": "b", "b": "a"}) == ["c", "b", "a"]
-    assert line_of("c", {}) == ["c"]
-    assert line_of("a", {"a": "b", "b": "a"}) == ["a", "b"]
+    assert ancestry_of("c", {"c": "b", "b": "a"}) == ["c", "b", "a"]
+    assert ancestry_of("c", {}) == ["c"]
+    assert ancestry_of("a", {"a": "b", "b": "a"}) == ["a", "b"]

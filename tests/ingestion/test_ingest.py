@@ -44,9 +44,9 @@ def test_the_report_as_text():
             "Read: Claude Code sessions, 2 files",
             "Trace 's1' (go): 6 spans added, 0 updated, 0 unchanged",
             "6 spans, 2 agents, 2 locations",
-            "Estimated times: 4 (the source does not give them; see `estimated` in data)",
-            'Without an end: 1 (closed where last seen; `status` is "open")',
-            "Texts cut or left out: 1",
+            "Estimated times: 4 (missing in the source; see `estimated` in data)",
+            'Without an end: 1 (closed at the last time of the trace; `status` is "open")',
+            "Texts shortened or removed: 1",
             "Skipped:",
             "  lines of type 'mode': 1",
             "Problems:",
@@ -229,7 +229,7 @@ def test_a_subagent_that_cannot_be_read_is_a_problem():
 def test_a_trace_that_the_store_refuses_is_a_problem():
     ingest(write("a.jsonl", said(2, "b/c", "hi"), session="a"))
     report = ingest(write("other.jsonl", said(2, "c", "hi"), session="a/b"))
-    assert problems(report) == ["other.jsonl: span 'a/b/c' belongs to trace 'a', and cannot be one of another too."]
+    assert problems(report) == ["other.jsonl: span 'a/b/c' already belongs to trace 'a'."]
     assert (report.n_spans, len(report.spans())) == (0, 0)
 
 
@@ -252,7 +252,7 @@ def test_hostile_names(name):
 
 # What is no session.
 
-KNOWN = "Known are: " + ", ".join(f"{reader.NAME} ({name})" for name, reader in FORMATS.items()) + "."
+KNOWN = "Known formats: " + ", ".join(f"{reader.NAME} ({name})" for name, reader in FORMATS.items()) + "."
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ KNOWN = "Known are: " + ", ".join(f"{reader.NAME} ({name})" for name, reader in 
 )
 def test_a_file_in_no_known_format(text, what):
     Path("notes.jsonl").write_bytes(text)
-    assert error_of("notes.jsonl") == f"notes.jsonl is in no known format: it looks like {what}. {KNOWN}"
+    assert error_of("notes.jsonl") == f"notes.jsonl has no known format: it looks like {what}. {KNOWN}"
     assert not Path("sqlite.db").exists()
 
 
@@ -279,7 +279,7 @@ def test_a_folder_without_sessions():
     assert error_of("in") == "There is no file in in."
     Path("in/a.jsonl").write_text("{}")
     Path("in/b.jsonl").write_text("{}")
-    assert error_of("in") == f"None of the 2 files in in is in a known format. {KNOWN}"
+    assert error_of("in") == f"None of the 2 files in in has a known format. {KNOWN}"
 
 
 def test_a_path_that_is_not_there():
@@ -287,7 +287,7 @@ def test_a_path_that_is_not_there():
     assert error_of("nowhere.jsonl") == "There is no file or folder nowhere.jsonl."
     Path("file").touch()
     assert error_of("file/in.jsonl") == "There is no file or folder file/in.jsonl."
-    assert error_of("") == f"file is in no known format: it looks like empty. {KNOWN}"
+    assert error_of("") == f"file has no known format: it looks like empty. {KNOWN}"
     long = "x" * 300
     assert error_of(long) == f"'{'x' * 60}'… (300 characters) cannot be read: File name too long."
     assert error_of("~nobody-here/x") == "'~nobody-here/x' cannot be read: Could not determine home directory."
@@ -458,7 +458,7 @@ def test_a_rule_that_is_none():
         ingest("x.jsonl", agent=lambda span: 1 / 0)
     with pytest.raises(BadOption, match=r"^format='word' is none of the choices: "):
         ingest("x.jsonl", format="word")
-    with pytest.raises(BadOption, match=r"^columns=5 is no mapping of a span's columns to those of the table\.$"):
+    with pytest.raises(BadOption, match=r"^columns=5 is not a mapping from columns of spans to columns of the table\.$"):
         ingest("x.jsonl", columns=5)
 
 

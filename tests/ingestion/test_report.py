@@ -5,7 +5,7 @@ import pandas as pd
 from files import reading_of
 
 from tokenvis import Store
-from tokenvis.ingestion.report import MOST_LINES, Report
+from tokenvis.ingestion.report import MAX_LINES, Report
 from tokenvis.store.store import Written
 
 
@@ -39,11 +39,11 @@ def test_the_report_as_text():
         "Read: MLflow traces, 1 file",
         "Trace 't' (<b>talk</b>): 2 spans added, 1 updated, 0 unchanged",
         "3 spans, 2 agents, 1 location",
-        "Agents: named by 1 span themselves, inherited from an ancestor by 1,000, that of the service or trace for 1",
-        "Estimated times: 2 (the source does not give them; see `estimated` in data)",
-        'Without an end: 3 (closed where last seen; `status` is "open")',
+        "Agents: named by 1 span, inherited from an ancestor by 1,000, the name of the service or trace for 1",
+        "Estimated times: 2 (missing in the source; see `estimated` in data)",
+        'Without an end: 3 (closed at the last time of the trace; `status` is "open")',
         "Duplicates dropped: 4",
-        "Texts cut or left out: 5",
+        "Texts shortened or removed: 5",
         "Skipped:",
         "  lines of type 'x': 6",
     ]
@@ -51,9 +51,9 @@ def test_the_report_as_text():
 
 def test_many_traces_are_summed_up():
     report = Report(Store("x.db"))
-    for number in range(MOST_LINES + 3):
+    for number in range(MAX_LINES + 3):
         report.add(spans(f"t{number}", "Ann"), [Written(Path("x.db"), f"t{number}", 1, unchanged=number)])
-    assert str(report).splitlines()[MOST_LINES + 1 :] == [
+    assert str(report).splitlines()[MAX_LINES + 1 :] == [
         "and 3 traces more: 3 spans added, 0 updated, 39 unchanged",
         "15 spans, 15 agents, 15 locations",
     ]

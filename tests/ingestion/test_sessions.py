@@ -6,7 +6,7 @@ import pytest
 from files import written
 
 from tokenvis import BadOption
-from tokenvis.ingestion.sessions import TYPES, find_sessions, session_folders
+from tokenvis.ingestion.sessions import SESSION_DTYPES, find_sessions, session_folders
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def test_sessions_of_both_newest_first(home):
         ["claude_code", 1, "-work-shop"],
         ["codex", 2, "-"],
     ]
-    assert found.dtypes.astype(str).to_dict() == TYPES
+    assert found.dtypes.astype(str).to_dict() == SESSION_DTYPES
     assert len(find_sessions(since="4h")) == 1
     assert len(find_sessions(since="1d")) == 2
     assert len(find_sessions(since="2026-01-01")) == 3
@@ -94,7 +94,7 @@ def test_a_long_first_line_tells_its_folder(home):
 
 
 def test_no_sessions_are_an_empty_table():
-    assert find_sessions().dtypes.astype(str).to_dict() == TYPES
+    assert find_sessions().dtypes.astype(str).to_dict() == SESSION_DTYPES
     assert find_sessions().empty
 
 

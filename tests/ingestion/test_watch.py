@@ -505,7 +505,7 @@ def test_rules_for_agents_and_locations():
         (
             lambda: Watch("x.csv").look(),
             IngestError,
-            "^x.csv is no session that grows: it looks like a table",
+            "^x.csv is not a session of Claude Code or Codex: it looks like a table",
         ),
         (lambda: Watch(".", content="some"), BadOption, "^content='some' is none of the choices"),
         (lambda: Watch(".", since="ever"), BadOption, "^since='ever' is neither an age"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, quoted, several
+from tokenvis.errors import BadOption, BadSpan, name_list, quoted
 from tokenvis.spans.columns import codes_of, is_integer, require, times_of
 from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.groups import by_columns, groups_of
@@ -70,7 +70,7 @@ def rollup(
     2        t    20        5          0      0.5       0
     """
     width = microseconds_of(every)
-    keys = several("values", values)
+    keys = name_list("values", values)
     columns = by_columns(by, (*ANSWER, *keys))
     if set(keys) & {*ANSWER, *columns}:
         raise BadOption(f"values={quoted(keys)} has the name of a column of the answer.")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tokenvis.errors import BadOption, listed, quoted, several
+from tokenvis.errors import BadOption, listed, name_list, quoted
 from tokenvis.spans.columns import is_integer
 
 
@@ -26,7 +26,7 @@ def checked_window(ends: Any) -> tuple[int, int]:
 
 def checked_agents(names: Any, there: Iterable[str]) -> tuple[str, ...]:
     """Names of agents that are there, sorted, each once."""
-    every, agents = list(there), set(several("agents", names))
+    every, agents = list(there), set(name_list("agents", names))
     strange = sorted(agents - set(every))
     if strange:
         raise BadOption(f"agents={listed(strange)} are not in the trace. It has: {listed(every)}.")

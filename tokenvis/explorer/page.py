@@ -23,7 +23,7 @@ from tokenvis.explorer.answers import FIRST_KEYS, Answers, details
 from tokenvis.explorer.bundle import bundle, style_sheet
 from tokenvis.explorer.keys import is_column, keys_in
 from tokenvis.explorer.wire import Message
-from tokenvis.output import one_line, place_of, replacing
+from tokenvis.output import atomic_write, one_line, writable_path
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.fields import plain_values
 from tokenvis.spans.integers import Int64Array
@@ -88,12 +88,12 @@ def write_page(
 
     `BadOption` where no file can be there.
     """
-    place = place_of(path)
+    place = writable_path(path)
     answers = Answers(kept_spans(spans, content), hue=hue, palette=palette)
     traces = [{"id": trace, "n": len(rows)} for trace, rows in answers.rows.items()]
     whole = {"trace": next(iter(answers.rows), None), **opening, "traces": traces}
     whole["state"] = {part: value for part, value in opening["state"].items() if is_there(answers, whole["trace"], part, value)}
-    with replacing(place) as file:
+    with atomic_write(place) as file:
         write_html(file, answers, whole, selected, omitted=content == "none")
     return Page(place, place.stat().st_size, len(spans), content)
 

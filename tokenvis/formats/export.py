@@ -11,7 +11,7 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
-from tokenvis.output import place_of, replacing
+from tokenvis.output import atomic_write, writable_path
 from tokenvis.spans.columns import NAMES, as_spans, names, parent_names, require, texts
 from tokenvis.spans.relations import identities
 
@@ -63,10 +63,10 @@ def export(
     id,trace_id,agent_id,location_id,start_time,end_time,data
     a,t,Ann,desk,0,5,
     """
-    place = place_of(path)
+    place = writable_path(path)
     write = WRITERS[format_of(place, format)]
     frame = checked(spans)
-    with replacing(place) as file:
+    with atomic_write(place) as file:
         write(frame, file)
     return place
 

@@ -1,8 +1,8 @@
-"""Ingest: the one door through which traces come in.
+"""Ingest: reads files of traces into the store.
 
-A file is recognised by its content and read by the reader of its format; each span gets its agent and location by the rules, or
-by what the caller put in their place; and what is kept of it goes into the store. The report says what was understood, and what
-was not.
+A file is recognised by its content and parsed by the reader of its format. Each span gets its agent and location by the default
+rules, or by those of the caller; its texts are kept or redacted; and it is added to the store. The report lists what was read,
+what was skipped, and why.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,19 +21,19 @@ from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Problem, Reading, Wishes
 from tokenvis.formats.files.sources import Source, sources_in
 from tokenvis.formats.registry import FORMATS, Reader
-from tokenvis.ingestion.assembly import Gathering
+from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
 from tokenvis.spans.redaction import CONTENTS, Content, Keeper
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store, opened
 
-SLOW = 8 << 20  # bytes from which progress is shown
+PROGRESS_FROM_BYTES = 8 << 20  # size of the input from which a progress bar is shown
 
 
 def ingest(
     source: Any,
     *,
-    format: str | None = None,  # noqa: A002  (the word that everybody uses)
+    format: str | None = None,  # noqa: A002  (the usual name)
     agent: Rule = None,
     location: Rule = None,
     content: Content = "full",
@@ -43,28 +43,28 @@ def ingest(
 ) -> Report:
     """Read traces in any known format into the store.
 
-    Spans are added by id: reading a file again changes nothing, and reading one that has grown adds what is new. Nothing is
-    ever deleted. Formats are recognised by content.
+    Spans are added by id: reading a file again changes nothing, and reading a file that has grown adds the new spans. Nothing
+    is ever deleted. Formats are recognised by content.
 
     Parameters
     ----------
     source
-        A file; a folder (all that is recognised below it); a .zip, .gz or .zst of those; an open file; a DataFrame.
+        A file; a folder (every file in it that is recognised); a .zip, .gz or .zst of these; an open file; a DataFrame.
     format
-        One of the formats, by its short name (`"otlp"`), where it should not be guessed.
+        The short name of a format (`"otlp"`), to skip the detection.
     agent, location
-        What tells a span's agent and location, in place of the rules: the name of an attribute (or of a column), or a function
-        of the span (a dict with ``id, trace_id, agent_id, location_id, start_time, end_time, data``) that returns a name, or
-        None where it has none to say. For ``location`` also "tool", "file", "folder", "host" or "kind".
+        How to find the agent and the location of a span, instead of the default rules: the name of an attribute (or column), or
+        a function of the span (a dict with ``id, trace_id, agent_id, location_id, start_time, end_time, data``) that returns a
+        name, or None to keep the default. For ``location`` also "tool", "file", "folder", "host" or "kind".
     content
-        How much free text (prompts, answers, what tools were given and gave back) is kept: "full"; "short", the first 200
-        characters of each; "none".
+        How much free text (prompts, answers, inputs and outputs of tools) is kept: "full"; "short", the first 200 characters of
+        each text; "none".
     columns
-        For a table of your own: its name of each column of spans, such as ``{"start_time": "begin", "end_time": "stop"}``.
+        For a table: its name for each column of spans, such as ``{"start_time": "begin", "end_time": "stop"}``.
     unit
-        For a table of your own: what its times count, "s", "ms", "us" or "ns" since 1970, where they are numbers.
+        For a table with numeric times: their unit since 1970, "s", "ms", "us" or "ns".
     store
-        A `Store`, a path or URL, or None for the default database, which is created if it is not there.
+        A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def ingest(
     Raises
     ------
     IngestError
-        There is no such file, or it is of no known format.
+        The file does not exist, or its format is unknown.
     BadOption
-        An option is none of its choices.
+        An option has an invalid value.
     StoreError
         The database cannot be written.
     """
@@ -84,65 +84,72 @@ def ingest(
     check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
-    entry = Entry(chosen("agent", agent), chosen("location", location), Keeper(content))
+    rules = SpanRules(chosen("agent", agent), chosen("location", location), Keeper(content))
     wishes = Wishes(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
         problems: list[Problem] = []
-        place = Path(folder)
-        sources = list(sources_in(source, place, lambda name, reason: problems.append(Problem(name, None, reason))))
-        read = recognised(source, sources, "table" if columns and format is None else format, problems)
-        entry.alone = len(sources) == 1
+        temporary = Path(folder)
+        sources = list(sources_in(source, temporary, lambda name, reason: problems.append(Problem(name, None, reason))))
+        by_format = sources_by_format(source, sources, "table" if columns and format is None else format, problems)
+        rules.alone = len(sources) == 1
         report = Report(opened(store, create=True), problems=problems)
-        if n_strange := len(sources) - sum(map(len, read.values())):
-            report.skipped["files in no known format"] = n_strange
-        size = sum(one.size for group in read.values() for one in group)
-        with tqdm(total=size, desc="Reading", unit="B", unit_scale=True, disable=None if size > SLOW else True) as bar:
-            for name, group in read.items():
+        if n_unknown := len(sources) - sum(map(len, by_format.values())):
+            report.skipped["files in no known format"] = n_unknown
+        size = sum(one.size for group in by_format.values() for one in group)
+        with tqdm(
+            total=size, desc="Reading", unit="B", unit_scale=True, disable=None if size > PROGRESS_FROM_BYTES else True
+        ) as bar:
+            for name, group in by_format.items():
                 for one in group:
                     one.progress = bar.update
                 try:
-                    take_in(report, FORMATS[name], group, entry, wishes, place / f"{name}.gathered")
+                    read_into_store(report, FORMATS[name], group, rules, wishes, temporary / f"{name}.spool")
                 except OSError as error:
-                    raise IngestError(f"The temporary folder {place.parent} cannot be written: {error}.") from error
-    report.n_cut = entry.keeper.n_cut
+                    raise IngestError(f"The temporary folder {temporary.parent} cannot be written: {error}.") from error
+    report.n_cut = rules.redactor.n_cut
     return report
 
 
 def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
-    """Names of columns, by the names of the columns of spans."""
+    """The table's name of each column of spans, as a dict."""
     if columns is not None and not isinstance(columns, Mapping):
-        raise BadOption(f"columns={quoted(columns)} is no mapping of a span's columns to those of the table.")
+        raise BadOption(f"columns={quoted(columns)} is not a mapping from columns of spans to columns of the table.")
     return dict(columns or {})
 
 
 @dataclass
-class Entry:
-    """What happens to a span at the door: a caller's rules, and how much of its texts is kept; ``alone`` is a single source."""
+class SpanRules:
+    """The caller's rules for each span: agent, location, and how much text is kept; ``alone`` if there is a single source."""
 
     agent: Callable[[dict[str, Any]], str | None] | None
     location: Callable[[dict[str, Any]], str | None] | None
-    keeper: Keeper
+    redactor: Keeper
     alone: bool = True
 
-    def bring(self, span: SpanRead, reading: Reading, gathering: Gathering) -> bool:
-        """Let a span in, as far as it can be kept; whether it can."""
+    def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
+        """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
         assign(span, self.agent, self.location)
         try:
-            self.cut(span)
-            gathering.add(span)
+            self.redact(span)
+            assembly.add(span)
         except (ValueError, TypeError, RecursionError) as error:
-            reading.problem(span.line, f"span {quoted(span.id)} cannot be kept ({error})")
+            reading.problem(span.line, f"span {quoted(span.id)} cannot be stored ({error})")
             return False
         return True
 
-    def cut(self, span: SpanRead) -> None:
-        """Keep as much of its texts as the caller wants."""
-        if self.keeper.content != "full":
-            span.data = self.keeper.kept(span.data, span.name)
+    def redact(self, span: SpanRead) -> None:
+        """Keep as much of the texts as the caller asked for."""
+        if self.redactor.content != "full":
+            span.data = self.redactor.kept(span.data, span.name)
 
 
-def recognised(given: Any, sources: list[Source], format: str | None, problems: list[Problem]) -> dict[str, list[Source]]:  # noqa: A002
-    """The sources by format; `IngestError` where there is none."""
+def sources_by_format(
+    origin: Any,
+    sources: list[Source],
+    format: str | None,  # noqa: A002
+    problems: list[Problem],
+) -> dict[str, list[Source]]:
+    """The sources by format; `IngestError` if no source is recognised."""
     found: dict[str, list[Source]] = {}
     heads = []
     for source in sources:
@@ -152,65 +159,67 @@ def recognised(given: Any, sources: list[Source], format: str | None, problems: 
             problems.append(Problem(source.name, None, f"cannot be read ({error.strerror})"))
             continue
         heads.append(head)
-        if name := format_of(head, format, alone=len(sources) == 1):
+        if name := recognised_format(head, format, alone=len(sources) == 1):
             found.setdefault(name, []).append(source)
     if not found:
-        raise unknown(given, sources, heads, problems)
+        raise unknown_format(origin, sources, heads, problems)
     return found
 
 
-def format_of(head: Head, format: str | None, *, alone: bool) -> str | None:  # noqa: A002
-    """The format of a source; one that is given is believed of a single file, and sought in a folder."""
+def recognised_format(head: Head, format: str | None, *, alone: bool) -> str | None:  # noqa: A002
+    """The format of a source; a ``format`` option is taken unchecked for a single file, and selects files in a folder."""
     if format is not None:
         return format if alone or FORMATS[format].recognises(head) else None
     return next((name for name, reader in FORMATS.items() if reader.recognises(head)), None)
 
 
-def unknown(given: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
-    """The error for what is in no known format."""
-    known = f"Known are: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
+def unknown_format(origin: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
+    """The error if no source has a known format."""
+    known = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
     if not sources:
         reasons = "".join(f" {problem}" for problem in problems)
-        return IngestError(f"There is no file in {given}.{reasons}")
+        return IngestError(f"There is no file in {origin}.{reasons}")
     if not heads:
         return IngestError(" ".join(map(str, problems)))
     if len(sources) == 1:
-        return IngestError(f"{sources[0].name} is in no known format: it looks like {heads[0]}. {known}")
-    return IngestError(f"None of the {plural(len(sources), 'file')} in {given} is in a known format. {known}")
+        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {known}")
+    return IngestError(f"None of the {plural(len(sources), 'file')} in {origin} has a known format. {known}")
 
 
-def take_in(report: Report, reader: Reader, sources: list[Source], entry: Entry, wishes: Wishes, place: Path) -> None:
-    """Read sources of one format, and write their spans to the store."""
-    gathering = Gathering(place)
-    done: set[Path] = set()
+def read_into_store(
+    report: Report, reader: Reader, sources: list[Source], rules: SpanRules, wishes: Wishes, spool: Path
+) -> None:
+    """Read sources of one format, and add their spans to the store."""
+    assembly = Assembly(spool)
+    read_paths: set[Path] = set()
     names: dict[str, tuple[int, str]] = {}
     readings = []
     for source in sources:
-        if source.path in done and source.frame is None:
+        if source.path in read_paths and source.frame is None:
             continue
         reading = Reading(source, wishes, names=names)
         readings.append(reading)
-        gathering.begin(reading)
-        for span in spans_of(reader, reading, alone=entry.alone):
-            entry.bring(span, reading, gathering)
-        done.update(one.path for one in (source, *reading.files))
+        assembly.begin(reading)
+        for span in readable_spans(reader, reading, alone=rules.alone):
+            rules.process(span, reading, assembly)
+        read_paths.update(one.path for one in (source, *reading.files))
         report.formats |= dict.fromkeys([one.origin for one in (source, *reading.files)], reader.NAME)
     report.names |= {trace: name for trace, (_, name) in names.items()}
-    for frame in gathering.frames(report.names):
+    for frame in assembly.frames(report.names):
         files, spans = frame["file"], frame.drop(columns="file")
         written, foreign = report.store.add_traces(spans, report.names)
         report.add(spans[~spans["id"].isin(foreign)], written)
         for refused, owner in foreign.items():
-            reason = f"span {quoted(refused)} belongs to trace {quoted(owner)}, and cannot be one of another too"
+            reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
             readings[int(files[spans["id"] == refused].iloc[0])].problem(None, reason)
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
-    report.count(gathering.counts)
+    report.count(assembly.counts)
 
 
-def spans_of(reader: Reader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
-    """The spans of a source; where it cannot be read any further, that is a problem, and of a single one an error."""
+def readable_spans(reader: Reader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
+    """The spans of a source up to a read error, which becomes a problem, or an `IngestError` if ``alone``."""
     try:
         yield from reader.read(reading)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The report: what came in, what was understood, and what was not, as text and as a table in a notebook."""
+"""The report: what was read, skipped and rejected, as text and as a table in a notebook."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,37 +13,37 @@ from tokenvis.output import one_line
 from tokenvis.store.load import load_spans
 from tokenvis.store.store import Store, Written
 
-MOST_LINES = 12  # of each list
+MAX_LINES = 12  # lines of each list; the rest is counted
 
 
 @dataclass
 class Report:
-    """What came in: by file and trace, with what was skipped, and why.
+    """What an ingest read, by file and trace, and what it skipped, and why.
 
     Attributes
     ----------
     store : Store
-        Where it went.
+        The store that the spans were added to.
     formats : dict
-        Name of the format, by file.
+        The name of the format of each file.
     names : dict
-        Name of each trace, by its id.
+        The name of each trace, by its id.
     written : list of Written
-        What was written, by trace: spans added, updated, unchanged.
+        The numbers of spans added, updated and unchanged, by trace.
     n_spans, n_agents, n_locations : int
-        Of all that was read. Agents and locations are counted by name, apart in each trace.
+        Totals. Agents and locations are counted by name within each trace.
     n_own, n_inherited, n_fallback : int
-        Spans that name their agent; that took the one of their nearest ancestor; that took their service's or trace's name.
+        Spans that name their agent; that inherited it from their nearest ancestor; that got the name of their service or trace.
     n_estimated, n_open : int
-        Spans with a time that the source does not give, and spans that never ended.
+        Spans with a time that is missing in the source, and spans without an end.
     n_duplicates : int
-        Spans that came again with an id that was there.
+        Spans with the id of another span in the same input.
     problems : list of Problem
-        Places that could not be read: file, line, reason.
+        Places in files that could not be read: file, line, reason.
     skipped : Counter
-        What was left out on purpose, by reason.
+        The number of items skipped on purpose, by reason.
     n_cut : int
-        Texts that were cut or left out, as ``content`` asked.
+        Texts that were shortened or removed because of ``content``.
     """
 
     store: Store
@@ -65,36 +65,36 @@ class Report:
 
     @property
     def written(self) -> list[Written]:
-        """What was written, by trace."""
+        """The numbers of spans added, updated and unchanged, by trace."""
         return list(self.totals.values())
 
     @property
     def n_agents(self) -> int:
-        """Agents, apart in each trace."""
+        """The number of agents, counted within each trace."""
         return len(self.agents)
 
     @property
     def n_locations(self) -> int:
-        """Locations, apart in each trace."""
+        """The number of locations, counted within each trace."""
         return len(self.locations)
 
     def spans(self) -> pd.DataFrame:
-        """The spans of these traces, as `tokenvis.load_spans` gives them."""
+        """The spans of these traces, as `tokenvis.load_spans` returns them."""
         return load_spans(list(self.totals), store=self.store)
 
     def add(self, spans: pd.DataFrame, written: list[Written]) -> None:
-        """Count spans that were written."""
+        """Add written spans to the totals."""
         self.n_spans += len(spans)
         for column, pairs in (("agent_id", self.agents), ("location_id", self.locations)):
             distinct = spans[["trace_id", column]].drop_duplicates()
             pairs.update(zip(distinct["trace_id"], distinct[column], strict=True))
         for one in written:
-            before = self.totals.get(one.trace_id, Written(one.database, one.trace_id, 0))
-            counts = (mine + more for mine, more in zip(before[2:], one[2:], strict=True))
+            total = self.totals.get(one.trace_id, Written(one.database, one.trace_id, 0))
+            counts = (mine + more for mine, more in zip(total[2:], one[2:], strict=True))
             self.totals[one.trace_id] = Written(one.database, one.trace_id, *counts)
 
     def count(self, counts: Counter[str]) -> None:
-        """Add what was counted while spans were gathered."""
+        """Add the counts of an assembly."""
         self.n_own += counts["own"]
         self.n_inherited += counts["inherited"]
         self.n_fallback += counts["fallback"]
@@ -113,36 +113,36 @@ class Report:
         for name, count in Counter(self.formats.values()).items():
             yield f"Read: {name}, {plural(count, 'file')}"
         written = self.written
-        for one in written[:MOST_LINES]:
-            yield f"Trace {quoted(one.trace_id)} ({one_line(self.names.get(one.trace_id, one.trace_id))}): {told(one)}"
-        if len(written) > MOST_LINES:
-            rest = [sum(counts) for counts in zip(*(one[2:] for one in written[MOST_LINES:]), strict=True)]
-            yield f"and {plural(len(written) - MOST_LINES, 'trace')} more: {told(Written(self.store.path, '', *rest))}"
+        for one in written[:MAX_LINES]:
+            yield f"Trace {quoted(one.trace_id)} ({one_line(self.names.get(one.trace_id, one.trace_id))}): {count_text(one)}"
+        if len(written) > MAX_LINES:
+            rest = [sum(counts) for counts in zip(*(one[2:] for one in written[MAX_LINES:]), strict=True)]
+            yield f"and {plural(len(written) - MAX_LINES, 'trace')} more: {count_text(Written(self.store.path, '', *rest))}"
         yield f"{plural(self.n_spans, 'span')}, {plural(self.n_agents, 'agent')}, {plural(self.n_locations, 'location')}"
         yield from self.remarks()
         yield from shortlist("Skipped:", [f"{reason}: {count:,}" for reason, count in sorted(self.skipped.items())])
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
     def remarks(self) -> Iterator[str]:
-        """What a reader of the numbers should know."""
+        """Lines on agents, times and duplicates that qualify the totals."""
         if self.n_inherited or self.n_fallback:
             yield (
-                f"Agents: named by {plural(self.n_own, 'span')} themselves, inherited from an ancestor by "
-                f"{self.n_inherited:,}, that of the service or trace for {self.n_fallback:,}"
+                f"Agents: named by {plural(self.n_own, 'span')}, inherited from an ancestor by {self.n_inherited:,}, "
+                f"the name of the service or trace for {self.n_fallback:,}"
             )
         if self.n_estimated:
-            yield f"Estimated times: {self.n_estimated:,} (the source does not give them; see `estimated` in data)"
+            yield f"Estimated times: {self.n_estimated:,} (missing in the source; see `estimated` in data)"
         if self.n_open:
-            yield f'Without an end: {self.n_open:,} (closed where last seen; `status` is "open")'
+            yield f'Without an end: {self.n_open:,} (closed at the last time of the trace; `status` is "open")'
         if self.n_duplicates:
             yield f"Duplicates dropped: {self.n_duplicates:,}"
         if self.n_cut:
-            yield f"Texts cut or left out: {self.n_cut:,}"
+            yield f"Texts shortened or removed: {self.n_cut:,}"
 
     def _repr_html_(self) -> str:
         """The report in a notebook."""
         head = "".join(f"<th>{name}</th>" for name in ("trace", "name", "added", "updated", "unchanged"))
-        rows = [(one.trace_id, self.names.get(one.trace_id, ""), *one[2:5]) for one in self.written[:MOST_LINES]]
+        rows = [(one.trace_id, self.names.get(one.trace_id, ""), *one[2:5]) for one in self.written[:MAX_LINES]]
         cells = ["".join(f"<td>{escape(str(cell)[:80])}</td>" for cell in row) for row in rows]
         body = "".join(f"<tr>{row}</tr>" for row in cells)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -150,15 +150,15 @@ class Report:
         return f"<div>{table}<pre>{chr(10).join(lines)}</pre></div>"
 
 
-def told(written: Written) -> str:
-    """What a write did, in words."""
+def count_text(written: Written) -> str:
+    """The counts of a write as text."""
     return f"{plural(written.added, 'span')} added, {written.updated:,} updated, {written.unchanged:,} unchanged"
 
 
 def shortlist(title: str, entries: list[str]) -> Iterator[str]:
-    """A titled list, cut where it is long."""
+    """A titled list of at most `MAX_LINES` lines."""
     if entries:
         yield title
-        yield from (f"  {entry}" for entry in entries[:MOST_LINES])
-        if len(entries) > MOST_LINES:
-            yield f"  and {len(entries) - MOST_LINES:,} more"
+        yield from (f"  {entry}" for entry in entries[:MAX_LINES])
+        if len(entries) > MAX_LINES:
+            yield f"  and {len(entries) - MAX_LINES:,} more"

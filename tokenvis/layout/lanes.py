@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, listed, several
+from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of
 from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, highest_of, lowest_of
 from tokenvis.spans.intervals import number_in_run, steps
@@ -215,7 +215,7 @@ def rows_of(bands: pd.DataFrame) -> tuple[pd.DataFrame, Int64Array]:
 
 def stacking(spans: pd.DataFrame, codes: Int64Array, labels: list[str], order: Iterable[str] | None) -> list[int]:
     """Codes of the bands from the top: those that ``order`` names, then the others as they appear."""
-    first = [] if order is None else several("order", order)
+    first = [] if order is None else name_list("order", order)
     if len(set(first)) < len(first) or not set(first) <= set(labels):
         raise BadOption(f"order={listed(first)} does not fit: it may name each band once, of {listed(labels)}.")
     start, end = times_of(spans)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, listed, several
+from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, values_at
 from tokenvis.spans.integers import Int64Array
 
@@ -60,7 +60,7 @@ def dense(codes: Int64Array, size: int) -> tuple[Int64Array, int]:
 
 def by_columns(by: str | Iterable[str] | None, answer: Iterable[str]) -> list[str]:
     """The columns to group by, trace_id first; `BadOption` where one has the name of a column of the answer."""
-    columns = [] if by is None else several("by", by)
+    columns = [] if by is None else name_list("by", by)
     clash = [column for column in columns if column in set(answer)]
     if clash:
         raise BadOption(f"by={listed(clash)} is also a column of the answer. Rename it in the spans first.")

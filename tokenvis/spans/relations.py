@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadSpan, check_choice, quoted, several
+from tokenvis.errors import BadSpan, check_choice, name_list, quoted
 from tokenvis.spans.columns import codes_of, parent_names
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, Mask, opens_run, packed
@@ -165,7 +165,7 @@ def nearest_marked(parent: Int64Array, marked: Mask) -> Int64Array:
 
 def evidence_of(evidence: str | Iterable[str]) -> set[str]:
     """The kinds of evidence that were asked for; `BadOption` where one is none of the choices."""
-    kinds = several("evidence", evidence)
+    kinds = name_list("evidence", evidence)
     for kind in kinds:
         check_choice("evidence", kind, EVIDENCE)
     return set(kinds)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.errors import BadOption, BadSpan, listed, quoted, several
+from tokenvis.errors import BadOption, BadSpan, listed, name_list, quoted
 from tokenvis.spans.columns import REQUIRED, require
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import CHUNK, NOTHING, mentioning, parsed
@@ -56,7 +56,7 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
     1  b   NaN                        <NA>
     """
     require(spans, "data")
-    keys = several("keys", keys)
+    keys = name_list("keys", keys)
     reserved = [key for key in keys if key in REQUIRED]
     if reserved:
         raise BadOption(f"keys: {listed(reserved)} would replace a column that every frame of spans needs.")

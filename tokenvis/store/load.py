@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, plural, quoted, several
+from tokenvis.errors import BadOption, BadSpan, name_list, plural, quoted
 from tokenvis.spans.columns import COLUMNS, order_of, texts_of
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.database import Target
@@ -100,7 +100,7 @@ def load_spans(
         text, data that is no JSON object.
     """
     named = {"trace": trace, "agents": agents, "locations": locations}
-    chosen = {option: None if names is None else several(option, names) for option, names in named.items()}
+    chosen = {option: None if names is None else name_list(option, names) for option, names in named.items()}
     database = opened(store, create=False)
     columns = database.select_spans(
         chosen["trace"],

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
 
-from tokenvis.errors import MOST, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, quoted, several
+from tokenvis.errors import MAX_LISTED_VALUES, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.spans.columns import Spans
 from tokenvis.store.connections import LONG_LOG, carry_over, engine_of, explained, grant_wal, is_writable, log_size
 from tokenvis.store.database import VARIABLE, Target, is_new, path_of
@@ -226,7 +226,7 @@ class Store:
         """
         if isinstance(ids, pd.DataFrame):
             raise BadOption("ids= is a DataFrame. Give the ids of spans, such as spans['id'].")
-        spans = several("ids", ids)
+        spans = name_list("ids", ids)
         check_text("trace_id", trace_id)
         with explained(self.path), self._writing() as connection:
             if connection.scalar(select(Trace.id).where(Trace.id == trace_id)) is None:
@@ -304,7 +304,7 @@ class Store:
         """The error for a trace that is not there, with the nearest of those that are."""
         there = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
         words = dict.fromkeys(word for trace_id, name in there[:2_000] for word in (trace_id, name))
-        near = difflib.get_close_matches(str(trace), words, n=MOST, cutoff=0.4)
+        near = difflib.get_close_matches(str(trace), words, n=MAX_LISTED_VALUES, cutoff=0.4)
         rest = [trace_id for trace_id, name in there if trace_id not in near and name not in near]
         return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(near + rest)}.")
 

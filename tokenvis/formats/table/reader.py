@@ -23,7 +23,7 @@ from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, convert
 from tokenvis.formats.files.rows import rows
 from tokenvis.formats.files.sources import Source
-from tokenvis.output import restored
+from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS
 
 NAME = "tables of spans"
@@ -96,7 +96,7 @@ class Table:
         if not isinstance(row, dict):
             raise TypeError(f"a row is {type(row).__name__}")
         if self.texts and self.ours:
-            row = {name: restored(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+            row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         cells = {place: row.get(name) for place, name in self.columns.items()}
         trace_id = name_in(cells, "trace_id") or self.trace_id
         start = in_unit(self.needed(cells, "start_time"), self.unit)

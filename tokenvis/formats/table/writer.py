@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenvis.formats.chunks import chunks_of, fragment, rows_of
-from tokenvis.output import defused
+from tokenvis.output import escape_cell
 from tokenvis.spans.columns import COLUMNS, NAMES, TIMES
 
 NAME = pa.dictionary(pa.int32(), pa.string())
@@ -54,7 +54,7 @@ def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
         writer.writerow(COLUMNS)
         for chunk in chunks_of(spans):
             columns = [
-                column if name in TIMES else [cell and defused(cell) for cell in column]
+                column if name in TIMES else [cell and escape_cell(cell) for cell in column]
                 for name, column in zip(COLUMNS, zip(*rows_of(chunk, *COLUMNS), strict=True), strict=True)
             ]
             writer.writerows(zip(*columns, strict=True))

@@ -1,7 +1,7 @@
-"""The checkpoint: what a watch has taken in, remembered in a small file beside the database, so that it is not read again.
+"""The checkpoint: a small file beside the database that records which sessions a watch has already read.
 
-A **stamp** tells whether a file is as it was: its size, the time of its last change, and its number in the file system. Where
-the remembering is lost or damaged, or the database has less than it says, sessions are read once more, which changes nothing.
+A **stamp** detects that a file has changed: its size, modification time and inode. If the checkpoint is missing or damaged, or
+the database has fewer spans than it records, the sessions are read again, which changes nothing in the store.
 """
 
 import json
@@ -14,121 +14,121 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tokenvis.errors import BadOption
-from tokenvis.output import replacing
+from tokenvis.output import atomic_write
 
-SUFFIX = "-watched.json"
-VERSION = 1
-SAVING = 10.0  # seconds between two times at which the file is written
+CHECKPOINT_SUFFIX = "-watched.json"
+CHECKPOINT_VERSION = 1
+SAVE_INTERVAL_S = 10.0  # least time between two writes of the checkpoint
 
-Stamp: TypeAlias = tuple[int, int, int]
-
-
-def stamp_of(found: os.stat_result) -> Stamp:
-    """What tells whether a file is as it was."""
-    return found.st_size, found.st_mtime_ns, found.st_ino
+FileStamp: TypeAlias = tuple[int, int, int]
 
 
-def stamp_at(path: str) -> Stamp | None:
-    """The stamp of a file, None where it is not there."""
+def stat_stamp(status: os.stat_result) -> FileStamp:
+    """The stamp of a file from its status."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def file_stamp(path: str) -> FileStamp | None:
+    """The stamp of the file at a path, None if there is none."""
     try:
-        return stamp_of(os.stat(path))  # noqa: PTH116  (many a second)
+        return stat_stamp(os.stat(path))  # noqa: PTH116  (called often)
     except (OSError, ValueError):
         return None
 
 
 @dataclass
-class Known:
-    """A file that was looked at, and its stamp then; of a session's, its format, its family, and the family above that.
+class FileEntry:
+    """A file that was inspected, with its stamp; for a session file also its format, its family, and the parent family.
 
-    A thread ``is_fork`` where it goes on from a copy of the one above it.
+    A thread ``is_fork`` if it continues a copy of its parent thread.
     """
 
-    stamp: Stamp
+    stamp: FileStamp
     format: str | None = None
     family: str | None = None
     above: str | None = None
     is_fork: bool = False
 
 
-def own_file(path: str, known: Known) -> str:
-    """The session's own file, of a file that is one of its subagents'; of any other, that one itself."""
-    names = (known.above, known.family)
-    return next((name for name in names if name and os.path.isabs(name)), path)  # noqa: PTH117  (many a second)
+def main_file(path: str, entry: FileEntry) -> str:
+    """The main file of the session that a subagent's file belongs to; any other path unchanged."""
+    names = (entry.above, entry.family)
+    return next((name for name in names if name and os.path.isabs(name)), path)  # noqa: PTH117  (called often)
 
 
 @dataclass
-class Taken:
-    """A session that was taken in: the stamps of its files then, and how many spans it gave, by trace; how it was read."""
+class SessionEntry:
+    """A session that was read: the stamps of its files, its number of spans by trace, and the options it was read with."""
 
-    stamps: dict[str, Stamp | None]
+    stamps: dict[str, FileStamp | None]
     traces: dict[str, int]
     manner: list[str | None]
 
 
 @dataclass
-class Record:
-    """What was taken in: files by path, sessions by family; kept beside a database."""
+class Checkpoint:
+    """Files by path and sessions by family, as they were last read into a database."""
 
     database: Path
-    files: dict[str, Known] = field(default_factory=dict)
-    sessions: dict[str, Taken] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    sessions: dict[str, SessionEntry] = field(default_factory=dict)
     saved_at: float = 0.0
 
     @property
     def path(self) -> Path:
-        """The file beside the database."""
-        return self.database.with_name(self.database.name + SUFFIX)
+        """The checkpoint file beside the database."""
+        return self.database.with_name(self.database.name + CHECKPOINT_SUFFIX)
 
     def load(self, n_spans: Mapping[str, int]) -> None:
-        """Read what is remembered, without sessions of which the database has fewer spans by now, or all files are gone.
+        """Read the saved checkpoint, without sessions that have lost spans in the database or whose files are all gone.
 
-        Of the other sessions, files that are gone stay known.
+        Missing files of the other sessions stay in the checkpoint.
         """
         self.saved_at = time.monotonic()
-        other = stored(self.path)
-        for family, taken in other.sessions.items():
-            whole = all(n_spans.get(trace, 0) >= count for trace, count in taken.traces.items())
-            if whole and any(path in other.files and stamp_at(path) for path in taken.stamps):
-                self.sessions[family] = taken
-        taken_in = {path for taken in self.sessions.values() for path in taken.stamps}
-        for path, known in other.files.items():
-            if path in taken_in or (stamp_at(path) and stamp_at(own_file(path, known))):
-                self.files[path] = known
+        saved = saved_checkpoint(self.path)
+        for family, session in saved.sessions.items():
+            is_complete = all(n_spans.get(trace, 0) >= count for trace, count in session.traces.items())
+            if is_complete and any(path in saved.files and file_stamp(path) for path in session.stamps):
+                self.sessions[family] = session
+        session_paths = {path for session in self.sessions.values() for path in session.stamps}
+        for path, entry in saved.files.items():
+            if path in session_paths or (file_stamp(path) and file_stamp(main_file(path, entry))):
+                self.files[path] = entry
 
     def save(self, *, now: bool = False) -> None:
-        """Write the file, unless that was done a moment ago; what another watch remembers there stays, as far as it differs.
+        """Write the checkpoint, at most once per `SAVE_INTERVAL_S` unless ``now``; entries of another watch are merged.
 
-        Where it cannot be written, it is not: then more is read again, at the next time.
+        A failed write is ignored: the next watch then reads more sessions again.
         """
-        if not now and time.monotonic() - self.saved_at < SAVING:
+        if not now and time.monotonic() - self.saved_at < SAVE_INTERVAL_S:
             return
         self.saved_at = time.monotonic()
-        other = stored(self.path)
-        files = {path: asdict(known) for path, known in (other.files | self.files).items()}
-        sessions = {family: asdict(taken) for family, taken in (other.sessions | self.sessions).items()}
-        with suppress(OSError, BadOption), replacing(self.path) as file:
-            file.write(json.dumps({"version": VERSION, "files": files, "sessions": sessions}).encode())
+        saved = saved_checkpoint(self.path)
+        files = {path: asdict(entry) for path, entry in (saved.files | self.files).items()}
+        sessions = {family: asdict(session) for family, session in (saved.sessions | self.sessions).items()}
+        with suppress(OSError, BadOption), atomic_write(self.path) as file:
+            file.write(json.dumps({"version": CHECKPOINT_VERSION, "files": files, "sessions": sessions}).encode())
 
 
-def stored(path: Path) -> Record:
-    """What stands in the file; nothing where it is not there, or damaged."""
-    record = Record(path)
+def saved_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint saved in a file; an empty one if the file is missing or damaged."""
+    checkpoint = Checkpoint(path)
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         content = json.loads(path.read_bytes())
-        if content["version"] == VERSION:
-            files = {name: Known(stamped(known.pop("stamp")), **known) for name, known in content["files"].items()}
-            sessions = {family: taken_from(taken) for family, taken in content["sessions"].items()}
-            record.files, record.sessions = files, sessions
-    return record
+        if content["version"] == CHECKPOINT_VERSION:
+            files = {name: FileEntry(file_stamp_from(entry.pop("stamp")), **entry) for name, entry in content["files"].items()}
+            sessions = {family: session_entry_from(session) for family, session in content["sessions"].items()}
+            checkpoint.files, checkpoint.sessions = files, sessions
+    return checkpoint
 
 
-def taken_from(taken: dict[str, Any]) -> Taken:
-    """A session as it stands in the file; an error where it does not."""
-    stamps = {path: None if stamp is None else stamped(stamp) for path, stamp in taken["stamps"].items()}
-    return Taken(stamps, {trace: int(count) for trace, count in taken["traces"].items()}, list(taken["manner"]))
+def session_entry_from(session: dict[str, Any]) -> SessionEntry:
+    """A session from its JSON form; an error if it is malformed."""
+    stamps = {path: None if stamp is None else file_stamp_from(stamp) for path, stamp in session["stamps"].items()}
+    return SessionEntry(stamps, {trace: int(count) for trace, count in session["traces"].items()}, list(session["manner"]))
 
 
-def stamped(values: list[int]) -> Stamp:
-    """A stamp as it stands in the file; an error where it does not."""
-    size, changed, inode = values
-    return int(size), int(changed), int(inode)
+def file_stamp_from(values: list[int]) -> FileStamp:
+    """A stamp from its JSON form; an error if it is malformed."""
+    size, modified, inode = values
+    return int(size), int(modified), int(inode)

@@ -1,9 +1,9 @@
-"""Discovery: which files there are, what each of them is, and which belong together.
+"""Discovery: finds the session files, their formats, and the files that belong together.
 
-A file is looked at once to tell what it is, and again only where it was too short for that, or is another one by now.
+A file is inspected once to find its format, and again only if it was too short for that, or was replaced.
 
-A family is named by a session's own file, or by a thread. It is **lost** where it needs a file that was there, and is gone: its
-own, or that of a family above it. Without that, the others would say less than they did before.
+A family is named by the main file of a session, or by a thread. It is **lost** if a file that it needs was deleted: its own
+main file, or that of a parent family. Reading the remaining files would then yield fewer spans than before.
 """
 
 import os
@@ -17,77 +17,91 @@ from tokenvis.formats.files.lines import HEAD_LINES
 from tokenvis.formats.files.reading import Problem
 from tokenvis.formats.files.sources import DATABASE, Source
 from tokenvis.formats.registry import FORMATS, GROWING
-from tokenvis.ingestion.watch.checkpoint import SUFFIX, Known, Stamp, own_file, stamp_at, stamp_of
+from tokenvis.ingestion.watch.checkpoint import CHECKPOINT_SUFFIX, FileEntry, FileStamp, file_stamp, main_file, stat_stamp
 
-OTHERS = [reader for name, reader in FORMATS.items() if name not in {*GROWING, "table"}]  # a table may have almost any lines
+OTHER_FORMATS = [
+    reader for name, reader in FORMATS.items() if name not in {*GROWING, "table"}
+]  # almost any lines may be a table
 
 
-class Lookout:
-    """Looks at places, which are files and folders; ``files`` are those that it knows, by path."""
+class Discovery:
+    """Inspects ``paths``, which are files and folders; ``files`` has an entry for each file inspected so far."""
 
-    def __init__(self, places: list[Path], files: dict[str, Known], complain: Callable[[Problem], None]) -> None:
-        self.places, self.files, self.complain = places, files, complain
+    def __init__(self, paths: list[Path], files: dict[str, FileEntry], report: Callable[[Problem], None]) -> None:
+        self.paths, self.files, self.report_problem = paths, files, report
 
-    def listed(self) -> Iterator[tuple[str, Stamp]]:
-        """The files with their stamps; with a file that is given, those that may belong to it."""
-        for place in self.places:
-            if not place.is_file():
-                yield from walked(str(place))
+    def list_files(self) -> Iterator[tuple[str, FileStamp]]:
+        """The files with their stamps; for a path that is a file, also the files that may belong to its session."""
+        for path in self.paths:
+            if not path.is_file():
+                yield from walk_files(str(path))
                 continue
-            known = self.identified(str(place), stamp_of(place.stat()))
-            own = Path(known.family) if known.format == "claude_code" and known.family else place
-            yield from walked(str(own.with_suffix("")))
-            for file in {place, own, *own.parent.glob("agent-*.jsonl")}:
-                if stamp := stamp_at(str(file)):
+            entry = self.identify(str(path), stat_stamp(path.stat()))
+            main = Path(entry.family) if entry.format == "claude_code" and entry.family else path
+            yield from walk_files(str(main.with_suffix("")))
+            for file in {path, main, *main.parent.glob("agent-*.jsonl")}:
+                if stamp := file_stamp(str(file)):
                     yield str(file), stamp
 
-    def families(self, stamps: dict[str, Stamp]) -> dict[str, list[str]]:
-        """The files of each family that is not lost; of one that belongs to another, under that one."""
-        news = not stamps.keys() <= self.files.keys()
-        known = {path: self.identified(path, stamp, news=news) for path, stamp in stamps.items()}
-        sessions = {path: one.family for path, one in known.items() if one.family is not None}
-        above = {one.family: one.above for one in self.files.values() if one.family and one.above}
-        lines = {family: line_of(family, above) for family in set(sessions.values())}
-        lost = self.lost(lines, stamps)
-        given = [known[str(place)].family if str(place) in known else None for place in self.places if not place.is_dir()]
-        alone = len(given) == len(self.places)  # then what lies beside the files is looked at, but not meant
+    def families(self, stamps: dict[str, FileStamp]) -> dict[str, list[str]]:
+        """The files of each family that is not lost; those of a child family are listed under its topmost ancestor."""
+        has_new_files = not stamps.keys() <= self.files.keys()
+        entries = {path: self.identify(path, stamp, has_new_files=has_new_files) for path, stamp in stamps.items()}
+        family_of = {path: entry.family for path, entry in entries.items() if entry.family is not None}
+        parents = {entry.family: entry.above for entry in self.files.values() if entry.family and entry.above}
+        ancestries = {family: ancestry_of(family, parents) for family in set(family_of.values())}
+        lost = self.lost_families(ancestries, stamps)
+        given = [entries[str(path)].family if str(path) in entries else None for path in self.paths if not path.is_dir()]
+        files_only = len(given) == len(self.paths)  # then the files beside them are inspected, but not followed
         families: dict[str, list[str]] = {}
-        for path, family in sessions.items():
-            if family not in lost and (not alone or family in given):
-                families.setdefault(lines[family][-1], []).append(path)
+        for path, family in family_of.items():
+            if family not in lost and (not files_only or family in given):
+                families.setdefault(ancestries[family][-1], []).append(path)
         return families
 
-    def lost(self, lines: dict[str, list[str]], stamps: dict[str, Stamp]) -> set[str]:
-        """The families that need a file which was there, and is gone; each is given with those above it.
+    def lost_families(self, ancestries: dict[str, list[str]], stamps: dict[str, FileStamp]) -> set[str]:
+        """The families that need a deleted file; ``ancestries`` lists each family with its ancestors.
 
-        A thread that was forked does without the one that it was forked from, where that is the highest: its trace is the same.
+        A forked thread does not need the thread that it was forked from if that is the topmost: its trace is the same.
         """
-        own: dict[str, set[str]] = {name: set() for line in lines.values() for name in line}
-        for path, one in self.files.items():
-            if one.family in own:
-                own[one.family].add(own_file(path, one))
-        gone = {name for name, files in own.items() if files and not any(file in stamps or stamp_at(file) for file in files)}
-        forks = {one.family for one in self.files.values() if one.is_fork}
-        needed = {family: line[:-1] if len(line) > 1 and line[-2] in forks else line for family, line in lines.items()}
-        return {family for family, line in needed.items() if not gone.isdisjoint(line)}
+        main_files: dict[str, set[str]] = {name: set() for ancestry in ancestries.values() for name in ancestry}
+        for path, entry in self.files.items():
+            if entry.family in main_files:
+                main_files[entry.family].add(main_file(path, entry))
+        gone = {
+            name
+            for name, files in main_files.items()
+            if files and not any(file in stamps or file_stamp(file) for file in files)
+        }
+        forks = {entry.family for entry in self.files.values() if entry.is_fork}
+        needed = {
+            family: ancestry[:-1] if len(ancestry) > 1 and ancestry[-2] in forks else ancestry
+            for family, ancestry in ancestries.items()
+        }
+        return {family for family, ancestry in needed.items() if not gone.isdisjoint(ancestry)}
 
-    def identified(self, path: str, stamp: Stamp, *, news: bool = False) -> Known:
-        """What a file is: looked at once, and again where it was too short to tell, or is another one by now.
+    def identify(self, path: str, stamp: FileStamp, *, has_new_files: bool = False) -> FileEntry:
+        """The entry of a file, which is inspected if it is new, was too short before, or was replaced.
 
-        One that belongs to no other may do so where there are ``news``, which are other files.
+        ``has_new_files``: other files have appeared, so a file without a parent session may have one now.
         """
-        known = self.files.get(path)
-        if known is None or is_another(known, stamp):
-            known = self.files[path] = self.seen(path, stamp)
-            return known
-        if known.format and known.family == path and (stamp != known.stamp or news) and stamp_at(own_file(path, known)):
-            with suppress(OSError):  # it has just gone
-                known.family, known.above = GROWING[known.format].family_of(Path(path))
-        known.stamp = stamp
-        return known
+        entry = self.files.get(path)
+        if entry is None or was_replaced(entry, stamp):
+            entry = self.files[path] = self.inspect(path, stamp)
+            return entry
+        if (
+            entry.format
+            and entry.family == path
+            and (stamp != entry.stamp or has_new_files)
+            and file_stamp(main_file(path, entry))
+        ):
+            with suppress(OSError):  # the file was just deleted
+                entry.family, entry.above = GROWING[entry.format].family_of(Path(path))
+        entry.stamp = stamp
+        return entry
 
-    def seen(self, path: str, stamp: Stamp) -> Known:
-        """A file that is looked at."""
+    def inspect(self, path: str, stamp: FileStamp) -> FileEntry:
+        """A new entry for a file, from its first bytes."""
         try:
             source = Source(Path(path), os.path.basename(path), path)  # noqa: PTH119
             start = beginning(source)
@@ -95,52 +109,52 @@ class Lookout:
             for name, reader in GROWING.items():
                 if head and reader.recognises(head):
                     family, above = reader.family_of(Path(path))
-                    if family == path:  # it may be of a session whose own file was there, and is gone
+                    if family == path:  # the main file of its session may have been deleted
                         mains = map(str, reader.mains_of(Path(path), head.values[0]))
-                        above = next((main for main in mains if main in self.files and not stamp_at(main)), above)
-                    return Known(stamp, name, family, above, reader.is_fork(head.values[0]))
-            if Path(path) in self.places and start and is_foreign(head, start):
-                what = f"{source.name} is no session that grows: it looks like {head or head_of(source)}."
-                raise IngestError(f"{what} `tokenvis watch` follows Claude Code and Codex; `tokenvis ingest` reads the rest.")
+                        above = next((main for main in mains if main in self.files and not file_stamp(main)), above)
+                    return FileEntry(stamp, name, family, above, reader.is_fork(head.values[0]))
+            if Path(path) in self.paths and start and is_other_format(head, start):
+                what = f"{source.name} is not a session of Claude Code or Codex: it looks like {head or head_of(source)}."
+                raise IngestError(f"{what} `tokenvis watch` follows only these; `tokenvis ingest` reads other formats.")
         except OSError as error:
-            self.complain(Problem(os.path.basename(path), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
-            return Known((-1, *stamp[1:]))
-        return Known(stamp)
+            self.report_problem(Problem(os.path.basename(path), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
+            return FileEntry((-1, *stamp[1:]))
+        return FileEntry(stamp)
 
 
-def walked(folder: str) -> Iterator[tuple[str, Stamp]]:
-    """The files in a folder and below it, as far as they can be seen; databases are not looked at, see `store.connections`."""
+def walk_files(folder: str) -> Iterator[tuple[str, FileStamp]]:
+    """The readable files in a folder and its subfolders, with their stamps, except databases (see `store.connections`)."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        yield from walked(entry.path)
-                    elif entry.is_file() and not DATABASE.search(entry.name) and not entry.name.endswith(SUFFIX):
-                        yield entry.path, stamp_of(entry.stat())
-                except OSError:  # it has just gone
+                        yield from walk_files(entry.path)
+                    elif entry.is_file() and not DATABASE.search(entry.name) and not entry.name.endswith(CHECKPOINT_SUFFIX):
+                        yield entry.path, stat_stamp(entry.stat())
+                except OSError:  # the file was just deleted
                     continue
     except OSError:
         return
 
 
-def is_foreign(head: Head | None, start: bytes) -> bool:
-    """Whether a file is of another format for certain, and not just too short to tell."""
-    if head is None or any(reader.recognises(head) for reader in OTHERS):
+def is_other_format(head: Head | None, start: bytes) -> bool:
+    """Whether a file certainly has another format, rather than too few lines to decide."""
+    if head is None or any(reader.recognises(head) for reader in OTHER_FORMATS):
         return True
     return b"\n" in start and (head.kind != "lines" or len(head.values) == HEAD_LINES)
 
 
-def is_another(known: Known, stamp: Stamp) -> bool:
-    """Whether a file may be something else than it was taken for."""
-    if known.stamp[2] != stamp[2] or stamp[0] < known.stamp[0]:
+def was_replaced(entry: FileEntry, stamp: FileStamp) -> bool:
+    """Whether a file may have another format than when it was inspected."""
+    if entry.stamp[2] != stamp[2] or stamp[0] < entry.stamp[0]:
         return True
-    return known.format is None and known.stamp != stamp and known.stamp[0] < HEAD
+    return entry.format is None and entry.stamp != stamp and entry.stamp[0] < HEAD
 
 
-def line_of(family: str, above: dict[str, str]) -> list[str]:
-    """A family and those above it, as far as they are known; the highest is last."""
-    line = [family]
-    while (next_one := above.get(line[-1])) and next_one not in line:
-        line.append(next_one)
-    return line
+def ancestry_of(family: str, parents: dict[str, str]) -> list[str]:
+    """A family and its known ancestors, the topmost last."""
+    ancestry = [family]
+    while (parent := parents.get(ancestry[-1])) and parent not in ancestry:
+        ancestry.append(parent)
+    return ancestry

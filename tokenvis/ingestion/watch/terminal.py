@@ -1,7 +1,7 @@
-"""The terminal: a watch as a command. It looks again and again, and says which sessions grew, a line for each.
+"""The terminal: `tokenvis watch` polls the sessions, and prints a line for each that has grown.
 
-The last line is written over where its session goes on growing, if it stands in a terminal. Any other session gets a line every
-half minute at most; what it grew by meanwhile is summed up.
+In a terminal, the last line is overwritten while its session keeps growing. Every other session gets at most one line per half
+minute, with the sum of its changes since the last one.
 """
 
 import shutil
@@ -13,65 +13,67 @@ from tokenvis.errors import StoreError, plural
 from tokenvis.ingestion.watch.watch import Change, Watch
 from tokenvis.output import one_line
 
-CALM = 30.0  # seconds between two lines of one session
-IMPATIENCE = 2.0  # seconds of a look after which what it found so far is told
-EASE = 4  # so many times as long as a look took is the pause after it, at least
-MOST = 12  # lines at once
-NAME = 40  # characters of a name
-OVER = "\r\x1b[K"
+LINE_INTERVAL_S = 30.0  # least time between two lines of one session
+PROGRESS_INTERVAL_S = 2.0  # a poll that takes longer prints the changes found so far
+PAUSE_PER_POLL = 4  # the pause after a poll is at least this multiple of its duration
+MAX_LINES_AT_ONCE = 12  # of one poll; the rest is summed up
+MAX_NAME_LENGTH = 40  # characters
+CLEAR_LINE = "\r\x1b[K"
 
 
-class Ticker:
-    """The lines: ``sums`` are of what is still to be told, by trace; ``last`` is the trace whose line can be written over."""
+class Terminal:
+    """Prints the lines. ``sums`` are the changes to print, by trace; ``last`` is the trace whose line can be overwritten."""
 
     def __init__(self, *, rewrites: bool) -> None:
         self.rewrites = rewrites
         self.sums: dict[str, Change] = {}
-        self.told_at: dict[str, float] = {}
+        self.printed_at: dict[str, float] = {}
         self.last: str | None = None
 
-    def tell(self, changes: list[Change], *, now: bool = False) -> None:
-        """Write the lines that are due; ``now``, all."""
+    def print_changes(self, changes: list[Change], *, now: bool = False) -> None:
+        """Print the lines that are due; all of them if ``now``."""
         for change in changes:
-            self.sums[change.trace_id] = summed(self.sums.get(change.trace_id), change)
-        told = [change.trace_id for change in changes]
-        told += [trace for trace in self.sums if trace not in told and trace != self.last]
+            self.sums[change.trace_id] = combined(self.sums.get(change.trace_id), change)
+        traces = [change.trace_id for change in changes]
+        traces += [trace for trace in self.sums if trace not in traces and trace != self.last]
         due = [
-            trace for trace in told if now or trace == self.last or time.monotonic() - self.told_at.get(trace, -CALM) >= CALM
+            trace
+            for trace in traces
+            if now or trace == self.last or time.monotonic() - self.printed_at.get(trace, -LINE_INTERVAL_S) >= LINE_INTERVAL_S
         ]
-        for trace in due[:MOST]:
-            self.write(trace)
-        if rest := due[MOST:]:
+        for trace in due[:MAX_LINES_AT_ONCE]:
+            self.print_line(trace)
+        if rest := due[MAX_LINES_AT_ONCE:]:
             n_added = sum(self.sums.pop(trace).added for trace in rest)
-            self.say(f"and {plural(len(rest), 'session')} more: {plural(n_added, 'span')} added")
+            self.print_text(f"and {plural(len(rest), 'session')} more: {plural(n_added, 'span')} added")
 
-    def write(self, trace: str) -> None:
-        """Write the line of a session, over its last one where that is the last of all."""
-        self.told_at[trace] = time.monotonic()
+    def print_line(self, trace: str) -> None:
+        """Print the line of a session, over its previous one if that is the last line."""
+        self.printed_at[trace] = time.monotonic()
         if trace != self.last:
             self.end_line()
         if not self.rewrites:
-            print(line_of(self.sums.pop(trace)), flush=True)
+            print(change_line(self.sums.pop(trace)), flush=True)
             return
         width = shutil.get_terminal_size().columns - 1
-        print(f"{OVER}{line_of(self.sums[trace])[:width]}", end="", flush=True)
+        print(f"{CLEAR_LINE}{change_line(self.sums[trace])[:width]}", end="", flush=True)
         self.last = trace
 
     def end_line(self) -> None:
-        """Leave the last line as it is."""
+        """End the last line, so that it is not overwritten."""
         if self.last is not None:
             print(flush=True)
             self.sums.pop(self.last, None)
             self.last = None
 
-    def say(self, text: str, file: TextIO | None = None) -> None:
-        """Write a line of another kind."""
+    def print_text(self, text: str, file: TextIO | None = None) -> None:
+        """Print any other line."""
         self.end_line()
         print(text, file=file or sys.stdout, flush=True)
 
 
-def summed(before: Change | None, change: Change) -> Change:
-    """Two changes of one trace as one."""
+def combined(before: Change | None, change: Change) -> Change:
+    """Two changes of one trace added up."""
     if before is None:
         return change
     return change._replace(
@@ -79,76 +81,76 @@ def summed(before: Change | None, change: Change) -> Change:
     )
 
 
-def line_of(change: Change) -> str:
-    """What a session grew by, and what it has by now."""
+def change_line(change: Change) -> str:
+    """The line of a change: what was added to a session, and its size now."""
     parts = [f"{plural(change.added, 'span')} added", f"{change.updated:,} updated"]
-    parts += [f"{change.removed:,} taken back"] if change.removed else []
+    parts += [f"{change.removed:,} removed"] if change.removed else []
     parts += [f"{change.n_open:,} open"] if change.n_open else []
-    return f"{one_line(change.name, NAME)}: {', '.join(parts)}; {change.n_spans:,} in all"
+    return f"{one_line(change.name, MAX_NAME_LENGTH)}: {', '.join(parts)}; {change.n_spans:,} in all"
 
 
-def follow(watch: Watch, *, every: float = 1.0, once: bool = False) -> None:
-    """Look every so many seconds until Ctrl-C is pressed, or just once; a database that cannot be written is waited for."""
-    ticker = Ticker(rewrites=sys.stdout.isatty() and not once)
-    ticker.say(f"Database: {watch.store.path}")
-    for place in watch.places:
-        ticker.say(f"Watching: {one_line(str(place))}{'' if place.exists() else ' (not there yet)'}")
+def follow_in_terminal(watch: Watch, *, every: float = 1.0, once: bool = False) -> None:
+    """Poll every ``every`` seconds until Ctrl-C is pressed, or just ``once``; failed writes to the database are retried."""
+    terminal = Terminal(rewrites=sys.stdout.isatty() and not once)
+    terminal.print_text(f"Database: {watch.store.path}")
+    for path in watch.paths:
+        terminal.print_text(f"Watching: {one_line(str(path))}{'' if path.exists() else ' (does not exist yet)'}")
     try:
         if once:
-            n_changes = look(ticker, watch)
-            ticker.tell([], now=True)
-            tell_problems(ticker, watch)
+            n_changes = poll_once(terminal, watch)
+            terminal.print_changes([], now=True)
+            print_problems(terminal, watch)
             if not n_changes:
-                ticker.say("Nothing new.")
+                terminal.print_text("Nothing new.")
             return
-        ticker.say("Ctrl-C ends it.")
+        terminal.print_text("Press Ctrl-C to stop.")
         while True:
-            look_again(ticker, watch, every)
+            poll_until_stored(terminal, watch, every)
     except KeyboardInterrupt:
-        ticker.end_line()
-        ticker.tell([], now=True)
-        ticker.say("Stopped. The same command goes on from here.")
+        terminal.end_line()
+        terminal.print_changes([], now=True)
+        terminal.print_text("Stopped. The same command continues from here.")
 
 
-def look(ticker: Ticker, watch: Watch) -> int:
-    """One look, and how much it changed; what one that takes long finds is told meanwhile."""
+def poll_once(terminal: Terminal, watch: Watch) -> int:
+    """Poll once; returns the number of changes. A long poll prints its changes as it finds them."""
     found: list[Change] = []
-    n_changes, told_at = 0, time.monotonic()
+    n_changes, printed_at = 0, time.monotonic()
     try:
         for change in watch.changes():
             found.append(change)
             n_changes += 1
-            if time.monotonic() - told_at >= IMPATIENCE:
-                ticker.tell(found)
-                found, told_at = [], time.monotonic()
+            if time.monotonic() - printed_at >= PROGRESS_INTERVAL_S:
+                terminal.print_changes(found)
+                found, printed_at = [], time.monotonic()
     finally:
-        ticker.tell(found)
+        terminal.print_changes(found)
     return n_changes
 
 
-def look_again(ticker: Ticker, watch: Watch, every: float) -> None:
-    """One look that succeeds, and the pause after it."""
-    complaint = None
+def poll_until_stored(terminal: Terminal, watch: Watch, every: float) -> None:
+    """Poll until the database accepts the changes, then pause."""
+    failure = None
     while True:
         start = time.monotonic()
         try:
-            look(ticker, watch)
+            poll_once(terminal, watch)
         except StoreError as error:
-            if complaint is None:
-                ticker.say(f"tokenvis: {error} It is tried again until it works; nothing is missed.", sys.stderr)
-            complaint = error
+            if failure is None:
+                terminal.print_text(f"tokenvis: {error} Retrying until it works; no span is lost.", sys.stderr)
+            failure = error
             time.sleep(every)
             continue
-        if complaint is not None:
-            ticker.say("It works again.", sys.stderr)
-        tell_problems(ticker, watch)
-        time.sleep(max(every, EASE * (time.monotonic() - start)))
+        if failure is not None:
+            terminal.print_text("The database can be written again.", sys.stderr)
+        print_problems(terminal, watch)
+        time.sleep(max(every, PAUSE_PER_POLL * (time.monotonic() - start)))
         return
 
 
-def tell_problems(ticker: Ticker, watch: Watch) -> None:
-    """Say what could not be read."""
-    for problem in watch.problems[:MOST]:
-        ticker.say(f"Problem: {one_line(str(problem))}", sys.stderr)
-    if len(watch.problems) > MOST:
-        ticker.say(f"and {plural(len(watch.problems) - MOST, 'problem')} more", sys.stderr)
+def print_problems(terminal: Terminal, watch: Watch) -> None:
+    """Print the problems of the last poll."""
+    for problem in watch.problems[:MAX_LINES_AT_ONCE]:
+        terminal.print_text(f"Problem: {one_line(str(problem))}", sys.stderr)
+    if len(watch.problems) > MAX_LINES_AT_ONCE:
+        terminal.print_text(f"and {plural(len(watch.problems) - MAX_LINES_AT_ONCE, 'problem')} more", sys.stderr)

@@ -1,9 +1,9 @@
-"""Watching: sessions of Claude Code and Codex, followed into the store while an agent works on them.
+"""The watch: follows session files of Claude Code and Codex into the store while an agent writes them.
 
-A **look** lists the files, reads what is new in those that have changed, and writes the spans that this changed. Files of one
-session, or of threads that started each other, are a **family**, and are read together. What was read of it stays in memory
-while it grows, so that each line is read once; of a family at **rest** only the stamps of its files are kept, and it is read
-from its start should it grow after all.
+A **poll** lists the files, reads the new lines of those that have changed, and writes the spans that are new or changed. The
+files of one session, or of threads that started each other, are a **family** and are read together. A family stays in memory
+while it grows, so each line is read once. A family that has not grown for an hour is dropped from memory; only the stamps of
+its files are kept, and it is read from the start if it grows again.
 """
 
 import os
@@ -23,23 +23,23 @@ from tokenvis.formats.files.lines import Changed
 from tokenvis.formats.files.reading import Problem, Reading, Wishes
 from tokenvis.formats.files.sources import Source, checked
 from tokenvis.formats.registry import GROWING, Follower
-from tokenvis.ingestion.assembly import Gathering
-from tokenvis.ingestion.ingest import Entry
-from tokenvis.ingestion.sessions import moment_of, session_folders
-from tokenvis.ingestion.watch.checkpoint import Record, Stamp, Taken, stamp_at
-from tokenvis.ingestion.watch.discovery import Lookout
+from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.ingest import SpanRules
+from tokenvis.ingestion.sessions import session_folders, since_time
+from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileStamp, SessionEntry, file_stamp
+from tokenvis.ingestion.watch.discovery import Discovery
 from tokenvis.spans.redaction import CONTENTS, Content, Keeper
 from tokenvis.store.database import Target
 from tokenvis.store.load import load_traces
 from tokenvis.store.store import Store, Written, opened
 
-RECENT = "1d"  # what is taken in of the usual folders, where nothing else is said
-REST = 3_600.0  # seconds after which a family that does not grow is forgotten
-ROW = ["trace_id", "agent_id", "location_id", "start_time", "end_time", "data"]
+DEFAULT_SINCE = "1d"  # for the default folders
+FORGET_AFTER_S = 3_600.0  # a family that has not grown for this long is dropped from memory
+DIGEST_COLUMNS = ["trace_id", "agent_id", "location_id", "start_time", "end_time", "data"]
 
 
 class Change(NamedTuple):
-    """What a look has changed in a trace: spans added, updated and taken back; how many it has by now, and without an end."""
+    """The changes of one poll to a trace: spans added, updated and removed; its number of spans, and of open ones, now."""
 
     trace_id: str
     name: str
@@ -52,14 +52,14 @@ class Change(NamedTuple):
 
 @dataclass
 class Family:
-    """A family that is followed: what was read of it, and what of that is in the store.
+    """A family in memory: its reader, and what of it is in the store.
 
-    ``digests`` are of the rows that were written, by id; ``added`` are the traces of the spans that were not there before.
+    ``digests`` are hashes of the stored rows, by span id; ``added`` maps the spans that this watch added to their traces.
     """
 
-    following: Follower
+    follower: Follower
     names: dict[str, tuple[int, str]]
-    told_names: dict[str, str] = field(default_factory=dict)
+    stored_names: dict[str, str] = field(default_factory=dict)
     n_open: Counter[str] = field(default_factory=Counter)
     digests: dict[str, int | None] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
@@ -67,31 +67,31 @@ class Family:
 
 
 class Watch:
-    """Follow sessions of Claude Code and Codex into a store, a look at a time.
+    """Follow sessions of Claude Code and Codex into a store, one poll at a time.
 
     Parameters
     ----------
     paths
-        Files or folders; by default those in which Claude Code and Codex keep their sessions on this machine.
+        Files or folders; by default the session folders of Claude Code and Codex on this machine.
     store
-        A `Store`, a path or URL, or None for the default database, which is created if it is not there.
+        A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
     since
-        Only files changed since then: an age ("12h", "7d"), or an ISO 8601 date or time; and those that were taken in before.
-        By default all of a path that is given, and of the usual folders the last day.
+        Only files changed since then: an age ("12h", "7d"), or an ISO 8601 date or time; sessions that were read before are
+        always followed. By default everything in the given paths, or the last day of the default folders.
     agent, location, content
         As for `tokenvis.ingest`.
 
     Attributes
     ----------
     problems : list of Problem
-        What could not be read, as far as the last look found it; each is there once.
+        Problems that the last poll found; each problem is reported once.
 
     Raises
     ------
     IngestError
-        There is no such file or folder.
+        A path does not exist.
     BadOption
-        An option is none of its choices.
+        An option has an invalid value.
     StoreError
         The database cannot be used.
 
@@ -112,24 +112,24 @@ class Watch:
         content: Content = "full",
     ) -> None:
         check_choice("content", content, CONTENTS)
-        self.places = [checked(path).absolute() for path in paths] or session_folders()
-        since = since if since or paths else RECENT
-        self.since = moment_of(since).timestamp() * 1e9 if since else None
-        self.entry = Entry(chosen("agent", agent), chosen("location", location), Keeper(content))
+        self.paths = [checked(path).absolute() for path in paths] or session_folders()
+        since = since if since or paths else DEFAULT_SINCE
+        self.since = since_time(since).timestamp() * 1e9 if since else None
+        self.rules = SpanRules(chosen("agent", agent), chosen("location", location), Keeper(content))
         self.wishes = Wishes(without_texts=content == "none")
-        functions = f"function {time.time_ns()}"  # of which nobody knows later whether they are the same
+        functions = f"function {time.time_ns()}"  # a later watch cannot tell whether its functions are the same
         self.manner = [content, *(rule if rule is None or isinstance(rule, str) else functions for rule in (agent, location))]
         self.store = opened(store, create=True)
-        self.record = Record(self.store.path)
+        self.checkpoint = Checkpoint(self.store.path)
         traces = load_traces(store=self.store)
-        self.record.load(dict(zip(traces["id"].tolist(), traces["n_spans"].tolist(), strict=True)))
-        self.lookout = Lookout(self.places, self.record.files, self.complain)
+        self.checkpoint.load(dict(zip(traces["id"].tolist(), traces["n_spans"].tolist(), strict=True)))
+        self.discovery = Discovery(self.paths, self.checkpoint.files, self.report_problem)
         self.families: dict[str, Family] = {}
         self.problems: list[Problem] = []
-        self.told: set[Problem] = set()
-        self.news: list[Change] = []
-        self.belonged: dict[str, str] = {}
-        self.rested: set[str] = set()
+        self.reported: set[Problem] = set()
+        self.pending_changes: list[Change] = []
+        self.family_of_file: dict[str, str] = {}
+        self.dropped: set[str] = set()
 
     def __enter__(self) -> "Watch":
         return self
@@ -138,148 +138,154 @@ class Watch:
         self.close()
 
     def close(self) -> None:
-        """Remember what was taken in, so that the next watch goes on from there."""
-        self.record.save(now=True)
+        """Save the checkpoint, so that the next watch continues from here."""
+        self.checkpoint.save(now=True)
 
     def look(self) -> list[Change]:
-        """Take in what is new; what that changed, by trace. After a `StoreError`, the next look takes in what is missing.
+        """Read what is new and return the changes by trace. After a `StoreError`, the next poll writes what is missing.
 
         Raises
         ------
         StoreError
-            The database, or the folder of temporary files, cannot be written: it is locked, or the disk is full.
+            The database or the temporary folder cannot be written: it is locked, or the disk is full.
         IngestError
-            A file that was given is of another format.
+            A given file has another format.
         """
         return list(self.changes())
 
     def changes(self) -> Iterator[Change]:
-        """Take in what is new, as `look` does, and tell what that changed as it is written."""
+        """Read what is new, as `look` does, and yield each change once it is written."""
         self.problems = []
-        stamps = dict(sorted(self.lookout.listed()))
-        for family, files in self.lookout.families(stamps).items():
+        stamps = dict(sorted(self.discovery.list_files()))
+        for family, files in self.discovery.families(stamps).items():
             if self.is_due(family, files, stamps):
-                self.take(family, files, stamps)
-                self.record.save()
-                yield from self.news
-                self.news.clear()
-        for family in [name for name, one in self.families.items() if time.monotonic() - one.changed_at > REST]:
+                self.read_family(family, files, stamps)
+                self.checkpoint.save()
+                yield from self.pending_changes
+                self.pending_changes.clear()
+        for family in [name for name, one in self.families.items() if time.monotonic() - one.changed_at > FORGET_AFTER_S]:
             del self.families[family]
 
-    def is_due(self, name: str, files: list[str], stamps: dict[str, Stamp]) -> bool:
-        """Whether a family has changed since it was taken in; one that never was is due unless it is too old."""
-        taken = self.record.sessions.get(name)
-        if taken is None or taken.manner != self.manner:
-            return taken is not None or self.since is None or any(stamps[file][1] >= self.since for file in files)
-        now = {path: stamps.get(path) or stamp_at(path) for path in (*taken.stamps, *files)}
-        if now == taken.stamps:
+    def is_due(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> bool:
+        """Whether a family has changed since it was read; a family never read is due unless it is older than ``since``."""
+        session = self.checkpoint.sessions.get(name)
+        if session is None or session.manner != self.manner:
+            return session is not None or self.since is None or any(stamps[file][1] >= self.since for file in files)
+        now = {path: stamps.get(path) or file_stamp(path) for path in (*session.stamps, *files)}
+        if now == session.stamps:
             return False
-        if all(stamp in (None, taken.stamps.get(path)) for path, stamp in now.items()):  # files that are gone tell nothing new
-            taken.stamps = now
+        if all(stamp in (None, session.stamps.get(path)) for path, stamp in now.items()):  # files were only deleted
+            session.stamps = now
             self.families.pop(name, None)
             return False
         return True
 
-    def take(self, name: str, files: list[str], stamps: dict[str, Stamp]) -> None:
-        """Read what is new in the files of a family, and write what that changed."""
+    def read_family(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> None:
+        """Read the new lines of a family's files, and write the changed spans."""
         is_new = name not in self.families
-        family = self.joined(name, files)
-        taken = self.record.sessions.get(name)
-        paths = (*(taken.stamps if taken else ()), *files, *map(str, family.following.paths()))
-        before = {path: stamps.get(path) or stamp_at(path) for path in paths}
+        family = self.open_family(name, files)
+        session = self.checkpoint.sessions.get(name)
+        paths = (*(session.stamps if session else ()), *files, *map(str, family.follower.paths()))
+        before = {path: stamps.get(path) or file_stamp(path) for path in paths}
         try:
-            if family.following.advance():
-                family.added.clear()  # of files that were cut or replaced, what was read stays
-        except (OSError, Changed) as error:  # a file went, or was replaced, as it was read
+            if family.follower.advance():
+                family.added.clear()  # spans read from files before they were cut or replaced are kept
+        except (OSError, Changed) as error:  # a file was deleted or replaced during the read
             del self.families[name]
             if isinstance(error, OSError):
-                self.complain(Problem(os.path.basename(files[0]), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
+                self.report_problem(Problem(os.path.basename(files[0]), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
             return
-        rows = self.gathered(family)
+        rows = self.assemble(family)
         self.write(family, rows)
         n_spans = {str(trace): len(part) for trace, part in rows.groupby("trace_id")}
-        found = {path: stamps.get(path) for path in map(str, family.following.paths())}
-        for path in found.keys() - stamps.keys():  # of threads above those that were given
-            if stamp := stamp_at(path):
-                self.lookout.identified(path, stamp)
-        self.record.sessions[name] = Taken(found | before, n_spans, self.manner)
+        read_stamps = {path: stamps.get(path) for path in map(str, family.follower.paths())}
+        for path in read_stamps.keys() - stamps.keys():  # files of parent threads
+            if stamp := file_stamp(path):
+                self.discovery.identify(path, stamp)
+        self.checkpoint.sessions[name] = SessionEntry(read_stamps | before, n_spans, self.manner)
         family.changed_at = time.monotonic()
-        if is_new and name not in self.rested and all(stamps[file][1] < (time.time() - REST) * 1e9 for file in files):
-            self.rested.add(name)
+        if (
+            is_new
+            and name not in self.dropped
+            and all(stamps[file][1] < (time.time() - FORGET_AFTER_S) * 1e9 for file in files)
+        ):
+            self.dropped.add(name)
             del self.families[name]
 
-    def joined(self, name: str, files: list[str]) -> Family:
-        """The family with all its files; what those that now belong to it have written, it has."""
+    def open_family(self, name: str, files: list[str]) -> Family:
+        """The family with all its files; the spans of other families that now belong to it are taken over."""
         family = self.families.get(name)
-        own = name if Path(name).is_absolute() else files[0]
-        if family is None or not {str(reading.source.path) for reading in family.following.readings} <= {own, *files}:
+        main = name if Path(name).is_absolute() else files[0]
+        if family is None or not {str(reading.source.path) for reading in family.follower.readings} <= {main, *files}:
             names: dict[str, tuple[int, str]] = {}
-            reader = GROWING[self.record.files[files[0]].format or ""]
-            family = self.families[name] = Family(reader.Following(self.reading(own, names)), names)
-        there = {str(reading.source.path) for reading in family.following.readings}
+            reader = GROWING[self.checkpoint.files[files[0]].format or ""]
+            family = self.families[name] = Family(reader.Following(self.reading(main, names)), names)
+        open_paths = {str(reading.source.path) for reading in family.follower.readings}
         for file in files:
-            if file not in there:
-                family.following.follow(self.reading(file, family.names))
-            before = self.belonged.get(file, name)
+            if file not in open_paths:
+                family.follower.follow(self.reading(file, family.names))
+            before = self.family_of_file.get(file, name)
             if before != name and (other := self.families.pop(before, None)):
-                family.digests |= dict.fromkeys(other.digests)  # another of them may have written over these
+                family.digests |= dict.fromkeys(other.digests)  # another family may have overwritten these
                 family.added |= other.added
-                self.record.sessions.pop(before, None)
-            self.belonged[file] = name
+                self.checkpoint.sessions.pop(before, None)
+            self.family_of_file[file] = name
         return family
 
     def reading(self, path: str, names: dict[str, tuple[int, str]]) -> Reading:
-        """A reading of a file, which gives names to traces."""
+        """A reading of a file, which collects the names of traces in ``names``."""
         return Reading(Source(Path(path), os.path.basename(path), path), self.wishes, names=names)  # noqa: PTH119
 
-    def gathered(self, family: Family) -> pd.DataFrame:
-        """The spans of a family as they stand now, by id."""
+    def assemble(self, family: Family) -> pd.DataFrame:
+        """The current spans of a family, by id."""
         opens = Counter[str]()
         family.names.clear()
-        [reading, *_] = readings = family.following.readings
+        [reading, *_] = readings = family.follower.readings
         try:
             with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
-                gathering = Gathering(Path(folder, "gathered"))
-                gathering.begin(reading)
-                for span in family.following.spans():
-                    if self.entry.bring(span, reading, gathering) and span.data.get("status") == "open":
+                assembly = Assembly(Path(folder, "spool"))
+                assembly.begin(reading)
+                for span in family.follower.spans():
+                    if self.rules.process(span, reading, assembly) and span.data.get("status") == "open":
                         opens[span.trace_id] += 1
                 names = {trace: name for trace, (_, name) in family.names.items()}
-                frames = list(gathering.frames(names))
+                frames = list(assembly.frames(names))
         except OSError as error:
-            raise StoreError(f"The folder of temporary files cannot be written: {error}.") from error
+            raise StoreError(f"The temporary folder cannot be written: {error}.") from error
         family.n_open = opens
         for each in readings:
             for problem in each.problems:
-                self.complain(problem)
+                self.report_problem(problem)
             each.problems.clear()
-        return pd.concat(frames).set_index("id", drop=False) if frames else pd.DataFrame(columns=["id", *ROW])
+        return pd.concat(frames).set_index("id", drop=False) if frames else pd.DataFrame(columns=["id", *DIGEST_COLUMNS])
 
     def write(self, family: Family, rows: pd.DataFrame) -> None:
-        """Write the rows that are not as they were written before, and take back those of ours that are not there any more."""
+        """Write the rows that differ from the stored ones, and delete the spans of this watch that no longer exist."""
         names = {trace: name for trace, (_, name) in family.names.items()}
-        values = zip(*(rows[column].tolist() for column in ROW), strict=True)
+        values = zip(*(rows[column].tolist() for column in DIGEST_COLUMNS), strict=True)
         digests = dict(zip(rows["id"].tolist(), map(hash, values), strict=True))
-        send = [span for span, digest in digests.items() if family.digests.get(span) != digest]
-        for trace in (trace for trace, name in names.items() if family.told_names.get(trace) != name):
-            send += rows["id"][rows["trace_id"] == trace].head(1).tolist()  # which tells the store the name
-        written, all_there = self.send(family, rows.loc[list(dict.fromkeys(send))], names)
-        if not all_there:
-            written, _ = self.send(family, rows, names)
-        removed = self.take_back(family, digests)
-        if left := set(family.told_names) - set(names):
-            self.leave(family, left)
-        family.digests, family.told_names = dict(digests), names
+        changed = [span for span, digest in digests.items() if family.digests.get(span) != digest]
+        for trace in (trace for trace, name in names.items() if family.stored_names.get(trace) != name):
+            changed += rows["id"][rows["trace_id"] == trace].head(1).tolist()  # a row carries the new name into the store
+        written, is_complete = self.add_rows(family, rows.loc[list(dict.fromkeys(changed))], names)
+        if not is_complete:
+            written, _ = self.add_rows(family, rows, names)
+        removed = self.delete_retracted(family, digests)
+        if foreign := set(family.stored_names) - set(names):
+            self.release(family, foreign)
+        family.digests, family.stored_names = dict(digests), names
         family.added = {span: trace for span, trace in family.added.items() if span in digests}
         counts = {one.trace_id: (one.added, one.updated) for one in written}
         for trace in dict.fromkeys([*counts, *removed]):
             added, updated = counts.get(trace, (0, 0))
             if added or updated or removed.get(trace):
                 sizes = int((rows["trace_id"] == trace).sum()), family.n_open[trace]
-                self.news.append(Change(trace, names.get(trace, trace), added, updated, removed.get(trace, 0), *sizes))
+                self.pending_changes.append(
+                    Change(trace, names.get(trace, trace), added, updated, removed.get(trace, 0), *sizes)
+                )
 
-    def take_back(self, family: Family, ids: Container[str]) -> dict[str, int]:
-        """Delete what a family had written too early, which is no span of any; how many were there, by trace."""
+    def delete_retracted(self, family: Family, ids: Container[str]) -> dict[str, int]:
+        """Delete stored spans that turned out to be part of no family; the number deleted, by trace."""
         gone = {span: trace for span, trace in family.added.items() if span not in ids}
         for other in self.families.values() if gone else ():
             if other is not family:
@@ -290,38 +296,38 @@ class Watch:
         return {trace: self.delete(trace, spans) for trace, spans in traces.items()}
 
     def delete(self, trace: str, spans: list[str]) -> int:
-        """Delete spans, and their trace where it has no others; how many were there."""
+        """Delete spans, and their trace if it is then empty; the number deleted."""
         try:
             return self.store.delete_spans(trace, spans, drop_empty=True).removed
         except TraceNotFound:
             return 0
 
-    def leave(self, family: Family, traces: set[str]) -> None:
-        """Have traces that a family was taken for a part of, and is not, written again by those whose they are."""
-        for name, taken in list(self.record.sessions.items()):
+    def release(self, family: Family, traces: set[str]) -> None:
+        """Have other families write these traces again, because the family turned out not to belong to them."""
+        for name, session in list(self.checkpoint.sessions.items()):
             other = self.families.get(name)
-            if other is not family and traces & taken.traces.keys():
-                del self.record.sessions[name]
+            if other is not family and traces & session.traces.keys():
+                del self.checkpoint.sessions[name]
                 if other:
-                    other.digests, other.told_names = {}, {}
+                    other.digests, other.stored_names = {}, {}
 
-    def send(self, family: Family, rows: pd.DataFrame, names: dict[str, str]) -> tuple[list[Written], bool]:
-        """Add rows to the store; what that did, and whether all that was written before was still there."""
+    def add_rows(self, family: Family, rows: pd.DataFrame, names: dict[str, str]) -> tuple[list[Written], bool]:
+        """Add rows to the store; the counts, and whether all rows stored before still existed."""
         if rows.empty:
             return [], True
         written, foreign = self.store.add_traces(rows.drop(columns="file"), names)
         for span, owner in foreign.items():
-            reason = f"span {quoted(span)} belongs to trace {quoted(owner)}, and cannot be one of another too"
-            self.complain(Problem(family.following.readings[0].source.name, None, reason))
+            reason = f"span {quoted(span)} already belongs to trace {quoted(owner)}"
+            self.report_problem(Problem(family.follower.readings[0].source.name, None, reason))
         pairs = zip(rows["id"].tolist(), rows["trace_id"].tolist(), strict=True)
         traces = {span: trace for span, trace in pairs if span not in family.digests}
         n_new = Counter(traces.values())
-        ours = {one.trace_id for one in written if one.added == n_new[one.trace_id]}
-        family.added |= {span: trace for span, trace in traces.items() if trace in ours}
+        all_new = {counts.trace_id for counts in written if counts.added == n_new[counts.trace_id]}
+        family.added |= {span: trace for span, trace in traces.items() if trace in all_new}
         return written, all(one.added <= n_new[one.trace_id] for one in written)
 
-    def complain(self, problem: Problem) -> None:
-        """Note what could not be read, unless that was done before."""
-        if problem not in self.told:
-            self.told.add(problem)
+    def report_problem(self, problem: Problem) -> None:
+        """Add a problem, unless it was reported before."""
+        if problem not in self.reported:
+            self.reported.add(problem)
             self.problems.append(problem)
