@@ -1,8 +1,8 @@
-// A folder that one process at a time may change, without a lock that can be left locked.
+// A lock on a folder that cannot stay locked: one process at a time may change the folder.
 //
-// A claim is an empty file, setup-<pid>.claim. Whoever wants the folder waits until no other living process has a
-// claim, makes its own, and looks again: of two that came at once, at least one sees the other, withdraws and waits.
-// A claim whose process is gone was cut off in the middle of its work, which the next owner is told.
+// A claim is an empty file, setup-<pid>.claim. A process waits until no other living process has a claim, creates its
+// own, and checks again: if two start at once, at least one sees the other, withdraws and waits. A claim of a dead
+// process means that its work was interrupted; the next owner gets this as `cutOff`.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,23 +10,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Problem } from './run.mjs'
 
-const PATIENCE_MS = 15 * 60_000
-const NAME = /^setup-(\d+)\.claim$/
+const TIMEOUT_MS = 15 * 60_000
+const CLAIM_NAME = /^setup-(\d+)\.claim$/
 
-export const isClaim = (name) => NAME.test(name)
+export const isClaim = (name) => CLAIM_NAME.test(name)
 
-/** Waits for the folder: { cutOff, release }. `cutOff` says that an earlier owner died at work. */
+/** Waits for the folder: { cutOff, release }. `cutOff`: an earlier owner was killed during its work. */
 export async function claim(folder) {
   mkdirSync(folder, { recursive: true })
-  const deadline = Date.now() + PATIENCE_MS
-  let told = false
-  while (!take(folder)) {
+  const deadline = Date.now() + TIMEOUT_MS
+  let reported = false
+  while (!tryClaim(folder)) {
     const owner = others(folder).find(isAlive)
-    if (owner && !told) {
+    if (owner && !reported) {
       console.error(`Waiting for process ${owner}, which is setting up ${folder} ...`)
-      told = true
+      reported = true
     }
-    if (Date.now() > deadline) throw new Problem(`Another process has not finished setting up ${folder}: end it and run this again.`)
+    if (Date.now() > deadline) throw new Problem(`Another process has not finished setting up ${folder}: stop it and run this again.`)
     await sleep(100 + 200 * Math.random())
   }
   const dead = others(folder)
@@ -34,7 +34,7 @@ export async function claim(folder) {
   return { cutOff: dead.length > 0, release: () => rmSync(claimOf(process.pid, folder), { force: true }) }
 }
 
-function take(folder) {
+function tryClaim(folder) {
   const isTaken = () => others(folder).some(isAlive)
   if (isTaken()) return false
   writeFileSync(claimOf(process.pid, folder), '')
@@ -46,7 +46,7 @@ function take(folder) {
 const claimOf = (pid, folder) => join(folder, `setup-${pid}.claim`)
 
 function others(folder) {
-  const pids = readdirSync(folder).filter(isClaim).map((name) => Number(NAME.exec(name)[1]))
+  const pids = readdirSync(folder).filter(isClaim).map((name) => Number(CLAIM_NAME.exec(name)[1]))
   return pids.filter((pid) => pid !== process.pid)
 }
 

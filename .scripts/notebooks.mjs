@@ -1,7 +1,7 @@
 // npm run notebooks [-- FILES]: runs the notebooks and saves their outputs in them.
 //
-// They run against a temporary database with nothing but the demo traces, so no trace of the user's own gets into an
-// output that is committed, and an output never depends on what else a sqlite.db holds.
+// They use a temporary database that contains only the demo traces. So a committed output never contains other traces,
+// and never depends on them.
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

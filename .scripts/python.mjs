@@ -1,4 +1,4 @@
-// Finds a Python that is new enough and can make virtual environments, or says in one sentence what to install.
+// Finds a Python that is new enough and can create virtual environments, or reports what to install.
 
 import { spawnSync } from 'node:child_process'
 
@@ -10,13 +10,13 @@ const PROBE = 'import sys; print("%d.%d" % sys.version_info[:2])\n'
 
 export const needed = `Python ${OLDEST.join('.')} or newer`
 
-/** Whether a version such as "3.12" is one that we run on. */
+/** Whether a version such as "3.12" is supported. */
 export function isNewEnough(version) {
   const [major, minor] = version.split('.').map(Number)
   return major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])
 }
 
-/** The version of the Python that `command` starts and whether it has the `modules`; null where none starts. */
+/** The version of the Python that `command` starts, and whether it has the `modules`; null if it does not start. */
 export function probe(command, modules, env) {
   const code = PROBE + modules.map((name) => `import ${name}\n`).join('')
   const [program, ...words] = command
@@ -25,7 +25,7 @@ export function probe(command, modules, env) {
   return version ? { command, version, complete: status === 0 } : null
 }
 
-/** The command, as words, of the Python to use: $TOKENVIS_PYTHON, or the first good one on the path of `env`. */
+/** The command of the Python to use, as a list: $TOKENVIS_PYTHON, or the first suitable one on the PATH of `env`. */
 export function findPython(env) {
   const named = env.TOKENVIS_PYTHON
   const found = []

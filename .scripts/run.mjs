@@ -1,7 +1,7 @@
-// Runs a program to its end and leaves nothing behind: whoever stops us, stops it, and we stay until it has gone.
+// Runs a program to its end, and leaves no process behind: a signal that stops this process also stops the program.
 //
-// A Ctrl-C at a terminal reaches the program without our help; any other signal is passed on, once. npm's shell dies of
-// a signal without telling us, so where npm started us we also watch for a change of parent.
+// A terminal sends Ctrl-C to the program as well; every other signal is forwarded, once. The shell of npm dies of a signal
+// without forwarding it, so under npm this process also checks whether its parent has changed.
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -9,10 +9,10 @@ import { constants } from 'node:os'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const PARENT_CHECK_MS = 500
 
-/** What a user did or lacks, told in a sentence: no stack trace. */
+/** An error that the user can fix: printed as its message, without a stack trace. */
 export class Problem extends Error {}
 
-/** Runs `job`, whose answer is the exit code, and turns a Problem into its sentence and exit code 1. */
+/** Runs `job`, which returns the exit code; a Problem is printed, with exit code 1. */
 export async function main(job) {
   try {
     process.exitCode = await job()
@@ -26,10 +26,10 @@ export async function main(job) {
 export const exitCodeOf = (signal) => 128 + constants.signals[signal]
 
 /**
- * Runs a program: { code, output, signal }. `output` is what it wrote, where stdio has pipes; `signal` is the first
- * one that we were sent meanwhile. `stop(child, signal)` is how it is stopped: by that signal, unless told otherwise.
+ * Runs a program: { code, output, signal }. `output` is its output if stdio has pipes; `signal` is the first signal that
+ * this process received meanwhile. `stop(child, signal)` stops the program: by default, it forwards the signal.
  */
-export function run(program, args, { stop = passOn, ...options }) {
+export function run(program, args, { stop = forward, ...options }) {
   const child = spawn(program, args, options)
   const sent = new Set()
   const chunks = []
@@ -41,7 +41,7 @@ export function run(program, args, { stop = passOn, ...options }) {
   const watch = watchParent(() => sent.size || onSignal('SIGTERM'))
   child.stdout?.on('data', (chunk) => chunks.push(chunk))
   child.stderr?.on('data', (chunk) => chunks.push(chunk))
-  child.on('exit', () => sent.size && [child.stdout, child.stderr].forEach((pipe) => pipe?.destroy())) // its children may hold them
+  child.on('exit', () => sent.size && [child.stdout, child.stderr].forEach((pipe) => pipe?.destroy())) // child processes may keep them open
 
   return new Promise((resolve, reject) => {
     child.on('error', (error) => reject(new Problem(`${program} does not run: ${error.message}.`)))
@@ -56,7 +56,7 @@ export function run(program, args, { stop = passOn, ...options }) {
   })
 }
 
-function passOn(child, signal) {
+function forward(child, signal) {
   if (signal !== 'SIGINT' || !atTerminal()) child.kill(signal)
 }
 

@@ -1,8 +1,8 @@
-// Keeps the project's own .venv right: made where missing, brought up to date when pyproject.toml changes.
+// Keeps the project's .venv up to date: created if missing, installed again when pyproject.toml changes.
 //
-// A stamp, written last, says for which pyproject.toml, Python and folder the .venv was made. While it matches, nothing
-// is started. It is removed first, so a set-up that fails is tried again; one that was cut off has left its claim
-// (claim.mjs), and then, as after a move or without a working pip, the .venv is made anew.
+// A stamp, written last, records the pyproject.toml, Python and folder of the .venv. While it matches, nothing is done.
+// It is removed first, so a failed set-up is tried again. An interrupted set-up leaves its claim (claim.mjs); then, as
+// after a move or without a working pip, the .venv is created again.
 
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ export const binFolder = (platform = process.platform) => (platform === 'win32' 
 export const programName = (name, platform = process.platform) => (platform === 'win32' ? `${name}.exe` : name)
 export const venvProgram = (name) => join(venv, binFolder(), programName(name))
 
-/** Makes sure that .venv holds the project and all it needs; costs a few milliseconds when it does. */
+/** Makes sure that .venv has the project and its dependencies; takes a few milliseconds if it does. */
 export async function ensureVenv() {
   if (isCurrent()) return
   const { cutOff, release } = await claim(venv)
@@ -40,7 +40,7 @@ export function venvEnvironment(base = process.env) {
   return env
 }
 
-/** The text with every address, and every host that it names, masked. */
+/** The text with every URL and host name masked. */
 export function withoutAddresses(text) {
   const named = /(?::\/\/(?:[^\s/@]*@)?|located at |onnection to )([\w-]+(?:\.[\w-]+)+)|host='([^']+)'/g
   const hosts = new Set([...text.matchAll(named)].map(([, dotted, quoted]) => dotted ?? quoted))
@@ -60,11 +60,11 @@ function wantedStamp() {
 }
 
 async function setUp(cutOff) {
-  const anew = cutOff || wasMadeElsewhere() || !pythonWorks()
-  const python = anew ? findPython(withoutVenv(process.env)) : null
+  const recreate = cutOff || wasMadeElsewhere() || !pythonWorks()
+  const python = recreate ? findPython(withoutVenv(process.env)) : null
   console.error('Setting up .venv (about a minute the first time) ...')
   rmSync(stampFile, { force: true })
-  if (anew) {
+  if (recreate) {
     emptyVenv()
     await quietly([...python, '-m', 'venv', venv], withoutVenv(process.env),
       'Making .venv failed, see above: repair that Python, or name another in $TOKENVIS_PYTHON, and run this again.')
@@ -95,16 +95,16 @@ function emptyVenv() {
   }
 }
 
-/** Runs a command of which one hears only when it fails: what it wrote, masked, then what to do. */
+/** Runs a command silently; if it fails, prints its output, masked, and throws what to do. */
 async function quietly([program, ...args], env, whatToDo) {
   const { code, output, signal } = await run(program, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  if (signal) process.exit(exitCodeOf(signal)) // our claim stays: it tells the next run that we were cut off
+  if (signal) process.exit(exitCodeOf(signal)) // the claim stays: it marks the set-up as interrupted
   if (code === 0) return
   console.error(withoutAddresses(output).trimEnd())
   throw new Problem(whatToDo)
 }
 
-/** The environment without this .venv, which may be active and about to be removed. */
+/** The environment without this .venv, which may be active and is about to be removed. */
 function withoutVenv(base) {
   const { PYTHONHOME, VIRTUAL_ENV, ...env } = base
   const path = pathName(env)

@@ -1,7 +1,7 @@
 // npm start [-- JUPYTER ARGS]: seeds the demo traces and opens JupyterLab on the first notebook.
 //
-// Our settings are defaults: an argument given here, or the user's own Jupyter configuration, wins. The server lives as
-// long as its standard input is open, so it ends with us even where we are killed and can pass on no signal.
+// These settings are defaults: arguments and the user's Jupyter configuration override them. The server runs as long as its
+// standard input is open, so it ends with this process even after a kill, which cannot be forwarded.
 
 import { existsSync } from 'node:fs'
 
@@ -25,11 +25,11 @@ def stop_when_input_ends():
     os.read(0, 1)
     stop()
 
-signal.signal(signal.SIGINT, stop)  # Jupyter stops its kernels on SIGTERM, and without asking
+signal.signal(signal.SIGINT, stop)  # on SIGTERM, Jupyter stops its kernels without a question
 threading.Thread(target=stop_when_input_ends, daemon=True).start()
 settings = Config(json.loads(sys.argv.pop(1)))
 if zmq.has("curve"):
-    settings.KernelManager.transport_encryption = "auto"  # else each kernel warns that it lacks it
+    settings.KernelManager.transport_encryption = "auto"  # without it, each kernel prints a warning
 ServerApp.instance(config=settings, jpserver_extensions={"jupyterlab": True})
 LabApp.launch_instance()
 `
@@ -39,12 +39,12 @@ const SETTINGS = {
     root_dir: project,
     allow_root: process.getuid?.() === 0,
     open_browser: hasDisplay() && !inContainer(),
-    log_level: 'WARN', // leaves the address, with its token
+    log_level: 'WARN', // prints the address with its token
   },
   LabApp: {
     default_url: '/lab/tree/notebooks/01-first-look.ipynb',
     log_level: 'WARN',
-    news_url: null, // neither news nor the question whether to fetch them
+    news_url: null, // no news, and no question about news
     check_for_updates_class: 'jupyterlab.handlers.announcements.NeverCheckForUpdate',
   },
 }

@@ -1,4 +1,4 @@
-// Checks the types of the explorer's modules, which stand in their JSDoc; TypeScript is set up where that is needed.
+// Checks the types of the explorer's modules, which are in their JSDoc; installs TypeScript if needed.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-"""The map of the house, held: pyproject.toml says who may import whom; here stands what import-linter cannot say."""
+"""The architecture: the import contracts in pyproject.toml, and rules that import-linter cannot express."""
 
 import ast
 import os
@@ -20,53 +20,53 @@ PACKAGE = ROOT / "tokenvis"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [*MODULES, *sorted(PACKAGE.rglob("*.mjs"))]
 PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
-LONGEST_FILE, MOST_FILES = 400, 20
+MAX_LINES, MAX_FILES = 400, 20
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess:
-    """What import-linter says of the package in a folder, by the contracts beside it."""
+    """Run import-linter in a folder, with the contracts of its pyproject.toml."""
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_imports_flow_down():
+def test_the_import_contracts_are_kept():
     done = lint(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-AGAINST_THE_MAP = {  # a file: what is added to it, and the contract that this breaks, by how its name begins
-    "spans/columns.py": ("from tokenvis.analysis import gaps", "Imports flow down"),
-    "store/load.py": ("from tokenvis.ingestion.report import Report", "Imports flow down"),
-    "helpers.py": ("", "Imports flow down"),
-    "analysis/gaps.py": ("from tokenvis.store.load import load_spans", "Questions and pictures know frames"),
-    "plot/still.py": ("def late():\n    import tokenvis.formats.chunks", "Questions and pictures know frames"),
-    "record/writer.py": ("from tokenvis.layout import lanes", "What stores, records and reads knows no questions"),
-    "formats/registry.py": ("from tokenvis.store.load import load_traces", "Formats know neither the store nor the questions"),
-    "explorer/page.py": ("from tokenvis.formats import export", "The explorer shows what is stored"),
-    "spans/integers.py": ("from tokenvis.spans import columns", "No circle between files"),
-    "analysis/moves.py": ("from tokenvis.analysis.gaps import gaps", "A question stands alone"),
-    "plot/usage.py": ("from tokenvis.plot import timeline", "A picture stands alone"),
-    "formats/telemetry/phoenix.py": ("from tokenvis.formats.telemetry import mlflow", "A format stands alone"),
-    "store/schema.py": ("from tokenvis.store import rows", "In the store"),
-    "store/demo.py": ("from tokenvis.output import one_line", "Only doors write files"),
-    "conventions/rules.py": ("from tokenvis.output import one_line", "Only doors write files"),
-    "record/recorder.py": ("from tokenvis.output import one_line", "Only doors write files"),
-    "ingestion/ingest.py": ("from tokenvis.record import recorder", "Files and running programs come in at two doors"),
-    "spans/payload.py": ("from tokenvis.spans import text", "In spans"),
-    "record/live.py": ("from tokenvis.record import writer", "In record"),
-    "layout/lanes.py": ("from tokenvis.layout.storylines import blocks", "In layout"),
-    "explorer/answers.py": ("from tokenvis.explorer import page", "In the explorer"),
-    "formats/chunks.py": ("from tokenvis.formats.table import writer", "In formats:"),
-    "formats/files/reading.py": ("from tokenvis.formats.files import lines", "In formats/files"),
-    "ingestion/report.py": ("from tokenvis.ingestion import ingest", "In ingestion"),
-    "ingestion/watch/checkpoint.py": ("from tokenvis.ingestion.watch import discovery", "In watch"),
+FORBIDDEN_IMPORTS = {  # a file: the code added to it, and the beginning of the contract that it breaks
+    "spans/columns.py": ("from tokenvis.analysis import gaps", "Packages import lower"),
+    "store/load.py": ("from tokenvis.ingestion.report import Report", "Packages import lower"),
+    "helpers.py": ("", "Packages import lower"),
+    "analysis/gaps.py": ("from tokenvis.store.load import load_spans", "Analysis, layout and plot do not import"),
+    "plot/still.py": ("def late():\n    import tokenvis.formats.chunks", "Analysis, layout and plot do not import"),
+    "record/writer.py": ("from tokenvis.layout import lanes", "Storage imports no"),
+    "formats/registry.py": ("from tokenvis.store.load import load_traces", "Formats import neither store"),
+    "explorer/page.py": ("from tokenvis.formats import export", "The explorer imports neither"),
+    "spans/integers.py": ("from tokenvis.spans import columns", "No import cycles"),
+    "analysis/moves.py": ("from tokenvis.analysis.gaps import gaps", "Questions are independent"),
+    "plot/usage.py": ("from tokenvis.plot import timeline", "Pictures are independent"),
+    "formats/telemetry/phoenix.py": ("from tokenvis.formats.telemetry import mlflow", "Formats are independent"),
+    "store/schema.py": ("from tokenvis.store import rows", "Layers within the store"),
+    "store/demo.py": ("from tokenvis.output import one_line", "Only formats, ingestion"),
+    "conventions/rules.py": ("from tokenvis.output import one_line", "Only formats, ingestion"),
+    "record/recorder.py": ("from tokenvis.output import one_line", "Only formats, ingestion"),
+    "ingestion/ingest.py": ("from tokenvis.record import recorder", "Ingestion does not"),
+    "spans/payload.py": ("from tokenvis.spans import text", "Layers within spans"),
+    "record/live.py": ("from tokenvis.record import writer", "Layers within record"),
+    "layout/lanes.py": ("from tokenvis.layout.storylines import blocks", "Layers within layout"),
+    "explorer/answers.py": ("from tokenvis.explorer import page", "Layers within the explorer"),
+    "formats/chunks.py": ("from tokenvis.formats.table import writer", "Layers within formats:"),
+    "formats/files/reading.py": ("from tokenvis.formats.files import lines", "Layers within formats/files"),
+    "ingestion/report.py": ("from tokenvis.ingestion import ingest", "Layers within ingestion"),
+    "ingestion/watch/checkpoint.py": ("from tokenvis.ingestion.watch import discovery", "Layers within watch"),
 }
 
 
-@pytest.mark.parametrize("file", few(AGAINST_THE_MAP, "store/load.py", "analysis/gaps.py", "spans/integers.py"))
-def test_an_import_against_the_map_is_caught(file):
-    line, contract = AGAINST_THE_MAP[file]
+@pytest.mark.parametrize("file", few(FORBIDDEN_IMPORTS, "store/load.py", "analysis/gaps.py", "spans/integers.py"))
+def test_a_forbidden_import_is_found(file):
+    line, contract = FORBIDDEN_IMPORTS[file]
     shutil.copytree(PACKAGE, "tokenvis", ignore=shutil.ignore_patterns("__pycache__", "modules"))
     shutil.copy(ROOT / "pyproject.toml", "pyproject.toml")
     with Path("tokenvis", file).open("a") as module:
@@ -81,23 +81,23 @@ def test_imports_are_absolute():
     assert not [node.module for node in nodes if node.level]
 
 
-def test_a_folder_is_seen_at_a_glance():
+def test_a_folder_has_few_files():
     n_files = Counter(str(path.parent.relative_to(PACKAGE)) for path in SOURCES)
-    assert {folder: count for folder, count in n_files.items() if count > MOST_FILES} == {}
+    assert {folder: count for folder, count in n_files.items() if count > MAX_FILES} == {}
 
 
-def test_a_file_is_read_in_one_sitting():
+def test_a_file_is_short():
     n_lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in SOURCES}
-    assert {name: count for name, count in n_lines.items() if count > LONGEST_FILE} == {}
+    assert {name: count for name, count in n_lines.items() if count > MAX_LINES} == {}
 
 
-def test_every_package_says_what_it_is():
+def test_every_package_has_a_docstring():
     assert [str(folder) for folder in PACKAGES if not ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))] == []
 
 
 @cache
 def libraries_of(path: Path) -> frozenset[str]:
-    """Every top-level package that a file imports, wherever in it."""
+    """The top-level packages that a file imports, at any level of its code."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -122,20 +122,20 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/assembly.py"}),
     ],
 )
-def test_a_library_is_spoken_only_where_it_belongs(library, places):
+def test_a_library_is_imported_only_by_its_owners(library, places):
     users = [str(path.relative_to(PACKAGE)) for path in MODULES if library in libraries_of(path)]
     assert users
     assert not [user for user in users if not user.startswith(tuple(places))]
 
 
-def test_only_the_store_speaks_sql():
+def test_only_the_store_contains_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
-    speakers = {path.parent.name for path in MODULES if words.search(path.read_text())}
-    assert speakers == {"store"}
+    folders = {path.parent.name for path in MODULES if words.search(path.read_text())}
+    assert folders == {"store"}
 
 
 PICTURED = ("colocation", "compare", "concurrency", "critical_path", "handoffs", "occupancy", "transitions", "usage")
-TESTED_IN = {  # what has no file of tests of its own name, in the folder of its package
+TESTED_IN = {  # modules without a test file of the same name
     "formats/registry.py": "formats/test_damage.py",
     "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
@@ -157,9 +157,9 @@ TESTED_IN = {  # what has no file of tests of its own name, in the folder of its
 
 
 def own_tests(path: Path) -> list[Path]:
-    """The tests of a module: in the folder of its package, or of its own folder, by its name, or by that of its folder too."""
-    place = path.relative_to(PACKAGE)
-    folders = {ROOT / "tests" / place.parent, ROOT / "tests" / place.parent.parts[0] if place.parent.parts else ROOT / "tests"}
+    """The test files of a module, `test_<module>` or `test_<folder>_<module>`, in the folder of its package or its own."""
+    module = path.relative_to(PACKAGE)
+    folders = {ROOT / "tests" / module.parent, ROOT / "tests" / module.parts[0] if len(module.parts) > 1 else ROOT / "tests"}
     names = {f"test_{path.stem.strip('_')}.py", f"test_{path.parent.name}_{path.stem}.py"}
     return [folder / name for folder in folders for name in names if (folder / name).exists()]
 
@@ -178,18 +178,18 @@ def test_every_module_has_its_tests():
 def test_every_format_is_in_the_registry():
     folder = PACKAGE / "formats"
     families = [path for path in folder.iterdir() if path.is_dir() and path.name not in ("files", "__pycache__")]
-    there = {path.stem for family in families for path in family.iterdir() if path.stem not in ("__init__", "__pycache__")}
-    there = (there - {"reader", "writer"}) | {"table"}
-    assert there == set(FORMATS), "each format stands in a family, and in FORMATS of formats/registry.py"
+    modules = {path.stem for family in families for path in family.iterdir() if path.stem not in ("__init__", "__pycache__")}
+    modules = (modules - {"reader", "writer"}) | {"table"}
+    assert modules == set(FORMATS), "each format has a module in a family, and an entry in FORMATS of formats/registry.py"
 
 
 def test_every_question_and_picture_is_public():
     nouns = {path.stem for path in (PACKAGE / "analysis").glob("*.py")} - {"__init__"}
     pictures = {f"plot_{path.stem}" for path in (PACKAGE / "plot").glob("*.py")} - {"plot___init__", "plot_still"}
-    assert sorted(nouns | pictures) == sorted((nouns | pictures) & set(tokenvis.__all__)), "name it in tokenvis/__init__.py"
+    assert sorted(nouns | pictures) == sorted((nouns | pictures) & set(tokenvis.__all__)), "add it to tokenvis/__init__.py"
 
 
-def test_only_the_table_of_contents_imports_by_name():
+def test_only_the_public_api_imports_by_name():
     users = [path for path in MODULES if re.search(r"\bimport_module\(|\b__import__\(", path.read_text())]
     assert users == [PACKAGE / "__init__.py"]
 
@@ -201,7 +201,7 @@ def test_nothing_heavy_is_loaded_before_it_is_used():
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_the_table_of_contents_is_sorted_and_whole():
+def test_the_public_api_is_sorted_and_complete():
     assert tokenvis.__all__ == sorted(tokenvis.__all__)
     assert dir(tokenvis) == tokenvis.__all__
     assert all(getattr(tokenvis, name) is not None for name in tokenvis.__all__)
@@ -209,12 +209,12 @@ def test_the_table_of_contents_is_sorted_and_whole():
         tokenvis.plot_nothing  # noqa: B018
 
 
-def test_a_package_and_a_public_name_never_share_a_word():
+def test_no_package_has_a_public_name():
     assert not {path.stem for path in PACKAGE.iterdir()} & set(tokenvis.__all__)
 
 
 @pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_what_a_package_offers_hides_none_of_its_files(folder):
+def test_the_exports_of_a_package_hide_none_of_its_files(folder):
     tree = ast.parse((folder / "__init__.py").read_text())
-    offered = {name.asname or name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert not offered & {path.stem for path in folder.iterdir()}
+    exported = {name.asname or name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert not exported & {path.stem for path in folder.iterdir()}

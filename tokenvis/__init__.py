@@ -1,6 +1,11 @@
 """tokenvis: traces of multi-agent systems in the notebook: who was where, when, and with whom.
 
-Traces come in at one door and become one table of spans; everything after is a function of that table.
+- A **span** records that an agent was at a location from ``start_time`` to ``end_time`` (µs), with free JSON in ``data``.
+- A **trace** is the spans of one run. Traces are stored in one SQLite file, ``sqlite.db``.
+- A **door** stores spans: `ingest` for files, `Recorder` for running programs, `Store.write_trace` for your own code.
+- The **table** is a DataFrame with a row per span, from `load_spans`. Everything below is a function of it.
+- A **question** returns another table: `summary`, `concurrency`, `handoffs`, `gaps`, `usage`, `critical_path`, ...
+- A **picture** draws the table, and returns Axes: `plot_timeline`, `plot_storyline`, ...; `explore` shows it in a widget.
 """
 
 from importlib import import_module
@@ -117,13 +122,13 @@ __all__ = [
 ]
 
 PICTURES = [name for name in __all__ if name.startswith("plot_")]
-ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # they load matplotlib
+ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # these load matplotlib
 ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.plot.artists.style"}
 ON_FIRST_USE |= {"record_opentelemetry": "tokenvis.record.opentelemetry"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs matplotlib when it is first used."""
+    """Import names that load matplotlib or OpenTelemetry on first use."""
     if name not in ON_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(ON_FIRST_USE[name]), name)
