@@ -31,7 +31,7 @@ def test_saved_outputs_show_every_picture_and_no_error(notebook):
     for cell in cells(notebook):
         kinds = [kind for output in cell["outputs"] for kind in output.get("data", {})]
         source = "".join(cell["source"])
-        drawn = any(call in source for call in ("plot_", ".plot(")) or source.split("\n")[-1] in ("explorer", "both")
+        drawn = any(call in source for call in ("plot_", ".plot(")) or source.split("\n")[-1] in ("explorer", "phases", "both")
         assert ("image/png" in kinds) == drawn, cell["id"]
         assert all(output["output_type"] in ("display_data", "execute_result", "stream") for output in cell["outputs"])
         assert all(output.get("name") != "stderr" for output in cell["outputs"])
