@@ -1,4 +1,4 @@
-"""A model's server on this machine, as OpenAI's: it answers chats, calls a tool, streams, and fails, as it is asked to."""
+"""A local model server with OpenAI's API: it answers chats, calls a tool, streams, and fails, on request."""
 
 import json
 from contextlib import contextmanager
@@ -10,22 +10,22 @@ TOOL = {"id": "call_1", "type": "function", "function": {"name": "search", "argu
 
 
 class Chats(BaseHTTPRequestHandler):
-    """Answers by the last message: "use a tool", "fail", or anything else."""
+    """Answers according to the last message: "use a tool", "fail", or anything else."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        said = asked["messages"][-1]["content"]
-        if said == "fail":
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = request["messages"][-1]["content"]
+        if text == "fail":
             self.answer(500, "application/json", json.dumps({"error": {"message": "no model today", "type": "server_error"}}))
-        elif asked.get("stream"):
-            self.answer(200, "text/event-stream", streamed(asked["model"]))
+        elif request.get("stream"):
+            self.answer(200, "text/event-stream", streamed(request["model"]))
         else:
-            message = {"role": "assistant", "content": f"heard {said}"}
-            if said == "use a tool":
+            message = {"role": "assistant", "content": f"heard {text}"}
+            if text == "use a tool":
                 message = {"role": "assistant", "content": None, "tool_calls": [TOOL]}
-            self.answer(200, "application/json", json.dumps(completion(asked["model"], message)))
+            self.answer(200, "application/json", json.dumps(completion(request["model"], message)))
 
     def answer(self, status, kind, text):
         body = text.encode()
@@ -58,7 +58,7 @@ def streamed(model):
 
 @contextmanager
 def model_server():
-    """The address of such a server, while it runs."""
+    """The address of a running server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Chats)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,4 +1,4 @@
-"""What the tests of recording share: waiting for what must come, a database that somebody keeps locked, signals."""
+"""Helpers of the recording tests: wait for a condition, lock a database, send signals."""
 
 import signal
 import sqlite3
@@ -9,20 +9,20 @@ from pathlib import Path
 
 from tokenvis import Store, load_spans, load_traces
 
-WITHIN = 30  # seconds, within which everything comes that must come
+WITHIN = 30  # seconds, the timeout of every wait
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until that is so."""
-    until = time.monotonic() + WITHIN
+    """Wait until the condition is true."""
+    deadline = time.monotonic() + WITHIN
     while not condition():
-        assert time.monotonic() < until, "it never came to that"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.002)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Somebody else keeps the database locked."""
+    """Another connection keeps the database locked."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -30,27 +30,27 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def interrupted(act: Callable[[], object]) -> Iterator[None]:
-    """A signal's handler comes in between each millisecond, in the midst of itself too, and does that."""
+def interrupted(action: Callable[[], object]) -> Iterator[None]:
+    """A signal arrives every millisecond, even inside its own handler, which runs the action."""
     depth = 0
 
     def handle(signum: int, frame: object) -> None:
         nonlocal depth
-        if depth > 9:  # a busy machine is slower than the clock
+        if depth > 9:  # on a busy machine, the handler is slower than the timer
             return
         depth += 1
-        act()
+        action()
         depth -= 1
 
-    before = signal.signal(signal.SIGALRM, handle)
+    previous = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def numbers(store: Store) -> list[int]:
-    """The starts of all spans, which number them."""
+    """The start times of all spans, which are their numbers in these tests."""
     return load_spans(store=store)["start_time"].tolist() if load_traces(store=store)["n_spans"].sum() else []

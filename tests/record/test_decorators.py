@@ -1,4 +1,4 @@
-"""Functions whose calls are spans behave as they would without, and a generator is a parent in its own steps only."""
+"""Decorated functions behave as undecorated ones, and the span of a generator is a parent in its own steps only."""
 
 import asyncio
 import functools
@@ -13,27 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.record.decorators import wrapped
+from tokenvis.record.decorators import instrument
 
 current: ContextVar["Span | None"] = ContextVar("current", default=None)
 
 
 class Span:
-    """A span as wrapping uses one."""
+    """A span as `instrument` uses it."""
 
     def __init__(self, name: str = "own") -> None:
         self.name = name
-        self.state, self.error, self.above = "new", None, None
+        self.state, self.error, self.enclosing = "new", None, None
 
     def start(self) -> None:
         assert self.state == "new"
-        self.state, self.above = "open", current.get()
+        self.state, self.enclosing = "open", current.get()
 
     def end(self, error: BaseException | None = None) -> None:
         assert self.state == "open"
         self.state, self.error = "ended", error
 
-    def _again(self) -> None:
+    def _reopen(self) -> None:
         assert self.state == "ended"
         self.state = "open"
 
@@ -44,7 +44,7 @@ class Span:
 
     def __exit__(self, kind, error, trace) -> None:
         assert current.get() is self
-        current.set(self.above)
+        current.set(self.enclosing)
         self.end(error)
 
 
@@ -56,14 +56,14 @@ def nothing_open():
 
 
 def with_spans(function):
-    """The function, wrapped, and a list of the spans of its calls."""
+    """The decorated function, and a list of the spans of its calls."""
     spans: list[Span] = []
 
-    def opened() -> Span:
+    def new_span() -> Span:
         spans.append(Span())
         return spans[-1]
 
-    return wrapped(function, opened, current), spans
+    return instrument(function, new_span, current), spans
 
 
 def states(spans: list[Span]) -> list[tuple[str, str | None]]:
@@ -86,7 +86,7 @@ def test_a_call_is_a_span():
     assert (own.__name__, own.__doc__, str(inspect.signature(own))) == ("add", "Add.", "(one, *, two=2)")
 
 
-def test_every_kind_stays_what_it_is():
+def test_decorated_functions_keep_their_kind():
     async def coroutine():
         return 1
 
@@ -104,7 +104,7 @@ def test_every_kind_stays_what_it_is():
     assert asyncio.run(with_spans(functools.partial(coroutine))[0]()) == 1
 
 
-def test_methods_of_classes_stay_what_they_are():
+def test_decorated_methods_keep_their_kind():
     class Agent:
         own = classmethod(lambda cls, number: (cls, number))
         plain = staticmethod(lambda number: number)
@@ -117,8 +117,8 @@ def test_methods_of_classes_stay_what_they_are():
 
 
 @pytest.mark.parametrize("thing", [int, type("Agent", (), {}), 7, None])
-def test_what_is_no_function_is_refused(thing):
-    with pytest.raises(BadOption, match=r" is no function, whose calls could be spans\.$"):
+def test_other_objects_are_refused(thing):
+    with pytest.raises(BadOption, match=r" is not a function\. Decorate a function, a method or a generator function\.$"):
         with_spans(thing)
 
 
@@ -141,12 +141,12 @@ def wrapper(function):
 @pytest.mark.parametrize(
     "function", [Callable(), functools.partial(Callable()), wrapper(Callable()), wrapper(wrapper(Callable()))]
 )
-def test_a_coroutine_that_hides_is_a_span_until_it_is_done(function):
+def test_the_span_of_a_hidden_coroutine_is_open_until_it_is_done(function):
     async def everything():
         with Span("outer") as outer:
-            waiting = own(2)
+            coroutine = own(2)
             assert current.get() is outer
-            assert await waiting == 2
+            assert await coroutine == 2
             with pytest.raises(ZeroDivisionError):
                 await own(1)
             assert current.get() is outer
@@ -156,7 +156,7 @@ def test_a_coroutine_that_hides_is_a_span_until_it_is_done(function):
     assert states(spans) == [("ended", None), ("ended", "ZeroDivisionError")]
 
 
-def test_a_coroutine_is_a_span_until_it_is_done():
+def test_the_span_of_a_coroutine_is_open_until_it_is_done():
     async def work(n):
         for _ in range(n):
             await asyncio.sleep(0)
@@ -180,38 +180,38 @@ class OddError(Exception):
     pass
 
 
-# A plan is what a generator does at each of its steps, and what its caller does to it.
+# A plan lists what a generator does at each step; calls list what its caller does.
 PLANS = st.lists(st.sampled_from(["yield", "catch", "finally", "raise", "return", "stop", "span", "end span"]), max_size=6)
 CALLS = st.lists(st.sampled_from(["next", "send", "throw", "exit", "stop", "close", "outer"]), max_size=9)
 
 
-def follow(plan, heard):
-    """The steps of a plan, as a generator whose every value, error and return is written down."""
+def follow(plan, events):
+    """A generator that follows a plan, and logs each value, error and return."""
     inner: list[Span] = []
     try:
-        for number, what in enumerate(plan):
-            heard.append(current.get() and current.get().name)
-            if what == "yield":
-                heard.append((yield number))
-            elif what == "catch":
+        for number, step in enumerate(plan):
+            events.append(current.get() and current.get().name)
+            if step == "yield":
+                events.append((yield number))
+            elif step == "catch":
                 try:
-                    heard.append((yield number))
+                    events.append((yield number))
                 except Exception as error:
-                    heard.append(type(error).__name__)
+                    events.append(type(error).__name__)
                 except GeneratorExit:
                     return "caught"
-            elif what == "finally":
+            elif step == "finally":
                 try:
                     yield number
                 finally:
-                    heard.append("finally")
-            elif what == "raise":
+                    events.append("finally")
+            elif step == "raise":
                 raise OddError(number)
-            elif what == "stop":
+            elif step == "stop":
                 raise StopIteration(number)
-            elif what == "return":
+            elif step == "return":
                 return number
-            elif what == "span":
+            elif step == "span":
                 inner.append(Span(f"inner {number}"))
                 inner[-1].__enter__()
             elif inner:
@@ -225,61 +225,61 @@ def follow(plan, heard):
 ERRORS = {"throw": OddError, "exit": GeneratorExit, "stop": StopIteration}
 
 
-def called(generator, calls, heard):
-    """What a caller sees that does these calls."""
-    for what in calls:
-        if what == "outer":
-            heard.append(current.get() and current.get().name)
+def called(generator, calls, events):
+    """Make the calls, and log what the caller sees."""
+    for call in calls:
+        if call == "outer":
+            events.append(current.get() and current.get().name)
             continue
         try:
-            if what == "next":
-                heard.append(next(generator))
-            elif what == "send":
-                heard.append(generator.send("sent"))
-            elif what == "close":
-                heard.append(generator.close())
+            if call == "next":
+                events.append(next(generator))
+            elif call == "send":
+                events.append(generator.send("sent"))
+            elif call == "close":
+                events.append(generator.close())
             else:
-                heard.append(generator.throw(ERRORS[what]("thrown")))
+                events.append(generator.throw(ERRORS[call]("thrown")))
         except StopIteration as end:
-            heard.append(("returned", end.value))
+            events.append(("returned", end.value))
         except BaseException as error:
-            heard.append((type(error).__name__, str(error)))
+            events.append((type(error).__name__, str(error)))
     generator.close()
 
 
 @given(PLANS, CALLS)
-def test_a_generator_does_what_it_would_do_without(plan, calls):
+def test_a_decorated_generator_behaves_as_an_undecorated_one(plan, calls):
     own, spans = with_spans(follow)
-    heard: list = []
-    plainly: list = []
+    events: list = []
+    plain: list = []
     current.set(None)
-    called(own(plan, heard), calls, heard)
+    called(own(plan, events), calls, events)
     assert current.get() is None
-    called(follow(plan, plainly), calls, plainly)
+    called(follow(plan, plain), calls, plain)
     current.set(None)
-    # In its own steps its span is open; the plain one leaves spans open for its caller, which the wrapped one does not.
-    assert [one for one in heard if not of_spans(one)] == [one for one in plainly if not of_spans(one)]
+    # The undecorated one has no span, and leaves its inner spans current for its caller.
+    assert [event for event in events if not is_span_name(event)] == [event for event in plain if not is_span_name(event)]
     assert {span.state for span in spans} <= {"ended"}
 
 
-def of_spans(said) -> bool:
-    return said is None or (isinstance(said, str) and (said == "own" or said.startswith("inner")))
+def is_span_name(event) -> bool:
+    return event is None or (isinstance(event, str) and (event == "own" or event.startswith("inner")))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["step", "open", "close"])), max_size=40))
-def test_spans_of_generators_that_take_turns_have_the_parents_of_their_code(turns):
-    """Whatever is open within one generator is a parent in none of the others, nor of their caller."""
+def test_spans_of_interleaved_generators_have_the_parents_of_their_code(turns):
+    """A span that is open inside one generator is no parent in the others, nor in their caller."""
 
     def work(name):
         stack = [Span(f"{name} outer")]
         with stack[0]:
             while True:
                 assert current.get() is stack[-1]
-                what = yield
-                if what == "open":
+                action = yield
+                if action == "open":
                     stack.append(Span(f"{name} inner"))
                     stack[-1].__enter__()
-                elif what == "close" and len(stack) > 1:
+                elif action == "close" and len(stack) > 1:
                     stack.pop().__exit__(None, None, None)
 
     current.set(None)
@@ -288,17 +288,17 @@ def test_spans_of_generators_that_take_turns_have_the_parents_of_their_code(turn
     for generator in generators:
         next(generator)
     with Span("caller") as caller:
-        for which, what in turns:
-            generators[which].send(what)
+        for which, action in turns:
+            generators[which].send(action)
             assert current.get() is caller
     for generator in generators:
-        with suppress(AssertionError):  # what it left open itself
+        with suppress(AssertionError):  # from a span that the generator left open
             generator.close()
         assert current.get() is None
     assert {span.state for span in spans} == {"ended"}
 
 
-def test_a_generator_ends_with_what_ended_it():
+def test_the_span_of_a_generator_ends_with_its_error():
     def work(n):
         yield from range(n)
         return "done"
@@ -321,7 +321,7 @@ def test_a_generator_ends_with_what_ended_it():
     assert states(spans) == [("ended", None), ("ended", "GeneratorExit"), ("ended", "OddError"), ("ended", "GeneratorExit")]
 
 
-def test_a_generator_that_does_not_want_to_end_says_so():
+def test_a_generator_that_ignores_generator_exit_raises():
     def stubborn():
         try:
             yield 1
@@ -344,51 +344,51 @@ def test_a_generator_that_does_not_want_to_end_says_so():
 
 def test_a_generator_may_delegate_to_another():
     def inner():
-        heard.append((yield 1))
+        events.append((yield 1))
         return "inner"
 
     def outer():
-        heard.append((yield from own_inner()))
+        events.append((yield from own_inner()))
 
-    heard: list = []
+    events: list = []
     own_inner, inner_spans = with_spans(inner)
     own_outer, spans = with_spans(outer)
     generator = own_outer()
     assert next(generator) == 1
     with pytest.raises(StopIteration):
         generator.send("sent")
-    assert heard == ["sent", "inner"]
-    assert inner_spans[0].above is spans[0]
+    assert events == ["sent", "inner"]
+    assert inner_spans[0].enclosing is spans[0]
 
 
-async def follow_asynchronously(plan, heard):
+async def follow_asynchronously(plan, events):
     inner: list[Span] = []
     try:
-        for number, what in enumerate(plan):
-            heard.append(current.get() and current.get().name)
+        for number, step in enumerate(plan):
+            events.append(current.get() and current.get().name)
             await asyncio.sleep(0)
-            if what == "yield":
-                heard.append((yield number))
-            elif what == "catch":
+            if step == "yield":
+                events.append((yield number))
+            elif step == "catch":
                 try:
-                    heard.append((yield number))
+                    events.append((yield number))
                 except Exception as error:
-                    heard.append(type(error).__name__)
+                    events.append(type(error).__name__)
                 except GeneratorExit:
                     return
-            elif what == "finally":
+            elif step == "finally":
                 try:
                     yield number
                 finally:
                     await asyncio.sleep(0)
-                    heard.append("finally")
-            elif what == "raise":
+                    events.append("finally")
+            elif step == "raise":
                 raise OddError(number)
-            elif what == "stop":
+            elif step == "stop":
                 raise StopAsyncIteration(number)
-            elif what == "return":
+            elif step == "return":
                 return
-            elif what == "span":
+            elif step == "span":
                 inner.append(Span(f"inner {number}"))
                 inner[-1].__enter__()
             elif inner:
@@ -398,40 +398,40 @@ async def follow_asynchronously(plan, heard):
             inner.pop().__exit__(None, None, None)
 
 
-async def called_asynchronously(generator, calls, heard):
-    for what in calls:
-        if what == "outer":
+async def called_asynchronously(generator, calls, events):
+    for call in calls:
+        if call == "outer":
             continue
         try:
-            if what == "next":
-                heard.append(await anext(generator))
-            elif what == "send":
-                heard.append(await generator.asend("sent" if heard else None))
-            elif what == "close":
-                heard.append(await generator.aclose())
+            if call == "next":
+                events.append(await anext(generator))
+            elif call == "send":
+                events.append(await generator.asend("sent" if events else None))
+            elif call == "close":
+                events.append(await generator.aclose())
             else:
-                heard.append(await generator.athrow((ERRORS | {"stop": StopAsyncIteration})[what]("thrown")))
+                events.append(await generator.athrow((ERRORS | {"stop": StopAsyncIteration})[call]("thrown")))
         except StopAsyncIteration:
-            heard.append("returned")
+            events.append("returned")
         except BaseException as error:
-            heard.append((type(error).__name__, str(error)))
+            events.append((type(error).__name__, str(error)))
     await generator.aclose()
     return current.get()
 
 
 @given(PLANS, CALLS)
-def test_an_asynchronous_generator_does_what_it_would_do_without(plan, calls):
+def test_a_decorated_async_generator_behaves_as_an_undecorated_one(plan, calls):
     own, spans = with_spans(follow_asynchronously)
-    heard: list = []
-    plainly: list = []
-    assert asyncio.run(called_asynchronously(own(plan, heard), calls, heard)) is None
-    asyncio.run(called_asynchronously(follow_asynchronously(plan, plainly), calls, plainly))
-    assert [one for one in heard if not of_spans(one)] == [one for one in plainly if not of_spans(one)]
+    events: list = []
+    plain: list = []
+    assert asyncio.run(called_asynchronously(own(plan, events), calls, events)) is None
+    asyncio.run(called_asynchronously(follow_asynchronously(plan, plain), calls, plain))
+    assert [event for event in events if not is_span_name(event)] == [event for event in plain if not is_span_name(event)]
     assert {span.state for span in spans} <= {"ended"}
 
 
-def test_an_asynchronous_generator_that_is_left_is_closed_by_the_loop_once(caplog):
-    """Which would find the one within it too, close both at once, and complain."""
+def test_an_abandoned_async_generator_is_closed_by_the_loop_once(caplog):
+    """Otherwise the loop would find the inner generator too, close both at once, and log an error."""
     n_closed = 0
 
     async def work():

@@ -1,4 +1,4 @@
-"""Rows are brought into the store, or wait beside it, and what is lost is said in the store."""
+"""Rows are stored, or go to the overflow; the store records how many were lost."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import pytest
 from recordings import locked, numbers
 
 from tokenvis import Store, StoreError, load_spans, load_traces
-from tokenvis.record import delivery as room
+from tokenvis.record import delivery as delivery_module
 from tokenvis.record import overflow
-from tokenvis.record.delivery import Delivery, leave
+from tokenvis.record.delivery import Delivery, save_to_overflow_file
 
 posix = pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
 LOCKED = "database is locked. Another program is writing to it. Close that one, or try again."
@@ -47,12 +47,12 @@ def delivery(store):
     made.close()
 
 
-def test_names_are_stored_with_the_rows_and_a_newer_one_is_never_forgotten(store, delivery, monkeypatch):
+def test_names_are_stored_with_the_rows_and_a_newer_name_is_never_lost(store, delivery, monkeypatch):
     delivery.name_trace("t", "first")
-    delivery.name_trace("t", None)  # takes no name away
+    delivery.name_trace("t", None)  # keeps the name
     with locked(store.path), pytest.raises(StoreError, match="locked"):
         delivery.deliver(rows(1))
-    assert delivery.names == {"t": "first"}
+    assert delivery.trace_names == {"t": "first"}
     append = delivery.appender.append
 
     def append_meanwhile(*given):
@@ -64,13 +64,13 @@ def test_names_are_stored_with_the_rows_and_a_newer_one_is_never_forgotten(store
     monkeypatch.undo()
     assert delivery.deliver([])
     assert load_traces(store=store)["name"].tolist() == ["newer"]
-    assert delivery.names == {}
+    assert delivery.trace_names == {}
 
 
-def test_what_waited_is_stored_some_at_a_time_in_its_order(store, delivery, monkeypatch):
-    monkeypatch.setattr(overflow, "CHUNK", 2)
-    monkeypatch.setattr(room, "AT_A_TIME", 2)
-    delivery.overflow.take(rows(*range(10)))
+def test_the_backlog_is_stored_in_chunks_and_in_order(store, delivery, monkeypatch):
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 2)
+    monkeypatch.setattr(delivery_module, "CHUNKS_PER_DELIVERY", 2)
+    delivery.overflow.add(rows(*range(10)))
     path = delivery.overflow.file.path
     steps = []
     while not delivery.deliver([]):
@@ -80,9 +80,9 @@ def test_what_waited_is_stored_some_at_a_time_in_its_order(store, delivery, monk
     assert not path.exists()
 
 
-def test_what_the_store_takes_no_more_in_the_midst_stays(store, delivery, monkeypatch):
-    monkeypatch.setattr(overflow, "CHUNK", 2)
-    delivery.overflow.take(rows(*range(6)))
+def test_rows_after_a_failure_stay_in_the_backlog(store, delivery, monkeypatch):
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 2)
+    delivery.overflow.add(rows(*range(6)))
     append = delivery.appender.append
     n_calls = iter(range(9))
 
@@ -100,13 +100,13 @@ def test_what_the_store_takes_no_more_in_the_midst_stays(store, delivery, monkey
     assert numbers(store) == [*range(6)]
 
 
-def test_what_is_lost_is_stored_as_a_span_of_each_trace(store, delivery, caplog):
+def test_lost_rows_are_recorded_as_a_span_in_each_trace(store, delivery, caplog):
     for number in (5, 3, 9):
-        delivery.lose(row(number))
-    delivery.lose(row(7, "u"))
+        delivery.count_lost(row(number))
+    delivery.count_lost(row(7, "u"))
     with locked(store.path), pytest.raises(StoreError):
         delivery.deliver(rows(1))
-    delivery.lose(row(2, "u"))
+    delivery.count_lost(row(2, "u"))
     assert delivery.deliver(rows(1))
     spans = load_spans(store=store)
     lost = spans[spans["location_id"] == "tokenvis.lost"].set_index("trace_id")
@@ -114,32 +114,32 @@ def test_what_is_lost_is_stored_as_a_span_of_each_trace(store, delivery, caplog)
     assert json.loads(lost["data"]["t"]) == {"label": "3 spans lost", "kind": "tokenvis.lost", "status": "error", "n_lost": 3}
     assert lost["agent_id"].tolist() == ["tokenvis"] * 2
     assert [record.getMessage() for record in caplog.records] == [
-        f"{store.path}: 5 spans lost in recording. Spans of the kind 'tokenvis.lost' say where."
+        f"{store.path}: 5 spans lost while recording. Spans of kind 'tokenvis.lost' show where."
     ]
     assert delivery.deliver([])
-    assert len(load_spans(store=store)) == 3, "it is said once"
+    assert len(load_spans(store=store)) == 3, "it is recorded once"
 
 
-def test_a_word_on_what_was_lost_is_put_again_as_the_same_span(store, delivery, monkeypatch):
-    """Where nobody knows whether it was stored, it must not be there twice."""
+def test_the_span_of_lost_rows_keeps_its_id_when_it_is_stored_again(store, delivery, monkeypatch):
+    """If it is unknown whether the first attempt was stored, the span must not be in the store twice."""
     append = delivery.appender.append
 
     def append_and_fail(given, names):
         append(given, names)
         if given[0][3] == "tokenvis.lost":
-            raise StoreError("nobody knows")
+            raise StoreError("unknown")
         return []
 
-    delivery.lose(row(1))
+    delivery.count_lost(row(1))
     monkeypatch.setattr(delivery.appender, "append", append_and_fail)
-    with pytest.raises(StoreError, match="nobody knows"):
+    with pytest.raises(StoreError, match="unknown"):
         delivery.deliver(rows(1))
     monkeypatch.undo()
     assert delivery.deliver([])
     assert (load_spans(store=store)["location_id"] == "tokenvis.lost").sum() == 1
 
 
-def test_a_row_that_the_store_refuses_is_lost_and_said_to_be(store, delivery):
+def test_a_row_that_the_store_refuses_is_recorded_as_lost(store, delivery):
     assert delivery.deliver([row(1), ("t/w", "t", "ann", "desk", 9, 3, None), ("t/x", "t", "ann", "desk", 0, 2**70, None)])
     spans = load_spans(store=store).set_index("location_id")
     assert sorted(spans.index) == ["desk", "tokenvis.lost"]
@@ -147,75 +147,76 @@ def test_a_row_that_the_store_refuses_is_lost_and_said_to_be(store, delivery):
     assert (json.loads(lost["data"])["n_lost"], lost["start_time"], lost["end_time"]) == (2, 0, 2**63 - 1)
 
 
-def test_closing_leaves_what_waits_in_a_file_and_says_where(store, delivery, tmp_path, caplog):
+def test_closing_leaves_the_backlog_in_a_file_and_logs_its_path(store, delivery, tmp_path, caplog):
     assert delivery.deliver(rows(1))
-    delivery.overflow.take(rows(2, 3))
-    delivery.lose(row(4))
+    delivery.overflow.add(rows(2, 3))
+    delivery.count_lost(row(4))
     delivery.close()
     [path] = tmp_path.glob("*.waiting.jsonl")
     assert [record.getMessage() for record in caplog.records][1:] == [
-        f"{store.path} took nothing, nor did a file: 1 span lost.",
-        f"{store.path} took nothing. {path} holds 3 spans for it: the next recording takes that in, or `tokenvis ingest`.",
+        f"Neither {store.path} nor an overflow file could be written: 1 span lost.",
+        f"{store.path} could not be written. {path} contains 3 spans. "
+        "The next recording, or `tokenvis ingest`, stores that file.",
     ]
-    delivery.take_up()
+    delivery.reopen_file()
     assert delivery.overflow
     assert delivery.overflow.file.n_rows == 3
-    assert delivery.deliver([]), "it takes its own file in again"
+    assert delivery.deliver([]), "it stores its own file"
     assert not path.exists()
     assert sorted(load_spans(store=store)["location_id"]) == ["desk", "desk", "desk", "tokenvis.lost"]
 
 
-def test_closing_without_a_file_remembers_what_was_lost(store, delivery, monkeypatch, caplog):
-    monkeypatch.setattr(overflow.Spill, "made", lambda path: None)
-    delivery.overflow.take(rows(1, 2))
+def test_closing_without_a_file_remembers_the_loss_counts(store, delivery, monkeypatch, caplog):
+    monkeypatch.setattr(overflow.OverflowFile, "create", lambda path: None)
+    delivery.overflow.add(rows(1, 2))
     delivery.close()
-    assert caplog.records[-1].getMessage() == f"{store.path} took nothing, nor did a file: 2 spans lost."
+    assert caplog.records[-1].getMessage() == f"Neither {store.path} nor an overflow file could be written: 2 spans lost."
     assert delivery.deliver([])
     assert json.loads(load_spans(store=store)["data"].item())["n_lost"] == 2
 
 
 @posix
-def test_what_others_left_is_taken_in_after_what_is_new(store, monkeypatch, tmp_path):
-    monkeypatch.setattr(overflow, "CHUNK", 2)
-    monkeypatch.setattr(room, "AT_A_TIME", 2)
-    leave(store, rows(*range(5)))
-    leave(store, rows(*range(5, 8)))
+def test_abandoned_files_are_stored_after_new_rows(store, monkeypatch, tmp_path):
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 2)
+    monkeypatch.setattr(delivery_module, "CHUNKS_PER_DELIVERY", 2)
+    save_to_overflow_file(store, rows(*range(5)))
+    save_to_overflow_file(store, rows(*range(5, 8)))
     with closing(Delivery(store)) as delivery:
-        assert delivery.deliver(rows(9)), "what is new is stored, whatever others left"
-        assert (delivery.has_looked, len(numbers(store))) in ((False, 5), (False, 4))  # two chunks of whichever file
-        while not delivery.has_looked:
+        assert delivery.deliver(rows(9)), "new rows do not wait for abandoned files"
+        assert (delivery.is_recovered, len(numbers(store))) in ((False, 5), (False, 4))  # two chunks of either file
+        while not delivery.is_recovered:
             assert delivery.deliver([])
     assert numbers(store) == [*range(8), 9]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.db", "temporary"]
 
 
 @posix
-def test_what_others_left_and_nobody_has_time_for_stays(store, monkeypatch, tmp_path):
-    monkeypatch.setattr(overflow, "CHUNK", 2)
-    monkeypatch.setattr(room, "AT_A_TIME", 1)
-    leave(store, rows(*range(5)))
+def test_abandoned_files_stay_if_the_recording_ends_too_early(store, monkeypatch, tmp_path):
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 2)
+    monkeypatch.setattr(delivery_module, "CHUNKS_PER_DELIVERY", 1)
+    save_to_overflow_file(store, rows(*range(5)))
     with closing(Delivery(store)) as delivery:
         assert delivery.deliver(rows(9))
     assert numbers(store) == [0, 1, 9]
     assert len(list(tmp_path.glob("*.waiting.jsonl"))) == 1
     with closing(Delivery(store)) as delivery:
-        while not delivery.has_looked:
+        while not delivery.is_recovered:
             assert delivery.deliver([])
     assert numbers(store) == [*range(5), 9]
 
 
 @posix
-def test_a_recording_takes_nothing_from_one_that_lives(store, delivery):
-    delivery.overflow.take(rows(1))
+def test_a_recording_does_not_claim_the_file_of_a_running_one(store, delivery):
+    delivery.overflow.add(rows(1))
     with closing(Delivery(store)) as other:
         assert other.deliver(rows(2))
-        assert other.has_looked
+        assert other.is_recovered
     assert numbers(store) == [2]
     assert delivery.deliver([])
     assert numbers(store) == [1, 2]
 
 
-def test_a_pause_closes_the_connection_and_holds_the_thread(store, delivery):
+def test_a_pause_closes_the_connection_and_blocks_the_thread(store, delivery):
     assert delivery.deliver(rows(1))
     assert delivery.pause(1)
     assert delivery.appender.connection is None
@@ -229,15 +230,15 @@ def test_a_pause_closes_the_connection_and_holds_the_thread(store, delivery):
     thread.join(0.05)
     assert thread.is_alive()
     delivery.resume()
-    delivery.resume()  # an interrupt may have come in between, and have it done again
+    delivery.resume()  # after an interrupt, it is called again
     thread.join(30)
     assert not thread.is_alive()
 
 
-def test_a_child_leaves_all_to_its_parent(store, delivery, monkeypatch):
-    delivery.overflow.take(rows(1))
+def test_a_child_leaves_the_backlog_to_its_parent(store, delivery, monkeypatch):
+    delivery.overflow.add(rows(1))
     path, descriptor = delivery.overflow.file.path, delivery.overflow.file.descriptor
-    delivery.disown()
+    delivery.detach()
     assert not delivery.overflow
     assert path.exists()
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -43,72 +43,72 @@ def tracer_of(exporter, *, resource=None, sampler=None, processor=LiveSpanProces
 
 
 def stored(exporter):
-    """What is stored: (agent, location, label) in the order of the spans' starts."""
+    """The stored spans as (agent, location, label), in order of their starts."""
     assert exporter.force_flush()
     frame = tv.expand_data(tv.load_spans(store="run.db"), "label")
     return list(zip(frame["agent_id"], frame["location_id"], frame["label"], strict=True))
 
 
-def put_so_far(exporter, monkeypatch):
-    """The rows that are put from now on, as (agent, label)."""
+def capture_put(exporter, monkeypatch):
+    """A list of the rows that are put from now on, as (agent, label)."""
     rows = []
     monkeypatch.setattr(exporter.writer, "put", lambda row: rows.append((row[2], json.loads(row[6])["label"])))
     return rows
 
 
-def elsewhere(act):
-    """Do something in another thread."""
-    thread = threading.Thread(target=act)
+def in_thread(action):
+    """Run an action in another thread, and wait for it."""
+    thread = threading.Thread(target=action)
     thread.start()
     thread.join()
 
 
 @contextmanager
 def busy(exporter):
-    """Another thread is in the midst of putting spans."""
-    begun, over = threading.Event(), threading.Event()
+    """Another thread is processing spans."""
+    started, is_over = threading.Event(), threading.Event()
 
     def hold():
         with exporter.lock:
-            begun.set()
-            over.wait()
+            started.set()
+            is_over.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    begun.wait()
+    started.wait()
     try:
         yield
     finally:
-        over.set()
+        is_over.set()
         thread.join()
 
 
-def is_soon_put(exporter):
-    """Whether nothing that came waits to be put any more, in some seconds at the most."""
-    until = time.monotonic() + 10
-    while exporter.arrived and time.monotonic() < until:
+def is_soon_processed(exporter):
+    """Whether the queue of arrivals is empty within ten seconds."""
+    deadline = time.monotonic() + 10
+    while exporter.arrivals and time.monotonic() < deadline:
         time.sleep(0.01)
-    return not exporter.arrived
+    return not exporter.arrivals
 
 
 class Lock:
-    """An exporter's lock; once, something happens when it was got, or before it is let go of."""
+    """An exporter's lock that runs an action once, after it is acquired or before it is released."""
 
-    def __init__(self, exporter, *, when_got=None, before_it_goes=None):
-        self.lock, self.when_got, self.before_it_goes = exporter.lock, when_got, before_it_goes
+    def __init__(self, exporter, *, after_acquire=None, before_release=None):
+        self.lock, self.after_acquire, self.before_release = exporter.lock, after_acquire, before_release
         exporter.lock = self
 
     def acquire(self, **options):
-        is_got = self.lock.acquire(**options)
-        act, self.when_got = self.when_got, None
-        if act:
-            act()
-        return is_got
+        is_acquired = self.lock.acquire(**options)
+        action, self.after_acquire = self.after_acquire, None
+        if action:
+            action()
+        return is_acquired
 
     def release(self):
-        act, self.before_it_goes = self.before_it_goes, None
-        if act:
-            act()
+        action, self.before_release = self.before_release, None
+        if action:
+            action()
         self.lock.release()
 
 
@@ -116,7 +116,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def test_spans_are_whose_they_are_and_where(exporter):
+def test_spans_get_their_agents_and_locations(exporter):
     tracer = tracer_of(exporter)
     with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
         with tracer.start_as_current_span("step"), tracer.start_as_current_span("chat opus", attributes=CHAT):
@@ -132,14 +132,14 @@ def test_spans_are_whose_they_are_and_where(exporter):
     assert tv.load_traces(store="run.db")["name"].tolist() == ["Ann"]
 
 
-def test_a_span_as_it_is_stored(exporter):
+def test_all_fields_of_a_stored_span(exporter):
     tracer = tracer_of(exporter, resource={"service.name": "shop"})
     link = Link(SpanContext(0xAB, 0xCD, is_remote=True))
     span = tracer.start_span(
         "chat", kind=SpanKind.CLIENT, links=[link], start_time=5 * SECOND + 1_999, attributes={"llm.token_count.prompt": 7}
     )
     span.set_attribute("gen_ai.response.finish_reasons", ["stop"])
-    span.add_event("said", {"n": 1}, timestamp=6 * SECOND)
+    span.add_event("noted", {"n": 1}, timestamp=6 * SECOND)
     span.set_status(Status(StatusCode.ERROR, "no"))
     span.end(7 * SECOND)
     exporter.force_flush()
@@ -153,13 +153,13 @@ def test_a_span_as_it_is_stored(exporter):
         "kind": "client",
         "status": "error",
         "status_message": "no",
-        "events": [{"name": "said", "time": 6_000_000, "attributes": {"n": 1}}],
+        "events": [{"name": "noted", "time": 6_000_000, "attributes": {"n": 1}}],
         "links": [f"{0xAB:032x}/{0xCD:016x}"],
         "attributes": {"gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": 7},
     }
 
 
-def test_attributes_of_any_kind(exporter):
+def test_attributes_of_any_type(exporter):
     attributes = {"raw": b"hi", "pair": (1, (True, b"")), "inner": {"a": {"b": [b"\xff"]}}, "huge": 2**70, "nan": float("nan")}
     span = ReadableSpan("x", context=CONTEXT, attributes=attributes, start_time=1_000, end_time=2_000)
     assert exporter.export([span]) is SpanExportResult.SUCCESS
@@ -173,7 +173,7 @@ def test_attributes_of_any_kind(exporter):
     }
 
 
-def test_an_error_is_an_event_with_its_traceback(exporter):
+def test_an_error_is_an_event_with_its_stack_trace(exporter):
     tracer = tracer_of(exporter)
     with suppress(ZeroDivisionError), tracer.start_as_current_span("divide"):
         1 / 0  # noqa: B018
@@ -185,8 +185,8 @@ def test_an_error_is_an_event_with_its_traceback(exporter):
     assert "Traceback" in event["attributes"]["exception.stacktrace"]
 
 
-def test_a_child_is_put_at_once_with_the_agent_that_still_runs(exporter, monkeypatch):
-    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+def test_a_child_is_put_at_once_with_the_agent_of_a_running_ancestor(exporter, monkeypatch):
+    rows, tracer = capture_put(exporter, monkeypatch), tracer_of(exporter)
     with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
         with tracer.start_as_current_span("chat"):
             pass
@@ -195,7 +195,7 @@ def test_a_child_is_put_at_once_with_the_agent_that_still_runs(exporter, monkeyp
 
 
 def test_a_child_is_put_again_when_its_agent_is_known(exporter, monkeypatch):
-    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+    rows, tracer = capture_put(exporter, monkeypatch), tracer_of(exporter)
     with tracer.start_as_current_span("root") as root:
         with tracer.start_as_current_span("chat"):
             pass
@@ -203,14 +203,14 @@ def test_a_child_is_put_again_when_its_agent_is_known(exporter, monkeypatch):
     assert rows == [("root", "chat"), ("Ann", "chat"), ("Ann", "root")]
 
 
-def test_an_exporter_with_the_sdks_own_processor_ends_with_the_same(exporter, monkeypatch):
-    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter, processor=SimpleSpanProcessor)
+def test_the_sdks_simple_processor_gives_the_same_result(exporter, monkeypatch):
+    rows, tracer = capture_put(exporter, monkeypatch), tracer_of(exporter, processor=SimpleSpanProcessor)
     with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT) as root, tracer.start_as_current_span("chat"):
         pass
     assert rows == [(f"{root.get_span_context().trace_id:032x}", "chat"), ("Ann", "chat"), ("Ann", "invoke_agent Ann")]
 
 
-def test_the_batch_processor_will_do_too(exporter):
+def test_the_sdks_batch_processor_works_too(exporter):
     provider = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     with provider.get_tracer("x").start_as_current_span("invoke_agent Ann", attributes=AGENT):
@@ -219,7 +219,7 @@ def test_the_batch_processor_will_do_too(exporter):
     assert tv.load_spans(store="run.db")["agent_id"].tolist() == ["Ann"]
 
 
-def test_work_that_outlives_its_agent_is_still_the_agents(exporter):
+def test_work_that_outlives_its_agents_span_keeps_the_agent(exporter):
     tracer = tracer_of(exporter)
     with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
         late = tracer.start_span("late")
@@ -228,7 +228,7 @@ def test_work_that_outlives_its_agent_is_still_the_agents(exporter):
     assert [agent for agent, _, _ in stored(exporter)] == ["Ann"] * 3
 
 
-def test_rules_of_the_callers_own():
+def test_custom_rules():
     exporter = TokenvisSpanExporter(store="run.db", agent="crew.role", location=lambda span: span["data"]["label"].upper())
     tracer = tracer_of(exporter)
     with tracer.start_as_current_span("crew", attributes={"crew.role": "Boss"}), tracer.start_as_current_span("chat"):
@@ -237,20 +237,20 @@ def test_rules_of_the_callers_own():
     exporter.shutdown()
 
 
-def test_a_rule_that_fails_leaves_the_span_to_the_house(exporter, caplog):
-    exporter.use(agent=lambda span: span["data"]["nothing"])
+def test_if_a_rule_fails_the_default_rules_apply(exporter, caplog):
+    exporter.configure(agent=lambda span: span["data"]["nothing"])
     tracer = tracer_of(exporter)
     for _ in range(2):
         with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
             pass
     assert [agent for agent, _, _ in stored(exporter)] == ["Ann", "Ann"]
     assert [record.message for record in caplog.records] == [
-        "A rule of yours (agent=, location=) failed, and the house's own holds for that span (KeyError: 'nothing'); "
-        "further ones are not reported."
+        "A rule (agent= or location=) failed, and the default rules apply to that span (KeyError: 'nothing'); "
+        "further failures of this kind are not logged."
     ]
 
 
-def test_a_rule_that_is_none_is_refused_at_once():
+def test_an_invalid_rule_is_refused_at_once():
     with pytest.raises(tv.BadOption, match=r"^agent=5 is neither the name of an attribute nor a function of the span\.$"):
         TokenvisSpanExporter(store="run.db", agent=5)
 
@@ -265,7 +265,7 @@ def test_a_rule_that_is_none_is_refused_at_once():
     ],
     ids=["no ids", "no start", "late", "no span"],
 )
-def test_what_is_no_span_is_a_failure_and_no_error(exporter, caplog, span):
+def test_an_invalid_span_is_a_failure_and_no_error(exporter, caplog, span):
     good = ReadableSpan("good", context=CONTEXT, start_time=1_000, end_time=2_000)
     assert exporter.export([span, good]) is SpanExportResult.FAILURE
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
@@ -279,44 +279,44 @@ def test_a_span_that_ends_before_it_starts_is_an_instant(exporter):
     assert (row["start_time"], row["end_time"], json.loads(row["data"])["estimated"]) == (9, 9, ["end_time"])
 
 
-def test_names_of_any_kind(exporter):
+def test_names_with_any_characters(exporter):
     tracer = tracer_of(exporter)
     with tracer.start_as_current_span("\ud83d $\\frac{", attributes=AGENT | {"gen_ai.agent.name": "\udc00" * 3}):
         pass
     assert [agent for agent, _, _ in stored(exporter)] == ["\ufffd" * 3]
 
 
-def test_what_is_not_sampled_does_not_come(exporter):
+def test_unsampled_spans_are_not_stored(exporter):
     tracer = tracer_of(exporter, sampler=ALWAYS_OFF)
     with tracer.start_as_current_span("unseen"):
         pass
     assert stored(exporter) == []
 
 
-def test_after_its_end_it_takes_nothing(exporter):
+def test_after_shutdown_it_accepts_no_spans(exporter):
     exporter.shutdown()
     exporter.shutdown()
     assert exporter.export([ReadableSpan("late", context=CONTEXT, start_time=1, end_time=2)]) is SpanExportResult.FAILURE
     assert repr(exporter).endswith("run.db')")
 
 
-def test_a_store_that_takes_nothing_is_no_error_and_waited_for_no_longer_than_wished(exporter, caplog):
+def test_a_failing_store_is_no_error_and_a_flush_keeps_its_timeout(exporter, caplog):
     tracer = tracer_of(exporter)
     with closing(sqlite3.connect("run.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         tracer.start_span("work").end()
-        begun = time.monotonic()
+        started = time.monotonic()
         assert exporter.force_flush(500) is False
-        assert 0.5 <= time.monotonic() - begun < 5
+        assert 0.5 <= time.monotonic() - started < 5
     path = exporter.writer.store.path
     assert [record.message for record in caplog.records] == [
-        f"Spans could not be stored (StoreError: {path} did not take them in time. They wait to be stored.); "
-        "further ones are not reported."
+        f"Spans could not be stored (StoreError: {path} did not store the spans in time. They stay queued.); "
+        "further failures of this kind are not logged."
     ]
     assert [label for _, _, label in stored(exporter)] == ["work"]
 
 
-def test_a_store_that_is_slow_is_waited_for_no_longer_either(exporter, monkeypatch):
+def test_a_flush_of_a_slow_store_keeps_its_timeout(exporter, monkeypatch):
     tracer, append, writes = tracer_of(exporter), Appender.append, []
 
     def slow(appender, *arguments):
@@ -333,7 +333,7 @@ def test_a_store_that_is_slow_is_waited_for_no_longer_either(exporter, monkeypat
     assert [label for _, _, label in stored(exporter)] == ["first", "second"]
 
 
-def test_an_open_span_is_stored_as_such_where_that_is_wished():
+def test_open_spans_are_stored_on_request():
     exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
     tracer = tracer_of(exporter)
     with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT), tracer.start_as_current_span("chat"):
@@ -342,74 +342,74 @@ def test_an_open_span_is_stored_as_such_where_that_is_wished():
         assert first["status"].tolist() == ["open", "open"]
         assert tv.load_traces(store="run.db")["name"].tolist() == ["Ann"]
         while (tv.load_spans(store="run.db")["end_time"] <= first["end_time"]).any():
-            threading.Event().wait(0.05)  # the next batch sees them a little later
+            threading.Event().wait(0.05)  # until the next batch has stored later ends
     exporter.shutdown()
     assert tv.expand_data(tv.load_spans(store="run.db"), "status")["status"].isna().all()
 
 
-def test_an_open_span_that_is_dropped_stays_open():
+def test_a_garbage_collected_open_span_stays_open():
     exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
     tracer = tracer_of(exporter)
     dropped = tracer.start_span("dropped")
     del dropped
     gc.collect()
-    assert exporter.running() == []
+    assert exporter.open_rows() == []
     exporter.shutdown()
     assert tv.expand_data(tv.load_spans(store="run.db"), "status")["status"].tolist() == ["open"]
 
 
-def test_a_span_that_ends_while_spans_are_put_comes_after_them(exporter, monkeypatch):
+def test_a_span_that_ends_while_spans_are_put_is_put_after_them(exporter, monkeypatch):
     tracer, rows = tracer_of(exporter), []
     inner = tracer.start_span("inner")
 
     def put(row):
         rows.append(json.loads(row[6])["label"])
-        inner.end()  # as the collector of garbage may do at any place
+        inner.end()  # as the garbage collector may do at any point
 
     monkeypatch.setattr(exporter.writer, "put", put)
     tracer.start_span("outer").end()
     assert rows == ["outer", "inner"]
 
 
-def test_whoever_brings_too_much_waits_for_whoever_puts(exporter, monkeypatch):
+def test_a_thread_with_too_many_arrivals_waits_for_the_busy_thread(exporter, monkeypatch):
     tracer = tracer_of(exporter)
-    monkeypatch.setattr("tokenvis.record.exporter.MOST_ARRIVED", 2)
-    monkeypatch.setattr("tokenvis.record.exporter.HELD_UP", 30)
+    monkeypatch.setattr("tokenvis.record.exporter.MAX_QUEUED_ARRIVALS", 2)
+    monkeypatch.setattr("tokenvis.record.exporter.EXPORT_TIMEOUT_S", 30)
     with busy(exporter):
         for _ in range(2):
             tracer.start_span("early").end()
-        waits = threading.Thread(target=lambda: tracer.start_span("late").end())
-        waits.start()
-        while len(exporter.arrived) < 3:
+        blocked = threading.Thread(target=lambda: tracer.start_span("late").end())
+        blocked.start()
+        while len(exporter.arrivals) < 3:
             threading.Event().wait(0.01)
-        assert waits.is_alive()
-    waits.join()
-    assert not exporter.arrived
+        assert blocked.is_alive()
+    blocked.join()
+    assert not exporter.arrivals
 
 
-LOOKS = {
-    "a span ends": lambda exporter: tracer_of(exporter).start_span("looking").end(),
+PROCESSING_CALLS = {
+    "a span ends": lambda exporter: tracer_of(exporter).start_span("processing").end(),
     "flush": lambda exporter: exporter.force_flush(),
-    "batch": lambda exporter: exporter.running(),
+    "batch": lambda exporter: exporter.open_rows(),
 }
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_what_comes_as_somebody_lets_go_of_spans_is_put_by_who_let_go(look):
+@pytest.mark.parametrize("call", PROCESSING_CALLS.values(), ids=PROCESSING_CALLS)
+def test_a_span_that_arrives_before_the_release_is_processed_by_the_same_thread(call):
     exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
     late = tracer_of(exporter).start_span("late")
     with busy(exporter):
         tracer_of(exporter).start_span("early").end()
-    Lock(exporter, before_it_goes=lambda: elsewhere(late.end))
-    look(exporter)
+    Lock(exporter, before_release=lambda: in_thread(late.end))
+    call(exporter)
     assert late.end_time
-    assert not exporter.arrived
+    assert not exporter.arrivals
     exporter.shutdown()
 
 
-def test_the_writers_thread_goes_on_to_write_where_spans_come_without_end(exporter, monkeypatch):
-    monkeypatch.setattr("tokenvis.record.exporter.A_MOMENT", 0.05)
-    tracer, rows = tracer_of(exporter), put_so_far(exporter, monkeypatch)
+def test_the_writer_thread_writes_even_if_spans_arrive_without_end(exporter, monkeypatch):
+    monkeypatch.setattr("tokenvis.record.exporter.PROCESSING_TIME_S", 0.05)
+    tracer, rows = tracer_of(exporter), capture_put(exporter, monkeypatch)
     with busy(exporter):
         tracer.start_span("first").end()
 
@@ -417,18 +417,18 @@ def test_the_writers_thread_goes_on_to_write_where_spans_come_without_end(export
         rows.append(row)
         if len(rows) < 100:
             time.sleep(0.01)
-            elsewhere(lambda: tracer.start_span("next").end())
+            in_thread(lambda: tracer.start_span("next").end())
 
     monkeypatch.setattr(exporter.writer, "put", put)
-    exporter.running()
+    exporter.open_rows()
     assert 1 <= len(rows) < 100
-    assert is_soon_put(exporter)  # for the writer looks again
+    assert is_soon_processed(exporter)  # by the next batch
     assert len(rows) == 100
 
 
 @pytest.mark.parametrize("processor", [LiveSpanProcessor, SimpleSpanProcessor])
-def test_of_what_ends_in_the_writers_thread_only_its_own_work_is_left_out(processor, exporter):
-    """Where SQLite is instrumented, the writer's work has spans; any other may end there that the collector comes upon."""
+def test_of_the_spans_that_end_on_the_writer_thread_only_its_own_are_skipped(processor, exporter):
+    """The writer's work has spans if SQLite is instrumented; the garbage collector may end any other span there."""
     tracer = tracer_of(exporter, processor=processor)
     others = tracer.start_span("others")
 
@@ -441,13 +441,13 @@ def test_of_what_ends_in_the_writers_thread_only_its_own_work_is_left_out(proces
     writer.start()
     writer.join()
     tracer.start_span("last").end()
-    seen = processor is LiveSpanProcessor  # the other one shows no span before it ends
+    seen = processor is LiveSpanProcessor  # the other processor passes no starts
     assert [label for _, _, label in stored(exporter)] == (["others", "last"] if seen else ["last"])
-    assert exporter.own == set()
+    assert exporter.own_span_ids == set()
 
 
-def test_what_waits_at_the_end_of_the_process_is_put(exporter, monkeypatch):
-    rows, tracer = put_so_far(exporter, monkeypatch), tracer_of(exporter)
+def test_queued_spans_are_put_at_the_end_of_the_process(exporter, monkeypatch):
+    rows, tracer = capture_put(exporter, monkeypatch), tracer_of(exporter)
     with busy(exporter):
         tracer.start_span("work").end()
     assert not rows
@@ -455,7 +455,7 @@ def test_what_waits_at_the_end_of_the_process_is_put(exporter, monkeypatch):
     assert [label for _, label in rows] == ["work"]
 
 
-def test_a_handler_in_the_midst_of_its_own_thread_waits_for_nothing(exporter, monkeypatch):
+def test_a_signal_handler_on_the_busy_thread_never_blocks(exporter, monkeypatch):
     tracer, rows, flushed, put = tracer_of(exporter), [], [], exporter.writer.put
 
     def interrupted(row):
@@ -467,62 +467,62 @@ def test_a_handler_in_the_midst_of_its_own_thread_waits_for_nothing(exporter, mo
             exporter.close()
 
     monkeypatch.setattr(exporter.writer, "put", interrupted)
-    begun = time.monotonic()
+    started = time.monotonic()
     tracer.start_span("work").end()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - started < 10
     assert flushed == [False]
     assert rows == ["work", "handler"]
     assert [label for _, _, label in stored(exporter)] == ["work", "handler"]
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_an_interrupt_just_as_somebody_gets_the_lock_lets_go_of_it(look):
+@pytest.mark.parametrize("call", PROCESSING_CALLS.values(), ids=PROCESSING_CALLS)
+def test_an_interrupt_right_after_acquire_releases_the_lock(call):
     exporter = TokenvisSpanExporter(store="run.db", open_spans=True)
     with busy(exporter):
         tracer_of(exporter).start_span("early").end()
-    Lock(exporter, when_got=interrupt)
+    Lock(exporter, after_acquire=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        look(exporter)
-    elsewhere(lambda: tracer_of(exporter).start_span("late").end())
-    assert is_soon_put(exporter)
+        call(exporter)
+    in_thread(lambda: tracer_of(exporter).start_span("late").end())
+    assert is_soon_processed(exporter)
     exporter.shutdown()
 
 
-def test_what_an_interrupt_leaves_is_stored_soon_though_nothing_follows(exporter):
-    Lock(exporter, when_got=interrupt)
+def test_spans_left_by_an_interrupt_are_stored_soon_without_further_spans(exporter):
+    Lock(exporter, after_acquire=interrupt)
     with pytest.raises(KeyboardInterrupt):
         tracer_of(exporter).start_span("work").end()
-    assert is_soon_put(exporter)
+    assert is_soon_processed(exporter)
     assert [label for _, _, label in stored(exporter)] == ["work"]
 
 
-def test_an_interrupt_of_somebody_who_waits_for_the_lock_leaves_it_to_its_owner(exporter):
+def test_an_interrupt_of_a_waiting_thread_leaves_the_lock_to_its_owner(exporter):
     with busy(exporter):
         tracer_of(exporter).start_span("early").end()
-        Lock(exporter, when_got=interrupt)
+        Lock(exporter, after_acquire=interrupt)
         with pytest.raises(KeyboardInterrupt):
             exporter.force_flush(10)
         tracer_of(exporter).start_span("late").end()
-        assert len(exporter.arrived) == 2
+        assert len(exporter.arrivals) == 2
     assert [label for _, _, label in stored(exporter)] == ["early", "late"]
 
 
-def test_an_interrupt_in_the_midst_loses_no_span(exporter, monkeypatch):
+def test_an_interrupt_during_processing_loses_no_span(exporter, monkeypatch):
     tracer = tracer_of(exporter)
-    arrive = exporter.lineage.arrive
+    add = exporter.lineage.add
 
     def interrupted(*arguments):
-        monkeypatch.setattr(exporter.lineage, "arrive", arrive)
+        monkeypatch.setattr(exporter.lineage, "add", add)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporter.lineage, "arrive", interrupted)
+    monkeypatch.setattr(exporter.lineage, "add", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tracer.start_span("first").end()
     tracer.start_span("second").end()
     assert [label for _, _, label in stored(exporter)] == ["first", "second"]
 
 
-def test_a_writer_that_fails_is_no_error_of_the_program(exporter, monkeypatch, caplog):
+def test_a_failing_writer_raises_no_error_in_the_program(exporter, monkeypatch, caplog):
     tracer = tracer_of(exporter)
     with monkeypatch.context() as broken:
         broken.setattr(exporter.writer, "put", lambda row: 1 / 0)
@@ -530,20 +530,21 @@ def test_a_writer_that_fails_is_no_error_of_the_program(exporter, monkeypatch, c
             tracer.start_span("work").end()
     assert [label for _, _, label in stored(exporter)] == ["work", "work"]
     assert [record.message for record in caplog.records] == [
-        "Spans wait, for they could not be put (ZeroDivisionError: division by zero); further ones are not reported."
+        "Spans stay queued because they could not be processed (ZeroDivisionError: division by zero); "
+        "further failures of this kind are not logged."
     ]
 
 
-def test_what_an_interrupt_left_half_done_is_forgotten(exporter, caplog):
+def test_an_inconsistent_lineage_is_reset(exporter, caplog):
     tracer = tracer_of(exporter)
-    exporter.lineage.known = None
+    exporter.lineage.resolutions = None
     with tracer.start_as_current_span("root"), tracer.start_as_current_span("child"):
         pass
     assert [label for _, _, label in stored(exporter)] == ["root", "child"]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
-def test_what_the_writer_does_makes_no_spans_to_write(exporter, monkeypatch):
+def test_the_writers_own_work_creates_no_spans(exporter, monkeypatch):
     tracer, append, threads = tracer_of(exporter), Appender.append, []
 
     def instrumented(appender, *arguments):
@@ -579,7 +580,7 @@ def test_threads_lose_nothing(exporter):
 
 @pytest.mark.full
 @pytest.mark.parametrize("processor", [SimpleSpanProcessor, LiveSpanProcessor])
-def test_twenty_thousand_spans_are_all_there(exporter, processor):
+def test_twenty_thousand_spans_are_all_stored(exporter, processor):
     tracer = tracer_of(exporter, processor=processor)
     with tracer.start_as_current_span("run", attributes={"gen_ai.agent.name": "Ann"}):
         for _ in range(20_000):
@@ -589,7 +590,7 @@ def test_twenty_thousand_spans_are_all_there(exporter, processor):
         counts = connection.execute("SELECT agent_id, count(*) FROM spans GROUP BY agent_id").fetchall()
     if processor is LiveSpanProcessor:
         assert counts == [("Ann", 20_001)]
-    else:  # of those that waited too long, the trace
+    else:  # evicted rows keep the trace as their agent
         assert sum(count for _, count in counts) == 20_001
         assert dict(counts)["Ann"] >= 10_001
 
@@ -616,8 +617,8 @@ with tracer.start_as_current_span("invoke_agent Ann", attributes={"gen_ai.operat
 
 
 @pytest.mark.full
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_a_forked_child_writes_its_own_spans_and_no_others():
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_forked_child_stores_only_its_own_spans():
     subprocess.run([sys.executable, "-c", FORKED], check=True)
     spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"])
     assert sorted(spans["label"]) == ["before", "invoke_agent Ann", "within", "within"]
@@ -644,12 +645,12 @@ for _ in range(1_000):
     except KeyboardInterrupt:
         pass
 tracer.start_span("last").end()
-print(ended, provider.force_flush(), len(exporter.arrived))
+print(ended, provider.force_flush(), len(exporter.arrivals))
 """
 
 
 @pytest.mark.full
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal timers")
 def test_a_thousand_interrupts_lose_nothing():
     program = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
     ended, is_flushed, n_arrived = program.stdout.split()
@@ -682,9 +683,9 @@ worker.join()
 
 
 @pytest.mark.full
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 @pytest.mark.parametrize("end", ["killed", "done"])
-def test_a_span_that_ends_while_the_open_ones_are_looked_at_is_stored_as_ended(end):
+def test_a_span_that_ends_while_open_rows_are_collected_is_stored_as_ended(end):
     subprocess.run([sys.executable, "-c", HASTY, end], check=True)
     spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"])
     assert spans.loc[spans["status"].isna(), "label"].tolist() == ["span 0"]
@@ -706,7 +707,7 @@ with tracer.start_as_current_span("invoke_agent Ann", attributes={"gen_ai.operat
 
 
 @pytest.mark.full
-def test_a_program_that_is_killed_leaves_what_it_did_and_what_it_was_doing():
+def test_a_killed_program_leaves_its_ended_and_its_open_spans():
     tv.Store("run.db")
     with subprocess.Popen([sys.executable, "-c", KILLED]) as program:
         while len(tv.load_spans(store="run.db")) < 3 and program.poll() is None:
@@ -739,7 +740,7 @@ STATUS = st.sampled_from([None, Status(StatusCode.OK), Status(StatusCode.ERROR),
 
 @st.composite
 def plans(draw):
-    """Spans to make: name, parent (of those before, or none), attributes, times, status; and the order in which they end."""
+    """Spans to create: name, parent (an earlier one or none), attributes, times, status; and the order of their ends."""
     spans = []
     for number in range(draw(st.integers(1, 8))):
         above = draw(st.sampled_from([None, *range(number)]))
@@ -753,14 +754,14 @@ def plans(draw):
 
 
 def made(tracer, plan):
-    """The spans of a plan, made by the SDK."""
+    """Create the spans of a plan with the SDK."""
     spans, order = [], plan[1]
     for name, above, attributes, start, _, status, more in plan[0]:
         context = trace.set_span_in_context(trace.INVALID_SPAN if above is None else spans[above])
         kind, links = (SpanKind.SERVER, [Link(CONTEXT)]) if more else (SpanKind.INTERNAL, ())
         spans.append(tracer.start_span(name, context, kind, attributes, links, start_time=start * 1_000))
         if more:
-            spans[-1].add_event("said", attributes, timestamp=start * 1_000)
+            spans[-1].add_event("noted", attributes, timestamp=start * 1_000)
         if status is not None:
             spans[-1].set_status(status)
     for number in order:
@@ -768,14 +769,14 @@ def made(tracer, plan):
 
 
 @pytest.mark.laws
-@settings(max_examples=settings.default.max_examples // 4)  # each of them is a whole recording
+@settings(max_examples=settings.default.max_examples // 4)  # each example is a full recording
 @given(
     plans(),
     st.sampled_from([{}, {"service.name": "shop"}]),
     st.sampled_from([SimpleSpanProcessor, LiveSpanProcessor]),
     st.booleans(),
 )
-def test_what_is_recorded_is_what_reading_the_sdks_own_dump_gives(tmp_path_factory, plan, resource, processor, open_spans):
+def test_recording_gives_the_same_as_reading_the_sdks_own_dump(tmp_path_factory, plan, resource, processor, open_spans):
     folder, memory = tmp_path_factory.mktemp("law"), InMemorySpanExporter()
     exporter = TokenvisSpanExporter(store=folder / "recorded.db", open_spans=open_spans)
     provider = TracerProvider(resource=Resource(resource), shutdown_on_exit=False)

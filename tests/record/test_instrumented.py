@@ -1,4 +1,4 @@
-"""Real programs: OpenAI's client, instrumented by others, talks to a model's server on this machine; agents are plain spans."""
+"""Real instrumentation of OpenAI's client, which calls a local model server; agents are plain spans."""
 
 import asyncio
 import importlib
@@ -31,7 +31,7 @@ def address():
 
 @pytest.fixture(params=INSTRUMENTATIONS)
 def provider(request, monkeypatch):
-    """A provider that is recorded into run.db; what it gives to others stands in `seen`."""
+    """A provider that is recorded into run.db; `seen` has the spans that it passes to other exporters."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     provider = TracerProvider(resource=Resource({"service.name": "shop"}))
     provider.seen = InMemorySpanExporter()
@@ -55,8 +55,8 @@ def tool(provider, name):
     )
 
 
-def asked(text, **more):
-    return {"model": "tiny", "messages": [{"role": "user", "content": text}], **more}
+def request(text, **options):
+    return {"model": "tiny", "messages": [{"role": "user", "content": text}], **options}
 
 
 def recorded(provider):
@@ -65,18 +65,18 @@ def recorded(provider):
 
 
 def tree(spans):
-    """Who was where within what: (agent, location, location of the parent)."""
+    """Each span as (agent, location, location of the parent)."""
     places = spans.set_index("id")["location_id"]
     return [(row.agent_id, row.location_id, places.get(row.parent_id)) for row in spans.itertuples()]
 
 
-def test_an_agent_asks_a_model_which_calls_a_tool(provider, address):
+def test_an_agent_calls_a_model_that_calls_a_tool(provider, address):
     with openai.OpenAI(base_url=address, api_key="none", max_retries=0) as client, agent(provider, "Ann"):
-        answer = client.chat.completions.create(**asked("use a tool"))
+        answer = client.chat.completions.create(**request("use a tool"))
         call = answer.choices[0].message.tool_calls[0].function
         with tool(provider, call.name), agent(provider, "Bob"):
-            client.chat.completions.create(**asked("look for tea"))
-        stream = client.chat.completions.create(**asked("go on", stream=True, stream_options={"include_usage": True}))
+            client.chat.completions.create(**request("look for tea"))
+        stream = client.chat.completions.create(**request("go on", stream=True, stream_options={"include_usage": True}))
         assert "".join(part.choices[0].delta.content or "" for part in stream if part.choices) == "well then"
     spans = recorded(provider)
     assert tree(spans) == [
@@ -98,7 +98,7 @@ def test_an_agent_asks_a_model_which_calls_a_tool(provider, address):
 def test_an_error_of_the_model(provider, address):
     client, refused = openai.OpenAI(base_url=address, api_key="none", max_retries=0), pytest.raises(openai.InternalServerError)
     with client, agent(provider, "Ann"), refused:
-        client.chat.completions.create(**asked("fail"))
+        client.chat.completions.create(**request("fail"))
     [failed] = [row for row in recorded(provider).to_dict("records") if row["status"] == "error"]
     assert (failed["agent_id"], failed["kind"]) == ("Ann", "model")
     assert "no model today" in json.loads(failed["data"])["status_message"]
@@ -108,7 +108,7 @@ def test_agents_in_threads(provider, address):
     def work(name):
         with openai.OpenAI(base_url=address, api_key="none") as client, agent(provider, name):
             for _ in range(5):
-                client.chat.completions.create(**asked("hello"))
+                client.chat.completions.create(**request("hello"))
 
     with provider.get_tracer("test").start_as_current_span("crew"), ThreadPoolExecutor(4) as pool:
         for running in [pool.submit(copy_context().run, work, f"agent {number}") for number in range(4)]:
@@ -122,7 +122,7 @@ def test_agents_in_threads(provider, address):
 def test_agents_in_tasks_of_asyncio(provider, address):
     async def work(client, name):
         with agent(provider, name):
-            await asyncio.gather(*(client.chat.completions.create(**asked("hello")) for _ in range(3)))
+            await asyncio.gather(*(client.chat.completions.create(**request("hello")) for _ in range(3)))
 
     async def main():
         async with openai.AsyncOpenAI(base_url=address, api_key="none") as client:
@@ -138,9 +138,9 @@ def test_agents_in_tasks_of_asyncio(provider, address):
 def test_reading_an_otlp_export_of_the_same_run_later_changes_nothing(provider, address, tmp_path):
     with openai.OpenAI(base_url=address, api_key="none", max_retries=0) as client, agent(provider, "Ann") as span:
         span.set_attributes({"raw": b"\x00\xff", "shares": [0.5, 1.5], "flags": [True, False], "none": 0})
-        client.chat.completions.create(**asked("use a tool"))
+        client.chat.completions.create(**request("use a tool"))
         with pytest.raises(openai.InternalServerError):
-            client.chat.completions.create(**asked("fail"))
+            client.chat.completions.create(**request("fail"))
     before = recorded(provider)
     path = tmp_path / "run.json"
     path.write_text(json.dumps(in_otlp(provider.seen.get_finished_spans())))

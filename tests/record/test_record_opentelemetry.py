@@ -36,14 +36,14 @@ def test_one_line_records_a_provider(provider):
     assert repr(exporter).endswith("sqlite.db')")
 
 
-def test_its_end_stores_all(provider):
+def test_shutdown_stores_all_spans(provider):
     tv.record_opentelemetry(provider=provider)
     record_a_span(provider)
     provider.shutdown()
     assert agents() == ["Ann"]
 
 
-def test_again_for_the_same_store_it_is_the_same_with_other_options(provider):
+def test_a_second_call_for_the_same_store_changes_the_options(provider):
     first = tv.record_opentelemetry(store="run.db", provider=provider)
     assert tv.record_opentelemetry(store=tv.Store("run.db"), agent=lambda _: "Bob", provider=provider) is first
     record_a_span(provider)
@@ -51,9 +51,10 @@ def test_again_for_the_same_store_it_is_the_same_with_other_options(provider):
     assert agents("run.db") == ["Bob"]
 
 
-def test_each_store_and_each_provider_has_its_own(provider):
+def test_each_store_and_each_provider_has_its_own_exporter(provider):
     other = TracerProvider(resource=Resource({}))
-    exporters = [tv.record_opentelemetry(store=store, provider=of) for store in ("a.db", "b.db") for of in (provider, other)]
+    pairs = [(store, each) for store in ("a.db", "b.db") for each in (provider, other)]
+    exporters = [tv.record_opentelemetry(store=store, provider=each) for store, each in pairs]
     assert len(set(exporters)) == 4
     record_a_span(provider)
     provider.force_flush()
@@ -62,7 +63,7 @@ def test_each_store_and_each_provider_has_its_own(provider):
     assert sorted(agents("a.db")) == sorted(agents("b.db")) == ["Ann", "Bob"]
 
 
-def test_after_its_end_there_is_another(provider):
+def test_after_shutdown_a_new_exporter_is_installed(provider):
     first = tv.record_opentelemetry(provider=provider)
     first.shutdown()
     assert tv.record_opentelemetry(provider=provider) is not first
@@ -71,23 +72,23 @@ def test_after_its_end_there_is_another(provider):
     assert agents() == ["Ann"]
 
 
-def test_a_provider_that_is_gone_is_forgotten(provider):
+def test_a_garbage_collected_provider_is_removed(provider):
     tv.record_opentelemetry(provider=TracerProvider(resource=Resource({}), shutdown_on_exit=False))
     gc.collect()
     tv.record_opentelemetry(provider=provider)
-    assert [of() for of, _ in telemetry.SET_UP].count(None) == 0
+    assert [reference() for reference, _ in telemetry.INSTALLED_EXPORTERS].count(None) == 0
 
 
-def test_a_provider_of_another_kind_is_refused():
+def test_a_provider_without_span_processors_is_refused():
     with pytest.raises(tv.TokenvisError) as refused:
         tv.record_opentelemetry(provider=NoOpTracerProvider())
     assert str(refused.value) == (
-        "The tracer provider is a NoOpTracerProvider, which takes no span processors: it has no add_span_processor. "
-        "Give provider= one of OpenTelemetry's SDK, opentelemetry.sdk.trace.TracerProvider()."
+        "The tracer provider is a NoOpTracerProvider, which has no add_span_processor. "
+        "Pass provider=opentelemetry.sdk.trace.TracerProvider(), the provider of OpenTelemetry's SDK."
     )
 
 
-def test_a_rule_that_is_none_changes_nothing(provider):
+def test_an_invalid_rule_changes_nothing(provider):
     with pytest.raises(tv.BadOption):
         tv.record_opentelemetry(location="", provider=provider)
     record_a_span(provider)
@@ -109,10 +110,10 @@ for tracer in (early, trace.get_tracer("late")):
     with tracer.start_as_current_span("invoke_agent Ann", attributes={{"gen_ai.operation.name": "invoke_agent"}}):
         pass
 """
-OWN = "from opentelemetry.sdk.trace import TracerProvider; trace.set_tracer_provider(TracerProvider())"
+EXISTING = "from opentelemetry.sdk.trace import TracerProvider; trace.set_tracer_provider(TracerProvider())"
 
 
-@pytest.mark.parametrize("set_up", few(["", OWN], ""), ids=["none yet", "one of the program"])
+@pytest.mark.parametrize("set_up", few(["", EXISTING], ""), ids=["no provider yet", "the program's provider"])
 def test_the_global_provider_is_recorded_to_the_end_of_the_program(set_up):
     done = run(GLOBAL.format(set_up=set_up))
     assert (done.stdout, done.stderr) == ("", "")

@@ -1,4 +1,4 @@
-"""The recorder: what a program says is in the store, with the right times, parents and words."""
+"""The recorder: the spans of a program are stored with the right times, parents and data."""
 
 import asyncio
 import gc
@@ -55,7 +55,7 @@ def test_spans_events_and_handoffs_are_stored():
     assert repr(own) == f"Recorder('t', store='{own.store.path}')"
 
 
-def test_a_trace_of_no_name_is_called_by_the_time_and_is_there_without_spans():
+def test_a_trace_without_a_name_is_named_by_the_time_and_stored_without_spans():
     with Recorder() as own:
         pass
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", own.trace_id)
@@ -81,17 +81,17 @@ def test_a_trace_keeps_its_name_and_its_spans():
         ({"trace_id": ""}, "trace_id='' is not a name. A trace's id is a text."),
         ({"trace_id": "\ud800"}, "trace_id='\\ud800' cannot be written as UTF-8."),
         ({"name": b"x"}, "name=b'x' is not a name. A trace's name is a text."),
-        ({"max_spans": 0}, "max_spans=0 is not a number of spans: a whole number from 1 on."),
-        ({"max_seconds": "soon"}, "max_seconds='soon' is not a time: a number of seconds above 0."),
+        ({"max_spans": 0}, "max_spans=0 is not a number of spans. Pass an integer of at least 1."),
+        ({"max_seconds": "soon"}, "max_seconds='soon' is not a duration. Pass a number of seconds above 0."),
     ],
 )
-def test_what_cannot_be_a_recorder_is_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises((BadSpan, BadOption)) as caught:
         Recorder(**options)
     assert str(caught.value) == message
 
 
-def test_times_of_ones_own():
+def test_spans_with_their_own_times():
     with Recorder("t") as own, own.span("Ann", "desk") as around:
         own.add("Bob", "field", start_time=-5, end_time=0, weather="rain")
         own.add("Bob", "field", start_time=2**62, end_time=2**62, parent_id=around.id)
@@ -103,19 +103,19 @@ def test_times_of_ones_own():
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        ((1.5, 2), "start_time=1.5 is not integer microseconds of 63 bits. Convert seconds: round(seconds * 1_000_000)."),
-        ((1, True), "end_time=True is not integer microseconds of 63 bits."),
-        ((1, 2**63), "end_time=9223372036854775808 is not integer microseconds of 63 bits."),
-        ((None, 2), "start_time=None is not integer microseconds of 63 bits."),
+        ((1.5, 2), "start_time=1.5 is not a 64-bit integer of microseconds. Convert seconds: round(seconds * 1_000_000)."),
+        ((1, True), "end_time=True is not a 64-bit integer of microseconds."),
+        ((1, 2**63), "end_time=9223372036854775808 is not a 64-bit integer of microseconds."),
+        ((None, 2), "start_time=None is not a 64-bit integer of microseconds."),
         (
             (datetime(2026, 1, 1), 2),
-            "start_time=datetime.datetime(2026, 1, 1, 0, 0) is not integer microseconds of 63 bits. "
+            "start_time=datetime.datetime(2026, 1, 1, 0, 0) is not a 64-bit integer of microseconds. "
             "Convert it: round(time.timestamp() * 1_000_000).",
         ),
         ((5, 3), "The span ends at 3 before it starts at 5."),
     ],
 )
-def test_times_that_are_none_are_refused_and_nothing_is_recorded(times, message):
+def test_invalid_times_are_refused_and_nothing_is_recorded(times, message):
     with Recorder("t") as own:
         with pytest.raises(BadSpan) as caught:
             own.add("Ann", "desk", start_time=times[0], end_time=times[1])
@@ -123,16 +123,18 @@ def test_times_that_are_none_are_refused_and_nothing_is_recorded(times, message)
     assert load_traces()["n_spans"].tolist() == [0]
 
 
-def test_a_span_is_named_by_itself_and_keys_may_have_any_name():
+def test_a_span_in_data_is_stored_as_its_id_and_keys_may_have_any_name():
     with Recorder("t") as own:
         first = own.event("Ann", "desk", self=1)
         own.event("Bob", "desk", parent_id=first, links=[first])
-        with pytest.raises(TypeError, match=r"^<LiveSpan of 'Ann' at 'desk', ended> belongs to its process: send its id"):
+        with pytest.raises(
+            TypeError, match=r"^<LiveSpan of 'Ann' at 'desk', ended> cannot be copied or sent to another process\. Send its id"
+        ):
             pickle.dumps(first)
     assert data_of(load_spans("t")) == [{"self": 1}, {"links": [first.id], "parent_id": first.id}]
 
 
-def test_spans_that_are_open_as_the_recorder_closes_end_at_one_time():
+def test_spans_that_are_open_when_the_recorder_closes_get_the_same_end():
     own = Recorder("t")
     for _ in range(9):
         own.span("Ann", "desk").__enter__()
@@ -145,18 +147,18 @@ def test_a_link_needs_two_spans():
     with Recorder("t") as own:
         with pytest.raises(BadOption) as caught:
             own.link("a")
-        assert str(caught.value) == "No span is open that could follow another. Call link() in one, or give target=."
+        assert str(caught.value) == "No span is open that could be the target. Call link() inside a span, or pass target=."
         with own.span("Ann", "desk"), pytest.raises(BadOption) as caught:
             own.link(own.span("Bob", "lab"))
         assert str(caught.value) == (
-            "source=<LiveSpan of 'Bob' at 'lab', not started> is no span that has started, nor the id of one."
+            "source=<LiveSpan of 'Bob' at 'lab', not started> is neither a span that has started nor the id of a span."
         )
 
 
 @pytest.mark.parametrize(
     ("data", "links"), [({"links": "a"}, ["a", "b"]), ({"links": ("b",)}, ["b"]), ([1], ["b"]), ({"links": None}, [None, "b"])]
 )
-def test_a_link_is_added_to_whatever_the_data_is(data, links):
+def test_a_link_is_added_to_data_of_any_form(data, links):
     with Recorder("t") as own, own.span("Ann", "desk") as span:
         span.data = data
         own.link("b")
@@ -171,7 +173,7 @@ def test_a_link_to_a_span_of_another_recorder_that_has_ended_is_stored():
     assert data_of(load_spans("u")) == [{"links": ["t/1"]}]
 
 
-def test_whatever_is_recorded_is_no_error():
+def test_recording_odd_values_never_raises():
     class Odd:
         __class__ = property(lambda self: 1 / 0)
 
@@ -187,7 +189,7 @@ def test_whatever_is_recorded_is_no_error():
     assert data_of(spans)[0]["text"] == "✂ " + "x" * 2_000 + "… (100,000,000 characters)"
 
 
-def test_a_wall_clock_that_steps_back_ends_nothing_before_its_start(monkeypatch):
+def test_if_the_wall_clock_goes_back_no_span_ends_before_its_start(monkeypatch):
     with Recorder("t") as own:
         with own.span("Ann", "desk") as span:
             monkeypatch.setattr(recorder, "time_ns", lambda: 0)
@@ -198,7 +200,7 @@ def test_a_wall_clock_that_steps_back_ends_nothing_before_its_start(monkeypatch)
     assert span.start_time > 10**15
 
 
-def test_a_clock_that_goes_back_all_the_same_ends_nothing_before_its_start(monkeypatch):
+def test_if_the_monotonic_clock_goes_back_no_span_ends_before_its_start(monkeypatch):
     own = Recorder("t", open_spans=True)
     ticks = iter(range(10**15, 0, -(10**6)))
     monkeypatch.setattr(recorder, "perf_counter_ns", lambda: next(ticks))
@@ -210,7 +212,7 @@ def test_a_clock_that_goes_back_all_the_same_ends_nothing_before_its_start(monke
     assert (spans["start_time"] == spans["end_time"]).all()
 
 
-def test_open_spans_are_stored_as_such_and_then_as_they_end():
+def test_open_spans_are_stored_as_open_and_again_when_they_end():
     with Recorder("t", open_spans=True, max_seconds=0.02) as own:
         with own.span("Ann", "desk", label="plan", status="ok") as span:
             wait_until(lambda: load_traces()["n_spans"].tolist() == [1])
@@ -222,7 +224,7 @@ def test_open_spans_are_stored_as_such_and_then_as_they_end():
         assert load_spans("t")["end_time"].item() == span.end_time
 
 
-def test_closing_stores_what_is_open_and_its_end_later():
+def test_closing_stores_open_spans_and_their_end_is_stored_later():
     own = Recorder("t")
     span = own.span("Ann", "desk").start()
     own.close()
@@ -233,8 +235,8 @@ def test_closing_stores_what_is_open_and_its_end_later():
     assert own._open == {}
 
 
-def test_an_end_that_comes_as_the_recorder_closes_is_what_stays(monkeypatch):
-    """In another thread, after the span was found open, and before that was put."""
+def test_a_span_that_ends_while_the_recorder_closes_is_stored_as_ended(monkeypatch):
+    """On another thread, after `close` has found the span open and before it has put the row."""
     own = Recorder("t")
     span = own.span("Ann", "desk").start()
     put = own._writer.put
@@ -249,7 +251,7 @@ def test_an_end_that_comes_as_the_recorder_closes_is_what_stays(monkeypatch):
     assert data_of(load_spans("t")) == [None]
 
 
-def test_an_interrupt_as_a_span_ends_takes_nothing(monkeypatch):
+def test_an_interrupt_while_a_span_ends_loses_nothing(monkeypatch):
     own = Recorder("t")
     span = own.span("Ann", "desk").start()
     put = own._writer.put
@@ -266,7 +268,7 @@ def test_an_interrupt_as_a_span_ends_takes_nothing(monkeypatch):
     assert data_of(load_spans("t")) == [None]
 
 
-def test_durable_calls_are_back_when_their_span_is_stored():
+def test_durable_calls_return_when_their_span_is_stored():
     def work(agent):
         for number in range(10):
             event = own.event(f"{agent}", "desk", number=number)
@@ -286,8 +288,8 @@ def test_durable_calls_are_back_when_their_span_is_stored():
     assert found == [1] * 80
 
 
-def test_a_durable_call_is_held_up_once_where_the_store_takes_nothing(monkeypatch):
-    monkeypatch.setattr(writer, "HELD_UP", 0.05)
+def test_a_failing_store_blocks_durable_calls_once(monkeypatch):
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.05)
     own = Recorder("t", durable=True)
     own.event("Ann", "desk")
     flushes = []
@@ -301,18 +303,18 @@ def test_a_durable_call_is_held_up_once_where_the_store_takes_nothing(monkeypatc
     assert len(load_spans("t")) == 21
 
 
-def test_a_flush_tells_where_the_database_is_locked(monkeypatch):
+def test_a_flush_raises_if_the_database_is_locked(monkeypatch):
     monkeypatch.setattr(writer.Writer.flush, "__defaults__", (0.4,))
     own = Recorder("t")
     with locked(own.store.path):
         own.event("Ann", "desk")
-        with pytest.raises(StoreError, match=r"^.*t?\.db took no spans for 0\.4 s: .* They wait to be stored\.$"):
+        with pytest.raises(StoreError, match=r"^.*t?\.db stored no spans for 0\.4 s: .* The spans stay queued\.$"):
             own.flush()
     own.close()
     assert len(load_spans("t")) == 1
 
 
-def test_two_recorders_may_take_turns_in_one_store_and_in_two():
+def test_interleaved_recorders_in_one_store_and_in_two():
     with Recorder("t") as one, Recorder("u") as two, Recorder("t", store="other.db") as three:
         with one.span("a", "outer") as outer, two.span("b", "outer") as beside:
             with three.span("c", "outer"):
@@ -327,7 +329,7 @@ def test_two_recorders_may_take_turns_in_one_store_and_in_two():
     assert load_spans("t", store="other.db")["agent_id"].tolist() == ["c"]
 
 
-def test_a_decorated_generator_of_one_recorder_hides_nothing_of_another():
+def test_a_decorated_generator_of_one_recorder_hides_no_spans_of_another():
     def steps():
         with own.span("Ann", "inner") as inner:
             yield inner.parent_id
@@ -359,7 +361,7 @@ def test_a_function_is_carried_into_other_threads():
     assert carried.__name__ == "work"
 
 
-def test_a_recorder_that_is_forgotten_stores_all_and_its_thread_ends():
+def test_a_garbage_collected_recorder_stores_all_spans_and_its_thread_ends():
     own = Recorder("t", max_seconds=3_000)
     for number in range(100):
         own.event("Ann", "desk", number=number)
@@ -373,7 +375,7 @@ def test_a_recorder_that_is_forgotten_stores_all_and_its_thread_ends():
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
 @pytest.mark.parametrize("options", [{}, {"open_spans": True}, {"max_spans": 3}], ids=str)
-def test_a_handler_of_a_signal_that_records_comes_in_between_anything(options):
+def test_a_signal_handler_that_records_may_interrupt_any_step(options):
     n_handled = 0
 
     def handle():
@@ -394,9 +396,9 @@ def test_a_handler_of_a_signal_that_records_comes_in_between_anything(options):
     assert sorted(spans.loc[spans["agent_id"] == "handler", "number"]) == list(range(1, n_handled + 1))
 
 
-def test_a_log_may_be_recorded_that_the_recorder_writes_to(monkeypatch):
-    monkeypatch.setattr(writer, "RETRY", 0.05)
-    monkeypatch.setattr(writer, "HELD_UP", 0.05)
+def test_a_recorder_may_record_its_own_log(monkeypatch):
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.05)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.05)
 
     class Recording(logging.Handler):
         def emit(self, record):
@@ -426,8 +428,8 @@ def test_a_log_may_be_recorded_that_the_recorder_writes_to(monkeypatch):
     assert spans["agent_id"].value_counts()["log"] >= 1
 
 
-def test_parents_are_right_where_tasks_generators_and_threads_take_turns():
-    """Each piece of work opens what it opens within its own; the names of the places say what must be above what."""
+def test_parents_are_right_in_interleaved_tasks_generators_and_threads():
+    """Each piece of work opens spans inside its own; the path of a location contains the locations of its ancestors."""
 
     async def agent(name: str, chance: random.Random) -> None:
         @own.span(name, f"{name}/steps")

@@ -1,4 +1,4 @@
-"""Recording in whole programs: what is accepted is stored, whatever becomes of the program; the promises of docs/record.md."""
+"""Recording in complete programs: accepted spans are stored however the program ends, as docs/record.md guarantees."""
 
 import asyncio
 import json
@@ -25,11 +25,11 @@ from tokenvis.store.maintenance import verify
 KILLS = int(os.environ.get("TOKENVIS_KILLS", "20"))
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
 
-# The number of spans that are accepted stands in a file that is memory of the program, so it outlives the program.
+# The number of accepted spans is in a memory-mapped file, so it survives the program.
 COUNTED = """
 import mmap, os, sys, time, tokenvis as tv
-path, place = sys.argv[1], sys.argv[2]
-with open(place, "r+b") as file:
+path, counter = sys.argv[1], sys.argv[2]
+with open(counter, "r+b") as file:
     accepted = mmap.mmap(file.fileno(), 8)
 def count(number):
     accepted[:8] = number.to_bytes(8, "little")
@@ -37,27 +37,27 @@ def count(number):
 
 
 def program(code: str, *arguments: object, **options: object) -> subprocess.Popen:
-    """A program that runs in a process of its own."""
+    """A program in a separate process."""
     return subprocess.Popen([sys.executable, "-W", "error", "-c", code, *map(str, arguments)], **options)
 
 
 def ended(code: str, *arguments: object, within: float = 30) -> tuple[int, str]:
-    """What a program says on stderr, and its exit code; it must end in time."""
+    """The exit code of a program and its stderr; it must end in time."""
     started = program(code, *arguments, stderr=subprocess.PIPE, text=True)
-    said = started.communicate(timeout=within)[1]
-    return started.returncode, said
+    stderr = started.communicate(timeout=within)[1]
+    return started.returncode, stderr
 
 
-def counted(place: Path) -> int:
-    return int.from_bytes(place.read_bytes()[:8], "little")
+def counted(counter: Path) -> int:
+    return int.from_bytes(counter.read_bytes()[:8], "little")
 
 
 ENDS = {
     "the end of the code": ("", 0),
     "sys.exit": ("sys.exit(3)", 3),
-    "an error": ("raise ValueError('told')", 1),
+    "an error": ("raise ValueError('refused')", 1),
     "Ctrl-C": ("import signal; signal.raise_signal(signal.SIGINT)", -signal.SIGINT),
-    "an error in a block": ("with recorder.span('ann', 'desk'): raise ValueError('told')", 1),
+    "an error in a block": ("with recorder.span('ann', 'desk'): raise ValueError('refused')", 1),
     "a thread that goes on": (
         "import threading\ndef late():\n    time.sleep(0.5); [recorder.event('ann', 'late') for _ in range(100)]\n"
         "threading.Thread(target=late).start()",
@@ -65,23 +65,23 @@ ENDS = {
     ),
     "spans at the very end": ("import atexit; atexit.register(lambda: recorder.event('ann', 'late'))", 0),
     "a span that is open": ("span = recorder.span('ann', 'open').start()", 0),
-    "a recorder that is forgotten": ("del recorder", 0),
+    "a recorder that is deleted": ("del recorder", 0),
 }
 EARLIER = "import atexit; atexit.register(lambda: recorder.event('ann', 'late'))\n"
 
 
 @posix
 @pytest.mark.parametrize("end", few(ENDS, "sys.exit", "an error", "Ctrl-C"))
-@pytest.mark.parametrize("first", ["", pytest.param(EARLIER, marks=pytest.mark.full)], ids=["", "a call at exit comes after"])
-def test_nothing_that_was_accepted_is_lost_at_an_end_without_close(end, first, tmp_path):
+@pytest.mark.parametrize("first", ["", pytest.param(EARLIER, marks=pytest.mark.full)], ids=["", "a later exit handler"])
+def test_accepted_spans_are_stored_at_any_end_without_close(end, first, tmp_path):
     code, expected = ENDS[end]
-    if first and end == "a recorder that is forgotten":
+    if first and end == "a recorder that is deleted":
         first = ""
     start = f"import sys, time\n{first}import tokenvis as tv\nrecorder = tv.Recorder('t', store=sys.argv[1])\n"
     spans = "for number in range(300): recorder.event('ann', 'desk', number=number)\n"
-    exit_code, said = ended(start + spans + code, tmp_path / "t.db")
-    assert exit_code == expected, said
-    assert ("ValueError: told" in said) == ("error" in end)
+    exit_code, stderr = ended(start + spans + code, tmp_path / "t.db")
+    assert exit_code == expected, stderr
+    assert ("ValueError: refused" in stderr) == ("error" in end)
     stored = expand_data(load_spans("t", store=tmp_path / "t.db"), ["number", "status"])
     assert stored["number"].dropna().tolist() == list(range(300))
     late = {"a thread that goes on": 100, "spans at the very end": 1}.get(end, 0) + bool(first)
@@ -92,12 +92,12 @@ def test_nothing_that_was_accepted_is_lost_at_an_end_without_close(end, first, t
     assert [path.name for path in tmp_path.iterdir()] == ["t.db"]
 
 
-def test_all_spans_of_many_threads_are_there():
+def test_all_spans_of_many_threads_are_stored():
     record_in_threads(8, 500)
 
 
 @pytest.mark.full
-def test_all_spans_of_32_threads_are_there():
+def test_all_spans_of_32_threads_are_stored():
     record_in_threads(32, 10_000)
 
 
@@ -120,7 +120,7 @@ def record_in_threads(n_threads: int, n_spans: int) -> None:
     assert len(spans) == n_threads * n_spans
 
 
-def test_parents_follow_a_thousand_tasks_that_take_turns():
+def test_parents_follow_a_thousand_interleaved_tasks():
     async def task(number: int) -> None:
         with recorder.span("ann", "outer", number=number):
             await asyncio.sleep(random.random() / 100)
@@ -157,7 +157,7 @@ if child:
 
 
 @posix
-def test_a_fork_records_on_both_sides_and_nothing_twice(tmp_path):
+def test_a_fork_records_in_both_processes_and_nothing_twice(tmp_path):
     assert ended(FORKS, tmp_path / "t.db") == (0, "")
     spans = load_spans("t", store=tmp_path / "t.db")
     counts = spans.groupby(["agent_id", "location_id"], observed=True).size().to_dict()
@@ -190,7 +190,7 @@ if __name__ == "__main__":
 
 @posix
 @pytest.mark.parametrize("method", few(["fork", "inherited", "spawn"], "fork"))
-def test_workers_of_a_pool_store_what_they_recorded(method, tmp_path):
+def test_pool_workers_store_their_spans(method, tmp_path):
     script = tmp_path / "pools.py"
     script.write_text(POOLS)
     done = subprocess.run(
@@ -216,7 +216,7 @@ if __name__ == "__main__":
 
 @posix
 @pytest.mark.parametrize("method", few(["fork", "spawn"], "fork"))
-def test_workers_that_a_pool_terminates_store_what_they_recorded(method, tmp_path):
+def test_terminated_pool_workers_store_their_spans(method, tmp_path):
     script = tmp_path / "pools.py"
     script.write_text(TERMINATED)
     command = [sys.executable, script, tmp_path / "t.db", method]
@@ -238,17 +238,17 @@ worker.join()
 
 
 @posix
-def test_a_worker_stores_what_is_open_where_that_is_all_there_is(tmp_path):
+def test_a_worker_with_nothing_but_an_open_span_stores_it(tmp_path):
     assert ended(WORKER, tmp_path / "t.db") == (0, "")
     [data] = load_spans("t", store=tmp_path / "t.db")["data"]
     assert json.loads(data) == {"status": "open"}
 
 
-WAITING = """
+BLOCKED = """
 import multiprocessing, os, signal, sys, threading, time, tokenvis as tv
 def terminate():
     time.sleep(0.3)
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread gets it, so no wait of the main one ends
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # to this thread, so it does not interrupt the main thread
 def wait():
     threading.Thread(target=terminate, daemon=True).start()
     multiprocessing.get_context("fork").Semaphore(0).acquire()
@@ -277,9 +277,9 @@ if __name__ == "__main__":
 @posix
 @pytest.mark.parametrize("work", few(["main", "without", "thread", "forked"], "main"))
 @pytest.mark.parametrize("start", few(["fork", "spawn"], "fork"))
-def test_a_worker_that_waits_in_c_hears_that_it_is_terminated(start, work, tmp_path):
-    script = tmp_path / "waiting.py"
-    script.write_text(WAITING)
+def test_a_worker_that_is_blocked_in_c_code_handles_sigterm(start, work, tmp_path):
+    script = tmp_path / "blocked.py"
+    script.write_text(BLOCKED)
     command = [sys.executable, script, tmp_path / "t.db", start, work]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -288,14 +288,14 @@ def test_a_worker_that_waits_in_c_hears_that_it_is_terminated(start, work, tmp_p
 
 OWN_HANDLERS = """
 import multiprocessing, os, pathlib, signal, sys, time, tokenvis as tv
-said = pathlib.Path(sys.argv[1]).with_suffix(".txt")
-def note(text): said.open("a").write(text)
+notes = pathlib.Path(sys.argv[1]).with_suffix(".txt")
+def note(text): notes.open("a").write(text)
 def restoring(*_):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep(0.5)
     note("saved")
     os._exit(0)
-def counting(*_): note("heard")
+def counting(*_): note("counted")
 def leaving(*_): raise SystemExit
 def work(handler):
     recorder = tv.Recorder("t", store=sys.argv[1])
@@ -308,7 +308,7 @@ def work(handler):
 if __name__ == "__main__":
     worker = multiprocessing.get_context("fork").Process(target=work, args=sys.argv[2:])
     worker.start()
-    while not said.exists(): time.sleep(0.01)
+    while not notes.exists(): time.sleep(0.01)
     worker.terminate()
     worker.join(20)
 """
@@ -316,11 +316,11 @@ if __name__ == "__main__":
 
 @posix
 @pytest.mark.full
-@pytest.mark.parametrize(("handler", "said"), [("restoring", "saved"), ("counting", "heardcleaned"), ("leaving", "cleaned")])
-def test_a_handler_of_the_programs_own_is_left_alone(handler, said, tmp_path):
+@pytest.mark.parametrize(("handler", "notes"), [("restoring", "saved"), ("counting", "countedcleaned"), ("leaving", "cleaned")])
+def test_the_programs_own_handler_is_kept(handler, notes, tmp_path):
     done = subprocess.run([sys.executable, "-c", OWN_HANDLERS, tmp_path / "t.db", handler], timeout=60, check=True)
     assert done.returncode == 0
-    assert (tmp_path / "t.txt").read_text() == f"ready{said}"
+    assert (tmp_path / "t.txt").read_text() == f"ready{notes}"
 
 
 MANY = """
@@ -335,7 +335,7 @@ with tv.Recorder("t", name="Many", store=sys.argv[1]) as recorder:
 def test_four_processes_record_into_one_trace(tmp_path):
     path = tmp_path / "t.db"
     programs = [program(MANY, path, f"agent {number}", 50_000) for number in range(4)]
-    assert [one.wait(timeout=120) for one in programs] == [0, 0, 0, 0]
+    assert [each.wait(timeout=120) for each in programs] == [0, 0, 0, 0]
     assert load_traces(store=path)["name"].tolist() == ["Many"]
     spans = expand_data(load_spans("t", store=path), "number")
     for number in range(4):
@@ -361,23 +361,23 @@ for number in range(first, first + 10**9):
 @posix
 @pytest.mark.full
 @pytest.mark.parametrize(("spans", "pause"), [("ended", 0), ("open", 0), ("ended", 0.002)])
-def test_kills_at_random_moments_take_no_more_than_the_bound(spans, pause, tmp_path):
-    """Of what was accepted, all but the last ones is there, whole and once; and a second later, or so, that too."""
-    path, place, chance = tmp_path / "t.db", tmp_path / "accepted", random.Random(KILLS)
-    place.write_bytes(bytes(8))
+def test_kills_at_random_moments_lose_no_more_than_the_limit(spans, pause, tmp_path):
+    """All accepted spans but the last ones are stored, complete and once; no span is missing after about a second."""
+    path, counter, chance = tmp_path / "t.db", tmp_path / "accepted", random.Random(KILLS)
+    counter.write_bytes(bytes(8))
     first, worst = 0, 0
     for _ in range(max(KILLS // 3, 1)):
-        recording = program(KILLED, path, place, first, spans, pause)
-        wait_until(lambda begun=first: counted(place) > begun)
+        recording = program(KILLED, path, counter, first, spans, pause)
+        wait_until(lambda start=first: counted(counter) > start)
         time.sleep(chance.random())
         recording.send_signal(signal.SIGKILL)
         recording.wait()
-        last = counted(place)
+        last = counted(counter)
         stored = expand_data(load_spans("t", store=path), ["number", "status", "text"])
         numbers = stored.loc[stored["number"] >= first, "number"]
         assert numbers.is_unique
         ended_there = stored.loc[(stored["number"] >= first) & stored["status"].isna(), "number"]
-        assert ended_there.tolist() == list(range(first, first + len(ended_there))), "one before the last is missing"
+        assert ended_there.tolist() == list(range(first, first + len(ended_there))), "a span before the last is missing"
         assert set(stored["text"]) == {"x" * 100}
         lost = last - first - len(ended_there)
         assert lost <= MAX_SPANS
@@ -389,20 +389,20 @@ def test_kills_at_random_moments_take_no_more_than_the_bound(spans, pause, tmp_p
 
 
 @posix
-def test_a_kill_takes_nothing_that_is_durable(tmp_path):
-    path, place = tmp_path / "t.db", tmp_path / "accepted"
-    place.write_bytes(bytes(8))
+def test_a_kill_loses_no_durable_spans(tmp_path):
+    path, counter = tmp_path / "t.db", tmp_path / "accepted"
+    counter.write_bytes(bytes(8))
     code = KILLED.replace('open_spans=sys.argv[4] == "open"', "durable=True")
-    recording = program(code, path, place, 0, "ended", 0)
-    wait_until(lambda: counted(place) > 50)
+    recording = program(code, path, counter, 0, "ended", 0)
+    wait_until(lambda: counted(counter) > 50)
     recording.send_signal(signal.SIGKILL)
     recording.wait()
     numbers = expand_data(load_spans("t", store=path), "number")["number"].tolist()
     assert numbers == list(range(len(numbers)))
-    assert len(numbers) in (counted(place), counted(place) + 1)
+    assert len(numbers) in (counted(counter), counted(counter) + 1)
 
 
-# A store that takes nothing
+# A store that cannot be written
 
 LOCKED = (
     COUNTED
@@ -415,9 +415,9 @@ recorder.event("ann", "first"); recorder.flush()
 count(1)
 while not os.path.exists(path + ".go"): time.sleep(0.01)
 for number in range(int(sys.argv[3])):
-    begun = time.perf_counter()
+    start = time.perf_counter()
     recorder.event("ann", "desk", number=number)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - start
     longest, n_long = max(longest, took), n_long + (took > 0.3)
     count(number + 2)
 print(longest, n_long, flush=True)
@@ -428,60 +428,60 @@ while os.path.exists(path + ".go"): time.sleep(0.01)
 
 @contextmanager
 def recording_while_locked(folder: Path, n_spans: int) -> Iterator[tuple[subprocess.Popen, list[float]]]:
-    """A program that records so many spans while its database is locked: its longest call, and how many were long."""
-    path, place, go = folder / "t.db", folder / "accepted", folder / "t.db.go"
-    place.write_bytes(bytes(8))
-    recording = program(LOCKED, path, place, n_spans, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: counted(place) == 1)
+    """A program that records ``n_spans`` while its database is locked, with its longest call and the number of long calls."""
+    path, counter, go = folder / "t.db", folder / "accepted", folder / "t.db.go"
+    counter.write_bytes(bytes(8))
+    recording = program(LOCKED, path, counter, n_spans, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: counted(counter) == 1)
     with locked(path):
         go.touch()
         yield recording, list(map(float, recording.stdout.readline().split()))
         go.unlink(missing_ok=True)
 
 
-def waiting_in(folder: Path) -> list[Path]:
-    return [one for one in folder.iterdir() if one.name.endswith(".waiting.jsonl")]
+def overflow_files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.endswith(".waiting.jsonl")]
 
 
 @posix
-def test_a_database_that_is_kept_locked_holds_a_program_up_once(tmp_path):
-    """Spans wait in a file beside the database meanwhile; then all are stored."""
+def test_a_locked_database_blocks_a_program_once(tmp_path):
+    """Spans are buffered in a file next to the database; then all are stored."""
     with recording_while_locked(tmp_path, 20_000) as (recording, (longest, n_long)):
-        assert len(waiting_in(tmp_path)) == 1
-    said = recording.communicate(timeout=30)[1]
-    assert recording.returncode == 0, said
+        assert len(overflow_files(tmp_path)) == 1
+    stderr = recording.communicate(timeout=30)[1]
+    assert recording.returncode == 0, stderr
     assert longest < 3
     assert n_long <= 1
-    assert "takes no spans" in said
-    assert "takes spans again" in said
+    assert "cannot be written" in stderr
+    assert "can be written again" in stderr
     numbers = expand_data(load_spans("t", store=tmp_path / "t.db"), "number")["number"].dropna().tolist()
     assert numbers == list(range(20_000))
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["accepted", "t.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["accepted", "t.db"]
 
 
 @posix
 @pytest.mark.full
 @pytest.mark.parametrize("end", ["ends", "is killed"])
-def test_what_could_not_be_stored_is_taken_in_by_the_next_recording(end, tmp_path):
+def test_the_next_recording_stores_an_abandoned_file(end, tmp_path):
     path = tmp_path / "t.db"
     with recording_while_locked(tmp_path, 3_000) as (recording, _):
-        wait_until(lambda: waiting_in(tmp_path))
-        [left] = waiting_in(tmp_path)
-        wait_until(lambda: left.read_bytes().count(b"\n") == 3_000)
+        wait_until(lambda: overflow_files(tmp_path))
+        [abandoned] = overflow_files(tmp_path)
+        wait_until(lambda: abandoned.read_bytes().count(b"\n") == 3_000)
         if end == "ends":
             (tmp_path / "t.db.go").unlink()
         else:
             recording.kill()
-        said = recording.communicate(timeout=30)[1]
+        stderr = recording.communicate(timeout=30)[1]
     if end == "ends":
         assert recording.returncode == 0
-        assert f"{left} holds 3,000 spans for it: the next recording takes that in, or `tokenvis ingest`." in said
+        assert f"{abandoned} contains 3,000 spans. The next recording, or `tokenvis ingest`, stores that file." in stderr
     assert len(load_spans("t", store=path)) == 1
     with Recorder("t", store=path) as recorder:
         recorder.event("bob", "desk")
     numbers = expand_data(load_spans("t", store=path), "number")["number"].dropna().tolist()
     assert numbers == list(range(3_000))
-    assert not left.exists()
+    assert not abandoned.exists()
 
 
 FULL = """
@@ -489,7 +489,7 @@ import logging, resource, signal, sys, time, tokenvis as tv
 from tokenvis.record import overflow, writer
 logging.disable(logging.CRITICAL)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-overflow.MOST_IN_MEMORY = writer.MOST_IN_MEMORY = 400_000
+overflow.MAX_PENDING_BYTES = writer.MAX_PENDING_BYTES = 400_000
 path = sys.argv[1]
 longest, n_long = 0.0, 0
 with tv.Recorder("t", store=path) as recorder:
@@ -497,9 +497,9 @@ with tv.Recorder("t", store=path) as recorder:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     for number in range(20_000):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         recorder.event("ann", "desk", number=number, text="x" * 200)
-        took = time.perf_counter() - begun
+        took = time.perf_counter() - start
         longest, n_long = max(longest, took), n_long + (took > 0.3)
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 print(longest, n_long)
@@ -508,8 +508,8 @@ print(longest, n_long)
 
 @posix
 @pytest.mark.full
-def test_a_full_disk_loses_what_is_beyond_the_bound_and_says_how_many(tmp_path):
-    """The limit on the size of files stands for a full disk: neither the database grows, nor a file beside it."""
+def test_a_full_disk_loses_spans_beyond_the_limits_and_records_how_many(tmp_path):
+    """A limit on file sizes simulates a full disk: neither the database nor an overflow file can grow."""
     path = tmp_path / "t.db"
     done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -518,15 +518,15 @@ def test_a_full_disk_loses_what_is_beyond_the_bound_and_says_how_many(tmp_path):
     assert n_long <= 1
     spans = expand_data(load_spans("t", store=path), ["kind", "n_lost", "number"])
     lost = spans[spans["kind"] == "tokenvis.lost"]
-    there = spans.loc[spans["location_id"] == "desk", "number"]
-    assert there.is_unique
+    stored = spans.loc[spans["location_id"] == "desk", "number"]
+    assert stored.is_unique
     assert lost["n_lost"].sum() > 10_000
-    assert lost["n_lost"].sum() + len(there) == 20_000
+    assert lost["n_lost"].sum() + len(stored) == 20_000
     assert verify(path).findings == []
-    assert [one.name for one in tmp_path.iterdir()] == ["t.db"]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.db"]
 
 
-def test_a_database_that_is_replaced_gets_what_follows(tmp_path):
+def test_a_replaced_database_gets_the_later_spans(tmp_path):
     path = tmp_path / "t.db"
     with Recorder("t", store=path) as recorder:
         recorder.event("ann", "desk")
@@ -559,11 +559,11 @@ finally:
 @posix
 @pytest.mark.full
 @pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "busy"])
-def test_a_kernel_that_is_restarted_loses_nothing(is_busy, tmp_path):
+def test_a_restarted_kernel_loses_nothing(is_busy, tmp_path):
     from jupyter_client.manager import KernelManager
 
     path = str(tmp_path / "t.db")
-    manager = KernelManager(kernel_name="python3")  # the one of this environment
+    manager = KernelManager(kernel_name="python3")  # of this environment
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         client = manager.client()

@@ -1,4 +1,4 @@
-"""Data as it is at one moment: JSON is kept, all else is cut and marked, and nothing is ever an error."""
+"""Data at one moment: JSON is unchanged, all else is cut and marked, and nothing ever raises."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.record import snapshot
-from tokenvis.record.snapshot import CUT, Named, json_text, name_text
+from tokenvis.record.snapshot import CUT_MARK, StoredById, json_text, name_text
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -33,8 +33,8 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(TEXTS, VALUES), st.booleans())
-def test_json_is_kept_as_it_is(data, long):
-    """In one step, and value by value, which long data takes."""
+def test_json_is_unchanged(data, long):
+    """In one step, and value by value, as for long data."""
     with pytest.MonkeyPatch.context() as patch:
         if long:
             patch.setattr(snapshot.orjson, "dumps", None)
@@ -44,7 +44,7 @@ def test_json_is_kept_as_it_is(data, long):
 
 
 def is_valid(text: str) -> bool:
-    """What the database asks of data."""
+    """Whether the database accepts the text as data."""
     query = "SELECT json_valid(?1) AND json_type(?1) = 'object'"
     with closing(sqlite3.connect(":memory:")) as connection:
         return connection.execute(query, [text]).fetchone() == (1,)
@@ -91,14 +91,14 @@ Point = namedtuple("Point", "x y")
         ("a\0b\ud800", "a\0b\N{REPLACEMENT CHARACTER}"),
     ],
 )
-@pytest.mark.parametrize("beside", [{}, {"path": Path("x")}], ids=["", "beside what is no JSON"])
-def test_what_json_has_a_form_for_is_kept_in_it(value, kept, beside):
+@pytest.mark.parametrize("beside", [{}, {"path": Path("x")}], ids=["", "next to a value that is not JSON"])
+def test_values_with_a_json_form_are_stored_in_it(value, kept, beside):
     expected = {"value": kept} | ({"path": "x"} if beside else {})
     assert json.loads(json_text({"value": value, **beside})) == expected
 
 
 class Hostile:
-    """Whatever is asked of it raises."""
+    """Every method raises."""
 
     def __getattribute__(self, name):
         raise RuntimeError(name)
@@ -107,7 +107,7 @@ class Hostile:
 
 
 class Unbound:
-    """As proxies of web frameworks are, outside of a request."""
+    """Like the proxies of web frameworks outside of a request."""
 
     __class__ = property(lambda self: 1 / 0)
 
@@ -213,8 +213,8 @@ CUTS = [
     (Hostile(), "✂ <Hostile, whose repr() raises ZeroDivisionError>"),
     (HostileMapping(), "✂ <HostileMapping, whose iter() raises ZeroDivisionError>"),
     (OddClass(), "✂ <OddClass, whose repr() raises OddError>"),
-    (10**400, "✂ a whole number of 1,329 bits"),
-    (cycle(), [1, {"own": "✂ a list that holds itself"}]),
+    (10**400, "✂ an integer of 1,329 bits"),
+    (cycle(), [1, {"own": "✂ a list that contains itself"}]),
     (Around(b"1"), {"inner": "✂ 1 bytes"}),
     ("x" * 2_000_000, "✂ " + "x" * 2_000 + "… (2,000,000 characters)"),
     ([1 + 2j], ["✂ (1+2j)"]),
@@ -222,10 +222,10 @@ CUTS = [
 
 
 @pytest.mark.parametrize("number", range(len(CUTS)))
-def test_what_is_no_json_is_cut_and_marked(number):
-    value, said = CUTS[number]
+def test_values_that_are_not_json_are_cut_and_marked(number):
+    value, expected = CUTS[number]
     data = json.loads(json_text({"label": "it", "value": value, "beside": 1}))
-    assert data == {"label": "it", "value": said, "beside": 1, "tokenvis.cut": ["value"]}
+    assert data == {"label": "it", "value": expected, "beside": 1, "tokenvis.cut": ["value"]}
 
 
 @pytest.mark.parametrize(
@@ -240,19 +240,19 @@ def test_what_is_no_json_is_cut_and_marked(number):
     ids=range(5),
 )
 @pytest.mark.parametrize("within", [lambda value: value, lambda value: [{"inner": (value,)}]], ids=["", "in others"])
-def test_what_would_end_the_process_in_orjson_is_looked_at_in_python(value, kept, within):
+def test_values_that_would_crash_orjson_are_encoded_in_python(value, kept, within):
     data = json.loads(json_text({"value": within(value)}))
     assert data["value"] == (kept if within(0) == 0 else [{"inner": [kept]}])
     assert ("tokenvis.cut" in data) == str(kept).startswith("✂")
 
 
-def test_a_text_that_claims_to_be_json_is_none():
+def test_an_orjson_fragment_is_cut():
     data = json.loads(json_text({"value": orjson.Fragment(b"{")}))
     assert data["value"].startswith("✂ <orjson.Fragment object")
 
 
-def test_a_span_stands_for_its_id():
-    class Span(Named):
+def test_a_span_is_stored_as_its_id():
+    class Span(StoredById):
         def __repr__(self):
             return "a span"
 
@@ -261,7 +261,7 @@ def test_a_span_stands_for_its_id():
     assert json.loads(json_text({"parent_id": span, "links": [span, "t/8"]})) == {"parent_id": "t/7", "links": ["t/7", "t/8"]}
     span.id = ""
     assert json.loads(json_text({"value": span}))["value"] == "✂ a span"
-    with pytest.raises(TypeError, match=r"^a span belongs to its process: send its id, which is the same everywhere\.$"):
+    with pytest.raises(TypeError, match=r"^a span cannot be copied or sent to another process\. Send its id instead\.$"):
         pickle.dumps(span)
 
 
@@ -274,7 +274,7 @@ SUBCLASSES = [
 
 
 @pytest.mark.parametrize("number", range(len(SUBCLASSES)))
-def test_a_class_of_ones_own_cannot_hide_what_a_value_is(number):
+def test_subclasses_cannot_hide_the_type_of_a_value(number):
     value, kept = SUBCLASSES[number]
     assert json.loads(json_text({"value": value, "path": Path("x")}))["value"] == kept
 
@@ -283,7 +283,7 @@ PRETENDERS = [Unbound(), Mock(spec=str), Mock(spec=dict), sys, Endless(), deep(3
 
 
 @pytest.mark.parametrize("number", range(len(PRETENDERS)))
-def test_what_pretends_to_be_something_else_or_never_ends_is_cut(number):
+def test_pretenders_and_endless_values_are_cut(number):
     text = json_text({"value": PRETENDERS[number]})
     assert json.loads(text)["tokenvis.cut"] == ["value"]
     assert is_valid(text)
@@ -294,18 +294,18 @@ WHOLES = [Hostile(), Unbound(), HostileMapping(), Endless(), [1, 2], "text", Non
 
 
 @pytest.mark.parametrize("number", range(len(WHOLES)))
-def test_data_that_is_no_object_becomes_one(number):
+def test_data_that_is_not_an_object_becomes_one(number):
     text = json_text(WHOLES[number], {"status": "error"})
     assert is_valid(text)
     assert json.loads(text)["status"] == "error"
 
 
-def test_what_is_added_stands_in_place_of_what_the_data_says():
+def test_extra_keys_override_keys_of_the_data():
     assert json_text({"status": "ok", "n": 1}, {"status": "open"}) == '{"status":"open","n":1}'
     assert json_text({"n": Path("x"), "status": "ok"}, {"status": "open"}) == '{"status":"open","n":"x"}'
 
 
-def test_the_parent_stands_at_the_end_and_what_is_ours_is_never_without_room():
+def test_the_parent_is_the_last_key_and_priority_keys_always_fit():
     data = {f"text {number}": "x" * 1_000_000 for number in range(9)} | {"label": "it", "parent_id": "p"}
     text = json_text(data, {"status": "error"})
     assert text.endswith(',"parent_id":"p"}')
@@ -321,7 +321,7 @@ def test_two_keys_with_one_name_are_marked():
 
 @dataclass(frozen=True)
 class Odd:
-    """Stands for a value of that kind, which hypothesis could not look at."""
+    """A placeholder for a value that hypothesis could not print."""
 
     number: int
 
@@ -338,7 +338,7 @@ WILD = st.recursive(
 
 
 def made(plan):
-    """What stands for odd values replaced by these."""
+    """The plan with its placeholders replaced by odd values."""
     if isinstance(plan, dict):
         return {key: made(item) for key, item in plan.items()}
     if isinstance(plan, list):
@@ -349,9 +349,10 @@ def made(plan):
 
 
 @given(st.dictionaries(KEYS, WILD) | WILD, st.integers(2, 30), st.integers(20, 300))
-def test_whatever_is_recorded_is_a_valid_object_below_a_bound(plan, items, most):
+def test_any_data_becomes_a_valid_object_below_a_limit(plan, items, most):
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"MOST_ITEMS": items, "MOST": most, "LONGEST_TEXT": 40, "SHOWN": 10, "KEPT": 5}.items():
+        limits = {"MAX_SNAPSHOT_ITEMS": items, "MAX_SNAPSHOT_CHARACTERS": most, "MAX_TEXT_CHARACTERS": 40}
+        for name, value in {**limits, "MAX_REPR_CHARACTERS": 10, "KEPT_CHARACTERS": 5}.items():
             patch.setattr(snapshot, name, value)
         text = json_text(made(plan), {"parent_id": "p"})
     assert is_valid(text)
@@ -360,20 +361,20 @@ def test_whatever_is_recorded_is_a_valid_object_below_a_bound(plan, items, most)
     assert len(text) < 6 * (most + 60 * 4) + 40 * items + 2_000
 
 
-def test_a_program_without_room_on_its_stack_records_all_the_same():
-    said = []
+def test_data_is_encoded_even_if_the_stack_is_almost_full():
+    texts = []
 
-    def sink(levels):
+    def recurse(levels):
         try:
-            sink(levels + 1)
+            recurse(levels + 1)
         finally:
-            if len(said) < 100:
+            if len(texts) < 100:
                 with suppress(RecursionError):
-                    said.append(json_text({"value": Path("x"), "inner": [[{1: 2}]]}))
+                    texts.append(json_text({"value": Path("x"), "inner": [[{1: 2}]]}))
 
     with pytest.raises(RecursionError):
-        sink(0)
-    assert all(map(is_valid, said))
+        recurse(0)
+    assert all(map(is_valid, texts))
 
 
 NAMES = [
@@ -386,7 +387,7 @@ NAMES = [
     ("a\ud800", "a\N{REPLACEMENT CHARACTER}"),
     (Unbound, "<class 'test_snapshot.Unbound'>"),
     (Hostile(), "<Hostile, whose repr() raises ZeroDivisionError>"),
-    ("x" * 20_000, CUT + "x" * 2_000 + "… (20,000 characters)"),
+    ("x" * 20_000, CUT_MARK + "x" * 2_000 + "… (20,000 characters)"),
 ]
 
 
@@ -397,9 +398,9 @@ def test_a_name_is_a_text(number):
     assert (made, type(made)) == (name, str)
 
 
-def test_data_that_other_threads_change_is_whole(monkeypatch):
-    """In one step; where it is looked at value by value, no error at least."""
-    monkeypatch.setattr(snapshot, "LONGEST_TEXT", 100)
+def test_data_that_changes_during_encoding_is_complete(monkeypatch):
+    """A mapping is copied in one step, so a change in between is no error."""
+    monkeypatch.setattr(snapshot, "MAX_TEXT_CHARACTERS", 100)
     data = {"value": {number: number for number in range(1_000)}}
 
     class Changing:

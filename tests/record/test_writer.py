@@ -1,4 +1,4 @@
-"""The writer: what was put is in the store soon, in its order, whatever the store, signals and other threads do meanwhile."""
+"""The writer: rows are stored soon and in order, despite store failures, signals and other threads."""
 
 import gc
 import logging
@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 from recordings import WITHIN, interrupted, locked, numbers, wait_until
 
 from tokenvis import BadOption, StoreError, load_spans, load_traces
-from tokenvis.record import delivery, overflow, writer
-from tokenvis.record import lifecycle as endings
-from tokenvis.record import queue as waiting
+from tokenvis.record import delivery, lifecycle, overflow, queue, writer
 from tokenvis.record.delivery import Delivery
 from tokenvis.record.writer import Writer
 
@@ -32,7 +30,7 @@ def threads() -> list[threading.Thread]:
 
 @pytest.fixture
 def made(tmp_path):
-    """A maker of writers, all closed afterwards, with no thread left."""
+    """A factory of writers; all are closed afterwards, and no thread remains."""
     writers = []
 
     def make(**options) -> Writer:
@@ -40,14 +38,14 @@ def made(tmp_path):
         return writers[-1]
 
     yield make
-    for one in writers:
-        one.close()
+    for made_writer in writers:
+        made_writer.close()
     wait_until(lambda: not threads())
 
 
 @pytest.fixture
 def failing(monkeypatch):
-    """Has all deliveries fail while it holds an error."""
+    """A list; while it contains an error, all deliveries raise it."""
     errors: list[Exception] = []
     deliver = Delivery.deliver
 
@@ -61,17 +59,17 @@ def failing(monkeypatch):
 
 
 @pytest.mark.parametrize("most", [0, -1, 2.5, "many", None])
-def test_a_bound_that_is_none_is_refused(most):
+def test_an_invalid_limit_is_refused(most):
     with pytest.raises(BadOption) as caught:
         Writer(max_spans=most)
-    assert str(caught.value) == f"max_spans={most!r} is not a number of spans: a whole number from 1 on."
+    assert str(caught.value) == f"max_spans={most!r} is not a number of spans. Pass an integer of at least 1."
     with pytest.raises(BadOption) as caught:
         Writer(max_seconds=most if most != 2.5 else float("nan"))
     shown = "nan" if most == 2.5 else repr(most)
-    assert str(caught.value) == f"max_seconds={shown} is not a time: a number of seconds above 0."
+    assert str(caught.value) == f"max_seconds={shown} is not a duration. Pass a number of seconds above 0."
 
 
-def test_rows_are_stored_by_themselves(made):
+def test_rows_are_stored_without_a_flush(made):
     own = made(max_seconds=0.01)
     own.put(row(1))
     wait_until(lambda: numbers(own.store) == [1])
@@ -79,7 +77,7 @@ def test_rows_are_stored_by_themselves(made):
     wait_until(lambda: numbers(own.store) == [1, 2])
 
 
-def test_a_flush_stores_all_before_it(made):
+def test_a_flush_stores_all_earlier_rows(made):
     own = made(max_seconds=3_000)
     for number in range(700):
         own.put(row(number))
@@ -89,8 +87,8 @@ def test_a_flush_stores_all_before_it(made):
 
 
 @pytest.mark.parametrize("n_taken", [0, 4])
-def test_no_more_are_accepted_than_the_bound(n_taken, made, monkeypatch):
-    """And one that is held up; with the store at a standstill, the count is exact, however many it was given before."""
+def test_no_more_rows_are_accepted_than_the_limit(n_taken, made, monkeypatch):
+    """Plus one whose thread is blocked; while the store hangs, the count is exact, however many rows are in the batch."""
     go, deliver, accepted = threading.Event(), Delivery.deliver, []
 
     def deliver_later(self, rows):
@@ -102,14 +100,14 @@ def test_no_more_are_accepted_than_the_bound(n_taken, made, monkeypatch):
             own.put(row(number))
             accepted.append(number)
             if number + 1 == n_taken:
-                wait_until(lambda: len(own._waiting.taken) == n_taken)
+                wait_until(lambda: len(own._queue.batch) == n_taken)
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
-    monkeypatch.setattr(writer, "HELD_UP", WITHIN)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", WITHIN)
     own = made(max_spans=10, max_seconds=0.5 if n_taken else 3_000)
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: len(own._waiting.rows()) == 11)
+    wait_until(lambda: len(own._queue.rows()) == 11)
     assert len(accepted) == 10
     go.set()
     thread.join(WITHIN)
@@ -117,7 +115,7 @@ def test_no_more_are_accepted_than_the_bound(n_taken, made, monkeypatch):
     assert numbers(own.store) == [*range(100)]
 
 
-def test_long_rows_count_by_their_bytes(made, monkeypatch):
+def test_large_rows_count_by_their_bytes(made, monkeypatch):
     go, deliver, accepted = threading.Event(), Delivery.deliver, []
 
     def deliver_later(self, rows):
@@ -130,12 +128,12 @@ def test_long_rows_count_by_their_bytes(made, monkeypatch):
             accepted.append(number)
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
-    monkeypatch.setattr(waiting, "MOST_IN_MEMORY", 500_000)
-    monkeypatch.setattr(writer, "HELD_UP", WITHIN)
+    monkeypatch.setattr(queue, "MAX_PENDING_BYTES", 500_000)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", WITHIN)
     own = made()
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: len(own._waiting.rows()) == 5)
+    wait_until(lambda: len(own._queue.rows()) == 5)
     assert len(accepted) == 4
     go.set()
     thread.join(WITHIN)
@@ -143,73 +141,73 @@ def test_long_rows_count_by_their_bytes(made, monkeypatch):
     assert numbers(own.store) == [*range(9)]
 
 
-def test_one_at_a_time(made):
+def test_a_limit_of_one_row(made):
     own = made(max_spans=1)
     for number in range(30):
         own.put(row(number))
-        assert len(own._waiting.rows()) <= 1
+        assert len(own._queue.rows()) <= 1
     own.close()
     assert numbers(own.store) == [*range(30)]
 
 
-def test_a_program_is_held_up_once_and_then_rows_wait_in_a_file(made, failing, monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr(writer, "HELD_UP", 0.05)
-    monkeypatch.setattr(writer, "RETRY", 0.05)
+def test_a_failing_store_blocks_the_program_once_and_then_rows_go_to_a_file(made, failing, monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.05)
     own = made(max_spans=8)
     own.put(row(0))
     own.flush()
     failing.append(StoreError("It is full."))
-    held = []
-    room = own._waiting.has_room_within
-    monkeypatch.setattr(own._waiting, "has_room_within", lambda *given: held.append(room(*given)) or held[-1])
-    assert own._waiting.stored_at > 0
+    results = []
+    wait_for_room = own._queue.wait_for_room
+    monkeypatch.setattr(own._queue, "wait_for_room", lambda *given: results.append(wait_for_room(*given)) or results[-1])
+    assert own._queue.last_stored_at > 0
     for number in range(1, 500):
         own.put(row(number))
-    assert held == [False]
+    assert results == [False]
     wait_until(lambda: list(tmp_path.glob("*.waiting.jsonl")))
     with pytest.raises(StoreError) as caught:
         own.flush(0.05)
-    assert str(caught.value) == f"{own.store.path} took no spans for 0.05 s: It is full. They wait to be stored."
-    own.settle()  # does not wait
+    assert str(caught.value) == f"{own.store.path} stored no spans for 0.05 s: It is full. The spans stay queued."
+    own.flush_or_stall()  # does not wait
     failing.clear()
     own.flush()
     assert numbers(own.store) == [*range(500)]
     assert list(tmp_path.glob("*.waiting.jsonl")) == []
-    said = [record.getMessage() for record in caplog.records if "wait in" not in record.getMessage()]
-    assert said == [
-        f"{own.store.path} takes no spans. They wait beside it, and the program goes on. It is full.",
-        f"{own.store.path} takes spans again, and has all that waited.",
+    messages = [record.getMessage() for record in caplog.records if "buffered in" not in record.getMessage()]
+    assert messages == [
+        f"{own.store.path} cannot be written. Spans are buffered, and the program continues. It is full.",
+        f"{own.store.path} can be written again. All buffered spans are stored.",
     ]
 
 
-def test_what_is_put_while_much_is_stored_that_waited_is_not_lost(made, failing, monkeypatch):
-    """The file is longer than what memory holds, and new rows come as it is being stored."""
-    monkeypatch.setattr(writer, "HELD_UP", 0.01)
-    monkeypatch.setattr(writer, "RETRY", 0.01)
+def test_rows_put_while_the_backlog_is_stored_are_not_lost(made, failing, monkeypatch):
+    """The file is larger than the memory limit, and new rows arrive while it is being stored."""
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.01)
     for module in (writer, overflow):
-        monkeypatch.setattr(module, "MOST_IN_MEMORY", 100_000)
-    monkeypatch.setattr(overflow, "CHUNK", 16)
+        monkeypatch.setattr(module, "MAX_PENDING_BYTES", 100_000)
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 16)
     own = made(max_spans=8)
     failing.append(StoreError("full"))
     for number in range(2_000):
         own.put(row(number))
         if number % 100 == 0:
-            wait_until(lambda: own._n_held < 50_000)
+            wait_until(lambda: own._stalled_bytes < 50_000)
     failing.clear()
     for number in range(2_000, 4_000):
         own.put(row(number))
         if number % 50 == 0:
-            wait_until(lambda: own._n_held < 50_000)
+            wait_until(lambda: own._stalled_bytes < 50_000)
     own.flush()
     assert numbers(own.store) == [*range(4_000)]
 
 
-def test_what_is_beyond_all_bounds_is_counted(made, failing, monkeypatch):
-    monkeypatch.setattr(writer, "RETRY", 0.05)
-    monkeypatch.setattr(writer, "HELD_UP", 0.01)
+def test_rows_beyond_all_limits_are_counted(made, failing, monkeypatch):
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.05)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.01)
     for module in (writer, overflow):
-        monkeypatch.setattr(module, "MOST_IN_MEMORY", 20_000)
-    monkeypatch.setattr(overflow.Spill, "made", lambda path: None)
+        monkeypatch.setattr(module, "MAX_PENDING_BYTES", 20_000)
+    monkeypatch.setattr(overflow.OverflowFile, "create", lambda path: None)
     own = made(max_spans=8)
     failing.append(StoreError("full"))
     for number in range(1_000):
@@ -224,7 +222,7 @@ def test_what_is_beyond_all_bounds_is_counted(made, failing, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), OSError("odd")])
-def test_an_error_that_nobody_thought_of_takes_nothing(error, made, failing, caplog):
+def test_an_unexpected_error_loses_nothing(error, made, failing, caplog):
     own = made(max_seconds=0.01)
     failing.append(error)
     own.put(row(1))
@@ -235,41 +233,41 @@ def test_an_error_that_nobody_thought_of_takes_nothing(error, made, failing, cap
     assert numbers(own.store) == [1]
 
 
-def test_an_error_in_the_pulse_takes_nothing(made, caplog):
-    def pulse():
+def test_an_error_in_open_rows_loses_nothing(made, caplog):
+    def open_rows():
         raise ValueError("odd")
 
-    own = made(pulse=pulse)
+    own = made(open_rows=open_rows)
     own.put(row(1))
     own.flush()
     assert numbers(own.store) == [1]
-    assert caplog.records[0].getMessage() == "The spans that are open could not be looked at."
+    assert caplog.records[0].getMessage() == "Open spans could not be read."
 
 
-def test_spans_that_are_open_are_stored_again_and_again(made):
-    n_pulses = 0
+def test_open_spans_are_stored_with_each_batch(made):
+    n_calls = 0
 
-    def pulse():
-        nonlocal n_pulses
-        n_pulses += 1
-        return [row(1, end=n_pulses)] if n_pulses < 5 else []
+    def open_rows():
+        nonlocal n_calls
+        n_calls += 1
+        return [row(1, end=n_calls)] if n_calls < 5 else []
 
-    own = made(pulse=pulse, max_seconds=0.002)
+    own = made(open_rows=open_rows, max_seconds=0.002)
     own.put(row(1))
-    wait_until(lambda: n_pulses >= 5)
+    wait_until(lambda: n_calls >= 5)
     own.flush()
     assert load_spans(store=own.store)["end_time"].tolist() == [4]
 
 
-def test_many_that_are_open_hold_nobody_up(made, failing, monkeypatch):
-    """They are no rows that wait: a batch that failed is not the longer for them."""
-    own = made(pulse=lambda: [row(number) for number in range(1_000, 1_050)], max_spans=10, max_seconds=0.01)
+def test_many_open_spans_block_no_thread(made, failing, monkeypatch):
+    """They are not pending rows: a failed batch does not put them back into the queue."""
+    own = made(open_rows=lambda: [row(number) for number in range(1_000, 1_050)], max_spans=10, max_seconds=0.01)
     failing.append(StoreError("full"))
     own.put(row(1))
     wait_until(lambda: own._error)
-    assert len(own._waiting.rows()) <= 1
+    assert len(own._queue.rows()) <= 1
     own.put(row(2))
-    assert not own._stuck
+    assert not own._is_stalled
     failing.clear()
 
 
@@ -280,8 +278,8 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([1, 3, 512]))
-def test_the_last_row_of_each_id_is_what_is_there_in_the_end(tmp_path_factory, steps, most):
-    """Whatever fails in between, and whenever it is closed."""
+def test_the_last_row_of_each_id_is_stored_in_the_end(tmp_path_factory, steps, most):
+    """For any sequence of failures and closes in between."""
     path, model, errors = tmp_path_factory.mktemp("law") / "t.db", {}, []
     deliver = Delivery.deliver
 
@@ -292,63 +290,68 @@ def test_the_last_row_of_each_id_is_what_is_there_in_the_end(tmp_path_factory, s
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Delivery, "deliver", deliver_or_fail)
-        for name, value in {"HELD_UP": 0.002, "LAST_TRY": 0.002, "BRIEFLY": 0.001, "RETRY": 0.001}.items():
+        for name, value in {
+            "BLOCK_TIMEOUT_S": 0.002,
+            "CLOSE_TIMEOUT_S": 0.002,
+            "SHORT_RETRY_INTERVAL_S": 0.001,
+            "RETRY_INTERVAL_S": 0.001,
+        }.items():
             patch.setattr(writer, name, value)
         own = Writer(path, max_spans=most, max_seconds=0.002)
-        for number, (what, *given) in enumerate(steps):
-            if what == "put":
-                model[given[0]] = number + 10
-                own.put(row(given[0], end=number + 10))
-            elif what == "flush":
+        for number, (step, *values) in enumerate(steps):
+            if step == "put":
+                model[values[0]] = number + 10
+                own.put(row(values[0], end=number + 10))
+            elif step == "flush":
                 with suppress(StoreError):
                     own.flush(0.02)
-            elif what == "close":
+            elif step == "close":
                 own.close()
             else:
-                errors[:] = [1] if what == "fail" else []
+                errors[:] = [1] if step == "fail" else []
         errors.clear()
-        patch.setattr(writer, "LAST_TRY", WITHIN)
+        patch.setattr(writer, "CLOSE_TIMEOUT_S", WITHIN)
         own.put(row(6))
         own.flush()
-        wait_until(lambda: not own._has_more)
+        wait_until(lambda: not own._has_backlog)
         own.close()
     stored = load_spans(store=path)
     assert dict(zip(stored["start_time"], stored["end_time"], strict=True)) == model | {6: 6}
-    assert [one.name for one in path.parent.iterdir()] == ["t.db"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["t.db"]
 
 
 def n_open_files() -> int:
-    """How many files this process has open, where the system tells that."""
-    there = Path("/proc/self/fd")
-    return len(list(there.iterdir())) if there.is_dir() else 0
+    """The number of files that this process has open, on systems with /proc; else 0."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-def test_closing_lets_go_of_the_file_and_what_is_put_later_starts_anew(made, tmp_path):
+def test_closing_closes_the_file_and_later_rows_open_it_again(made, tmp_path):
     own = made()
     before = n_open_files()
     for number in range(20):
         own.put(row(number))
         own.close()
         assert not threads()
-        assert [one.name for one in tmp_path.iterdir()] == ["t.db"]
+        assert [entry.name for entry in tmp_path.iterdir()] == ["t.db"]
     assert numbers(own.store) == [*range(20)]
     own.close()
     assert n_open_files() == before
 
 
-def test_closing_stores_a_trace_that_has_no_spans(made):
+def test_closing_stores_a_trace_without_spans(made):
     own = made()
     own.name_trace("t", "Trace")
     own.close()
     assert load_traces(store=own.store)["name"].tolist() == ["Trace"]
 
 
-def test_a_writer_that_nobody_used_needs_no_thread_to_close(made):
+def test_closing_an_unused_writer_starts_no_thread(made):
     made().close()
     assert not threads()
 
 
-def test_closing_while_others_record_waits_for_what_was_put_before(made):
+def test_closing_while_other_threads_record_stores_all_earlier_rows(made):
     own, stop, counts = made(), threading.Event(), [0] * 3
 
     def work(agent):
@@ -373,10 +376,10 @@ def test_closing_while_others_record_waits_for_what_was_put_before(made):
     assert {agent: own_spans[f"{agent}"] for agent in range(3)} == {agent: [*range(counts[agent])] for agent in range(3)}
 
 
-def test_a_writer_that_is_forgotten_stores_all_and_ends(made):
+def test_a_garbage_collected_writer_stores_all_rows_and_its_thread_ends(made):
     own = Writer("t.db", max_seconds=3_000)
     own.put(row(1))
-    own.retire()
+    own.request_close()
     weakly, store = ref(own), own.store
     del own
     wait_until(lambda: not threads())
@@ -385,18 +388,18 @@ def test_a_writer_that_is_forgotten_stores_all_and_ends(made):
     assert numbers(store) == [1]
 
 
-def test_its_own_log_may_be_recorded_by_itself(made, failing, monkeypatch):
-    """By a handler that stores each record at once, in the thread itself too."""
-    monkeypatch.setattr(writer, "RETRY", 0.05)
-    monkeypatch.setattr(writer, "HELD_UP", 0.05)
-    own, said = made(max_spans=4), []
+def test_a_writer_may_record_its_own_log(made, failing, monkeypatch):
+    """With a handler that stores each record at once, on the writer thread too."""
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.05)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.05)
+    own, messages = made(max_spans=4), []
 
     class Recording(logging.Handler):
         def emit(self, record):
-            said.append(record.getMessage())
-            own.put(row(100 + len(said)))
-            own.flush(WITHIN if not own._stuck else 0.01)
-            own.settle()
+            messages.append(record.getMessage())
+            own.put(row(100 + len(messages)))
+            own.flush(WITHIN if not own._is_stalled else 0.01)
+            own.flush_or_stall()
 
         def handleError(self, record):  # noqa: N802
             pass
@@ -408,7 +411,7 @@ def test_its_own_log_may_be_recorded_by_itself(made, failing, monkeypatch):
     handler = Recording()
     logging.getLogger("tokenvis").addHandler(handler)
     try:
-        own.put(("t/w", "t", "ann", "desk", 9, 3, None))  # which is refused, and that is logged by the thread
+        own.put(("t/w", "t", "ann", "desk", 9, 3, None))  # the store refuses it, and the writer thread logs that
         own.flush()
         failing.append(StoreError("full"))
         for number in range(20):
@@ -418,14 +421,14 @@ def test_its_own_log_may_be_recorded_by_itself(made, failing, monkeypatch):
     finally:
         logging.getLogger("tokenvis").removeHandler(handler)
     own.close()
-    assert {*range(20), *range(101, 101 + len(said))} <= set(numbers(own.store))
-    assert len(said) >= 3
+    assert {*range(20), *range(101, 101 + len(messages))} <= set(numbers(own.store))
+    assert len(messages) >= 3
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
 @pytest.mark.parametrize("most", [512, 4])
-def test_signals_may_come_in_between_anything(made, most):
-    """Each millisecond, and the handler records too, and flushes now and then."""
+def test_signals_may_interrupt_any_step(made, most):
+    """A signal every millisecond, with a handler that records too, and sometimes flushes."""
     own, n_handled = made(max_spans=most), 0
 
     def handle():
@@ -448,7 +451,7 @@ def test_signals_may_come_in_between_anything(made, most):
     assert numbers(own.store) == [*range(n_rows), *range(10**6 + 1, 10**6 + n_handled + 1)]
 
 
-def test_an_interrupt_as_the_thread_starts_takes_nothing(made, monkeypatch):
+def test_an_interrupt_while_the_thread_starts_loses_nothing(made, monkeypatch):
     own, start, n_starts = made(max_seconds=0.01), threading.Thread.start, iter(range(99))
 
     def start_later(thread):
@@ -464,7 +467,7 @@ def test_an_interrupt_as_the_thread_starts_takes_nothing(made, monkeypatch):
     assert numbers(own.store) == [1, 2]
 
 
-def test_where_no_thread_can_start_each_row_is_stored_at_once(made, monkeypatch):
+def test_if_no_thread_can_start_each_row_is_stored_at_once(made, monkeypatch):
     own = made()
 
     def refuse(thread):
@@ -482,8 +485,8 @@ def test_where_no_thread_can_start_each_row_is_stored_at_once(made, monkeypatch)
 
 @pytest.fixture
 def at_the_end(monkeypatch):
-    """The interpreter ends."""
-    monkeypatch.setattr(endings.process, "is_ending", True)
+    """The interpreter is ending."""
+    monkeypatch.setattr(lifecycle.process, "is_ending", True)
 
 
 def test_at_the_end_each_row_is_stored_at_once(made, at_the_end):
@@ -495,10 +498,10 @@ def test_at_the_end_each_row_is_stored_at_once(made, at_the_end):
 
 
 @pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
-def test_at_the_end_a_store_that_takes_nothing_takes_its_time_once(made, failing, at_the_end, monkeypatch):
+def test_at_the_end_a_failing_store_costs_one_timeout(made, failing, at_the_end, monkeypatch):
     tries = []
-    monkeypatch.setattr(writer, "LAST_TRY", 0.05)
-    monkeypatch.setattr(writer, "RETRY", WITHIN)
+    monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", WITHIN)
     own, wait = made(), time.sleep
     monkeypatch.setattr(writer.time, "sleep", lambda seconds: tries.append(seconds) or wait(0.01))
     failing.append(StoreError("full"))
@@ -516,25 +519,25 @@ def test_at_the_end_a_store_that_takes_nothing_takes_its_time_once(made, failing
 
 
 @pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
-def test_at_the_end_a_thread_that_never_comes_back_leaves_nothing_unsaid(made, monkeypatch, caplog):
-    go, own, begun = threading.Event(), made(), threading.Event()
+def test_at_the_end_the_rows_of_a_hanging_thread_are_logged_and_saved(made, monkeypatch, caplog):
+    go, own, started = threading.Event(), made(), threading.Event()
     deliver = Delivery.deliver
 
     def hang(self, rows):
-        begun.set()
+        started.set()
         assert go.wait(WITHIN)
         return deliver(self, rows)
 
     monkeypatch.setattr(Delivery, "deliver", hang)
-    monkeypatch.setattr(writer, "LAST_TRY", 0.02)
+    monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.02)
     own.put(row(1))
-    monkeypatch.setattr(endings.process, "is_ending", True)
+    monkeypatch.setattr(lifecycle.process, "is_ending", True)
     own.put(row(2))
     own.close()
-    assert caplog.records[0].getMessage() == f"{own.store.path} does not answer, and is to get 2 spans."
-    assert "holds 2 spans for it" in caplog.records[-1].getMessage()
+    assert caplog.records[0].getMessage() == f"{own.store.path} does not respond. Not stored: 2 spans."
+    assert "contains 2 spans." in caplog.records[-1].getMessage()
     monkeypatch.setattr(Delivery, "deliver", deliver)
-    monkeypatch.setattr(endings.process, "is_ending", False)
+    monkeypatch.setattr(lifecycle.process, "is_ending", False)
     other = made()
     other.put(row(3))
     other.close()
@@ -542,10 +545,10 @@ def test_at_the_end_a_thread_that_never_comes_back_leaves_nothing_unsaid(made, m
     go.set()
 
 
-def test_a_store_that_is_slow_but_takes_what_it_can_is_waited_for(made, monkeypatch):
-    """By those who are held up, by a flush, and by a close: none of them gives up, and nothing goes beside the store."""
-    monkeypatch.setattr(writer, "HELD_UP", 0.1)
-    monkeypatch.setattr(writer, "LAST_TRY", 0.1)
+def test_threads_wait_for_a_store_that_is_slow_but_makes_progress(made, monkeypatch):
+    """Blocked threads, a flush and a close: none gives up, and no row goes to the overflow."""
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.1)
     deliver = Delivery.deliver
 
     def deliver_slowly(self, rows):
@@ -564,34 +567,34 @@ def test_a_store_that_is_slow_but_takes_what_it_can_is_waited_for(made, monkeypa
         thread.start()
     for thread in others:
         thread.join()
-    assert not own._stuck
-    own._delivery.overflow.take([row(number) for number in range(16, 22)])
-    monkeypatch.setattr(overflow, "CHUNK", 1)
-    monkeypatch.setattr(delivery, "AT_A_TIME", 1)
+    assert not own._is_stalled
+    own._delivery.overflow.add([row(number) for number in range(16, 22)])
+    monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 1)
+    monkeypatch.setattr(delivery, "CHUNKS_PER_DELIVERY", 1)
     own.close()
     assert numbers(own.store) == [*range(22)]
 
 
-def test_a_database_that_is_locked_is_named_by_a_flush(made):
+def test_a_flush_error_names_the_locked_database(made):
     own = made()
     with locked(own.store.path):
         own.put(row(1))
         with pytest.raises(StoreError) as caught:
             own.flush(0.5)
-    said = "database is locked. Another program is writing to it. Close that one, or try again."
+    message = "database is locked. Another program is writing to it. Close that one, or try again."
     path = own.store.path
-    assert str(caught.value) == f"{path} took no spans for 0.5 s: {path}: {said} They wait to be stored."
+    assert str(caught.value) == f"{path} stored no spans for 0.5 s: {path}: {message} The spans stay queued."
     own.flush()
     assert numbers(own.store) == [1]
 
 
-def test_a_fork_closes_the_connection_before_it(made):
+def test_the_connection_is_closed_before_a_fork(made):
     own = made()
     own.put(row(1))
     own.flush()
     assert own.before_fork()
     assert own._delivery.appender.connection is None
-    own.after_fork()
+    own.after_fork_in_parent()
     own.put(row(2))
     own.flush()
     assert numbers(own.store) == [1, 2]

@@ -1,4 +1,4 @@
-"""Recording: a running program puts its spans into the store, by a recorder of its own or by OpenTelemetry's SDK."""
+"""Recording: store the spans of a running program, with `Recorder` or with OpenTelemetry's SDK."""
 
 from tokenvis.record.recorder import Recorder
 

@@ -1,7 +1,7 @@
-"""Decorators: a function whose every call is a span, whichever kind of function it is, also below other decorators.
+"""Decorators: record each call of a function as a span, for functions of any kind, and below other decorators.
 
-A generator is open from its first step to its end, and the parent of what happens in its steps; not of what the code does that
-asks for them, in between.
+The span of a generator is open from the generator's first step to its end. It is the parent of the spans that start inside the
+steps, but not of the spans that the caller starts between two steps.
 """
 
 import sys
@@ -15,70 +15,70 @@ from typing import Any
 from tokenvis.errors import BadOption, quoted
 
 
-def wrapped(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) -> Any:
-    """The function, with a span that ``opened`` gives for each call; ``current`` holds the one that is open."""
+def instrument(function: Any, new_span: Callable[[], Any], current: ContextVar[Any]) -> Any:
+    """The function, with a span from ``new_span`` around each call; ``current`` contains the innermost open span."""
     if isinstance(function, classmethod | staticmethod):
-        return type(function)(wrapped(function.__func__, opened, current))
+        return type(function)(instrument(function.__func__, new_span, current))
     if isclass(function) or not callable(function):
-        raise BadOption(f"{quoted(function)} is no function, whose calls could be spans.")
-    code = code_of(function)
+        raise BadOption(f"{quoted(function)} is not a function. Decorate a function, a method or a generator function.")
+    code = underlying_function(function)
     if isasyncgenfunction(code):
-        return asynchronous_steps(function, opened, current)
+        return instrument_async_generator(function, new_span, current)
     if isgeneratorfunction(code):
-        return steps(function, opened, current)
+        return instrument_generator(function, new_span, current)
     if iscoroutinefunction(code):
 
         @wraps(function)
-        async def call_and_wait(*values: Any, **options: Any) -> Any:
-            with opened():
-                return await function(*values, **options)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            with new_span():
+                return await function(*args, **kwargs)
 
-        return call_and_wait
+        return call_async
 
     @wraps(function)
-    def call(*values: Any, **options: Any) -> Any:
-        with opened() as span:
-            result = function(*values, **options)
-        return waited_for(span, result, current) if iscoroutine(result) else result
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with new_span() as span:
+            result = function(*args, **kwargs)
+        return await_in_span(span, result, current) if iscoroutine(result) else result
 
     return call
 
 
-def code_of(function: Any) -> Any:
-    """The function that runs: where that is a partial one, or an object that can be called, too."""
+def underlying_function(function: Any) -> Any:
+    """The function that runs when ``function``, which may be a partial or a callable object, is called."""
     while isinstance(function, partial):
         function = function.func
     return function if isroutine(function) else type(function).__call__
 
 
-async def waited_for(span: Any, coroutine: Any, current: ContextVar[Any]) -> Any:
-    """The result of a coroutine that a function gave back, as decorators do; its span goes on as it runs."""
-    with kept_open(span, span._again), Step(span, current).taken():
+async def await_in_span(span: Any, coroutine: Any, current: ContextVar[Any]) -> Any:
+    """Await a coroutine that a plain function returned, as decorators often do; reopen the span until it finishes."""
+    with span_lifetime(span, span._reopen), StepContext(span, current).restored():
         return await coroutine
 
 
-class Step:
-    """What is open inside a generator, which comes and goes with its steps."""
+class StepContext:
+    """The innermost open span inside a generator: restored at each step, saved after it."""
 
     def __init__(self, span: Any, current: ContextVar[Any]) -> None:
         self.span, self.current = span, current
-        self.inside = span
+        self.inner_span = span
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """A step: inside, what was open there at the last one is open again."""
-        outside = self.current.get()
-        self.current.set(self.inside)
+    def restored(self) -> Iterator[None]:
+        """Make the span that was current at the end of the last step current for one step."""
+        outer_span = self.current.get()
+        self.current.set(self.inner_span)
         try:
             yield
         finally:
-            self.inside = self.current.get()
-            self.current.set(outside)
+            self.inner_span = self.current.get()
+            self.current.set(outer_span)
 
 
 @contextmanager
-def kept_open(span: Any, begin: Callable[[], Any]) -> Iterator[None]:
-    """A span that is open, and no parent of what follows; ``begin`` begins it."""
+def span_lifetime(span: Any, begin: Callable[[], Any]) -> Iterator[None]:
+    """Call ``begin`` to open the span, and end it afterwards, without making it the current span."""
     begin()
     try:
         yield
@@ -88,24 +88,24 @@ def kept_open(span: Any, begin: Callable[[], Any]) -> Iterator[None]:
     span.end()
 
 
-def steps(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) -> Any:
-    """A generator function whose every generator is a span."""
+def instrument_generator(function: Any, new_span: Callable[[], Any], current: ContextVar[Any]) -> Any:
+    """A generator function with a span for each of its generators."""
 
     @wraps(function)
-    def generate(*values: Any, **options: Any) -> Generator[Any, Any, Any]:
-        span = opened()
-        step, generator = Step(span, current), function(*values, **options)
+    def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        span = new_span()
+        context, generator = StepContext(span, current), function(*args, **kwargs)
         advance = partial(generator.send, None)
-        with kept_open(span, span.start):
+        with span_lifetime(span, span.start):
             while True:
                 try:
-                    with step.taken():
+                    with context.restored():
                         item = advance()
                 except StopIteration as end:
                     return end.value
                 try:
                     sent = yield item
-                except BaseException as error:  # which a call of `close` is too
+                except BaseException as error:  # includes the GeneratorExit of `close`
                     advance = partial(generator.throw, error)
                 else:
                     advance = partial(generator.send, sent)
@@ -113,24 +113,24 @@ def steps(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) ->
     return generate
 
 
-def asynchronous_steps(function: Any, opened: Callable[[], Any], current: ContextVar[Any]) -> Any:
-    """An asynchronous generator function whose every generator is a span."""
+def instrument_async_generator(function: Any, new_span: Callable[[], Any], current: ContextVar[Any]) -> Any:
+    """An asynchronous generator function with a span for each of its generators."""
 
     @wraps(function)
-    async def generate(*values: Any, **options: Any) -> AsyncGenerator[Any, Any]:
-        span = opened()
-        step, generator = Step(span, current), function(*values, **options)
-        advance = partial(first_step, generator)
-        with kept_open(span, span.start):
+    async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        span = new_span()
+        context, generator = StepContext(span, current), function(*args, **kwargs)
+        advance = partial(start_without_hooks, generator)
+        with span_lifetime(span, span.start):
             while True:
                 try:
-                    with step.taken():
+                    with context.restored():
                         item = await advance()
                 except StopAsyncIteration:
                     return
                 try:
                     sent = yield item
-                except BaseException as error:  # which a call of `aclose` is too
+                except BaseException as error:  # includes the GeneratorExit of `aclose`
                     advance = partial(generator.athrow, error)
                 else:
                     advance = partial(generator.asend, sent)
@@ -138,8 +138,8 @@ def asynchronous_steps(function: Any, opened: Callable[[], Any], current: Contex
     return generate
 
 
-def first_step(generator: AsyncGenerator[Any, Any]) -> Any:
-    """Begin a generator of ours that the event loop does not know: it would close that and the one around it at once."""
+def start_without_hooks(generator: AsyncGenerator[Any, Any]) -> Any:
+    """Start the inner generator unknown to the event loop, which would otherwise close it and its wrapper at the same time."""
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)
     try:

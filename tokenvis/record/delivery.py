@@ -1,6 +1,6 @@
-"""Delivery: rows into the store; where it takes none, beside it, until it does; and a word on what was lost.
+"""Delivery: write rows to the store, or to the overflow while the store fails; record how many rows were lost.
 
-What recordings before left beside the database is taken in too, once it takes what is new.
+Overflow files that earlier recordings left for this database are stored too, after the new rows.
 """
 
 import logging
@@ -11,176 +11,176 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from tokenvis.errors import plural
-from tokenvis.record.overflow import Lost, Overflow, Spill, left_behind
+from tokenvis.record.overflow import LossesByTrace, Overflow, OverflowFile, abandoned_files
 from tokenvis.record.snapshot import json_text
 from tokenvis.spans.losses import LOST, NUMBER
 from tokenvis.store.append import Appender, Row
 from tokenvis.store.store import Store
 
 LOST_AGENT = "tokenvis"
-AT_A_TIME = 8  # chunks of what waited, before a look at what is new
+CHUNKS_PER_DELIVERY = 8  # of the backlog, after each batch of new rows
 
 log = logging.getLogger("tokenvis")
 
 
 class Delivery:
-    """Brings rows to a store; used by one thread, which holds ``writing``, but for `name_trace`, `lose`, and the forks.
+    """Writes rows to a store, on the thread that holds ``lock``; any thread may call `name_trace` and `count_lost`, or fork.
 
-    ``overflow`` holds what waits beside the store.
+    ``overflow`` contains the rows that the store has not accepted yet.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.names: dict[str, str | None] = {}  # of traces, to be stored
+        self.trace_names: dict[str, str | None] = {}  # not stored yet
         self.appender = Appender(store)
         self.overflow = self._empty_overflow()
-        self.writing = threading.RLock()  # held while the thread does anything: a child would keep what others hold in between
-        self.lost_rows: list[Row] = []  # which say what was lost, to be stored
-        self.own_left: Spill | None = None  # the file that was left at the last `close`
-        self.left: Iterator[Spill] | None = None  # what others left; None before a look
-        self.spill: Spill | None = None  # the one of these that is being taken in
-        self.has_looked = False  # all that others left is in the store
+        self.lock = threading.RLock()  # no fork happens while the thread works: the child would inherit held locks
+        self.loss_rows: list[Row] = []  # not stored yet
+        self.released_file: OverflowFile | None = None  # our own, since the last `close`
+        self.abandoned: Iterator[OverflowFile] | None = None  # files of other processes; None before the search
+        self.abandoned_file: OverflowFile | None = None  # the one that is being stored
+        self.is_recovered = False  # whether all abandoned files are in the store
 
     def _empty_overflow(self) -> Overflow:
         return Overflow(self.store.path, f"{os.getpid()}-{secrets.token_hex(4)}")
 
     def name_trace(self, trace_id: str, name: str | None) -> None:
-        """Make a trace, with the next rows, and give it a name; without one it keeps its own."""
+        """Create a trace with the next rows and set its name; None keeps the name that it has."""
         if name is None:
-            self.names.setdefault(trace_id, None)
+            self.trace_names.setdefault(trace_id, None)
         else:
-            self.names[trace_id] = name
+            self.trace_names[trace_id] = name
 
-    def lose(self, row: Row) -> None:
-        """Count a row that is lost."""
+    def count_lost(self, row: Row) -> None:
+        """Count a lost row."""
         self.overflow.losses.count(row)
 
-    def take_up(self) -> None:
-        """Go on with the file that was left at the last `close`: what is in it is older than all that follows."""
-        if self.own_left:
-            self.overflow.file, self.own_left = self.own_left.reopened(), None
+    def reopen_file(self) -> None:
+        """Continue with the file that the last `close` released: its rows are older than all new rows."""
+        if self.released_file:
+            self.overflow.file, self.released_file = self.released_file.reopen(), None
 
     def deliver(self, rows: Sequence[Row]) -> bool:
-        """Store rows, how many were lost, and some of what waits beside; whether all of this recording is stored.
+        """Store rows, part of the backlog, and the counts of lost rows; return whether this recording's backlog is empty.
 
         Raises
         ------
         StoreError
-            The store takes none. All can be delivered again.
+            The store cannot be written. Delivering the same rows again is safe.
         """
         self._store(rows)
-        for _ in range(AT_A_TIME):
+        for _ in range(CHUNKS_PER_DELIVERY):
             if not self.overflow:
                 break
             self._store(chunk := self.overflow.oldest())
-            self.overflow.done(chunk)
-        self._store_lost()
-        if not (self.overflow or self.has_looked):
-            self._take_over()
+            self.overflow.discard(chunk)
+        self._store_losses()
+        if not (self.overflow or self.is_recovered):
+            self._recover()
         return not self.overflow
 
     def _store(self, rows: Sequence[Row]) -> None:
-        """Put rows into the store, and names; rows that it refuses are lost."""
-        names = {trace: self.names.pop(trace) for trace in list(self.names)}
+        """Append rows and trace names to the store; count the rows that it refuses as lost."""
+        names = {trace: self.trace_names.pop(trace) for trace in list(self.trace_names)}
         if not rows and not names:
             return
         try:
             refused = self.appender.append(rows, names)
         except BaseException:
             for trace, name in names.items():
-                if self.names.get(trace) is None:  # no newer one has come
-                    self.names[trace] = name
+                if self.trace_names.get(trace) is None:  # no newer name was set meanwhile
+                    self.trace_names[trace] = name
             raise
         for row in refused:
             if row[3] != LOST:
-                self.lose(row)
+                self.count_lost(row)
 
-    def _store_lost(self) -> None:
-        """Put a span for what was lost, with how many, into each trace."""
-        if lost := self.overflow.losses.taken():
-            self.lost_rows += rows_for(lost)
-            count = plural(sum(told[0] for told in lost.values()), "span")
-            log.error("%s: %s lost in recording. Spans of the kind %r say where.", self.store.path, count, LOST)
-        self._store(self.lost_rows)
-        self.lost_rows = []
+    def _store_losses(self) -> None:
+        """Store one span with the number of lost rows in each affected trace."""
+        if losses := self.overflow.losses.drain():
+            self.loss_rows += rows_of_losses(losses)
+            count = plural(sum(loss[0] for loss in losses.values()), "span")
+            log.error("%s: %s lost while recording. Spans of kind %r show where.", self.store.path, count, LOST)
+        self._store(self.loss_rows)
+        self.loss_rows = []
 
-    def _take_over(self) -> None:
-        """Store some of what recordings into this database left that are gone."""
-        self.left = left_behind(self.store.path) if self.left is None else self.left
-        for _ in range(AT_A_TIME):
-            self.spill = self.spill or next(self.left, None)
-            if self.spill is None:
-                self.has_looked = True
+    def _recover(self) -> None:
+        """Store part of the files that finished recordings left for this database."""
+        self.abandoned = abandoned_files(self.store.path) if self.abandoned is None else self.abandoned
+        for _ in range(CHUNKS_PER_DELIVERY):
+            self.abandoned_file = self.abandoned_file or next(self.abandoned, None)
+            if self.abandoned_file is None:
+                self.is_recovered = True
                 return
-            self._store(self.spill.oldest())
-            self.spill.done()
-            if self.spill.is_empty:
-                self.spill.remove()
-                self.spill = None
+            self._store(self.abandoned_file.oldest())
+            self.abandoned_file.advance()
+            if self.abandoned_file.is_empty:
+                self.abandoned_file.remove()
+                self.abandoned_file = None
 
     def close(self) -> None:
-        """Let go of the file; what the store did not take stays beside it, and the log says where."""
-        with self.writing:
+        """Close the database; leave the backlog in an overflow file and log its path."""
+        with self.lock:
             self.appender.close()
-            if self.spill:
-                self.spill.leave()
-            self.left, self.spill, self.has_looked = None, None, False
-            if self.overflow or self.overflow.losses or self.lost_rows:
-                self._leave()
+            if self.abandoned_file:
+                self.abandoned_file.release()
+            self.abandoned, self.abandoned_file, self.is_recovered = None, None, False
+            if self.overflow or self.overflow.losses or self.loss_rows:
+                self._release_overflow()
 
-    def _leave(self) -> None:
-        """Leave what waits in a file, with a word on what was lost; without one, remember how much that was."""
+    def _release_overflow(self) -> None:
+        """Leave the backlog and the loss counts in the overflow file; without a file, keep only the loss counts in memory."""
         overflow, self.overflow = self.overflow, self._empty_overflow()
         for row in overflow.memory:
             overflow.losses.count(row)
-        lost = overflow.losses.taken()
-        if lost:
-            count = plural(sum(told[0] for told in lost.values()), "span")
-            log.error("%s took nothing, nor did a file: %s lost.", self.store.path, count)
-            self.lost_rows += rows_for(lost)
+        losses = overflow.losses.drain()
+        if losses:
+            count = plural(sum(loss[0] for loss in losses.values()), "span")
+            log.error("Neither %s nor an overflow file could be written: %s lost.", self.store.path, count)
+            self.loss_rows += rows_of_losses(losses)
         if file := overflow.file:
-            if file.write(self.lost_rows, beyond=True):
-                self.lost_rows = []
+            if file.write(self.loss_rows, ignore_limit=True):
+                self.loss_rows = []
             log.error(
-                "%s took nothing. %s holds %s for it: the next recording takes that in, or `tokenvis ingest`.",
+                "%s could not be written. %s contains %s. The next recording, or `tokenvis ingest`, stores that file.",
                 *(self.store.path, file.path, plural(file.n_rows, "span")),
             )
-            file.leave()
-            self.own_left = file
+            file.release()
+            self.released_file = file
 
-    # Forks
+    # Fork handlers
 
-    def pause(self, patience: float) -> bool:
-        """Close the connection, and keep it closed; False where it could not be in time."""
-        if not self.writing.acquire(timeout=patience):
+    def pause(self, timeout: float) -> bool:
+        """Close the connection and keep it closed; return False if that was impossible within the timeout."""
+        if not self.lock.acquire(timeout=timeout):
             return False
         self.appender.close()
         return True
 
     def resume(self) -> None:
-        """Go on after a pause, if there was one; an interrupt may have come before it, or in it."""
-        with suppress(RuntimeError):  # it is not ours
-            self.writing.release()
+        """Continue after a pause; without a pause, which an interrupt may have prevented, do nothing."""
+        with suppress(RuntimeError):  # this thread does not hold the lock
+            self.lock.release()
 
-    def disown(self) -> None:
-        """Leave all to the parent, in a child: its files, and what waits in its memory."""
-        for file in (self.overflow.file, self.spill):
+    def detach(self) -> None:
+        """In a forked child: leave the files and the backlog in memory to the parent."""
+        for file in (self.overflow.file, self.abandoned_file):
             if file:
                 file.close()
         self.overflow = self._empty_overflow()
 
 
-def leave(store: Store, rows: Sequence[Row]) -> None:
-    """Leave rows beside a store that answers nothing, as the process ends."""
+def save_to_overflow_file(store: Store, rows: Sequence[Row]) -> None:
+    """Save rows next to a store that does not respond, as the process ends."""
     delivery = Delivery(store)
-    delivery.overflow.take(rows)
+    delivery.overflow.add(rows)
     delivery.close()
 
 
-def rows_for(lost: Lost) -> list[Row]:
-    """A span for each trace that says how many of it were lost."""
+def rows_of_losses(losses: LossesByTrace) -> list[Row]:
+    """One span per trace with the number of its lost rows."""
     rows: list[Row] = []
-    for trace, (count, start, end) in lost.items():
+    for trace, (count, start, end) in losses.items():
         data = {"label": f"{plural(count, 'span')} lost", "kind": LOST, "status": "error", NUMBER: count}
         span = f"{trace}/lost-{secrets.token_hex(6)}"
         rows.append((span, trace, LOST_AGENT, LOST, start, end, json_text(data)))

@@ -1,9 +1,9 @@
-"""The lifecycle: what a process does to whoever writes for it, when it ends, and when it is forked.
+"""The lifecycle: close recorders when the process ends, and prepare them for forks.
 
-At the interpreter's end all that was accepted is stored, however it comes to that end. A worker of `multiprocessing` never
-comes to it, so it has ends of its own: one when it is done, and one when it is terminated, which is how the ``with`` block of a
-pool ends. Before a fork connections are closed: SQLite's locks belong to a process, and a child
-that uses, or even closes, its parent's connection damages both. The child begins anew, with nothing of its parent's.
+At the end of the interpreter all accepted spans are stored, however the program exits. A worker of `multiprocessing` never
+runs the interpreter's exit handlers, so two are installed here: one for its regular end, and one for SIGTERM, which the
+``with`` block of a pool sends to its workers. Connections are closed before a fork: SQLite's locks belong to a process, and a
+child that uses or even closes its parent's connection corrupts both. The child starts with new connections and an empty queue.
 """
 
 import atexit
@@ -19,164 +19,165 @@ from weakref import ref
 
 log = logging.getLogger("tokenvis")
 
-WAKING = 0.1  # seconds in which a handler has run, where nothing holds it up
+RESEND_INTERVAL_S = 0.1  # within which a handler runs unless the main thread is blocked
 
 
-class Ending:
-    """Whoever has something to do when its process ends, or is forked."""
+class ProcessHooks:
+    """Hooks of an object that must act when its process ends or is forked."""
 
     def close(self) -> None:
-        """The process ends."""
+        """The process is ending."""
 
     def before_fork(self) -> bool:
-        """It is about to be forked; whether `after_fork` has something to do."""
+        """The process is about to fork; return whether `after_fork_in_parent` must be called."""
         return False
 
-    def after_fork(self) -> None:
-        """It was forked, and goes on."""
+    def after_fork_in_parent(self) -> None:
+        """The process has forked, and this is the parent."""
 
-    def begin_anew(self) -> None:
-        """It is the child."""
+    def after_fork_in_child(self) -> None:
+        """The process has forked, and this is the child."""
 
 
 class Process:
-    """What is known of this process."""
+    """State of the current process."""
 
     def __init__(self) -> None:
         self.is_ending = False
         self.is_terminated = False
-        self.waker: Waker | None = None
-        self.known: dict[ref[Ending], None] = {}  # a dict is copied in one step, while other threads add to it
-        self.forking: dict[int, list[list[Ending]]] = {}  # by thread, and a signal's handler may fork too
+        self.waker: MainThreadWaker | None = None
+        self.registered: dict[ref[ProcessHooks], None] = {}  # a dict is copied atomically while other threads add to it
+        self.paused: dict[int, list[list[ProcessHooks]]] = {}  # by thread; a list per fork: signal handlers may fork too
 
-    def there(self) -> list[Ending]:
-        """All that are known, from the last that came on: who came later uses who came before."""
-        return [ending for weakly in reversed(list(self.known)) if (ending := weakly()) is not None]
+    def hooks(self) -> list[ProcessHooks]:
+        """All registered objects, newest first: later ones may use earlier ones."""
+        return [hooks for reference in reversed(list(self.registered)) if (hooks := reference()) is not None]
 
 
 process = Process()
 
 
-class Waker(Thread):
-    """Wakes the main thread of a worker that is terminated, where it waits in C and would not hear of it.
+class MainThreadWaker(Thread):
+    """Sends SIGTERM to the main thread of a worker again, if that is blocked in C code and cannot run our handler.
 
-    Python runs a handler between two steps of the main thread. Where the signal comes after the last of them and before the
-    main thread waits for a lock, such as that of a pool's queue, the handler never runs, and who joins the worker waits with
-    it. So the signal is sent to the main thread once more, which ends the wait; until the handler runs, or is another one.
-    A program that takes the wakeup descriptor of signals for itself, as asyncio's signal handlers do, does without.
+    Python runs signal handlers between two bytecode instructions of the main thread. If the signal arrives after the last
+    instruction but before the main thread blocks on a lock, for example on the lock of a pool's queue, the handler never runs,
+    and the process that joins the worker hangs too. A second signal interrupts the blocking call. It is sent until our handler
+    has run or was replaced. Programs that set the signal wakeup descriptor themselves, as asyncio's signal handlers do, get no
+    waker.
     """
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="tokenvis-waker")
-        self.heard, self.told = os.pipe()
-        os.set_blocking(self.told, False)
-        signal.set_wakeup_fd(self.told, warn_on_full_buffer=False)
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.write_end, False)
+        signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
         self.start()
 
     def run(self) -> None:
-        """Wait for the signal, which is told as a byte."""
-        while number := os.read(self.heard, 1):
+        """Read signal numbers, one byte each, and resend SIGTERM while needed."""
+        while number := os.read(self.read_end, 1):
             while number[0] == signal.SIGTERM and self.is_needed():
-                time.sleep(WAKING)
+                time.sleep(RESEND_INTERVAL_S)
                 if self.is_needed():
                     signal.pthread_kill(cast(int, main_thread().ident), signal.SIGTERM)
 
     def is_needed(self) -> bool:
-        """Whether our handler is to run, and has not."""
-        return not process.is_terminated and signal.getsignal(signal.SIGTERM) is end_terminated
+        """Whether our SIGTERM handler is installed and has not run."""
+        return not process.is_terminated and signal.getsignal(signal.SIGTERM) is handle_sigterm
 
-    def forget(self) -> None:
-        """It stayed in the parent, which is not to hear of the signals of its child."""
+    def close(self) -> None:
+        """Close the pipe in a forked child: its signals must not reach the parent's waker thread."""
         signal.set_wakeup_fd(-1)
-        os.close(self.heard)
-        os.close(self.told)
+        os.close(self.read_end)
+        os.close(self.write_end)
 
 
-def register(ending: Ending) -> None:
-    """Tell whoever this is of the end of the process, and of forks, as long as it lives."""
-    process.known[ref(ending, lambda gone: process.known.pop(gone, None))] = None
+def register(hooks: ProcessHooks) -> None:
+    """Call these hooks when the process ends or forks, as long as the object is alive."""
+    process.registered[ref(hooks, lambda gone: process.registered.pop(gone, None))] = None
 
 
-def wake_when_terminated() -> None:
-    """Have the main thread wake where our handler waits for it, unless the program itself hears of signals this way."""
+def start_waker() -> None:
+    """Start the waker, unless the program uses the signal wakeup descriptor itself."""
     if not hasattr(signal, "pthread_kill"):
         return
-    taken = signal.set_wakeup_fd(-1)
-    if taken == -1:
-        process.waker = Waker()
+    previous_descriptor = signal.set_wakeup_fd(-1)
+    if previous_descriptor == -1:
+        process.waker = MainThreadWaker()
     else:
-        signal.set_wakeup_fd(taken)
+        signal.set_wakeup_fd(previous_descriptor)
 
 
 def register_worker(_: Process = process) -> None:
-    """Hear of the ends of this process where it is a worker of `multiprocessing`; a handler of the program's own stays."""
-    if parent_process() is None and not getattr(current_process(), "_inheriting", False):  # one that is spawned imports first
+    """Install exit handlers if this process is a `multiprocessing` worker; the program's own SIGTERM handler stays."""
+    if parent_process() is None and not getattr(current_process(), "_inheriting", False):  # a spawned worker imports first
         return
-    util.Finalize(None, end, exitpriority=0)
+    util.Finalize(None, close_all, exitpriority=0)
     if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, end_terminated)
-        wake_when_terminated()
+        signal.signal(signal.SIGTERM, handle_sigterm)
+        start_waker()
 
 
-def end_terminated(signum: int, frame: object) -> None:
-    """The worker is terminated: close all, and go as it would have gone."""
-    if process.is_terminated:  # it is about to
+def handle_sigterm(signum: int, frame: object) -> None:
+    """Close everything, then terminate the worker with the default action of the signal."""
+    if process.is_terminated:  # the first call is still closing
         return
     process.is_terminated = True
-    end()
+    close_all()
     signal.signal(signum, signal.SIG_DFL)
     signal.raise_signal(signum)
 
 
-def end() -> None:
-    """The interpreter ends: close all, also where one fails, or somebody presses Ctrl-C a first time meanwhile."""
+def close_all() -> None:
+    """Close all registered objects, even if one fails or is interrupted once by Ctrl-C."""
     process.is_ending = True
-    for ending in process.there():
+    for hooks in process.hooks():
         try:
-            ending.close()
+            hooks.close()
         except KeyboardInterrupt:
-            ending.close()
+            hooks.close()
         except Exception:
-            log.exception("%r could not be closed.", ending)
+            log.exception("%r could not be closed.", hooks)
 
 
 def before_fork() -> None:
-    """The process is about to be forked; what Python calls here, Ctrl-C cannot end, but cut short."""
-    paused: list[Ending] = []
-    process.forking.setdefault(get_ident(), []).append(paused)
-    for ending in process.there():
-        paused.append(ending)
+    """Pause all registered objects; Ctrl-C cannot stop a fork handler, it only cuts one pause short."""
+    paused: list[ProcessHooks] = []
+    process.paused.setdefault(get_ident(), []).append(paused)
+    for hooks in process.hooks():
+        paused.append(hooks)
         with suppress(KeyboardInterrupt):
-            if not ending.before_fork():
+            if not hooks.before_fork():
                 paused.pop()
 
 
-def after_fork() -> None:
-    """The process goes on, beside its child."""
-    mine = process.forking[get_ident()]
-    for ending in mine.pop():
+def after_fork_in_parent() -> None:
+    """Resume the objects that this thread paused."""
+    paused_by_thread = process.paused[get_ident()]
+    for hooks in paused_by_thread.pop():
         try:
-            ending.after_fork()
+            hooks.after_fork_in_parent()
         except KeyboardInterrupt:
-            ending.after_fork()
-    if not mine:
-        del process.forking[get_ident()]
+            hooks.after_fork_in_parent()
+    if not paused_by_thread:
+        del process.paused[get_ident()]
 
 
-def begin_anew() -> None:
-    """The process is the child."""
-    process.forking = {}
+def after_fork_in_child() -> None:
+    """Reset the state of the process and of all registered objects in the child."""
+    process.paused = {}
     process.is_terminated = False
     if process.waker is not None:
-        process.waker.forget()
+        process.waker.close()
         process.waker = None
-        wake_when_terminated()
-    for ending in process.there():
-        ending.begin_anew()
+        start_waker()
+    for hooks in process.hooks():
+        hooks.after_fork_in_child()
 
 
-atexit.register(end)
-register_worker()  # one that has begun already,
-util.register_after_fork(process, register_worker)  # and one that begins now, however it was started
-with suppress(AttributeError):  # where there is no fork
-    os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=begin_anew)
+atexit.register(close_all)
+register_worker()  # for a worker that runs already,
+util.register_after_fork(process, register_worker)  # and for one that starts now, with any start method
+with suppress(AttributeError):  # on platforms without fork
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=after_fork_in_child)

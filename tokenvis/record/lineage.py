@@ -1,10 +1,11 @@
-"""The lineage: whose spans are, where children come before their parents.
+"""The lineage: resolve the agents of spans whose children arrive before their parents.
 
-A span belongs to the agent that it names, else to the one that its nearest ancestor names, else to its service, else to its
-trace's name. Of a program that runs, a span comes when it ends, and so before all that is around it. So it is given at once to
-whom it seems to belong, and waits; when an ancestor comes that names an agent, or there is no further one, it is given again.
+A span belongs to the agent that it names, or else to the agent of its nearest ancestor that names one, or else to its service,
+or else to the name of its trace. A running program reports a span when it ends, which is before its ancestors end. So the row
+of a span is written at once with the likely agent, and stays pending until an ancestor arrives that names an agent or has no
+parent. If the agent is different then, the row is written again.
 
-What is remembered is bounded: a span that is forgotten while it waits stays with the agent that it had.
+Memory is bounded: a pending row that is evicted keeps the agent that it has.
 """
 
 from collections import OrderedDict
@@ -14,192 +15,200 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from tokenvis.store.append import Row
 
-AGENT = 2  # its place in a row
-MOST_WAITING = 10_000  # spans,
-MOST_TEXT = 32 << 20  # with as many characters of data in all
-MOST_KNOWN = 100_000  # spans of which only the agent, or the nearest ancestor that has not come, is remembered
-MOST_NAMES = 10_000  # names of traces
-FURTHEST = 32  # ancestors that still run, of which one is asked after another
+AGENT_INDEX = 2  # in a row
+MAX_PENDING_ROWS = 10_000
+MAX_PENDING_CHARACTERS = 32 << 20  # of data, in all pending rows
+MAX_RESOLUTIONS = 100_000  # spans
+MAX_TRACE_NAMES = 10_000
+MAX_RUNNING_ANCESTORS = 32  # that are looked up one after the other
 
 Value = TypeVar("Value")
 
 
-class Seen(NamedTuple):
-    """What is known of a span that still runs: its agent and parent, if any, and the name that it gives to its trace."""
+class RunningSpan(NamedTuple):
+    """A span that is still running: its agent and parent, if any, and the name that it gives its trace."""
 
     agent: str | None
     parent: str | None
     trace_name: str | None = None
 
 
-Sight: TypeAlias = Callable[[str], Seen | None]
+RunningLookup: TypeAlias = Callable[[str], RunningSpan | None]
 
 
 class Arrival(NamedTuple):
-    """A span that came: its row, whose agent is not looked at, and what tells its agent."""
+    """A span that arrived: its row, whose agent is ignored, and the values that determine its agent."""
 
     row: Row
     parent: str | None
-    agent: str | None  # that it names itself
+    agent: str | None  # that the span names
     service: str | None
-    trace_name: tuple[int, str] | None = None  # that it gives to its trace, with its start: the earliest counts
+    trace_name: tuple[int, str] | None = None  # the start of the span, and the name that it gives its trace: the earliest wins
 
 
-class Known(NamedTuple):
-    """What is known of a span that came: its agent; else the ancestor that has to tell; else that there is none."""
+class Resolution(NamedTuple):
+    """What determines a span's agent: an agent, or else an ancestor that has not arrived; None and None for neither."""
 
     agent: str | None
     ancestor: str | None
 
 
 @dataclass(slots=True)
-class Group:
-    """Rows that wait for one and the same ancestor, by id."""
+class PendingGroup:
+    """The pending rows of one ancestor, by id."""
 
     ancestor: str
     rows: dict[str, Row] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Waiting:
-    """Where a row waits, and the service to which it falls."""
+class PendingRow:
+    """The group of a pending row, and the service that is its fallback."""
 
-    group: Group
+    group: PendingGroup
     service: str | None
 
 
 class Lineage:
-    """Spans in the order in which they ended; `arrive` tells which rows are to be written."""
+    """Resolves the agents of spans in the order in which the spans end; `add` returns the rows to write."""
 
-    def __init__(self, *, most_waiting: int = MOST_WAITING, most_text: int = MOST_TEXT, most_known: int = MOST_KNOWN) -> None:
-        self.most_waiting, self.most_text, self.most_known = most_waiting, most_text, most_known
-        self.known: OrderedDict[str, Known] = OrderedDict()
-        self.names: OrderedDict[str, tuple[int, str]] = OrderedDict()
-        self.groups: dict[str, dict[str, Group]] = {}  # by trace, then by the ancestor that has not come
-        self.waiting: OrderedDict[str, Waiting] = OrderedDict()
+    def __init__(
+        self,
+        *,
+        max_rows: int = MAX_PENDING_ROWS,
+        max_characters: int = MAX_PENDING_CHARACTERS,
+        max_resolutions: int = MAX_RESOLUTIONS,
+    ) -> None:
+        self.max_rows, self.max_characters, self.max_resolutions = max_rows, max_characters, max_resolutions
+        self.resolutions: OrderedDict[str, Resolution] = OrderedDict()
+        self.trace_names: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self.groups: dict[str, dict[str, PendingGroup]] = {}  # by trace, then by the ancestor that has not arrived
+        self.pending: OrderedDict[str, PendingRow] = OrderedDict()
         self.n_characters = 0
 
-    def arrive(self, arrival: Arrival, seen: Sight = lambda _: None) -> list[Row]:
-        """The row of a span with its agent, after the rows of others whose agent is another one now.
+    def add(self, arrival: Arrival, find_running: RunningLookup = lambda _: None) -> list[Row]:
+        """The row of a span with its agent, after the earlier rows whose agent has changed.
 
-        ``seen`` looks at an ancestor that still runs, by its id; it gives None where it sees none.
+        ``find_running`` looks up an ancestor that is still running by its id, and returns None if there is none.
         """
         span, trace = arrival.row[:2]
-        self.drop(span)
-        rows = self.renamed(trace, arrival.trace_name)
-        known = self.known_of(arrival)
-        remember(self.known, span, known, self.most_known)
-        rows += self.settled(trace, span, known)
-        row = with_agent(arrival.row, self.whose(arrival, known, seen))
-        if known.ancestor:
-            self.wait(row, arrival.service, known.ancestor)
+        self.drop_pending(span)
+        rows = self.rename_trace(trace, arrival.trace_name)
+        resolution = self.resolve(arrival)
+        remember(self.resolutions, span, resolution, self.max_resolutions)
+        rows += self.resolve_pending(trace, span, resolution)
+        row = with_agent(arrival.row, self.agent_of(arrival, resolution, find_running))
+        if resolution.ancestor:
+            self.add_pending(row, arrival.service, resolution.ancestor)
         return [*rows, row]
 
-    def running(self, arrival: Arrival, seen: Sight) -> Row:
-        """The row of a span that still runs, with the agent that it seems to have; nothing of it is remembered."""
-        return with_agent(arrival.row, self.whose(arrival, self.known_of(arrival), seen))
+    def running_row(self, arrival: Arrival, find_running: RunningLookup) -> Row:
+        """The row of a span that is still running, with its likely agent; nothing is remembered."""
+        return with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
 
-    def whose(self, arrival: Arrival, known: Known, seen: Sight) -> str:
-        """The agent of a span, as far as it can be told now."""
+    def agent_of(self, arrival: Arrival, resolution: Resolution, find_running: RunningLookup) -> str:
+        """The agent of a span, as far as it is known now."""
         trace = arrival.row[1]
-        agent = known.agent or self.foreseen(known.ancestor, seen, nameless=not (arrival.service or self.name_of(trace)))
-        return agent or self.fallback(trace, arrival.service or (arrival.trace_name and arrival.trace_name[1]))
+        agent = resolution.agent or self.agent_from_running(
+            resolution.ancestor, find_running, nameless=not (arrival.service or self.trace_name(trace))
+        )
+        return agent or self.fallback_agent(trace, arrival.service or (arrival.trace_name and arrival.trace_name[1]))
 
-    def name_of(self, trace: str) -> str | None:
-        """The name of a trace, None where no span gave it one."""
-        return self.names[trace][1] if trace in self.names else None
+    def trace_name(self, trace: str) -> str | None:
+        """The name of a trace, or None if no span has given it one."""
+        return self.trace_names[trace][1] if trace in self.trace_names else None
 
-    def fallback(self, trace: str, service: str | None) -> str:
-        """To whom a span belongs of which no ancestor names an agent."""
-        return service or self.name_of(trace) or trace
+    def fallback_agent(self, trace: str, service: str | None) -> str:
+        """The agent of a span without an ancestor that names one."""
+        return service or self.trace_name(trace) or trace
 
-    def known_of(self, arrival: Arrival) -> Known:
-        """What can be said of a span now; one that would be its own ancestor waits for the name of its trace."""
+    def resolve(self, arrival: Arrival) -> Resolution:
+        """Resolve the agent of a span; a span that would be its own ancestor stays pending on its trace."""
         if arrival.agent:
-            return Known(arrival.agent, None)
-        known = self.above(arrival.parent)
-        return Known(None, arrival.row[1]) if known.ancestor == arrival.row[0] else known
+            return Resolution(arrival.agent, None)
+        resolution = self.resolve_ancestor(arrival.parent)
+        return Resolution(None, arrival.row[1]) if resolution.ancestor == arrival.row[0] else resolution
 
-    def above(self, span: str | None) -> Known:
-        """What is known of a span and those above it; the way there is made short for the next one."""
-        way = []
-        known = Known(None, span)
-        while known.ancestor is not None and known.ancestor in self.known:
-            way.append(known.ancestor)
-            self.known.move_to_end(known.ancestor)
-            known = self.known[known.ancestor]
-        for step in way:
-            self.known[step] = known
-        return known
+    def resolve_ancestor(self, span: str | None) -> Resolution:
+        """Resolve the agent of an ancestor; the path to it is compressed for the next lookup."""
+        path = []
+        resolution = Resolution(None, span)
+        while resolution.ancestor is not None and resolution.ancestor in self.resolutions:
+            path.append(resolution.ancestor)
+            self.resolutions.move_to_end(resolution.ancestor)
+            resolution = self.resolutions[resolution.ancestor]
+        for step in path:
+            self.resolutions[step] = resolution
+        return resolution
 
-    def foreseen(self, ancestor: str | None, seen: Sight, *, nameless: bool) -> str | None:
-        """The agent that an ancestor which still runs will name, as it seems; of those of a nameless trace, its name to be."""
-        for _ in range(FURTHEST):
-            sight = seen(ancestor) if ancestor else None
-            if sight is None:
+    def agent_from_running(self, ancestor: str | None, find_running: RunningLookup, *, nameless: bool) -> str | None:
+        """The likely agent, from ancestors that are still running; in a nameless trace, the name that its root will give it."""
+        for _ in range(MAX_RUNNING_ANCESTORS):
+            running = find_running(ancestor) if ancestor else None
+            if running is None:
                 return None
-            known = Known(sight.agent, None) if sight.agent else self.above(sight.parent)
-            if known.agent or known.ancestor is None:
-                return known.agent or (sight.trace_name if nameless else None)
-            ancestor = known.ancestor
+            resolution = Resolution(running.agent, None) if running.agent else self.resolve_ancestor(running.parent)
+            if resolution.agent or resolution.ancestor is None:
+                return resolution.agent or (running.trace_name if nameless else None)
+            ancestor = resolution.ancestor
         return None
 
-    def renamed(self, trace: str, named: tuple[int, str] | None) -> list[Row]:
-        """Take the name of a trace; the rows that had its id in place of a name."""
-        if named is None or (trace in self.names and self.names[trace] <= named):
+    def rename_trace(self, trace: str, name: tuple[int, str] | None) -> list[Row]:
+        """Set the name of a trace; return the pending rows that had its id as their agent."""
+        if name is None or (trace in self.trace_names and self.trace_names[trace] <= name):
             return []
-        remember(self.names, trace, named, MOST_NAMES)
+        remember(self.trace_names, trace, name, MAX_TRACE_NAMES)
         changed = []
         for group in self.groups.get(trace, {}).values():
             for span, row in group.rows.items():
-                if row[AGENT] == trace and not self.waiting[span].service:
-                    group.rows[span] = with_agent(row, named[1])
+                if row[AGENT_INDEX] == trace and not self.pending[span].service:
+                    group.rows[span] = with_agent(row, name[1])
                     changed.append(group.rows[span])
         return changed
 
-    def settled(self, trace: str, span: str, known: Known) -> list[Row]:
-        """The rows that waited for a span, with their agents; or none, where they now wait for one further up."""
+    def resolve_pending(self, trace: str, span: str, resolution: Resolution) -> list[Row]:
+        """The rows that were pending on a span and have another agent now; none if they are now pending on its ancestor."""
         group = self.groups.get(trace, {}).pop(span, None)
         if group is None:
             return []
-        if known.ancestor:
-            self.move(trace, group, known.ancestor)
+        if resolution.ancestor:
+            self.regroup(trace, group, resolution.ancestor)
             return []
         changed = []
         for row in group.rows.values():
-            agent = known.agent or self.fallback(trace, self.waiting[row[0]].service)
-            if agent != row[AGENT]:
+            agent = resolution.agent or self.fallback_agent(trace, self.pending[row[0]].service)
+            if agent != row[AGENT_INDEX]:
                 changed.append(with_agent(row, agent))
             self.n_characters -= length_of(row)
-            del self.waiting[row[0]]
+            del self.pending[row[0]]
         if not self.groups[trace]:
             del self.groups[trace]
         return changed
 
-    def move(self, trace: str, group: Group, ancestor: str) -> None:
-        """Let a group wait for another ancestor; of two that now wait for the same, the smaller joins the larger."""
-        there = self.groups[trace].get(ancestor)
-        if there is not None:
-            there, group = sorted((there, group), key=lambda one: len(one.rows))
-            for span in there.rows:
-                self.waiting[span].group = group
-            group.rows |= there.rows
+    def regroup(self, trace: str, group: PendingGroup, ancestor: str) -> None:
+        """Make a group pending on another ancestor; if that has a group, merge the smaller one into the larger one."""
+        other = self.groups[trace].get(ancestor)
+        if other is not None:
+            other, group = sorted((other, group), key=lambda pending: len(pending.rows))
+            for span in other.rows:
+                self.pending[span].group = group
+            group.rows |= other.rows
         group.ancestor = ancestor
         self.groups[trace][ancestor] = group
 
-    def wait(self, row: Row, service: str | None, ancestor: str) -> None:
-        """Remember a row until that ancestor comes; where too much waits, the oldest rows are forgotten."""
-        group = self.groups.setdefault(row[1], {}).setdefault(ancestor, Group(ancestor))
+    def add_pending(self, row: Row, service: str | None, ancestor: str) -> None:
+        """Keep a row until the ancestor arrives; evict the oldest rows if there are too many."""
+        group = self.groups.setdefault(row[1], {}).setdefault(ancestor, PendingGroup(ancestor))
         group.rows[row[0]] = row
-        self.waiting[row[0]] = Waiting(group, service)
+        self.pending[row[0]] = PendingRow(group, service)
         self.n_characters += length_of(row)
-        while len(self.waiting) > self.most_waiting or self.n_characters > self.most_text:
-            self.drop(next(iter(self.waiting)))
+        while len(self.pending) > self.max_rows or self.n_characters > self.max_characters:
+            self.drop_pending(next(iter(self.pending)))
 
-    def drop(self, span: str) -> None:
-        """Forget that a row waits."""
-        if waiting := self.waiting.pop(span, None):
-            group = waiting.group
+    def drop_pending(self, span: str) -> None:
+        """Remove a row from the pending rows."""
+        if pending := self.pending.pop(span, None):
+            group = pending.group
             row = group.rows.pop(span)
             self.n_characters -= length_of(row)
             if not group.rows:
@@ -208,19 +217,19 @@ class Lineage:
                     del self.groups[row[1]]
 
 
-def remember(memory: OrderedDict[str, Value], key: str, value: Value, most: int) -> None:
-    """Keep a value as the latest of so many."""
+def remember(memory: OrderedDict[str, Value], key: str, value: Value, limit: int) -> None:
+    """Set a value as the newest one, and evict the oldest beyond the limit."""
     memory[key] = value
     memory.move_to_end(key)
-    if len(memory) > most:
+    if len(memory) > limit:
         memory.popitem(last=False)
 
 
 def with_agent(row: Row, agent: str) -> Row:
-    """A row as one of that agent."""
+    """A copy of the row with another agent."""
     return (row[0], row[1], agent, row[3], row[4], row[5], row[6])
 
 
 def length_of(row: Row) -> int:
-    """The characters of its data."""
+    """The number of characters in the row's data."""
     return len(row[-1] or "")

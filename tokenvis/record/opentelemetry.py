@@ -1,4 +1,4 @@
-"""OpenTelemetry: whatever is instrumented with OpenTelemetry, recorded by one line."""
+"""OpenTelemetry: record all OpenTelemetry instrumentation of a process with one call."""
 
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tokenvis.record.exporter import TokenvisSpanExporter
 
-SET_UP: list[tuple["ref[Any]", "TokenvisSpanExporter"]] = []  # with the providers that they serve
-LOCK = Lock()
+INSTALLED_EXPORTERS: list[tuple["ref[Any]", "TokenvisSpanExporter"]] = []  # each with its tracer provider
+INSTALL_LOCK = Lock()
 
 
 def record_opentelemetry(
@@ -26,34 +26,34 @@ def record_opentelemetry(
     open_spans: bool = False,
     provider: "TracerProvider | None" = None,
 ) -> "TokenvisSpanExporter":
-    """Record what OpenTelemetry traces in this process into the store, span by span, as each ends.
+    """Record the OpenTelemetry spans of this process into the store, each when it ends.
 
-    Where the program has a tracer provider, the exporter joins those that it has; where it has none, one is made. Done again
-    for the same store, it gives the exporter that is there, with the options given now.
+    The exporter is added to the program's tracer provider; without one, a provider is created. A second call for the same
+    provider and store returns the same exporter, with the new options.
 
     Parameters
     ----------
     store
-        A `Store`, a path or URL, or None for the default database, which is created if it is not there.
+        A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
     agent, location
-        What tells a span's agent and location, in place of the rules: the name of an attribute, or a function of the span, as
-        in `ingest`.
+        Rules for a span's agent and location that replace the default rules: the name of an attribute, or a function of the
+        span, as in `ingest`.
     open_spans
-        Whether a span is stored when it starts too, with the status "open" and the time of the last batch as its end.
+        Whether to store a span when it starts too, with the status "open" and the time of the last batch as its end.
     provider
-        The tracer provider; by default the global one.
+        The tracer provider; by default the global provider.
 
     Returns
     -------
     TokenvisSpanExporter
-        ``exporter.force_flush()`` stores at once what has come; the end of the program does so by itself.
+        ``exporter.force_flush()`` stores all spans that have ended; the end of the program does so automatically.
 
     Raises
     ------
     TokenvisError
         The extra ``tokenvis[otel]`` is not installed, or the provider takes no span processors.
     BadOption
-        ``agent`` or ``location`` is no rule.
+        ``agent`` or ``location`` is neither an attribute name nor a function.
     StoreError
         The database cannot be used.
 
@@ -76,27 +76,31 @@ def record_opentelemetry(
         raise TokenvisError("record_opentelemetry() needs the extra: pip install 'tokenvis[otel]'.") from None
     from tokenvis.record.exporter import LiveSpanProcessor, TokenvisSpanExporter
 
-    with LOCK:
+    with INSTALL_LOCK:
         target = global_provider() if provider is None else provider
         if not hasattr(target, "add_span_processor"):
             raise TokenvisError(
-                f"The tracer provider is a {type(target).__name__}, which takes no span processors: it has no "
-                "add_span_processor. Give provider= one of OpenTelemetry's SDK, opentelemetry.sdk.trace.TracerProvider()."
+                f"The tracer provider is a {type(target).__name__}, which has no add_span_processor. "
+                "Pass provider=opentelemetry.sdk.trace.TracerProvider(), the provider of OpenTelemetry's SDK."
             )
-        place = opened(store, create=True)
-        SET_UP[:] = [(of, exporter) for of, exporter in SET_UP if of() is not None and not exporter.is_shut]
-        for of, exporter in SET_UP:
-            if of() is target and exporter.writer.store.path.resolve() == place.path.resolve():
-                exporter.use(agent=agent, location=location, open_spans=open_spans)
+        destination = opened(store, create=True)
+        INSTALLED_EXPORTERS[:] = [
+            (reference, exporter)
+            for reference, exporter in INSTALLED_EXPORTERS
+            if reference() is not None and not exporter.is_shut_down
+        ]
+        for reference, exporter in INSTALLED_EXPORTERS:
+            if reference() is target and exporter.writer.store.path.resolve() == destination.path.resolve():
+                exporter.configure(agent=agent, location=location, open_spans=open_spans)
                 return exporter
-        exporter = TokenvisSpanExporter(store=place, agent=agent, location=location, open_spans=open_spans)
+        exporter = TokenvisSpanExporter(store=destination, agent=agent, location=location, open_spans=open_spans)
         target.add_span_processor(LiveSpanProcessor(exporter))
-        SET_UP.append((ref(target), exporter))
+        INSTALLED_EXPORTERS.append((ref(target), exporter))
         return exporter
 
 
 def global_provider() -> Any:
-    """The tracer provider of the program; one of the SDK where it has none yet."""
+    """The program's tracer provider; if there is none yet, a new one from the SDK."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 

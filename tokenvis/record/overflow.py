@@ -1,9 +1,9 @@
-"""The overflow: where rows wait that the store does not take: a full disk, a database that somebody keeps locked.
+"""The overflow: rows that cannot be stored now, because the disk is full or another program keeps the database locked.
 
-They go to a file beside the database, else in the temporary folder; else they stay in memory. Both have bounds: what is beyond
-them is lost, and counted, trace by trace. The file is JSON lines of spans, which `tokenvis ingest` reads too, and survives the
-process; its owner holds a lock on it, so that whoever records next into this database knows which files nobody owns, and takes
-their rows in.
+Rows go to a file next to the database, or else in the temporary folder, or else they stay in memory. Both have limits: rows
+beyond these are lost and counted by trace. The file contains spans as JSON lines, which `tokenvis ingest` reads too, and it
+survives the process. Its owner holds a lock on it; files without a lock are abandoned, and the next recording into this
+database stores them.
 """
 
 import hashlib
@@ -22,186 +22,186 @@ from typing import Any, TypeAlias
 import orjson
 
 from tokenvis.errors import quoted
-from tokenvis.record.snapshot import moment
+from tokenvis.record.snapshot import storable_time
 from tokenvis.store.append import Row
 
 try:
     import fcntl
-except ImportError:  # where files have no such locks, files that were left are not taken in by themselves
+except ImportError:  # without file locks, abandoned files are not stored automatically
     fcntl = None  # type: ignore[assignment]
 
-MOST_ON_DISK = 1 << 30  # bytes
-MOST_IN_MEMORY = 64 << 20  # bytes
-ROW_BYTES = 400  # of a row without its data, in memory
-CHUNK = 512  # rows that are given back at once
-LONG_CHUNK = 4 << 20  # bytes, after which they are fewer
-COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
-KINDS = ((str, str, str, str, int, int, str), (str, str, str, str, int, int, type(None)))
-SUFFIX = ".waiting.jsonl"
-FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-PATIENCE = 1.0  # seconds
+MAX_OVERFLOW_FILE_BYTES = 1 << 30
+MAX_PENDING_BYTES = 64 << 20  # of rows in memory
+ROW_OVERHEAD_BYTES = 400  # of a row in memory, without its data
+MAX_OVERFLOW_CHUNK_ROWS = 512
+MAX_OVERFLOW_CHUNK_BYTES = 4 << 20  # a chunk ends with the row that exceeds this
+OVERFLOW_COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
+OVERFLOW_COLUMN_TYPES = ((str, str, str, str, int, int, str), (str, str, str, str, int, int, type(None)))
+OVERFLOW_SUFFIX = ".waiting.jsonl"
+OPEN_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+LOSSES_LOCK_TIMEOUT_S = 1.0
 
-Lost: TypeAlias = dict[str, tuple[int, int, int]]
+LossesByTrace: TypeAlias = dict[str, tuple[int, int, int]]  # number of rows, first start, last end
 
 log = logging.getLogger("tokenvis")
 
 
 class Overflow:
-    """Rows that wait, in the order in which they came; used by one thread. ``losses`` counts those that are lost."""
+    """Rows that cannot be stored now, in their order of arrival; used by one thread. ``losses`` counts the lost rows."""
 
     def __init__(self, database: Path, key: str) -> None:
         self.database, self.key = database, key
-        self.file: Spill | None = None
-        self.memory: deque[Row] = deque()  # newer than what is in the file
-        self.n_bytes = 0  # of what is in memory
-        self.losses = Losses()
+        self.file: OverflowFile | None = None
+        self.memory: deque[Row] = deque()  # newer than the rows in the file
+        self.n_bytes = 0  # of the rows in memory
+        self.losses = LossCounter()
 
     def __bool__(self) -> bool:
         return self.file is not None or bool(self.memory)
 
-    def take(self, rows: Sequence[Row]) -> None:
-        """Keep rows, in the file as far as it takes them, older ones first; those beyond all bounds are lost."""
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add rows; write as many as possible to the file, oldest first, and count those beyond all limits as lost."""
         self.memory.extend(rows)
         self.n_bytes += sum(map(size_of, rows))
-        while self.memory and self._write(chunk := self._first()):
+        while self.memory and self._write(chunk := self._oldest_in_memory()):
             self._drop(len(chunk))
-        while self.n_bytes > MOST_IN_MEMORY:
+        while self.n_bytes > MAX_PENDING_BYTES:
             self.losses.count(row := self.memory.pop())
             self.n_bytes -= size_of(row)
 
     def oldest(self) -> list[Row]:
-        """Some rows, from the oldest on, which stay until they are said to be `done`."""
-        return self.file.oldest() if self.file else self._first()
+        """A chunk of the oldest rows, which stay until `discard`."""
+        return self.file.oldest() if self.file else self._oldest_in_memory()
 
-    def done(self, rows: Sequence[Row]) -> None:
-        """Forget what `oldest` gave."""
+    def discard(self, rows: Sequence[Row]) -> None:
+        """Remove the rows that `oldest` returned."""
         if self.file is None:
             self._drop(len(rows))
             return
-        self.file.done()
+        self.file.advance()
         if self.file.is_empty:
             self.file.remove()
             self.file = None
 
-    def _first(self) -> list[Row]:
-        return list(islice(self.memory, CHUNK))
+    def _oldest_in_memory(self) -> list[Row]:
+        return list(islice(self.memory, MAX_OVERFLOW_CHUNK_ROWS))
 
     def _drop(self, count: int) -> None:
-        """Forget so many of those in memory, from the oldest on."""
+        """Remove the oldest ``count`` rows from memory."""
         for _ in range(count):
             self.n_bytes -= size_of(self.memory.popleft())
 
     def _write(self, rows: Sequence[Row]) -> bool:
-        """Write rows to the file, all or none."""
+        """Write all rows to the file, or none."""
         if self.file:
             return self.file.write(rows)
-        for path in places_of(self.database, self.key):
-            file = Spill.made(path)
+        for path in overflow_paths(self.database, self.key):
+            file = OverflowFile.create(path)
             if file and file.write(rows):
                 self.file = file
-                log.warning("Spans wait in %s until %s takes them.", path, self.database)
+                log.warning("Spans are buffered in %s until %s can be written.", path, self.database)
                 return True
             if file:
                 file.remove()
         return False
 
 
-class Losses:
-    """How many rows were lost in each trace, the first start and the last end of these.
+class LossCounter:
+    """The number of lost rows in each trace, with their first start and last end.
 
-    Any thread may count, and a signal may come in between, whose handler counts too: only one at a time sums up.
+    Any thread may count, and so may a signal handler that interrupts it: only one thread at a time adds up the counts.
     """
 
     def __init__(self) -> None:
         self.new: deque[tuple[str, int, int, int]] = deque()
-        self.sums: Lost = {}
-        self.summing = threading.Lock()
+        self.totals: LossesByTrace = {}
+        self.lock = threading.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.sums)
+        return bool(self.new or self.totals)
 
     def count(self, row: Row) -> None:
         """Count a row."""
-        start, end = (moment(time, 0) for time in row[4:6])
+        start, end = (storable_time(time, 0) for time in row[4:6])
         self.add({row[1]: (1, min(start, end), max(start, end))})
 
-    def add(self, lost: Lost) -> None:
-        """Count what was lost."""
-        self.new.extend((trace, *told) for trace, told in lost.items())
-        if self.summing.acquire(blocking=False):
+    def add(self, losses: LossesByTrace) -> None:
+        """Add counts."""
+        self.new.extend((trace, *loss) for trace, loss in losses.items())
+        if self.lock.acquire(blocking=False):
             try:
                 self._sum_up()
             finally:
-                self.summing.release()
+                self.lock.release()
 
-    def taken(self) -> Lost:
-        """What was lost, which is forgotten here."""
-        if not self.summing.acquire(timeout=PATIENCE):
+    def drain(self) -> LossesByTrace:
+        """Return the counts and reset them."""
+        if not self.lock.acquire(timeout=LOSSES_LOCK_TIMEOUT_S):
             return {}
         try:
             self._sum_up()
-            sums, self.sums = self.sums, {}
+            totals, self.totals = self.totals, {}
         finally:
-            self.summing.release()
-        return sums
+            self.lock.release()
+        return totals
 
     def _sum_up(self) -> None:
         while self.new:
             trace, n_more, first, last = self.new.popleft()
-            count, start, end = self.sums.get(trace, (0, first, last))
-            self.sums[trace] = count + n_more, min(start, first), max(end, last)
+            count, start, end = self.totals.get(trace, (0, first, last))
+            self.totals[trace] = count + n_more, min(start, first), max(end, last)
 
 
-class Spill:
-    """A file of rows that wait, which this process owns as long as it is open."""
+class OverflowFile:
+    """A file of pending rows, which this process owns while it is open."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self.descriptor = path, descriptor
         self.size = self.n_rows = 0
-        self.given = 0  # bytes of the rows that are done
-        self.ahead, self.n_ahead = 0, 0  # where those end that were given last, and how many these are
-        self.is_broken = False
+        self.offset = 0  # of the oldest pending row
+        self.next_offset, self.n_read = 0, 0  # the end of the last chunk that was read, and its number of rows
+        self.is_unreadable = False
 
     @classmethod
-    def made(cls, path: Path) -> "Spill | None":
-        """A new file; None where there can be none."""
+    def create(cls, path: Path) -> "OverflowFile | None":
+        """A new file; None if it cannot be created."""
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | FLAGS, 0o600)
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         except OSError:
             return None
-        if is_owned(descriptor) is False or not path.exists():  # somebody took it for one that was left
+        if lock_file(descriptor) is False or not path.exists():  # another process has claimed it as abandoned
             os.close(descriptor)
             return None
         return cls(path, descriptor)
 
     @classmethod
-    def found(cls, path: Path, *, is_ours: bool = False) -> "Spill | None":
-        """A file that a process left; None where its owner lives, or it is not this user's; ours needs no lock."""
+    def claim(cls, path: Path, *, is_own: bool = False) -> "OverflowFile | None":
+        """An abandoned file; None if its owner is alive or it belongs to another user. Our own file needs no lock."""
         try:
-            descriptor = os.open(path, FLAGS)
+            descriptor = os.open(path, OPEN_FLAGS)
         except OSError:
             return None
-        spill = cls(path, descriptor)
-        look = os.fstat(descriptor)
-        owned = is_owned(descriptor)
-        if owned is False or not path.exists() or not (is_ours or (owned and look.st_uid == os.getuid())):
+        file = cls(path, descriptor)
+        status = os.fstat(descriptor)
+        is_locked = lock_file(descriptor)
+        if is_locked is False or not path.exists() or not (is_own or (is_locked and status.st_uid == os.getuid())):
             os.close(descriptor)
             return None
-        spill.size = look.st_size
-        return spill
+        file.size = status.st_size
+        return file
 
     @property
     def is_empty(self) -> bool:
-        """Whether all is done."""
-        return self.given >= self.size
+        """Whether the file has no pending rows."""
+        return self.offset >= self.size
 
-    def write(self, rows: Sequence[Row], *, beyond: bool = False) -> bool:
-        """Add rows, ``beyond`` the bound too; whether all of them are there. What was written of others is taken back."""
-        text = memoryview(b"".join(map(line_of, rows)))
-        if self.size + len(text) > MOST_ON_DISK and not beyond:
+    def write(self, rows: Sequence[Row], *, ignore_limit: bool = False) -> bool:
+        """Append all rows and return True, or none: a partial write is truncated. ``ignore_limit`` allows a larger file."""
+        text = memoryview(b"".join(map(row_line, rows)))
+        if self.size + len(text) > MAX_OVERFLOW_FILE_BYTES and not ignore_limit:
             return False
         try:
-            self._put(self.size, text)
+            self._write_at(self.size, text)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self.descriptor, self.size)
@@ -210,115 +210,119 @@ class Spill:
         self.n_rows += len(rows)
         return True
 
-    def _put(self, place: int, text: memoryview) -> None:
-        """Write bytes at a place."""
-        os.lseek(self.descriptor, place, os.SEEK_SET)
+    def _write_at(self, offset: int, text: memoryview) -> None:
+        """Write bytes at an offset."""
+        os.lseek(self.descriptor, offset, os.SEEK_SET)
         while text:
             text = text[os.write(self.descriptor, text) :]
 
     def oldest(self) -> list[Row]:
-        """Some rows that are not done; a line that is no row is passed by, and a file that fails, which is logged."""
+        """A chunk of the oldest pending rows; lines without a row, and a file that cannot be read, are logged and skipped."""
         try:
             lines = self._lines()
         except OSError as error:
-            log.error("%s cannot be read: %s. What is in it stays there.", self.path, error)
-            self.is_broken, lines = True, []
-        self.ahead = self.given + sum(map(len, lines)) if lines else self.size
-        rows = [row for line in lines if line.strip() and (row := self.row_of(line))]
-        self.n_ahead = len(rows)
+            log.error("%s cannot be read: %s. The file is kept.", self.path, error)
+            self.is_unreadable, lines = True, []
+        self.next_offset = self.offset + sum(map(len, lines)) if lines else self.size
+        rows = [row for line in lines if line.strip() and (row := self.parse_row(line))]
+        self.n_read = len(rows)
         return rows
 
     def _lines(self) -> list[bytes]:
-        """Some lines; none where somebody has cut the file short."""
+        """The lines of a chunk; none if another program has truncated the file."""
         lines: list[bytes] = []
         n_bytes = 0
         with open(self.descriptor, "rb", closefd=False) as file:
-            file.seek(self.given)
-            while len(lines) < CHUNK and n_bytes < LONG_CHUNK and (line := file.readline(self.size - self.given - n_bytes)):
+            file.seek(self.offset)
+            while (
+                len(lines) < MAX_OVERFLOW_CHUNK_ROWS
+                and n_bytes < MAX_OVERFLOW_CHUNK_BYTES
+                and (line := file.readline(self.size - self.offset - n_bytes))
+            ):
                 lines.append(line)
                 n_bytes += len(line)
         return lines
 
-    def done(self) -> None:
-        """What was given last is done."""
-        self.given = self.ahead
-        self.n_rows = max(self.n_rows - self.n_ahead, 0)
+    def advance(self) -> None:
+        """Move past the chunk that was read last."""
+        self.offset = self.next_offset
+        self.n_rows = max(self.n_rows - self.n_read, 0)
 
-    def row_of(self, line: bytes) -> Row | None:
-        """The row of a line."""
+    def parse_row(self, line: bytes) -> Row | None:
+        """The row in a line; None, and a log entry, if there is none."""
         try:
             values = orjson.loads(line)
-            row: Any = tuple(values[name] for name in COLUMNS)
+            row: Any = tuple(values[name] for name in OVERFLOW_COLUMNS)
         except (ValueError, KeyError, TypeError):
             row = ()
-        if tuple(map(type, row)) in KINDS:
-            whole: Row = row
-            return whole
-        log.error("%s holds a line that is no span: %s.", self.path, quoted(line[:60]))
+        if tuple(map(type, row)) in OVERFLOW_COLUMN_TYPES:
+            parsed: Row = row
+            return parsed
+        log.error("%s contains a line that is not a span: %s.", self.path, quoted(line[:60]))
         return None
 
     def remove(self) -> None:
-        """Take the file away, unless it could not be read."""
-        if self.is_broken:
+        """Delete the file, unless it could not be read."""
+        if self.is_unreadable:
             self.close()
             return
         with suppress(OSError):
-            os.ftruncate(self.descriptor, 0)  # where it cannot be taken away, nobody takes the rows for new
-        gone = False
+            os.ftruncate(self.descriptor, 0)  # if the file cannot be deleted, its rows must not be stored again
+        is_removed = False
         with suppress(OSError):
             self.path.unlink()
-            gone = True
+            is_removed = True
         self.close()
-        if not gone:  # Windows removes no file that is open
+        if not is_removed:  # Windows deletes no open file
             with suppress(OSError):
                 self.path.unlink()
 
-    def leave(self) -> None:
-        """Let go of the file, which stays, with blanks for the rows that are done."""
+    def release(self) -> None:
+        """Blank out the rows that are done, and close the file without deleting it."""
         with suppress(OSError):
-            for place in range(0, self.given, LONG_CHUNK):
-                end = min(place + LONG_CHUNK, self.given)
-                self._put(place, memoryview(b" " * (end - place - 1) + b"\n"))
+            for start in range(0, self.offset, MAX_OVERFLOW_CHUNK_BYTES):
+                end = min(start + MAX_OVERFLOW_CHUNK_BYTES, self.offset)
+                self._write_at(start, memoryview(b" " * (end - start - 1) + b"\n"))
         self.close()
 
-    def reopened(self) -> "Spill | None":
-        """The file, where nobody has taken it since this let go of it."""
-        if again := Spill.found(self.path, is_ours=True):
-            again.n_rows, again.given = self.n_rows, self.given
-        return again
+    def reopen(self) -> "OverflowFile | None":
+        """The file, if no other process has claimed it since `release`."""
+        if file := OverflowFile.claim(self.path, is_own=True):
+            file.n_rows, file.offset = self.n_rows, self.offset
+        return file
 
     def close(self) -> None:
-        """Let go of the file, which stays."""
+        """Close the file without deleting it."""
         with suppress(OSError):
             os.close(self.descriptor)
 
 
-def places_of(database: Path, key: str) -> list[Path]:
-    """Where a file of rows may be: beside the database, and in the temporary folder, where there is one."""
-    places = [database.with_name(f"{database.name}.{key}{SUFFIX}")]
+def overflow_paths(database: Path, key: str) -> list[Path]:
+    """The paths for an overflow file: next to the database, and in the temporary folder if there is one."""
+    paths = [database.with_name(f"{database.name}.{key}{OVERFLOW_SUFFIX}")]
     with suppress(OSError):
         digest = hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:16]
-        places.append(Path(tempfile.gettempdir()) / f"tokenvis-{digest}.{key}{SUFFIX}")
-    return places
+        paths.append(Path(tempfile.gettempdir()) / f"tokenvis-{digest}.{key}{OVERFLOW_SUFFIX}")
+    return paths
 
 
-def left_behind(database: Path) -> Iterator[Spill]:
-    """The files for a database that processes left which are gone."""
+def abandoned_files(database: Path) -> Iterator[OverflowFile]:
+    """The overflow files for a database whose processes have ended."""
     if fcntl is None:
         return
-    for pattern in places_of(database, "*"):
-        for path in sorted(pattern.parent.glob(escaped(pattern.name))):
-            if spill := Spill.found(path):
-                yield spill
+    for pattern in overflow_paths(database, "*"):
+        for path in sorted(pattern.parent.glob(glob_pattern(pattern.name))):
+            if file := OverflowFile.claim(path):
+                yield file
 
 
-def escaped(name: str) -> str:
-    """A name with one star as a pattern in which nothing else stands for something else."""
+def glob_pattern(name: str) -> str:
+    """A glob pattern in which only the last star of the name is a wildcard."""
     return "*".join("".join(f"[{letter}]" if letter in "*?[" else letter for letter in part) for part in name.rsplit("*", 1))
 
 
-def is_owned(descriptor: int) -> bool | None:
-    """Try to become the owner of a file; None where nobody can."""
+def lock_file(descriptor: int) -> bool | None:
+    """Try to lock a file; return whether it is locked now, or None on a file system without locks."""
     if fcntl is None:
         return None
     try:
@@ -330,15 +334,15 @@ def is_owned(descriptor: int) -> bool | None:
     return True
 
 
-def line_of(row: Row) -> bytes:
+def row_line(row: Row) -> bytes:
     """A row as a line of JSON."""
-    values = dict(zip(COLUMNS, row, strict=True))
+    values = dict(zip(OVERFLOW_COLUMNS, row, strict=True))
     try:
         return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # no UTF-8, or too large a number
+    except TypeError:  # a lone surrogate, or an integer beyond 64 bits
         return json.dumps(values).encode() + b"\n"
 
 
 def size_of(row: Row) -> int:
-    """How many bytes a row takes in memory, about."""
-    return ROW_BYTES + len(row[6] or "")
+    """The approximate size of a row in memory, in bytes."""
+    return ROW_OVERHEAD_BYTES + len(row[6] or "")

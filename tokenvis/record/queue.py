@@ -1,7 +1,7 @@
-"""The queue: rows that were accepted and are not stored, and those who wait until they are.
+"""The queue: rows that are accepted but not stored, and the flush requests between them.
 
-Any thread adds to it, and a signal's handler may do so in the midst of it; one thread alone takes out. What that one takes is
-at no moment counted neither here nor there.
+Any thread may append to the queue, and a signal handler may do so in the middle of any step; only the writer thread takes rows
+out. A row that moves from the queue to the batch is counted at every moment.
 """
 
 import threading
@@ -9,140 +9,141 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
+from tokenvis.record.overflow import MAX_PENDING_BYTES, size_of
 from tokenvis.store.append import Row
 
-LONG = 1 << 16  # characters of a row's data, from which on bytes count too
-LOOK = 0.1  # seconds
+LARGE_ROW_CHARACTERS = 1 << 16  # of data, above which the size of all pending rows is checked too
+PROGRESS_POLL_S = 0.1
 
 
-class Stored:
-    """Somebody who waits until all before it is stored; the ``last`` one wants the file let go of too.
+class FlushRequest:
+    """A request to store all rows before it in the queue; with ``is_closing``, to close the database too.
 
-    Who waits holds nothing, and who tells it waits for nothing: a signal's handler may come in between, and wait for another.
+    The waiting thread holds no lock, and completing the request never blocks: a signal handler may interrupt either one and
+    wait for another request.
     """
 
-    def __init__(self, *, is_last: bool = False) -> None:
-        self.is_last = is_last
+    def __init__(self, *, is_closing: bool = False) -> None:
+        self.is_closing = is_closing
         self.is_stored = False
-        self.thread: threading.Thread | None = None  # which ends now
-        self.waits = threading.Lock()
-        self.waits.acquire()
+        self.thread: threading.Thread | None = None  # the writer thread, if it ends now
+        self.completion = threading.Lock()
+        self.completion.acquire()
 
-    def tell(self, *, is_stored: bool, thread: threading.Thread | None = None) -> None:
-        """It need not wait any more."""
+    def complete(self, *, is_stored: bool, thread: threading.Thread | None = None) -> None:
+        """Set the result and release the waiting thread."""
         self.is_stored, self.thread = is_stored, thread
-        self.waits.release()
+        self.completion.release()
 
-    def is_told(self, within: float) -> bool:
-        """Wait for so many seconds; whether it need not wait any more."""
-        return self.waits.acquire(timeout=within)
+    def wait(self, timeout: float) -> bool:
+        """Wait for completion; return False after ``timeout`` seconds."""
+        return self.completion.acquire(timeout=timeout)
 
 
-class Waiting:
-    """What waits to be taken (``items``), what was taken and is being stored, and who waits for that.
+class RowQueue:
+    """Queued rows and requests (``items``), the rows that are being stored (``batch``), and the requests that wait for these.
 
-    Who waits for room has a lock of its own, and holds none that others need: an interrupt may come at any moment.
+    Each thread that waits for room has a separate lock, which no other thread needs: an interrupt may come at any moment.
 
     Parameters
     ----------
-    most
-        How many rows there may be at once.
+    max_rows
+        The limit of accepted rows that are not stored.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.crowded = most // 2  # so many items are much, beside what was taken
-        self.items: deque[Row | Stored] = deque()
-        self.taken: list[Row] = []
-        self.pending: list[Stored] = []
-        self.waiters: deque[threading.Lock] = deque()
-        self.held_up: set[int] = set()  # threads that wait
-        self.stored_at = 0.0  # when the store took something last
+    def __init__(self, max_rows: int) -> None:
+        self.max_rows = max_rows
+        self.high_watermark = max_rows // 2  # from this many items on, the limits are checked
+        self.items: deque[Row | FlushRequest] = deque()
+        self.batch: list[Row] = []
+        self.requests: list[FlushRequest] = []
+        self.progress_locks: deque[threading.Lock] = deque()
+        self.blocked_threads: set[int] = set()
+        self.last_stored_at = 0.0
 
     def take(self) -> None:
-        """Take all that waits now."""
+        """Move all items that are queued now to the batch."""
         n_items = len(self.items)
-        self.crowded = min(self.most // 2, max(self.most - len(self.taken) - n_items, 0))
+        self.high_watermark = min(self.max_rows // 2, max(self.max_rows - len(self.batch) - n_items, 0))
         for _ in range(n_items):
             item = self.items[0]
-            if isinstance(item, Stored):
-                self.pending.append(item)
+            if isinstance(item, FlushRequest):
+                self.requests.append(item)
             else:
-                self.taken.append(item)
+                self.batch.append(item)
             self.items.popleft()
-        self.tell_progress()
+        self.notify_progress()
 
-    def put_back(self) -> None:
-        """Put what was taken before all that waits."""
-        self.items.extendleft(reversed(self.taken))
-        self.be_done()
+    def requeue(self) -> None:
+        """Put the batch back at the front of the queue."""
+        self.items.extendleft(reversed(self.batch))
+        self.clear_batch()
 
-    def be_stored(self) -> None:
-        """What was taken is stored."""
-        self.stored_at = time.monotonic()
-        self.be_done()
+    def mark_stored(self) -> None:
+        """Clear the batch after it was stored."""
+        self.last_stored_at = time.monotonic()
+        self.clear_batch()
 
-    def be_done(self) -> None:
-        """What was taken is stored, or waits elsewhere."""
-        self.taken = []
-        self.crowded = self.most // 2
-        self.tell_progress()
+    def clear_batch(self) -> None:
+        """Clear the batch after its rows were stored or moved elsewhere."""
+        self.batch = []
+        self.high_watermark = self.max_rows // 2
+        self.notify_progress()
 
-    def is_stalled(self, since: float, patience: float) -> bool:
-        """Whether the store has taken nothing for so many seconds, since then."""
-        return time.monotonic() - max(since, self.stored_at) >= patience
+    def is_stalled(self, since: float, timeout: float) -> bool:
+        """Whether nothing was stored for ``timeout`` seconds, counted from ``since`` at the earliest."""
+        return time.monotonic() - max(since, self.last_stored_at) >= timeout
 
     def rows(self) -> list[Row]:
         """All rows that are not stored."""
-        return [*self.taken, *(one for one in self.items.copy() if not isinstance(one, Stored))]
+        return [*self.batch, *(item for item in self.items.copy() if not isinstance(item, FlushRequest))]
 
     def is_full(self, row: Row) -> bool:
-        """Whether there are too many rows, this new one among them, or, where it is a long one, too many bytes."""
-        if len(self.items) + len(self.taken) > self.most:
+        """Whether there are too many rows, including this new one, or, if it is a large row, too many bytes."""
+        if len(self.items) + len(self.batch) > self.max_rows:
             return True
-        return len(row[6] or "") > LONG and sum(map(size_of, self.rows())) > MOST_IN_MEMORY
+        return len(row[6] or "") > LARGE_ROW_CHARACTERS and sum(map(size_of, self.rows())) > MAX_PENDING_BYTES
 
-    def has_room_within(self, patience: float, row: Row) -> bool:
-        """Wait until there is room for this row, for so many seconds in which the store takes nothing; whether there is."""
-        begun, thread = time.monotonic(), threading.get_ident()
-        if thread in self.held_up:  # a signal's handler, in the midst of a wait: those that come faster would pile up
+    def wait_for_room(self, timeout: float, row: Row) -> bool:
+        """Wait until the queue has room for this row; return False once nothing was stored for ``timeout`` seconds."""
+        start, thread = time.monotonic(), threading.get_ident()
+        if thread in self.blocked_threads:  # a signal handler that interrupted a wait: nested waits would pile up
             return True
         try:
-            self.held_up.add(thread)
+            self.blocked_threads.add(thread)
             while True:
-                progress = self.progress()  # which may come while we look
+                progress = self.new_progress_lock()  # before the check: progress may happen during it
                 if not self.is_full(row):
                     return True
-                if self.is_stalled(begun, patience):
+                if self.is_stalled(start, timeout):
                     return False
-                progress.acquire(timeout=min(patience, LOOK))
+                progress.acquire(timeout=min(timeout, PROGRESS_POLL_S))
         finally:
-            self.held_up.discard(thread)
+            self.blocked_threads.discard(thread)
 
-    def is_over(self, stored: Stored, patience: float) -> bool:
-        """Wait until somebody is told, for so many seconds in which the store takes nothing; whether all is stored."""
-        begun = time.monotonic()
-        while not stored.is_told(min(patience, LOOK)):
-            if self.is_stalled(begun, patience):
+    def wait_for(self, request: FlushRequest, timeout: float) -> bool:
+        """Wait for the request and return whether all is stored; give up once nothing was stored for ``timeout`` seconds."""
+        start = time.monotonic()
+        while not request.wait(min(timeout, PROGRESS_POLL_S)):
+            if self.is_stalled(start, timeout):
                 return False
-        return stored.is_stored
+        return request.is_stored
 
-    def let_begin(self, moment: float) -> None:
-        """Let the thread have Python's lock at once, so that the disk works while this one goes on."""
-        progress = self.progress()
-        if not self.taken and threading.get_ident() not in self.held_up:
-            progress.acquire(timeout=moment)
+    def yield_to_writer(self, timeout: float) -> None:
+        """Release the GIL for a moment, so that the writer thread starts its disk access while this thread continues."""
+        progress = self.new_progress_lock()
+        if not self.batch and threading.get_ident() not in self.blocked_threads:
+            progress.acquire(timeout=timeout)
 
-    def progress(self) -> threading.Lock:
-        """A lock that can be acquired once something was taken, or stored."""
+    def new_progress_lock(self) -> threading.Lock:
+        """A lock that can be acquired once rows were taken or stored."""
         progress = threading.Lock()
         progress.acquire()
-        self.waiters.append(progress)
+        self.progress_locks.append(progress)
         return progress
 
-    def tell_progress(self) -> None:
-        """Wake those who wait for it."""
-        with suppress(IndexError):  # there are no more
+    def notify_progress(self) -> None:
+        """Release all progress locks."""
+        with suppress(IndexError):  # no more locks
             while True:
-                self.waiters.popleft().release()
+                self.progress_locks.popleft().release()

@@ -1,9 +1,9 @@
-"""Snapshots: what a program says of a span, as the JSON text that it is at that moment; never an error in the program.
+"""Snapshots: convert the data of a span to JSON text at one moment, without ever raising an error in the program.
 
-Nearly all data is plain JSON, and is written at once, while no other code can run, so nobody can change it meanwhile. What is
-not (an object, a cycle, bytes), or is too long, is cut: a text in its place says what it was and begins with ``CUT``, and the
-key ``tokenvis.cut`` of the data names the keys that are not whole. Nothing that is not plain is asked anything that its class
-could answer in its own way, but in a ``try``; orjson is given none, since it ends the process where such an answer is an error.
+Nearly all data is plain JSON. It is encoded in one step in which no other code can run, so no thread can change it meanwhile.
+All other values (objects, cycles, bytes), and those that are too long, are cut: a text that begins with ``CUT_MARK`` describes
+the value, and the key ``tokenvis.cut`` lists the keys that are incomplete. Methods that a class may override are only called
+inside a ``try``. Such objects are never passed to orjson, which ends the process if one of their methods raises.
 """
 
 import json
@@ -25,60 +25,60 @@ from tokenvis.spans.encoding import COMPACT
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN
 from tokenvis.spans.text import without_surrogates
 
-CUT = "\N{BLACK SCISSORS} "  # before what stands in the place of a value
-LONGEST_NAME = 10_000  # characters
-LONGEST_TEXT = 1 << 20  # characters of one text
-MOST = 4 << 20  # characters of all texts of one span
-KEPT = 2_000  # characters of a text that is cut
-SHOWN = 500  # characters of the `repr` of what is no JSON
-DEEPEST = 64  # levels
-MOST_ITEMS = 100_000  # of the data of one span that is cut
-PLAIN = frozenset([str, int, float, bool, type(None)])
-CONTAINERS = frozenset([dict, list, tuple])
-OURS = frozenset(  # there is room for them
+CUT_MARK = "\N{BLACK SCISSORS} "  # starts the description of a value that is cut
+MAX_NAME_CHARACTERS = 10_000
+MAX_TEXT_CHARACTERS = 1 << 20  # of one text
+MAX_SNAPSHOT_CHARACTERS = 4 << 20  # of all texts of one span
+KEPT_CHARACTERS = 2_000  # of a text that is cut
+MAX_REPR_CHARACTERS = 500
+MAX_SNAPSHOT_DEPTH = 64  # levels
+MAX_SNAPSHOT_ITEMS = 100_000  # of the data of one span that is cut
+JSON_SCALAR_TYPES = frozenset([str, int, float, bool, type(None)])
+JSON_CONTAINER_TYPES = frozenset([dict, list, tuple])
+PRIORITY_KEYS = frozenset(  # encoded first, so that they are never cut for lack of room
     ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
 )
-NAME_OF_TYPE: Any = type.__dict__["__name__"]  # which no metaclass hides
+TYPE_NAME: Any = type.__dict__["__name__"]  # a descriptor that no metaclass can override
 
 
-class Named:
-    """What is stored as its id, where it stands in data."""
+class StoredById:
+    """An object that is stored as its id when it is a value in data."""
 
     __slots__ = ("id",)
 
     id: str
 
     def __reduce__(self) -> Any:
-        """Refuse to be copied, or sent to another process."""
-        raise TypeError(f"{self!r} belongs to its process: send its id, which is the same everywhere.")
+        """Refuse to be copied or pickled."""
+        raise TypeError(f"{self!r} cannot be copied or sent to another process. Send its id instead.")
 
 
 def name_text(value: Any) -> str:
-    """A name as a text that a database can hold: of an agent, a location.
+    """The name of an agent or a location as a text that a database can store.
 
     Examples
     --------
     >>> name_text("Ann"), name_text(7)
     ('Ann', '7')
     """
-    if type(value) is str and len(value) <= LONGEST_NAME and value.isascii():
+    if type(value) is str and len(value) <= MAX_NAME_CHARACTERS and value.isascii():
         return value
-    return whole_text(text_of(value), LONGEST_NAME, KEPT)
+    return storable_text(repr_text(value), MAX_NAME_CHARACTERS, KEPT_CHARACTERS)
 
 
-def moment(time: Any, otherwise: int) -> int:
-    """A time that somebody has set, as whole µs that a database can hold, if it is one."""
+def storable_time(time: Any, default: int) -> int:
+    """A time that the program has set, as whole µs within the range of the database; the default if it is not a number."""
     try:
         whole: int = round(time)
         return min(max(whole, INT64_MIN), INT64_MAX)
     except Exception:
-        return otherwise
+        return default
 
 
-def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:
+def json_text(data: Any, extra: Mapping[str, Any] | None = None) -> str:
     r"""Data as JSON text: a mapping as an object, anything else as an object with the key ``value``; NaN is null.
 
-    ``more`` is added to it, in place of what it says itself.
+    ``extra`` is added, and overrides keys of the data.
 
     Examples
     --------
@@ -89,102 +89,105 @@ def json_text(data: Any, more: Mapping[str, Any] | None = None) -> str:
     """
     if type(data) is dict:
         try:
-            if is_plain(data):
-                text = orjson.dumps({**data, **more} if more else data)
-                if len(text) <= LONGEST_TEXT:
+            if is_plain_json(data):
+                text = orjson.dumps({**data, **extra} if extra else data)
+                if len(text) <= MAX_TEXT_CHARACTERS:
                     return text.decode()
         except (TypeError, ValueError, RuntimeError, MemoryError):
             pass
     try:
-        return careful_text([*pairs_of(data), *(more or {}).items()])
-    except Exception as error:  # where the program itself has no room left: of the stack, of memory
-        return careful_text([("value", f"{CUT}{failed(data, 'items', error)}"), *(more or {}).items()])
+        return json_text_with_cuts([*data_items(data), *(extra or {}).items()])
+    except Exception as error:  # if the program itself runs out of stack or memory
+        return json_text_with_cuts([("value", f"{CUT_MARK}{failure_text(data, 'items', error)}"), *(extra or {}).items()])
 
 
-def is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether all that stands in a mapping, or a list, is JSON by its very class, and no deeper than JSON is read."""
+def is_plain_json(value: Any, depth: int = 0) -> bool:
+    """Whether all values in a mapping or a list have exactly the types of JSON, and are not nested too deeply."""
     items = value.values() if type(value) is dict else value
-    if PLAIN.issuperset(map(type, items)):
+    if JSON_SCALAR_TYPES.issuperset(map(type, items)):
         return True
-    if depth >= DEEPEST:
+    if depth >= MAX_SNAPSHOT_DEPTH:
         return False
-    return all(type(item) in PLAIN or (type(item) in CONTAINERS and is_plain(item, depth + 1)) for item in items)
+    return all(
+        type(item) in JSON_SCALAR_TYPES or (type(item) in JSON_CONTAINER_TYPES and is_plain_json(item, depth + 1))
+        for item in items
+    )
 
 
-def careful_text(pairs: list[tuple[Any, Any]]) -> str:
-    """What is no JSON as it is, or too long, as JSON text, with what was cut named."""
-    cutter = Cutter()
-    made: dict[str, Any] = {}
+def json_text_with_cuts(items: list[tuple[Any, Any]]) -> str:
+    """JSON text of data that is not plain JSON, or too long, with the names of the keys that were cut."""
+    encoder = CuttingEncoder()
+    encoded: dict[str, Any] = {}
     cut: list[str] = []
-    for key, value in sorted(pairs, key=lambda pair: not is_ours(pair[0])):
-        if cutter.is_full:
-            cut.append(f"{CUT}further keys")
+    for key, value in sorted(items, key=lambda item: not is_priority_key(item[0])):
+        if encoder.is_full:
+            cut.append(f"{CUT_MARK}further keys")
             break
-        before = cutter.n_cut
-        name = cutter.key(key, {} if is_ours(key) else made)
-        made[name] = cutter.value(value, 0)
-        if cutter.n_cut > before:
+        n_cut_before = encoder.n_cut
+        name = encoder.key(key, {} if is_priority_key(key) else encoded)
+        encoded[name] = encoder.value(value, 0)
+        if encoder.n_cut > n_cut_before:
             cut.append(name)
-    parent = made.pop("parent_id", None)  # which is sought at the end
-    made |= ({"tokenvis.cut": cut} if cut else {}) | ({"parent_id": parent} if parent is not None else {})
-    return json.dumps(made, ensure_ascii=False, allow_nan=False, separators=COMPACT)
+    parent = encoded.pop("parent_id", None)  # readers search for it from the end
+    encoded |= ({"tokenvis.cut": cut} if cut else {}) | ({"parent_id": parent} if parent is not None else {})
+    return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=COMPACT)
 
 
-def is_ours(key: Any) -> bool:
-    """Whether a key of the data is one of ours, which come first: for them there is room."""
-    return type(key) is str and key in OURS
+def is_priority_key(key: Any) -> bool:
+    """Whether a key of the data is one of those that are encoded first."""
+    return type(key) is str and key in PRIORITY_KEYS
 
 
-def pairs_of(data: Any) -> list[tuple[Any, Any]]:
-    """The pairs of a mapping; anything else, and one that fails as it is read, as a value."""
+def data_items(data: Any) -> list[tuple[Any, Any]]:
+    """The items of a mapping; anything else, or a mapping that cannot be read, as one item with the key ``value``."""
     if issubclass(type(data), Mapping):
         with suppress(Exception):
-            return [(key, value) for key, value in some(data.items(), MOST_ITEMS)]
+            return [(key, value) for key, value in first_items(data.items(), MAX_SNAPSHOT_ITEMS)]
     return [("value", data)]
 
 
-def some(items: Iterable[Any], most: int) -> list[Any]:
-    """As many items as there is room for, and one more, in one step where nobody can change them meanwhile."""
-    return list(islice(items, most + 1))
+def first_items(items: Iterable[Any], limit: int) -> list[Any]:
+    """The first ``limit`` items and one more, copied in one step in which no other thread can change them."""
+    return list(islice(items, limit + 1))
 
 
-class Cutter:
-    """Values as JSON has them; what cannot be is cut, and counted."""
+class CuttingEncoder:
+    """Converts values to JSON types; values without a JSON form, or beyond the limits, are cut and counted."""
 
     def __init__(self) -> None:
         self.n_cut = 0
-        self.left, self.items = MOST, MOST_ITEMS  # of the data of this span
-        self.above: set[int] = set()  # the containers that hold what is looked at
+        self.characters_left, self.items_left = MAX_SNAPSHOT_CHARACTERS, MAX_SNAPSHOT_ITEMS
+        self.ancestors: set[int] = set()  # the ids of the containers around the current value
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for more."""
-        return self.items <= 0 or self.left <= 0
+        """Whether a limit is reached."""
+        return self.items_left <= 0 or self.characters_left <= 0
 
-    def key(self, key: Any, beside: Mapping[str, Any]) -> str:
-        """A key as a text; where one is cut, or takes the place of another one, something is cut."""
-        text = text_of(key)
-        name = whole_text(text, LONGEST_NAME, KEPT)
-        self.left -= len(name)
-        self.n_cut += len(text) > LONGEST_NAME or name in beside
+    def key(self, key: Any, siblings: Mapping[str, Any]) -> str:
+        """A key as a text; a key that is too long, or equals a sibling, counts as cut."""
+        text = repr_text(key)
+        name = storable_text(text, MAX_NAME_CHARACTERS, KEPT_CHARACTERS)
+        self.characters_left -= len(name)
+        self.n_cut += len(text) > MAX_NAME_CHARACTERS or name in siblings
         return name
 
     def value(self, value: Any, depth: int) -> Any:
-        """A value, or what stands in its place."""
-        self.items -= 1
+        """A value, or the text that replaces it."""
+        self.items_left -= 1
         try:
-            return self.looked_at(value, type(value), depth)
+            return self.value_of_type(value, type(value), depth)
         except Exception as error:
-            return self.cut(failed(value, "look", error))
+            return self.cut(failure_text(value, "look", error))
 
-    def looked_at(self, value: Any, kind: type, depth: int) -> Any:
-        """A value by its class, whatever it says that it is."""
+    def value_of_type(self, value: Any, kind: type, depth: int) -> Any:
+        """A value by its actual type, not by its ``__class__``."""
         if value is None or kind is bool:
             return value
         if issubclass(kind, str):
             return self.text(str.__str__(value))
         if issubclass(kind, int):
-            return self.whole_number(int.__int__(value))
+            return self.integer(int.__int__(value))
         if issubclass(kind, float):
             number = float.__float__(value)
             return number if math.isfinite(number) else None
@@ -195,66 +198,68 @@ class Cutter:
         return self.other(value, depth)
 
     def text(self, text: str) -> str:
-        """A text, cut where it is too long, alone or with all before it."""
-        if len(text) <= min(LONGEST_TEXT, max(self.left, 0)):
-            self.left -= len(text)
-            return whole_text(text, LONGEST_TEXT, 0)
+        """A text, cut if it exceeds its own limit or the limit of the span."""
+        if len(text) <= min(MAX_TEXT_CHARACTERS, max(self.characters_left, 0)):
+            self.characters_left -= len(text)
+            return storable_text(text, MAX_TEXT_CHARACTERS, 0)
         self.n_cut += 1
-        self.left -= KEPT
-        return whole_text(text, 0, KEPT)
+        self.characters_left -= KEPT_CHARACTERS
+        return storable_text(text, 0, KEPT_CHARACTERS)
 
-    def whole_number(self, number: int) -> Any:
-        """A whole number, unless it is a very long one."""
+    def integer(self, number: int) -> Any:
+        """An integer, cut if it is very long."""
         n_bits = number.bit_length()
-        self.left -= n_bits // 3
-        return number if n_bits <= 1_000 else self.cut(f"a whole number of {n_bits:,} bits")
+        self.characters_left -= n_bits // 3
+        return number if n_bits <= 1_000 else self.cut(f"an integer of {n_bits:,} bits")
 
     def container(self, value: Any, kind: type, depth: int) -> Any:
-        """An object or a list; no deeper than JSON is read, never in itself, and of so many items."""
-        if id(value) in self.above:
-            return self.cut(f"a {name_of(kind)} that holds itself")
-        if depth >= DEEPEST or self.is_full:
-            return self.cut(f"a {name_of(kind)}, {'nested too deep' if depth >= DEEPEST else 'too much of it'}")
-        self.above.add(id(value))
+        """A JSON object or list, with limits on depth and items; cut if it contains itself."""
+        if id(value) in self.ancestors:
+            return self.cut(f"a {type_name(kind)} that contains itself")
+        if depth >= MAX_SNAPSHOT_DEPTH or self.is_full:
+            return self.cut(
+                f"a {type_name(kind)}, {'nested too deeply' if depth >= MAX_SNAPSHOT_DEPTH else 'past the size limit'}"
+            )
+        self.ancestors.add(id(value))
         try:
             if issubclass(kind, Mapping):
-                made: dict[str, Any] = {}
-                for key, item in self.within(value.items()):
-                    made[self.key(key, made)] = self.value(item, depth + 1)
-                return made
-            return [self.value(item, depth + 1) for item in self.within(value)]
+                encoded: dict[str, Any] = {}
+                for key, item in self.limited(value.items()):
+                    encoded[self.key(key, encoded)] = self.value(item, depth + 1)
+                return encoded
+            return [self.value(item, depth + 1) for item in self.limited(value)]
         except Exception as error:
-            return self.cut(failed(value, "iter", error))
+            return self.cut(failure_text(value, "iter", error))
         finally:
-            self.above.discard(id(value))
+            self.ancestors.discard(id(value))
 
-    def within(self, items: Iterable[Any]) -> Iterator[Any]:
-        """As many items as there is room for."""
-        for item in some(items, self.items):
+    def limited(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The items up to the limit."""
+        for item in first_items(items, self.items_left):
             if self.is_full:
                 self.n_cut += 1
                 return
             yield item
 
     def other(self, value: Any, depth: int) -> Any:
-        """What is no JSON, in the form that is usual; else its `repr`."""
+        """A value that is not JSON, in its usual JSON form if it has one, or else its `repr`."""
         try:
-            usual = usual_form(value, type(value)) if depth < DEEPEST else MISSING
+            form = json_form(value, type(value)) if depth < MAX_SNAPSHOT_DEPTH else NO_JSON_FORM
         except Exception:
-            usual = MISSING
-        return self.cut(text_of(value)) if usual is MISSING else self.value(usual, depth + 1)
+            form = NO_JSON_FORM
+        return self.cut(repr_text(value)) if form is NO_JSON_FORM else self.value(form, depth + 1)
 
     def cut(self, text: str) -> str:
-        """A text in the place of a value."""
+        """The text that replaces a value."""
         self.n_cut += 1
-        self.left -= min(len(text), SHOWN)
-        return CUT + whole_text(text, SHOWN, SHOWN)
+        self.characters_left -= min(len(text), MAX_REPR_CHARACTERS)
+        return CUT_MARK + storable_text(text, MAX_REPR_CHARACTERS, MAX_REPR_CHARACTERS)
 
 
-def usual_form(value: Any, kind: type) -> Any:
-    """The form that JSON usually has for a value that is none, `MISSING` where there is none such."""
-    if issubclass(kind, Named):
-        return value.id or MISSING
+def json_form(value: Any, kind: type) -> Any:
+    """The usual JSON form of a value that is not JSON; `NO_JSON_FORM` if there is none."""
+    if issubclass(kind, StoredById):
+        return value.id or NO_JSON_FORM
     if issubclass(kind, PathLike):
         return fspath(value)
     if issubclass(kind, Enum):
@@ -264,37 +269,37 @@ def usual_form(value: Any, kind: type) -> Any:
     if issubclass(kind, UUID):
         return str(value)
     if is_dataclass(kind):
-        names = [one.name for one in fields(kind)]
+        names = [field.name for field in fields(kind)]
         return {name: getattr(value, name) for name in names if not name.startswith("_") and hasattr(value, name)}
     if kind.__module__ == "numpy":
         text = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-        return orjson.loads(text) if len(text) <= LONGEST_TEXT else MISSING
-    return MISSING
+        return orjson.loads(text) if len(text) <= MAX_TEXT_CHARACTERS else NO_JSON_FORM
+    return NO_JSON_FORM
 
 
-MISSING = object()
+NO_JSON_FORM = object()
 
 
-def text_of(value: Any) -> str:
-    """A text as it is, and the `repr` of anything else, whatever that does."""
+def repr_text(value: Any) -> str:
+    """A text unchanged, or the `repr` of any other value; never raises."""
     try:
         return str.__str__(value if issubclass(type(value), str) else repr(value))
     except Exception as error:
-        return failed(value, "repr", error)
+        return failure_text(value, "repr", error)
 
 
-def failed(value: Any, what: str, error: Exception) -> str:
-    """What is said of a value that cannot be looked at."""
-    return f"<{name_of(type(value))}, whose {what}() raises {name_of(type(error))}>"
+def failure_text(value: Any, method: str, error: Exception) -> str:
+    """A description of a value with a method that raises."""
+    return f"<{type_name(type(value))}, whose {method}() raises {type_name(type(error))}>"
 
 
-def name_of(kind: type) -> str:
+def type_name(kind: type) -> str:
     """The name of a class."""
-    name: str = NAME_OF_TYPE.__get__(kind)
+    name: str = TYPE_NAME.__get__(kind)
     return name
 
 
-def whole_text(text: str, longest: int, kept: int) -> str:
-    """A text that can be written as UTF-8; of one that is too long, its first characters, and how many there were."""
-    whole = text if len(text) <= longest else f"{CUT}{text[:kept]}… ({len(text):,} characters)"
-    return whole if whole.isascii() else without_surrogates(whole)
+def storable_text(text: str, limit: int, kept: int) -> str:
+    """A text that can be encoded as UTF-8; above the limit, its first ``kept`` characters and its length."""
+    shortened = text if len(text) <= limit else f"{CUT_MARK}{text[:kept]}… ({len(text):,} characters)"
+    return shortened if shortened.isascii() else without_surrogates(shortened)

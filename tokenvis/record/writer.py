@@ -1,11 +1,11 @@
-"""The writer: rows that a program puts, into the store, by a thread of its own.
+"""The writer: a background thread that stores the rows that a program puts.
 
-*Accepted* is a row when `Writer.put` is back: it is in memory. *Stored* is it when it is committed: ``max_seconds`` later at
-the latest, and never are more than ``max_spans`` accepted and not stored: there a program waits that is faster than the disk.
+A row is *accepted* when `Writer.put` returns: it is in memory. It is *stored* when it is committed, at most ``max_seconds``
+later. At most ``max_spans`` rows are accepted but not stored: a program that is faster than the disk waits.
 
-A store that takes nothing (a full disk, a database that is kept locked) holds the program up once, for `HELD_UP` seconds at the
-most. From then on rows wait in the overflow, until the store takes them again; what was lost is stored as a span that says so.
-One thread alone takes rows out, so that no signal, which only ever interrupts the main thread, can lose one in between.
+A store that cannot be written (full disk, locked database) blocks the program once, for at most `BLOCK_TIMEOUT_S` seconds.
+From then on rows go to the overflow until the store can be written again; a span records how many rows were lost. Only one
+thread takes rows out of the queue, so no signal, which only interrupts the main thread, can lose a row in between.
 """
 
 import logging
@@ -15,46 +15,46 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tokenvis.errors import BadOption, StoreError, plural, quoted
-from tokenvis.record.delivery import Delivery, leave
-from tokenvis.record.lifecycle import Ending, process, register
-from tokenvis.record.overflow import MOST_IN_MEMORY, size_of
-from tokenvis.record.queue import LONG, Stored, Waiting
+from tokenvis.record.delivery import Delivery, save_to_overflow_file
+from tokenvis.record.lifecycle import ProcessHooks, process, register
+from tokenvis.record.overflow import MAX_PENDING_BYTES, size_of
+from tokenvis.record.queue import LARGE_ROW_CHARACTERS, FlushRequest, RowQueue
 from tokenvis.store.append import Row
 from tokenvis.store.connections import PATIENCE
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store, opened
 
-THREAD = "tokenvis-writer"
+WRITER_THREAD_NAME = "tokenvis-writer"
 MAX_SPANS = 512
 MAX_SECONDS = 1.0
-HELD_UP = 1.0  # seconds
-AT_ONCE = 0.001
-RETRY = 1.0  # seconds between two tries of a store that takes nothing
-BRIEFLY = 0.1  # the same, while somebody waits for it
-LAST_TRY = 5.0  # seconds that closing takes at the most where the store takes nothing
+BLOCK_TIMEOUT_S = 1.0
+YIELD_TIMEOUT_S = 0.001
+RETRY_INTERVAL_S = 1.0  # while the store cannot be written
+SHORT_RETRY_INTERVAL_S = 0.1  # the same, while a thread waits for a flush
+CLOSE_TIMEOUT_S = 5.0  # while the store cannot be written
 
 log = logging.getLogger("tokenvis")
 
 
-class Writer(Ending):
-    """Puts rows into a store, soon; used by any number of threads.
+class Writer(ProcessHooks):
+    """Stores rows with a short delay; any number of threads may use it.
 
     Parameters
     ----------
     store
-        A `Store`, a path or URL, or None for the default database, which is created if it is not there.
+        A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
     max_spans, max_seconds
-        How many rows are accepted and not stored at the most, and for how long.
-    pulse
-        Gives rows to store with each batch: of spans that are still open; while there are any, there is a batch at least every
-        ``max_seconds``.
+        The limits of rows that are accepted but not stored: how many, and for how long.
+    open_rows
+        Returns the rows of spans that are still open, to store with each batch; while there are any, a batch is written at
+        least every ``max_seconds``.
 
     Raises
     ------
     StoreError
         The database cannot be used.
     BadOption
-        A bound is no number above 0.
+        A limit is not a number above 0.
     """
 
     def __init__(
@@ -63,316 +63,317 @@ class Writer(Ending):
         *,
         max_spans: int = MAX_SPANS,
         max_seconds: float = MAX_SECONDS,
-        pulse: Callable[[], list[Row]] | None = None,
+        open_rows: Callable[[], list[Row]] | None = None,
     ) -> None:
         if not isinstance(max_spans, int) or max_spans < 1:
-            raise BadOption(f"max_spans={quoted(max_spans)} is not a number of spans: a whole number from 1 on.")
+            raise BadOption(f"max_spans={quoted(max_spans)} is not a number of spans. Pass an integer of at least 1.")
         if not isinstance(max_seconds, int | float) or not 0 < max_seconds < threading.TIMEOUT_MAX:
-            raise BadOption(f"max_seconds={quoted(max_seconds)} is not a time: a number of seconds above 0.")
+            raise BadOption(f"max_seconds={quoted(max_seconds)} is not a duration. Pass a number of seconds above 0.")
         self.store = opened(store, create=True)
-        self.max_spans, self.max_seconds, self._pulse = max_spans, max_seconds, pulse
+        self.max_spans, self.max_seconds, self._open_rows = max_spans, max_seconds, open_rows
         self._inherited: list[Delivery] = []
-        self._begin()
+        self._reset()
         register(self)
 
-    def _begin(self) -> None:
-        """Begin with nothing, as a process does, and a child that was forked."""
-        self._waiting = Waiting(self.max_spans)
-        self._items = self._waiting.items
+    def _reset(self) -> None:
+        """Start with an empty queue and no thread, in a new process or a forked child."""
+        self._queue = RowQueue(self.max_spans)
+        self._items = self._queue.items
         self._delivery = Delivery(self.store)
-        self._alive = threading.Lock()  # held by the thread as long as it takes rows out
+        self._run_lock = threading.Lock()  # held by the thread that takes rows out of the queue
         self._thread: threading.Thread | None = None
-        self._gate = threading.Lock()  # open where the thread has something to do; a lock, since signals may come in between
-        self._gate.acquire()
-        self._asleep = True  # nothing waits, or there is no thread
-        self._called = self._stuck = self._has_open = self._has_more = self._is_brief = False
-        self._n_held = 0  # bytes of rows that wait while nothing is taken
-        self._next_try = 0.0
+        self._wakeup = threading.Lock()  # released to wake the thread; a lock, because signal handlers may release it too
+        self._wakeup.acquire()
+        self._is_idle = True  # the queue is empty, or there is no thread
+        self._is_requested = self._is_stalled = self._has_open_rows = self._has_backlog = self._is_inline = False
+        self._stalled_bytes = 0  # of pending rows while the store cannot be written
+        self._next_retry = 0.0
         self._error = ""
 
-    # What a program calls
+    # Called by the program
 
     def put(self, row: Row) -> None:
-        """Accept a row; one with the same id replaces the one before."""
-        if self._stuck:
-            self._put_beside(row)
+        """Accept a row; it replaces an earlier row with the same id."""
+        if self._is_stalled:
+            self._put_while_stalled(row)
             return
         self._items.append(row)
-        if self._asleep:
-            self._rouse()
-        if len(self._items) >= self._waiting.crowded or len(row[6] or "") > LONG:
-            self._crowd(row)
+        if self._is_idle:
+            self._wake_thread()
+        if len(self._items) >= self._queue.high_watermark or len(row[6] or "") > LARGE_ROW_CHARACTERS:
+            self._apply_backpressure(row)
 
     def name_trace(self, trace_id: str, name: str | None) -> None:
-        """Make a trace, with the next batch, and give it a name; without one it keeps its own, else is called by its id."""
+        """Create a trace with the next batch and set its name; None keeps its name, or uses its id."""
         self._delivery.name_trace(trace_id, name)
 
-    def flush(self, patience: float = PATIENCE) -> None:
-        """Wait until all that was accepted is stored; the thread itself, whose log somebody records, waits for nothing.
+    def flush(self, timeout: float = PATIENCE) -> None:
+        """Wait until all accepted rows are stored; on the writer thread, whose log may be recorded too, return at once.
 
         Raises
         ------
         StoreError
-            The store took nothing for so many seconds. It waits on.
+            Nothing was stored for ``timeout`` seconds. The rows stay queued.
         """
-        if self._is_thread():
+        if self._is_writer_thread():
             return
-        stored = Stored()
-        self._ask(stored)
-        if not self._waiting.is_over(stored, patience):
+        request = FlushRequest()
+        self._send(request)
+        if not self._queue.wait_for(request, timeout):
             reason = self._error or "It is slow."
-            raise StoreError(f"{self.store.path} took no spans for {patience:g} s: {reason} They wait to be stored.")
+            raise StoreError(f"{self.store.path} stored no spans for {timeout:g} s: {reason} The spans stay queued.")
 
-    def is_stored_within(self, seconds: float) -> bool:
-        """Whether all that was accepted is stored so many seconds later at the latest; the thread itself waits for nothing."""
-        if self._is_thread():
+    def flush_within(self, timeout: float) -> bool:
+        """Return whether all accepted rows are stored within the timeout; on the writer thread, return True at once."""
+        if self._is_writer_thread():
             return True
-        stored = Stored()
-        self._ask(stored)
-        return stored.is_told(seconds) and stored.is_stored
+        request = FlushRequest()
+        self._send(request)
+        return request.wait(timeout) and request.is_stored
 
-    def hasten(self) -> None:
-        """Have what waits stored at once, and wait for nothing."""
-        self._ask(Stored())
+    def request_flush(self) -> None:
+        """Make the thread store all pending rows now, without waiting for it."""
+        self._send(FlushRequest())
 
-    def settle(self) -> None:
-        """Wait until all that was accepted is stored, for as long as a program may be held up; then it waits beside."""
-        if not self._stuck:
+    def flush_or_stall(self) -> None:
+        """Wait until all accepted rows are stored, at most as long as a program may be blocked; then stop blocking."""
+        if not self._is_stalled:
             try:
-                self.flush(HELD_UP)
+                self.flush(BLOCK_TIMEOUT_S)
             except StoreError:
-                self._give_up()
+                self._stop_blocking()
 
     def close(self) -> None:
-        """Store all that was accepted, and let go of the file; what is put later starts anew.
+        """Store all accepted rows and close the database; the next row opens it again.
 
-        Where the store takes nothing, this gives up after some seconds: the rows stay in a file that the next recording into
-        this database takes in, and the log says so. Where other threads go on recording, the file is not let go of.
+        If the store cannot be written, this gives up after some seconds: the rows stay in an overflow file for the next
+        recording into this database, and the log contains its path. While other threads continue to record, the database stays
+        open.
         """
-        if self._is_thread() or not (self._alive.locked() or self._items or self._delivery.names):
+        if self._is_writer_thread() or not (self._run_lock.locked() or self._items or self._delivery.trace_names):
             return
-        last = Stored(is_last=True)
-        self._ask(last)
-        if not self._waiting.is_over(last, 2 * LAST_TRY):
-            self._abandon()
-        elif last.thread is not None:
-            last.thread.join(HELD_UP)
+        request = FlushRequest(is_closing=True)
+        self._send(request)
+        if not self._queue.wait_for(request, 2 * CLOSE_TIMEOUT_S):
+            self._abandon_thread()
+        elif request.thread is not None:
+            request.thread.join(BLOCK_TIMEOUT_S)
 
-    def retire(self) -> None:
-        """Have the thread store what waits, and end; this does not wait for it."""
-        if self._alive.locked() or self._items:  # it may be about to begin
-            self._items.append(Stored(is_last=True))
-            self._called = True
-            self._open_gate()
+    def request_close(self) -> None:
+        """Make the thread store all pending rows and end, without waiting for it."""
+        if self._run_lock.locked() or self._items:  # with items, a thread may be about to start
+            self._items.append(FlushRequest(is_closing=True))
+            self._is_requested = True
+            self._release_wakeup()
 
-    # Forks
+    # Fork handlers
 
     def before_fork(self) -> bool:
-        """Close the connection, and keep it closed until the child is there."""
-        return self._delivery.pause(HELD_UP)
+        """Close the connection and keep it closed during the fork."""
+        return self._delivery.pause(BLOCK_TIMEOUT_S)
 
-    def after_fork(self) -> None:
-        """Go on."""
+    def after_fork_in_parent(self) -> None:
+        """Continue."""
         self._delivery.resume()
 
-    def begin_anew(self) -> None:
-        """Begin with nothing, in the child; what is the parent's is neither used again nor closed (see `lifecycle`)."""
-        self._delivery.disown()
+    def after_fork_in_child(self) -> None:
+        """Start with an empty queue; the parent's objects are neither used nor closed (see `lifecycle`)."""
+        self._delivery.detach()
         self._inherited.append(self._delivery)
-        self._begin()
+        self._reset()
 
-    # Waiting
+    # Queueing
 
-    def _is_thread(self) -> bool:
-        """Whether the caller is the one who takes rows out, who must never wait for itself."""
+    def _is_writer_thread(self) -> bool:
+        """Whether the caller is the thread that takes rows out, which must never wait for itself."""
         return self._thread is threading.current_thread()
 
-    def _ask(self, stored: Stored) -> None:
-        """Have all that waits stored now."""
-        self._items.append(stored)
-        self._called = True
-        self._rouse()
+    def _send(self, request: FlushRequest) -> None:
+        """Queue a flush request and wake the thread."""
+        self._items.append(request)
+        self._is_requested = True
+        self._wake_thread()
 
-    def _rouse(self) -> None:
-        """Let the thread know that something waits; start it where there is none, and where none can start, do its work."""
-        if not self._alive.locked():
+    def _wake_thread(self) -> None:
+        """Wake the thread; start one if there is none; if none can start, write the rows in the calling thread."""
+        if not self._run_lock.locked():
             try:
                 if process.is_ending:
                     raise RuntimeError
-                threading.Thread(target=self._run, name=THREAD, daemon=True).start()  # one too many ends at once
-            except RuntimeError:  # which threads that are started too late raise too
-                self._run(briefly=True)
-        self._open_gate()
+                threading.Thread(target=self._run, name=WRITER_THREAD_NAME, daemon=True).start()  # a second one ends at once
+            except RuntimeError:  # also raised by Python while the interpreter ends
+                self._run(inline=True)
+        self._release_wakeup()
 
-    def _open_gate(self) -> None:
-        """Let the thread go on where it sleeps, or the next time that it would."""
-        with suppress(RuntimeError):  # it is open
-            self._gate.release()
+    def _release_wakeup(self) -> None:
+        """Wake the thread, or make its next wait return at once."""
+        with suppress(RuntimeError):  # already released
+            self._wakeup.release()
 
-    def _crowd(self, row: Row) -> None:
-        """Much waits: have it written now, and wait where it is too much; who waits in vain does so for all others too."""
-        is_full = self._waiting.is_full(row)
-        if (self._called and not is_full) or self._is_thread():
+    def _apply_backpressure(self, row: Row) -> None:
+        """Request a batch, and wait if the queue is full; after a timeout, no thread waits any more."""
+        is_full = self._queue.is_full(row)
+        if (self._is_requested and not is_full) or self._is_writer_thread():
             return
-        if not self._called:
-            self._called = True
-            self._open_gate()
-            self._waiting.let_begin(AT_ONCE)
-        if is_full and not self._waiting.has_room_within(HELD_UP, row):
-            self._give_up()
+        if not self._is_requested:
+            self._is_requested = True
+            self._release_wakeup()
+            self._queue.yield_to_writer(YIELD_TIMEOUT_S)
+        if is_full and not self._queue.wait_for_room(BLOCK_TIMEOUT_S, row):
+            self._stop_blocking()
 
-    def _give_up(self) -> None:
-        """Hold nobody up any more until the store takes something."""
-        was_stuck, self._stuck = self._stuck, True
-        if not was_stuck:
-            log.warning("%s takes no spans. They wait beside it, and the program goes on. %s", self.store.path, self._error)
+    def _stop_blocking(self) -> None:
+        """Block no thread until the store can be written again."""
+        was_stalled, self._is_stalled = self._is_stalled, True
+        if not was_stalled:
+            log.warning("%s cannot be written. Spans are buffered, and the program continues. %s", self.store.path, self._error)
 
-    def _put_beside(self, row: Row) -> None:
-        """Accept a row while the store takes nothing, as long as there is room."""
-        if self._n_held > MOST_IN_MEMORY:
-            self._delivery.lose(row)
+    def _put_while_stalled(self, row: Row) -> None:
+        """Accept a row without blocking; if there is no room, count it as lost."""
+        if self._stalled_bytes > MAX_PENDING_BYTES:
+            self._delivery.count_lost(row)
             return
-        self._n_held += size_of(row)
+        self._stalled_bytes += size_of(row)
         self._items.append(row)
-        if self._asleep:
-            self._rouse()
+        if self._is_idle:
+            self._wake_thread()
         elif len(self._items) >= self.max_spans:
-            self._open_gate()
+            self._release_wakeup()
 
-    def _abandon(self) -> None:
-        """The thread does not come back from the store: at the end of the process, leave beside it what would end with it."""
-        rows = self._waiting.rows()
-        log.error("%s does not answer, and is to get %s.", self.store.path, plural(len(rows), "span"))
+    def _abandon_thread(self) -> None:
+        """Give up on a thread that hangs in the store; at the end of the process, save its rows to an overflow file."""
+        rows = self._queue.rows()
+        log.error("%s does not respond. Not stored: %s.", self.store.path, plural(len(rows), "span"))
         if process.is_ending and rows:
-            leave(self.store, rows)
+            save_to_overflow_file(self.store, rows)
 
-    # The thread
+    # The writer thread
 
-    def _run(self, *, briefly: bool = False) -> None:
-        """Write what waits; ``briefly`` what waits now, else until somebody is the last. One thread at a time does so."""
-        until = time.monotonic() + LAST_TRY
-        while self._alive.acquire(blocking=False):
+    def _run(self, *, inline: bool = False) -> None:
+        """Write batches until a closing request; ``inline`` writes the pending rows only. One thread runs at a time."""
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        while self._run_lock.acquire(blocking=False):
             try:
-                self._thread, self._is_brief = threading.current_thread(), briefly
-                self._work()
+                self._thread, self._is_inline = threading.current_thread(), inline
+                self._write_batches()
             finally:
-                self._asleep, self._thread = True, None
-                self._alive.release()
-            if not self._items or (briefly and time.monotonic() > until):  # nobody was roused by what came meanwhile
+                self._is_idle, self._thread = True, None
+                self._run_lock.release()
+            if not self._items or (inline and time.monotonic() > deadline):  # rows that came meanwhile started no thread
                 return
 
-    def _work(self) -> None:
-        """Write what waits, until that was the last."""
-        begun = 0.0
-        patience = 0.0 if self._is_brief and self._error else LAST_TRY
+    def _write_batches(self) -> None:
+        """Write batches until the thread ends."""
+        start = 0.0
+        timeout = 0.0 if self._is_inline and self._error else CLOSE_TIMEOUT_S
         while True:
             if not self._is_ending():
-                self._sleep()
-            self._called = False
-            is_done = self._write()
+                self._wait_for_rows()
+            self._is_requested = False
+            is_done = self._write_batch()
             if not self._is_ending():
                 continue
-            begun = begun or time.monotonic()
-            is_late = time.monotonic() - begun >= patience if is_done else self._waiting.is_stalled(begun, patience)
-            if is_late or (is_done and not self._has_more):
-                if self._end(is_late=is_late):
+            start = start or time.monotonic()
+            is_late = time.monotonic() - start >= timeout if is_done else self._queue.is_stalled(start, timeout)
+            if is_late or (is_done and not self._has_backlog):
+                if self._finish(is_late=is_late):
                     return
-                begun = 0.0
-            elif not is_done and not self._has_more:
-                time.sleep(BRIEFLY)
+                start = 0.0
+            elif not is_done and not self._has_backlog:
+                time.sleep(SHORT_RETRY_INTERVAL_S)
 
     def _is_ending(self) -> bool:
-        """Whether the thread ends once nothing waits."""
-        return self._is_brief or process.is_ending or any(one.is_last for one in self._waiting.pending)
+        """Whether the thread ends once nothing is pending."""
+        return self._is_inline or process.is_ending or any(request.is_closing for request in self._queue.requests)
 
-    def _sleep(self) -> None:
-        """Sleep until something waits, and then for as long as that may."""
-        if self._has_more:
+    def _wait_for_rows(self) -> None:
+        """Sleep until rows are queued, and then until the next batch is due."""
+        if self._has_backlog:
             return
-        if not (self._items or self._waiting.pending or self._stuck or self._has_open):
-            self._asleep = True
+        if not (self._items or self._queue.requests or self._is_stalled or self._has_open_rows):
+            self._is_idle = True
             if not self._items:
-                self._gate.acquire()
-            self._asleep = False
-        if not self._called:
-            usual = RETRY if self._stuck else self.max_seconds / 2  # the other half is for writing
-            self._gate.acquire(timeout=min(usual, BRIEFLY) if self._waiting.pending else usual)
+                self._wakeup.acquire()
+            self._is_idle = False
+        if not self._is_requested:
+            interval = RETRY_INTERVAL_S if self._is_stalled else self.max_seconds / 2  # the other half is for writing
+            self._wakeup.acquire(timeout=min(interval, SHORT_RETRY_INTERVAL_S) if self._queue.requests else interval)
 
-    def _write(self) -> bool:
-        """Write all that waits now; whether all is stored. No fork comes in between."""
-        with self._delivery.writing:
-            running = self._still_open()  # before the ends, which follow them
-            self._waiting.take()
-            self._delivery.take_up()
-            self._has_open = bool(running)
-            if self._is_waiting_for_store():
-                self._put_aside()
+    def _write_batch(self) -> bool:
+        """Write all pending rows and return whether all are stored. No fork happens in between."""
+        with self._delivery.lock:
+            open_rows = self._read_open_rows()  # before the rows of spans that have ended, which must override them
+            self._queue.take()
+            self._delivery.reopen_file()
+            self._has_open_rows = bool(open_rows)
+            if self._is_backing_off():
+                self._move_to_overflow()
                 return False
             if self._delivery.overflow:
-                self._put_aside()  # after what is older
+                self._move_to_overflow()  # behind the older rows
             try:
-                is_done = self._delivery.deliver([*running, *self._waiting.taken])
-            except Exception as error:  # one that nobody thought of keeps nothing from being stored later
-                self._fail(error)
+                is_done = self._delivery.deliver([*open_rows, *self._queue.batch])
+            except Exception as error:  # even an unexpected error must not stop later batches
+                self._handle_failure(error)
                 return False
-            self._waiting.be_stored()
-            self._has_more = not is_done or not self._delivery.has_looked
+            self._queue.mark_stored()
+            self._has_backlog = not is_done or not self._delivery.is_recovered
             if is_done:
-                self._be_done()
+                self._handle_success()
             return is_done
 
-    def _is_waiting_for_store(self) -> bool:
-        """Whether the store took nothing just now; at the end of the process each row that comes so late would take long."""
-        holds_nobody_up = self._is_brief if self._is_ending() else self._stuck
-        return holds_nobody_up and time.monotonic() < self._next_try
+    def _is_backing_off(self) -> bool:
+        """Whether a write failed too recently to retry; at the end of the process, each late row would cost a timeout."""
+        may_wait = self._is_inline if self._is_ending() else self._is_stalled
+        return may_wait and time.monotonic() < self._next_retry
 
-    def _still_open(self) -> list[Row]:
-        """The rows of spans that are open; while the store takes nothing, they are not asked for."""
-        if self._pulse is None or self._stuck:
+    def _read_open_rows(self) -> list[Row]:
+        """The rows of open spans; none while the store cannot be written."""
+        if self._open_rows is None or self._is_stalled:
             return []
         try:
-            return self._pulse()
+            return self._open_rows()
         except Exception:
-            log.exception("The spans that are open could not be looked at.")
+            log.exception("Open spans could not be read.")
             return []
 
-    def _fail(self, error: Exception) -> None:
-        """Nothing was stored: keep it, and try again later."""
-        said = str(error) if isinstance(error, StoreError) else f"{error!r}."
-        if not isinstance(error, StoreError) and said != self._error:
+    def _handle_failure(self, error: Exception) -> None:
+        """Keep the rows of a failed batch for the next retry."""
+        message = str(error) if isinstance(error, StoreError) else f"{error!r}."
+        if not isinstance(error, StoreError) and message != self._error:
             log.error("Spans could not be stored.", exc_info=error)
-        self._error, self._next_try, self._has_more = said, time.monotonic() + RETRY, False
-        if self._stuck or self._is_ending() or self._delivery.overflow:
-            self._put_aside()
+        self._error, self._next_retry, self._has_backlog = message, time.monotonic() + RETRY_INTERVAL_S, False
+        if self._is_stalled or self._is_ending() or self._delivery.overflow:
+            self._move_to_overflow()
         else:
-            self._waiting.put_back()
+            self._queue.requeue()
 
-    def _put_aside(self) -> None:
-        """Keep what was taken beside the store."""
+    def _move_to_overflow(self) -> None:
+        """Move the batch to the overflow."""
         overflow = self._delivery.overflow
-        overflow.take(self._waiting.taken)
-        self._n_held = overflow.n_bytes
-        self._waiting.be_done()
+        overflow.add(self._queue.batch)
+        self._stalled_bytes = overflow.n_bytes
+        self._queue.clear_batch()
 
-    def _be_done(self) -> None:
-        """All is stored: say so to those who wait."""
-        was_stuck, self._stuck, self._error, self._n_held = self._stuck, False, "", 0
-        waited = [one for one in self._waiting.pending if not one.is_last]
-        self._waiting.pending = [one for one in self._waiting.pending if one.is_last]
-        for one in waited:
-            one.tell(is_stored=True)
-        if was_stuck:
-            log.warning("%s takes spans again, and has all that waited.", self.store.path)
+    def _handle_success(self) -> None:
+        """Everything is stored: complete the flush requests, except closing ones."""
+        was_stalled, self._is_stalled, self._error, self._stalled_bytes = self._is_stalled, False, "", 0
+        completed = [request for request in self._queue.requests if not request.is_closing]
+        self._queue.requests = [request for request in self._queue.requests if request.is_closing]
+        for request in completed:
+            request.complete(is_stored=True)
+        if was_stalled:
+            log.warning("%s can be written again. All buffered spans are stored.", self.store.path)
 
-    def _end(self, *, is_late: bool) -> bool:
-        """Let go of the file, and tell those who wait for that; whether the thread ends: not where more was put meanwhile."""
-        self._asleep = True  # whoever puts something from here on looks whether there is a thread
+    def _finish(self, *, is_late: bool) -> bool:
+        """Close the database, complete all requests, and return whether the thread ends: not if rows came meanwhile."""
+        self._is_idle = True  # from here on, `put` checks whether there is a thread
         if is_late:
-            self._write()
+            self._write_batch()
         self._delivery.close()
-        self._asleep = is_last = is_late or self._is_brief or not self._items
-        waited, self._waiting.pending = self._waiting.pending, []
-        ends = threading.current_thread() if is_last and not self._is_brief else None
-        for one in waited:
-            one.tell(is_stored=one.is_last, thread=ends)
+        self._is_idle = is_last = is_late or self._is_inline or not self._items
+        completed, self._queue.requests = self._queue.requests, []
+        thread = threading.current_thread() if is_last and not self._is_inline else None
+        for request in completed:
+            request.complete(is_stored=request.is_closing, thread=thread)
         return is_last
