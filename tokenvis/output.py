@@ -69,7 +69,7 @@ def escape_cell(text: str) -> str:
 
     Examples
     --------
-    >>> defused("=1+1"), defused("ann"), defused("'tis")
+    >>> escape_cell("=1+1"), escape_cell("ann"), escape_cell("'tis")
     ("'=1+1", 'ann', "''tis")
     """
     return f"'{text}" if text[:1] in {*FORMULA_STARTS, "'"} else text
@@ -80,7 +80,7 @@ def unescape_cell(cell: str) -> str:
 
     Examples
     --------
-    >>> restored("'=1+1"), restored("ann"), restored("'twas")
+    >>> unescape_cell("'=1+1"), unescape_cell("ann"), unescape_cell("'twas")
     ('=1+1', 'ann', "'twas")
     """
     return cell[1:] if cell[:1] == "'" and cell[1:2] in {*FORMULA_STARTS, "'"} else cell
