@@ -1,7 +1,7 @@
-"""What the browser tests share: Debian's Chromium, and in it JupyterLab and Notebook 7, with real kernels of this .venv.
+"""Shared by the browser tests: Debian's Chromium with JupyterLab and Notebook 7, and real kernels of this .venv.
 
-A *visit* is a page in a browser context of its own, which writes down what the page asked for and what went wrong in it. A
-*notebook page* is a visit to a notebook whose kernel a test can ask from behind, past the page.
+A *visit* is a page in a separate browser context that records its requests and errors. A *notebook page* is a visit to a
+notebook; a test can also talk to its kernel directly, without the page.
 """
 
 import ast
@@ -33,16 +33,16 @@ from conftest import seeded_database
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
-SECONDS = 60  # for anything that is waited for
+SECONDS = 60  # timeout of every wait
 Front = Literal["lab", "notebook"]
 Theme = Literal["light", "dark"]
-PANEL = "jupyterapp.shell.currentWidget"  # the open notebook, in either front
+PANEL = "jupyterapp.shell.currentWidget"  # the open notebook, in both front ends
 
 FOLDERS = ["JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"]
 FOLDERS += ["JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-HARMLESS = [  # said by each page of Notebook 7, also by one that shows no widget; both come from its own bundle
+HARMLESS = [  # errors of every page of Notebook 7, also without widgets; both come from its own bundle
     r"^TypeError: Cannot read properties of undefined \(reading 'schema'\)\n.*/static/notebook/notebook_core",  # its settings
     r"^Error: Command 'filebrowser:open-path' not registered\.\n.*/static/notebook/notebook_core",  # it has no file browser
 ]
@@ -50,7 +50,7 @@ HARMLESS = [  # said by each page of Notebook 7, also by one that shows no widge
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for one module: no test can run an event loop of its own while Playwright is there."""
+    """A browser for one test module: tests cannot run their own event loop while Playwright runs."""
     with launched() as browser:
         yield browser
 
@@ -68,7 +68,7 @@ def launched(*flags: str) -> Iterator[Browser]:
 
 
 class Visit:
-    """A page in a browser context of its own, what it asked for, and what went wrong in it."""
+    """A page in a separate browser context, its requests and its errors."""
 
     def __init__(self, chromium: Browser, home: str, **options: Any) -> None:
         self.home = home
@@ -78,29 +78,29 @@ class Visit:
         self.context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
         self.context.set_default_timeout(SECONDS * 1000)
         self.context.on("request", lambda request: self.requests.append(request.url))
-        self.context.on("console", self._hear)
+        self.context.on("console", self._on_console)
         self.context.on("weberror", lambda error: self._errors.append(error.error.stack or str(error.error)))
         self.context.on("page", lambda page: page.on("websocket", lambda line: self.requests.append(line.url)))
         self.page = self.context.new_page()
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        heard = {"error": self._errors, "warning": self.warnings}.get(message.type, [])
-        heard.append(f"{message.text} ({message.location['url']})")
+    def _on_console(self, message: ConsoleMessage) -> None:
+        messages = {"error": self._errors, "warning": self.warnings}.get(message.type, [])
+        messages.append(f"{message.text} ({message.location['url']})")
 
     @property
     def errors(self) -> list[str]:
-        """What the console and uncaught exceptions said, save for what Jupyter always says."""
-        self.page.evaluate("0")  # what was said before is heard before the answer
+        """Console errors and uncaught exceptions, except those that Jupyter always logs."""
+        self.page.evaluate("0")  # earlier messages arrive before this answer
         return [error for error in self._errors if not any(re.search(pattern, error) for pattern in HARMLESS)]
 
     @property
     def foreign_requests(self) -> list[str]:
-        """The addresses that the page asked for outside of its home."""
+        """The addresses outside of its home that the page requested."""
         own = (self.home, self.home.replace("http", "ws", 1), "blob:", "data:")
         return [address for address in self.requests if not address.startswith(own)]
 
     def screenshot(self, path: Path) -> None:
-        """The page as it is seen, as a PNG."""
+        """Save the visible page as a PNG."""
         self.page.screenshot(path=path)
 
     def __enter__(self) -> Self:
@@ -108,13 +108,13 @@ class Visit:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error:
-            error.add_note(f"The page said: {self._errors or 'nothing'}")
+            error.add_note(f"Errors of the page: {self._errors or 'nothing'}")
         self.context.close()
 
 
 @pytest.fixture
 def offline_page(chromium: Browser) -> Iterator[Callable[..., Visit]]:
-    """Opens a file of this machine without any network: ``offline_page(path)``."""
+    """Opens a local file without network access: ``offline_page(path)``."""
     with ExitStack() as visits:
 
         def opened(path: Path, *, theme: Theme = "light", width: int = 1280, height: int = 900, scale: float = 1) -> Visit:
@@ -127,7 +127,7 @@ def offline_page(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 
 class Jupyter:
-    """A Jupyter server that runs: its address, its token, its folders, and what it has logged."""
+    """A running Jupyter server: its address, its token, its folders and its log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -138,24 +138,24 @@ class Jupyter:
 
     @property
     def log(self) -> str:
-        """What the server and its kernels have written."""
+        """The output of the server and its kernels."""
         return (self.folder / "log").read_text()
 
     def ask(self, path: str, method: str = "GET") -> Any:
-        """What the server's own interface answers."""
+        """A response of the server's REST interface."""
         head = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(self.url + path, method=method, headers=head)
         with urllib.request.urlopen(request, timeout=SECONDS) as response:
             return json.loads(response.read() or "null")
 
     def set(self, plugin: str, **settings: Any) -> None:
-        """Settings of a user, for each page that is opened from now on."""
+        """Set user settings for every page that is opened from now on."""
         path = self.folder / "JUPYTERLAB_SETTINGS_DIR" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 
     def environment(self) -> dict[str, str]:
-        """The environment with nobody's settings in it, and the seeded database."""
+        """The environment without user settings, and with the seeded database."""
         users = ("JUPYTER", "JPY_", "IPYTHON", "PYTEST_", "TOKENVIS_")
         env = {name: value for name, value in os.environ.items() if not name.startswith(users)}
         for name in FOLDERS:
@@ -163,7 +163,7 @@ class Jupyter:
         return env | {"TOKENVIS_DATABASE": str(seeded_database())}
 
     def command(self) -> list[str]:
-        """How it is started: on a free port, for this machine only, and asking nobody for news."""
+        """The start command: on a free port, on this machine only, and without update checks."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -184,7 +184,7 @@ class Jupyter:
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """A Jupyter server in a folder of its own, which serves JupyterLab and Notebook 7."""
+    """A Jupyter server in a temporary folder, which serves JupyterLab and Notebook 7."""
     with served(tmp_path_factory.mktemp("jupyter")) as server:
         yield server
 
@@ -201,7 +201,7 @@ def served(folder: Path) -> Iterator[Jupyter]:
 
 @contextmanager
 def running(server: Jupyter, out: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """The server's process, and at the end the end of it and of its kernels, which lead groups of their own."""
+    """The server's process; on exit, it and its kernels, which have separate process groups, are ended."""
     process = subprocess.Popen(
         server.command(), cwd=server.root, env=server.environment(), stdout=out, stderr=out, start_new_session=True
     )
@@ -209,7 +209,7 @@ def running(server: Jupyter, out: Any) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     finally:
         kernels = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()  # it ends its kernels itself, if it can
+        process.terminate()  # it ends its own kernels, if it can
         _, left = psutil.wait_procs(kernels, timeout=20)
         for member in [process, *left]:
             member.kill()
@@ -217,7 +217,7 @@ def running(server: Jupyter, out: Any) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def wait_for(server: Jupyter, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server answers; where, it writes down before it listens."""
+    """Wait until the server answers; it writes its address to a file before it listens."""
     written = server.folder / "JUPYTER_RUNTIME_DIR" / f"jpserver-{process.pid}.json"
     deadline = time.monotonic() + SECONDS
     while True:
@@ -231,7 +231,7 @@ def wait_for(server: Jupyter, process: "subprocess.Popen[bytes]") -> None:
 
 
 class NotebookPage(Visit):
-    """A notebook that is open in JupyterLab or in Notebook 7; its kernel ends with the visit."""
+    """An open notebook in JupyterLab or Notebook 7; its kernel ends with the visit."""
 
     def __init__(self, chromium: Browser, jupyter: Jupyter, path: Path, **options: Any) -> None:
         super().__init__(chromium, jupyter.url, **options)
@@ -239,38 +239,38 @@ class NotebookPage(Visit):
         self.path = path
 
     def wait(self) -> None:
-        """Wait until the notebook is shown, whether or not it has a kernel."""
+        """Wait until the notebook is shown, with or without a kernel."""
         current = "window.jupyterapp?.shell.currentWidget?.context?.path"
         self.page.wait_for_function(f"name => {current} === name", arg=self.path.name)
         self._await(f"{PANEL}.revealed")
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing to do."""
+        """Wait until the kernel is idle."""
         self.page.wait_for_function(f"() => {PANEL}.sessionContext.session?.kernel?.status === 'idle'")
 
     def _await(self, promise: str) -> None:
-        """Wait for a promise of the page, and not for ever, as `evaluate` would."""
+        """Wait for a promise of the page, with a timeout, which `evaluate` does not have."""
         limit = f"new Promise((_, fail) => setTimeout(() => fail(Error('not done in {SECONDS} s')), {SECONDS * 1000}))"
         self.page.evaluate(f"() => Promise.race([{promise}, {limit}]).then(() => null)")
 
     def command(self, name: str) -> None:
-        """A command of the front, by its name in JupyterLab, until it is done."""
+        """Run a command of the front end, by its name in JupyterLab, until it is done."""
         self._await(f"jupyterapp.commands.execute({name!r})")
 
     def start(self, cell_number: int) -> None:
-        """Run a cell as the menu does, and do not wait for its end; `finish` does."""
+        """Run a cell as the menu does, without waiting; `finish` waits."""
         select = "panel.content.deselectAll(); panel.content.activeCellIndex = number"
         run = "panel.ran = jupyterapp.commands.execute('notebook:run-cell')"
         self.page.evaluate(f"number => {{ const panel = {PANEL}; {select}; {run} }}", cell_number)
 
     def finish(self, cell_number: int) -> None:
-        """Wait for the end of the cell that was started last; if it has failed, so does this."""
+        """Wait for the end of the last started cell; fails if the cell has failed."""
         self._await(f"{PANEL}.ran")
         failed = [output for output in self.outputs(cell_number) if output["output_type"] == "error"]
         assert not failed, "\n".join(failed[0]["traceback"])
 
     def run(self, cell_number: int) -> None:
-        """Run a cell, the first being 0, until its outputs are there; if it fails, so does this."""
+        """Run a cell, by number from 0, until its outputs are there; fails if the cell fails."""
         self.start(cell_number)
         self.finish(cell_number)
 
@@ -279,30 +279,30 @@ class NotebookPage(Visit):
         return self.page.evaluate(f"n => {PANEL}.content.widgets[n].model.outputs.toJSON()", cell_number)
 
     def output(self, cell_number: int) -> Locator:
-        """Where the outputs of a cell are shown."""
+        """The element with the outputs of a cell."""
         return self.page.locator(f'.jp-Notebook [data-windowed-list-index="{cell_number}"] .jp-Cell-outputArea')
 
     def save(self) -> dict[str, Any]:
-        """Save the notebook; what then stands in its file."""
+        """Save the notebook, and return the contents of its file."""
         self.command("docmanager:save")
         return json.loads(self.path.read_text())
 
     def _session(self) -> dict[str, Any]:
-        """What the server knows about the notebook and its kernel."""
+        """The server's session of the notebook and its kernel."""
         return next((one for one in self.jupyter.ask("api/sessions") if one["path"] == self.path.name), {})
 
     def execute(self, code: str) -> None:
-        """Run statements in the notebook's kernel, past the page."""
+        """Run statements in the notebook's kernel, without the page."""
         self._request(code, {})
 
     def evaluate(self, code: str) -> Any:
-        """What an expression is in the notebook's kernel, by way of JSON."""
+        """The value of an expression in the notebook's kernel, as JSON."""
         found = self._request("", {"it": f"__import__('json').dumps((\n{code}\n))"})["it"]
         assert found["status"] == "ok", f"{found.get('ename')}: {found.get('evalue')}"
         return json.loads(ast.literal_eval(found["data"]["text/plain"]))
 
     def _request(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
-        """Ask the kernel over a line of our own, and wait for its reply."""
+        """Send a request to the kernel over a separate connection, and wait for its reply."""
         ours = secrets.token_hex(8)
         head = {"msg_id": ours, "session": ours, "username": "", "date": "", "version": "5.3"}
         content = {"code": code, "silent": True, "store_history": False, "user_expressions": expressions}
@@ -325,7 +325,7 @@ class NotebookPage(Visit):
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
         if error:
-            error.add_note(f"The Jupyter server said:\n{self.jupyter.log[-4000:]}")
+            error.add_note(f"Log of the Jupyter server:\n{self.jupyter.log[-4000:]}")
         if session := self._session():
             self.jupyter.ask(f"api/sessions/{session['id']}", "DELETE")
 
@@ -342,7 +342,7 @@ def open_notebook(
     height: int = 900,
     scale: float = 1,
 ) -> Iterator[NotebookPage]:
-    """A new notebook of these cells, opened in a front, its kernel idle and no cell run."""
+    """A new notebook of these cells, opened in a front end, with an idle kernel and no cell run."""
     name = secrets.token_hex(4)
     path = jupyter.root / f"{name}.ipynb"
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -358,13 +358,13 @@ def open_notebook(
 
 
 def pixels(page: Page, canvas: str | Locator) -> np.ndarray:
-    """The pixels that a canvas holds, (height, width, 4), as many as it has and not as it is scaled."""
-    place = page.locator(canvas) if isinstance(canvas, str) else canvas
-    return array_of(base64.b64decode(place.evaluate("canvas => canvas.toDataURL().split(',')[1]")))
+    """The pixels of a canvas, (height, width, 4), in its own resolution."""
+    element = page.locator(canvas) if isinstance(canvas, str) else canvas
+    return array_of(base64.b64decode(element.evaluate("canvas => canvas.toDataURL().split(',')[1]")))
 
 
 def screenshot_array(target: Page | Locator) -> np.ndarray:
-    """The pixels of a page or an element as they are seen, (height, width, 4)."""
+    """The visible pixels of a page or an element, (height, width, 4)."""
     return array_of(target.screenshot())
 
 

@@ -1,9 +1,9 @@
-"""How fast the explorer is, in JupyterLab in headless Chromium: ``npm run benchmarks:explorer -- 1000000``, or more counts.
+"""Speed of the explorer in JupyterLab in headless Chromium: ``npm run benchmarks:explorer -- 1000000``, or several counts.
 
-From the start of the cell to the first paint; how long a frame takes to draw while the window is panned, zoomed and scrolled;
-a step of panning against bokeh's, whose bars are the same spans in the same colours in a page of its own; bytes that cross, a
-span; memory of the page. By default one million spans and ten; bokeh is left out above a million. Needs Debian's
-``chromium``, and bokeh (``pip install bokeh``) for the comparison.
+Measures the time from the start of the cell to the first paint; the time to draw a frame while panning, zooming and scrolling;
+a pan step against bokeh with the same spans and colours in a separate page; bytes per span; memory of the page. The default
+is one and ten million spans; bokeh is skipped above one million. Needs Debian's ``chromium``, and bokeh (``pip install bokeh``)
+for the comparison.
 """
 
 import os
@@ -27,10 +27,10 @@ from questions import spans_of  # noqa: E402
 import tokenvis as tv  # noqa: E402
 
 COUNTS = (1_000_000, 10_000_000)
-PEER_MOST = 1_000_000
-STEPS = 60  # frames of each kind of movement
-SLOW_STEPS = 5  # of bokeh's
-EXPLORED = """import sys; sys.path.insert(0, {folder!r})
+MAX_BOKEH_SPANS = 1_000_000
+STEPS = 60  # frames per kind of movement
+SLOW_STEPS = 5  # for bokeh
+SETUP = """import sys; sys.path.insert(0, {folder!r})
 from questions import spans_of
 import tokenvis as tv
 spans = spans_of({count})
@@ -43,9 +43,9 @@ LISTEN = """() => {
 FRAME = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"
 
 
-def explored(browser: Browser, server: Jupyter, count: int) -> dict[str, Any]:
-    """Figures of the explorer for so many spans."""
-    setup = EXPLORED.format(folder=str(Path(__file__).parent), count=count)
+def measure_explorer(browser: Browser, server: Jupyter, count: int) -> dict[str, Any]:
+    """Measurements of the explorer for a number of spans."""
+    setup = SETUP.format(folder=str(Path(__file__).parent), count=count)
     with open_notebook(browser, server, "lab", [setup, "tv.explore(spans)"], height=900) as notebook:
         page = notebook.page
         page.set_default_timeout(90_000)
@@ -57,7 +57,7 @@ def explored(browser: Browser, server: Jupyter, count: int) -> dict[str, Any]:
         first = page.wait_for_function(f"() => window.frames_seen.find(({{ n }}) => n === {count})").evaluate(
             "frame => frame.at"
         )
-        page.wait_for_timeout(4000)  # what comes after the first frame
+        page.wait_for_timeout(4000)  # for what loads after the first frame
         page.locator(".tv-canvas").focus()
         figures = {"first": (first - begin) / 1000, "memory": (memory_of(page) - before) / 1e6}
         for name, keys in {"pan": "d", "zoom": "w", "scroll": "ArrowDown"}.items():
@@ -69,10 +69,10 @@ def explored(browser: Browser, server: Jupyter, count: int) -> dict[str, Any]:
 
 
 def frames_of(page: Page, key: str) -> list[float]:
-    """Milliseconds that frames take to draw, while a key is pressed again and again."""
+    """Drawing times of frames in ms while a key is pressed repeatedly."""
     page.keyboard.press("0")
     for _ in range(4):
-        page.keyboard.press("w")  # so that there is somewhere to go
+        page.keyboard.press("w")  # zoomed in, so that panning has an effect
     page.evaluate(FRAME)
     page.evaluate("() => { window.frames_seen.length = 0 }")
     for _ in range(STEPS):
@@ -82,15 +82,15 @@ def frames_of(page: Page, key: str) -> list[float]:
 
 
 def memory_of(page: Page) -> float:
-    """Bytes that the page's scripts hold, arrays included, after what is not used has gone."""
+    """Heap size of the page's scripts in bytes, with arrays, after garbage collection."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     usage = session.send("Runtime.getHeapUsage")
     return float(usage["usedSize"] + usage.get("backingStorageSize", 0))
 
 
-def peer(browser: Browser, count: int, folder: Path) -> float:
-    """Milliseconds of one step of panning of bokeh's bars."""
+def bokeh_pan_ms(browser: Browser, count: int, folder: Path) -> float:
+    """Time of one pan step of bokeh's bars in ms."""
     from bokeh.embed import file_html
     from bokeh.models import ColumnDataSource
     from bokeh.plotting import figure
@@ -142,18 +142,18 @@ def main() -> None:
     """Print the table."""
     counts = [int(word) for word in sys.argv[1:]] or COUNTS
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors, software rendering")
-    heads = ("first paint", "pan", "zoom", "scroll", "95th of all", "bytes a span", "page")
+    heads = ("first paint", "pan", "zoom", "scroll", "95th of all", "bytes/span", "page")
     print(f"{'spans':>12} " + " ".join(f"{head:>13}" for head in heads))
     with tempfile.TemporaryDirectory() as folder, launched() as browser, served(Path(folder)) as server:
         for count in counts:
-            figures = explored(browser, server, count)
+            figures = measure_explorer(browser, server, count)
             cells = [f"{figures['first']:.2f} s", *(f"{median(figures[name]):.1f} ms" for name in ("pan", "zoom", "scroll"))]
             cells += [f"{figures['p95']:.1f} ms", f"{figures['bytes']:.1f}", f"{figures['memory']:.0f} MB"]
             print(f"{count:>12,} " + " ".join(f"{cell:>13}" for cell in cells), flush=True)
-            if count <= PEER_MOST and find_spec("bokeh"):
-                theirs = peer(browser, count, server.folder)
+            if count <= MAX_BOKEH_SPANS and find_spec("bokeh"):
+                theirs = bokeh_pan_ms(browser, count, server.folder)
                 ours = median(figures["pan"])
-                print(f"{'':>12} a step of panning: bokeh {theirs:.0f} ms, {theirs / ours:.0f} times ours", flush=True)
+                print(f"{'':>12} pan step: bokeh {theirs:.0f} ms, {theirs / ours:.0f} times ours", flush=True)
 
 
 if __name__ == "__main__":

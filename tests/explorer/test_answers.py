@@ -13,7 +13,7 @@ NESTED = spans_of("ann 0 10 desk", "ann 2 5 lab", "bob 5 20 desk", parents={"b":
 
 
 def columns(message):
-    """The columns of a message, as a page reads them."""
+    """Decode the columns of a message like a page."""
     buffers = iter(message.buffers)
     read = {}
     for spec in message.header["columns"]:
@@ -25,27 +25,27 @@ def columns(message):
     return read
 
 
-def test_a_trace_crosses_as_columns():
+def test_a_trace_is_sent_as_columns():
     message = Answers(NESTED).answer("trace", "t")
     assert columns(message) == {"start": [0, 2, 5], "duration": [10, 3, 15], "agent_id": [0, 0, 1], "location_id": [0, 1, 0]}
     assert (message.header["first"], message.header["clock"], message.header["trace"]) == (0.0, None, "t")
     assert message.header["keys"]["agent_id"]["names"] == ["ann", "bob"]
 
 
-def test_times_since_1970_cross_from_the_first_start():
+def test_timestamps_are_sent_relative_to_the_first_start():
     spans = NESTED.assign(start_time=NESTED["start_time"] + 10**15, end_time=NESTED["end_time"] + 10**15)
     header = Answers(spans).answer("trace", "t").header
     assert (header["first"], header["clock"]) == (0.0, 10**15)
 
 
-def test_how_many_spans_were_lost_crosses_with_their_trace():
+def test_the_number_of_lost_spans_is_sent_with_the_trace():
     lost = spans_of("ann 0 10 desk", "tokenvis 2 8 tokenvis.lost").assign(data=[None, '{"n_lost": 1234}'])
     assert [Answers(spans).answer("trace", "t").header["lost"] for spans in (NESTED, lost)] == [0, 1234]
 
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_each_trace_crosses_whole_in_the_order_of_a_frame(spans):
+def test_each_trace_is_sent_completely_in_the_order_of_a_frame(spans):
     answers = Answers(spans)
     assert sorted(answers.rows) == sorted(spans["trace_id"].unique())
     for trace, rows in answers.rows.items():
@@ -70,7 +70,7 @@ def test_facts_add_up_to_the_answers_of_the_questions(spans):
         expected = used[name].iloc[0] if len(used) else pd.NA
         assert (column in facts) == (not pd.isna(expected))
         assert sum(facts.get(column, [])) == (0 if pd.isna(expected) else expected)
-    statuses = [json.loads(text or "{}").get("status") for text in answers.of("t")["data"].fillna("")]
+    statuses = [json.loads(text or "{}").get("status") for text in answers.spans_of_trace("t")["data"].fillna("")]
     assert facts.get("status", [0] * len(spans)) == [
         ["ok", "error", "open"].index(name) + 1 if name else 0 for name in statuses
     ]
@@ -78,32 +78,32 @@ def test_facts_add_up_to_the_answers_of_the_questions(spans):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, n_traces=1))
-def test_moves_are_those_of_the_question(spans):
+def test_moves_equal_those_of_the_analysis(spans):
     if not len(spans):
         return
     answers = Answers(spans)
-    part = answers.of("t")
+    part = answers.spans_of_trace("t")
     found = columns(answers.answer("moves", "t"))
     zeros = [0] * len(found["to"])
     rows = zip(found["from"], found["to"], found.get("before", zeros), found.get("after", zeros), strict=True)
-    told = [
+    sent = [
         (part["id"].iloc[a], part["id"].iloc[b], part["end_time"].iloc[a] - before, part["start_time"].iloc[b] + after)
         for a, b, before, after in rows
     ]
     expected = moves(spans)
-    assert sorted(told) == sorted(
+    assert sorted(sent) == sorted(
         zip(expected["from_span"], expected["to_span"], expected["left"], expected["arrived"], strict=True)
     )
 
 
-def test_labels_are_asked_for_by_row_and_cut():
+def test_labels_are_requested_by_row_and_truncated():
     answers = Answers(with_data(NESTED, a={"label": "x" * 300}, c={"label": "Plan"}))
     assert answers.answer("labels", "t", rows=[2, 1, 0]).header["labels"] == ["Plan", "", "x" * 200]
-    with pytest.raises(BadOption, match=r"^rows=\[3\] are not all rows of the trace: it has 3\.$"):
+    with pytest.raises(BadOption, match=r"^rows=\[3\] are out of range\. Spans in the trace: 3\.$"):
         answers.answer("labels", "t", rows=[3])
 
 
-def test_search_finds_labels_in_capitals_or_not():
+def test_search_ignores_case():
     answers = Answers(with_data(NESTED, a={"label": "Plan"}, c={"label": "replan (a.b)"}))
     assert columns(answers.answer("search", "t", query="plan"))["rows"] == [0, 2]
     assert columns(answers.answer("search", "t", query="(A.B)"))["rows"] == [2]
@@ -112,8 +112,8 @@ def test_search_finds_labels_in_capitals_or_not():
 
 def test_the_details_of_a_span():
     answers = Answers(with_data(NESTED, b={"label": "Find", "n": 2}))
-    told = answers.answer("details", "t", row=1).header["details"]
-    assert {**told, "data": json.loads(told["data"])} == {
+    span = answers.answer("details", "t", row=1).header["details"]
+    assert {**span, "data": json.loads(span["data"])} == {
         "id": "b",
         "label": "Find",
         "data": {"label": "Find", "n": 2, "parent_id": "a"},
@@ -122,27 +122,27 @@ def test_the_details_of_a_span():
     assert answers.answer("details", "t", row=0).header["details"] == {"id": "a", "label": "", "data": None, "parent": None}
 
 
-def test_data_that_is_no_json_object_is_told():
+def test_data_that_is_not_a_json_object_is_reported():
     answers = Answers(NESTED.assign(data=["[1]", None, None]))
     assert answers.answer("details", "t", row=0).header["details"]["data"] == (
         "data of span 'a' is not a JSON object: '[1]' (it is list)."
     )
 
 
-def test_what_is_not_there_is_refused():
+def test_unknown_traces_and_questions_are_refused():
     with pytest.raises(TraceNotFound, match=r"^No trace 'u'\. These spans have: 't'\.$"):
         Answers(NESTED).answer("trace", "u")
-    with pytest.raises(BadOption, match=r"^what='all' is none of the choices: 'trace', 'column', 'keys'"):
+    with pytest.raises(BadOption, match=r"^question='all' is none of the choices: 'trace', 'column', 'keys'"):
         Answers(NESTED).answer("all", "t")
     with pytest.raises(MissingColumn):
         Answers(NESTED.drop(columns="agent_id"))
 
 
-def test_no_spans_have_no_traces():
+def test_an_empty_frame_has_no_traces():
     assert Answers(NESTED.iloc[:0]).rows == {}
 
 
-def test_the_frame_that_was_given_is_not_changed():
+def test_the_given_frame_is_not_changed():
     before = NESTED.copy(deep=True)
     answers = Answers(NESTED)
     for what in ("trace", "facts", "moves", "keys"):

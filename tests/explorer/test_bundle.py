@@ -13,11 +13,11 @@ NAMED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (?:\[(
 
 
 def names_in(text):
-    """The names that a module gives to what stands at its top."""
-    return [name.strip() for several, one in NAMED.findall(text) for name in (several or one).split(",")]
+    """The top-level names of a module."""
+    return [name.strip() for names, one in NAMED.findall(text) for name in (names or one).split(",")]
 
 
-def test_a_script_has_each_module_once_after_those_that_it_imports():
+def test_a_script_has_each_module_once_after_its_imports():
     for entry in ("widget", "page"):
         script = bundle(entry)
         [other] = {"widget", "page"} - {entry}
@@ -26,26 +26,26 @@ def test_a_script_has_each_module_once_after_those_that_it_imports():
         assert script.index("function gallop(") < script.index("function sweepRow(") < script.index("function drawFrame(")
 
 
-def test_a_script_imports_nothing_and_exports_its_default_alone():
+def test_a_script_imports_nothing_and_exports_only_its_default():
     for entry, n_exports in {"widget": 1, "page": 0}.items():
         assert not re.findall(r"^\s*import\b", bundle(entry), re.MULTILINE)
         assert len(re.findall(r"^export ", bundle(entry), re.MULTILINE)) == n_exports
         assert "</script" not in bundle(entry).lower()
 
 
-def test_a_name_stands_for_one_thing_in_all_modules():
+def test_top_level_names_are_unique_across_modules():
     for other in ("widget", "page"):
         names = Counter(name for path in MODULES if path.stem != other for name in names_in(path.read_text()))
         assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_every_import_is_on_a_line_of_names_from_a_module():
+def test_every_import_is_one_line_of_names():
     for path in MODULES:
         for line in re.findall(r"^import .*$", path.read_text(), re.MULTILINE):
             assert re.fullmatch(r"import \{ [\w, ]+ \} from '\.{1,2}/(\w+/)?\w+\.mjs'", line), (path.name, line)
 
 
-def test_a_folder_of_modules_imports_from_those_below_it_only():
+def test_a_folder_of_modules_imports_only_from_folders_below():
     for folder, below in {"model": {"model"}, "canvas": {"canvas", "model"}, "ui": {"ui", "canvas", "model"}}.items():
         for path in (FOLDER / folder).iterdir():
             imported = re.findall(r"^import .* from '(.*)'$", path.read_text(), re.MULTILINE)
@@ -64,7 +64,7 @@ def test_modules_import_downwards_only():
         imports = {name: below for name, below in imports.items() if name not in lowest}
 
 
-def test_a_circle_of_modules_is_told(tmp_path, monkeypatch):
+def test_a_circle_of_modules_is_an_error(tmp_path, monkeypatch):
     modules = tmp_path / "modules"
     modules.mkdir()
     (modules / "a.mjs").write_text("import { b } from './b.mjs'\n")
@@ -79,7 +79,7 @@ def test_the_scripts_are_modules_that_node_can_read():
         subprocess.run(["node", "--input-type=module", "--check"], input=bundle(entry), text=True, check=True)
 
 
-def test_the_style_sheet_touches_the_explorer_only_and_asks_for_nothing():
+def test_the_style_sheet_applies_only_to_the_explorer_and_loads_nothing():
     rules = re.sub(r"/\*.*?\*/", "", style_sheet(), flags=re.DOTALL)
     blocks = [block for block in re.findall(r"([^{}]+)\{", rules) if "@" not in block]
     selectors = [one.strip() for block in blocks for one in re.split(r",(?![^(]*\))", block)]

@@ -5,7 +5,7 @@ from tokenvis import BadOption
 from tokenvis.explorer.checks import checked_agents, checked_follow, checked_key, checked_trace, checked_window
 
 
-def test_what_is_right_is_what_the_state_is_set_to():
+def test_valid_values_are_normalised():
     assert checked_trace("t", ["t", "u"]) == "t"
     assert checked_trace(None, []) is None
     assert checked_window([np.int64(3), 5]) == (3, 5)
@@ -19,17 +19,17 @@ def test_what_is_right_is_what_the_state_is_set_to():
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        (lambda: checked_trace(7, ["t"]), "trace=7 is no id of a trace. These spans have: 't'."),
-        (lambda: checked_trace(None, ["t"]), "trace=None is no id of a trace. These spans have: 't'."),
-        (lambda: checked_window((5, 5)), "window=(5, 5) is not (start, end): two whole numbers of µs, the second one larger."),
-        (lambda: checked_window(5), "window=5 is not (start, end): two whole numbers of µs, the second one larger."),
+        (lambda: checked_trace(7, ["t"]), "trace=7 is not a trace id. These spans have: 't'."),
+        (lambda: checked_trace(None, ["t"]), "trace=None is not a trace id. These spans have: 't'."),
+        (lambda: checked_window((5, 5)), "window=(5, 5) is not (start, end): two integers in µs, the second one larger."),
+        (lambda: checked_window(5), "window=5 is not (start, end): two integers in µs, the second one larger."),
         (lambda: checked_agents(["zoe"], ["ann"]), "agents='zoe' are not in the trace. It has: 'ann'."),
-        (lambda: checked_key("hue", None), "hue=None is no column of the spans, nor a key of their data."),
+        (lambda: checked_key("hue", None), "hue=None is neither a column of the spans nor a key of their data."),
         (lambda: checked_follow(1, None), "follow=1 is neither True nor False."),
         (lambda: checked_follow(True, "It cannot."), "It cannot."),
     ],
 )
-def test_what_is_not_is_refused(check, message):
+def test_invalid_values_are_refused(check, message):
     with pytest.raises(BadOption) as error:
         check()
     assert str(error.value) == message

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from browsers import chromium, jupyter, open_notebook  # noqa: F401
 from conftest import ROOT
-from explorers import PATIENCE, Seen
+from explorers import TIMEOUT_S, ExplorerDriver
 from playwright.sync_api import expect
 
 from tokenvis.explorer.bundle import bundle, style_sheet
-from tokenvis.explorer.development import script_file, style_sheet_file
+from tokenvis.explorer.development import script_source, style_sheet_source
 
 SOURCES = "tokenvis/explorer/modules/ui/panels.mjs", "tokenvis/explorer/explorer.css"
 
 
 @pytest.fixture
 def copied(tmp_path):
-    """A copy of the package, which a test may edit."""
+    """A copy of the package that a test may edit."""
     shutil.copytree(ROOT / "tokenvis", tmp_path / "copy" / "tokenvis", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "copy"
 
@@ -29,9 +29,9 @@ def edit(file, before, after):
     file.write_text(text.replace(before, after))
 
 
-def test_where_nothing_is_developed_nothing_is_watched(monkeypatch):
+def test_without_hot_reload_no_file_is_watched(monkeypatch):
     monkeypatch.delenv("ANYWIDGET_HMR", raising=False)
-    assert (script_file(), style_sheet_file()) == (bundle("widget"), style_sheet())
+    assert (script_source(), style_sheet_source()) == (bundle("widget"), style_sheet())
 
 
 LOOP = """
@@ -46,7 +46,7 @@ folder = Path(tokenvis.__file__).parent / "explorer"
 time.sleep(1)  # until all files are watched
 text = folder / "modules/model/text.mjs"
 whole = text.read_text()
-for broken in (b"\\xff", b"import { x } from './ticks.mjs'\\n", b""):  # no text, what is not there, half of a file
+for broken in (b"\\xff", b"import { x } from './ticks.mjs'\\n", b""):  # not text, a missing module, a truncated file
     text.write_bytes(broken)
     time.sleep(0.5)
 text.write_text(whole)
@@ -60,13 +60,13 @@ assert "/* edited */" in bundle("page")
 
 
 @pytest.mark.full
-def test_an_edit_reaches_a_widget_that_is_open(copied):
+def test_an_edit_reaches_an_open_widget(copied):
     environment = {**os.environ, "ANYWIDGET_HMR": "1", "PYTHONPATH": str(copied)}
     done = subprocess.run([sys.executable, "-c", LOOP], env=environment, capture_output=True, text=True, check=False)
     first, second, *others = done.stderr.splitlines()
     assert (done.returncode, others) == (0, [])
-    assert first.startswith("The explorer's modules make no script: 'utf-8' codec can't decode byte 0xff")
-    assert second.startswith("The explorer's modules make no script: [Errno 2] No such file or directory: ")
+    assert first.startswith("Bundling the explorer's modules failed: 'utf-8' codec can't decode byte 0xff")
+    assert second.startswith("Bundling the explorer's modules failed: [Errno 2] No such file or directory: ")
 
 
 CELLS = [
@@ -82,13 +82,13 @@ def test_an_edit_shows_in_an_open_notebook(copied, chromium, jupyter):  # noqa: 
     with open_notebook(chromium, jupyter, "lab", cells) as nb:
         for cell in range(3):
             nb.run(cell)
-        seen = Seen(nb.page, nb.output(2).locator(".tokenvis"))
-        expect(seen.search).to_have_attribute("placeholder", "search")
+        driver = ExplorerDriver(nb.page, nb.output(2).locator(".tokenvis"))
+        expect(driver.search).to_have_attribute("placeholder", "search")
         nb.execute("explorer.window = (explorer.window[0], explorer.window[0] + 1_000_000)")
         kernel, window = nb.evaluate("os.getpid()"), nb.evaluate("explorer.window")
         edit(copied / SOURCES[0], "placeholder: 'search'", "placeholder: 'look for'")
-        expect(seen.search).to_have_attribute("placeholder", "look for", timeout=PATIENCE * 1000)
+        expect(driver.search).to_have_attribute("placeholder", "look for", timeout=TIMEOUT_S * 1000)
         with Path(copied / SOURCES[1]).open("a") as sheet:
             sheet.write(".tokenvis .tv-search input { color: rgb(1, 2, 3) }\n")
-        expect(seen.search).to_have_css("color", "rgb(1, 2, 3)", timeout=PATIENCE * 1000)
+        expect(driver.search).to_have_css("color", "rgb(1, 2, 3)", timeout=TIMEOUT_S * 1000)
         assert (nb.evaluate("os.getpid()"), nb.evaluate("explorer.window")) == (kernel, window)

@@ -27,23 +27,23 @@ def test_a_trace_is_explored_by_its_name():
         ({"height": "tall"}, "height='tall' is not a number of pixels from 100 to 10,000."),
         (
             {"by": "team"},
-            "'team' is neither a column that makes bands nor a key of data. There is: 'agent_id', 'location_id'.",
+            "'team' is neither a column for bands nor a key of data. Available: 'agent_id', 'location_id'.",
         ),
         ({"follow": "yes"}, "follow='yes' is neither True nor False."),
         (
             {"follow": True},
-            "follow=True is for a trace of a store, as in explore('name', follow=True): a frame does not grow.",
+            "follow=True needs the name of a stored trace, as in explore('name', follow=True): a frame does not grow.",
         ),
         ({"palette": "red"}, "palette='red' is neither a mapping from name to colour nor a list of colours."),
     ],
 )
-def test_options_that_there_are_not_are_refused(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(BadOption) as raised:
         explore(SPANS, **options)
     assert str(raised.value) == message
 
 
-def test_a_trace_that_is_followed_is_there_already():
+def test_a_followed_trace_must_exist():
     seed_demo()
     explorer = explore("kitchen-sink", follow=True)
     assert (explorer.follow, repr(explorer)) == (True, "<Explorer of 'kitchen-sink': 7 spans, 3 agents, 2 locations>")
@@ -57,7 +57,7 @@ def test_spans_without_a_column_are_refused():
         explore(SPANS.drop(columns="agent_id"))
 
 
-def test_no_spans_can_be_explored():
+def test_an_empty_frame_can_be_explored():
     explorer = explore(SPANS.iloc[:0])
     assert (explorer.trace, explorer.agents, explorer.window) == (None, (), (0, 1))
 

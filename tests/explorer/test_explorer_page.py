@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from browsers import Visit, chromium, offline_page  # noqa: F401
 from conftest import with_data
-from explorers import PATIENCE, SECOND, Seen, eventually, seconds, tops_of
+from explorers import SECOND, TIMEOUT_S, ExplorerDriver, eventually, seconds, tops_of
 from playwright.sync_api import expect
 
 import tokenvis
 
 pytestmark = pytest.mark.full
-expect.set_options(timeout=PATIENCE * 1000)
+expect.set_options(timeout=TIMEOUT_S * 1000)
 
 SECRET = "swordfish-8291"
 OFFICE = with_data(
@@ -28,116 +28,116 @@ OFFICE = with_data(
 )
 OTHER = seconds("zoe 0 8 garden u", "zoe 8 9 gate u").assign(id=["y", "z"])
 
-Opened = Callable[..., tuple[Visit, Seen]]
+Opened = Callable[..., tuple[Visit, ExplorerDriver]]
 
 
 @pytest.fixture
 def opened(offline_page: Callable[..., Visit], tmp_path: Path) -> Opened:  # noqa: F811
-    """Saves an explorer as a page, and opens it without a network: ``opened(OFFICE, content="full")``."""
+    """Saves an explorer as a page, and opens it offline: ``opened(OFFICE, content="full")``."""
 
     def open_page(
         spans: pd.DataFrame = OFFICE, *, content: str = "full", change: Any = None, **options: Any
-    ) -> tuple[Visit, Seen]:
+    ) -> tuple[Visit, ExplorerDriver]:
         explorer = tokenvis.explore(spans)
         if change:
             change(explorer)
         explorer.save(tmp_path / "page.html", content=content)
         visit = offline_page(tmp_path / "page.html", **options)
-        return visit, Seen(visit.page, visit.page.locator(".tokenvis"))
+        return visit, ExplorerDriver(visit.page, visit.page.locator(".tokenvis"))
 
     return open_page
 
 
-def test_a_page_opens_offline_and_asks_for_nothing(opened):
-    visit, seen = opened()
-    expect(seen.figures).to_have_text("6 spans · wall 1 m · active 1 m · busy 1 m 41 s · tokens 12 in")
-    assert seen.window() == [0, 60 * SECOND]
+def test_a_page_opens_offline_and_makes_no_requests(opened):
+    visit, driver = opened()
+    expect(driver.figures).to_have_text("6 spans · wall 1 m · active 1 m · busy 1 m 41 s · tokens 12 in")
+    assert driver.window() == [0, 60 * SECOND]
     assert visit.requests == [visit.home]
     assert (visit.errors, visit.warnings) == ([], [])
     expect(visit.page).to_have_title("t · tokenvis")
     assert visit.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [1280, 900]
 
 
-def test_a_page_says_how_many_spans_were_lost(opened):
+def test_a_page_shows_the_number_of_lost_spans(opened):
     lost = with_data(seconds("ann 0 10 desk", "tokenvis 3 8 tokenvis.lost"), b={"status": "error", "n_lost": 1234})
-    _, seen = opened(lost)
-    expect(seen.figures).to_contain_text("· 1,234 spans lost while recording")
+    _, driver = opened(lost)
+    expect(driver.figures).to_contain_text("· 1,234 spans lost while recording")
 
 
-def test_a_page_shows_what_the_explorer_showed(opened):
+def test_a_page_shows_the_view_of_the_explorer(opened):
     def change(explorer: Any) -> None:
         explorer.by, explorer.hue, explorer.window = "kind", "location_id", (10 * SECOND, 30 * SECOND)
         explorer.agents, explorer.selection = ["ann", "eve"], OFFICE[OFFICE["id"] == "d"]
 
-    visit, seen = opened(change=change)
-    assert seen.window() == [10 * SECOND, 30 * SECOND]
-    expect(seen.root.get_by_role("combobox", name="by")).to_have_value("kind")
-    expect(seen.root.get_by_role("combobox", name="hue")).to_have_value("location_id")
-    expect(seen.root.get_by_role("button", name="2 of 3 agents")).to_be_visible()
-    expect(seen.details).to_contain_text(SECRET)
-    expect(seen.figures).to_contain_text("1 span selected")
+    visit, driver = opened(change=change)
+    assert driver.window() == [10 * SECOND, 30 * SECOND]
+    expect(driver.root.get_by_role("combobox", name="by")).to_have_value("kind")
+    expect(driver.root.get_by_role("combobox", name="hue")).to_have_value("location_id")
+    expect(driver.root.get_by_role("button", name="2 of 3 agents")).to_be_visible()
+    expect(driver.details).to_contain_text(SECRET)
+    expect(driver.figures).to_contain_text("1 span selected")
     assert visit.errors == []
 
 
-def test_a_page_zooms_selects_and_finds(opened):
-    visit, seen = opened()
-    place = seen.place(600)
-    seen.wheel(seen.at(600, 80), 0, -600, "Control")
-    assert seen.x(place) == pytest.approx(600, abs=0.5)
-    seen.press("0")
-    expect(seen.percent).to_have_text("100%")
-    seen.click(seen.on(OFFICE, "a"))
-    expect(seen.details.locator("strong")).to_have_text("Plan the day")
-    seen.details.locator("summary", has_text="attributes").click()
-    expect(seen.details.get_by_role("tree")).to_contain_text(f"gen_ai.prompt: {SECRET}")
-    seen.search.fill("plan")
-    expect(seen.found).to_have_text("2")
+def test_a_page_zooms_selects_and_searches(opened):
+    visit, driver = opened()
+    place = driver.axis_time(600)
+    driver.wheel(driver.at(600, 80), 0, -600, "Control")
+    assert driver.x(place) == pytest.approx(600, abs=0.5)
+    driver.press("0")
+    expect(driver.percent).to_have_text("100%")
+    driver.click(driver.on(OFFICE, "a"))
+    expect(driver.details.locator("strong")).to_have_text("Plan the day")
+    driver.details.locator("summary", has_text="attributes").click()
+    expect(driver.details.get_by_role("tree")).to_contain_text(f"gen_ai.prompt: {SECRET}")
+    driver.search.fill("plan")
+    expect(driver.found).to_have_text("2")
     for match, title in enumerate(["Plan the day", f"Plan {SECRET}"], 1):
-        seen.search.press("Enter")
-        expect(seen.found).to_have_text(f"{match}/2")
-        expect(seen.details.locator("strong")).to_have_text(title)
-    seen.search.fill("lab")
-    expect(seen.found).to_have_text("3")
+        driver.search.press("Enter")
+        expect(driver.found).to_have_text(f"{match}/2")
+        expect(driver.details.locator("strong")).to_have_text(title)
+    driver.search.fill("lab")
+    expect(driver.found).to_have_text("3")
     assert visit.errors == []
 
 
 def test_a_page_selects_in_a_box(opened):
-    _, seen = opened()
+    _, driver = opened()
     top = 26 + tops_of(OFFICE)["a"]
-    seen.drag(seen.at(seen.x(8 * SECOND), top - 2), seen.at(seen.x(16 * SECOND), top + 60), "Shift")
-    expect(seen.figures).to_contain_text("3 spans selected · wall 30 s")  # a, b, c
+    driver.drag(driver.at(driver.x(8 * SECOND), top - 2), driver.at(driver.x(16 * SECOND), top + 60), "Shift")
+    expect(driver.figures).to_contain_text("3 spans selected · wall 30 s")  # a, b, c
 
 
 def test_a_page_has_bands_colours_and_agents(opened):
-    visit, seen = opened()
-    by = seen.root.get_by_role("combobox", name="by")
+    visit, driver = opened()
+    by = driver.root.get_by_role("combobox", name="by")
     expect(by.locator("option")).to_contain_text(["agent", "location", "status", "kind"])
     by.select_option("kind")
     kinds = OFFICE.assign(kind=["think", "write", "", "think", "", ""])
-    seen.click(seen.on(kinds, "d", "kind"))
-    expect(seen.details.locator("dl")).to_contain_text("eve")
-    seen.root.get_by_role("combobox", name="hue").select_option("kind")
-    expect(seen.root.get_by_role("list", name="colours")).to_contain_text("thinkwrite")
-    seen.page.keyboard.press("Escape")
-    seen.root.get_by_role("button", name="3 agents").click()
-    seen.agents.get_by_role("checkbox", name="bob").uncheck()
-    expect(seen.figures).to_contain_text("4 spans")
+    driver.click(driver.on(kinds, "d", "kind"))
+    expect(driver.details.locator("dl")).to_contain_text("eve")
+    driver.root.get_by_role("combobox", name="hue").select_option("kind")
+    expect(driver.root.get_by_role("list", name="colours")).to_contain_text("thinkwrite")
+    driver.page.keyboard.press("Escape")
+    driver.root.get_by_role("button", name="3 agents").click()
+    driver.agents.get_by_role("checkbox", name="bob").uncheck()
+    expect(driver.figures).to_contain_text("4 spans")
     assert visit.errors == []
 
 
 def test_a_page_shows_one_trace_after_the_other(opened):
-    visit, seen = opened(pd.concat([OFFICE, OTHER]))
-    expect(seen.figures).to_contain_text("6 spans")
-    traces = seen.root.get_by_role("combobox", name="trace")
+    visit, driver = opened(pd.concat([OFFICE, OTHER]))
+    expect(driver.figures).to_contain_text("6 spans")
+    traces = driver.root.get_by_role("combobox", name="trace")
     traces.select_option("u")
-    expect(seen.figures).to_contain_text("2 spans")
-    assert seen.window() == [0, 9 * SECOND]
-    seen.click(seen.on(OTHER, "z"))
-    expect(seen.details).to_contain_text("gate")
+    expect(driver.figures).to_contain_text("2 spans")
+    assert driver.window() == [0, 9 * SECOND]
+    driver.click(driver.on(OTHER, "z"))
+    expect(driver.details).to_contain_text("gate")
     assert visit.errors == []
 
 
-def test_an_empty_page_says_so(tmp_path, offline_page):  # noqa: F811
+def test_an_empty_page_has_a_message(tmp_path, offline_page):  # noqa: F811
     tokenvis.explore(OFFICE.iloc[:0]).save(tmp_path / "page.html")
     visit = offline_page(tmp_path / "page.html")
     expect(visit.page.locator(".tv-message")).to_have_text("This trace has no spans.")
@@ -145,7 +145,7 @@ def test_an_empty_page_says_so(tmp_path, offline_page):  # noqa: F811
     for key in ["0", "w", "d", "f", "m", "g", ".", "n", "Escape"]:
         visit.page.keyboard.press(key)
     visit.page.locator(".tv-search input").fill("x")
-    visit.page.wait_for_timeout(300)  # the search waits 150 ms for more letters
+    visit.page.wait_for_timeout(300)  # the search is debounced by 150 ms
     assert visit.errors == []
     expect(visit.page.locator(".tv-notes")).to_have_text("")
 
@@ -154,7 +154,7 @@ def test_an_empty_page_says_so(tmp_path, offline_page):  # noqa: F811
 
 
 def unpacked(path: Path) -> str:
-    """What a page holds, as it stands there and with its blocks unpacked."""
+    """The text of a page, raw and with its blocks unpacked."""
     page = path.read_text()
     blocks = re.findall(r'<script type="text/plain" id="[\w-]+">([^<]*)</script>', page)
     assert len(blocks) > 5
@@ -162,7 +162,7 @@ def unpacked(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("content", "holds"), [("none", False), ("full", True)])
-def test_a_page_holds_free_text_only_where_that_is_wanted(tmp_path, content, holds):
+def test_a_page_contains_free_text_only_if_requested(tmp_path, content, holds):
     page = tokenvis.explore(OFFICE.assign(notes=f"my {SECRET}")).save(tmp_path / "page.html", content=content)
     text = unpacked(page.path)
     assert (SECRET in text) == holds
@@ -171,23 +171,23 @@ def test_a_page_holds_free_text_only_where_that_is_wanted(tmp_path, content, hol
     assert str(page).endswith({"none": "6 spans, without free text", "full": "6 spans, with all texts"}[content])
 
 
-def test_a_page_without_free_text_shows_names_and_says_what_is_left_out(opened):
-    visit, seen = opened(content="none")
-    seen.click(seen.on(OFFICE, "c"))
-    expect(seen.details.locator("strong")).to_have_text("ann")
-    expect(seen.details).to_contain_text("Texts are left out of this page.")
-    seen.search.fill("plan")
-    expect(seen.found).to_have_text("0")
+def test_a_page_without_free_text_shows_names_and_a_note(opened):
+    visit, driver = opened(content="none")
+    driver.click(driver.on(OFFICE, "c"))
+    expect(driver.details.locator("strong")).to_have_text("ann")
+    expect(driver.details).to_contain_text("This page does not include texts.")
+    driver.search.fill("plan")
+    expect(driver.found).to_have_text("0")
     assert visit.errors == []
 
 
 def test_nothing_of_a_trace_is_markup(opened):
     evil = '</script><img src=x onerror="window.hurt=1"><!--'
     spans = with_data(OFFICE.assign(agent_id=evil, location_id=evil, trace_id=evil), a={"label": evil, evil: evil})
-    visit, seen = opened(spans)
-    seen.click(seen.on(spans, "a"))
-    expect(seen.details.locator("strong")).to_have_text(evil)
-    expect(seen.details.get_by_role("tree")).to_contain_text(f"{evil}: {evil}")
+    visit, driver = opened(spans)
+    driver.click(driver.on(spans, "a"))
+    expect(driver.details.locator("strong")).to_have_text(evil)
+    expect(driver.details.get_by_role("tree")).to_contain_text(f"{evil}: {evil}")
     assert visit.page.evaluate("[window.hurt ?? null, document.images.length]") == [None, 0]
     assert (visit.requests, visit.errors) == ([visit.home], [])
 
@@ -210,40 +210,40 @@ def test_a_page_forbids_every_address_and_every_other_script(opened):
     assert not [address for address in visit.requests if "example" in address]
 
 
-@pytest.mark.parametrize(("theme", "paper"), [("light", [255, 255, 255]), ("dark", [22, 25, 31])])
-def test_a_page_is_light_or_dark_as_its_reader_wants(opened, tmp_path, theme, paper):
-    visit, seen = opened(theme=theme)
-    expect(seen.root).to_have_attribute("data-theme", theme)
-    assert seen.pixels()[-3, 60].tolist() == paper
+@pytest.mark.parametrize(("theme", "background"), [("light", [255, 255, 255]), ("dark", [22, 25, 31])])
+def test_a_page_follows_the_preferred_color_scheme(opened, tmp_path, theme, background):
+    visit, driver = opened(theme=theme)
+    expect(driver.root).to_have_attribute("data-theme", theme)
+    assert driver.pixels()[-3, 60].tolist() == background
     visit.screenshot(tmp_path / f"page-{theme}.png")
     other = {"light": "dark", "dark": "light"}[theme]
     visit.page.emulate_media(color_scheme=other)
-    expect(seen.root).to_have_attribute("data-theme", other)
-    eventually(lambda: seen.pixels()[-3, 60].tolist() == paper, False)
+    expect(driver.root).to_have_attribute("data-theme", other)
+    eventually(lambda: driver.pixels()[-3, 60].tolist() == background, False)
 
 
 @pytest.mark.parametrize("scale", [1, 1.5, 2])
 def test_bars_are_where_their_times_are_on_every_screen(opened, scale):
     spans = seconds("ann 7.3 11.9 desk", "bob 0 60 lab")
-    _, seen = opened(spans, scale=scale)
-    assert seen.view()["ratio"] == scale
+    _, driver = opened(spans, scale=scale)
+    assert driver.view()["ratio"] == scale
     color = tokenvis.palette(["ann", "bob"])["ann"]
     blue = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
-    row = seen.pixels()[round((26 + tops_of(spans)["a"] + 1.5) * scale)]
+    row = driver.pixels()[round((26 + tops_of(spans)["a"] + 1.5) * scale)]
     assert len(row) == round(1280 * scale)
     inside = np.flatnonzero(np.abs(row - blue).sum(axis=1) < 2)
-    assert inside[0] / scale == pytest.approx(seen.x(7.3 * SECOND), abs=1 / scale)
-    assert (inside[-1] + 1) / scale == pytest.approx(seen.x(11.9 * SECOND), abs=0.4 + 1 / scale)  # bars leave a gap of 0.4
+    assert inside[0] / scale == pytest.approx(driver.x(7.3 * SECOND), abs=1 / scale)
+    assert (inside[-1] + 1) / scale == pytest.approx(driver.x(11.9 * SECOND), abs=0.4 + 1 / scale)  # bars leave a gap of 0.4
 
 
 def test_a_narrow_page_overflows_nowhere(opened, tmp_path):
-    visit, seen = opened(pd.concat([OFFICE, OTHER]), width=400, height=700)
-    seen.press(".")
-    expect(seen.details).to_be_visible()
+    visit, driver = opened(pd.concat([OFFICE, OTHER]), width=400, height=700)
+    driver.press(".")
+    expect(driver.details).to_be_visible()
     visit.screenshot(tmp_path / "page-narrow.png")
     assert visit.page.evaluate("document.documentElement.scrollWidth") == 400
     too_wide = (
         "root => [root, ...root.children].filter(node => node.scrollWidth > node.clientWidth).map(node => node.className)"
     )
-    assert seen.root.evaluate(too_wide) == []
-    assert seen.view()["width"] > 200
+    assert driver.root.evaluate(too_wide) == []
+    assert driver.view()["width"] > 200

@@ -8,21 +8,21 @@ from explorers import eventually
 
 from tokenvis import Store
 from tokenvis.explorer import follower as module
-from tokenvis.explorer.follower import Follower
+from tokenvis.explorer.follower import TraceFollower
 from tokenvis.store.follow import Following
 
 
-class Heard:
-    """Who shows a trace: what it was told."""
+class Receiver:
+    """Records what the follower reports."""
 
     def __init__(self):
-        self.told = []
+        self.reports = []
         self.fails = False
 
-    def tell(self, spans, problem):
+    def report(self, spans, problem):
         if self.fails:
             raise ZeroDivisionError("no page")
-        self.told.append(problem if spans is None else spans["id"].tolist())
+        self.reports.append(problem if spans is None else spans["id"].tolist())
 
 
 @pytest.fixture
@@ -33,91 +33,91 @@ def store() -> Store:
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def receiver() -> Receiver:
+    return Receiver()
 
 
 @pytest.fixture
-def follower(store, heard):
-    made = Follower(Following("t", store), heard.tell)
+def follower(store, receiver):
+    made = TraceFollower(Following("t", store), receiver.report)
     yield made
     made.stop()
 
 
 @pytest.fixture
 def followers():
-    """How many threads follow, beside those of other tests."""
+    """The number of follower threads of this test."""
     others = threading.enumerate()
     return lambda: sum(thread.name == "tokenvis follower" and thread not in others for thread in threading.enumerate())
 
 
-def test_a_look_tells_what_is_new_and_nothing_else(store, follower, heard):
-    assert follower.look()
+def test_a_poll_reports_new_spans_and_nothing_else(store, follower, receiver):
+    assert follower.poll()
     store.add_spans("t", [{**ONE, "id": "b"}])
-    assert follower.look()
-    assert follower.look()
-    assert heard.told == [["b", "a"]]
+    assert follower.poll()
+    assert follower.poll()
+    assert receiver.reports == [["b", "a"]]
 
 
-def test_a_problem_is_told_once_and_so_is_its_end(store, follower, heard):
+def test_a_problem_and_its_end_are_each_reported_once(store, follower, receiver):
     spans = spans_of("ann 0 10 desk")
     store.delete_trace("t")
     for _ in range(3):
-        assert follower.look()
+        assert follower.poll()
     store.write_trace("t", spans)
     for _ in range(3):
-        assert follower.look()
-    assert heard.told == ["No trace 't'. This store has: none.", ""]
+        assert follower.poll()
+    assert receiver.reports == ["No trace 't'. This store has: none.", ""]
 
 
-def test_what_could_not_be_told_is_told_at_the_next_look(store, follower, heard):
+def test_a_failed_callback_is_retried_at_the_next_poll(store, follower, receiver):
     store.add_spans("t", [{**ONE, "id": "b"}])
-    heard.fails = True
-    assert follower.look()
-    assert follower.look()
-    heard.fails = False
-    assert follower.look()
-    assert heard.told == [["b", "a"]]
+    receiver.fails = True
+    assert follower.poll()
+    assert follower.poll()
+    receiver.fails = False
+    assert follower.poll()
+    assert receiver.reports == [["b", "a"]]
 
 
-def test_who_is_gone_is_told_nothing(store):
-    heard = Heard()
-    follower = Follower(Following("t", store), heard.tell)
-    del heard
+def test_a_deleted_receiver_ends_polling(store):
+    receiver = Receiver()
+    follower = TraceFollower(Following("t", store), receiver.report)
+    del receiver
     gc.collect()
-    assert not follower.look()
+    assert not follower.poll()
 
 
-def test_a_thread_looks_until_it_is_stopped(store, follower, heard, followers, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_PAUSE", 0.01)
+def test_a_thread_polls_until_it_is_stopped(store, follower, receiver, followers, monkeypatch):
+    monkeypatch.setattr(module, "MIN_POLL_INTERVAL_S", 0.01)
     follower.start()
     follower.start()
     assert followers() == 1
     store.add_spans("t", [{**ONE, "id": "b"}])
-    eventually(lambda: heard.told, [["b", "a"]])
+    eventually(lambda: receiver.reports, [["b", "a"]])
     follower.stop()
     follower.stop()
     eventually(followers, 0)
     store.add_spans("t", [{**ONE, "id": "c"}])
     follower.start()
-    eventually(lambda: heard.told, [["b", "a"], ["b", "c", "a"]])
+    eventually(lambda: receiver.reports, [["b", "a"], ["b", "c", "a"]])
 
 
-def test_a_thread_ends_with_who_is_told(store, followers, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_PAUSE", 0.01)
-    heard = Heard()
-    follower = Follower(Following("t", store), heard.tell)
+def test_a_thread_ends_with_its_receiver(store, followers, monkeypatch):
+    monkeypatch.setattr(module, "MIN_POLL_INTERVAL_S", 0.01)
+    receiver = Receiver()
+    follower = TraceFollower(Following("t", store), receiver.report)
     follower.start()
     assert followers() == 1
-    del heard
+    del receiver
     gc.collect()
     eventually(followers, 0)
 
 
-def test_looks_take_a_tenth_of_the_time_at_most(store, heard, monkeypatch):
+def test_polls_take_at_most_a_tenth_of_the_time(store, receiver, monkeypatch):
     pauses = []
 
-    class Ended:
+    class StopEvent:
         def wait(self, pause):
             pauses.append(pause)
             return len(pauses) > 4
@@ -125,11 +125,11 @@ def test_looks_take_a_tenth_of_the_time_at_most(store, heard, monkeypatch):
         def is_set(self):
             return False
 
-    follower = Follower(Following("t", store), heard.tell)
-    clock = iter(range(0, 100, 2))  # each look takes 2 s
+    follower = TraceFollower(Following("t", store), receiver.report)
+    clock = iter(range(0, 100, 2))  # each poll takes 2 s
     monkeypatch.setattr(module, "perf_counter", lambda: next(clock))
-    looked = []
-    monkeypatch.setattr(follower, "look", lambda: looked.append(1) or True)
-    follower.spent = 3.0  # by who was told, before the first look
-    follower._run(Ended())
-    assert (pauses, len(looked)) == ([1.0, 50.0, 20.0, 20.0, 20.0], 4)
+    polls = []
+    monkeypatch.setattr(follower, "poll", lambda: polls.append(1) or True)
+    follower.callback_seconds = 3.0  # by the receiver, before the first poll
+    follower._run(StopEvent())
+    assert (pauses, len(polls)) == ([1.0, 50.0, 20.0, 20.0, 20.0], 4)

@@ -1,6 +1,6 @@
 """Hostile payloads in a browser: the saved page, the widget in JupyterLab, pictures, and the report as a table.
 
-Nothing of a trace may run, ask for an address, or change what all objects share; and all of it is there to be read, as text.
+Trace data must not execute, request an address, or change object prototypes; and all of it must be readable as text.
 """
 
 import io
@@ -24,7 +24,7 @@ from tokenvis.spans.encoding import encoded
 pytest_plugins = ["browsers"]
 pytestmark = pytest.mark.full
 
-READABLE = [*SCRIPTS.values(), *TEXTS.values(), *PROTOTYPE]  # which are shown letter by letter
+READABLE = [*SCRIPTS.values(), *TEXTS.values(), *PROTOTYPE]  # shown character by character
 NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 SEARCHED = [
     *list(SCRIPTS.values())[:6],
@@ -36,7 +36,7 @@ SEARCHED = [
     "constructor",
     LARGE[:5_000],
 ]
-PATIENCE = 2  # seconds of the page's own work, however busy the machine is
+MAX_WORK_S = 2  # CPU seconds of the page, independent of the load of the machine
 ELEMENTS = {
     *("aside", "bdi", "button", "canvas", "dd", "details", "div", "dl", "dt", "input", "label", "li", "option", "output", "p"),
     *("pre", "select", "span", "strong", "summary", "table", "td", "th", "tr", "ul"),
@@ -69,18 +69,18 @@ READ_ALL = """tree => {
 
 @contextmanager
 def watched(visit):
-    """Watch a visit to its end: nothing may run, talk, ask elsewhere or complain, nor have done so before."""
+    """Assert that a visit executes no payload, opens no dialog, makes no foreign request and logs no error."""
     dialogs = []
     visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     yield visit.page
-    visit.page.wait_for_timeout(100)  # for what was put off
+    visit.page.wait_for_timeout(100)  # for deferred work
     assert visit.page.evaluate(TRACES_LEFT) == [None, None, None, []]
     assert (dialogs, visit.errors, visit.foreign_requests) == ([], [], [])
     assert len(visit.context.pages) == 1
 
 
 class Shown:
-    """An explorer that a page shows, its bands being agents: its parts, and what a user does in it."""
+    """Drives an explorer in a page, with bands by agent: its parts, and user input."""
 
     def __init__(self, page):
         self.page = page
@@ -101,7 +101,7 @@ class Shown:
         return self.part(selector).evaluate_all("found => found.map(one => one.textContent)")
 
     def until(self, selector, condition, value=None):
-        """Wait until the text of a part is so."""
+        """Wait until the text of a part meets a condition."""
         read = f"document.querySelector('.tokenvis ' + {json.dumps(selector)})?.textContent ?? ''"
         self.page.wait_for_function(f"value => ({condition})({read}, value)", arg=value, timeout=20_000)
 
@@ -113,18 +113,18 @@ class Shown:
         self.part("canvas").press(key)
 
     def work(self):
-        """How long the page has worked, in seconds of its own thread."""
+        """The CPU seconds of the page's main thread."""
         metrics = self.meter.send("Performance.getMetrics")["metrics"]
         return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     @contextmanager
     def promptly(self):
-        """What is done in here, and the frame that shows it, take less than two seconds."""
+        """Assert that the body of the ``with``, and the frame after it, take less than two seconds."""
         self.settle()
         begin = self.work()
         yield
         self.settle()
-        assert self.work() - begin < PATIENCE
+        assert self.work() - begin < MAX_WORK_S
 
     def point(self, number, *, gutter=False):
         """Move the pointer to the span of a payload, or to its agent's name."""
@@ -137,7 +137,7 @@ class Shown:
         self.page.mouse.move(box["x"] + (20 if gutter else x), box["y"] + y)
 
     def click(self, number):
-        """Click on the span of a payload, until its details are there."""
+        """Click on the span of a payload, and wait for its details."""
         self.point(number)
         self.page.mouse.down()
         self.page.mouse.up()
@@ -147,7 +147,7 @@ class Shown:
         return dict(zip(self.texts(".tv-details dt"), self.texts(".tv-details dd"), strict=True))
 
     def data(self):
-        """The tree of data, all of it opened."""
+        """The fully opened tree of data."""
         tree = self.part("ul[role=tree]")
         tree.evaluate(OPEN_ALL)
         return tree.evaluate(READ_ALL)
@@ -157,19 +157,19 @@ class Shown:
         self.until(".tv-found", "(text, count) => text === count", str(count))
 
     def choose(self, select, key):
-        """Choose a key as a user does, until it is shown."""
+        """Choose a key like a user, and wait until it is shown."""
         select.select_option(value=key)
         self.settle()
 
     def check(self):
-        """Nothing but our own elements, and what is one line is that."""
+        """Assert that there are only our own elements, and that single lines stay single lines."""
         found = self.root.evaluate(MARKUP)
         assert {*found} <= ELEMENTS
         assert not [text for text in self.texts("bdi, option, .tv-tip, strong") if NOT_SHOWN.search(text) or len(text) > 600]
 
 
 def tree_of(value):
-    """What the tree of data shows of a value: a list of names with texts, or lists of such."""
+    """The expected tree of data of a value: a list of names with texts or nested lists."""
     if isinstance(value, dict | list):
         members = value.items() if isinstance(value, dict) else enumerate(value)
         return [[str(key)[:2_000] + "…" * (len(str(key)) > 2_000), tree_of(member)] for key, member in members]
@@ -186,7 +186,7 @@ def expected_data():
 
 
 def count_of(text):
-    """How many spans a search finds."""
+    """The number of spans that a search finds."""
     words = text.strip().lower()
     spans = hostile_trace()
     labels = [name if not name.startswith("moved ") else "" for name in spans["id"]]
@@ -270,7 +270,7 @@ def test_a_page_lists_agents_and_colours_as_text(offline_page, saved):
         shown.check()
 
 
-def test_a_page_makes_bands_and_colours_of_hostile_keys(offline_page, saved):
+def test_a_page_uses_hostile_keys_for_bands_and_colours(offline_page, saved):
     with watched(offline_page(saved)) as page:
         shown = Shown(page)
         shown.until("select[aria-label=hue]", "text => text.includes('__proto__')")
@@ -335,13 +335,13 @@ def test_a_page_stays_prompt_with_a_megabyte_of_a_name(offline_page, saved):
         with shown.promptly():
             shown.search(LARGE[:5_000], count_of(LARGE))
         with shown.promptly():
-            shown.click(1)  # whose data has it as a key
+            shown.click(1)  # its data has the name as a key
         with shown.promptly():
             shown.part(".tv-agents-button").click()
         shown.check()
 
 
-def test_a_page_whose_bands_and_colours_are_of_a_key_of_a_megabyte_is_prompt(offline_page, tmp_path):
+def test_a_page_with_bands_and_colours_of_a_megabyte_key_is_prompt(offline_page, tmp_path):
     path = tmp_path / "page.html"
     tv.explore(hostile_trace(), by=LARGE, hue=LARGE).save(path, content="full")
     with watched(offline_page(path)) as page:
@@ -374,16 +374,16 @@ report
 
 
 def until(visit, code, value):
-    """Wait until Python has heard of what a user did."""
+    """Wait until Python has handled a user action."""
     found, deadline = None, time.monotonic() + 20
     while found != value:
         assert time.monotonic() < deadline, found
-        with suppress(UnicodeDecodeError):  # an answer to the page, which is no JSON, came in between
+        with suppress(UnicodeDecodeError):  # a binary answer to the page came in between
             found = visit.evaluate(code)
 
 
 def test_a_widget_in_jupyterlab_runs_nothing(chromium, jupyter):
-    from browsers import open_notebook  # not before pytest has it as a plugin, whose assertions it rewrites
+    from browsers import open_notebook  # after pytest has loaded it as a plugin, so that its assertions are rewritten
 
     with open_notebook(chromium, jupyter, "lab", CELLS, height=1200) as visit, watched(visit) as page:
         visit.run(0)
@@ -425,7 +425,7 @@ def test_a_widget_in_jupyterlab_runs_nothing(chromium, jupyter):
 
 
 def svg_of(figure):
-    """A figure as SVG, its texts as texts."""
+    """A figure as SVG, with text elements."""
     file = io.BytesIO()
     with mpl.rc_context(tv.theme()):
         figure.savefig(file, format="svg")
@@ -448,7 +448,7 @@ def test_pictures_run_nothing_as_files_and_inside_a_page(offline_page, tmp_path)
             assert page.locator("svg").count() == 1
             assert page.locator("script, foreignObject, a, iframe, img").count() == 0
     file = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "path"}):  # its texts stand in comments
+    with mpl.rc_context({"svg.fonttype": "path"}):  # texts are in comments
         tv.plot_timeline(spans).figure.savefig(file, format="svg")
     bodies = "\n".join(text[text.index("<svg") :] for text in [*pictures, file.getvalue().decode()])
     whole = tmp_path / "pictures.html"

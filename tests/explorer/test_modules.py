@@ -1,6 +1,6 @@
-"""The modules of the page: their own tests, run by node, and that they count as Python does.
+"""The modules of the page: their own tests, run by node, and checks that their results equal Python's.
 
-One node answers all cases (``modules/ask.mjs``): starting it takes longer than hundreds of them.
+One node process answers all cases (``modules/ask.mjs``): starting it takes longer than hundreds of cases.
 """
 
 import base64
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tokenvis import moves, pack_lanes, summary
 from tokenvis.explorer.answers import Answers
-from tokenvis.explorer.wire import Message, rows_in
+from tokenvis.explorer.wire import Message, rows_from_page
 from tokenvis.layout.time_map import time_map
 
 MODULES = Path(__file__).parent / "modules"
@@ -35,28 +35,28 @@ def test_the_modules_pass_their_own_tests():
 
 @pytest.fixture(scope="module")
 def ask():
-    """What the modules answer to a question."""
+    """Asks the modules a question."""
     with subprocess.Popen([NODE, MODULES / "ask.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as node:
 
-        def answer(question, **wish):
-            node.stdin.write(json.dumps({"question": question, **wish}) + "\n")
+        def answer(question, **parameters):
+            node.stdin.write(json.dumps({"question": question, **parameters}) + "\n")
             node.stdin.flush()
             line = node.stdout.readline()
-            assert line, "node ended: its last words are on stderr"
+            assert line, "node ended: see stderr"
             return json.loads(line)
 
         yield answer
 
 
-def crossing(message):
+def as_json(message):
     """A message as JSON."""
     return {"header": message.header, "buffers": [base64.b64encode(buffer).decode() for buffer in message.buffers]}
 
 
-def told(spans, *questions):
-    """What Python answers about the one trace of a frame."""
+def python_answers(spans, *questions):
+    """Python's answers about the only trace of a frame."""
     answers = Answers(spans)
-    return {question: crossing(answers.answer(question, "t")) for question in questions}
+    return {question: as_json(answers.answer(question, "t")) for question in questions}
 
 
 def traces(**options):
@@ -66,8 +66,8 @@ def traces(**options):
 
 @pytest.mark.laws
 @given(traces(most=30))
-def test_lanes_are_those_of_python(ask, spans):
-    assert ask("pack", **told(spans, "trace")) == pack_lanes(spans)["lane"].tolist()
+def test_lanes_equal_those_of_python(ask, spans):
+    assert ask("pack", **python_answers(spans, "trace")) == pack_lanes(spans)["lane"].tolist()
 
 
 @pytest.mark.laws
@@ -77,7 +77,7 @@ def test_lanes_are_those_of_python(ask, spans):
     st.sampled_from([0, 10**15]),
     st.lists(st.floats(-2000, 12_000), min_size=1, max_size=30),
 )
-def test_places_are_those_of_python(ask, spans, stretch, origin, offsets):
+def test_axis_times_equal_those_of_python(ask, spans, stretch, origin, offsets):
     start = spans["start_time"] * stretch + origin
     mapping = time_map(spans.assign(start_time=start, end_time=start + 3))
     knots = {"knots": mapping.offsets.tolist(), "images": mapping.places.tolist()}
@@ -92,8 +92,8 @@ def test_places_are_those_of_python(ask, spans, stretch, origin, offsets):
 
 @pytest.mark.laws
 @given(traces(parents=True))
-def test_figures_are_those_of_the_summary(ask, spans):
-    figures = ask("figures", **told(spans, "trace", "facts"))
+def test_figures_equal_those_of_the_summary(ask, spans):
+    figures = ask("figures", **python_answers(spans, "trace", "facts"))
     [row] = summary(spans).to_dict("records")
     names = {"n": "n_spans", "wall": "wall_us", "active": "active_us", "busy": "busy_us"}
     assert {name: figures[name] for name in names} == {name: row[column] for name, column in names.items()}
@@ -102,32 +102,33 @@ def test_figures_are_those_of_the_summary(ask, spans):
 @pytest.mark.laws
 @given(traces(parents=True))
 def test_routes_are_the_moves_of_python(ask, spans):
-    ids = Answers(spans).of("t")["id"].tolist()
+    ids = Answers(spans).spans_of_trace("t")["id"].tolist()
     routes = {
-        (left, arrived, ids[gone], ids[came]) for left, arrived, gone, came in ask("routes", **told(spans, "trace", "moves"))
+        (left, arrived, ids[gone], ids[came])
+        for left, arrived, gone, came in ask("routes", **python_answers(spans, "trace", "moves"))
     }
     table = moves(spans)
     assert routes == set(zip(*(table[name].tolist() for name in ("left", "arrived", "from_span", "to_span")), strict=True))
 
 
 def near(*numbers):
-    """Numbers at the edges of widths, and others."""
+    """Numbers at the limits of types, and others."""
     return st.one_of(*(st.integers(number - 3, number + 3) for number in numbers))
 
 
 @pytest.mark.laws
 @given(st.lists(near(0, 2**8, 2**16, 2**32) | st.integers(-(2**53), 2**53), max_size=60))
-def test_columns_cross_without_a_wrong_digit(ask, values):
+def test_columns_are_decoded_exactly(ask, values):
     ascending = sorted(map(abs, values))
     message = Message({})
     message.add("any", np.array(values, dtype=np.int64))
     message.add("ascending", np.array(ascending, dtype=np.int64), ascending=True)
-    assert ask("columns", message=crossing(message)) == {"any": values, "ascending": ascending}
+    assert ask("columns", message=as_json(message)) == {"any": values, "ascending": ascending}
 
 
 @pytest.mark.laws
 @given(st.integers(1, 6000), st.integers(1, 40), st.integers(0, 40))
-def test_rows_cross_to_python(ask, count, every, left_out):
+def test_rows_are_decoded_by_python(ask, count, every, left_out):
     rows = [row for row in range(count) if row % every >= left_out]
-    said = ask("rows", rows=rows, count=count)
-    assert rows_in(said, base64.b64decode(said["buffer"]), count).tolist() == rows
+    message = ask("rows", rows=rows, count=count)
+    assert rows_from_page(message, base64.b64decode(message["buffer"]), count).tolist() == rows

@@ -15,7 +15,7 @@ import tokenvis as tv
 from tokenvis import BadOption, ingest
 from tokenvis.explorer.bundle import bundle
 from tokenvis.explorer.keys import keys_in
-from tokenvis.explorer.page import is_page, kept_spans, write_page
+from tokenvis.explorer.page import is_page, redacted_spans, write_page
 
 SECRET = "the secret prompt"
 SPANS = with_data(
@@ -26,7 +26,7 @@ SPANS = with_data(
 
 
 def blocks(path):
-    """The blocks of a page, by name, as they were before they were packed."""
+    """The unpacked blocks of a page, by name."""
     found = re.findall(r'<script type="text/plain" id="([\w-]+)">([^<]*)</script>', Path(path).read_text())
     return {name: gzip.decompress(base64.b64decode(text)) for name, text in found}
 
@@ -35,7 +35,7 @@ def contents(path):
     return json.loads(blocks(path)["contents"])
 
 
-def test_a_page_holds_an_answer_to_each_question(tmp_path):
+def test_a_page_contains_an_answer_to_each_question(tmp_path):
     page = write_page(SPANS, tmp_path / "a.html", content="full")
     first, second = contents(page)["contents"]
     assert (first["trace"], first["n"], second["trace"], second["n"]) == ("t", 2, "u", 1)
@@ -58,7 +58,7 @@ def test_a_page_holds_an_answer_to_each_question(tmp_path):
     assert [column["name"] for column in header["columns"]] == ["start", "duration", "agent_id", "location_id"]
 
 
-def test_the_first_trace_is_opened_with_all_of_it(tmp_path):
+def test_the_first_trace_opens_completely(tmp_path):
     opening = contents(write_page(SPANS, tmp_path / "a.html"))["opening"]
     assert opening == {
         "trace": "t",
@@ -70,14 +70,14 @@ def test_the_first_trace_is_opened_with_all_of_it(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "n_found"), [("none", 0), ("short", 7), ("full", 7)])
-def test_free_text_is_in_a_page_only_where_it_is_wanted(tmp_path, content, n_found):
+def test_free_text_is_in_a_page_only_if_requested(tmp_path, content, n_found):
     page = write_page(SPANS, tmp_path / "a.html", content=content)
     everything = b"".join(blocks(page).values()) + Path(page).read_bytes()
     assert everything.count(SECRET.encode()) == n_found
     assert b"gen_ai.request.model" in everything
 
 
-def test_columns_of_the_users_own_are_left_out_where_they_may_hold_texts(tmp_path):
+def test_user_columns_that_may_contain_texts_are_omitted(tmp_path):
     spans = SPANS.assign(note=SECRET, cost=[1, 2, 3])
     keys = contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"]
     assert "cost" in keys
@@ -85,7 +85,7 @@ def test_columns_of_the_users_own_are_left_out_where_they_may_hold_texts(tmp_pat
     assert "note" in contents(write_page(spans, tmp_path / "a.html", content="full"))["contents"][0]["keys"]
 
 
-def test_what_stands_in_the_place_of_a_name_is_left_out_where_it_may_be_a_text(tmp_path):
+def test_texts_in_fields_for_names_are_omitted(tmp_path):
     data = {
         "kind": SECRET * 20,
         "status": {"message": SECRET},
@@ -100,42 +100,42 @@ def test_what_stands_in_the_place_of_a_name_is_left_out_where_it_may_be_a_text(t
 
 
 @pytest.mark.parametrize("content", ["none", "short", "full"])
-def test_status_and_kind_are_in_a_page_wherever_they_stand(content):
+def test_status_and_kind_are_in_a_page_from_data_and_from_columns(content):
     data = {"status": "error", "kind": "tool"}
     in_data = with_data(SPANS.drop(columns="data"), a=data)
     in_columns = SPANS.drop(columns="data").assign(**{name: [value, None, None] for name, value in data.items()})
-    kept = [kept_spans(spans, content) for spans in (in_data, in_columns)]
+    kept = [redacted_spans(spans, content) for spans in (in_data, in_columns)]
     assert [tv.summary(spans)["n_errors"].sum() for spans in kept] == [1, 1]
     assert [set(keys_in(spans)) >= {"status", "kind"} for spans in kept] == [True, True]
 
 
-def test_a_column_in_the_place_of_a_name_is_left_out_where_it_is_a_text():
+def test_texts_in_columns_for_names_are_omitted():
     spans = SPANS.drop(columns="data").assign(status=[SECRET * 20, "ok", None], kind=[f"{SECRET}\nand", None, "tool"])
-    kept = kept_spans(spans, "none")
+    kept = redacted_spans(spans, "none")
     assert kept["status"].fillna("-").tolist() == ["-", "ok", "-"]
     assert kept["kind"].fillna("-").tolist() == ["-", "-", "tool"]
 
 
-def test_numbers_and_times_of_the_users_own_are_kept(tmp_path):
+def test_user_columns_of_numbers_and_times_are_kept(tmp_path):
     spans = SPANS.assign(day=pd.Timestamp("2026-06-21"), level=pd.Categorical([1, 2, 1]), on=True)
     assert {"day", "level", "on"} <= set(contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"])
 
 
-def test_a_page_begins_with_a_key_that_it_has(tmp_path):
+def test_a_page_opens_with_a_key_that_it_contains(tmp_path):
     spans = with_data(SPANS, a={"note": SECRET}).assign(team="a")
     for key, opened in {"note": None, "team": None, "kind": None, "agent_id": "agent_id"}.items():
         opening = {"steps": False, "fold": True, "state": {"by": key}}
         assert contents(write_page(spans, tmp_path / "a.html", opening=opening))["opening"]["state"].get("by") == opened
 
 
-def test_short_texts_are_cut(tmp_path):
+def test_short_texts_are_truncated(tmp_path):
     spans = with_data(SPANS, a={"prompt": "x" * 1000}).assign(note="x" * 1000)
     page = write_page(spans, tmp_path / "a.html", content="short")
     assert b"x" * 200 in b"".join(blocks(page).values())
     assert b"x" * 201 not in b"".join(blocks(page).values())
 
 
-def test_the_pages_rule_allows_its_own_script_and_styles_and_nothing_else(tmp_path):
+def test_the_security_policy_allows_only_the_pages_own_script_and_styles(tmp_path):
     text = Path(write_page(SPANS, tmp_path / "a.html")).read_text()
     rule = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
     [styles] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
@@ -151,7 +151,7 @@ def test_the_same_spans_give_the_same_bytes(tmp_path):
     assert one == other
 
 
-def test_a_page_says_how_large_it_is_and_what_it_holds(tmp_path):
+def test_a_page_reports_its_size_and_content(tmp_path):
     page = write_page(SPANS, tmp_path / "a.html")
     size = (tmp_path / "a.html").stat().st_size
     assert (page.size, page.path) == (size, tmp_path / "a.html")
@@ -174,7 +174,7 @@ def test_names_in_a_title_are_text(tmp_path):
     assert len(re.search(r"<title>(.*?)</title>", text)[1]) < 300
 
 
-def test_no_spans_are_a_page_too(tmp_path):
+def test_an_empty_frame_makes_a_page(tmp_path):
     page = write_page(SPANS.iloc[:0], tmp_path / "a.html")
     assert contents(page) == {
         "opening": {"trace": None, "steps": False, "fold": True, "state": {}, "traces": []},
@@ -182,18 +182,18 @@ def test_no_spans_are_a_page_too(tmp_path):
     }
 
 
-def test_a_page_cannot_be_where_a_folder_is(tmp_path):
+def test_a_page_cannot_replace_a_folder(tmp_path):
     with pytest.raises(BadOption, match=r" is a folder\.$"):
         write_page(SPANS, tmp_path)
 
 
-def test_details_are_in_blocks_of_some_thousand_spans(tmp_path, monkeypatch):
-    monkeypatch.setattr("tokenvis.explorer.page.CHUNK", 1)
+def test_details_are_in_blocks_of_limited_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("tokenvis.explorer.page.SPANS_PER_BLOCK", 1)
     first = contents(write_page(SPANS, tmp_path / "a.html"))["contents"][0]
     assert (first["chunk"], [name for name in first["blocks"] if name.startswith("details")]) == (1, ["details-0", "details-1"])
 
 
-def test_what_ingest_read_is_a_page(tmp_path):
+def test_ingested_spans_make_a_page(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         '{"id":"x","trace_id":"t","agent_id":"ann","location_id":"desk","start_time":0,"end_time":5}\n'
     )

@@ -15,25 +15,25 @@ SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 20 lab", "eve 12 12 lab", "an
 
 @pytest.fixture
 def explorer():
-    """An explorer whose messages to the page are kept."""
+    """An explorer that records its messages to the page."""
     made = explore(SPANS)
     made.sent = []
     made.send = lambda content, buffers=None: made.sent.append((content, buffers or []))
     return made
 
 
-def said(explorer, state, *buffers, of=None, heard=10**6):
-    """What the page says of the trace that it shows, having heard so much of what Python told."""
-    explorer._hear(explorer, {"say": {"of": of or explorer.trace, "heard": heard, **state}}, list(buffers))
+def user_did(explorer, state, *buffers, of=None, heard=10**6):
+    """Report a user action from the page, which has received Python's updates up to ``heard``."""
+    explorer._on_message(explorer, {"say": {"of": of or explorer.trace, "heard": heard, **state}}, list(buffers))
 
 
-def asked(explorer, what, **wish):
-    """The answer to what the page asks."""
-    explorer._hear(explorer, {"ask": what, "number": 7, **wish}, [])
+def asked(explorer, question, **parameters):
+    """The answer to a request of the page."""
+    explorer._on_message(explorer, {"ask": question, "number": 7, **parameters}, [])
     return explorer.sent.pop()
 
 
-def test_the_state_is_that_of_the_first_trace(explorer):
+def test_the_initial_state_is_of_the_first_trace(explorer):
     assert (explorer.trace, explorer.window, explorer.agents) == ("t", (0, 20), ("ann", "bob", "eve"))
     assert (explorer.by, explorer.hue, len(explorer.selection)) == ("location_id", "agent_id", 0)
     assert list(explorer.selection.columns) == list(SPANS.columns)
@@ -44,7 +44,7 @@ def test_the_repr_is_the_same_for_the_same_spans(explorer):
     assert repr(explore(SPANS.iloc[:0])) == "<Explorer of no trace: 0 spans, 0 agents, 0 locations>"
 
 
-def test_what_python_sets_is_told_to_the_page(explorer):
+def test_state_set_by_python_is_sent_to_the_page(explorer):
     explorer.window = (5, 15)
     explorer.agents = ["eve", "ann"]
     explorer.by = "agent_id"
@@ -58,7 +58,7 @@ def test_what_python_sets_is_told_to_the_page(explorer):
     assert explorer.selection["id"].tolist() == ["a", "c"]
 
 
-def test_another_trace_begins_anew(explorer):
+def test_another_trace_resets_the_view(explorer):
     explorer.by = "agent_id"
     explorer.selection = SPANS.iloc[:1]
     explorer.trace = "u"
@@ -67,64 +67,64 @@ def test_another_trace_begins_anew(explorer):
     assert content["set"] == {"trace": "u", "window": [1, 2], "agents": [0], "by": "agent_id", "hue": "agent_id"}
 
 
-def test_what_the_page_says_is_the_state_and_is_not_told_back(explorer):
-    said(explorer, {"window": [2.4, 7.6]})
-    said(explorer, {"agents": [1, 2]})
-    said(explorer, {"by": "kind"})
-    said(explorer, {"hue": "location_id"})
-    said(explorer, {"selection": True, "as": "rows"}, memoryview(np.array([1, 2], "<u4").tobytes()))
+def test_state_from_the_page_is_applied_and_not_sent_back(explorer):
+    user_did(explorer, {"window": [2.4, 7.6]})
+    user_did(explorer, {"agents": [1, 2]})
+    user_did(explorer, {"by": "kind"})
+    user_did(explorer, {"hue": "location_id"})
+    user_did(explorer, {"selection": True, "as": "rows"}, memoryview(np.array([1, 2], "<u4").tobytes()))
     assert (explorer.window, explorer.agents, explorer.by, explorer.hue) == ((2, 8), ("bob", "eve"), "kind", "location_id")
     assert explorer.selection["id"].tolist() == ["b", "c"]
-    said(explorer, {"selection": True, "as": "bits"}, memoryview(bytes([0b10000000])))
+    user_did(explorer, {"selection": True, "as": "bits"}, memoryview(bytes([0b10000000])))
     assert explorer.selection["id"].tolist() == ["a"]
-    said(explorer, {"trace": "u"})
+    user_did(explorer, {"trace": "u"})
     assert (explorer.trace, explorer.window, len(explorer.selection)) == ("u", (1, 2), 0)
     assert explorer.sent == []
 
 
-def test_a_window_of_less_than_a_microsecond_is_one(explorer):
-    said(explorer, {"window": [2.2, 2.4]})
+def test_a_window_is_at_least_a_microsecond(explorer):
+    user_did(explorer, {"window": [2.2, 2.4]})
     assert explorer.window == (2, 3)
 
 
-def test_observers_hear_of_both(explorer):
-    heard = []
-    explorer.observe(lambda change: heard.append((change["name"], change["new"])), ["window", "agents"])
+def test_observers_are_notified_of_changes_by_both(explorer):
+    changes = []
+    explorer.observe(lambda change: changes.append((change["name"], change["new"])), ["window", "agents"])
     explorer.window = (1, 2)
-    said(explorer, {"window": [3, 4]})
-    said(explorer, {"agents": [0]})
-    assert heard == [("window", (1, 2)), ("window", (3, 4)), ("agents", ("ann",))]
+    user_did(explorer, {"window": [3, 4]})
+    user_did(explorer, {"agents": [0]})
+    assert changes == [("window", (1, 2)), ("window", (3, 4)), ("agents", ("ann",))]
 
 
-def test_observers_hear_of_a_selection(explorer):
-    heard = []
-    explorer.observe(lambda change: heard.append(change["new"]["id"].tolist()), "selection")
+def test_observers_are_notified_of_a_selection(explorer):
+    changes = []
+    explorer.observe(lambda change: changes.append(change["new"]["id"].tolist()), "selection")
     explorer.selection = SPANS[SPANS["id"] == "a"]
-    said(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes())
-    assert heard == [["a"], ["c"]]
+    user_did(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes())
+    assert changes == [["a"], ["c"]]
 
 
 @pytest.mark.parametrize(
     ("name", "value", "error", "message"),
     [
-        ("window", (5, 5), BadOption, "window=(5, 5) is not (start, end): two whole numbers of µs, the second one larger."),
-        ("window", "all", BadOption, "window='all' is not (start, end): two whole numbers of µs, the second one larger."),
+        ("window", (5, 5), BadOption, "window=(5, 5) is not (start, end): two integers in µs, the second one larger."),
+        ("window", "all", BadOption, "window='all' is not (start, end): two integers in µs, the second one larger."),
         ("agents", ["zoe"], BadOption, "agents='zoe' are not in the trace. It has: 'ann', 'bob', 'eve'."),
         ("agents", 5, BadOption, "agents=5 is neither a name nor a list of names."),
-        ("by", 5, BadOption, "by=5 is no column of the spans, nor a key of their data."),
+        ("by", 5, BadOption, "by=5 is neither a column of the spans nor a key of their data."),
         (
             "hue",
             "colour",
             BadOption,
-            "'colour' is neither a column that makes bands nor a key of data. There is: 'agent_id', 'location_id', 'kind'.",
+            "'colour' is neither a column for bands nor a key of data. Available: 'agent_id', 'location_id', 'kind'.",
         ),
         ("trace", "v", TraceNotFound, "No trace 'v'. These spans have: 't', 'u'."),
-        ("trace", None, BadOption, "trace=None is no id of a trace. These spans have: 't', 'u'."),
-        ("selection", SPANS.assign(id="z"), BadSpan, "The selection holds 'z', which trace 't' does not."),
+        ("trace", None, BadOption, "trace=None is not a trace id. These spans have: 't', 'u'."),
+        ("selection", SPANS.assign(id="z"), BadSpan, "The selection contains 'z', which are not in trace 't'."),
         ("selection", ["a"], BadSpan, "Spans are a DataFrame here, not list. load_spans() gives one."),
     ],
 )
-def test_what_there_is_not_is_refused_and_changes_nothing(explorer, name, value, error, message):
+def test_invalid_state_is_refused_and_changes_nothing(explorer, name, value, error, message):
     before = {key: getattr(explorer, key) for key in ("trace", "window", "agents", "by", "hue")}
     with pytest.raises(error) as raised:
         setattr(explorer, name, value)
@@ -133,7 +133,7 @@ def test_what_there_is_not_is_refused_and_changes_nothing(explorer, name, value,
     assert explorer.sent == []
 
 
-def test_questions_carry_a_number_and_so_do_their_answers(explorer):
+def test_answers_have_the_number_of_their_question(explorer):
     content, buffers = asked(explorer, "trace", trace="t")
     assert (content["answer"], content["trace"], len(buffers)) == (7, "t", 4)
     content, _ = asked(explorer, "opening")
@@ -152,7 +152,7 @@ def test_questions_carry_a_number_and_so_do_their_answers(explorer):
     assert len(asked(explorer, "selection", trace="t")[1][0]) == 1
 
 
-def test_nothing_of_the_spans_is_in_the_state_that_a_notebook_saves(explorer):
+def test_the_saved_widget_state_contains_no_span_data(explorer):
     state = explorer.get_state()
     assert not {"trace", "window", "agents", "by", "hue", "selection"} & set(state)
     assert not any(
@@ -163,7 +163,7 @@ def test_nothing_of_the_spans_is_in_the_state_that_a_notebook_saves(explorer):
     )
 
 
-def test_where_widgets_do_not_run_there_is_a_picture(explorer):
+def test_a_picture_is_shown_where_widgets_do_not_run(explorer):
     data, _ = explorer._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/plain"] == repr(explorer)
@@ -180,7 +180,7 @@ def test_the_first_trace_is_sent_without_a_question(monkeypatch):
     assert [(content["answer"], content["pushes"]) for content in sent] == [(-1, False)]
 
 
-def test_save_keeps_what_is_shown(explorer, tmp_path):
+def test_save_keeps_the_view(explorer, tmp_path):
     explorer.window = (5, 15)
     explorer.selection = SPANS.iloc[:1]
     assert explorer.save(tmp_path / "a.html").n_spans == 4
@@ -188,7 +188,7 @@ def test_save_keeps_what_is_shown(explorer, tmp_path):
         explorer.save(tmp_path / "a.html", content="all")
 
 
-def test_the_frame_that_was_given_is_not_changed():
+def test_the_given_frame_is_not_changed():
     before = SPANS.copy(deep=True)
     made = explore(SPANS)
     made._repr_mimebundle_()
@@ -196,36 +196,36 @@ def test_the_frame_that_was_given_is_not_changed():
     pd.testing.assert_frame_equal(SPANS, before)
 
 
-def test_what_an_observer_sets_is_told_to_the_page(explorer):
+def test_state_set_by_an_observer_is_sent_to_the_page(explorer):
     explorer.observe(lambda _: setattr(explorer, "window", (3, 4)), "agents")
-    said(explorer, {"agents": [0]})
+    user_did(explorer, {"agents": [0]})
     assert explorer.window == (3, 4)
     assert [content["set"] for content, _ in explorer.sent] == [{"window": [3, 4]}]
 
 
-def test_observers_of_a_trace_see_it_from_its_beginning(explorer):
+def test_observers_of_the_trace_see_a_reset_view(explorer):
     explorer.selection = SPANS[SPANS["id"] == "a"]
     seen = []
     explorer.observe(lambda _: seen.append((explorer.agents, len(explorer.selection), explorer.window)), "trace")
-    said(explorer, {"trace": "u"}, of="t")
+    user_did(explorer, {"trace": "u"}, of="t")
     explorer.trace = "t"
     assert seen == [(("ann",), 0, (1, 2)), (("ann", "bob", "eve"), 0, (0, 20))]
 
 
-def test_what_is_out_of_date_is_not_taken_over(explorer):
-    said(explorer, {"window": [2, 8]}, heard=0)
+def test_stale_user_actions_are_ignored(explorer):
+    user_did(explorer, {"window": [2, 8]}, heard=0)
     explorer.window = (5, 15)
-    said(explorer, {"window": [2, 8]}, heard=0)
-    said(explorer, {"agents": [0]}, heard=0)  # of which Python told nothing
+    user_did(explorer, {"window": [2, 8]}, heard=0)
+    user_did(explorer, {"agents": [0]}, heard=0)  # Python has not set them
     assert (explorer.window, explorer.agents) == ((5, 15), ("ann",))
-    said(explorer, {"window": [2, 8]}, heard=explorer._n_told)
+    user_did(explorer, {"window": [2, 8]}, heard=explorer._n_updates)
     assert explorer.window == (2, 8)
     explorer.trace = "u"
-    said(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes(), of="t")
+    user_did(explorer, {"selection": True, "as": "rows"}, np.array([2], "<u4").tobytes(), of="t")
     assert len(explorer.selection) == 0
 
 
-def test_a_selection_is_of_the_trace_that_is_shown_and_of_pieces_where_there_are_any(explorer):
+def test_a_selection_is_of_the_shown_trace_and_of_pieces_if_there_are_any(explorer):
     with pytest.raises(BadSpan):
         explorer.selection = SPANS[SPANS["id"] == "a"].assign(trace_id="u")
     pieces = self_spans(spans_of("ann 0 10 desk", "ann 2 5 lab", parents={"b": "a"}))
@@ -234,7 +234,7 @@ def test_a_selection_is_of_the_trace_that_is_shown_and_of_pieces_where_there_are
     assert nested.selection[["id", "piece"]].to_numpy().tolist() == [["a", 0]]
 
 
-def test_what_is_done_to_the_frame_afterwards_changes_nothing():
+def test_later_changes_of_the_frame_have_no_effect():
     frame = SPANS.copy()
     made = explore(frame)
     frame["agent_id"] = "zzz"
@@ -242,20 +242,20 @@ def test_what_is_done_to_the_frame_afterwards_changes_nothing():
     assert made.agents == ("ann",)
 
 
-def test_an_error_that_nobody_foresaw_is_answered_too(explorer, monkeypatch):
+def test_an_unexpected_error_is_answered(explorer, monkeypatch):
     monkeypatch.setattr(explorer._answers, "answer", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        explorer._hear(explorer, {"ask": "facts", "number": 7, "trace": "t"}, [])
+        explorer._on_message(explorer, {"ask": "facts", "number": 7, "trace": "t"}, [])
     assert explorer.sent == [({"error": "ZeroDivisionError: division by zero", "answer": 7}, [])]
 
 
-def test_data_that_is_no_json_object_costs_the_picture_alone():
+def test_data_that_is_not_a_json_object_omits_only_the_picture():
     data, _ = explore(SPANS.assign(data="[1]"))._repr_mimebundle_()
     assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
 
 
 @pytest.mark.parametrize(("given", "other"), [("agent_id", "location_id"), ("location_id", "agent_id"), ("kind", "agent_id")])
-def test_a_palette_stays_with_what_it_was_given_for(tmp_path, given, other):
+def test_a_palette_applies_only_to_its_hue(tmp_path, given, other):
     names = ["ann", "bob", "eve", "desk", "lab", "tool"]
     made = explore(SPANS, hue=given, palette=dict.fromkeys(names, "#ff0101"))
     made.hue = other
@@ -266,15 +266,15 @@ def test_a_palette_stays_with_what_it_was_given_for(tmp_path, given, other):
     assert colored == {given}
 
 
-# An explorer that follows its trace, which the tests let look themselves
+# An explorer that follows its trace; the tests trigger its polls
 
-START = 10**15 + 100  # in a calendar's times, from which the axis counts
+START = 10**15 + 100  # a timestamp; the axis counts from it
 
 
 @pytest.fixture
 def growing(monkeypatch):
-    """An explorer that follows trace t of a store, of spans a and b, and that store; messages are kept."""
-    monkeypatch.setattr("tokenvis.explorer.follower.LEAST_PAUSE", 3_600.0)
+    """An explorer that follows trace t of a store, with spans a and b, and that store; messages are recorded."""
+    monkeypatch.setattr("tokenvis.explorer.follower.MIN_POLL_INTERVAL_S", 3_600.0)
     store = Store()
     store.write_trace("t", later("bob 0 10 desk", "eve 5 20 lab"))
     made = explore("t", follow=True, store=store)
@@ -285,7 +285,7 @@ def growing(monkeypatch):
 
 
 def later(*rows):
-    """Spans written as text, at a calendar's times."""
+    """Spans written as text, with timestamps."""
     spans = spans_of(*rows)
     return spans.assign(start_time=spans["start_time"] + START, end_time=spans["end_time"] + START)
 
@@ -295,125 +295,127 @@ def one(row, span):
     return later(row).assign(id=span)
 
 
-def look(explorer):
-    """Let it look; what it tells the page."""
+def poll(explorer):
+    """Poll once; the messages to the page."""
     explorer.sent.clear()
-    assert explorer._follower.look()
+    assert explorer._follower.poll()
     return [content for content, _ in explorer.sent]
 
 
-def test_what_is_new_is_told_to_the_page_which_asks_for_it(growing):
+def test_new_spans_are_announced_and_requested_by_the_page(growing):
     explorer, store = growing
-    assert look(explorer) == []
+    assert poll(explorer) == []
     store.add_spans("t", one("zoe 1 2 lab", "c"))
-    assert look(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
+    assert poll(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
     content, _ = asked(explorer, "trace", trace="t")
     assert (content["version"], content["origin"]) == (1, START)
     assert content["keys"]["agent_id"]["names"] == ["bob", "eve", "zoe"]
     assert asked(explorer, "column", trace="t", key="agent_id", version=0)[0]["names"] == ["bob", "eve"]
     store.add_spans("t", one("ann 0 1 desk", "d"))
-    look(explorer)
+    poll(explorer)
     assert asked(explorer, "column", trace="t", key="agent_id", version=0)[0] == {"stale": True, "answer": 7}
 
 
-def test_what_showed_all_goes_on_to_do_so(growing):
+def test_a_view_of_everything_keeps_showing_everything(growing):
     explorer, store = growing
-    heard = []
-    explorer.observe(lambda change: heard.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
+    changes = []
+    explorer.observe(lambda change: changes.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
     store.add_spans("t", one("ann -7 30 lab", "c"))
-    look(explorer)
+    poll(explorer)
     assert (explorer.window, explorer.agents) == ((START - 7, START + 30), ("ann", "bob", "eve"))
-    assert sorted(heard) == ["agents", "window"]
+    assert sorted(changes) == ["agents", "window"]
 
 
-def test_the_place_in_the_picture_stays(growing):
+def test_the_view_stays_while_the_trace_grows(growing):
     explorer, store = growing
     explorer.window, explorer.agents = (START + 3, START + 8), ["eve"]
     explorer.by, explorer.hue = "agent_id", "location_id"
     explorer.selection = later("bob 0 10 desk", "eve 5 20 lab")
-    heard = []
-    explorer.observe(lambda change: heard.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
+    changes = []
+    explorer.observe(lambda change: changes.append(change["name"]), ["window", "agents", "selection", "trace", "by", "hue"])
     store.add_spans("t", one("ann -7 3 attic", "early"))
-    assert look(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
+    assert poll(explorer) == [{"renewed": 1, "traces": [{"id": "t", "n": 3}]}]
     assert (explorer.window, explorer.agents) == ((START + 3, START + 8), ("eve",))
     assert (explorer.by, explorer.hue) == ("agent_id", "location_id")
-    assert (explorer.selection["id"].tolist(), heard) == (["a", "b"], [])
+    assert (explorer.selection["id"].tolist(), changes) == (["a", "b"], [])
     assert np.cumsum(np.frombuffer(asked(explorer, "selection", trace="t")[1][0], np.uint8)).tolist() == [1, 2]
     store.add_spans("t", one("bob 0 11 desk", "a"))
-    look(explorer)
+    poll(explorer)
     assert (explorer.selection["end_time"] - START).tolist() == [11, 20]
-    assert heard == ["selection"]
+    assert changes == ["selection"]
     store.write_trace("t", later("ann -7 3 attic", "eve 5 20 lab").iloc[1:])
-    look(explorer)
+    poll(explorer)
     assert (explorer.selection["id"].tolist(), explorer.agents) == (["b"], ("eve",))
 
 
-def test_what_a_page_says_of_the_version_before_is_taken_over(growing):
+def test_user_actions_on_the_previous_version_are_applied(growing):
     explorer, store = growing
     store.add_spans("t", one("ann -7 3 attic", "early"))
-    look(explorer)
-    said(explorer, {"selection": True, "as": "rows", "version": 0}, np.array([1], "<u4").tobytes())
-    said(explorer, {"agents": [1], "version": 0})
-    said(explorer, {"window": [2, 8], "version": 0})
+    poll(explorer)
+    user_did(explorer, {"selection": True, "as": "rows", "version": 0}, np.array([1], "<u4").tobytes())
+    user_did(explorer, {"agents": [1], "version": 0})
+    user_did(explorer, {"window": [2, 8], "version": 0})
     assert (explorer.selection["id"].tolist(), explorer.agents) == (["b"], ("eve",))
     assert explorer.window == (START + 2, START + 8)
-    said(explorer, {"window": [0, 20], "version": 0})  # all that there was
+    user_did(explorer, {"window": [0, 20], "version": 0})  # the whole trace
     assert explorer.window == (START - 7, START + 20)
-    said(explorer, {"window": [1, 2], "version": -1})  # which nobody knows any more
+    user_did(explorer, {"window": [1, 2], "version": -1})  # a version that is no longer kept
     assert explorer.window == (START - 7, START + 20)
     explorer.sent.clear()
     explorer.window = (START + 1, START + 2)
     assert explorer.sent[-1][0] == {"set": {"window": [8, 9], "origin": START - 7}, "told": 1, "version": 1}
 
 
-def test_a_trace_that_is_emptied_and_written_again_is_shown_again(growing):
+def test_an_emptied_trace_is_shown_again_when_it_is_rewritten(growing):
     explorer, store = growing
     store.write_trace("t", [])
-    assert look(explorer)[1]["set"] == {"by": "location_id", "hue": "agent_id", "trace": None}
+    assert poll(explorer)[1]["set"] == {"by": "location_id", "hue": "agent_id", "trace": None}
     assert repr(explorer) == "<Explorer of no trace: 0 spans, 0 agents, 0 locations>"
     store.write_trace("t", later("bob 0 10 desk"))
-    assert look(explorer)[-1]["set"]["trace"] == "t"
+    assert poll(explorer)[-1]["set"]["trace"] == "t"
     assert (explorer.trace, explorer.window) == ("t", (START, START + 10))
 
 
 def test_a_problem_is_shown_and_following_goes_on(growing):
     explorer, store = growing
     away = store.path.rename(store.path.with_name("away.db"))
-    [content] = look(explorer)
+    [content] = poll(explorer)
     assert content["problem"].startswith(f"{store.path} is no longer there.")
     away.rename(store.path)
-    assert look(explorer) == [{"problem": ""}]
+    assert poll(explorer) == [{"problem": ""}]
 
 
-def test_whether_it_follows_can_be_read_and_set(growing, explorer):
+def test_following_can_be_read_and_set(growing, explorer):
     following, _ = growing
     assert (following.follow, asked(following, "opening")[0]["follow"]) == (True, True)
     following.follow = False
     assert following.sent.pop() == ({"set": {"follow": False}, "told": 0}, [])
-    assert following._follower._ended is None
+    assert following._follower._stopped is None
     following.follow = True
-    assert following._follower._ended is not None
+    assert following._follower._stopped is not None
     following.close()
-    assert following._follower._ended is None
+    assert following._follower._stopped is None
     with pytest.raises(BadOption, match=r"^follow='yes' is neither True nor False\.$"):
         following.follow = "yes"
     assert explorer.follow is False
-    with pytest.raises(BadOption, match=r"^follow=True is for a trace of a store, as in explore\('name', follow=True\): "):
+    with pytest.raises(
+        BadOption, match=r"^follow=True needs the name of a stored trace, as in explore\('name', follow=True\): "
+    ):
         explorer.follow = True
 
 
-def test_it_rests_while_no_page_shows_it_any_more(growing):
+def test_it_pauses_when_no_page_shows_it_any_more(growing):
     explorer, _ = growing
     for page, shown, follows in [(1, True, True), (2, True, True), (1, False, True), (2, False, False), (3, True, True)]:
-        explorer._hear(None, {"page": page, "shown": shown}, [])
-        assert ((explorer._follower._ended is not None), explorer.follow) == (follows, True)
-    explorer._hear(None, {"page": 3, "shown": False}, [])
+        explorer._on_message(None, {"page": page, "shown": shown}, [])
+        assert ((explorer._follower._stopped is not None), explorer.follow) == (follows, True)
+    explorer._on_message(None, {"page": 3, "shown": False}, [])
     explorer.follow = False
-    explorer._hear(None, {"page": 3, "shown": True}, [])
-    assert (explorer._follower._ended, explorer.follow) == (None, False)
+    explorer._on_message(None, {"page": 3, "shown": True}, [])
+    assert (explorer._follower._stopped, explorer.follow) == (None, False)
 
 
-def test_a_page_that_is_saved_follows_nothing(growing, tmp_path):
+def test_a_saved_page_does_not_follow(growing, tmp_path):
     explorer, _ = growing
     page = explorer.save(tmp_path / "a.html").path.read_text()
     [contents] = re.findall(r'id="contents">([^<]*)<', page)

@@ -10,7 +10,7 @@ from hypothesis import given
 from pandas.testing import assert_frame_equal
 
 import tokenvis as tv
-from tokenvis.explorer.answers import facts, labels
+from tokenvis.explorer.answers import facts_message, span_labels
 from tokenvis.plot.artists.markers import marks_of
 from tokenvis.spans.fields import field_columns, field_numbers, field_rows, field_values, has_column
 
@@ -107,8 +107,11 @@ def test_pictures_and_the_explorer_read_fields_wherever_they_stand(spans):
     own = tv.expand_data(named, OWN).assign(data=None)
     ours, theirs = marks_of(named), marks_of(own)
     assert {name: rows.tolist() for name, rows in ours.items()} == {name: rows.tolist() for name, rows in theirs.items()}
-    assert labels(own).equals(labels(named))
-    assert (facts(own).header, facts(own).buffers) == (facts(named).header, facts(named).buffers)
+    assert span_labels(own).equals(span_labels(named))
+    assert (facts_message(own).header, facts_message(own).buffers) == (
+        facts_message(named).header,
+        facts_message(named).buffers,
+    )
 
 
 @pytest.mark.laws

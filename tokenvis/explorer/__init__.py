@@ -1,1 +1,1 @@
-"""The explorer: an interactive timeline, as a widget in a notebook and as a page of its own."""
+"""The explorer: an interactive timeline, as a notebook widget and as a standalone HTML page."""

@@ -1,7 +1,8 @@
-"""Answers: what a page may ask of a frame of spans.
+"""Answers: the data that a page requests about a frame of spans.
 
-One trace at a time: its spans (``trace``), what else is known of each (``facts``, ``moves``, ``column``, ``labels``,
-``details``), which keys there are (``keys``), and where a text stands (``search``). Spans are named by their row in the trace.
+Each request is about one trace: its spans (``trace``), more data about them (``facts``, ``moves``, ``column``, ``labels``,
+``details``), the available keys (``keys``), or the spans whose label contains a text (``search``). Spans are identified by
+their row in the trace.
 """
 
 import threading
@@ -25,70 +26,70 @@ from tokenvis.spans.nesting import paths_of, pieces_of
 from tokenvis.spans.relations import relations_of
 from tokenvis.spans.tokens import KEYS, tokens_of
 
-FIRST_KEYS = ("agent_id", "location_id")
-LONGEST_LABEL = 200  # characters of a label that cross
-STATUS = ("", "ok", "error", "open")  # as in modules/model/trace.mjs
-TOKENS = {"input": "input_tokens", "output": "output_tokens"}
+TRACE_KEYS = ("agent_id", "location_id")  # sent with the trace
+MAX_SENT_LABEL_CHARS = 200  # longer labels are truncated
+STATUS_BY_CODE = ("", "ok", "error", "open")  # as in modules/model/trace.mjs
+TOKEN_FACTS = {"input": "input_tokens", "output": "output_tokens"}
 
 
 class Answers:
-    """A frame of spans, trace by trace, as a page asks for it; ``palette`` holds the colours of the key ``hue``."""
+    """Answers requests about the traces of a frame of spans; ``palette`` has the colours of the key ``hue``."""
 
     def __init__(self, spans: pd.DataFrame, *, hue: str = "agent_id", palette: Palette = None) -> None:
         require(spans)
-        self.spans = spans.copy(deep=False)  # what is done to the frame afterwards changes nothing here
+        self.spans = spans.copy(deep=False)  # later changes of the frame have no effect here
         self.hue, self.palette = hue, palette
         self.rows = rows_by_trace(spans)
-        self.parts: dict[str, pd.DataFrame] = {}
+        self.spans_by_trace: dict[str, pd.DataFrame] = {}
         self.labels: dict[str, pd.Series] = {}
-        self.mappings: dict[str, TimeMap] = {}
+        self.time_maps: dict[str, TimeMap] = {}
         self.columns: dict[tuple[str, str], KeyColumn] = {}
-        self.lock = threading.Lock()  # a notebook may ask in a thread of its own
+        self.lock = threading.Lock()  # a notebook may send requests from another thread
 
-    def of(self, trace: str) -> pd.DataFrame:
+    def spans_of_trace(self, trace: str) -> pd.DataFrame:
         """The spans of a trace, in the order of a frame."""
         if trace not in self.rows:
             raise TraceNotFound(f"No trace {quoted(trace)}. These spans have: {listed(self.rows)}.")
-        if trace not in self.parts:
+        if trace not in self.spans_by_trace:
             rows = self.rows[trace]
             is_whole = len(rows) == len(self.spans) and bool((rows[1:] > rows[:-1]).all())
-            self.parts[trace] = self.spans if is_whole else self.spans.iloc[rows]
-        return self.parts[trace]
+            self.spans_by_trace[trace] = self.spans if is_whole else self.spans.iloc[rows]
+        return self.spans_by_trace[trace]
 
-    def mapping(self, trace: str) -> TimeMap:
+    def time_map_of(self, trace: str) -> TimeMap:
         """The time map of a trace, with long gaps folded."""
-        if trace not in self.mappings:
-            self.mappings[trace] = time_map(self.of(trace))
-        return self.mappings[trace]
+        if trace not in self.time_maps:
+            self.time_maps[trace] = time_map(self.spans_of_trace(trace))
+        return self.time_maps[trace]
 
     def column(self, trace: str, key: str) -> KeyColumn:
-        """The values of a key, with their colours; `BadOption` where there is no such key."""
+        """The values of a key, with their colours; `BadOption` if there is no such key."""
         if (trace, key) not in self.columns:
-            self.columns[trace, key] = key_column(self.of(trace), key, self.palette if key == self.hue else None)
+            self.columns[trace, key] = key_column(self.spans_of_trace(trace), key, self.palette if key == self.hue else None)
         return self.columns[trace, key]
 
-    def answer(self, what: str, trace: str, **wish: Any) -> Message:
-        """The answer to a question of a page; a `TokenvisError` where there is none."""
+    def answer(self, question: str, trace: str, **parameters: Any) -> Message:
+        """The answer to a question of a page; `TokenvisError` if it has none."""
         questions: dict[str, Callable[..., Message]] = {
-            "trace": lambda spans: self.trace(trace, spans),
-            "column": lambda spans, key: self.key(trace, key),
+            "trace": lambda spans: self.trace_message(trace, spans),
+            "column": lambda spans, key: self.key_message(trace, key),
             "keys": lambda spans: Message({"keys": keys_in(spans)}),
-            "facts": facts,
-            "moves": moves,
+            "facts": facts_message,
+            "moves": moves_message,
             "labels": lambda spans, rows: Message({"labels": labels_at(spans, np.array(rows, dtype=np.int64))}),
             "details": lambda spans, row: Message({"details": details(spans.iloc[[row]])[0]}),
-            "search": lambda spans, query: self.search(trace, query),
+            "search": lambda spans, query: self.search_message(trace, query),
         }
-        check_choice("what", what, questions)
+        check_choice("question", question, questions)
         with self.lock:
-            message = questions[what](self.of(trace), **wish)
+            message = questions[question](self.spans_of_trace(trace), **parameters)
         message.header["trace"] = trace
         return message
 
-    def trace(self, trace: str, spans: pd.DataFrame) -> Message:
-        """Starts, durations, agents, locations; how many were lost; the time map, with its origin in the spans' own times."""
+    def trace_message(self, trace: str, spans: pd.DataFrame) -> Message:
+        """Starts, durations, agents and locations; the number of lost spans; the time map, with its origin in absolute time."""
         start, end = times_of(spans)
-        mapping = self.mapping(trace)
+        mapping = self.time_map_of(trace)
         first = int(start[0]) if len(start) else mapping.origin
         message = Message(
             {
@@ -101,25 +102,25 @@ class Answers:
         )
         message.add("start", difference(start, np.full(len(start), first)), ascending=True)
         message.add("duration", difference(end, start))
-        message.header["keys"] = {key: self.add_key(message, trace, key, column=key) for key in FIRST_KEYS}
+        message.header["keys"] = {key: self.add_key_column(message, trace, key, column=key) for key in TRACE_KEYS}
         return message
 
-    def key(self, trace: str, key: str) -> Message:
+    def key_message(self, trace: str, key: str) -> Message:
         """The values of a key, with their colours."""
         message = Message({"key": key})
-        message.header |= self.add_key(message, trace, key, column="codes")
+        message.header |= self.add_key_column(message, trace, key, column="codes")
         return message
 
-    def add_key(self, message: Message, trace: str, key: str, *, column: str) -> dict[str, Any]:
-        """Add the codes of a key to a message; names and colours are returned."""
+    def add_key_column(self, message: Message, trace: str, key: str, *, column: str) -> dict[str, Any]:
+        """Add the codes of a key to a message, and return its names and colours."""
         values = self.column(trace, key)
         message.add(column, values.codes)
         return {"names": values.names, "colors": values.colors, "legend": values.legend, "missing": values.missing}
 
-    def search(self, trace: str, query: str) -> Message:
-        """The rows whose label has a text in it, be it in capitals or not."""
+    def search_message(self, trace: str, query: str) -> Message:
+        """The rows whose label contains a text, ignoring case."""
         if trace not in self.labels:
-            self.labels[trace] = labels(self.of(trace)).str.lower()
+            self.labels[trace] = span_labels(self.spans_of_trace(trace)).str.lower()
         found = self.labels[trace].str.contains(query.lower(), regex=False, na=False)
         message = Message({})
         message.add("rows", np.flatnonzero(found.to_numpy(dtype=bool)), ascending=True)
@@ -134,8 +135,8 @@ def rows_by_trace(spans: pd.DataFrame) -> dict[str, Int64Array]:
     return dict(zip(map(str, labels), np.split(order, first), strict=True)) if len(labels) else {}
 
 
-def facts(spans: pd.DataFrame) -> Message:
-    """Of each span, as far as any has it: time as its agent's innermost one, status, tokens counted once."""
+def facts_message(spans: pd.DataFrame) -> Message:
+    """Columns that at least one span has: time as its agent's innermost span, status, tokens counted once."""
     message = Message({"columns": []})
     if "parent_id" in spans:
         row, start, end = pieces_of(spans)
@@ -143,52 +144,52 @@ def facts(spans: pd.DataFrame) -> Message:
     rows, values = field_values(spans, "status")
     if len(rows):
         status = np.zeros(len(spans), dtype=np.int64)
-        status[rows] = [STATUS.index(value) if value in STATUS else 0 for value in values]
+        status[rows] = [STATUS_BY_CODE.index(value) if value in STATUS_BY_CODE else 0 for value in values]
         message.add("status", status)
-    if len(field_rows(spans, *(KEYS[name] for name in TOKENS.values()))):
-        tokens = tokens_of(spans, relations_of(spans, links=False).parents(), TOKENS.values())
-        for column, name in TOKENS.items():
+    if len(field_rows(spans, *(KEYS[name] for name in TOKEN_FACTS.values()))):
+        tokens = tokens_of(spans, relations_of(spans, links=False).parents(), TOKEN_FACTS.values())
+        for column, name in TOKEN_FACTS.items():
             if tokens[name].known.any():
                 message.add(column, np.where(tokens[name].counted, tokens[name].values, 0))
     return message
 
 
-def moves(spans: pd.DataFrame) -> Message:
-    """Moves between locations, agent by agent in order of arrival: two rows, and times where they are not the spans' own."""
+def moves_message(spans: pd.DataFrame) -> Message:
+    """Moves between locations by agent, in order of arrival: two rows, and times if they differ from the spans' own."""
     start, end = times_of(spans)
     paths = paths_of(spans)
     left = np.flatnonzero(paths.moves())
-    gone, came = paths.row[left], paths.row[left + 1]
+    from_row, to_row = paths.row[left], paths.row[left + 1]
     message = Message({})
-    message.add("from", gone)
-    message.add("to", came)
-    for name, times in {"before": end[gone] - paths.end[left], "after": paths.start[left + 1] - start[came]}.items():
+    message.add("from", from_row)
+    message.add("to", to_row)
+    for name, times in {"before": end[from_row] - paths.end[left], "after": paths.start[left + 1] - start[to_row]}.items():
         if times.any():
             message.add(name, times)
     return message
 
 
-def labels(spans: pd.DataFrame, rows: Int64Array | None = None) -> pd.Series:
-    """``label`` of each span, as ``str``, missing where it has none."""
+def span_labels(spans: pd.DataFrame, rows: Int64Array | None = None) -> pd.Series:
+    """``label`` of each span as ``str``, missing if it has none."""
     return field_columns(spans, ["label"], rows)["label"].astype("str")
 
 
 def labels_at(spans: pd.DataFrame, rows: Int64Array) -> list[str]:
-    """The labels of some rows, cut, "" where there is none."""
+    """The labels of some rows, truncated, "" if there is none."""
     if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(spans):
-        raise BadOption(f"rows={quoted(rows.tolist())} are not all rows of the trace: it has {len(spans):,}.")
-    return labels(spans, rows).fillna("").str.slice(0, LONGEST_LABEL).tolist()
+        raise BadOption(f"rows={quoted(rows.tolist())} are out of range. Spans in the trace: {len(spans):,}.")
+    return span_labels(spans, rows).fillna("").str.slice(0, MAX_SENT_LABEL_CHARS).tolist()
 
 
 def details(spans: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the details of spans show: id, label, parent, and ``data`` as JSON text."""
+    """The details of spans: id, label, parent, and ``data`` as JSON text."""
     try:
         texts = encoded(spans).tolist() if "data" in spans else [None] * len(spans)
         names = labels_at(spans, np.arange(len(spans)))
     except BadSpan as error:
         if len(spans) > 1:
-            return [told for row in range(len(spans)) for told in details(spans.iloc[[row]])]
-        texts, names = [str(error)], [""]  # in place of what is no JSON object
+            return [span for row in range(len(spans)) for span in details(spans.iloc[[row]])]
+        texts, names = [str(error)], [""]  # shown instead of data that is not a JSON object
     parents = spans["parent_id"].tolist() if "parent_id" in spans else [None] * len(spans)
     return [
         {"id": str(span), "label": label, "data": text_or_none(text), "parent": text_or_none(parent)}
@@ -197,5 +198,5 @@ def details(spans: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def text_or_none(value: object) -> str | None:
-    """A text, or None where it is missing."""
+    """A text, or None if it is missing."""
     return value if isinstance(value, str) else None

@@ -1,7 +1,7 @@
-"""The bundle: the JavaScript modules of the explorer as one script, which needs no build and no network.
+"""The bundle: the JavaScript modules of the explorer as one script, without a build step and without network access.
 
-Modules are put one after the other, those that a module imports before it, without their ``import`` and ``export``. So a name
-stands for one thing in all modules, and imports are a list of names from another module, on one line; a test holds them to it.
+The modules are concatenated, each after its imports, without their ``import`` and ``export``. So every top-level name must be
+unique across modules, and an import must be one line with a list of names; a test checks both.
 """
 
 import re
@@ -9,31 +9,31 @@ from functools import cache
 from importlib.resources import files
 from posixpath import dirname, join, normpath
 
-IMPORT = re.compile(r"^import \{[^}]*\} from '(\.{1,2}/[\w/]+\.mjs)'\n", re.MULTILINE)
-EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+IMPORT_LINE = re.compile(r"^import \{[^}]*\} from '(\.{1,2}/[\w/]+\.mjs)'\n", re.MULTILINE)
+EXPORT_KEYWORD = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 @cache
 def bundle(entry: str) -> str:
-    """The module of this name and all that it imports, as one script; what it exports as default is the script's.
+    """A module and everything that it imports, as one script with the module's default export.
 
-    `ValueError` where modules import each other in a circle, or one is no text.
+    `ValueError` if modules import each other in a circle, or a file is not UTF-8 text.
     """
-    taken: dict[str, str] = {}
-    gather(f"{entry}.mjs", taken, ())
-    return "\n".join(taken.values())
+    sources: dict[str, str] = {}
+    collect_modules(f"{entry}.mjs", sources, ())
+    return "\n".join(sources.values())
 
 
-def gather(path: str, taken: dict[str, str], above: tuple[str, ...]) -> None:
-    """Take a module, by its path in the folder of modules, after those that it imports; ``above`` are those that import it."""
-    if path in above:
-        raise ValueError(f"Modules import each other in a circle: {' → '.join((*above, path))}.")
-    if path in taken:
+def collect_modules(path: str, sources: dict[str, str], importers: tuple[str, ...]) -> None:
+    """Add the source of a module to ``sources``, after its imports; ``importers`` are the modules that led to it."""
+    if path in importers:
+        raise ValueError(f"Modules import each other in a circle: {' → '.join((*importers, path))}.")
+    if path in sources:
         return
     text = (files("tokenvis.explorer") / "modules" / path).read_text(encoding="utf-8")
-    for imported in IMPORT.findall(text):
-        gather(normpath(join(dirname(path), imported)), taken, (*above, path))
-    taken[path] = EXPORT.sub("", IMPORT.sub("", text))
+    for imported in IMPORT_LINE.findall(text):
+        collect_modules(normpath(join(dirname(path), imported)), sources, (*importers, path))
+    sources[path] = EXPORT_KEYWORD.sub("", IMPORT_LINE.sub("", text))
 
 
 @cache

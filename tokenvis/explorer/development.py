@@ -1,7 +1,7 @@
-"""Development: an edit of the modules or of the style sheet shows at once in every open notebook.
+"""Development: hot reload, which shows an edit of the modules or the style sheet at once in every open notebook.
 
-Where ``$ANYWIDGET_HMR`` is 1, anywidget watches the files that a widget is made of, and gives a page what is new in them. The
-modules reach it as one script, so that is a file of its own here, written again whenever a module changes.
+If ``$ANYWIDGET_HMR`` is 1, anywidget watches the files of a widget and sends changes to the page. The modules reach it as one
+script, so this module writes that script to a file, and again whenever a module changes.
 """
 
 import atexit
@@ -16,46 +16,46 @@ from tokenvis.explorer.bundle import bundle, style_sheet
 
 log = logging.getLogger("tokenvis")
 
-FOLDER = Path(__file__).parent
+EXPLORER_FOLDER = Path(__file__).parent
 
 
-def is_developed() -> bool:
-    """Whether the explorer is being developed, as anywidget is told."""
+def is_hot_reloading() -> bool:
+    """Whether anywidget reloads changed files."""
     return os.environ.get("ANYWIDGET_HMR") == "1"
 
 
-def style_sheet_file() -> str | Path:
-    """The style sheet; while the explorer is developed, its file."""
-    return FOLDER / "explorer.css" if is_developed() else style_sheet()
+def style_sheet_source() -> str | Path:
+    """The style sheet; during development, its file."""
+    return EXPLORER_FOLDER / "explorer.css" if is_hot_reloading() else style_sheet()
 
 
-def script_file() -> str | Path:
-    """The script of the widget; while the explorer is developed, a file that is kept up to date."""
-    if not is_developed():
+def script_source() -> str | Path:
+    """The script of the widget; during development, a file that is kept up to date."""
+    if not is_hot_reloading():
         return bundle("widget")
     folder = Path(mkdtemp(prefix="tokenvis-explorer-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     file = folder / "widget.mjs"
     write_script(file)
-    threading.Thread(target=follow, args=(file,), daemon=True, name="tokenvis-modules").start()
+    threading.Thread(target=rebuild_on_change, args=(file,), daemon=True, name="tokenvis-modules").start()
     return file
 
 
 def write_script(file: Path) -> None:
-    """Write the script anew, in its place: anywidget watches this file, and would not see another one of its name."""
+    """Rewrite the script in place: anywidget watches this file, and would not notice a replacement."""
     bundle.cache_clear()
     file.write_text(bundle("widget"), encoding="utf-8")
 
 
-def follow(file: Path) -> None:
-    """Write the script again whenever a module changes; what is wrong with an edit is logged, and the next may mend it."""
+def rebuild_on_change(file: Path) -> None:
+    """Write the script again whenever a module changes; log errors, which the next edit may fix."""
     try:
         from watchfiles import watch
     except ImportError:
-        log.warning("Edits of the explorer's modules do not show without watchfiles: pip install 'anywidget[dev]'.")
+        log.warning("Hot reload of the explorer needs watchfiles: pip install 'anywidget[dev]'.")
         return
-    for _ in watch(FOLDER / "modules"):
+    for _ in watch(EXPLORER_FOLDER / "modules"):
         try:
             write_script(file)
         except (OSError, ValueError) as error:
-            log.warning("The explorer's modules make no script: %s", error)
+            log.warning("Bundling the explorer's modules failed: %s", error)

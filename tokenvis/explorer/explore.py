@@ -1,11 +1,11 @@
-"""Explore: the door to the explorer."""
+"""Explore: opens the explorer."""
 
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
-from tokenvis.explorer.follower import NOT_FOLLOWED
+from tokenvis.explorer.follower import FRAME_NOT_FOLLOWED
 from tokenvis.layout.time_map import Gaps
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.columns import is_integer
@@ -30,50 +30,50 @@ def explore(
     follow: bool = False,
     store: Store | Target = None,
 ) -> "Explorer":
-    """Explore spans in the notebook: who was where, and when, to zoom into, to search, to select from.
+    """Explore spans in the notebook: an interactive timeline to zoom, search, filter and select.
 
-    What is selected there is data here: ``explorer.selection`` is a frame, and with ``window``, ``agents``, ``by``, ``hue`` and
-    ``trace`` it can be read, set, and observed (``explorer.observe(f, "selection")``). ``explorer.save("trace.html")`` makes a
-    page of it that works anywhere, offline. Where widgets do not run, the notebook shows the picture of `plot_timeline`.
+    Your selection is a DataFrame: ``explorer.selection``. You can read, set and observe it, and also ``window``, ``agents``,
+    ``by``, ``hue`` and ``trace`` (``explorer.observe(f, "selection")``). ``explorer.save("trace.html")`` saves a page that
+    works anywhere, offline. Where widgets do not run, the notebook shows the picture of `plot_timeline`.
 
-    With ``follow=True`` it shows a trace that is being recorded, by this process or by another one, and keeps up with it: a
-    second or two after spans are in the store they are in the picture, where your place stays as it is. It follows until
-    ``explorer.close()``, or until ``explorer.follow = False``.
+    With ``follow=True`` it follows a trace that is being recorded, by this process or another one: new spans appear a second or
+    two after they are stored, and your view stays as it is. It follows until ``explorer.close()`` or
+    ``explorer.follow = False``.
 
     Parameters
     ----------
     spans
-        A frame of spans, of one trace or of several; or the id, or exact name, of a trace in the store.
+        A frame of spans of one or several traces; or the id or exact name of a trace in the store.
     by
-        The column, or key of ``data``, whose values make the bands.
+        The column, or key of ``data``, whose values are the bands.
     hue
-        The column, or key, whose values give the colours; of more than twelve numbers, a scale.
+        The column, or key, whose values give the colours; more than twelve numbers use a colour scale.
     palette
-        Colours of the values of ``hue``: a mapping, or a list for the values in lexical order. By default `tokenvis.palette`.
+        Colours of the values of ``hue``: a mapping, or a list for the values in lexical order. Default: `tokenvis.palette`.
     gaps
-        "fold": where idle time is more than half of the wall time, long gaps are folded. "keep": time is linear.
+        "fold": folds long gaps if more than half of the wall time is idle. "keep": time is linear.
     time_unit
-        "auto": µs to days, as it fits. "step": times are step numbers.
+        "auto": from µs to days, by size. "step": times are step numbers.
     height
-        Of the timeline, in CSS pixels; it scrolls where there are more lanes.
+        Of the timeline, in CSS pixels; it scrolls if it has more lanes.
     follow
-        Whether the explorer keeps up with the trace, which is named, and which is there already.
+        Whether to follow the trace; needs the id or name of a trace that is already in the store.
     store
-        Where a trace that is named is: a `Store`, a path or URL, or None for the default database.
+        The store of a trace given by id or name: a `Store`, a path or URL, or None for the default database.
 
     Returns
     -------
     Explorer
-        A widget of Jupyter. `tokenvis.explorer.widget.Explorer` tells its attributes.
+        A Jupyter widget. See `tokenvis.explorer.widget.Explorer` for its attributes.
 
     Raises
     ------
     MissingColumn, BadSpan
         ``spans`` is not a frame of spans.
     TraceNotFound, StoreNotFound, StoreError
-        There is no trace of that id or name, or no database that can be read.
+        No trace has that id or name, or the database cannot be read.
     BadOption
-        An argument is none of its choices, there is no such key, or a frame is to be followed.
+        An argument is not one of its choices, a key does not exist, or ``follow`` is used with a frame.
     TokenvisError
         The extra ``tokenvis[explorer]`` is not installed.
 
@@ -103,7 +103,7 @@ def explore(
     if not isinstance(follow, bool):
         raise BadOption(f"follow={quoted(follow)} is neither True nor False.")
     if follow and not isinstance(spans, str):
-        raise BadOption(NOT_FOLLOWED)
+        raise BadOption(FRAME_NOT_FOLLOWED)
     load = Following if follow else load_spans
     frame = load(spans, store=store) if isinstance(spans, str) else spans
     return Explorer(frame, by=by, hue=hue, palette=palette, gaps=gaps, steps=time_unit == "step", height=int(height))

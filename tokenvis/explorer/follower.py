@@ -1,7 +1,7 @@
-"""The follower: a thread that looks about once a second whether a trace has grown, and hands on what it has become.
+"""The follower: a thread that polls a trace about once a second, and passes on its spans when they have changed.
 
-Looks, and all that is done because of them, take a tenth of the time at most: what takes long is done less often. The thread
-holds what it hands things to by weak references, so it keeps nothing alive, and ends once that is gone.
+Polling and the callbacks take at most a tenth of the time: slow polls run less often. The thread has only a weak reference to
+its callback, so it keeps nothing alive, and ends when the callback's object is gone.
 """
 
 import threading
@@ -15,63 +15,64 @@ import pandas as pd
 from tokenvis.errors import TokenvisError
 from tokenvis.store.follow import Following
 
-LEAST_PAUSE = 1.0  # seconds between looks
-TIMES_AS_LONG = 10  # as its work takes a pause lasts, at least
-NOT_FOLLOWED = "follow=True is for a trace of a store, as in explore('name', follow=True): a frame does not grow."
+MIN_POLL_INTERVAL_S = 1.0  # shortest pause between polls
+PAUSE_PER_WORK = 10  # a pause lasts at least this many times as long as the poll before it
+FRAME_NOT_FOLLOWED = "follow=True needs the name of a stored trace, as in explore('name', follow=True): a frame does not grow."
 
 
-class Follower:
-    """Follows a trace for who shows it, whose method ``tell`` is given its spans when they have changed, and problems.
+class TraceFollower:
+    """Polls a trace, and calls ``callback(spans, problem)`` with its changed spans, or with an error message.
 
-    That is ``tell(spans, problem)``, each None where there is nothing to tell; after a problem there is "". Who is told adds to
-    ``spent`` how long they worked for it, in seconds.
+    The other argument is None; after an error is resolved, the message is "". The object of the callback adds the seconds that
+    it spends on related work to ``callback_seconds``.
     """
 
-    def __init__(self, following: Following, tell: Callable[[pd.DataFrame | None, str | None], None]) -> None:
+    def __init__(self, following: Following, callback: Callable[[pd.DataFrame | None, str | None], None]) -> None:
         self._following = following
-        self._tell = weakref.WeakMethod(tell)
-        self._looking = threading.Lock()  # one that was stopped may be at its last look still
-        self._is_due = False
+        self._callback = weakref.WeakMethod(callback)
+        self._poll_lock = threading.Lock()  # a stopped thread may still be in its last poll
+        self._is_pending = False
         self._problem = ""
-        self._ended: threading.Event | None = None
-        self.spent = 0.0
+        self._stopped: threading.Event | None = None
+        self.callback_seconds = 0.0
 
     def start(self) -> None:
-        """Follow, unless it does."""
-        if self._ended is None:
-            self._ended = threading.Event()
-            threading.Thread(target=self._run, args=[self._ended], name="tokenvis follower", daemon=True).start()
+        """Start polling, unless it is running."""
+        if self._stopped is None:
+            self._stopped = threading.Event()
+            threading.Thread(target=self._run, args=[self._stopped], name="tokenvis follower", daemon=True).start()
 
     def stop(self) -> None:
-        """Follow no longer; a look that has begun is the last one."""
-        if self._ended is not None:
-            self._ended.set()
-            self._ended = None
+        """Stop polling, after a poll in progress."""
+        if self._stopped is not None:
+            self._stopped.set()
+            self._stopped = None
 
-    def _run(self, ended: threading.Event) -> None:
-        """Look until the end, in a thread of its own."""
-        pause = LEAST_PAUSE
-        while not ended.wait(pause):
-            began, self.spent = perf_counter() - self.spent, 0.0  # what was done since the last look is of that one
-            with self._looking:
-                if not ended.is_set() and not self.look():
+    def _run(self, stopped: threading.Event) -> None:
+        """Poll until stopped, in the thread."""
+        pause = MIN_POLL_INTERVAL_S
+        while not stopped.wait(pause):
+            # Work since the last poll counts as part of this one
+            began, self.callback_seconds = perf_counter() - self.callback_seconds, 0.0
+            with self._poll_lock:
+                if not stopped.is_set() and not self.poll():
                     return
-            pause = max(LEAST_PAUSE, TIMES_AS_LONG * (perf_counter() - began))
+            pause = max(MIN_POLL_INTERVAL_S, PAUSE_PER_WORK * (perf_counter() - began))
 
-    def look(self) -> bool:
-        """Look once; whether there is anybody left to tell. An error ends nothing: a file may come back."""
+    def poll(self) -> bool:
+        """Poll once; whether the callback still exists. Errors do not end the thread: a missing file may come back."""
         problem = ""
         try:
-            self._is_due |= self._following.look()
-            tell = self._tell()
-            if tell is not None and self._is_due:
-                tell(self._following.spans, None)
-                self._is_due = False
+            self._is_pending |= self._following.look()
+            callback = self._callback()
+            if callback is not None and self._is_pending:
+                callback(self._following.spans, None)
+                self._is_pending = False
         except Exception as error:
             problem = str(error) if isinstance(error, TokenvisError) else f"{type(error).__name__}: {error}"
-        tell = self._tell()
-        if tell is not None and problem != self._problem:
-            with suppress(Exception):  # who cannot hear it now is told at the next look
-                tell(None, problem)
+        callback = self._callback()
+        if callback is not None and problem != self._problem:
+            with suppress(Exception):  # retried at the next poll
+                callback(None, problem)
                 self._problem = problem
-        return tell is not None
+        return callback is not None

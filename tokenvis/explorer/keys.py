@@ -1,7 +1,7 @@
-"""Keys: what the explorer makes bands and colours of: a column of the frame, or a key of ``data``.
+"""Keys: columns of the frame, or keys of ``data``, that can define the bands and colours of the explorer.
 
-The values of a key cross as codes and a list of names, each with its colour: those of the pictures. Of more than a dozen
-numbers, the names are stretches of a scale.
+The values of a key are sent as codes and a list of names, each with the colour that it has in the pictures. For more than a
+dozen numbers, the names are ranges of a colour scale.
 """
 
 from collections import Counter
@@ -21,18 +21,19 @@ from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
 from tokenvis.spans.text import without_surrogates
 
-PLACES = ("agent_id", "location_id")
-FIRST = (*PLACES, "status", "kind")
-NO_KEYS = {"label", "parent_id", "links", "estimated", "attributes"}  # of data: of each span its own, or no single value
-SAMPLE = 20_000  # spans in which keys are sought
-MOST_KEYS = 60
-MOST_VALUES = 1_000  # different texts of a key in the sample, beyond which it makes no bands
-MOST_BANDS = 100_000
+AGENT_LOCATION_KEYS = ("agent_id", "location_id")
+LEADING_KEYS = (*AGENT_LOCATION_KEYS, "status", "kind")
+# Keys of data that are unique to each span, or not a single value
+EXCLUDED_DATA_KEYS = {"label", "parent_id", "links", "estimated", "attributes"}
+KEY_SAMPLE_SPANS = 20_000  # spans that are searched for keys
+MAX_LISTED_KEYS = 60
+MAX_SAMPLED_TEXTS = 1_000  # distinct texts; a key with more in the sample is not offered
+MAX_EXPLORER_BANDS = 100_000
 
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """``codes`` are positions in ``names``; ``missing`` says whether the last of these stands for no value."""
+    """``codes`` are indexes into ``names``; ``missing`` is whether the last name means that a span has no value."""
 
     codes: Int64Array
     names: list[str]
@@ -42,17 +43,15 @@ class KeyColumn:
 
 
 def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyColumn:
-    """The values of a key of a trace, with their colours; `BadOption` where there is no such key, or it has too many values."""
-    values = spans[key] if key in PLACES else field_columns(spans, [key])[key]
+    """The values of a key of a trace, with their colours; `BadOption` if the key does not exist or has too many values."""
+    values = spans[key] if key in AGENT_LOCATION_KEYS else field_columns(spans, [key])[key]
     if not values.notna().any() and len(spans):
-        raise BadOption(
-            f"{quoted(key)} is neither a column that makes bands nor a key of data. There is: {listed(keys_in(spans))}."
-        )
-    if values.dtype == object:  # of several types, or with what cannot be written as UTF-8
+        raise BadOption(f"{quoted(key)} is neither a column for bands nor a key of data. Available: {listed(keys_in(spans))}.")
+    if values.dtype == object:  # mixed types, or text that UTF-8 cannot encode
         values = values.map(lambda value: without_surrogates(str(value)), na_action="ignore")
     codes, labels = codes_of(values)
-    if len(labels) > MOST_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
-        raise BadOption(f"{quoted(key)} has {len(labels):,} values, and the explorer shows {MOST_BANDS:,} at most.")
+    if len(labels) > MAX_EXPLORER_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
+        raise BadOption(f"{quoted(key)} has {len(labels):,} values; the explorer shows at most {MAX_EXPLORER_BANDS:,}.")
     hues = hues_of(values, palette, LIGHT)
     if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MOST_NAMES:
         names = [name for _, name in hues.legend]
@@ -65,23 +64,25 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     return KeyColumn(codes, names, hues.of(first), hues.legend, missing)
 
 
-def is_column(spans: pd.DataFrame, key: object) -> bool:
-    """Whether a column of the frame makes bands: agents, locations, and what is a field."""
-    return key in PLACES or (key not in NO_FIELDS and isinstance(key, str) and spans.columns.tolist().count(key) == 1)
+def is_key_column(spans: pd.DataFrame, key: object) -> bool:
+    """Whether a column of the frame can define bands: agents, locations and field columns."""
+    return key in AGENT_LOCATION_KEYS or (
+        key not in NO_FIELDS and isinstance(key, str) and spans.columns.tolist().count(key) == 1
+    )
 
 
 def keys_in(spans: pd.DataFrame) -> list[str]:
-    """The keys that may make bands, those that most spans have first: of as many spans as `SAMPLE`, evenly spread."""
-    columns = [column for column in spans.columns if is_column(spans, column) and column not in FIRST]
+    """The keys that can define bands, the most frequent first, in an evenly spaced sample of the spans."""
+    columns = [column for column in spans.columns if is_key_column(spans, column) and column not in LEADING_KEYS]
     found: dict[str, Counter[object]] = {}
     if "data" in spans and len(spans):
-        rows = np.unique(np.linspace(0, len(spans) - 1, min(len(spans), SAMPLE)).astype(np.int64))
+        rows = np.unique(np.linspace(0, len(spans) - 1, min(len(spans), KEY_SAMPLE_SPANS)).astype(np.int64))
         for payload in parsed(spans[["id", "data"]].iloc[rows]):
             attributes = payload.get("attributes")
             for key, value in {**(attributes if isinstance(attributes, dict) else {}), **payload}.items():
-                if isinstance(value, str | int | float) and key not in NO_KEYS:
+                if isinstance(value, str | int | float) and key not in EXCLUDED_DATA_KEYS:
                     found.setdefault(key, Counter())[value] += 1
-    few = [key for key, values in found.items() if len(values) <= MOST_VALUES or not isinstance(next(iter(values)), str)]
+    few = [key for key, values in found.items() if len(values) <= MAX_SAMPLED_TEXTS or not isinstance(next(iter(values)), str)]
     few.sort(key=lambda key: (-found[key].total(), key))
-    first = [key for key in FIRST if key in few or is_column(spans, key)]
-    return list(dict.fromkeys([*first, *columns, *few]))[:MOST_KEYS]
+    first = [key for key in LEADING_KEYS if key in few or is_key_column(spans, key)]
+    return list(dict.fromkeys([*first, *columns, *few]))[:MAX_LISTED_KEYS]

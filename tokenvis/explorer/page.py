@@ -1,8 +1,7 @@
-"""The page: an explorer as one HTML file, with its traces in it, that works anywhere, offline.
+"""The page: an explorer with its traces as one HTML file that works anywhere, offline.
 
-Everything is inside: the script, the style sheet, and each answer that a page may ask for as a block, in gzip, in base64. The
-page's own rule (a content security policy) allows those two by their hashes, and no address at all. Nothing from a trace
-stands in it as markup.
+The file contains the script, the style sheet, and each answer that the page may request, as a block of base64-encoded gzip. Its
+content security policy allows the script and the style sheet by hash, and no network address. Trace data is never markup.
 """
 
 import base64
@@ -19,9 +18,9 @@ import orjson
 import pandas as pd
 
 from tokenvis.errors import BadOption, plural
-from tokenvis.explorer.answers import FIRST_KEYS, Answers, details
+from tokenvis.explorer.answers import TRACE_KEYS, Answers, details
 from tokenvis.explorer.bundle import bundle, style_sheet
-from tokenvis.explorer.keys import is_column, keys_in
+from tokenvis.explorer.keys import is_key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.output import atomic_write, one_line, writable_path
 from tokenvis.plot.artists.color_scales import Palette
@@ -30,11 +29,11 @@ from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed
 from tokenvis.spans.redaction import OURS, Content, Keeper, encoded, is_name
 
-CHUNK = 2_000  # spans whose details are one block
-LEVEL = 6  # of gzip
-NOTHING: Int64Array = np.empty(0, dtype=np.int64)
-OPENING: dict[str, Any] = {"steps": False, "fold": True, "state": {}}  # what is shown first: the first trace, all of it
-GENERATOR = b'<meta name="generator" content="tokenvis">'
+SPANS_PER_BLOCK = 2_000  # spans per block of details
+PAGE_GZIP_LEVEL = 6
+NO_SELECTION: Int64Array = np.empty(0, dtype=np.int64)
+DEFAULT_OPENING: dict[str, Any] = {"steps": False, "fold": True, "state": {}}  # shows the whole first trace
+GENERATOR_TAG = b'<meta name="generator" content="tokenvis">'
 PAGE_STYLE = """
 html, body { height: 100%; margin: 0; }
 body { background: #fff; }
@@ -46,7 +45,7 @@ body { background: #fff; }
 
 @dataclass(frozen=True)
 class Page:
-    """A page that was written: where, how large it is, and how much of the free text it holds."""
+    """A saved page: its path, its size in bytes, and how much free text it includes."""
 
     path: Path
     size: int
@@ -64,13 +63,13 @@ class Page:
 
 
 def is_page(path: Path) -> bool:
-    """Whether a file is such a page."""
+    """Whether a file is a saved page."""
     with path.open("rb") as file:
-        return GENERATOR in file.read(4096)
+        return GENERATOR_TAG in file.read(4096)
 
 
 def size_text(size: int) -> str:
-    """Bytes, as one reads them: "840 kB", "1.2 MB"."""
+    """A size in bytes as text: "840 kB", "1.2 MB"."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{max(size / 1e3, 1):,.0f} kB"
 
 
@@ -78,28 +77,30 @@ def write_page(
     spans: pd.DataFrame,
     path: Any,
     *,
-    opening: dict[str, Any] = OPENING,
-    selected: Int64Array = NOTHING,
+    opening: dict[str, Any] = DEFAULT_OPENING,
+    selected: Int64Array = NO_SELECTION,
     content: Content = "none",
     hue: str = "agent_id",
     palette: Palette = None,
 ) -> Page:
-    """Write spans as a page, with what it shows first and selects; ``palette`` holds the colours of ``hue``.
+    """Write spans as a page, with an initial state and selection; ``palette`` has the colours of ``hue``.
 
-    `BadOption` where no file can be there.
+    `BadOption` if the path cannot be a file.
     """
-    place = writable_path(path)
-    answers = Answers(kept_spans(spans, content), hue=hue, palette=palette)
+    target = writable_path(path)
+    answers = Answers(redacted_spans(spans, content), hue=hue, palette=palette)
     traces = [{"id": trace, "n": len(rows)} for trace, rows in answers.rows.items()]
-    whole = {"trace": next(iter(answers.rows), None), **opening, "traces": traces}
-    whole["state"] = {part: value for part, value in opening["state"].items() if is_there(answers, whole["trace"], part, value)}
-    with atomic_write(place) as file:
-        write_html(file, answers, whole, selected, omitted=content == "none")
-    return Page(place, place.stat().st_size, len(spans), content)
+    initial = {"trace": next(iter(answers.rows), None), **opening, "traces": traces}
+    initial["state"] = {
+        part: value for part, value in opening["state"].items() if is_usable_state(answers, initial["trace"], part, value)
+    }
+    with atomic_write(target) as file:
+        write_html(file, answers, initial, selected, omitted=content == "none")
+    return Page(target, target.stat().st_size, len(spans), content)
 
 
-def is_there(answers: Answers, trace: str | None, part: str, value: Any) -> bool:
-    """Whether a page can begin with a part of the state: its key may be among what is left out."""
+def is_usable_state(answers: Answers, trace: str | None, part: str, value: Any) -> bool:
+    """Whether a page can use a part of the initial state: its key may be redacted."""
     if part not in ("by", "hue") or trace is None:
         return True
     try:
@@ -108,16 +109,16 @@ def is_there(answers: Answers, trace: str | None, part: str, value: Any) -> bool
         return False
 
 
-def kept_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
-    """The spans with as much of their texts as is wanted; of further columns those whose names or types allow it."""
+def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
+    """The spans with the chosen amount of free text; other columns only if their names or types are safe."""
     if content == "full":
         return spans
     keeper = Keeper(content)
-    for column in [column for column in spans.columns if is_column(spans, column) and column not in FIRST_KEYS]:
+    for column in [column for column in spans.columns if is_key_column(spans, column) and column not in TRACE_KEYS]:
         if content == "none" and column in OURS:
             named = [is_name(value) for value in plain_values(spans[column])]
             spans = spans.assign(**{column: spans[column].where(np.array(named, dtype=bool))})
-        elif content == "none" and not harmless(spans[column]):
+        elif content == "none" and not is_safe_column(spans[column]):
             spans = spans.drop(columns=column)
         elif spans[column].dtype in ("str", "object", "category"):
             spans = spans.assign(**{column: spans[column].astype(object).map(keeper.shortened, na_action="ignore")})
@@ -128,19 +129,19 @@ def kept_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
 
 
-def harmless(values: pd.Series) -> bool:
-    """Whether a column of the frame's own holds numbers, times, or texts that name things."""
-    held = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
+def is_safe_column(values: pd.Series) -> bool:
+    """Whether a user's column contains numbers, times, or texts that are names."""
+    distinct = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
     types = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
-    return any(is_type(held.dtype) for is_type in types) or bool(Keeper("none").names_of({str(values.name): "text"}))
+    return any(is_type(distinct.dtype) for is_type in types) or bool(Keeper("none").names_of({str(values.name): "text"}))
 
 
 def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selected: Int64Array, *, omitted: bool) -> None:
-    """The page: head, blocks, script."""
+    """Write the page: head, blocks, script."""
     script = bundle("page")
     styles = style_sheet() + PAGE_STYLE
     rules = [
-        *("default-src 'none'", f"script-src '{digest(script)}'", f"style-src '{digest(styles)}'"),
+        *("default-src 'none'", f"script-src '{csp_hash(script)}'", f"style-src '{csp_hash(styles)}'"),
         *("base-uri 'none'", "form-action 'none'"),
     ]
     title = html.escape(one_line(opening["trace"] or "no trace"))
@@ -148,8 +149,8 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{GENERATOR.decode()}\n<title>{title} · tokenvis</title>\n<style>{styles}</style>\n</head>\n<body>\n"
-        '<div id="explorer"></div>\n<noscript>This page draws a trace, and needs JavaScript for it.</noscript>\n'
+        f"{GENERATOR_TAG.decode()}\n<title>{title} · tokenvis</title>\n<style>{styles}</style>\n</head>\n<body>\n"
+        '<div id="explorer"></div>\n<noscript>This page needs JavaScript to draw a trace.</noscript>\n'
     )
     file.write(head.encode(errors="replace"))
     contents = []
@@ -158,44 +159,48 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
             "trace": trace,
             "blocks": {},
             "keys": {},
-            "chunk": CHUNK,
+            "chunk": SPANS_PER_BLOCK,
             "n": len(answers.rows[trace]),
             "omitted": omitted,
         }
-        chosen = selected if trace == opening["trace"] else NOTHING
-        for kind, name, block in blocks_of(answers, trace, chosen, opening["state"]):
-            place = f"trace-{number}-{len(entry['blocks']) + len(entry['keys'])}"
-            entry[kind][name] = place
-            write_block(file, place, block)
+        rows = selected if trace == opening["trace"] else NO_SELECTION
+        for section, name, block in page_blocks(answers, trace, rows, opening["state"]):
+            block_id = f"trace-{number}-{len(entry['blocks']) + len(entry['keys'])}"
+            entry[section][name] = block_id
+            write_block(file, block_id, block)
         contents.append(entry)
     write_block(file, "contents", orjson.dumps({"opening": opening, "contents": contents}))
     file.write(f'<script type="module">{script}</script>\n</body>\n</html>\n'.encode())
 
 
-def digest(text: str) -> str:
-    """How a content security policy names a script or a style sheet."""
+def csp_hash(text: str) -> str:
+    """The hash of a script or a style sheet in a content security policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def write_block(file: IO[bytes], name: str, content: bytes) -> None:
-    """A block of data, which is no script."""
-    packed = base64.b64encode(gzip.compress(content, LEVEL, mtime=0))
+    """Write a block of data, in a script element that is not executed."""
+    packed = base64.b64encode(gzip.compress(content, PAGE_GZIP_LEVEL, mtime=0))
     file.write(b'<script type="text/plain" id="' + name.encode() + b'">' + packed + b"</script>\n")
 
 
-def blocks_of(answers: Answers, trace: str, selected: Int64Array, state: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
-    """All that can be asked of a trace: (what it is listed under, its name, the answer)."""
-    spans = answers.of(trace)
+def page_blocks(answers: Answers, trace: str, selected: Int64Array, state: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+    """All answers about a trace: (section of the contents, name, answer)."""
+    spans = answers.spans_of_trace(trace)
     selection = Message({})
     selection.add("rows", selected, ascending=True)
-    yield "blocks", "selection", selection.whole()
-    for what in ("trace", "facts", "moves"):
-        yield "blocks", what, answers.answer(what, trace).whole()
-    shown = [state[name] for name in ("by", "hue") if name in state]
-    for key in dict.fromkeys(["label", *keys_in(spans), *shown]):
+    yield "blocks", "selection", selection.to_bytes()
+    for question in ("trace", "facts", "moves"):
+        yield "blocks", question, answers.answer(question, trace).to_bytes()
+    state_keys = [state[name] for name in ("by", "hue") if name in state]
+    for key in dict.fromkeys(["label", *keys_in(spans), *state_keys]):
         try:
-            yield "keys", key, answers.answer("column", trace, key=key).whole()
-        except BadOption:  # no span has it, or there are too many values
+            yield "keys", key, answers.answer("column", trace, key=key).to_bytes()
+        except BadOption:  # no span has it, or it has too many values
             continue
-    for first in range(0, len(spans), CHUNK):
-        yield "blocks", f"details-{first // CHUNK}", orjson.dumps(details(spans.iloc[first : first + CHUNK]))
+    for first in range(0, len(spans), SPANS_PER_BLOCK):
+        yield (
+            "blocks",
+            f"details-{first // SPANS_PER_BLOCK}",
+            orjson.dumps(details(spans.iloc[first : first + SPANS_PER_BLOCK])),
+        )

@@ -1,8 +1,8 @@
-"""The wire: columns of whole numbers in as few bytes as hold them, for a page that reads them as arrays.
+"""The wire format: integer columns in few bytes, which a page reads as typed arrays.
 
-A column has 1, 2 or 4 bytes a value, whichever is the least in all. The highest number of that width says that the value is
-*wide*, one that does not fit: it stands apart, with its row, as a double. Numbers that ascend cross as the steps between them.
-`modules/model/wire.mjs` reads them.
+A column has 1, 2 or 4 bytes per value, for the smallest total. The maximum of that type marks a *wide* value, which does not
+fit: it is stored separately as a double, with its row. Ascending columns are sent as differences. `modules/model/wire.mjs`
+decodes them.
 """
 
 import json
@@ -15,54 +15,54 @@ import numpy as np
 
 from tokenvis.spans.integers import Int64Array, Mask
 
-WIDTHS = {"u8": 1, "u16": 2, "u32": 4}  # bytes
-WIDE_BYTES = 12  # of a wide value: its row and a double
+TYPE_BYTES = {"u8": 1, "u16": 2, "u32": 4}
+WIDE_VALUE_BYTES = 12  # its row and a double
 
 
 @dataclass
 class Message:
-    """What crosses: a header, which is JSON, and the buffers of its ``columns``."""
+    """A message to the page: a JSON header, and the buffers of its ``columns``."""
 
     header: dict[str, Any]
     buffers: list[bytes] = field(default_factory=list)
 
     def add(self, name: str, values: Int64Array, *, ascending: bool = False) -> None:
-        """Add a column; of numbers that ascend, the first is 0 or more."""
+        """Add a column; an ascending one must start at 0 or more."""
         if ascending:
             values = np.diff(values, prepend=0)
-        kind = min(WIDTHS, key=lambda width: len(values) * WIDTHS[width] + WIDE_BYTES * n_wide(values, width))
+        kind = min(TYPE_BYTES, key=lambda width: len(values) * TYPE_BYTES[width] + WIDE_VALUE_BYTES * n_wide(values, width))
         wide = np.flatnonzero(is_wide(values, kind))
-        narrow = values.astype(f"<u{WIDTHS[kind]}")
-        narrow[wide] = highest(kind)
+        narrow = values.astype(f"<u{TYPE_BYTES[kind]}")
+        narrow[wide] = wide_marker(kind)
         self.header.setdefault("columns", []).append({"name": name, "type": kind, "ascending": ascending, "n_wide": len(wide)})
         self.buffers.append(narrow.tobytes())
         if len(wide):
             self.buffers += [wide.astype("<u4").tobytes(), values[wide].astype("<f8").tobytes()]
 
-    def whole(self) -> bytes:
-        """The message as one piece: the length of the header (32 bits), the header with the ``sizes`` of buffers, these."""
+    def to_bytes(self) -> bytes:
+        """The message in one buffer: header length (32 bits), header with the buffer ``sizes``, buffers."""
         header = json.dumps({**self.header, "sizes": list(map(len, self.buffers))}, ensure_ascii=False).encode(errors="replace")
         return b"".join([struct.pack("<I", len(header)), header, *self.buffers])
 
 
-def highest(width: str) -> int:
-    """The highest number of a width, which says that a value is wide."""
-    return int(2 ** (8 * WIDTHS[width]) - 1)
+def wide_marker(width: str) -> int:
+    """The maximum of a type, which marks a wide value."""
+    return int(2 ** (8 * TYPE_BYTES[width]) - 1)
 
 
 def is_wide(values: Int64Array, width: str) -> Mask:
-    """Mark the values that do not fit."""
-    marks: Mask = (values < 0) | (values >= highest(width))
+    """Mark the values that do not fit the type."""
+    marks: Mask = (values < 0) | (values >= wide_marker(width))
     return marks
 
 
 def n_wide(values: Int64Array, width: str) -> int:
-    """How many do not fit."""
+    """The number of values that do not fit the type."""
     return int(np.count_nonzero(is_wide(values, width)))
 
 
-def rows_in(said: Mapping[str, Any], buffer: Any, count: int) -> Int64Array:
-    """Rows of a trace of so many as the page sends them: as numbers of 32 bits, or a bit for each row."""
-    if said["as"] == "rows":
+def rows_from_page(message: Mapping[str, Any], buffer: Any, count: int) -> Int64Array:
+    """Decode rows of a trace of ``count`` rows from the page: row numbers in 32 bits, or one bit per row."""
+    if message["as"] == "rows":
         return np.frombuffer(buffer, dtype="<u4").astype(np.int64)
     return np.flatnonzero(np.unpackbits(np.frombuffer(buffer, dtype=np.uint8), count=count))

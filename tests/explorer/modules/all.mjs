@@ -1,4 +1,4 @@
-// All tests of the modules in one process: `node all.mjs`. A process for each file takes three times as long.
+// All tests of the modules in one process: `node all.mjs`. One process per file takes three times as long.
 
 import { readdirSync } from 'node:fs'
 

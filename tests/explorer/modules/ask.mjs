@@ -1,17 +1,17 @@
-// What the modules answer to Python's tests: a case a line, as JSON on stdin, and its answer a line, as JSON on stdout.
+// Answers the questions of Python's tests: one case per line as JSON on stdin, one answer per line as JSON on stdout.
 //
-// A case names its question. A message crosses as {header, buffers}, the buffers in base64. One process answers all cases:
-// starting node takes longer than hundreds of them.
+// Each case has a question. A message is {header, buffers}, with base64 buffers. One process answers all cases:
+// starting node takes longer than hundreds of cases.
 
 import { createInterface } from 'node:readline'
 import { figuresOf } from '../../../tokenvis/explorer/modules/model/figures.mjs'
 import { routesOf } from '../../../tokenvis/explorer/modules/model/moves.mjs'
 import { packLanes } from '../../../tokenvis/explorer/modules/model/packing.mjs'
-import { timeMap, toOffset, toPlace, unfolded } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
+import { timeMap, toAxisTime, toOffset, unfolded } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
 import { factsOf, movesOf, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 import { columnsOf, rowsMessage } from '../../../tokenvis/explorer/modules/model/wire.mjs'
 
-/** A message, whose buffers are views as a notebook's are. */
+/** Decodes a message; its buffers are views, as in a notebook. */
 function read({ header, buffers }) {
   const bytes = buffers.map((text) => Buffer.from(text, 'base64'))
   return { header, buffers: bytes.map(({ buffer, byteOffset, length }) => new DataView(buffer, byteOffset, length)) }
@@ -24,7 +24,7 @@ const answers = {
   },
   places({ knots, images, offsets }) {
     const map = timeMap(knots, images)
-    return offsets.map((offset) => toPlace(map, offset))
+    return offsets.map((offset) => toAxisTime(map, offset))
   },
   offsets({ knots, images, places }) {
     const map = timeMap(knots, images)
@@ -50,6 +50,6 @@ const answers = {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { question, ...wish } = JSON.parse(line)
-  console.log(JSON.stringify(answers[question](wish)))
+  const { question, ...params } = JSON.parse(line)
+  console.log(JSON.stringify(answers[question](params)))
 }

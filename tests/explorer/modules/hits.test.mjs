@@ -1,33 +1,33 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rowAt, spansAt, spansIn } from '../../../tokenvis/explorer/modules/canvas/hits.mjs'
-import { BAND_GAP, BAR, LANE, STRIP, packed, placed, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
+import { BAND_GAP, BAR_HEIGHT, LANE_HEIGHT, STRIP_HEIGHT, packingOf, placedSpans, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
 import { examples, list, someLane, someSpans, traceOfText } from './traces.mjs'
 
 const NEAR = 4 // pixels
 
 function layoutOf(rows, folding = new Map()) {
   const trace = traceOfText(...rows)
-  const packing = packed(trace, trace.location)
+  const packing = packingOf(trace, trace.location)
   const layout = rowsOf(packing, folding)
   const shown = new Uint8Array(trace.agent.names.length).fill(1)
-  return { trace, rows: layout, placed: placed(trace, trace, packing, layout, shown) }
+  return { trace, rows: layout, placed: placedSpans(trace, trace, packing, layout, shown) }
 }
 
 const ROWS = ['ann 0 10 lab', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 12 12 lab'] // lab; desk in two lanes
 
-test('the row at a height, or none between bands', () => {
+test('the row at a vertical position, or none between bands', () => {
   const { rows } = layoutOf(ROWS)
   const lab = BAND_GAP / 2
-  const desk = lab + LANE + BAND_GAP
-  const heights = [0, lab, lab + BAR + 2, lab + BAR + 3, desk - 1, desk, desk + LANE - 1, desk + LANE, desk + LANE + BAR, 999]
+  const desk = lab + LANE_HEIGHT + BAND_GAP
+  const heights = [0, lab, lab + BAR_HEIGHT + 2, lab + BAR_HEIGHT + 3, desk - 1, desk, desk + LANE_HEIGHT - 1, desk + LANE_HEIGHT, desk + LANE_HEIGHT + BAR_HEIGHT, 999]
   assert.deepEqual(heights.map((y) => rowAt(rows, y)), [-1, 0, 0, -1, -1, 1, -1, 2, 2, -1])
 })
 
-test('all of a strip is its row', () => {
+test('a strip is hit at its full height', () => {
   const { rows } = layoutOf(ROWS, new Map([[0, true]]))
-  const desk = BAND_GAP / 2 + LANE + BAND_GAP
-  assert.deepEqual([desk, desk + STRIP, desk + STRIP + 1].map((y) => rowAt(rows, y)), [1, 1, -1])
+  const desk = BAND_GAP / 2 + LANE_HEIGHT + BAND_GAP
+  assert.deepEqual([desk, desk + STRIP_HEIGHT, desk + STRIP_HEIGHT + 1].map((y) => rowAt(rows, y)), [1, 1, -1])
 })
 
 test('the spans that share a pixel, else the nearest one', () => {
@@ -41,17 +41,17 @@ test('the spans that share a pixel, else the nearest one', () => {
   assert.equal(spansAt({ ...lane, first: Uint32Array.of(0, 0) }, 0, 5, 1), null)
 })
 
-test('law: spans at a place are those that looking at each finds', () => {
+test('law: spans at an axis time equal those found by brute force', () => {
   examples(600, (whole) => {
     const { start, end } = someLane(whole)
     const from = whole(start.length + 1)
     const to = from + whole(start.length - from + 1)
-    const [place, scale] = [whole(80) / 2 - 2, 2 ** (2 - whole(4))]
-    const found = spansAt({ start, end, first: Uint32Array.of(from, to) }, 0, place, scale)
+    const [axisTime, scale] = [whole(80) / 2 - 2, 2 ** (2 - whole(4))]
+    const found = spansAt({ start, end, first: Uint32Array.of(from, to) }, 0, axisTime, scale)
     const row = list(to - from, (number) => from + number)
     const half = 0.5 / scale
-    const under = row.filter((position) => end[position] >= place - half && start[position] < place + half)
-    const distances = row.map((position) => Math.max(start[position] - place, place - end[position], 0) * scale)
+    const under = row.filter((position) => end[position] >= axisTime - half && start[position] < axisTime + half)
+    const distances = row.map((position) => Math.max(start[position] - axisTime, axisTime - end[position], 0) * scale)
     const nearest = Math.min(...distances)
     if (under.length) {
       assert.deepEqual(list(found.to - found.from, (number) => found.from + number), under)
@@ -71,7 +71,7 @@ test('a box selects what it touches', () => {
   assert.deepEqual(box(10, 12, 0, 999), [0, 3])
   assert.deepEqual(box(10.5, 11.5, 0, 999), [])
   assert.deepEqual(box(0, 99, 0, BAND_GAP / 2), [0, 3])
-  assert.deepEqual(box(0, 99, BAND_GAP / 2 + BAR + 1, BAND_GAP / 2 + LANE), [])
+  assert.deepEqual(box(0, 99, BAND_GAP / 2 + BAR_HEIGHT + 1, BAND_GAP / 2 + LANE_HEIGHT), [])
 })
 
 test('law: a box selects each span whose bar, or strip, it touches', () => {
@@ -82,7 +82,7 @@ test('law: a box selects each span whose bar, or strip, it touches', () => {
     const [to, bottom] = [from + whole(12) / 2, top + whole(80)]
     const expected = []
     rows.rowTop.forEach((rowTop, row) => {
-      const height = rows.bands[rows.rowBand[row]].folded ? STRIP : BAR
+      const height = rows.bands[rows.rowBand[row]].folded ? STRIP_HEIGHT : BAR_HEIGHT
       if (rowTop > bottom || rowTop + height < top) return
       expected.push(...spans.order.slice(spans.first[row], spans.first[row + 1]))
     })

@@ -18,36 +18,36 @@ function movesOf({ n, agent, location }) {
   return { from, to, before: null, after: null }
 }
 
-const told = ({ from, to, left, arrived }) => list(from.length, (move) => [from[move], to[move], left[move], arrived[move]])
+const rowsOf = ({ from, to, left, arrived }) => list(from.length, (move) => [from[move], to[move], left[move], arrived[move]])
 
-test('a route leads from the end of the one span to the start of the other, agent by agent', () => {
+test('a route leads from the end of one span to the start of the next, by agent', () => {
   const trace = traceOfText('bob 0 2 desk', 'ann 1 4 desk', 'ann 6 8 lab', 'bob 7 9 lab', 'ann 9 9 desk')
   const routes = routesOf(trace, { from: [1, 2, 0], to: [2, 4, 3], before: null, after: null }, trace.map)
-  assert.deepEqual(told(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
+  assert.deepEqual(rowsOf(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
   assert.deepEqual([...routes.first], [0, 2, 3])
   assert.deepEqual([...routes.latest], [6, 9, 7])
   assert.deepEqual([...routes.earliest], [4, 8, 2])
 })
 
-test('moves of several agents may come mixed', () => {
+test('moves of several agents may be interleaved', () => {
   const trace = traceOfText('bob 0 2 desk', 'ann 1 4 desk', 'ann 6 8 lab', 'bob 7 9 lab', 'ann 9 9 desk')
   const routes = routesOf(trace, { from: [1, 0, 2], to: [2, 3, 4], before: null, after: null }, trace.map)
-  assert.deepEqual(told(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
+  assert.deepEqual(rowsOf(routes), [[1, 2, 4, 6], [2, 4, 8, 9], [0, 3, 2, 7]])
 })
 
-test('where an agent left a span before its end, or arrived in it after its start', () => {
+test('an agent may leave a span before its end, or arrive after its start', () => {
   const trace = traceOfText('ann 0 10 desk', 'ann 4 6 lab') // the lab is inside: left at 4, and back at 6
   const routes = routesOf(trace, { from: [0, 1], to: [1, 0], before: [6, 0], after: [0, 6] }, trace.map)
-  assert.deepEqual(told(routes), [[0, 1, 4, 4], [1, 0, 6, 6]])
+  assert.deepEqual(rowsOf(routes), [[0, 1, 4, 4], [1, 0, 6, 6]])
 })
 
-test('routes are places, where gaps are folded', () => {
+test('routes are in axis times, also if gaps are folded', () => {
   const trace = traceOfText('ann 0 10 desk', 'ann 90 95 lab')
   const routes = routesOf(trace, { from: [0], to: [1], before: null, after: null }, timeMap([0, 10, 90, 95], [0, 10, 12, 17]))
-  assert.deepEqual(told(routes), [[0, 1, 10, 12]])
+  assert.deepEqual(rowsOf(routes), [[0, 1, 10, 12]])
 })
 
-test('moves in view: of shown agents, and only how many where they are too many', () => {
+test('visible moves are those of shown agents, or only their number if there are too many', () => {
   const trace = traceOfText('ann 0 1 desk', 'ann 3 4 lab', 'ann 6 7 desk', 'bob 0 1 desk', 'bob 3 4 lab')
   const routes = routesOf(trace, movesOf(trace), trace.map)
   const both = Uint8Array.of(1, 1)
@@ -59,7 +59,7 @@ test('moves in view: of shown agents, and only how many where they are too many'
   assert.deepEqual(movesIn(routes, both, 0, 9, 2), { n: 3, moves: [] })
 })
 
-/** The moves of shown agents whose curve, from the place that is left to where the agent arrives, crosses a stretch. */
+/** The moves of shown agents whose curve, from leaving to arriving, crosses a range. */
 function crossing({ left, arrived, to: rows }, agent, shown, from, to) {
   return list(rows.length, (move) => move).filter((move) => {
     const [x0, x1] = [left[move], arrived[move]]
@@ -67,15 +67,15 @@ function crossing({ left, arrived, to: rows }, agent, shown, from, to) {
   })
 }
 
-test('a move whose agent arrived before it left is in view where either is', () => {
+test('a move that arrives before it leaves is visible at both times', () => {
   const trace = traceOfText('ann 0 10 desk', 'ann 2 20 lab') // a curve from 10 back to 2
   const routes = routesOf(trace, movesOf(trace), trace.map)
   const found = (from, to) => movesIn(routes, Uint8Array.of(1), from, to, 9).moves
-  assert.deepEqual(told(routes), [[0, 1, 10, 2]])
+  assert.deepEqual(rowsOf(routes), [[0, 1, 10, 2]])
   assert.deepEqual([found(0, 20), found(0, 5), found(5, 7), found(7, 20), found(12, 20)], [[0], [0], [0], [0], []])
 })
 
-for (const [what, apart] of [['of agents at one place at a time', true], ['of agents at several places at once', false]]) {
+for (const [what, apart] of [['for agents at one location at a time', true], ['for agents at several locations at once', false]]) {
   test(`law: every move that crosses the view is found, ${what}`, () => {
     examples(400, (whole) => {
       const trace = traceOfText(...(apart ? oneAtATime(whole) : someSpans(whole, 16)))
@@ -93,7 +93,7 @@ for (const [what, apart] of [['of agents at one place at a time', true], ['of ag
   })
 }
 
-/** Spans of agents that are at one place at a time. */
+/** Spans of agents that are at one location at a time. */
 function oneAtATime(whole) {
   return ['ann', 'bob'].flatMap((agent) => {
     let free = 0

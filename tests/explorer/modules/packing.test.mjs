@@ -9,27 +9,27 @@ function lanes(...rows) {
   return [[...lane], [...depth]]
 }
 
-test('a span takes the lowest lane that is free', () => {
+test('a span gets the lowest free lane', () => {
   const rows = ['ann 0 10 desk', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 4 6 desk', 'ann 10 12 desk']
   assert.deepEqual(lanes(...rows), [[0, 1, 2, 1, 0], [3]])
 })
 
-test('bands are packed apart', () => {
+test('bands are packed separately', () => {
   assert.deepEqual(lanes('ann 0 9 desk', 'bob 0 9 lab', 'eve 0 9 desk'), [[0, 0, 1], [2, 1]])
 })
 
-test('an instant takes its own microsecond', () => {
+test('an instant occupies one microsecond', () => {
   assert.deepEqual(lanes('ann 3 3 desk', 'bob 3 3 desk', 'eve 4 4 desk'), [[0, 1, 0], [2]])
   assert.deepEqual(lanes('ann 0 3 desk', 'bob 3 3 desk', 'eve 3 5 desk'), [[0, 0, 1], [2]])
 })
 
-test('many at once need many lanes, and nothing needs none', () => {
+test('many concurrent spans need many lanes, and no spans need none', () => {
   const many = list(100, (number) => `ann ${number} 1000 desk`)
   assert.deepEqual(lanes(...many), [list(100, (number) => number), [100]])
   assert.deepEqual(packLanes(new Uint8Array(), new Float64Array(), new Float64Array(), 2).depth, Uint32Array.of(0, 0))
 })
 
-test('law: lanes are those of the greedy sweep as its definition says it', () => {
+test('law: lanes equal those of the greedy sweep by definition', () => {
   examples(400, (whole) => {
     const { location, start, end, n } = traceOfText(...someSpans(whole, 20))
     const { lane, depth } = packLanes(location.codes, start, end, location.names.length)

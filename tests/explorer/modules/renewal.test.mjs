@@ -1,36 +1,36 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OutOfDate } from '../../../tokenvis/explorer/modules/model/fetching.mjs'
+import { StaleVersionError } from '../../../tokenvis/explorer/modules/model/fetching.mjs'
 import { Model } from '../../../tokenvis/explorer/modules/model/model.mjs'
-import { renew, sameSpans } from '../../../tokenvis/explorer/modules/model/renewal.mjs'
+import { matchSpans, renew } from '../../../tokenvis/explorer/modules/model/renewal.mjs'
 import { examples, messageOf, someSpans, sourceOf, traceMessage, traceOfText } from './traces.mjs'
 
 const FEW = ['bob 10 20 lab', 'eve 12 16 desk', 'eve 30 40 desk']
 const MORE = ['ann 0 50 attic', ...FEW, 'zoe 41 45 desk'] // rows and codes of names shift
 const OPENING = { traces: [{ id: 't', n: 3 }], trace: 't', steps: false, fold: true, state: {} }
 
-/** The end of what was begun by now. */
+/** Resolves after pending work. */
 const settled = () => new Promise((resolve) => { setTimeout(resolve, 5) })
 
 /**
- * A model of a trace that grows: `grow(rows, origin)` makes it what these say, whose times are offsets from an origin.
+ * A model of a trace that grows: `grow(rows, origin)` replaces its spans; `origin` is the origin of its time map.
  * @param {string[]} rows
- * @param {Record<string, (wish: any) => any>} [answers]
+ * @param {Record<string, (params: any) => any>} [answers]
  */
 async function growingOf(rows, answers = {}) {
   const now = { rows, origin: 0, version: 0, oldest: 0 }
-  const told = (message) => ({ ...message, header: { ...message.header, version: now.version } })
+  const versioned = (message) => ({ ...message, header: { ...message.header, version: now.version } })
   const source = sourceOf(rows, {
     trace: () => {
       const message = traceMessage(now.rows.map((row) => {
-        const [agent, start, end, place] = row.split(' ')
-        return [agent, Number(start) - now.origin, Number(end) - now.origin, place].join(' ')
+        const [agent, start, end, location] = row.split(' ')
+        return [agent, Number(start) - now.origin, Number(end) - now.origin, location].join(' ')
       }))
       message.header.origin = now.origin
-      return told(message)
+      return versioned(message)
     },
     column: ({ key, version }) => {
-      if (version < now.oldest) throw new OutOfDate('old')
+      if (version < now.oldest) throw new StaleVersionError('old')
       throw new Error(`no ${key}`)
     },
     ...answers,
@@ -46,10 +46,10 @@ async function growingOf(rows, answers = {}) {
 
 const names = (model) => Array.from(model.shown.keys()).filter((code) => model.shown[code]).map((code) => model.trace.agent.names[code])
 
-/** The window in the spans' own times. */
-const times = (model) => model.offsets().map((offset) => offset + model.trace.origin)
+/** The window in absolute times. */
+const times = (model) => model.windowOffsets().map((offset) => offset + model.trace.origin)
 
-test('what is new is shown, and a window of all goes on to show all', async () => {
+test('new spans are shown, and a window of the whole trace keeps showing all of it', async () => {
   const { model, grow, changes } = await growingOf(FEW)
   grow(MORE)
   await renew(model)
@@ -60,7 +60,7 @@ test('what is new is shown, and a window of all goes on to show all', async () =
   assert.ok(!changes.includes('trace'))
 })
 
-test('the old picture stays until the new one is there', async () => {
+test('the old picture stays until the new one is ready', async () => {
   const { model, grow } = await growingOf(FEW)
   const { scene } = model
   grow(MORE)
@@ -74,15 +74,15 @@ test('the old picture stays until the new one is there', async () => {
 test('the window stays at its times, though the origin of the axis shifts', async () => {
   const { model, source, grow } = await growingOf(FEW)
   model.setWindow(12, 18)
-  source.said.length = 0
+  source.reported.length = 0
   grow(MORE, -100)
   await renew(model)
   assert.deepEqual(times(model), [12, 18])
   assert.deepEqual(model.window, { from: 112, to: 118 })
-  assert.deepEqual(source.said, [])
+  assert.deepEqual(source.reported, [])
 })
 
-test('folded gaps or not, the window stays at its times', async () => {
+test('the window stays at its times also with unfolded gaps', async () => {
   const { model, grow } = await growingOf(FEW)
   model.toggleGaps()
   model.setWindow(12, 18)
@@ -108,20 +108,20 @@ test('the same bands stay folded, by their names', async () => {
   assert.deepEqual(model.scene.rows.bands.map(({ name, folded }) => [name, folded]), [['attic', false], ['lab', true], ['desk', false]])
 })
 
-test('the selection is the one that Python has, with its details', async () => {
+test('the selection comes from Python, with its details', async () => {
   let rows = []
   const { model, source, grow } = await growingOf(FEW, { selection: () => messageOf({}, { rows }) })
   model.select(Uint32Array.of(1))
   await settled()
-  source.said.length = 0
+  source.reported.length = 0
   rows = [2]
   grow(MORE)
   await renew(model)
   assert.deepEqual([[...model.selected], model.focus, model.details.id, model.figures.n], [[2], 2, 's2', 1])
-  assert.deepEqual(source.said, [])
+  assert.deepEqual(source.reported, [])
 })
 
-test('who selects another span meanwhile has that one selected', async () => {
+test('a selection made during a renewal is kept', async () => {
   let asked = 0
   let meanwhile = () => {}
   const { model, grow } = await growingOf(FEW, {
@@ -131,18 +131,18 @@ test('who selects another span meanwhile has that one selected', async () => {
       return messageOf({}, { rows: asked < 3 ? [] : [1] })
     },
   })
-  meanwhile = () => asked === 2 && model.select(Uint32Array.of(0)) // a row of the old trace, while the new one is on its way
+  meanwhile = () => asked === 2 && model.select(Uint32Array.of(0)) // a row of the old trace, while the new one is being fetched
   grow(MORE)
   await renew(model)
   assert.deepEqual([[...model.selected], asked], [[1], 3])
 })
 
-test('nothing changes under a hand that drags', async () => {
+test('nothing changes while dragging', async () => {
   const { model, grow } = await growingOf(FEW)
-  let letGo = () => {}
-  model.held = new Promise((resolve) => {
-    letGo = () => {
-      model.held = null
+  let endDrag = () => {}
+  model.dragging = new Promise((resolve) => {
+    endDrag = () => {
+      model.dragging = null
       resolve(undefined)
     }
   })
@@ -151,24 +151,24 @@ test('nothing changes under a hand that drags', async () => {
   await settled()
   assert.equal(model.trace.n, 3)
   model.setWindow(11, 17)
-  letGo()
+  endDrag()
   await renewing
   assert.deepEqual([model.trace.n, times(model)], [5, [11, 17]])
 })
 
-test('a search finds what is new too, and its match stays', async () => {
+test('a search also finds new spans, and its current match stays', async () => {
   let rows = []
   const { model, grow } = await growingOf(FEW, { selection: () => messageOf({}, { rows }) })
   await model.search('eve')
-  model.toMatch(1)
-  model.toMatch(1)
+  model.goToMatch(1)
+  model.goToMatch(1)
   rows = [3]
   grow([...MORE, 'eve 44 46 desk'])
   await renew(model)
   assert.deepEqual([[...model.matches], model.match, model.query], [[2, 3, 5], 1, 'eve'])
 })
 
-test('labels that are seen are fetched before the picture changes', async () => {
+test('visible labels are fetched before the picture changes', async () => {
   const { model, source, grow } = await growingOf(FEW)
   await model.fetchLabels([0, 2])
   source.asked.length = 0
@@ -179,7 +179,7 @@ test('labels that are seen are fetched before the picture changes', async () => 
   assert.deepEqual([rows, version], [[1, 3], 1])
 })
 
-test('what is on its way for the trace as it was is not taken for what it is', async () => {
+test('late answers about the old version are ignored', async () => {
   let answer = (_) => {}
   const { model, grow } = await growingOf(FEW, { details: () => new Promise((resolve) => { answer = resolve }) })
   model.select(Uint32Array.of(0))
@@ -190,7 +190,7 @@ test('what is on its way for the trace as it was is not taken for what it is', a
   assert.equal(model.details, null)
 })
 
-test('of many changes at once the last one is shown, with few questions', async () => {
+test('many changes at once need few requests, and the last one is shown', async () => {
   const { model, source, grow } = await growingOf(FEW)
   source.asked.length = 0
   const renewals = []
@@ -203,18 +203,18 @@ test('of many changes at once the last one is shown, with few questions', async 
   assert.ok(source.asked.filter(([what]) => what === 'trace').length <= 3)
 })
 
-test('nothing is asked again where nothing has changed', async () => {
+test('without a change only the trace is requested', async () => {
   const { model, source, changes } = await growingOf(FEW)
   source.asked.length = 0
   await renew(model)
   assert.deepEqual([source.asked.map(([what]) => what), changes], [['trace'], []])
 })
 
-test('a version that nobody knows any more is fetched anew, and nobody is told', async () => {
+test('a stale version is fetched again, without an error message', async () => {
   let n = 0
   const { model, grow, now } = await growingOf(FEW, {
     column: ({ version }) => {
-      if (version < now.oldest) throw new OutOfDate('old')
+      if (version < now.oldest) throw new StaleVersionError('old')
       n++
       return messageOf({ key: 'kind', names: ['one'], colors: ['#000000'], legend: [], version }, { codes: now.rows.map(() => 0) })
     },
@@ -229,7 +229,7 @@ test('a version that nobody knows any more is fetched anew, and nobody is told',
   assert.deepEqual([model.trace.version, model.by, model.problem, model.scene.packing.lane.length, n], [2, 'kind', '', 6, 2])
 })
 
-test('a key that there is no more gives way to the usual one', async () => {
+test('a key that is gone is replaced by the default key', async () => {
   let isThere = true
   const { model, source, grow, now } = await growingOf(FEW, {
     column: () => {
@@ -240,14 +240,14 @@ test('a key that there is no more gives way to the usual one', async () => {
   await model.setBy('kind')
   await model.setHue('kind')
   isThere = false
-  source.said.length = 0
+  source.reported.length = 0
   grow(MORE)
   await renew(model)
   assert.deepEqual([model.by, model.hue, model.problem], ['location_id', 'agent_id', 'too many values'])
-  assert.deepEqual(source.said, [{ by: 'location_id', version: 0 }, { hue: 'agent_id', version: 0 }])
+  assert.deepEqual(source.reported, [{ by: 'location_id', version: 0 }, { hue: 'agent_id', version: 0 }])
 })
 
-test('a trace of which nothing is left', async () => {
+test('a trace can become empty', async () => {
   const { model, grow } = await growingOf(FEW)
   await model.fetchLabels([0])
   grow([])
@@ -258,14 +258,14 @@ test('a trace of which nothing is left', async () => {
   assert.deepEqual([model.trace.n, times(model), names(model)], [3, [10, 40], ['bob', 'eve']])
 })
 
-test('law: whatever a trace becomes, it is shown as if it had been opened so, and the window stays', async () => {
+test('law: a renewed trace is shown like a newly opened one, and the window stays', async () => {
   const cases = []
   examples(40, (whole) => cases.push([someSpans(whole), someSpans(whole), whole(9), 4 + whole(6), whole(7) - 3]))
   for (const [before, after, from, width, origin] of cases) {
     const { model, grow } = await growingOf(before)
     model.setWindow(from, from + width)
     const shown = times(model)
-    const whole = model.whole()
+    const whole = model.fullWindow()
     const isWhole = model.window.from <= whole.from && model.window.to >= whole.to
     grow(after, origin)
     await renew(model)
@@ -276,14 +276,14 @@ test('law: whatever a trace becomes, it is shown as if it had been opened so, an
     assert.deepEqual(model.figures, fresh.model.figures)
     const map = model.scene.map.offsets
     const [first, last] = [map[0] + origin, map[map.length - 1] + origin]
-    if (isWhole) assert.deepEqual(model.window, model.whole())
+    if (isWhole) assert.deepEqual(model.window, model.fullWindow())
     else if (shown[0] >= first && shown[1] <= last) assert.deepEqual(times(model), shown)
   }
 })
 
-test('spans are the same where times and names are, each once', () => {
+test('spans match by times and names, each once', () => {
   const [old, next] = [traceOfText(...FEW, 'eve 12 16 desk'), traceOfText('ann 0 1 desk', ...FEW, 'eve 12 16 desk', 'eve 12 17 desk')]
   for (const trace of [old, next]) trace.origin = 0
-  assert.deepEqual([...sameSpans(old, next, [0, 1, 2, 3])], [[0, 1], [1, 2], [2, 3], [3, 5]])
-  assert.deepEqual([...sameSpans(next, old, [0, 4])], [])
+  assert.deepEqual([...matchSpans(old, next, [0, 1, 2, 3])], [[0, 1], [1, 2], [2, 3], [3, 5]])
+  assert.deepEqual([...matchSpans(next, old, [0, 4])], [])
 })

@@ -14,31 +14,31 @@ function sessionOf() {
   return { source, session, opened }
 }
 
-test('the first trace is the one that the opening names, with its state', () => {
+test('the opening names the first trace and its state', () => {
   const { session, source } = sessionOf()
   assert.deepEqual([session.model.id, session.model.by, session.model.hue], ['t', 'agent_id', 'agent_id'])
   assert.deepEqual(source.asked, [['trace', { trace: 't' }]])
 })
 
-test('a user chooses another: the source is told, and bands and colours stay', () => {
+test('choosing another trace is reported, and keeps bands and colours', () => {
   const { session, source, opened } = sessionOf()
-  session.model.wanted.hue = 'location_id'
+  session.model.requested.hue = 'location_id'
   session.choose('u')
   assert.deepEqual([session.model.id, session.model.by, session.model.hue], ['u', 'agent_id', 'location_id'])
-  assert.deepEqual([source.said, opened], [[{ trace: 'u' }], ['u']])
+  assert.deepEqual([source.reported, opened], [[{ trace: 'u' }], ['u']])
   assert.deepEqual(source.asked.at(-1), ['trace', { trace: 'u' }])
 })
 
-test('Python opens another, or none: nothing is told', () => {
+test('opening a trace from Python, or none, is not reported', () => {
   const { session, source, opened } = sessionOf()
   session.open('u', { trace: 'u', by: 'location_id' })
   assert.equal(session.model.by, 'location_id')
   session.open(null)
   assert.deepEqual([session.model.id, session.model.trace], [null, null])
-  assert.deepEqual([source.said, opened], [[], ['u', null]])
+  assert.deepEqual([source.reported, opened], [[], ['u', null]])
 })
 
-test('the traces have changed: the one that is shown is renewed, if it is among them', async () => {
+test('when the traces change, the shown one is renewed if it is in the list', async () => {
   const { session, source } = sessionOf()
   await session.model.opened
   const renewed = [{ id: 't', n: 2 }]
@@ -53,12 +53,12 @@ test('the traces have changed: the one that is shown is renewed, if it is among 
   assert.equal(session.model.traces, TRACES)
 })
 
-test('whether the traces are followed is told', () => {
+test('following the traces is announced', () => {
   const { session } = sessionOf()
   const changes = []
   session.model.addEventListener('change', ({ detail }) => changes.push(detail))
   assert.equal(session.isLive, false)
-  session.follow(true)
+  session.setLive(true)
   assert.deepEqual([session.isLive, changes], [true, ['live']])
   assert.equal(new Session(sourceOf([]), { ...OPENING, follow: true }).isLive, true)
 })

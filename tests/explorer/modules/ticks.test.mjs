@@ -7,7 +7,7 @@ import { examples, list } from './traces.mjs'
 const APART = 92
 const [SECOND, MINUTE, HOUR, DAY] = [1e6, 60e6, 3600e6, 86400e6]
 
-test('steps are round in the unit that people use', () => {
+test('steps are round in customary units', () => {
   const steps = [
     [0.2, 1], [3, 5], [5, 5], [6, 10], [400e3, 500e3], [500e3, 500e3], [500_001, SECOND], [7 * SECOND, 10 * SECOND],
     [31 * SECOND, MINUTE], [11 * MINUTE, 15 * MINUTE], [4 * HOUR, 6 * HOUR], [13 * HOUR, DAY], [1.5 * DAY, 2 * DAY],
@@ -32,40 +32,40 @@ test('law: the step is the shortest round one that is long enough', () => {
   })
 })
 
-test('ticks in view, with labels', () => {
+test('visible ticks, with labels', () => {
   const map = timeMap([0, 10 * SECOND], [0, 10 * SECOND])
   assert.deepEqual(ticksOf(map, { left: 0, scale: 300 / (10 * SECOND), width: 300 }, false), [
-    { place: 0, label: '0' },
-    { place: 5 * SECOND, label: '5 s' },
-    { place: 10 * SECOND, label: '10 s' },
+    { axisTime: 0, label: '0' },
+    { axisTime: 5 * SECOND, label: '5 s' },
+    { axisTime: 10 * SECOND, label: '10 s' },
   ])
   const steps = ticksOf(timeMap([0, 4], [0, 4]), { left: 0.5, scale: 100, width: 300 }, true)
   assert.deepEqual(steps.map(({ label }) => label), ['1', '2', '3'])
 })
 
-test('no tick within a folded gap, and those after it tell the time', () => {
+test('no tick is inside a folded gap, and those after it show the right time', () => {
   const map = timeMap([0, 4 * SECOND, 3604 * SECOND, 3608 * SECOND], [0, 4 * SECOND, 5 * SECOND, 9 * SECOND])
   const labels = (left, width) => ticksOf(map, { left, scale: 100 / SECOND, width }, false).map(({ label }) => label)
   assert.deepEqual(labels(0, 900), ['0', '1 s', '2 s', '3 s', '4 s', '1:00:04', '1:00:05', '1:00:06', '1:00:07', '1:00:08'])
   assert.deepEqual(labels(4.2 * SECOND, 60), [])
 })
 
-test('law: ticks are at multiples of the step, in view, apart from each other and never within a fold', () => {
+test('law: ticks are visible, at multiples of the step, at a minimum distance, and never inside a fold', () => {
   examples(300, (whole) => {
     const [busy, gap, after] = [1 + whole(1e6), 1 + whole(1e9), 1 + whole(1e6)]
     const width = 1 + whole(busy)
     const map = timeMap([0, busy, busy + gap, busy + gap + after], [0, busy, busy + width, busy + width + after])
-    const stretch = { left: whole(busy) - whole(1000), scale: 10 ** (whole(500) / 100 - 4), width: 100 + whole(1000) }
-    const step = roundStep(APART / stretch.scale)
+    const grid = { left: whole(busy) - whole(1000), scale: 10 ** (whole(500) / 100 - 4), width: 100 + whole(1000) }
+    const step = roundStep(APART / grid.scale)
     const [{ from, to }] = foldsOf(map)
     let before = -Infinity
-    for (const { place } of ticksOf(map, stretch, false)) {
-      const offset = toOffset(map, place)
+    for (const { axisTime } of ticksOf(map, grid, false)) {
+      const offset = toOffset(map, axisTime)
       assert.ok(Math.abs(offset - Math.round(offset / step) * step) < 1e-3, `${offset} is no multiple of ${step}`)
-      assert.ok(place >= stretch.left - 1e-3 && place <= stretch.left + stretch.width / stretch.scale + 1e-3)
-      assert.ok((place - before) * stretch.scale >= APART * 0.8)
-      assert.ok(place <= from + 1e-3 || place >= to - 1e-3, `${place} is between ${from} and ${to}`)
-      before = place
+      assert.ok(axisTime >= grid.left - 1e-3 && axisTime <= grid.left + grid.width / grid.scale + 1e-3)
+      assert.ok((axisTime - before) * grid.scale >= APART * 0.8)
+      assert.ok(axisTime <= from + 1e-3 || axisTime >= to - 1e-3, `${axisTime} is between ${from} and ${to}`)
+      before = axisTime
     }
   })
 })

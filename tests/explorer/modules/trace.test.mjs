@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { factsOf, keyColumnOf, movesOf, rowsIn, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
+import { factsOf, keyColumnOf, movesOf, rowsOfMessage, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 import { messageOf, traceMessage, traceOfText } from './traces.mjs'
 
 test('a trace in the order of a frame', () => {
@@ -10,14 +10,14 @@ test('a trace in the order of a frame', () => {
   assert.deepEqual([location.key, location.names, [...location.codes]], ['location_id', ['desk', 'lab'], [0, 1, 1]])
 })
 
-test('times are counted from the origin of the map, before which a trace may begin', () => {
+test('times are relative to the origin of the map; a trace may start before it', () => {
   const message = traceMessage(['ann 2 5 desk', 'ann 6 7 desk'], { offsets: [-3, 2], places: [-3, 2] })
   message.header.first = -3
   const { start, end, map, clock } = traceOf(message)
   assert.deepEqual([[...start], [...end], [...map.offsets], clock], [[-3, 1], [0, 2], [-3, 2], null])
 })
 
-test('how many spans were lost, which a page of an earlier version does not say', () => {
+test('the number of lost spans; pages of earlier versions have none', () => {
   const message = traceMessage(['ann 2 5 desk'])
   assert.equal(traceOf(message).lost, 0)
   message.header.lost = 1234
@@ -41,7 +41,7 @@ test('a key column', () => {
   assert.deepEqual([...codes], [1, 0])
 })
 
-test('facts, as far as any are known', () => {
+test('known facts', () => {
   assert.deepEqual(factsOf(messageOf({})), { self: null, input: null, output: null, status: null })
   const { self, input, output, status } = factsOf(messageOf({}, { self: [3], output: [8] }))
   assert.deepEqual([self, input, output, status], [Uint32Array.of(3), null, Uint32Array.of(8), null])
@@ -50,6 +50,6 @@ test('facts, as far as any are known', () => {
 test('moves and rows', () => {
   const moves = movesOf(messageOf({}, { from: [0], to: [2], before: [5] }))
   assert.deepEqual(moves, { from: Uint32Array.of(0), to: Uint32Array.of(2), before: Uint32Array.of(5), after: null })
-  assert.deepEqual(rowsIn(messageOf({}, { rows: [2, 3, 9] })), Uint32Array.of(2, 3, 9))
-  assert.deepEqual(rowsIn(messageOf({}, { rows: [] })), new Uint32Array())
+  assert.deepEqual(rowsOfMessage(messageOf({}, { rows: [2, 3, 9] })), Uint32Array.of(2, 3, 9))
+  assert.deepEqual(rowsOfMessage(messageOf({}, { rows: [] })), new Uint32Array())
 })

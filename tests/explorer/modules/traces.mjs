@@ -1,10 +1,10 @@
-// What the tests of the modules share: traces written as text, messages as Python sends them, a source that is no kernel, and
-// small random inputs. Times lie on a small grid of whole numbers, where ties, zero lengths and spans that touch are common.
+// Shared by the tests of the modules: traces written as text, messages as Python sends them, a source without a kernel, and
+// small random inputs. Times are on a small integer grid, so that ties, zero lengths and touching spans are common.
 
 import { traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 
 /**
- * Whole numbers at random, the same for the same seed: `whole(n)` is in [0, n). (T. Ettinger's mulberry32.)
+ * Seeded random integers: `whole(n)` is in [0, n). (T. Ettinger's mulberry32.)
  * @param {number} seed
  */
 export function random(seed) {
@@ -17,7 +17,7 @@ export function random(seed) {
   }
 }
 
-/** So many examples of a law. @param {number} count @param {(whole: (n: number) => number, seed: number) => void} law */
+/** Checks a law with seeded examples. @param {number} count @param {(whole: (n: number) => number, seed: number) => void} law */
 export function examples(count, law) {
   for (let seed = 0; seed < count; seed++) {
     try {
@@ -32,10 +32,10 @@ export function examples(count, law) {
 /** @param {number} n @param {(number: number) => any} make */
 export const list = (n, make) => Array.from({ length: n }, (_, number) => make(number))
 
-/** Numbers in order. @param {ArrayLike<number>} numbers */
+/** Sorted numbers. @param {ArrayLike<number>} numbers */
 export const sorted = (numbers) => Array.from(numbers).sort((one, other) => one - other)
 
-/** Spans as text, "agent start end location", at random. @param {(n: number) => number} whole @param {number} [most] */
+/** Random spans as text, "agent start end location". @param {(n: number) => number} whole @param {number} [most] */
 export function someSpans(whole, most = 12) {
   return list(whole(most + 1), () => {
     const start = whole(9)
@@ -43,7 +43,7 @@ export function someSpans(whole, most = 12) {
   })
 }
 
-/** Starts and ends of a lane at random: in order, and free of overlaps; an instant takes its own microsecond. */
+/** Random starts and ends of a lane: sorted, without overlaps; an instant occupies one microsecond. */
 export function someLane(whole, most = 12) {
   const [start, end] = [[], []]
   let free = whole(4)
@@ -69,7 +69,7 @@ export function messageOf(header, columns = {}) {
   return { header: { ...header, columns: specs }, buffers }
 }
 
-/** The names in order, with colours, and the codes of values. @param {string[]} values */
+/** Sorted names with colours, and the codes of values. @param {string[]} values */
 export function coded(values) {
   const names = [...new Set(values)].sort()
   const colors = names.map((_, code) => `#00000${code}`)
@@ -77,18 +77,18 @@ export function coded(values) {
 }
 
 /**
- * The message of a trace, whose spans are written as text: "agent start end location".
+ * The message of a trace written as text: "agent start end location".
  * @param {string[]} rows
  * @param {{offsets: number[], places: number[]}} [map]
  */
 export function traceMessage(rows, map) {
-  const spans = rows.map((row) => row.split(' ')).map(([agent, start, end, place]) => {
-    return { agent, start: Number(start), end: Number(end), place }
+  const spans = rows.map((row) => row.split(' ')).map(([agent, start, end, location]) => {
+    return { agent, start: Number(start), end: Number(end), location }
   })
   spans.sort((one, other) => one.start - other.start || one.end - other.end || one.agent.localeCompare(other.agent))
   const first = spans.length ? spans[0].start : 0
   const ends = spans.length ? [first, Math.max(...spans.map(({ end }) => end))] : [0, 1]
-  const [agent, location] = [coded(spans.map((span) => span.agent)), coded(spans.map((span) => span.place))]
+  const [agent, location] = [coded(spans.map((span) => span.agent)), coded(spans.map((span) => span.location))]
   const header = { trace: 't', first, clock: null, map: map ?? { offsets: ends, places: ends } }
   return messageOf({ ...header, keys: { agent_id: agent.key, location_id: location.key } }, {
     start: spans.map(({ start }) => start - first),
@@ -102,9 +102,9 @@ export function traceMessage(rows, map) {
 export const traceOfText = (...rows) => traceOf(traceMessage(rows))
 
 /**
- * A source whose trace is written as text; it keeps what it was asked and told.
+ * A source with a trace written as text; it records requests and reports.
  * @param {string[]} rows
- * @param {Record<string, (wish: any) => any>} [answers] to questions that are asked of it, in place of its own
+ * @param {Record<string, (params: any) => any>} [answers] override its own answers
  * @param {{offsets: number[], places: number[]}} [map]
  */
 export function sourceOf(rows, answers = {}, map) {
@@ -114,22 +114,22 @@ export function sourceOf(rows, answers = {}, map) {
     facts: () => messageOf({}),
     moves: () => messageOf({}, { from: [], to: [] }),
     selection: () => messageOf({}, { rows: [] }),
-    labels: (wish) => messageOf({ labels: wish.rows.map((row) => `label ${row}`) }),
+    labels: (params) => messageOf({ labels: params.rows.map((row) => `label ${row}`) }),
     details: ({ row }) => messageOf({ details: { id: `s${row}`, label: '', data: null, parent: null } }),
     search: () => messageOf({}, { rows: [] }),
     ...answers,
   }
   const source = {
     asked: [],
-    said: [],
-    async ask(what, wish) {
-      source.asked.push([what, wish])
-      if (!(what in own)) throw new Error(`Nobody knows ${what}.`)
-      return own[what](wish)
+    reported: [],
+    async ask(what, params) {
+      source.asked.push([what, params])
+      if (!(what in own)) throw new Error(`No answer to ${what}.`)
+      return own[what](params)
     },
-    say: ({ of, ...state }, selection) => {
-      if (of !== 't') throw new Error(`It is said of ${of}.`)
-      source.said.push(selection ? { ...state, rows: [...selection.rows], count: selection.count } : state)
+    report: ({ of, ...state }, selection) => {
+      if (of !== 't') throw new Error(`Reported for trace ${of}.`)
+      source.reported.push(selection ? { ...state, rows: [...selection.rows], count: selection.count } : state)
     },
   }
   return source

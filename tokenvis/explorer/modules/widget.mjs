@@ -1,11 +1,11 @@
-// The explorer in a notebook: an anywidget, whose traces come from the kernel in messages of its own.
+// The explorer in a notebook: an anywidget, which gets traces from the kernel in custom messages.
 //
-// Questions carry a number, and an answer carries that of its question. What Python says unasked is the opening, with the first
-// trace, changes of the state, and that a trace has changed, which the page then asks for when it can.
+// Each question has a number, and its answer has the same number. Python also sends messages that were not requested: the opening
+// with the first trace, state changes, and notices that a trace has changed, after which the page requests the new version.
 
-import { OutOfDate } from './model/fetching.mjs'
+import { StaleVersionError } from './model/fetching.mjs'
 import { Session } from './model/session.mjs'
-import { show } from './ui/explorer.mjs'
+import { showExplorer } from './ui/explorer.mjs'
 import { rowsMessage } from './model/wire.mjs'
 
 /**
@@ -14,54 +14,54 @@ import { rowsMessage } from './model/wire.mjs'
  *   on: (name: string, act: (content: any, buffers: DataView[]) => void) => void}} Comm
  */
 
-const [OPENING, PUSHED] = [-1, -2] // numbers of what is sent without a question
-const PATIENCE = 400 // ms in which a kernel that has just made the widget sends the opening by itself
+const [OPENING, PUSHED] = [-1, -2] // answer numbers of messages that were not requested
+const OPENING_TIMEOUT_MS = 400 // a kernel that has just created the widget sends the opening within this time
 
 /**
  * @param {Comm} comm
- * @param {(state: any, message: Message) => void} told is given what Python says unasked
+ * @param {(state: any, message: Message) => void} onUpdate receives messages that were not requested
  */
-function kernelSource(comm, told) {
-  let last = Math.floor(Math.random() * 2 ** 31) // answers come to every page of a kernel
-  let heard = 0 // which time it was that Python told something last
-  let isPushed = false // whether the first trace comes by itself
+function kernelSource(comm, onUpdate) {
+  let lastNumber = Math.floor(Math.random() * 2 ** 31) // random: answers reach every page of a kernel
+  let heard = 0 // number of the last update from Python
+  let isPushed = false // whether Python sends the first trace without a request
   /** @type {Map<number, {resolve: (message: Message) => void, reject: (error: Error) => void}>} */
-  const waiting = new Map()
-  const answered = (/** @type {number} */ number) => new Promise((resolve, reject) => waiting.set(number, { resolve, reject }))
-  const ask = (/** @type {string} */ what, wish = {}) => {
-    comm.send({ ask: what, number: ++last, ...wish })
-    return answered(last)
+  const pending = new Map()
+  const answerTo = (/** @type {number} */ number) => new Promise((resolve, reject) => pending.set(number, { resolve, reject }))
+  const ask = (/** @type {string} */ question, params = {}) => {
+    comm.send({ ask: question, number: ++lastNumber, ...params })
+    return answerTo(lastNumber)
   }
-  const opening = answered(OPENING)
-  const pushed = answered(PUSHED)
-  const asking = setTimeout(() => comm.send({ ask: 'opening', number: OPENING }), PATIENCE)
+  const opening = answerTo(OPENING)
+  const pushed = answerTo(PUSHED)
+  const openingTimer = setTimeout(() => comm.send({ ask: 'opening', number: OPENING }), OPENING_TIMEOUT_MS)
   comm.on('msg:custom', ({ answer, error, stale, set, told: number, ...header }, buffers) => {
     const message = { header, buffers }
-    if (answer === undefined && !set) return told(header, message)
+    if (answer === undefined && !set) return onUpdate(header, message)
     if (set) {
       heard = number
-      return told(set, message)
+      return onUpdate(set, message)
     }
     if (answer === OPENING) {
-      clearTimeout(asking)
+      clearTimeout(openingTimer)
       heard = number
       isPushed = header.pushes
     }
-    if (stale) waiting.get(answer)?.reject(new OutOfDate('The trace has changed since.'))
-    else if (error !== undefined) waiting.get(answer)?.reject(new Error(error))
-    else waiting.get(answer)?.resolve(message)
-    return waiting.delete(answer)
+    if (stale) pending.get(answer)?.reject(new StaleVersionError('The trace has changed since this request.'))
+    else if (error !== undefined) pending.get(answer)?.reject(new Error(error))
+    else pending.get(answer)?.resolve(message)
+    return pending.delete(answer)
   })
   return {
     opening,
-    /** @param {string} what @param {Record<string, any>} [wish] @returns {Promise<Message>} */
-    ask(what, wish = {}) {
-      if (what !== 'trace' || !isPushed) return ask(what, wish)
+    /** @param {string} question @param {Record<string, any>} [params] @returns {Promise<Message>} */
+    ask(question, params = {}) {
+      if (question !== 'trace' || !isPushed) return ask(question, params)
       isPushed = false
       return pushed
     },
     /** @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
-    say(state, selection) {
+    report(state, selection) {
       if (!selection) return comm.send({ say: { ...state, heard } })
       const { as, buffer } = rowsMessage(selection.rows, selection.count)
       return comm.send({ say: { ...state, heard, as } }, undefined, [buffer])
@@ -70,35 +70,36 @@ function kernelSource(comm, told) {
 }
 
 /**
- * Windows change with every frame: of those, one in a while is told, and always the last, unless Python says something meanwhile.
+ * A source that reports windows, which change with every frame, at most every 80 ms, and always the last one, unless Python
+ * sets the window meanwhile.
  * @param {ReturnType<typeof kernelSource>} source
  */
-function unhurried(source) {
-  let waiting = 0
+function throttled(source) {
+  let timer = 0
   let latest = /** @type {Record<string, any>} */ ({})
-  const forget = () => {
-    clearTimeout(waiting)
-    waiting = 0
+  const cancel = () => {
+    clearTimeout(timer)
+    timer = 0
   }
   return {
     ...source,
-    forget,
+    cancel,
     /** @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
-    say(state, selection) {
-      if ('trace' in state) forget() // the window of another one
-      if (!('window' in state)) return source.say(state, selection)
+    report(state, selection) {
+      if ('trace' in state) cancel() // the window belongs to another trace
+      if (!('window' in state)) return source.report(state, selection)
       latest = state
-      waiting ||= window.setTimeout(() => {
-        waiting = 0
-        source.say(latest)
+      timer ||= window.setTimeout(() => {
+        timer = 0
+        source.report(latest)
       }, 80)
       return undefined
     },
   }
 }
 
-/** Tells Python whether this page shows the explorer: when the first view of it comes, and when the last one goes. */
-class Views {
+/** Reports to Python whether this page shows the explorer: when its first view is added, and when its last one is removed. */
+class ViewCounter {
   /** @param {Comm} comm */
   constructor(comm) {
     this.comm = comm
@@ -106,11 +107,11 @@ class Views {
     this.count = 0
   }
 
-  come() {
+  add() {
     if (this.count++ === 0) this.comm.send({ page: this.page, shown: true })
   }
 
-  go() {
+  remove() {
     if (--this.count === 0) this.comm.send({ page: this.page, shown: false })
   }
 }
@@ -118,33 +119,33 @@ class Views {
 export default () => {
   /** @type {Promise<{session: Session, height: number | null}>} */
   let opened
-  /** @type {Views} */
+  /** @type {ViewCounter} */
   let views
   return {
     /** @param {{model: Comm}} context */
     initialize({ model: comm }) {
-      const source = unhurried(kernelSource(comm, async (state, message) => {
+      const source = throttled(kernelSource(comm, async (state, message) => {
         const { session } = await opened
         if (state.renewed !== undefined) return session.renew(state.traces)
-        if (state.follow !== undefined) return session.follow(state.follow)
-        if (state.problem !== undefined) return session.model.tell(state.problem)
-        if (state.window) source.forget()
+        if (state.follow !== undefined) return session.setLive(state.follow)
+        if (state.problem !== undefined) return session.model.showProblem(state.problem)
+        if (state.window) source.cancel()
         if (state.trace !== undefined) return session.open(state.trace, state)
         const { model } = session
         await model.opened
         return model.apply(state, message.header.columns ? message : undefined)
       }))
-      views = new Views(comm)
+      views = new ViewCounter(comm)
       opened = source.opening.then(({ header }) => ({ session: new Session(source, header), height: header.height }))
     },
     /** @param {{el: HTMLElement}} context */
     async render({ el }) {
       const { session, height } = await opened
-      const end = show(el, session, { height })
-      views.come()
+      const end = showExplorer(el, session, { height })
+      views.add()
       return () => {
         end()
-        views.go()
+        views.remove()
       }
     },
   }

@@ -1,13 +1,13 @@
-// The axis: ruler, grid, zero line, folded gaps; and the gutter with the names of the bands.
+// The time axis: ruler, grid lines, zero line and folded gaps; and the gutter with the band names.
 
+import { fitText } from './ellipsis.mjs'
 import { BAND_GAP } from '../model/layout.mjs'
-import { fitted } from './lettering.mjs'
-import { duration, oneLine, plural } from '../model/text.mjs'
+import { formatDuration, oneLine, plural } from '../model/text.mjs'
 import { ticksOf } from './ticks.mjs'
-import { foldsOf, toPlace } from '../model/timemap.mjs'
+import { foldsOf, toAxisTime } from '../model/timemap.mjs'
 
 /**
- * @typedef {import('./look.mjs').Look} Look
+ * @typedef {import('./theme.mjs').Theme} Theme
  * @typedef {import('../model/scene.mjs').Scene} Scene
  * @typedef {import('../model/layout.mjs').Band} Band
  * @typedef {import('./drawing.mjs').View} View
@@ -15,36 +15,43 @@ import { foldsOf, toPlace } from '../model/timemap.mjs'
  */
 
 /**
- * Grid lines, the zero line and folded gaps, behind the bars; the ticks are returned.
+ * Draws the grid lines, the zero line and the folded gaps behind the bars, and returns the ticks.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
  * @param {boolean} steps
- * @param {Look} look
+ * @param {Theme} theme
  * @returns {Tick[]}
  */
-export function drawAxis(ctx, view, { map }, steps, look) {
+export function drawAxis(ctx, view, { map }, steps, theme) {
   const { left, scale, gutter, ruler, height } = view
-  const xOf = (/** @type {number} */ place) => gutter + (place - left) * scale
-  const ticks = ticksOf(map, view, steps).map(({ place, label }) => ({ x: xOf(place), label }))
-  ctx.fillStyle = look.rule
+  const xOf = (/** @type {number} */ axisTime) => gutter + (axisTime - left) * scale
+  const ticks = ticksOf(map, view, steps).map(({ axisTime, label }) => ({ x: xOf(axisTime), label }))
+  ctx.fillStyle = theme.line
   for (const { x } of ticks) ctx.fillRect(x - 0.5, ruler, 1, height)
-  ctx.fillStyle = look.quiet
-  ctx.fillRect(xOf(toPlace(map, 0)) - 0.5, ruler, 1, height)
-  for (const { from, to } of foldsOf(map)) hatch(ctx, xOf(from), xOf(to), view, look)
+  ctx.fillStyle = theme.muted
+  ctx.fillRect(xOf(toAxisTime(map, 0)) - 0.5, ruler, 1, height)
+  for (const { from, to } of foldsOf(map)) drawFold(ctx, xOf(from), xOf(to), view, theme)
   return ticks
 }
 
-/** A folded gap. @param {CanvasRenderingContext2D} ctx @param {number} x0 @param {number} x1 @param {View} view @param {Look} look */
-function hatch(ctx, x0, x1, { gutter, ruler, width, height }, look) {
+/**
+ * Draws a folded gap.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {number} x0
+ * @param {number} x1
+ * @param {View} view
+ * @param {Theme} theme
+ */
+function drawFold(ctx, x0, x1, { gutter, ruler, width, height }, theme) {
   if (x1 < gutter || x0 > gutter + width) return
   ctx.save()
   ctx.beginPath()
   ctx.rect(x0, ruler, x1 - x0, height)
   ctx.clip()
-  ctx.fillStyle = look.paper
+  ctx.fillStyle = theme.background
   ctx.fillRect(x0, ruler, x1 - x0, height)
-  ctx.strokeStyle = look.rule
+  ctx.strokeStyle = theme.line
   ctx.lineWidth = 1
   ctx.beginPath()
   for (let x = Math.max(x0, gutter) - height; x < Math.min(x1, gutter + width); x += 7) {
@@ -56,68 +63,69 @@ function hatch(ctx, x0, x1, { gutter, ruler, width, height }, look) {
 }
 
 /**
- * The ruler above the body: times, and how long folded gaps last.
+ * Draws the ruler above the body: tick labels and the durations of folded gaps.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
  * @param {Tick[]} ticks
  * @param {boolean} steps
- * @param {Look} look
+ * @param {Theme} theme
  */
-export function drawRuler(ctx, { left, scale, gutter, ruler, width }, { map }, ticks, steps, look) {
-  ctx.fillStyle = look.paper
+export function drawRuler(ctx, { left, scale, gutter, ruler, width }, { map }, ticks, steps, theme) {
+  ctx.fillStyle = theme.background
   ctx.fillRect(0, 0, gutter + width, ruler)
-  ctx.fillStyle = look.rule
+  ctx.fillStyle = theme.line
   ctx.fillRect(0, ruler - 1, gutter + width, 1)
   ctx.save()
   ctx.beginPath()
   ctx.rect(gutter, 0, width, ruler)
   ctx.clip()
-  ctx.font = `11px ${look.font}`
+  ctx.font = `11px ${theme.font}`
   ctx.textBaseline = 'middle'
-  const taken = foldsOf(map).map(({ from, to, lasts }) => {
-    return drawBreak(ctx, (from - left) * scale + gutter, (to - left) * scale + gutter, duration(lasts, steps), ruler, look)
+  const foldLabels = foldsOf(map).map(({ from, to, lengthUs }) => {
+    return drawFoldLabel(
+      ctx, (from - left) * scale + gutter, (to - left) * scale + gutter, formatDuration(lengthUs, steps), ruler, theme)
   })
   ctx.textAlign = 'left'
   for (const { x, label } of ticks) {
-    ctx.fillStyle = look.quiet
+    ctx.fillStyle = theme.muted
     ctx.fillRect(x - 0.5, ruler - 6, 1, 6)
-    const room = ctx.measureText(label).width
-    const begin = x + 4 + room > gutter + width ? x - 4 - room : x + 4
-    if (!taken.some(([from, to]) => begin < to && begin + room > from)) ctx.fillText(label, begin, ruler / 2 - 1)
+    const labelWidth = ctx.measureText(label).width
+    const begin = x + 4 + labelWidth > gutter + width ? x - 4 - labelWidth : x + 4
+    if (!foldLabels.some(([from, to]) => begin < to && begin + labelWidth > from)) ctx.fillText(label, begin, ruler / 2 - 1)
   }
   ctx.restore()
 }
 
 /**
- * How long a folded gap lasts, above it; the room that it takes is returned.
+ * Draws the duration of a folded gap above it, and returns the horizontal range of the label.
  * @param {CanvasRenderingContext2D} ctx
  * @param {number} x0
  * @param {number} x1
- * @param {string} lasts
+ * @param {string} label
  * @param {number} ruler
- * @param {Look} look
+ * @param {Theme} theme
  * @returns {[number, number]}
  */
-function drawBreak(ctx, x0, x1, lasts, ruler, look) {
-  const [middle, room] = [(x0 + x1) / 2, Math.max(ctx.measureText(lasts).width + 8, x1 - x0)]
-  ctx.fillStyle = look.quiet
+function drawFoldLabel(ctx, x0, x1, label, ruler, theme) {
+  const [center, labelWidth] = [(x0 + x1) / 2, Math.max(ctx.measureText(label).width + 8, x1 - x0)]
+  ctx.fillStyle = theme.muted
   ctx.textAlign = 'center'
-  ctx.fillText(lasts, middle, ruler / 2 - 1)
-  return [middle - room / 2, middle + room / 2]
+  ctx.fillText(label, center, ruler / 2 - 1)
+  return [center - labelWidth / 2, center + labelWidth / 2]
 }
 
 /**
- * Names of the bands, each beside the part of its band that is in view.
+ * Draws the band names, each next to the visible part of its band.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Band[]} bands
- * @param {Look} look
+ * @param {Theme} theme
  */
-export function drawGutter(ctx, { gutter, ruler, top, height }, bands, look) {
-  ctx.fillStyle = look.paper
+export function drawGutter(ctx, { gutter, ruler, top, height }, bands, theme) {
+  ctx.fillStyle = theme.background
   ctx.fillRect(0, ruler, gutter, height)
-  ctx.fillStyle = look.rule
+  ctx.fillStyle = theme.line
   ctx.fillRect(gutter - 1, ruler, 1, height)
   ctx.save()
   ctx.beginPath()
@@ -129,18 +137,18 @@ export function drawGutter(ctx, { gutter, ruler, top, height }, bands, look) {
     const from = Math.max(band.top - top, 0)
     const to = band.top + band.height - top
     const y = ruler + Math.min(from + 8, to - 8)
-    ctx.fillStyle = look.quiet
-    ctx.font = `9px ${look.font}`
+    ctx.fillStyle = theme.muted
+    ctx.font = `9px ${theme.font}`
     if (band.depth > 1) ctx.fillText(band.folded ? '▶' : '▼', 6, y)
-    ctx.font = `12px ${look.font}`
-    ctx.fillStyle = look.ink
-    ctx.fillText(fitted(ctx, gutter - 28, oneLine(band.name)), 20, y)
+    ctx.font = `12px ${theme.font}`
+    ctx.fillStyle = theme.text
+    ctx.fillText(fitText(ctx, gutter - 28, oneLine(band.name)), 20, y)
     if (to - from < 34) continue
-    ctx.font = `10px ${look.font}`
-    ctx.fillStyle = look.quiet
+    ctx.font = `10px ${theme.font}`
+    ctx.fillStyle = theme.muted
     ctx.fillText(plural(band.depth, 'lane'), 20, y + 15)
   }
-  ctx.fillStyle = look.rule
+  ctx.fillStyle = theme.line
   for (const band of bands) ctx.fillRect(0, ruler + band.top + band.height - top + BAND_GAP / 2 - 2, gutter, 1)
   ctx.restore()
 }

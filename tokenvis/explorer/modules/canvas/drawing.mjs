@@ -1,63 +1,64 @@
-// Drawing: one frame of the scene on a canvas. Gutter, ruler and bars are drawn by one view, so they cannot drift apart.
+// Drawing: one frame of the scene on a canvas. Gutter, ruler and bars use the same view, so they stay aligned.
 
 import { drawAxis, drawGutter, drawRuler } from './axis.mjs'
 import { drawRows } from './bars.mjs'
-import { BAR, STRIP } from '../model/layout.mjs'
-import { fitted } from './lettering.mjs'
-import { inkOn } from './look.mjs'
+import { fitText } from './ellipsis.mjs'
+import { BAR_HEIGHT, STRIP_HEIGHT } from '../model/layout.mjs'
 import { drawMarks } from './marks.mjs'
 import { movesIn } from '../model/moves.mjs'
 import { rowOf } from '../model/scene.mjs'
 import { plural } from '../model/text.mjs'
+import { textColorOn } from './theme.mjs'
 
 /**
- * @typedef {import('./look.mjs').Look} Look
+ * @typedef {import('./theme.mjs').Theme} Theme
  * @typedef {import('../model/scene.mjs').Scene} Scene
  * @typedef {import('../model/layout.mjs').Band} Band
  * @typedef {import('../model/moves.mjs').Routes} Routes
  * @typedef {{left: number, scale: number, width: number, height: number, top: number, gutter: number, ruler: number,
- *   ratio: number}} View the place at the left edge of the body; CSS pixels a µs; size of the body; how far it is scrolled;
- *   widths of gutter and ruler; device pixels a CSS pixel
- * @typedef {{x: number, y: number, width: number, height: number}} Box CSS pixels of the canvas
+ *   ratio: number}} View axis time at the left edge of the body; CSS pixels per µs; size of the body; its scroll offset; width of
+ *   the gutter, height of the ruler; device pixels per CSS pixel
+ * @typedef {{x: number, y: number, width: number, height: number}} Box in CSS pixels of the canvas
  * @typedef {import('./bars.mjs').Bar} Bar
- * @typedef {{routes: Routes | null, showMoves: boolean, labelOf: (row: number) => string[], labels: Map<number, string>,
- *   focus: number, hover: number, box: Box | null, steps: boolean, notes: string[], wanted: number[]}} Overlay `focus` and `hover` are rows of the trace, or -1;
- *   a frame writes to `notes` what it left out, and to `wanted` the rows whose labels it lacks
+ * @typedef {{routes: Routes | null, showMoves: boolean, labelVariants: (row: number) => string[], labels: Map<number, string>,
+ *   focus: number, hover: number, selectionBox: Box | null, steps: boolean, notes: string[],
+ *   missingLabels: number[]}} Overlay `focus` and `hover` are rows of the trace, or -1; drawing a frame adds to `notes` what it
+ *   omits, and to `missingLabels` the rows whose labels are not loaded
  */
 
-const MOST_LABELS = 700
-const LABEL_ROOM = 30 // pixels
+const MAX_LABELS = 700
+const MIN_LABELLED_WIDTH = 30 // pixels
 
 /**
- * Draw one frame.
+ * Draws one frame.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
  * @param {Overlay} overlay
- * @param {Look} look
+ * @param {Theme} theme
  */
-export function drawFrame(ctx, view, scene, overlay, look) {
+export function drawFrame(ctx, view, scene, overlay, theme) {
   const { ratio, gutter, ruler, width, height } = view
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0)
-  ctx.fillStyle = look.paper
+  ctx.fillStyle = theme.background
   ctx.fillRect(0, 0, gutter + width, ruler + height)
   ctx.save()
   ctx.beginPath()
   ctx.rect(gutter, ruler, width, height)
   ctx.clip()
   const inView = bandsInView(view, scene)
-  drawShades(ctx, view, inView, look)
-  const ticks = drawAxis(ctx, view, scene, overlay.steps, look)
-  const bars = drawRows(ctx, view, scene, inView, look)
-  drawMarks(ctx, view, scene, inView, look)
-  if (overlay.routes && overlay.showMoves) drawMoves(ctx, view, scene, overlay.routes, overlay, look)
-  drawLabels(ctx, bars, gutter, scene, overlay, look)
-  drawOutline(ctx, view, scene, overlay.hover, look.quiet, 1)
-  drawOutline(ctx, view, scene, overlay.focus, look.ink, 2)
-  if (overlay.box) drawBox(ctx, overlay.box, look)
+  drawBandBackgrounds(ctx, view, inView, theme)
+  const ticks = drawAxis(ctx, view, scene, overlay.steps, theme)
+  const bars = drawRows(ctx, view, scene, inView, theme)
+  drawMarks(ctx, view, scene, inView, theme)
+  if (overlay.routes && overlay.showMoves) drawMoves(ctx, view, scene, overlay.routes, overlay, theme)
+  drawLabels(ctx, bars, gutter, scene, overlay, theme)
+  drawOutline(ctx, view, scene, overlay.hover, theme.muted, 1)
+  drawOutline(ctx, view, scene, overlay.focus, theme.text, 2)
+  if (overlay.selectionBox) drawBox(ctx, overlay.selectionBox, theme)
   ctx.restore()
-  drawGutter(ctx, view, inView, look)
-  drawRuler(ctx, view, scene, ticks, overlay.steps, look)
+  drawGutter(ctx, view, inView, theme)
+  drawRuler(ctx, view, scene, ticks, overlay.steps, theme)
 }
 
 /** @param {View} view @param {Scene} scene @returns {Band[]} */
@@ -65,36 +66,36 @@ function bandsInView({ top, height }, { rows }) {
   return rows.bands.filter((band) => band.top < top + height && band.top + band.height > top)
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {View} view @param {Band[]} bands @param {Look} look */
-function drawShades(ctx, { gutter, ruler, width, top }, bands, look) {
-  ctx.fillStyle = look.shade
+/** @param {CanvasRenderingContext2D} ctx @param {View} view @param {Band[]} bands @param {Theme} theme */
+function drawBandBackgrounds(ctx, { gutter, ruler, width, top }, bands, theme) {
+  ctx.fillStyle = theme.band
   for (const band of bands) ctx.fillRect(gutter, ruler + band.top - 2 - top, width, band.height + 2)
 }
 
 /**
- * A curve for each move in view, where these are no more than anybody could follow.
+ * Draws a curve for each visible move, unless there are too many to follow.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
  * @param {Routes} routes
  * @param {Overlay} overlay
- * @param {Look} look
+ * @param {Theme} theme
  */
-function drawMoves(ctx, view, scene, routes, { notes }, look) {
+function drawMoves(ctx, view, scene, routes, { notes }, theme) {
   const { left, scale, width, gutter, ruler, top } = view
-  const { trace, hue, lit, rows, shown } = scene
+  const { trace, hue, highlight, rows, shown } = scene
   const { n, moves } = movesIn(routes, shown, left, left + width / scale, Math.max(width / 3, 100))
   if (n > moves.length) notes.push(`${plural(n, 'move')} not drawn: zoom in`)
   const middle = (/** @type {number} */ row) => {
-    const place = rowOf(scene, row)
-    return ruler + rows.rowTop[place] + (rows.bands[rows.rowBand[place]].folded ? STRIP : BAR) / 2 - top
+    const layoutRow = rowOf(scene, row)
+    return ruler + rows.rowTop[layoutRow] + (rows.bands[rows.rowBand[layoutRow]].folded ? STRIP_HEIGHT : BAR_HEIGHT) / 2 - top
   }
   ctx.lineWidth = 1.5
-  ctx.globalAlpha = lit ? 0.25 : 0.6
+  ctx.globalAlpha = highlight ? 0.25 : 0.6
   for (const move of moves) {
-    const [x0, x1] = [routes.left[move], routes.arrived[move]].map((place) => gutter + (place - left) * scale)
+    const [x0, x1] = [routes.left[move], routes.arrived[move]].map((axisTime) => gutter + (axisTime - left) * scale)
     const [y0, y1] = [middle(routes.from[move]), middle(routes.to[move])]
-    ctx.strokeStyle = hue === trace.agent ? hue.colors[hue.codes[routes.to[move]]] : look.quiet
+    ctx.strokeStyle = hue === trace.agent ? hue.colors[hue.codes[routes.to[move]]] : theme.muted
     ctx.beginPath()
     ctx.moveTo(x0, y0)
     ctx.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1)
@@ -104,59 +105,60 @@ function drawMoves(ctx, view, scene, routes, { notes }, look) {
 }
 
 /**
- * Names on bars that have room for one, cut by an ellipsis.
+ * Draws labels on bars that are wide enough, truncated with an ellipsis.
  * @param {CanvasRenderingContext2D} ctx
  * @param {Bar[]} bars
  * @param {number} gutter
  * @param {Scene} scene
  * @param {Overlay} overlay
- * @param {Look} look
+ * @param {Theme} theme
  */
-function drawLabels(ctx, bars, gutter, { placed: { order }, hue, tint, lit }, { labelOf, labels, wanted, notes }, look) {
-  const roomy = bars.filter(({ width }) => width >= LABEL_ROOM)
-  if (roomy.length > MOST_LABELS) notes.push(`${plural(roomy.length - MOST_LABELS, 'label')} not drawn`)
-  ctx.font = `11px ${look.font}`
+function drawLabels(
+  ctx, bars, gutter, { placed: { order }, hue, colorIndex, highlight }, { labelVariants, labels, missingLabels, notes }, theme) {
+  const labelled = bars.filter(({ width }) => width >= MIN_LABELLED_WIDTH)
+  if (labelled.length > MAX_LABELS) notes.push(`${plural(labelled.length - MAX_LABELS, 'label')} not drawn`)
+  ctx.font = `11px ${theme.font}`
   ctx.textBaseline = 'middle'
   ctx.textAlign = 'left'
   ctx.direction = 'ltr'
-  for (const { position, x, y, width } of roomy.slice(0, MOST_LABELS)) {
+  for (const { position, x, y, width } of labelled.slice(0, MAX_LABELS)) {
     const row = order[position]
-    if (!labels.has(row)) wanted.push(row)
-    const paled = lit && !lit.flags[position]
-    ctx.fillStyle = paled ? look.quiet : inkOn(hue.colors[tint[position]])
+    if (!labels.has(row)) missingLabels.push(row)
+    const dimmed = highlight && !highlight.flags[position]
+    ctx.fillStyle = dimmed ? theme.muted : textColorOn(hue.colors[colorIndex[position]])
     const inset = Math.max(x, gutter) + 5
-    ctx.fillText(fitted(ctx, x + width - inset - 3, ...labelOf(row)), inset, y + BAR / 2 + 0.5)
+    ctx.fillText(fitText(ctx, x + width - inset - 3, ...labelVariants(row)), inset, y + BAR_HEIGHT / 2 + 0.5)
   }
 }
 
 /**
- * A line around a span.
+ * Draws an outline around a span.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
  * @param {number} row
  * @param {string} color
- * @param {number} thick
+ * @param {number} lineWidth
  */
-function drawOutline(ctx, { left, scale, gutter, ruler, top }, scene, row, color, thick) {
-  const { trace, rows, places, shown } = scene
+function drawOutline(ctx, { left, scale, gutter, ruler, top }, scene, row, color, lineWidth) {
+  const { trace, rows, axisTimes, shown } = scene
   if (row < 0 || !shown[trace.agent.codes[row]]) return
-  const place = rowOf(scene, row)
-  const { folded } = rows.bands[rows.rowBand[place]]
-  const x = Math.max(gutter + (places.start[row] - left) * scale, -10)
-  const width = Math.max((places.end[row] - left) * scale + gutter - x, 3)
+  const layoutRow = rowOf(scene, row)
+  const { folded } = rows.bands[rows.rowBand[layoutRow]]
+  const x = Math.max(gutter + (axisTimes.start[row] - left) * scale, -10)
+  const width = Math.max((axisTimes.end[row] - left) * scale + gutter - x, 3)
   ctx.strokeStyle = color
-  ctx.lineWidth = thick
-  ctx.strokeRect(x - 1, ruler + rows.rowTop[place] - top - 1, Math.min(width, 1e5) + 1.6, (folded ? STRIP : BAR) + 2)
+  ctx.lineWidth = lineWidth
+  ctx.strokeRect(x - 1, ruler + rows.rowTop[layoutRow] - top - 1, Math.min(width, 1e5) + 1.6, (folded ? STRIP_HEIGHT : BAR_HEIGHT) + 2)
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Box} box @param {Look} look */
-function drawBox(ctx, { x, y, width, height }, look) {
-  ctx.fillStyle = look.accent
+/** @param {CanvasRenderingContext2D} ctx @param {Box} box @param {Theme} theme */
+function drawBox(ctx, { x, y, width, height }, theme) {
+  ctx.fillStyle = theme.accent
   ctx.globalAlpha = 0.2
   ctx.fillRect(x, y, width, height)
   ctx.globalAlpha = 1
-  ctx.strokeStyle = look.accent
+  ctx.strokeStyle = theme.accent
   ctx.lineWidth = 1
   ctx.strokeRect(x, y, width, height)
 }

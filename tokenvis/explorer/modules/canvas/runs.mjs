@@ -1,92 +1,93 @@
-// Runs: what stands in each pixel of a row, found by one halving and a gallop a pixel, however many spans there are.
+// Runs: the content of each pixel of a row, found with a binary search per row and a galloping search per pixel.
 //
-// A span as wide as a few pixels is a bar of its own. Thinner ones are counted into the pixels in which they start: how much of
-// the pixel they take, and the colour that runs longest in it. Of more than `SAMPLE` spans in one pixel, as many, evenly
-// spread, stand for all.
+// A span at least `MIN_BAR_WIDTH` pixels wide is a separate bar. Thinner spans are counted into the pixel in which they start:
+// how much of the pixel they cover, and the colour that covers most of it. If more than `MAX_SAMPLED_SPANS` spans start in one
+// pixel, that many, evenly spaced, are sampled.
 
 import { firstAtLeast, gallop } from '../model/search.mjs'
 
 /**
  * @typedef {import('../model/wire.mjs').Numbers} Numbers
- * @typedef {{left: number, scale: number, width: number}} Stretch the place at the left edge, pixels a µs, pixels
- * @typedef {{cover: Float32Array, most: Float32Array, tint: Int32Array}} Pixels of each pixel: the share that is taken, the time of
- *   the colour that runs longest, and that colour, -1 where there is nothing
+ * @typedef {{left: number, scale: number, width: number}} PixelGrid axis time at the left edge, pixels per µs, width in
+ *   pixels
+ * @typedef {{coverage: Float32Array, longestTime: Float32Array, colorIndex: Int32Array}} Pixels per pixel: the share that is
+ *   covered, the share of the colour that covers most, and that colour, or -1 in an empty pixel
  */
 
-export const WIDE = 3 // pixels from which a span is a bar
-const SAMPLE = 8
+export const MIN_BAR_WIDTH = 3 // pixels
+const MAX_SAMPLED_SPANS = 8
 
 /** @param {number} width @returns {Pixels} */
-export function pixelsOf(width) {
-  return { cover: new Float32Array(width), most: new Float32Array(width), tint: new Int32Array(width) }
+export function emptyPixels(width) {
+  return { coverage: new Float32Array(width), longestTime: new Float32Array(width), colorIndex: new Int32Array(width) }
 }
 
 /**
- * Go through the spans of a row that are in view: bars are handed over, the others are counted into `pixels`.
- * @param {{start: Float64Array, end: Float64Array}} spans of all rows; those of a row do not overlap
- * @param {Numbers} tint the colour of each
- * @param {number} from the first of the row
- * @param {number} to after its last
- * @param {Stretch} stretch
- * @param {Pixels} pixels are emptied first
- * @param {(position: number, x0: number, x1: number) => void} bar
+ * Sweeps the visible spans of a row: reports bars to `onBar`, and counts thinner spans into `pixels`.
+ * @param {{start: Float64Array, end: Float64Array}} spans of all rows; spans of one row do not overlap
+ * @param {Numbers} colorIndex of each span
+ * @param {number} from first span of the row
+ * @param {number} to end of the row, exclusive
+ * @param {PixelGrid} grid
+ * @param {Pixels} pixels cleared first
+ * @param {(position: number, x0: number, x1: number) => void} onBar
  */
-export function sweepRow({ start, end }, tint, from, to, stretch, pixels, bar) {
-  const { left, scale, width } = stretch
+export function sweepRow({ start, end }, colorIndex, from, to, grid, pixels, onBar) {
+  const { left, scale, width } = grid
   const right = left + width / scale
-  pixels.cover.fill(0)
-  pixels.most.fill(0)
-  pixels.tint.fill(-1)
+  pixels.coverage.fill(0)
+  pixels.longestTime.fill(0)
+  pixels.colorIndex.fill(-1)
   let position = firstAtLeast(end, from, to, left)
   while (position < to && start[position] < right) {
     const x0 = (start[position] - left) * scale
     const x1 = (end[position] - left) * scale
-    if (x1 - x0 >= WIDE) bar(position, x0, x1)
-    if (x1 - x0 >= WIDE || (x1 <= 0 && x0 < x1)) { // a bar, or a span that ended where the view begins
+    if (x1 - x0 >= MIN_BAR_WIDTH) onBar(position, x0, x1)
+    if (x1 - x0 >= MIN_BAR_WIDTH || (x1 <= 0 && x0 < x1)) { // a bar, or a span that ended where the view begins
       position++
       continue
     }
     const pixel = Math.min(Math.max(Math.floor(x0), 0), width - 1)
     let next = gallop(start, position + 1, to, left + (pixel + 1) / scale)
-    if (next > position + 1 && (end[next - 1] - start[next - 1]) * scale >= WIDE) next-- // it is a bar, and comes next
-    count(start, end, tint, position, next, stretch, pixel, pixels)
+    if (next > position + 1 && (end[next - 1] - start[next - 1]) * scale >= MIN_BAR_WIDTH) next-- // a bar, handled next
+    countThinSpans(start, end, colorIndex, position, next, grid, pixel, pixels)
     position = next
   }
 }
 
-const time = new Map()
+const timeByColor = new Map()
 
 /**
- * Count the spans that start in a pixel; the last of them may reach into the pixels after it.
+ * Counts the spans that start in a pixel; the last of them may extend into the following pixels.
  * @param {Float64Array} start
  * @param {Float64Array} end
- * @param {Numbers} tint
+ * @param {Numbers} colorIndex
  * @param {number} from
  * @param {number} to
- * @param {Stretch} stretch
+ * @param {PixelGrid} grid
  * @param {number} pixel
  * @param {Pixels} pixels
  */
-function count(start, end, tint, from, to, { left, scale, width }, pixel, pixels) {
-  const n = Math.min(to - from, SAMPLE)
+function countThinSpans(start, end, colorIndex, from, to, { left, scale, width }, pixel, pixels) {
+  const n = Math.min(to - from, MAX_SAMPLED_SPANS)
   const step = (to - from) / n
-  time.clear()
+  timeByColor.clear()
   let longest = 0
-  let color = tint[from]
-  let taken = 0
-  for (let number = 0; number < n; number++) {
-    const position = from + Math.floor((number + 0.5) * step)
-    const inside = Math.min((end[position] - left) * scale, pixel + 1) - Math.max((start[position] - left) * scale, pixel)
-    const sum = (time.get(tint[position]) ?? 0) + inside
-    time.set(tint[position], sum)
-    taken += inside
-    if (sum > longest) [longest, color] = [sum, tint[position]]
+  let color = colorIndex[from]
+  let covered = 0
+  for (let sample = 0; sample < n; sample++) {
+    const position = from + Math.floor((sample + 0.5) * step)
+    const overlap = Math.min((end[position] - left) * scale, pixel + 1) - Math.max((start[position] - left) * scale, pixel)
+    const sum = (timeByColor.get(colorIndex[position]) ?? 0) + overlap
+    timeByColor.set(colorIndex[position], sum)
+    covered += overlap
+    if (sum > longest) [longest, color] = [sum, colorIndex[position]]
   }
-  add(pixels, pixel, taken * step, longest * step, color)
+  addToPixel(pixels, pixel, covered * step, longest * step, color)
   const x1 = (end[to - 1] - left) * scale
-  for (let further = pixel + 1; further < Math.min(x1, width); further++) {
-    const share = Math.min(x1 - further, 1)
-    add(pixels, further, share, share, tint[to - 1])
+  for (let nextPixel = pixel + 1; nextPixel < Math.min(x1, width); nextPixel++) {
+    const share = Math.min(x1 - nextPixel, 1)
+    addToPixel(pixels, nextPixel, share, share, colorIndex[to - 1])
   }
 }
 
@@ -97,22 +98,23 @@ function count(start, end, tint, from, to, { left, scale, width }, pixel, pixels
  * @param {number} longest
  * @param {number} color
  */
-function add(pixels, pixel, share, longest, color) {
-  pixels.cover[pixel] += share
-  if (pixels.tint[pixel] < 0 || longest > pixels.most[pixel]) {
-    pixels.most[pixel] = longest
-    pixels.tint[pixel] = color
+function addToPixel(pixels, pixel, share, longest, color) {
+  pixels.coverage[pixel] += share
+  if (pixels.colorIndex[pixel] < 0 || longest > pixels.longestTime[pixel]) {
+    pixels.longestTime[pixel] = longest
+    pixels.colorIndex[pixel] = color
   }
 }
 
 /**
- * How many spans of a strip touch each pixel: those that started before its right edge less those that ended before its left.
+ * The number of spans of a strip that touch each pixel: those that start before its right edge minus those that end before its
+ * left edge.
  * @param {Float64Array} starts ascending
  * @param {Float64Array} ends ascending, of the same spans
- * @param {Stretch} stretch
+ * @param {PixelGrid} grid
  * @returns {Uint32Array}
  */
-export function touching(starts, ends, { left, scale, width }) {
+export function spansPerPixel(starts, ends, { left, scale, width }) {
   const counts = new Uint32Array(width)
   let started = firstAtLeast(starts, 0, starts.length, left)
   let ended = firstAtLeast(ends, 0, ends.length, left)
@@ -125,23 +127,23 @@ export function touching(starts, ends, { left, scale, width }) {
 }
 
 /**
- * One of those positions for each pixel that has any, for marks that must not be lost among thousands.
+ * Calls `onMark` for the first of the positions in each pixel, so that a mark stays visible among thousands of spans.
  * @param {Uint32Array} positions ascending, of spans of all rows
  * @param {Float64Array} start
- * @param {number} from the first span of the row
- * @param {number} to after its last
- * @param {Stretch} stretch
- * @param {(position: number, x: number) => void} mark
+ * @param {number} from first span of the row
+ * @param {number} to end of the row, exclusive
+ * @param {PixelGrid} grid
+ * @param {(position: number, x: number) => void} onMark
  */
-export function marksOf(positions, start, from, to, { left, scale, width }, mark) {
+export function forEachMark(positions, start, from, to, { left, scale, width }, onMark) {
   const right = left + width / scale
-  let number = firstAtLeast(positions, 0, positions.length, from)
-  while (number < positions.length && positions[number] < to && start[positions[number]] <= right) {
-    const position = positions[number]
+  let index = firstAtLeast(positions, 0, positions.length, from)
+  while (index < positions.length && positions[index] < to && start[positions[index]] <= right) {
+    const position = positions[index]
     const x = (start[position] - left) * scale
-    if (x >= 0) mark(position, x)
+    if (x >= 0) onMark(position, x)
     const edge = left + (Math.max(Math.floor(x), -1) + 1) / scale
     const next = gallop(start, position + 1, to, edge)
-    number = firstAtLeast(positions, number + 1, positions.length, next)
+    index = firstAtLeast(positions, index + 1, positions.length, next)
   }
 }

@@ -1,24 +1,24 @@
-// Fetching: what a model shows of a trace, asked of its source; all of one version, where the trace grows meanwhile.
+// Fetching: requests what a model shows of a trace from the source, all in one version, even if the trace grows meanwhile.
 
 import { routesOf } from './moves.mjs'
 import { marksIn } from './scene.mjs'
-import { factsOf, keyColumnOf, movesOf, rowsIn, traceOf } from './trace.mjs'
+import { factsOf, keyColumnOf, movesOf, rowsOfMessage, traceOf } from './trace.mjs'
 
 /**
  * @typedef {import('./model.mjs').Model} Model
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
- * @typedef {{trace: Trace, columns: Map<string, KeyColumn>}} Fetched
+ * @typedef {{trace: Trace, columns: Map<string, KeyColumn>}} FetchedTrace
  */
 
-/** The answer to what is asked of a version that nobody knows any more: the trace has changed since. */
-export class OutOfDate extends Error {}
+/** The error of a request for a version that Python no longer keeps, because the trace has changed. */
+export class StaleVersionError extends Error {}
 
 /**
- * The trace as it is now, with the columns of some keys; null where there is none.
+ * The current trace, with the columns of some keys; null if it cannot be fetched.
  * @param {Model} model
- * @param {string[]} keys those that are not in the columns could not be had
- * @returns {Promise<Fetched | null>}
+ * @param {string[]} keys those that cannot be fetched are missing from the columns
+ * @returns {Promise<FetchedTrace | null>}
  */
 export async function fetchTrace(model, keys) {
   for (;;) {
@@ -28,19 +28,19 @@ export async function fetchTrace(model, keys) {
     const columns = new Map([['agent_id', trace.agent], ['location_id', trace.location]])
     const others = Array.from(new Set(keys)).filter((key) => !columns.has(key))
     await Promise.all(others.map((key) => fetchColumn(model, { trace, columns }, key)))
-    if (!trace.isOld) return { trace, columns }
+    if (!trace.isStale) return { trace, columns }
   }
 }
 
-/** @param {Model} model @param {Fetched} fetched is given the column @param {string} key */
+/** Fetches the column of a key into `fetched`. @param {Model} model @param {FetchedTrace} fetched @param {string} key */
 export async function fetchColumn(model, { trace, columns }, key) {
   const answer = await model.ask('column', { key }, trace)
   if (answer) columns.set(key, keyColumnOf(answer))
 }
 
-/** What a first frame can do without. @param {Model} model @param {Trace | null} trace */
-export async function fetchRest(model, trace) {
-  const [keys, facts, moves] = await Promise.all(['keys', 'facts', 'moves'].map((what) => model.ask(what, {}, trace)))
+/** Fetches what the first frame does not need. @param {Model} model @param {Trace | null} trace */
+export async function fetchDeferred(model, trace) {
+  const [keys, facts, moves] = await Promise.all(['keys', 'facts', 'moves'].map((question) => model.ask(question, {}, trace)))
   return {
     keys: /** @type {string[] | null} */ (keys && keys.header.keys),
     facts: facts && factsOf(facts),
@@ -48,10 +48,10 @@ export async function fetchRest(model, trace) {
   }
 }
 
-/** Fetch what the first frame did without. @param {Model} model */
-export async function complete(model) {
-  model.refigure()
-  const [{ keys, facts, moves }, selection] = await Promise.all([fetchRest(model, model.trace), model.ask('selection')])
+/** Fetches what the first frame did not need, and updates the model. @param {Model} model */
+export async function loadDeferred(model) {
+  model.updateFigures()
+  const [{ keys, facts, moves }, selection] = await Promise.all([fetchDeferred(model, model.trace), model.ask('selection')])
   if (keys) model.keys = keys
   if (facts) model.facts = facts
   if (moves) model.moves = moves
@@ -59,7 +59,7 @@ export async function complete(model) {
   if (!scene || !trace) return
   if (model.moves) model.routes = routesOf(trace, model.moves, scene.map)
   scene.marks = marksIn(scene.placed, model.facts)
-  model.changed('facts')
-  if (selection && !model.selected.length) model.select(rowsIn(selection), true)
-  else model.refigure()
+  model.emitChange('facts')
+  if (selection && !model.selected.length) model.select(rowsOfMessage(selection), true)
+  else model.updateFigures()
 }

@@ -1,7 +1,7 @@
-// Figures of some spans of a trace: how many, how long (wall, active, busy), and the tokens they used.
+// Figures of some spans of a trace: their number, their times (wall, active, busy), and the tokens they used.
 //
-// Wall is from the first start to the last end; active is the time in which one of them runs; busy adds up the time in which each
-// was its agent's innermost span. Tokens count where no span below says the same.
+// Wall time is from the first start to the last end; active time is when at least one of them runs; busy time is the sum of the
+// times in which each is its agent's innermost span. Tokens that a span repeats from its descendants are counted once.
 
 /**
  * @typedef {import('./trace.mjs').Trace} Trace
@@ -18,8 +18,8 @@
 export function figuresOf({ start, end }, facts, rows) {
   let [active, busy, input, output] = [0, 0, 0, 0]
   let last = -Infinity
-  for (let number = 0; number < rows.length; number++) {
-    const row = rows[number]
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index]
     active += Math.max(end[row] - Math.max(start[row], last), 0)
     last = Math.max(last, end[row])
     busy += facts?.self ? facts.self[row] : end[row] - start[row]

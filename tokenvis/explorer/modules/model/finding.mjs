@@ -1,19 +1,19 @@
-// Finding: the spans that a search finds, by the names of their agents and locations, and by their labels.
+// Finding: the spans that match a search, by agent name, location name or label.
 
-import { rowsIn } from './trace.mjs'
+import { rowsOfMessage } from './trace.mjs'
 
 /**
- * The rows of a trace, ascending.
+ * The matching rows of a trace, ascending.
  * @param {import('./trace.mjs').Trace} trace
- * @param {string} words in small letters; none find nothing
- * @param {import('./trace.mjs').Message | null} labelled the rows whose label has the words in it
+ * @param {string} query in lower case; an empty query matches nothing
+ * @param {import('./trace.mjs').Message | null} labelMatches the rows whose label contains the query
  */
-export function foundIn(trace, words, labelled) {
-  const found = new Set(labelled ? rowsIn(labelled) : [])
-  for (const { codes, names } of words ? [trace.agent, trace.location] : []) {
-    const named = names.map((name) => name.toLowerCase().includes(words))
-    if (!named.some(Boolean)) continue
-    for (let row = 0; row < codes.length; row++) if (named[codes[row]]) found.add(row)
+export function matchingRows(trace, query, labelMatches) {
+  const matches = new Set(labelMatches ? rowsOfMessage(labelMatches) : [])
+  for (const { codes, names } of query ? [trace.agent, trace.location] : []) {
+    const isMatch = names.map((name) => name.toLowerCase().includes(query))
+    if (!isMatch.some(Boolean)) continue
+    for (let row = 0; row < codes.length; row++) if (isMatch[codes[row]]) matches.add(row)
   }
-  return Uint32Array.from(found).sort()
+  return Uint32Array.from(matches).sort()
 }

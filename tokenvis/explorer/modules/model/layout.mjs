@@ -1,7 +1,7 @@
-// The layout: bands from the top down in order of their first span, in each its lanes, and the spans of each row side by side.
+// The layout: bands from top to bottom in order of their first span, the lanes of each band, and the spans of each row.
 //
 // A row is a lane, in which no two spans overlap, so its starts and its ends are both sorted. A band with many lanes is folded
-// into one row, a strip, whose spans do overlap. Heights are fixed, in CSS pixels; zooming changes times alone.
+// into one row, a strip, in which spans do overlap. Heights are fixed, in CSS pixels; zooming affects time only.
 
 import { packLanes } from './packing.mjs'
 
@@ -11,34 +11,34 @@ import { packLanes } from './packing.mjs'
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
  * @typedef {{code: number, name: string, depth: number, top: number, height: number, firstRow: number, nRows: number,
  *   folded: boolean}} Band
- * @typedef {{column: KeyColumn, lane: Uint32Array, depth: Uint32Array, order: number[]}} Packed
+ * @typedef {{column: KeyColumn, lane: Uint32Array, depth: Uint32Array, order: number[]}} Packing
  * @typedef {{bands: Band[], rowTop: Float64Array, rowBand: Uint32Array, firstRow: Uint32Array, height: number}} Rows
- * @typedef {{order: Uint32Array, first: Uint32Array, start: Float64Array, end: Float64Array}} Placed the spans that are shown, row
- *   after row: `order` is the row of the trace of each, `first` where each row of the layout begins; times are places on the axis
+ * @typedef {{order: Uint32Array, first: Uint32Array, start: Float64Array, end: Float64Array}} PlacedSpans the shown spans,
+ *   row by row: `order` is the row of each in the trace, `first` the index at which each layout row begins; times are axis times
  */
 
-export const LANE = 18
-export const BAR = 14
-export const STRIP = 44
+export const LANE_HEIGHT = 18
+export const BAR_HEIGHT = 14
+export const STRIP_HEIGHT = 44
 export const BAND_GAP = 8
-export const DEEP = 24 // lanes beyond which a band is folded, until somebody unfolds it
+export const MAX_UNFOLDED_LANES = 24 // a band of more lanes is folded until the user unfolds it
 
 /**
- * The spans of a trace in the lanes of bands.
+ * Packs the spans of a trace into bands and lanes.
  * @param {Trace} trace
- * @param {KeyColumn} column whose values make the bands
- * @returns {Packed}
+ * @param {KeyColumn} column its values are the bands
+ * @returns {Packing}
  */
-export function packed(trace, column) {
+export function packingOf(trace, column) {
   const { lane, depth } = packLanes(column.codes, trace.start, trace.end, column.names.length)
-  return { column, lane, depth, order: byFirst(column) }
+  return { column, lane, depth, order: codesByFirstSpan(column) }
 }
 
 /**
- * Codes in the order in which they appear; the spans of a trace are in order of their starts.
+ * Codes in the order of their first span; the spans of a trace are sorted by start.
  * @param {KeyColumn} column
  */
-function byFirst({ codes, names }) {
+function codesByFirstSpan({ codes, names }) {
   const seen = new Uint8Array(names.length)
   const order = []
   for (let row = 0; row < codes.length && order.length < names.length; row++) {
@@ -49,9 +49,9 @@ function byFirst({ codes, names }) {
 }
 
 /**
- * The rows of all bands, one below the other.
- * @param {Packed} packing
- * @param {Map<number, boolean>} folding bands that somebody folded or unfolded, by code
+ * The rows of all bands, from top to bottom.
+ * @param {Packing} packing
+ * @param {Map<number, boolean>} folding bands that the user folded or unfolded, by code
  * @returns {Rows}
  */
 export function rowsOf({ column, depth, order }, folding) {
@@ -61,13 +61,13 @@ export function rowsOf({ column, depth, order }, folding) {
   const rowBand = []
   let top = BAND_GAP / 2
   for (const code of order) {
-    const folded = depth[code] > 1 && (folding.get(code) ?? depth[code] > DEEP)
+    const folded = depth[code] > 1 && (folding.get(code) ?? depth[code] > MAX_UNFOLDED_LANES)
     const nRows = folded ? 1 : depth[code]
-    const height = folded ? STRIP : nRows * LANE
+    const height = folded ? STRIP_HEIGHT : nRows * LANE_HEIGHT
     firstRow[code] = rowTop.length
     bands.push({ code, name: column.names[code], depth: depth[code], top, height, firstRow: firstRow[code], nRows, folded })
     for (let row = 0; row < nRows; row++) {
-      rowTop.push(top + row * LANE)
+      rowTop.push(top + row * LANE_HEIGHT)
       rowBand.push(bands.length - 1)
     }
     top += height + BAND_GAP
@@ -77,15 +77,15 @@ export function rowsOf({ column, depth, order }, folding) {
 }
 
 /**
- * The spans of the agents that are shown, row after row, by counting.
+ * The spans of the shown agents, row by row, by a counting sort.
  * @param {Trace} trace
- * @param {{start: Float64Array, end: Float64Array}} places of all spans of the trace
- * @param {Packed} packing
+ * @param {{start: Float64Array, end: Float64Array}} axisTimes of all spans of the trace
+ * @param {Packing} packing
  * @param {Rows} rows
  * @param {Uint8Array} shown whether each agent is
- * @returns {Placed}
+ * @returns {PlacedSpans}
  */
-export function placed(trace, places, { column, lane }, { bands, rowTop, firstRow }, shown) {
+export function placedSpans(trace, axisTimes, { column, lane }, { bands, rowTop, firstRow }, shown) {
   const agent = trace.agent.codes
   const isLane = new Uint8Array(column.names.length)
   for (const { code, folded } of bands) isLane[code] = folded ? 0 : 1
@@ -102,8 +102,8 @@ export function placed(trace, places, { column, lane }, { bands, rowTop, firstRo
     if (!shown[agent[row]]) continue
     const position = next[rowOf(row)]++
     order[position] = row
-    start[position] = places.start[row]
-    end[position] = places.end[row]
+    start[position] = axisTimes.start[row]
+    end[position] = axisTimes.end[row]
   }
   return { order, first, start, end }
 }

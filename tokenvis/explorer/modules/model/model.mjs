@@ -1,16 +1,16 @@
-// The model of a trace: what is shown of it (window, agents, bands, colours, selection, search), and the scene worked out from that.
+// The model of a trace: the view state (window, agents, bands, colours, selection, search) and the scene computed from it.
 //
-// Whoever shows it listens to "change"; what a user did is told to the source too, which is where Python hears of it. Times of
-// the window are places on the axis here, and offsets in µs where they cross.
+// Views listen to "change" events. User actions are also reported to the source, which passes them to Python. The window is in
+// axis times here, and in offsets in µs in messages.
 
-import { complete, fetchColumn, fetchTrace, OutOfDate } from './fetching.mjs'
+import { fetchColumn, fetchTrace, loadDeferred, StaleVersionError } from './fetching.mjs'
 import { figuresOf } from './figures.mjs'
-import { foundIn } from './finding.mjs'
-import { packed, rowsOf } from './layout.mjs'
+import { matchingRows } from './finding.mjs'
+import { packingOf, rowsOf } from './layout.mjs'
 import { routesOf } from './moves.mjs'
-import { litOf, sceneOf, tintOf } from './scene.mjs'
-import { heldTo, placesOf, toOffset, toPlace, unfolded } from './timemap.mjs'
-import { agentsIn, rowsIn, rowsOfAgents, versionOf } from './trace.mjs'
+import { colorIndexOf, highlightOf, sceneOf } from './scene.mjs'
+import { axisTimesOf, clampedWindow, toAxisTime, toOffset, unfolded } from './timemap.mjs'
+import { agentFlags, rowsOfMessage, rowsOfShownAgents, versionOf } from './trace.mjs'
 
 /**
  * @typedef {import('./trace.mjs').Message} Message
@@ -18,24 +18,23 @@ import { agentsIn, rowsIn, rowsOfAgents, versionOf } from './trace.mjs'
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
  * @typedef {import('./scene.mjs').Scene} Scene
  * @typedef {{by?: string, hue?: string, window?: [number, number] | null, origin?: number, agents?: number[] | null, names?:
- *   string[] | null}} State what crosses; `null` is all there is. Of a trace that grows, also what holds for each version: the origin
- *   of the window's times, and the names of the agents
- * @typedef {{ask: (what: string, wish?: Record<string, any>) => Promise<Message>, say: (state: Record<string, any>,
- *   rows?: {rows: Uint32Array, count: number}) => void}} Source where traces come from, and where it is told what a user did
+ *   string[] | null}} State in messages; `null` means all. For a trace that grows, also the origin of the window and the agents' names
+ * @typedef {{ask: (question: string, params?: Record<string, any>) => Promise<Message>, report: (state: Record<string, any>,
+ *   rows?: {rows: Uint32Array, count: number}) => void}} Source provides traces, and receives user actions
  * @typedef {{traces: {id: string, n: number}[], trace: string | null, steps: boolean, fold: boolean, state: State,
  *   follow?: boolean}} Opening
  * @typedef {{id: string, label: string, data: string | null, parent: string | null, omitted?: boolean}} Details of
- *   a span; whether a file leaves its data out
+ *   a span; `omitted` if a saved page does not include its data
  */
 
-const SHORTEST = 4 // µs that a window shows at the least
+const MIN_WINDOW_US = 4 // shortest window
 
 export class Model extends EventTarget {
   /**
    * @param {Source} source
    * @param {Opening} opening
-   * @param {string | null} id of the trace; null where there is none
-   * @param {State} state what is shown at first
+   * @param {string | null} id of the trace; null if there is none
+   * @param {State} state initial view state
    */
   constructor(source, { traces, steps, fold }, id, state) {
     super()
@@ -46,18 +45,18 @@ export class Model extends EventTarget {
     this.fold = fold
     this.by = state.by ?? 'location_id'
     this.hue = state.hue ?? 'agent_id'
-    this.wanted = { by: this.by, hue: this.hue } // what was chosen last; its column may be on its way
+    this.requested = { by: this.by, hue: this.hue } // the last choice; its column may still be loading
     this.keys = ['agent_id', 'location_id']
     this.showMoves = true
     this.problem = ''
-    this.isClosed = false // whether another trace is shown by now
-    this.isDue = false // whether the trace has changed since it was fetched,
-    this.renewing = /** @type {Promise<void> | null} */ (null) // which goes on until it is shown as it is
-    this.held = /** @type {Promise<void> | null} */ (null) // until a hand lets go of the picture
+    this.isClosed = false // whether another trace has replaced it
+    this.needsRenewal = false // whether the trace has changed since it was fetched
+    this.renewing = /** @type {Promise<void> | null} */ (null) // resolves when the current version is shown
+    this.dragging = /** @type {Promise<void> | null} */ (null) // resolves when the drag ends
     this.trace = /** @type {Trace | null} */ (null)
     this.scene = /** @type {Scene | null} */ (null)
     this.columns = /** @type {Map<string, KeyColumn>} */ (new Map())
-    this.packings = /** @type {Map<string, import('./layout.mjs').Packed>} */ (new Map())
+    this.packings = /** @type {Map<string, import('./layout.mjs').Packing>} */ (new Map())
     this.folding = /** @type {Map<number, boolean>} */ (new Map())
     this.labels = /** @type {Map<number, string>} */ (new Map())
     this.shown = /** @type {Uint8Array} */ (new Uint8Array())
@@ -69,181 +68,183 @@ export class Model extends EventTarget {
     this.focus = -1
     this.details = /** @type {Details | null} */ (null)
     this.query = ''
-    this.found = /** @type {Uint32Array} */ (new Uint32Array()) // what a search found,
-    this.matches = /** @type {Uint32Array} */ (new Uint32Array()) // and what of it is shown
+    this.foundRows = /** @type {Uint32Array} */ (new Uint32Array()) // all matches of the search
+    this.matches = /** @type {Uint32Array} */ (new Uint32Array()) // matches of shown agents
     this.match = -1
     this.figures = /** @type {import('./figures.mjs').Figures | null} */ (null)
     this.opened = id === null ? Promise.resolve() : this.open(state)
   }
 
-  /** @param {string} part what has changed */
-  changed(part) {
+  /** Announces a change of the model. @param {string} part */
+  emitChange(part) {
     this.dispatchEvent(new CustomEvent('change', { detail: part }))
   }
 
-  /** Tell the source what a user did. @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
-  say(state, selection) {
-    if (!this.isClosed) this.source.say({ ...state, of: this.id, ...versionOf(this.trace) }, selection)
+  /** Reports a user action. @param {Record<string, any>} state @param {{rows: Uint32Array, count: number}} [selection] */
+  report(state, selection) {
+    if (!this.isClosed) this.source.report({ ...state, of: this.id, ...versionOf(this.trace) }, selection)
   }
 
   /**
-   * Ask the source; what went wrong is shown, and the answer is null. So it is where another version is shown by then.
-   * @param {string} what
-   * @param {Record<string, any>} [wish]
-   * @param {Trace | null} [about] the version that is meant, null for the last one
+   * Sends a request to the source. Returns null after an error, which is shown, or if another version is shown by then.
+   * @param {string} question
+   * @param {Record<string, any>} [params]
+   * @param {Trace | null} [version] the version to ask about; null for the latest
    */
-  async ask(what, wish = {}, about = this.trace) {
+  async ask(question, params = {}, version = this.trace) {
     const { trace } = this
     try {
-      const answer = await this.source.ask(what, { trace: this.id, ...versionOf(about), ...wish })
+      const answer = await this.source.ask(question, { trace: this.id, ...versionOf(version), ...params })
       return this.trace === trace ? answer : null
     } catch (error) {
-      if (about && error instanceof OutOfDate) about.isOld = true
-      else if (this.trace === trace) this.tell(error instanceof Error ? error.message : String(error))
+      if (version && error instanceof StaleVersionError) version.isStale = true
+      else if (this.trace === trace) this.showProblem(error instanceof Error ? error.message : String(error))
       return null
     }
   }
 
-  /** @param {string} problem */
-  tell(problem) {
+  /** Shows an error message, or removes it (""). @param {string} problem */
+  showProblem(problem) {
     if (problem === this.problem) return
     this.problem = problem
-    this.changed('problem')
+    this.emitChange('problem')
   }
 
-  /** Fetch the trace, and what its first frame needs. @param {State} state */
+  /** Fetches the trace and what its first frame needs. @param {State} state */
   async open(state) {
     const fetched = await fetchTrace(this, [this.by, this.hue])
     if (!fetched) return
     this.trace = fetched.trace
     this.columns = fetched.columns
-    this.shown = agentsIn(this.trace, state)
-    if (!this.columns.has(this.by)) this.say({ by: (this.by = 'location_id') })
-    if (!this.columns.has(this.hue)) this.say({ hue: (this.hue = 'agent_id') })
-    this.wanted = { by: this.by, hue: this.hue }
-    this.place()
-    this.window = this.whole()
+    this.shown = agentFlags(this.trace, state)
+    if (!this.columns.has(this.by)) this.report({ by: (this.by = 'location_id') })
+    if (!this.columns.has(this.hue)) this.report({ hue: (this.hue = 'agent_id') })
+    this.requested = { by: this.by, hue: this.hue }
+    this.updateScene()
+    this.window = this.fullWindow()
     this.apply({ window: state.window, origin: state.origin })
-    this.changed('trace')
-    setTimeout(() => complete(this), 0) // what the first frame can do without
+    this.emitChange('trace')
+    setTimeout(() => loadDeferred(this), 0) // not needed for the first frame
   }
 
   // The scene
 
-  /** @param {string} key @returns {Promise<KeyColumn | null>} */
-  async columnOf(key) {
+  /** The column of a key; null if it cannot be fetched. @param {string} key @returns {Promise<KeyColumn | null>} */
+  async loadColumn(key) {
     const { trace, columns } = this
     if (columns.has(key) || !trace) return columns.get(key) ?? null
     await fetchColumn(this, { trace, columns }, key)
-    if (trace.isOld) await this.renewing
-    return this.trace === trace ? columns.get(key) ?? null : this.columnOf(key) // of what is shown by now
+    if (trace.isStale) await this.renewing
+    return this.trace === trace ? columns.get(key) ?? null : this.loadColumn(key) // of the trace that is shown by now
   }
 
-  /** Work the scene out. */
-  place() {
+  /** Computes the scene. */
+  updateScene() {
     const [trace, column, hue] = [this.trace, this.columns.get(this.by), this.columns.get(this.hue)]
     if (!trace || !column || !hue) return
-    const packing = this.packings.get(this.by) ?? packed(trace, column)
+    const packing = this.packings.get(this.by) ?? packingOf(trace, column)
     this.packings.set(this.by, packing)
     const map = this.fold ? trace.map : unfolded(trace.map)
-    const places = this.scene?.map === map ? this.scene.places : { start: placesOf(map, trace.start), end: placesOf(map, trace.end) }
+    const axisTimes = this.scene?.map === map ? this.scene.axisTimes
+      : { start: axisTimesOf(map, trace.start), end: axisTimesOf(map, trace.end) }
     const rows = rowsOf(packing, this.folding)
-    this.scene = sceneOf({ trace, map, places, packing, rows, hue, shown: this.shown, facts: this.facts })
+    this.scene = sceneOf({ trace, map, axisTimes, packing, rows, hue, shown: this.shown, facts: this.facts })
     if (this.moves) this.routes = routesOf(trace, this.moves, map)
-    this.light()
+    this.updateHighlight()
   }
 
-  /** Let the selection stand out, else what a search found. */
-  light() {
+  /** Highlights the selection, else the search matches. */
+  updateHighlight() {
     if (!this.scene) return
-    this.scene.lit = litOf(this.scene, this.selected.length > 1 ? this.selected : this.matches)
-    this.changed('scene')
+    this.scene.highlight = highlightOf(this.scene, this.selected.length > 1 ? this.selected : this.matches)
+    this.emitChange('scene')
   }
 
-  /** @param {string} by @param {boolean} [silent] whether Python said so itself */
+  /** @param {string} by @param {boolean} [silent] true if Python set it: it is not reported back */
   async setBy(by, silent = false) {
-    this.wanted.by = by
-    this.tell('')
-    if (!(await this.columnOf(by)) || by !== this.wanted.by || by === this.by) return // another one was chosen meanwhile
+    this.requested.by = by
+    this.showProblem('')
+    if (!(await this.loadColumn(by)) || by !== this.requested.by || by === this.by) return // another key was chosen meanwhile
     this.by = by
     this.folding = new Map()
-    this.place()
-    this.changed('by')
-    if (!silent) this.say({ by })
+    this.updateScene()
+    this.emitChange('by')
+    if (!silent) this.report({ by })
   }
 
   /** @param {string} hue @param {boolean} [silent] */
   async setHue(hue, silent = false) {
-    this.wanted.hue = hue
-    this.tell('')
-    const column = await this.columnOf(hue)
-    if (!column || !this.scene || hue !== this.wanted.hue) return
+    this.requested.hue = hue
+    this.showProblem('')
+    const column = await this.loadColumn(hue)
+    if (!column || !this.scene || hue !== this.requested.hue) return
     this.hue = hue
     this.scene.hue = column
-    this.scene.tint = tintOf(this.scene.placed, column)
-    this.changed('hue')
-    if (!silent) this.say({ hue })
+    this.scene.colorIndex = colorIndexOf(this.scene.placed, column)
+    this.emitChange('hue')
+    if (!silent) this.report({ hue })
   }
 
-  /** Fold a band into a strip, or unfold it. @param {import('./layout.mjs').Band} band */
+  /** Folds a band into a strip, or unfolds it. @param {import('./layout.mjs').Band} band */
   toggleBand({ code, folded }) {
     this.folding.set(code, !folded)
-    this.place()
+    this.updateScene()
   }
 
-  /** Fold long gaps, or show all time alike. */
+  /** Toggles between folded gaps and linear time. */
   toggleGaps() {
     if (!this.scene) return
-    const [from, to] = this.offsets()
+    const [from, to] = this.windowOffsets()
     this.fold = !this.fold
-    this.place()
-    this.say({ fold: this.fold })
-    this.setWindow(toPlace(this.scene.map, from), toPlace(this.scene.map, to))
+    this.updateScene()
+    this.report({ fold: this.fold })
+    this.setWindow(toAxisTime(this.scene.map, from), toAxisTime(this.scene.map, to))
   }
 
-  /** Show moves, or not. */
+  /** Shows or hides moves. */
   toggleMoves() {
     this.showMoves = !this.showMoves
-    this.changed('scene')
+    this.emitChange('scene')
   }
 
   // The window
 
-  /** All of the trace. */
-  whole() {
-    const places = this.scene?.map.places ?? [0, 1]
-    return this.clamped(places[0], places[places.length - 1])
+  /** The window that shows the whole trace. */
+  fullWindow() {
+    const ends = this.scene?.map.axisTimes ?? [0, 1]
+    return this.clamped(ends[0], ends[ends.length - 1])
   }
 
   /** @param {number} from @param {number} to */
   clamped(from, to) {
-    return heldTo(this.scene?.map.places ?? [0, 1], from, to, SHORTEST)
+    return clampedWindow(this.scene?.map.axisTimes ?? [0, 1], from, to, MIN_WINDOW_US)
   }
 
   /** @param {number} from @param {number} to @param {boolean} [silent] */
   setWindow(from, to, silent = false) {
     if (!this.scene) return
     this.window = this.clamped(from, to)
-    this.changed('window')
-    if (!silent) this.say({ window: this.offsets() })
+    this.emitChange('window')
+    if (!silent) this.report({ window: this.windowOffsets() })
   }
 
-  /** The window in µs from the origin. @returns {[number, number]} */
-  offsets() {
-    const map = this.scene?.map ?? { offsets: Float64Array.of(0, 1), places: Float64Array.of(0, 1) }
+  /** The window in offsets in µs from the origin. @returns {[number, number]} */
+  windowOffsets() {
+    const map = this.scene?.map ?? { offsets: Float64Array.of(0, 1), axisTimes: Float64Array.of(0, 1) }
     return [toOffset(map, this.window.from), toOffset(map, this.window.to)]
   }
 
-  /** How far it is zoomed in: 1 shows all. */
+  /** The zoom factor: 1 shows the whole trace. */
   zoom() {
-    const { from, to } = this.whole()
+    const { from, to } = this.fullWindow()
     return (to - from) / (this.window.to - this.window.from)
   }
 
-  /** @param {number} factor more than 1 to see more of less @param {number} [at] the place that stays where it is */
+  /** @param {number} factor above 1 zooms in @param {number} [at] the axis time that keeps its position */
   zoomBy(factor, at = (this.window.from + this.window.to) / 2) {
     const { from, to } = this.window
-    const width = Math.min(Math.max((to - from) / factor, SHORTEST), Math.max(this.whole().to - this.whole().from, SHORTEST))
+    const width = Math.min(
+      Math.max((to - from) / factor, MIN_WINDOW_US), Math.max(this.fullWindow().to - this.fullWindow().from, MIN_WINDOW_US))
     const begin = at - ((at - from) / (to - from)) * width
     this.setWindow(begin, begin + width)
   }
@@ -254,19 +255,19 @@ export class Model extends EventTarget {
     this.setWindow(from + share * (to - from), to + share * (to - from))
   }
 
-  /** Show all of the trace. */
+  /** Shows the whole trace. */
   fit() {
-    const { from, to } = this.whole()
+    const { from, to } = this.fullWindow()
     this.setWindow(from, to)
   }
 
-  /** Show the selection, with a margin. */
+  /** Zooms to the selection, with a margin. */
   fitSelection() {
     if (!this.scene || !this.selected.length) return
-    const { start, end } = this.scene.places
+    const { start, end } = this.scene.axisTimes
     let [from, to] = [Infinity, -Infinity]
     for (const row of this.selected) [from, to] = [Math.min(from, start[row]), Math.max(to, end[row])]
-    const margin = Math.max((to - from) * 0.1, SHORTEST)
+    const margin = Math.max((to - from) * 0.1, MIN_WINDOW_US)
     this.setWindow(from - margin, to + margin)
   }
 
@@ -275,11 +276,11 @@ export class Model extends EventTarget {
   /** @param {Uint8Array} shown a flag for each agent @param {boolean} [silent] */
   setShown(shown, silent = false) {
     this.shown = shown
-    this.rematch()
-    this.place()
-    this.changed('agents')
-    this.refigure()
-    if (!silent) this.say({ agents: Array.from(shown.keys()).filter((code) => shown[code]) })
+    this.updateMatches()
+    this.updateScene()
+    this.emitChange('agents')
+    this.updateFigures()
+    if (!silent) this.report({ agents: Array.from(shown.keys()).filter((code) => shown[code]) })
   }
 
   // The selection
@@ -289,35 +290,35 @@ export class Model extends EventTarget {
     this.selected = rows
     this.focus = rows.length === 1 ? rows[0] : -1
     this.details = null
-    this.light()
-    this.changed('selection')
-    this.refigure()
-    if (!silent && this.trace) this.say({ selection: true }, { rows, count: this.trace.n })
-    if (this.focus >= 0) this.inspect(this.focus)
+    this.updateHighlight()
+    this.emitChange('selection')
+    this.updateFigures()
+    if (!silent && this.trace) this.report({ selection: true }, { rows, count: this.trace.n })
+    if (this.focus >= 0) this.fetchDetails(this.focus)
   }
 
-  /** Fetch the details of a span. @param {number} row */
-  async inspect(row) {
+  /** Fetches the details of a span. @param {number} row */
+  async fetchDetails(row) {
     const answer = await this.ask('details', { row })
     if (!answer || this.focus !== row) return
     this.details = /** @type {Details} */ (answer.header.details)
-    this.changed('details')
+    this.emitChange('details')
   }
 
-  /** The next span in the order of the rows, or the one before. @param {number} step 1 or -1 */
+  /** Selects the next or the previous span, row by row. @param {number} step 1 or -1 */
   step(step) {
     if (!this.scene || !this.scene.placed.order.length) return
     const { order, first } = this.scene.placed
-    const here = this.focus < 0 ? -1 : order.indexOf(this.focus)
-    const next = here < 0 ? first[0] : Math.min(Math.max(here + step, 0), order.length - 1)
+    const current = this.focus < 0 ? -1 : order.indexOf(this.focus)
+    const next = current < 0 ? first[0] : Math.min(Math.max(current + step, 0), order.length - 1)
     this.select(Uint32Array.of(order[next]))
     this.reveal(order[next])
   }
 
-  /** Bring a span into view. @param {number} row */
+  /** Scrolls a span into view. @param {number} row */
   reveal(row) {
     if (!this.scene) return
-    const { start, end } = this.scene.places
+    const { start, end } = this.scene.axisTimes
     const { from, to } = this.window
     const outside = start[row] < from || start[row] > to
     const middle = (start[row] + Math.min(end[row], start[row] + (to - from))) / 2
@@ -325,75 +326,75 @@ export class Model extends EventTarget {
     this.dispatchEvent(new CustomEvent('reveal', { detail: row }))
   }
 
-  /** Work the figures out of what is selected, else of all that is shown. */
-  refigure() {
+  /** Computes the figures of the selection, else of all shown spans. */
+  updateFigures() {
     if (!this.trace) return
     this.figures = figuresOf(this.trace, this.facts, this.selected.length ? this.selected : this.rowsShown())
-    this.changed('figures')
+    this.emitChange('figures')
   }
 
-  /** The rows of the agents that are shown. */
+  /** The rows of the shown agents. */
   rowsShown() {
-    return this.trace ? rowsOfAgents(this.trace, this.shown) : new Uint32Array()
+    return this.trace ? rowsOfShownAgents(this.trace, this.shown) : new Uint32Array()
   }
 
   // Search and labels
 
-  /** Find spans by agent, location or label. @param {string} query */
+  /** Finds spans by agent, location or label. @param {string} query */
   async search(query) {
     const { trace } = this
     this.query = query
-    this.tell('')
-    const words = query.trim().toLowerCase()
-    const answer = words ? await this.ask('search', { query: words }) : null
-    if (this.query !== query || !trace || this.trace !== trace) return // a renewal searches for itself
-    this.found = foundIn(trace, words, answer)
-    this.rematch()
-    this.light()
-    this.changed('matches')
+    this.showProblem('')
+    const needle = query.trim().toLowerCase()
+    const answer = needle ? await this.ask('search', { query: needle }) : null
+    if (this.query !== query || !trace || this.trace !== trace) return // a renewal repeats the search
+    this.foundRows = matchingRows(trace, needle, answer)
+    this.updateMatches()
+    this.updateHighlight()
+    this.emitChange('matches')
   }
 
-  /** Of what a search found, take what is shown. */
-  rematch() {
-    this.matches = this.found.filter((row) => this.shown[Number(this.trace?.agent.codes[row])])
+  /** Filters the search results by the shown agents. */
+  updateMatches() {
+    this.matches = this.foundRows.filter((row) => this.shown[Number(this.trace?.agent.codes[row])])
     this.match = -1
   }
 
-  /** Go to the next match, or the one before. @param {number} step 1 or -1 */
-  toMatch(step) {
+  /** Goes to the next or the previous match. @param {number} step 1 or -1 */
+  goToMatch(step) {
     const { length } = this.matches
     if (!length) return
     this.match = this.match < 0 ? (step > 0 ? 0 : length - 1) : (this.match + step + length) % length
     this.select(Uint32Array.of(this.matches[this.match]))
     this.reveal(this.matches[this.match])
-    this.changed('matches')
+    this.emitChange('matches')
   }
 
-  /** Fetch labels that a frame lacked. @param {number[]} rows */
+  /** Fetches labels that a frame needs. @param {number[]} rows */
   async fetchLabels(rows) {
     const { n = 0 } = this.trace ?? {}
-    const wanted = rows.filter((row) => row < n && !this.labels.has(row))
-    if (!wanted.length) return
-    for (const row of wanted) this.labels.set(row, '')
-    const answer = await this.ask('labels', { rows: wanted })
+    const missing = rows.filter((row) => row < n && !this.labels.has(row))
+    if (!missing.length) return
+    for (const row of missing) this.labels.set(row, '')
+    const answer = await this.ask('labels', { rows: missing })
     if (!answer) return
-    wanted.forEach((row, number) => this.labels.set(row, answer.header.labels[number] ?? ''))
-    this.changed('labels')
+    missing.forEach((row, index) => this.labels.set(row, answer.header.labels[index] ?? ''))
+    this.emitChange('labels')
   }
 
-  /** What Python says. @param {State} state @param {Message} [selection] */
+  /** Applies state that Python set; a selection of another version comes with its renewal. @param {State} state @param {Message} [selection] */
   apply({ by, hue, window, origin, agents, names }, selection) {
     if (!this.trace || !this.scene) return
     if (by) this.setBy(by, true)
     if (hue) this.setHue(hue, true)
-    if (agents) this.setShown(agentsIn(this.trace, { agents, names }), true)
+    if (agents) this.setShown(agentFlags(this.trace, { agents, names }), true)
     if (window) {
       const shift = origin === undefined ? 0 : origin - this.trace.origin
       const [from, to] = window.map((time) => time + shift)
-      this.setWindow(toPlace(this.scene.map, from), toPlace(this.scene.map, to), true)
-      const shown = this.offsets()
-      if (Math.abs(shown[0] - from) >= 0.5 || Math.abs(shown[1] - to) >= 0.5) this.say({ window: shown }) // no more than there is
+      this.setWindow(toAxisTime(this.scene.map, from), toAxisTime(this.scene.map, to), true)
+      const shown = this.windowOffsets()
+      if (Math.abs(shown[0] - from) >= 0.5 || Math.abs(shown[1] - to) >= 0.5) this.report({ window: shown }) // clamped to the trace
     }
-    if (selection && selection.header.version === this.trace.version) this.select(rowsIn(selection), true) // else it is asked for
+    if (selection && selection.header.version === this.trace.version) this.select(rowsOfMessage(selection), true)
   }
 }

@@ -1,15 +1,15 @@
-// Moves: where agents go from one location to the next, agent by agent in order of arrival, to be found by the time in view.
+// Moves: transitions of agents between locations, by agent in order of arrival, indexed for lookup by the visible time.
 
 import { firstAtLeast } from './search.mjs'
-import { toPlace } from './timemap.mjs'
+import { toAxisTime } from './timemap.mjs'
 
 /**
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').Moves} Moves
  * @typedef {import('./timemap.mjs').TimeMap} TimeMap
  * @typedef {{from: Uint32Array, to: Uint32Array, left: Float64Array, arrived: Float64Array, first: Uint32Array,
- *   latest: Float64Array, earliest: Float64Array}} Routes of each move: rows of the trace, places; `first` is where each agent's begin;
- *   `latest` is the last place of its moves so far, `earliest` the first one of those from there on: both ascend
+ *   latest: Float64Array, earliest: Float64Array}} Routes per move: rows of the trace, axis times; `first` is the index at which
+ *   each agent's moves begin; `latest` is the maximum up to a move of its agent, `earliest` the minimum from it on: both ascend
  */
 
 /**
@@ -27,19 +27,23 @@ export function routesOf({ start, end, agent }, moves, map) {
   const routes = { from: new Uint32Array(n), to: new Uint32Array(n), left: new Float64Array(n), arrived: new Float64Array(n) }
   for (let move = 0; move < n; move++) {
     const [from, to] = [moves.from[move], moves.to[move]]
-    const place = next[agent.codes[to]]++
-    routes.from[place] = from
-    routes.to[place] = to
-    routes.left[place] = toPlace(map, end[from] - (moves.before?.[move] ?? 0))
-    routes.arrived[place] = toPlace(map, start[to] + (moves.after?.[move] ?? 0))
+    const index = next[agent.codes[to]]++
+    routes.from[index] = from
+    routes.to[index] = to
+    routes.left[index] = toAxisTime(map, end[from] - (moves.before?.[move] ?? 0))
+    routes.arrived[index] = toAxisTime(map, start[to] + (moves.after?.[move] ?? 0))
   }
   return { ...routes, first, ...bounds(routes, first) }
 }
 
-/** @param {{left: Float64Array, arrived: Float64Array}} routes @param {Uint32Array} first */
+/**
+ * Running bounds of the axis times of each agent's moves.
+ * @param {{left: Float64Array, arrived: Float64Array}} routes
+ * @param {Uint32Array} first
+ */
 function bounds({ left, arrived }, first) {
-  const latest = left.map((place, move) => Math.max(place, arrived[move]))
-  const earliest = left.map((place, move) => Math.min(place, arrived[move]))
+  const latest = left.map((axisTime, move) => Math.max(axisTime, arrived[move]))
+  const earliest = left.map((axisTime, move) => Math.min(axisTime, arrived[move]))
   for (let code = 0; code + 1 < first.length; code++) {
     const [from, last] = [first[code], first[code + 1] - 1]
     for (let move = from + 1; move <= last; move++) latest[move] = Math.max(latest[move], latest[move - 1])
@@ -49,22 +53,22 @@ function bounds({ left, arrived }, first) {
 }
 
 /**
- * The moves of shown agents that a stretch of the axis may show, or only how many, where they are more than `most`.
+ * The moves of shown agents that may be visible in a part of the axis; only their number if there are more than `limit`.
  * @param {Routes} routes
  * @param {Uint8Array} shown
  * @param {number} from
  * @param {number} to
- * @param {number} most
+ * @param {number} limit
  */
-export function movesIn({ latest, earliest, first }, shown, from, to, most) {
-  const found = []
+export function movesIn({ latest, earliest, first }, shown, from, to, limit) {
+  const moves = []
   let n = 0
   for (let code = 0; code + 1 < first.length; code++) {
     if (!shown[code]) continue
-    const begins = firstAtLeast(latest, first[code], first[code + 1], from)
-    const after = firstAtLeast(earliest, begins, first[code + 1], to)
-    n += after - begins
-    for (let move = begins; move < after && n <= most; move++) found.push(move)
+    const firstInView = firstAtLeast(latest, first[code], first[code + 1], from)
+    const afterView = firstAtLeast(earliest, firstInView, first[code + 1], to)
+    n += afterView - firstInView
+    for (let move = firstInView; move < afterView && n <= limit; move++) moves.push(move)
   }
-  return { n, moves: n > most ? [] : found }
+  return { n, moves: n > limit ? [] : moves }
 }

@@ -1,20 +1,20 @@
-// Lanes: the greedy sweep line of tokenvis.layout.lanes, span after span: each takes the lowest lane of its band that is free.
+// Lane packing: the greedy sweep line of tokenvis.layout.lanes. Each span gets the lowest free lane of its band.
 //
-// The lanes of a band are the leaves of a tree in which each node knows the earliest end below it, so the lowest free lane is
-// found from the root downwards. Spans come in the order of a frame (start, end, agent, id), which is all that it takes for the
-// same spans to stand in the same lanes.
+// The lanes of a band are the leaves of a tree in which each node stores the earliest end below it, so the lowest free lane is
+// found by descending from the root. Spans come in the order of a frame (start, end, agent, id), so the same spans always get
+// the same lanes.
 
 /** @typedef {import('./wire.mjs').Numbers} Numbers */
 
 class Lanes {
   constructor() {
     this.capacity = 1
-    this.until = new Float64Array(2).fill(-Infinity) // node k is above the nodes 2k and 2k + 1; leaves are the lanes
+    this.until = new Float64Array(2).fill(-Infinity) // node k is the parent of nodes 2k and 2k + 1; leaves are lanes
     this.depth = 0
   }
 
   /** @param {number} start @param {number} until */
-  take(start, until) {
+  assign(start, until) {
     if (this.until[1] > start) this.grow()
     let node = 1
     while (node < this.capacity) node = this.until[2 * node] <= start ? 2 * node : 2 * node + 1
@@ -41,7 +41,7 @@ class Lanes {
 }
 
 /**
- * The lane of each span, and how many lanes each band has.
+ * The lane of each span, and the number of lanes of each band.
  * @param {Numbers} band a code for each span
  * @param {Float64Array} start
  * @param {Float64Array} end an instant takes its own microsecond
@@ -51,7 +51,7 @@ export function packLanes(band, start, end, nBands) {
   const lanes = Array.from({ length: nBands }, () => new Lanes())
   const lane = new Uint32Array(start.length)
   for (let row = 0; row < start.length; row++) {
-    lane[row] = lanes[band[row]].take(start[row], Math.max(end[row], start[row] + 1))
+    lane[row] = lanes[band[row]].assign(start[row], Math.max(end[row], start[row] + 1))
   }
   return { lane, depth: Uint32Array.from(lanes, ({ depth }) => depth) }
 }

@@ -1,171 +1,174 @@
-// The renewal: a model shows what its trace has become, and the user's place in the picture stays as it is.
+// Renewal: updates a model after its trace has changed, and keeps the view state.
 //
-// All that the new picture needs is fetched beside the old one, which stays until then. What is kept is kept by names and times:
-// rows, codes of names and the origin of times shift as spans come in. The selection is asked of Python, which knows spans by id.
+// The old picture stays until everything for the new one is fetched. State is carried over by names and times, because rows,
+// name codes and the time origin shift as spans arrive. The selection comes from Python, which identifies spans by id.
 
-import { fetchColumn, fetchRest, fetchTrace } from './fetching.mjs'
-import { foundIn } from './finding.mjs'
+import { fetchColumn, fetchDeferred, fetchTrace } from './fetching.mjs'
+import { matchingRows } from './finding.mjs'
 import { firstAtLeast } from './search.mjs'
-import { toPlace } from './timemap.mjs'
-import { rowsIn } from './trace.mjs'
+import { toAxisTime } from './timemap.mjs'
+import { rowsOfMessage } from './trace.mjs'
 
 /**
  * @typedef {import('./model.mjs').Model} Model
  * @typedef {import('./trace.mjs').Trace} Trace
- * @typedef {import('./fetching.mjs').Fetched} Fetched
- * @typedef {{selected: Uint32Array, found: Uint32Array, labels: Map<number, string>, details: import('./model.mjs').Details | null}}
- *   Personal what somebody has chosen and sees of a trace
+ * @typedef {import('./fetching.mjs').FetchedTrace} FetchedTrace
+ * @typedef {{selected: Uint32Array, foundRows: Uint32Array, labels: Map<number, string>,
+ *   details: import('./model.mjs').Details | null}} ViewState the user's selection, search, labels and details
  */
 
-const KEPT_LABELS = 2_000 // that are fetched before the picture changes; the others are fetched by its first frame
+const MAX_PREFETCHED_LABELS = 2_000 // fetched before the picture changes; its first frame requests the others
 
-/** Show what the trace has become; of several wishes at once, the last one is heard. @param {Model} model */
+/** Updates the model to the current trace; concurrent calls share one update. @param {Model} model */
 export function renew(model) {
-  model.isDue = true
-  model.renewing ??= renewed(model).finally(() => { model.renewing = null })
+  model.needsRenewal = true
+  model.renewing ??= runRenewals(model).finally(() => { model.renewing = null })
   return model.renewing
 }
 
 /** @param {Model} model */
-async function renewed(model) {
+async function runRenewals(model) {
   await model.opened
-  while (model.isDue && !model.isClosed && model.trace) {
-    model.isDue = false
-    const { by, hue, wanted } = model
-    const next = await fetchTrace(model, [by, hue, wanted.by, wanted.hue])
+  while (model.needsRenewal && !model.isClosed && model.trace) {
+    model.needsRenewal = false
+    const { by, hue, requested } = model
+    const next = await fetchTrace(model, [by, hue, requested.by, requested.hue])
     if (!next || (next.trace.version !== undefined && next.trace.version === model.trace?.version)) continue
-    const rest = await fetchRest(model, next.trace)
-    const personal = await fetchPersonal(model, next)
-    if (next.trace.isOld) model.isDue = true
-    else if (!model.isClosed) put(model, next, rest, personal)
+    const deferred = await fetchDeferred(model, next.trace)
+    const viewState = await fetchViewState(model, next)
+    if (next.trace.isStale) model.needsRenewal = true
+    else if (!model.isClosed) replaceTrace(model, next, deferred, viewState)
   }
 }
 
 /**
- * What somebody has chosen and sees, in the new trace; it is fetched again where that changed meanwhile, or a drag goes on.
+ * The view state in the new trace; fetched again if the user changes it meanwhile or is dragging.
  * @param {Model} model
- * @param {Fetched} next
- * @returns {Promise<Personal>}
+ * @param {FetchedTrace} next
+ * @returns {Promise<ViewState>}
  */
-async function fetchPersonal(model, next) {
+async function fetchViewState(model, next) {
   const { trace, columns } = next
   for (;;) {
-    const { selected: before, query, by, hue, trace: old } = model
-    const words = query.trim().toLowerCase()
-    const labelled = Array.from(sameSpans(/** @type {Trace} */ (old), trace, labelledRows(model)).values())
+    const { selected: selectedBefore, query, by, hue, trace: old } = model
+    const needle = query.trim().toLowerCase()
+    const labelled = Array.from(matchSpans(/** @type {Trace} */ (old), trace, labelledRows(model)).values())
     const [selection, search, labels] = await Promise.all([
       model.ask('selection', {}, trace),
-      words ? model.ask('search', { query: words }, trace) : null,
+      needle ? model.ask('search', { query: needle }, trace) : null,
       labelled.length ? model.ask('labels', { rows: labelled }, trace) : null,
       ...[by, hue].filter((key) => !columns.has(key)).map((key) => fetchColumn(model, next, key)),
     ])
-    const selected = selection ? rowsIn(selection) : new Uint32Array()
+    const selected = selection ? rowsOfMessage(selection) : new Uint32Array()
     const details = selected.length === 1 ? await model.ask('details', { row: selected[0] }, trace) : null
-    if (model.held) await model.held
-    else if (trace.isOld || model.isClosed || [model.selected, model.query, model.by, model.hue].every((value, number) => {
-      return value === [before, query, by, hue][number]
+    if (model.dragging) await model.dragging
+    else if (trace.isStale || model.isClosed || [model.selected, model.query, model.by, model.hue].every((value, number) => {
+      return value === [selectedBefore, query, by, hue][number]
     })) {
       const names = new Map(labelled.map((row, number) => [row, labels?.header.labels[number] ?? '']))
-      return { selected, found: foundIn(trace, words, search), labels: labels ? names : new Map(), details: details?.header.details ?? null }
+      return {
+        selected, foundRows: matchingRows(trace, needle, search), labels: labels ? names : new Map(),
+        details: details?.header.details ?? null,
+      }
     }
   }
 }
 
-/** The rows in the window whose labels are known. @param {Model} model */
+/** The rows in the window whose labels are loaded. @param {Model} model */
 function labelledRows({ labels, scene, window: { from, to } }) {
   if (!scene) return []
-  const { start, end } = scene.places
-  return Array.from(labels.keys()).filter((row) => end[row] >= from && start[row] <= to).slice(0, KEPT_LABELS)
+  const { start, end } = scene.axisTimes
+  return Array.from(labels.keys()).filter((row) => end[row] >= from && start[row] <= to).slice(0, MAX_PREFETCHED_LABELS)
 }
 
 /**
- * Rows of a trace, and where the same spans stand in another version of it, as far as their times and names tell.
+ * Maps rows of a trace to the rows of the same spans in another version, matched by times and names.
  * @param {Trace} old
  * @param {Trace} next
  * @param {number[]} rows
  * @returns {Map<number, number>}
  */
-export function sameSpans(old, next, rows) {
+export function matchSpans(old, next, rows) {
   const shift = old.origin - next.origin
-  const same = new Map()
-  const taken = new Set()
+  const matches = new Map()
+  const matched = new Set()
   for (const row of rows) {
     const [start, end] = [old.start[row] + shift, old.end[row] + shift]
     const agent = old.agent.names[old.agent.codes[row]]
     const location = old.location.names[old.location.codes[row]]
     for (let other = firstAtLeast(next.start, 0, next.n, start); other < next.n && next.start[other] === start; other++) {
-      if (taken.has(other) || next.end[other] !== end || next.agent.names[next.agent.codes[other]] !== agent) continue
+      if (matched.has(other) || next.end[other] !== end || next.agent.names[next.agent.codes[other]] !== agent) continue
       if (next.location.names[next.location.codes[other]] !== location) continue
-      taken.add(other)
-      same.set(row, other)
+      matched.add(other)
+      matches.set(row, other)
       break
     }
   }
-  return same
+  return matches
 }
 
 /**
- * Put the new trace in the place of the old one, at once.
+ * Replaces the trace of a model in one step.
  * @param {Model} model
- * @param {Fetched} next
- * @param {Awaited<ReturnType<typeof fetchRest>>} rest
- * @param {Personal} personal
+ * @param {FetchedTrace} next
+ * @param {Awaited<ReturnType<typeof fetchDeferred>>} deferred
+ * @param {ViewState} viewState
  */
-function put(model, { trace, columns }, { keys, facts, moves }, { selected, found, labels, details }) {
+function replaceTrace(model, { trace, columns }, { keys, facts, moves }, { selected, foundRows, labels, details }) {
   const old = /** @type {Trace} */ (model.trace)
   const band = model.columns.get(model.by)
-  const [wasWhole, times, hadMatch] = [isWhole(model), model.offsets(), model.match >= 0]
-  model.dispatchEvent(new Event('renewing')) // who shows it keeps in mind what is where
+  const [showedAll, times, hadMatch] = [showsAll(model), model.windowOffsets(), model.match >= 0]
+  model.dispatchEvent(new Event('renewing')) // the viewport saves its scroll anchor
   for (const name of /** @type {const} */ (['by', 'hue'])) {
     if (columns.has(model[name])) continue
-    model[name] = model.wanted[name] = name === 'by' ? 'location_id' : 'agent_id' // it has too many values by now
-    model.say({ [name]: model[name] })
+    model[name] = model.requested[name] = name === 'by' ? 'location_id' : 'agent_id' // it has too many values now
+    model.report({ [name]: model[name] })
   }
-  model.shown = shownAgain(model.shown, old, trace)
-  model.folding = band?.key === model.by ? codesAgain(model.folding, band.names, columns.get(model.by)?.names ?? []) : new Map()
-  Object.assign(model, { trace, columns, labels, selected, found, details, packings: new Map(), keys: keys ?? model.keys })
+  model.shown = remapShown(model.shown, old, trace)
+  model.folding = band?.key === model.by ? remapCodes(model.folding, band.names, columns.get(model.by)?.names ?? []) : new Map()
+  Object.assign(model, { trace, columns, labels, selected, foundRows, details, packings: new Map(), keys: keys ?? model.keys })
   Object.assign(model, { facts: facts ?? null, moves: moves ?? null, focus: selected.length === 1 ? selected[0] : -1 })
-  model.rematch()
+  model.updateMatches()
   if (hadMatch) model.match = model.matches.indexOf(model.focus)
-  model.place()
+  model.updateScene()
   const map = /** @type {import('./scene.mjs').Scene} */ (model.scene).map
-  const [from, to] = times.map((offset) => toPlace(map, offset + old.origin - trace.origin))
-  model.window = wasWhole ? model.whole() : model.clamped(from, to)
-  model.refigure()
-  model.changed('renewal')
+  const [from, to] = times.map((offset) => toAxisTime(map, offset + old.origin - trace.origin))
+  model.window = showedAll ? model.fullWindow() : model.clamped(from, to)
+  model.updateFigures()
+  model.emitChange('renewal')
 }
 
-/** Whether the window shows all of the trace, to the microsecond that Python counts in. @param {Model} model */
-function isWhole(model) {
-  const { from, to } = model.whole()
+/** Whether the window shows the whole trace, to the microsecond. @param {Model} model */
+function showsAll(model) {
+  const { from, to } = model.fullWindow()
   return model.window.from <= from + 0.5 && model.window.to >= to - 0.5
 }
 
 /**
- * The agents that are shown: the same ones, unless all were.
+ * Flags of the shown agents in the new trace: the same agents, or all if all were shown.
  * @param {Uint8Array} shown
  * @param {Trace} old
  * @param {Trace} next
  */
-function shownAgain(shown, old, next) {
+function remapShown(shown, old, next) {
   const names = new Set(old.agent.names.filter((_, code) => shown[code]))
   return Uint8Array.from(next.agent.names, (name) => Number(names.size === old.agent.names.length || names.has(name)))
 }
 
 /**
- * The codes that the same names have now.
+ * A map by code with the codes replaced by those that the same names have now.
  * @template T
  * @param {Map<number, T>} byCode
  * @param {string[]} names
- * @param {string[]} now
+ * @param {string[]} newNames
  * @returns {Map<number, T>}
  */
-function codesAgain(byCode, names, now) {
-  const codes = new Map(now.map((name, code) => [name, code]))
-  const again = new Map()
+function remapCodes(byCode, names, newNames) {
+  const codes = new Map(newNames.map((name, code) => [name, code]))
+  const remapped = new Map()
   for (const [code, value] of byCode) {
-    const found = codes.get(names[code])
-    if (found !== undefined) again.set(found, value)
+    const newCode = codes.get(names[code])
+    if (newCode !== undefined) remapped.set(newCode, value)
   }
-  return again
+  return remapped
 }

@@ -1,5 +1,5 @@
-// Search in sorted arrays: by halving, and by galloping from where one stands (J. L. Bentley, A. C.-C. Yao, "An almost optimal
-// algorithm for unbounded searching", 1976), which takes few steps where the answer is near.
+// Search in sorted arrays: binary search, and galloping search from a start position (J. L. Bentley, A. C.-C. Yao, "An almost
+// optimal algorithm for unbounded searching", 1976), which takes few steps if the result is near.
 
 /** @typedef {import('./wire.mjs').Numbers} Numbers */
 
@@ -20,7 +20,7 @@ export function firstAtLeast(values, from, to, least) {
 }
 
 /**
- * The same, by steps of growing length from the start of the stretch.
+ * The same result, by galloping search from `from`.
  * @param {Numbers} values ascending
  * @param {number} from
  * @param {number} to

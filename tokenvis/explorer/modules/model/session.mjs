@@ -1,4 +1,4 @@
-// The session: the traces that there are, and the model of the one that is shown.
+// The session: the list of traces, and the model of the shown one.
 
 import { Model } from './model.mjs'
 import { renew } from './renewal.mjs'
@@ -15,34 +15,34 @@ export class Session extends EventTarget {
     super()
     this.source = source
     this.opening = opening
-    this.isLive = Boolean(opening.follow) // whether the traces are followed as they are recorded
+    this.isLive = Boolean(opening.follow) // whether Python follows the traces while they are recorded
     this.model = new Model(source, opening, opening.trace, opening.state)
   }
 
-  /** Show a trace, from its beginning. @param {string | null} id @param {State} [state] */
+  /** Opens a trace, with a new model. @param {string | null} id @param {State} [state] */
   open(id, state = {}) {
-    const { wanted, fold } = this.model
+    const { requested, fold } = this.model
     this.model.isClosed = true
-    this.model = new Model(this.source, { ...this.opening, fold }, id, { ...wanted, ...state })
+    this.model = new Model(this.source, { ...this.opening, fold }, id, { ...requested, ...state })
     this.dispatchEvent(new Event('open'))
   }
 
-  /** The traces have changed. @param {Opening['traces']} traces */
+  /** Updates the list of traces, and the shown trace if it is in the list. @param {Opening['traces']} traces */
   async renew(traces) {
     this.opening = { ...this.opening, traces }
     this.model.traces = traces
     if (traces.some(({ id }) => id === this.model.id)) await renew(this.model)
   }
 
-  /** Python follows the traces, or no longer. @param {boolean} isLive */
-  follow(isLive) {
+  /** Sets whether Python follows the traces. @param {boolean} isLive */
+  setLive(isLive) {
     this.isLive = isLive
-    this.model.changed('live')
+    this.model.emitChange('live')
   }
 
-  /** A user chose a trace. @param {string} id */
+  /** Opens a trace that the user chose. @param {string} id */
   choose(id) {
-    this.source.say({ trace: id, of: this.model.id })
+    this.source.report({ trace: id, of: this.model.id })
     this.open(id)
   }
 }

@@ -1,80 +1,80 @@
-// Texts: durations, counts, and names from traces, which hold any character and are never markup.
+// Texts: durations, counts, and names from traces, which may contain any character and are never markup.
 
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu
-const LONGEST = 200
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu
+const MAX_NAME_CHARS = 200
 
 /**
- * A name as one line of a drawing: characters that are not seen, or turn the text around, become one that is.
+ * A name as one line of text: invisible characters and direction marks become replacement characters.
  * @param {string} text
  */
 export function oneLine(text) {
-  const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text
-  return cut.replace(/\s+/g, ' ').trim().replace(UNSEEN, '\ufffd') || '(empty)'
+  const cut = text.length > MAX_NAME_CHARS ? `${text.slice(0, MAX_NAME_CHARS)}…` : text
+  return cut.replace(/\s+/g, ' ').trim().replace(INVISIBLE, '\ufffd') || '(empty)'
 }
 
 /** @param {number} value */
-export const grouped = (value) => Math.round(value).toLocaleString('en')
+export const formatCount = (value) => Math.round(value).toLocaleString('en')
 
 /** @param {number} count @param {string} noun */
-export const plural = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
+export const plural = (count, noun) => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 
-const UNITS = /** @type {[number, string][]} */ ([[86_400e6, 'd'], [3_600e6, 'h'], [60e6, 'm'], [1e6, 's'], [1e3, 'ms'], [1, 'µs']])
+const TIME_UNITS = /** @type {[number, string][]} */ ([[86_400e6, 'd'], [3_600e6, 'h'], [60e6, 'm'], [1e6, 's'], [1e3, 'ms'], [1, 'µs']])
 
 /**
  * A duration: "1.25 s", "2 m 5 s", "3 h 20 m"; of steps, "3 steps".
  * @param {number} us
- * @param {boolean} [steps] whether times are numbers of steps
+ * @param {boolean} [steps] whether times are step numbers
  * @returns {string}
  */
-export function duration(us, steps = false) {
+export function formatDuration(us, steps = false) {
   if (steps) return plural(us, 'step')
-  if (us < 0) return `−${duration(-us)}`
-  const unit = UNITS.findIndex(([size]) => us >= size)
+  if (us < 0) return `−${formatDuration(-us)}`
+  const unit = TIME_UNITS.findIndex(([size]) => us >= size)
   if (unit < 0) return us ? `${us.toPrecision(2)} µs` : '0 s'
-  const [size, name] = UNITS[unit]
-  const larger = UNITS[unit - 1]?.[0] ?? Infinity
+  const [size, name] = TIME_UNITS[unit]
+  const larger = TIME_UNITS[unit - 1]?.[0] ?? Infinity
   if (unit > 2) {
     const value = +(us / size).toPrecision(3)
-    return value * size < larger ? `${value} ${name}` : duration(larger)
+    return value * size < larger ? `${value} ${name}` : formatDuration(larger)
   }
-  const [smaller, part] = UNITS[unit + 1]
+  const [smaller, part] = TIME_UNITS[unit + 1]
   const whole = Math.round(us / smaller)
-  if (whole * smaller >= larger) return duration(larger)
+  if (whole * smaller >= larger) return formatDuration(larger)
   const ratio = size / smaller
   const rest = whole % ratio
-  return `${grouped(Math.floor(whole / ratio))} ${name}${rest ? ` ${rest} ${part}` : ''}`
+  return `${formatCount(Math.floor(whole / ratio))} ${name}${rest ? ` ${rest} ${part}` : ''}`
 }
 
 /**
- * A time on the axis as it needs to be told for steps of that length: "1.5 s", "250 µs", "12:04.250",
+ * A time on the axis, with the precision that ticks of this step need: "1.5 s", "250 µs", "12:04.250",
  * "2 d 03:00:00".
  * @param {number} us since the origin
  * @param {number} step
  * @param {boolean} [steps]
  * @returns {string}
  */
-export function moment(us, step, steps = false) {
-  if (us < 0) return `−${moment(-us, step, steps)}`
-  if (steps || us === 0) return us === 0 && !steps ? '0' : grouped(us)
-  if (us < 1e3 || (us < 1e6 && step < 1e3)) return `${grouped(us)} µs`
+export function formatTime(us, step, steps = false) {
+  if (us < 0) return `−${formatTime(-us, step, steps)}`
+  if (steps || us === 0) return us === 0 && !steps ? '0' : formatCount(us)
+  if (us < 1e3 || (us < 1e6 && step < 1e3)) return `${formatCount(us)} µs`
   if (us < 1e6) return `${us / 1e3} ms`
   const digits = step >= 1e6 ? 0 : Math.min(6, Math.ceil(6 - Math.log10(step) - 1e-9))
-  us = Math.round(us / 10 ** (6 - digits)) * 10 ** (6 - digits) // so that no fraction is rounded to a whole second later
+  us = Math.round(us / 10 ** (6 - digits)) * 10 ** (6 - digits) // else toFixed could round a fraction up to a whole second
   if (us < 60e6) return `${(us / 1e6).toFixed(digits)} s`
   const seconds = Math.floor(us / 1e6)
   const [d, h, m, s] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60]
-  const two = (/** @type {number} */ part) => String(part).padStart(2, '0')
+  const pad2 = (/** @type {number} */ part) => String(part).padStart(2, '0')
   const fraction = digits ? ((us % 1e6) / 1e6).toFixed(digits).slice(1) : ''
-  const clock = d || h ? `${d ? two(h) : h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`
+  const clock = d || h ? `${d ? pad2(h) : h}:${pad2(m)}:${pad2(s)}` : `${m}:${pad2(s)}`
   return `${d ? `${d} d ` : ''}${clock}${fraction}`
 }
 
 /**
- * A time of day, in UTC: "2026-06-21 09:30:00.000250 UTC".
+ * A date and time in UTC: "2026-06-21 09:30:00.000250 UTC".
  * @param {number} us since 1970
  */
-export function calendar(us) {
+export function formatTimestamp(us) {
   const date = new Date(Math.floor(us / 1e3))
   const micros = String(((us % 1e3) + 1e3) % 1e3).padStart(3, '0')
-  return Number.isNaN(date.getTime()) ? grouped(us) : `${date.toISOString().replace('T', ' ').replace('Z', micros)} UTC`
+  return Number.isNaN(date.getTime()) ? formatCount(us) : `${date.toISOString().replace('T', ' ').replace('Z', micros)} UTC`
 }

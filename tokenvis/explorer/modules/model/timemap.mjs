@@ -1,45 +1,45 @@
-// The time map: from microseconds (offsets from its origin) to places on the axis, where long gaps are folded, and back.
+// The time map: from offsets in µs since its origin to axis times, in which long gaps are folded, and back.
 //
-// Piecewise linear through knots; beyond the first and the last one, one for one. A span never reaches into a folded gap.
+// Piecewise linear between knots, with slope 1 beyond the first and the last one. No span extends into a folded gap.
 
 import { firstAtLeast } from './search.mjs'
 
-/** @typedef {{offsets: Float64Array, places: Float64Array}} TimeMap */
+/** @typedef {{offsets: Float64Array, axisTimes: Float64Array}} TimeMap */
 
 /**
  * @param {number[]} offsets
- * @param {number[]} places
+ * @param {number[]} axisTimes
  * @returns {TimeMap}
  */
-export function timeMap(offsets, places) {
-  return { offsets: Float64Array.from(offsets), places: Float64Array.from(places) }
+export function timeMap(offsets, axisTimes) {
+  return { offsets: Float64Array.from(offsets), axisTimes: Float64Array.from(axisTimes) }
 }
 
 /**
- * The map without folds.
+ * The same map without folds.
  * @param {TimeMap} map
  * @returns {TimeMap}
  */
 export function unfolded({ offsets }) {
   const ends = Float64Array.of(offsets[0], offsets[offsets.length - 1])
-  return { offsets: ends, places: ends }
+  return { offsets: ends, axisTimes: ends }
 }
 
 /** @param {TimeMap} map */
 export const isFolded = (map) => map.offsets.length > 2
 
 /** @param {TimeMap} map @param {number} offset */
-export const toPlace = (map, offset) => through(offset, map.offsets, map.places)
+export const toAxisTime = (map, offset) => interpolate(offset, map.offsets, map.axisTimes)
 
-/** @param {TimeMap} map @param {number} place */
-export const toOffset = (map, place) => through(place, map.places, map.offsets)
+/** @param {TimeMap} map @param {number} axisTime */
+export const toOffset = (map, axisTime) => interpolate(axisTime, map.axisTimes, map.offsets)
 
 /**
  * @param {number} value
  * @param {Float64Array} knots
  * @param {Float64Array} images
  */
-function through(value, knots, images) {
+function interpolate(value, knots, images) {
   const last = knots.length - 1
   if (value <= knots[0]) return images[0] + (value - knots[0])
   if (value >= knots[last]) return images[last] + (value - knots[last])
@@ -49,24 +49,24 @@ function through(value, knots, images) {
 }
 
 /**
- * Places of many ascending offsets.
+ * The axis times of ascending offsets.
  * @param {TimeMap} map
  * @param {Float64Array} offsets
  */
-export function placesOf(map, offsets) {
+export function axisTimesOf(map, offsets) {
   if (!isFolded(map)) return offsets
-  return offsets.map((offset) => toPlace(map, offset))
+  return offsets.map((offset) => toAxisTime(map, offset))
 }
 
 /**
- * A window that shows nothing but what there is, as far as it may be so short.
- * @param {ArrayLike<number>} places of a map
+ * A window clamped to the trace, and not shorter than `shortest`.
+ * @param {ArrayLike<number>} axisTimes the knots of a map
  * @param {number} from
  * @param {number} to
  * @param {number} shortest
  */
-export function heldTo(places, from, to, shortest) {
-  const [first, last] = [places[0], places[places.length - 1]]
+export function clampedWindow(axisTimes, from, to, shortest) {
+  const [first, last] = [axisTimes[0], axisTimes[axisTimes.length - 1]]
   const width = Math.min(Math.max(to - from, shortest), Math.max(last - first, shortest))
   const middle = (from + to) / 2
   if (last - first <= width) return { from: (first + last - width) / 2, to: (first + last + width) / 2 }
@@ -75,13 +75,13 @@ export function heldTo(places, from, to, shortest) {
 }
 
 /**
- * The folded gaps: places, and how long each lasts.
+ * The folded gaps: axis times, and the duration of each.
  * @param {TimeMap} map
  */
-export function foldsOf({ offsets, places }) {
+export function foldsOf({ offsets, axisTimes }) {
   const folds = []
   for (let knot = 1; knot + 1 < offsets.length; knot += 2) {
-    folds.push({ from: places[knot], to: places[knot + 1], lasts: offsets[knot + 1] - offsets[knot] })
+    folds.push({ from: axisTimes[knot], to: axisTimes[knot + 1], lengthUs: offsets[knot + 1] - offsets[knot] })
   }
   return folds
 }

@@ -1,4 +1,4 @@
-// A trace as the page holds it: a column for each thing that is known of its spans, in the order of a frame.
+// A trace in the page: columns of values per span, in the order of a frame.
 
 import { columnsOf } from './wire.mjs'
 import { timeMap } from './timemap.mjs'
@@ -9,24 +9,24 @@ import { timeMap } from './timemap.mjs'
  * @typedef {import('./timemap.mjs').TimeMap} TimeMap
  * @typedef {{columns: ColumnSpec[], [key: string]: any}} Header
  * @typedef {{header: Header, buffers: (DataView | ArrayBuffer)[]}} Message
- * @typedef {{key: string, codes: Numbers, names: string[], colors: string[], legend: [string, string][]}} KeyColumn a value for
- *   each span, as a position in the sorted `names`, and a colour for each of these
+ * @typedef {{key: string, codes: Numbers, names: string[], colors: string[], legend: [string, string][]}} KeyColumn the values
+ *   of a key: `codes` are indexes into the sorted `names`, which have a colour each
  * @typedef {{id: string, n: number, start: Float64Array, end: Float64Array, map: TimeMap, origin: number, clock: number | null,
- *   agent: KeyColumn, location: KeyColumn, lost: number, version?: number, isOld?: boolean}} Trace `start` and `end` are offsets in
- *   µs from the origin of the map, `clock` is that origin in µs since 1970 where times are such; how many spans were lost while
- *   recording; of a trace that grows, which version it is, and whether nobody knows that one any more
- * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts of each span: µs in
- *   which it was its agent's innermost one (null: all of it), tokens (0 where it counts none), a position in `STATUS`
+ *   agent: KeyColumn, location: KeyColumn, lost: number, version?: number, isStale?: boolean}} Trace `start` and `end` are offsets in
+ *   µs from the origin of the map; `clock` is that origin in µs since 1970, or null if times are not timestamps; `lost` is the
+ *   number of spans lost while recording; a trace that grows has a `version`, and is stale once Python no longer keeps that version
+ * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts per span: µs in
+ *   which it was its agent's innermost span (null: its whole duration), tokens (0 if not counted), index into `STATUS_BY_CODE`
  * @typedef {{from: Numbers, to: Numbers, before: Numbers | null, after: Numbers | null}} Moves rows of the trace, in order of
- *   arrival; how long before the end of the one span its agent left it, and after the start of the other it arrived there
+ *   arrival; µs before the end of the first span at which its agent left, and after the start of the second at which it arrived
  */
 
-export const STATUS = ['', 'ok', 'error', 'open']
+export const STATUS_BY_CODE = ['', 'ok', 'error', 'open']
 
 /** @param {Message} message @returns {Trace} */
 export function traceOf({ header, buffers }) {
   const columns = columnsOf(header.columns, buffers)
-  const start = /** @type {Float64Array} */ (columns.start) // numbers that ascend cross as doubles
+  const start = /** @type {Float64Array} */ (columns.start) // ascending columns are decoded as doubles
   const end = new Float64Array(start.length)
   for (let row = 0; row < start.length; row++) {
     start[row] += header.first
@@ -57,16 +57,16 @@ export function movesOf({ header, buffers }) {
 }
 
 /** @param {Message} message @returns {Uint32Array} */
-export function rowsIn({ header, buffers }) {
+export function rowsOfMessage({ header, buffers }) {
   return Uint32Array.from(columnsOf(header.columns, buffers).rows)
 }
 
 /**
- * The rows of the agents that are shown, ascending.
+ * The rows of the shown agents, ascending.
  * @param {Trace} trace
  * @param {Uint8Array} shown whether each agent is
  */
-export function rowsOfAgents({ n, agent }, shown) {
+export function rowsOfShownAgents({ n, agent }, shown) {
   const rows = new Uint32Array(n)
   let count = 0
   for (let row = 0; row < n; row++) {
@@ -77,14 +77,14 @@ export function rowsOfAgents({ n, agent }, shown) {
 }
 
 /**
- * Whether each agent is shown, by their names if those are given, else by their codes; null and nothing are all of them.
+ * Flags of the shown agents, by name if names are given, else by code; null or undefined shows all.
  * @param {Trace} trace
  * @param {{agents?: number[] | null, names?: string[] | null}} state
  */
-export function agentsIn({ agent }, { agents, names = agents?.map((code) => agent.names[code]) }) {
+export function agentFlags({ agent }, { agents, names = agents?.map((code) => agent.names[code]) }) {
   const shown = names ? new Set(names) : null
   return Uint8Array.from(agent.names, (name) => Number(!shown || shown.has(name)))
 }
 
-/** What says which version is meant, where there are several. @param {Trace | null} trace */
+/** The version as a message field; empty for a trace that does not grow. @param {Trace | null} trace */
 export const versionOf = (trace) => (trace?.version === undefined ? {} : { version: trace.version })

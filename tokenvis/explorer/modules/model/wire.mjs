@@ -1,33 +1,33 @@
-// Columns as they cross from Python: whole numbers in 1, 2 or 4 bytes, whichever takes the least.
+// Decodes columns from Python: integers in 1, 2 or 4 bytes, for the smallest total.
 //
-// The highest number of a width says that the value is a wide one, which stands apart, as a double. Numbers that ascend (starts,
-// rows) cross as the steps between them.
+// The maximum of a type marks a wide value, which is stored separately as a double. Ascending columns (starts, rows) are sent as
+// differences.
 
 /**
  * @typedef {{name: string, type: 'u8' | 'u16' | 'u32', ascending: boolean, n_wide: number}} ColumnSpec
  * @typedef {Uint8Array | Uint16Array | Uint32Array | Float64Array} Numbers
  */
 
-const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array }
+const ARRAY_TYPES = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array }
 
 /**
  * The columns of a message, by name.
  * @param {ColumnSpec[]} specs
- * @param {(DataView | ArrayBuffer)[]} buffers one for each column, and two more (rows, values) for one with wide values
+ * @param {(DataView | ArrayBuffer)[]} buffers one per column, and two more (rows, values) for a column with wide values
  * @returns {Record<string, Numbers>}
  */
 export function columnsOf(specs, buffers) {
   let next = 0
-  const take = () => aligned(buffers[next++])
+  const nextBuffer = () => aligned(buffers[next++])
   return Object.fromEntries(specs.map((spec) => {
-    const narrow = new ARRAYS[spec.type](take())
-    const wide = spec.n_wide ? { rows: new Uint32Array(take()), values: new Float64Array(take()) } : null
+    const narrow = new ARRAY_TYPES[spec.type](nextBuffer())
+    const wide = spec.n_wide ? { rows: new Uint32Array(nextBuffer()), values: new Float64Array(nextBuffer()) } : null
     return [spec.name, spec.ascending || wide ? widened(narrow, wide, spec.ascending) : narrow]
   }))
 }
 
 /**
- * The bytes of a buffer from an address where an array of numbers may begin.
+ * The bytes of a buffer at an offset that typed arrays accept.
  * @param {DataView | ArrayBuffer} buffer
  * @returns {ArrayBuffer}
  */
@@ -43,7 +43,7 @@ function aligned(buffer) {
  */
 function widened(narrow, wide, ascending) {
   const values = new Float64Array(narrow)
-  wide?.rows.forEach((row, number) => { values[row] = wide.values[number] })
+  wide?.rows.forEach((row, index) => { values[row] = wide.values[index] })
   if (ascending) {
     for (let row = 1; row < values.length; row++) values[row] += values[row - 1]
   }
@@ -51,9 +51,9 @@ function widened(narrow, wide, ascending) {
 }
 
 /**
- * Rows of a trace as they cross to Python: themselves, or a bit for each row of the trace where that is shorter.
+ * Encodes rows of a trace for Python: as row numbers, or as one bit per row of the trace if that is shorter.
  * @param {Uint32Array} rows ascending
- * @param {number} count how many rows the trace has
+ * @param {number} count number of rows of the trace
  */
 export function rowsMessage(rows, count) {
   if (rows.length * 32 <= count || rows.length < 1000) return { as: 'rows', buffer: rows.slice().buffer }

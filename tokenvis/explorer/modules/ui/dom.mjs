@@ -1,4 +1,4 @@
-// Elements, made of attributes and children; texts are always text, never markup.
+// Creates DOM elements from attributes and children; text is always text, never markup.
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -8,22 +8,22 @@
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag)
+  const node = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value)
-    else if (value === true) made.setAttribute(name, '')
-    else if (value !== false && value !== null) made.setAttribute(name, String(value))
+    if (name.startsWith('on')) node.addEventListener(name.slice(2), value)
+    else if (value === true) node.setAttribute(name, '')
+    else if (value !== false && value !== null) node.setAttribute(name, String(value))
   }
-  made.append(...children)
-  return made
+  node.append(...children)
+  return node
 }
 
 /**
- * A button with a name for those who cannot see its sign.
- * @param {string} sign
- * @param {string} name
- * @param {() => void} press
+ * A button with a symbol, and a label for its tooltip and for screen readers.
+ * @param {string} symbol
+ * @param {string} label
+ * @param {() => void} onClick
  */
-export function button(sign, name, press) {
-  return element('button', { type: 'button', title: name, 'aria-label': name, onclick: press }, sign)
+export function button(symbol, label, onClick) {
+  return element('button', { type: 'button', title: label, 'aria-label': label, onclick: onClick }, symbol)
 }

@@ -1,43 +1,43 @@
-// The explorer: a session shown in an element, with its tools, panels and keys.
+// The explorer: shows a session in an element, with toolbar, panels and keyboard shortcuts.
 
 import { element } from './dom.mjs'
 import { commandOf } from './keys.mjs'
-import { followTheme } from '../canvas/look.mjs'
 import { agentPanel, detailsPanel, helpPanel, legend, statusBar, toolbar } from './panels.mjs'
-import { RULER, Stage } from './stage.mjs'
+import { followTheme } from '../canvas/theme.mjs'
+import { RULER_HEIGHT, Viewport } from './viewport.mjs'
 
 /**
  * @typedef {import('../model/model.mjs').Model} Model
  * @typedef {import('../model/session.mjs').Session} Session
  */
 
-const FIELDS = 'input, select, textarea, [contenteditable]'
-const LEAST = 260 // CSS pixels of height, for a timeline of few lanes
-const PRESSED_BY_KEYS = 'button, summary'
+const INPUT_FIELDS = 'input, select, textarea, [contenteditable]'
+const MIN_HEIGHT = 260 // CSS pixels, for a timeline of few lanes
+const ACTIVATED_BY_SPACE = 'button, summary'
 
 /**
- * Show a session in an element; what is returned takes it away again.
+ * Shows a session in an element, and returns a function that removes it.
  * @param {HTMLElement} host
  * @param {Session} session
- * @param {{height: number | null}} options height in CSS pixels; null is all there is
+ * @param {{height: number | null}} options height in CSS pixels; null uses the available height
  */
-export function show(host, session, { height }) {
+export function showExplorer(host, session, { height }) {
   const root = element('div', { class: 'tokenvis', role: 'region', 'aria-label': 'tokenvis explorer', tabindex: '-1' })
   host.append(root)
-  let ended = new AbortController()
+  let controller = new AbortController()
   const open = () => {
-    const had = root.contains(document.activeElement)
-    ended.abort()
-    ended = new AbortController()
+    const hadFocus = root.contains(document.activeElement)
+    controller.abort()
+    controller = new AbortController()
     root.replaceChildren()
-    showTrace(root, session, height, ended.signal)
-    if (had) root.focus({ preventScroll: true })
+    showTrace(root, session, height, controller.signal)
+    if (hadFocus) root.focus({ preventScroll: true })
   }
   session.addEventListener('open', open)
   open()
   return () => {
     session.removeEventListener('open', open)
-    ended.abort()
+    controller.abort()
     root.remove()
   }
 }
@@ -51,17 +51,17 @@ export function show(host, session, { height }) {
 function showTrace(root, session, height, signal) {
   const { model } = session
   const status = statusBar(session)
-  const stage = new Stage(model, root, status.note, signal)
+  const viewport = new Viewport(model, root, status.showNotes, signal)
   const agents = agentPanel(model)
   const details = detailsPanel(model)
-  const colors = legend(model)
+  const colorLegend = legend(model)
   const help = helpPanel(() => setHelp(false))
   const tools = toolbar(session, () => setAgents(agents.node.hidden), () => setHelp(help.hidden))
   const main = element('div', { class: 'tv-main' },
-    element('div', { class: 'tv-stage' }, stage.node, stage.tip, stage.message), details.node, agents.node, help)
-  root.append(tools.node, colors.node, main, status.node)
-  const fitHeight = () => { // as high as the content needs, with room for the details
-    const needed = Math.max(RULER + (model.scene?.rows.height ?? 0) + 2, LEAST)
+    element('div', { class: 'tv-stage' }, viewport.node, viewport.tooltip, viewport.message), details.node, agents.node, help)
+  root.append(tools.node, colorLegend.node, main, status.node)
+  const fitHeight = () => { // the height of the content, with space for the details
+    const needed = Math.max(RULER_HEIGHT + (model.scene?.rows.height ?? 0) + 2, MIN_HEIGHT)
     if (height) main.style.height = `${Math.min(needed, height)}px`
   }
 
@@ -75,10 +75,10 @@ function showTrace(root, session, height, signal) {
   const setHelp = (/** @type {boolean} */ open) => {
     help.hidden = !open
     if (open) help.focus()
-    else stage.canvas.focus({ preventScroll: true })
+    else viewport.canvas.focus({ preventScroll: true })
   }
-  const shell = {
-    scroll: (/** @type {number} */ lines) => stage.scroll(lines),
+  const actions = {
+    scroll: (/** @type {number} */ lines) => viewport.scroll(lines),
     search: () => tools.query.focus(),
     help: () => setHelp(help.hidden),
     close: () => {
@@ -91,64 +91,64 @@ function showTrace(root, session, height, signal) {
       }
     },
   }
-  keepKeys(root, model, shell, () => stage.canvas.focus({ preventScroll: true }), signal)
+  handleKeys(root, model, actions, () => viewport.canvas.focus({ preventScroll: true }), signal)
 
   /** @type {Record<string, {update: () => void}[]>} */
-  const parts = {
-    trace: [tools, agents, colors, details, status],
+  const panels = {
+    trace: [tools, agents, colorLegend, details, status],
     window: [tools],
     by: [tools],
-    hue: [tools, colors],
+    hue: [tools, colorLegend],
     agents: [tools, agents],
     selection: [details],
     details: [details],
     figures: [status],
     matches: [tools],
     facts: [tools, details],
-    renewal: [tools, agents, colors, details, status],
+    renewal: [tools, agents, colorLegend, details, status],
     live: [status],
     labels: [],
     scene: [],
     problem: [tools],
   }
   model.addEventListener('change', (event) => {
-    const had = root.contains(document.activeElement)
-    for (const part of parts[/** @type {CustomEvent} */ (event).detail]) part.update()
-    if (had && !root.contains(document.activeElement)) stage.canvas.focus({ preventScroll: true }) // what had it has gone
+    const hadFocus = root.contains(document.activeElement)
+    for (const part of panels[/** @type {CustomEvent} */ (event).detail]) part.update()
+    if (hadFocus && !root.contains(document.activeElement)) viewport.canvas.focus({ preventScroll: true }) // it was removed
     fitHeight()
-    if (/** @type {CustomEvent} */ (event).detail === 'renewal') stage.renewed()
-    stage.redraw()
+    if (/** @type {CustomEvent} */ (event).detail === 'renewal') viewport.showRenewedTrace()
+    viewport.redraw()
   }, { signal })
-  followTheme(root, () => stage.dress(), signal)
-  for (const part of parts.trace) part.update()
+  followTheme(root, () => viewport.updateTheme(), signal)
+  for (const part of panels.trace) part.update()
   fitHeight()
-  stage.redraw()
+  viewport.redraw()
 }
 
 /**
- * Keys of the explorer stay in it: the notebook around it has commands of its own on the same keys. Those with Ctrl or ⌘ are the
- * notebook's and the browser's.
+ * Handles keys inside the explorer, and keeps them from the notebook around it, which has shortcuts on the same keys. Keys with
+ * Ctrl, Alt or ⌘ are left to the notebook and the browser.
  * @param {HTMLElement} root
  * @param {Model} model
- * @param {Parameters<typeof commandOf>[2]} shell
- * @param {() => void} toCanvas
+ * @param {Parameters<typeof commandOf>[2]} actions
+ * @param {() => void} focusCanvas
  * @param {AbortSignal} signal
  */
-function keepKeys(root, model, shell, toCanvas, signal) {
-  const isOurs = (/** @type {KeyboardEvent} */ event) => !event.ctrlKey && !event.metaKey && !event.altKey
+function handleKeys(root, model, actions, focusCanvas, signal) {
+  const hasNoModifier = (/** @type {KeyboardEvent} */ event) => !event.ctrlKey && !event.metaKey && !event.altKey
   window.addEventListener('keydown', (event) => {
-    // Jupyter acts on a key before it arrives here, unless the element that has the focus says this of itself
+    // Jupyter handles a key before this element does, unless the focused element has this attribute
     const target = /** @type {HTMLElement} */ (event.target)
-    if (root.contains(target)) target.toggleAttribute('data-lm-suppress-shortcuts', isOurs(event))
+    if (root.contains(target)) target.toggleAttribute('data-lm-suppress-shortcuts', hasNoModifier(event))
   }, { capture: true, signal })
   root.addEventListener('keydown', (event) => {
-    if (!isOurs(event)) return
+    if (!hasNoModifier(event)) return
     event.stopPropagation()
     const target = /** @type {HTMLElement} */ (event.target)
-    const inField = target.matches(FIELDS) && !target.matches('[type=checkbox]')
-    if (inField && event.key === 'Escape') return target.closest('.tv-agents') ? shell.close() : toCanvas()
-    if (inField || (target.matches(PRESSED_BY_KEYS) && event.key === ' ')) return undefined
-    const command = commandOf(event.key, model, shell)
+    const inField = target.matches(INPUT_FIELDS) && !target.matches('[type=checkbox]')
+    if (inField && event.key === 'Escape') return target.closest('.tv-agents') ? actions.close() : focusCanvas()
+    if (inField || (target.matches(ACTIVATED_BY_SPACE) && event.key === ' ')) return undefined
+    const command = commandOf(event.key, model, actions)
     if (!command) return undefined
     event.preventDefault()
     return command()

@@ -1,77 +1,77 @@
-// Keys: what each one does while the canvas, or anything of the explorer but a field, has the focus.
+// Keyboard shortcuts: active while the canvas, or any part of the explorer except an input field, has the focus.
 
 /**
  * @typedef {import('../model/model.mjs').Model} Model
- * @typedef {{scroll: (lines: number) => void, search: () => void, help: () => void, close: () => void}} Shell
+ * @typedef {{scroll: (lines: number) => void, search: () => void, help: () => void, close: () => void}} UiActions
  */
 
-const PAN = 0.15 // of the window
-const ZOOM = 1.4
+const PAN_SHARE = 0.15 // of the window
+const ZOOM_FACTOR = 1.4
 
-/** What the help says: keys, and what they do. @type {[string, string][]} */
+/** The rows of the help: keys and actions. @type {[string, string][]} */
 export const HELP = [
   ['W S, + −', 'zoom in and out'],
   ['Ctrl or ⌘ + wheel', 'zoom about the pointer'],
   ['A D, ← →', 'pan in time'],
   ['drag, wheel', 'pan; Shift + wheel in time'],
   ['↑ ↓, Page ↑ ↓', 'scroll the lanes'],
-  ['Home, End', 'go to the start, the end'],
-  ['0, F', 'show all of the trace; show the selection'],
-  ['click', 'select a span, see its details'],
+  ['Home, End', 'go to the start, to the end'],
+  ['0, F', 'show the whole trace; zoom to the selection'],
+  ['click', 'select a span and show its details'],
   ['Ctrl or ⌘ + click', 'add a span to the selection'],
   ['Shift + drag', 'select all spans in a box'],
-  ['drag on the ruler', 'zoom to that time'],
+  ['drag on the ruler', 'zoom to a time range'],
   ['double-click', 'zoom to a span'],
   ['click on a name', 'fold or unfold its band'],
   [', .', 'previous, next span'],
   ['/', 'search; Enter, Shift + Enter: next, previous'],
   ['N P', 'next, previous match'],
-  ['G, M', 'fold gaps or not; show moves or not'],
-  ['Esc', 'close, or select nothing'],
-  ['?', 'this help'],
+  ['G, M', 'fold or unfold gaps; show or hide moves'],
+  ['Esc', 'close a panel, clear the selection or the search'],
+  ['?', 'show this help'],
 ]
 
 /**
- * What each key does, by its name.
- * @type {Record<string, (model: Model, shell: Shell) => void>}
+ * The action of each key, by key name.
+ * @type {Record<string, (model: Model, actions: UiActions) => void>}
  */
 export const COMMANDS = {
-  w: (model) => model.zoomBy(ZOOM),
-  s: (model) => model.zoomBy(1 / ZOOM),
+  w: (model) => model.zoomBy(ZOOM_FACTOR),
+  s: (model) => model.zoomBy(1 / ZOOM_FACTOR),
   '+': (model) => model.zoomBy(1.5),
   '=': (model) => model.zoomBy(1.5),
   '-': (model) => model.zoomBy(1 / 1.5),
-  a: (model) => model.panBy(-PAN),
-  d: (model) => model.panBy(PAN),
-  ArrowLeft: (model) => model.panBy(-PAN),
-  ArrowRight: (model) => model.panBy(PAN),
-  ArrowUp: (_, shell) => shell.scroll(-3),
-  ArrowDown: (_, shell) => shell.scroll(3),
-  PageUp: (_, shell) => shell.scroll(-20),
-  PageDown: (_, shell) => shell.scroll(20),
+  a: (model) => model.panBy(-PAN_SHARE),
+  d: (model) => model.panBy(PAN_SHARE),
+  ArrowLeft: (model) => model.panBy(-PAN_SHARE),
+  ArrowRight: (model) => model.panBy(PAN_SHARE),
+  ArrowUp: (_, actions) => actions.scroll(-3),
+  ArrowDown: (_, actions) => actions.scroll(3),
+  PageUp: (_, actions) => actions.scroll(-20),
+  PageDown: (_, actions) => actions.scroll(20),
   Home: (model) => model.panBy(-1e9),
   End: (model) => model.panBy(1e9),
   0: (model) => model.fit(),
   f: (model) => model.fitSelection(),
   ',': (model) => model.step(-1),
   '.': (model) => model.step(1),
-  n: (model) => model.toMatch(1),
-  p: (model) => model.toMatch(-1),
+  n: (model) => model.goToMatch(1),
+  p: (model) => model.goToMatch(-1),
   g: (model) => model.toggleGaps(),
   m: (model) => model.toggleMoves(),
-  '/': (_, shell) => shell.search(),
-  '?': (_, shell) => shell.help(),
-  Escape: (_, shell) => shell.close(),
+  '/': (_, actions) => actions.search(),
+  '?': (_, actions) => actions.help(),
+  Escape: (_, actions) => actions.close(),
 }
 
 /**
- * What a key does; undefined where it does nothing.
+ * The action of a key; undefined if it has none.
  * @param {string} key
  * @param {Model} model
- * @param {Shell} shell
+ * @param {UiActions} actions
  * @returns {(() => void) | undefined}
  */
-export function commandOf(key, model, shell) {
-  const known = [key, key.toLowerCase()].find((name) => Object.hasOwn(COMMANDS, name))
-  return known === undefined ? undefined : () => COMMANDS[known](model, shell)
+export function commandOf(key, model, actions) {
+  const name = [key, key.toLowerCase()].find((name) => Object.hasOwn(COMMANDS, name))
+  return name === undefined ? undefined : () => COMMANDS[name](model, actions)
 }

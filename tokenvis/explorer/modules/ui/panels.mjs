@@ -1,32 +1,32 @@
-// Panels beside the canvas: tools above, the agents, a span's details, figures below, help.
+// Panels around the canvas: toolbar, agents, legend, details of a span, status bar, help.
 
 import { button, element } from './dom.mjs'
 import { HELP } from './keys.mjs'
-import { STATUS } from '../model/trace.mjs'
-import { calendar, duration, grouped, moment, oneLine, plural } from '../model/text.mjs'
+import { formatCount, formatDuration, formatTime, formatTimestamp, oneLine, plural } from '../model/text.mjs'
+import { STATUS_BY_CODE } from '../model/trace.mjs'
 import { treeOf } from './tree.mjs'
 
 /** @typedef {import('../model/model.mjs').Model} Model */
 
-const SHORT_NAMES = new Map([['agent_id', 'agent'], ['location_id', 'location']]) // no object: a key may be named as its members
-const MOST_AGENTS = 300 // check boxes at once; the others are found by name
-const MOST_CHIPS = 16
+const SHORT_NAMES = new Map([['agent_id', 'agent'], ['location_id', 'location']]) // a key may be named like an object member
+const MAX_AGENT_BOXES = 300 // the filter finds the others
+const MAX_LEGEND_ENTRIES = 16
 
 /**
- * A choice of keys.
+ * A select element for a key.
  * @param {Model} model
  * @param {string} name
  * @param {() => string} current
  * @param {(key: string) => void} choose
  */
-function keyChoice(model, name, current, choose) {
+function keySelect(model, name, current, choose) {
   const select = element('select', { 'aria-label': name, title: name, onchange: () => choose(select.value) })
-  let shown = ''
+  let shownKeys = ''
   const update = () => {
     const keys = Array.from(new Set([...model.keys, current()]))
     select.value = current()
-    if (JSON.stringify(keys) === shown) return // a list that is open stays so
-    shown = JSON.stringify(keys)
+    if (JSON.stringify(keys) === shownKeys) return // an open list stays open
+    shownKeys = JSON.stringify(keys)
     select.replaceChildren(...keys.map((key) => element('option', { value: key }, oneLine(SHORT_NAMES.get(key) ?? key))))
     select.value = current()
   }
@@ -41,88 +41,89 @@ function keyChoice(model, name, current, choose) {
 export function toolbar(session, toggleAgents, toggleHelp) {
   const { model } = session
   const traces = element('select', { 'aria-label': 'trace', title: 'trace', onchange: () => session.choose(traces.value) })
-  const list = () => model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${grouped(n)})`))
-  let listed = /** @type {import('../model/model.mjs').Opening['traces'] | null} */ (null)
+  const options = () => model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${formatCount(n)})`))
+  let listedTraces = /** @type {import('../model/model.mjs').Opening['traces'] | null} */ (null)
   const percent = element('output', { class: 'tv-percent', 'aria-label': 'zoom' })
-  const by = keyChoice(model, 'by', () => model.by, (key) => model.setBy(key))
-  const hue = keyChoice(model, 'hue', () => model.hue, (key) => model.setHue(key))
+  const by = keySelect(model, 'by', () => model.by, (key) => model.setBy(key))
+  const hue = keySelect(model, 'hue', () => model.hue, (key) => model.setHue(key))
   const agents = element('button', { type: 'button', class: 'tv-agents-button', 'aria-expanded': 'false', onclick: toggleAgents })
-  const found = element('output', { class: 'tv-found', 'aria-live': 'polite' })
+  const matchCount = element('output', { class: 'tv-found', 'aria-live': 'polite' })
   const query = element('input', { type: 'search', placeholder: 'search', 'aria-label': 'search agents, locations and labels' })
-  let waiting = 0
+  let searchTimer = 0
   query.addEventListener('input', () => {
-    clearTimeout(waiting)
-    waiting = window.setTimeout(() => model.search(query.value), 150)
+    clearTimeout(searchTimer)
+    searchTimer = window.setTimeout(() => model.search(query.value), 150)
   })
   query.addEventListener('keydown', async (event) => {
     if (event.key !== 'Enter') return
-    clearTimeout(waiting)
+    clearTimeout(searchTimer)
     if (model.query !== query.value) await model.search(query.value)
-    model.toMatch(event.shiftKey ? -1 : 1)
+    model.goToMatch(event.shiftKey ? -1 : 1)
   })
   const node = element('div', { class: 'tv-bar', role: 'toolbar', 'aria-label': 'explorer' },
     element('span', { class: 'tv-group' },
       button('−', 'zoom out (-)', () => model.zoomBy(1 / 1.5)), percent, button('+', 'zoom in (+)', () => model.zoomBy(1.5)),
-      button('fit', 'show all of the trace (0)', () => model.fit())),
+      button('fit', 'show the whole trace (0)', () => model.fit())),
     element('span', { class: 'tv-group' }, by.node, hue.node), agents,
-    element('span', { class: 'tv-group tv-search' }, query, found,
-      button('↑', 'previous match (Shift+Enter)', () => model.toMatch(-1)), button('↓', 'next match (Enter)', () => model.toMatch(1))),
+    element('span', { class: 'tv-group tv-search' }, query, matchCount,
+      button('↑', 'previous match (Shift+Enter)', () => model.goToMatch(-1)),
+      button('↓', 'next match (Enter)', () => model.goToMatch(1))),
     button('?', 'keys and mouse (?)', toggleHelp))
   const update = () => {
-    if (listed !== model.traces) {
-      listed = model.traces
-      traces.replaceChildren(...list())
-      if (listed.length < 2) traces.remove()
+    if (listedTraces !== model.traces) {
+      listedTraces = model.traces
+      traces.replaceChildren(...options())
+      if (listedTraces.length < 2) traces.remove()
       else if (!node.contains(traces)) node.prepend(traces)
     }
     traces.value = model.id ?? ''
-    percent.textContent = `${grouped((model.scene ? model.zoom() : 1) * 100)}%`
+    percent.textContent = `${formatCount((model.scene ? model.zoom() : 1) * 100)}%`
     by.update()
     hue.update()
     const [n, all] = [model.shown.reduce((sum, flag) => sum + flag, 0), model.shown.length]
     agents.textContent = n === all ? `${plural(all, 'agent')} ▾` : `${n} of ${plural(all, 'agent')} ▾`
-    const place = model.match < 0 ? '' : `${model.match + 1}/`
-    found.textContent = model.query.trim() ? `${place}${grouped(model.matches.length)}` : ''
+    const matchNumber = model.match < 0 ? '' : `${model.match + 1}/`
+    matchCount.textContent = model.query.trim() ? `${matchNumber}${formatCount(model.matches.length)}` : ''
   }
   return { node, update, query, agents }
 }
 
-/** A check box for each agent, with the number of its spans. @param {Model} model */
+/** A check box per agent, with the number of its spans. @param {Model} model */
 export function agentPanel(model) {
   const list = element('div', { class: 'tv-list' })
-  const filter = element('input', { type: 'search', placeholder: 'agent', 'aria-label': 'find an agent', oninput: () => fill() })
-  const all = (/** @type {number} */ flag) => model.setShown(model.shown.map(() => flag))
+  const filter = element('input', { type: 'search', placeholder: 'agent', 'aria-label': 'find an agent', oninput: () => renderList() })
+  const setAll = (/** @type {number} */ flag) => model.setShown(model.shown.map(() => flag))
   const node = element('div', { class: 'tv-agents', role: 'group', 'aria-label': 'agents', hidden: true },
     element('div', { class: 'tv-group' },
-      filter, button('all', 'show all agents', () => all(1)), button('none', 'hide all agents', () => all(0))), list)
-  const counts = () => {
+      filter, button('all', 'show all agents', () => setAll(1)), button('none', 'hide all agents', () => setAll(0))), list)
+  const countSpans = () => {
     const codes = model.trace?.agent.codes ?? []
-    const counted = new Uint32Array(model.shown.length)
-    for (let row = 0; row < codes.length; row++) counted[codes[row]]++
-    return counted
+    const counts = new Uint32Array(model.shown.length)
+    for (let row = 0; row < codes.length; row++) counts[codes[row]]++
+    return counts
   }
-  const box = (/** @type {number} */ code, /** @type {number} */ n) => {
+  const agentRow = (/** @type {number} */ code, /** @type {number} */ n) => {
     const { names, colors } = /** @type {import('../model/trace.mjs').KeyColumn} */ (model.trace?.agent)
-    const check = element('input', { type: 'checkbox', value: names[code], onchange: () => {
-      model.setShown(model.shown.map((flag, other) => (other === code ? Number(check.checked) : flag)))
+    const checkbox = element('input', { type: 'checkbox', value: names[code], onchange: () => {
+      model.setShown(model.shown.map((flag, other) => (other === code ? Number(checkbox.checked) : flag)))
     } })
-    check.checked = Boolean(model.shown[code])
-    const count = element('span', { class: 'tv-count' }, grouped(n))
-    return element('label', {}, check, swatch(colors[code]), element('bdi', {}, oneLine(names[code])), count)
+    checkbox.checked = Boolean(model.shown[code])
+    const count = element('span', { class: 'tv-count' }, formatCount(n))
+    return element('label', {}, checkbox, swatch(colors[code]), element('bdi', {}, oneLine(names[code])), count)
   }
-  const fill = () => {
+  const renderList = () => {
     if (node.hidden || !model.trace) return
-    const words = filter.value.trim().toLowerCase()
-    const codes = Array.from(model.shown.keys()).filter((code) => model.trace?.agent.names[code].toLowerCase().includes(words))
-    const counted = counts()
-    list.replaceChildren(...codes.slice(0, MOST_AGENTS).map((code) => box(code, counted[code])))
-    if (codes.length > MOST_AGENTS) list.append(`${plural(codes.length - MOST_AGENTS, 'agent')} more: find them by name`)
+    const needle = filter.value.trim().toLowerCase()
+    const codes = Array.from(model.shown.keys()).filter((code) => model.trace?.agent.names[code].toLowerCase().includes(needle))
+    const spanCounts = countSpans()
+    list.replaceChildren(...codes.slice(0, MAX_AGENT_BOXES).map((code) => agentRow(code, spanCounts[code])))
+    if (codes.length > MAX_AGENT_BOXES) list.append(`${plural(codes.length - MAX_AGENT_BOXES, 'more agent')}: filter by name`)
   }
   const update = () => {
     const boxes = () => Array.from(list.querySelectorAll('input'))
     const focused = boxes().find((box) => box === document.activeElement)
     const { scrollTop } = list
-    fill()
+    renderList()
     list.scrollTop = scrollTop
     if (focused) boxes().find(({ value }) => value === focused.value)?.focus({ preventScroll: true })
   }
@@ -131,67 +132,68 @@ export function agentPanel(model) {
 
 /** @param {string} color */
 function swatch(color) {
-  const made = element('span', { class: 'tv-swatch', 'aria-hidden': 'true' })
-  made.style.background = color
-  return made
+  const node = element('span', { class: 'tv-swatch', 'aria-hidden': 'true' })
+  node.style.background = color
+  return node
 }
 
-/** What the colours stand for. @param {Model} model */
+/** The legend of the colours. @param {Model} model */
 export function legend(model) {
   const node = element('div', { class: 'tv-legend', role: 'list', 'aria-label': 'colours' })
   const update = () => {
     const entries = model.scene?.hue.legend ?? []
-    node.replaceChildren(...entries.slice(0, MOST_CHIPS).map(([color, name]) => {
+    node.replaceChildren(...entries.slice(0, MAX_LEGEND_ENTRIES).map(([color, name]) => {
       return element('span', { role: 'listitem' }, swatch(color), element('bdi', {}, oneLine(name)))
     }))
   }
   return { node, update }
 }
 
-/** The details of the span that is selected. @param {Model} model */
+/** The details of the selected span. @param {Model} model */
 export function detailsPanel(model) {
   const node = element('aside', { class: 'tv-details', 'aria-label': 'details of the span', hidden: true })
   const [title, facts, data] = [element('strong'), element('div'), element('div')]
   const head = element('div', { class: 'tv-group' }, title, button('×', 'close (Escape)', () => model.select(new Uint32Array())))
-  let shown = /** @type {import('../model/model.mjs').Details | null} */ (null)
+  let shownDetails = /** @type {import('../model/model.mjs').Details | null} */ (null)
   const update = () => {
     const { trace, details, focus } = model
     node.hidden = !trace || focus < 0
     if (!trace || focus < 0) {
-      shown = null
+      shownDetails = null
       return node.replaceChildren()
     }
     title.textContent = oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])
-    facts.replaceChildren(factsOfSpan(model, focus))
-    const isSame = shown && details && shown.id === details.id && shown.data === details.data // what was opened in it stays so
-    if (!isSame) data.replaceChildren(...dataOf(details))
-    shown = details
+    facts.replaceChildren(spanFacts(model, focus))
+    // The same data keeps its opened tree nodes open
+    const isSame = shownDetails && details && shownDetails.id === details.id && shownDetails.data === details.data
+    if (!isSame) data.replaceChildren(...dataNodes(details))
+    shownDetails = details
     return node.childElementCount ? undefined : node.replaceChildren(head, facts, data)
   }
   return { node, update }
 }
 
 /** @param {import('../model/model.mjs').Details | null} details */
-function dataOf(details) {
+function dataNodes(details) {
   const parts = /** @type {HTMLElement[]} */ ([])
   if (details?.data) {
     const { data } = details
     parts.push(element('div', { class: 'tv-group' }, element('span', {}, 'data'), copyButton(data)), treeOf(data))
   } else if (details && !details.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'no data'))
-  if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'Texts are left out of this page.'))
+  if (details?.omitted) parts.push(element('p', { class: 'tv-quiet' }, 'This page does not include texts.'))
   return parts
 }
 
 /** @param {Model} model @param {number} row */
-function factsOfSpan({ trace, details, facts: known, steps }, row) {
+function spanFacts({ trace, details, facts: spanFields, steps }, row) {
   const { start, end, agent, location, clock } = /** @type {import('../model/trace.mjs').Trace} */ (trace)
   const table = [
     ['agent', agent.names[agent.codes[row]]],
     ['location', location.names[location.codes[row]]],
-    ['start', moment(start[row], steps ? 1 : 1e3, steps)],
-    ...(clock === null ? [] : [['', calendar(clock + start[row])]]),
-    ['duration', duration(end[row] - start[row], steps)],
-    ...(known?.status?.[row] ? [['status', STATUS[known.status[row]]]] : []),
+    ['start', formatTime(start[row], steps ? 1 : 1e3, steps)],
+    ...(clock === null ? [] : [['', formatTimestamp(clock + start[row])]]),
+    ['duration', formatDuration(end[row] - start[row], steps)],
+    ...(spanFields?.status?.[row] ? [['status', STATUS_BY_CODE[spanFields.status[row]]]] : []),
     ...(details ? [['id', details.id]] : []),
     ...(details?.parent ? [['parent', details.parent]] : []),
   ]
@@ -200,62 +202,63 @@ function factsOfSpan({ trace, details, facts: known, steps }, row) {
 
 /** @param {string} text */
 function copyButton(text) {
-  const press = async () => {
-    copy.textContent = (await copied(text)) ? 'copied' : 'not copied'
+  const onClick = async () => {
+    copy.textContent = (await copyToClipboard(text)) ? 'copied' : 'copy failed'
     setTimeout(() => { copy.textContent = 'copy' }, 1500)
   }
-  const copy = button('copy', 'copy the data', press)
+  const copy = button('copy', 'copy the data', onClick)
   return copy
 }
 
 /** @param {string} text */
-async function copied(text) {
+async function copyToClipboard(text) {
   try {
     await navigator.clipboard.writeText(text)
     return true
-  } catch { // no right to: as it was done before there was such a right
+  } catch { // no clipboard permission: fall back to the older API
     const area = element('textarea', { 'aria-hidden': 'true' })
     area.value = text
     document.body.append(area)
     area.select()
-    const done = document.execCommand('copy')
+    const isCopied = document.execCommand('copy')
     area.remove()
-    return done
+    return isCopied
   }
 }
 
-/** Figures of the selection, else of all that is shown. @param {import('../model/session.mjs').Session} session */
+/** Figures of the selection, else of all shown spans. @param {import('../model/session.mjs').Session} session */
 export function statusBar(session) {
   const { model } = session
   const figures = element('span', { class: 'tv-figures', role: 'status' })
   const notes = element('span', { class: 'tv-notes' })
-  const live = element('span', { class: 'tv-live', title: 'follows the trace as it is recorded', hidden: true }, 'live')
+  const live = element('span', { class: 'tv-live', title: 'following the trace while it is recorded', hidden: true }, 'live')
   const node = element('div', { class: 'tv-status' }, figures, notes, live)
   let trace = model.trace
   const update = () => {
-    figures.textContent = model.figures ? sentence(model) : ''
-    figures.setAttribute('aria-live', session.isLive ? 'off' : 'polite') // else it is read out every second
+    figures.textContent = model.figures ? figuresText(model) : ''
+    figures.setAttribute('aria-live', session.isLive ? 'off' : 'polite') // else a screen reader reads it out every second
     live.hidden = !session.isLive
     if (trace && trace !== model.trace) {
       live.classList.add('tv-pulse')
-      void live.offsetWidth // so that what the dot has now is where its pulse begins
+      void live.offsetWidth // forces a reflow, so that the transition starts from the pulse state
       live.classList.remove('tv-pulse')
     }
     ({ trace } = model)
   }
   /** @param {string[]} texts */
-  const note = (texts) => {
+  const showNotes = (texts) => {
     const text = [...texts, ...(model.problem ? [oneLine(model.problem)] : [])].join(' · ')
     if (notes.textContent !== text) notes.textContent = text
   }
-  return { node, update, note }
+  return { node, update, showNotes }
 }
 
 /** @param {Model} model */
-function sentence({ figures, selected, steps, trace }) {
+function figuresText({ figures, selected, steps, trace }) {
   const { n, wall, active, busy, input, output } = /** @type {import('../model/figures.mjs').Figures} */ (figures)
-  const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${duration(Number(us), steps)}`)
-  const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count).map(([count, way]) => `${grouped(Number(count))} ${way}`)
+  const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${formatDuration(Number(us), steps)}`)
+  const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count)
+    .map(([count, direction]) => `${formatCount(Number(count))} ${direction}`)
   const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`
   const lost = trace?.lost ? [`${plural(trace.lost, 'span')} lost while recording`] : []
   const parts = [count, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : []), ...lost]
@@ -264,7 +267,7 @@ function sentence({ figures, selected, steps, trace }) {
 
 /** @param {() => void} close */
 export function helpPanel(close) {
-  const rows = HELP.map(([keys, what]) => element('tr', {}, element('th', { scope: 'row' }, keys), element('td', {}, what)))
+  const rows = HELP.map(([keys, action]) => element('tr', {}, element('th', { scope: 'row' }, keys), element('td', {}, action)))
   return element('div', { class: 'tv-help', role: 'dialog', 'aria-label': 'keys and mouse', tabindex: '-1', hidden: true },
     element('div', { class: 'tv-group' }, element('strong', {}, 'Keys and mouse'), button('×', 'close (Escape)', close)),
     element('table', {}, ...rows))

@@ -1,13 +1,13 @@
-// The look: light or dark as the page around it is, and colours as canvases take them.
+// The theme: light or dark, like the page around the explorer, and its colours in the form that canvases need.
 
 /**
- * @typedef {{ink: string, quiet: string, rule: string, shade: string, paper: string, error: string, accent: string,
- *   font: string}} Look
+ * @typedef {{text: string, muted: string, line: string, band: string, background: string, error: string, accent: string,
+ *   font: string}} Theme
  */
 
-const COLORS = ['ink', 'quiet', 'rule', 'shade', 'paper', 'error', 'accent', 'font']
+const THEME_VARIABLES = ['text', 'muted', 'line', 'band', 'background', 'error', 'accent', 'font']
 
-/** Whether the page is dark: as a notebook's theme says, else as its reader's system does. */
+/** Whether the page is dark: by the theme of the notebook, else by the system preference. */
 function isDark() {
   const { jpThemeLight } = document.body.dataset
   if (jpThemeLight) return jpThemeLight === 'false'
@@ -17,17 +17,17 @@ function isDark() {
 }
 
 /**
- * Keeps `data-theme` of an element as the page is, and tells of every change.
+ * Keeps `data-theme` of an element in sync with the page, and calls `onChange` after every change.
  * @param {HTMLElement} root
- * @param {() => void} changed
+ * @param {() => void} onChange
  * @param {AbortSignal} signal
  */
-export function followTheme(root, changed, signal) {
+export function followTheme(root, onChange, signal) {
   const follow = () => {
     const theme = isDark() ? 'dark' : 'light'
     if (root.dataset.theme === theme) return
     root.dataset.theme = theme
-    changed()
+    onChange()
   }
   const observer = new MutationObserver(follow)
   observer.observe(document.body, { attributes: true, attributeFilter: ['class', 'data-jp-theme-light'] })
@@ -38,47 +38,47 @@ export function followTheme(root, changed, signal) {
 }
 
 /**
- * The colours that the style sheet gives an element.
+ * The colours and the font that the style sheet gives an element.
  * @param {HTMLElement} root
- * @returns {Look}
+ * @returns {Theme}
  */
-export function lookOf(root) {
+export function themeOf(root) {
   const style = getComputedStyle(root)
-  return /** @type {Look} */ (Object.fromEntries(COLORS.map((name) => [name, style.getPropertyValue(`--tv-${name}`).trim()])))
+  return /** @type {Theme} */ (Object.fromEntries(THEME_VARIABLES.map((name) => [name, style.getPropertyValue(`--tv-${name}`).trim()])))
 }
 
 /** @param {string} color "#rrggbb" @returns {[number, number, number]} */
-export function channels(color) {
+export function rgbOf(color) {
   const number = parseInt(color.slice(1), 16)
   return [number >> 16, (number >> 8) & 255, number & 255]
 }
 
 /** @type {WeakMap<string[], [number, number, number][]>} */
-const kept = new WeakMap()
+const rgbByPalette = new WeakMap()
 
-/** The channels of many colours, worked out once. @param {string[]} colors */
-export function channelsOf(colors) {
-  const known = kept.get(colors) ?? colors.map(channels)
-  kept.set(colors, known)
-  return known
+/** The RGB channels of each colour of a palette, cached. @param {string[]} colors */
+export function rgbsOf(colors) {
+  const rgbs = rgbByPalette.get(colors) ?? colors.map(rgbOf)
+  rgbByPalette.set(colors, rgbs)
+  return rgbs
 }
 
 /** @type {Map<string, string>} */
-const inks = new Map()
+const textColors = new Map()
 
 /**
- * Black or white, whichever is read more easily on a colour (WCAG 2's relative luminance).
+ * Black or white, for the better contrast on a colour (relative luminance of WCAG 2).
  * @param {string} color
  */
-export function inkOn(color) {
-  const ink = inks.get(color) ?? inkFor(color)
-  inks.set(color, ink)
-  return ink
+export function textColorOn(color) {
+  const textColor = textColors.get(color) ?? pickTextColor(color)
+  textColors.set(color, textColor)
+  return textColor
 }
 
 /** @param {string} color */
-function inkFor(color) {
-  const [r, g, b] = channels(color).map((value) => {
+function pickTextColor(color) {
+  const [r, g, b] = rgbOf(color).map((value) => {
     const share = value / 255
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
   })
