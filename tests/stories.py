@@ -1,5 +1,7 @@
-"""Stories, as tables of blocks and as spans: those of the graph-drawing literature, with the fewest crossings that each can
-have, and plays of our own making."""
+"""Stories, as tables of blocks and as spans.
+
+Those of the graph-drawing literature come with their minimum numbers of crossings; others are random.
+"""
 
 import json
 import os
@@ -10,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tokenvis.layout.storylines.blocks import Table, blocks_of, opens_layer
+from tokenvis.layout.storylines.blocks import LayerTable, blocks_by_group, layer_changes
 from tokenvis.spans.columns import as_spans, ordered
 
-FEWEST = {
+FEWEST_CROSSINGS = {
     "Inception": 35,
     "Inception, broken": 27,
     "StarWars": 39,
@@ -34,19 +36,19 @@ FEWEST = {
     "anna 4": 20,
 }
 
-ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
-needs_stories = pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces")
+REAL_TRACES_ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
+needs_stories = pytest.mark.skipif(not REAL_TRACES_ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces")
 
-Visit = tuple[str, str, int, int]  # who, in which session, from when, to when
+Visit = tuple[str, str, int, int]  # agent, session, start, end
 
 
-def story(name: str) -> Table:
-    """A story as blocks; "broken" lines end where a character is in no session."""
+def story(name: str) -> LayerTable:
+    """A story as blocks; "broken": lines end while a character is in no session."""
     return blocks_in(visits_of(name), broken=name.endswith("broken"))
 
 
 def spans_of_story(name: str) -> pd.DataFrame:
-    """A story as spans, with a column ``session``; of two sessions at once, the later listed one begins last."""
+    """A story as spans, with a column ``session``; of two sessions at once, the one listed later starts last."""
     return spans_in(visits_of(name), name)
 
 
@@ -64,45 +66,49 @@ def spans_in(visits: list[Visit], name: str) -> pd.DataFrame:
     return ordered(spans).reset_index(drop=True)
 
 
-def play(seed: int, *, n_agents: int = 8, n_scenes: int = 40, n_places: int = 4) -> list[Visit]:
-    """A play of our own: from scene to scene some go to another place, and some leave the stage for a while."""
+def random_visits(seed: int, *, n_agents: int = 8, n_scenes: int = 40, n_locations: int = 4) -> list[Visit]:
+    """The visits of a random story: from scene to scene some agents go to another location, and some to none."""
     random = np.random.default_rng(seed)
-    place = random.integers(0, n_places, n_agents)
+    location = random.integers(0, n_locations, n_agents)
     visits = []
     for scene in range(n_scenes):
         moves = random.random(n_agents) < 0.25
-        place = np.where(moves, random.integers(-1, n_places, n_agents), place)
-        visits += [(f"agent {agent}", f"{where}", scene, scene + 1) for agent, where in enumerate(place.tolist()) if where >= 0]
+        location = np.where(moves, random.integers(-1, n_locations, n_agents), location)
+        visits += [
+            (f"agent {agent}", f"{location_number}", scene, scene + 1)
+            for agent, location_number in enumerate(location.tolist())
+            if location_number >= 0
+        ]
     return visits
 
 
 def visits_of(name: str) -> list[Visit]:
-    """Who is in which session, and when."""
-    folder = Path(ROOT or ".", "storyline")
+    """The visits of a story: agent, session, start, end."""
+    folder = Path(REAL_TRACES_ROOT or ".", "storyline")
     title, _, part = name.partition(" ")
     title = title.rstrip(",")
     film = folder / "tanahashi" / f"{title}_interaction_sessions.txt"
-    drawn = folder / "istoryline" / f"{title}.json"
+    istoryline = folder / "istoryline" / f"{title}.json"
     if film.exists():
         return film_visits(film.read_text())
-    if drawn.exists():
-        return drawn_visits(drawn.read_text())
+    if istoryline.exists():
+        return istoryline_visits(istoryline.read_text())
     return book_visits((folder / "sgb" / f"{title}.dat").read_text(), part)
 
 
 def film_visits(text: str) -> list[Visit]:
     sessions = re.findall(r"Start\s*:\s*(\d+)\s*End\s*:\s*(\d+)\s*Members\s*:\s*\[([^\]]*)\]", text)
     return [
-        (who.strip(), str(number), int(start), int(end))
+        (agent.strip(), str(number), int(start), int(end))
         for number, (start, end, members) in enumerate(sessions)
-        for who in members.split(",")
+        for agent in members.split(",")
     ]
 
 
-def drawn_visits(text: str) -> list[Visit]:
+def istoryline_visits(text: str) -> list[Visit]:
     characters = json.loads(text)["Story"]["Characters"]
     return [
-        (who, str(visit["Session"]), visit["Start"], visit["End"]) for who, visits in characters.items() for visit in visits
+        (agent, str(visit["Session"]), visit["Start"], visit["End"]) for agent, visits in characters.items() for visit in visits
     ]
 
 
@@ -110,18 +116,18 @@ def book_visits(text: str, part: str) -> list[Visit]:
     chapters = re.findall(r"^(\d[\d.]*):(.*)$", text, flags=re.MULTILINE)
     chosen = [scenes for chapter, scenes in chapters if not part or chapter.split(".")[0] == part]
     scenes = [scene.split(",") for scenes in chosen for scene in scenes.split(";") if "," in scene]
-    return [(who, str(number), number, number + 1) for number, scene in enumerate(scenes) for who in scene]
+    return [(agent, str(number), number, number + 1) for number, scene in enumerate(scenes) for agent in scene]
 
 
-def blocks_in(visits: list[Visit], *, broken: bool) -> Table:
+def blocks_in(visits: list[Visit], *, broken: bool) -> LayerTable:
     """Layers between all starts and ends; of two sessions at once, the later one counts."""
-    agents = {who: number for number, who in enumerate(dict.fromkeys(visit[0] for visit in visits))}
+    agents = {agent: number for number, agent in enumerate(dict.fromkeys(visit[0] for visit in visits))}
     sessions = {session: number for number, session in enumerate(dict.fromkeys(visit[1] for visit in visits))}
     times = sorted({time for visit in visits for time in visit[2:]})
-    place = np.full((len(times) - 1, len(agents)), -1, dtype=np.int32)
-    for who, session, start, end in sorted(visits, key=lambda visit: visit[2]):
-        place[times.index(start) : times.index(end), agents[who]] = sessions[session]
-    there = place >= 0
-    between = np.maximum.accumulate(there) & np.maximum.accumulate(there[::-1])[::-1]
-    blocks = blocks_of(place, there if broken else between)
-    return blocks[opens_layer(blocks)]
+    session_table = np.full((len(times) - 1, len(agents)), -1, dtype=np.int32)
+    for agent, session, start, end in sorted(visits, key=lambda visit: visit[2]):
+        session_table[times.index(start) : times.index(end), agents[agent]] = sessions[session]
+    is_present = session_table >= 0
+    continuous = np.maximum.accumulate(is_present) & np.maximum.accumulate(is_present[::-1])[::-1]
+    blocks = blocks_by_group(session_table, is_present if broken else continuous)
+    return blocks[layer_changes(blocks)]

@@ -149,7 +149,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "plot/artists/labels.py": "plot/test_timeline.py",
     "plot/artists/legend.py": "plot/test_timeline.py",
     "plot/artists/losses.py": "spans/test_losses.py",
-    "plot/artists/strands.py": "layout/test_strands.py",
+    "plot/artists/storyline_lines.py": "layout/test_geometry.py",
     "plot/artists/time_axis.py": "plot/test_pictures.py",
     "plot/storyline.py": "layout/test_storyline.py",
     **{f"plot/{noun}.py": f"analysis/test_{noun}.py" for noun in PICTURED},

@@ -1,8 +1,8 @@
-"""How packing grows: ``npm run benchmarks``.
+"""How the running time of packing grows: ``npm run benchmarks``.
 
-`pack_lanes` against the sweep line as textbooks write it (a heap of busy lanes and a heap of free ones, a loop over spans), on
-the same spans in one run: 50 agents, 20 locations, about ten spans at once in each. The textbook's is given the columns as
-lists, in order, and only its loop is timed.
+`pack_lanes` against the textbook sweep line (a heap of busy lanes, a heap of free lanes, and a loop over spans), on the same
+spans in one run: 50 agents, 20 locations, about ten spans at once in each. The textbook version gets the columns as sorted
+lists, and only its loop is timed.
 """
 
 import heapq
@@ -24,7 +24,7 @@ RUNS = 5
 
 
 def spans_of(count: int) -> pd.DataFrame:
-    """Spans in order of time, the same at each call."""
+    """Spans in order of time, the same for each call."""
     random = np.random.default_rng(count)
     start = np.sort(random.integers(0, 50 * count, count))
     spans = pd.DataFrame(
@@ -41,7 +41,7 @@ def spans_of(count: int) -> pd.DataFrame:
 
 
 def textbook(bands: list[int], starts: list[int], ends: list[int]) -> list[int]:
-    """The lowest free lane of each span, by two heaps for each band."""
+    """The lowest free lane of each span, with two heaps for each band."""
     busy: dict[int, list[tuple[int, int]]] = defaultdict(list)
     free: dict[int, list[int]] = defaultdict(list)
     lanes = []
@@ -55,7 +55,7 @@ def textbook(bands: list[int], starts: list[int], ends: list[int]) -> list[int]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Median time of a few runs."""
+    """The median time of `RUNS` runs."""
     times = []
     for _ in range(RUNS):
         begin = perf_counter()

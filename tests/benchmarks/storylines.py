@@ -1,10 +1,10 @@
 """How few crossings storylines have, how long that takes, and how stable they are: ``npm run benchmarks:storylines``.
 
-First, stories whose fewest crossings are known (those of the graph-drawing literature, where ``$TOKENVIS_REAL_TRACES`` names a
-folder that has them) or proven (plays of our own): what sweeps of barycentres leave, what the search leaves, what the solver
-proves. Then the layout of a large town of agents who wander at random, which is as hard as a story can be, without a proof.
-Then how much of the earlier part stays when a story grows by a twentieth at a time, from its half to its end: how many of all
-pairs of lines, at 400 moments, stand in the order in which they stood before.
+First, stories with a known (those of the graph-drawing literature, if ``$TOKENVIS_REAL_TRACES`` names a folder that has them)
+or proven (random stories) minimum of crossings: the results of barycentre sweeps, of the search, and of the solver. Then the
+layout of a large town of agents that move at random, the hardest kind of story, without a proof. Then the stability while a
+story grows by a twentieth at a time, from its half to its end: the share of all pairs of lines, at 400 moments, whose order
+stays the same.
 """
 
 import os
@@ -17,38 +17,38 @@ import numpy as np
 import pandas as pd
 
 import tokenvis as tv
-from tokenvis.layout.storylines.blocks import Table, crossings
-from tokenvis.layout.storylines.ordering import barycentres, in_parts
-from tokenvis.layout.storylines.proof import prove
-from tokenvis.layout.storylines.search import search
+from tokenvis.layout.storylines.blocks import LayerTable, count_crossings
+from tokenvis.layout.storylines.ordering import barycenter_ranks, order_in_parts
+from tokenvis.layout.storylines.proof import prove_fewest_crossings
+from tokenvis.layout.storylines.search import search_ranks
 from tokenvis.store.demo import multi_agent_workflow
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from stories import FEWEST, ROOT, blocks_in, play, spans_in, spans_of_story, story
+from stories import FEWEST_CROSSINGS, REAL_TRACES_ROOT, blocks_in, random_visits, spans_in, spans_of_story, story
 
 MOMENTS = 400
-TOWNS = ((50, 10_000, 3.0), (50, 100_000, 15.0))  # agents, spans, and the seconds that the layout may take
+TOWNS = ((50, 10_000, 3.0), (50, 100_000, 15.0))  # agents, spans, and the time limit in seconds
 
 
-def known() -> dict[str, Table]:
+def stories_by_name() -> dict[str, LayerTable]:
     """The stories by name."""
-    plays = {f"play {seed}": blocks_in(play(seed), broken=False) for seed in range(4)}
-    return ({name: story(name) for name in FEWEST} if ROOT else {}) | plays
+    random_stories = {f"random {seed}": blocks_in(random_visits(seed), broken=False) for seed in range(4)}
+    return ({name: story(name) for name in FEWEST_CROSSINGS} if REAL_TRACES_ROOT else {}) | random_stories
 
 
 def compare_orders() -> None:
-    """Print the crossings of each story, by method, and the seconds that they took."""
+    """Print the crossings of each story, by method, and the seconds that each method took."""
     print(f"{'story':<20} {'agents':>6} {'layers':>6} {'fewest':>6} {'barycentres':>11} {'search':>13} {'proof':>13}")
     sums = {"fewest": 0, "barycentres": 0, "search": 0}
-    for name, blocks in known().items():
-        swept = crossings(in_parts(blocks, barycentres))
+    for name, blocks in stories_by_name().items():
+        swept = count_crossings(order_in_parts(blocks, barycenter_ranks))
         begin = perf_counter()
-        found = crossings(in_parts(blocks, search))
+        found = count_crossings(order_in_parts(blocks, search_ranks))
         searched = perf_counter() - begin
         begin = perf_counter()
-        proven = crossings(in_parts(blocks, lambda part: prove(part, seconds=60).ranks))
+        proven = count_crossings(order_in_parts(blocks, lambda part: prove_fewest_crossings(part, seconds=60).ranks))
         took = perf_counter() - begin
-        fewest = FEWEST.get(name, proven)
+        fewest = FEWEST_CROSSINGS.get(name, proven)
         sums = {key: sums[key] + count for key, count in zip(sums, (fewest, swept, found), strict=True)}
         cells = f"{blocks.shape[1]:>6} {len(blocks):>6} {fewest:>6} {swept:>11}"
         print(f"{name:<20} {cells} {found:>5} {searched:>5.2f} s {proven:>5} {took:>5.2f} s", flush=True)
@@ -57,7 +57,7 @@ def compare_orders() -> None:
 
 
 def town(n_agents: int, n_spans: int) -> pd.DataFrame:
-    """Agents who go from place to place at random, at times of their own."""
+    """Agents that move from location to location at random times."""
     random = np.random.default_rng(1)
     each = n_spans // n_agents
     end = np.cumsum(random.gamma(2.0, 20_000_000, (n_agents, each)).astype(np.int64) + 1, axis=1)
@@ -69,7 +69,7 @@ def town(n_agents: int, n_spans: int) -> pd.DataFrame:
 
 
 def lay_out_towns() -> None:
-    """Print how long a layout of many spans takes."""
+    """Print how long the layout of many spans takes."""
     print(f"{'agents':>6} {'spans':>8} {'layers':>6} {'merged':>7} {'crossings':>9} {'seconds':>8} {'of the limit':>12}")
     for n_agents, n_spans, limit in TOWNS:
         spans = town(n_agents, n_spans)
@@ -90,21 +90,24 @@ def heights_at(lines: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
 
 
 def share_kept(before: pd.DataFrame, after: pd.DataFrame, until: int) -> float:
-    """Which share of all pairs of lines stands in the same order in both, up to some time."""
+    """The share of all pairs of lines that are in the same order in both, up to a time."""
     times = np.linspace(before["start"].min(), until - 1, MOMENTS)
-    one, two = heights_at(before, times), heights_at(after, times)
-    names = one.columns.intersection(two.columns)
-    ways = [np.sign(table[names].to_numpy()[:, :, None] - table[names].to_numpy()[:, None, :]) for table in (one, two)]
-    known = ~np.isnan(ways[0]) & ~np.isnan(ways[1]) & (ways[0] != 0)
-    return float((ways[0] == ways[1])[known].mean())
+    heights_before, heights_after = heights_at(before, times), heights_at(after, times)
+    names = heights_before.columns.intersection(heights_after.columns)
+    signs = [
+        np.sign(table[names].to_numpy()[:, :, None] - table[names].to_numpy()[:, None, :])
+        for table in (heights_before, heights_after)
+    ]
+    comparable = ~np.isnan(signs[0]) & ~np.isnan(signs[1]) & (signs[0] != 0)
+    return float((signs[0] == signs[1])[comparable].mean())
 
 
 def grow_stories() -> None:
     """Print how stable storylines are."""
     demo = pd.DataFrame(multi_agent_workflow()).drop(columns="data").assign(trace_id="demo")
     stories = {"multi-agent-workflow": (demo, "location_id")}
-    stories |= {f"play {seed}": (spans_in(play(seed), "play"), "location_id") for seed in range(2)}
-    stories |= {name: (spans_of_story(name), "session") for name in ("Inception", "StarWars", "TheMatrix") if ROOT}
+    stories |= {f"random {seed}": (spans_in(random_visits(seed), "random"), "location_id") for seed in range(2)}
+    stories |= {name: (spans_of_story(name), "session") for name in ("Inception", "StarWars", "TheMatrix") if REAL_TRACES_ROOT}
     print(f"{'growing story':<20} {'budget':>7} {'pairs in the same order, mean':>30} {'least':>6}")
     for name, (spans, by) in stories.items():
         for budget in (None, 0):

@@ -80,7 +80,7 @@ def test_lanes_equal_those_of_python(ask, spans):
 def test_axis_times_equal_those_of_python(ask, spans, stretch, origin, offsets):
     start = spans["start_time"] * stretch + origin
     mapping = time_map(spans.assign(start_time=start, end_time=start + 3))
-    knots = {"knots": mapping.offsets.tolist(), "images": mapping.places.tolist()}
+    knots = {"knots": mapping.offsets.tolist(), "images": mapping.positions.tolist()}
     places = mapping.offset_to_x(np.array(offsets))
     assert ask("places", **knots, offsets=offsets) == pytest.approx(places.tolist(), rel=1e-6, abs=1e-6)
     back = mapping.to_offset(np.array(offsets))

@@ -4,34 +4,34 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.layout.storylines.blocks import blocks_of, crossings, opens_layer
+from tokenvis.layout.storylines.blocks import blocks_by_group, count_crossings, layer_changes
 
 
 def table(*rows):
     return np.array(rows, dtype=np.int32)
 
 
-def test_agents_at_one_place_are_a_block_named_after_the_lowest():
-    place = table([7, 3, 7, -1], [-1, 3, 3, 3])
+def test_agents_of_one_group_are_a_block_with_the_lowest_number():
+    group = table([7, 3, 7, -1], [-1, 3, 3, 3])
     present = np.array([[True, True, True, True], [False, True, True, True]])
-    assert blocks_of(place, present).tolist() == [[0, 1, 0, 3], [-1, 1, 1, 1]]
+    assert blocks_by_group(group, present).tolist() == [[0, 1, 0, 3], [-1, 1, 1, 1]]
 
 
-def test_layers_with_the_same_company_at_other_places_have_the_same_row():
-    place = table([5, 5, 2], [1, 1, 0], [1, 0, 0])
-    blocks = blocks_of(place, place >= 0)
-    assert opens_layer(blocks).tolist() == [True, False, True]
+def test_layers_with_the_same_groups_at_other_locations_have_equal_rows():
+    group = table([5, 5, 2], [1, 1, 0], [1, 0, 0])
+    blocks = blocks_by_group(group, group >= 0)
+    assert layer_changes(blocks).tolist() == [True, False, True]
 
 
-def test_nothing_has_no_blocks():
+def test_an_empty_table_has_no_blocks():
     nothing = np.empty((0, 0), dtype=np.int32)
-    assert blocks_of(nothing, nothing >= 0).shape == (0, 0)
-    assert crossings(nothing) == 0
+    assert blocks_by_group(nothing, nothing >= 0).shape == (0, 0)
+    assert count_crossings(nothing) == 0
 
 
-def test_a_pair_crosses_where_it_stands_in_both_layers_and_changes_its_order():
-    assert crossings(table([0, 1, 2], [2, 1, 0])) == 3
-    assert crossings(table([0, 1, -1], [-1, 1, 0], [0, -1, 1])) == 0
+def test_a_pair_crosses_if_it_is_in_both_layers_and_changes_its_order():
+    assert count_crossings(table([0, 1, 2], [2, 1, 0])) == 3
+    assert count_crossings(table([0, 1, -1], [-1, 1, 0], [0, -1, 1])) == 0
 
 
 @st.composite
@@ -51,4 +51,4 @@ def test_crossings_are_those_of_every_pair(ranks):
         for a, b in combinations(range(ranks.shape[1]), 2):
             stand = min(upper[a], upper[b], lower[a], lower[b]) >= 0
             found += stand and (upper[a] < upper[b]) != (lower[a] < lower[b])
-    assert crossings(ranks) == found
+    assert count_crossings(ranks) == found

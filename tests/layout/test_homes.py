@@ -6,31 +6,31 @@ from hypothesis import strategies as st
 from tokenvis.layout.storylines.homes import homes_of
 
 
-def homes(*pieces, begun=None):
-    """Homes and branches of pieces (agent, start, end), which began in the order of their starts unless it is said."""
+def homes(*pieces, start_rank=None):
+    """Homes and branches of pieces (agent, start, end), which began in the order of their starts by default."""
     agent, start, end = np.array(pieces, dtype=np.int64).reshape(-1, 3).T
-    begun = np.argsort(np.lexsort((np.arange(len(start)), start))) if begun is None else np.array(begun)
-    found = homes_of(agent, start, end, begun)
+    start_rank = np.argsort(np.lexsort((np.arange(len(start)), start))) if start_rank is None else np.array(start_rank)
+    found = homes_of(agent, start, end, start_rank)
     return [list(zip(*(column.tolist() for column in part), strict=True)) for part in (found.stretches, found.branches)]
 
 
-def test_an_agent_is_at_the_span_that_began_last():
+def test_the_home_of_an_agent_is_the_span_that_started_last():
     assert homes((0, 0, 10), (0, 3, 6)) == [[(0, 0, 3), (0, 6, 10), (1, 3, 6)], [(0, 3, 6)]]
 
 
-def test_agents_do_not_disturb_each_other():
+def test_agents_are_independent():
     assert homes((0, 0, 10), (1, 3, 6)) == [[(0, 0, 10), (1, 3, 6)], []]
 
 
-def test_of_two_that_begin_together_the_last_one_counts():
+def test_of_two_spans_that_start_together_the_last_one_counts():
     assert homes((0, 0, 4), (0, 0, 4)) == [[(1, 0, 4)], [(0, 0, 4)]]
 
 
-def test_a_piece_that_resumes_an_older_span_leaves_the_home_whole():
-    assert homes((0, 0, 10), (0, 4, 6), begun=[1, 0]) == [[(0, 0, 10)], [(1, 4, 6)]]
+def test_a_piece_of_an_older_span_does_not_split_the_home():
+    assert homes((0, 0, 10), (0, 4, 6), start_rank=[1, 0]) == [[(0, 0, 10)], [(1, 4, 6)]]
 
 
-def test_without_spans_there_is_nothing():
+def test_without_spans_there_are_no_homes():
     assert homes() == [[], []]
 
 

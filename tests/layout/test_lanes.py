@@ -20,13 +20,13 @@ def test_a_span_takes_the_lowest_lane_that_is_free():
     assert lanes(spans) == {"a": 0, "b": 1, "c": 2, "d": 1, "e": 0}
 
 
-def test_bands_and_traces_are_packed_apart():
+def test_bands_and_traces_are_packed_separately():
     spans = spans_of("ann 0 9 desk", "bob 0 9 lab", "ann 0 9 desk u", "eve 0 9 desk")
     assert lanes(spans) == {"a": 0, "b": 0, "c": 0, "d": 1}
     assert lanes(spans, by="agent_id") == {"a": 0, "b": 0, "c": 0, "d": 0}
 
 
-def test_an_instant_takes_its_own_microsecond():
+def test_an_instant_occupies_its_own_microsecond():
     assert lanes(spans_of("ann 3 3 desk", "bob 3 3 desk", "eve 4 4 desk")) == {"a": 0, "b": 1, "c": 0}
     assert lanes(spans_of("ann 0 3 desk", "bob 3 3 desk", "eve 3 5 desk")) == {"a": 0, "b": 0, "c": 1}
 
@@ -41,14 +41,14 @@ def test_the_index_of_the_frame_is_kept():
     assert spans.iloc[::-1].assign(lane=pack_lanes(spans)["lane"])["lane"].tolist() == [0, 1, 0]
 
 
-def test_the_ends_of_int64_are_times_like_others():
+def test_the_limits_of_int64_are_valid_times():
     low, high = -(2**63), 2**63 - 1
     spans = spans_of(f"ann {low} {low} desk", f"bob {low} {high} desk", f"eve {high} {high} desk", f"eve {high} {high} desk")
     assert lanes(spans) == {"a": 0, "b": 1, "c": 0, "d": 1}
 
 
 def greedy(spans):
-    """The sweep line as its definition says it."""
+    """The sweep line by its definition."""
     placed = []
     for row in sorted(spans.itertuples(), key=lambda r: (r.start_time, r.end_time, r.agent_id, r.id)):
         last = max(row.end_time - 1, row.start_time)
@@ -79,7 +79,7 @@ def test_a_band_has_as_many_lanes_as_spans_run_at_once(spans):
         assert part["lane"].max() + 1 == peak
 
 
-def test_nothing_is_packed_into_nothing():
+def test_an_empty_frame_is_packed_into_an_empty_table():
     packed = pack_lanes(spans_of("ann 0 1 desk").iloc[:0])
     assert packed.columns.tolist() == ["trace_id", "id", "band", "lane"]
     assert (len(packed), packed["lane"].dtype) == (0, "int64")
@@ -90,7 +90,7 @@ def bands_of(spans, **options):
     return [tuple(band) for band in place_spans(spans, **options).bands.itertuples(index=False)]
 
 
-def test_bands_stand_in_order_of_first_start_with_a_gap_between():
+def test_bands_are_in_order_of_first_start_with_a_gap_between():
     spans = spans_of("ann 4 9 attic", "ann 0 3 lab", "bob 0 3 desk", "eve 1 3 lab", "bob 5 6 attic")
     placed = place_spans(spans)
     assert bands_of(spans) == [
@@ -114,57 +114,57 @@ def test_named_bands_come_first():
         assert [band for band, *_ in bands_of(spans, order=order)] == ["attic", "desk", "lab"]
 
 
-def test_a_missing_value_has_a_band_of_its_own():
+def test_missing_values_have_a_separate_band():
     spans = spans_of("ann 0 5 desk", "bob 1 2 desk", "eve 0 9 lab").assign(phase=[None, "plan", None])
     assert [(pd.isna(band), height) for band, _, height, *_ in bands_of(spans, by="phase")] == [(True, 2), (False, 1)]
 
 
-def test_the_deepest_bands_are_folded_where_there_is_no_room_for_their_lanes():
+def test_the_deepest_bands_are_folded_if_their_lanes_do_not_fit():
     deep = [f"ann {n} 50 desk" for n in range(12)]
     spans = spans_of(*deep, "bob 0 9 lab", "bob 5 9 lab", "eve 0 9 attic")
-    folded = {band: folded for band, *_, folded in bands_of(spans, room=10)}
+    folded = {band: folded for band, *_, folded in bands_of(spans, max_lanes=10)}
     assert folded == {"desk": True, "lab": False, "attic": False}
-    placed = place_spans(spans, room=10)
+    placed = place_spans(spans, max_lanes=10)
     [row] = set(placed.row[(spans["location_id"] == "desk").to_numpy()])
     assert not placed.rows["is_lane"].iloc[row]
     assert placed.height == 3 + 2 + 1 + 2 * BAND_GAP
-    assert not place_spans(spans, room=16).bands["is_folded"].any()
+    assert not place_spans(spans, max_lanes=16).bands["is_folded"].any()
 
 
-def test_a_band_is_folded_where_its_spans_get_less_than_a_pixel_each():
+def test_a_band_is_folded_if_its_spans_get_less_than_a_pixel_each():
     spans = spans_of(*(f"ann {n} {n + 2} desk" for n in range(50)), *(f"bob {n} {n + 1} lab" for n in range(50)))
-    assert [folded for *_, folded in bands_of(spans, columns=24)] == [False, True]  # one lane is as good as one strip
-    assert [folded for *_, folded in bands_of(spans, columns=25)] == [False, False]
+    assert [folded for *_, folded in bands_of(spans, width_px=24)] == [False, True]  # a single lane is not folded
+    assert [folded for *_, folded in bands_of(spans, width_px=25)] == [False, False]
 
 
-def test_bands_beyond_what_fits_are_one_and_none_falls_off():
+def test_bands_that_do_not_fit_are_merged_and_none_is_dropped():
     spans = spans_of(*(f"ann {n} {n + 1} room-{n:03}" for n in range(100)))
-    placed = place_spans(spans, room=14)
+    placed = place_spans(spans, max_lanes=14)
     assert placed.bands["band"].tolist() == [*(f"room-{n:03}" for n in range(9)), "91 others"]
     assert placed.bands["n_spans"].tolist() == [1] * 9 + [91]
     assert (placed.middle < placed.height).all()
 
 
 @pytest.mark.parametrize("order", [["cellar"], ["desk", "desk"]])
-def test_an_order_names_bands_that_are_there_once(order):
-    with pytest.raises(BadOption, match=r"^order=.* does not fit: it may name each band once, of 'desk', 'lab'\.$"):
+def test_an_order_with_an_unknown_or_repeated_band_is_refused(order):
+    with pytest.raises(BadOption, match=r"^order=.* does not fit: name each band at most once, from 'desk', 'lab'\.$"):
         place_spans(spans_of("ann 0 1 desk", "ann 2 3 lab"), order=order)
 
 
-def test_a_column_that_is_not_there_is_named():
+def test_a_missing_column_is_named():
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'phase'\. They have: 'id', "):
         pack_lanes(spans_of("ann 0 1 desk"), by="phase")
 
 
 @pytest.mark.laws
 @given(spans_frames(n_traces=1), st.sampled_from(["location_id", "agent_id"]), st.sampled_from([2.0, 5.0, np.inf]))
-def test_no_two_spans_stand_at_one_place_in_a_lane_and_all_in_their_bands(spans, by, room):
-    placed = place_spans(spans, by=by, room=room)
+def test_spans_of_a_lane_never_overlap_and_are_in_their_band(spans, by, max_lanes):
+    placed = place_spans(spans, by=by, max_lanes=max_lanes)
     is_lane = placed.rows["is_lane"].to_numpy()[placed.row]
     for _, row in spans[is_lane].groupby(placed.row[is_lane]):
         times = sorted((start, max(end, start + 1)) for start, end in zip(row["start_time"], row["end_time"], strict=True))
         assert all(one[1] <= other[0] for one, other in zip(times, times[1:], strict=False))
-    if room == np.inf:
+    if max_lanes == np.inf:
         lanes_of = dict(zip(pack_lanes(spans, by=by)["id"], pack_lanes(spans, by=by)["lane"], strict=True))
         tops = placed.bands.set_index("band")["top"]
         assert placed.middle.tolist() == [

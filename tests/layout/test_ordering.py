@@ -6,22 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.layout.storylines import ordering
-from tokenvis.layout.storylines.blocks import blocks_of, crossings
-from tokenvis.layout.storylines.ordering import barycentres, families, flipped, in_parts, joined, upright
-from tokenvis.layout.storylines.search import search
+from tokenvis.layout.storylines.blocks import blocks_by_group, count_crossings
+from tokenvis.layout.storylines.ordering import (
+    barycenter_ranks,
+    connected_agents,
+    flip_ranks,
+    join_pieces,
+    order_in_parts,
+    orient_ranks,
+)
+from tokenvis.layout.storylines.search import search_ranks
 
 
 @st.composite
 def stories(draw, *, most_agents=4, most_layers=4):
-    """Agents at places, or at none, or absent, layer after layer."""
+    """Agents with a group, without one, or absent, layer after layer."""
     n_agents = draw(st.integers(1, most_agents))
     row = st.lists(st.integers(-2, 2), min_size=n_agents, max_size=n_agents)
     place = np.array(draw(st.lists(row, min_size=1, max_size=most_layers)), dtype=np.int32)
-    return blocks_of(place, place > -2)
+    return blocks_by_group(place, place > -2)
 
 
 def check_order(blocks, ranks):
-    """Everybody who is there has a rank of its own, and members of a block stand together."""
+    """Each present agent has its own rank, and the agents of a block are consecutive."""
     assert ((ranks >= 0) == (blocks >= 0)).all()
     for block, rank in zip(blocks.tolist(), ranks.tolist(), strict=True):
         order = sorted((place, name) for place, name in zip(rank, block, strict=True) if place >= 0)
@@ -31,7 +38,7 @@ def check_order(blocks, ranks):
 
 
 def orders_of(block):
-    """Every order of a layer that parts no block, from the top."""
+    """Every order of a layer that splits no block, from the top."""
     groups = [[agent for agent, name in enumerate(block) if name == first] for first in sorted(set(block) - {-1})]
     for stacked in permutations(groups):
         for inner in product(*(permutations(group) for group in stacked)):
@@ -52,36 +59,36 @@ def fewest_crossings(blocks):
     return min(totals)
 
 
-def test_two_that_part_and_meet_again_need_not_cross():
+def test_lines_that_part_and_meet_again_need_not_cross():
     blocks = np.array([[0, 0, 2], [0, 1, 1], [0, 0, 2]], dtype=np.int32)
-    assert crossings(in_parts(blocks, search)) == 0
+    assert count_crossings(order_in_parts(blocks, search_ranks)) == 0
 
 
 def test_each_with_each_takes_one_crossing():
     blocks = np.array([[0, 0, 2], [0, 1, 1], [0, 1, 0]], dtype=np.int32)
-    assert crossings(in_parts(blocks, search)) == fewest_crossings(blocks) == 1
+    assert count_crossings(order_in_parts(blocks, search_ranks)) == fewest_crossings(blocks) == 1
 
 
-def test_those_who_never_stand_together_are_apart():
+def test_agents_without_shared_blocks_are_separate_components():
     blocks = np.array([[0, 1, 0, 3], [-1, 1, 2, 1]], dtype=np.int32)
-    assert [family.tolist() for family in families(blocks)] == [[0, 2], [1, 3]]
+    assert [component.tolist() for component in connected_agents(blocks)] == [[0, 2], [1, 3]]
 
 
-def test_a_story_stands_the_way_in_which_those_that_appear_first_are_above():
+def test_a_story_is_oriented_with_early_agents_above():
     ranks = np.array([[1, 0, -1], [1, 0, 2]], dtype=np.int32)
-    assert upright(ranks).tolist() == [[0, 1, -1], [1, 2, 0]]
-    assert upright(upright(ranks)).tolist() == upright(ranks).tolist()
+    assert orient_ranks(ranks).tolist() == [[0, 1, -1], [1, 2, 0]]
+    assert orient_ranks(orient_ranks(ranks)).tolist() == orient_ranks(ranks).tolist()
 
 
-def test_a_piece_is_turned_over_where_the_one_that_goes_on_is_nearer_then():
+def test_a_piece_is_flipped_if_that_shortens_the_move():
     first = np.array([[0, 1, 2, -1]], dtype=np.int32)
-    assert joined([first, np.array([[1, -1, -1, 0]], dtype=np.int32)]).tolist() == [[0, 1, 2, -1], [0, -1, -1, 1]]
+    assert join_pieces([first, np.array([[1, -1, -1, 0]], dtype=np.int32)]).tolist() == [[0, 1, 2, -1], [0, -1, -1, 1]]
 
 
 @pytest.mark.laws
 @given(stories(most_agents=9, most_layers=9))
-def test_barycentres_are_an_order_and_so_is_it_from_below(blocks):
-    ranks = barycentres(blocks)
+def test_barycentres_are_a_valid_order_and_so_is_the_flipped_one(blocks):
+    ranks = barycenter_ranks(blocks)
     check_order(blocks, ranks)
-    check_order(blocks, flipped(ranks))
-    assert crossings(flipped(ranks)) == crossings(ranks) <= crossings(ordering.plain(blocks))
+    check_order(blocks, flip_ranks(ranks))
+    assert count_crossings(flip_ranks(ranks)) == count_crossings(ranks) <= count_crossings(ordering.initial_ranks(blocks))

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from pandas.testing import assert_frame_equal
-from stories import FEWEST, needs_stories, spans_of_story
+from stories import FEWEST_CROSSINGS, needs_stories, spans_of_story
 from test_ordering import fewest_crossings
 
 from tokenvis import BadOption, BadSpan, MissingColumn, palette, plot_storyline, self_spans, storyline
-from tokenvis.layout.storylines import layers as weaving_layers
+from tokenvis.layout.storylines import layers as layers_module
 from tokenvis.layout.storylines import storyline as layout
-from tokenvis.layout.storylines.blocks import blocks_of
+from tokenvis.layout.storylines.blocks import blocks_by_group
 from tokenvis.plot.artists.colors import OTHERS, PICKED
-from tokenvis.plot.artists.strands import PALE, TINT, TINT_ALONE, StrandLabels, mixed, shaded
+from tokenvis.plot.artists.storyline_lines import PALE, TINT, TINT_ALONE, StrandLabels, mixed, shaded
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import FoldLabels, Note
 
@@ -30,7 +30,7 @@ def lines(drawn):
 
 
 def homes_at(begun, pieces, time):
-    """Where each agent is, at the span that began last, of several the last in the order of the frame; and the other spans."""
+    """The location of each agent, by its latest span (ties: the last in the order of the frame), and the other spans."""
     running = [piece for piece in pieces if piece.start_time <= time < piece.end_time]
     rows = {row.agent_id: row for row in sorted(running, key=lambda row: begun[row.id])}
     return {agent: row.location_id for agent, row in rows.items()}, {row.id for row in running} - {
@@ -39,7 +39,7 @@ def homes_at(begun, pieces, time):
 
 
 def check(spans, drawn, *, free=True):
-    """The validator: members stand together, crossings are recounted, no two lines have one height."""
+    """The validator: groups are together, crossings are recounted, each line has its own height."""
     for trace, table in drawn.lines.groupby("trace_id", observed=True):
         total = drawn.totals.set_index("trace_id").loc[trace]
         layers = [table[table["layer"] == number] for number in range(total["n_layers"])]
@@ -69,7 +69,7 @@ def check(spans, drawn, *, free=True):
         assert total["is_proven"] == (total["at_least"] == total["crossings"])
 
 
-def test_who_share_a_location_run_side_by_side():
+def test_lines_of_agents_at_one_location_run_side_by_side():
     drawn = storyline(spans_of("ann 0 9 desk", "eve 0 9 desk", "zoe 0 5 lab", "zoe 5 9 desk"))
     first = ["ann 0 0 0 desk", "eve 0 1 0 desk", "zoe 0 3 1 lab"]
     assert lines(drawn) == [*first, "ann 1 0 0 desk", "eve 1 1 0 desk", "zoe 1 2 0 desk"]
@@ -82,19 +82,19 @@ def test_an_agent_without_a_span_keeps_its_line_or_breaks_it():
     assert [row for row in lines(storyline(spans, absent="break")) if row.startswith("ann 1")] == []
 
 
-def test_an_agent_in_two_places_is_at_the_later_and_branches_to_the_other():
+def test_an_agent_at_two_locations_is_at_the_later_and_branches_to_the_other():
     drawn = storyline(spans_of("ann 0 9 desk", "ann 3 6 lab", "bob 3 6 lab"))
     assert [row for row in lines(drawn) if " 1 " in row and row.endswith("lab")] == ["ann 1 0 0 lab", "bob 1 1 0 lab"]
     assert drawn.branches.drop(columns="trace_id").values.tolist() == [["ann", "desk", "a", 3, 6, 0]]
 
 
-def test_a_parent_is_no_branch():
+def test_a_parent_is_not_a_branch():
     drawn = storyline(spans_of("ann 0 9 desk", "ann 3 6 lab", parents={"b": "a"}))
     assert drawn.lines["location_id"].tolist() == ["desk", "lab", "desk"]
     assert len(drawn.branches) == 0
 
 
-def test_an_instant_meets_nobody():
+def test_an_instant_shares_no_location():
     drawn = storyline(spans_of("ann 0 9 desk", "bob 4 4 desk"))
     assert lines(drawn) == ["ann 0 0 0 desk", "bob 0 2 1 nan"]
 
@@ -117,31 +117,31 @@ def test_numbers_that_make_groups_stay_numbers():
 
 
 def test_short_layers_are_merged_and_counted(monkeypatch):
-    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
-    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MAX_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MIN_LAYERS", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
     drawn = storyline(spans)
     assert drawn.totals[["n_layers", "n_merged", "shortest_us"]].values.tolist() == [[2, 8, 5]]
     assert drawn.lines["location_id"].tolist() == ["lab", "desk"]
 
 
-def test_nobody_is_an_empty_story_with_the_same_columns():
+def test_an_empty_frame_is_an_empty_story_with_the_same_columns():
     some, none = storyline(spans_of("ann 0 1 desk", "ann 0 1 lab")), storyline(spans_of())
     for name in TABLES:
         assert getattr(none, name).dtypes.astype(str).to_dict() == getattr(some, name).dtypes.astype(str).to_dict()
         assert len(getattr(none, name)) == 0
 
 
-def test_what_it_refuses(monkeypatch):
+def test_invalid_options_are_refused(monkeypatch):
     spans = spans_of("ann 0 1 desk")
     for options, message in {
         "absent": ({"absent": "gone"}, r"^absent='gone' is none of the choices: 'line', 'break'\.$"),
         "locations": ({"locations": "far"}, r"^locations='far' is none of the choices: 'free', 'bands'\.$"),
-        "budget": ({"budget": -1}, r"^budget=-1 is no number of seconds from 0 to 1,000,000\.$"),
-        "word": ({"budget": "much"}, r"^budget='much' is no number of seconds from 0 to 1,000,000\.$"),
-        "endless": ({"budget": 1e300}, r"^budget=1e\+300 is no number of seconds from 0 to 1,000,000\.$"),
-        "columns": ({"by": ["location_id"]}, r"^by=\['location_id'\] is no name of a column\.$"),
-        "agents": ({"by": "agent_id"}, r"^by='agent_id' is a column of the storyline itself, as are 'trace_id', 'agent_id', "),
+        "budget": ({"budget": -1}, r"^budget=-1 is not a number of seconds from 0 to 1,000,000\.$"),
+        "word": ({"budget": "much"}, r"^budget='much' is not a number of seconds from 0 to 1,000,000\.$"),
+        "endless": ({"budget": 1e300}, r"^budget=1e\+300 is not a number of seconds from 0 to 1,000,000\.$"),
+        "columns": ({"by": ["location_id"]}, r"^by=\['location_id'\] is not a column name\.$"),
+        "agents": ({"by": "agent_id"}, r"^by='agent_id' is a column of the storyline, as are 'trace_id', 'agent_id', "),
     }.values():
         with pytest.raises(BadOption, match=message):
             storyline(spans, **options)
@@ -150,13 +150,13 @@ def test_what_it_refuses(monkeypatch):
     with pytest.raises(BadSpan, match="does not fit into 63 bits of µs"):
         storyline(spans_of(f"ann {-(2**62)} {2**62} desk", "bob 0 1 desk").assign(start_time=[-(2**63), 0]))
     monkeypatch.setattr(layout, "find_spec", lambda _: None)
-    message = r"^budget=2 asks for a proof, which needs the extra: pip install 'tokenvis\[storyline\]'\.$"
+    message = r"^budget=2 needs the solver of an extra: pip install 'tokenvis\[storyline\]'\.$"
     with pytest.raises(BadOption, match=message):
         storyline(spans, budget=2)
     assert storyline(spans).totals["is_proven"].tolist() == [True]
 
 
-def test_a_proof_that_is_not_asked_for_leaves_what_the_search_found():
+def test_without_a_proof_the_search_result_is_used():
     rounds = [(0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2)] * 3
     spans = spans_of(
         *(f"{who} {n} {n + 1} {'desk' if who in pair else who}" for n, pair in enumerate(rounds) for who in range(4))
@@ -190,7 +190,7 @@ def test_the_validator_agrees(spans, options):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, n_traces=1))
-def test_everybody_is_where_the_spans_say_at_every_moment(spans):
+def test_locations_agree_with_the_spans_at_every_moment(spans):
     spans = spans.sort_values(["start_time", "end_time", "agent_id", "id"])
     drawn = storyline(spans, absent="break", budget=0)
     begun, pieces = {span: rank for rank, span in enumerate(spans["id"])}, list(self_spans(spans).itertuples())
@@ -211,12 +211,12 @@ def test_no_order_has_fewer_crossings(spans):
         place = np.full((n_layers, len(agents)), -2, dtype=np.int32)
         for row in drawn.lines.itertuples():
             place[row.layer, agents.index(row.agent_id)] = -1 if pd.isna(row.location_id) else places.index(row.location_id)
-        assert drawn.totals["crossings"].tolist() == [fewest_crossings(blocks_of(place, place > -2))]
+        assert drawn.totals["crossings"].tolist() == [fewest_crossings(blocks_by_group(place, place > -2))]
 
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_a_story_of_several_traces_is_the_stories_of_each(spans):
+def test_several_traces_are_laid_out_separately(spans):
     whole = storyline(spans, budget=0)
     for trace in spans["trace_id"].unique():
         part = storyline(spans[spans["trace_id"] == trace], budget=0)
@@ -232,8 +232,8 @@ def strokes(ax):
     return [(to_hex(color), float(width), points) for color, width, points in shapes]
 
 
-def rooms(ax):
-    """The colours of the rooms."""
+def block_colors(ax):
+    """The colours of the group blocks."""
     return [to_hex(color) for c in ax.collections if c.get_label() == "rooms" for color in c.get_facecolor()]
 
 
@@ -249,7 +249,7 @@ def note(ax):
     return found.get_text()
 
 
-def test_a_line_has_the_colour_of_its_agent_and_is_thin_and_pale_where_it_is_nowhere():
+def test_a_line_has_the_colour_of_its_agent_and_is_thin_and_pale_without_a_span():
     ax = plot_storyline(spans_of("ann 0 30 desk", "ann 60 90 desk", "bob 0 90 lab"))
     blue, clay = palette(["ann", "bob"]).values()
     drawn = {(color, width): points[[0, -1], 0].tolist() for color, width, points in strokes(ax)}
@@ -270,23 +270,23 @@ def test_a_line_that_moves_has_a_halo():
         assert drawn[number + 1][2][0, 0] < drawn[number][2][0, 0] < drawn[number][2][-1, 0] < drawn[number + 1][2][-1, 0]
 
 
-def test_a_room_has_the_tint_of_its_location_and_is_paler_where_one_is_alone():
+def test_a_block_has_the_tint_of_its_location_and_is_paler_for_a_single_agent():
     ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"))
     desk, lab = palette(["desk", "lab"]).values()
-    assert rooms(ax) == [mixed(desk, LIGHT.paper, TINT), mixed(lab, LIGHT.paper, TINT_ALONE)]
+    assert block_colors(ax) == [mixed(desk, LIGHT.paper, TINT), mixed(lab, LIGHT.paper, TINT_ALONE)]
     assert sorted(names(ax)) == ["ann", "bob", "desk", "eve", "lab"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["desk", "lab"]
 
 
-def test_bands_have_names_and_no_rooms():
+def test_bands_have_names_and_no_blocks():
     ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"), locations="bands")
-    assert rooms(ax) == []
+    assert block_colors(ax) == []
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["desk", "lab"]
     assert sorted(names(ax)) == ["ann", "bob", "eve"]
     assert ax.get_legend() is None
 
 
-def test_marks_stand_on_the_line_of_their_agent():
+def test_markers_are_on_the_line_of_their_agent():
     spans = spans_of("ann 0 90 desk", "bob 0 90 lab", "bob 30 30 lab", "ann 90 95 desk")
     spans["data"] = ['{"status": "error"}', None, None, '{"status": "open"}']
     ax = plot_storyline(spans)
@@ -310,13 +310,13 @@ def test_the_title_says_whether_there_can_be_fewer_crossings():
 
 
 def test_the_note_says_what_is_merged(monkeypatch):
-    monkeypatch.setattr(weaving_layers, "MOST_LAYERS", 3)
-    monkeypatch.setattr(weaving_layers, "FEWEST_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MAX_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MIN_LAYERS", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
     assert note(plot_storyline(spans)) == "8 intervals under 5 µs merged · 4 visits too short to show"
 
 
-def test_a_name_stands_on_no_label_of_a_folded_gap():
+def test_a_name_overlaps_no_label_of_a_folded_gap():
     spans = spans_of("ann 0 9 desk", *(f"{who} 2000 2009 desk" for who in ("bob", "dan", "eve", "kim", "lou")))
     ax = plot_storyline(spans, absent="break")
     renderer = ax.figure.canvas.get_renderer()
@@ -327,7 +327,7 @@ def test_a_name_stands_on_no_label_of_a_folded_gap():
     assert not [text.get_text() for text in labels if text.get_window_extent().overlaps(folds[0].get_window_extent())]
 
 
-def test_further_agents_have_shades_and_of_very_many_those_who_meet_most_have_colours():
+def test_more_agents_have_shades_and_of_very_many_those_that_meet_most_have_colours():
     few = [f"agent{number:02}" for number in range(14)]
     colors = {color for color, _, _ in strokes(plot_storyline(spans_of(*(f"{who} 0 9 {who}" for who in few))))}
     assert colors == {*PICKED, shaded(PICKED[0], 1, LIGHT), shaded(PICKED[1], 1, LIGHT)}
@@ -342,7 +342,7 @@ def test_further_agents_have_shades_and_of_very_many_those_who_meet_most_have_co
     assert not grey & set(met.astype(float))
 
 
-def test_a_palette_of_ones_own():
+def test_a_custom_palette():
     spans = spans_of("ann 0 9 desk", "bob 0 9 lab")
     assert [color for color, _, _ in strokes(plot_storyline(spans, palette={"bob": "red"}))] == [OTHERS, "#ff0000"]
     with pytest.raises(BadOption, match="palette has no colour for 'bob'"):
@@ -364,8 +364,9 @@ def test_the_same_spans_give_the_same_drawing():
 
 @pytest.mark.real
 @needs_stories
-@pytest.mark.parametrize("name", FEWEST)
-def test_each_story_of_the_literature_has_the_fewest_crossings_there_can_be(name):
+@pytest.mark.parametrize("name", FEWEST_CROSSINGS)
+def test_each_story_of_the_literature_has_the_minimum_of_crossings(name):
     spans = spans_of_story(name)
     drawn = storyline(spans, by="session", absent="break" if name.endswith("broken") else "line")
-    assert drawn.totals[["crossings", "at_least", "is_proven"]].values.tolist() == [[FEWEST[name], FEWEST[name], True]]
+    fewest = FEWEST_CROSSINGS[name]
+    assert drawn.totals[["crossings", "at_least", "is_proven"]].values.tolist() == [[fewest, fewest, True]]

@@ -5,27 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.layout.time_map import BREAK_WIDTH, time_map
+from tokenvis.layout.time_map import BREAK_WIDTH_SHARE, time_map
 from tokenvis.spans.columns import EPOCH
 
-IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs of nothing between
+IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs idle
 
 
-def places(mapping, *times):
+def positions(mapping, *times):
     return mapping.to_x(np.array(times, dtype=np.int64)).tolist()
 
 
 def test_a_busy_trace_is_linear():
     mapping = time_map(spans_of("ann 0 100 desk", "bob 150 200 lab"))
-    assert places(mapping, 0, 100, 150, 200) == [0, 100, 150, 200]
+    assert positions(mapping, 0, 100, 150, 200) == [0, 100, 150, 200]
     assert mapping.folds.empty
 
 
 def test_a_long_gap_in_an_idle_trace_becomes_a_break():
     mapping = time_map(spans_of(*IDLE))
-    width = 200 * BREAK_WIDTH
+    width = 200 * BREAK_WIDTH_SHARE
     assert mapping.folds.to_dict("list") == {"start": [120], "end": [900], "x0": [120], "x1": [120 + width]}
-    assert places(mapping, 0, 100, 120, 900, 980) == [0, 100, 120, 120 + width, 200 + width]
+    assert positions(mapping, 0, 100, 120, 900, 980) == [0, 100, 120, 120 + width, 200 + width]
     assert mapping.segments == [(0, 120), (900, 980)]
 
 
@@ -40,7 +40,7 @@ def test_a_long_gap_in_an_idle_trace_becomes_a_break():
         (("ann 0 100 desk", "ann 116 216 desk", "ann 816 916 desk"), 2),
     ],
 )
-def test_gaps_are_folded_where_they_hide_most_and_are_long(spans, n_folds):
+def test_gaps_are_folded_if_the_trace_is_mostly_idle_and_they_are_long(spans, n_folds):
     assert len(time_map(spans_of(*spans)).folds) == n_folds
 
 
@@ -54,30 +54,30 @@ def test_instants_alone_are_not_folded_and_folds_are_not_too_many():
 
 def test_gaps_are_kept_when_asked():
     mapping = time_map(spans_of(*IDLE), gaps="keep")
-    assert places(mapping, 0, 120, 900, 980) == [0, 120, 900, 980]
+    assert positions(mapping, 0, 120, 900, 980) == [0, 120, 900, 980]
 
 
 def test_times_from_1970_are_counted_from_the_first_start():
     mapping = time_map(spans_of(f"ann {EPOCH + 5} {EPOCH + 9} desk"))
-    assert (mapping.origin, places(mapping, EPOCH + 5, EPOCH + 9)) == (EPOCH + 5, [0, 4])
+    assert (mapping.origin, positions(mapping, EPOCH + 5, EPOCH + 9)) == (EPOCH + 5, [0, 4])
     assert time_map(spans_of("ann 5 9 desk")).origin == 0
 
 
-def test_instants_and_nothing_have_a_map():
-    assert places(time_map(spans_of("ann 7 7 desk")), 7, 8) == [7, 8]
-    assert places(time_map(spans_of("ann 0 1 desk").iloc[:0]), 0) == [0]
+def test_instants_and_an_empty_frame_have_a_map():
+    assert positions(time_map(spans_of("ann 7 7 desk")), 7, 8) == [7, 8]
+    assert positions(time_map(spans_of("ann 0 1 desk").iloc[:0]), 0) == [0]
 
 
-def test_the_ends_of_int64_are_times_like_others():
+def test_the_limits_of_int64_are_valid_times():
     low, high = -(2**63), 2**63 - 1
     mapping = time_map(spans_of(f"ann {low} {low + 10} desk", f"bob {high - 10} {high} desk"), gaps="keep")
-    assert np.isfinite(places(mapping, low, high)).all()
-    assert places(mapping, high)[0] - places(mapping, low)[0] == 2.0**64
+    assert np.isfinite(positions(mapping, low, high)).all()
+    assert positions(mapping, high)[0] - positions(mapping, low)[0] == 2.0**64
 
 
 @pytest.mark.laws
 @given(spans_frames(n_traces=1, most=6), st.integers(1, 200))
-def test_time_is_linear_while_anything_runs_and_never_turns_back(spans, stretch):
+def test_time_is_linear_while_spans_run_and_always_increases(spans, stretch):
     spans = spans.assign(start_time=spans["start_time"] * stretch, end_time=spans["start_time"] * stretch + 3)
     mapping = time_map(spans)
     start, end = mapping.to_x(spans["start_time"].to_numpy()), mapping.to_x(spans["end_time"].to_numpy())
@@ -90,6 +90,6 @@ def test_time_is_linear_while_anything_runs_and_never_turns_back(spans, stretch)
         assert not ((spans["start_time"] < fold.end) & (spans["end_time"] > fold.start)).any()
 
 
-def test_another_word_is_refused():
+def test_an_invalid_choice_is_refused():
     with pytest.raises(BadOption, match=r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"):
         time_map(spans_of(*IDLE), gaps="hide")

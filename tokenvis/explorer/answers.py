@@ -97,7 +97,7 @@ class Answers:
                 "origin": float(mapping.origin),
                 "lost": losses_of(spans).total,
                 "clock": mapping.origin if EPOCH <= mapping.origin < YEAR_10000 else None,
-                "map": {"offsets": mapping.offsets.tolist(), "places": mapping.places.tolist()},
+                "map": {"offsets": mapping.offsets.tolist(), "places": mapping.positions.tolist()},
             }
         )
         message.add("start", difference(start, np.full(len(start), first)), ascending=True)

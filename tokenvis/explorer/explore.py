@@ -6,7 +6,7 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
 from tokenvis.explorer.follower import FRAME_NOT_FOLLOWED
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.columns import is_integer
 from tokenvis.store.database import Target
@@ -24,7 +24,7 @@ def explore(
     by: str = "location_id",
     hue: str = "agent_id",
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time_unit: Literal["auto", "step"] = "auto",
     height: int = 420,
     follow: bool = False,

@@ -25,7 +25,7 @@ from tokenvis.explorer.follower import FRAME_NOT_FOLLOWED, TraceFollower
 from tokenvis.explorer.page import Page, write_page
 from tokenvis.explorer.places import agents_of, full_window, rows_with_ids, selected_rows, state_from_page, updated_view
 from tokenvis.explorer.wire import Message
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.still import still
 from tokenvis.spans.columns import empty_spans, require
@@ -88,7 +88,7 @@ class Explorer(anywidget.AnyWidget):
         by: str,
         hue: str,
         palette: Palette,
-        gaps: Gaps,
+        gaps: GapMode,
         steps: bool,
         height: int | None,
     ) -> None:

@@ -1,1 +1,1 @@
-"""Layout: where things go, in numbers: lanes, pixels, folded time, storylines."""
+"""Layout: positions in numbers, without drawing: lanes, pixels, folded time, storylines."""

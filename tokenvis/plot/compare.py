@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import Palette, hues_of
 from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
@@ -37,7 +37,7 @@ def plot_compare(
     *,
     match: str | Callable[[str], str] = "agent_id",
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time_unit: Literal["auto", "step"] = "auto",
     legend: bool = True,
     ax: Axes | None = None,
@@ -96,8 +96,8 @@ def plot_compare(
     bands = [band for name in order for side in SIDES if (band := band_of(name, side)) in present]
     with themed(ax) as look:
         hues = hues_of(both["location_id"], palette, look)
-        room, columns = room_on(ax)
-        placement = place_spans(both, by="band", order=bands, room=room, columns=columns)
+        max_lanes, width_px = room_on(ax)
+        placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
         handles = [patch(color, name) for color, name in hues.legend] if legend else []
         ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
         if not len(both):

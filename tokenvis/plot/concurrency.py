@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
 from tokenvis.layout.raster import means_and_peaks
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes, room_on
 from tokenvis.plot.artists.legend import draw_legend, patch
@@ -37,7 +37,7 @@ def plot_concurrency(
     *,
     by: str | None = None,
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -130,7 +130,7 @@ def edges_of(table: pd.DataFrame, axis: TimeAxis, columns: float) -> tuple[np.nd
 
 def pixels(axis: TimeAxis, columns: float) -> Floats:
     """Edges of the pixels on the axis."""
-    low, high = axis.mapping.places[[0, -1]]
+    low, high = axis.mapping.positions[[0, -1]]
     return np.linspace(low, high, max(int(columns), 1) + 1)
 
 

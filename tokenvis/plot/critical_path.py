@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex, to_rgb
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
 from tokenvis.plot.artists.connectors import Followable, rows_named
@@ -42,7 +42,7 @@ def plot_critical_path(
     evidence: str | Iterable[str] = ("link", "parent"),
     by: str = "location_id",
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -102,8 +102,8 @@ def plot_critical_path(
     path = critical_path(spans, evidence=evidence)
     with themed(ax) as look:
         hues = hues_of(spans["agent_id"], palette, look)
-        room, columns = room_on(ax)
-        placement = place_spans(spans, by=by, room=room, columns=columns)
+        max_lanes, width_px = room_on(ax)
+        placement = place_spans(spans, by=by, max_lanes=max_lanes, width_px=width_px)
         steps = rows_named(spans, path["id"])
         parts = parts_of(spans, path, steps, hues, axis, look) if legend else []
         ax = new_axes(height_of(placement.height, len(parts))) if ax is None else ax
@@ -178,7 +178,7 @@ def draw_path(
     waited = path["wait_us"].to_numpy()[known] > 0
     if len(known) < len(path):  # what came before the first step is unexplained
         waited[:1] = True
-        froms, tos = np.vstack([[axis.mapping.places[0], y[0]], froms]), np.vstack([[x0[0], y[0]], tos])
+        froms, tos = np.vstack([[axis.mapping.positions[0], y[0]], froms]), np.vstack([[x0[0], y[0]], tos])
     else:
         waited = waited[1:]
     joints = Joints(froms, tos, waited, look)

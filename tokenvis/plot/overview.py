@@ -13,7 +13,7 @@ from tokenvis.analysis.summary import summary
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.artists.figure import draw_empty, height_of, room_on
 from tokenvis.plot.artists.style import NORMAL, themed
@@ -37,7 +37,7 @@ def plot_overview(
     spans: pd.DataFrame,
     *,
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -79,9 +79,9 @@ def plot_overview(
     """
     require(spans)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    room, columns = room_on(None)
+    max_lanes, width_px = room_on(None)
     work = work_of(spans)
-    bands = height_of(place_spans(work, room=room, columns=columns).height, min(work["agent_id"].nunique(), 13))
+    bands = height_of(place_spans(work, max_lanes=max_lanes, width_px=width_px).height, min(work["agent_id"].nunique(), 13))
     matrix = min(max(ROW_INCHES * work["agent_id"].nunique(), 0.8), 6.0)
     heights = [bands, CONCURRENCY_INCHES, matrix]
     with themed(None) as look:

@@ -1,7 +1,7 @@
 """The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
 
-Ink only: lines come from `layout.storylines.storyline`, their courses and rooms from `layout.storylines.strands`, places on the
-time axis from `tokenvis.layout.time_map`.
+Drawing only: lines come from `tokenvis.layout.storylines.storyline`, their curves and blocks from
+`tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.errors import plural
-from tokenvis.layout.storylines.storyline import Absent, Locations, storyline
-from tokenvis.layout.storylines.strands import MOST_BRANCHES, Room, Strands, branch_courses, strands_of, time_together
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.storylines.geometry import (
+    MAX_BRANCHES,
+    GroupBlock,
+    StorylineGeometry,
+    branch_curves,
+    storyline_geometry,
+    time_together,
+)
+from tokenvis.layout.storylines.storyline import AbsentMode, LocationMode, storyline
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette, check_palette, colors_for, names_in
 from tokenvis.plot.artists.colors import MOST_NAMES, OTHERS, PICKED
 from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes
 from tokenvis.plot.artists.legend import draw_legend, patch
 from tokenvis.plot.artists.losses import draw_losses, lost_patch
 from tokenvis.plot.artists.markers import handles_of, marks_of, scatter_marks
-from tokenvis.plot.artists.strands import (
+from tokenvis.plot.artists.storyline_lines import (
     StrandLabels,
     draw_branches,
     draw_lines,
@@ -48,11 +55,11 @@ LEGEND_TINT = 0.45  # of a location's colour in the legend: more than in the pic
 def plot_storyline(
     spans: pd.DataFrame,
     *,
-    absent: Absent = "line",
+    absent: AbsentMode = "line",
     by: str = "location_id",
-    locations: Locations = "free",
+    locations: LocationMode = "free",
     palette: Palette = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -133,29 +140,29 @@ def plot_storyline(
     with themed(ax) as look:
         if total is None:
             return draw_empty(new_axes(height_of(1, 0)) if ax is None else ax, look, *lost.sentences())
-        strands = strands_of(drawn.lines, by, axis.mapping.to_x)
-        inks = colors_of_lines(strands, spans["agent_id"], palette, look)
-        rooms = strands.rooms() if locations == "free" else []
-        tints = tints_of(spans["location_id"], strands.locations)
+        geometry = storyline_geometry(drawn.lines, by, axis.mapping.to_x)
+        inks = colors_of_lines(geometry, spans["agent_id"], palette, look)
+        rooms = geometry.group_blocks() if locations == "free" else []
+        tints = tints_of(spans["location_id"], geometry.locations)
         marks = marks_of(spans)
-        told = [*legend_of(strands, rooms, tints, look), *handles_of(marks, look, instant="dot"), *lost_patch(lost, look)]
+        told = [*legend_of(geometry, rooms, tints, look), *handles_of(marks, look, instant="dot"), *lost_patch(lost, look)]
         handles = told if legend else []
-        rows = strands.bottom + 2 * MARGIN
+        rows = geometry.bottom + 2 * MARGIN
         ax = new_axes(height_of(rows, len(handles))) if ax is None else ax
         dress(ax)
         axis.draw(ax, look)
         draw_losses(ax, lost, axis, look)
-        ax.set_ylim(strands.bottom + MARGIN, -MARGIN)
+        ax.set_ylim(geometry.bottom + MARGIN, -MARGIN)
         ax.set_yticks([])
         if locations == "bands":
-            draw_zones(ax, strands, tints_of(spans[by], strands.groups), look)
+            draw_zones(ax, geometry, tints_of(spans[by], geometry.groups), look)
         draw_rooms(ax, rooms, tints, look)
         width = thickness(ax, rows)
-        draw_branches(ax, branch_courses(strands, drawn.branches, axis.mapping.to_x), inks, width)
-        draw_lines(ax, strands, inks, width, look)
-        draw_all_marks(ax, spans, strands, inks, marks, axis, look)
-        ends = {"at_left": locations == "free", "both_ends": len(strands.heights) >= LONG}
-        labels = StrandLabels(ax, strands, rooms, inks, tints, look, **ends)
+        draw_branches(ax, branch_curves(geometry, drawn.branches, axis.mapping.to_x), inks, width)
+        draw_lines(ax, geometry, inks, width, look)
+        draw_all_marks(ax, spans, geometry, inks, marks, axis, look)
+        ends = {"at_left": locations == "free", "both_ends": len(geometry.heights) >= LONG}
+        labels = StrandLabels(ax, geometry, rooms, inks, tints, look, **ends)
         ax.add_artist(labels)
         draw_note(ax, lambda: [*lost.says(), *notes_of(total, len(drawn.branches), axis)], look)
         draw_title(ax, axis.name, figures_of(spans, total), look)
@@ -165,17 +172,17 @@ def plot_storyline(
     return ax
 
 
-def colors_of_lines(strands: Strands, agents: pd.Series, palette: Palette, look: Look) -> list[str]:
+def colors_of_lines(geometry: StorylineGeometry, agents: pd.Series, palette: Palette, look: Look) -> list[str]:
     """The colour of each line: of up to thirty agents each has one, of more those twelve that share locations longest."""
     names = names_in(agents)
     if palette is not None:
-        colors = colors_for(palette, names, strands.agents)
-    elif len(strands.agents) > MOST_AGENTS:
-        longest = np.argsort(-time_together(strands), kind="stable")[:MOST_NAMES].tolist()
-        colors = colors_for(None, sorted(strands.agents[agent] for agent in longest), [])
+        colors = colors_for(palette, names, geometry.agents)
+    elif len(geometry.agents) > MOST_AGENTS:
+        longest = np.argsort(-time_together(geometry), kind="stable")[:MOST_NAMES].tolist()
+        colors = colors_for(None, sorted(geometry.agents[agent] for agent in longest), [])
     else:
         colors = {name: shaded(PICKED[number % MOST_NAMES], number // MOST_NAMES, look) for number, name in enumerate(names)}
-    return [colors.get(name, OTHERS) for name in strands.agents]
+    return [colors.get(name, OTHERS) for name in geometry.agents]
 
 
 def tints_of(values: pd.Series, names: list[str]) -> list[str]:
@@ -184,11 +191,11 @@ def tints_of(values: pd.Series, names: list[str]) -> list[str]:
     return [colors[name] for name in names]
 
 
-def legend_of(strands: Strands, rooms: list[Room], tints: list[str], look: Look) -> list[Any]:
+def legend_of(geometry: StorylineGeometry, rooms: list[GroupBlock], tints: list[str], look: Look) -> list[Any]:
     """The locations of rooms, by colour."""
     used = sorted({room.location for room in rooms})
     own = [number for number in used if tints[number] != OTHERS]
-    handles = [patch(mixed(tints[number], look.paper, LEGEND_TINT), strands.locations[number]) for number in own]
+    handles = [patch(mixed(tints[number], look.paper, LEGEND_TINT), geometry.locations[number]) for number in own]
     others = [patch(mixed(OTHERS, look.paper, LEGEND_TINT), plural(len(used) - len(own), "other"))]
     return handles + (others if len(own) < len(used) else [])
 
@@ -196,7 +203,7 @@ def legend_of(strands: Strands, rooms: list[Room], tints: list[str], look: Look)
 def draw_all_marks(
     ax: Axes,
     spans: pd.DataFrame,
-    strands: Strands,
+    geometry: StorylineGeometry,
     colors: list[str],
     marks: Mapping[str, Int64Array],
     axis: TimeAxis,
@@ -205,10 +212,10 @@ def draw_all_marks(
     """Dots for instants, arrows where a span is still open, red crosses at the end of errors."""
     start, end = times_of(spans)
     for name, rows in marks.items():
-        agent = np.array([strands.number[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
+        agent = np.array([geometry.agent_numbers[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
         x = axis.mapping.to_x((start if name == "instant" else end)[rows])
         own = [look.error if name == "error" else colors[one] for one in agent.tolist()]
-        scatter_marks(ax, x, strands.at(agent, x), DOTS.get(name, name), own, look.paper)
+        scatter_marks(ax, x, geometry.heights_at(agent, x), DOTS.get(name, name), own, look.paper)
 
 
 def figures_of(spans: pd.DataFrame, total: pd.Series) -> str:
@@ -224,6 +231,6 @@ def notes_of(total: pd.Series, n_branches: int, axis: TimeAxis) -> list[str]:
     notes = [f"{plural(merged, 'interval')} under {axis.duration(int(total['shortest_us']))} merged"] if merged else []
     if hidden := int(total["n_hidden"]):
         notes.append(f"{plural(hidden, 'visit')} too short to show")
-    if n_branches > MOST_BRANCHES:
-        notes.append(f"{MOST_BRANCHES:,} of {n_branches:,} side branches drawn")
+    if n_branches > MAX_BRANCHES:
+        notes.append(f"{MAX_BRANCHES:,} of {n_branches:,} side branches drawn")
     return notes + ([f"at least {plural(least, 'crossing')} needed"] if least and not total["is_proven"] else [])

@@ -16,7 +16,7 @@ from matplotlib.path import Path
 from tokenvis.analysis.moves import moves
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
 from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
 from tokenvis.plot.artists.connectors import Followable, rows_named
@@ -44,7 +44,7 @@ def plot_timeline(
     hue: str = "agent_id",
     palette: Palette = None,
     order: Iterable[str] | None = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -121,8 +121,8 @@ def plot_timeline(
     lost, spans = losses_of(spans), work_of(spans)
     with themed(ax) as look:
         hues = hues_of(spans[hue], palette, look)
-        room, columns = room_on(ax)
-        placement = place_spans(spans, by=by, order=order, room=room, columns=columns)
+        max_lanes, width_px = room_on(ax)
+        placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px)
         bars = Bars(*times_of(spans), placement, hues.code, hues.colors, axis.mapping)
         marks = marks_of(spans)
         told = [*(patch(*entry) for entry in hues.legend), *handles_of(marks, look), *lost_patch(lost, look)]

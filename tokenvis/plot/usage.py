@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tokenvis.analysis.usage import usage
-from tokenvis.layout.time_map import Gaps
+from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.colors import PICKED
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, patch
@@ -36,7 +36,7 @@ def plot_usage(
     *,
     by: str | None = None,
     prices: Mapping[str, Mapping[str, float]] | None = None,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
@@ -138,7 +138,7 @@ def groups_by(table: pd.DataFrame, by: str) -> pd.DataFrame:
 def draw_sums(ax: Axes, times: Any, tokens: dict[str, np.ndarray], axis: TimeAxis, look: Look) -> None:
     """The sum so far, kind upon kind."""
     axis.draw(ax, look)
-    ends = np.array(axis.mapping.places[[0, -1]])
+    ends = np.array(axis.mapping.positions[[0, -1]])
     x = np.concatenate([ends[:1], axis.mapping.to_x(times), ends[1:]])
     below = np.zeros(len(x))
     for kind, values in tokens.items():

@@ -1,9 +1,9 @@
-"""Blocks: who stands together, layer after layer, and how often an order of the agents makes their lines cross.
+"""Blocks: the agents that run side by side in each layer, and the crossings of an order of the agents.
 
-A table of blocks has a row a layer and a column an agent: the lowest number of an agent that stands with this one, which may
-be its own; -1 where the agent is absent. So two layers with the same company have the same row. A table of ranks has the same
-shape: the position of each agent in its layer, from the top; -1 where it is absent. Members of a block have ranks that follow
-one another.
+A table of blocks has a row for each layer and a column for each agent: the lowest agent number in the agent's block, which may
+be its own; -1 if the agent is absent. So two layers with the same groups of agents have equal rows. A table of ranks has the
+same shape: the position of each agent in its layer, from the top; -1 if it is absent. The agents of a block have consecutive
+ranks.
 """
 
 import itertools
@@ -12,42 +12,42 @@ from typing import TypeAlias
 
 import numpy as np
 
-Table: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
-Present: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+LayerTable: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
+PresenceTable: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 
 ABSENT = -1
 
 
-def blocks_of(place: Table, present: Present) -> Table:
-    """The blocks of layers in which each agent is at a place, a number from 0; an agent at none (-1) stands alone."""
-    n_layers, n_agents = place.shape
-    lowest = np.full((n_layers, int(place.max(initial=0)) + 1), n_agents, dtype=np.int32)
-    layer, agent = np.nonzero(present & (place >= 0))
-    np.minimum.at(lowest, (layer, place[layer, agent]), agent.astype(np.int32))
+def blocks_by_group(group: LayerTable, present: PresenceTable) -> LayerTable:
+    """The blocks of layers, given each agent's group, a number from 0; an agent without a group (-1) is a block alone."""
+    n_layers, n_agents = group.shape
+    lowest = np.full((n_layers, int(group.max(initial=0)) + 1), n_agents, dtype=np.int32)
+    layer, agent = np.nonzero(present & (group >= 0))
+    np.minimum.at(lowest, (layer, group[layer, agent]), agent.astype(np.int32))
     blocks = np.where(present, np.arange(n_agents, dtype=np.int32), np.int32(ABSENT))
-    blocks[layer, agent] = lowest[layer, place[layer, agent]]
+    blocks[layer, agent] = lowest[layer, group[layer, agent]]
     return blocks
 
 
-def opens_layer(table: Table) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Mark each layer that differs from the one before it; the first one does."""
+def layer_changes(table: LayerTable) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Mark each layer that differs from the one before it, and the first layer."""
     return np.append(True, (table[1:] != table[:-1]).any(axis=1))[: len(table)]
 
 
-def crossings(ranks: Table) -> int:
-    """How many pairs of agents change their order from a layer to the next, over all layers in which both stand."""
+def count_crossings(ranks: LayerTable) -> int:
+    """The number of pairs of agents that change their order between neighbouring layers in which both are present."""
     total = 0
     for upper, lower in itertools.pairwise(ranks):
-        both = (upper >= 0) & (lower >= 0)
-        total += inversions(lower[both][np.argsort(upper[both])].tolist())
+        in_both = (upper >= 0) & (lower >= 0)
+        total += count_inversions(lower[in_both][np.argsort(upper[in_both])].tolist())
     return total
 
 
-def inversions(values: list[int]) -> int:
-    """How many pairs of numbers stand in the wrong order."""
-    seen: list[int] = []
-    passed = 0
+def count_inversions(values: list[int]) -> int:
+    """The number of pairs of values in the wrong order."""
+    sorted_values: list[int] = []
+    n_inversions = 0
     for value in values:
-        passed += len(seen) - bisect_right(seen, value)
-        insort(seen, value)
-    return passed
+        n_inversions += len(sorted_values) - bisect_right(sorted_values, value)
+        insort(sorted_values, value)
+    return n_inversions

@@ -1,27 +1,27 @@
-"""Curves: how lines get from their height in one layer to that in the next.
+"""Curves: how lines move from their height in one layer to their height in the next.
 
-At a boundary, lines whose ways overlap take the same time for them, the more the further the longest of these ways is, but at
-most two fifths of either layer, so that a line is level in each of them for a while. Between two lines that take the same time,
-the distance shrinks and grows in one direction alone; so they cross where their orders differ, once, and nowhere else, and
-those that move together stay parallel. A way ends at the boundary where a line begins in its midst, and begins there where one
-ends; where one ends and another begins, it passes through the middle, over the end of the one or the beginning of the other.
+At a boundary, lines whose vertical ranges overlap move during the same time interval. It grows with the longest of these moves,
+but takes at most two fifths of either layer, so that each line is level for a while in each layer. During a shared interval the
+distance of two lines changes monotonically, so they cross exactly once if their order changes, and never otherwise; lines that
+move together stay parallel. A move ends at the boundary if a line begins within its range, and begins there if a line ends; if
+both happen, it is centred on the boundary, and passes over the end of one line or the beginning of the other.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokenvis.layout.storylines.blocks import Table
+from tokenvis.layout.storylines.blocks import LayerTable
 from tokenvis.spans.integers import Floats, Int64Array, opens_run, running_max
 
-SLOWNESS = 0.013  # half of what a way of height 1 takes, of the width of the whole; one of height 4 takes twice as long
-SHARE = 0.4  # of a layer, that the ways at either side of it take at most
-SAMPLES = 17  # points of a way
+MOVE_HALF_WIDTH = 0.013  # of the total width, for a move of height 1; a move of height 4 takes twice as long
+MAX_MOVE_SHARE = 0.4  # of a layer, for the moves at each of its edges
+POINTS_PER_MOVE = 17
 
 
 @dataclass(frozen=True)
-class Ways:
-    """The moves of all lines: the agent, the layer after it, the heights before and after, and from where to where it goes."""
+class VerticalMoves:
+    """The moves of all lines: agent, layer after the move, height before and after it, and its interval on the axis."""
 
     agent: Int64Array
     layer: Int64Array
@@ -31,93 +31,112 @@ class Ways:
     x1: Floats
 
 
-def ways_of(heights: Table, edges: Floats) -> Ways:
-    """The ways of all lines, by layer, then agent.
+def vertical_moves(heights: LayerTable, edges: Floats) -> VerticalMoves:
+    """The moves of all lines, by layer, then agent.
 
-    ``edges`` are the places of the boundaries on the axis, in ascending order, one more than there are layers.
+    ``edges`` are the positions of the layer boundaries on the axis, in ascending order, one more than there are layers.
     """
     changed = np.flatnonzero((heights[1:] != heights[:-1]).any(axis=1)) + 1
     before, after = heights[changed - 1], heights[changed]
-    both = (before >= 0) & (after >= 0)
-    comes, goes = (before < 0) & (after >= 0), (before >= 0) & (after < 0)
-    top = np.where(both, np.minimum(before, after), np.maximum(before, after))
+    in_both = (before >= 0) & (after >= 0)
+    begins, ends = (before < 0) & (after >= 0), (before >= 0) & (after < 0)
+    top = np.where(in_both, np.minimum(before, after), np.maximum(before, after))
     bottom = np.maximum(before, after)
-    step, agent = np.nonzero(both & (before != after) | comes | goes)
-    cluster = clusters(step, top[step, agent], bottom[step, agent])
+    step, agent = np.nonzero(in_both & (before != after) | begins | ends)
+    cluster = overlap_clusters(step, top[step, agent], bottom[step, agent])
     n_clusters = int(cluster.max(initial=-1)) + 1
     longest = np.zeros(n_clusters, dtype=np.int64)
     np.maximum.at(longest, cluster, (bottom - top)[step, agent])
-    begins, ends = np.zeros(n_clusters, dtype=bool), np.zeros(n_clusters, dtype=bool)
-    begins[cluster[comes[step, agent]]] = True
-    ends[cluster[goes[step, agent]]] = True
-    at = edges[changed]
-    room = SHARE * np.minimum(at - edges[np.append(0, changed[:-1])], edges[np.append(changed[1:], len(heights))] - at)
-    moving = both[step, agent]
-    step, agent, cluster = step[moving], agent[moving], cluster[moving]
-    side = ends[cluster].astype(int) - begins[cluster]
-    room = np.where(side == 0, room[step], room[step] / 2)  # on one side alone
-    width = np.minimum(SLOWNESS * (edges[-1] - edges[0]) * np.sqrt(longest[cluster]), room)
-    shift = width * side
-    x0, x1 = at[step] - width + shift, at[step] + width + shift
-    return Ways(agent, changed[step], before[step, agent].astype(np.int64), after[step, agent].astype(np.int64), x0, x1)
+    cluster_has_begin, cluster_has_end = np.zeros(n_clusters, dtype=bool), np.zeros(n_clusters, dtype=bool)
+    cluster_has_begin[cluster[begins[step, agent]]] = True
+    cluster_has_end[cluster[ends[step, agent]]] = True
+    boundary = edges[changed]
+    max_half_width = MAX_MOVE_SHARE * np.minimum(
+        boundary - edges[np.append(0, changed[:-1])], edges[np.append(changed[1:], len(heights))] - boundary
+    )
+    is_move = in_both[step, agent]
+    step, agent, cluster = step[is_move], agent[is_move], cluster[is_move]
+    side = cluster_has_end[cluster].astype(int) - cluster_has_begin[cluster]
+    max_half_width = np.where(side == 0, max_half_width[step], max_half_width[step] / 2)  # the move is on one side only
+    half_width = np.minimum(MOVE_HALF_WIDTH * (edges[-1] - edges[0]) * np.sqrt(longest[cluster]), max_half_width)
+    shift = half_width * side
+    x0, x1 = boundary[step] - half_width + shift, boundary[step] + half_width + shift
+    return VerticalMoves(
+        agent, changed[step], before[step, agent].astype(np.int64), after[step, agent].astype(np.int64), x0, x1
+    )
 
 
-def clusters(step: Int64Array, top: Int64Array, bottom: Int64Array) -> Int64Array:
-    """Number the rows of which, at the same step, one reaches as far down as the next begins; each number is of one step."""
+def overlap_clusters(step: Int64Array, top: Int64Array, bottom: Int64Array) -> Int64Array:
+    """Number the rows by clusters: rows of one step whose ranges, from top to bottom, overlap or touch."""
     order = np.lexsort((top, step))
     step, top = step[order], top[order]
-    reach = running_max(step, bottom[order])
-    opens = opens_run(step)
-    opens[1:] |= top[1:] > reach[:-1]
+    lowest = running_max(step, bottom[order])
+    opens_cluster = opens_run(step)
+    opens_cluster[1:] |= top[1:] > lowest[:-1]
     cluster = np.empty(len(order), dtype=np.int64)
-    cluster[order] = np.cumsum(opens) - 1
+    cluster[order] = np.cumsum(opens_cluster) - 1
     return cluster
 
 
 @dataclass(frozen=True)
-class Course:
-    """How one line runs: places on the axis, and its height at each."""
+class LineCurve:
+    """The curve of one line: positions on the axis, and the height of the line at each of them."""
 
     x: Floats
     y: Floats
 
-    def at(self, x: Floats) -> Floats:
-        """Its height at these places."""
+    def y_at(self, x: Floats) -> Floats:
+        """The height at these positions."""
         height: Floats = np.interp(x, self.x, self.y)
         return height
 
-    def between(self, x0: float, x1: float) -> "Course":
-        """The part of it between two places."""
+    def between(self, x0: float, x1: float) -> "LineCurve":
+        """The part of the curve between two positions."""
         inner = (self.x > x0) & (self.x < x1)
         x = np.concatenate([[x0], self.x[inner], [x1]])
-        return Course(x, self.at(x))
+        return LineCurve(x, self.y_at(x))
 
 
-def courses(heights: Table, edges: Floats) -> list[list[Course]]:
-    """The courses of each agent, from left to right: one for each stretch in which it is present without a break."""
-    ways = ways_of(heights, edges)
-    order = np.argsort(ways.agent, kind="stable")
-    of_agent = np.searchsorted(ways.agent[order], np.arange(heights.shape[1] + 1))
-    found = []
-    for agent, here in enumerate((heights >= 0).T):
-        own = order[of_agent[agent] : of_agent[agent + 1]]
-        change = np.flatnonzero(np.diff(here, prepend=False, append=False))
-        found.append([course(heights[:, agent], edges, ways, own, *stretch) for stretch in change.reshape(-1, 2).tolist()])
-    return found
+def line_curves(heights: LayerTable, edges: Floats) -> list[list[LineCurve]]:
+    """The curves of each agent, from left to right: one for each stretch in which it is present without a break."""
+    moves = vertical_moves(heights, edges)
+    order = np.argsort(moves.agent, kind="stable")
+    of_agent = np.searchsorted(moves.agent[order], np.arange(heights.shape[1] + 1))
+    curves = []
+    for agent, is_present in enumerate((heights >= 0).T):
+        own_moves = order[of_agent[agent] : of_agent[agent + 1]]
+        stretch_edges = np.flatnonzero(np.diff(is_present, prepend=False, append=False))
+        curves.append(
+            [
+                line_curve(heights[:, agent], edges, moves, own_moves, *stretch)
+                for stretch in stretch_edges.reshape(-1, 2).tolist()
+            ]
+        )
+    return curves
 
 
-def course(height: Table, edges: Floats, ways: Ways, own: Int64Array, first: int, stop: int) -> Course:
-    """The course of an agent from the layer ``first`` to the one before ``stop``; ``own`` are its ways, from left to right."""
-    own = own[(ways.layer[own] > first) & (ways.layer[own] < stop)]
-    way_x, way_y = eased(ways.x0[own], ways.x1[own], ways.before[own].astype(float), ways.after[own].astype(float))
-    x = np.concatenate([edges[[first]], way_x, edges[[stop]]])
-    y = np.concatenate([height[[first]], way_y, height[[stop - 1]]])
-    return Course(x, y)
+def line_curve(
+    height: LayerTable, edges: Floats, moves: VerticalMoves, own_moves: Int64Array, first: int, stop: int
+) -> LineCurve:
+    """The curve of an agent from the layer ``first`` to the one before ``stop``.
+
+    ``own_moves`` are its moves, from left to right.
+    """
+    own_moves = own_moves[(moves.layer[own_moves] > first) & (moves.layer[own_moves] < stop)]
+    move_x, move_y = smoothstep_points(
+        moves.x0[own_moves], moves.x1[own_moves], moves.before[own_moves].astype(float), moves.after[own_moves].astype(float)
+    )
+    x = np.concatenate([edges[[first]], move_x, edges[[stop]]])
+    y = np.concatenate([height[[first]], move_y, height[[stop - 1]]])
+    return LineCurve(x, y)
 
 
-def eased(x0: Floats, x1: Floats, before: Floats, after: Floats) -> tuple[Floats, Floats]:
-    """Points of smooth ways from (x0, before) to (x1, after), one way after the other."""
-    share = np.linspace(0.0, 1.0, SAMPLES)
-    smooth = share * share * (3.0 - 2.0 * share)
-    x, y = (one[:, None] + (two - one)[:, None] * part for one, two, part in ((x0, x1, share), (before, after, smooth)))
+def smoothstep_points(x0: Floats, x1: Floats, before: Floats, after: Floats) -> tuple[Floats, Floats]:
+    """Points of smoothstep curves from (x0, before) to (x1, after), one curve after the other."""
+    share = np.linspace(0.0, 1.0, POINTS_PER_MOVE)
+    smoothstep = share * share * (3.0 - 2.0 * share)
+    x, y = (
+        begin[:, None] + (end - begin)[:, None] * progress
+        for begin, end, progress in ((x0, x1, share), (before, after, smoothstep))
+    )
     return x.ravel(), y.ravel()

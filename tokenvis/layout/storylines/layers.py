@@ -1,10 +1,10 @@
-"""Layers: time cut where anybody comes, goes or moves, and who is where in each.
+"""Layers: time intervals in which no agent arrives, leaves or moves, and the location of each agent in each layer.
 
-The elementary intervals of the sweep line are the layers of a storyline, neighbours in which all are where they were united.
-Where there are more than a picture can show, boundaries are dropped: from the left, each one that is closer than ``shortest``
-to the last one that was kept, unless a longer interval begins with it. So only intervals shorter than ``shortest`` are
-merged, into layers shorter than twice that. In such a layer, an agent is where it is longest, if that is a tenth of the layer
-or more, else nowhere; visits that are in no layer for that reason are counted.
+The elementary intervals of the sweep line are the layers of a storyline; neighbours with identical locations are merged. If
+there are more layers than a picture can show, boundaries are dropped: from the left, each boundary closer than ``shortest`` to
+the last kept one, unless a longer interval begins there. So only intervals shorter than ``shortest`` are merged, into layers
+shorter than twice that. In a merged layer, an agent is at the location where it stays longest, if that is at least a tenth of
+the layer, else at none; visits that appear in no layer for this reason are counted.
 """
 
 from bisect import bisect_left
@@ -13,124 +13,124 @@ from itertools import count
 
 import numpy as np
 
-from tokenvis.layout.storylines.blocks import Present, Table, opens_layer
+from tokenvis.layout.storylines.blocks import LayerTable, PresenceTable, layer_changes
 from tokenvis.spans.integers import INT64_MAX, Int64Array, opens_run
 from tokenvis.spans.intervals import number_in_run
 
-MOST_LAYERS = 400
-MOST_CELLS = 200_000  # layers times agents; there are fewer layers where there are many agents,
-FEWEST_LAYERS = 40  # but at least so many
-LEAST_SHARE = 10  # an agent is at a place in a layer if it is there for one of so many parts of it
+MAX_LAYERS = 400
+MAX_LAYER_CELLS = 200_000  # layers times agents; traces with many agents have fewer layers
+MIN_LAYERS = 40  # but at least this many
+MIN_STAY_DIVISOR = 10  # an agent is at a location in a layer if it stays there for at least 1/10 of the layer
 
 
 @dataclass(frozen=True)
 class Visits:
-    """Stretches in which an agent is at a place; those of one agent do not overlap. All int64: numbers from 0, and µs."""
+    """Stretches of an agent at a location; those of one agent do not overlap. All int64: numbers from 0, and µs."""
 
     agent: Int64Array
-    place: Int64Array
+    location: Int64Array
     start: Int64Array
     end: Int64Array
 
     @property
-    def whereabouts(self) -> tuple[Int64Array, Int64Array, Int64Array]:
-        """Place, start and end."""
-        return self.place, self.start, self.end
+    def location_intervals(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """Location, start and end."""
+        return self.location, self.start, self.end
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Who is where in each layer, a row a layer, a column an agent.
+    """The location of each agent in each layer: a row for each layer, a column for each agent.
 
-    ``edges`` (int64, µs) are the times between which layers lie, one more than there are layers. ``place`` is -1 where an
-    agent is at none, ``present`` says where it has a line. ``n_hidden`` visits are in no layer. Intervals shorter than
-    ``shortest`` (µs, 0 where none is) went into their neighbours; ``n_merged`` counts them.
+    ``edges`` (int64, µs) are the boundaries of the layers, one more than there are layers. ``location`` is -1 if an agent has
+    none, ``present`` is whether it has a line. ``n_hidden`` visits are in no layer. Intervals shorter than ``shortest`` (µs, 0
+    if there are none) were merged with their neighbours; ``n_merged`` counts them.
     """
 
     edges: Int64Array
-    place: Table
-    present: Present
+    location: LayerTable
+    present: PresenceTable
     shortest: int
     n_merged: int
     n_hidden: int
 
     def __len__(self) -> int:
-        return len(self.place)
+        return len(self.location)
 
 
-def layers_of(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
+def cut_layers(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
     """The layers of a trace.
 
-    ``instants`` (agent, time) make no layers; an agent is present where it has one. ``broken``: an agent is present where it
-    has a visit or an instant alone; else from the first of them to the last.
+    ``instants`` (agent, time) make no layers; an agent is present in the layer of its instant. If ``broken``, an agent is
+    present only during its visits and instants; else from the first of them to the last.
     """
     times = np.unique(np.concatenate([visits.start, visits.end]))
-    edges, shortest = thinned(times.tolist(), max(min(MOST_LAYERS, MOST_CELLS // max(n_agents, 1)), FEWEST_LAYERS))
+    edges, shortest = thin_edges(times.tolist(), max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYERS))
     n_merged = max(len(times) - len(edges), 0)
-    edges = around(edges, instants[1])
-    place, present, n_hidden = places_in(edges, visits, n_agents)
-    present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(place) - 1), instants[0]] = True
+    edges = extend_edges(edges, instants[1])
+    location, present, n_hidden = longest_stays(edges, visits, n_agents)
+    present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(location) - 1), instants[0]] = True
     if not broken:
         present = np.maximum.accumulate(present) & np.maximum.accumulate(present[::-1])[::-1]
-    return united(Layers(edges, place, present, shortest, n_merged, n_hidden))
+    return merge_equal_layers(Layers(edges, location, present, shortest, n_merged, n_hidden))
 
 
-def thinned(times: list[int], most: int) -> tuple[Int64Array, int]:
-    """The times that are kept, and ``shortest``: the first of 1, 2, 5, 10, ... µs that leaves at most so many layers."""
-    if len(times) <= most + 1:
+def thin_edges(times: list[int], max_layers: int) -> tuple[Int64Array, int]:
+    """The kept times, and ``shortest``: the first of 1, 2, 5, 10, ... µs that leaves at most ``max_layers`` layers."""
+    if len(times) <= max_layers + 1:
         return np.array(times, dtype=np.int64), 0
     for shortest in (step * 10**power for power in count() for step in (1, 2, 5)):
         kept = [0]
-        while kept[-1] < len(times) - 1 and len(kept) <= most + 1:
+        while kept[-1] < len(times) - 1 and len(kept) <= max_layers + 1:
             following = bisect_left(times, times[kept[-1]] + shortest)
-            last = following - 1  # what is dropped ends there
+            last = following - 1  # the end of the dropped intervals
             ends = following == len(times) or times[following] - times[last] >= shortest
             kept += [last] if ends and last > kept[-1] else [following]
-        if len(kept) <= most + 1:
+        if len(kept) <= max_layers + 1:
             return np.array(times, dtype=np.int64)[kept], shortest
-    raise AssertionError("some step is longer than the trace")
+    raise AssertionError("a step is longer than the trace")
 
 
-def around(edges: Int64Array, instants: Int64Array) -> Int64Array:
-    """The edges, with further ones where instants lie before the first or after the last."""
+def extend_edges(edges: Int64Array, instants: Int64Array) -> Int64Array:
+    """The edges, extended to instants before the first or after the last edge."""
     if len(instants):
         first, last = int(instants.min()), int(instants.max())
         if not len(edges):
             return np.array([min(first, INT64_MAX - 1), min(last, INT64_MAX - 1) + 1], dtype=np.int64)
-        early, late = ([first] if first < edges[0] else []), ([last] if last > edges[-1] else [])
-        edges = np.concatenate([np.array(early, dtype=np.int64), edges, np.array(late, dtype=np.int64)])
+        before, after = ([first] if first < edges[0] else []), ([last] if last > edges[-1] else [])
+        edges = np.concatenate([np.array(before, dtype=np.int64), edges, np.array(after, dtype=np.int64)])
     return edges
 
 
-def places_in(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[Table, Present, int]:
-    """Where each agent is in each layer, -1 where it is nowhere; where it is anywhere for a moment; how many visits are hidden.
+def longest_stays(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[LayerTable, PresenceTable, int]:
+    """The location of each agent in each layer (-1: none), where it is present at all, and the number of hidden visits.
 
-    Of places where an agent is as long, the lower number counts.
+    Of locations with equally long stays, the lowest number counts.
     """
     first = np.searchsorted(edges, visits.start, side="right") - 1
     n_layers = np.searchsorted(edges, visits.end, side="left") - first
     row = np.repeat(np.arange(len(first)), n_layers)
     layer = first[row] + number_in_run(n_layers)
-    overlap = np.minimum(visits.end[row], edges[layer + 1]) - np.maximum(visits.start[row], edges[layer])
-    cell, place = layer * n_agents + visits.agent[row], visits.place[row]
-    order = np.lexsort((place, cell))
-    cell, place = cell[order], place[order]
-    opens = np.flatnonzero(opens_run(cell, place))
-    time = np.add.reduceat(overlap[order], opens) if len(opens) else overlap
-    best = opens[np.lexsort((-time, cell[opens]))]
-    best = best[opens_run(cell[best])]
-    length = np.diff(edges)[cell[best] // n_agents] if len(best) else time[best]
-    best = best[time[np.searchsorted(opens, best)] >= -(-length // LEAST_SHARE)]
-    table = np.full((len(edges) - 1) * n_agents, -1, dtype=np.int32)
-    table[cell[best]] = place[best]
-    touched = np.zeros(len(table), dtype=bool)
-    touched[cell] = True
-    seen = np.unique(row[order][table[cell] == place])
-    return table.reshape(-1, n_agents), touched.reshape(-1, n_agents), len(first) - len(seen)
+    overlap_us = np.minimum(visits.end[row], edges[layer + 1]) - np.maximum(visits.start[row], edges[layer])
+    cell, location = layer * n_agents + visits.agent[row], visits.location[row]
+    order = np.lexsort((location, cell))
+    cell, location = cell[order], location[order]
+    first_rows = np.flatnonzero(opens_run(cell, location))
+    stay_us = np.add.reduceat(overlap_us[order], first_rows) if len(first_rows) else overlap_us
+    longest = first_rows[np.lexsort((-stay_us, cell[first_rows]))]
+    longest = longest[opens_run(cell[longest])]
+    length = np.diff(edges)[cell[longest] // n_agents] if len(longest) else stay_us[longest]
+    longest = longest[stay_us[np.searchsorted(first_rows, longest)] >= -(-length // MIN_STAY_DIVISOR)]
+    locations = np.full((len(edges) - 1) * n_agents, -1, dtype=np.int32)
+    locations[cell[longest]] = location[longest]
+    is_present = np.zeros(len(locations), dtype=bool)
+    is_present[cell] = True
+    shown_visits = np.unique(row[order][locations[cell] == location])
+    return locations.reshape(-1, n_agents), is_present.reshape(-1, n_agents), len(first) - len(shown_visits)
 
 
-def united(layers: Layers) -> Layers:
-    """Neighbours in which all are where they were, as one."""
-    opens = opens_layer(np.concatenate([layers.place, layers.present], axis=1))
-    edges = np.append(layers.edges[:-1][opens], layers.edges[-1])
-    return replace(layers, edges=edges, place=layers.place[opens], present=layers.present[opens])
+def merge_equal_layers(layers: Layers) -> Layers:
+    """The layers, with equal neighbours merged."""
+    is_new = layer_changes(np.concatenate([layers.location, layers.present], axis=1))
+    edges = np.append(layers.edges[:-1][is_new], layers.edges[-1])
+    return replace(layers, edges=edges, location=layers.location[is_new], present=layers.present[is_new])

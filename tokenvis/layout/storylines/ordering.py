@@ -1,8 +1,7 @@
-"""Ordering: which agent stands above which in each layer, so that their lines cross rarely.
+"""Ordering: the order of the agents from top to bottom in each layer, with few crossings.
 
-Agents that never stand together, and times that no two agents share, are ordered apart, each as a caller's function finds it
-(`search`, `proof`), and put together again. Sweeps of barycentres are what a search begins
-with.
+Agents that never share a block, and times with at most one agent in common, are ordered separately by a given function
+(`search`, `proof`), and combined again. A search begins with barycentre sweeps.
 """
 
 import math
@@ -10,104 +9,105 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tokenvis.layout.storylines.blocks import ABSENT, Table, crossings, inversions, opens_layer
+from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, count_crossings, count_inversions, layer_changes
 
-SWEEPS = 8  # of barycentres
+BARYCENTER_SWEEPS = 8
 
 
-def in_parts(blocks: Table, solve: Callable[[Table], Table]) -> Table:
-    """Ranks of all layers, where ``solve`` gives those of blocks that hang together.
+def order_in_parts(blocks: LayerTable, solve: Callable[[LayerTable], LayerTable]) -> LayerTable:
+    """Ranks of all layers; ``solve`` returns the ranks of each connected part.
 
-    Agents that never stand together, over any others, need not cross: they are solved apart, and stand one above the other.
-    Where two layers share less than two agents, nothing can cross: before and after are solved apart. Equal neighbours are one.
+    Agents that are not connected by shared blocks need not cross: they are solved separately, and stacked. If two layers share
+    fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Equal
+    neighbouring layers are merged.
     """
-    opens = opens_layer(blocks)
+    opens = layer_changes(blocks)
     if not opens.all():
-        ranks: Table = in_parts(blocks[opens], solve)[np.cumsum(opens) - 1]
+        ranks: LayerTable = order_in_parts(blocks[opens], solve)[np.cumsum(opens) - 1]
         return ranks
-    parts = families(blocks)
+    parts = connected_agents(blocks)
     if len(parts) > 1:
-        return stacked(blocks, parts, solve)
+        return stack_components(blocks, parts, solve)
     cuts = np.flatnonzero(((blocks[1:] >= 0) & (blocks[:-1] >= 0)).sum(axis=1) < 2) + 1
     if len(cuts):
-        return joined([in_parts(piece, solve) for piece in np.split(blocks, cuts)])
-    return upright(solve(blocks)) if blocks.shape[1] > 1 and len(blocks) > 1 else plain(blocks)
+        return join_pieces([order_in_parts(piece, solve) for piece in np.split(blocks, cuts)])
+    return orient_ranks(solve(blocks)) if blocks.shape[1] > 1 and len(blocks) > 1 else initial_ranks(blocks)
 
 
-def plain(blocks: Table) -> Table:
-    """Ranks of one layer, or of one agent: by block, then by number."""
+def initial_ranks(blocks: LayerTable) -> LayerTable:
+    """Ranks by block, then by agent number."""
     names = np.where(blocks >= 0, blocks, np.iinfo(np.int32).max)
     ranks = np.argsort(np.argsort(names, axis=1, kind="stable"), axis=1, kind="stable")
     return np.where(blocks >= 0, ranks, ABSENT).astype(np.int32)
 
 
-def families(blocks: Table) -> list[np.ndarray]:
-    """The agents that stand together in any layer, over any others: lists of numbers, by the lowest of each."""
-    family = np.arange(blocks.shape[1])
+def connected_agents(blocks: LayerTable) -> list[np.ndarray]:
+    """The connected components of agents that share blocks: lists of numbers, ordered by the lowest of each."""
+    component = np.arange(blocks.shape[1])
     layer, agent = np.nonzero(blocks >= 0)
     links = np.unique(np.column_stack([agent, blocks[layer, agent]]), axis=0)
     while True:
-        before = family.copy()
-        np.minimum.at(family, links[:, 0], family[links[:, 1]])
-        np.minimum.at(family, links[:, 1], family[links[:, 0]])
-        if (family == before).all():
-            return [np.flatnonzero(family == first) for first in np.unique(family)]
+        previous = component.copy()
+        np.minimum.at(component, links[:, 0], component[links[:, 1]])
+        np.minimum.at(component, links[:, 1], component[links[:, 0]])
+        if (component == previous).all():
+            return [np.flatnonzero(component == first) for first in np.unique(component)]
 
 
-def stacked(blocks: Table, parts: list[np.ndarray], solve: Callable[[Table], Table]) -> Table:
-    """Ranks of families that stand one above the other."""
+def stack_components(blocks: LayerTable, parts: list[np.ndarray], solve: Callable[[LayerTable], LayerTable]) -> LayerTable:
+    """Ranks of components that are stacked from top to bottom."""
     ranks = np.full_like(blocks, ABSENT)
-    above = np.zeros((len(blocks), 1), dtype=np.int32)
+    n_above = np.zeros((len(blocks), 1), dtype=np.int32)
     for part in parts:
-        own = blocks[:, part]
-        own = np.where(own >= 0, np.searchsorted(part, own), ABSENT).astype(np.int32)
-        found = in_parts(own, solve)
-        ranks[:, part] = np.where(found >= 0, found + above, ABSENT)
-        above += (own >= 0).sum(axis=1, keepdims=True, dtype=np.int32)
+        part_blocks = blocks[:, part]
+        part_blocks = np.where(part_blocks >= 0, np.searchsorted(part, part_blocks), ABSENT).astype(np.int32)
+        part_ranks = order_in_parts(part_blocks, solve)
+        ranks[:, part] = np.where(part_ranks >= 0, part_ranks + n_above, ABSENT)
+        n_above += (part_blocks >= 0).sum(axis=1, keepdims=True, dtype=np.int32)
     return ranks
 
 
-def flipped(ranks: Table) -> Table:
-    """The same from below, which has as many crossings."""
+def flip_ranks(ranks: LayerTable) -> LayerTable:
+    """The ranks from the bottom; the number of crossings stays the same."""
     return np.where(ranks >= 0, (ranks >= 0).sum(axis=1, keepdims=True) - 1 - ranks, ABSENT).astype(np.int32)
 
 
-def upright(ranks: Table) -> Table:
-    """The one of both ways up that has the lower numbers above in the first layer where that differs.
+def orient_ranks(ranks: LayerTable) -> LayerTable:
+    """The ranks or their mirror image: lower agent numbers are above in the first layer where the two differ.
 
-    Agents are numbered as they appear, so what is added at the end of a story does not turn over its beginning.
+    Agents are numbered in order of appearance, so layers added at the end of a story do not flip its beginning.
     """
     for row in ranks:
-        wrong = 2 * inversions(row[row >= 0].tolist()) - math.comb(int((row >= 0).sum()), 2)
-        if wrong:
-            return flipped(ranks) if wrong > 0 else ranks
+        excess = 2 * count_inversions(row[row >= 0].tolist()) - math.comb(int((row >= 0).sum()), 2)
+        if excess:
+            return flip_ranks(ranks) if excess > 0 else ranks
     return ranks
 
 
-def joined(pieces: list[Table]) -> Table:
-    """Pieces of time one after the other, turned over where the agent that goes on has a shorter way then."""
-    turned = pieces[:1]
+def join_pieces(pieces: list[LayerTable]) -> LayerTable:
+    """Consecutive pieces of time, each flipped if that shortens the move of the agent that continues."""
+    oriented = pieces[:1]
     for piece in pieces[1:]:
-        before = turned[-1][-1]
-        both = (before >= 0) & (piece[0] >= 0)
-        ways = [np.abs(way[0, both] - before[both]).sum() for way in (piece, flipped(piece))]
-        turned.append(flipped(piece) if ways[1] < ways[0] else piece)
-    return np.concatenate(turned)
+        last_ranks = oriented[-1][-1]
+        in_both = (last_ranks >= 0) & (piece[0] >= 0)
+        movements = [np.abs(candidate[0, in_both] - last_ranks[in_both]).sum() for candidate in (piece, flip_ranks(piece))]
+        oriented.append(flip_ranks(piece) if movements[1] < movements[0] else piece)
+    return np.concatenate(oriented)
 
 
-def barycentres(blocks: Table) -> Table:
-    """Ranks by sweeps to and fro; a block stands at the mean of where its agents stood last (K. Sugiyama et al., 1981)."""
-    stood = np.arange(blocks.shape[1], dtype=float)
-    best, fewest = plain(blocks), crossings(plain(blocks))
-    for sweep in range(SWEEPS):
+def barycenter_ranks(blocks: LayerTable) -> LayerTable:
+    """Ranks by alternating sweeps: each block at the mean of its agents' last positions (K. Sugiyama et al., 1981)."""
+    position = np.arange(blocks.shape[1], dtype=float)
+    best_ranks, fewest = initial_ranks(blocks), count_crossings(initial_ranks(blocks))
+    for sweep in range(BARYCENTER_SWEEPS):
         ranks = np.full_like(blocks, ABSENT)
         for layer in range(len(blocks))[:: -1 if sweep % 2 else 1]:
             (agents,) = np.nonzero(blocks[layer] >= 0)
             block = blocks[layer, agents]
-            mean = np.bincount(block, weights=stood[agents])[block] / np.bincount(block)[block]
-            order = np.lexsort((stood[agents], block, mean))
-            ranks[layer, agents[order]] = stood[agents[order]] = np.arange(len(agents))
-        found = crossings(ranks)
-        if found < fewest:
-            best, fewest = ranks, found
-    return best
+            mean = np.bincount(block, weights=position[agents])[block] / np.bincount(block)[block]
+            order = np.lexsort((position[agents], block, mean))
+            ranks[layer, agents[order]] = position[agents[order]] = np.arange(len(agents))
+        n_crossings = count_crossings(ranks)
+        if n_crossings < fewest:
+            best_ranks, fewest = ranks, n_crossings
+    return best_ranks

@@ -1,9 +1,9 @@
-"""The storyline: a line for each agent, which runs beside those of the agents that it shares a location with.
+"""The storyline: a line for each agent; the lines of agents at the same location run side by side.
 
-Time is cut into layers (`layers`). In each, a group is the agents at one location, whose lines run side by
-side; the others run alone. Three steps lay the lines out: their order from the top, so that they cross as rarely as can be
-(`proof`, else `ordering`); their heights, so that they move as little as can be
-(`heights`); and the curves between (`curves`), which are found when they are drawn.
+Time is cut into layers (`layers`). In each layer, a group is the set of agents at one location, whose lines run side by side;
+the other lines run alone. The layout has three steps: the vertical order of the lines, with few crossings (`proof`, else
+`search`); their heights, with little movement (`heights`); and the curves between layers (`curves`), which are computed for the
+drawing.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, check_choice, listed, quoted
-from tokenvis.layout.lanes import last_of, lowest_free_lanes
-from tokenvis.layout.storylines.bands import banded
-from tokenvis.layout.storylines.blocks import Table, blocks_of, crossings
+from tokenvis.layout.lanes import last_microseconds, lowest_free_lanes
+from tokenvis.layout.storylines.bands import heights_in_bands
+from tokenvis.layout.storylines.blocks import LayerTable, blocks_by_group, count_crossings
 from tokenvis.layout.storylines.heights import heights_of
 from tokenvis.layout.storylines.homes import homes_of
-from tokenvis.layout.storylines.layers import Layers, Visits, layers_of
-from tokenvis.layout.storylines.ordering import in_parts
-from tokenvis.layout.storylines.proof import prove
-from tokenvis.layout.storylines.search import search
+from tokenvis.layout.storylines.layers import Layers, Visits, cut_layers
+from tokenvis.layout.storylines.ordering import order_in_parts
+from tokenvis.layout.storylines.proof import prove_fewest_crossings
+from tokenvis.layout.storylines.search import search_ranks
 from tokenvis.spans.columns import NAMES, codes_of, order_of, require, rows_by, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, difference, lowest_of
 from tokenvis.spans.intervals import union
 from tokenvis.spans.nesting import pieces_of
 
-Absent: TypeAlias = Literal["line", "break"]
-Locations: TypeAlias = Literal["free", "bands"]
+AbsentMode: TypeAlias = Literal["line", "break"]
+LocationMode: TypeAlias = Literal["free", "bands"]
 
-BUDGET = 5.0  # seconds for the proof of a trace
-MOST_BUDGET = 1_000_000  # a timer takes no more than that
-OWN = ("trace_id", "agent_id", "layer", "start", "end", "y", "group")  # columns of `Storyline.lines`
+DEFAULT_BUDGET_S = 5.0  # for the proof of a trace
+MAX_BUDGET_S = 1_000_000  # the limit of a timer
+LINE_COLUMNS = ("trace_id", "agent_id", "layer", "start", "end", "y", "group")  # columns of `Storyline.lines`
 
 
 @dataclass(frozen=True)
@@ -50,34 +50,34 @@ class Storyline:
 def storyline(
     spans: pd.DataFrame,
     *,
-    absent: Absent = "line",
+    absent: AbsentMode = "line",
     by: str = "location_id",
-    locations: Locations = "free",
+    locations: LocationMode = "free",
     budget: float | None = None,
 ) -> Storyline:
     """Lay out the lines of agents through time, so that those at one location run side by side, with few crossings.
 
-    An agent is where its innermost span is (`self_spans`). Where several of its spans run at once, it is at the one that began
-    last, and the others are side branches. An instant meets nobody.
+    The location of an agent is that of its innermost span (`self_spans`). If several of its spans run at once, the latest start
+    counts, and the others are side branches. An instant shares its location with no other agent.
 
     Parameters
     ----------
     spans
         A frame of spans.
     absent
-        "line": an agent has a line from its first span to its last, also where it has no span. "break": it has one where it
-        has a span, or an instant.
+        "line": an agent has a line from its first span to its last, even between spans. "break": it has a line only during its
+        spans and instants.
     by
-        The column that makes the groups: agents with the same value run side by side. One whose value is missing runs alone.
-        None that ``lines`` has itself, but for location_id.
+        The column that defines the groups: agents with the same value run side by side, agents with a missing value alone. It
+        must not be a column of ``lines``, except location_id.
     locations
-        "free": lines are anywhere, so that few of them cross. "bands": each group keeps a zone of its own, by first visit from
-        the top, in which an agent keeps its height while it stays, and until it is elsewhere.
+        "free": lines can be anywhere, so that few of them cross. "bands": each group has its own band, from the top by first
+        visit; an agent keeps its height in the band until it goes to another group.
     budget
-        How many seconds to look for the proof that there is no order with fewer crossings, for each trace; where they do not
-        suffice, a search of a second or two follows. A trace that is too large to be proven in that time is not tried. 0: not
-        at all; the order then depends on the spans alone, not on how fast the machine is. By default 5 where the extra
-        ``tokenvis[storyline]`` is installed, else 0.
+        The time limit, in seconds for each trace, to prove that no order has fewer crossings; after a timeout, a search of a
+        second or two follows. Traces that are too large for the time limit are not tried. 0: no proof; the order then depends
+        only on the spans, not on the speed of the machine. By default 5 if the extra ``tokenvis[storyline]`` is installed,
+        else 0.
 
     Returns
     -------
@@ -86,36 +86,36 @@ def storyline(
 
         ``lines``: a row for each agent in each layer in which it has a line, ordered by layer and y: ``trace_id, agent_id``
         (category); ``layer`` (int64: from 0); ``start, end`` (int64, µs) of the layer; ``y`` (int64): height from the top, 1
-        between neighbours in a group, at least 2 between groups (where locations are free); ``group`` (int64): number of the
-        group in the layer, from the top; ``location_id`` (category): where it is, missing where it has no span; and the column
-        ``by``, where that is another one (whole numbers as Int64).
+        between neighbours in a group, at least 2 between groups (if locations are free); ``group`` (int64): number of the
+        group in the layer, from the top; ``location_id`` (category): its location, missing if it has no span; and the column
+        ``by``, unless that is location_id (whole numbers as Int64).
 
-        ``branches``: a row for each stretch of a span in which its agent is elsewhere, ordered by start, end, agent_id, id:
+        ``branches``: a row for each part of a span in which its agent is at another, ordered by start, end, agent_id, id:
         ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64: 0 is next to
         the agent's line).
 
         ``totals``: a row for each trace: ``trace_id`` (category), ``n_agents, n_layers`` (int64); ``n_merged`` (int64): the
-        intervals shorter than ``shortest_us`` (int64, µs; 0 where there are none) that went into their neighbours, so that at
-        most 400 layers are left; in those, which are shorter than twice that, an agent is where it is longest, if that is a
-        tenth of the layer, else nowhere; ``n_hidden`` (int64): visits that are in no layer therefore; ``crossings`` (int64):
-        how many times two lines cross; ``at_least`` (int64): no order has fewer, as far as it is known (0 where nothing is);
-        ``is_proven`` (bool): whether that is the same; ``movement`` (int64): the sum of all ways up and down; ``wiggles``
-        (int64): how many such ways there are; ``height`` (int64): the largest y.
+        intervals shorter than ``shortest_us`` (int64, µs; 0 if there are none) that were merged with their neighbours, so that
+        at most 400 layers remain; in a merged layer, which is shorter than twice that, an agent is at the location where it
+        stays longest, if that is at least a tenth of the layer, else at none; ``n_hidden`` (int64): visits that appear in no
+        layer for this reason; ``crossings`` (int64): the number of line crossings; ``at_least`` (int64): a lower bound of the
+        crossings of any order (0 if unknown); ``is_proven`` (bool): whether the two are equal; ``movement`` (int64): the sum
+        of all vertical moves; ``wiggles`` (int64): the number of these moves; ``height`` (int64): the largest y.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, lacks the column ``by``, or has times that do not fit into 63 bits.
+        ``spans`` is not a frame of spans, has no column ``by``, or has times that do not fit into 63 bits.
     BadOption
-        An argument is none of its choices; ``by`` is a column of ``lines``; or ``budget`` is given, and the extra is missing.
+        An argument is invalid; ``by`` is a column of ``lines``; or ``budget`` is set, but the extra is missing.
 
     Notes
     -----
-    The chart is that of Y. Tanahashi and K.-L. Ma, "Design considerations for optimizing storyline visualizations" (2012);
-    order, then heights, is the way of S. Liu et al., "StoryFlow" (2013). Fewest crossings as a question to a solver: M.
-    Gronemann et al., "Crossing minimization in storyline visualization" (2016); A. Dobler et al., "Revisiting ILP models for
-    exact crossing minimization in storyline drawings" (2024). Least movement for an order: A. Dobler et al., "Optimizing
-    wiggle in storylines" (2025).
+    The chart follows Y. Tanahashi and K.-L. Ma, "Design considerations for optimizing storyline visualizations" (2012); the
+    steps, first order, then heights, follow S. Liu et al., "StoryFlow" (2013). Exact crossing minimization: M. Gronemann et
+    al., "Crossing minimization in storyline visualization" (2016); A. Dobler et al., "Revisiting ILP models for exact crossing
+    minimization in storyline drawings" (2024). Least movement for an order: A. Dobler et al., "Optimizing wiggle in
+    storylines" (2025).
 
     Examples
     --------
@@ -131,54 +131,55 @@ def storyline(
     2      Ann      1      5    9  0      0        desk
     3      Bob      1      5    9  1      0        desk
     """
-    check_by(by)
+    check_group_column(by)
     require(spans, by)
     check_choice("absent", absent, ("line", "break"))
     check_choice("locations", locations, ("free", "bands"))
     seconds = checked_budget(budget)
-    cast = cast_of(spans, by)
-    traces = [
-        woven(cast, trace, seconds, broken=absent == "break", bands=locations == "bands") for trace in range(cast.n_traces)
+    inputs = storyline_input(spans, by)
+    layouts = [
+        lay_out_trace(inputs, trace, seconds, broken=absent == "break", bands=locations == "bands")
+        for trace in range(inputs.n_traces)
     ]
-    return Storyline(lines_of(spans, cast, traces, by), branches_of(spans, cast), totals_of(spans, cast, traces))
+    return Storyline(line_table(spans, inputs, layouts, by), branch_table(spans, inputs), totals_table(spans, inputs, layouts))
 
 
-def check_by(by: object) -> None:
-    """Raise `BadOption` unless this may be the name of a further column of lines."""
+def check_group_column(by: object) -> None:
+    """Raise `BadOption` unless ``by`` can be an additional column of lines."""
     if not isinstance(by, str):
-        raise BadOption(f"by={quoted(by)} is no name of a column.")
-    if by in OWN:
+        raise BadOption(f"by={quoted(by)} is not a column name.")
+    if by in LINE_COLUMNS:
         raise BadOption(
-            f"by={quoted(by)} is a column of the storyline itself, as are {listed(OWN)}. Choose another one, or rename it."
+            f"by={quoted(by)} is a column of the storyline, as are {listed(LINE_COLUMNS)}. Use another column, or rename it."
         )
 
 
 def checked_budget(budget: float | None) -> float:
-    """The seconds for a proof; `BadOption` where they are none, or the solver is missing."""
-    there = find_spec("pysat") is not None
+    """The seconds for a proof; `BadOption` if the value is invalid or the solver is missing."""
+    has_solver = find_spec("pysat") is not None
     if budget is None:
-        return BUDGET if there else 0.0
+        return DEFAULT_BUDGET_S if has_solver else 0.0
     is_number = isinstance(budget, int | float | np.integer | np.floating) and not isinstance(budget, bool)
-    if not is_number or not 0 <= budget <= MOST_BUDGET:
-        raise BadOption(f"budget={quoted(budget)} is no number of seconds from 0 to {MOST_BUDGET:,}.")
-    if budget and not there:
-        raise BadOption(f"budget={budget} asks for a proof, which needs the extra: pip install 'tokenvis[storyline]'.")
+    if not is_number or not 0 <= budget <= MAX_BUDGET_S:
+        raise BadOption(f"budget={quoted(budget)} is not a number of seconds from 0 to {MAX_BUDGET_S:,}.")
+    if budget and not has_solver:
+        raise BadOption(f"budget={budget} needs the solver of an extra: pip install 'tokenvis[storyline]'.")
     return float(budget)
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Who is where in all traces, in arrays.
+class StorylineInput:
+    """The location of each agent over time in all traces, as arrays.
 
-    ``members`` are the agents of all traces, ``trace`` and ``number`` (in order of appearance) of each; ``places`` the pairs of
-    group and location, ``group_of`` each of them, -1 for none. ``visits`` name members and places, and come by trace;
-    ``instants`` are (member, time); ``branches`` (row of the span, start, end).
+    ``agents`` are those of all traces, with the ``trace`` and the ``number`` (in order of appearance) of each; ``locations``
+    are the pairs of group and location, with the ``group_of`` each, -1 for none. ``visits`` refer to agents and locations,
+    ordered by trace; ``instants`` are (agent, time); ``branches`` are (row of the span, start, end).
     """
 
-    members: Groups
+    agents: Groups
     trace: Int64Array
     number: Int64Array
-    places: Groups
+    locations: Groups
     group_of: Int64Array
     visits: Visits
     instants: tuple[Int64Array, Int64Array]
@@ -186,44 +187,44 @@ class Cast:
 
     @property
     def n_traces(self) -> int:
-        """How many traces there are."""
+        """The number of traces."""
         return int(self.trace.max(initial=-1)) + 1
 
 
-def cast_of(spans: pd.DataFrame, by: str) -> Cast:
-    """Find out who is where."""
+def storyline_input(spans: pd.DataFrame, by: str) -> StorylineInput:
+    """Compute the location of each agent over time."""
     start, end = times_of(spans)
-    members = groups_of(spans, "trace_id", "agent_id")
+    agents = groups_of(spans, "trace_id", "agent_id")
     trace = codes_of(spans["trace_id"])[0]
     if len(spans):
-        difference(np.array([end.max()]), np.array([start.min()]))  # every duration fits
-    places = groups_of(spans, *dict.fromkeys([by, "location_id"]))
-    begun = np.empty(len(spans), dtype=np.int64)
-    begun[order_of(spans)] = np.arange(len(spans))
+        difference(np.array([end.max()]), np.array([start.min()]))  # raises if a duration does not fit
+    locations = groups_of(spans, *dict.fromkeys([by, "location_id"]))
+    start_rank = np.empty(len(spans), dtype=np.int64)
+    start_rank[order_of(spans)] = np.arange(len(spans))
     row, piece_start, piece_end = pieces_of(spans)
     instant = piece_start == piece_end
-    instants = row[instant][np.argsort(members.group[row[instant]], kind="stable")]
-    solid, solid_start, solid_end = row[~instant], piece_start[~instant], piece_end[~instant]
-    homes = homes_of(members.group[solid], solid_start, solid_end, begun[solid])
+    instants = row[instant][np.argsort(agents.group[row[instant]], kind="stable")]
+    interval_row, interval_start, interval_end = row[~instant], piece_start[~instant], piece_end[~instant]
+    homes = homes_of(agents.group[interval_row], interval_start, interval_end, start_rank[interval_row])
     home, stay_start, stay_end = homes.stretches
     branch, branch_start, branch_end = homes.branches
-    n_places = max(len(places), 1)
-    key = members.group[solid[home]] * n_places + places.group[solid[home]]
-    key, stay_start, stay_end = union(key, stay_start, stay_end)
-    return Cast(
-        members,
-        trace[members.first],
-        appearance(trace[members.first], lowest_of(members.group, start, len(members))),
-        places,
-        codes_of(spans[by].iloc[places.first])[0],
-        Visits(key // n_places, key % n_places, stay_start, stay_end),
-        (members.group[instants], start[instants]),
-        (solid[branch], branch_start, branch_end),
+    n_locations = max(len(locations), 1)
+    visit_key = agents.group[interval_row[home]] * n_locations + locations.group[interval_row[home]]
+    visit_key, stay_start, stay_end = union(visit_key, stay_start, stay_end)
+    return StorylineInput(
+        agents,
+        trace[agents.first],
+        appearance_numbers(trace[agents.first], lowest_of(agents.group, start, len(agents))),
+        locations,
+        codes_of(spans[by].iloc[locations.first])[0],
+        Visits(visit_key // n_locations, visit_key % n_locations, stay_start, stay_end),
+        (agents.group[instants], start[instants]),
+        (interval_row[branch], branch_start, branch_end),
     )
 
 
-def appearance(trace: Int64Array, first: Int64Array) -> Int64Array:
-    """Number members of each trace in the order of their first start, then of their names."""
+def appearance_numbers(trace: Int64Array, first: Int64Array) -> Int64Array:
+    """Number the agents of each trace in order of first start, then of name."""
     order = np.lexsort((first, trace))
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order)) - np.searchsorted(trace[order], trace[order])
@@ -231,145 +232,149 @@ def appearance(trace: Int64Array, first: Int64Array) -> Int64Array:
 
 
 @dataclass(frozen=True)
-class Woven:
-    """The lines of one trace: ``heights`` and ``blocks`` have a row a layer and a column an agent, by number.
+class TraceLayout:
+    """The layout of one trace: ``heights`` and ``blocks`` have a row for each layer and a column for each agent, by number.
 
-    ``members`` names these agents; no order of the lines has fewer crossings than ``at_least``.
+    ``agents`` are the codes of these agents; no order of the lines has fewer crossings than ``lower_bound``.
     """
 
-    members: Int64Array
+    agents: Int64Array
     layers: Layers
-    blocks: Table
-    heights: Table
+    blocks: LayerTable
+    heights: LayerTable
     crossings: int
-    at_least: int
+    lower_bound: int
 
 
-def woven(cast: Cast, trace: int, seconds: float, *, broken: bool, bands: bool) -> Woven:
+def lay_out_trace(inputs: StorylineInput, trace: int, seconds: float, *, broken: bool, bands: bool) -> TraceLayout:
     """Lay out one trace."""
-    members = slice_of(cast.trace, trace)
-    visits = slice_of(cast.trace[cast.visits.agent], trace)
-    instants = slice_of(cast.trace[cast.instants[0]], trace)
-    number = cast.number[members]
-    first = members.start
-    own = Visits(number[cast.visits.agent[visits] - first], *(column[visits] for column in cast.visits.whereabouts))
-    who, when = (column[instants] for column in cast.instants)
-    layers = layers_of(own, (number[who - first], when), len(number), broken=broken)
-    group = np.where(layers.place >= 0, cast.group_of[layers.place], -1)
-    dense = np.unique(group, return_inverse=True)[1].reshape(group.shape)
-    blocks = blocks_of(np.where(group >= 0, dense, -1).astype(np.int32), layers.present)
+    agents = group_slice(inputs.trace, trace)
+    visits = group_slice(inputs.trace[inputs.visits.agent], trace)
+    instants = group_slice(inputs.trace[inputs.instants[0]], trace)
+    number = inputs.number[agents]
+    first = agents.start
+    own_visits = Visits(
+        number[inputs.visits.agent[visits] - first], *(column[visits] for column in inputs.visits.location_intervals)
+    )
+    instant_agent, instant_time = (column[instants] for column in inputs.instants)
+    layers = cut_layers(own_visits, (number[instant_agent - first], instant_time), len(number), broken=broken)
+    group = np.where(layers.location >= 0, inputs.group_of[layers.location], -1)
+    group_codes = np.unique(group, return_inverse=True)[1].reshape(group.shape)
+    blocks = blocks_by_group(np.where(group >= 0, group_codes, -1).astype(np.int32), layers.present)
     if bands:
-        heights, at_least = banded(group, layers.present), 0
+        heights, lower_bound = heights_in_bands(group, layers.present), 0
     else:
-        ranks, at_least = in_order(blocks, seconds)
+        ranks, lower_bound = order_lines(blocks, seconds)
         heights = heights_of(blocks, ranks)
-    return Woven(first + np.argsort(number), layers, blocks, heights, crossings(heights), at_least)
+    return TraceLayout(first + np.argsort(number), layers, blocks, heights, count_crossings(heights), lower_bound)
 
 
-def in_order(blocks: Table, seconds: float) -> tuple[Table, int]:
-    """Ranks with few crossings, and how many there are at least; the proof of all parts may take so long."""
+def order_lines(blocks: LayerTable, seconds: float) -> tuple[LayerTable, int]:
+    """Ranks with few crossings, and a lower bound; the proofs of all parts share the time limit."""
     deadline = monotonic() + seconds
-    at_least = 0
+    lower_bound = 0
 
-    def solve(part: Table) -> Table:
-        nonlocal at_least
-        left = deadline - monotonic()
-        if seconds and left > 0:
-            proof = prove(part, seconds=left)
-            at_least += proof.at_least
+    def solve(part: LayerTable) -> LayerTable:
+        nonlocal lower_bound
+        seconds_left = deadline - monotonic()
+        if seconds and seconds_left > 0:
+            proof = prove_fewest_crossings(part, seconds=seconds_left)
+            lower_bound += proof.lower_bound
             if proof.ranks is not None:
                 return proof.ranks
-        return search(part)
+        return search_ranks(part)
 
-    return in_parts(blocks, solve), at_least
+    return order_in_parts(blocks, solve), lower_bound
 
 
-def slice_of(groups: Int64Array, number: int) -> slice:
-    """The rows of a group, of rows that are sorted by group."""
+def group_slice(groups: Int64Array, number: int) -> slice:
+    """The rows of a group, in rows sorted by group."""
     first, last = np.searchsorted(groups, [number, number + 1]).tolist()
     return slice(first, last)
 
 
-def lines_of(spans: pd.DataFrame, cast: Cast, traces: list[Woven], by: str) -> pd.DataFrame:
+def line_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout], by: str) -> pd.DataFrame:
     """The table of lines."""
-    parts = [rows_of(one) for one in traces] or [np.empty((7, 0), dtype=np.int64)]
-    member, place, layer, start, end, y, group = np.concatenate(parts, axis=1)
-    names = {column: values_at(spans, column, cast.members.first[member]) for column in ("trace_id", "agent_id")}
+    parts = [line_columns(layout) for layout in layouts] or [np.empty((7, 0), dtype=np.int64)]
+    agent, location, layer, start, end, y, group = np.concatenate(parts, axis=1)
+    names = {column: values_at(spans, column, inputs.agents.first[agent]) for column in ("trace_id", "agent_id")}
     numbers = {"layer": layer, "start": start, "end": end, "y": y, "group": group}
-    row = cast.places.first[place] if len(member) else place
-    where = {column: there(values_at(spans, column, row), place >= 0) for column in cast.places.columns[::-1]}
-    return pd.DataFrame({**names, **numbers, **where})
+    row = inputs.locations.first[location] if len(agent) else location
+    location_columns = {
+        column: values_where(values_at(spans, column, row), location >= 0) for column in inputs.locations.columns[::-1]
+    }
+    return pd.DataFrame({**names, **numbers, **location_columns})
 
 
-def there(values: Any, known: Any) -> pd.Series:
-    """Values, missing where nothing is known; of a type that has missing values, whether any is or not."""
-    found = pd.Series(values)
-    is_whole = pd.api.types.is_integer_dtype(found.dtype) or pd.api.types.is_bool_dtype(found.dtype)
-    return (found.convert_dtypes() if is_whole else found).where(known)
+def values_where(values: Any, is_known: Any) -> pd.Series:
+    """Values, missing where not known; whole numbers and booleans get nullable types in any case."""
+    column = pd.Series(values)
+    is_whole = pd.api.types.is_integer_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
+    return (column.convert_dtypes() if is_whole else column).where(is_known)
 
 
-def rows_of(one: Woven) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
-    """The lines of a trace, by layer and height: member, place, layer, start, end, y, group."""
-    layer, agent = np.nonzero(one.heights >= 0)
-    order = np.lexsort((one.heights[layer, agent], layer))
+def line_columns(layout: TraceLayout) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
+    """The lines of a trace, by layer and height: agent, location, layer, start, end, y, group."""
+    layer, agent = np.nonzero(layout.heights >= 0)
+    order = np.lexsort((layout.heights[layer, agent], layer))
     layer, agent = layer[order], agent[order]
-    group = numbered(layer, one.blocks[layer, agent].astype(np.int64))
-    edges = one.layers.edges
-    columns = one.members[agent], one.layers.place[layer, agent], layer, edges[layer], edges[layer + 1]
-    return np.stack([*columns, one.heights[layer, agent].astype(np.int64), group])
+    group = group_numbers(layer, layout.blocks[layer, agent].astype(np.int64))
+    edges = layout.layers.edges
+    columns = layout.agents[agent], layout.layers.location[layer, agent], layer, edges[layer], edges[layer + 1]
+    return np.stack([*columns, layout.heights[layer, agent].astype(np.int64), group])
 
 
-def numbered(layer: Int64Array, block: Int64Array) -> Int64Array:
+def group_numbers(layer: Int64Array, block: Int64Array) -> Int64Array:
     """Number the blocks of each layer by their first row."""
-    seen = np.unique(np.column_stack([layer, block]), axis=0, return_index=True, return_inverse=True)
-    first, same = seen[1], seen[2].reshape(-1)
-    opens = np.zeros(len(layer), dtype=np.int64)
-    opens[first] = 1
-    before = np.cumsum(opens) - 1
-    of_layer = before[np.searchsorted(layer, layer)]
-    number: Int64Array = before[first[same]] - of_layer
+    unique_pairs = np.unique(np.column_stack([layer, block]), axis=0, return_index=True, return_inverse=True)
+    first, pair_number = unique_pairs[1], unique_pairs[2].reshape(-1)
+    is_new = np.zeros(len(layer), dtype=np.int64)
+    is_new[first] = 1
+    n_before = np.cumsum(is_new) - 1
+    of_layer = n_before[np.searchsorted(layer, layer)]
+    number: Int64Array = n_before[first[pair_number]] - of_layer
     return number
 
 
-def branches_of(spans: pd.DataFrame, cast: Cast) -> pd.DataFrame:
+def branch_table(spans: pd.DataFrame, inputs: StorylineInput) -> pd.DataFrame:
     """The table of side branches."""
-    row, start, end = cast.branches
+    row, start, end = inputs.branches
     order = rows_by(spans, codes_of(spans["trace_id"])[0][row], start, end, codes_of(spans["agent_id"])[0][row], row=row)
     row, start, end = row[order], start[order], end[order]
     names = {column: values_at(spans, column, row) for column in (*NAMES, "id")}
-    member = cast.members.group[row]
-    packed = np.argsort(member, kind="stable")
+    agent = inputs.agents.group[row]
+    packed = np.argsort(agent, kind="stable")
     lane = np.empty(len(row), dtype=np.int64)
-    lane[packed] = lowest_free_lanes(member[packed], start[packed], last_of(start, end)[packed])
+    lane[packed] = lowest_free_lanes(agent[packed], start[packed], last_microseconds(start, end)[packed])
     return pd.DataFrame({**names, "start": start, "end": end, "lane": lane})
 
 
-def totals_of(spans: pd.DataFrame, cast: Cast, traces: list[Woven]) -> pd.DataFrame:
+def totals_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout]) -> pd.DataFrame:
     """The table of totals."""
-    first = cast.members.first[[one.members[0] for one in traces]] if traces else np.empty(0, dtype=np.int64)
-    counted = {
-        "n_agents": [len(one.members) for one in traces],
-        "n_layers": [len(one.layers) for one in traces],
-        "n_merged": [one.layers.n_merged for one in traces],
-        "shortest_us": [one.layers.shortest for one in traces],
-        "n_hidden": [one.layers.n_hidden for one in traces],
-        "crossings": [one.crossings for one in traces],
-        "at_least": [one.at_least for one in traces],
+    first = inputs.agents.first[[layout.agents[0] for layout in layouts]] if layouts else np.empty(0, dtype=np.int64)
+    counts = {
+        "n_agents": [len(layout.agents) for layout in layouts],
+        "n_layers": [len(layout.layers) for layout in layouts],
+        "n_merged": [layout.layers.n_merged for layout in layouts],
+        "shortest_us": [layout.layers.shortest for layout in layouts],
+        "n_hidden": [layout.layers.n_hidden for layout in layouts],
+        "crossings": [layout.crossings for layout in layouts],
+        "at_least": [layout.lower_bound for layout in layouts],
     }
-    moved = [ways_in(one.heights) for one in traces]
+    lengths_by_trace = [move_lengths(layout.heights) for layout in layouts]
     shape = {
-        "movement": [int(ways.sum()) for ways in moved],
-        "wiggles": [int(np.count_nonzero(ways)) for ways in moved],
-        "height": [int(one.heights.max()) for one in traces],
+        "movement": [int(lengths.sum()) for lengths in lengths_by_trace],
+        "wiggles": [int(np.count_nonzero(lengths)) for lengths in lengths_by_trace],
+        "height": [int(layout.heights.max()) for layout in layouts],
     }
-    table = pd.DataFrame({name: np.array(values, dtype=np.int64) for name, values in (counted | shape).items()})
+    table = pd.DataFrame({name: np.array(values, dtype=np.int64) for name, values in (counts | shape).items()})
     table.insert(0, "trace_id", values_at(spans, "trace_id", first))
     table.insert(8, "is_proven", table["crossings"] == table["at_least"])
     return table
 
 
-def ways_in(heights: Table) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
-    """How far each line moves up or down at each boundary."""
-    both = (heights[1:] >= 0) & (heights[:-1] >= 0)
-    ways: np.ndarray[tuple[int], np.dtype[np.int32]] = np.abs(heights[1:] - heights[:-1])[both]
-    return ways
+def move_lengths(heights: LayerTable) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
+    """How far each line moves up or down at each boundary, as positive numbers."""
+    in_both = (heights[1:] >= 0) & (heights[:-1] >= 0)
+    lengths: np.ndarray[tuple[int], np.dtype[np.int32]] = np.abs(heights[1:] - heights[:-1])[in_both]
+    return lengths

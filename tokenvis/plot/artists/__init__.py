@@ -1,1 +1,1 @@
-"""Artists: what the pictures are made of: bars, strands, matrices, markers, axes, names, legends, colours."""
+"""Artists: the parts of pictures: bars, lines, matrices, markers, axes, names, legends, colours."""

@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.image import AxesImage
 
 from tokenvis.layout.lanes import Placement
-from tokenvis.layout.raster import MOST_CELLS, Shades, shades
+from tokenvis.layout.raster import MAX_RASTER_CELLS, RasterGrid, rasterize
 from tokenvis.layout.time_map import TimeMap
 from tokenvis.plot.artists.markers import scatter_marks
 from tokenvis.plot.artists.style import Look
@@ -168,7 +168,7 @@ class Raster(AxesImage):
         self.set_zorder(zorder)
         self.set_data(np.zeros((1, 1)))
         self.set_clip_path(ax.patch)
-        self.counted: tuple[tuple[float, float, int], Shades] | None = None
+        self.counted: tuple[tuple[float, float, int], RasterGrid] | None = None
         self.set_label("raster")
 
     def get_window_extent(self, renderer: Any = None) -> Any:
@@ -184,16 +184,16 @@ class Raster(AxesImage):
         low, high = sorted(self.axes.get_xlim())
         return low, high, max(round(self.axes.bbox.width * magnification), 1)
 
-    def shades(self, magnification: float = 1.0) -> Shades:
+    def shades(self, magnification: float = 1.0) -> RasterGrid:
         """What runs in each pixel of each row, as it is drawn now."""
         view = self.view(magnification)
         if self.counted is None or self.counted[0] != view:
-            found = shades(
+            found = rasterize(
                 lambda: self.parts(*view),
                 n_rows=len(self.bars.placement.rows),
                 n_colors=len(self.bars.colors),
                 n_pixels=view[2],
-                most_cells=max(MOST_CELLS, len(self.rows) // 2),
+                max_cells=max(MAX_RASTER_CELLS, len(self.rows) // 2),
             )
             self.counted = view, found
         return self.counted[1]
@@ -231,7 +231,7 @@ class Raster(AxesImage):
         low, high = self.axes.get_xlim()
         return image[::-1, :: 1 if low < high else -1], box.x0, box.y0, None
 
-    def colored(self, found: Shades) -> np.ndarray:
+    def colored(self, found: RasterGrid) -> np.ndarray:
         """Colour and opacity of each pixel of each row, and one row more, in which nothing is."""
         palette = np.array([*(to_rgba(color) for color in self.bars.colors), (0, 0, 0, 0)])
         full = np.where(self.bars.placement.rows["is_lane"], 1.0, found.busy.max(axis=1, initial=0))[:, None]

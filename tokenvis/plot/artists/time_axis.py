@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
-from tokenvis.layout.time_map import Gaps, TimeMap, time_map
+from tokenvis.layout.time_map import GapMode, TimeMap, time_map
 from tokenvis.plot.artists.style import Clock, Look, duration_of, set_time_axis, sizes_of
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, times_of
@@ -28,7 +28,7 @@ class TimeAxis:
 
     def draw(self, ax: Axes, look: Look) -> None:
         """The axis, its limits, and each folded gap as a break with its duration."""
-        low, high = self.mapping.places[[0, -1]].tolist()
+        low, high = self.mapping.positions[[0, -1]].tolist()
         room = (high - low) * 0.01 or 0.5
         ax.set_xlim(low - room, high + room)
         ax.grid(visible=True, axis="x")
@@ -48,7 +48,7 @@ class TimeAxis:
 def time_axis(
     spans: pd.DataFrame,
     *,
-    gaps: Gaps = "fold",
+    gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",

@@ -18,7 +18,7 @@ import orjson
 import pandas as pd
 
 from tokenvis.formats.chunks import chunks_of, fragment, rows_of, said
-from tokenvis.layout.lanes import last_of, pack_lanes
+from tokenvis.layout.lanes import last_microseconds, pack_lanes
 from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
 from tokenvis.spans.integers import Int64Array, opens_run, sort_order
 from tokenvis.spans.payload import CHUNK, look_up, parsed
@@ -120,7 +120,7 @@ def flows_of(spans: pd.DataFrame, threads: Threads) -> Iterator[dict[str, Any]]:
     """Two events for each link: where it starts, and where it ends."""
     source, target = relations_of(spans, parents=False).links()
     start, end = times_of(spans)
-    leaves = np.clip(start[target], start[source], last_of(start, end)[source])
+    leaves = np.clip(start[target], start[source], last_microseconds(start, end)[source])
     for first in range(0, len(source), CHUNK):
         rows = slice(first, first + CHUNK)
         out = (threads.pid[source[rows]], threads.tid[source[rows]], leaves[rows])

@@ -16,8 +16,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from tokenvis.layout.storylines.curves import Course
-from tokenvis.layout.storylines.strands import Piece, Room, Strands
+from tokenvis.layout.storylines.curves import LineCurve
+from tokenvis.layout.storylines.geometry import GroupBlock, LinePiece, StorylineGeometry
 from tokenvis.plot.artists.colors import OTHERS
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import Look, sizes_of
@@ -65,7 +65,7 @@ def thickness(ax: Axes, rows: float) -> float:
     return float(np.clip(LINE_SHARE * points, THINNEST, THICKEST))
 
 
-def draw_rooms(ax: Axes, rooms: list[Room], colors: list[str], look: Look) -> None:
+def draw_rooms(ax: Axes, rooms: list[GroupBlock], colors: list[str], look: Look) -> None:
     """The rooms, in tints of their locations."""
     faces = [mixed(colors[room.location], look.paper, TINT if room.is_meeting else TINT_ALONE) for room in rooms]
     shapes = [room.outline(PAD) for room in rooms]
@@ -73,18 +73,18 @@ def draw_rooms(ax: Axes, rooms: list[Room], colors: list[str], look: Look) -> No
     ax.add_collection(PolyCollection(shapes, zorder=1.0, label="rooms", **style), autolim=False)
 
 
-def draw_lines(ax: Axes, strands: Strands, colors: list[str], width: float, look: Look) -> None:
+def draw_lines(ax: Axes, geometry: StorylineGeometry, colors: list[str], width: float, look: Look) -> None:
     """All lines; those that move pass over the others, with a halo."""
 
-    def layer(piece: Piece) -> tuple[bool, bool]:
-        return colors[piece.agent] != OTHERS, piece.is_here
+    def layer(piece: LinePiece) -> tuple[bool, bool]:
+        return colors[piece.agent] != OTHERS, piece.has_span
 
-    def stroke(piece: Piece) -> tuple[Course, str, float]:
+    def stroke(piece: LinePiece) -> tuple[LineCurve, str, float]:
         color = colors[piece.agent]
-        return (piece.course, color, width) if piece.is_here else (piece.course, mixed(color, look.paper, PALE), width * THIN)
+        return (piece.curve, color, width) if piece.has_span else (piece.curve, mixed(color, look.paper, PALE), width * THIN)
 
-    strokes = [stroke(piece) for piece in sorted(strands.runs(), key=layer)]
-    for piece in sorted(strands.moves(), key=layer):
+    strokes = [stroke(piece) for piece in sorted(geometry.pieces(), key=layer)]
+    for piece in sorted(geometry.moving_pieces(), key=layer):
         course, color, own = stroke(piece)
         margin = HALO_MARGIN * (course.x[-1] - course.x[0])
         strokes.append((course.between(course.x[0] + margin, course.x[-1] - margin), look.paper, own + min(HALO, own)))
@@ -94,7 +94,7 @@ def draw_lines(ax: Axes, strands: Strands, colors: list[str], width: float, look
     ax.add_collection(LineCollection(points, zorder=2.0, label="lines", capstyle="round", **style), autolim=False)
 
 
-def draw_branches(ax: Axes, branches: list[tuple[int, Course]], colors: list[str], width: float) -> None:
+def draw_branches(ax: Axes, branches: list[tuple[int, LineCurve]], colors: list[str], width: float) -> None:
     """Side branches: thin lines beside that of their agent."""
     points = [np.column_stack([course.x, course.y]) for _, course in branches]
     style: dict[str, Any] = {
@@ -112,20 +112,20 @@ class Sheet:
     are how far the line reaches down and up from one of ``x`` to the next, however steep it is.
     """
 
-    def __init__(self, axes: Any, strands: Strands) -> None:
+    def __init__(self, axes: Any, geometry: StorylineGeometry) -> None:
         self.box = axes.bbox
         self.x = np.linspace(self.box.x0, self.box.x1, max(int(self.box.width / GRAIN), 2))
         back = axes.transData.inverted()
         places = back.transform(np.column_stack([self.x, np.full(len(self.x), self.box.y0)]))[:, 0]
-        heights = np.full((len(strands.agents), len(places)), np.nan)
-        for row, parts in zip(heights, strands.courses, strict=True):
+        heights = np.full((len(geometry.agents), len(places)), np.nan)
+        for row, parts in zip(heights, geometry.curves, strict=True):
             for part in parts:
                 inside = (places >= part.x[0]) & (places <= part.x[-1])
-                row[inside] = part.at(places[inside])
+                row[inside] = part.y_at(places[inside])
         self.to_pixels = axes.transData.transform
         self.y = self.to_pixels(np.column_stack([np.zeros(heights.size), heights.ravel()]))[:, 1].reshape(heights.shape)
         self.low, self.high = np.fmin(self.y[:, 1:], self.y[:, :-1]), np.fmax(self.y[:, 1:], self.y[:, :-1])
-        for low, high, parts in zip(self.low, self.high, strands.courses, strict=True):
+        for low, high, parts in zip(self.low, self.high, geometry.curves, strict=True):
             for part in parts:
                 x, y = self.to_pixels(np.column_stack([part.x, part.y])).T
                 inside = (x >= self.x[0]) & (x < self.x[-1])
@@ -166,8 +166,8 @@ class StrandLabels(Fitted):
     def __init__(
         self,
         ax: Axes,
-        strands: Strands,
-        rooms: list[Room],
+        geometry: StorylineGeometry,
+        rooms: list[GroupBlock],
         inks: list[str],
         tints: list[str],
         look: Look,
@@ -176,28 +176,28 @@ class StrandLabels(Fitted):
         both_ends: bool,
     ) -> None:
         super().__init__(size=sizes_of(ax).bar, zorder=4)
-        self.strands, self.inks, self.tints = strands, inks, [mixed(tint, look.ink, LABEL_TINT) for tint in tints]
+        self.geometry, self.inks, self.tints = geometry, inks, [mixed(tint, look.ink, LABEL_TINT) for tint in tints]
         self.at_left, self.both_ends, self.paper = at_left, both_ends, look.paper
         self.rooms = sorted(rooms, key=lambda room: -max(x1 - x0 for x0, x1, _, _ in room.levels))[:MOST_LABELS]
-        self.names = [shortened(drawable(name), NAME_POINTS, self.size) for name in strands.agents]
-        self.locations = [drawable(name) for name in strands.locations]
+        self.names = [shortened(drawable(name), NAME_POINTS, self.size) for name in geometry.agents]
+        self.locations = [drawable(name) for name in geometry.locations]
         self.set_clip_on(False)
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
         """The box of the names beside the Axes, so that a layout makes room for them."""
-        sheet = Sheet(self.axes, self.strands)
+        sheet = Sheet(self.axes, self.geometry)
         beside = self.beside(sheet, renderer or self.figure._get_renderer())
         return Bbox.union([*sheet.taken, self.axes.bbox]) if beside else self.axes.bbox
 
     def width_at_right(self) -> float:
         """Points that the names at the right take, where there may be some."""
-        last = self.strands.heights[-1] >= 0
+        last = self.geometry.heights[-1] >= 0
         names = [name for name, there in zip(self.names, last.tolist(), strict=True) if there and self.both_ends]
         return max(width_of(name, self.size) for name in names) + self.size if names else 0.0
 
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts, as they fit now."""
-        sheet = Sheet(self.axes, self.strands)
+        sheet = Sheet(self.axes, self.geometry)
         folds = [fold for fold in self.axes.get_children() if isinstance(fold, FoldLabels)]
         sheet.taken += [text.get_window_extent(renderer) for fold in folds for text in fold.texts(renderer)]
         beside = self.beside(sheet, renderer)
@@ -288,9 +288,9 @@ def near(one: Bbox, other: Bbox, pixels: float) -> bool:
     return bool(max(apart) < pixels)
 
 
-def draw_zones(ax: Axes, strands: Strands, tints: list[str], look: Look) -> None:
+def draw_zones(ax: Axes, geometry: StorylineGeometry, tints: list[str], look: Look) -> None:
     """The zones of bands, in the colours of their groups, with their names at the left."""
-    zones = strands.zones()
+    zones = geometry.group_extents()
     for name, top, bottom in zones:
         ax.axhspan(top - ZONE_PAD, bottom + ZONE_PAD, color=mixed(tints[name], look.paper, TINT_ALONE), linewidth=0, zorder=0.5)
-    draw_names(ax.yaxis, [(top + bottom) / 2 for _, top, bottom in zones], [strands.groups[name] for name, _, _ in zones])
+    draw_names(ax.yaxis, [(top + bottom) / 2 for _, top, bottom in zones], [geometry.groups[name] for name, _, _ in zones])

@@ -8,44 +8,47 @@ from matplotlib.transforms import Bbox
 from pictures import HOSTILE
 
 from tokenvis import plot_storyline, storyline
-from tokenvis.layout.storylines import strands as layout_strands
-from tokenvis.layout.storylines.strands import branch_courses, strands_of, time_together
+from tokenvis.layout.storylines import geometry as geometry_module
+from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry, time_together
 from tokenvis.plot.artists.colors import OTHERS
-from tokenvis.plot.artists.strands import Sheet, StrandLabels, mixed, shaded
+from tokenvis.plot.artists.storyline_lines import Sheet, StrandLabels, mixed, shaded
 from tokenvis.plot.artists.style import LIGHT
 
 
-def strands(spans, by="location_id", **options):
-    """The strands of a story whose axis is time itself."""
-    return strands_of(storyline(spans, by=by, budget=0, **options).lines, by, lambda times: times.astype(float))
+def geometry(spans, by="location_id", **options):
+    """The geometry of a story whose axis is time itself."""
+    return storyline_geometry(storyline(spans, by=by, budget=0, **options).lines, by, lambda times: times.astype(float))
 
 
-def runs(found):
-    return [(found.agents[run.agent], run.course.x[0], run.course.x[-1], run.is_here) for run in found.runs()]
+def pieces(found):
+    return [(found.agents[piece.agent], piece.curve.x[0], piece.curve.x[-1], piece.has_span) for piece in found.pieces()]
 
 
-def test_a_line_is_cut_where_its_agent_comes_and_goes():
-    found = strands(spans_of("ann 0 10 desk", "ann 20 30 desk", "bob 0 30 lab"))
-    assert runs(found) == [("ann", 0, 10, True), ("ann", 10, 20, False), ("ann", 20, 30, True), ("bob", 0, 30, True)]
-    assert found.moves() == []
+def test_a_line_is_split_where_its_spans_begin_and_end():
+    found = geometry(spans_of("ann 0 10 desk", "ann 20 30 desk", "bob 0 30 lab"))
+    assert pieces(found) == [("ann", 0, 10, True), ("ann", 10, 20, False), ("ann", 20, 30, True), ("bob", 0, 30, True)]
+    assert found.moving_pieces() == []
 
 
-def test_a_move_is_cut_where_its_agent_has_no_span_any_more():
-    found = strands(spans_of("ann 0 100 desk", "eve 0 100 desk", "bob 0 50 desk", "bob 100 110 lab"))
-    moves = [(found.agents[move.agent], move.course.x[-1] > 50, move.is_here) for move in found.moves()]
+def test_a_move_is_split_where_its_span_ends():
+    found = geometry(spans_of("ann 0 100 desk", "eve 0 100 desk", "bob 0 50 desk", "bob 100 110 lab"))
+    moves = [(found.agents[move.agent], move.curve.x[-1] > 50, move.has_span) for move in found.moving_pieces()]
     assert moves == [("bob", False, True), ("bob", True, False)]
 
 
-def test_a_room_is_a_meeting_while_the_same_agents_are_there():
-    found = strands(spans_of("ann 0 30 desk", "bob 10 20 desk"))
-    rooms = [(found.locations[room.location], room.is_meeting, [level[:2] for level in room.levels]) for room in found.rooms()]
-    assert [room[:2] for room in rooms] == [("desk", False), ("desk", True), ("desk", False)]
-    assert rooms[1][2] == [(10, 20)]
+def test_a_block_is_a_meeting_while_the_same_agents_are_there():
+    found = geometry(spans_of("ann 0 30 desk", "bob 10 20 desk"))
+    blocks = [
+        (found.locations[block.location], block.is_meeting, [level[:2] for level in block.levels])
+        for block in found.group_blocks()
+    ]
+    assert [block[:2] for block in blocks] == [("desk", False), ("desk", True), ("desk", False)]
+    assert blocks[1][2] == [(10, 20)]
 
 
-def test_a_room_moves_with_its_lines():
-    found = strands(spans_of("ann 0 40 desk", "bob 0 40 desk", "eve 0 20 lab", "eve 20 40 desk"))
-    [meeting] = [room for room in found.rooms() if room.is_meeting and room.levels[0][0] == 0]
+def test_a_block_moves_with_its_lines():
+    found = geometry(spans_of("ann 0 40 desk", "bob 0 40 desk", "eve 0 20 lab", "eve 20 40 desk"))
+    [meeting] = [block for block in found.group_blocks() if block.is_meeting and block.levels[0][0] == 0]
     outline = meeting.outline(0.25).tolist()
     assert [outline[0], outline[-1]] == [[0, meeting.levels[0][2] - 0.25], [0, meeting.levels[0][3] + 0.25]]
 
@@ -53,57 +56,61 @@ def test_a_room_moves_with_its_lines():
 def test_a_side_branch_runs_beside_its_line():
     spans = spans_of("ann 0 9 desk", "ann 3 6 lab", "ann 4 5 attic")
     drawn = storyline(spans)
-    found = strands_of(drawn.lines, "location_id", lambda times: times.astype(float))
-    branches = branch_courses(found, drawn.branches, lambda times: times.astype(float))
+    found = storyline_geometry(drawn.lines, "location_id", lambda times: times.astype(float))
+    branches = branch_curves(found, drawn.branches, lambda times: times.astype(float))
     assert [(course.x[0], course.x[-1]) for _, course in branches] == [(3, 6), (4, 5)]
     heights = [float(course.y[0]) for _, course in branches]
     assert 0 < heights[0] < heights[1] < 1
 
 
-def test_time_together_is_that_of_meetings():
-    found = strands(spans_of("ann 0 9 desk", "bob 3 5 desk", "eve 0 9 lab"))
+def test_time_together_is_the_time_in_meetings():
+    found = geometry(spans_of("ann 0 9 desk", "bob 3 5 desk", "eve 0 9 lab"))
     assert dict(zip(found.agents, time_together(found).tolist(), strict=True)) == {"ann": 2, "bob": 2, "eve": 0}
 
 
-def test_zones_are_the_heights_of_each_group():
-    found = strands(spans_of("ann 0 9 desk", "bob 0 9 lab", "eve 0 9 lab"), locations="bands")
-    assert [(found.groups[name], top, bottom) for name, top, bottom in found.zones()] == [("desk", 0, 0), ("lab", 2, 3)]
+def test_extents_are_the_heights_of_each_group():
+    found = geometry(spans_of("ann 0 9 desk", "bob 0 9 lab", "eve 0 9 lab"), locations="bands")
+    assert [(found.groups[name], top, bottom) for name, top, bottom in found.group_extents()] == [("desk", 0, 0), ("lab", 2, 3)]
 
 
 @pytest.mark.laws
 @given(
     spans_frames(parents=True, n_traces=1).filter(len), st.sampled_from(["line", "break"]), st.sampled_from(["free", "bands"])
 )
-def test_lines_and_rooms_lie_within_their_time(spans, absent, locations):
-    found = strands(spans, absent=absent, locations=locations)
+def test_lines_and_blocks_are_within_their_time(spans, absent, locations):
+    found = geometry(spans, absent=absent, locations=locations)
     low, high = found.edges[[0, -1]]
     assert (np.diff(found.edges) > 0).all()
-    for run in found.runs() + found.moves():
-        assert low <= run.course.x[0] <= run.course.x[-1] <= high
-        assert (np.diff(run.course.x) >= 0).all()
-    for room in found.rooms():
-        times = [time for level in room.levels for time in level[:2]]
+    for piece in found.pieces() + found.moving_pieces():
+        assert low <= piece.curve.x[0] <= piece.curve.x[-1] <= high
+        assert (np.diff(piece.curve.x) >= 0).all()
+    for block in found.group_blocks():
+        times = [time for level in block.levels for time in level[:2]]
         assert times == sorted(times)
         assert low <= times[0] <= times[-1] <= high
     agents = np.arange(len(found.agents))
     for agent in agents.tolist():
-        first = float(found.courses[agent][0].x[0])
-        assert found.at(np.array([agent]), np.array([first]))[0] == found.heights[found.heights[:, agent] >= 0, agent][0]
+        first = float(found.curves[agent][0].x[0])
+        assert (
+            found.heights_at(np.array([agent]), np.array([first]))[0] == found.heights[found.heights[:, agent] >= 0, agent][0]
+        )
 
 
 def labels_of(spans, **options):
     figure, ax = plt.subplots(figsize=(8, 3))
-    found = strands(spans)
+    found = geometry(spans)
     ax.set_xlim(found.edges[0] - 1, found.edges[-1] + 1)
     ax.set_ylim(found.bottom + 1, -1)
     colors = ["#000000"] * max(len(found.agents), len(found.locations))
-    labels = StrandLabels(ax, found, found.rooms(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options)
+    labels = StrandLabels(
+        ax, found, found.group_blocks(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options
+    )
     ax.add_artist(labels)
     renderer = figure.canvas.get_renderer()
     return ax, [(text.get_text(), text.get_window_extent(renderer)) for text in labels.texts(renderer)]
 
 
-def test_names_stand_beside_lines_and_labels_above_rooms():
+def test_names_are_beside_lines_and_labels_above_blocks():
     ax, texts = labels_of(spans_of("ann 0 90 desk", "bob 40 90 desk"))
     boxes = dict(texts)
     assert boxes["ann"].x1 <= ax.bbox.x0
@@ -127,13 +134,13 @@ def test_mixed_and_shaded_colours():
     assert shaded("#3863aa", 0, LIGHT) == "#3863aa"
 
 
-def test_a_text_stands_on_no_line_however_steep():
-    found = strands(spans_of("ann 0 900 desk", "eve 0 450 roof", "eve 450 451 desk", "eve 451 900 roof"))
+def test_a_text_overlaps_no_line_even_if_steep():
+    found = geometry(spans_of("ann 0 900 desk", "eve 0 450 roof", "eve 450 451 desk", "eve 451 900 roof"))
     _, ax = plt.subplots(figsize=(8, 3))
     ax.set_xlim(0, 900)
     ax.set_ylim(found.bottom + 1, -1)
-    [eve] = found.courses[found.agents.index("eve")]
-    before, after = eve.at(np.array([440.0, 450.5]))
+    [eve] = found.curves[found.agents.index("eve")]
+    before, after = eve.y_at(np.array([440.0, 450.5]))
     assert abs(before - after) == 1
     x, y = ax.transData.transform((450.0, (before + after) / 2))
     sheet = Sheet(ax, found)
@@ -141,8 +148,8 @@ def test_a_text_stands_on_no_line_however_steep():
     assert sheet.is_free(Bbox([[x - 45, y - 2], [x - 35, y + 2]]))
 
 
-def test_a_grey_name_gives_way_to_one_in_colour():
-    found = strands(spans_of(*(f"agent{number} 0 90 desk" for number in range(30))))
+def test_a_coloured_name_takes_precedence_over_a_grey_one():
+    found = geometry(spans_of(*(f"agent{number} 0 90 desk" for number in range(30))))
     figure, ax = plt.subplots(figsize=(8, 2))
     ax.set_xlim(0, 90)
     ax.set_ylim(found.bottom + 1, -1)
@@ -156,13 +163,13 @@ def test_a_grey_name_gives_way_to_one_in_colour():
 
 
 def test_of_very_many_side_branches_the_longest_are_drawn(monkeypatch):
-    monkeypatch.setattr(layout_strands, "MOST_BRANCHES", 1)
+    monkeypatch.setattr(geometry_module, "MAX_BRANCHES", 1)
     spans = spans_of("ann 0 90 desk", "ann 10 20 lab", "ann 30 60 lab")
-    branches = branch_courses(strands(spans), storyline(spans).branches, lambda times: times.astype(float))
+    branches = branch_curves(geometry(spans), storyline(spans).branches, lambda times: times.astype(float))
     assert [(course.x[0], course.x[-1]) for _, course in branches] == [(30, 60)]
 
 
-def test_a_branch_beyond_what_floats_tell_apart_has_a_course():
+def test_a_branch_below_float_precision_has_a_curve():
     far = 2**53
     spans = spans_of("ann 0 10 x", f"ann {far} {far + 9} x", f"ann {far + 8} {far + 9} y", f"bob {far + 1} {far + 2} x")
     assert plot_storyline(spans, gaps="keep").get_label().startswith("Storyline of")

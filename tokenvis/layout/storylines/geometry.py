@@ -1,0 +1,255 @@
+"""Geometry: the lines of a storyline as they are drawn, in pieces, and the blocks of groups behind them.
+
+A group block is a group over time: it continues while the same agents stay together at one location. Where they move, its
+borders move with them. It begins when the last of its lines has arrived, and ends when the first one leaves.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.layout.storylines.blocks import ABSENT, LayerTable
+from tokenvis.layout.storylines.curves import LineCurve, line_curves, smoothstep_points, vertical_moves
+from tokenvis.spans.columns import codes_of
+from tokenvis.spans.integers import Floats, Int64Array
+
+PointArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+FIRST_BRANCH_OFFSET, BRANCH_LANE_HEIGHT = 0.2, 0.1  # distance of side branches from their line, and from each other
+MAX_BRANCH_LANES = 3  # further lanes overlap
+MAX_BRANCHES = 2_000  # only the longest are drawn
+
+
+@dataclass(frozen=True)
+class LinePiece:
+    """A part of an agent's line; ``is_here`` is whether the agent has a span during it."""
+
+    agent: int
+    curve: LineCurve
+    has_span: bool
+
+
+@dataclass(frozen=True)
+class GroupBlock:
+    """A group over time, at a location; ``levels`` are the parts in which its lines are level: (x0, x1, top, bottom)."""
+
+    location: int
+    is_meeting: bool
+    levels: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    def outline(self, pad: float) -> PointArray:
+        """The border as a polygon, ``pad`` above the first line and below the last one."""
+        x0, x1, top, bottom = np.array(self.levels).T
+        return np.concatenate([smooth_edge(x0, x1, top - pad), smooth_edge(x0, x1, bottom + pad)[::-1]])
+
+
+def smooth_edge(x0: Floats, x1: Floats, level: Floats) -> PointArray:
+    """Points along levels, with smooth transitions between them."""
+    x, y = smoothstep_points(x1[:-1], x0[1:], level[:-1], level[1:])
+    return np.column_stack([np.concatenate([x0[:1], x, x1[-1:]]), np.concatenate([level[:1], y, level[-1:]])])
+
+
+@dataclass(frozen=True)
+class StorylineGeometry:
+    """The lines of one trace on a time axis.
+
+    ``agents`` are in order of appearance, ``locations`` and ``groups`` in lexical order. ``heights``, ``location_codes`` and
+    ``group_codes`` have a row for each layer and a column for each agent, -1 if there is none; ``edges`` are the positions of
+    the layer boundaries on the axis, and ``curves`` are the curves of each agent's line.
+    """
+
+    agents: list[str]
+    locations: list[str]
+    groups: list[str]
+    heights: LayerTable
+    location_codes: LayerTable
+    group_codes: LayerTable
+    edges: Floats
+    curves: list[list[LineCurve]]
+
+    @property
+    def bottom(self) -> int:
+        """The height of the lowest line."""
+        return int(self.heights.max(initial=0))
+
+    @cached_property
+    def agent_numbers(self) -> dict[str, int]:
+        """The number of each agent."""
+        return {name: agent for agent, name in enumerate(self.agents)}
+
+    def heights_at(self, agent: Int64Array, x: Floats) -> Floats:
+        """The heights of agents' lines at positions on the axis; outside a line, the height of its nearest point."""
+        y = np.empty(len(x))
+        for agent_number in np.unique(agent).tolist():
+            is_agent = agent == agent_number
+            curves = self.curves[agent_number]
+            whole_curve = LineCurve(*(np.concatenate([getattr(curve, axis) for curve in curves]) for axis in ("x", "y")))
+            y[is_agent] = whole_curve.y_at(x[is_agent])
+        return y
+
+    def pieces(self) -> list[LinePiece]:
+        """The lines in pieces, split where an agent's spans begin and end."""
+        return [
+            LinePiece(agent, curve.between(x0, x1), self.has_span(agent, x0, x1))
+            for agent, curves in enumerate(self.curves)
+            for curve in curves
+            for x0, x1 in self.split_interval(agent, curve.x[0], curve.x[-1])
+        ]
+
+    def moving_pieces(self) -> list[LinePiece]:
+        """The parts of the lines that go up or down, split in the same way."""
+        moves = vertical_moves(self.heights, self.edges)
+        pieces = []
+        for agent, layer, start, end in zip(moves.agent.tolist(), moves.layer.tolist(), moves.x0, moves.x1, strict=True):
+            curve = self.curve_at(agent, self.edges[layer])
+            pieces += [
+                LinePiece(agent, curve.between(x0, x1), self.has_span(agent, x0, x1))
+                for x0, x1 in self.split_interval(agent, start, end)
+            ]
+        return pieces
+
+    def curve_at(self, agent: int, x: float) -> LineCurve:
+        """The curve of an agent at a position on the axis, or the last one before it."""
+        curves = self.curves[agent]
+        return curves[max(bisect_right([curve.x[0] for curve in curves], x) - 1, 0)]
+
+    def split_interval(self, agent: int, start: float, end: float) -> Iterator[tuple[float, float]]:
+        """An interval of the axis, split where an agent's spans begin and end."""
+        has_span = self.location_codes[:, agent] >= 0
+        changes = self.edges[1:-1][has_span[1:] != has_span[:-1]]
+        return pairwise([start, *changes[(changes > start) & (changes < end)].tolist(), end])
+
+    def has_span(self, agent: int, start: float, end: float) -> bool:
+        """Whether an agent has a span in the middle of an interval."""
+        layer = int(np.searchsorted(self.edges, (start + end) / 2, side="right")) - 1
+        return bool(self.location_codes[min(layer, len(self.location_codes) - 1), agent] >= 0)
+
+    def group_blocks(self) -> list[GroupBlock]:
+        """The blocks of the groups that are at a location, by first appearance."""
+        arrivals, departures = self.level_times()
+        all_blocks: list[GroupBlock] = []
+        current_blocks: dict[int, tuple[GroupBlock, set[int]]] = {}
+        for layer in range(len(self.heights)):
+            continued: dict[int, tuple[GroupBlock, set[int]]] = {}
+            for group, agents in self.groups_in_layer(layer).items():
+                block, previous_agents = current_blocks.get(group, (None, set()))
+                if block is None or previous_agents != set(agents):
+                    block = GroupBlock(int(self.location_codes[layer, agents[0]]), len(agents) > 1)
+                    all_blocks.append(block)
+                x0, x1 = float(arrivals[layer, agents].max()), float(departures[layer, agents].min())
+                if x0 > x1:
+                    x0 = x1 = (x0 + x1) / 2
+                heights = self.heights[layer, agents].tolist()
+                extend_levels(block.levels, (x0, x1, min(heights), max(heights)))
+                continued[group] = block, set(agents)
+            current_blocks = continued
+        return all_blocks
+
+    def groups_in_layer(self, layer: int) -> dict[int, list[int]]:
+        """The agents of each group of a layer that is at a location, by group code; agents without a group are alone."""
+        groups: dict[int, list[int]] = {}
+        (agents,) = np.nonzero(self.location_codes[layer] >= 0)
+        for agent, group in zip(agents.tolist(), self.group_codes[layer, agents].tolist(), strict=True):
+            groups.setdefault(group if group >= 0 else ABSENT - agent - 1, []).append(agent)
+        return groups
+
+    def group_extents(self) -> list[tuple[int, int, int]]:
+        """The highest and the lowest line of each group, from the top: (group code, top, bottom)."""
+        extents = []
+        for group in np.unique(self.group_codes[self.group_codes >= 0]).tolist():
+            heights = self.heights[self.group_codes == group]
+            extents.append((group, int(heights.min()), int(heights.max())))
+        return sorted(extents, key=lambda extent: extent[1])
+
+    def level_times(self) -> tuple[PointArray, PointArray]:
+        """The start and the end of the level part of each line in each layer."""
+        moves = vertical_moves(self.heights, self.edges)
+        arrivals = np.repeat(self.edges[:-1, None], len(self.agents), axis=1)
+        departures = np.repeat(self.edges[1:, None], len(self.agents), axis=1)
+        arrivals[moves.layer, moves.agent] = np.clip(moves.x1, self.edges[moves.layer], self.edges[moves.layer + 1])
+        departures[moves.layer - 1, moves.agent] = np.clip(moves.x0, self.edges[moves.layer - 1], self.edges[moves.layer])
+        return arrivals, departures
+
+
+def extend_levels(levels: list[tuple[float, float, float, float]], level: tuple[float, float, float, float]) -> None:
+    """Append a level, or extend the last one if its top and bottom are the same."""
+    if levels and levels[-1][2:] == level[2:]:
+        level = (levels.pop()[0], *level[1:])
+    levels.append(level)
+
+
+def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array], Floats]) -> StorylineGeometry:
+    """The geometry of one trace's lines, from the table of `tokenvis.storyline`.
+
+    ``to_x`` maps times to positions on the axis.
+    """
+    layer, agent_code = lines["layer"].to_numpy(), codes_of(lines["agent_id"])
+    agent, first_agents = pd.factorize(agent_code[0])
+    (location_codes, locations), (group_codes, groups) = codes_of(lines["location_id"]), codes_of(lines[by])
+    shape = int(layer.max()) + 1, len(first_agents)
+
+    def table(values: Any) -> LayerTable:
+        filled = np.full(shape, ABSENT, dtype=np.int32)
+        filled[layer, agent] = values
+        return filled
+
+    heights = table(lines["y"])
+    starts, ends = np.zeros(shape[0], dtype=np.int64), np.zeros(shape[0], dtype=np.int64)
+    starts[layer], ends[layer] = lines["start"], lines["end"]
+    edges = to_x(layer_edges(starts, ends, np.isin(np.arange(shape[0]), layer)))
+    agent_names, location_names, group_names = (
+        [str(value) for value in values] for values in (agent_code[1][first_agents], locations, groups)
+    )
+    return StorylineGeometry(
+        agent_names,
+        location_names,
+        group_names,
+        heights,
+        table(location_codes),
+        table(group_codes),
+        edges,
+        line_curves(heights, edges),
+    )
+
+
+def layer_edges(start: Int64Array, end: Int64Array, is_known: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Int64Array:
+    """The edges of all layers; a layer without agents lies between its neighbours."""
+    edges = np.append(start, end[-1:])
+    edges[1:][is_known] = end[is_known]
+    edges[:-1][is_known] = start[is_known]
+    return edges
+
+
+def branch_curves(
+    geometry: StorylineGeometry, branches: pd.DataFrame, to_x: Callable[[Int64Array], Floats]
+) -> list[tuple[int, LineCurve]]:
+    """The agent and the curve of each side branch, at a distance from the agent's line that grows with the lane.
+
+    If there are more than `MAX_BRANCHES`, only the longest.
+    """
+    longest = np.argsort((branches["start"] - branches["end"]).to_numpy(), kind="stable")[:MAX_BRANCHES]
+    branches = branches.iloc[np.sort(longest)]
+    x0, x1 = (to_x(branches[column].to_numpy()).tolist() for column in ("start", "end"))
+    offsets = (FIRST_BRANCH_OFFSET + BRANCH_LANE_HEIGHT * np.minimum(branches["lane"], MAX_BRANCH_LANES - 1)).tolist()
+    curves = []
+    for name, start, end, offset in zip(branches["agent_id"].astype(str), x0, x1, offsets, strict=True):
+        agent = geometry.agent_numbers[name]
+        curve = geometry.curve_at(agent, start)
+        beside = curve.between(start, max(min(end, float(curve.x[-1])), start))
+        curves.append((agent, LineCurve(beside.x, beside.y + offset)))
+    return curves
+
+
+def time_together(geometry: StorylineGeometry) -> Floats:
+    """How long each agent shares a location, in units of the axis."""
+    together = np.zeros(len(geometry.agents))
+    for layer, width in enumerate(np.diff(geometry.edges).tolist()):
+        for agents in geometry.groups_in_layer(layer).values():
+            together[agents] += width * (len(agents) > 1)
+    return together
