@@ -1,4 +1,7 @@
-"""Draws the pictures of the documentation: ``npm run pictures``. Those of the explorer need Chromium."""
+"""Draws the pictures of the documentation: ``npm run pictures``.
+
+Those of the explorer need Chromium.
+"""
 
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def million() -> pd.DataFrame:
-    """A million spans of eight workers, who wander from room to room, work in shifts, and are slow at first."""
+    """A million spans of eight workers, who move between rooms, work in shifts, and are slow at first."""
     random = np.random.default_rng(8)
     count, workers, rooms = 1_000_000, 8, 6
     worker = np.arange(count) % workers
@@ -30,7 +33,7 @@ def million() -> pd.DataFrame:
 
 
 def main() -> None:
-    """Draw each picture from the demo traces, in a database of its own."""
+    """Draw each picture from the demo traces, in a temporary database."""
     mpl.use("agg")
     IMAGES.mkdir(exist_ok=True)
     with TemporaryDirectory() as folder:
@@ -56,7 +59,7 @@ def main() -> None:
 
 
 def draw_explorers(few: pd.DataFrame, many: pd.DataFrame) -> None:
-    """The explorer as a browser shows it: with a span's details, in the dark with a search, and of a million spans."""
+    """The explorer in a browser: with the details of a span, in dark mode with a search, and with a million spans."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from browsers import launched
 

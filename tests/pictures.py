@@ -1,9 +1,9 @@
-"""All pictures by name, and what is wrong with their texts."""
+"""All pictures by name, and a check of their texts for collisions."""
 
 from matplotlib.figure import Figure
 
 import tokenvis as tv
-from tokenvis.plot.artists.text import Fitted
+from tokenvis.plot.artists.text import FittedTexts
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -33,7 +33,7 @@ PICTURES = {
 }
 
 FIGURES = {name: lambda spans, draw=draw: draw(spans).figure for name, draw in PICTURES.items()}
-FIGURES |= {"overview": tv.plot_overview}  # which makes a figure, of no Axes that are given
+FIGURES |= {"overview": tv.plot_overview}  # which creates its own figure
 
 
 def boxes_of(figure: Figure):
@@ -45,14 +45,14 @@ def boxes_of(figure: Figure):
         texts += [ax.xaxis.label, ax.yaxis.label, *ax.texts]
         for axis, ends in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
             ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-            texts += [label for place, label in ticks if min(ends) <= place <= max(ends)]  # matplotlib draws no others
+            texts += [label for position, label in ticks if min(ends) <= position <= max(ends)]  # matplotlib draws no others
         texts += [ax._left_title, ax._right_title, *(ax.get_legend().get_texts() if ax.get_legend() else [])]
-        texts += [text for artist in ax.get_children() if isinstance(artist, Fitted) for text in artist.texts(renderer)]
+        texts += [text for artist in ax.get_children() if isinstance(artist, FittedTexts) for text in artist.texts(renderer)]
     return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text() and text.get_visible()]
 
 
 def collisions(figure: Figure):
-    """Texts that overlap by more than a hair, and texts that leave the figure."""
+    """Texts that overlap by more than a pixel, and texts that leave the figure."""
     boxes = boxes_of(figure)
     width, height = figure.canvas.get_width_height()
     found = [text for text, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]

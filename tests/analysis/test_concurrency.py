@@ -108,4 +108,4 @@ def test_more_steps_than_pixels_are_means_with_their_maximum():
     [(_, steps)] = areas(ax)
     inner = [high for _, (_, high) in steps[1:-2]]
     assert 0.4 < min(inner) <= max(inner) < 0.6
-    assert "area: mean of each pixel, line: its maximum" in [text.get_text() for text in ax.texts]
+    assert "area: mean per pixel, line: maximum" in [text.get_text() for text in ax.texts]

@@ -210,4 +210,4 @@ def test_lines_that_nobody_could_follow_are_left_out_and_said_to_be():
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(300)))
     ax = plot_critical_path(spans)
     ax.figure.canvas.draw()
-    assert "lines between the steps not drawn" in [text.get_text() for text in ax.texts]
+    assert "lines between steps not drawn" in [text.get_text() for text in ax.texts]

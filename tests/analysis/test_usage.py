@@ -175,4 +175,4 @@ def test_more_groups_than_fit_are_one_and_a_trace_without_tokens_says_so():
     ax = plot_usage(spans, by="agent_id")
     assert sum(bar.get_width() for bar in ax.patches) == 600
     assert ax.get_yticks().size <= 40
-    assert plot_usage(spans_of("ann 0 1 desk")).get_label() == "No span says how many tokens it used."
+    assert plot_usage(spans_of("ann 0 1 desk")).get_label() == "No span has a token count."

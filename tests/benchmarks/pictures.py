@@ -1,8 +1,8 @@
-"""How fast a timeline is drawn, and how much memory it takes: ``npm run benchmarks:pictures -- 1000000``, or more counts.
+"""The time and memory of drawing a timeline: ``npm run benchmarks:pictures -- 1000000``, or more counts.
 
-A PNG of 1600 x 800 pixels, 50 agents, 20 locations, from the frame to the file, against matplotlib's own ``broken_barh`` on the
-same spans, a row for each location, in the same colours. Memory is the most that was held at once beyond the frame, by
-tracemalloc. By default one million spans and ten; ``broken_barh`` is left out above a million, where it takes minutes.
+A PNG of 1600 x 800 pixels, 50 agents, 20 locations, from the frame to the file, against matplotlib's ``broken_barh`` on the
+same spans, one row per location, in the same colours. Memory is the peak of allocations beyond the frame, by tracemalloc. By
+default one million spans and ten million; ``broken_barh`` is skipped above a million, where it takes minutes.
 """
 
 import io
@@ -22,11 +22,11 @@ from questions import bytes_a_span, seconds, spans_of
 import tokenvis as tv
 
 COUNTS = (1_000_000, 10_000_000)
-PEER_MOST = 1_000_000
+MAX_PEER_SPANS = 1_000_000
 
 
-def saved(draw: Callable[[Any], Any]) -> int:
-    """Draw on a figure of 1600 x 800 pixels, and save it; the size of the file."""
+def draw_and_save(draw: Callable[[Any], Any]) -> int:
+    """Draw on a figure of 1600 x 800 pixels, save it, and return the size of the file."""
     file = io.BytesIO()
     figure, ax = plt.subplots(figsize=(16, 8), dpi=100, layout="constrained")
     draw(ax)
@@ -36,12 +36,12 @@ def saved(draw: Callable[[Any], Any]) -> int:
 
 
 def ours(spans: pd.DataFrame, by: str, ax: Any) -> None:
-    """A timeline."""
+    """A timeline of tokenvis."""
     tv.plot_timeline(spans, by=by, ax=ax)
 
 
 def peer(spans: pd.DataFrame, ax: Any) -> None:
-    """The same by ``broken_barh``: a row for each location."""
+    """The same with ``broken_barh``: one row per location."""
     colors = tv.palette(spans["agent_id"].cat.categories)
     for row, (_, part) in enumerate(spans.groupby("location_id", observed=True)):
         ranges = np.column_stack([part["start_time"], part["end_time"] - part["start_time"]])
@@ -57,10 +57,10 @@ def main() -> None:
     print(f"{'spans':>12} {'bands':>10} {'timeline':>10} {'broken_barh':>12} {'times faster':>13} {'bytes a span':>13}")
     for count in [int(word) for word in sys.argv[1:]] or COUNTS:
         spans = spans_of(count)
-        saved(partial(ours, spans.iloc[:100], "location_id"))  # fonts and imports
-        theirs = seconds(partial(saved, partial(peer, spans))) if count <= PEER_MOST else None
+        draw_and_save(partial(ours, spans.iloc[:100], "location_id"))  # fonts and imports
+        theirs = seconds(partial(draw_and_save, partial(peer, spans))) if count <= MAX_PEER_SPANS else None
         for by in ("location_id", "agent_id"):
-            draw = partial(saved, partial(ours, spans, by))
+            draw = partial(draw_and_save, partial(ours, spans, by))
             took, memory = seconds(draw), bytes_a_span(draw, count)
             against = (f"{theirs:.2f} s", f"{theirs / took:.1f}") if theirs else ("-", "-")
             cells = f"{spans[by].nunique():>10} {took:>8.2f} s"

@@ -10,8 +10,8 @@ from pictures import HOSTILE
 from tokenvis import plot_storyline, storyline
 from tokenvis.layout.storylines import geometry as geometry_module
 from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry, time_together
-from tokenvis.plot.artists.colors import OTHERS
-from tokenvis.plot.artists.storyline_lines import Sheet, StrandLabels, mixed, shaded
+from tokenvis.plot.artists.colors import OTHERS_COLOR
+from tokenvis.plot.artists.storyline_lines import LineLabels, OccupiedPixels, blend_colors, shaded_color
 from tokenvis.plot.artists.style import LIGHT
 
 
@@ -102,7 +102,7 @@ def labels_of(spans, **options):
     ax.set_xlim(found.edges[0] - 1, found.edges[-1] + 1)
     ax.set_ylim(found.bottom + 1, -1)
     colors = ["#000000"] * max(len(found.agents), len(found.locations))
-    labels = StrandLabels(
+    labels = LineLabels(
         ax, found, found.group_blocks(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options
     )
     ax.add_artist(labels)
@@ -129,9 +129,9 @@ def test_any_name_is_drawn_as_text(name):
 
 
 def test_mixed_and_shaded_colours():
-    assert (mixed("#000000", "#ffffff", 0.0), mixed("#102030", "#ffffff", 1.0)) == ("#ffffff", "#102030")
-    assert len({shaded("#3863aa", step, LIGHT) for step in range(3)}) == 3
-    assert shaded("#3863aa", 0, LIGHT) == "#3863aa"
+    assert (blend_colors("#000000", "#ffffff", 0.0), blend_colors("#102030", "#ffffff", 1.0)) == ("#ffffff", "#102030")
+    assert len({shaded_color("#3863aa", step, LIGHT) for step in range(3)}) == 3
+    assert shaded_color("#3863aa", 0, LIGHT) == "#3863aa"
 
 
 def test_a_text_overlaps_no_line_even_if_steep():
@@ -143,9 +143,9 @@ def test_a_text_overlaps_no_line_even_if_steep():
     before, after = eve.y_at(np.array([440.0, 450.5]))
     assert abs(before - after) == 1
     x, y = ax.transData.transform((450.0, (before + after) / 2))
-    sheet = Sheet(ax, found)
-    assert not sheet.is_free(Bbox([[x - 5, y - 2], [x + 5, y + 2]]))
-    assert sheet.is_free(Bbox([[x - 45, y - 2], [x - 35, y + 2]]))
+    occupied = OccupiedPixels(ax, found)
+    assert not occupied.is_free(Bbox([[x - 5, y - 2], [x + 5, y + 2]]))
+    assert occupied.is_free(Bbox([[x - 45, y - 2], [x - 35, y + 2]]))
 
 
 def test_a_coloured_name_takes_precedence_over_a_grey_one():
@@ -153,9 +153,9 @@ def test_a_coloured_name_takes_precedence_over_a_grey_one():
     figure, ax = plt.subplots(figsize=(8, 2))
     ax.set_xlim(0, 90)
     ax.set_ylim(found.bottom + 1, -1)
-    colors = [OTHERS] * len(found.agents)
+    colors = [OTHERS_COLOR] * len(found.agents)
     colors[4] = colors[15] = "#000000"
-    labels = StrandLabels(ax, found, [], colors, colors, LIGHT, at_left=True, both_ends=False)
+    labels = LineLabels(ax, found, [], colors, colors, LIGHT, at_left=True, both_ends=False)
     ax.add_artist(labels)
     beside = [text for text in labels.texts(figure.canvas.get_renderer()) if text.get_position()[0] < ax.bbox.x0]
     assert {found.agents[4], found.agents[15]} < {text.get_text() for text in beside}

@@ -15,8 +15,15 @@ from tokenvis import BadOption, BadSpan, MissingColumn, palette, plot_storyline,
 from tokenvis.layout.storylines import layers as layers_module
 from tokenvis.layout.storylines import storyline as layout
 from tokenvis.layout.storylines.blocks import blocks_by_group
-from tokenvis.plot.artists.colors import OTHERS, PICKED
-from tokenvis.plot.artists.storyline_lines import PALE, TINT, TINT_ALONE, StrandLabels, mixed, shaded
+from tokenvis.plot.artists.colors import OTHERS_COLOR, QUALITATIVE_COLORS
+from tokenvis.plot.artists.storyline_lines import (
+    ABSENT_COLOR_SHARE,
+    MEETING_TINT_SHARE,
+    SINGLE_TINT_SHARE,
+    LineLabels,
+    blend_colors,
+    shaded_color,
+)
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import FoldLabels, Note
 
@@ -234,12 +241,12 @@ def strokes(ax):
 
 def block_colors(ax):
     """The colours of the group blocks."""
-    return [to_hex(color) for c in ax.collections if c.get_label() == "rooms" for color in c.get_facecolor()]
+    return [to_hex(color) for c in ax.collections if c.get_label() == "blocks" for color in c.get_facecolor()]
 
 
 def names(ax):
     """The texts beside and among the lines."""
-    [labels] = [artist for artist in ax.get_children() if isinstance(artist, StrandLabels)]
+    [labels] = [artist for artist in ax.get_children() if isinstance(artist, LineLabels)]
     return [text.get_text() for text in labels.texts(ax.figure.canvas.get_renderer())]
 
 
@@ -257,13 +264,13 @@ def test_a_line_has_the_colour_of_its_agent_and_is_thin_and_pale_without_a_span(
     assert drawn[clay, thick] == [0, 90]
     assert [points[[0, -1], 0].tolist() for color, _, points in strokes(ax) if color == blue] == [[0, 30], [60, 90]]
     [[pale, thin]] = [key for key in drawn if key[0] not in (blue, clay)]
-    assert (pale, thin < thick, drawn[pale, thin]) == (mixed(blue, LIGHT.paper, PALE), True, [30, 60])
+    assert (pale, thin < thick, drawn[pale, thin]) == (blend_colors(blue, LIGHT.background, ABSENT_COLOR_SHARE), True, [30, 60])
 
 
 def test_a_line_that_moves_has_a_halo():
     ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 50 lab", "bob 50 90 desk"))
     drawn = strokes(ax)
-    halo = [number for number, (color, _, _) in enumerate(drawn) if color == LIGHT.paper]
+    halo = [number for number, (color, _, _) in enumerate(drawn) if color == LIGHT.background]
     assert halo
     for number in halo:
         assert drawn[number][1] > drawn[number + 1][1]
@@ -273,7 +280,10 @@ def test_a_line_that_moves_has_a_halo():
 def test_a_block_has_the_tint_of_its_location_and_is_paler_for_a_single_agent():
     ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"))
     desk, lab = palette(["desk", "lab"]).values()
-    assert block_colors(ax) == [mixed(desk, LIGHT.paper, TINT), mixed(lab, LIGHT.paper, TINT_ALONE)]
+    assert block_colors(ax) == [
+        blend_colors(desk, LIGHT.background, MEETING_TINT_SHARE),
+        blend_colors(lab, LIGHT.background, SINGLE_TINT_SHARE),
+    ]
     assert sorted(names(ax)) == ["ann", "bob", "desk", "eve", "lab"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["desk", "lab"]
 
@@ -299,17 +309,17 @@ def test_markers_are_on_the_line_of_their_agent():
     assert marks["open"] == [[95, height["ann"]]]
 
 
-def test_the_title_says_whether_there_can_be_fewer_crossings():
+def test_the_title_shows_whether_the_crossings_are_minimal():
     pairs = [("ann", "bob"), ("eve", "dan"), ("ann", "eve"), ("bob", "dan"), ("ann", "dan"), ("bob", "eve")] * 2
     rows = [(who, n, "desk" if who in pair else who) for n, pair in enumerate(pairs) for who in ("ann", "bob", "dan", "eve")]
     spans = spans_of(*(f"{who} {n} {n + 1} {place}" for who, n, place in rows))
     count = int(storyline(spans).totals["crossings"].iloc[0])
     assert count > 1
-    assert plot_storyline(spans).get_title(loc="right").endswith(f"{count} crossings, the fewest there can be")
+    assert plot_storyline(spans).get_title(loc="right").endswith(f"{count} crossings, the fewest possible")
     assert plot_storyline(spans, budget=0).get_title(loc="right").endswith(" crossings")
 
 
-def test_the_note_says_what_is_merged(monkeypatch):
+def test_the_note_shows_what_is_merged(monkeypatch):
     monkeypatch.setattr(layers_module, "MAX_LAYERS", 3)
     monkeypatch.setattr(layers_module, "MIN_LAYERS", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
@@ -322,7 +332,7 @@ def test_a_name_overlaps_no_label_of_a_folded_gap():
     renderer = ax.figure.canvas.get_renderer()
     ax.figure.canvas.draw()
     [folds] = [artist.texts(renderer) for artist in ax.get_children() if isinstance(artist, FoldLabels)]
-    [labels] = [artist.texts(renderer) for artist in ax.get_children() if isinstance(artist, StrandLabels)]
+    [labels] = [artist.texts(renderer) for artist in ax.get_children() if isinstance(artist, LineLabels)]
     assert len(folds) == 1
     assert not [text.get_text() for text in labels if text.get_window_extent().overlaps(folds[0].get_window_extent())]
 
@@ -330,13 +340,17 @@ def test_a_name_overlaps_no_label_of_a_folded_gap():
 def test_more_agents_have_shades_and_of_very_many_those_that_meet_most_have_colours():
     few = [f"agent{number:02}" for number in range(14)]
     colors = {color for color, _, _ in strokes(plot_storyline(spans_of(*(f"{who} 0 9 {who}" for who in few))))}
-    assert colors == {*PICKED, shaded(PICKED[0], 1, LIGHT), shaded(PICKED[1], 1, LIGHT)}
+    assert colors == {
+        *QUALITATIVE_COLORS,
+        shaded_color(QUALITATIVE_COLORS[0], 1, LIGHT),
+        shaded_color(QUALITATIVE_COLORS[1], 1, LIGHT),
+    }
     many = [f"agent{number:02}" for number in range(40)]
     spans = spans_of(*(f"{who} 0 9 {'desk' if who > 'agent34' else who}" for who in many))
     ax = plot_storyline(spans)
     drawn = [color for color, _, _ in strokes(ax)]
-    assert drawn.count(OTHERS) == 28
-    grey = {float(points[0, 1]) for color, _, points in strokes(ax) if color == OTHERS}
+    assert drawn.count(OTHERS_COLOR) == 28
+    grey = {float(points[0, 1]) for color, _, points in strokes(ax) if color == OTHERS_COLOR}
     met = storyline(spans).lines.query("location_id == 'desk'")["y"]
     assert len(met) == 5
     assert not grey & set(met.astype(float))
@@ -344,7 +358,7 @@ def test_more_agents_have_shades_and_of_very_many_those_that_meet_most_have_colo
 
 def test_a_custom_palette():
     spans = spans_of("ann 0 9 desk", "bob 0 9 lab")
-    assert [color for color, _, _ in strokes(plot_storyline(spans, palette={"bob": "red"}))] == [OTHERS, "#ff0000"]
+    assert [color for color, _, _ in strokes(plot_storyline(spans, palette={"bob": "red"}))] == [OTHERS_COLOR, "#ff0000"]
     with pytest.raises(BadOption, match="palette has no colour for 'bob'"):
         plot_storyline(spans, palette=["red"])
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import BarLabels, Note, drawable, fitted, glyph, ink_on, shortened, width_of
+from tokenvis.plot.artists.text import BarLabels, Note, drawable, fit_text, glyph, shorten_name, text_color_on, text_width
 
 
 def test_a_text_is_drawn_on_one_line_and_cut():
@@ -14,7 +14,7 @@ def test_a_text_is_drawn_on_one_line_and_cut():
     assert drawable("$\\frac{x}$ <b>") == "$\\frac{x}$ <b>"
 
 
-def test_a_box_stands_for_what_the_font_lacks():
+def test_a_box_replaces_characters_that_are_missing_in_the_font():
     assert drawable("漢字 \N{GRINNING FACE}") == "□□ \N{GRINNING FACE}"
 
 
@@ -32,61 +32,61 @@ def test_any_text_can_be_drawn_without_a_warning(text):
     [(11, "Plan it all"), (10, "Plan it a…"), (9, "Plan it…"), (6, "Plan…"), (5, "Plan…"), (4, "")],
 )
 def test_a_text_is_cut_to_a_width(width, text):
-    assert fitted("Plan it all", width, len) == text
+    assert fit_text("Plan it all", width, len) == text
 
 
 @pytest.mark.laws
 @given(st.text(min_size=1, max_size=40), st.floats(0, 50))
-def test_what_is_fitted_fits(text, width):
-    cut = fitted(text, width, len)
+def test_a_fitted_text_fits(text, width):
+    cut = fit_text(text, width, len)
     assert len(cut) <= width or not cut
     assert cut in (text, "") or (cut.endswith("…") and text.startswith(cut[:-1]))
 
 
-@pytest.mark.parametrize(("room", "name"), [(100, "model:claude-opus-4"), (10, "model:…s-4"), (7, "mod…4"), (0.1, "mo…")])
-def test_a_name_is_cut_in_the_middle(room, name):
-    assert shortened("model:claude-opus-4", room * 6, 10) == name
+@pytest.mark.parametrize(("width", "name"), [(100, "model:claude-opus-4"), (10, "model:…s-4"), (7, "mod…4"), (0.1, "mo…")])
+def test_a_name_is_cut_in_the_middle(width, name):
+    assert shorten_name("model:claude-opus-4", width * 6, 10) == name
 
 
 @pytest.mark.laws
 @given(st.text(min_size=1, max_size=60), st.integers(20, 400))
 def test_a_shortened_name_fits(text, width):
-    cut = shortened(text, width, 10)
-    assert width_of(cut, 10) <= width or len(cut) <= 3
+    cut = shorten_name(text, width, 10)
+    assert text_width(cut, 10) <= width or len(cut) <= 3
 
 
-def test_widths_do_not_depend_on_what_was_drawn_before():
+def test_widths_do_not_depend_on_earlier_drawing():
     glyph.cache_clear()
-    before = width_of("mmmm", 10)
+    before = text_width("mmmm", 10)
     figure = plt.figure()
     figure.text(0.5, 0.5, "drawn", fontsize=40)
     figure.canvas.draw()
     glyph.cache_clear()
-    assert width_of("mmmm", 10) == before
+    assert text_width("mmmm", 10) == before
     assert 20 < before < 60
 
 
-def test_ink_reads_on_its_colour():
-    assert [ink_on(color) for color in ("white", "#caa92c", "#3b6fb6", "black")] == [
-        LIGHT.ink,
-        LIGHT.ink,
-        LIGHT.paper,
-        LIGHT.paper,
+def test_text_has_contrast_on_its_colour():
+    assert [text_color_on(color) for color in ("white", "#caa92c", "#3b6fb6", "black")] == [
+        LIGHT.text,
+        LIGHT.text,
+        LIGHT.background,
+        LIGHT.background,
     ]
 
 
 def labels_of(table):
-    """Labels of the bars in a table that reach into the view and are wide enough."""
+    """Labels of the bars in a table that are in the view and are wide enough."""
 
-    def bars(low, high, least):
-        return table[table["x1"].clip(low, high) - table["x0"].clip(low, high) >= least]
+    def bars(low, high, min_width):
+        return table[table["x1"].clip(low, high) - table["x0"].clip(low, high) >= min_width]
 
     return BarLabels(bars, size=8, height=0.8)
 
 
 def labels_on(ax, *bars):
     """The labels of bars (x0, x1, label, more) as they are drawn now."""
-    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, ink="black"))
+    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, color="black"))
     ax.add_artist(labels)
     renderer = ax.figure.canvas.get_renderer()
     texts = labels.texts(renderer)
@@ -104,7 +104,7 @@ def test_a_label_is_whole_then_cut_then_dropped():
     assert labels_on(ax, (0, 70, "Survey the field", " · 9 s")) == ["Survey t…"]
 
 
-def test_zooming_in_makes_room():
+def test_zooming_in_shows_more_labels():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 1))
     assert labels_on(ax, (500, 510, "Write", " · 2 s")) == []
     ax.set_xlim(490, 520)
@@ -113,7 +113,7 @@ def test_zooming_in_makes_room():
 
 def test_a_bar_that_begins_outside_has_its_label_inside():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
-    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "ink": ["black"]})
+    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "color": ["black"]})
     labels = labels_of(table)
     ax.add_artist(labels)
     [text] = labels.texts(ax.figure.canvas.get_renderer())

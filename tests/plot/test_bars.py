@@ -14,21 +14,21 @@ from matplotlib.figure import Figure
 from tokenvis import palette, plot_timeline
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import time_map
-from tokenvis.plot.artists import bars as bars_room
-from tokenvis.plot.artists.bars import FAINTEST, MOST_BARS, Bars, Raster
-from tokenvis.plot.artists.color_scales import hues_of
+from tokenvis.plot.artists import bars as bars_module
+from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, Raster
+from tokenvis.plot.artists.color_scales import color_scale
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import Note
 from tokenvis.spans.columns import times_of
 
 
 def bars_of(spans, **options):
-    hues = hues_of(spans["agent_id"], None, LIGHT)
-    return Bars(*times_of(spans), place_spans(spans, **options), hues.code, hues.colors, time_map(spans, gaps="keep"))
+    scale = color_scale(spans["agent_id"], None, LIGHT)
+    return Bars(*times_of(spans), place_spans(spans, **options), scale.code, scale.colors, time_map(spans, gaps="keep"))
 
 
 def axes_of(low, high, n_pixels=100):
-    """Axes that are so many pixels wide, and show that stretch."""
+    """Axes of this width in pixels that show this interval."""
     ax = Figure(figsize=(n_pixels / 100, 1), dpi=100).add_axes((0, 0, 1, 1))
     ax.set(xlim=(low, high), ylim=(4, 0))
     return ax
@@ -44,7 +44,7 @@ def note(ax):
 
 
 def many(count, step=10):
-    """One agent at one place, again and again."""
+    """Many spans of one agent at one location."""
     times = np.arange(count) * step
     return pd.DataFrame(
         {
@@ -59,19 +59,17 @@ def many(count, step=10):
 
 
 def test_few_spans_are_rectangles_and_many_are_a_raster():
-    few, more = (
-        plot_timeline(many(count), ax=plt.subplots(figsize=(90, 2), dpi=100)[1]) for count in (MOST_BARS, MOST_BARS + 1)
-    )
-    assert [len(c.get_paths()) for c in few.collections if c.get_label() == "spans"] == [MOST_BARS]
+    few, more = (plot_timeline(many(count), ax=plt.subplots(figsize=(90, 2), dpi=100)[1]) for count in (MAX_BARS, MAX_BARS + 1))
+    assert [len(c.get_paths()) for c in few.collections if c.get_label() == "spans"] == [MAX_BARS]
     assert (rasters(few), note(few)) == ([], "")
     assert [c for c in more.collections if c.get_label() == "spans"] == []
     [raster] = rasters(more)
-    assert raster.rows.tolist() == list(range(MOST_BARS + 1))
+    assert raster.rows.tolist() == list(range(MAX_BARS + 1))
 
 
-def test_the_note_says_how_many_spans_are_drawn_one_by_one():
-    ax = plot_timeline(many(MOST_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
-    assert note(ax) == f"0 of {MOST_BARS * 2:,} spans drawn as bars"
+def test_the_note_shows_how_many_spans_are_drawn_one_by_one():
+    ax = plot_timeline(many(MAX_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
+    assert note(ax) == f"0 of {MAX_BARS * 2:,} spans drawn as bars"
     deep = pd.concat([many(600), many(600, 20).assign(id=[f"long {n}" for n in range(600)])], ignore_index=True)
     folded = plot_timeline(deep, ax=plt.subplots(figsize=(3, 2), dpi=100)[1])
     assert note(folded) == "0 of 1,200 spans drawn as bars"  # less than a pixel each
@@ -81,50 +79,50 @@ def test_the_note_says_how_many_spans_are_drawn_one_by_one():
 @given(spans_frames(n_traces=1))
 def test_raster_and_rectangles_agree(spans):
     bars = bars_of(spans)
-    drawn = np.flatnonzero(bars.drawn())
+    drawn = np.flatnonzero(bars.is_rectangle())
     ax = axes_of(-1, 15, n_pixels=64)
     raster = Raster(ax, bars, np.arange(len(spans)))
-    found = raster.shades()
+    found = raster.grid()
     covered = np.zeros_like(found.busy)
     edges = np.linspace(-1, 15, 65)
-    for rectangle, row in zip(bars_room.rectangles(bars, drawn).get_paths(), bars.placement.row[drawn], strict=True):
+    for rectangle, row in zip(bars_module.rectangles(bars, drawn).get_paths(), bars.placement.row[drawn], strict=True):
         x0, x1 = rectangle.vertices[:, 0].min(), rectangle.vertices[:, 0].max()
         covered[row] += np.clip(np.minimum(edges[1:], x1) - np.maximum(edges[:-1], x0), 0, None) / np.diff(edges)
     assert np.allclose(found.busy, covered, atol=1e-12)
-    assert found.busy.max(initial=0) <= 1 + 1e-12  # a lane is never taken twice
+    assert found.busy.max(initial=0) <= 1 + 1e-12  # spans of a lane never overlap
 
 
-def test_a_pixel_has_the_colour_that_runs_longest_and_is_as_opaque_as_it_is_full():
+def test_a_pixel_has_the_colour_that_runs_longest_and_the_busy_share_as_opacity():
     spans = spans_of("ann 0 10 desk", "bob 10 14 desk", "ann 14 15 desk", "bob 20 20 desk")
     ax = axes_of(0, 40, n_pixels=8)
     raster = Raster(ax, bars_of(spans), np.arange(4))
-    [line, nothing] = raster.colored(raster.shades())
+    [line, nothing] = raster.row_colors(raster.grid())
     ann, bob = (np.round(np.array(to_rgba(palette(["ann", "bob"])[name])) * 255) for name in ("ann", "bob"))
     assert line[:, :3].tolist()[:3] == [ann[:3].tolist(), ann[:3].tolist(), bob[:3].tolist()]
     assert line[:, 3].tolist() == [255, 255, 255, 0, 255, 0, 0, 0]  # the instant is a tick
     assert not nothing.any()
     half = Raster(ax, bars_of(spans_of("ann 0 2 desk")), np.arange(1))
-    assert half.colored(half.shades())[0, 0, 3] == round(255 * (FAINTEST + (1 - FAINTEST) * 0.4))
+    assert half.row_colors(half.grid())[0, 0, 3] == round(255 * (MIN_PIXEL_ALPHA + (1 - MIN_PIXEL_ALPHA) * 0.4))
 
 
-def test_a_row_stands_where_its_bars_do():
+def test_a_row_is_where_its_bars_are():
     bars = bars_of(spans_of("ann 0 10 desk", "bob 0 10 desk", "eve 0 10 lab"))
     ax = axes_of(0, 10)
     ax.set_ylim(bars.placement.height, 0)
-    lines = Raster(ax, bars, np.arange(3)).row_at(340)
+    lines = Raster(ax, bars, np.arange(3)).row_of_pixels(340)
     middles = ((bars.placement.rows["top"] + bars.placement.rows["height"] / 2) * 100).astype(int)
     assert lines[middles].tolist() == [0, 1, 2]
     assert lines[[1, 100, 200, 220]].tolist() == [-1] * 4
     ax.set_ylim(0, bars.placement.height)  # turned over
-    assert Raster(ax, bars, np.arange(3)).row_at(340)[339 - middles].tolist() == [0, 1, 2]
+    assert Raster(ax, bars, np.arange(3)).row_of_pixels(340)[339 - middles].tolist() == [0, 1, 2]
 
 
-def test_no_row_is_lost_where_rows_are_finer_than_pixels():
+def test_no_row_is_lost_if_rows_are_finer_than_pixels():
     spans = spans_of(*(f"ann 0 9 room-{n}" for n in range(40)))
     bars = bars_of(spans)
     ax = axes_of(0, 9)
     ax.set_ylim(bars.placement.height, 0)
-    assert len(set(Raster(ax, bars, np.arange(40)).row_at(60)) - {-1}) == 40
+    assert len(set(Raster(ax, bars, np.arange(40)).row_of_pixels(60)) - {-1}) == 40
 
 
 def test_the_image_is_where_the_bars_are():
@@ -139,22 +137,22 @@ def test_the_image_is_where_the_bars_are():
     assert np.flatnonzero(taken.any(axis=1)).tolist() == list(range(3, 22))  # the middle 78% of the lane
 
 
-def test_zooming_in_counts_anew():
-    ax = plot_timeline(many(MOST_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
+def test_zooming_in_computes_a_new_raster():
+    ax = plot_timeline(many(MAX_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
     [raster] = rasters(ax)
     ax.set_xlim(0, 200)
     ax.figure.canvas.draw()
     assert note(ax) == ""
-    assert set(np.unique(np.round(raster.shades().busy, 6))) >= {0.0, 1.0}
+    assert set(np.unique(np.round(raster.grid().busy, 6))) >= {0.0, 1.0}
 
 
-def test_a_picture_stays_when_the_frame_is_changed_afterwards():
-    spans = many(MOST_BARS * 2)
+def test_later_changes_of_the_frame_do_not_change_the_picture():
+    spans = many(MAX_BARS * 2)
     ax = plot_timeline(spans, ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
     [raster] = rasters(ax)
     spans.loc[:, "end_time"] = 10**9
     spans.iloc[:, 4] = 0
-    assert raster.shades().busy.max() == pytest.approx(0.5, abs=0.2)
+    assert raster.grid().busy.max() == pytest.approx(0.5, abs=0.2)
 
 
 @pytest.mark.parametrize("form", ["svg", "pdf"])
@@ -167,13 +165,13 @@ def test_a_hundred_thousand_spans_take_less_than_a_megabyte(form):
     assert 5_000 < file.tell() < 1_000_000
 
 
-def test_a_mouse_may_pass_over():
-    ax = plot_timeline(many(MOST_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
+def test_the_mouse_never_hits_the_raster():
+    ax = plot_timeline(many(MAX_BARS * 2), ax=plt.subplots(figsize=(8, 2), dpi=100)[1])
     event = MouseEvent("motion_notify_event", ax.figure.canvas, *ax.transAxes.transform((0.5, 0.5)))
     assert [artist.contains(event) for artist in rasters(ax)] == [(False, {})]
 
 
-def test_marks_beyond_some_are_ticks():
+def test_too_many_markers_are_ticks():
     spans = many(600)
     failed = with_data(spans, **{span: {"status": "error"} for span in spans["id"]})
     ax = plot_timeline(failed, ax=plt.subplots(figsize=(20, 2), dpi=100)[1])
@@ -185,4 +183,4 @@ def test_marks_beyond_some_are_ticks():
     assert note(plot_timeline(still_open, ax=plt.subplots(figsize=(20, 2), dpi=100)[1])) == "600 open ends not marked"
     instants = spans.assign(end_time=spans["start_time"])
     [raster] = rasters(plot_timeline(instants, ax=plt.subplots(figsize=(20, 2), dpi=100)[1]))
-    assert (raster.shades().color >= 0).sum() == 600
+    assert (raster.grid().color >= 0).sum() == 600

@@ -3,8 +3,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tokenvis import BadOption, palette
-from tokenvis.plot.artists.color_scales import MOST_OTHERS, hues_of
-from tokenvis.plot.artists.colors import OTHERS
+from tokenvis.plot.artists.color_scales import MAX_DISTINCT_OTHERS, color_scale
+from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.style import LIGHT
 
 AGENTS = [f"agent {n:02}" for n in range(15)]
@@ -12,13 +12,13 @@ AGENTS = [f"agent {n:02}" for n in range(15)]
 
 def colors_of(values, given=None):
     """The colour of each value."""
-    hues = hues_of(pd.Series(values), given, LIGHT)
-    return [hues.colors[code] for code in hues.code]
+    scale = color_scale(pd.Series(values), given, LIGHT)
+    return [scale.colors[code] for code in scale.code]
 
 
 def test_names_have_the_colours_of_the_palette_and_a_missing_one_is_grey():
-    assert colors_of(["b", "a", None]) == [palette("ab")["b"], palette("ab")["a"], LIGHT.quiet]
-    assert hues_of(pd.Series(["b", None]), None, LIGHT).legend == [(palette("b")["b"], "b"), (LIGHT.quiet, "none")]
+    assert colors_of(["b", "a", None]) == [palette("ab")["b"], palette("ab")["a"], LIGHT.muted]
+    assert color_scale(pd.Series(["b", None]), None, LIGHT).legend == [(palette("b")["b"], "b"), (LIGHT.muted, "none")]
 
 
 def test_a_colour_survives_filtering():
@@ -26,30 +26,30 @@ def test_a_colour_survives_filtering():
     assert colors_of(values[values == "bob"]) == [palette(["ann", "bob"])["bob"]]
 
 
-def test_names_beyond_the_palette_are_others_which_the_legend_counts():
-    hues = hues_of(pd.Series(AGENTS), None, LIGHT)
-    assert hues.legend[-1] == (OTHERS, "3 others")
-    assert [name for _, name in hues.legend[:-1]] == AGENTS[:12]
-    assert colors_of(AGENTS)[12:] == [OTHERS] * 3
-    assert len(set(hues.code)) == 15  # each for itself, so that all together do not outweigh each name
-    many = hues_of(pd.Series([f"agent {n:04}" for n in range(12 + MOST_OTHERS + 1)]), None, LIGHT)
+def test_names_beyond_the_palette_are_others_and_counted_in_the_legend():
+    scale = color_scale(pd.Series(AGENTS), None, LIGHT)
+    assert scale.legend[-1] == (OTHERS_COLOR, "3 others")
+    assert [name for _, name in scale.legend[:-1]] == AGENTS[:12]
+    assert colors_of(AGENTS)[12:] == [OTHERS_COLOR] * 3
+    assert len(set(scale.code)) == 15  # separate, so that all together do not outweigh each name
+    many = color_scale(pd.Series([f"agent {n:04}" for n in range(12 + MAX_DISTINCT_OTHERS + 1)]), None, LIGHT)
     assert len(set(many.code)) == 13
-    assert many.legend[-1] == (OTHERS, f"{MOST_OTHERS + 1} others")
+    assert many.legend[-1] == (OTHERS_COLOR, f"{MAX_DISTINCT_OTHERS + 1} others")
 
 
 def test_a_mapping_may_name_some():
-    assert colors_of(["a", "b", "c"], {"b": "red"}) == [OTHERS, "#ff0000", OTHERS]
+    assert colors_of(["a", "b", "c"], {"b": "red"}) == [OTHERS_COLOR, "#ff0000", OTHERS_COLOR]
     assert colors_of([1, 2], {1: "red", 2: "blue"}) == ["#ff0000", "#0000ff"]
 
 
-def test_two_names_may_have_one_colour():
-    hues = hues_of(pd.Series(["a", "b"]), {"a": "red", "b": "red"}, LIGHT)
-    assert hues.legend == [("#ff0000", "a"), ("#ff0000", "b")]
+def test_two_names_may_share_a_colour():
+    scale = color_scale(pd.Series(["a", "b"]), {"a": "red", "b": "red"}, LIGHT)
+    assert scale.legend == [("#ff0000", "a"), ("#ff0000", "b")]
 
 
 def test_many_numbers_are_a_scale():
-    hues = hues_of(pd.Series([*range(0, 1200, 10)]), None, LIGHT)
-    assert [name for _, name in hues.legend] == [
+    scale = color_scale(pd.Series([*range(0, 1200, 10)]), None, LIGHT)
+    assert [name for _, name in scale.legend] == [
         "0 to 200",
         "200 to 400",
         "400 to 600",
@@ -57,11 +57,11 @@ def test_many_numbers_are_a_scale():
         "800 to 1,000",
         "1,000 to 1,200",
     ]
-    assert hues.code[[0, 19, 20, -1]].tolist() == [0, 0, 1, 5]
-    with_missing = hues_of(pd.Series([*range(0, 1200, 10), None], dtype="Int64"), None, LIGHT)
-    assert with_missing.legend[-1] == (LIGHT.quiet, "none")
-    assert with_missing.colors[with_missing.code[-1]] == LIGHT.quiet
-    few = hues_of(pd.Series([3, 1, 2]), None, LIGHT)
+    assert scale.code[[0, 19, 20, -1]].tolist() == [0, 0, 1, 5]
+    with_missing = color_scale(pd.Series([*range(0, 1200, 10), None], dtype="Int64"), None, LIGHT)
+    assert with_missing.legend[-1] == (LIGHT.muted, "none")
+    assert with_missing.colors[with_missing.code[-1]] == LIGHT.muted
+    few = color_scale(pd.Series([3, 1, 2]), None, LIGHT)
     assert [name for _, name in few.legend] == ["1", "2", "3"]
 
 
@@ -70,14 +70,14 @@ def test_many_numbers_are_a_scale():
     [
         ("tab10", r"^palette='tab10' is neither a mapping from name to colour nor a list of colours\.$"),
         (7, r"^palette=7 is neither"),
-        (["red", "blood"], r"^palette has 'blood', which is no colour\. One is '#3b6fb6'\.$"),
-        ({"a": "blood"}, r"^palette has 'blood', which is no colour"),
+        (["red", "blood"], r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"),
+        ({"a": "blood"}, r"^palette has 'blood', which is not a colour"),
         (["red"], r"^palette has no colour for 'b'\.$"),
     ],
 )
-def test_a_palette_that_does_not_fit_is_refused(given, message):
+def test_an_invalid_palette_is_refused(given, message):
     with pytest.raises(BadOption, match=message):
-        hues_of(pd.Series(["a", "b"]), given, LIGHT)
+        color_scale(pd.Series(["a", "b"]), given, LIGHT)
 
 
 def test_colours_are_hexadecimal():

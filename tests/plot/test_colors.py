@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import palette
-from tokenvis.plot.artists.colors import MOST_NAMES, OTHERS, PICKED
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR, QUALITATIVE_COLORS
 from tokenvis.plot.artists.style import DARK, LIGHT, luminance
 
 # OKLab: B. Ottosson, "A perceptual color space for image processing", 2020
@@ -36,25 +36,26 @@ def nearest(points):
 @pytest.mark.parametrize(
     ("eyes", "least"), [("normal", 0.1), ("protanopia", 0.07), ("deuteranopia", 0.07), ("tritanopia", 0.07)]
 )
-def test_colours_can_be_told_apart(eyes, least):
-    assert len(PICKED) == 12
-    seen = np.clip(linear(PICKED) @ EYES[eyes].T, 0, 1)
+def test_colours_are_distinct(eyes, least):
+    assert len(QUALITATIVE_COLORS) == 12
+    seen = np.clip(linear(QUALITATIVE_COLORS) @ EYES[eyes].T, 0, 1)
     assert nearest(np.cbrt(seen @ TO_CONES.T) @ TO_LAB.T) >= least  # 0.02 is just noticeable
 
 
-def test_colours_are_apart_in_greyscale():
-    light = 116 * np.cbrt(linear(PICKED) @ (0.2126, 0.7152, 0.0722)) - 16  # L* of CIELAB; 1 is just noticeable
+def test_colours_are_distinct_in_greyscale():
+    light = 116 * np.cbrt(linear(QUALITATIVE_COLORS) @ (0.2126, 0.7152, 0.0722)) - 16  # L* of CIELAB; 1 is just noticeable
     assert np.diff(np.sort(light)).min() >= 3.5
 
 
-@pytest.mark.parametrize("look", [LIGHT, DARK])
-def test_colours_stand_out_from_the_paper(look):
-    paper = luminance(look.paper)
-    contrasts = [(max(paper, luminance(c)) + 0.05) / (min(paper, luminance(c)) + 0.05) for c in (*PICKED, OTHERS)]
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_colours_have_contrast_on_the_background(theme):
+    background = luminance(theme.background)
+    levels = [luminance(color) for color in (*QUALITATIVE_COLORS, OTHERS_COLOR)]
+    contrasts = [(max(background, level) + 0.05) / (min(background, level) + 0.05) for level in levels]
     assert min(contrasts) >= 1.5
 
 
-def test_a_colour_depends_on_the_set_of_names_alone():
+def test_a_colour_depends_only_on_the_set_of_names():
     assert palette(["b", "a", "b"]) == palette(("a", "b"))
     assert list(palette("fedcba")) == list("abcdef")
     assert palette([]) == {}
@@ -62,10 +63,10 @@ def test_a_colour_depends_on_the_set_of_names_alone():
 
 @pytest.mark.laws
 @given(st.sets(st.text(), max_size=30))
-def test_the_first_dozen_names_have_colours_of_their_own_and_the_others_share_one(names):
+def test_the_first_dozen_names_have_distinct_colours_and_the_others_share_one(names):
     colors = palette(names)
     assert list(colors) == sorted(names)
-    own = list(colors.values())[:MOST_NAMES]
+    own = list(colors.values())[:MAX_COLORED_NAMES]
     assert len(set(own)) == len(own)
-    assert OTHERS not in own
-    assert set(list(colors.values())[MOST_NAMES:]) <= {OTHERS}
+    assert OTHERS_COLOR not in own
+    assert set(list(colors.values())[MAX_COLORED_NAMES:]) <= {OTHERS_COLOR}

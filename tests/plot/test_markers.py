@@ -2,24 +2,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 from conftest import spans_of, with_data
 
-from tokenvis.plot.artists.markers import handles_of, marks_of, scatter_marks
+from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
 from tokenvis.plot.artists.style import LIGHT
 
 
-def test_instants_errors_and_open_spans_have_marks():
+def test_instants_errors_and_open_spans_have_markers():
     spans = with_data(spans_of("ann 0 0 desk", "ann 1 2 desk", "ann 2 3 desk"), b={"status": "error"}, c={"status": "open"})
-    assert {name: rows.tolist() for name, rows in marks_of(spans).items()} == {"instant": [0], "error": [1], "open": [2]}
+    assert {name: rows.tolist() for name, rows in marked_rows(spans).items()} == {"instant": [0], "error": [1], "open": [2]}
 
 
-def test_the_legend_names_the_marks_that_occur():
+def test_the_legend_lists_the_markers_that_occur():
     marks = {"instant": np.array([3]), "error": np.array([], dtype=int), "open": np.array([1])}
-    handles = handles_of(marks, LIGHT, instant="dot")
+    handles = marker_handles(marks, LIGHT, instant="dot")
     assert [(handle.get_label(), handle.get_marker()) for handle in handles] == [("instant", "o"), ("still open", ">")]
 
 
-def test_marks_are_one_collection_and_none_where_there_are_none():
+def test_markers_are_one_collection_or_none():
     ax = plt.subplots()[1]
-    scatter_marks(ax, np.array([]), np.array([]), "error", [], LIGHT.paper)
+    draw_markers(ax, np.array([]), np.array([]), "error", [], LIGHT.background)
     assert len(ax.collections) == 0
-    scatter_marks(ax, np.array([1.0, 2.0]), np.array([0.0, 0.0]), "dot", ["#000000"] * 2, LIGHT.paper)
+    draw_markers(ax, np.array([1.0, 2.0]), np.array([0.0, 0.0]), "dot", ["#000000"] * 2, LIGHT.background)
     assert [(len(found.get_offsets()), found.get_label()) for found in ax.collections] == [(2, "instant")]

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import QuadMesh
 
-from tokenvis.plot.artists.matrix import MOST_NAMES, cells_of, count_text, draw_matrix, matrix_axes
+from tokenvis.plot.artists.matrix import MAX_MATRIX_NAMES, draw_matrix, format_count, matrix_axes, matrix_cells
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import CellLabels
 
@@ -26,12 +26,12 @@ def texts(ax):
 
 def draw(cells, figsize=(6, 3)):
     ax = plt.subplots(figsize=figsize, layout="constrained")[1]
-    draw_matrix(ax, cells, count_text, LIGHT, names=("who", "where"), legend=True)
+    draw_matrix(ax, cells, format_count, LIGHT, names=("who", "where"), legend=True)
     return ax
 
 
 def test_a_cell_is_the_amount_of_a_pair_of_names():
-    ax = draw(cells_of(table_of("bob lab 7", "ann desk 1", "ann desk 2"), "who", "where", "n"))
+    ax = draw(matrix_cells(table_of("bob lab 7", "ann desk 1", "ann desk 2"), "who", "where", "n"))
     assert drawn(ax) == [[3, None], [None, 7]]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["ann", "bob"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["desk", "lab"]
@@ -39,43 +39,43 @@ def test_a_cell_is_the_amount_of_a_pair_of_names():
     assert ax.get_legend() is None
 
 
-def test_the_least_of_too_many_names_are_one():
+def test_the_smallest_of_too_many_names_are_merged():
     table = pd.DataFrame({"who": [f"agent {n:03}" for n in range(100)], "where": "desk", "n": range(1, 101)})
-    cells = cells_of(table, "who", "where", "n")
+    cells = matrix_cells(table, "who", "where", "n")
     rows = cells["row"].cat.categories.tolist()
-    assert (len(rows), rows[0], rows[-1]) == (MOST_NAMES, "agent 041", "41 others")
+    assert (len(rows), rows[0], rows[-1]) == (MAX_MATRIX_NAMES, "agent 041", "41 others")
     assert cells["amount"].sum() == sum(range(1, 101))
     assert cells.set_index("row")["amount"]["41 others"] == sum(range(1, 42))
 
 
-def test_details_are_a_second_line_where_there_is_room_and_go_where_cells_are_united():
+def test_details_are_a_second_line_if_they_fit_and_no_cells_are_merged():
     table = table_of("ann desk 1", "bob desk 2", "bob desk 3")
-    cells = cells_of(table, "who", "where", "n", pd.Series(["after a second or so", "after 2 s", "after 3 s"]))
+    cells = matrix_cells(table, "who", "where", "n", pd.Series(["after a second or so", "after 2 s", "after 3 s"]))
     assert cells["detail"].tolist() == ["after a second or so", ""]
     assert texts(draw(cells)) == ["1\nafter a second or so", "5"]
     assert texts(draw(cells, (1.2, 3))) == ["1", "5"]
 
 
-def test_a_scale_stands_in_the_legend_where_the_texts_have_no_room():
+def test_the_legend_has_a_scale_if_the_texts_do_not_fit():
     table = pd.DataFrame({"who": "ann", "where": [f"room {n:02}" for n in range(50)], "n": range(100_000, 5_100_000, 100_000)})
-    ax = draw(cells_of(table, "who", "where", "n"), (8, 3))
+    ax = draw(matrix_cells(table, "who", "where", "n"), (8, 3))
     assert texts(ax) == []
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["312,500", "1,250,000", "2,812,500", "5,000,000"]
 
 
-def test_names_that_are_wider_than_their_columns_are_upright():
+def test_names_that_are_wider_than_their_columns_are_vertical():
     table = pd.DataFrame({"who": "ann", "where": [f"a rather long name {n}" for n in range(8)], "n": 1})
-    cells = cells_of(table, "who", "where", "n")
+    cells = matrix_cells(table, "who", "where", "n")
     ax = draw(cells)
     assert {label.get_rotation() for label in ax.get_xticklabels()} == {90.0}
-    short = draw(cells_of(table.assign(where=table["n"].astype(str)), "who", "where", "n"))
+    short = draw(matrix_cells(table.assign(where=table["n"].astype(str)), "who", "where", "n"))
     assert {label.get_rotation() for label in short.get_xticklabels()} == {0.0}
 
 
 def test_a_new_figure_fits_the_matrix():
     small, large = (
         matrix_axes(
-            cells_of(pd.DataFrame({"who": range(n), "where": range(n), "n": 1}), "who", "where", "n")
+            matrix_cells(pd.DataFrame({"who": range(n), "where": range(n), "n": 1}), "who", "where", "n")
         ).figure.get_size_inches()
         for n in (2, 20)
     )
@@ -83,5 +83,5 @@ def test_a_new_figure_fits_the_matrix():
     assert large[0] < 16
 
 
-def test_nothing_but_zeros_can_be_drawn():
-    assert drawn(draw(cells_of(table_of("ann desk 0"), "who", "where", "n"))) == [[0]]
+def test_a_matrix_of_zeros_can_be_drawn():
+    assert drawn(draw(matrix_cells(table_of("ann desk 0"), "who", "where", "n"))) == [[0]]

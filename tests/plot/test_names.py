@@ -5,7 +5,7 @@ from conftest import spans_of
 import tokenvis as tv
 
 
-def test_names_are_left_out_where_there_is_no_room_for_all():
+def test_names_that_do_not_fit_are_left_out():
     spans = spans_of(*(f"ann {n} {n + 1} place-{n:03}" for n in range(100)))
     figure, ax = plt.subplots(figsize=(8, 3))
     tv.plot_timeline(spans, ax=ax, legend=False)

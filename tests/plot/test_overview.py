@@ -9,7 +9,7 @@ def workflow():
     return load_spans("multi-agent-workflow", store=Store(seeded_database(), create=False))
 
 
-def test_the_overview_puts_three_pictures_on_one_time():
+def test_the_overview_combines_three_pictures_on_one_time_axis():
     figure = plot_overview(workflow())
     upper, middle, lower = figure.axes
     assert upper.get_xlim() == middle.get_xlim()
@@ -26,7 +26,7 @@ def test_the_overview_puts_three_pictures_on_one_time():
     assert len(plt.get_fignums()) == 1
 
 
-def test_panels_stand_above_each_other_on_the_same_places():
+def test_panels_are_aligned():
     figure = plot_overview(workflow())
     figure.canvas.draw()
     upper, middle, _ = (ax.get_position() for ax in figure.axes)
@@ -34,7 +34,7 @@ def test_panels_stand_above_each_other_on_the_same_places():
     assert upper.y0 > middle.y1
 
 
-def test_an_empty_trace_says_so():
+def test_an_empty_trace_has_a_message():
     figure = plot_overview(spans_of("ann 0 1 desk").iloc[:0])
     assert [ax.get_label() for ax in figure.axes] == ["This trace is empty."] * 3
 

@@ -33,9 +33,9 @@ def seeds():
     return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
 
 
-def test_every_picture_is_put_to_these_laws():
+def test_every_picture_is_tested_here():
     names = {name.removeprefix("plot_").replace("_", " ") for name in tv.__all__ if name.startswith("plot_")}
-    assert names - set(FIGURES) == set(), "each public picture is to stand in PICTURES of tests/pictures.py"
+    assert names - set(FIGURES) == set(), "add each public picture to PICTURES in tests/pictures.py"
     assert set(FIGURES) - set(PICTURES) == {"overview"}
 
 
@@ -93,7 +93,7 @@ def test_little_and_extreme_traces_draw(picture, name):
 
 
 @pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy"))
-def test_two_hundred_agents_draw_and_nothing_falls_off(picture):
+def test_two_hundred_agents_draw_and_nothing_is_cut_off(picture):
     spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
     ax = PICTURES[picture](spans)
     assert collisions(ax.figure) == []
@@ -145,7 +145,7 @@ def test_a_dark_figure_has_a_dark_picture(picture):
 
 @pytest.mark.parametrize("picture", OVER_TIME)
 def test_pictures_over_time_refuse_several_traces(picture):
-    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, and these spans are of 2: 't', 'u'\."):
+    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, but these spans are of 2: 't', 'u'\."):
         PICTURES[picture](spans_of("ann 0 1 desk t", "ann 0 1 desk u"))
 
 
@@ -160,9 +160,9 @@ def test_matrices_add_up_several_traces(picture):
 
 
 @every_picture
-def test_what_is_no_axes_is_refused(picture):
+def test_an_ax_that_is_not_an_axes_is_refused(picture):
     with pytest.raises(
-        BadOption, match=r"^ax='ndarray' is no matplotlib Axes\. plt\.subplots\(\) gives one, or an array of them\.$"
+        BadOption, match=r"^ax='ndarray' is not a matplotlib Axes\. plt\.subplots\(\) returns one, or an array of them\.$"
     ):
         PICTURES[picture](spans_of("ann 0 1 desk"), ax=plt.subplots(1, 2)[1])
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'end_time'\."):

@@ -90,7 +90,7 @@ def test_elapsed_time_has_round_ticks():
     assert labels_of(spans_of("ann 0 60000000 desk"))[0] == ["0", "10 s", "20 s", "30 s", "40 s", "50 s", "1m"]
 
 
-def test_ticks_stay_true_beside_a_fold():
+def test_ticks_next_to_a_fold_have_the_right_times():
     labels, ax = labels_of(spans_of("ann 0 60000000 desk", "ann 3600000000 3660000000 desk"))
     assert labels == ["0", "15 s", "30 s", "45 s", "1m", "1h 15s", "1h 30s", "1h 45s", "1h 1m"]
     assert ax.get_xlabel() == "elapsed time, idle gaps folded"
@@ -135,7 +135,7 @@ def test_ticks_are_few_and_inside(start, length, decimal):
     assert all(low - 1 <= tick <= high + 1 for tick in ticks)
 
 
-def test_a_theme_is_settings_for_matplotlib():
+def test_a_theme_has_settings_for_matplotlib():
     before = dict(mpl.rcParams)
     with mpl.rc_context(theme()):
         assert mpl.rcParams["text.parse_math"] is False

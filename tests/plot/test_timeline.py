@@ -14,8 +14,8 @@ from pictures import HOSTILE
 
 from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline
 from tokenvis.layout.lanes import BAND_GAP
-from tokenvis.plot.artists.bars import BAR
-from tokenvis.plot.artists.colors import OTHERS
+from tokenvis.plot.artists.bars import BAR_HEIGHT_SHARE
+from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import BarLabels, FoldLabels, Note
 
@@ -37,7 +37,7 @@ def drawn_bars(ax):
 
 
 def marks(ax, label):
-    """Places of the marks of that kind."""
+    """Positions of the markers of that kind."""
     found = [c for c in ax.collections if c.get_label() == label]
     return [tuple(place) for c in found for place in np.asarray(c.get_offsets()).tolist()]
 
@@ -49,14 +49,14 @@ def drawn_moves(ax):
 
 
 def labels(ax):
-    """The labels of the bars as they are drawn now, where all have room."""
+    """The labels of all bars, whether they fit or not."""
     [drawn] = [artist for artist in ax.get_children() if isinstance(artist, BarLabels)]
     low, high = ax.get_xlim()
     return [label + more for label, more in drawn.bars(low, high, 0)[["label", "more"]].itertuples(index=False)]
 
 
 def folds(ax):
-    """What stands in the folded gaps as they are drawn now."""
+    """The labels of the folded gaps as they are drawn now."""
     return [
         text.get_text()
         for artist in ax.get_children()
@@ -66,7 +66,7 @@ def folds(ax):
 
 
 def note(ax):
-    """What the picture says that it leaves out."""
+    """The note of the picture."""
     [found] = [artist for artist in ax.get_children() if isinstance(artist, Note)]
     return found.get_text()
 
@@ -91,12 +91,12 @@ def test_a_move_is_a_curve_between_the_bands():
 
 def test_a_move_has_the_colour_of_its_agent_where_agents_have_colours():
     spans = spans_of("bob 0 1 desk", "ann 0 10 desk", "ann 15 20 lab")
-    for hue, color in {"agent_id": palette(["ann", "bob"])["ann"], "location_id": LIGHT.quiet}.items():
+    for hue, color in {"agent_id": palette(["ann", "bob"])["ann"], "location_id": LIGHT.muted}.items():
         [lines] = [c for c in plot_timeline(spans, hue=hue).collections if c.get_label() == "moves"]
         assert [to_hex(edge) for edge in lines.get_edgecolor()] == [color]
 
 
-def test_moves_that_nobody_could_follow_are_left_out_and_counted():
+def test_too_many_moves_are_left_out_and_counted():
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(600)))
     ax = plot_timeline(spans)
     assert drawn_moves(ax) == []
@@ -107,7 +107,7 @@ def test_moves_that_nobody_could_follow_are_left_out_and_counted():
     assert (note(ax), len(drawn_moves(ax))) == ("", 599)
 
 
-def test_instants_errors_and_open_spans_are_marked():
+def test_instants_errors_and_open_spans_have_markers():
     spans = spans_of("ann 0 10 desk", "bob 4 4 desk", "eve 12 20 desk")
     spans["data"] = ['{"status": "error"}', None, '{"status": "open"}']
     ax = plot_timeline(spans)
@@ -140,7 +140,7 @@ def test_labels_come_from_data_then_from_the_agent():
     assert labels(plot_timeline(spans, by="agent_id")) == ["Plan · 10 s", "desk · 20 s"]
 
 
-def test_the_title_says_what_is_shown():
+def test_the_title_shows_the_counts():
     ax = plot_timeline(seconds(spans_of("ann 0 10 desk trace-1", "bob 5 90 desk trace-1")))
     assert (ax.get_title(loc="left"), ax.get_title(loc="right")) == ("trace-1", "2 spans · 2 agents · 1 location · 1m 30s")
     ax = plot_timeline(spans_of("ann 0 1 desk"), time_unit="step")
@@ -161,7 +161,7 @@ def test_a_narrow_picture_has_a_short_title():
     assert titles[2][0].endswith("…")
 
 
-def test_axes_made_elsewhere_get_the_same_look():
+def test_given_axes_get_the_theme():
     given = plot_timeline(spans_of("ann 0 9 desk"), ax=plt.subplots(figsize=(11, 3))[1])
     own = plot_timeline(spans_of("ann 0 9 desk"))
     for ax in (given, own):
@@ -180,7 +180,7 @@ def test_axes_made_elsewhere_get_the_same_look():
     assert given.get_xticklabels()[0].get_fontsize() == own.get_xticklabels()[0].get_fontsize()
 
 
-def test_an_empty_trace_says_so():
+def test_an_empty_trace_has_a_message():
     ax = plot_timeline(spans_of("ann 0 1 desk").iloc[:0])
     assert [text.get_text() for text in ax.texts] == ["This trace is empty."]
 
@@ -198,7 +198,7 @@ def test_folded_steps_are_steps():
     assert folds(ax) == ["497 steps"]
 
 
-def test_hostile_names_draw_on_axes_made_elsewhere():
+def test_hostile_names_draw_on_given_axes():
     spans = spans_of("ann 0 9 desk", "bob 3 5 lab").assign(agent_id="$\\frac{", location_id="$x^", trace_id="$\\alpha{")
     figure, ax = plt.subplots()
     plot_timeline(spans, ax=ax)
@@ -206,7 +206,7 @@ def test_hostile_names_draw_on_axes_made_elsewhere():
     assert ax.get_yticklabels()[0].get_text() == "$x^"
 
 
-def test_the_longest_span_there_can_be_has_its_duration():
+def test_the_longest_possible_span_has_its_duration():
     ax = plot_timeline(spans_of(f"ann {-(2**63)} {2**63 - 1} desk"))
     assert labels(ax) == ["ann · 213503982d 8h"]
 
@@ -216,10 +216,10 @@ def test_clock_time_has_a_zone():
     spans = spans_of(f"ann {start} {start + 60 * SECOND} desk")
     assert plot_timeline(spans, time="clock", tz="Asia/Tokyo").get_xlabel() == "time (Asia/Tokyo)"
     with pytest.raises(
-        BadOption, match=r"^time='clock' needs times that count from 1970 \(from the year 2000 on\); these do not\.$"
+        BadOption, match=r"^time='clock' needs times that count from 1970 \(from the year 2000 on\), but these do not\.$"
     ):
         plot_timeline(spans_of("ann 0 1 desk"), time="clock")
-    with pytest.raises(BadOption, match=r"^tz='Mars/Olympus' is no time zone\. One is 'UTC', another 'Europe/Berlin'\.$"):
+    with pytest.raises(BadOption, match=r"^tz='Mars/Olympus' is not a time zone\. Use for example 'UTC' or 'Europe/Berlin'\.$"):
         plot_timeline(spans, time="clock", tz="Mars/Olympus")
 
 
@@ -238,12 +238,12 @@ def test_a_palette_is_a_mapping_or_a_list():
     assert [bar[3] for bar in drawn_bars(plot_timeline(spans, palette=["#ff0000", "#00ff00"]))] == ["#00ff00", "#ff0000"]
     partly = plot_timeline(spans, palette={"ann": "#ff0000"})
     assert [text.get_text() for text in partly.get_legend().get_texts()] == ["ann", "1 other"]
-    assert [bar[3] for bar in drawn_bars(partly)] == [OTHERS, "#ff0000"]
+    assert [bar[3] for bar in drawn_bars(partly)] == [OTHERS_COLOR, "#ff0000"]
     with pytest.raises(BadOption, match=r"^palette='tab10' is neither a mapping from name to colour nor a list of colours\.$"):
         plot_timeline(spans, palette="tab10")
     with pytest.raises(BadOption, match=r"^palette has no colour for 'bob'\.$"):
         plot_timeline(spans, palette=["#ff0000"])
-    with pytest.raises(BadOption, match=r"^palette has 'blood', which is no colour\. One is '#3b6fb6'\.$"):
+    with pytest.raises(BadOption, match=r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"):
         plot_timeline(spans, palette=["#ff0000", "blood"])
     counted = spans.assign(attempt=[1, 2])
     assert [bar[3] for bar in drawn_bars(plot_timeline(counted, hue="attempt", palette={1: "red", 2: "blue"}))] == [
@@ -272,7 +272,7 @@ def test_the_axes_given_are_used_and_nothing_global_changes():
 
 def test_several_traces_are_refused():
     one = (
-        r"^A picture over time shows one trace, and these spans are of 2: 't', 'u'\. Choose one: spans\[spans\['trace_id'\] =="
+        r"^A picture over time shows one trace, but these spans are of 2: 't', 'u'\. Select one: spans\[spans\['trace_id'\] =="
     )
     with pytest.raises(BadSpan, match=one):
         plot_timeline(spans_of("ann 0 1 desk t", "ann 0 1 desk u"))
@@ -286,12 +286,12 @@ def test_several_traces_are_refused():
         ({"gaps": "hide"}, r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"),
     ],
 )
-def test_another_word_is_refused_with_the_choices(option, message):
+def test_an_invalid_choice_is_refused(option, message):
     with pytest.raises(BadOption, match=message):
         plot_timeline(spans_of("ann 0 1 desk"), **option)
 
 
-def test_a_column_that_is_not_there_is_named():
+def test_a_missing_column_is_named():
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'phase'\. They have: "):
         plot_timeline(spans_of("ann 0 1 desk"), hue="phase")
 
@@ -340,7 +340,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_figure():
     assert not [(one, two) for n, one in enumerate(boxes) for two in boxes[:n] if one.overlaps(two)]
 
 
-def test_bars_are_one_collection_whatever_their_number():
+def test_bars_are_one_collection_for_any_number():
     few, many = (plot_timeline(spans_of(*(f"ann {n} {n + 1} desk" for n in range(count)))) for count in (3, 300))
     assert len(few.collections) == len(many.collections)
-    assert BAR < 1
+    assert BAR_HEIGHT_SHARE < 1

@@ -2,7 +2,7 @@ from conftest import seeded_database
 
 import tokenvis as tv
 from tokenvis import Store, load_spans
-from tokenvis.plot.artists.title import large, plain
+from tokenvis.plot.artists.title import column_title, short_number
 
 
 def seeds():
@@ -11,7 +11,7 @@ def seeds():
 
 
 def test_large_numbers_are_short():
-    assert [large(n) for n in (0, 999, 9_999, 12_345, 1_234_567, 12_900_000_000)] == [
+    assert [short_number(n) for n in (0, 999, 9_999, 12_345, 1_234_567, 12_900_000_000)] == [
         "0",
         "999",
         "9,999",
@@ -19,11 +19,11 @@ def test_large_numbers_are_short():
         "1.23M",
         "12.9G",
     ]
-    assert [large(n, beside=20_000) for n in (0, 5_000, 20_000)] == ["0", "5k", "20k"]
-    assert plain("agent_id") == "agent"
+    assert [short_number(n, reference=20_000) for n in (0, 5_000, 20_000)] == ["0", "5k", "20k"]
+    assert column_title("agent_id") == "agent"
 
 
-def test_a_title_of_ones_own_stays():
+def test_a_custom_title_stays():
     ax = tv.plot_timeline(seeds()[0])
     ax.set_title("My title", loc="left")
     ax.figure.canvas.draw()

@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 import tokenvis as tv
 from tokenvis.explorer.answers import facts_message, span_labels
-from tokenvis.plot.artists.markers import marks_of
+from tokenvis.plot.artists.markers import marked_rows
 from tokenvis.spans.fields import field_columns, field_numbers, field_rows, field_values, has_column
 
 INPUT, COST = "gen_ai.usage.input_tokens", "gen_ai.usage.cost"
@@ -105,7 +105,7 @@ def test_pictures_and_the_explorer_read_fields_wherever_they_stand(spans):
     payloads = [data if pd.isna(data) else json.dumps({**json.loads(data), "label": "x"}) for data in spans["data"]]
     named = spans.assign(data=pd.Series(payloads, index=spans.index, dtype="str"))
     own = tv.expand_data(named, OWN).assign(data=None)
-    ours, theirs = marks_of(named), marks_of(own)
+    ours, theirs = marked_rows(named), marked_rows(own)
     assert {name: rows.tolist() for name, rows in ours.items()} == {name: rows.tolist() for name, rows in theirs.items()}
     assert span_labels(own).equals(span_labels(named))
     assert (facts_message(own).header, facts_message(own).buffers) == (

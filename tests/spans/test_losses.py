@@ -42,14 +42,14 @@ def test_marks_are_told_from_work():
     lost = losses_of(LOSING)
     assert (lost.rows.tolist(), lost.number.tolist(), lost.total) == ([2, 3], [1234, 1], 1235)
     assert work_of(LOSING)["id"].tolist() == ["a", "b"]
-    assert lost.says() == ["1,235 spans were lost while recording"]
+    assert lost.messages() == ["1,235 spans were lost while recording"]
     assert losses_of(LOSING.iloc[3:]).sentences() == ["1 span was lost while recording."]
 
 
 def test_a_frame_without_marks_stays_itself():
     spans = spans_of("ann 0 10 desk", "tokenvis 0 5 desk")
     assert work_of(spans) is spans
-    assert (losses_of(spans).total, losses_of(spans).says()) == (0, [])
+    assert (losses_of(spans).total, losses_of(spans).messages()) == (0, [])
     filtered = LOSING.iloc[:2]  # whose categories still have the mark's name
     assert work_of(filtered) is filtered
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, quoted
-from tokenvis.plot.artists.color_scales import Palette, hues_of
-from tokenvis.plot.artists.colors import MOST_NAMES
+from tokenvis.plot.artists.color_scales import Palette, color_scale
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import NOTHING
+from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.spans.columns import codes_of
 from tokenvis.spans.fields import NO_FIELDS, field_columns
 from tokenvis.spans.integers import Int64Array
@@ -52,16 +52,16 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     codes, labels = codes_of(values)
     if len(labels) > MAX_EXPLORER_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
         raise BadOption(f"{quoted(key)} has {len(labels):,} values; the explorer shows at most {MAX_EXPLORER_BANDS:,}.")
-    hues = hues_of(values, palette, LIGHT)
-    if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MOST_NAMES:
-        names = [name for _, name in hues.legend]
-        return KeyColumn(hues.code, names, hues.colors, hues.legend, names[-1] == NOTHING)
+    scale = color_scale(values, palette, LIGHT)
+    if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MAX_COLORED_NAMES:
+        names = [name for _, name in scale.legend]
+        return KeyColumn(scale.code, names, scale.colors, scale.legend, names[-1] == MISSING_NAME)
     missing = bool((codes < 0).any())
     codes = np.where(codes < 0, len(labels), codes)
     first = np.zeros(len(labels) + missing, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    names = [*map(str, labels), *([NOTHING] if missing else [])]
-    return KeyColumn(codes, names, hues.of(first), hues.legend, missing)
+    names = [*map(str, labels), *([MISSING_NAME] if missing else [])]
+    return KeyColumn(codes, names, scale.colors_of(first), scale.legend, missing)
 
 
 def is_key_column(spans: pd.DataFrame, key: object) -> bool:

@@ -27,7 +27,7 @@ from tokenvis.explorer.places import agents_of, full_window, rows_with_ids, sele
 from tokenvis.explorer.wire import Message
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
-from tokenvis.plot.still import still
+from tokenvis.plot.still import timeline_png
 from tokenvis.spans.columns import empty_spans, require
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.redaction import CONTENTS, Content
@@ -132,7 +132,7 @@ class Explorer(anywidget.AnyWidget):
         unit = "step" if self._options["steps"] else "auto"
         plot_options = {"palette": self._palette(), "gaps": gaps, "time_unit": unit}
         with suppress(SpanError):  # data that is not a JSON object; the explorer shows where
-            picture = still(self._spans(), by=self.by, hue=self.hue, **plot_options)
+            picture = timeline_png(self._spans(), by=self.by, hue=self.hue, **plot_options)
             data = {**data, "image/png": base64.b64encode(picture).decode()}
         return {**data, "text/plain": repr(self)}, metadata
 

@@ -1,1 +1,1 @@
-"""Plot: a picture a file, drawn from the tables of analysis and layout; no arithmetic on spans."""
+"""Plot: one picture per file, drawn from the tables of analysis and layout; no arithmetic on spans."""

@@ -1,6 +1,6 @@
-"""Two traces on one elapsed axis: for each agent, what it did before, below that what it does after, and the difference.
+"""Two traces on one axis of elapsed time: for each agent a band before, a band after, and the difference.
 
-Ink only: the differences are those of `tokenvis.analysis.compare`.
+Drawing only: the differences come from `tokenvis.analysis.compare`.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
-from tokenvis.plot.artists.color_scales import Palette, hues_of
-from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
-from tokenvis.plot.artists.labels import labels_of
-from tokenvis.plot.artists.legend import draw_legend, patch
+from tokenvis.plot.artists.color_scales import Palette, color_scale
+from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
+from tokenvis.plot.artists.labels import bar_label_texts
+from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.names import draw_names
-from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
-from tokenvis.plot.artists.text import NOTHING, width_of
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
+from tokenvis.plot.artists.text import MISSING_NAME, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, draw_note, draw_title, named, trace_name
+from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import codes_of, names, times_of
 from tokenvis.spans.losses import Losses, losses_of, work_of
 
 SIDES = ("before", "after")
-ORDER = "of each agent: before above, after below"
+ORDER_NOTE = "each agent: before above, after below"
 
 
 def plot_compare(
@@ -42,20 +42,20 @@ def plot_compare(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw two traces on one axis of elapsed time: for each agent two bands, before and after, colours are locations.
+    """Draw two traces on one axis of elapsed time: for each agent two bands, before and after; colours are locations.
 
-    Beside each agent stands how much its busy time changed, and a line marks where each trace ends.
+    Each agent has a text with the change of its busy time, and a line marks the end of each trace.
 
     Parameters
     ----------
     before, after
         Two frames of spans, of one trace each.
     match
-        What makes agents of the two traces the same, as in `compare`: a column, or a function of an agent's name.
+        How to match agents of the two traces, as in `compare`: by a column, or by a function of an agent's name.
     palette
         Colours of the locations, as in `plot_timeline`.
     gaps, time_unit
-        The time axis, as in `plot_timeline`; a gap is folded where nothing runs in either trace.
+        The time axis, as in `plot_timeline`; a gap is folded if nothing runs in either trace.
     legend
         Whether a legend of the locations is drawn.
     ax
@@ -64,14 +64,14 @@ def plot_compare(
     Returns
     -------
     Axes
-        x is µs since the start of each trace, less what is folded. The agents stand in the order of their largest change.
+        x is µs since the start of each trace, without folded time. Agents are ordered by the size of their change.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where one is not a frame of spans, lacks the column ``match``, or has spans of several traces.
+        One of them is not a frame of spans, has no column ``match``, or has spans of several traces.
     BadOption
-        Where ``match`` is neither a name nor a function, or another argument does not fit.
+        ``match`` is neither a name nor a function, or another argument is invalid.
 
     Examples
     --------
@@ -85,65 +85,69 @@ def plot_compare(
     """
     table = compare(before, after, match=match)
     check_axes(ax)
-    lost = losses_told(losses_of(before), losses_of(after))
+    loss_texts = loss_notes(losses_of(before), losses_of(after))
     before, after = work_of(before), work_of(after)
     role = match if isinstance(match, str) else "role"
-    both = joined(before, after, match, role)
+    both = combine_sides(before, after, match, role)
     axis = time_axis(both, gaps=gaps, time_unit=time_unit)
-    changes = table["busy_change_us"].groupby(table[role].astype(object).map(str, na_action="ignore").fillna(NOTHING)).sum()
-    order = changes.index[np.argsort(-changes.abs().to_numpy(), kind="stable")].tolist()
+    busy_changes = (
+        table["busy_change_us"].groupby(table[role].astype(object).map(str, na_action="ignore").fillna(MISSING_NAME)).sum()
+    )
+    order = busy_changes.index[np.argsort(-busy_changes.abs().to_numpy(), kind="stable")].tolist()
     present = set(both["band"].cat.categories)
-    bands = [band for name in order for side in SIDES if (band := band_of(name, side)) in present]
-    with themed(ax) as look:
-        hues = hues_of(both["location_id"], palette, look)
-        max_lanes, width_px = room_on(ax)
+    bands = [band for name in order for side in SIDES if (band := band_name(name, side)) in present]
+    with themed(ax) as theme:
+        scale = color_scale(both["location_id"], palette, theme)
+        max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
-        handles = [patch(color, name) for color, name in hues.legend] if legend else []
-        ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
+        handles = [legend_patch(color, name) for color, name in scale.legend] if legend else []
+        ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(both):
-            return draw_empty(ax, look, " ".join(["Both traces are empty.", *(f"{text.capitalize()}." for text in lost)]))
-        dress(ax)
-        draw_pairs(ax, placement, look)
-        axis.draw(ax, look)
-        bars = Bars(*times_of(both), placement, hues.code, hues.colors, axis.mapping)
+            return draw_empty(
+                ax, theme, " ".join(["Both traces are empty.", *(f"{text.capitalize()}." for text in loss_texts)])
+            )
+        apply_theme(ax)
+        draw_agent_bands(ax, placement, theme)
+        axis.draw(ax, theme)
+        bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping)
         raster = draw_bars(ax, bars)
-        label_bars(ax, bars, lambda rows: labels_of(both.iloc[rows], "location_id", axis), size=sizes_of(ax).bar)
-        draw_note(ax, lambda: [ORDER, *lost, *(raster.says() if raster else [])], look)
-        walls = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
-        draw_changes(ax, placement, changes, axis, look)
-        draw_ends(ax, axis, walls, look)
-        figures = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, walls, strict=True))
-        pair = [trace_name(side) if len(side) else "nothing" for side in (before, after)]
-        draw_title(ax, " and ".join(pair), figures, look)
+        label_bars(ax, bars, lambda rows: bar_label_texts(both.iloc[rows], "location_id", axis), size=font_sizes(ax).bar)
+        draw_note(ax, lambda: [ORDER_NOTE, *loss_texts, *(raster.messages() if raster else [])], theme)
+        wall_us = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
+        draw_changes(ax, placement, busy_changes, axis, theme)
+        draw_end_lines(ax, axis, wall_us, theme)
+        wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, wall_us, strict=True))
+        traces = [trace_title(side) if len(side) else "nothing" for side in (before, after)]
+        draw_title(ax, " and ".join(traces), wall_texts, theme)
         draw_legend(ax, handles)
-        largest = f"{named(order[0])}, {signed(int(changes[order[0]]), axis)} busy"
-        ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, walls, strict=True))
-        pairs = " and ".join(named(name) for name in pair)
-        told = f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}."
-        describe(ax, told, *(f"{text.capitalize()}." for text in lost))
+        largest = f"{described_name(order[0])}, {signed_duration(int(busy_changes[order[0]]), axis)} busy"
+        ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
+        pairs = " and ".join(described_name(name) for name in traces)
+        description = f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}."
+        describe(ax, description, *(f"{text.capitalize()}." for text in loss_texts))
     return ax
 
 
-def losses_told(*sides: Losses) -> list[str]:
-    """How many spans were lost on each side, where any were."""
-    told = [f"{plural(lost.total, 'span')} {side}" for side, lost in zip(SIDES, sides, strict=True) if lost.total]
-    return [f"lost while recording: {', '.join(told)}"] if told else []
+def loss_notes(*sides: Losses) -> list[str]:
+    """How many spans were lost on each side, if any."""
+    counts = [f"{plural(lost.total, 'span')} {side}" for side, lost in zip(SIDES, sides, strict=True) if lost.total]
+    return [f"lost while recording: {', '.join(counts)}"] if counts else []
 
 
-def band_of(name: str, side: str) -> str:
+def band_name(name: str, side: str) -> str:
     """The band of an agent on one side."""
     return f"{name}\n{side}"
 
 
-def joined(before: pd.DataFrame, after: pd.DataFrame, match: str | Callable[[str], str], role: str) -> pd.DataFrame:
-    """The spans of both, each from 0 on, with ``band``: the agent (or role), and the side."""
+def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callable[[str], str], role: str) -> pd.DataFrame:
+    """The spans of both sides, each starting at 0, with ``band``: the agent (or role) and the side."""
     sides = []
     for side, spans in zip(SIDES, (before, after), strict=True):
         start, end = times_of(spans)
         origin = start.min() if len(start) else 0
         codes, labels = codes_of(spans["agent_id" if callable(match) else role])
         roles = [match(str(label)) if callable(match) else label for label in labels]
-        band = np.array([*(band_of(str(name), side) for name in roles), band_of(NOTHING, side)], dtype=object)[codes]
+        band = np.array([*(band_name(str(name), side) for name in roles), band_name(MISSING_NAME, side)], dtype=object)[codes]
         elapsed = {"start_time": start - origin, "end_time": end - origin}
         columns = spans[["id", "agent_id", "location_id", *([] if "data" not in spans else ["data"])]].astype(
             {"location_id": "str"}
@@ -153,47 +157,47 @@ def joined(before: pd.DataFrame, after: pd.DataFrame, match: str | Callable[[str
     return both.assign(location_id=names(both["location_id"]), band=names(both["band"]))
 
 
-def signed(change: int, axis: TimeAxis) -> str:
+def signed_duration(change: int, axis: TimeAxis) -> str:
     """A change with its sign."""
     return f"{'−' if change < 0 else '+'}{axis.duration(abs(change))}"
 
 
-def draw_pairs(ax: Axes, placement: Placement, look: Look) -> None:
-    """The bands of an agent, shaded together, with its name."""
-    pairs = pairs_of(placement)
-    for top, height in pairs[["top", "height"]].iloc[::2].itertuples(index=False):
-        ax.axhspan(top - 0.2, top + height + 0.2, color=look.shade, linewidth=0, zorder=0)
-    draw_names(ax.yaxis, pairs["top"] + pairs["height"] / 2, pairs.index.tolist())
+def draw_agent_bands(ax: Axes, placement: Placement, theme: ThemeColors) -> None:
+    """Draw the two bands of each agent with a common background, and its name."""
+    extents = agent_extents(placement)
+    for top, height in extents[["top", "height"]].iloc[::2].itertuples(index=False):
+        ax.axhspan(top - 0.2, top + height + 0.2, color=theme.shading, linewidth=0, zorder=0)
+    draw_names(ax.yaxis, extents["top"] + extents["height"] / 2, extents.index.tolist())
     ax.set_ylim(placement.height + 0.2, -0.2)
 
 
-def pairs_of(placement: Placement) -> pd.DataFrame:
-    """``top`` and ``height`` of the bands of each agent."""
+def agent_extents(placement: Placement) -> pd.DataFrame:
+    """``top`` and ``height`` of the two bands of each agent."""
     bands = placement.bands
     agent = pd.Index([str(band).rsplit("\n", 1)[0] for band in bands["band"]])
-    ends = bands.assign(bottom=bands["top"] + bands["height"]).groupby(agent, sort=False)
-    top = ends["top"].min()
-    return pd.DataFrame({"top": top, "height": ends["bottom"].max() - top})
+    bottoms = bands.assign(bottom=bands["top"] + bands["height"]).groupby(agent, sort=False)
+    top = bottoms["top"].min()
+    return pd.DataFrame({"top": top, "height": bottoms["bottom"].max() - top})
 
 
-def draw_changes(ax: Axes, placement: Placement, changes: pd.Series, axis: TimeAxis, look: Look) -> None:
-    """How much busier each agent is, at the right end of its bands, where there is room."""
-    size = sizes_of(ax).bar
-    lane = ax.bbox.height / ax.figure.dpi * 72 / placement.height
-    texts = {str(name): signed(int(change), axis) for name, change in changes.items() if change}
+def draw_changes(ax: Axes, placement: Placement, busy_changes: pd.Series, axis: TimeAxis, theme: ThemeColors) -> None:
+    """Draw the change of each agent's busy time at the right end of its bands, if it fits."""
+    size = font_sizes(ax).bar
+    lane_points = ax.bbox.height / ax.figure.dpi * 72 / placement.height
+    texts = {str(name): signed_duration(int(change), axis) for name, change in busy_changes.items() if change}
     low, high = ax.get_xlim()
     points = ax.bbox.width / ax.figure.dpi * 72
-    wide = max((width_of(text, size) for text in texts.values()), default=0.0) + size
-    ax.set_xlim(low, high + (high - low) * wide / points)
-    for name, top, height in pairs_of(placement).itertuples():
-        if name in texts and height * lane >= 1.2 * size:
-            color = look.error if texts[name].startswith("+") else look.accent
+    margin = max((text_width(text, size) for text in texts.values()), default=0.0) + size
+    ax.set_xlim(low, high + (high - low) * margin / points)
+    for name, top, height in agent_extents(placement).itertuples():
+        if name in texts and height * lane_points >= 1.2 * size:
+            color = theme.error if texts[name].startswith("+") else theme.accent
             style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": size, "fontweight": "bold", "color": color}
             ax.text(0.998, top + height / 2, texts[name], transform=ax.get_yaxis_transform(), zorder=5, **style)
 
 
-def draw_ends(ax: Axes, axis: TimeAxis, walls: list[int], look: Look) -> None:
-    """A line where each trace ends."""
-    for wall, line in zip(walls, ((0, (1, 1.5)), (0, (4, 2))), strict=True):
-        place = axis.mapping.to_x(np.array([wall]))[0]
-        ax.axvline(place, color=look.quiet, linewidth=1.0, linestyle=line, zorder=2.5, label="end")
+def draw_end_lines(ax: Axes, axis: TimeAxis, wall_us: list[int], theme: ThemeColors) -> None:
+    """Draw a line at the end of each trace."""
+    for wall, dashes in zip(wall_us, ((0, (1, 1.5)), (0, (4, 2))), strict=True):
+        position = axis.mapping.to_x(np.array([wall]))[0]
+        ax.axvline(position, color=theme.muted, linewidth=1.0, linestyle=dashes, zorder=2.5, label="end")

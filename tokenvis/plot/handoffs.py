@@ -1,6 +1,6 @@
-"""The handoff matrix: how often work went from each agent to each other one, and how long it lay.
+"""The handoff matrix: how often work went from each agent to each other agent, and how long it waited.
 
-Ink only: the table is `tokenvis.analysis.handoffs`.
+Drawing only: the table is `tokenvis.analysis.handoffs`.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.handoffs import handoffs
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import cells_of, count_text, draw_matrix, matrix_axes
-from tokenvis.plot.artists.style import duration_of, themed
-from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
+from tokenvis.plot.artists.matrix import draw_matrix, format_count, matrix_axes, matrix_cells
+from tokenvis.plot.artists.style import duration_formatter, themed
+from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 
 
 def plot_handoffs(
@@ -26,22 +26,22 @@ def plot_handoffs(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw who handed work to whom: a row for each agent that gave it, a column for each that took it.
+    """Draw who handed work to whom: a row for each agent that handed it off, a column for each that received it.
 
-    A cell says how often, and below it how long the work lay, by the median.
+    A cell shows the number of handoffs, and below it the median wait.
 
     Parameters
     ----------
     spans
-        A frame of spans; the handoffs of several traces are added up.
+        A frame of spans; the handoffs of several traces are summed.
     evidence
         Which evidence counts: ``"link"``, ``"parent"``, ``"location"``, one or several, as in `handoffs`.
     within_us
-        The longest gap, in µs, for which a location is evidence; by default any.
+        The longest gap, in µs, for which a location is evidence; unlimited by default.
     time_unit
-        "auto": µs to days, as it fits. "step": times are step numbers.
+        "auto": from µs to days. "step": times are step numbers.
     legend
-        Whether the colours have a legend where the cells have no room for their counts.
+        Whether the colours have a legend if the cells are too small for their counts.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 
@@ -49,14 +49,14 @@ def plot_handoffs(
     -------
     Axes
         A cell is 1 wide and 1 high; its count is the number of rows of `handoffs`, its wait the lower median of their
-        ``gap_us``. Of more than 60 agents, those with the fewest handoffs are one row or column.
+        ``gap_us``. Of more than 60 agents, those with the fewest handoffs are merged into one row or column.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or an id that is asked for stands in two rows of a trace.
+        ``spans`` is not a frame of spans, or a referenced id is in two rows of a trace.
     BadOption
-        Where ``evidence``, ``within_us`` or ``time_unit`` is none of the choices.
+        ``evidence``, ``within_us`` or ``time_unit`` is invalid.
 
     Examples
     --------
@@ -66,23 +66,23 @@ def plot_handoffs(
     ...     "start_time": [0, 15_000_000], "end_time": [10_000_000, 20_000_000], "data": [None, '{"links": ["write"]}'],
     ... })
     >>> plot_handoffs(spans).get_label()
-    '1 handoff between agents of t; the most go from Ann to Bob, 1.'
+    '1 handoff between agents of t; most frequent: from Ann to Bob, 1.'
     """
     table = handoffs(spans, evidence=evidence, within_us=within_us)
     check_axes(ax)
-    duration = duration_of(time_unit)
+    duration = duration_formatter(time_unit)
     pairs = table.groupby(["from_agent", "to_agent"], observed=True)["gap_us"]
     waits = pairs.agg(n="size", wait=lambda gaps: gaps.sort_values().iloc[(len(gaps) - 1) // 2]).reset_index()
-    with themed(ax) as look:
+    with themed(ax) as theme:
         detail = pd.Series([f"after {duration(wait)}" for wait in waits["wait"]], dtype="str")
-        cells = cells_of(waits, "from_agent", "to_agent", "n", detail)
+        cells = matrix_cells(waits, "from_agent", "to_agent", "n", detail)
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, look, "No handoffs." if len(spans) else "This trace is empty.")
-        draw_matrix(ax, cells, count_text, look, names=("from", "to"), legend=legend)
-        draw_title(ax, trace_name(spans), "handoffs, and the median wait", look)
+            return draw_empty(ax, theme, "No handoffs." if len(spans) else "This trace is empty.")
+        draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
+        draw_title(ax, trace_title(spans), "handoffs, and the median wait", theme)
         most = cells.iloc[int(cells["amount"].argmax())]
-        way = f"from {named(most['row'])} to {named(most['column'])}, {count_text(most['amount'])}"
+        top_handoff = f"from {described_name(most['row'])} to {described_name(most['column'])}, {format_count(most['amount'])}"
         total = plural(len(table), "handoff")
-        describe(ax, f"{total} between agents of {named(trace_name(spans))}; the most go {way}.")
+        describe(ax, f"{total} between agents of {described_name(trace_title(spans))}; most frequent: {top_handoff}.")
     return ax

@@ -1,6 +1,6 @@
 """The occupancy matrix: how long each agent was at each location.
 
-Ink only: the table is `tokenvis.analysis.occupancy`.
+Drawing only: the table is `tokenvis.analysis.occupancy`.
 """
 
 from typing import Literal
@@ -11,40 +11,40 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.occupancy import occupancy
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import cells_of, draw_matrix, matrix_axes
-from tokenvis.plot.artists.style import duration_of, themed
-from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
+from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
+from tokenvis.plot.artists.style import duration_formatter, themed
+from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
 
 
 def plot_occupancy(
     spans: pd.DataFrame, *, time_unit: Literal["auto", "step"] = "auto", legend: bool = True, ax: Axes | None = None
 ) -> Axes:
-    """Draw how long each agent was at each location: a row for each agent, a column for each location, time as colour.
+    """Draw how long each agent was at each location: a row for each agent, a column for each location, colour is time.
 
     Parameters
     ----------
     spans
-        A frame of spans; the times of several traces are added up.
+        A frame of spans; the times of several traces are summed.
     time_unit
-        "auto": µs to days, as it fits. "step": times are step numbers.
+        "auto": from µs to days. "step": times are step numbers.
     legend
-        Whether the colours have a legend where the cells have no room for their times.
+        Whether the colours have a legend if the cells are too small for their times.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 
     Returns
     -------
     Axes
-        A cell is 1 wide and 1 high, its time ``busy_us`` of `occupancy`. Where an agent never was is no cell. Of more than 60
-        names, those with the least time are one row or column.
+        A cell is 1 wide and 1 high, its time is ``busy_us`` of `occupancy`. If an agent was never at a location, there is no
+        cell. Of more than 60 names, those with the least time are merged into one row or column.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans.
+        ``spans`` is not a frame of spans.
     BadOption
-        ``time_unit`` is none of its choices, or ``ax`` no Axes.
+        ``time_unit`` is invalid, or ``ax`` is not an Axes.
 
     Examples
     --------
@@ -54,21 +54,21 @@ def plot_occupancy(
     ...     "start_time": [0, 2_000_000], "end_time": [5_000_000, 9_000_000],
     ... })
     >>> plot_occupancy(spans).get_label()
-    'Time of 2 agents at 1 location in t; the most is Bob at desk, 7 s.'
+    'Time of 2 agents at 1 location in t; the maximum is Bob at desk, 7 s.'
     """
     require(spans)
     check_axes(ax)
-    duration = duration_of(time_unit)
+    duration = duration_formatter(time_unit)
     table = occupancy(spans)
-    with themed(ax) as look:
-        cells = cells_of(table, "agent_id", "location_id", "busy_us")
+    with themed(ax) as theme:
+        cells = matrix_cells(table, "agent_id", "location_id", "busy_us")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, look)
-        draw_matrix(ax, cells, duration, look, names=("agent", "location"), legend=legend)
-        draw_title(ax, trace_name(spans), "time of each agent at each location", look)
+            return draw_empty(ax, theme)
+        draw_matrix(ax, cells, duration, theme, names=("agent", "location"), legend=legend)
+        draw_title(ax, trace_title(spans), "time of each agent at each location", theme)
         most = table.iloc[int(table["busy_us"].argmax())]
         counts = [plural(table[f"{name}_id"].nunique(), name) for name in ("agent", "location")]
-        where = f"{named(most['agent_id'])} at {named(most['location_id'])}, {duration(most['busy_us'])}"
-        describe(ax, f"Time of {counts[0]} at {counts[1]} in {named(trace_name(spans))}; the most is {where}.")
+        top_cell = f"{described_name(most['agent_id'])} at {described_name(most['location_id'])}, {duration(most['busy_us'])}"
+        describe(ax, f"Time of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}; the maximum is {top_cell}.")
     return ax

@@ -1,6 +1,6 @@
-"""The overview: the first page of a trace: its figures, its timeline, how parallel it was, and who was where.
+"""The overview: a summary of a trace: key numbers, timeline, concurrency, and occupancy.
 
-It puts the other pictures together, on one time axis.
+It combines the other pictures, on one time axis.
 """
 
 from typing import Any, Literal
@@ -15,21 +15,21 @@ from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
-from tokenvis.plot.artists.figure import draw_empty, height_of, room_on
-from tokenvis.plot.artists.style import NORMAL, themed
-from tokenvis.plot.artists.text import drawable, fitted, width_of
+from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
+from tokenvis.plot.artists.style import NORMAL_SIZES, themed
+from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import large
+from tokenvis.plot.artists.title import short_number
 from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, work_of
 
-WIDTH_INCHES = 12.0
-NAME_SIZE = 14.0  # points
+OVERVIEW_WIDTH_INCHES = 12.0
+NAME_POINTS = 14.0
 CONCURRENCY_INCHES = 1.5
-ROW_INCHES = 0.34  # of the occupancy matrix
+ROW_INCHES = 0.34  # of a row of the occupancy matrix
 MARGINS_INCHES = 2.6  # titles, time axis and names between the pictures
 
 
@@ -42,9 +42,9 @@ def plot_overview(
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
 ) -> Figure:
-    """Draw the first page of a trace: a line of figures, the timeline, the spans running at once by agent, and the occupancy.
+    """Draw a summary of a trace: a line of key numbers, the timeline, the spans running at once by agent, and the occupancy.
 
-    Timeline and concurrency share one time axis, and all that shows agents their colours.
+    Timeline and concurrency share the time axis and the colours of agents.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def plot_overview(
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or holds several traces.
+        ``spans`` is not a frame of spans, or has several traces.
     BadOption
-        An argument is none of its choices, or does not fit the spans.
+        An argument is invalid, or does not fit the spans.
 
     Examples
     --------
@@ -79,17 +79,19 @@ def plot_overview(
     """
     require(spans)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    max_lanes, width_px = room_on(None)
+    max_lanes, width_px = available_lanes_and_pixels(None)
     work = work_of(spans)
-    bands = height_of(place_spans(work, max_lanes=max_lanes, width_px=width_px).height, min(work["agent_id"].nunique(), 13))
-    matrix = min(max(ROW_INCHES * work["agent_id"].nunique(), 0.8), 6.0)
-    heights = [bands, CONCURRENCY_INCHES, matrix]
-    with themed(None) as look:
-        figure = plt.figure(figsize=(WIDTH_INCHES, sum(heights) + MARGINS_INCHES), layout="constrained")
+    bands_inches = height_inches(
+        place_spans(work, max_lanes=max_lanes, width_px=width_px).height, min(work["agent_id"].nunique(), 13)
+    )
+    matrix_inches = min(max(ROW_INCHES * work["agent_id"].nunique(), 0.8), 6.0)
+    heights = [bands_inches, CONCURRENCY_INCHES, matrix_inches]
+    with themed(None) as theme:
+        figure = plt.figure(figsize=(OVERVIEW_WIDTH_INCHES, sum(heights) + MARGINS_INCHES), layout="constrained")
         upper, middle, lower = figure.subplots(3, 1, height_ratios=heights)
         if not len(work):
             for ax in (upper, middle, lower):
-                draw_empty(ax, look, *losses_of(spans).sentences())
+                draw_empty(ax, theme, *losses_of(spans).sentences())
             return figure
         options: dict[str, Any] = {"palette": palette, "gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
         plot_timeline(spans, ax=upper, **options)
@@ -99,27 +101,27 @@ def plot_overview(
         for ax in (middle, lower):
             ax.set_title("", loc="left")
         upper.set_title("", loc="right")
-        figures: dict[str, Any] = {"fontsize": NORMAL.text, "fontweight": "normal", "color": look.quiet}
-        upper.set_title(figures_of(spans, axis), loc="left", **figures)
-        name = fitted(drawable(axis.name), WIDTH_INCHES * 60, lambda text: width_of(text, NAME_SIZE) * 1.15)
-        heading: dict[str, Any] = {"fontsize": NAME_SIZE, "fontweight": "bold", "color": look.ink, "parse_math": False}
-        figure.suptitle(name, x=0.006, ha="left", **heading)
+        style: dict[str, Any] = {"fontsize": NORMAL_SIZES.text, "fontweight": "normal", "color": theme.muted}
+        upper.set_title(summary_line(spans, axis), loc="left", **style)
+        name = fit_text(drawable(axis.name), OVERVIEW_WIDTH_INCHES * 60, lambda text: text_width(text, NAME_POINTS) * 1.15)
+        title_style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
+        figure.suptitle(name, x=0.006, ha="left", **title_style)
     return figure
 
 
-def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
-    """The line of figures."""
-    [size] = summary(spans).to_dict("records")
-    figures = [plural(size[f"n_{name}s"], name) for name in ("span", "agent", "location")]
-    figures += [f"{axis.duration(size['wall_us'])} wall", f"{axis.duration(size['active_us'])} active"]
-    if pd.notna(size["share_parallel"]):
-        figures.append(f"{size['share_parallel']:.0%} of that parallel")
-    figures.append(f"peak {size['peak']:,}")
-    if size["n_errors"]:
-        figures.append(plural(size["n_errors"], "error"))
-    if size["n_lost"]:
-        figures.append(f"{plural(size['n_lost'], 'span')} lost")
+def summary_line(spans: pd.DataFrame, axis: TimeAxis) -> str:
+    """The key numbers of a trace, as one line."""
+    [totals] = summary(spans).to_dict("records")
+    parts = [plural(totals[f"n_{name}s"], name) for name in ("span", "agent", "location")]
+    parts += [f"{axis.duration(totals['wall_us'])} wall", f"{axis.duration(totals['active_us'])} active"]
+    if pd.notna(totals["share_parallel"]):
+        parts.append(f"{totals['share_parallel']:.0%} of that parallel")
+    parts.append(f"peak {totals['peak']:,}")
+    if totals["n_errors"]:
+        parts.append(plural(totals["n_errors"], "error"))
+    if totals["n_lost"]:
+        parts.append(f"{plural(totals['n_lost'], 'span')} lost")
     tokens = usage(spans, by="trace_id")[["input_tokens", "output_tokens"]].sum(min_count=1)
     if tokens.notna().any():
-        figures.append(f"{large(int(tokens.fillna(0).sum()))} tokens")
-    return " · ".join(figures)
+        parts.append(f"{short_number(int(tokens.fillna(0).sum()))} tokens")
+    return " · ".join(parts)

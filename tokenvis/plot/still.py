@@ -1,4 +1,4 @@
-"""The still: a timeline as a PNG, for places where nothing that moves can be shown."""
+"""The still: a timeline as a PNG, for places that show no interactive content."""
 
 import io
 from typing import Any
@@ -10,13 +10,13 @@ from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.typed_columns import expand_data
 
 
-def still(spans: pd.DataFrame, *, by: str, hue: str, **options: Any) -> bytes:
-    """The timeline of spans as `plot_timeline` draws it, as a PNG; ``by`` and ``hue`` may be keys of ``data``."""
+def timeline_png(spans: pd.DataFrame, *, by: str, hue: str, **options: Any) -> bytes:
+    """The timeline of `plot_timeline` as a PNG; ``by`` and ``hue`` may be keys of ``data``."""
     keys = [key for key in dict.fromkeys([by, hue]) if key not in spans.columns]
     figure: Any = plot_timeline(expand_data(spans, keys) if keys else spans, by=by, hue=hue, **options).figure
     file = io.BytesIO()
     try:
         figure.savefig(file, format="png")
     finally:
-        plt.close(figure)  # else a notebook shows it a second time
+        plt.close(figure)  # else a notebook shows it again
     return file.getvalue()

@@ -1,7 +1,7 @@
 """The timeline: a band for each location, time to the right, a bar for each span.
 
-Ink only: lanes and bands come from `tokenvis.layout.lanes`, places on the time axis from `tokenvis.layout.time_map`, moves from
-`tokenvis.analysis.moves`.
+Drawing only: lanes and bands come from `tokenvis.layout.lanes`, positions on the time axis from `tokenvis.layout.time_map`,
+moves from `tokenvis.analysis.moves`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,24 +17,24 @@ from tokenvis.analysis.moves import moves
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import MOST_BARS, Bars, draw_bars, draw_borders, draw_marks, draw_ticks, label_bars
-from tokenvis.plot.artists.color_scales import Hues, Palette, hues_of
-from tokenvis.plot.artists.connectors import Followable, rows_named
-from tokenvis.plot.artists.figure import check_axes, draw_empty, height_of, new_axes, room_on
-from tokenvis.plot.artists.labels import labels_of
-from tokenvis.plot.artists.legend import draw_legend, patch
-from tokenvis.plot.artists.losses import draw_losses, lost_patch
-from tokenvis.plot.artists.markers import handles_of, marks_of
+from tokenvis.plot.artists.bars import MAX_BARS, Bars, draw_bar_borders, draw_bar_markers, draw_bar_ticks, draw_bars, label_bars
+from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
+from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
+from tokenvis.plot.artists.labels import bar_label_texts
+from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.losses import draw_losses, lost_handles
+from tokenvis.plot.artists.markers import marked_rows, marker_handles
 from tokenvis.plot.artists.names import draw_bands
-from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, draw_note, draw_title, named
+from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, work_of
 
-MOST_MOVES = 25  # moves drawn, for each inch of width
-MOST_MARKS = 500  # marks of a kind
+MAX_MOVES_PER_INCH = 25  # per inch of width
+MAX_MARKERS = 500  # of one kind
 
 
 def plot_timeline(
@@ -53,35 +53,35 @@ def plot_timeline(
 ) -> Axes:
     """Draw who was where, and when: a band for each location, and in it a bar for each span.
 
-    Spans that overlap stand in lanes of their own. A span without duration is a diamond, one with ``status`` "error" has a red
-    border and a cross, an open one ends in an arrow. Where an agent goes from one location to the next, a line follows it, in
-    its colour (grey where colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its
-    duration, as far as there is room.
+    Spans that overlap are in separate lanes. A span without duration is a diamond, a span with ``status`` "error" has a red
+    border and a cross, an open span ends in an arrow. When an agent moves between locations, a line connects the two bars, in
+    the agent's colour (grey if colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its
+    duration, if they fit.
 
-    More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, the more opaque the fuller it
-    is. A band whose lanes there is no room for, or whose spans get less than a pixel each, is folded into one strip. The
-    picture then says how many spans are bars. Time in which spans were lost while recording is hatched, here as in every
-    picture over time, and a note says how many.
+    More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, with the busy share as opacity.
+    A band is folded into one strip if its lanes do not fit, or if its spans get less than a pixel each. A note then shows how
+    many spans are drawn as bars. Time in which spans were lost while recording is hatched, as in every picture over time, and
+    a note shows how many.
 
     Parameters
     ----------
     spans
         A frame of spans of one trace.
     by
-        The column whose values make the bands. Moves are drawn for "location_id".
+        The column whose values define the bands. Moves are drawn for "location_id".
     hue
-        The column whose values give the colours; of more than twelve numbers, a scale.
+        The column whose values define the colours; more than twelve numbers get a scale.
     palette
-        Colours of those values: a mapping (values that it leaves out share a grey), or a list for the values in lexical order.
-        By default `tokenvis.palette`.
+        Colours of those values: a mapping (missing values share a grey), or a list for the values in lexical order. By default
+        `tokenvis.palette`.
     order
         Bands that come first, from the top; the others follow by first start.
     gaps
-        "fold": where idle time is more than half of the wall time, long gaps become marked breaks. "keep": time is linear.
+        "fold": if more than half of the wall time is idle, long gaps become marked breaks. "keep": time is linear.
     time
         "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
     time_unit
-        "auto": µs to days, as it fits. "step": times are step numbers.
+        "auto": from µs to days. "step": times are step numbers.
     tz
         The time zone of ``time="clock"``.
     legend
@@ -92,16 +92,16 @@ def plot_timeline(
     Returns
     -------
     Axes
-        x is the place on the time map: µs since the start, less what is folded. y counts lanes from the top. Where there are
-        more than 25 moves for each inch of width, they are left out, and a note says so. ``get_label()`` describes the
+        x is the position on the time map: µs since the start, without folded time. y counts lanes from the top. If there are
+        more than 25 moves per inch of width, they are left out, and a note shows their number. ``get_label()`` describes the
         picture in a sentence.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or holds several traces.
+        ``spans`` is not a frame of spans, or has several traces.
     BadOption
-        An argument is none of its choices, or does not fit the spans.
+        An argument is invalid, or does not fit the spans.
 
     Examples
     --------
@@ -116,100 +116,106 @@ def plot_timeline(
     """
     require(spans, by, hue)
     check_axes(ax)
-    spans = spans.copy(deep=False)  # what is done to the frame afterwards does not change the picture
+    spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     lost, spans = losses_of(spans), work_of(spans)
-    with themed(ax) as look:
-        hues = hues_of(spans[hue], palette, look)
-        max_lanes, width_px = room_on(ax)
+    with themed(ax) as theme:
+        scale = color_scale(spans[hue], palette, theme)
+        max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px)
-        bars = Bars(*times_of(spans), placement, hues.code, hues.colors, axis.mapping)
-        marks = marks_of(spans)
-        told = [*(patch(*entry) for entry in hues.legend), *handles_of(marks, look), *lost_patch(lost, look)]
-        handles = told if legend else []
-        ax = new_axes(height_of(placement.height, len(handles))) if ax is None else ax
+        bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping)
+        marker_rows = marked_rows(spans)
+        legend_handles = [
+            *(legend_patch(*entry) for entry in scale.legend),
+            *marker_handles(marker_rows, theme),
+            *lost_handles(lost, theme),
+        ]
+        handles = legend_handles if legend else []
+        ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, look, *lost.sentences())
-        dress(ax)
-        draw_bands(ax, placement, look)
-        axis.draw(ax, look)
-        draw_losses(ax, lost, axis, look)
-        follow = draw_moves(ax, spans, bars, hues, look, colored=hue == "agent_id") if by == "location_id" else None
-        raster = draw_bars(ax, bars, marked=marks["instant"] if len(marks["instant"]) <= MOST_MARKS else None)
-        draw_all_marks(ax, bars, marks, look)
-        other = "location_id" if by == "agent_id" else "agent_id"
-        label_bars(ax, bars, lambda rows: labels_of(spans.iloc[rows], other, axis), size=sizes_of(ax).bar)
-        unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marks["open"])) > MOST_MARKS else []
-        parts = [part for part in (lost, raster, follow) if part]
-        draw_note(ax, lambda: [*(text for part in parts for text in part.says()), *unmarked], look)
-        draw_title(ax, axis.name, figures_of(spans, axis), look)
+            return draw_empty(ax, theme, *lost.sentences())
+        apply_theme(ax)
+        draw_bands(ax, placement, theme)
+        axis.draw(ax, theme)
+        draw_losses(ax, lost, axis, theme)
+        move_curves = draw_moves(ax, spans, bars, scale, theme, colored=hue == "agent_id") if by == "location_id" else None
+        raster = draw_bars(ax, bars, marked=marker_rows["instant"] if len(marker_rows["instant"]) <= MAX_MARKERS else None)
+        draw_span_markers(ax, bars, marker_rows, theme)
+        label_column = "location_id" if by == "agent_id" else "agent_id"
+        label_bars(ax, bars, lambda rows: bar_label_texts(spans.iloc[rows], label_column, axis), size=font_sizes(ax).bar)
+        unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marker_rows["open"])) > MAX_MARKERS else []
+        reporting = [reporter for reporter in (lost, raster, move_curves) if reporter]
+        draw_note(ax, lambda: [*(text for reporter in reporting for text in reporter.messages()), *unmarked], theme)
+        draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
         draw_legend(ax, handles)
-        describe(ax, sentence_of(spans, by, axis), *lost.sentences())
+        describe(ax, timeline_description(spans, by, axis), *lost.sentences())
     return ax
 
 
-def figures_of(spans: pd.DataFrame, axis: TimeAxis) -> str:
-    """The trace in figures: spans, agents, locations, wall time."""
+def timeline_counts(spans: pd.DataFrame, axis: TimeAxis) -> str:
+    """The counts of the trace, as one line: spans, agents, locations, wall time."""
     counts = {"span": len(spans)} | {name: spans[f"{name}_id"].nunique() for name in ("agent", "location")}
     start, end = times_of(spans)
-    figures = [plural(count, name) for name, count in counts.items()]
-    return " · ".join([*figures, axis.duration(int(end.max()) - int(start.min()))])
+    parts = [plural(count, name) for name, count in counts.items()]
+    return " · ".join([*parts, axis.duration(int(end.max()) - int(start.min()))])
 
 
-def sentence_of(spans: pd.DataFrame, by: str, axis: TimeAxis) -> str:
-    """What the picture shows."""
-    rows = {"location_id": "location", "agent_id": "agent"}.get(by, by)
-    return f"Timeline of {named(axis.name)}, a band for each {rows}: {figures_of(spans, axis)}."
+def timeline_description(spans: pd.DataFrame, by: str, axis: TimeAxis) -> str:
+    """A description of the picture."""
+    band_noun = {"location_id": "location", "agent_id": "agent"}.get(by, by)
+    return f"Timeline of {described_name(axis.name)}, a band for each {band_noun}: {timeline_counts(spans, axis)}."
 
 
-class Moves(Followable, PathCollection):
-    """Curves of moves, drawn where those in view are no more than anybody could follow."""
+class MoveCurves(DensityLimited, PathCollection):
+    """Curves of moves, drawn only if there are few enough to follow."""
 
-    most = MOST_MOVES
+    max_per_inch = MAX_MOVES_PER_INCH
 
-    def __init__(self, x0: Any, x1: Any, y0: Any, y1: Any, **look: Any) -> None:
+    def __init__(self, x0: Any, x1: Any, y0: Any, y1: Any, **style: Any) -> None:
         middle = (x0 + x1) / 2
         points = np.stack([np.column_stack(pair) for pair in ((x0, y0), (middle, y0), (middle, y1), (x1, y1))], axis=1)
         codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-        super().__init__([Path(curve, codes) for curve in points], facecolors="none", zorder=2, label="moves", **look)
+        super().__init__([Path(curve, codes) for curve in points], facecolors="none", zorder=2, label="moves", **style)
         self.low, self.high = np.minimum(x0, x1), np.maximum(x0, x1)
 
-    def says(self) -> list[str]:
-        """What is left out."""
+    def messages(self) -> list[str]:
+        """What is not drawn."""
         return [f"{plural(self.n_in_view(), 'move')} not drawn"] if self.too_many() else []
 
 
-class NoMoves:
-    """Moves that were not looked for, since nobody could follow them."""
+class MovesNotDrawn:
+    """Moves that are too many to compute and draw."""
 
-    def says(self) -> list[str]:
-        """What is left out."""
+    def messages(self) -> list[str]:
+        """What is not drawn."""
         return ["moves not drawn"]
 
 
-def draw_moves(ax: Axes, spans: pd.DataFrame, bars: Bars, hues: Hues, look: Look, *, colored: bool) -> Moves | NoMoves:
-    """A curve from where an agent leaves one band to where it arrives in the next."""
-    if len(spans) > 4 * MOST_BARS:
-        return NoMoves()
+def draw_moves(
+    ax: Axes, spans: pd.DataFrame, bars: Bars, scale: ColorScale, theme: ThemeColors, *, colored: bool
+) -> MoveCurves | MovesNotDrawn:
+    """Draw a curve from the bar that an agent leaves to the bar where it arrives."""
+    if len(spans) > 4 * MAX_BARS:
+        return MovesNotDrawn()
     table = moves(spans)
-    left, came = (rows_named(spans, table[column]) for column in ("from_span", "to_span"))
+    from_rows, to_rows = (rows_by_id(spans, table[column]) for column in ("from_span", "to_span"))
     middle = bars.placement.middle
     x0, x1 = (bars.mapping.to_x(table[column].to_numpy()) for column in ("left", "arrived"))
-    edges = hues.of(came) if colored else [look.quiet] * len(table)
-    drawn = Moves(x0, x1, middle[left], middle[came], edgecolors=edges, linewidths=1.3, alpha=0.55)
+    edges = scale.colors_of(to_rows) if colored else [theme.muted] * len(table)
+    drawn = MoveCurves(x0, x1, middle[from_rows], middle[to_rows], edgecolors=edges, linewidths=1.3, alpha=0.55)
     ax.add_collection(drawn, autolim=False)
     return drawn
 
 
-def draw_all_marks(ax: Axes, bars: Bars, marks: Mapping[str, Int64Array], look: Look) -> None:
-    """Diamonds, arrows, and red crosses; where those are too many, red ticks."""
-    instants, errors, still_open = marks["instant"], marks["error"], marks["open"]
-    if len(instants) <= MOST_MARKS:
-        draw_marks(ax, bars, instants, "instant", look)
-    if len(still_open) <= MOST_MARKS:
-        draw_marks(ax, bars, still_open, "open", look)
-    if len(errors) <= MOST_MARKS:
-        draw_borders(ax, bars, errors, look.error)
-        draw_marks(ax, bars, errors, "error", look)
+def draw_span_markers(ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array], theme: ThemeColors) -> None:
+    """Draw diamonds, arrows, and red crosses; red ticks if there are too many crosses."""
+    instants, errors, opens = marker_rows["instant"], marker_rows["error"], marker_rows["open"]
+    if len(instants) <= MAX_MARKERS:
+        draw_bar_markers(ax, bars, instants, "instant", theme)
+    if len(opens) <= MAX_MARKERS:
+        draw_bar_markers(ax, bars, opens, "open", theme)
+    if len(errors) <= MAX_MARKERS:
+        draw_bar_borders(ax, bars, errors, theme.error)
+        draw_bar_markers(ax, bars, errors, "error", theme)
     else:
-        draw_ticks(ax, bars, errors, look.error)
+        draw_bar_ticks(ax, bars, errors, theme.error)

@@ -1,6 +1,6 @@
-"""The transition matrix: how often agents went from each location to each other one.
+"""The transition matrix: how often agents moved from each location to each other location.
 
-Ink only: the table is `tokenvis.analysis.transitions`.
+Drawing only: the table is `tokenvis.analysis.transitions`.
 """
 
 import pandas as pd
@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.transitions import transitions
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import cells_of, count_text, draw_matrix, matrix_axes
+from tokenvis.plot.artists.matrix import draw_matrix, format_count, matrix_axes, matrix_cells
 from tokenvis.plot.artists.style import themed
-from tokenvis.plot.artists.title import describe, draw_title, named, trace_name
+from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
 
 
@@ -21,22 +21,22 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
     Parameters
     ----------
     spans
-        A frame of spans; the moves of several traces are added up.
+        A frame of spans; the moves of several traces are summed.
     legend
-        Whether the colours have a legend where the cells have no room for their counts.
+        Whether the colours have a legend if the cells are too small for their counts.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 
     Returns
     -------
     Axes
-        A cell is 1 wide and 1 high, its count ``n_moves`` of `transitions`. Of more than 60 locations, those with the fewest
-        moves are one row or column.
+        A cell is 1 wide and 1 high, its count is ``n_moves`` of `transitions`. Of more than 60 locations, those with the fewest
+        moves are merged into one row or column.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans.
+        ``spans`` is not a frame of spans.
 
     Examples
     --------
@@ -46,20 +46,20 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
     ...     "start_time": [0, 6_000_000], "end_time": [5_000_000, 9_000_000],
     ... })
     >>> plot_transitions(spans).get_label()
-    '1 move between locations in t; the most go from desk to lab, 1.'
+    '1 move between locations in t; most frequent: from desk to lab, 1.'
     """
     require(spans)
     check_axes(ax)
     table = transitions(spans)
-    with themed(ax) as look:
-        cells = cells_of(table, "from_location", "to_location", "n_moves")
+    with themed(ax) as theme:
+        cells = matrix_cells(table, "from_location", "to_location", "n_moves")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, look, "No agent moved." if len(spans) else "This trace is empty.")
-        draw_matrix(ax, cells, count_text, look, names=("from", "to"), legend=legend)
-        draw_title(ax, trace_name(spans), "moves between locations", look)
+            return draw_empty(ax, theme, "No agent moved." if len(spans) else "This trace is empty.")
+        draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
+        draw_title(ax, trace_title(spans), "moves between locations", theme)
         most = cells.iloc[int(cells["amount"].argmax())]
-        way = f"from {named(most['row'])} to {named(most['column'])}, {count_text(most['amount'])}"
+        top_move = f"from {described_name(most['row'])} to {described_name(most['column'])}, {format_count(most['amount'])}"
         total = plural(int(table["n_moves"].sum()), "move")
-        describe(ax, f"{total} between locations in {named(trace_name(spans))}; the most go {way}.")
+        describe(ax, f"{total} between locations in {described_name(trace_title(spans))}; most frequent: {top_move}.")
     return ax

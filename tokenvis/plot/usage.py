@@ -1,6 +1,6 @@
-"""Usage: where the tokens went, over time or by group.
+"""Usage: the tokens used, over time or by group.
 
-Ink only: the table is `tokenvis.analysis.usage`.
+Drawing only: the table is `tokenvis.analysis.usage`.
 """
 
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tokenvis.analysis.usage import usage
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.colors import PICKED
+from tokenvis.plot.artists.colors import QUALITATIVE_COLORS
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
-from tokenvis.plot.artists.legend import draw_legend, patch
-from tokenvis.plot.artists.losses import draw_losses, lost_patch
+from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_names
-from tokenvis.plot.artists.style import Look, dress, sizes_of, themed
-from tokenvis.plot.artists.text import NOTHING
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
+from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, draw_note, draw_title, large, named, plain, trace_name
+from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title, short_number, trace_title
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, work_of
 
-HEIGHT_INCHES = 2.6
-BAR = 0.7
-MOST_GROUPS = 40
-COLORS = {"cached input": PICKED[11], "input": PICKED[0], "output": PICKED[1]}
+USAGE_HEIGHT_INCHES = 2.6
+GROUP_BAR_HEIGHT = 0.7
+MAX_GROUPS = 40
+TOKEN_COLORS = {"cached input": QUALITATIVE_COLORS[11], "input": QUALITATIVE_COLORS[0], "output": QUALITATIVE_COLORS[1]}
 
 
 def plot_usage(
@@ -43,17 +43,17 @@ def plot_usage(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw where the tokens went: added up over time, or in all for each group.
+    """Draw the tokens used: cumulative over time, or in total for each group.
 
     Parameters
     ----------
     spans
         A frame of spans; over time, of one trace.
     by
-        The column whose values make groups, or "model", as in `usage`; a bar for each, the largest first, with its cost where
-        one is known. By default tokens are added up over time, each call at its end.
+        The column whose values define the groups, or "model", as in `usage`; a bar for each group, the largest first, with
+        its cost if known. By default tokens are cumulative over time, each call counted at its end.
     prices
-        What a million tokens cost, for each model, as in `usage`.
+        The price of a million tokens, for each model, as in `usage`.
     gaps, time, time_unit, tz
         The time axis, as in `plot_timeline`.
     legend
@@ -64,15 +64,15 @@ def plot_usage(
     Returns
     -------
     Axes
-        Tokens are those of `usage`, each counted once. Over time, y is their sum so far. By group, x is their sum; of more
-        than 40 groups, the smallest are one.
+        Tokens are those of `usage`, each counted once. Over time, y is the cumulative sum. By group, x is the sum; of more than
+        40 groups, the smallest are merged.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, lacks the column ``by``, or holds several traces over time.
+        ``spans`` is not a frame of spans, has no column ``by``, or has several traces over time.
     BadOption
-        An argument is none of its choices, or does not fit the spans.
+        An argument is invalid, or does not fit the spans.
 
     Examples
     --------
@@ -91,88 +91,92 @@ def plot_usage(
     lost, spans = losses_of(spans), work_of(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
     table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
-    tokens = kinds_of(table)
+    tokens = tokens_by_kind(table)
     totals = {kind: int(values.sum()) for kind, values in tokens.items()}
-    groups = None if by is None else groups_by(table, by)
-    with themed(ax) as look:
-        ax = new_axes(HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
+    groups = None if by is None else token_groups(table, by)
+    with themed(ax) as theme:
+        ax = new_axes(USAGE_HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, look, *(["No span says how many tokens it used."] if len(spans) else lost.sentences()))
-        dress(ax)
+            return draw_empty(ax, theme, *(["No span has a token count."] if len(spans) else lost.sentences()))
+        apply_theme(ax)
         if axis is not None:
-            draw_sums(ax, table["end_time"].to_numpy(), tokens, axis, look)
-            draw_losses(ax, lost, axis, look)
-            draw_note(ax, lost.says, look)
+            draw_token_sums(ax, table["end_time"].to_numpy(), tokens, axis, theme)
+            draw_losses(ax, lost, axis, theme)
+            draw_note(ax, lost.messages, theme)
         elif groups is not None:
-            draw_groups(ax, groups, look)
-        draw_title(ax, trace_name(spans), "tokens used" if by is None else f"tokens used, by {plain(by)}", look)
+            draw_token_groups(ax, groups, theme)
+        draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
         if legend:
-            kinds = [patch(color, f"{kind} {large(totals[kind])}") for kind, color in COLORS.items() if totals[kind]]
-            draw_legend(ax, kinds + (lost_patch(lost, look) if by is None else []))
+            kinds = [
+                legend_patch(color, f"{kind} {short_number(totals[kind])}")
+                for kind, color in TOKEN_COLORS.items()
+                if totals[kind]
+            ]
+            draw_legend(ax, kinds + (lost_handles(lost, theme) if by is None else []))
         used = f"{totals['input'] + totals['cached input']:,} input and {totals['output']:,} output"
-        describe(ax, f"Tokens used in {named(trace_name(spans))}: {used}.", *lost.sentences())
+        describe(ax, f"Tokens used in {described_name(trace_title(spans))}: {used}.", *lost.sentences())
     return ax
 
 
-def kinds_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
+def tokens_by_kind(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """The tokens of each row, by kind."""
-    given, cached, output = (
+    input_tokens, cached_tokens, output_tokens = (
         table[f"{kind}_tokens"].fillna(0).to_numpy(dtype=np.int64) for kind in ("input", "cached", "output")
     )
-    return {"cached input": cached, "input": np.maximum(given - cached, 0), "output": output}
+    return {"cached input": cached_tokens, "input": np.maximum(input_tokens - cached_tokens, 0), "output": output_tokens}
 
 
-def groups_by(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """A row for each group, the largest first: ``name``, tokens by kind, ``cost``; traces are added up."""
-    names = table[by].astype("str").fillna(NOTHING).to_numpy()
-    groups = pd.DataFrame({"name": names, **kinds_of(table), "cost": table["cost"].to_numpy()})
-    added = groups.groupby("name", as_index=False).sum(min_count=1)
-    added = added.iloc[np.lexsort((added["name"], -added[list(COLORS)].sum(axis=1)))].reset_index(drop=True)
-    if len(added) <= MOST_GROUPS:
-        return added
-    rest = added.iloc[MOST_GROUPS - 1 :].drop(columns="name").sum(min_count=1)
-    others = pd.DataFrame([{"name": f"{len(added) - MOST_GROUPS + 1:,} others", **rest.to_dict()}])
-    return pd.concat([added.iloc[: MOST_GROUPS - 1], others], ignore_index=True)
+def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """A row for each group, the largest first: ``name``, tokens by kind, ``cost``; traces are summed."""
+    names = table[by].astype("str").fillna(MISSING_NAME).to_numpy()
+    groups = pd.DataFrame({"name": names, **tokens_by_kind(table), "cost": table["cost"].to_numpy()})
+    sums = groups.groupby("name", as_index=False).sum(min_count=1)
+    sums = sums.iloc[np.lexsort((sums["name"], -sums[list(TOKEN_COLORS)].sum(axis=1)))].reset_index(drop=True)
+    if len(sums) <= MAX_GROUPS:
+        return sums
+    merged = sums.iloc[MAX_GROUPS - 1 :].drop(columns="name").sum(min_count=1)
+    others = pd.DataFrame([{"name": f"{len(sums) - MAX_GROUPS + 1:,} others", **merged.to_dict()}])
+    return pd.concat([sums.iloc[: MAX_GROUPS - 1], others], ignore_index=True)
 
 
-def draw_sums(ax: Axes, times: Any, tokens: dict[str, np.ndarray], axis: TimeAxis, look: Look) -> None:
-    """The sum so far, kind upon kind."""
-    axis.draw(ax, look)
-    ends = np.array(axis.mapping.positions[[0, -1]])
-    x = np.concatenate([ends[:1], axis.mapping.to_x(times), ends[1:]])
+def draw_token_sums(ax: Axes, times: Any, tokens: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
+    """Draw the cumulative sums of the kinds, stacked."""
+    axis.draw(ax, theme)
+    axis_ends = np.array(axis.mapping.positions[[0, -1]])
+    x = np.concatenate([axis_ends[:1], axis.mapping.to_x(times), axis_ends[1:]])
     below = np.zeros(len(x))
     for kind, values in tokens.items():
         sums = np.cumsum(values)
         level = below + np.concatenate([[0], sums, sums[-1:]])
-        ax.fill_between(x, below, level, step="post", color=COLORS[kind], linewidth=0, zorder=2, label=kind)
+        ax.fill_between(x, below, level, step="post", color=TOKEN_COLORS[kind], linewidth=0, zorder=2, label=kind)
         below = level
     highest = max(float(below[-1]), 1.0)
     ax.set_ylim(0, highest * 1.05)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: large(value, beside=highest)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value, reference=highest)))
     ax.tick_params(axis="y", length=0)
 
 
-def draw_groups(ax: Axes, groups: pd.DataFrame, look: Look) -> None:
-    """A bar for each group, with its sum and its cost at the end."""
-    places = np.arange(len(groups)) + 0.5
+def draw_token_groups(ax: Axes, groups: pd.DataFrame, theme: ThemeColors) -> None:
+    """Draw a bar for each group, with its sum and its cost at the end."""
+    positions = np.arange(len(groups)) + 0.5
     left = np.zeros(len(groups))
-    for kind, color in COLORS.items():
+    for kind, color in TOKEN_COLORS.items():
         values = groups[kind].to_numpy(dtype=float)
-        ax.barh(places, values, left=left, height=BAR, color=color, linewidth=0, zorder=2, label=kind)
+        ax.barh(positions, values, left=left, height=GROUP_BAR_HEIGHT, color=color, linewidth=0, zorder=2, label=kind)
         left = left + values
-    draw_names(ax.yaxis, places, groups["name"].tolist())
+    draw_names(ax.yaxis, positions, groups["name"].tolist())
     ax.set_ylim(len(groups), 0)
     highest = max(float(left.max()), 1.0)
     ax.set_xlim(0, highest * 1.22)
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: large(value, beside=highest)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value, reference=highest)))
     ax.set_xlabel("tokens")
-    size = sizes_of(ax).bar
+    size = font_sizes(ax).bar
     if ax.bbox.height / ax.figure.dpi * 72 < 1.2 * size * len(groups):
         return
-    for place, total, cost in zip(places, left, groups["cost"], strict=True):
-        text = large(total) + ("" if pd.isna(cost) else f" · {cost:,.2f}")
-        ax.annotate(text, (total, place), (4, 0), textcoords="offset points", va="center", fontsize=size, color=look.ink)
+    for position, total, cost in zip(positions, left, groups["cost"], strict=True):
+        text = short_number(total) + ("" if pd.isna(cost) else f" · {cost:,.2f}")
+        ax.annotate(text, (total, position), (4, 0), textcoords="offset points", va="center", fontsize=size, color=theme.text)

@@ -39,14 +39,14 @@ class Losses:
         """How many spans were lost."""
         return sum(self.number.tolist())
 
-    def says(self) -> list[str]:
+    def messages(self) -> list[str]:
         """How many spans were lost, where any were."""
         verb = "was" if self.total == 1 else "were"
         return [f"{plural(self.total, 'span')} {verb} lost while recording"] if self.total else []
 
     def sentences(self) -> list[str]:
         """The same, with a full stop."""
-        return [f"{text}." for text in self.says()]
+        return [f"{text}." for text in self.messages()]
 
 
 def losses_of(spans: pd.DataFrame) -> Losses:

@@ -1,14 +1,14 @@
 """Colours: one for each name, the same in every picture of a trace.
 
-The twelve colours were searched for: every two of them differ in OKLab (B. Ottosson, 2020) to normal eyes and to the three
-common colour blindnesses (after G. M. Machado et al., "A physiologically-based model for simulation of color vision
-deficiency", 2009), and in lightness alone, so that they stay apart in greyscale. More than twelve would not; further names
-share one grey. A colour depends on the sorted set of names alone.
+The twelve colours are the result of a search: each two of them differ in OKLab (B. Ottosson, 2020) for normal vision and for
+the three common types of colour blindness (after G. M. Machado et al., "A physiologically-based model for simulation of color
+vision deficiency", 2009), and in lightness alone, so that they remain distinct in greyscale. More than twelve would not; all
+further names share one grey. A colour depends only on the sorted set of names.
 """
 
 from collections.abc import Iterable
 
-PICKED = (
+QUALITATIVE_COLORS = (
     "#3863aa",  # blue
     "#d78e6c",  # clay
     "#118b78",  # green
@@ -22,12 +22,12 @@ PICKED = (
     "#404670",  # slate
     "#bed1fc",  # pale blue
 )
-OTHERS = "#a9aeb8"
-MOST_NAMES = len(PICKED)
+OTHERS_COLOR = "#a9aeb8"
+MAX_COLORED_NAMES = len(QUALITATIVE_COLORS)
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
-    """Give each name a colour.
+    """Assign a colour to each name.
 
     Parameters
     ----------
@@ -37,13 +37,16 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        Name to colour ("#rrggbb"), in lexical order of the names. The first twelve have colours that can be told apart, with
-        colour blindness and in greyscale too; further ones are "others", and share a grey.
+        Name to colour ("#rrggbb"), in lexical order of the names. The first twelve have distinct colours, also with colour
+        blindness and in greyscale; further names are "others", and share a grey.
 
     Examples
     --------
     >>> palette(["Bob", "Alice", "Bob"])
     {'Alice': '#3863aa', 'Bob': '#d78e6c'}
     """
-    every = sorted({str(name) for name in names})
-    return {name: PICKED[position] if position < MOST_NAMES else OTHERS for position, name in enumerate(every)}
+    sorted_names = sorted({str(name) for name in names})
+    return {
+        name: QUALITATIVE_COLORS[position] if position < MAX_COLORED_NAMES else OTHERS_COLOR
+        for position, name in enumerate(sorted_names)
+    }

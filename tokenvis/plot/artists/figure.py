@@ -1,46 +1,50 @@
-"""The figure: its size, which fits its content, and its Axes."""
+"""The figure: its Axes, and its size, which fits the content."""
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.plot.artists.style import Look, dress, sizes_of
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes
 
-WIDTH_INCHES = 11.0
-PAGE_INCHES = 14.0  # the bands of a new figure are at most so high
-LANE_POINTS = 3.0  # and a lane at least
-LEGEND_INCHES = 0.2  # a line of the legend
+FIGURE_WIDTH_INCHES = 11.0
+MAX_BANDS_INCHES = 14.0  # height of the bands of a new figure
+MIN_LANE_POINTS = 3.0  # height of a lane
+LEGEND_LINE_INCHES = 0.2  # height of a line of the legend
 
 
-def new_axes(inches: float, *, width: float = WIDTH_INCHES) -> Axes:
-    """Axes of a new figure whose content is so high."""
+def new_axes(inches: float, *, width: float = FIGURE_WIDTH_INCHES) -> Axes:
+    """The Axes of a new figure for content of this height."""
     return plt.subplots(figsize=(width, inches + 0.95), layout="constrained")[1]
 
 
 def check_axes(ax: object) -> None:
-    """Raise `BadOption` unless this is an Axes, or nothing."""
+    """Raise `BadOption` unless ``ax`` is an Axes or None."""
     if ax is not None and not isinstance(ax, Axes):
-        raise BadOption(f"ax={quoted(type(ax).__name__)} is no matplotlib Axes. plt.subplots() gives one, or an array of them.")
+        raise BadOption(
+            f"ax={quoted(type(ax).__name__)} is not a matplotlib Axes. plt.subplots() returns one, or an array of them."
+        )
 
 
-def room_on(ax: Axes | None) -> tuple[float, float]:
-    """How many lanes fit onto the Axes, or the largest new figure, and how many pixels wide it is."""
+def available_lanes_and_pixels(ax: Axes | None) -> tuple[float, float]:
+    """The number of lanes that fit onto the Axes, or onto the largest new figure, and the width in pixels."""
     if ax is None:
-        return PAGE_INCHES * 72 / LANE_POINTS, WIDTH_INCHES * 0.8 * plt.rcParams["figure.dpi"]
-    return ax.bbox.height / ax.figure.dpi * 72 / LANE_POINTS, ax.bbox.width
+        return MAX_BANDS_INCHES * 72 / MIN_LANE_POINTS, FIGURE_WIDTH_INCHES * 0.8 * plt.rcParams["figure.dpi"]
+    return ax.bbox.height / ax.figure.dpi * 72 / MIN_LANE_POINTS, ax.bbox.width
 
 
-def draw_empty(ax: Axes, look: Look, what: str = "This trace is empty.") -> Axes:
-    """Say that there is nothing."""
-    dress(ax)
-    ax.text(0.5, 0.5, what, transform=ax.transAxes, ha="center", va="center", color=look.quiet, fontsize=sizes_of(ax).text + 2)
+def draw_empty(ax: Axes, theme: ThemeColors, message: str = "This trace is empty.") -> Axes:
+    """Show a message instead of content."""
+    apply_theme(ax)
+    ax.text(
+        0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", color=theme.muted, fontsize=font_sizes(ax).text + 2
+    )
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_label(what)
+    ax.set_label(message)
     return ax
 
 
-def height_of(lanes: float, n_handles: int) -> float:
-    """Inches that so many lanes, and a legend, take in a new figure: lanes shrink from 7 inches on."""
-    wanted = min(lanes * 0.28, max(7.0, lanes * 0.1))
-    return min(max(wanted, n_handles * LEGEND_INCHES, 1.2), PAGE_INCHES)
+def height_inches(lanes: float, n_handles: int) -> float:
+    """The height of lanes and a legend in a new figure, in inches: above 7 inches, lanes shrink."""
+    inches = min(lanes * 0.28, max(7.0, lanes * 0.1))
+    return min(max(inches, n_handles * LEGEND_LINE_INCHES, 1.2), MAX_BANDS_INCHES)

@@ -1,4 +1,4 @@
-"""Labels: what stands in the bars of spans."""
+"""Labels: the texts in the bars of spans."""
 
 import pandas as pd
 
@@ -7,11 +7,11 @@ from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_columns
 
 
-def labels_of(spans: pd.DataFrame, other: str, axis: TimeAxis) -> pd.DataFrame:
-    """What stands in the bars of these spans: their ``label``, else of another column, and ``more``, their duration."""
-    label = spans[other].astype("str")
-    known = field_columns(spans, ["label"])["label"].astype("object")
-    label = known.where(known.notna(), label)
+def bar_label_texts(spans: pd.DataFrame, fallback_column: str, axis: TimeAxis) -> pd.DataFrame:
+    """The texts for the bars of these spans: ``label``, by default from ``fallback_column``, and ``more``, the duration."""
+    label = spans[fallback_column].astype("str")
+    given_label = field_columns(spans, ["label"])["label"].astype("object")
+    label = given_label.where(given_label.notna(), label)
     start, end = times_of(spans)
     durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
     return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})

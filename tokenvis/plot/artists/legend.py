@@ -6,38 +6,38 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
-from tokenvis.plot.artists.names import NAME_SHARE
-from tokenvis.plot.artists.style import SMALL_FIGURE, sizes_of
-from tokenvis.plot.artists.text import drawable, shortened, width_of
+from tokenvis.plot.artists.names import MAX_NAME_SHARE
+from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
+from tokenvis.plot.artists.text import drawable, shorten_name, text_width
 
 
-def patch(color: str, name: str) -> Patch:
-    """A colour in a legend."""
+def legend_patch(color: str, name: str) -> Patch:
+    """A legend handle with this colour."""
     return Patch(color=color, label=name)
 
 
-def draw_legend(ax: Axes, handles: list[Any], *, beside: bool = False, away: float = 0.0) -> None:
-    """The legend: to the right, so many points away, or below where the figure is narrow, unless it must stand beside.
+def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
+    """The legend: to the right of the Axes, or below in narrow figures, unless ``always_right``.
 
-    Texts are set apart, since matplotlib hides a label that starts with "_".
+    The texts are set separately, because matplotlib hides a label that starts with "_".
     """
     if not handles:
         return
     figure = ax.figure
     width = figure.bbox.width / figure.dpi
-    size = sizes_of(ax).text
-    longest = NAME_SHARE * width * 72
-    names = [shortened(drawable(str(handle.get_label())), longest, size) for handle in handles]
-    look: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
-    if width <= SMALL_FIGURE and not beside:
-        entry = max(width_of(name, size) for name in names) + 4 * size
-        look["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry), 1), len(names))
-        below = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
-        look |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": below, "columnspacing": 1.2}
+    size = font_sizes(ax).text
+    max_points = MAX_NAME_SHARE * width * 72
+    names = [shorten_name(drawable(str(handle.get_label())), max_points, size) for handle in handles]
+    style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
+    if width <= SMALL_FIGURE_INCHES and not always_right:
+        entry_points = max(text_width(name, size) for name in names) + 4 * size
+        style["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry_points), 1), len(names))
+        anchor = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
+        style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor, "columnspacing": 1.2}
     else:
-        right = ax.transAxes + ScaledTranslation(away / 72, 0, figure.dpi_scale_trans)
-        look |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "bbox_transform": right}
-    legend = ax.legend(handles, ["name"] * len(handles), **look)
+        anchor = ax.transAxes + ScaledTranslation(offset_points / 72, 0, figure.dpi_scale_trans)
+        style |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "bbox_transform": anchor}
+    legend = ax.legend(handles, ["name"] * len(handles), **style)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)

@@ -1,4 +1,4 @@
-"""Losses: time in which spans were lost, as a hatch."""
+"""Losses: the time in which spans were lost, hatched."""
 
 from typing import Any
 
@@ -6,27 +6,27 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from tokenvis.plot.artists.style import Look
+from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.time_axis import TimeAxis
 from tokenvis.spans.losses import Losses
 
-LOST_HATCH, LOST_OPACITIES = "\\\\", (0.07, 0.3)  # of time in which spans were lost, its colour and its lines
+LOST_HATCH, LOST_ALPHAS = "\\\\", (0.07, 0.3)  # alphas of the fill and of the hatch lines
 
 
-def draw_losses(ax: Axes, lost: Losses, axis: TimeAxis, look: Look) -> None:
-    """Hatch the time in which spans were lost, over the whole height, behind all that is drawn there."""
+def draw_losses(ax: Axes, lost: Losses, axis: TimeAxis, theme: ThemeColors) -> None:
+    """Hatch the time in which spans were lost, over the full height, behind everything else."""
     if len(lost.rows):
         x0, x1 = (axis.mapping.to_x(times) for times in lost.stretches())
         stretches = list(zip(x0, x1 - x0, strict=True))
-        ax.broken_barh(stretches, (0, 1), transform=ax.get_xaxis_transform(), zorder=0.6, label="lost", **hatching(look))
+        ax.broken_barh(stretches, (0, 1), transform=ax.get_xaxis_transform(), zorder=0.6, label="lost", **hatch_style(theme))
 
 
-def lost_patch(lost: Losses, look: Look) -> list[Patch]:
-    """The hatch of lost spans in a legend, where any were."""
-    return [Patch(label="spans lost", **hatching(look))] if len(lost.rows) else []
+def lost_handles(lost: Losses, theme: ThemeColors) -> list[Patch]:
+    """The legend handle for lost spans, if there are any."""
+    return [Patch(label="spans lost", **hatch_style(theme))] if len(lost.rows) else []
 
 
-def hatching(look: Look) -> dict[str, Any]:
-    """How time looks in which spans were lost."""
-    tint, lines = ((*to_rgb(look.error), opacity) for opacity in LOST_OPACITIES)
-    return {"facecolor": tint, "edgecolor": lines, "hatch": LOST_HATCH, "linewidth": 0.8}
+def hatch_style(theme: ThemeColors) -> dict[str, Any]:
+    """The style of time in which spans were lost."""
+    face_color, edge_color = ((*to_rgb(theme.error), alpha) for alpha in LOST_ALPHAS)
+    return {"facecolor": face_color, "edgecolor": edge_color, "hatch": LOST_HATCH, "linewidth": 0.8}

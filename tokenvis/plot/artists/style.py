@@ -1,4 +1,4 @@
-"""The matplotlib look: the theme in light and dark, durations as text, and the time axis."""
+"""The style of pictures: the matplotlib theme in light and dark, durations as text, and the time axis."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,36 +16,36 @@ from matplotlib.ticker import Formatter, Locator
 from tokenvis.errors import check_choice, plural
 
 FONT = "DejaVu Sans"
-SMALL_FIGURE = 7.5  # inches: up to this width, a column or a page of a paper, letters have 7 to 8 points
+SMALL_FIGURE_INCHES = 7.5  # figures up to this width (a column or a page of a paper) have text of 7 to 8 points
 
-MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "µs": 1}
-SECOND, MINUTE, HOUR, DAY = (MICROSECONDS[unit] for unit in ("s", "m", "h", "d"))
-TICK_WIDTH = 64.0  # points that a tick's label takes at the least
-Clock: TypeAlias = Literal["elapsed", "clock", "step"]
+MICROSECONDS_PER_UNIT = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "µs": 1}
+SECOND, MINUTE, HOUR, DAY = (MICROSECONDS_PER_UNIT[unit] for unit in ("s", "m", "h", "d"))
+MIN_TICK_WIDTH_POINTS = 64.0  # of a tick's label
+TimeDisplay: TypeAlias = Literal["elapsed", "clock", "step"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """The colours of a picture, apart from those that stand for names."""
+class ThemeColors:
+    """The colours of a picture, except those of names."""
 
-    ink: str
-    quiet: str
-    rule: str
-    shade: str
-    paper: str
+    text: str
+    muted: str
+    grid: str
+    shading: str
+    background: str
     error: str
-    accent: str  # what has no name
-    ramp: str  # the colormap of amounts
+    accent: str  # for parts without a name
+    colormap: str  # of amounts
 
 
-LIGHT = Look("#23262d", "#666d79", "#e3e6ea", "#f5f6f8", "#ffffff", "#c81e3a", "#7f9cc8", "YlGnBu")
-DARK = Look("#eceef2", "#9aa2b1", "#343944", "#1f232b", "#16191f", "#ff5c72", "#5f7fb3", "YlGnBu_r")
-LOOKS = {"light": LIGHT, "dark": DARK}
+LIGHT = ThemeColors("#23262d", "#666d79", "#e3e6ea", "#f5f6f8", "#ffffff", "#c81e3a", "#7f9cc8", "YlGnBu")
+DARK = ThemeColors("#eceef2", "#9aa2b1", "#343944", "#1f232b", "#16191f", "#ff5c72", "#5f7fb3", "YlGnBu_r")
+THEMES = {"light": LIGHT, "dark": DARK}
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The sizes of letters, in points."""
+class FontSizes:
+    """Font sizes, in points."""
 
     title: float
     text: float
@@ -53,81 +53,81 @@ class Sizes:
     bar: float
 
 
-NORMAL = Sizes(title=12, text=9, tick=8.5, bar=7.5)
-SMALL = Sizes(title=8, text=7.5, tick=7, bar=7)
+NORMAL_SIZES = FontSizes(title=12, text=9, tick=8.5, bar=7.5)
+SMALL_SIZES = FontSizes(title=8, text=7.5, tick=7, bar=7)
 
 
 def theme(look: Literal["light", "dark"] = "light") -> Any:
-    """The look of every picture, as settings for `matplotlib.rc_context`.
+    """The style of all pictures, as settings for `matplotlib.rc_context`.
 
     Parameters
     ----------
     look
-        "light" or "dark". A picture is dark where its figure is: inside ``rc_context(theme("dark"))``, under a dark style of
-        matplotlib's, or on Axes of a dark figure.
+        "light" or "dark". A picture is dark if its figure is: inside ``rc_context(theme("dark"))``, with a dark style of
+        matplotlib, or on Axes of a dark figure.
 
     Returns
     -------
     dict
-        Settings of matplotlib. Text stays text in PDF and SVG (font type 42).
+        Settings of matplotlib. Text remains text in PDF and SVG (font type 42).
 
     Raises
     ------
     BadOption
-        Another look.
+        ``look`` is neither of them.
 
     Examples
     --------
     >>> theme()["axes.spines.top"], theme("dark")["figure.facecolor"]
     (False, '#16191f')
     """
-    check_choice("look", look, LOOKS)
-    return settings(LOOKS[look], NORMAL)
+    check_choice("look", look, THEMES)
+    return rc_settings(THEMES[look], NORMAL_SIZES)
 
 
-def settings(look: Look, sizes: Sizes) -> Any:
-    """Colours and sizes as settings of matplotlib."""
+def rc_settings(colors: ThemeColors, sizes: FontSizes) -> Any:
+    """Colours and font sizes as matplotlib settings."""
     return {
         "axes.axisbelow": True,
-        "axes.edgecolor": look.rule,
-        "axes.facecolor": look.paper,
-        "axes.labelcolor": look.quiet,
+        "axes.edgecolor": colors.grid,
+        "axes.facecolor": colors.background,
+        "axes.labelcolor": colors.muted,
         "axes.labelsize": sizes.text,
         "axes.linewidth": 0.8,
         "axes.spines.left": False,
         "axes.spines.right": False,
         "axes.spines.top": False,
-        "axes.titlecolor": look.ink,
+        "axes.titlecolor": colors.text,
         "axes.titlelocation": "left",
         "axes.titlesize": sizes.title,
         "axes.titleweight": "bold",
-        "figure.facecolor": look.paper,
+        "figure.facecolor": colors.background,
         "font.family": ["sans-serif"],
         "font.sans-serif": [FONT],
         "font.size": sizes.text,
-        "grid.color": look.rule,
+        "grid.color": colors.grid,
         "grid.linewidth": 0.8,
         "legend.fontsize": sizes.text,
         "legend.frameon": False,
-        "legend.labelcolor": look.ink,
+        "legend.labelcolor": colors.text,
         "pdf.fonttype": 42,
-        "savefig.facecolor": look.paper,
+        "savefig.facecolor": colors.background,
         "svg.fonttype": "none",
-        "text.color": look.ink,
+        "text.color": colors.text,
         "text.parse_math": False,
-        "xtick.color": look.rule,
-        "xtick.labelcolor": look.quiet,
+        "xtick.color": colors.grid,
+        "xtick.labelcolor": colors.muted,
         "xtick.labelsize": sizes.tick,
-        "ytick.color": look.rule,
-        "ytick.labelcolor": look.ink,
+        "ytick.color": colors.grid,
+        "ytick.labelcolor": colors.text,
         "ytick.labelsize": sizes.text,
     }
 
 
-def look_of(axes: Axes | None) -> Look:
-    """Light or dark, as the figure is; before there is one, as matplotlib would make it."""
-    paper = mpl.rcParams["figure.facecolor"] if axes is None else axes.figure.figure.get_facecolor()
-    red, green, blue, opacity = to_rgba(paper)
+def theme_colors(axes: Axes | None) -> ThemeColors:
+    """Light or dark, by the figure's background; without Axes, by the background of a new figure."""
+    background = mpl.rcParams["figure.facecolor"] if axes is None else axes.figure.figure.get_facecolor()
+    red, green, blue, opacity = to_rgba(background)
     return DARK if opacity and luminance((red, green, blue)) < 0.2 else LIGHT
 
 
@@ -138,48 +138,50 @@ def luminance(color: Any) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def sizes_of(axes: Axes) -> Sizes:
-    """Sizes of letters that suit the width of the figure."""
-    return SMALL if axes.figure.bbox.width / axes.figure.dpi <= SMALL_FIGURE else NORMAL
+def font_sizes(axes: Axes) -> FontSizes:
+    """The font sizes for the width of the figure."""
+    return SMALL_SIZES if axes.figure.bbox.width / axes.figure.dpi <= SMALL_FIGURE_INCHES else NORMAL_SIZES
 
 
 @contextmanager
-def themed(axes: Axes | None) -> Iterator[Look]:
-    """Draw in the look that fits these Axes, or a new figure; nothing global changes.
+def themed(axes: Axes | None) -> Iterator[ThemeColors]:
+    """Draw in the theme of these Axes, or of a new figure, without changing global settings.
 
-    The first pyplot call may set up a notebook's backend, which makes matplotlib interactive, which ``rc_context`` would take
-    back, and every figure after the first would stay unseen.
+    The first pyplot call may set up a notebook's backend, which makes matplotlib interactive. Inside ``rc_context`` that
+    setting would be reverted, and every figure after the first would not be shown.
     """
     plt.draw_if_interactive()  # type: ignore[no-untyped-call]
-    look = look_of(axes)
-    with mpl.rc_context(settings(look, NORMAL if axes is None else sizes_of(axes))):
-        yield look
+    colors = theme_colors(axes)
+    with mpl.rc_context(rc_settings(colors, NORMAL_SIZES if axes is None else font_sizes(axes))):
+        yield colors
 
 
-def dress(axes: Axes) -> None:
-    """Give an Axes that was made under other settings the look of the theme."""
-    look = settings(look_of(axes), sizes_of(axes))
-    axes.set_facecolor(look["axes.facecolor"])
-    axes.set_axisbelow(look["axes.axisbelow"])
+def apply_theme(axes: Axes) -> None:
+    """Apply the theme to Axes that were created under other settings."""
+    settings = rc_settings(theme_colors(axes), font_sizes(axes))
+    axes.set_facecolor(settings["axes.facecolor"])
+    axes.set_axisbelow(settings["axes.axisbelow"])
     for side, spine in axes.spines.items():
-        spine.set_visible(look.get(f"axes.spines.{side}", True))
-        spine.set(color=look["axes.edgecolor"], linewidth=look["axes.linewidth"])
+        spine.set_visible(settings.get(f"axes.spines.{side}", True))
+        spine.set(color=settings["axes.edgecolor"], linewidth=settings["axes.linewidth"])
     for axis in ("x", "y"):
-        colors = {"color": look[f"{axis}tick.color"], "labelcolor": look[f"{axis}tick.labelcolor"]}
-        axes.tick_params(axis=axis, labelsize=look[f"{axis}tick.labelsize"], **colors)
+        tick_colors = {"color": settings[f"{axis}tick.color"], "labelcolor": settings[f"{axis}tick.labelcolor"]}
+        axes.tick_params(axis=axis, labelsize=settings[f"{axis}tick.labelsize"], **tick_colors)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=look["axes.labelcolor"], size=look["axes.labelsize"])
-    axes.grid(color=look["grid.color"], linewidth=look["grid.linewidth"])
+        label.set(color=settings["axes.labelcolor"], size=settings["axes.labelsize"])
+    axes.grid(color=settings["grid.color"], linewidth=settings["grid.linewidth"])
 
 
 def duration_text(microseconds: float) -> str:
     """A duration in one or two units: "8 s", "1m 30s", "3h 12m", "250 ms"."""
     for large, small in (("d", "h"), ("h", "m"), ("m", "s")):
-        whole, rest = divmod(round(microseconds / MICROSECONDS[small]), MICROSECONDS[large] // MICROSECONDS[small])
+        whole, rest = divmod(
+            round(microseconds / MICROSECONDS_PER_UNIT[small]), MICROSECONDS_PER_UNIT[large] // MICROSECONDS_PER_UNIT[small]
+        )
         if whole:
             return f"{whole}{large} {rest}{small}" if rest else f"{whole}{large}"
     for unit in ("s", "ms", "µs"):
-        number = f"{microseconds / MICROSECONDS[unit]:.3g}"
+        number = f"{microseconds / MICROSECONDS_PER_UNIT[unit]:.3g}"
         if float(number) >= 1:
             return f"{number} {unit}"
     return "0 s"
@@ -190,21 +192,21 @@ def steps_text(steps: int) -> str:
     return plural(steps, "step")
 
 
-def duration_of(time_unit: Literal["auto", "step"]) -> Callable[[int], str]:
-    """How durations read in a unit of time."""
+def duration_formatter(time_unit: Literal["auto", "step"]) -> Callable[[int], str]:
+    """The function that formats durations in a unit of time."""
     check_choice("time_unit", time_unit, ("auto", "step"))
     return steps_text if time_unit == "step" else duration_text
 
 
 def offset_text(microseconds: int) -> str:
-    """A time since the origin, exact: "0", "1m 30s", "2.5 s", "3h 2m"."""
+    """A time since the origin, exactly: "0", "1m 30s", "2.5 s", "3h 2m"."""
     sign, rest = ("−" if microseconds < 0 else ""), abs(microseconds)
     if rest < MINUTE:
-        unit = next((unit for unit in ("s", "ms", "µs") if rest >= MICROSECONDS[unit]), "")
-        return f"{sign}{rest / MICROSECONDS[unit]:.9g} {unit}" if unit else "0"
+        unit = next((unit for unit in ("s", "ms", "µs") if rest >= MICROSECONDS_PER_UNIT[unit]), "")
+        return f"{sign}{rest / MICROSECONDS_PER_UNIT[unit]:.9g} {unit}" if unit else "0"
     parts = []
     for unit in ("d", "h", "m"):
-        count, rest = divmod(rest, MICROSECONDS[unit])
+        count, rest = divmod(rest, MICROSECONDS_PER_UNIT[unit])
         if count:
             parts.append(f"{count}{unit}")
     if rest:
@@ -212,18 +214,18 @@ def offset_text(microseconds: int) -> str:
     return sign + " ".join(parts)
 
 
-def nice_step(least: float, *, decimal: bool = False) -> int:
-    """The smallest step that reads well and is at least so long: 1, 2, 5 of a unit, then 15 and 30 s, 6 and 12 h, ..."""
-    least = max(least, 1.0)
+def nice_step(min_step: float, *, decimal: bool = False) -> int:
+    """The smallest round step that is at least ``min_step``: 1, 2, 5 of a unit, then 15 and 30 s, 6 and 12 h, ..."""
+    min_step = max(min_step, 1.0)
     steps = [] if decimal else [n * SECOND for n in (1, 2, 5, 10, 15, 30)] + [n * MINUTE for n in (1, 2, 5, 10, 15, 30)]
     steps += [] if decimal else [n * HOUR for n in (1, 2, 3, 6, 12)]
-    base = 1 if decimal or least <= SECOND // 2 else DAY
+    base = 1 if decimal or min_step <= SECOND // 2 else DAY
     steps += [n * base * 10**power for power in range(19) for n in (1, 2, 5)]
-    return min(step for step in steps if step >= least)
+    return min(step for step in steps if step >= min_step)
 
 
 class TimeLocator(Locator):
-    """Ticks at round times, in each stretch of time that the axis shows; none inside a fold."""
+    """Ticks at round times in each visible stretch of time, none inside a fold."""
 
     axis: Any
 
@@ -240,31 +242,31 @@ class TimeLocator(Locator):
         self.decimal, self.shift = decimal, shift
 
     def __call__(self) -> list[float]:
-        """Tick places for the axis as it is now."""
+        """Tick positions for the current view."""
         low, high = sorted(self.axis.get_view_interval())
         return self.tick_values(low, high)
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        """Tick places between two places."""
+        """Tick positions between two positions."""
         if vmax <= vmin:
             return [vmin]
         points = 640.0 if self.axis is None else self.axis.axes.bbox.width * 72 / self.axis.axes.figure.dpi
-        step = nice_step((vmax - vmin) * TICK_WIDTH / max(points, TICK_WIDTH), decimal=self.decimal)
+        step = nice_step((vmax - vmin) * MIN_TICK_WIDTH_POINTS / max(points, MIN_TICK_WIDTH_POINTS), decimal=self.decimal)
         low, high = self.to_offset(np.array([vmin, vmax], dtype=float)).tolist()
         starts = [low, *(start for start, _ in self.segments[1:])]
         ends = [*(end for _, end in self.segments[:-1]), high]
-        places: list[float] = []
+        positions: list[float] = []
         for start, end in zip(starts, ends, strict=True):
             first, last = max(start, low), min(end, high)
             if first <= last:
-                places += self.round_times(first, last, step, places[-1] if places else -np.inf)
-        return places
+                positions += self.round_times(first, last, step, positions[-1] if positions else -np.inf)
+        return positions
 
     def round_times(self, first: float, last: float, step: int, after: float) -> list[float]:
-        """Places of the round times of a stretch that keep their distance from the tick before."""
+        """Positions of the round times of a stretch that are far enough from the previous tick."""
         counts = np.arange(np.ceil((first + self.shift) / step), np.floor((last + self.shift) / step) + 1)
-        places = self.to_x(counts * step - self.shift)
-        return [place for place in places.tolist() if place - after >= 0.85 * step] if len(places) else []
+        positions = self.to_x(counts * step - self.shift)
+        return [position for position in positions.tolist() if position - after >= 0.85 * step] if len(positions) else []
 
 
 class ElapsedFormatter(Formatter):
@@ -274,39 +276,39 @@ class ElapsedFormatter(Formatter):
         self.to_offset, self.decimal = to_offset, decimal
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Label at a place."""
+        """The label at a position."""
         offset = round(float(self.to_offset(np.array([x]))[0]))
         return f"{offset:,}" if self.decimal else offset_text(offset)
 
 
 class ClockFormatter(Formatter):
-    """Labels as clock time in a time zone; the date stands under the first tick and where the day changes."""
+    """Labels as clock time in a time zone, with the date under the first tick and at each change of day."""
 
     def __init__(self, to_offset: Callable[[Any], Any], *, origin: int, tz: str) -> None:
         self.to_offset, self.origin, self.tz = to_offset, origin, tz
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Label at a place."""
+        """The label at a position."""
         return self.format_ticks([x])[0]
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """Labels of all ticks."""
+        """The labels of all ticks."""
         offsets = np.round(self.to_offset(np.asarray(values, dtype=float))).astype(np.int64)
-        moments = pd.to_datetime(offsets + self.origin, unit="us", utc=True).tz_convert(self.tz)
-        form = "%H:%M:%S" if (moments.second + moments.microsecond).any() else "%H:%M"
+        timestamps = pd.to_datetime(offsets + self.origin, unit="us", utc=True).tz_convert(self.tz)
+        time_format = "%H:%M:%S" if (timestamps.second + timestamps.microsecond).any() else "%H:%M"
         labels = []
         day = None
-        for moment in moments:
-            text = moment.strftime(form)
-            if moment.microsecond:
-                text += f".{moment.microsecond:06d}".rstrip("0")
-            labels.append(text if moment.date() == day else f"{text}\n{moment.day} {moment.strftime('%b %Y')}")
-            day = moment.date()
+        for timestamp in timestamps:
+            text = timestamp.strftime(time_format)
+            if timestamp.microsecond:
+                text += f".{timestamp.microsecond:06d}".rstrip("0")
+            labels.append(text if timestamp.date() == day else f"{text}\n{timestamp.day} {timestamp.strftime('%b %Y')}")
+            day = timestamp.date()
         return labels
 
 
-def set_time_axis(axes: Axes, mapping: Any, *, time: Clock, tz: str) -> None:
-    """Give an Axes the time axis of a time map (`tokenvis.layout.time_map.TimeMap`)."""
+def set_time_axis(axes: Axes, mapping: Any, *, time: TimeDisplay, tz: str) -> None:
+    """Set the locator, formatter and label of a time axis for a time map (`tokenvis.layout.time_map.TimeMap`)."""
     decimal = time == "step"
     shift = 0
     formatter: Formatter = ElapsedFormatter(mapping.to_offset, decimal=decimal)

@@ -1,4 +1,4 @@
-"""The time axis of a picture of one trace: where times stand, and how they read."""
+"""The time axis of a picture of one trace: positions and labels of times."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,38 +8,38 @@ from matplotlib.axes import Axes
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.layout.time_map import GapMode, TimeMap, time_map
-from tokenvis.plot.artists.style import Clock, Look, duration_of, set_time_axis, sizes_of
+from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_formatter, font_sizes, set_time_axis
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, times_of
 
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """The time axis of a picture of one trace: where times stand, and how they read."""
+    """The time axis of a picture of one trace: positions and labels of times."""
 
     mapping: TimeMap
-    kind: Clock
+    kind: TimeDisplay
     tz: str
     name: str
 
     def duration(self, microseconds: int) -> str:
         """A duration as text."""
-        return duration_of("step" if self.kind == "step" else "auto")(microseconds)
+        return duration_formatter("step" if self.kind == "step" else "auto")(microseconds)
 
-    def draw(self, ax: Axes, look: Look) -> None:
-        """The axis, its limits, and each folded gap as a break with its duration."""
+    def draw(self, ax: Axes, theme: ThemeColors) -> None:
+        """Draw the axis with its limits, and each folded gap as a break with its duration."""
         low, high = self.mapping.positions[[0, -1]].tolist()
-        room = (high - low) * 0.01 or 0.5
-        ax.set_xlim(low - room, high + room)
+        margin = (high - low) * 0.01 or 0.5
+        ax.set_xlim(low - margin, high + margin)
         ax.grid(visible=True, axis="x")
         ax.grid(visible=False, axis="y")
         folds = self.mapping.folds
         for x0, x1 in zip(folds["x0"], folds["x1"], strict=True):
-            ax.axvspan(x0, x1, facecolor=look.paper, edgecolor=look.rule, hatch="////", linewidth=0, zorder=1.5)
+            ax.axvspan(x0, x1, facecolor=theme.background, edgecolor=theme.grid, hatch="////", linewidth=0, zorder=1.5)
         texts = [self.duration(end - start) for start, end in zip(folds["start"].tolist(), folds["end"].tolist(), strict=True)]
         if texts:
-            size = sizes_of(ax).bar
-            ax.add_artist(FoldLabels(folds, texts, size=size, color=look.quiet, paper=look.paper))
+            size = font_sizes(ax).bar
+            ax.add_artist(FoldLabels(folds, texts, size=size, color=theme.muted, background=theme.background))
         set_time_axis(ax, self.mapping, time=self.kind, tz=self.tz)
         ax.xaxis.label.set_horizontalalignment("left")
         ax.xaxis.label.set_x(0.0)
@@ -53,14 +53,14 @@ def time_axis(
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
 ) -> TimeAxis:
-    """The time axis of these spans; `BadSpan` for several traces, `BadOption` where an option does not fit."""
+    """The time axis of these spans; `BadSpan` for several traces, `BadOption` for an invalid option."""
     check_choice("time", time, ("elapsed", "clock"))
-    duration_of(time_unit)
+    duration_formatter(time_unit)
     traces = codes_of(spans["trace_id"])[1]
     if len(traces) > 1:
         raise BadSpan(
-            f"A picture over time shows one trace, and these spans are of {len(traces):,}: {listed(traces)}. "
-            "Choose one: spans[spans['trace_id'] == ...]."
+            f"A picture over time shows one trace, but these spans are of {len(traces):,}: {listed(traces)}. "
+            "Select one: spans[spans['trace_id'] == ...]."
         )
     mapping = time_map(spans, gaps=gaps)
     if time == "clock" and len(spans):
@@ -69,10 +69,10 @@ def time_axis(
 
 
 def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
-    """Raise `BadOption` where there is no time of day to show, or no such time zone."""
+    """Raise `BadOption` if the times are not times of day, or the time zone is unknown."""
     if not EPOCH <= mapping.origin <= last < YEAR_10000:
-        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on); these do not.")
+        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on), but these do not.")
     try:
         pd.Timestamp(0, tz=tz)
     except (KeyError, ValueError, TypeError):
-        raise BadOption(f"tz={quoted(tz)} is no time zone. One is 'UTC', another 'Europe/Berlin'.") from None
+        raise BadOption(f"tz={quoted(tz)} is not a time zone. Use for example 'UTC' or 'Europe/Berlin'.") from None

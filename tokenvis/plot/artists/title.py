@@ -1,4 +1,4 @@
-"""The title of a picture, the note below it, and its description for those who cannot see it."""
+"""The title of a picture, the note below it, and its description for people who cannot see it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,56 +7,56 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tokenvis.errors import plural
-from tokenvis.plot.artists.style import Look, sizes_of
-from tokenvis.plot.artists.text import Heading, Note, drawable, fitted, width_of
+from tokenvis.plot.artists.style import ThemeColors, font_sizes
+from tokenvis.plot.artists.text import Note, TitleFitter, drawable, fit_text, text_width
 from tokenvis.spans.columns import codes_of
 
-BOLD = 1.15  # how much wider bold letters are
-LONGEST_TITLE = 80  # characters
-DESCRIBED = 200  # characters of a name in a description
+BOLD_WIDTH_FACTOR = 1.15  # width of bold text, relative to regular text
+MAX_TITLE_CHARACTERS = 80
+MAX_DESCRIBED_CHARACTERS = 200  # of a name in a description
 
 
 def describe(ax: Axes, *sentences: str) -> None:
-    """Put a sentence or two, for those who cannot see the picture, where ``ax.get_label()`` finds them."""
+    """Set a description of a sentence or two, for people who cannot see the picture, as ``ax.get_label()``."""
     ax.set_label(" ".join(drawable(" ".join(sentences), 1_000).split()))
 
 
-def trace_name(spans: pd.DataFrame) -> str:
-    """The trace that spans are of, or how many."""
+def trace_title(spans: pd.DataFrame) -> str:
+    """The trace of the spans, or the number of traces."""
     traces = codes_of(spans["trace_id"])[1]
     return str(traces[0]) if len(traces) == 1 else plural(len(traces), "trace")
 
 
-def named(text: object) -> str:
-    """A name in a description."""
-    return drawable(str(text), DESCRIBED)
+def described_name(text: object) -> str:
+    """A name for a description."""
+    return drawable(str(text), MAX_DESCRIBED_CHARACTERS)
 
 
-def draw_title(ax: Axes, name: str, figures: str, look: Look) -> None:
-    """A name, cut where there is no room, and figures where there is room for both."""
-    sizes = sizes_of(ax)
-    name = drawable(name, LONGEST_TITLE)
+def draw_title(ax: Axes, name: str, details: str, theme: ThemeColors) -> None:
+    """Draw a name, cut if necessary, and details if both fit."""
+    sizes = font_sizes(ax)
+    name = drawable(name, MAX_TITLE_CHARACTERS)
     points = ax.bbox.width / ax.figure.dpi * 72
-    cut = fitted(name, points, lambda text: width_of(text, sizes.title) * BOLD)
+    cut = fit_text(name, points, lambda text: text_width(text, sizes.title) * BOLD_WIDTH_FACTOR)
     style: dict[str, Any] = {"pad": 10, "parse_math": False}
-    left = ax.set_title(cut, loc="left", color=look.ink, fontsize=sizes.title, fontweight="bold", **style)
-    right = ax.set_title(figures, loc="right", color=look.quiet, fontsize=sizes.text, fontweight="normal", **style)
-    Heading(ax, left, right, name, figures)
+    left = ax.set_title(cut, loc="left", color=theme.text, fontsize=sizes.title, fontweight="bold", **style)
+    right = ax.set_title(details, loc="right", color=theme.muted, fontsize=sizes.text, fontweight="normal", **style)
+    TitleFitter(ax, left, right, name, details)
 
 
-def draw_note(ax: Axes, says: Callable[[], list[str]], look: Look) -> None:
-    """A line under the picture that says what it leaves out."""
-    Note(ax, says, size=sizes_of(ax).text, color=look.quiet)
+def draw_note(ax: Axes, messages: Callable[[], list[str]], theme: ThemeColors) -> None:
+    """Draw a line below the picture about what it leaves out."""
+    Note(ax, messages, size=font_sizes(ax).text, color=theme.muted)
 
 
-def large(count: float, *, beside: float = 0) -> str:
-    """A large number, short: "1,234", "12.9k", "12.9M"; in the unit of the number that it stands beside."""
-    for unit, least, size in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**4, 10**3)):
-        if max(abs(count), abs(beside)) >= least:
-            return f"{count / size:.3g}{unit}" if count else "0"
+def short_number(count: float, *, reference: float = 0) -> str:
+    """A large number, short: "1,234", "12.9k", "12.9M"; in the unit of the larger of the number and ``reference``."""
+    for unit, min_value, divisor in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**4, 10**3)):
+        if max(abs(count), abs(reference)) >= min_value:
+            return f"{count / divisor:.3g}{unit}" if count else "0"
     return f"{round(count):,}"
 
 
-def plain(column: str) -> str:
-    """The name of a column in a title: "agent_id" is "agent"."""
+def column_title(column: str) -> str:
+    """The name of a column in a title: "agent" for "agent_id"."""
     return column.removesuffix("_id")
