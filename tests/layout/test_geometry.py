@@ -11,8 +11,8 @@ from tokenvis import plot_storyline, storyline
 from tokenvis.layout.storylines import geometry as geometry_module
 from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry, time_together
 from tokenvis.plot.artists.colors import OTHERS_COLOR
-from tokenvis.plot.artists.storyline_lines import LineLabels, OccupiedPixels, blend_colors, shaded_color
-from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.storyline_lines import LineLabels, OccupiedPixels, shaded_color
+from tokenvis.plot.artists.style import LIGHT, blend_colors
 
 
 def geometry(spans, by="location_id", **options):

@@ -21,10 +21,9 @@ from tokenvis.plot.artists.storyline_lines import (
     MEETING_TINT_SHARE,
     SINGLE_TINT_SHARE,
     LineLabels,
-    blend_colors,
     shaded_color,
 )
-from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.style import LIGHT, blend_colors
 from tokenvis.plot.artists.text import FoldLabels, Note
 
 TABLES = ("lines", "branches", "totals")

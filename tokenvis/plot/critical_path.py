@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_hex, to_rgb
 
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.errors import plural
@@ -25,7 +24,7 @@ from tokenvis.plot.artists.labels import bar_label_texts
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_bands
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
@@ -113,7 +112,7 @@ def plot_critical_path(
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)
         draw_losses(ax, lost, axis, theme)
-        pale_colors = [pale_color(color, theme) for color in scale.colors]
+        pale_colors = [blend_colors(color, theme.background, OFF_PATH_COLOR_SHARE) for color in scale.colors]
         raster = draw_bars(ax, Bars(*times_of(spans), placement, scale.code, pale_colors, axis.mapping))
         connectors = draw_path(ax, path, steps, placement, scale, axis, spans, theme)
         draw_note(ax, lambda: [*lost.messages(), *(raster.messages() if raster else []), *connectors.messages()], theme)
@@ -148,14 +147,6 @@ def largest_parts(
 def share_text(part: int, whole: int) -> str:
     """A share as a percentage."""
     return f"{part / whole:.0%}" if part * 100 >= whole else "<1%"
-
-
-def pale_color(color: str, theme: ThemeColors) -> str:
-    """A colour, blended with the background."""
-    red, green, blue = OFF_PATH_COLOR_SHARE * np.array(to_rgb(color)) + (1 - OFF_PATH_COLOR_SHARE) * np.array(
-        to_rgb(theme.background)
-    )
-    return to_hex((red, green, blue))
 
 
 def draw_path(

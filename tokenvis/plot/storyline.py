@@ -30,7 +30,6 @@ from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
 from tokenvis.plot.artists.storyline_lines import (
     LineLabels,
-    blend_colors,
     draw_blocks,
     draw_branches,
     draw_group_bands,
@@ -38,7 +37,7 @@ from tokenvis.plot.artists.storyline_lines import (
     line_width,
     shaded_color,
 )
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, themed
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, themed
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of

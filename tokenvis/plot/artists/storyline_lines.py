@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -20,7 +19,7 @@ from tokenvis.layout.storylines.curves import LineCurve
 from tokenvis.layout.storylines.geometry import GroupBlock, LinePiece, StorylineGeometry
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.names import draw_names
-from tokenvis.plot.artists.style import ThemeColors, font_sizes
+from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes
 from tokenvis.plot.artists.text import FittedTexts, FoldLabels, drawable, fit_text, shorten_name, text_width
 
 LevelBounds: TypeAlias = tuple[float, float, float, float]
@@ -47,11 +46,6 @@ LABEL_DISTANCE_EMS = 6.0  # a block needs no label if another one of its locatio
 LABEL_ALIGNMENTS = (0.0, 0.5, 1.0)  # tried positions of a label in the available width
 BORDER_SHARE = 0.025  # of the width: lines that begin this close to the border have their name beside it
 SAMPLE_PIXELS = 2.0
-
-
-def blend_colors(color: Any, background: str, share: float) -> str:
-    """A colour with this share on a background."""
-    return to_hex(tuple(np.array(to_rgb(color)) * share + np.array(to_rgb(background)) * (1 - share)))
 
 
 def shaded_color(color: str, step: int, theme: ThemeColors) -> str:

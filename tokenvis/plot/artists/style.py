@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.ticker import Formatter, Locator
 
 from tokenvis.errors import check_choice, plural
@@ -136,6 +136,11 @@ def luminance(color: Any) -> float:
     channels = np.array(to_rgba(color)[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def blend_colors(color: Any, background: str, share: float) -> str:
+    """A colour with this share on a background."""
+    return to_hex(tuple(np.array(to_rgb(color)) * share + np.array(to_rgb(background)) * (1 - share)))
 
 
 def font_sizes(axes: Axes) -> FontSizes:
