@@ -1,7 +1,7 @@
-"""Claude Code sessions of our own, line by line: `write` makes a file of lines, `told` reads it and tells its spans as text.
+"""Claude Code sessions made by tests: `write` makes a file of lines, `span_texts` reads it and returns its spans as text.
 
-Times are seconds since T0. A line gets a uuid (file and number) and the session's id unless it brings its own; lines of a file
-``agent-<id>.jsonl`` are that agent's. Text and bytes are written as they are.
+Times are seconds since T0. A line gets a uuid (file and number) and the session's id unless it has its own; lines of a file
+``agent-<id>.jsonl`` belong to that agent. Text and bytes are written unchanged.
 """
 
 import json
@@ -24,7 +24,7 @@ def prompt(time, text, **more):
     return {"type": "user", "timestamp": at(time), "message": {"role": "user", "content": text}, **more}
 
 
-def said(time, message, *blocks, usage=None, model="opus", **more):
+def reply(time, message, *blocks, usage=None, model="opus", **more):
     """A line of a message; a block is a text, or a `call`. Usage is (input, output) tokens."""
     content = [{"type": "text", "text": block} if isinstance(block, str) else block for block in blocks]
     counts = dict(zip(("input_tokens", "output_tokens"), usage or (10, 1), strict=True))
@@ -36,7 +36,7 @@ def call(tool_use, name="Bash", **given):
     return {"type": "tool_use", "id": tool_use, "name": name, "input": given}
 
 
-def thought(text):
+def reasoning(text):
     return {"type": "thinking", "thinking": text, "signature": "s"}
 
 
@@ -46,8 +46,8 @@ def result(time, tool_use, text="done", *, error=False, **more):
 
 
 def echo(time, agent, tool_use):
-    """What a parent's file repeats of a subagent."""
-    data = {"type": "agent_progress", "agentId": agent, "message": said(time, "echoed", "echo", usage=(1000, 1000))}
+    """An echo of a subagent in its parent's file."""
+    data = {"type": "agent_progress", "agentId": agent, "message": reply(time, "echoed", "echo", usage=(1000, 1000))}
     return {"type": "progress", "timestamp": at(time), "parentToolUseID": tool_use, "data": data}
 
 
@@ -71,7 +71,7 @@ def write(path, *lines, session="s1"):
 
 
 def agent(name, *lines, folder="s1/subagents", meta=None, **more):
-    """A subagent's file, with what stands beside it."""
+    """A subagent's file, with its metadata file."""
     path = write(f"{folder}/agent-{name}.jsonl", *lines, **more)
     if meta:
         path.with_suffix(".meta.json").write_text(json.dumps(meta))
@@ -87,7 +87,7 @@ def spans_in(report, *keys):
     return expand_data(report.spans(), keys)
 
 
-def lines_of(report):
+def report_lines(report):
     """Each span as text: "agent location start-end", its status unless it is ok, "^" and its parent."""
     spans = spans_in(report, "status", "parent_id")
     texts = []
@@ -98,5 +98,5 @@ def lines_of(report):
     return texts
 
 
-def told(path="s1.jsonl", **options):
-    return lines_of(ingest(path, **options))
+def span_texts(path="s1.jsonl", **options):
+    return report_lines(ingest(path, **options))

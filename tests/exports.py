@@ -1,4 +1,4 @@
-"""What stands in a file that was exported, told by parsers that are not ours; and frames that are hard to write down."""
+"""The rows of exported files, read by independent parsers; and frames that are hard to write."""
 
 import csv
 import json
@@ -28,8 +28,8 @@ def hostile_spans() -> pd.DataFrame:
     return as_spans(pd.DataFrame(rows))
 
 
-def expected(spans: pd.DataFrame) -> list[dict]:
-    """The spans as a file should hold them, by trace and id."""
+def expected_rows(spans: pd.DataFrame) -> list[dict]:
+    """The rows that a file of these spans should contain, by trace and id."""
     frame = as_spans(spans)
     frame = frame.assign(data=encoded(frame))
     return ordered(row | {"data": parsed(row["data"])} for row in frame[list(COLUMNS)].to_dict("records"))
@@ -43,8 +43,8 @@ def parsed(data):
     return json.loads(data) if isinstance(data, str) else None
 
 
-def held(path: Path, kind: str) -> list[dict]:
-    """The spans that a file holds, by trace and id."""
+def exported_rows(path: Path, kind: str) -> list[dict]:
+    """The rows that a file contains, by trace and id."""
     rows = {"chrome": in_chrome, "otlp": in_otlp, "parquet": in_parquet, "csv": in_csv, "jsonl": in_jsonl}[kind](path)
     return ordered({column: row[column] for column in COLUMNS} for row in rows)
 

@@ -1,14 +1,14 @@
-"""Files of our own to read, and spans told as text."""
+"""Files made by tests, and spans as text."""
 
 import json
 from pathlib import Path
 
-from tokenvis.formats.files.reading import Reading, Wishes
+from tokenvis.formats.files.reading import Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, origin_of
 
 
 def written(path, *parts):
-    """A file of lines: objects as JSON, texts and bytes as they are."""
+    """A file of lines: objects as JSON, texts and bytes unchanged."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = [
@@ -23,17 +23,17 @@ def source_of(path):
     return Source(path, path.name, origin_of(path))
 
 
-def reading_of(path, *parts, **wishes):
-    """A reading of a file that is written first, where there are parts."""
-    return Reading(source_of(written(path, *parts) if parts else path), Wishes(**wishes))
+def reading_of(path, *parts, **options):
+    """A reading of a file, which is written first if there are parts."""
+    return Reading(source_of(written(path, *parts) if parts else path), ReadOptions(**options))
 
 
-def problems(reading):
+def problem_texts(reading):
     return [str(problem) for problem in reading.problems]
 
 
-def told(span, unit=1_000_000):
-    """A span that was read, as text: "agent location start-end", its status unless it is ok, "^" and its parent."""
+def span_text(span, unit=1_000_000):
+    """A span as text: "agent location start-end", its status unless it is ok, "^" and its parent."""
     end = "?" if span.end is None else f"{span.end / unit:g}"
     status = span.data.get("status")
     status = f" {status}" if status not in (None, "ok") else ""

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from conftest import few, spans_of
-from exports import expected, held
+from exports import expected_rows, exported_rows
 from files import written
 from hostile import LARGE, PAYLOADS, SCRIPTS, TEXTS, UNSEEN, hostile_trace, hostile_traces
 from pictures import FIGURES
@@ -52,7 +52,7 @@ def long_cells():
 @every_format
 @both
 def test_a_file_holds_every_payload(kind, spans, long_cells):
-    assert held(tv.export(spans, "made", format=kind), kind) == expected(spans)
+    assert exported_rows(tv.export(spans, "made", format=kind), kind) == expected_rows(spans)
 
 
 @both

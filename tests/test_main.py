@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from claude_sessions import call, prompt, result, said, write
+from claude_sessions import call, prompt, reply, result, write
 
 import tokenvis
 from tokenvis import Store
@@ -31,7 +31,7 @@ def run(capsys):
 
 
 def session(name="s1"):
-    return write(f"{name}.jsonl", prompt(0, f"{name} go"), said(2, "m1", call("t1")), result(5, "t1"), session=name)
+    return write(f"{name}.jsonl", prompt(0, f"{name} go"), reply(2, "m1", call("t1")), result(5, "t1"), session=name)
 
 
 DATABASE = "Database: {}".format
@@ -229,7 +229,7 @@ def test_a_choice_that_is_none_is_refused(run):
 
 @pytest.mark.full
 def test_names_that_the_terminal_cannot_write_are_escaped(tmp_path):
-    write("s1.jsonl", prompt(0, "naïve 🙂"), said(2, "m1", "hi"))
+    write("s1.jsonl", prompt(0, "naïve 🙂"), reply(2, "m1", "hi"))
     done = python("ingest", "s1.jsonl", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert r"(na\xefve \U0001f642)" in done.stdout
@@ -299,7 +299,7 @@ def test_ingest_without_a_path_lists_the_sessions(run, monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     assert run("ingest") == (0, ["No sessions in the folders of Claude Code and Codex."], [])
     assert run("ingest", "--since", "7d")[1] == ["No sessions since 7d in the folders of Claude Code and Codex."]
-    path = write(f"{tmp_path}/.claude/projects/shop/s1.jsonl", prompt(0, "go"), said(2, "m1", call("t1")))
+    path = write(f"{tmp_path}/.claude/projects/shop/s1.jsonl", prompt(0, "go"), reply(2, "m1", call("t1")))
     code, out, _ = run("ingest", "--since", "7d")
     assert code == 0
     assert out[1].split()[0] == "claude_code"
@@ -318,7 +318,7 @@ def test_export(run):
     assert run("ingest", "kitchen.json")[1][2] == "Trace 'kitchen-sink' (kitchen-sink): 0 spans added, 0 updated, 7 unchanged"
     code, _, err = run("export", "all.txt")
     assert code == 1
-    assert err[0].startswith("tokenvis: path='all.txt' does not tell a format")
+    assert err[0].startswith("tokenvis: path='all.txt' has none of the suffixes ")
 
 
 def test_show_makes_a_page_of_a_file_and_writes_nothing_to_the_database(run, monkeypatch):

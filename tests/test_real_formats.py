@@ -1,4 +1,4 @@
-"""Real files of every format, with figures that were counted from the raw files by a script of its own, not by the readers."""
+"""Real files of every format, with figures counted from the raw files by a separate script, not by the readers."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ import tokenvis as tv
 ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces"),
+    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES is not set to a folder of real traces"),
 ]
 CHROME, CODEX, INSPECT, LANGFUSE = "Chrome traces", "Codex rollouts", "Inspect logs", "Langfuse traces and observations"
 MLFLOW, OTLP, SDK, TOWN = (
@@ -67,7 +67,7 @@ def test_the_figures_of_a_file(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_file_is_read_again_and_after_it_was_exported_as_the_same(name):
+def test_a_file_is_the_same_when_read_again_and_after_an_export(name):
     report = read(name)
     spans = report.spans()
     again = read(name)
@@ -80,13 +80,13 @@ def test_a_file_is_read_again_and_after_it_was_exported_as_the_same(name):
         assert_frame_equal(back.spans(), spans)
 
 
-def test_the_folder_of_all_is_read_at_once():
+def test_the_folder_with_all_files_is_read_at_once():
     report = tv.ingest(ROOT, store="all.db")
     assert set(report.formats.values()) == {CHROME, CODEX, INSPECT, LANGFUSE, MLFLOW, OTLP, SDK, TOWN, "Claude Code sessions"}
     assert report.n_spans == 335 + 28 + 10 + 44 + sum(figures[2] for figures in FIGURES.values())
 
 
-def test_the_agents_of_a_town_are_where_its_samples_say():
+def test_the_agents_of_a_town_have_the_times_of_its_samples():
     spans = read("smallville/ville_3agents_master_movement.json").spans()
     samples = town("ville_3agents")
     assert spans["agent_id"].nunique() == samples["agent_id"].nunique() == 3

@@ -46,7 +46,7 @@ def test_the_figures_of_a_session(name):
         (spans["status"] == "error").sum(),
         len(report.formats),
     )
-    gone = "the transcript of subagent 'afb92ff' is not there; its work, of which this file has 19 echo lines, is left out"
+    gone = "the transcript of subagent 'afb92ff' is missing; its work, of which this file has 19 echo lines, was skipped"
     missing = [f"subagent.jsonl: {gone}."]
     assert [str(problem) for problem in report.problems] == (missing if name == "spotter/subagent.jsonl" else [])
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from tokenvis import __version__
-from tokenvis.conventions.rules import PRESETS
+from tokenvis.conventions.rules import LOCATION_PRESETS
 from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
 from tokenvis.formats.export import export
@@ -155,7 +155,7 @@ def add_span_options(command: ArgumentParser) -> None:
     command.add_argument(
         "--location",
         metavar="NAME",
-        help=f"the attribute or column with the name of the location, or one of {', '.join(PRESETS)}",
+        help=f"the attribute or column with the name of the location, or one of {', '.join(LOCATION_PRESETS)}",
     )
     command.add_argument(
         "--content",

@@ -1,13 +1,13 @@
 import pytest
 
-from tokenvis.conventions.opentelemetry import hex_id, kind_of, opened_json, status_of, translated, whole
+from tokenvis.conventions.opentelemetry import decode_json_text, hex_id, int_or_none, kind_of, normalise_attributes, status_of
 
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("attributes", "normalised"),
     [
         ({"llm.model_name": "opus", "llm.provider": "x"}, {"gen_ai.request.model": "opus", "gen_ai.provider.name": "x"}),
         ({"llm.token_count.prompt": 5, "llm.token_count.completion": "7"}, {INPUT: 5, OUTPUT: 7}),
@@ -21,17 +21,22 @@ CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_cr
         ({"my.own": [1]}, {"my.own": [1]}),
     ],
 )
-def test_attributes_under_one_name(said, meant):
-    assert translated(dict(said)) == meant
+def test_attributes_under_one_name(attributes, normalised):
+    assert normalise_attributes(dict(attributes)) == normalised
 
 
-def test_of_several_names_for_one_thing_the_same_one_always_counts_and_the_order_is_the_same():
-    said = {"llm.token_count.completion": 7, "llm.system": "openai", "llm.provider": "azure", "mine": 1, INPUT: 5}
-    assert list(translated(said).items()) == [("mine", 1), ("gen_ai.provider.name", "azure"), (INPUT, 5), (OUTPUT, 7)]
+def test_of_several_aliases_the_same_one_always_wins_and_the_order_is_the_same():
+    attributes = {"llm.token_count.completion": 7, "llm.system": "openai", "llm.provider": "azure", "mine": 1, INPUT: 5}
+    assert list(normalise_attributes(attributes).items()) == [
+        ("mine", 1),
+        ("gen_ai.provider.name", "azure"),
+        (INPUT, 5),
+        (OUTPUT, 7),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("attributes", "otherwise", "kind"),
+    ("attributes", "source_kind", "kind"),
     [
         ({"gen_ai.operation.name": "chat"}, "", "model"),
         ({"gen_ai.operation.name": "execute_tool"}, "internal", "tool"),
@@ -46,8 +51,8 @@ def test_of_several_names_for_one_thing_the_same_one_always_counts_and_the_order
         ({"gen_ai.operation.name": ["chat"]}, "", None),
     ],
 )
-def test_the_kind_of_work(attributes, otherwise, kind):
-    assert kind_of(attributes, otherwise) == kind
+def test_the_kind_of_work(attributes, source_kind, kind):
+    assert kind_of(attributes, source_kind) == kind
 
 
 @pytest.mark.parametrize(
@@ -66,18 +71,18 @@ def test_an_id_in_any_form(value, id_):
 
 
 @pytest.mark.parametrize("value", ["", "xyz", None, -1, 2**64, 1.5, [], "0" * 17, "0x"])
-def test_what_is_no_id(value):
-    with pytest.raises(ValueError, match=r" is no id of 16 hex digits$"):
+def test_a_value_that_is_not_an_id(value):
+    with pytest.raises(ValueError, match=r" is not an id of 16 hex digits$"):
         hex_id(value, 16)
 
 
 def test_a_status_in_any_form():
-    said = ["STATUS_CODE_OK", "StatusCode.ERROR", "ok", "ERROR", 1, 2, 0, None, "UNSET", {}]
-    assert [status_of(status) for status in said] == ["ok", "error", "ok", "error", "ok", "error", None, None, None, None]
+    statuses = ["STATUS_CODE_OK", "StatusCode.ERROR", "ok", "ERROR", 1, 2, 0, None, "UNSET", {}]
+    assert [status_of(status) for status in statuses] == ["ok", "error", "ok", "error", "ok", "error", None, None, None, None]
 
 
 def test_json_in_a_text():
-    assert [opened_json(value) for value in ('{"a": 1}', "[1]", "{x", "5", "", None, 5)] == [
+    assert [decode_json_text(value) for value in ('{"a": 1}', "[1]", "{x", "5", "", None, 5)] == [
         {"a": 1},
         [1],
         "{x",
@@ -90,4 +95,4 @@ def test_json_in_a_text():
 
 def test_whole_numbers():
     values = [5, "5", 5.0, "5.5", None, True, "x", [], 2**70, "1e400", float("nan")]
-    assert [whole(value) for value in values] == [5, 5, 5, None, None, None, None, None, 2**70, None, None]
+    assert [int_or_none(value) for value in values] == [5, 5, 5, None, None, None, None, None, 2**70, None, None]

@@ -20,11 +20,11 @@ def test_a_location_is_the_tool_else_the_model(given, location):
     assert location_of(**given) == location
 
 
-def test_a_name_that_comes_again_gets_a_number():
+def test_a_repeated_name_gets_a_number():
     assert distinct_names(["a", "b", "a", "a"]) == ["a", "b", "a 2", "a 3"]
 
 
-def test_a_number_that_is_taken_is_passed_over():
+def test_a_number_in_use_is_skipped():
     assert distinct_names(["a 2", "a", "a", "a"]) == ["a 2", "a", "a 3", "a 4"]
     assert distinct_names(["a", "a", "a 2"]) == ["a", "a 2", "a 2 2"]
 
@@ -35,7 +35,7 @@ def test_no_names_are_no_names():
 
 @pytest.mark.laws
 @given(st.lists(st.sampled_from(["", "a", "a 2", "a 3", "a 2 2", "b"]), max_size=12))
-def test_names_are_distinct_and_start_with_what_was_given(names):
+def test_names_are_distinct_and_start_with_the_given_names(names):
     distinct = distinct_names(names)
     assert len(set(distinct)) == len(distinct) == len(names)
     assert all(new.startswith(name) for new, name in zip(distinct, names, strict=True))

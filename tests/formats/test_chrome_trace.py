@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from files import problems, reading_of, written
+from files import problem_texts, reading_of, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ def event(phase, time, name="work", tid=1, pid=1, **more):
     return {"ph": phase, "ts": time, "name": name, "pid": pid, "tid": tid, **more}
 
 
-def whole(time, lasts, name="work", **more):
+def complete(time, lasts, name="work", **more):
     return event("X", time, name, dur=lasts, **more)
 
 
@@ -28,11 +28,13 @@ def spans_of(*events, text=None):
         parent = f" ^{name[span.parent]}" if span.parent else ""
         links = "".join(f" <{name[link]}" for link in span.data.get("links", ()))
         texts.append(f"{span.data['label']} {span.start}-{'?' if span.end is None else span.end}{parent}{links}")
-    return sorted(texts), problems(reading)
+    return sorted(texts), problem_texts(reading)
 
 
 def test_slices_that_enclose_each_other():
-    assert spans_of(whole(2, 3, "b"), whole(0, 9, "a"), whole(3, 1, "c"), whole(9, 1, "d"), whole(2, 3, "e", tid=2)) == (
+    assert spans_of(
+        complete(2, 3, "b"), complete(0, 9, "a"), complete(3, 1, "c"), complete(9, 1, "d"), complete(2, 3, "e", tid=2)
+    ) == (
         ["a 0-9", "b 2-5 ^a", "c 3-4 ^b", "d 9-10", "e 2-5"],
         [],
     )
@@ -44,11 +46,11 @@ def test_begins_and_ends():
         event("E", 3, args={"y": 2}), event("E", 4, tid=2), event("E", 9), event("E", 9), event("B", 10, "open"),
     ) == (
         ["a 0-9", "b 1-3 ^a", "open 10-?", "other 1-4"],
-        ["x.json, item 7: not as it should be (it ends what never began)."],
+        ["x.json, item 7: invalid value (it ends a slice that never began)."],
     )  # fmt: skip
 
 
-def test_a_slice_that_grew_has_the_id_that_it_had():
+def test_a_slice_of_a_growing_file_keeps_its_id():
     begun = [event("B", 0, "a"), event("B", 1, "b")]
     ids = [
         {span.data["label"]: span.id for span in read(reading_of("x.json", json.dumps(events)))}
@@ -57,7 +59,7 @@ def test_a_slice_that_grew_has_the_id_that_it_had():
     assert ids[0] == ids[1]
 
 
-def test_asynchronous_slices_nest_by_their_id_whatever_lies_around_them():
+def test_asynchronous_slices_nest_by_their_id_alone():
     assert spans_of(
         event("b", 0, "a", cat="net", id="1"), event("b", 2, "b", cat="net", id="1"), event("b", 1, "c", cat="net", id="2"),
         event("e", 3, cat="net", id="1", tid=7), event("e", 9, cat="net", id="1"), event("e", 4, cat="net", id="2"),
@@ -67,15 +69,15 @@ def test_asynchronous_slices_nest_by_their_id_whatever_lies_around_them():
 
 def test_flows_link_slices():
     assert spans_of(
-        whole(0, 5, "send"), whole(1, 2, "inner"), whole(6, 4, "receive", tid=2), whole(20, 5, "last", tid=3),
+        complete(0, 5, "send"), complete(1, 2, "inner"), complete(6, 4, "receive", tid=2), complete(20, 5, "last", tid=3),
         event("s", 2, "flow", id=1), event("f", 7, "flow", tid=2, id=1, bp="e"),
         event("s", 8, "two", tid=2, id=2), event("f", 15, "two", tid=3, id=2),
     ) == (["inner 1-3 ^send", "last 20-25 <receive", "receive 6-10 <inner", "send 0-5"], [])  # fmt: skip
 
 
-def test_a_flow_that_has_steps_and_one_that_starts_nowhere():
+def test_a_flow_with_steps_and_a_flow_without_a_start():
     assert spans_of(
-        whole(0, 5, "a"), whole(6, 4, "b", tid=2), whole(20, 5, "c", tid=3),
+        complete(0, 5, "a"), complete(6, 4, "b", tid=2), complete(20, 5, "c", tid=3),
         event("s", 1, "f", id=1), event("t", 7, "f", tid=2, id=1), event("f", 21, "f", tid=3, id=1, bp="e"),
         event("s", 50, "g", id=2), event("f", 21, "g", tid=3, id=2, bp="e"),
     ) == (["a 0-5", "b 6-10 <a", "c 20-25 <b"], [])  # fmt: skip
@@ -90,13 +92,13 @@ def test_times_are_floored_and_exact():
     )
 
 
-def test_an_array_that_is_cut_in_an_event_is_a_problem():
-    text = json.dumps([whole(0, 1, "a"), whole(1, 1, "b")])
+def test_an_array_truncated_in_an_event_is_a_problem():
+    text = json.dumps([complete(0, 1, "a"), complete(1, 1, "b")])
     assert spans_of(text=text[:-1]) == (["a 0-1", "b 1-2"], [])
-    assert spans_of(text=text[:-5]) == (["a 0-1"], ["x.json: ends in the middle; what stands before that was read."])
+    assert spans_of(text=text[:-5]) == (["a 0-1"], ["x.json: ends in the middle; the part before was read."])
 
 
-def test_instants_and_what_is_left_out():
+def test_instants_and_skipped_events():
     reading = reading_of(
         "x.json", json.dumps([event("i", 5, "tick"), event("C", 5), event("C", 6), event("P", 5), event("??", 1)])
     )
@@ -104,7 +106,7 @@ def test_instants_and_what_is_left_out():
     assert reading.skipped == {"events of phase 'C'": 2, "events of phase 'P'": 1, "events of phase '?'": 1}
 
 
-def test_a_complete_event_without_its_length():
+def test_a_complete_event_without_a_duration():
     assert spans_of(event("X", 7, "by the thread's clock", tdur=4), event("X", 8, "none")) == (
         ["by the thread's clock 7-11", "none 8-?"],
         [],
@@ -114,9 +116,9 @@ def test_a_complete_event_without_its_length():
 NAMES = [
     event("M", 0, "process_name", args={"name": "shop"}),
     event("M", 0, "thread_name", args={"name": "till"}),
-    whole(0, 5, "sell", args={"price": 1.5}, cat="trade"),
-    whole(0, 5, "wait", tid=2),
-    whole(0, 5, "else", pid="x", tid=-1),
+    complete(0, 5, "sell", args={"price": 1.5}, cat="trade"),
+    complete(0, 5, "wait", tid=2),
+    complete(0, 5, "else", pid="x", tid=-1),
 ]
 
 
@@ -129,7 +131,7 @@ def test_process_and_thread_are_agent_and_location_either_way_round():
     assert sorted(other) == sorted([location, agent] for agent, location in one)
 
 
-def test_what_an_event_says_is_kept():
+def test_the_data_of_an_event_are_kept():
     [span, *_] = read(reading_of("x.json", json.dumps(NAMES)))
     assert json.loads(json.dumps(span.data, default=float)) == {
         "label": "sell", "kind": "trade", "process": "shop", "thread": "till", "attributes": {"price": 1.5},
@@ -139,28 +141,28 @@ def test_what_an_event_says_is_kept():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ts": None}, "not as it should be (a time is NoneType)"),
-        ({"ts": "noon"}, "not as it should be ('noon' is no time in µs)"),
+        ({"ts": None}, "invalid value (a time is NoneType)"),
+        ({"ts": "noon"}, "invalid value ('noon' is not a time in µs)"),
         ({"ts": 1e300}, None),
-        ({"pid": []}, "not as it should be (an id is list)"),
-        ({"ph": 5}, "not as it should be ('ph' is int)"),
+        ({"pid": []}, "invalid value (an id is list)"),
+        ({"ph": 5}, "invalid value ('ph' is int)"),
         ({"ph": None}, "no 'ph'"),
     ],
 )
 def test_a_bad_event_is_a_problem_and_the_others_are_kept(change, reason):
-    found, wrong = spans_of({**whole(0, 5, "bad"), **change}, whole(1, 2, "good"))
+    found, wrong = spans_of({**complete(0, 5, "bad"), **change}, complete(1, 2, "good"))
     assert found == ["good 1-3"]
-    assert wrong == [f"x.json, item 1: {reason}."] if reason else wrong[0].endswith(" is no time in µs).")
+    assert wrong == [f"x.json, item 1: {reason}."] if reason else wrong[0].endswith(" is not a time in µs).")
 
 
-def test_two_files_of_one_name_are_two_traces():
+def test_two_files_with_one_name_are_two_traces():
     one, other = (ingest(written(f"{folder}/x.json", json.dumps(NAMES)), store="x.db") for folder in "ab")
     assert one.written[0].trace_id != other.written[0].trace_id
     assert {one.written[0].added, other.written[0].added} == {3}
     assert set(one.names.values()) == {"x"}
 
 
-def test_what_is_no_trace():
+def test_a_file_that_is_not_a_chrome_trace():
     for text in ('{"traceEvents": 5}', '[{"ph": 5, "ts": 1}]', '[{"ph": "X"}]', "[]"):
         assert not recognises(head_of(reading_of("x", text).source))
 
@@ -170,8 +172,8 @@ SLICES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5), st.integers(1,
 
 @pytest.mark.laws
 @given(SLICES)
-def test_a_parent_is_the_last_slice_to_begin_of_those_around(tmp_path_factory, rows):
-    events = [whole(start, lasts, f"{row}", tid=tid) for row, (start, lasts, tid) in enumerate(rows)]
+def test_a_parent_is_the_enclosing_slice_that_begins_last(tmp_path_factory, rows):
+    events = [complete(start, lasts, f"{row}", tid=tid) for row, (start, lasts, tid) in enumerate(rows)]
     reading = reading_of(tmp_path_factory.mktemp("law") / "x.json", json.dumps(events))
     spans = list(read(reading))
     by_id = {span.id: span for span in spans}

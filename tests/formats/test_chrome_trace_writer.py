@@ -7,12 +7,12 @@ import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 
-from tokenvis.formats.telemetry.chrome_trace.writer import write
+from tokenvis.formats.telemetry.chrome_trace.writer import write_chrome_trace
 
 
 def document_of(spans):
     file = io.BytesIO()
-    write(spans, file)
+    write_chrome_trace(spans, file)
     return json.loads(file.getvalue())
 
 
@@ -31,13 +31,13 @@ def threads_of(spans):
 
 
 def arrows(spans):
-    """The flows as text: "source ts > target ts", the spans told by their threads."""
+    """The flows as text: "source ts > target ts", the spans named by their threads."""
     slices = {event["tid"]: event["args"]["tokenvis"]["id"] for event in events_of(spans, "X")}
     ends = zip(events_of(spans, "s"), events_of(spans, "f"), strict=True)
     return [f"{slices[out['tid']]} {out['ts']} > {slices[into['tid']]} {into['ts']}" for out, into in ends]
 
 
-def test_a_file_as_it_is_written():
+def test_the_text_of_a_written_file():
     spans = with_data(spans_of("ann 3 8 desk"), a={"label": "plan", "kind": "model", "status": "ok", "attributes": {}})
     span = {"id": "a", "trace_id": "t", "agent_id": "ann", "location_id": "desk", "start_time": 3, "end_time": 8}
     span["data"] = {"label": "plan", "kind": "model", "status": "ok", "attributes": {}}
@@ -53,9 +53,11 @@ def test_a_file_as_it_is_written():
     }
 
 
-def test_each_event_stands_on_a_line_of_its_own():
+def test_each_event_is_on_its_own_line():
     file = io.BytesIO()
-    write(with_data(spans_of("ann 3 8 desk", "bob 4 4 lab"), a={"text": "two\nlines"}).assign(data='{"a":\r\n1}'), file)
+    write_chrome_trace(
+        with_data(spans_of("ann 3 8 desk", "bob 4 4 lab"), a={"text": "two\nlines"}).assign(data='{"a":\r\n1}'), file
+    )
     lines = file.getvalue().decode().splitlines()
     assert [line[:6] for line in lines] == ['{"trac', *['{"ph":'] * 6, '],"dis']
 
@@ -65,7 +67,7 @@ def test_an_agent_is_a_process_and_a_location_is_a_thread():
     assert threads_of(spans) == {"a": "ann/desk 3 0+5", "d": "ann/desk 3 9+3", "b": "ann/lab 4 5+4", "c": "bob/desk 5 0+5"}
 
 
-def test_what_overlaps_at_one_location_stands_in_further_threads_of_its_name():
+def test_overlapping_spans_of_a_location_go_into_more_threads_of_its_name():
     spans = spans_of("ann 0 10 desk", "ann 5 15 desk", "ann 2 3 desk", "ann 10 20 desk")
     assert threads_of(spans) == {
         "a": "ann/desk 2 0+10",
@@ -87,12 +89,12 @@ def test_an_instant_takes_its_own_microsecond():
     ]
 
 
-def test_several_traces_are_told_in_the_names_of_processes():
+def test_several_traces_appear_in_the_names_of_processes():
     spans = spans_of("ann 0 5 desk", "ann 0 5 desk u")
     assert threads_of(spans) == {"a": "t · ann/desk 3 0+5", "b": "u · ann/desk 4 0+5"}
 
 
-def test_a_span_is_called_by_its_label_else_by_its_location():
+def test_a_slice_is_named_by_its_label_else_by_its_location():
     spans = with_data(spans_of("ann 0 1 desk", "ann 1 2 lab", "ann 2 3 hut"), a={"label": "plan"}, b={"label": 5, "kind": ""})
     assert [(event["name"], event["cat"]) for event in events_of(spans, "X")] == [
         ("plan", "span"),
@@ -101,14 +103,14 @@ def test_a_span_is_called_by_its_label_else_by_its_location():
     ]
 
 
-def test_tokens_stand_where_they_can_be_read():
+def test_tokens_are_arguments_of_the_slice():
     used = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 3}
     odd = {"gen_ai.usage.input_tokens": "12", "gen_ai.usage.output_tokens": True}
     spans = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk"), a={"attributes": used}, b={"attributes": odd})
     assert [event["args"].get("tokens") for event in events_of(spans, "X")] == [{"input": 12, "output": 3}, None]
 
 
-def test_a_parent_stands_beside_the_data_where_the_frame_has_it():
+def test_a_parent_is_beside_the_data_if_the_frame_has_it():
     spans = spans_of("ann 0 5 desk", "ann 1 2 lab", parents={"b": "a"})
     assert [event["args"]["tokenvis"]["parent_id"] for event in events_of(spans, "X")] == [None, "a"]
     assert "parent_id" not in events_of(spans_of("ann 0 5 desk"), "X")[0]["args"]["tokenvis"]
@@ -143,7 +145,7 @@ def test_the_two_ends_of_an_arrow_share_a_number_and_come_after_all_slices():
     }
 
 
-def test_a_link_means_a_span_of_its_own_trace():
+def test_a_link_targets_a_span_of_its_own_trace():
     spans = spans_of("ann 0 5 desk u", "bob 5 9 lab t")
     assert arrows(with_data(spans, b={"links": ["a"]})) == []
 
@@ -154,13 +156,13 @@ def test_times_of_63_bits_are_kept():
     assert (event["ts"], event["dur"]) == (low, high - low)
 
 
-def test_no_spans_are_no_events():
+def test_no_spans_give_no_events():
     assert document_of(spans_of())["traceEvents"] == []
 
 
 @pytest.mark.laws
 @given(spans=spans_frames(data=True))
-def test_slices_of_a_thread_never_overlap_and_numbers_name_one_thing(spans):
+def test_slices_of_a_thread_never_overlap_and_ids_are_unique(spans):
     slices = events_of(spans, "X")
     taken = [(event["tid"], event["ts"], event["ts"] + max(event["dur"], 1)) for event in slices]
     for (one, start, end), (other, other_start, other_end) in itertools.combinations(taken, 2):
@@ -181,7 +183,7 @@ def test_slices_of_a_thread_never_overlap_and_numbers_name_one_thing(spans):
 
 @pytest.mark.laws
 @given(spans=spans_frames(data=True))
-def test_every_link_to_a_span_of_its_trace_is_an_arrow_within_the_two(spans):
+def test_every_link_within_a_trace_is_an_arrow_between_its_spans(spans):
     slices = {(e["args"]["tokenvis"]["trace_id"], e["args"]["tokenvis"]["id"]): e for e in events_of(spans, "X")}
     links = set()
     for (trace, span), event in slices.items():

@@ -9,14 +9,14 @@ from claude_sessions import (
     call,
     echo,
     hook,
-    lines_of,
     prompt,
+    reasoning,
+    reply,
+    report_lines,
     result,
-    said,
     seconds,
+    span_texts,
     spans_in,
-    thought,
-    told,
     write,
 )
 from pandas.testing import assert_frame_equal
@@ -34,26 +34,26 @@ def agents(report):
 
 
 def name_of(*lines, **options):
-    return name_in(ingest(write("s1.jsonl", *lines, said(9, "m1", "hello")), **options))
+    return name_in(ingest(write("s1.jsonl", *lines, reply(9, "m1", "hello")), **options))
 
 
 def name_in(report):
     return load_traces(store=report.store)["name"].item()
 
 
-def test_calls_of_model_and_tools_become_spans():
+def test_model_calls_and_tool_calls_become_spans():
     write(
         "s1.jsonl",
         prompt(0, "list the files"),
-        said(3, "m1", "I will look.", call("t1", "Bash", command="ls")),
+        reply(3, "m1", "I will look.", call("t1", "Bash", command="ls")),
         result(5, "t1"),
-        said(9, "m2", "Done."),
+        reply(9, "m2", "Done."),
     )
-    assert told() == ["main model:opus 0-3", "main tool:Bash 3-5", "main model:opus 5-9"]
+    assert span_texts() == ["main model:opus 0-3", "main tool:Bash 3-5", "main model:opus 5-9"]
 
 
-def test_what_a_span_of_the_model_says():
-    write("s1.jsonl", prompt(0, "why?"), said(3, "m1", thought("hm"), "Because.", call("t1", "Bash"), usage=(7, 2)))
+def test_the_data_of_a_model_calls_span():
+    write("s1.jsonl", prompt(0, "why?"), reply(3, "m1", reasoning("hm"), "Because.", call("t1", "Bash"), usage=(7, 2)))
     assert json.loads(ingest("s1.jsonl").spans()["data"].iloc[0]) == {
         "label": "Because.",
         "kind": "model",
@@ -80,8 +80,8 @@ def test_what_a_span_of_the_model_says():
     }
 
 
-def test_what_a_span_of_a_tool_says():
-    write("s1.jsonl", said(3, "m1", call("t1", "Read", file_path="/home/ann/notes.md")), result(5, "t1", "text"))
+def test_the_data_of_a_tool_calls_span():
+    write("s1.jsonl", reply(3, "m1", call("t1", "Read", file_path="/home/ann/notes.md")), result(5, "t1", "text"))
     assert json.loads(ingest("s1.jsonl").spans()["data"].iloc[1]) == {
         "label": "notes.md",
         "kind": "tool",
@@ -99,8 +99,8 @@ def test_what_a_span_of_a_tool_says():
     }
 
 
-def test_ids_are_those_of_the_source_after_the_trace():
-    write("s1.jsonl", prompt(0, "go"), said(3, "m1", call("t1")), said(4, None, "x", uuid="u9"))
+def test_ids_are_the_trace_and_the_id_of_the_source():
+    write("s1.jsonl", prompt(0, "go"), reply(3, "m1", call("t1")), reply(4, None, "x", uuid="u9"))
     assert ingest("s1.jsonl").spans()["id"].tolist() == ["s1/m1", "s1/t1", "s1/u9"]
 
 
@@ -116,8 +116,8 @@ def test_ids_are_those_of_the_source_after_the_trace():
         ({}, "Bash"),
     ],
 )
-def test_the_label_of_a_tool_is_what_it_was_about(given, label):
-    write("s1.jsonl", said(3, "m1", call("t1", "Bash", **given)), result(5, "t1"))
+def test_the_label_of_a_tool_call_is_its_main_argument(given, label):
+    write("s1.jsonl", reply(3, "m1", call("t1", "Bash", **given)), result(5, "t1"))
     assert column(ingest("s1.jsonl"), "label")[1] == label
 
 
@@ -125,22 +125,22 @@ def test_a_message_on_several_lines_is_one_span_and_its_last_usage_counts():
     write(
         "s1.jsonl",
         prompt(0, "go"),
-        said(2, "m1", thought("hm"), usage=(100, 1)),
-        said(3, "m1", "I look.", usage=(100, 5)),
-        said(4, "m1", call("t1"), usage=(100, 40)),
-        said(5, "m1", call("t2", "Read"), usage=(100, 55)),
+        reply(2, "m1", reasoning("hm"), usage=(100, 1)),
+        reply(3, "m1", "I look.", usage=(100, 5)),
+        reply(4, "m1", call("t1"), usage=(100, 40)),
+        reply(5, "m1", call("t2", "Read"), usage=(100, 55)),
         result(6, "t1"),
         result(8, "t2"),
     )
     report = ingest("s1.jsonl")
-    assert lines_of(report) == ["main model:opus 0-5", "main tool:Bash 4-6", "main tool:Read 5-8"]
+    assert report_lines(report) == ["main model:opus 0-5", "main tool:Bash 4-6", "main tool:Read 5-8"]
     assert column(report, "gen_ai.usage.output_tokens")[0] == 55
     assert column(report, "gen_ai.usage.input_tokens")[0] == 100
     assert column(report, "label")[0] == "I look."
 
 
-def test_input_tokens_include_cached_ones():
-    line = said(2, "m1", "hi")
+def test_input_tokens_include_cached_tokens():
+    line = reply(2, "m1", "hi")
     line["message"]["usage"] = {"input_tokens": 3, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 700, "x": {}}
     write("s1.jsonl", line)
     spans = spans_in(
@@ -153,19 +153,24 @@ def test_input_tokens_include_cached_ones():
     assert spans.iloc[0, -4:].astype(object).where(spans.iloc[0, -4:].notna(), None).tolist() == [753, 50, 700, None]
 
 
-def test_a_span_of_a_model_starts_at_the_event_before_and_says_that_this_is_an_estimate():
+def test_a_model_call_starts_at_the_previous_event_as_an_estimate():
     write(
         "s1.jsonl",
-        said(1, "m0", "I go first: nothing comes before."),
+        reply(1, "m0", "I go first: nothing comes before."),
         prompt(20, "go"),
         {"type": "system", "subtype": "info", "timestamp": at(21)},
-        said(25, "m1", call("t1")),
+        reply(25, "m1", call("t1")),
         result(30, "t1"),
         hook(31),
-        said(34, "m2", "done"),
+        reply(34, "m2", "done"),
     )
     report = ingest("s1.jsonl")
-    assert lines_of(report) == ["main model:opus 1-1", "main model:opus 21-25", "main tool:Bash 25-30", "main model:opus 31-34"]
+    assert report_lines(report) == [
+        "main model:opus 1-1",
+        "main model:opus 21-25",
+        "main tool:Bash 25-30",
+        "main model:opus 31-34",
+    ]
     assert [json.loads(data).get("estimated") for data in report.spans()["data"]] == [["start_time"]] * 2 + [
         None,
         ["start_time"],
@@ -177,14 +182,14 @@ def test_lines_out_of_time_order_still_end_after_they_start():
     write(
         "s1.jsonl",
         prompt(0, "go"),
-        said(2, "m1", call("t1"), call("t2", "Read")),
+        reply(2, "m1", call("t1"), call("t2", "Read")),
         result(9, "t2"),
         result(8, "t1"),
-        said(12, "m2", "done"),
-        said(11, "m2", "late"),
-        said(10, "m3", "later"),
+        reply(12, "m2", "done"),
+        reply(11, "m2", "late"),
+        reply(10, "m3", "later"),
     )
-    assert told() == [
+    assert span_texts() == [
         "main model:opus 0-2",
         "main tool:Bash 2-8",
         "main tool:Read 2-9",
@@ -194,29 +199,29 @@ def test_lines_out_of_time_order_still_end_after_they_start():
 
 
 def test_a_result_before_its_call_is_an_instant():
-    write("s1.jsonl", said(5, "m1", call("t1")), result(3, "t1"))
-    assert told() == ["main model:opus 5-5", "main tool:Bash 5-5"]
+    write("s1.jsonl", reply(5, "m1", call("t1")), result(3, "t1"))
+    assert span_texts() == ["main model:opus 5-5", "main tool:Bash 5-5"]
 
 
 def test_status_is_ok_error_or_open():
-    write("s1.jsonl", said(2, "m1", call("t1"), call("t2"), call("t3")), result(5, "t1"), result(6, "t2", error=True))
+    write("s1.jsonl", reply(2, "m1", call("t1"), call("t2"), call("t3")), result(5, "t1"), result(6, "t2", error=True))
     report = ingest("s1.jsonl")
-    assert lines_of(report)[1:] == ["main tool:Bash 2-5", "main tool:Bash 2-6 error", "main tool:Bash 2-6 open"]
+    assert report_lines(report)[1:] == ["main tool:Bash 2-5", "main tool:Bash 2-6 error", "main tool:Bash 2-6 open"]
     assert report.n_open == 1
 
 
-def test_an_open_call_ends_where_it_was_last_seen_not_where_the_session_went_on():
+def test_an_open_call_ends_when_last_seen_not_when_the_session_continues():
     write(
         "s1.jsonl",
         prompt(0, "go"),
-        said(2, "m1", call("t1"), call("t2")),
+        reply(2, "m1", call("t1"), call("t2")),
         result(5, "t2"),
         prompt(3600, "I killed it; go on"),
-        said(3602, "m2", call("t3")),
-        said(3610, "m3", call("t4")),
+        reply(3602, "m2", call("t3")),
+        reply(3610, "m3", call("t4")),
         hook(3620),
     )
-    assert told() == [
+    assert span_texts() == [
         "main model:opus 0-2",
         "main tool:Bash 2-5 open",
         "main tool:Bash 2-5",
@@ -227,37 +232,37 @@ def test_an_open_call_ends_where_it_was_last_seen_not_where_the_session_went_on(
     ]
 
 
-def test_an_open_task_was_last_seen_where_its_subagent_was():
-    write("s1.jsonl", said(2, "m1", call("t1", "Task", subagent_type="Explore")))
-    agent("a1", prompt(3, "look"), said(8, "m2", "…"), meta={"toolUseId": "t1"})
-    assert told() == ["main model:opus 2-2", "main tool:Task 2-8 open", "Explore model:opus 3-8 ^t1"]
+def test_an_open_task_ends_when_its_subagent_was_last_seen():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", subagent_type="Explore")))
+    agent("a1", prompt(3, "look"), reply(8, "m2", "…"), meta={"toolUseId": "t1"})
+    assert span_texts() == ["main model:opus 2-2", "main tool:Task 2-8 open", "Explore model:opus 3-8 ^t1"]
 
 
 def test_repeated_lines_and_messages_count_once():
-    lines = [prompt(0, "go"), said(3, "m1", "hi", call("t1")), result(5, "t1")]
+    lines = [prompt(0, "go"), reply(3, "m1", "hi", call("t1")), result(5, "t1")]
     again = [{**line, "uuid": f"s1-{number}"} for number, line in enumerate(lines)]
-    write("s1.jsonl", *lines, *again, said(6, "m1", "hi", call("t1"), usage=(10, 1)))
+    write("s1.jsonl", *lines, *again, reply(6, "m1", "hi", call("t1"), usage=(10, 1)))
     report = ingest("s1.jsonl")
-    assert lines_of(report) == ["main model:opus 0-6", "main tool:Bash 3-5"]
-    assert report.skipped == {"lines that repeat another": 3, "calls that repeat another": 1}
+    assert report_lines(report) == ["main model:opus 0-6", "main tool:Bash 3-5"]
+    assert report.skipped == {"repeated lines": 3, "repeated calls": 1}
     assert json.loads(report.spans()["data"].iloc[0])["attributes"]["gen_ai.output.messages"][0]["parts"] == [
         {"type": "text", "content": "hi"}
     ]
 
 
-def test_a_subagent_that_replays_its_parent_adds_only_its_own():
-    mine = [prompt(0, "go"), said(3, "m1", "hi", call("t1", "Task", prompt="look"))]
+def test_a_subagent_that_replays_its_parent_adds_only_its_own_lines():
+    mine = [prompt(0, "go"), reply(3, "m1", "hi", call("t1", "Task", prompt="look"))]
     write("s1.jsonl", *mine)
-    agent("a1", *mine, said(4, "m9", call("t1", "Task")), prompt(5, "look"), said(7, "m2", "found"), meta={"toolUseId": "t1"})
+    agent("a1", *mine, reply(4, "m9", call("t1", "Task")), prompt(5, "look"), reply(7, "m2", "found"), meta={"toolUseId": "t1"})
     report = ingest("s1.jsonl")
     assert report.spans()["id"].tolist() == ["s1/m1", "s1/m9", "s1/t1", "s1/m2"]
-    assert report.skipped == {"lines that repeat another": 1, "calls that repeat another": 1}
+    assert report.skipped == {"repeated lines": 1, "repeated calls": 1}
 
 
-def test_messages_that_no_model_wrote_are_left_out():
-    write("s1.jsonl", said(3, "m1", "API Error", model="<synthetic>"), said(4, "m2", "hi"))
+def test_messages_that_no_model_wrote_are_skipped():
+    write("s1.jsonl", reply(3, "m1", "API Error", model="<synthetic>"), reply(4, "m2", "hi"))
     report = ingest("s1.jsonl")
-    assert lines_of(report) == ["main model:opus 3-4"]
+    assert report_lines(report) == ["main model:opus 3-4"]
     assert report.skipped == {"messages that no model wrote": 1}
 
 
@@ -270,13 +275,13 @@ def test_other_lines_are_counted_by_type():
         {"no type": 1},
         {"type": "progress", "data": {"type": "bash_progress"}, "timestamp": at(1)},
         hook(1),
-        said(3, "m1", "hi"),
+        reply(3, "m1", "hi"),
         hook(4),
         echo(5, "a9", "t1"),
         result(6, "t9"),
     )
     report = ingest("s1.jsonl")
-    assert lines_of(report) == ["main model:opus 3-3"]
+    assert report_lines(report) == ["main model:opus 3-3"]
     assert report.skipped == {
         "lines of type 'file-history-snapshot'": 1,
         "lines of type 'queue-operation'": 1,
@@ -285,23 +290,23 @@ def test_other_lines_are_counted_by_type():
         "progress lines": 2,
         "progress lines of hooks": 1,
         "echoes of a subagent": 1,
-        "results of calls that are not there": 1,
+        "results of missing calls": 1,
     }
 
 
-def test_a_model_that_is_not_named_is_unknown():
-    write("s1.jsonl", said(3, "m1", "hi", model=None))
-    assert told() == ["main model:unknown 3-3"]
+def test_a_model_without_a_name_is_unknown():
+    write("s1.jsonl", reply(3, "m1", "hi", model=None))
+    assert span_texts() == ["main model:unknown 3-3"]
 
 
-# Subagents: where their files lie, and which call started them.
+# Subagents: the places of their files, and the calls that started them.
 
 TASK = [
     prompt(0, "find it"),
-    said(2, "m1", call("t1", "Task", subagent_type="Explore", description="Look", prompt="look")),
+    reply(2, "m1", call("t1", "Task", subagent_type="Explore", description="Look", prompt="look")),
     result(20, "t1", "found"),
 ]
-WORK = [prompt(3, "look"), said(6, "m2", call("t2", "Grep", pattern="x")), result(8, "t2"), said(9, "m3", "found")]
+WORK = [prompt(3, "look"), reply(6, "m2", call("t2", "Grep", pattern="x")), result(8, "t2"), reply(9, "m3", "found")]
 BOTH = [
     "main model:opus 0-2",
     "main tool:Task 2-20",
@@ -311,11 +316,11 @@ BOTH = [
 ]
 
 
-def test_a_subagent_in_a_folder_of_the_session():
+def test_a_subagent_in_the_folder_of_the_session():
     write("s1.jsonl", *TASK)
     agent("a1", *WORK, meta={"agentType": "Explore", "toolUseId": "t1"})
     report = ingest("s1.jsonl")
-    assert lines_of(report) == BOTH
+    assert report_lines(report) == BOTH
     assert agents(report) == ["main = main", "a1 = Explore"]
 
 
@@ -323,7 +328,7 @@ def test_a_subagent_beside_the_session():
     write("s1.jsonl", *TASK)
     agent("a1", *WORK, folder=".")
     agent("b1", *WORK, folder=".", session="another")
-    assert told() == BOTH
+    assert span_texts() == BOTH
 
 
 @pytest.mark.parametrize("mark", [{"agentId": "a1"}, {}], ids=["with agentId", "chained by parentUuid"])
@@ -331,27 +336,27 @@ def test_a_subagent_in_the_lines_of_the_session(mark):
     side = [{**line, "isSidechain": True, "uuid": f"w{number}", **mark} for number, line in enumerate(WORK)]
     chained = [{**line, "parentUuid": f"w{number - 1}" if number else None} for number, line in enumerate(side)]
     write("s1.jsonl", *TASK[:2], *chained, TASK[2])
-    assert told() == BOTH
+    assert span_texts() == BOTH
 
 
 def test_the_same_lines_inlined_and_in_a_file_count_once():
     side = [{**line, "isSidechain": True, "uuid": f"agent-a1-{number}", "agentId": "a1"} for number, line in enumerate(WORK)]
     write("s1.jsonl", *TASK[:2], *side, TASK[2])
     agent("a1", *WORK)
-    assert told() == BOTH
+    assert span_texts() == BOTH
 
 
 def test_two_sidechains_are_two_agents():
     lines = [
         prompt(3, "left", isSidechain=True, uuid="l0", parentUuid=None),
         prompt(3, "right", isSidechain=True, uuid="r0", parentUuid=None),
-        said(5, "m2", "L", isSidechain=True, uuid="l1", parentUuid="l0"),
-        said(6, "m3", "R", isSidechain=True, uuid="r1", parentUuid="r0"),
-        said(7, "m4", "R again", isSidechain=True, uuid="r2", parentUuid="r1"),
+        reply(5, "m2", "L", isSidechain=True, uuid="l1", parentUuid="l0"),
+        reply(6, "m3", "R", isSidechain=True, uuid="r1", parentUuid="r0"),
+        reply(7, "m4", "R again", isSidechain=True, uuid="r2", parentUuid="r1"),
     ]
     tasks = [call("t1", "Task", subagent_type="Plan", prompt="right"), call("t2", "Task", subagent_type="Plan", prompt="left ")]
-    write("s1.jsonl", said(2, "m1", *tasks), *lines)
-    assert told()[3:] == ["Plan model:opus 3-5 ^t2", "Plan 2 model:opus 3-6 ^t1", "Plan 2 model:opus 6-7 ^t1"]
+    write("s1.jsonl", reply(2, "m1", *tasks), *lines)
+    assert span_texts()[3:] == ["Plan model:opus 3-5 ^t2", "Plan 2 model:opus 3-6 ^t1", "Plan 2 model:opus 6-7 ^t1"]
 
 
 @pytest.mark.parametrize(
@@ -364,63 +369,63 @@ def test_two_sidechains_are_two_agents():
         ("prompt", {"prompt": "look"}),
     ],
 )
-def test_the_call_of_a_subagent_is_found_by(how, more):
+def test_the_call_of_a_subagent_is_found(how, more):
     write(
         "s1.jsonl",
-        said(2, "m1", call("t1", "Task", prompt="other"), call("t2", "Agent", prompt=more.get("prompt", "?"))),
+        reply(2, "m1", call("t1", "Task", prompt="other"), call("t2", "Agent", prompt=more.get("prompt", "?"))),
         *more.get("echo", []),
         result(9, "t2", more.get("text", "ok"), **more.get("result", {})),
     )
-    agent("a1", prompt(3, "look"), said(5, "m2", "hi"), meta=more.get("meta"))
+    agent("a1", prompt(3, "look"), reply(5, "m2", "hi"), meta=more.get("meta"))
     report = ingest("s1.jsonl")
-    assert lines_of(report)[-1].endswith(" model:opus 3-5 ^t2")
+    assert report_lines(report)[-1].endswith(" model:opus 3-5 ^t2")
     assert column(report, "estimated")[-1] == ["start_time"]
 
 
-def test_as_many_calls_as_subagents_are_paired_in_order_which_is_a_guess():
-    write("s1.jsonl", said(2, "m1", call("t1", "Task", subagent_type="Plan"), call("t2", "Task", subagent_type="Test")))
-    agent("z", said(5, "m2", "hi"))
-    agent("a", said(6, "m3", call("t3")))
+def test_equally_many_calls_and_subagents_are_paired_in_order_as_a_guess():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", subagent_type="Plan"), call("t2", "Task", subagent_type="Test")))
+    agent("z", reply(5, "m2", "hi"))
+    agent("a", reply(6, "m3", call("t3")))
     report = ingest("s1.jsonl")
-    assert lines_of(report)[-3:] == ["Plan model:opus 5-5 ^t1", "Test model:opus 6-6 ^t2", "Test tool:Bash 6-6 open ^t2"]
+    assert report_lines(report)[-3:] == ["Plan model:opus 5-5 ^t1", "Test model:opus 6-6 ^t2", "Test tool:Bash 6-6 open ^t2"]
     assert column(report, "estimated")[-3:] == [["start_time", "parent_id"], ["start_time", "parent_id"], ["parent_id"]]
 
 
-def test_a_subagent_whose_call_is_not_known_has_no_parent():
-    write("s1.jsonl", said(2, "m1", "hi"))
-    agent("a1234567890", said(5, "m2", "hi"))
-    assert told() == ["main model:opus 2-2", "agent a1234567 model:opus 5-5"]
+def test_a_subagent_with_an_unknown_call_has_no_parent():
+    write("s1.jsonl", reply(2, "m1", "hi"))
+    agent("a1234567890", reply(5, "m2", "hi"))
+    assert span_texts() == ["main model:opus 2-2", "agent a1234567 model:opus 5-5"]
 
 
 def test_a_subagent_of_a_subagent():
-    write("s1.jsonl", said(2, "m1", call("t1", "Task", subagent_type="Plan", prompt="plan")))
-    agent("a", prompt(3, "plan"), said(4, "m2", call("t2", "Task", subagent_type="Explore", prompt="look")))
-    agent("b", prompt(5, "look"), said(6, "m3", "found"))
-    assert told()[2:] == ["Plan model:opus 3-4 ^t1", "Plan tool:Task 4-6 open ^t1", "Explore model:opus 5-6 ^t2"]
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", subagent_type="Plan", prompt="plan")))
+    agent("a", prompt(3, "plan"), reply(4, "m2", call("t2", "Task", subagent_type="Explore", prompt="look")))
+    agent("b", prompt(5, "look"), reply(6, "m3", "found"))
+    assert span_texts()[2:] == ["Plan model:opus 3-4 ^t1", "Plan tool:Task 4-6 open ^t1", "Explore model:opus 5-6 ^t2"]
 
 
-def test_agents_of_a_workflow_are_children_of_the_call_that_launched_it():
+def test_agents_of_a_workflow_are_children_of_the_call_that_started_it():
     details = {"runId": "wf_x", "workflowName": "review"}
-    write("s1.jsonl", said(2, "m1", call("t1", "Workflow")), result(3, "t1", "launched", toolUseResult=details))
+    write("s1.jsonl", reply(2, "m1", call("t1", "Workflow")), result(3, "t1", "launched", toolUseResult=details))
     folder = "s1/subagents/workflows/wf_x"
-    agent("w2", said(5, "m2", "a"), folder=folder)
-    agent("w1", said(6, "m3", "b"), folder=folder)
+    agent("w2", reply(5, "m2", "a"), folder=folder)
+    agent("w1", reply(6, "m3", "b"), folder=folder)
     Path(f"{folder}/journal.jsonl").write_text('{"type":"started","agentId":"w1"}\n')
-    assert told()[2:] == ["review model:opus 5-5 ^t1", "review 2 model:opus 6-6 ^t1"]
+    assert span_texts()[2:] == ["review model:opus 5-5 ^t1", "review 2 model:opus 6-6 ^t1"]
 
 
-def test_a_compaction_is_an_agent_of_its_own():
-    write("s1.jsonl", said(2, "m1", call("t1", "Task", prompt="sum up")), result(3, "t1"))
-    agent("acompact-1f", prompt(4, "sum up"), said(9, "m2", "summary"))
-    assert told()[2:] == ["compaction model:opus 4-9"]
+def test_a_compaction_is_a_separate_agent():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", prompt="sum up")), result(3, "t1"))
+    agent("acompact-1f", prompt(4, "sum up"), reply(9, "m2", "summary"))
+    assert span_texts()[2:] == ["compaction model:opus 4-9"]
 
 
-def test_names_are_numbered_by_first_start_and_the_raw_id_is_kept():
+def test_repeated_names_are_numbered_by_first_start_and_the_raw_id_is_kept():
     calls = [call(f"t{number}", "Task", subagent_type="Explore") for number in range(3)]
-    write("s1.jsonl", said(2, "m1", *calls))
-    agent("a", said(7, "x1", "third"), meta={"toolUseId": "t0"})
-    agent("b", said(5, "x2", "first"), meta={"toolUseId": "t1"})
-    agent("c", said(6, "x3", "second"), meta={"toolUseId": "t2"})
+    write("s1.jsonl", reply(2, "m1", *calls))
+    agent("a", reply(7, "x1", "third"), meta={"toolUseId": "t0"})
+    agent("b", reply(5, "x2", "first"), meta={"toolUseId": "t1"})
+    agent("c", reply(6, "x3", "second"), meta={"toolUseId": "t2"})
     assert agents(ingest("s1.jsonl")) == ["main = main", "b = Explore", "c = Explore 2", "a = Explore 3"]
 
 
@@ -435,31 +440,31 @@ def test_names_are_numbered_by_first_start_and_the_raw_id_is_kept():
         ({"agentType": "main"}, {}, "main 2"),
     ],
 )
-def test_a_subagent_is_called_by_its_type_or_task(meta, given, name):
-    write("s1.jsonl", said(2, "m1", call("t1", "Task", **given)))
-    agent("a1", said(5, "m2", "hi"), meta={"toolUseId": "t1", **meta})
+def test_a_subagent_is_named_by_its_type_or_task(meta, given, name):
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", **given)))
+    agent("a1", reply(5, "m2", "hi"), meta={"toolUseId": "t1", **meta})
     assert ingest("s1.jsonl").spans()["agent_id"].tolist() == ["main", "main", name]
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b"[" * 5000, b'{"agentType": 1e999}', b'{"toolUseId": ["t1"]}'])
-def test_a_damaged_file_beside_a_subagent_is_as_none(text):
+def test_a_damaged_metadata_file_of_a_subagent_is_ignored(text):
     write("s1.jsonl", *TASK)
     agent("a1", *WORK).with_suffix(".meta.json").write_bytes(text)
-    assert told() == BOTH
+    assert span_texts() == BOTH
 
 
 def test_a_file_of_a_subagent_leads_to_its_session():
     write("s1.jsonl", *TASK)
     path = agent("a1", *WORK)
-    assert told(path) == BOTH
+    assert span_texts(path) == BOTH
     path.rename("agent-a1.jsonl")
-    assert told("agent-a1.jsonl") == BOTH
+    assert span_texts("agent-a1.jsonl") == BOTH
 
 
 def test_a_file_of_a_subagent_without_its_session():
     path = agent("a1", *WORK, meta={"agentType": "Explore", "toolUseId": "t1"})
     report = ingest(path)
-    assert lines_of(report) == BOTH[2:]
+    assert report_lines(report) == BOTH[2:]
     assert report.names == {"s1": "look"}
 
 
@@ -468,12 +473,12 @@ def test_a_session_copied_under_another_name_keeps_its_id():
     assert set(ingest("copy.jsonl").spans()["trace_id"]) == {"s1"}
 
 
-def test_a_session_that_goes_on_from_another_is_the_one_its_file_names():
+def test_a_resumed_session_has_the_id_of_its_file_name():
     write("s2.jsonl", {**TASK[0], "sessionId": "s1"}, TASK[1], session="s2")
     assert set(ingest("s2.jsonl").spans()["trace_id"]) == {"s2"}
 
 
-def test_a_session_without_an_id_has_that_of_its_file():
+def test_a_session_without_an_id_has_the_id_of_its_file_name():
     write("s7.jsonl", *TASK, session=None)
     assert set(ingest("s7.jsonl").spans()["trace_id"]) == {"s7"}
 
@@ -511,7 +516,7 @@ def test_the_first_prompt_as_a_name(text, name):
     assert name_of(prompt(0, text)) == name
 
 
-def test_what_the_user_did_not_write_is_no_name():
+def test_text_that_the_user_did_not_write_is_not_a_name():
     assert (
         name_of(
             prompt(0, "Caveat: meta", isMeta=True),
@@ -526,7 +531,7 @@ def test_what_the_user_did_not_write_is_no_name():
     )
 
 
-# How much text is kept.
+# The amount of text that is kept.
 
 SECRETS = ["PROMPT", "ANSWER", "THOUGHT", "COMMAND", "OUTPUT", "TITLE", "TASKTEXT", "SUBPROMPT", "SUBANSWER"]
 
@@ -536,11 +541,11 @@ def secret_session():
         "s1.jsonl",
         {"type": "ai-title", "aiTitle": "TITLE"},
         prompt(0, "PROMPT"),
-        said(2, "m1", thought("THOUGHT"), "ANSWER", call("t0", "Bash", command="COMMAND")),
+        reply(2, "m1", reasoning("THOUGHT"), "ANSWER", call("t0", "Bash", command="COMMAND")),
         result(3, "t0", "OUTPUT"),
-        said(4, "m2", call("t1", "Task", description="TASKTEXT", prompt="SUBPROMPT")),
+        reply(4, "m2", call("t1", "Task", description="TASKTEXT", prompt="SUBPROMPT")),
     )
-    agent("a1", prompt(5, "SUBPROMPT"), said(6, "m3", "SUBANSWER"))
+    agent("a1", prompt(5, "SUBPROMPT"), reply(6, "m3", "SUBANSWER"))
     return "s1.jsonl"
 
 
@@ -548,18 +553,18 @@ def bytes_of_database():
     return b"".join(file.read_bytes() for file in Path.cwd().glob("sqlite.db*"))
 
 
-def test_all_text_is_kept_unless_less_is_asked_for():
+def test_all_text_is_kept_by_default():
     report = ingest(secret_session())
     kept = bytes_of_database().decode("utf-8", "replace")
     assert [word for word in SECRETS if word not in kept] == []
     assert report.n_cut == 0
 
 
-def test_no_text_is_kept_where_none_is_asked_for():
+def test_content_none_keeps_no_text():
     report = ingest(secret_session(), content="none")
     kept = bytes_of_database().decode("utf-8", "replace")
     assert [word for word in SECRETS if word in kept] == []
-    assert lines_of(report) == [
+    assert report_lines(report) == [
         "main model:opus 0-2",
         "main tool:Bash 2-3",
         "main model:opus 3-4",
@@ -568,14 +573,14 @@ def test_no_text_is_kept_where_none_is_asked_for():
     ]
     assert column(report, "label") == ["→ Bash", "Bash", "→ Task", "Task", "opus"]
     assert name_in(report) == "s1"
-    assert report.n_cut == 7  # two prompts, two answers, what two tools were given, what one gave back
+    assert report.n_cut == 7  # two prompts, two answers, the arguments of two tool calls, one tool result
 
 
 def test_short_keeps_the_first_200_characters_of_each_text():
     write(
         "s1.jsonl",
         prompt(0, "p" * 200),
-        said(2, "m1", "a" * 201, call("t1", "Bash", command="c" * 300, flags=["f" * 300, 5])),
+        reply(2, "m1", "a" * 201, call("t1", "Bash", command="c" * 300, flags=["f" * 300, 5])),
         result(3, "t1", "o" * 300),
     )
     report = ingest("s1.jsonl", content="short")
@@ -597,7 +602,7 @@ def test_short_keeps_the_first_200_characters_of_each_text():
     ],
 )
 def test_the_result_of_a_tool_is_text(content, text):
-    write("s1.jsonl", said(2, "m1", call("t1")), result(3, "t1", content))
+    write("s1.jsonl", reply(2, "m1", call("t1")), result(3, "t1", content))
     attributes = json.loads(ingest("s1.jsonl").spans()["data"].iloc[1])["attributes"]
     assert attributes.get("gen_ai.tool.call.result") == text
 
@@ -616,70 +621,70 @@ def test_the_result_of_a_tool_is_text(content, text):
     ],
 )
 def test_times_with_and_without_fractions_and_zones(timestamp):
-    write("s1.jsonl", {**said(0, "m1", "hi"), "timestamp": timestamp})
+    write("s1.jsonl", {**reply(0, "m1", "hi"), "timestamp": timestamp})
     assert seconds(ingest("s1.jsonl").spans()["start_time"]) == ["5"]
 
 
 def test_times_are_exact_to_the_microsecond():
-    write("s1.jsonl", {**said(0, "m1", "hi"), "timestamp": "2026-06-21T10:00:00.123457999Z"})
+    write("s1.jsonl", {**reply(0, "m1", "hi"), "timestamp": "2026-06-21T10:00:00.123457999Z"})
     assert ingest("s1.jsonl").spans()["end_time"].item() == T0_US + 123_457
 
 
 def test_the_names_of_files_do_not_change_their_spans():
     for names in (("a", "b"), ("b", "a")):
-        write("s1.jsonl", *TASK[:1], said(2, "m1", call("t1", "Task", prompt="look"), call("t2", "Task", prompt="plan")))
-        agent(names[0], prompt(3, "look"), said(5, "m2", "hi"), meta={"agentType": "Explore"})
-        agent(names[1], prompt(4, "plan"), said(6, "m3", "ho"), meta={"agentType": "Plan"})
-        assert told()[-2:] == ["Explore model:opus 3-5 ^t1", "Plan model:opus 4-6 ^t2"]
+        write("s1.jsonl", *TASK[:1], reply(2, "m1", call("t1", "Task", prompt="look"), call("t2", "Task", prompt="plan")))
+        agent(names[0], prompt(3, "look"), reply(5, "m2", "hi"), meta={"agentType": "Explore"})
+        agent(names[1], prompt(4, "plan"), reply(6, "m3", "ho"), meta={"agentType": "Plan"})
+        assert span_texts()[-2:] == ["Explore model:opus 3-5 ^t1", "Plan model:opus 4-6 ^t2"]
 
 
-def test_a_session_whose_files_are_given_in_any_order_is_the_same():
+def test_the_order_of_a_sessions_files_does_not_matter():
     paths = ["s1.jsonl", "s1/subagents/agent-a1.jsonl", "agent-b1.jsonl"]
     write(paths[0], *TASK)
     agent("a1", *WORK)
-    agent("b1", said(4, "m8", "hi"), folder=".")
+    agent("b1", reply(4, "m8", "hi"), folder=".")
     first, *others = [ingest(path, store=f"{number}.db").spans() for number, path in enumerate(paths)]
     assert len(first) == 6
     for other in others:
         assert_frame_equal(first, other)
 
 
-def test_a_hook_after_a_late_line_is_still_the_event_before():
-    write("s1.jsonl", said(1, "m1", call("t1")), hook(6), result(5, "t1"), said(9, "m2", "hi"))
-    assert told()[-1] == "main model:opus 6-9"
+def test_a_hook_after_a_late_line_is_still_the_previous_event():
+    write("s1.jsonl", reply(1, "m1", call("t1")), hook(6), result(5, "t1"), reply(9, "m2", "hi"))
+    assert span_texts()[-1] == "main model:opus 6-9"
 
 
-def test_less_text_later_takes_back_what_was_kept():
+def test_a_later_reading_with_less_text_removes_kept_text():
     ingest(secret_session())
     report = ingest("s1.jsonl", content="none")
     assert [word for word in SECRETS if word in "".join(report.spans()["data"])] == []
     assert name_in(report) == "s1"
 
 
-def test_why_a_message_ended_is_kept():
-    line = said(2, "m1", "hi")
+def test_the_finish_reason_of_a_message_is_kept():
+    line = reply(2, "m1", "hi")
     line["message"]["stop_reason"] = "end_turn"
     write("s1.jsonl", line)
     assert column(ingest("s1.jsonl"), "gen_ai.response.finish_reasons") == [["end_turn"]]
 
 
 def test_no_call_is_its_own_parent():
-    write("s1.jsonl", said(2, "m1", "hi"))
-    agent("a1", said(3, "m2", call("t2", "Task")), meta={"agentType": "Loop", "toolUseId": "t2"})
-    agent("b1", said(3, "m3", call("t3", "Task")), meta={"agentType": "Knot", "toolUseId": "t4"})
-    agent("c1", said(3, "m4", call("t4", "Task")), meta={"agentType": "Knot", "toolUseId": "t3"})
+    write("s1.jsonl", reply(2, "m1", "hi"))
+    agent("a1", reply(3, "m2", call("t2", "Task")), meta={"agentType": "Loop", "toolUseId": "t2"})
+    agent("b1", reply(3, "m3", call("t3", "Task")), meta={"agentType": "Knot", "toolUseId": "t4"})
+    agent("c1", reply(3, "m4", call("t4", "Task")), meta={"agentType": "Knot", "toolUseId": "t3"})
     report = ingest("s1.jsonl")
-    assert [line for line in lines_of(report) if line.startswith("Loop")] == [
+    assert [line for line in report_lines(report) if line.startswith("Loop")] == [
         "Loop model:opus 3-3",
         "Loop tool:Task 3-3 open",
     ]
     assert len(self_spans(report.spans())) == 7
 
 
-def test_a_subagent_whose_transcript_is_not_there_is_told():
-    lines = [prompt(0, "go"), said(2, "m1", call("t1", "Task")), echo(3, "a9", "t1"), echo(4, "a9", "t1"), result(5, "t1")]
+def test_a_subagent_without_a_transcript_is_reported():
+    lines = [prompt(0, "go"), reply(2, "m1", call("t1", "Task")), echo(3, "a9", "t1"), echo(4, "a9", "t1"), result(5, "t1")]
     report = ingest(write("s1.jsonl", *lines))
     assert [str(problem) for problem in report.problems] == [
-        "s1.jsonl: the transcript of subagent 'a9' is not there; its work, of which this file has 2 echo lines, is left out."
+        "s1.jsonl: the transcript of subagent 'a9' is missing; its work, of which this file has 2 echo lines, was skipped."
     ]
     assert report.n_spans == 2

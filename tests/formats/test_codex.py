@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from files import problems, reading_of, told, written
+from files import problem_texts, reading_of, span_text, written
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -39,7 +39,7 @@ def user(time, text):
     return item(time, "message", role="user", content=[{"type": "input_text", "text": text}])
 
 
-def said(time, text):
+def assistant(time, text):
     return item(time, "message", role="assistant", content=[{"type": "output_text", "text": text}])
 
 
@@ -61,7 +61,7 @@ def tokens(time, read, wrote, cached=0, *, last=None):
 
 BASIC = [
     meta(0), turn(0), user(1, "<environment_context>"), user(1, "go"), item(2, "reasoning", summary=[]),
-    call(3, "c1", cmd=["ls", "-l"]), output(5, "c1"), said(7, "done"), event(8, "task_complete"),
+    call(3, "c1", cmd=["ls", "-l"]), output(5, "c1"), assistant(7, "done"), event(8, "task_complete"),
 ]  # fmt: skip
 TOLD = ["codex model:gpt-5 1-3", "codex model:gpt-5 5-7", "codex tool:exec_command 3-5"]
 
@@ -75,7 +75,7 @@ def shifted(spans):
 
 def spans_of(*lines, path="x.jsonl"):
     reading = reading_of(path, *lines)
-    return sorted(told(span) for span in shifted(read(reading))), problems(reading), dict(reading.skipped)
+    return sorted(span_text(span) for span in shifted(read(reading))), problem_texts(reading), dict(reading.skipped)
 
 
 def tokens_of(*lines):
@@ -91,7 +91,7 @@ def test_calls_and_responses():
     assert spans_of(*BASIC) == (TOLD, [], {})
 
 
-def test_what_stands_in_a_span():
+def test_the_data_of_a_codex_span():
     first, second, tool = read(reading_of("x.jsonl", *BASIC))
     assert first.data == {
         "label": "→ exec_command", "kind": "model", "trigger": "user", "estimated": ["start_time"],
@@ -106,8 +106,8 @@ def test_what_stands_in_a_span():
     assert (first.id, tool.id) == (f"{ROOT}/model.0", f"{ROOT}/c1")
 
 
-def test_tools_that_run_at_once_are_of_one_response():
-    lines = [meta(0), turn(0), user(1, "go"), call(2, "a"), call(3, "b"), output(4, "a"), output(6, "b"), said(7, "x")]
+def test_tools_that_run_in_parallel_belong_to_one_response():
+    lines = [meta(0), turn(0), user(1, "go"), call(2, "a"), call(3, "b"), output(4, "a"), output(6, "b"), assistant(7, "x")]
     assert spans_of(*lines)[0] == [
         "codex model:gpt-5 1-3", "codex model:gpt-5 6-7", "codex tool:exec_command 2-4", "codex tool:exec_command 3-6",
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def test_a_failure(result, status):
     assert spans_of(*lines)[0][1] == f"codex tool:exec_command 1-2{status}"
 
 
-def test_a_call_without_an_answer_ends_with_its_turn_or_the_file():
+def test_a_call_without_a_result_ends_with_its_turn_or_the_file():
     assert spans_of(meta(0), call(1, "a"), event(5, "turn_aborted"), user(9, "go"))[0][1] == "codex tool:exec_command 1-5 open"
     assert spans_of(meta(0), call(1, "a"), user(9, "go"))[0][1] == "codex tool:exec_command 1-9 open"
 
@@ -155,7 +155,7 @@ def test_exact_times_of_a_call():
     assert spans_of(*lines[:2], lines[2], lines[4], lines[3])[0][1] == "codex tool:exec_command 1.5-2.25"
 
 
-def test_tokens_are_what_the_totals_grew_by():
+def test_tokens_are_differences_of_the_totals():
     lines = [
         meta(0),
         turn(0),
@@ -164,26 +164,26 @@ def test_tokens_are_what_the_totals_grew_by():
         tokens(2, 100, 10),
         tokens(2, 100, 10),
         output(3, "a"),
-        said(4, "x"),
+        assistant(4, "x"),
     ]
     assert tokens_of(*lines, tokens(5, 250, 30, last=(150, 20))) == [(100, 10), (150, 20)]
 
 
 def test_the_tokens_of_an_earlier_thread_are_not_counted():
-    assert tokens_of(meta(0), said(1, "x"), tokens(2, 1_100, 110, last=(100, 10))) == [(100, 10)]
-    assert tokens_of(meta(0), said(1, "x"), tokens(2, 50, 5), tokens(3, 20, 2, last=(20, 2))) == [(70, 7)]
-    assert tokens_of(meta(0), said(1, "x"), event(2, "token_count", info=None)) == [(None, None)]
+    assert tokens_of(meta(0), assistant(1, "x"), tokens(2, 1_100, 110, last=(100, 10))) == [(100, 10)]
+    assert tokens_of(meta(0), assistant(1, "x"), tokens(2, 50, 5), tokens(3, 20, 2, last=(20, 2))) == [(70, 7)]
+    assert tokens_of(meta(0), assistant(1, "x"), event(2, "token_count", info=None)) == [(None, None)]
 
 
-CHILD_TURN = [turn(20, "turn-9"), user(20, "look"), said(22, "found")]
+CHILD_TURN = [turn(20, "turn-9"), user(20, "look"), assistant(22, "found")]
 SPAWN = [call(10, "s1", "spawn_agent", message="look"), output(11, "s1", json.dumps({"agent_id": CHILD}))]
 
 
 def family(folder="sessions/2026/06/21"):
-    """A thread that starts another one, whose file begins with a copy of its parent's lines."""
+    """A thread and a thread that it starts, whose file begins with a copy of its parent's lines."""
     copied = [meta(19), turn(19), user(19, "go"), call(19, "c1"), output(19, "c1")]
     child = [meta(19, CHILD, ROOT, agent_nickname="Sartre"), *copied, *CHILD_TURN]
-    grandchild = [meta(30, GRANDCHILD, CHILD, agent_role="explorer"), turn(31, "turn-12"), said(32, "deep")]
+    grandchild = [meta(30, GRANDCHILD, CHILD, agent_role="explorer"), turn(31, "turn-12"), assistant(32, "deep")]
     end = [event(11.5, "collab_agent_spawn_end", call_id="s1", new_thread_id=CHILD)]
     written(f"{folder}/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *end)
     written(
@@ -193,7 +193,7 @@ def family(folder="sessions/2026/06/21"):
 
 
 @pytest.mark.parametrize("source", ["sessions", "each"])
-def test_threads_of_one_family_are_one_trace(source):
+def test_related_threads_are_one_trace(source):
     family()
     if source == "each":
         family("sessions/2026/06/22")
@@ -203,7 +203,7 @@ def test_threads_of_one_family_are_one_trace(source):
         report = ingest("sessions")
         assert [one.trace_id for one in report.written] == [ROOT]
         assert report.names == {ROOT: "go"}
-        assert report.skipped["lines of the thread that started this one"] == 6
+        assert report.skipped["lines copied from the parent thread"] == 6
     spans = load_spans(ROOT)
     spans = spans.assign(name=spans["id"].str.removeprefix(f"{ROOT}/"), above=spans["parent_id"].str.removeprefix(f"{ROOT}/"))
     children = spans[spans["agent_id"] != "codex"]
@@ -214,29 +214,31 @@ def test_threads_of_one_family_are_one_trace(source):
     ]
 
 
-def test_a_child_alone_is_of_its_parents_trace():
+def test_a_child_alone_belongs_to_its_parents_trace():
     copied = [meta(19), event(19, "task_started", turn_id="turn-1", started_at=int(T0_US // 10**6) + 1), call(19, "c1")]
-    own = [event(20, "task_started", turn_id="turn-9", started_at=T0_US // 1_000 + 20_000), user(20, "look"), said(22, "x")]
+    own = [
+        event(20, "task_started", turn_id="turn-9", started_at=T0_US // 1_000 + 20_000),
+        user(20, "look"),
+        assistant(22, "x"),
+    ]
     reading = reading_of("x.jsonl", meta(19, CHILD, ROOT), *copied, *own)
     [span] = shifted(read(reading))
-    assert told(span) == "codex hild model:unknown 20-22"
+    assert span_text(span) == "codex hild model:unknown 20-22"
     assert (span.trace_id, span.parent, reading.names[ROOT][1]) == (ROOT, None, "look")
     assert "trigger" not in span.data
 
 
-def test_a_child_that_only_copied_has_nothing():
-    assert spans_of(meta(19, CHILD, ROOT), meta(19), call(19, "c1"))[1] == [
-        "x.jsonl: no call of a model or a tool stands in it."
-    ]
+def test_a_child_with_only_copied_lines_has_no_spans():
+    assert spans_of(meta(19, CHILD, ROOT), meta(19), call(19, "c1"))[1] == ["x.jsonl: contains no model or tool calls."]
 
 
-def test_no_text_names_a_trace_where_none_is_wanted():
+def test_content_none_keeps_texts_out_of_trace_names():
     written("x.jsonl", *BASIC)
     assert ingest("x.jsonl", content="none").names == {ROOT: ROOT}
     assert "go" not in "".join(load_spans(ROOT)["data"])
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     bad = [
         {"type": "response_item", "payload": {"type": "message"}},
         {**line(1, "event_msg", type="x"), "payload": 5},
@@ -248,8 +250,8 @@ def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
         TOLD,
         [
             "x.jsonl, line 5: no 'timestamp'.",
-            "x.jsonl, line 6: not as it should be ('payload' is int).",
+            "x.jsonl, line 6: invalid value ('payload' is int).",
             "x.jsonl, line 7: no 'call_id'.",
         ],
-        {"results of calls that are not there": 1, "lines of type 'compacted'": 1},
+        {"results of missing calls": 1, "lines of type 'compacted'": 1},
     )

@@ -14,8 +14,8 @@ import test_phoenix
 import test_python_sdk
 import test_smallville
 import test_table
-from claude_sessions import call, prompt, result, said
-from damage import damaged, survives
+from claude_sessions import call, prompt, reply, result
+from damage import damaged, read_damaged
 from files import written
 
 from tokenvis.formats.files.head import head_of
@@ -25,9 +25,9 @@ COUNT = int(os.environ.get("TOKENVIS_DAMAGE", "30"))
 CLAUDE = [
     {"type": "ai-title", "aiTitle": "title"},
     prompt(0, "go", uuid="u0"),
-    said(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
+    reply(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
     result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1"}),
-    said(6, "m3", call("t2", "Bash", command="ls")),
+    reply(6, "m3", call("t2", "Bash", command="ls")),
 ]
 OTLP = test_otlp.request(
     test_otlp.AGENT,
@@ -56,7 +56,7 @@ def examples():
         "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, test_codex.tokens(30, 5, 7))],
         "inspect_log": [
             text_of(test_inspect_log.log(test_inspect_log.SAMPLE)),
-            test_inspect_log.packed("example.eval", test_inspect_log.SAMPLE).read_bytes(),
+            test_inspect_log.log_archive("example.eval", test_inspect_log.SAMPLE).read_bytes(),
         ],
         "langfuse": [
             text_of({"trace": test_langfuse.TRACE, "observations": test_langfuse.OBSERVATIONS}),
@@ -79,7 +79,7 @@ def examples_of(name):
     return every[name]
 
 
-def test_a_format_without_an_example_is_told_in_a_sentence():
+def test_a_format_without_an_example_is_reported():
     with pytest.raises(pytest.fail.Exception, match=r"^The format 'new' has no small valid file to damage: put one into"):
         examples_of("new")
 
@@ -90,7 +90,7 @@ def test_a_valid_file_is_recognised_by_its_format_alone_and_gives_spans(name):
         path = written(f"{number}.{name}", text)
         source = test_otlp.reading_of(path).source
         assert [other for other, reader in FORMATS.items() if reader.recognises(head_of(source))] == [name]
-        assert survives(name, path) > 0
+        assert read_damaged(name, path) > 0
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -98,7 +98,7 @@ def test_damage_is_survived(name):
     every = examples_of(name)
     for seed in range(COUNT):
         text = damaged(every[seed % len(every)], seed)
-        survives(name, written("damaged", text), "none" if seed % 5 == 0 else "full")
+        read_damaged(name, written("damaged", text), "none" if seed % 5 == 0 else "full")
 
 
 @pytest.mark.full
@@ -106,4 +106,4 @@ def test_damage_is_survived(name):
 def test_much_damage_is_survived(name):
     every = examples_of(name)
     for seed in range(1_000, 2_000):
-        survives(name, written("damaged", damaged(every[seed % len(every)], seed)))
+        read_damaged(name, written("damaged", damaged(every[seed % len(every)], seed)))

@@ -6,8 +6,8 @@ from typing import get_args
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
-from exports import any_spans, expected, held, hostile_spans, ordered
-from files import problems, reading_of
+from exports import any_spans, expected_rows, exported_rows, hostile_spans, ordered
+from files import problem_texts, reading_of
 from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
@@ -21,37 +21,37 @@ SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk"), a
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_file_holds_every_span(kind):
+def test_a_file_contains_every_span(kind):
     path = export(SPANS, Path("made"), format=kind)
     assert path == Path("made")
-    assert held(path, kind) == expected(SPANS)
+    assert exported_rows(path, kind) == expected_rows(SPANS)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_file_holds_hostile_names(kind):
+def test_a_file_contains_hostile_names(kind):
     spans = hostile_spans()
-    assert held(export(spans, "made", format=kind), kind) == expected(spans)
+    assert exported_rows(export(spans, "made", format=kind), kind) == expected_rows(spans)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_no_spans_are_a_file_without_spans(kind):
-    assert held(export(SPANS[:0], "made", format=kind), kind) == []
-    assert held(export(SPANS[:0].drop(columns="data"), "made", format=kind), kind) == []
+def test_no_spans_give_a_file_without_spans(kind):
+    assert exported_rows(export(SPANS[:0], "made", format=kind), kind) == []
+    assert exported_rows(export(SPANS[:0].drop(columns="data"), "made", format=kind), kind) == []
 
 
 @pytest.mark.laws
 @given(spans=any_spans())
-def test_any_names_and_payloads_are_held_exactly(spans):
+def test_any_names_and_payloads_are_written_exactly(spans):
     for kind in WRITERS:
-        assert held(export(spans, "made", format=kind), kind) == expected(spans)
+        assert exported_rows(export(spans, "made", format=kind), kind) == expected_rows(spans)
 
 
 def read_back(path):
-    """What the reader that recognises a file finds in it, by trace and id."""
+    """The rows that the recognised format reads from a file, by trace and id."""
     reading = reading_of(path)
     [reader] = [reader for reader in FORMATS.values() if reader.recognises(head_of(reading.source))]
     rows = [row_of(span) for span in reader.read(reading)]
-    assert (problems(reading), dict(reading.skipped)) == ([], {})
+    assert (problem_texts(reading), dict(reading.skipped)) == ([], {})
     return ordered(rows)
 
 
@@ -62,19 +62,19 @@ def row_of(span):
 
 
 def with_empty_payloads(rows):
-    """Rows in which no payload and an empty one are the same."""
+    """Rows with an empty payload in place of none."""
     return [row | {"data": row["data"] or {}} for row in rows]
 
 
 @pytest.mark.laws
 @settings(max_examples=max(settings.default.max_examples // 2, 1))  # each is written and read in every format
 @given(spans=spans_frames(parents=True, data=True).filter(len))
-def test_ties_instants_parents_and_links_are_held_and_read_back_exactly(spans):
+def test_ties_instants_parents_and_links_are_written_and_read_back_exactly(spans):
     before = spans.copy(deep=True)
     for kind in WRITERS:
         path = export(spans, "made", format=kind)
-        assert held(path, kind) == expected(spans)
-        assert read_back(path) == with_empty_payloads(expected(spans))
+        assert exported_rows(path, kind) == expected_rows(spans)
+        assert read_back(path) == with_empty_payloads(expected_rows(spans))
     assert_frame_equal(spans, before)
 
 
@@ -82,17 +82,17 @@ def test_ties_instants_parents_and_links_are_held_and_read_back_exactly(spans):
 def test_a_reader_finds_hostile_names(kind):
     spans = hostile_spans()
     names = spans[["id", *NAMES]].itertuples(index=False)
-    refused = {"\0"} if kind == "csv" else set()  # a reader takes what holds one for no text, and a blank for no name
+    refused = {"\0"} if kind == "csv" else set()  # a null character is not text, a blank is not a name
     spans = spans[[not any(refused & set(name) or name.isspace() for name in row) for row in names]]
-    assert read_back(export(spans, "made", format=kind)) == expected(spans)
+    assert read_back(export(spans, "made", format=kind)) == expected_rows(spans)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_the_demo_comes_back_as_it_was(kind):
+def test_the_demo_is_read_back_unchanged(kind):
     seed_demo(store="demo.db")
     spans = load_spans(store="demo.db")
     report = ingest(export(spans, "made", format=kind), store="back.db")
-    assert expected(report.spans()) == expected(spans)
+    assert expected_rows(report.spans()) == expected_rows(spans)
     assert_frame_equal(report.spans().drop(columns="data"), spans.drop(columns="data"))
     assert (report.problems, report.skipped) == ([], {})
 
@@ -104,12 +104,12 @@ def test_chunks_leave_no_seam(kind, monkeypatch):
     monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 2)
     monkeypatch.setattr("tokenvis.formats.telemetry.chrome_trace.writer.CHUNK", 2)
     parts = export(spans, "parts", format=kind)
-    assert held(parts, kind) == expected(spans)
+    assert exported_rows(parts, kind) == expected_rows(spans)
     assert kind == "parquet" or parts.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_the_same_spans_give_the_same_bytes_whatever_their_types(kind):
+def test_the_same_spans_give_the_same_bytes_with_any_types(kind):
     spans = hostile_spans()
     plain = spans.astype(dict.fromkeys(("id", "trace_id", "agent_id", "location_id"), "object")).set_index(spans.index[::-1])
     assert export(spans, "one", format=kind).read_bytes() == export(plain, "other", format=kind).read_bytes()
@@ -128,16 +128,16 @@ def test_the_same_spans_give_the_same_bytes_whatever_their_types(kind):
         ("b.csv.json", "chrome"),
     ],
 )
-def test_the_format_is_what_the_name_ends_in(name, kind):
-    assert held(export(SPANS, name), kind) == expected(SPANS)
+def test_the_format_is_chosen_by_the_suffix(name, kind):
+    assert exported_rows(export(SPANS, name), kind) == expected_rows(SPANS)
 
 
-def test_every_format_has_an_ending():
+def test_every_format_has_a_suffix():
     assert set(SUFFIXES.values()) == set(WRITERS) == set(get_args(Format))
 
 
-def test_the_format_that_is_given_counts():
-    assert held(export(SPANS, "a.csv", format="jsonl"), "jsonl") == expected(SPANS)
+def test_an_explicit_format_overrides_the_suffix():
+    assert exported_rows(export(SPANS, "a.csv", format="jsonl"), "jsonl") == expected_rows(SPANS)
 
 
 def there():
@@ -150,16 +150,16 @@ def message(error, *arguments, **options):
     return str(caught.value)
 
 
-def test_a_name_that_tells_no_format_is_refused():
+def test_a_name_without_a_known_suffix_is_refused():
     assert message(BadOption, SPANS, "a.txt") == (
-        "path='a.txt' does not tell a format: its name ends in none of '.parquet', '.csv', '.jsonl', '.otlp.json', '.json'. "
-        "Or give format=, one of: 'chrome', 'otlp', 'parquet', 'csv', 'jsonl'."
+        "path='a.txt' has none of the suffixes '.parquet', '.csv', '.jsonl', '.otlp.json', '.json'. "
+        "Use one of them, or pass format=, one of: 'chrome', 'otlp', 'parquet', 'csv', 'jsonl'."
     )
     choices = "'chrome', 'otlp', 'parquet', 'csv', 'jsonl'"
     assert message(BadOption, SPANS, "a.csv", format="xlsx") == f"format='xlsx' is none of the choices: {choices}."
 
 
-def test_a_place_where_no_file_can_be_is_refused():
+def test_an_impossible_path_is_refused():
     Path("folder.csv").mkdir()
     os.mkfifo("pipe.csv")
     assert message(BadOption, SPANS, "folder.csv") == "path='folder.csv' is a folder."
@@ -190,7 +190,7 @@ def test_a_place_where_no_file_can_be_is_refused():
         (
             pd.concat([SPANS, SPANS]),
             BadSpan,
-            "Span 'a' stands in several rows of trace 't'. Give each span once, and whole: no pieces of it.",
+            "Span 'a' is in several rows of trace 't'. Pass each span once, as a whole and not in pieces.",
         ),
         (SPANS.assign(end_time=-1), BadSpan, "Span 'a' ends at -1 before it starts at 0."),
         (
@@ -211,19 +211,19 @@ def test_spans_that_break_a_rule_leave_no_file(spans, error, expected_message):
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_payload_that_is_none_leaves_no_file(kind):
+def test_an_invalid_payload_leaves_no_file(kind):
     wrong = SPANS.assign(data="[]")
     assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is list)."
     assert there() == []
 
 
-def test_the_same_id_may_stand_in_two_traces():
+def test_the_same_id_may_be_in_two_traces():
     spans = spans_of("ann 0 10 desk", "bob 5 5 lab u").assign(id="a")
-    assert [row["id"] for row in held(export(spans, "a.csv"), "csv")] == ["a", "a"]
+    assert [row["id"] for row in exported_rows(export(spans, "a.csv"), "csv")] == ["a", "a"]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_an_error_half_way_leaves_the_file_that_was_there(kind, monkeypatch):
+def test_an_error_half_way_keeps_the_existing_file(kind, monkeypatch):
     monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 1)
     path = Path("made")
     path.write_text("before")
@@ -232,7 +232,7 @@ def test_an_error_half_way_leaves_the_file_that_was_there(kind, monkeypatch):
     assert (path.read_text(), there()) == ("before", ["made"])
 
 
-def test_an_interruption_leaves_the_file_that_was_there(monkeypatch):
+def test_an_interruption_keeps_the_existing_file(monkeypatch):
     def interrupted(spans, file):
         file.write(b"half of it")
         raise KeyboardInterrupt
@@ -244,12 +244,12 @@ def test_an_interruption_leaves_the_file_that_was_there(monkeypatch):
     assert (Path("a.csv").read_text(), there()) == ("before", ["a.csv"])
 
 
-def test_a_file_that_was_there_is_replaced_and_keeps_its_mode():
+def test_an_existing_file_is_replaced_and_keeps_its_mode():
     Path("a.csv").write_text("before")
     Path("a.csv").chmod(0o640)
     export(SPANS, "a.csv")
     assert stat.S_IMODE(Path("a.csv").stat().st_mode) == 0o640
-    assert held(Path("a.csv"), "csv") == expected(SPANS)
+    assert exported_rows(Path("a.csv"), "csv") == expected_rows(SPANS)
     assert there() == ["a.csv"]
 
 
@@ -263,7 +263,7 @@ def test_a_link_stays_a_link():
     Path("a.csv").symlink_to("folder/real.csv")
     assert export(SPANS, "a.csv") == Path("a.csv")
     assert Path("a.csv").is_symlink()
-    assert held(Path("folder/real.csv"), "csv") == expected(SPANS)
+    assert exported_rows(Path("folder/real.csv"), "csv") == expected_rows(SPANS)
 
 
 def test_a_name_of_the_longest_length_is_written():

@@ -3,10 +3,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from files import problems, reading_of, told
+from files import problem_texts, reading_of, span_text
 
 from tokenvis import ingest, load_spans
-from tokenvis.formats.evaluations.inspect_log import read, recognises, tokens_of
+from tokenvis.formats.evaluations.inspect_log import inspect_tokens, read, recognises
 from tokenvis.formats.files import sources
 from tokenvis.formats.files.head import head_of
 
@@ -59,7 +59,7 @@ def log(*samples):
     return json.dumps({"version": 2, "status": "success", "eval": EVAL, "samples": list(samples)}, indent=1)
 
 
-def packed(path, *samples, header=None):
+def log_archive(path, *samples, header=None):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", json.dumps({"eval": EVAL} if header is None else header))
         archive.writestr("summaries.json", "[]")
@@ -72,12 +72,12 @@ def packed(path, *samples, header=None):
 def spans_of(text=None, path="log.json"):
     reading = reading_of(path, text) if text else reading_of(path)
     assert recognises(head_of(reading.source))
-    return [told(span) for span in read(reading)], problems(reading)
+    return [span_text(span) for span in read(reading)], problem_texts(reading)
 
 
 def test_both_forms_of_a_log_give_the_same():
     assert spans_of(log(SAMPLE)) == (TOLD, [])
-    packed("log.eval", SAMPLE)
+    log_archive("log.eval", SAMPLE)
     assert spans_of(path="log.eval") == (TOLD, [])
     assert ingest("log.eval").names == {"U": "browse 1 epoch 2"}
     assert load_spans("U")["agent_id"].value_counts().to_dict() == {"ann": 5, "browse": 2}
@@ -87,7 +87,7 @@ def test_a_list_of_events_alone():
     assert spans_of(json.dumps({"description": "x", "events": EVENTS})) == (TOLD, [])
 
 
-def test_what_is_kept_and_what_is_skipped():
+def test_kept_and_skipped_events():
     reading = reading_of("log.json", log(SAMPLE))
     spans = {span.id: span for span in read(reading)}
     assert reading.skipped == {"events of type 'state'": 1}
@@ -107,7 +107,7 @@ def test_what_is_kept_and_what_is_skipped():
     assert spans["U/tool-3"].data["attributes"]["gen_ai.tool.call.arguments"] == {"q": "what is it?"}
 
 
-def test_old_logs_have_steps_and_note_a_call_when_it_is_over():
+def test_old_logs_have_steps_and_record_a_call_when_it_ends():
     def step(time, action, kind, name):
         return {"event": "step", "timestamp": at(time), "action": action, "type": kind, "name": name}
 
@@ -127,16 +127,16 @@ def test_old_logs_have_steps_and_note_a_call_when_it_is_over():
     )
 
 
-def test_a_call_that_was_pending_is_replaced_when_it_is_complete():
+def test_a_pending_call_is_replaced_when_it_is_complete():
     pending = event("model", 2, model="opus", pending=True, uuid="m")
     complete = event("model", 2, model="opus", completed=at(4), uuid="m")
     assert spans_of(log({**SAMPLE, "events": [pending]}))[0] == ["- model:opus 2-?"]
     assert spans_of(log({**SAMPLE, "events": [pending, complete]}))[0] == ["- model:opus 2-4"]
 
 
-def test_times_that_are_told_as_a_length():
+def test_times_given_as_a_duration():
     [span] = read(reading_of("log.json", log({**SAMPLE, "events": [event("model", 2, model="opus", working_time=1.5)]})))
-    assert (told(span), span.data["estimated"]) == ("- model:opus 2-3.5", ["end_time"])
+    assert (span_text(span), span.data["estimated"]) == ("- model:opus 2-3.5", ["end_time"])
 
 
 @pytest.mark.parametrize(
@@ -151,54 +151,54 @@ def test_times_that_are_told_as_a_length():
 )
 def test_tokens(usage, counts):
     keys = ("input_tokens", "cache_read.input_tokens", "output_tokens")
-    assert tuple(tokens_of(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
+    assert tuple(inspect_tokens(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
 
 
-def test_samples_without_ids_are_told_by_their_run():
+def test_samples_without_ids_are_identified_by_their_run():
     spans = list(read(reading_of("log.json", log({"id": "a", "epoch": 1, "events": EVENTS[:1]}))))
     assert spans[0].id == "run/a/1/s"
 
 
 def test_a_log_without_samples_is_a_problem():
-    assert spans_of(json.dumps({"eval": EVAL})) == ([], ["log.json: holds no samples, of which alone there are events."])
+    assert spans_of(json.dumps({"eval": EVAL})) == ([], ["log.json: contains no samples, so there are no events."])
     assert spans_of(log({"id": 1})) == ([], ["log.json, sample 1: has no events."])
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     bad = [5, {"event": "model"}, event("model", 2, model=5), event("span_end", 3), {**EVENTS[1], "id": 5}]
     found, wrong = spans_of(log({**SAMPLE, "events": [*bad, *EVENTS]}))
     assert (found, wrong) == (
         TOLD,
         [
-            "log.json, sample 1: an event: not as it should be (it is int).",
+            "log.json, sample 1: an event: invalid value (it is int).",
             "log.json, sample 1: an event: no 'timestamp'.",
-            "log.json, sample 1: an event: not as it should be ('model' is int).",
+            "log.json, sample 1: an event: invalid value ('model' is int).",
             "log.json, sample 1: an event: no 'id'.",
-            "log.json, sample 1: an event: not as it should be ('id' is int).",
+            "log.json, sample 1: an event: invalid value ('id' is int).",
         ],
     )
 
 
-def test_archives_that_are_damaged(monkeypatch):
-    packed("log.eval", SAMPLE, "{x", json.dumps({**SAMPLE, "uuid": "V", "scores": float("nan")}))
+def test_damaged_archives(monkeypatch):
+    log_archive("log.eval", SAMPLE, "{x", json.dumps({**SAMPLE, "uuid": "V", "scores": float("nan")}))
     assert spans_of(path="log.eval") == (
         TOLD * 2,
         [
             "log.eval, sample 2: not JSON from character 2 on.",
-            "log.eval, sample 3: NaN is no number of JSON, and became null.",
+            "log.eval, sample 3: NaN is not valid JSON, replaced by null.",
         ],
     )
-    whole = packed("log.eval", SAMPLE).read_bytes()
+    whole = log_archive("log.eval", SAMPLE).read_bytes()
     place = whole.index(b"samples/2") + 40
     reading = reading_of("bad.eval", whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
     assert list(read(reading)) == []
-    assert problems(reading)[0].startswith("bad.eval: samples/2_epoch_1.json cannot be read (")
-    monkeypatch.setattr(sources, "FREELY", 10)
-    monkeypatch.setattr(sources, "RATIO", 1)
-    packed("bomb.eval", {**SAMPLE, "text": "x" * 100_000})
+    assert problem_texts(reading)[0].startswith("bad.eval: samples/2_epoch_1.json cannot be read (")
+    monkeypatch.setattr(sources, "MIN_UNPACK_LIMIT_BYTES", 10)
+    monkeypatch.setattr(sources, "MAX_UNPACK_RATIO", 1)
+    log_archive("bomb.eval", {**SAMPLE, "text": "x" * 100_000})
     assert "unpacks to more than" in spans_of(path="bomb.eval")[1][0]
 
 
-def test_what_is_no_log():
+def test_a_file_that_is_not_an_inspect_log():
     for text in ('{"eval": {}}', '{"events": []}', '{"events": [{"event": 5}]}'):
         assert not recognises(head_of(reading_of("x", text).source))

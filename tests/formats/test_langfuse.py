@@ -2,11 +2,11 @@ import json
 
 import pandas as pd
 import pytest
-from files import problems, reading_of, told, written
+from files import problem_texts, reading_of, span_text, written
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
-from tokenvis.formats.telemetry.langfuse import read, recognises, tokens_of
+from tokenvis.formats.telemetry.langfuse import langfuse_tokens, read, recognises
 
 
 def at(seconds):
@@ -35,11 +35,11 @@ TRACE = {"id": "t1", "projectId": "p", "name": "talk", "timestamp": at(1), "inpu
 def spans_of(*parts):
     reading = reading_of("x", *parts)
     assert recognises(head_of(reading.source))
-    return [told(made) for made in read(reading)], problems(reading)
+    return [span_text(made) for made in read(reading)], problem_texts(reading)
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_every_way_in_which_observations_come(indent):
+def test_observations_in_every_shape_of_file(indent):
     for whole in (
         {"trace": TRACE, "observations": OBSERVATIONS},
         {**TRACE, "observations": OBSERVATIONS},
@@ -63,7 +63,7 @@ def test_names_in_snake_case_and_tables():
     expected = [TOLD[0], TOLD[1], TOLD[2].replace(" error", "")]
     assert spans_of(*snake) == (expected, [])
     pd.DataFrame(snake).to_csv("x.csv", index=False)
-    assert [told(made) for made in read(reading_of("x.csv"))] == expected
+    assert [span_text(made) for made in read(reading_of("x.csv"))] == expected
     assert ingest(pd.DataFrame(snake)).n_spans == 3
 
 
@@ -74,7 +74,7 @@ def test_a_trace_has_its_name_and_its_spans_their_agents():
     assert load_spans("t1")["agent_id"].tolist() == ["ann", "ann", "ann", "bob"]
 
 
-def test_what_an_observation_says_is_kept():
+def test_the_data_of_an_observation_are_kept():
     _, model, tool, event = read(reading_of("x", *OBSERVATIONS))
     assert model.data["attributes"] == {
         "gen_ai.request.model": "opus",
@@ -99,17 +99,17 @@ def test_what_an_observation_says_is_kept():
 )
 def test_tokens_are_counted_once(usage, counts):
     keys = ("input_tokens", "cache_read.input_tokens", "output_tokens", "reasoning.output_tokens")
-    assert tuple(tokens_of(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
+    assert tuple(langfuse_tokens(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     good, *_ = OBSERVATIONS
     lines = [{**good, "id": 5}, {**good, "startTime": "noon"}, {**good, "startTime": None}, {**good, "metadata": "{x"}]
     assert spans_of(*lines) == (
         TOLD[:1],
         [
-            "x, line 1: not as it should be ('id' is int).",
-            "x, line 2: not as it should be (Invalid isoformat string: 'noon').",
+            "x, line 1: invalid value ('id' is int).",
+            "x, line 2: invalid value (Invalid isoformat string: 'noon').",
             "x, line 3: no 'startTime'.",
         ],
     )

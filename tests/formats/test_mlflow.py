@@ -1,7 +1,7 @@
 import json
 
 import pandas as pd
-from files import problems, reading_of, told, written
+from files import problem_texts, reading_of, span_text, written
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -48,7 +48,7 @@ TOLD = ["planner agent 1-9", f"- model:opus 2-4 ^{PARENT}", f"- tool:search 4-5 
 def spans_of(*parts):
     reading = reading_of("x", *parts)
     assert recognises(head_of(reading.source))
-    return [told(made) for made in read(reading)], problems(reading)
+    return [span_text(made) for made in read(reading)], problem_texts(reading)
 
 
 def test_a_trace_as_a_document_a_line_and_in_an_array():
@@ -62,7 +62,7 @@ def test_a_trace_as_a_document_a_line_and_in_an_array():
         assert (found[:3], wrong) == (TOLD, [])
 
 
-def test_the_frame_of_search_traces():
+def test_the_frame_from_search_traces():
     frame = pd.DataFrame({"trace_id": [f"tr-{HEX}"], "trace": [json.dumps(WHOLE)], "spans": [SPANS]})
     for columns in (["trace_id", "trace"], ["trace_id", "spans"]):
         report = ingest(frame[columns])
@@ -70,7 +70,7 @@ def test_the_frame_of_search_traces():
         assert load_spans(HEX)["agent_id"].tolist() == ["planner"] * 3
 
 
-def test_values_come_out_of_their_texts_and_tokens_have_their_names():
+def test_values_are_decoded_and_tokens_renamed():
     _, model, tool = read(reading_of("x", WHOLE))
     attributes = model.data["attributes"]
     assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (5, 7)
@@ -95,17 +95,17 @@ def test_a_trace_of_mlflow_2():
     assert spans_of(json.dumps(whole)) == (["planner agent 1-2"], [])
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     bad = {**SPANS[1], "start_time_unix_nano": None}
     text = [{"info": INFO, "data": {"spans": [bad, SPANS[0], "x", 5]}}, {"info": INFO, "data": {}}, {"info": INFO, "data": 5}]
     assert spans_of(json.dumps(text)) == (
         TOLD[:1],
         [
             "x, item 1: no 'start_time_unix_nano'.",
-            "x, item 1: not as it should be (a span is str).",
-            "x, item 1: not as it should be (a span is int).",
+            "x, item 1: invalid value (a span is str).",
+            "x, item 1: invalid value (a span is int).",
             "x, item 2: no 'spans'.",
-            "x, item 3: not as it should be ('data' is int).",
+            "x, item 3: invalid value ('data' is int).",
         ],
     )
 

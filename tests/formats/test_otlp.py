@@ -2,7 +2,7 @@ import builtins
 import json
 
 import pytest
-from files import problems, reading_of, told, written
+from files import problem_texts, reading_of, span_text, written
 
 from tokenvis import IngestError, ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -43,7 +43,7 @@ SPANS = ["Ann agent 1-9", "- model:opus 1-3 ^0000000000000001", "- tool:sh 3-5 e
 
 def spans_of(*parts, path="x"):
     reading = reading_of(path, *parts)
-    return [told(span) for span in read(reading)], problems(reading)
+    return [span_text(span) for span in read(reading)], problem_texts(reading)
 
 
 def test_lines_a_document_and_an_array_of_documents_are_read_alike():
@@ -97,13 +97,13 @@ def test_binary_messages_alone_and_after_their_lengths():
     several = b"".join(len(message).to_bytes(4, "big") + message for message in messages(request(AGENT), request(CHAT, TOOL)))
     assert spans_of(several) == (SPANS, [])
     assert recognises(head_of(reading_of("x").source))
-    assert spans_of(several[:-5])[1] == ["x: ends in the middle; what stands before that was read."]
+    assert spans_of(several[:-5])[1] == ["x: ends in the middle; the part before was read."]
     assert spans_of(len(alone).to_bytes(4, "big") + b"\x0a\x02\xff\xff" + alone[4:])[1][0].startswith(
         "x, message 1: not OTLP ("
     )
 
 
-def test_what_binary_files_need_is_named(monkeypatch):
+def test_a_missing_extra_for_binary_files_is_named(monkeypatch):
     def refuse(name, *rest):
         if name.startswith("google"):
             raise ImportError(name)
@@ -117,7 +117,7 @@ def test_what_binary_files_need_is_named(monkeypatch):
     assert str(caught.value) == "x.pb is binary OTLP, which needs the extra: pip install 'tokenvis[protobuf]'."
 
 
-def test_all_that_a_span_says_is_kept():
+def test_all_data_of_a_span_are_kept():
     attributes = [
         *kv(text="a", whole=2**62, part=0.5, yes=True),
         {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "b"}]}}},
@@ -141,7 +141,7 @@ def test_all_that_a_span_says_is_kept():
     assert (made.fallback, made.id) == ("shop", f"{TRACE}/0000000000000001")
 
 
-def test_children_that_come_before_their_parents_and_in_other_files_are_of_their_agents():
+def test_children_before_their_parents_and_in_other_files_inherit_their_agents():
     written("in/a.jsonl", request(TOOL), request(sent(4, 4, 5, "deep", 3)))
     written("in/b.jsonl", request(AGENT))
     report = ingest("in")
@@ -159,16 +159,16 @@ def test_a_span_that_never_ended_is_open():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"traceId": "xyz"}, "not as it should be ('xyz' is no id of 32 hex digits)"),
-        ({"spanId": None}, "not as it should be ('None' is no id of 16 hex digits)"),
-        ({"startTimeUnixNano": "noon"}, "not as it should be (invalid literal for int() with base 10: 'noon')"),
-        ({"startTimeUnixNano": 1.5}, "not as it should be (a time is float)"),
-        ({"name": 5}, "not as it should be ('name' is int)"),
-        ({"attributes": 5}, "not as it should be ('int' object is not iterable)"),
+        ({"traceId": "xyz"}, "invalid value ('xyz' is not an id of 32 hex digits)"),
+        ({"spanId": None}, "invalid value ('None' is not an id of 16 hex digits)"),
+        ({"startTimeUnixNano": "noon"}, "invalid value (invalid literal for int() with base 10: 'noon')"),
+        ({"startTimeUnixNano": 1.5}, "invalid value (a time is float)"),
+        ({"name": 5}, "invalid value ('name' is int)"),
+        ({"attributes": 5}, "invalid value ('int' object is not iterable)"),
         ({"links": [{}]}, "no 'traceId'"),
         (
             {"endTimeUnixNano": "1781293600000000000000"},
-            "not as it should be ('1781293600000000000000' in 'ns' would be in the year 58,416)",
+            "invalid value ('1781293600000000000000' in 'ns' would be in the year 58,416)",
         ),
         ({"startTimeUnixNano": "20000000000"}, f"span {ID!r} cannot be stored (it ends 11,000,000 µs before it starts)"),
     ],
@@ -185,7 +185,7 @@ def test_a_missing_key_is_named():
     assert [str(problem) for problem in ingest("x.jsonl").problems] == ["x.jsonl, line 1: no 'startTimeUnixNano'."]
 
 
-def test_a_span_that_tokenvis_wrote_is_what_it_was():
+def test_a_span_that_tokenvis_exported_is_unchanged():
     mine = kv(
         tokenvis__id="t/1", tokenvis__trace_id="t", tokenvis__agent_id="Ann", tokenvis__location_id="desk",
         tokenvis__data='{"label": "x", "phase": 1}',
@@ -206,7 +206,7 @@ def test_other_signals_are_not_read():
 
 
 def test_a_message_that_is_too_long_is_not_read(monkeypatch):
-    monkeypatch.setattr(otlp, "LONGEST_MESSAGE", 50)
+    monkeypatch.setattr(otlp, "MAX_MESSAGE_BYTES", 50)
     [alone] = messages(request(AGENT, CHAT, TOOL))
-    assert spans_of(alone)[1][-1] == "x: longer than the 50 bytes that one message may have."
-    assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: ends in the middle; what stands before that was read."]
+    assert spans_of(alone)[1][-1] == "x: longer than 50 bytes, the limit of one message."
+    assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: ends in the middle; the part before was read."]

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from tokenvis import BadSpan
-from tokenvis.formats.telemetry.otlp.writer import DEEPEST, typed, write
+from tokenvis.formats.telemetry.otlp.writer import MAX_OTLP_DEPTH, otlp_value, write_otlp
 from tokenvis.spans.columns import as_spans
 
 
 def document_of(spans):
     file = io.BytesIO()
-    write(spans, file)
+    write_otlp(spans, file)
     return json.loads(file.getvalue())
 
 
@@ -27,7 +27,7 @@ def records_of(spans):
 
 
 def record_of(data, **names):
-    """The one span that has this payload."""
+    """The record of one span with this payload."""
     return records_of(as_spans(with_data(spans_of("ann 3 8 desk"), a=data).assign(**names)))[0]
 
 
@@ -54,7 +54,7 @@ def protobuf_of(document):
     return ParseDict(with_base64(document), TracesData())
 
 
-def test_a_file_as_it_is_written():
+def test_the_text_of_a_written_file():
     data = {"label": "plan", "attributes": {"gen_ai.request.model": "opus"}}
     assert document_of(with_data(spans_of("ann 3 8 desk"), a=data)) == {
         "resourceSpans": [
@@ -92,7 +92,7 @@ def test_a_file_as_it_is_written():
     }
 
 
-def test_a_resource_is_a_trace_and_holds_its_spans_in_their_order():
+def test_a_resource_is_a_trace_with_its_spans_in_order():
     spans = spans_of("ann 0 1 desk u", "ann 1 2 desk t", "ann 2 3 desk u", "ann 3 4 desk t")
     groups = document_of(spans)["resourceSpans"]
     told = [
@@ -106,7 +106,7 @@ def test_a_resource_is_a_trace_and_holds_its_spans_in_their_order():
     assert told == [("t", ["b", "d"]), ("u", ["a", "c"])]
 
 
-def test_ids_that_came_from_opentelemetry_are_themselves_and_others_are_digests():
+def test_ids_from_opentelemetry_are_unchanged_and_others_are_digests():
     own = record_of({"parent_id": f"{TRACE}/{SPAN[::-1]}"}, id=f"{TRACE}/{SPAN}", trace_id=TRACE)
     assert (own["traceId"], own["spanId"], own["parentSpanId"]) == (TRACE, SPAN, SPAN[::-1])
     other = record_of({"parent_id": "b"}, id=f"{TRACE}/{SPAN}")
@@ -117,19 +117,19 @@ def test_ids_that_came_from_opentelemetry_are_themselves_and_others_are_digests(
 @pytest.mark.parametrize(
     "span", [f"{TRACE}/{SPAN.upper()}", f"{TRACE}/{'0' * 16}", f"{TRACE}/{SPAN}0", f"{TRACE}/{SPAN}\n", SPAN]
 )
-def test_an_id_that_is_none_of_opentelemetry_is_a_digest(span):
+def test_an_id_not_from_opentelemetry_is_a_digest(span):
     assert record_of({}, id=span, trace_id=TRACE)["spanId"] == digest(span, 8)
     assert record_of({}, trace_id="0" * 32)["traceId"] == digest("0" * 32, 16)
     assert record_of({}, trace_id=TRACE.upper())["traceId"] == digest(TRACE.upper(), 16)
 
 
-def test_a_parent_is_found_where_the_frame_has_it():
+def test_a_parent_is_taken_from_the_frames_column():
     records = records_of(spans_of("ann 0 9 desk", "ann 1 2 lab", parents={"b": "a"}))
     assert [record.get("parentSpanId") for record in records] == [None, records[0]["spanId"]]
     assert "parentSpanId" not in record_of({"parent_id": 5})
 
 
-def test_links_name_spans_of_the_same_trace_unless_they_say_another():
+def test_links_target_the_same_trace_unless_they_name_another():
     own, other = {"traceId": digest("t", 16), "spanId": digest("b", 8)}, {"traceId": TRACE, "spanId": SPAN}
     assert record_of({"links": ["b", f"{TRACE}/{SPAN}"]})["links"] == [own, other]
     assert record_of({"links": "b"})["links"] == [own]
@@ -151,16 +151,16 @@ def test_the_status(data, status):
     assert record_of(data).get("status") == status
 
 
-def test_a_call_of_a_model_is_that_of_a_client():
+def test_a_model_call_has_the_kind_client():
     assert [record_of({"kind": kind})["kind"] for kind in ("model", "tool")] == [3, 1]
 
 
-def test_an_agent_that_was_named_stays():
+def test_an_agent_in_the_attributes_is_kept():
     assert attributes_of(record_of({"attributes": {"gen_ai.agent.name": "Bob"}}))["gen_ai.agent.name"] == {"stringValue": "Bob"}
     assert attributes_of(record_of({"attributes": []}))["gen_ai.agent.name"] == {"stringValue": "ann"}
 
 
-def test_attributes_of_ours_that_were_brought_are_not_believed():
+def test_forged_tokenvis_attributes_are_overwritten():
     record = record_of({"attributes": {"tokenvis.id": "z", "service.name": "x"}})
     assert [pair["value"] for pair in record["attributes"] if pair["key"] == "tokenvis.id"] == [{"stringValue": "a"}]
 
@@ -184,10 +184,10 @@ def test_attributes_of_ours_that_were_brought_are_not_believed():
     ],
 )
 def test_a_value_is_typed(value, form):
-    assert typed(value) == form
+    assert otlp_value(value) == form
 
 
-def test_what_is_nested_too_deep_is_cut_and_whole_in_the_data():
+def test_values_nested_too_deep_are_cut_but_complete_in_the_data():
     deep = json.loads("[" * 900 + "]" * 900)
     spans = spans_of("ann 3 8 desk").assign(data=json.dumps({"attributes": {"deep": deep}}))
     document = document_of(spans)
@@ -195,7 +195,7 @@ def test_what_is_nested_too_deep_is_cut_and_whole_in_the_data():
     value = attributes_of(document["resourceSpans"][0]["scopeSpans"][0]["spans"][0])
     assert json.loads(value["tokenvis.data"]["stringValue"]) == {"attributes": {"deep": deep}}
     inner = value["deep"]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_OTLP_DEPTH):
         [inner] = inner["arrayValue"]["values"]
     assert inner == {"stringValue": "…"}
 
@@ -204,31 +204,31 @@ def test_what_is_nested_too_deep_is_cut_and_whole_in_the_data():
     ("start", "end", "place"),
     [(-1, 5, "starts at -1"), (0, (2**64 - 1) // 1_000 + 1, "ends at 18446744073709552")],
 )
-def test_a_time_that_otlp_cannot_hold_is_refused(start, end, place):
+def test_a_time_outside_of_otlps_range_is_refused(start, end, place):
     with pytest.raises(BadSpan) as caught:
         document_of(spans_of(f"ann {start} {end} desk"))
     assert str(caught.value) == (
-        f"Span 'a' {place}: OTLP counts ns since 1970 in 64 bits, up to the year 2554. "
+        f"Span 'a' {place}: OTLP times range from 1970 to the year 2554 (ns in 64 bits). "
         "Shift the times, or export them as 'parquet'."
     )
 
 
-def test_the_last_time_that_otlp_can_hold_is_held():
+def test_the_latest_otlp_time_is_written():
     [record] = records_of(spans_of(f"ann 0 {(2**64 - 1) // 1_000} desk"))
     assert int(record["endTimeUnixNano"]) < 2**64
 
 
-def test_no_spans_are_no_resources():
+def test_no_spans_give_no_resources():
     assert document_of(spans_of()) == {"resourceSpans": []}
 
 
-def test_hostile_names_are_valid_to_the_official_definition():
+def test_hostile_names_are_valid_by_the_official_definition():
     assert len(protobuf_of(document_of(hostile_spans())).resource_spans) == hostile_spans()["trace_id"].nunique()
 
 
 @pytest.mark.laws
 @given(spans=any_spans())
-def test_any_file_is_valid_to_the_official_definition(spans):
+def test_any_file_is_valid_by_the_official_definition(spans):
     message = protobuf_of(document_of(as_spans(spans)))
     sent = [span for group in message.resource_spans for scope in group.scope_spans for span in scope.spans]
     assert len(sent) == len(spans)
@@ -237,7 +237,7 @@ def test_any_file_is_valid_to_the_official_definition(spans):
 
 @pytest.mark.laws
 @given(data=payloads(["a", "b"]) | st.just({}))
-def test_attributes_mean_the_same_to_the_official_definition(data):
+def test_attributes_mean_the_same_by_the_official_definition(data):
     message = protobuf_of(document_of(with_data(spans_of("ann 3 8 desk"), a=data)))
     attributes = MessageToDict(message.resource_spans[0].scope_spans[0].spans[0])["attributes"]
     told = {pair["key"]: next(iter(pair["value"].values())) for pair in attributes if not pair["key"].startswith("tokenvis.")}

@@ -1,7 +1,7 @@
 import json
 
 import pandas as pd
-from files import problems, reading_of, told
+from files import problem_texts, reading_of, span_text
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -40,10 +40,10 @@ TOLD = ["Planner agent 1-9", f"- model:opus 2-3 ^{A}"]
 def spans_of(*parts):
     reading = reading_of("x", *parts)
     assert recognises(head_of(reading.source))
-    return [told(made) for made in read(reading)], problems(reading)
+    return [span_text(made) for made in read(reading)], problem_texts(reading)
 
 
-def test_the_frame_however_it_is_kept():
+def test_the_frame_in_every_kind_of_file():
     frame = pd.DataFrame(ROWS).assign(start_time=lambda rows: pd.to_datetime(rows["start_time"]))
     frame.to_parquet("x.parquet")
     for source in (frame, frame.set_index("context.span_id"), "x.parquet"):
@@ -54,7 +54,7 @@ def test_the_frame_however_it_is_kept():
         assert set(load_spans(TRACE)["agent_id"]) == {"Planner"}
 
 
-def test_lines_and_answers_of_the_api():
+def test_lines_and_responses_of_the_api():
     assert spans_of(*ROWS) == (TOLD, [])
     rest = [
         {
@@ -69,7 +69,7 @@ def test_lines_and_answers_of_the_api():
     assert spans_of(json.dumps(rest)) == (TOLD, [])
 
 
-def test_nested_attributes_are_flattened_and_translated():
+def test_nested_attributes_are_flattened_and_renamed():
     _, model = read(reading_of("x", *ROWS))
     assert model.data["attributes"] == {
         "gen_ai.request.model": "opus",
@@ -79,13 +79,13 @@ def test_nested_attributes_are_flattened_and_translated():
     }
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     lines = [{**ROWS[0], "context.span_id": None}, {**ROWS[0], "start_time": "noon"}, {**ROWS[0], "start_time": None}, ROWS[0]]
     assert spans_of(*lines) == (
         TOLD[:1],
         [
             "x, line 1: no 'context.span_id'.",
-            "x, line 2: not as it should be (Invalid isoformat string: 'noon').",
+            "x, line 2: invalid value (Invalid isoformat string: 'noon').",
             "x, line 3: no 'start_time'.",
         ],
     )

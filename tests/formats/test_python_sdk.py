@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from files import problems, reading_of, told
+from files import problem_texts, reading_of, span_text
 
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.python_sdk import read, recognises
@@ -25,7 +25,7 @@ SPANS = ["any_agent agent 1-9", f"- model:x 2-3 ^{HEX}"]
 def spans_of(text):
     reading = reading_of("x", text)
     assert recognises(head_of(reading.source))
-    return [told(span) for span in read(reading)], problems(reading)
+    return [span_text(span) for span in read(reading)], problem_texts(reading)
 
 
 @pytest.mark.parametrize("indent", [None, 4])
@@ -65,7 +65,7 @@ def test_spans_as_the_console_exporter_writes_them():
     }
 
 
-def test_a_service_that_is_unknown_is_none():
+def test_an_unknown_service_is_none():
     [made] = read(reading_of("x", {**CHAT, "resource": {"attributes": {"service.name": "unknown_service"}}}))
     assert made.fallback is None
 
@@ -75,12 +75,12 @@ def test_a_service_that_is_unknown_is_none():
     [
         ({"context": {"trace_id": 5}}, "no 'span_id'"),
         ({"context": None}, "no 'context'"),
-        ({"start_time": None}, "not as it should be (a time is NoneType)"),
-        ({"attributes": []}, "not as it should be ('attributes' is list)"),
-        ({"events": [5]}, "not as it should be ('events' holds int)"),
+        ({"start_time": None}, "invalid value (a time is NoneType)"),
+        ({"attributes": []}, "invalid value ('attributes' is list)"),
+        ({"events": [5]}, "invalid value ('events' contains int)"),
     ],
 )
 def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
     reading = reading_of("x", json.dumps([{**CHAT, **change}, AGENT]))
-    assert [told(span) for span in read(reading)] == SPANS[:1]
-    assert problems(reading) == [f"x, item 1: {reason}."]
+    assert [span_text(span) for span in read(reading)] == SPANS[:1]
+    assert problem_texts(reading) == [f"x, item 1: {reason}."]

@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from files import problems, reading_of, told, written
+from files import problem_texts, reading_of, span_text, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +38,7 @@ def spans_of(steps, meta=META, path="world/master_movement.json"):
     if meta is not None:
         written(path.replace("master_movement", "meta"), meta)
     reading = reading_of(path, json.dumps(steps, indent=1, ensure_ascii=False))
-    return [told(span) for span in read(reading)], problems(reading)
+    return [span_text(span) for span in read(reading)], problem_texts(reading)
 
 
 def test_a_run_is_an_activity_at_a_place():
@@ -46,25 +46,25 @@ def test_a_run_is_an_activity_at_a_place():
     assert recognises(head_of(reading_of("world/master_movement.json").source))
 
 
-def test_the_clock_lies_beside_under_either_name():
+def test_the_meta_file_has_either_name():
     assert spans_of(STEPS, {**META, "sec_per_step": 20}, "a/town_master_movement.json")[0][0] == "Ann Cafe:bar 0-60"
     assert spans_of(STEPS, {**META, "start_date": "February 13, 2003"})[0][0].startswith("Ann Cafe:bar 1.04509e+09-")
 
 
-def test_a_clock_that_is_not_there_or_damaged_is_a_problem():
+def test_a_missing_or_damaged_clock_is_a_problem():
     assert spans_of(STEPS, None, "bare/master_movement.json") == (
         TOLD,
-        ["master_movement.json: there is no meta.json beside it, so steps count from 0, with 10 s each."],
+        ["master_movement.json: there is no meta.json in its folder, so steps count from 0, with 10 s each."],
     )
     assert spans_of(STEPS, {"start_date": "noon"}) == (
         TOLD,
-        ["meta.json: not as it should be (time data 'noon' does not match format '%B %d, %Y')."],
+        ["meta.json: invalid value (time data 'noon' does not match format '%B %d, %Y')."],
     )
-    assert spans_of(STEPS, {**META, "sec_per_step": -1})[1] == ["meta.json: not as it should be ('sec_per_step' is -1)."]
-    assert spans_of(STEPS, [])[1] == ["meta.json: not as it should be (it is list)."]
+    assert spans_of(STEPS, {**META, "sec_per_step": -1})[1] == ["meta.json: invalid value ('sec_per_step' is -1)."]
+    assert spans_of(STEPS, [])[1] == ["meta.json: invalid value (it is list)."]
 
 
-def test_what_stands_in_a_run():
+def test_the_data_of_a_run():
     written("world/meta.json", META)
     spans = list(read(reading_of("world/master_movement.json", json.dumps(STEPS))))
     assert spans[1].data == {
@@ -76,7 +76,7 @@ def test_what_stands_in_a_run():
     assert spans[0].data["attributes"]["object"] == "stool"
 
 
-def test_a_world_is_called_by_its_folder_or_its_file():
+def test_a_world_is_named_by_its_folder_or_its_file():
     for path in ("towns/one/master_movement.json", "towns/two_master_movement.json"):
         written(path.replace("master_movement", "meta"), META)
         written(path, json.dumps(STEPS))
@@ -86,19 +86,19 @@ def test_a_world_is_called_by_its_folder_or_its_file():
     assert len(load_spans("one")) == 5
 
 
-def test_what_is_damaged_is_a_problem_and_the_rest_is_kept():
+def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     steps = {"x": {}, **STEPS, "7": {"Ann": {"description": 5}}, "8": 5, "4": {"Ann": at("Pub:bar")}}
     found, wrong = spans_of(steps)
     assert found[:4] == [*TOLD[:3], "Ann Dorm:hall 60-90"]
     assert wrong == [
-        "master_movement.json, step 1: 'x' is no step.",
-        "master_movement.json, step 7: not as it should be ('description' is int).",
+        "master_movement.json, step 1: 'x' is not a step.",
+        "master_movement.json, step 7: invalid value ('description' is int).",
         "master_movement.json, step 8: not an object, but int.",
-        "master_movement.json, step 4: not as it should be (it comes after step 6).",
+        "master_movement.json, step 4: invalid value (it comes after step 6).",
     ]
 
 
-def test_what_a_later_step_said_is_not_undone_by_an_earlier_one():
+def test_an_earlier_step_does_not_undo_a_later_one():
     late = {
         "0": {"Ann": at("a:b")},
         "3": {"Ann": at("a:b")},
@@ -109,9 +109,9 @@ def test_what_a_later_step_said_is_not_undone_by_an_earlier_one():
     assert spans_of({**late, "2": {}}) == (
         ["Ann a:b 0-50"],
         [
-            "master_movement.json, step 1: not as it should be (it comes after step 3).",
-            "master_movement.json, step 3: not as it should be (it comes after step 3).",
-            "master_movement.json, step 4: not as it should be ('Ann' is str).",
+            "master_movement.json, step 1: invalid value (it comes after step 3).",
+            "master_movement.json, step 3: invalid value (it comes after step 3).",
+            "master_movement.json, step 4: invalid value ('Ann' is str).",
         ],
     )
 
@@ -121,8 +121,8 @@ def test_steps_beyond_all_times_are_problems():
     written("far/meta.json", {**META, "start_date": "January 01, 9999", "sec_per_step": 86_400})
     report = ingest(written("far/master_movement.json", json.dumps(steps)))
     assert report.n_spans == 2
-    assert [str(problem) for problem in report.problems] == [f"master_movement.json, step 2: '{'1' * 40}' is no step."]
-    assert spans_of(STEPS, {**META, "sec_per_step": 86_401})[1] == ["meta.json: not as it should be ('sec_per_step' is 86401)."]
+    assert [str(problem) for problem in report.problems] == [f"master_movement.json, step 2: '{'1' * 40}' is not a step."]
+    assert spans_of(STEPS, {**META, "sec_per_step": 86_401})[1] == ["meta.json: invalid value ('sec_per_step' is 86401)."]
 
 
 def test_a_run_keeps_every_line_of_its_conversations_once():
@@ -145,7 +145,7 @@ WHAT = st.tuples(st.sampled_from(["", "desk", "lab"]), st.sampled_from(["rest", 
 
 
 def merged(runs):
-    """Runs of places: one that begins at the place and time where another of the same agent ends goes on with it."""
+    """Runs of locations; a run that begins at the location and time at which another run of its agent ends continues it."""
     joined = []
     for agent, place, start, end in sorted(runs, key=lambda run: (run[0], run[2])):
         if joined and joined[-1][:2] == (agent, place) and joined[-1][3] == start:
@@ -156,7 +156,7 @@ def merged(runs):
 
 @pytest.mark.laws
 @given(st.dictionaries(st.integers(0, 8), st.dictionaries(st.sampled_from(["Ann", "Bob"]), WHAT), min_size=1))
-def test_runs_are_those_of_the_samples_of_each_step(tmp_path_factory, changes):
+def test_runs_equal_the_runs_of_sampled_steps(tmp_path_factory, changes):
     steps = {str(step): {who: at(place, act) for who, (place, act) in now.items()} for step, now in sorted(changes.items())}
     path = tmp_path_factory.mktemp("law") / "master_movement.json"
     written(path.with_name("meta.json"), {**META, "sec_per_step": 1})

@@ -2,13 +2,13 @@ import json
 
 import pandas as pd
 import pytest
-from files import problems, reading_of, source_of, told, written
+from files import problem_texts, reading_of, source_of, span_text, written
 
 from tokenvis import IngestError, ingest, load_spans
 from tokenvis.formats.files.head import head_of
-from tokenvis.formats.files.reading import Reading, Wishes
+from tokenvis.formats.files.reading import Reading, ReadOptions
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.table.reader import read, recognises, trace_of
+from tokenvis.formats.table.reader import read, recognises, table_trace_id
 
 COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
 ROWS = [
@@ -18,9 +18,9 @@ ROWS = [
 TOLD = ["ann desk 1-3", "bob lab 2-2"]
 
 
-def spans_of(path, *parts, **wishes):
-    reading = reading_of(path, *parts, **wishes)
-    return [told(span) for span in read(reading)], problems(reading)
+def spans_of(path, *parts, **options):
+    reading = reading_of(path, *parts, **options)
+    return [span_text(span) for span in read(reading)], problem_texts(reading)
 
 
 def test_every_kind_of_table():
@@ -59,14 +59,14 @@ def test_a_column_may_be_named_as_the_agent_or_the_location():
     assert (span["agent_id"], span["location_id"], span["end_time"] - span["start_time"]) == ("ann", "desk", 5_000)
 
 
-def test_times_of_pandas_are_times():
+def test_pandas_times_are_times():
     frame = pd.DataFrame({"agent_id": ["a"], "start_time": pd.to_datetime(["2026-06-21T10:00:00.25Z"]), "end_time": [pd.NaT]})
     report = ingest(frame)
     assert report.n_open == 1
     assert report.spans()["start_time"].tolist() == [1_782_036_000_250_000]
 
 
-def test_rows_without_ids_are_told_by_their_number_and_traces_by_their_file():
+def test_rows_without_ids_are_numbered_and_traces_named_by_their_file():
     lines = [{"agent_id": "ann", "start_time": 0, "end_time": 1}, {"agent_id": "ann", "start_time": 0, "end_time": 1}]
     one, other = (ingest(written(f"{folder}/x.jsonl", *lines), store="x.db") for folder in "ab")
     assert [written.added for written in one.written + other.written] == [2, 2]
@@ -76,13 +76,13 @@ def test_rows_without_ids_are_told_by_their_number_and_traces_by_their_file():
     assert one.spans()["location_id"].tolist() == ["span", "span"]
 
 
-def test_a_frame_without_traces_is_told_by_its_content():
+def test_a_frame_without_traces_is_identified_by_its_content():
     frames = [pd.DataFrame({"agent_id": ["a"], "start_time": [number]}) for number in (1, 1, 2)]
-    names = [trace_of(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
+    names = [table_trace_id(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
     assert names[0] == names[1] != names[2]
 
 
-def test_what_a_spreadsheet_would_run_is_restored_where_tokenvis_defused_it():
+def test_formulas_that_tokenvis_defused_are_restored():
     written("x.csv", "id,trace_id,agent_id,location_id,start_time,end_time,data\n", "t/1,t,'=1+1,''desk,0,1,")
     assert spans_of("x.csv") == (["=1+1 'desk 0-1e-06"], [])
     written("y.csv", "agent_id,location_id,start_time,end_time\n", "'=1+1,desk,0,1")
@@ -99,21 +99,21 @@ def test_numbers_in_other_columns_of_a_csv_are_numbers():
     ("change", "reason"),
     [
         ({"start_time": None}, "no 'start_time'"),
-        ({"start_time": "noon"}, "not as it should be (Invalid isoformat string: 'noon')"),
-        ({"start_time": True}, "not as it should be (a time is bool)"),
+        ({"start_time": "noon"}, "invalid value (Invalid isoformat string: 'noon')"),
+        ({"start_time": True}, "invalid value (a time is bool)"),
         (
             {"start_time": 1_781_293_600_000_000_000},
-            "not as it should be ('1781293600000000000' in 'us' would be in the year 58,416; in 'ns' it is 2026-06-12)",
+            "invalid value ('1781293600000000000' in 'us' would be in the year 58,416; in 'ns' it is 2026-06-12)",
         ),
-        ({"data": "[1]"}, "not as it should be ('data' is list, not an object)"),
-        ({"data": "{x"}, "not as it should be ('data' is str, not an object)"),
+        ({"data": "[1]"}, "invalid value ('data' is list, not an object)"),
+        ({"data": "{x"}, "invalid value ('data' is str, not an object)"),
     ],
 )
 def test_a_bad_row_is_a_problem_and_the_others_are_kept(change, reason):
     assert spans_of("x.jsonl", {**ROWS[0], **change}, ROWS[1]) == (TOLD[1:], [f"x.jsonl, line 1: {reason}."])
 
 
-def test_columns_that_are_not_there():
+def test_missing_columns():
     written("x.csv", "who,when,till\nann,0,1")
 
     def error_of(**options):
@@ -124,13 +124,13 @@ def test_columns_that_are_not_there():
     assert error_of(columns={"start_time": "begin"}) == "x.csv has no column 'begin'. It has: 'who', 'when', 'till'."
     assert error_of(format="table") == "x.csv has no column 'start_time'. It has: 'who', 'when', 'till'."
     assert error_of(columns={"start": "when"}) == (
-        "columns= names 'start', which no span has. It may name: 'id', 'trace_id', 'agent_id', 'location_id', 'start_time', "
-        "'end_time', 'data', 'parent_id' and 1 more."
+        "columns= names 'start', which spans do not have. It may contain: 'id', 'trace_id', 'agent_id', 'location_id', "
+        "'start_time', 'end_time', 'data', 'parent_id' and 1 more."
     )
     assert ingest("x.csv", columns={"start_time": "when", "end_time": "till", "agent_id": "who"}).n_spans == 1
 
 
-def test_what_is_no_table_of_spans():
+def test_a_file_that_is_not_a_table_of_spans():
     for text in ("a,b\n1,2", '{"agent_id": "x"}', '{"start_time": 5}'):
         assert not recognises(head_of(source_of(written("x", text))))
 
@@ -138,5 +138,5 @@ def test_what_is_no_table_of_spans():
 def test_a_frame_is_not_changed():
     frame = pd.DataFrame(ROWS)
     before = frame.copy(deep=True)
-    list(read(Reading(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame), Wishes())))
+    list(read(Reading(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame), ReadOptions())))
     pd.testing.assert_frame_equal(frame, before)

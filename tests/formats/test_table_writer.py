@@ -8,7 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from conftest import spans_of, with_data
-from exports import expected, hostile_spans, ordered
+from exports import expected_rows, hostile_spans, ordered
 from pandas.testing import assert_frame_equal
 
 from tokenvis.formats.table.writer import write_csv, write_jsonl, write_parquet
@@ -34,7 +34,7 @@ def test_json_lines():
     )
 
 
-def test_json_lines_tell_the_parent_where_the_frame_does():
+def test_json_lines_contain_the_parent_if_the_frame_does():
     lines = [json.loads(line) for line in written(write_jsonl, NESTED).splitlines()]
     assert [line["parent_id"] for line in lines] == [None, "a"]
     assert [line["data"] for line in lines] == [None, {"parent_id": "a"}]
@@ -55,7 +55,7 @@ def test_csv():
     )
 
 
-def test_a_parent_stands_in_the_data_of_a_csv_file():
+def test_a_parent_is_in_the_data_of_a_csv_file():
     assert written(write_csv, NESTED).decode().splitlines()[1:] == [
         "a,t,ann,desk,0,10,",
         'b,t,ann,lab,5,6,"{""parent_id"":""a""}"',
@@ -96,7 +96,7 @@ def test_no_cell_of_text_is_a_formula_to_a_spreadsheet():
     assert not [row for row in table if any(row[name][:1] in {*"=+-@\t\r"} for name in texts)]
     rows = [{name: unescape_cell(cell) for name, cell in row.items()} for row in table]
     times = [row | {name: int(row[name]) for name in ("start_time", "end_time")} for row in rows]
-    assert ordered(row | {"data": json.loads(row["data"])} for row in times) == expected(spans)
+    assert ordered(row | {"data": json.loads(row["data"])} for row in times) == expected_rows(spans)
 
 
 def test_parquet_has_the_types_of_a_frame():
@@ -112,13 +112,13 @@ def test_parquet_has_the_types_of_a_frame():
     }
 
 
-def test_pandas_reads_parquet_as_the_frame_that_it_was():
+def test_pandas_reads_parquet_as_the_original_frame():
     for spans in (SPANS, hostile_spans(), SPANS[:0]):
         frame = pd.read_parquet(io.BytesIO(written(write_parquet, spans)))
         assert_frame_equal(as_spans(frame), as_spans(spans))
 
 
-def test_parquet_is_packed_with_zstd_in_a_group_of_rows_for_each_chunk(monkeypatch):
+def test_parquet_is_compressed_with_zstd_in_a_row_group_for_each_chunk(monkeypatch):
     monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 2)
     spans = as_spans(spans_of(*(f"agent{number} {number} {number} desk" for number in range(5))))
     file = pq.ParquetFile(io.BytesIO(written(write_parquet, spans)))

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from files import problems, reading_of
+from files import problem_texts, reading_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
     )
     assert frame["id"].tolist() == ["b", "a", "c"]
     assert whole.counts["duplicates"] == 2
-    assert problems(whole.readings[0]) == [
+    assert problem_texts(whole.readings[0]) == [
         "gathered.jsonl, line 4: span 'c' occurs again with other content; the last is kept.",
     ]
 
@@ -68,7 +68,7 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
 def test_spans_above_themselves_have_no_parent():
     frame, whole = gathered(span("a", parent="b"), span("b", parent="a", line=2), span("c", parent="a"), names={"t": "talk"})
     assert set(frame["agent_id"]) == {"talk"}
-    assert problems(whole.readings[0]) == [
+    assert problem_texts(whole.readings[0]) == [
         "gathered.jsonl, line 1: span 'a' is its own ancestor; its parent is dropped.",
         "gathered.jsonl, line 2: span 'b' is its own ancestor; its parent is dropped.",
     ]

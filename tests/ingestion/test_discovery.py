@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import test_codex
-from claude_sessions import agent, prompt, said, write
+from claude_sessions import agent, prompt, reply, write
 
 from tokenvis import IngestError
 from tokenvis.ingestion.watch import discovery
 from tokenvis.ingestion.watch.discovery import Discovery, ancestry_of
 
-LINES = [prompt(0, "go"), said(2, "m1", "hi")]
+LINES = [prompt(0, "go"), reply(2, "m1", "hi")]
 
 
 def found(look):
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_tried_again(monkeypatch):
     write("in/s1.jsonl", *LINES)
     look = Discovery([Path("in").absolute()], {}, lambda problem: problems.append(str(problem)))
     with monkeypatch.context() as patch:
-        patch.setattr(discovery, "beginning", lambda source: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        patch.setattr(discovery, "text_start", lambda source: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
         assert found(look) == []
     assert problems == ["s1.jsonl: cannot be read (Permission denied)."]
     assert found(look) == [["s1.jsonl"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import test_otlp
-from claude_sessions import agent, at, call, lines_of, prompt, result, said, told, write
+from claude_sessions import agent, at, call, prompt, reply, report_lines, result, span_texts, write
 from files import written
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from tokenvis import BadOption, IngestError, ingest, load_spans, load_traces, se
 from tokenvis.formats.registry import FORMATS
 from tokenvis.spans.columns import require
 
-SESSION = [prompt(0, "go"), said(2, "m1", "hi", call("t1")), result(5, "t1"), said(6, "m2", "done")]
+SESSION = [prompt(0, "go"), reply(2, "m1", "hi", call("t1")), result(5, "t1"), reply(6, "m2", "done")]
 SPANS = ["main model:opus 0-2", "main tool:Bash 2-5", "main model:opus 5-6"]
 
 
@@ -36,8 +36,8 @@ def error_of(path, **options):
 
 
 def test_the_report_as_text():
-    write("s1.jsonl", *SESSION, "{", {"type": "mode"}, said(7, "m3", call("t2")))
-    agent("a1", said(8, "m4", "x" * 201))
+    write("s1.jsonl", *SESSION, "{", {"type": "mode"}, reply(7, "m3", call("t2")))
+    agent("a1", reply(8, "m4", "x" * 201))
     assert str(ingest("s1.jsonl", content="short")) == "\n".join(
         [
             f"Database: {Path('sqlite.db').absolute()}",
@@ -66,7 +66,7 @@ def test_the_frame_of_a_report_is_that_of_its_traces():
     ingest(write("s0.jsonl", *SESSION, session="s0"))
     report = ingest(write("s1.jsonl", *SESSION))
     assert_frame_equal(report.spans(), load_spans("s1"))
-    assert lines_of(report) == SPANS
+    assert report_lines(report) == SPANS
 
 
 def test_ingesting_again_changes_nothing():
@@ -80,18 +80,18 @@ def test_ingesting_again_changes_nothing():
 
 def test_a_session_that_has_grown_adds_what_is_new_and_closes_what_was_open():
     write("s1.jsonl", *SESSION[:2])
-    assert told() == ["main model:opus 0-2", "main tool:Bash 2-2 open"]
+    assert span_texts() == ["main model:opus 0-2", "main tool:Bash 2-2 open"]
     write("s1.jsonl", *SESSION)
     report = ingest("s1.jsonl")
-    assert lines_of(report) == SPANS
+    assert report_lines(report) == SPANS
     assert counts(report) == [("s1", 1, 1, 1)]
 
 
 def test_a_session_that_was_cut_loses_nothing():
     write("s1.jsonl", *SESSION)
     ingest("s1.jsonl")
-    write("s1.jsonl", *SESSION[:2], said(9, "m3", "new"))
-    assert told() == ["main model:opus 0-2", "main tool:Bash 2-2 open", "main model:opus 2-9", "main model:opus 5-6"]
+    write("s1.jsonl", *SESSION[:2], reply(9, "m3", "new"))
+    assert span_texts() == ["main model:opus 0-2", "main tool:Bash 2-2 open", "main model:opus 2-9", "main model:opus 5-6"]
 
 
 def test_only_the_database_is_written():
@@ -105,9 +105,9 @@ def test_only_the_database_is_written():
 
 def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
     write("in/s1.jsonl", *SESSION)
-    agent("a1", said(3, "m9", "hi"), folder="in/s1/subagents")
+    agent("a1", reply(3, "m9", "hi"), folder="in/s1/subagents")
     write("in/deep/s2.jsonl", *SESSION, session="s2")
-    agent("b1", said(3, "m9", "hi"), folder="in/deep", session="s2")
+    agent("b1", reply(3, "m9", "hi"), folder="in/deep", session="s2")
     write("in/notes.jsonl", '{"a": 1}')
     report = ingest("in")
     assert sorted(counts(report)) == [("s1", 4, 0, 0), ("s2", 4, 0, 0)]
@@ -121,28 +121,28 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
 DAMAGE = {
     "not JSON": ("}", "not JSON from character 1 on"),
     "cut off": ('{"type": "user", "mes', "not JSON from character 22 on"),
-    "not UTF-8": (b'{"type": "us\xff"}', "bytes that are no UTF-8 became U+FFFD"),
-    "NaN": ('{"type": NaN}', "NaN is no number of JSON, and became null"),
-    "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is no number of JSON, and became null"),
-    "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 deep)"),
-    "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 deep)"),
+    "not UTF-8": (b'{"type": "us\xff"}', "invalid UTF-8 was replaced by U+FFFD"),
+    "NaN": ('{"type": NaN}', "NaN is not valid JSON, replaced by null"),
+    "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is not valid JSON, replaced by null"),
+    "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 levels deep)"),
+    "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 levels deep)"),
     "array": ("[]", "not an object, but list"),
     "no timestamp": ({"type": "user", "message": {}}, "no 'timestamp'"),
     "bad timestamp": (
         {**prompt(0, "x"), "timestamp": "noon"},
-        "not as it should be (Invalid isoformat string: 'noon')",
+        "invalid value (Invalid isoformat string: 'noon')",
     ),
-    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "not as it should be ('timestamp' is int)"),
+    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "invalid value ('timestamp' is int)"),
     "no message": ({"type": "user", "timestamp": at(0)}, "no 'message'"),
-    "message a text": ({**prompt(0, "x"), "message": "x"}, "not as it should be ('message' is str)"),
-    "content a number": (prompt(0, 5), "not as it should be ('content' is int)"),
-    "type a list": ({"type": ["user"]}, "not as it should be ('type' is list)"),
-    "id a list": (said(0, ["m1"], "x"), "not as it should be ('id' is list)"),
-    "model an object": (said(0, "m9", "x", model={"a": 1}), "not as it should be ('model' is dict)"),
-    "agent a number": ({**said(3, "m9", isSidechain=True), "agentId": 5}, "not as it should be ('agentId' is int)"),
-    "sidechain without uuid": ({**said(3, "m9"), "isSidechain": True, "uuid": None}, "no 'uuid'"),
-    "title a number": ({"type": "ai-title", "aiTitle": 5}, "not as it should be ('aiTitle' is int)"),
-    "echo": ({"type": "progress", "data": []}, "not as it should be ('data' is list)"),
+    "message a text": ({**prompt(0, "x"), "message": "x"}, "invalid value ('message' is str)"),
+    "content a number": (prompt(0, 5), "invalid value ('content' is int)"),
+    "type a list": ({"type": ["user"]}, "invalid value ('type' is list)"),
+    "id a list": (reply(0, ["m1"], "x"), "invalid value ('id' is list)"),
+    "model an object": (reply(0, "m9", "x", model={"a": 1}), "invalid value ('model' is dict)"),
+    "agent a number": ({**reply(3, "m9", isSidechain=True), "agentId": 5}, "invalid value ('agentId' is int)"),
+    "sidechain without uuid": ({**reply(3, "m9"), "isSidechain": True, "uuid": None}, "no 'uuid'"),
+    "title a number": ({"type": "ai-title", "aiTitle": 5}, "invalid value ('aiTitle' is int)"),
+    "echo": ({"type": "progress", "data": []}, "invalid value ('data' is list)"),
 }  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_line_is_reported_and_the_rest_is_kept(line, reason):
     write("s1.jsonl", *SESSION[:1], line, *SESSION[1:])
     report = ingest("s1.jsonl")
     assert problems(report) == [f"s1.jsonl, line 2: {reason}."]
-    assert lines_of(report) == SPANS
+    assert report_lines(report) == SPANS
 
 
 @pytest.mark.parametrize(
@@ -160,29 +160,29 @@ def test_a_damaged_line_is_reported_and_the_rest_is_kept(line, reason):
         ({"type": "tool_use", "name": "Bash"}, "no 'id'"),
         ({"type": "tool_use", "name": "Bash", "id": ""}, "no 'id'"),
         ({"type": "tool_use", "id": "t9"}, "no 'name'"),
-        ({"type": "tool_use", "id": 9, "name": "Bash"}, "not as it should be ('id' is int)"),
-        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "not as it should be ('name' is list)"),
-        ({"type": "text", "text": 5}, "not as it should be ('text' is int)"),
+        ({"type": "tool_use", "id": 9, "name": "Bash"}, "invalid value ('id' is int)"),
+        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "invalid value ('name' is list)"),
+        ({"type": "text", "text": 5}, "invalid value ('text' is int)"),
     ],
 )
 def test_a_damaged_block_leaves_the_others_of_its_line(block, reason):
-    write("s1.jsonl", prompt(0, "go"), said(2, "m1", block, "hi", call("t1")), result(5, "t1"), said(6, "m2", "done"))
+    write("s1.jsonl", prompt(0, "go"), reply(2, "m1", block, "hi", call("t1")), result(5, "t1"), reply(6, "m2", "done"))
     report = ingest("s1.jsonl")
     assert problems(report) == [f"s1.jsonl, line 2: {reason}."]
-    assert lines_of(report) == SPANS
+    assert report_lines(report) == SPANS
 
 
 def test_a_byte_order_mark_and_empty_lines_are_no_damage():
     path = write("s1.jsonl", *SESSION)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
     report = ingest("s1.jsonl")
-    assert (lines_of(report), problems(report)) == (SPANS, [])
+    assert (report_lines(report), problems(report)) == (SPANS, [])
 
 
 def test_half_a_surrogate_pair_is_replaced():
     write(
         "s1.jsonl",
-        json.dumps({**said(2, "m1", "a\ud83d"), "uuid": "u"}),
+        json.dumps({**reply(2, "m1", "a\ud83d"), "uuid": "u"}),
         json.dumps({"type": "ai-title", "aiTitle": "b\ud800"}),
     )
     report = ingest("s1.jsonl")
@@ -191,17 +191,17 @@ def test_half_a_surrogate_pair_is_replaced():
 
 
 def test_the_deepest_that_is_read_can_be_stored():
-    write("s1.jsonl", said(2, "m1", call("t1", input=json.loads("[" * 190 + '"[{[["' + "]" * 190))))
+    write("s1.jsonl", reply(2, "m1", call("t1", input=json.loads("[" * 190 + '"[{[["' + "]" * 190))))
     assert problems(ingest("s1.jsonl")) == []
 
 
 def test_brackets_in_texts_are_not_depth():
-    write("s1.jsonl", said(2, "m1", "[" * 999 + '"' + "{\\" * 999))
-    assert told() == ["main model:opus 2-2"]
+    write("s1.jsonl", reply(2, "m1", "[" * 999 + '"' + "{\\" * 999))
+    assert span_texts() == ["main model:opus 2-2"]
 
 
 def test_counts_that_are_no_whole_numbers_are_not_taken():
-    line = said(2, "m1", "hi")
+    line = reply(2, "m1", "hi")
     line["message"]["usage"] = {"input_tokens": "5", "output_tokens": True, "cache_read_input_tokens": 2**64 - 1}
     write("s1.jsonl", line)
     attributes = json.loads(ingest("s1.jsonl").spans()["data"].item())["attributes"]
@@ -212,30 +212,30 @@ def test_counts_that_are_no_whole_numbers_are_not_taken():
 
 
 def test_an_id_of_a_tool_and_of_a_message_may_be_the_same():
-    write("s1.jsonl", said(2, "x", call("x"), call("t1")), result(3, "x"))
+    write("s1.jsonl", reply(2, "x", call("x"), call("t1")), result(3, "x"))
     report = ingest("s1.jsonl")
     assert report.spans()["id"].tolist() == ["s1/x", "s1/t1"]
-    assert report.skipped == {"calls that repeat another": 1, "results of calls that are not there": 1}
+    assert report.skipped == {"repeated calls": 1, "results of missing calls": 1}
 
 
 def test_a_subagent_that_cannot_be_read_is_a_problem():
     write("s1.jsonl", *SESSION)
     Path("s1/subagents/agent-a1.jsonl").mkdir(parents=True)
     report = ingest("s1.jsonl")
-    assert lines_of(report) == SPANS
+    assert report_lines(report) == SPANS
     assert problems(report) == ["agent-a1.jsonl: cannot be read (Is a directory)."]
 
 
 def test_a_trace_that_the_store_refuses_is_a_problem():
-    ingest(write("a.jsonl", said(2, "b/c", "hi"), session="a"))
-    report = ingest(write("other.jsonl", said(2, "c", "hi"), session="a/b"))
+    ingest(write("a.jsonl", reply(2, "b/c", "hi"), session="a"))
+    report = ingest(write("other.jsonl", reply(2, "c", "hi"), session="a/b"))
     assert problems(report) == ["other.jsonl: span 'a/b/c' already belongs to trace 'a'."]
     assert (report.n_spans, len(report.spans())) == (0, 0)
 
 
 def test_a_session_without_calls_is_a_problem():
     report = ingest(write("s1.jsonl", prompt(0, "go")))
-    assert problems(report) == ["s1.jsonl: no call of a model or a tool stands in it."]
+    assert problems(report) == ["s1.jsonl: contains no model or tool calls."]
     assert len(report.spans()) == 0
 
 
@@ -243,7 +243,7 @@ def test_a_session_without_calls_is_a_problem():
     "name", ["a b", "ümläut 🙂", "$x$<script>", "'; DROP TABLE spans; --", "x" * 240, "..", "a/../b", "\n"]
 )
 def test_hostile_names(name):
-    path = write("agent-s.jsonl", prompt(0, name), said(2, "m1", call(name, name)), session=name)
+    path = write("agent-s.jsonl", prompt(0, name), reply(2, "m1", call(name, name)), session=name)
     report = ingest(path)
     assert report.names.keys() == {name}
     assert set(report.spans()["trace_id"]) == {name}
@@ -283,7 +283,7 @@ def test_a_folder_without_sessions():
 
 
 def test_a_path_that_is_not_there():
-    assert error_of(None) == "None is no path, open file or DataFrame."
+    assert error_of(None) == "None is not a path, an open file or a DataFrame."
     assert error_of("nowhere.jsonl") == "There is no file or folder nowhere.jsonl."
     Path("file").touch()
     assert error_of("file/in.jsonl") == "There is no file or folder file/in.jsonl."
@@ -313,11 +313,11 @@ def test_a_choice_that_is_none():
 WHOLE = [
     {"type": "ai-title", "aiTitle": "title", "sessionId": "s1"},
     prompt(0, "go", sessionId="s1", uuid="u0"),
-    said(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
-    said(3, "m2", "side", isSidechain=True, agentId="a2", parentUuid="x"),
+    reply(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
+    reply(3, "m2", "side", isSidechain=True, agentId="a2", parentUuid="x"),
     result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1", "runId": "wf_x", "workflowName": "w"}),
     {"type": "progress", "timestamp": at(5), "parentToolUseID": "t1", "data": {"type": "agent_progress", "agentId": "a1"}},
-    said(6, "m3", call("t2", "Bash", command="ls")),
+    reply(6, "m3", call("t2", "Bash", command="ls")),
 ]
 VALUES = st.sampled_from(
     [None, True, 0, -1, 2**64 - 1, 10**30, 1.5, 1e308, "", "x", "t1", "m1", "../x", "\0", "\ud800", "0001-01-01T00:00+23:59",
@@ -359,7 +359,7 @@ def survives(main, sub, meta, folder):
             json.loads(data)
 
 
-SUB = [prompt(3, "look", sessionId="s1", uuid="v0"), said(4, "m9", call("t9", "Grep")), result(5, "t9")]
+SUB = [prompt(3, "look", sessionId="s1", uuid="v0"), reply(4, "m9", call("t9", "Grep")), result(5, "t9")]
 META = {"agentType": "Explore", "toolUseId": "t1"}
 
 
@@ -453,7 +453,7 @@ def test_a_rule_that_is_none():
     assert str(caught.value) == "agent=5 is neither the name of an attribute nor a function of the span."
     with pytest.raises(BadOption) as caught:
         ingest("x.jsonl", location=lambda span: 5)
-    assert str(caught.value).startswith("location= gave 5 for span ")
+    assert str(caught.value).startswith("location= returned 5 for span ")
     with pytest.raises(ZeroDivisionError):
         ingest("x.jsonl", agent=lambda span: 1 / 0)
     with pytest.raises(BadOption, match=r"^format='word' is none of the choices: "):
@@ -467,7 +467,7 @@ def test_a_rule_that_is_none():
 
 def test_a_zip_a_gz_a_stream_and_a_folder_of_all_are_read_alike():
     write("in/s1.jsonl", *SESSION)
-    agent("a1", said(3, "m9", "hi"), folder="in/s1/subagents")
+    agent("a1", reply(3, "m9", "hi"), folder="in/s1/subagents")
     with zipfile.ZipFile("s.zip", "w") as archive:
         for path in sorted(Path("in").rglob("*.jsonl")):
             archive.write(path, path.relative_to("in"))
@@ -490,7 +490,7 @@ def test_one_bad_file_of_a_folder_does_not_keep_the_others_out():
     written("in/t.csv", "agent_id,start_time\nann,5")
     report = ingest("in", columns=None)
     assert report.n_spans == 4
-    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked to its end"]
+    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked completely"]
 
 
 def test_what_is_nested_too_deep_in_a_document_is_a_problem():

@@ -2,14 +2,14 @@ import io
 from pathlib import Path
 
 import pytest
-from claude_sessions import call, prompt, result, said, write
+from claude_sessions import call, prompt, reply, result, write
 
 from tokenvis import StoreError
 from tokenvis.ingestion.watch import terminal
 from tokenvis.ingestion.watch.terminal import Terminal, change_line, follow_in_terminal
 from tokenvis.ingestion.watch.watch import Change, Watch
 
-LINES = [prompt(0, "go"), said(2, "m1", call("t1")), result(5, "t1"), said(6, "m2", "done")]
+LINES = [prompt(0, "go"), reply(2, "m1", call("t1")), result(5, "t1"), reply(6, "m2", "done")]
 
 
 def change(trace="s1", name="go", added=1, updated=0, removed=0, n_spans=5, n_open=0):

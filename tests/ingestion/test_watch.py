@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import test_codex
-from claude_sessions import agent, call, echo, prompt, result, said, write
+from claude_sessions import agent, call, echo, prompt, reply, result, write
 from conftest import few
 from databases import ONE
 from hypothesis import given, settings
@@ -30,11 +30,11 @@ some = settings(max_examples=max(settings.default.max_examples // 3, 1))  # each
 
 TASK = [
     prompt(0, "find it"),
-    said(2, "m1", call("t1", "Task", subagent_type="Explore", prompt="look")),
+    reply(2, "m1", call("t1", "Task", subagent_type="Explore", prompt="look")),
     result(20, "t1", "found"),
-    said(22, "m4", "done", usage=(5, 50)),
+    reply(22, "m4", "done", usage=(5, 50)),
 ]
-WORK = [prompt(3, "look — ü"), said(6, "m2", call("t2", "Grep", pattern="x")), result(8, "t2"), said(9, "m3", "found €")]
+WORK = [prompt(3, "look — ü"), reply(6, "m2", call("t2", "Grep", pattern="x")), result(8, "t2"), reply(9, "m3", "found €")]
 
 
 def told(changes):
@@ -102,10 +102,10 @@ def intricate():
     """All that files say of each other: echoes, names that come late, lines and calls that stand in two files, sidechains."""
     side = [{**line, "isSidechain": True, "uuid": f"agent-a1-{number}", "agentId": "a1"} for number, line in enumerate(WORK)]
     title = {"type": "ai-title", "aiTitle": "The title"}
-    write("made/s1.jsonl", TASK[0], *side, TASK[1], echo(4, "b1", "t9"), said(9, "m9", call("t9", "Agent")), *TASK[2:], title)
-    agent("a1", *WORK, said(12, "m1", "again"), folder="made/s1/subagents")
-    agent("b1", TASK[0], *WORK[:1], said(13, "m5", call("t2", "Bash"), call("t5")), folder="made")
-    agent("c1", said(14, "m6", call("t1", "Task")), result(16, "t1"), {"type": "summary", "summary": "S"}, folder="made")
+    write("made/s1.jsonl", TASK[0], *side, TASK[1], echo(4, "b1", "t9"), reply(9, "m9", call("t9", "Agent")), *TASK[2:], title)
+    agent("a1", *WORK, reply(12, "m1", "again"), folder="made/s1/subagents")
+    agent("b1", TASK[0], *WORK[:1], reply(13, "m5", call("t2", "Bash"), call("t5")), folder="made")
+    agent("c1", reply(14, "m6", call("t1", "Task")), result(16, "t1"), {"type": "summary", "summary": "S"}, folder="made")
     write(
         "made/deep/s2.jsonl",
         {**TASK[0], "sessionId": "s1"},
@@ -113,7 +113,7 @@ def intricate():
         {"type": "mode"},
         "{",
         b"\xff",
-        said(5, "m8"),
+        reply(5, "m8"),
         session="s2",
     )
     write("made/other.jsonl", '{"a": 1}', '{"b": 2}')
@@ -133,8 +133,10 @@ def threads_of_a_folder(folder):
 def lone_threads():
     """A thread that copied two turns of its parent, whose file is not there; and one whose last line has no line break."""
     c = test_codex
-    copied = [c.meta(19), c.turn(19, "t1"), c.call(19, "c1"), c.turn(19, "t2"), c.said(19, "x")]
-    c.written("made/x-1.jsonl", c.meta(19.5, c.CHILD, c.ROOT), *copied, c.turn(20, "t9"), c.user(20, "look"), c.said(22, "y"))
+    copied = [c.meta(19), c.turn(19, "t1"), c.call(19, "c1"), c.turn(19, "t2"), c.assistant(19, "x")]
+    c.written(
+        "made/x-1.jsonl", c.meta(19.5, c.CHILD, c.ROOT), *copied, c.turn(20, "t9"), c.user(20, "look"), c.assistant(22, "y")
+    )
     c.written("made/x-2.jsonl", *c.BASIC[:-2])
 
 
@@ -191,13 +193,13 @@ def test_spans_that_another_program_adds_stay_where_a_watch_takes_its_own_back()
 def lines(monkeypatch):
     """How often each line was parsed for what it says, by its text."""
     counts = {}
-    take = claude_lines.take_line
+    add_line = claude_lines.add_transcript_line
 
     def counted(session, line):
         counts[line["uuid"]] = counts.get(line["uuid"], 0) + 1
-        take(session, line)
+        add_line(session, line)
 
-    monkeypatch.setattr(claude_lines, "take_line", counted)
+    monkeypatch.setattr(claude_lines, "add_transcript_line", counted)
     return counts
 
 
@@ -287,7 +289,7 @@ def test_a_file_that_is_replaced_is_read_anew_and_what_it_said_stays():
     write("made/s1.jsonl", *TASK)
     watch = Watch("made")
     watch.look()
-    write("new.jsonl", *TASK[:2], said(40, "m7", "other")).replace("made/s1.jsonl")
+    write("new.jsonl", *TASK[:2], reply(40, "m7", "other")).replace("made/s1.jsonl")
     assert told(watch.look()) == [("s1", "find it", 1, 1, 0, 3, 1)]
     assert set(load_spans("s1")["id"]) == {"s1/m1", "s1/t1", "s1/m4", "s1/m7"}
 
@@ -299,7 +301,7 @@ def test_a_file_that_is_cut_and_written_anew_is_read_anew(more):
     watch.look()
     with Path("made/s1.jsonl").open("r+b") as file:  # the same file, by its number
         file.truncate()
-        file.write((json.dumps({**said(50, "m9", "x" * more), "uuid": "n1", "sessionId": "s1"}) + "\n").encode())
+        file.write((json.dumps({**reply(50, "m9", "x" * more), "uuid": "n1", "sessionId": "s1"}) + "\n").encode())
     assert told(watch.look()) == [("s1", "s1", 1, 0, 0, 1, 0)]
     assert len(load_spans("s1")) == 4
 
@@ -325,7 +327,7 @@ def test_a_file_that_is_gone_takes_nothing_away_and_may_come_back():
 )
 def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, restart):
     simple()
-    agent("b1", prompt(12, "look again"), said(13, "m8", call("t8", "Bash")), folder="made")
+    agent("b1", prompt(12, "look again"), reply(13, "m8", call("t8", "Bash")), folder="made")
     watch = Watch("made")
     assert told(watch.look()) == [("s1", "find it", 8, 0, 0, 8, 1)]
     before, content = load_spans("s1"), Path("made/s1.jsonl").read_bytes()
@@ -342,7 +344,7 @@ def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, 
     elif new == "a subagent's copy":
         put("made", "new.jsonl", Path("made/s1/subagents/agent-a1.jsonl").read_bytes())
     else:
-        agent("a1", *WORK, said(30, "m9", "more"), folder="made/s1/subagents")
+        agent("a1", *WORK, reply(30, "m9", "more"), folder="made/s1/subagents")
     for _ in range(2):
         assert {change.trace_id for change in watch.look()} <= {"s2"}
         assert load_traces().set_index("id")["name"]["s1"] == "find it"
@@ -392,7 +394,7 @@ def test_a_thread_goes_on_though_the_file_of_one_below_it_is_gone():
     next(Path("made").glob("rollout-2-*")).unlink()
     assert watch.look() == []
     root = f"rollout-1-{test_codex.ROOT}.jsonl"
-    put("made", root, json.dumps(test_codex.said(50, "more")).encode() + b"\n", "ab")
+    put("made", root, json.dumps(test_codex.assistant(50, "more")).encode() + b"\n", "ab")
     [change] = watch.look()
     assert (change.trace_id, change.name, change.added, change.removed) == (test_codex.ROOT, "go", 1, 0)
     for _ in range(2):  # the next watch knows of those that are gone
@@ -408,7 +410,7 @@ def test_a_last_line_that_is_not_whole_waits_and_one_that_is_does_not():
     write("made/s1.jsonl", *TASK[:2])
     watch = Watch("made")
     watch.look()
-    line = json.dumps({**said(9, "m5", "€ {"), "uuid": "n1", "sessionId": "s1"}, ensure_ascii=False).encode()
+    line = json.dumps({**reply(9, "m5", "€ {"), "uuid": "n1", "sessionId": "s1"}, ensure_ascii=False).encode()
     for at in range(0, len(line), 7):
         put("made", "s1.jsonl", line[at : at + 7], "ab")
         changes = told(watch.look())
@@ -584,10 +586,10 @@ def long_session():
     for number in range(150):
         time = 10 * number
         mine = [
-            said(time + 2, f"m{number}", "text — " * 50, call(f"t{number}", "Task")),
+            reply(time + 2, f"m{number}", "text — " * 50, call(f"t{number}", "Task")),
             result(time + 9, f"t{number}", "r" * 500),
         ]
-        work = [prompt(time + 3, f"look {number}"), said(time + 8, f"w{number}", "found €")]
+        work = [prompt(time + 3, f"look {number}"), reply(time + 8, f"w{number}", "found €")]
         lines += [("s1.jsonl", mine[0]), *(("s1/subagents/agent-a1.jsonl", line) for line in work), ("s1.jsonl", mine[1])]
     own = {"s1.jsonl": {"isSidechain": False}, "s1/subagents/agent-a1.jsonl": {"isSidechain": True, "agentId": "a1"}}
     for number, (name, line) in enumerate(lines):

@@ -1,1 +1,1 @@
-"""Conventions: what the names of others mean, in files and in running programs: agents, locations, kinds, tokens, times."""
+"""Conventions: what names in files and running programs mean: agents, locations, kinds, tokens, times."""

@@ -1,8 +1,8 @@
-"""The conventions of the OpenTelemetry family, read into one: attributes under OpenTelemetry's names for generative AI.
+"""The conventions of the OpenTelemetry family, mapped to OpenTelemetry's attribute names for generative AI.
 
 Instrumentations name the same thing in many ways: OpenTelemetry itself (``gen_ai.*``, and its older names), OpenInference
-(``llm.*``, ``tool.*``), OpenLLMetry (``traceloop.*``), MLflow. Here they become one. Input tokens include the cached ones:
-where a source counts fewer of them than were cached, it counts them apart, and they are added.
+(``llm.*``, ``tool.*``), OpenLLMetry (``traceloop.*``), MLflow. This module maps them to one name each. Input tokens include
+cached tokens: if a source reports fewer input tokens than cached tokens, it counts them separately, and they are added.
 
 Sources: the semantic conventions of OpenTelemetry for generative AI, and those of OpenInference.
 """
@@ -14,13 +14,13 @@ from typing import Any
 
 import orjson
 
-from tokenvis.conventions.rules import agent_named, as_name, place_of
-from tokenvis.conventions.span import NamesTraces, SpanRead, shorten
+from tokenvis.conventions.rules import agent_named, as_name, default_location
+from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.spans.tokens import COST, KEYS
 
-INPUT, CACHED, OUTPUT, REASONING, CREATED = KEYS.values()
-COUNTS = frozenset(KEYS.values())
-RENAMED = {
+INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS, CACHE_CREATION_TOKENS = KEYS.values()
+TOKEN_ATTRIBUTES = frozenset(KEYS.values())
+ATTRIBUTE_ALIASES = {
     "gen_ai.system": "gen_ai.provider.name",
     "llm.provider": "gen_ai.provider.name",
     "llm.system": "gen_ai.provider.name",
@@ -33,28 +33,28 @@ RENAMED = {
     "tool.id": "gen_ai.tool.call.id",
     "tool_call.id": "gen_ai.tool.call.id",
     "agent.name": "gen_ai.agent.name",
-    "llm.token_count.prompt": INPUT,
-    "llm.token_count.prompt_details.cache_read": CACHED,
-    "llm.token_count.prompt_details.cache_write": CREATED,
-    "llm.token_count.completion": OUTPUT,
-    "llm.token_count.completion_details.reasoning": REASONING,
-    "gen_ai.usage.prompt_tokens": INPUT,
-    "llm.usage.prompt_tokens": INPUT,
-    "gen_ai.usage.completion_tokens": OUTPUT,
-    "llm.usage.completion_tokens": OUTPUT,
-    "gen_ai.usage.cache_read_input_tokens": CACHED,
-    "gen_ai.usage.details.cache_read_tokens": CACHED,
-    "gen_ai.usage.cache_creation_input_tokens": CREATED,
-    "gen_ai.usage.details.cache_write_tokens": CREATED,
-    "gen_ai.usage.reasoning_tokens": REASONING,
-    "gen_ai.usage.details.reasoning_tokens": REASONING,
+    "llm.token_count.prompt": INPUT_TOKENS,
+    "llm.token_count.prompt_details.cache_read": CACHED_TOKENS,
+    "llm.token_count.prompt_details.cache_write": CACHE_CREATION_TOKENS,
+    "llm.token_count.completion": OUTPUT_TOKENS,
+    "llm.token_count.completion_details.reasoning": REASONING_TOKENS,
+    "gen_ai.usage.prompt_tokens": INPUT_TOKENS,
+    "llm.usage.prompt_tokens": INPUT_TOKENS,
+    "gen_ai.usage.completion_tokens": OUTPUT_TOKENS,
+    "llm.usage.completion_tokens": OUTPUT_TOKENS,
+    "gen_ai.usage.cache_read_input_tokens": CACHED_TOKENS,
+    "gen_ai.usage.details.cache_read_tokens": CACHED_TOKENS,
+    "gen_ai.usage.cache_creation_input_tokens": CACHE_CREATION_TOKENS,
+    "gen_ai.usage.details.cache_write_tokens": CACHE_CREATION_TOKENS,
+    "gen_ai.usage.reasoning_tokens": REASONING_TOKENS,
+    "gen_ai.usage.details.reasoning_tokens": REASONING_TOKENS,
     "llm.cost.total": COST,
     "operation.cost": COST,
 }
-TRACE, SPAN = 32, 16  # hex digits of an id
-HEX = set("0123456789abcdefABCDEF")
+TRACE_ID_DIGITS, SPAN_ID_DIGITS = 32, 16  # hex digits of an id
+HEX_DIGITS = set("0123456789abcdefABCDEF")
 KIND_KEYS = ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "mlflow.spanType", "logfire.span_type")
-KINDS = {
+KIND_ALIASES = {
     "chat": "model",
     "text_completion": "model",
     "generate_content": "model",
@@ -69,46 +69,49 @@ KINDS = {
     "create_agent": "agent",
     "invoke_workflow": "workflow",
 }
-PLAIN_KINDS = {"", "unspecified", "internal", "unknown", "span"}
+GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 
-def translated(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes under OpenTelemetry's names, token counts as whole numbers; the mapping given is changed."""
-    for old in [old for old in RENAMED if old in attributes]:  # in this order: the order of a set differs from run to run
-        value = attributes.pop(old)
-        attributes.setdefault(RENAMED[old], value)
+def normalise_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Rename attributes to OpenTelemetry's names and make token counts whole numbers; changes and returns the mapping."""
+    for alias in [alias for alias in ATTRIBUTE_ALIASES if alias in attributes]:  # not a set: its order differs between runs
+        value = attributes.pop(alias)
+        attributes.setdefault(ATTRIBUTE_ALIASES[alias], value)
     if "session.id" in attributes:
         attributes.setdefault("gen_ai.conversation.id", attributes["session.id"])
-    if COUNTS.isdisjoint(attributes):
+    if TOKEN_ATTRIBUTES.isdisjoint(attributes):
         return attributes
-    for key in [key for key in attributes if key in COUNTS]:
-        count = whole(attributes.pop(key))
+    for key in [key for key in attributes if key in TOKEN_ATTRIBUTES]:
+        count = int_or_none(attributes.pop(key))
         if count is not None:
             attributes[key] = count
-    if INPUT in attributes:
-        attributes[INPUT] = with_cached(attributes[INPUT], attributes.get(CACHED, 0) + attributes.get(CREATED, 0))
-    if COST in attributes and (cost := number(attributes.pop(COST))) is not None:
+    if INPUT_TOKENS in attributes:
+        attributes[INPUT_TOKENS] = include_cached(
+            attributes[INPUT_TOKENS],
+            attributes.get(CACHED_TOKENS, 0) + attributes.get(CACHE_CREATION_TOKENS, 0),
+        )
+    if COST in attributes and (cost := float_or_none(attributes.pop(COST))) is not None:
         attributes[COST] = cost
-    elif (cost := number(attributes.get("gen_ai.usage.input_cost"))) is not None:
-        attributes[COST] = cost + (number(attributes.get("gen_ai.usage.output_cost")) or 0)
+    elif (cost := float_or_none(attributes.get("gen_ai.usage.input_cost"))) is not None:
+        attributes[COST] = cost + (float_or_none(attributes.get("gen_ai.usage.output_cost")) or 0)
     return attributes
 
 
-def with_cached(count: int, cached: int) -> int:
-    """Input tokens with the cached ones among them: a source that counts fewer than those counts them apart."""
+def include_cached(count: int, cached: int) -> int:
+    """Input tokens including cached tokens: a source that reports fewer input than cached tokens counts them separately."""
     return count + cached if count < cached else count
 
 
-def whole(value: Any) -> int | None:
-    """A count, None where it is none: some write numbers as texts, or as floats."""
+def int_or_none(value: Any) -> int | None:
+    """A count as an integer, None if it is not one: some sources write counts as strings or floats."""
     if type(value) is int:
         return value
-    exact = number(value)
+    exact = float_or_none(value)
     return int(exact) if exact is not None and exact == int(exact) else None
 
 
-def number(value: Any) -> float | None:
-    """A number that is one, or the text of one."""
+def float_or_none(value: Any) -> float | None:
+    """A number, or a string that contains one, as a float; None for anything else."""
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return None
     try:
@@ -118,23 +121,23 @@ def number(value: Any) -> float | None:
     return exact if abs(exact) < 2.0**63 else None
 
 
-def kind_of(attributes: Mapping[str, Any], otherwise: str = "") -> str | None:
-    """What sort of work a span is: "model", "tool", "agent", ...; ``otherwise`` is what the source itself calls it."""
+def kind_of(attributes: Mapping[str, Any], source_kind: str = "") -> str | None:
+    """The kind of work of a span: "model", "tool", "agent", ...; ``source_kind`` is the source's own name for it."""
     for key in KIND_KEYS:
-        if key in attributes and (said := as_name(attributes[key])):
-            kind = said.lower()
-            if kind not in PLAIN_KINDS:
-                return KINDS.get(kind, kind)
-    kind = otherwise.lower()
-    if kind not in PLAIN_KINDS:
-        return KINDS.get(kind, kind)
+        if key in attributes and (name := as_name(attributes[key])):
+            kind = name.lower()
+            if kind not in GENERIC_KINDS:
+                return KIND_ALIASES.get(kind, kind)
+    kind = source_kind.lower()
+    if kind not in GENERIC_KINDS:
+        return KIND_ALIASES.get(kind, kind)
     if "gen_ai.tool.name" in attributes:
         return "tool"
-    return "model" if "gen_ai.request.model" in attributes and OUTPUT in attributes else None
+    return "model" if "gen_ai.request.model" in attributes and OUTPUT_TOKENS in attributes else None
 
 
 def span_of(
-    names: NamesTraces,
+    trace_namer: TraceNamer,
     trace_id: str,
     source_id: str,
     parent: str | None,
@@ -147,23 +150,26 @@ def span_of(
     service: str | None = None,
     **data: Any,
 ) -> SpanRead:
-    """A span of the family, which names its trace where it has no parent; ``data`` are further keys of its payload."""
-    attributes = translated(attributes)
-    what = kind_of(attributes, kind)
-    payload: dict[str, Any] = {"label": shorten(name) if len(name) > 80 or "\n" in name else name, "kind": what or "span"}
+    """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
+    attributes = normalise_attributes(attributes)
+    span_kind = kind_of(attributes, kind)
+    payload: dict[str, Any] = {
+        "label": shorten(name) if len(name) > 80 or "\n" in name else name,
+        "kind": span_kind or "span",
+    }
     payload |= {key: value for key, value in data.items() if value}
     if attributes:
         payload["attributes"] = attributes
-    agent = agent_named(attributes, what, name)
+    agent = agent_named(attributes, span_kind, name)
     if not parent:
-        names.name_trace(trace_id, agent or name, start)
+        trace_namer.name_trace(trace_id, agent or name, start)
     return SpanRead(
         trace_id,
         f"{trace_id}/{source_id}",
         start,
         end,
         agent,
-        place_of(attributes, what, name),
+        default_location(attributes, span_kind, name),
         name,
         payload,
         f"{trace_id}/{parent}" if parent else None,
@@ -172,9 +178,9 @@ def span_of(
 
 
 def hex_id(value: Any, digits: int) -> str:
-    """An id in lower-case hex: from hex of either case, base64, or a number."""
+    """An id in lower-case hex, from hex in either case, base64 or a number."""
     if type(value) is str:
-        if len(value) == digits and HEX.issuperset(value):
+        if len(value) == digits and HEX_DIGITS.issuperset(value):
             return value.lower()
         try:
             raw = base64.b64decode(value, validate=True)
@@ -182,36 +188,36 @@ def hex_id(value: Any, digits: int) -> str:
             raw = b""
         if len(raw) * 2 == digits:
             return raw.hex()
-        bare = value.removeprefix("0x")
-        if 0 < len(bare) <= digits and HEX.issuperset(bare):
-            return bare.lower().rjust(digits, "0")
+        hex_digits = value.removeprefix("0x")
+        if 0 < len(hex_digits) <= digits and HEX_DIGITS.issuperset(hex_digits):
+            return hex_digits.lower().rjust(digits, "0")
     elif type(value) is int and 0 <= value < 16**digits:
         return f"{value:0{digits}x}"
-    raise ValueError(f"{str(value)[:60]!r} is no id of {digits} hex digits")
+    raise ValueError(f"{str(value)[:60]!r} is not an id of {digits} hex digits")
 
 
-def camel(name: str) -> str:
-    """A name in snake_case as one in camelCase."""
+def camel_case(name: str) -> str:
+    """A snake_case name in camelCase."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
 
 def service_of(attributes: Any) -> str | None:
-    """The service that a resource names, None where it is the one that stands for none."""
+    """The service name of a resource, None if it has none or a placeholder."""
     name = as_name(attributes.get("service.name")) if isinstance(attributes, Mapping) else None
     return None if name is None or name.startswith("unknown_service") else name
 
 
-def status_of(said: Any) -> str | None:
-    """A status in our words, whichever way it is written."""
-    if said in (1, 2):
-        return "ok" if said == 1 else "error"
-    word = str(said).rpartition("_")[2].rpartition(".")[2].lower()
+def status_of(status: Any) -> str | None:
+    """A status in any notation as "ok" or "error", None if unset or unknown."""
+    if status in (1, 2):
+        return "ok" if status == 1 else "error"
+    word = str(status).rpartition("_")[2].rpartition(".")[2].lower()
     return word if word in ("ok", "error") else None
 
 
-def opened_json(value: Any) -> Any:
-    """What a text holds that is JSON of an object or a list; any other value as it is."""
+def decode_json_text(value: Any) -> Any:
+    """The value of a string that contains a JSON object or list; any other value unchanged."""
     if isinstance(value, str) and value[:1] in "{[" and value:
         try:
             return orjson.loads(value)

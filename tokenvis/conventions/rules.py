@@ -1,8 +1,8 @@
-"""The rules: who is the agent, and where is the location, when a source does not say it in these words.
+"""The rules that find the agent and the location of a span when the source does not name them explicitly.
 
-Hardly any source names an agent on every span. So a span is of the agent that it names itself; else of the one that its nearest
-ancestor names; else of its service, or of its trace. Its location is the tool that ran; else the model that was asked; else the
-node of a graph; else the kind of work. A caller may put an attribute, a function of the span, or a preset in place of either.
+Few sources name an agent on every span. The agent is the one that the span names; else the one that its nearest ancestor names;
+else the service or the trace. The location is the tool that ran; else the model that was called; else the node of a graph;
+else the kind of work. A caller can replace either rule with an attribute, a function of the span or a preset.
 """
 
 import re
@@ -21,12 +21,12 @@ Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 UNKNOWN_MODEL = "unknown"
 AGENT_KEYS = ("gen_ai.agent.name", "agent.name", "agent_name", "graph.node.id", "gen_ai.agent.id")
 NODE_KEYS = ("graph.node.id", "langgraph_node", "metadata.langgraph_node", "gen_ai.data_source.id", "gen_ai.workflow.name")
-AGENT_NAMES = re.compile(r"(?:invoke_agent|create_agent|agent_run|agent)[ :]\s*\[?(.+?)\]?|(.+?)[ .](?:run|agent_run)")
+AGENT_RUN_NAME = re.compile(r"(?:invoke_agent|create_agent|agent_run|agent)[ :]\s*\[?(.+?)\]?|(.+?)[ .](?:run|agent_run)")
 MODEL_KINDS = {"model", "embedding"}
 ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
 FILE_KEYS = ("file_path", "notebook_path", "path", "filename", "file", "code.file.path", "code.filepath")
 HOST_KEYS = ("server.address", "net.peer.name", "http.host", "url.full", "http.url", "url")
-PRESETS = ("tool", "file", "folder", "host", "kind")
+LOCATION_PRESETS = ("tool", "file", "folder", "host", "kind")
 
 
 def location_of(*, tool: str | None = None, model: str | None = None) -> str:
@@ -41,7 +41,7 @@ def location_of(*, tool: str | None = None, model: str | None = None) -> str:
 
 
 def agent_named(attributes: Mapping[str, Any], kind: str | None, name: str) -> str | None:
-    """The agent that a span itself names: in its attributes, or, where its work is an agent's run, by its name.
+    """The agent that a span itself names: in its attributes or, for an agent run, in its name.
 
     Examples
     --------
@@ -52,22 +52,22 @@ def agent_named(attributes: Mapping[str, Any], kind: str | None, name: str) -> s
     >>> agent_named({}, "tool", "execute_tool search")
     """
     for key in AGENT_KEYS:
-        if key in attributes and (key != "graph.node.id" or kind == "agent") and (said := as_name(attributes[key])):
-            return said
+        if key in attributes and (key != "graph.node.id" or kind == "agent") and (agent := as_name(attributes[key])):
+            return agent
     if kind != "agent" or not name:
         return None
-    found = AGENT_NAMES.fullmatch(name)
-    return (found[1] or found[2]) if found else None if name in ("invoke_agent", "create_agent", "agent run") else name
+    match = AGENT_RUN_NAME.fullmatch(name)
+    return (match[1] or match[2]) if match else None if name in ("invoke_agent", "create_agent", "agent run") else name
 
 
-def place_of(attributes: Mapping[str, Any], kind: str | None, name: str) -> str:
+def default_location(attributes: Mapping[str, Any], kind: str | None, name: str) -> str:
     """The location of a span of the OpenTelemetry family: its tool, else its model, else its node, else its kind.
 
     Examples
     --------
-    >>> place_of({"gen_ai.tool.name": "search"}, "tool", "execute_tool search")
+    >>> default_location({"gen_ai.tool.name": "search"}, "tool", "execute_tool search")
     'tool:search'
-    >>> place_of({"gen_ai.request.model": "opus"}, "model", "chat opus"), place_of({}, "chain", "route")
+    >>> default_location({"gen_ai.request.model": "opus"}, "model", "chat opus"), default_location({}, "chain", "route")
     ('model:opus', 'chain')
     """
     if kind == "tool" or "gen_ai.tool.name" in attributes:
@@ -82,43 +82,43 @@ def place_of(attributes: Mapping[str, Any], kind: str | None, name: str) -> str:
 
 
 def as_name(value: Any) -> str | None:
-    """A value as a name, None where it says nothing."""
+    """A non-blank string or an integer as a name, None for any other value."""
     if isinstance(value, str):
         return value if value and not value.isspace() else None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def chosen(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | None] | None:
-    """What a caller put in place of a rule, as a function of the span; None where the rule stays."""
+def rule_function(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | None] | None:
+    """A caller's rule as a function of the span; None if the default rule applies."""
     if rule is None or (option == "location" and rule == "tool"):
         return None
     if callable(rule):
-        return lambda span: answer(option, rule, span)
+        return lambda span: apply_rule(option, rule, span)
     if not isinstance(rule, str) or not rule:
-        presets = f", or one of {listed(PRESETS)}" if option == "location" else ""
+        presets = f", nor one of {listed(LOCATION_PRESETS)}" if option == "location" else ""
         raise BadOption(f"{option}={quoted(rule)} is neither the name of an attribute nor a function of the span{presets}.")
-    if option == "location" and rule in PRESETS:
-        return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_of}[rule]
+    if option == "location" and rule in LOCATION_PRESETS:
+        return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_in_data}[rule]
     return lambda span: as_name(look_up(span["data"], rule))
 
 
-def answer(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:
-    """What a function says of a span; `BadOption` where it is no name."""
-    said = rule(span)
-    if said is None or isinstance(said, str):
-        return said or None
-    raise BadOption(f"{option}= gave {quoted(said)} for span {quoted(span['id'])}, which is no name: a text, or None.")
+def apply_rule(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:
+    """The name that a caller's function returns for a span; `BadOption` if it is neither a string nor None."""
+    name = rule(span)
+    if name is None or isinstance(name, str):
+        return name or None
+    raise BadOption(f"{option}= returned {quoted(name)} for span {quoted(span['id'])}. It must return a string or None.")
 
 
-def attributes_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a source brought."""
+def attributes_in_data(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes that the source gave a span."""
     attributes = span["data"].get("attributes")
     return attributes if isinstance(attributes, Mapping) else {}
 
 
-def arguments_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a tool was given, with the attributes beside it."""
-    attributes = attributes_of(span)
+def tool_arguments(span: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a tool call, merged over the attributes of the span."""
+    attributes = attributes_in_data(span)
     for key in ARGUMENT_KEYS:
         value = look_up(span["data"], key)
         if isinstance(value, str) and value.lstrip()[:1] == "{":
@@ -132,25 +132,25 @@ def arguments_of(span: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def first_text(source: Mapping[str, Any], keys: Iterable[str]) -> str | None:
-    """The first of the keys that holds a text of one line."""
+    """The first value under these keys that is one line of text."""
     texts = (source.get(key) for key in keys)
     return next((text for text in texts if isinstance(text, str) and text.strip() and "\n" not in text), None)
 
 
 def file_of(span: dict[str, Any]) -> str | None:
-    """The file that a tool was given."""
-    return first_text(arguments_of(span), FILE_KEYS)
+    """The file in the arguments of a tool call."""
+    return first_text(tool_arguments(span), FILE_KEYS)
 
 
 def folder_of(span: dict[str, Any]) -> str | None:
-    """The folder of that file."""
+    """The folder of the file in the arguments of a tool call."""
     path = file_of(span)
     return None if path is None else str(PurePosixPath(path.replace("\\", "/")).parent)
 
 
 def host_of(span: dict[str, Any]) -> str | None:
-    """The host that was asked."""
-    text = first_text(arguments_of(span), HOST_KEYS)
+    """The host in the arguments of a tool call."""
+    text = first_text(tool_arguments(span), HOST_KEYS)
     if text is None or "://" not in text:
         return text
     try:
@@ -159,13 +159,13 @@ def host_of(span: dict[str, Any]) -> str | None:
         return None
 
 
-def kind_of(span: dict[str, Any]) -> str | None:
-    """The kind of work."""
+def kind_in_data(span: dict[str, Any]) -> str | None:
+    """The kind of work of a span."""
     return as_name(span["data"].get("kind"))
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
-    """Names made unique by a number, in the order given.
+    """The names in the same order, made unique by appended numbers.
 
     Examples
     --------
@@ -174,13 +174,13 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     """
     distinct: list[str] = []
     numbers: dict[str, int] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for name in names:
         candidate, number = name, numbers.get(name, 1)
-        while candidate in taken:
+        while candidate in used:
             number += 1
             candidate = f"{name} {number}"
         numbers[name] = number
-        taken.add(candidate)
+        used.add(candidate)
         distinct.append(candidate)
     return distinct

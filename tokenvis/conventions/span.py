@@ -1,4 +1,4 @@
-"""The span as it was read, whichever source it is from: a file, or a running program; and how its values are checked."""
+"""A span as read from a file or a running program, and checks of the values in source records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 @dataclass(slots=True)
 class SpanRead:
-    """A span as it was read.
+    """A span as read from a source.
 
-    ``agent`` is None where the span itself names none: it is then the nearest ancestor's, else ``fallback``, else the trace's
-    name. ``end`` is None where it never ended. ``name`` is what it is called where texts are not wanted.
+    ``agent`` is None if the span itself names none: the agent is then the nearest ancestor's, else ``fallback``, else the
+    trace's name. ``end`` is None if the span never ended. ``name`` replaces the label when texts are not stored.
     """
 
     trace_id: str
@@ -26,66 +26,66 @@ class SpanRead:
     line: int | None = None
 
 
-def assign(
+def assign_by_rules(
     span: SpanRead,
     agent: Callable[[dict[str, Any]], str | None] | None,
     location: Callable[[dict[str, Any]], str | None] | None,
 ) -> None:
-    """Give a span its agent and location, where a caller's rules say so; an error of the caller's own function goes its way."""
+    """Set the agent and location of a span by a caller's rules; errors of the caller's functions propagate."""
     if agent or location:
-        seen: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
-        seen |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
+        fields: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
+        fields |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
         if agent:
-            span.agent = agent(seen)
+            span.agent = agent(fields)
         if location:
-            span.location = location(seen) or span.location
+            span.location = location(fields) or span.location
 
 
-class NamesTraces(Protocol):
-    """Whatever takes the names of traces, beside their spans."""
+class TraceNamer(Protocol):
+    """Collects the names of traces."""
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
-        """Take a name of a trace: its own, or that of a span, by its start; its own wins, then the earliest."""
+        """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
 
 
-def reason_of(error: Exception) -> str:
-    """Why a record could not be used."""
+def problem_reason(error: Exception) -> str:
+    """The reason that a record cannot be used, for a problem's text."""
     if isinstance(error, KeyError):
         return f"no {error}"
-    return f"not as it should be ({str(error) or type(error).__name__})"
+    return f"invalid value ({str(error) or type(error).__name__})"
 
 
-def given(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
-    """A value that may be missing; `TypeError` where it is of another type."""
+def optional_value(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """A value that may be missing; `TypeError` if it has another type."""
     value = source.get(key)
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{key!r} is {type(value).__name__}")
     return value
 
 
-def needed(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
-    """A value that must be there; `KeyError` where it is missing or empty."""
-    value = given(source, key, kind)
+def required_value(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """A value that must be present; `KeyError` if it is missing or empty."""
+    value = optional_value(source, key, kind)
     if value is None or value == "":
         raise KeyError(key)
     return value
 
 
-def objects(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """A list of objects that may be missing; `TypeError` where it is something else."""
-    every = given(source, key, list) or []
-    for item in every:
+def optional_objects(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """A list of objects that may be missing; `TypeError` if it is anything else."""
+    items = optional_value(source, key, list) or []
+    for item in items:
         if not isinstance(item, dict):
-            raise TypeError(f"{key!r} holds {type(item).__name__}")
-    return every
+            raise TypeError(f"{key!r} contains {type(item).__name__}")
+    return items
 
 
 def shorten(text: str, length: int = 80) -> str:
-    r"""A text as one line, cut at a length.
+    r"""A text as one line, truncated to a length.
 
     Examples
     --------
-    >>> one_line("two\n  words", 6)
+    >>> shorten("two\n  words", 6)
     'two w…'
     """
     line = " ".join(text.split())

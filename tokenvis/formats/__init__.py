@@ -1,1 +1,1 @@
-"""Formats: bytes to spans, and back. One place a format, with its reader and its writer; `registry` lists them all."""
+"""Formats convert files to spans and back. Each is a module or a folder with a reader and a writer; `registry` lists them."""

@@ -1,6 +1,6 @@
-"""Export: spans written to a file that other programs read.
+"""Export: writes spans to a file that other programs read.
 
-What tokenvis wrote, `tokenvis.ingest` reads back span by span.
+`tokenvis.ingest` reads every exported file back, span by span.
 """
 
 import os
@@ -22,24 +22,24 @@ def export(
     spans: pd.DataFrame,
     path: str | os.PathLike[str],
     *,
-    format: Format | None = None,  # noqa: A002  (the word that everybody uses)
+    format: Format | None = None,  # noqa: A002  (the usual name of such an option)
 ) -> Path:
     """Write spans to a file: for Perfetto, for OpenTelemetry, or as a table.
 
-    The file is written as a whole, or not at all: where something is wrong, there is no new file, and one that was there is as
-    it was. `tokenvis.ingest` reads each of these formats back.
+    The file is written completely or not at all: if an error occurs, no new file appears, and an existing one is unchanged.
+    `tokenvis.ingest` reads each of these formats back.
 
     Parameters
     ----------
     spans
-        A frame of spans, of one trace or of several.
+        A frame of spans, of one or several traces.
     path
-        The file. One that is there is replaced.
+        The file. An existing file is replaced.
     format
         "chrome": trace events for ui.perfetto.dev, an agent as a process, a location as a thread, a link as an arrow.
-        "otlp": a JSON document of OpenTelemetry. "parquet", "csv", "jsonl": a table, a row a span; in CSV, a text that a
-        spreadsheet would run gets an apostrophe. By default what the file's name ends in says: ``.parquet``, ``.csv``,
-        ``.jsonl``, ``.otlp.json`` (otlp), or any other ``.json`` (chrome).
+        "otlp": a JSON document of OpenTelemetry. "parquet", "csv", "jsonl": a table with a row for each span; in CSV, a text
+        that a spreadsheet would run as a formula gets an apostrophe. By default the file's suffix decides: ``.parquet``,
+        ``.csv``, ``.jsonl``, ``.otlp.json`` (otlp), or any other ``.json`` (chrome).
 
     Returns
     -------
@@ -49,9 +49,9 @@ def export(
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, holds a span twice, or (otlp) a time before 1970.
+        ``spans`` is not a frame of spans, contains a span twice, or (otlp) a time before 1970.
     BadOption
-        The format is none of these, or there can be no such file.
+        The format is unknown, or ``path`` is not valid.
 
     Examples
     --------
@@ -63,39 +63,39 @@ def export(
     id,trace_id,agent_id,location_id,start_time,end_time,data
     a,t,Ann,desk,0,5,
     """
-    place = writable_path(path)
-    write = WRITERS[format_of(place, format)]
-    frame = checked(spans)
-    with atomic_write(place) as file:
+    target = writable_path(path)
+    write = WRITERS[export_format(target, format)]
+    frame = checked_spans(spans)
+    with atomic_write(target) as file:
         write(frame, file)
-    return place
+    return target
 
 
-def format_of(place: Path, format: str | None) -> str:  # noqa: A002
-    """The format that was asked for, else the one that the file's name ends in; `BadOption` where there is none."""
+def export_format(path: Path, format: str | None) -> str:  # noqa: A002
+    """The requested format, else the format of the file's suffix; `BadOption` if there is none."""
     if format is not None:
         check_choice("format", format, WRITERS)
         return format
-    ending = next((suffix for suffix in SUFFIXES if place.name.lower().endswith(suffix)), None)
-    if ending is None:
+    path_suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+    if path_suffix is None:
         raise BadOption(
-            f"path={quoted(str(place))} does not tell a format: its name ends in none of {listed(SUFFIXES)}. "
-            f"Or give format=, one of: {listed(WRITERS)}."
+            f"path={quoted(str(path))} has none of the suffixes {listed(SUFFIXES)}. "
+            f"Use one of them, or pass format=, one of: {listed(WRITERS)}."
         )
-    return SUFFIXES[ending]
+    return SUFFIXES[path_suffix]
 
 
-def checked(spans: pd.DataFrame) -> pd.DataFrame:
-    """A frame of spans with texts as ``str`` and names as Categorical, each span once; ``data`` as it comes."""
+def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts as ``str`` and names as Categorical; `BadSpan` if a span occurs twice. ``data`` is not checked."""
     require(spans)
-    as_spans(spans.iloc[:0])  # refuses a column that a span has no place for
+    as_spans(spans.iloc[:0])  # raises for a column that spans cannot have
     for name in NAMES:
         texts(spans[name].drop_duplicates())
     frame = spans.assign(id=texts(spans["id"]), **{name: names(spans[name]) for name in NAMES})
     if "parent_id" in frame.columns:
         frame = frame.assign(parent_id=parent_names(frame["parent_id"]))
-    twice = pd.Series(identities(frame)[0]).duplicated().to_numpy()
-    if twice.any():
-        span, trace = (quoted(str(frame[name].iloc[int(twice.argmax())])) for name in ("id", "trace_id"))
-        raise BadSpan(f"Span {span} stands in several rows of trace {trace}. Give each span once, and whole: no pieces of it.")
+    duplicated = pd.Series(identities(frame)[0]).duplicated().to_numpy()
+    if duplicated.any():
+        span, trace = (quoted(str(frame[name].iloc[int(duplicated.argmax())])) for name in ("id", "trace_id"))
+        raise BadSpan(f"Span {span} is in several rows of trace {trace}. Pass each span once, as a whole and not in pieces.")
     return frame

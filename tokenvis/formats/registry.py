@@ -1,7 +1,8 @@
-"""The registry: every format by its short name; the first that recognises a source reads it.
+"""The registry: every format by its short name; the first format that recognises a source reads it.
 
-A format is a module, or a folder of one inner shape: ``reader``, where it is read, ``writer``, where it is written, and what
-these need. It offers ``NAME``, ``recognises`` and ``read``; where it is written, ``WRITERS``, by the names that `export` takes.
+A format is a module, or a folder with a ``reader`` and, for a format that is also written, a ``writer``. Every format has
+``NAME``, ``recognises`` and ``read``; a written format also has ``WRITERS``, by the names that `export` accepts. A format whose
+files grow while an agent works also has ``session_key_of``, ``main_file_candidates``, ``is_fork`` and ``SessionFollower``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,59 +20,59 @@ from tokenvis.formats.sessions import claude_code, codex
 from tokenvis.formats.simulations import smallville
 from tokenvis.formats.telemetry import chrome_trace, langfuse, mlflow, otlp, phoenix, python_sdk
 
-Writer: TypeAlias = Callable[[pd.DataFrame, IO[bytes]], None]  # takes a checked frame, its names Categorical
+SpanWriter: TypeAlias = Callable[[pd.DataFrame, IO[bytes]], None]  # called with a checked frame, its names Categorical
 
 
-class Reader(Protocol):
-    """What every format offers that is read."""
+class FormatReader(Protocol):
+    """The interface of every format."""
 
     NAME: str
 
     def recognises(self, head: Head) -> bool:
-        """Whether a source is of this format, by how it begins."""
+        """Whether a source has this format, judged by its beginning."""
 
     def read(self, reading: Reading) -> Iterator[SpanRead]:
-        """The spans of ``reading.source``; what it cannot use, it notes in ``reading``."""
+        """The spans of ``reading.source``; problems and skipped records go into ``reading``."""
 
 
-class Follower(Protocol):
-    """A session whose files are read while they grow."""
+class SessionFollower(Protocol):
+    """Reads the files of a session while they grow, only new lines each time."""
 
     readings: list[Reading]
 
-    def follow(self, reading: Reading) -> None:
-        """Take another file of the session."""
+    def add_file(self, reading: Reading) -> None:
+        """Follow another file of the session."""
 
     def advance(self, *, growing: bool = True) -> bool:
-        """Read what is new in the files; whether one was replaced, so that all was read anew."""
+        """Read the new lines of the files; whether a file was replaced, so that it was read again from the start."""
 
     def spans(self) -> Iterator[SpanRead]:
-        """All spans of the session, as far as they are known; names of traces go into the readings."""
+        """All spans of the session so far; names of traces go into the readings."""
 
     def paths(self) -> list[Path]:
-        """The files on which the spans depend, some of which may not be there."""
+        """The files on which the spans depend; some of them may not exist."""
 
 
 class GrowingFormat(Protocol):
-    """What a format offers whose files grow while an agent works."""
+    """The additional interface of a format whose files grow while an agent works."""
 
     NAME: str
-    Following: Any
+    SessionFollower: Any
 
     def recognises(self, head: Head) -> bool:
-        """Whether a source is of this format, by how it begins."""
+        """Whether a source has this format, judged by its beginning."""
 
-    def family_of(self, path: Path) -> tuple[str, str | None]:
-        """What a file has in common with the others that are read together with it; and, where it is in one, the one above."""
+    def session_key_of(self, path: Path) -> tuple[str, str | None]:
+        """The key of the session that a file belongs to, shared by all its files, and the key of the parent session, if any."""
 
-    def mains_of(self, path: Path, line: dict[str, Any]) -> Iterator[Path]:
-        """Where the session's own file would be, of a file that is only a part of it, and begins with this line."""
+    def main_file_candidates(self, path: Path, line: dict[str, Any]) -> Iterator[Path]:
+        """The possible paths of the session's main file, for a file that is only a part of it and has this first line."""
 
     def is_fork(self, line: dict[str, Any]) -> bool:
-        """Whether a file, by its first line, is a copy of the one above with which somebody goes on."""
+        """Whether a file, judged by its first line, continues a copy of another session."""
 
 
-FORMATS: dict[str, Reader] = {
+FORMATS: dict[str, FormatReader] = {
     "claude_code": claude_code,
     "codex": codex,
     "chrome_trace": chrome_trace,
@@ -84,9 +85,9 @@ FORMATS: dict[str, Reader] = {
     "smallville": smallville,
     "table": table,
 }
-GROWING: dict[str, GrowingFormat] = {"claude_code": claude_code, "codex": codex}
-WRITERS: Mapping[str, Writer] = chrome_trace.WRITERS | otlp.WRITERS | table.WRITERS
-SUFFIXES = {  # the ending of a file's name that means a writer; the first that fits counts
+GROWING_FORMATS: dict[str, GrowingFormat] = {"claude_code": claude_code, "codex": codex}
+WRITERS: Mapping[str, SpanWriter] = chrome_trace.WRITERS | otlp.WRITERS | table.WRITERS
+SUFFIXES = {  # file suffixes and their writers; the first match counts
     ".parquet": "parquet",
     ".csv": "csv",
     ".jsonl": "jsonl",

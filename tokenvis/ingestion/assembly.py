@@ -180,7 +180,7 @@ class Assembly:
     def report_problem(self, table: pa.Table, reason: str, rows: Int64Array) -> None:
         """Report a problem for each of these rows."""
         for span in table.select(["id", "file", "line"]).take(pa.array(rows, pa.int64())).to_pylist():
-            self.readings[span["file"]].problem(span["line"], f"span {quoted(span['id'])} {reason}")
+            self.readings[span["file"]].add_problem(span["line"], f"span {quoted(span['id'])} {reason}")
 
     def agents_of(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> "np.ndarray[Any, Any]":
         """The agent of each span: its own, else its nearest ancestor's, else its service, else its trace."""

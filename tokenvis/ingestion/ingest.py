@@ -13,14 +13,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tokenvis.conventions.rules import Rule, chosen
-from tokenvis.conventions.span import SpanRead, assign
+from tokenvis.conventions.rules import Rule, rule_function
+from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.reading import Problem, Reading, Wishes
+from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, sources_in
-from tokenvis.formats.registry import FORMATS, Reader
+from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
 from tokenvis.spans.redaction import CONTENTS, Content, Keeper
@@ -84,8 +84,8 @@ def ingest(
     check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
-    rules = SpanRules(chosen("agent", agent), chosen("location", location), Keeper(content))
-    wishes = Wishes(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
+    rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Keeper(content))
+    read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
         problems: list[Problem] = []
         temporary = Path(folder)
@@ -103,7 +103,7 @@ def ingest(
                 for one in group:
                     one.progress = bar.update
                 try:
-                    read_into_store(report, FORMATS[name], group, rules, wishes, temporary / f"{name}.spool")
+                    read_into_store(report, FORMATS[name], group, rules, read_options, temporary / f"{name}.spool")
                 except OSError as error:
                     raise IngestError(f"The temporary folder {temporary.parent} cannot be written: {error}.") from error
     report.n_cut = rules.redactor.n_cut
@@ -128,12 +128,12 @@ class SpanRules:
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
         """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
-        assign(span, self.agent, self.location)
+        assign_by_rules(span, self.agent, self.location)
         try:
             self.redact(span)
             assembly.add(span)
         except (ValueError, TypeError, RecursionError) as error:
-            reading.problem(span.line, f"span {quoted(span.id)} cannot be stored ({error})")
+            reading.add_problem(span.line, f"span {quoted(span.id)} cannot be stored ({error})")
             return False
         return True
 
@@ -187,7 +187,7 @@ def unknown_format(origin: Any, sources: list[Source], heads: list[Head], proble
 
 
 def read_into_store(
-    report: Report, reader: Reader, sources: list[Source], rules: SpanRules, wishes: Wishes, spool: Path
+    report: Report, reader: FormatReader, sources: list[Source], rules: SpanRules, read_options: ReadOptions, spool: Path
 ) -> None:
     """Read sources of one format, and add their spans to the store."""
     assembly = Assembly(spool)
@@ -197,7 +197,7 @@ def read_into_store(
     for source in sources:
         if source.path in read_paths and source.frame is None:
             continue
-        reading = Reading(source, wishes, names=names)
+        reading = Reading(source, read_options, names=names)
         readings.append(reading)
         assembly.begin(reading)
         for span in readable_spans(reader, reading, alone=rules.alone):
@@ -211,20 +211,20 @@ def read_into_store(
         report.add(spans[~spans["id"].isin(foreign)], written)
         for refused, owner in foreign.items():
             reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
-            readings[int(files[spans["id"] == refused].iloc[0])].problem(None, reason)
+            readings[int(files[spans["id"] == refused].iloc[0])].add_problem(None, reason)
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
     report.count(assembly.counts)
 
 
-def readable_spans(reader: Reader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
+def readable_spans(reader: FormatReader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
     """The spans of a source up to a read error, which becomes a problem, or an `IngestError` if ``alone``."""
     try:
         yield from reader.read(reading)
     except OSError as error:
-        reading.problem(None, f"cannot be read ({error.strerror})")
+        reading.add_problem(None, f"cannot be read ({error.strerror})")
     except IngestError as error:
         if alone:
             raise
-        reading.problem(None, str(error).removesuffix("."))
+        reading.add_problem(None, str(error).removesuffix("."))

@@ -24,9 +24,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import SpanContext
 
 from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
-from tokenvis.conventions.rules import Rule, chosen
-from tokenvis.conventions.span import SpanRead, assign
-from tokenvis.conventions.timestamps import of_nanoseconds
+from tokenvis.conventions.rules import Rule, rule_function
+from tokenvis.conventions.span import SpanRead, assign_by_rules
+from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import StoreError
 from tokenvis.record.lifecycle import ProcessHooks, register
 from tokenvis.record.lineage import Arrival, Lineage, RunningSpan
@@ -86,7 +86,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
 
     def configure(self, *, agent: Rule = None, location: Rule = None, open_spans: bool = False) -> None:
         """Set the options for the spans that follow."""
-        self.agent, self.location = chosen("agent", agent), chosen("location", location)
+        self.agent, self.location = rule_function("agent", agent), rule_function("location", location)
         self.open_spans = open_spans
 
     def after_fork_in_child(self) -> None:
@@ -262,7 +262,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         end = read.end
         if end is None:
             read.data["status"] = "open"
-            end = max(read.start, of_nanoseconds(time_ns()))
+            end = max(read.start, from_nanoseconds(time_ns()))
         elif end < read.start:  # the system clock was set back
             read.data["estimated"] = ["end_time"]
             end = read.start
@@ -278,7 +278,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         read = read_span(span, names)
         agent, location = read.agent, read.location
         try:
-            assign(read, self.agent, self.location)
+            assign_by_rules(read, self.agent, self.location)
         except Exception as error:
             read.agent, read.location = agent, location
             self.log_once("A rule (agent= or location=) failed, and the default rules apply to that span", error)
@@ -349,8 +349,8 @@ def read_span(span: ReadableSpan, names: TraceNameCapture) -> SpanRead:
         f"{context.span_id:016x}",
         f"{parent.span_id:016x}" if parent and parent.span_id else None,
         span.name or "span",
-        of_nanoseconds(span.start_time),
-        None if span.end_time is None else of_nanoseconds(span.end_time),
+        from_nanoseconds(span.start_time),
+        None if span.end_time is None else from_nanoseconds(span.end_time),
         otel_value(span.attributes or {}),
         kind=span.kind.name,
         service=service_of(span.resource.attributes),
@@ -363,7 +363,7 @@ def read_span(span: ReadableSpan, names: TraceNameCapture) -> SpanRead:
 
 def event_of(event: Any) -> dict[str, Any]:
     """A span event: name, time, attributes."""
-    fields = {"name": event.name, "time": of_nanoseconds(event.timestamp), "attributes": otel_value(event.attributes or {})}
+    fields = {"name": event.name, "time": from_nanoseconds(event.timestamp), "attributes": otel_value(event.attributes or {})}
     return {key: value for key, value in fields.items() if value}
 
 

@@ -2,7 +2,7 @@ import pandas as pd
 from files import reading_of, written
 
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
 
 
@@ -14,7 +14,7 @@ def test_the_rows_of_every_kind_of_table():
     written("x.json", [{"who": "ann", "n": 1}, {"who": None, "n": 2}])
     expected = [{"who": "ann", "n": 1}, {"who": None, "n": 2}]
     for path in ("x.parquet", "x.jsonl", "x.json"):
-        assert [row for _, row in rows(reading_of(path))] == expected
-    assert [row for _, row in rows(reading_of("x.csv"))] == [{"who": "ann", "n": "1"}, {"who": None, "n": "2"}]
+        assert [row for _, row in table_rows(reading_of(path))] == expected
+    assert [row for _, row in table_rows(reading_of("x.csv"))] == [{"who": "ann", "n": "1"}, {"who": None, "n": "2"}]
     source = Source(written("nothing", ""), "the DataFrame", "DataFrame", frame=frame)
-    assert list(rows(Reading(source))) == list(enumerate(expected))
+    assert list(table_rows(Reading(source))) == list(enumerate(expected))

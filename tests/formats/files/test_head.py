@@ -5,10 +5,10 @@ from files import reading_of, source_of, written
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.formats.files.documents import items
+from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.files.lines import json_lines
-from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.rows import table_rows
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ from tokenvis.formats.files.rows import rows
         (gzip.compress(b"x", mtime=0), "binary"),
     ],
 )
-def test_what_a_file_looks_like(text, what):
+def test_the_description_of_a_head(text, what):
     assert str(head_of(source_of(written("x", text)))) == what
 
 
-def test_a_head_shows_what_is_read_of_a_long_document():
+def test_a_head_shows_the_beginning_of_a_long_document():
     text = b'{"trace": {"id": "t", "input": "' + b"x" * 2_000_000 + b'"}, "observations": []}'
     assert head_of(source_of(written("x", text))).values == [{"trace": {"id": "t"}}]
 
@@ -45,5 +45,5 @@ def test_a_head_shows_what_is_read_of_a_long_document():
 def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text):
     reading = reading_of(tmp_path_factory.mktemp("bytes") / "x", text)
     assert str(head_of(reading.source))
-    for read in (json_lines(reading), items(reading, "item"), rows(reading)):
+    for read in (json_lines(reading), document_items(reading, "item"), table_rows(reading)):
         assert list(read) is not None

@@ -1,13 +1,13 @@
 import json
 
 import pytest
-from files import problems, reading_of
+from files import problem_texts, reading_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.formats.files.lenient_json import MISSING, mended_line, parse_json
+from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
 
-ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=3)  # halves of surrogate pairs too
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=3)  # lone surrogates too
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
@@ -16,21 +16,21 @@ JSON = st.recursive(
 
 
 def line(text):
-    """The value of a line, and what the report says of it."""
+    """The value of a line, and its problems."""
     reading = reading_of("x.jsonl", b"")
-    return mended_line(text, 7, reading, reading.source), problems(reading)
+    return parse_damaged_line(text, 7, reading, reading.source), problem_texts(reading)
 
 
-def test_what_can_be_mended_is_kept_and_reported():
+def test_repairable_lines_are_kept_and_reported():
     assert line(b'{"a": 1}') == ({"a": 1}, [])
     assert line(b'{"a": NaN, "b": [-Infinity]}') == (
         {"a": None, "b": [None]},
         [
-            "x.jsonl, line 7: -Infinity is no number of JSON, and became null.",
-            "x.jsonl, line 7: NaN is no number of JSON, and became null.",
+            "x.jsonl, line 7: -Infinity is not valid JSON, replaced by null.",
+            "x.jsonl, line 7: NaN is not valid JSON, replaced by null.",
         ],
     )
-    assert line(b'"x\xff"') == ("x\ufffd", ["x.jsonl, line 7: bytes that are no UTF-8 became U+FFFD."])
+    assert line(b'"x\xff"') == ("x\ufffd", ["x.jsonl, line 7: invalid UTF-8 was replaced by U+FFFD."])
     assert line(b"[1e999]") == ([None], [])
 
 
@@ -38,22 +38,22 @@ def test_what_can_be_mended_is_kept_and_reported():
     ("text", "problem"),
     [
         (b'{"a": 1', "not JSON from character 8 on"),
-        (b"[" * 201 + b"]" * 201, "not JSON (nested more than 200 deep)"),
-        (b"[" * 100_000, "not JSON (nested more than 200 deep)"),
+        (b"[" * 201 + b"]" * 201, "not JSON (nested more than 200 levels deep)"),
+        (b"[" * 100_000, "not JSON (nested more than 200 levels deep)"),
         (b"9" * 5_000, "not JSON from character 1 on"),
     ],
 )
-def test_what_cannot_be_mended_is_missing_and_reported(text, problem):
-    assert line(text) == (MISSING, [f"x.jsonl, line 7: {problem}."])
+def test_unrepairable_lines_are_skipped_and_reported(text, problem):
+    assert line(text) == (UNREADABLE, [f"x.jsonl, line 7: {problem}."])
 
 
-def test_halves_of_surrogate_pairs_are_replaced_wherever_they_stand():
+def test_lone_surrogates_are_replaced_everywhere():
     assert parse_json(rb'{"a\ud800": ["\udfff", {"b": "\ud83d\ude42"}, 1]}') == {"a\ufffd": ["\ufffd", {"b": "🙂"}, 1]}
 
 
 @pytest.mark.laws
 @given(JSON)
-def test_json_is_what_it_says_and_can_be_stored(value):
+def test_json_is_parsed_as_written_and_can_be_stored(value):
     text = json.dumps(value).encode()
     read = parse_json(text)
     assert json.dumps(read, ensure_ascii=False).encode()
@@ -61,10 +61,10 @@ def test_json_is_what_it_says_and_can_be_stored(value):
         assert read == value
 
 
-def test_brackets_are_nested_at_most_200_deep():
+def test_brackets_are_nested_at_most_200_levels_deep():
     assert parse_json(b"[" * 200 + b"]" * 200)
     assert parse_json(b'["[[[[", "\\"[[[["' + b", []" * 300 + b"]")
-    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
+    with pytest.raises(ValueError, match=r"^nested more than 200 levels deep$"):
         parse_json(b"[" * 201 + b"]" * 201)
-    with pytest.raises(ValueError, match=r"^nested more than 200 deep$"):
+    with pytest.raises(ValueError, match=r"^nested more than 200 levels deep$"):
         parse_json(b'{"\\ud800":' * 100_000)

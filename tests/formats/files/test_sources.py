@@ -11,7 +11,7 @@ from files import source_of, written
 
 from tokenvis import IngestError
 from tokenvis.formats.files import sources
-from tokenvis.formats.files.sources import RATIO, Source, sources_in
+from tokenvis.formats.files.sources import MAX_UNPACK_RATIO, Source, sources_in
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def found(given, folder):
-    """Names and texts of the sources, and what was complained of."""
+    """Names and texts of the sources, and the reported problems."""
     complaints = []
     made = [
         (source.name, source.path.read_bytes())
@@ -54,11 +54,14 @@ def test_databases_are_not_opened(folder, monkeypatch):
     for name in ("sqlite.db", "sqlite.db-wal", "x.SQLite3", "a.json"):
         (folder / name).write_bytes(b"a")
     assert found(folder, folder / "work") == ([("a.json", b"a")], [])
-    with pytest.raises(IngestError, match=r"^sqlite\.db is a SQLite database\. load_spans\(store='.*sqlite\.db'\) reads one"):
+    with pytest.raises(
+        IngestError,
+        match=r"^sqlite\.db is a SQLite database\. If tokenvis wrote it, read it with load_spans\(store='.*sqlite\.db'\)",
+    ):
         found(folder / "sqlite.db", folder / "work")
 
 
-def test_what_is_packed_is_told_by_its_first_bytes(folder):
+def test_compressed_files_are_recognised_by_their_first_bytes(folder):
     written("one", gzip.compress(b"1"))
     written("two.jsonl.zst", zstd(b"2"))
     zipped("three", **{"x/a.jsonl": "3", "b.gz": gzip.compress(b"4")})
@@ -67,7 +70,7 @@ def test_what_is_packed_is_told_by_its_first_bytes(folder):
     assert found("three", folder) == ([("three/b", b"4"), ("three/x/a.jsonl", b"3")], [])
 
 
-def test_the_log_of_an_evaluation_stays_packed(folder):
+def test_an_evaluation_log_stays_compressed(folder):
     zipped("log.eval", **{"header.json": "{}", "samples/1.json": "{}"})
     [(name, text)], _ = found("log.eval", folder)
     assert (name, text[:2]) == ("log.eval", b"PK")
@@ -85,22 +88,23 @@ def test_an_open_file_and_a_frame(folder):
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "a/../../out", "C:\\out", "..\\out"])
-def test_a_path_that_leads_out_of_an_archive_is_left_out(folder, name):
+def test_a_path_that_leads_out_of_an_archive_is_skipped(folder, name):
     zipped("a.zip", **{name: "evil", "good.txt": "good"})
     made, complaints = found("a.zip", folder)
     assert made == [("a.zip/good.txt", b"good")]
-    assert complaints == [f"a.zip/{name}: its path leads out of the archive; it is left out"]
+    assert complaints == [f"a.zip/{name}: its path leads out of the archive; it was skipped"]
     assert not list(folder.parent.rglob("out"))
 
 
 def test_a_bomb_is_not_unpacked(folder, monkeypatch):
-    monkeypatch.setattr(sources, "FREELY", 1_000)
+    monkeypatch.setattr(sources, "MIN_UNPACK_LIMIT_BYTES", 1_000)
     size = len(gzip.compress(b"0" * 1_000_000))
     written("bomb.gz", gzip.compress(b"0" * 1_000_000))
     with pytest.raises(IngestError) as caught:
         found("bomb.gz", folder)
     assert str(caught.value) == (
-        f"bomb.gz unpacks to more than {size * RATIO:,} bytes, 200 times its size. Unpack it yourself if you trust it."
+        f"bomb.gz unpacks to more than {size * MAX_UNPACK_RATIO:,} bytes, 200 times its size. "
+        "If you trust it, unpack it yourself."
     )
     Path("in").mkdir()
     zipped("in/bomb.zip", **{f"{number}": "0" * 100_000 for number in range(9)})
@@ -110,16 +114,16 @@ def test_a_bomb_is_not_unpacked(folder, monkeypatch):
     assert complaints[0].startswith("bomb.zip: bomb.zip unpacks to more than ")
 
 
-def test_what_is_packed_too_often_is_refused(folder):
+def test_too_many_layers_of_compression_are_refused(folder):
     text = b"x"
     for _ in range(4):
         text = gzip.compress(text)
     written("x.gz", text)
-    with pytest.raises(IngestError, match=r"^x is packed more than 3 times\.$"):
+    with pytest.raises(IngestError, match=r"^x is compressed in more than 3 layers\.$"):
         found("x.gz", folder)
 
 
-def test_archives_that_are_damaged(folder):
+def test_damaged_archives(folder):
     whole = Path(zipped("a.zip", a="1" * 500, b="2")).read_bytes()
     written("cut.zip", whole[:40])
     with pytest.raises(IngestError, match=r"^cut\.zip cannot be unpacked: File is not a zip file\.$"):
@@ -131,15 +135,15 @@ def test_archives_that_are_damaged(folder):
     written("cut.gz", gzip.compress(os.urandom(100_000))[:50_000])
     [(_, text)], complaints = found("cut.gz", folder)
     assert 30_000 < len(text) < 50_000
-    assert complaints == ["cut.gz: cannot be unpacked to its end (Truncated compressed stream)"]
+    assert complaints == ["cut.gz: cannot be unpacked completely (Truncated compressed stream)"]
     written("bad.gz", b"\x1f\x8bxxxx")
-    with pytest.raises(IngestError, match=r"^bad\.gz cannot be unpacked to its end \(zlib"):
+    with pytest.raises(IngestError, match=r"^bad\.gz cannot be unpacked completely \(zlib"):
         found("bad.gz", folder)
 
 
 @pytest.mark.parametrize("given", [None, 5, ["a"]])
-def test_what_is_no_source(folder, given):
-    with pytest.raises(IngestError, match=r" is no path, open file or DataFrame\.$"):
+def test_an_input_that_is_not_a_source(folder, given):
+    with pytest.raises(IngestError, match=r" is not a path, an open file or a DataFrame\.$"):
         found(given, folder)
 
 
@@ -147,11 +151,11 @@ def test_progress_counts_each_byte_once():
     source, seen = source_of(written("x", "12345")), []
     source.progress = seen.append
     for position in (2, 1, 5, 5, 3):
-        source.told(position)
+        source.report_position(position)
     assert seen == [2, 3]
 
 
-def test_a_file_beside_another_in_an_archive_keeps_its_place(folder):
+def test_a_file_beside_another_in_an_archive_keeps_its_folder(folder):
     written("in/a.jsonl", "")
     beside = written("in/b.jsonl", "")
     assert Source(beside, "x.zip/in/a.jsonl", "o").beside(beside).name == "x.zip/in/b.jsonl"

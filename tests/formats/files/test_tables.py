@@ -1,13 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from files import problems, reading_of, source_of, written
+from files import problem_texts, reading_of, source_of, written
 
 from tokenvis.formats.files import tables
 from tokenvis.formats.files.tables import csv_rows, frame_rows, parquet_rows
 
 
-def test_values_of_a_frame_are_those_of_json():
+def test_values_of_a_frame_become_json_values():
     frame = pd.DataFrame(
         {
             "time": pd.to_datetime(["2026-06-21T10:00:00.25Z", None]),
@@ -24,7 +24,7 @@ def test_values_of_a_frame_are_those_of_json():
 
 @pytest.mark.parametrize("batch", [1, 3, 10, 11])
 def test_rows_are_numbered_across_batches(batch, monkeypatch):
-    monkeypatch.setattr(tables, "ROWS", batch)
+    monkeypatch.setattr(tables, "ROWS_PER_BATCH", batch)
     frame = pd.DataFrame({"n": range(10)})
     frame.to_parquet("x.parquet")
     expected = [(number, {"n": number}) for number in range(10)]
@@ -32,19 +32,19 @@ def test_rows_are_numbered_across_batches(batch, monkeypatch):
     assert list(parquet_rows(reading_of("x.parquet"))) == expected
 
 
-def test_a_row_of_csv_with_too_many_cells_is_a_problem():
+def test_a_csv_row_with_too_many_cells_is_a_problem():
     reading = reading_of("x.csv", b'a,b\n1,2,3\n"x\ny",\n\n5')
     assert list(csv_rows(reading.source, reading)) == [(4, {"a": "x\ny", "b": None}), (6, {"a": "5"})]
-    assert problems(reading) == ["x.csv, line 2: 3 cells, in a table of 2 columns."]
+    assert problem_texts(reading) == ["x.csv, line 2: 3 cells in a table of 2 columns."]
 
 
-def test_a_parquet_file_that_is_cut_short_is_a_problem():
+def test_a_truncated_parquet_file_is_a_problem():
     pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
     written("x.parquet", source_of("x.parquet").path.read_bytes()[:-8])
     reading = reading_of("x.parquet")
     assert list(parquet_rows(reading)) == []
-    [problem] = problems(reading)
-    assert problem.startswith("x.parquet: is no whole Parquet file (")
+    [problem] = problem_texts(reading)
+    assert problem.startswith("x.parquet: is not a valid Parquet file (")
 
 
 def test_any_damage_to_a_parquet_file_is_survived():
@@ -54,4 +54,4 @@ def test_any_damage_to_a_parquet_file_is_survived():
         written("x.parquet", whole[:first] + b"\0" * 30 + whole[first + 30 :])
         reading = reading_of("x.parquet")
         n_rows = len(list(parquet_rows(reading)))
-        assert n_rows == 10 or len(problems(reading)) == 1
+        assert n_rows == 10 or len(problem_texts(reading)) == 1

@@ -1,1 +1,1 @@
-"""Evaluations: logs of evaluations of models."""
+"""Evaluations: logs of model evaluations."""

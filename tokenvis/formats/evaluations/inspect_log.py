@@ -1,8 +1,8 @@
-"""Logs of evaluations that Inspect wrote: .json, or .eval, which is a zip with a file for each sample.
+"""Evaluation logs of Inspect: .json, or .eval, which is a zip with a file for each sample.
 
-A log is ``{"eval", "samples": [{"id", "epoch", "uuid", "events": [...]}]}``. In a sample, things happen as events: spans that
-begin and end (steps, in old logs), calls of models and tools, commands in a sandbox, scores. An event names the span that
-it is in. Old logs note a call when it is over, newer ones when it begins. Long texts stand apart, as attachments.
+A log is ``{"eval", "samples": [{"id", "epoch", "uuid", "events": [...]}]}``. The events of a sample are the begin and end of
+spans (steps in old logs), calls of models and tools, commands in a sandbox, scores. An event names the span that contains it.
+Old logs record a call when it ends, newer ones when it begins. Long texts are stored separately as attachments.
 
 Source: Inspect's documentation of its logs, and logs of several of its versions.
 """
@@ -16,19 +16,19 @@ from hashlib import blake2b
 from typing import Any
 
 from tokenvis.conventions.rules import as_name, location_of
-from tokenvis.conventions.span import SpanRead, given, needed, reason_of, shorten
+from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
 from tokenvis.conventions.timestamps import microseconds
-from tokenvis.formats.files.documents import items
+from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.lenient_json import MISSING, mended_line, parse_json
+from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.sources import bound_of
+from tokenvis.formats.files.sources import unpack_limit
 
 NAME = "Inspect logs"
-AGENTS = {"agent", "subagent", "solver"}
-INSTANTS = {"score", "error", "input", "approval", "sample_limit"}
-ATTACHMENT = "attachment://"
-CACHED = {
+AGENT_SPAN_TYPES = {"agent", "subagent", "solver"}
+INSTANT_EVENTS = {"score", "error", "input", "approval", "sample_limit"}
+ATTACHMENT_PREFIX = "attachment://"
+INSPECT_TOKEN_KEYS = {
     "input_tokens_cache_read": "gen_ai.usage.cache_read.input_tokens",
     "input_tokens_cache_write": "gen_ai.usage.cache_creation.input_tokens",
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
@@ -43,25 +43,25 @@ class Sample:
     trace_id: str
     task: str
     attachments: dict[str, Any]
+    spans_by_source_id: dict[str, SpanRead] = field(default_factory=dict)
+    open_steps: list[str] = field(default_factory=list)
+    last_time: int | None = None
+    last_tool_span: SpanRead | None = None
     spans: dict[str, SpanRead] = field(default_factory=dict)
-    steps: list[str] = field(default_factory=list)
-    last: int | None = None
-    tool: SpanRead | None = None
-    made: dict[str, SpanRead] = field(default_factory=dict)
 
 
 def recognises(head: Head) -> bool:
-    """Whether there is an evaluation with samples, or a list of its events; of archives, whether the members are its."""
+    """Whether the head contains an evaluation or a list of its events; of an archive, whether it has a log's members."""
     if head.kind == "archive":
         return "header.json" in head.names or "_journal/start.json" in head.names
     return any(
         (isinstance(item.get("eval"), dict) and {"task", "task_id", "run_id"} & item["eval"].keys())
-        or is_event(next(iter(events), None) if isinstance(events := item.get("events"), list) else None)
+        or is_sample_event(next(iter(events), None) if isinstance(events := item.get("events"), list) else None)
         for item in head.objects
     )
 
 
-def is_event(event: Any) -> bool:
+def is_sample_event(event: Any) -> bool:
     """Whether a value looks like an event of a sample."""
     return isinstance(event, dict) and isinstance(event.get("event"), str) and "timestamp" in event
 
@@ -69,86 +69,93 @@ def is_event(event: Any) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every sample."""
     head = head_of(reading.source)
-    bare = head.kind != "archive" and any("events" in item and "eval" not in item for item in head.objects[:1])
+    is_one_sample = head.kind != "archive" and any("events" in item and "eval" not in item for item in head.objects[:1])
     reading.unit = "sample"
     if head.kind == "archive":
-        header, samples = packed_samples(reading)
-    elif bare:
-        header, samples = {}, ((number, {"id": "sample", **log}) for number, log in items(reading, "") if isinstance(log, dict))
+        header, samples = archive_samples(reading)
+    elif is_one_sample:
+        header, samples = (
+            {},
+            ((number, {"id": "sample", **log}) for number, log in document_items(reading, "") if isinstance(log, dict)),
+        )
     else:
-        header = next((value for _, value in items(Reading(reading.source), "eval") if isinstance(value, dict)), {})
-        samples = items(reading, "samples.item")
-    found = False
+        header = next((value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {})
+        samples = document_items(reading, "samples.item")
+    has_samples = False
     for number, sample in samples:
         reading.unit = "sample"
-        found = True
+        has_samples = True
         yield from spans_of_sample(reading, header, number, sample)
-    if not found:
-        reading.problem(None, "holds no samples, of which alone there are events")
+    if not has_samples:
+        reading.add_problem(None, "contains no samples, so there are no events")
 
 
-def packed_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
-    """The header of a zip, and its samples."""
+def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
+    """The header of an archive and its samples."""
     try:
         with zipfile.ZipFile(reading.source.path) as archive:
             names = archive.namelist()
             start = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
-            header = parse_json(member(archive, start, bound_of(reading.source))) if start else {}
+            header = parse_json(member_bytes(archive, start, unpack_limit(reading.source))) if start else {}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-        reading.problem(None, f"is a damaged archive ({error})")
+        reading.add_problem(None, f"is a damaged archive ({error})")
         return {}, iter(())
     evaluation = header.get("eval") if isinstance(header, dict) else None
-    return evaluation if isinstance(evaluation, dict) else {}, members(reading, [name for name in names if is_sample(name)])
+    return evaluation if isinstance(evaluation, dict) else {}, sample_members(
+        reading, [name for name in names if is_sample_name(name)]
+    )
 
 
-def is_sample(name: str) -> bool:
-    """Whether a member of the archive is a sample."""
+def is_sample_name(name: str) -> bool:
+    """Whether a name in an archive is a sample's."""
     return name.startswith("samples/") and name.endswith(".json")
 
 
-def members(reading: Reading, names: list[str]) -> Iterator[tuple[int, Any]]:
-    """The samples of a zip; one that cannot be read is a problem."""
-    left = bound_of(reading.source)
+def sample_members(reading: Reading, names: list[str]) -> Iterator[tuple[int, Any]]:
+    """The samples of an archive; a sample that cannot be read becomes a problem."""
+    bytes_left = unpack_limit(reading.source)
     with zipfile.ZipFile(reading.source.path) as archive:
         for number, name in enumerate(sorted(names), start=1):
             try:
-                text = member(archive, name, left)
-                left -= len(text)
+                text = member_bytes(archive, name, bytes_left)
+                bytes_left -= len(text)
             except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-                reading.problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
+                reading.add_problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
                 continue
-            value = mended_line(text, number, reading, reading.source)  # scores may be NaN
-            if value is not MISSING:
+            value = parse_damaged_line(text, number, reading, reading.source)  # scores may be NaN
+            if value is not UNREADABLE:
                 yield number, value
 
 
-def member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A member of a zip; `ValueError` where it is longer than what may be unpacked."""
+def member_bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """The bytes of an archive's member; `ValueError` if they exceed the limit."""
     with archive.open(name) as packed:
-        text = packed.read(most + 1)
-    if len(text) > most:
-        raise ValueError(f"it unpacks to more than {most:,} bytes")
+        text = packed.read(limit + 1)
+    if len(text) > limit:
+        raise ValueError(f"it unpacks to more than {limit:,} bytes")
     return text
 
 
 def spans_of_sample(reading: Reading, header: dict[str, Any], number: int, record: Any) -> Iterator[SpanRead]:
-    """The spans of one sample, which is one trace."""
+    """The spans of one sample, which is a trace."""
     if not isinstance(record, dict) or not isinstance(record.get("events"), list):
-        reading.problem(number, "has no events")
+        reading.add_problem(number, "has no events")
         return
     task = as_name(header.get("task")) or "sample"
     attachments = record.get("attachments")
-    sample = Sample(reading, trace_of(reading, header, record), task, attachments if isinstance(attachments, dict) else {})
+    sample = Sample(
+        reading, sample_trace_id(reading, header, record), task, attachments if isinstance(attachments, dict) else {}
+    )
     epoch = f" epoch {record['epoch']}" if isinstance(record.get("epoch"), int) else ""
     reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
-    take_events(sample, record["events"], number)
-    for span in sample.made.values():
+    add_events(sample, record["events"], number)
+    for span in sample.spans.values():
         span.line = number
         yield span
 
 
-def trace_of(reading: Reading, header: dict[str, Any], record: dict[str, Any]) -> str:
-    """The id of a sample: its own, else that of its run, with its number and its epoch."""
+def sample_trace_id(reading: Reading, header: dict[str, Any], record: dict[str, Any]) -> str:
+    """The trace id of a sample: its own id, else its run, number and epoch."""
     if uuid := as_name(record.get("uuid")):
         return uuid
     run = as_name(header.get("run_id")) or as_name(header.get("eval_id"))
@@ -156,193 +163,205 @@ def trace_of(reading: Reading, header: dict[str, Any], record: dict[str, Any]) -
     return f"{run}/{as_name(record.get('id')) or 'sample'}/{as_name(record.get('epoch')) or 1}"
 
 
-def take_events(sample: Sample, events: list[Any], number: int, parent: str | None = None) -> None:
-    """Take in events; those of a subtask or of an old tool's call stand within it."""
+def add_events(sample: Sample, events: list[Any], number: int, parent: str | None = None) -> None:
+    """Add events; events of a subtask or of an old tool call are nested in it."""
     for event in events:
         try:
-            take_event(sample, event, parent)
-            held = event.get("events")
-            if isinstance(held, list) and held:
-                take_events(sample, held, number, next(reversed(sample.made), None))
+            add_event(sample, event, parent)
+            nested = event.get("events")
+            if isinstance(nested, list) and nested:
+                add_events(sample, nested, number, next(reversed(sample.spans), None))
         except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            sample.reading.problem(number, f"an event: {reason_of(error)}")
+            sample.reading.add_problem(number, f"an event: {problem_reason(error)}")
 
 
-def take_event(sample: Sample, event: Any, parent: str | None) -> None:
-    """Take in one event."""
+def add_event(sample: Sample, event: Any, parent: str | None) -> None:
+    """Add one event."""
     if not isinstance(event, dict):
         raise TypeError(f"it is {type(event).__name__}")
-    what, time = needed(event, "event", str), microseconds(needed(event, "timestamp", str))
-    within = event.get("span_id")
-    above = f"{sample.trace_id}/{within}" if isinstance(within, str) and within in sample.spans else None
-    above = above or (sample.steps[-1] if sample.steps else parent)
+    event_type, time = required_value(event, "event", str), microseconds(required_value(event, "timestamp", str))
+    span_id = event.get("span_id")
+    parent_id = f"{sample.trace_id}/{span_id}" if isinstance(span_id, str) and span_id in sample.spans_by_source_id else None
+    parent_id = parent_id or (sample.open_steps[-1] if sample.open_steps else parent)
     try:
-        take_in(sample, event, what, time, above)
+        add_typed_event(sample, event, event_type, time, parent_id)
     finally:
-        sample.last = time if sample.last is None else max(sample.last, time)
+        sample.last_time = time if sample.last_time is None else max(sample.last_time, time)
 
 
-def take_in(sample: Sample, event: dict[str, Any], what: str, time: int, above: str | None) -> None:
-    """Take in an event of a type, with the span that it is in."""
-    if what == "span_begin":
+def add_typed_event(sample: Sample, event: dict[str, Any], kind: str, time: int, parent_id: str | None) -> None:
+    """Add an event by its type, as a child of a span."""
+    if kind == "span_begin":
         begin_span(sample, event, time)
-    elif what == "span_end":
-        end_span(sample, sample.spans.get(needed(event, "id", str)), time)
-    elif what == "step":
-        take_step(sample, event, time, above)
-    elif what in ("model", "tool", "sandbox", "subtask"):
-        take_call(sample, event, what, time, above)
-    elif what in INSTANTS:
-        add(sample, event, SpanRead(sample.trace_id, "", time, time, None, what, what, {"label": what, "kind": what}, above))
+    elif kind == "span_end":
+        end_span(sample, sample.spans_by_source_id.get(required_value(event, "id", str)), time)
+    elif kind == "step":
+        add_step(sample, event, time, parent_id)
+    elif kind in ("model", "tool", "sandbox", "subtask"):
+        add_call(sample, event, kind, time, parent_id)
+    elif kind in INSTANT_EVENTS:
+        add_span(
+            sample,
+            event,
+            SpanRead(sample.trace_id, "", time, time, None, kind, kind, {"label": kind, "kind": kind}, parent_id),
+        )
     else:
-        sample.reading.skipped[f"events of type {what[:40]!r}"] += 1
+        sample.reading.skipped[f"events of type {kind[:40]!r}"] += 1
 
 
-def add(sample: Sample, event: dict[str, Any], span: SpanRead) -> None:
-    """Keep a span; one that comes again, as when a call that was pending is complete, takes the place of the first."""
+def add_span(sample: Sample, event: dict[str, Any], span: SpanRead) -> None:
+    """Add a span; a repeated span, such as a pending call that is complete, replaces the first."""
     uuid = event.get("uuid")
-    span.id = span.id or f"{sample.trace_id}/{uuid if isinstance(uuid, str) and uuid else f'event.{len(sample.made)}'}"
+    span.id = span.id or f"{sample.trace_id}/{uuid if isinstance(uuid, str) and uuid else f'event.{len(sample.spans)}'}"
     span.fallback = sample.task
-    sample.made.pop(span.id, None)
-    sample.made[span.id] = span
+    sample.spans.pop(span.id, None)
+    sample.spans[span.id] = span
 
 
 def begin_span(sample: Sample, event: dict[str, Any], time: int) -> None:
-    """A span begins: an agent, a solver, a tool's call, ..."""
-    own, name = needed(event, "id", str), given(event, "name", str) or "span"
-    kind, above = given(event, "type", str) or "span", given(event, "parent_id", str)
-    parent = f"{sample.trace_id}/{above}" if above and above != own else None
-    place, call = kind, sample.tool
-    if kind == "tool":  # the span of a tool lies within the event of its call
-        place = location_of(tool=name)
+    """Begin a span: an agent, a solver, a tool call, ..."""
+    source_id, name = required_value(event, "id", str), optional_value(event, "name", str) or "span"
+    kind, parent_source_id = optional_value(event, "type", str) or "span", optional_value(event, "parent_id", str)
+    parent = f"{sample.trace_id}/{parent_source_id}" if parent_source_id and parent_source_id != source_id else None
+    location, call = kind, sample.last_tool_span
+    if kind == "tool":  # a tool's span is nested in the event of its call
+        location = location_of(tool=name)
         parent = call.id if call is not None and call.name == name and (call.end is None or call.end >= time) else parent
     data = {"label": shorten(name), "kind": kind, "status": "ok"}
-    agent = name if kind in AGENTS else None
-    span = SpanRead(sample.trace_id, f"{sample.trace_id}/{own}", time, None, agent, place, name, data, parent)
-    sample.spans[own] = span
-    add(sample, event, span)
+    agent = name if kind in AGENT_SPAN_TYPES else None
+    span = SpanRead(sample.trace_id, f"{sample.trace_id}/{source_id}", time, None, agent, location, name, data, parent)
+    sample.spans_by_source_id[source_id] = span
+    add_span(sample, event, span)
 
 
 def end_span(sample: Sample, span: SpanRead | None, time: int) -> None:
-    """A span ends."""
+    """End a span."""
     if span is None:
-        sample.reading.skipped["ends of spans that never began"] += 1
+        sample.reading.skipped["ends of unknown spans"] += 1
     else:
         span.end = max(time, span.start)
 
 
-def take_step(sample: Sample, event: dict[str, Any], time: int, above: str | None) -> None:
-    """A step of an old log begins or ends."""
+def add_step(sample: Sample, event: dict[str, Any], time: int, parent_id: str | None) -> None:
+    """Begin or end a step of an old log."""
     if event.get("action") == "end":
-        own = sample.steps.pop() if sample.steps else None
-        end_span(sample, sample.made.get(own) if own else None, time)
+        span_id = sample.open_steps.pop() if sample.open_steps else None
+        end_span(sample, sample.spans.get(span_id) if span_id else None, time)
         return
-    name, kind = given(event, "name", str) or "step", given(event, "type", str) or "step"
+    name, kind = optional_value(event, "name", str) or "step", optional_value(event, "type", str) or "step"
     data = {"label": shorten(name), "kind": kind, "status": "ok"}
-    span = SpanRead(sample.trace_id, "", time, None, name if kind in AGENTS else None, kind, name, data, above)
-    add(sample, event, span)
-    sample.steps.append(span.id)
+    span = SpanRead(sample.trace_id, "", time, None, name if kind in AGENT_SPAN_TYPES else None, kind, name, data, parent_id)
+    add_span(sample, event, span)
+    sample.open_steps.append(span.id)
 
 
-def take_call(sample: Sample, event: dict[str, Any], what: str, time: int, above: str | None) -> None:
-    """A call of a model or a tool, a command in a sandbox, or a subtask."""
-    name, location, attributes = {"model": model_of, "tool": tool_of}.get(what, other_of)(sample, event)
-    start, end, estimated = times_of(event, time)
-    if start == end and "working_start" not in event and what in ("model", "tool") and sample.last is not None:
-        start, estimated = min(sample.last, time), "start_time"  # an old log, in which nothing tells when it began
-    failed = bool(event.get("error")) or (what == "sandbox" and event.get("result") not in (None, 0))
+def add_call(sample: Sample, event: dict[str, Any], event_type: str, time: int, parent_id: str | None) -> None:
+    """Add a model call, a tool call, a command in a sandbox or a subtask."""
+    name, location, attributes = {"model": model_call_parts, "tool": tool_call_parts}.get(event_type, other_call_parts)(
+        sample, event
+    )
+    start, end, estimated = call_times(event, time)
+    if start == end and "working_start" not in event and event_type in ("model", "tool") and sample.last_time is not None:
+        start, estimated = min(sample.last_time, time), "start_time"  # an old log without the start of a call
+    failed = bool(event.get("error")) or (event_type == "sandbox" and event.get("result") not in (None, 0))
     status = "error" if failed else "ok"
-    data: dict[str, Any] = {"label": label_of(sample, event, name), "kind": what, "status": status}
+    data: dict[str, Any] = {"label": event_label(sample, event, name), "kind": event_type, "status": status}
     if estimated:
         data["estimated"] = [estimated]
     data["attributes"] = {key: value for key, value in attributes.items() if value is not None}
-    agent = as_name(event.get("agent")) if what == "tool" else None
-    span = SpanRead(sample.trace_id, "", start, end, agent, location, name, data, above)
-    add(sample, event, span)
-    sample.tool = span if what == "tool" else sample.tool
+    agent = as_name(event.get("agent")) if event_type == "tool" else None
+    span = SpanRead(sample.trace_id, "", start, end, agent, location, name, data, parent_id)
+    add_span(sample, event, span)
+    sample.last_tool_span = span if event_type == "tool" else sample.last_tool_span
 
 
-def times_of(event: dict[str, Any], time: int) -> tuple[int, int | None, str | None]:
-    """Start and end of a call, and which of them is estimated."""
+def call_times(event: dict[str, Any], time: int) -> tuple[int, int | None, str | None]:
+    """The start and end of a call, and which of them is estimated."""
     if event.get("completed"):
-        return time, max(time, microseconds(needed(event, "completed", str))), None
+        return time, max(time, microseconds(required_value(event, "completed", str))), None
     if event.get("pending"):
         return time, None, None
     output = event.get("output")
-    told = (event.get("working_time"), inner(output, "time"), inner(event.get("call"), "time"))
-    lasted: Any = next((value for value in told if isinstance(value, int | float | Decimal) and value), 0)
-    lasts = int(lasted * 1_000_000) if abs(lasted) < 10**9 else 0
-    if not 0 < lasts < 10**15:
+    candidates = (event.get("working_time"), nested_value(output, "time"), nested_value(event.get("call"), "time"))
+    duration_s: Any = next((value for value in candidates if isinstance(value, int | float | Decimal) and value), 0)
+    duration_us = int(duration_s * 1_000_000) if abs(duration_s) < 10**9 else 0
+    if not 0 < duration_us < 10**15:
         return time, time, None
     if "working_start" in event:
-        return time, time + lasts, "end_time"
-    return time - lasts, time, "start_time"  # old logs note a call when it is over
+        return time, time + duration_us, "end_time"
+    return time - duration_us, time, "start_time"  # old logs record a call when it ends
 
 
-def inner(value: Any, key: str) -> Any:
-    """What stands under a key of an object, None where it is none."""
+def nested_value(value: Any, key: str) -> Any:
+    """The value under a key of an object, None if it is not an object."""
     return value.get(key) if isinstance(value, dict) else None
 
 
-def model_of(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """What a call of a model says: its name, its place, its attributes."""
-    model, output = given(event, "model", str), event.get("output")
+def model_call_parts(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """The name, location and attributes of a model call."""
+    model, output = optional_value(event, "model", str), event.get("output")
     attributes: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
-    attributes["gen_ai.response.model"] = inner(output, "model")
-    choices = inner(output, "choices")
-    texts = [inner(inner(choice, "message"), "content") for choice in choices] if isinstance(choices, list) else []
-    attributes["gen_ai.output.messages"] = [resolved(sample, text) for text in texts if text] or None
-    return model or "model", location_of(model=model), attributes | tokens_of(inner(output, "usage"))
+    attributes["gen_ai.response.model"] = nested_value(output, "model")
+    choices = nested_value(output, "choices")
+    texts = (
+        [nested_value(nested_value(choice, "message"), "content") for choice in choices] if isinstance(choices, list) else []
+    )
+    attributes["gen_ai.output.messages"] = [with_attachments(sample, text) for text in texts if text] or None
+    return model or "model", location_of(model=model), attributes | inspect_tokens(nested_value(output, "usage"))
 
 
-def tokens_of(usage: Any) -> dict[str, int]:
-    """Token counts with the cached ones among the input: by the total, it is told whether they are."""
+def inspect_tokens(usage: Any) -> dict[str, int]:
+    """Token counts with cached tokens in the input; the total shows whether the source includes them."""
     counts = {key: count for key, count in usage.items() if type(count) is int} if isinstance(usage, dict) else {}
-    tokens = {name: counts[key] for key, name in CACHED.items() if key in counts}
-    read, wrote = counts.get("input_tokens"), counts.get("output_tokens")
-    if read is not None:
+    tokens = {name: counts[key] for key, name in INSPECT_TOKEN_KEYS.items() if key in counts}
+    n_input, n_output = counts.get("input_tokens"), counts.get("output_tokens")
+    if n_input is not None:
         cached = counts.get("input_tokens_cache_read", 0) + counts.get("input_tokens_cache_write", 0)
-        apart = counts.get("total_tokens") == read + (wrote or 0) + cached
-        tokens["gen_ai.usage.input_tokens"] = read + cached if apart else read
-    if wrote is not None:
-        tokens["gen_ai.usage.output_tokens"] = wrote
+        is_separate = counts.get("total_tokens") == n_input + (n_output or 0) + cached
+        tokens["gen_ai.usage.input_tokens"] = n_input + cached if is_separate else n_input
+    if n_output is not None:
+        tokens["gen_ai.usage.output_tokens"] = n_output
     return tokens
 
 
-def tool_of(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """What a call of a tool says."""
-    name = given(event, "function", str) or "tool"
+def tool_call_parts(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """The name, location and attributes of a tool call."""
+    name = optional_value(event, "function", str) or "tool"
     attributes: dict[str, Any] = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
     attributes["gen_ai.tool.call.id"] = as_name(event.get("id"))
-    attributes["gen_ai.tool.call.arguments"] = resolved(sample, event.get("arguments")) or None
-    attributes["gen_ai.tool.call.result"] = resolved(sample, event.get("result")) or None
+    attributes["gen_ai.tool.call.arguments"] = with_attachments(sample, event.get("arguments")) or None
+    attributes["gen_ai.tool.call.result"] = with_attachments(sample, event.get("result")) or None
     return name, location_of(tool=name), attributes
 
 
-def other_of(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """What a command in a sandbox, or a subtask, says."""
+def other_call_parts(sample: Sample, event: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """The name, location and attributes of a sandbox command or a subtask."""
     if event["event"] == "subtask":
-        name = given(event, "name", str) or "subtask"
-        return name, f"node:{name}", {"input": resolved(sample, event.get("input"))}
-    action = given(event, "action", str) or "exec"
+        name = optional_value(event, "name", str) or "subtask"
+        return name, f"node:{name}", {"input": with_attachments(sample, event.get("input"))}
+    action = optional_value(event, "action", str) or "exec"
     keys = ("cmd", "file", "input", "output", "result")
-    return action, f"sandbox:{action}", {key: resolved(sample, event.get(key)) for key in keys}
+    return action, f"sandbox:{action}", {key: with_attachments(sample, event.get(key)) for key in keys}
 
 
-def label_of(sample: Sample, event: dict[str, Any], name: str) -> str:
-    """What a call was about, in a few words."""
+def event_label(sample: Sample, event: dict[str, Any], name: str) -> str:
+    """A short label for a call, from its command or arguments."""
     arguments = event.get("arguments")
     texts = [event.get("cmd"), *(arguments.values() if isinstance(arguments, dict) else ())]
     text = next((value for value in texts if isinstance(value, str) and value.strip()), None)
-    return shorten(str(resolved(sample, text))) if text else name
+    return shorten(str(with_attachments(sample, text))) if text else name
 
 
-def resolved(sample: Sample, value: Any) -> Any:
-    """A value with the attachments that it names in their places."""
+def with_attachments(sample: Sample, value: Any) -> Any:
+    """A value with the attachments that it names inserted."""
     if isinstance(value, str):
-        return sample.attachments.get(value.removeprefix(ATTACHMENT), value) if value.startswith(ATTACHMENT) else value
+        return (
+            sample.attachments.get(value.removeprefix(ATTACHMENT_PREFIX), value)
+            if value.startswith(ATTACHMENT_PREFIX)
+            else value
+        )
     if isinstance(value, list):
-        return [resolved(sample, item) for item in value]
+        return [with_attachments(sample, item) for item in value]
     if isinstance(value, dict):
-        return {key: resolved(sample, item) for key, item in value.items()}
+        return {key: with_attachments(sample, item) for key, item in value.items()}
     return value

@@ -1,1 +1,1 @@
-"""Files: whatever was given, as records one by one: heads, lines, documents, rows; what readers of any format share."""
+"""Files: any input as records, one by one. Heads, lines, documents and rows, shared by the readers of all formats."""

@@ -1,4 +1,4 @@
-"""Heads: the beginning of a source, by which its format is told."""
+"""Heads: the beginning of a source, from which its format is recognised."""
 
 import io
 from contextlib import suppress
@@ -10,20 +10,20 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value
+from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.sources import ZIP, Source, members_of
+from tokenvis.formats.files.sources import ZIP_MAGIC, Source, member_names
 from tokenvis.formats.files.tables import csv_rows, frame_records
 
-HEAD = 1 << 20  # bytes of a file that are looked at to tell its format
+HEAD_BYTES = 1 << 20  # bytes of a file that are read to recognise its format
 
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a source, by which its format is told: what it is, and its first values.
+    """The beginning of a source, from which its format is recognised: its kind and its first values.
 
-    ``values`` are the objects of the first lines, or the one value of a document as far as its first megabyte goes;
-    ``names`` are the columns of a table, or the members of an archive; ``start`` are the first bytes.
+    ``values`` contains the objects of the first lines, or the one value of a document up to its first megabyte; ``names``
+    contains the columns of a table or the members of an archive; ``start`` contains the first bytes.
     """
 
     kind: Literal["lines", "document", "table", "archive", "binary", "text", "empty"]
@@ -33,32 +33,32 @@ class Head:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The first objects: lines, or what a document or its array holds."""
+        """The first objects: lines, the document itself, or the items of its array."""
         items = [item for value in self.values for item in (value if isinstance(value, list) else [value])]
         return [item for item in items if isinstance(item, dict)]
 
     def __str__(self) -> str:
-        named = list(dict.fromkeys(key for item in self.objects for key in item)) or self.names
-        keys = ", ".join(f"{name[:40]!r}" for name in named[:8])
-        what = {
+        names = list(dict.fromkeys(key for item in self.objects for key in item)) or self.names
+        keys = ", ".join(f"{name[:40]!r}" for name in names[:8])
+        descriptions = {
             "lines": "JSON lines with the keys",
             "document": "a JSON document with the keys",
             "table": "a table with the columns",
             "archive": "an archive of",
         }
-        if self.kind in what:
-            return f"{what[self.kind]} {keys}" if keys else what[self.kind].split(" with")[0]
+        if self.kind in descriptions:
+            return f"{descriptions[self.kind]} {keys}" if keys else descriptions[self.kind].split(" with")[0]
         return {"binary": "binary", "text": "text", "empty": "empty"}[self.kind]
 
 
 def head_of(source: Source) -> Head:
-    """Look at the beginning of a source."""
+    """The head of a source."""
     if source.frame is not None:
         return Head("table", frame_records(source.frame.head(HEAD_LINES)), list(map(str, source.frame.columns)))
     with source.path.open("rb") as file:
-        start = file.read(HEAD)
-    if start.startswith(ZIP):
-        return Head("archive", names=members_of(source), start=start)
+        start = file.read(HEAD_BYTES)
+    if start.startswith(ZIP_MAGIC):
+        return Head("archive", names=member_names(source), start=start)
     if start.startswith(b"PAR1"):
         return parquet_head(source, start)
     text = start.removeprefix(BOM).lstrip()
@@ -66,8 +66,8 @@ def head_of(source: Source) -> Head:
         return Head("empty")
     if text[:1] == b"[":
         return Head("document", document_head(text), start=start)
-    lines = [value for line in islice(text.splitlines(), HEAD_LINES) if isinstance(value := line_value(line), dict)]
-    if text[:1] == b"{" and not isinstance(line_value(text.splitlines()[0]), dict):
+    lines = [value for line in islice(text.splitlines(), HEAD_LINES) if isinstance(value := line_value_or_none(line), dict)]
+    if text[:1] == b"{" and not isinstance(line_value_or_none(text.splitlines()[0]), dict):
         values = document_head(text)
         if values and (values[0] or not lines):
             return Head("document", values, start=start)
@@ -78,14 +78,14 @@ def head_of(source: Source) -> Head:
     return csv_head(source, start)
 
 
-def beginning(source: Source) -> bytes:
-    """The first bytes of a text, without a byte-order mark and blanks."""
+def text_start(source: Source) -> bytes:
+    """The first bytes of a text source, without a byte-order mark and leading blanks."""
     with source.path.open("rb") as file:
-        return file.read(HEAD).removeprefix(BOM).lstrip()
+        return file.read(HEAD_BYTES).removeprefix(BOM).lstrip()
 
 
 def document_head(text: bytes) -> list[Any]:
-    """The value of a document as far as it can be read."""
+    """The value of a document as far as it can be parsed, in a list; an empty list if nothing can."""
     builder = ijson.common.ObjectBuilder()
     with suppress(ijson.JSONError, RecursionError, ArithmeticError, ValueError):
         for event, value in ijson.basic_parse(io.BytesIO(text)):
@@ -94,23 +94,23 @@ def document_head(text: bytes) -> list[Any]:
 
 
 def is_binary(start: bytes) -> bool:
-    """Whether bytes are no text."""
+    """Whether bytes are not text."""
     try:
         start.decode()
     except UnicodeDecodeError as error:
-        return error.end < len(start) - 4 or len(start) < HEAD
+        return error.end < len(start) - 4 or len(start) < HEAD_BYTES
     return False
 
 
 def csv_head(source: Source, start: bytes) -> Head:
-    """Text, as the table that it may be."""
+    """The head of a text source, as a table if it has more than one column."""
     rows = [row for _, row in islice(csv_rows(source, Reading(source)), HEAD_LINES)]
     names = list(rows[0]) if rows else []
     return Head("table" if len(names) > 1 else "text", rows, names, start)
 
 
 def parquet_head(source: Source, start: bytes) -> Head:
-    """The columns and first rows of a Parquet file."""
+    """The head of a Parquet file: its columns and first rows."""
     try:
         with pq.ParquetFile(source.path) as file:
             rows = next(file.iter_batches(HEAD_LINES), None)

@@ -1,7 +1,7 @@
-"""Lenient JSON: JSON as it is met in the wild, which is read where that loses less than leaving it out.
+"""Lenient JSON: parses invalid JSON where that loses less than skipping it.
 
-NaN and Infinity become null, and bytes that are no UTF-8 become U+FFFD, which the report says. So do, without a word,
-halves of surrogate pairs, which JSON allows and no database takes. What is nested too deep to be stored is refused.
+NaN and Infinity become null, and invalid UTF-8 becomes U+FFFD; both are reported. Lone surrogates, which JSON allows but no
+database accepts, become U+FFFD silently. Values nested too deep to be stored are refused.
 """
 
 import json
@@ -16,16 +16,16 @@ from tokenvis.formats.files.sources import Source
 from tokenvis.spans.payload import refuse_constant
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
-DEEPEST = 200  # levels of brackets in a value; SQLite stores 1,000, and Python's stack is shared with its caller
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-BRACKET = re.compile(rb"[\[\]{}]")
-NO_UTF8 = "bytes that are no UTF-8 became U+FFFD"
-MISSING = object()
+MAX_JSON_DEPTH = 200  # nested brackets; SQLite stores 1,000, and Python's stack is shared with the caller
+JSON_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+JSON_BRACKET = re.compile(rb"[\[\]{}]")
+INVALID_UTF8 = "invalid UTF-8 was replaced by U+FFFD"
+UNREADABLE = object()
 
 
 def parse_json(text: bytes) -> Any:
-    """JSON as it is met in the wild: half a surrogate pair, which cannot be stored, becomes U+FFFD; else `ValueError`."""
-    if text.count(b"[") + text.count(b"{") > DEEPEST:
+    """The value of a JSON text; lone surrogates, which cannot be stored, become U+FFFD; `ValueError` if it is not JSON."""
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
         refuse_depth(text)
     try:
         return orjson.loads(text)
@@ -33,49 +33,53 @@ def parse_json(text: bytes) -> Any:
         if b"\\u" not in text:
             raise
         value = json.loads(text, parse_constant=refuse_constant)
-        return mended(value)
+        return repaired_value(value)
 
 
 def refuse_depth(text: bytes) -> None:
-    """Raise `ValueError` where brackets, other than those in strings, are nested too deep to be stored."""
+    """Raise `ValueError` if brackets outside of strings are nested too deep to be stored."""
     depth = 0
-    for bracket in BRACKET.findall(STRING.sub(b"", text)):
+    for bracket in JSON_BRACKET.findall(JSON_STRING.sub(b"", text)):
         depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
 
 
-def mended(value: Any) -> Any:
-    """A JSON value without halves of surrogate pairs; a number beyond all floats is null."""
+def repaired_value(value: Any) -> Any:
+    """A JSON value with lone surrogates replaced by U+FFFD, and infinite numbers by null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):
         return without_surrogates(value)
     if isinstance(value, list):
-        return [mended(item) for item in value]
+        return [repaired_value(item) for item in value]
     if isinstance(value, dict):
-        return {mended(key): mended(item) for key, item in value.items()}
+        return {repaired_value(key): repaired_value(item) for key, item in value.items()}
     return value
 
 
-def mended_line(text: bytes, number: int, reading: Reading, source: Source) -> Any:
-    """The value of a line that strict JSON refuses, with what was mended as a problem; `MISSING` where it cannot be."""
+def parse_damaged_line(text: bytes, number: int, reading: Reading, source: Source) -> Any:
+    """The value of a line that is not valid JSON, with each repair as a problem; `UNREADABLE` if it cannot be repaired."""
     try:
         return parse_json(text)
     except ValueError as error:
-        first = error
-    broken = set[str]()
+        strict_error = error
+    repairs = set[str]()
     try:
         decoded = text.decode(errors="replace")
         if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:
-            broken.add(NO_UTF8)
+            repairs.add(INVALID_UTF8)
         refuse_depth(text)
-        value = json.loads(decoded, parse_constant=lambda name: broken.add(f"{name} is no number of JSON, and became null"))
-        value = mended(value)
+        value = json.loads(decoded, parse_constant=lambda name: repairs.add(f"{name} is not valid JSON, replaced by null"))
+        value = repaired_value(value)
     except (ValueError, RecursionError):
-        place = f" from character {first.pos + 1} on" if isinstance(first, json.JSONDecodeError) else f" ({first})"
-        reading.problem(number, f"not JSON{place}", source)
-        return MISSING
-    for reason in sorted(broken):
-        reading.problem(number, reason, source)
+        detail = (
+            f" from character {strict_error.pos + 1} on"
+            if isinstance(strict_error, json.JSONDecodeError)
+            else f" ({strict_error})"
+        )
+        reading.add_problem(number, f"not JSON{detail}", source)
+        return UNREADABLE
+    for reason in sorted(repairs):
+        reading.add_problem(number, reason, source)
     return value

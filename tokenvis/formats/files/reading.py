@@ -1,7 +1,7 @@
-"""Reading: what a reader of a format hands over, and what readers share.
+"""The result of reading a source beside its spans, shared by the readers of all formats.
 
-A reader gives spans, one by one, and says what it could not use: problems (a file, a line, a reason) and things skipped on
-purpose (counted by reason). It leaves every text whole: how much is kept is decided after it.
+A reader yields spans one by one and reports what it could not use: problems (a file, a line, a reason) and records skipped on
+purpose (counted by reason). It never truncates texts; a later step decides how much to store.
 """
 
 from collections import Counter
@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tokenvis.conventions.span import SpanRead, reason_of
+from tokenvis.conventions.span import SpanRead, problem_reason
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.integers import INT64_MIN
 
-MOST_PROBLEMS = 10_000  # of one source; more are counted
+MAX_PROBLEMS = 10_000  # per source; further problems are only counted
 
 
 class Problem(NamedTuple):
-    """A place in a file that could not be read, and why: a line, or an item of a document, or a row of a table."""
+    """A record of a file that cannot be read, and why: a line, an item of a document or a row of a table."""
 
     file: str
     line: int | None
@@ -25,13 +25,13 @@ class Problem(NamedTuple):
     unit: str = "line"
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}, {self.unit} {self.line}"
-        return f"{place}: {self.reason}."
+        position = self.file if self.line is None else f"{self.file}, {self.unit} {self.line}"
+        return f"{position}: {self.reason}."
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a caller wants of every reader: names without free text; and how a table of their own is to be understood."""
+class ReadOptions:
+    """A caller's options for all readers: whether to omit free text from names; the columns and time unit of a plain table."""
 
     without_texts: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -40,41 +40,41 @@ class Wishes:
 
 @dataclass
 class Reading:
-    """What was read from one source, beside its spans, and what was not.
+    """The problems, skipped records and trace names found while reading one source.
 
-    ``names`` holds the name of each trace, with the start of the span that gave it: the earliest counts.
+    ``names`` maps each trace to its name and the start of the span that gave it: the earliest wins.
     """
 
     source: Source
-    wishes: Wishes = field(default_factory=Wishes)
-    unit: str = "line"  # what the numbers of problems count
+    options: ReadOptions = field(default_factory=ReadOptions)
+    unit: str = "line"  # the unit that the numbers of problems count
     files: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def problem(self, line: int | None, reason: str, source: Source | None = None) -> None:
-        """Note a place that could not be read; by default in the source itself."""
-        if len(self.problems) >= MOST_PROBLEMS:
-            self.skipped[f"problems beyond the first {MOST_PROBLEMS:,}"] += 1
+    def add_problem(self, line: int | None, reason: str, source: Source | None = None) -> None:
+        """Add a record that cannot be read; by default in the source itself."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.skipped[f"problems beyond the first {MAX_PROBLEMS:,}"] += 1
             return
         self.problems.append(Problem((source or self.source).name, line, reason, self.unit))
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
-        """Give a trace a name: its own, or that of a span, by its start; its own wins, then the earliest."""
+        """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
         named = (INT64_MIN if start is None else start, name)
         if name and (trace_id not in self.names or named < self.names[trace_id]):
             self.names[trace_id] = named
 
 
-def convert(
-    records: Iterable[tuple[int, Any]], reading: Reading, make: Callable[[Any], Iterable[SpanRead]]
+def spans_of_records(
+    records: Iterable[tuple[int, Any]], reading: Reading, to_spans: Callable[[Any], Iterable[SpanRead]]
 ) -> Iterator[SpanRead]:
-    """The spans of each record; one that cannot be used is a problem, and the rest goes on."""
+    """The spans of each record; a record that cannot be used becomes a problem, and reading continues."""
     for line, record in records:
         try:
-            for span in make(record):
+            for span in to_spans(record):
                 span.line = line
                 yield span
         except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            reading.problem(line, reason_of(error))
+            reading.add_problem(line, problem_reason(error))

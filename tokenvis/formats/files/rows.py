@@ -1,17 +1,17 @@
-"""Rows: the rows of a table, whatever kind of file it is."""
+"""Rows of a table from any kind of file."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from tokenvis.formats.files.documents import items
-from tokenvis.formats.files.head import beginning, head_of
+from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.head import head_of, text_start
 from tokenvis.formats.files.lines import json_lines
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.tables import csv_rows, frame_rows, parquet_rows
 
 
-def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and values of each row of a table: a DataFrame, Parquet, CSV, JSON lines, or an array of objects."""
+def table_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number and values of each row of a table: a DataFrame, Parquet, CSV, JSON lines or an array of objects."""
     source = reading.source
     if source.frame is not None:
         yield from frame_rows(reading, source.frame)
@@ -20,7 +20,7 @@ def rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     if head.kind == "lines":
         yield from json_lines(reading)
     elif head.kind == "document":
-        yield from items(reading, "item" if beginning(source)[:1] == b"[" else "")
+        yield from document_items(reading, "item" if text_start(source)[:1] == b"[" else "")
     elif head.start.startswith(b"PAR1"):
         yield from parquet_rows(reading)
     else:

@@ -1,7 +1,8 @@
-"""Sources: whatever was given, as files on disk that can be read from their start, as often as a reader likes.
+"""Sources: any input as files on disk that can be read from the start any number of times.
 
-A folder is all files below it. What is packed (.zip, .gz, .zst, told by the first bytes) is unpacked into a temporary folder,
-within a bound, and never outside of it; an open stream is copied there. A DataFrame is a source without a file.
+A folder stands for all files below it. Compressed files (.zip, .gz, .zst, recognised by their first bytes) are unpacked into a
+temporary folder, up to a size limit and never outside of it; an open stream is copied there. A DataFrame is a source without a
+file.
 """
 
 import os
@@ -20,71 +21,71 @@ import pyarrow as pa
 
 from tokenvis.errors import IngestError, plural, quoted
 
-DATABASE = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
-ZIP, GZIP, ZSTD = b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-PIECE = 1 << 20
-SMALL_PIECE = 1 << 14  # what is lost at most where something packed is cut off
-FREELY = 100 << 20  # bytes that anything may unpack to;
-RATIO = 200  # beyond them, this many times its own size: real traces pack to a hundredth at best
-MOST_MEMBERS = 100_000
-DEEPEST_PACKING = 3  # a .gz in a .zip in a .zip
+DATABASE_NAME = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
+ZIP_MAGIC, GZIP_MAGIC, ZSTD_MAGIC = b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+COPY_CHUNK_BYTES = 1 << 20
+UNPACK_CHUNK_BYTES = 1 << 14  # the most that is lost when a compressed file is truncated
+MIN_UNPACK_LIMIT_BYTES = 100 << 20  # a source of any size may unpack to this
+MAX_UNPACK_RATIO = 200  # a large source may unpack to this multiple of its size: real traces compress to 1/100 at best
+MAX_ARCHIVE_MEMBERS = 100_000
+MAX_ARCHIVE_DEPTH = 3  # a .gz in a .zip in a .zip
 
-Complaint: TypeAlias = Callable[[str, str], None]  # told the name of a source, and what is wrong with it
+SourceProblem: TypeAlias = Callable[[str, str], None]  # called with the name of a source and the reason
 
 
-def ignored(_: int) -> None:
-    """A count of bytes that nobody asked for."""
+def ignore_progress(_: int) -> None:
+    """Ignore a count of bytes: the default of ``Source.progress``."""
 
 
 @dataclass(eq=False)
 class Source:
-    """Something to read: its bytes' place, its name in reports, and what tells it from every other source."""
+    """Something to read: its path, its name in reports, and an origin that identifies it among all sources."""
 
     path: Path
     name: str
     origin: str
     frame: pd.DataFrame | None = None
-    progress: Callable[[int], object] = field(default=ignored, repr=False)
+    progress: Callable[[int], object] = field(default=ignore_progress, repr=False)
     n_read: int = 0
 
     def __post_init__(self) -> None:
         self.size = 0 if self.frame is not None else self.path.stat().st_size
 
     def beside(self, path: Path) -> "Source":
-        """Another file of the same place."""
+        """Another file in the same folder."""
         folder = self.name.rpartition("/")[0]
         return Source(path, f"{folder}/{path.name}" if folder else path.name, origin_of(path), progress=self.progress)
 
-    def told(self, position: int) -> None:
-        """Report how far it was read; a second reading does not count."""
+    def report_position(self, position: int) -> None:
+        """Report how far the source was read; reading the same bytes again does not count."""
         if position > self.n_read:
             self.progress(position - self.n_read)
             self.n_read = position
 
 
 def origin_of(path: Path) -> str:
-    """What tells a file from every other."""
+    """A text that identifies a file among all files."""
     return path.absolute().as_posix()
 
 
-def sources_in(given: Any, folder: Path, complain: Complaint) -> Iterator[Source]:
-    """The sources in what a caller gave; what has to be unpacked or copied goes into ``folder``."""
+def sources_in(given: Any, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
+    """The sources in a caller's input; unpacked and copied files go into ``folder``."""
     if isinstance(given, pd.DataFrame):
         yield Source(folder, "the DataFrame", "DataFrame", frame=given)
     elif hasattr(given, "read"):
-        yield from unpacked(copied(given, folder), folder, complain)
+        yield from unpacked(copied_stream(given, folder), folder, report_problem)
     elif isinstance(given, str | os.PathLike):
-        yield from files_at(checked(given), folder, complain)
+        yield from files_at(existing_path(given), folder, report_problem)
     else:
-        raise IngestError(f"{quoted(given)} is no path, open file or DataFrame.")
+        raise IngestError(f"{quoted(given)} is not a path, an open file or a DataFrame.")
 
 
-def checked(given: str | os.PathLike[str]) -> Path:
-    """A path of something that is there."""
+def existing_path(given: str | os.PathLike[str]) -> Path:
+    """The path of an existing file or folder; `IngestError` if there is none."""
     try:
         path = Path(given).expanduser()
         path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a ValueError where it holds a null character
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path contains a null character
         raise IngestError(f"There is no file or folder {Path(given)}.") from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).removesuffix(".")
@@ -92,53 +93,55 @@ def checked(given: str | os.PathLike[str]) -> Path:
     return path
 
 
-def files_at(path: Path, folder: Path, complain: Complaint) -> Iterator[Source]:
+def files_at(path: Path, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
     """A file, or all files below a folder.
 
-    Databases are not opened, not even to look at them: see `store.connections`.
+    Databases are never opened, not even to inspect them: see `store.connections`.
     """
     if path.is_file():
-        if DATABASE.search(path.name):
-            raise IngestError(f"{path.name} is a SQLite database. load_spans(store={str(path)!r}) reads one of tokenvis.")
-        yield from unpacked(Source(path.absolute(), path.name, origin_of(path)), folder, complain)
+        if DATABASE_NAME.search(path.name):
+            raise IngestError(
+                f"{path.name} is a SQLite database. If tokenvis wrote it, read it with load_spans(store={str(path)!r})."
+            )
+        yield from unpacked(Source(path.absolute(), path.name, origin_of(path)), folder, report_problem)
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file() and not DATABASE.search(file.name):
+        if file.is_file() and not DATABASE_NAME.search(file.name):
             try:
-                yield from unpacked(Source(file.absolute(), file.name, origin_of(file)), folder, complain)
+                yield from unpacked(Source(file.absolute(), file.name, origin_of(file)), folder, report_problem)
             except IngestError as error:
-                complain(file.name, str(error).removesuffix("."))
+                report_problem(file.name, str(error).removesuffix("."))
 
 
-def copied(stream: Any, folder: Path) -> Source:
-    """An open file, from where it stands to its end."""
+def copied_stream(stream: Any, folder: Path) -> Source:
+    """A copy of an open file, from its current position to its end."""
     name = getattr(stream, "name", None)
     name = Path(name).name if isinstance(name, str) and name else "stream"
     path = folder / "stream"
     with path.open("wb") as file:
-        while piece := stream.read(PIECE):
+        while piece := stream.read(COPY_CHUNK_BYTES):
             file.write(piece.encode() if isinstance(piece, str) else piece)
     return Source(path, name, f"stream {name}")
 
 
-def unpacked(source: Source, folder: Path, complain: Complaint, depth: int = 0) -> Iterator[Source]:
-    """A source as it is, or what was packed in it."""
+def unpacked(source: Source, folder: Path, report_problem: SourceProblem, depth: int = 0) -> Iterator[Source]:
+    """A source unchanged, or the sources unpacked from it."""
     start = first_bytes(source)
-    if start.startswith(ZIP) and not is_evaluation(source):
-        members = archived(source, folder, complain)
-    elif start.startswith((GZIP, ZSTD)):
-        members = decompressed(source, folder, complain, "gzip" if start.startswith(GZIP) else "zstd")
+    if start.startswith(ZIP_MAGIC) and not is_evaluation(source):
+        members = zip_members(source, folder, report_problem)
+    elif start.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
+        members = decompressed(source, folder, report_problem, "gzip" if start.startswith(GZIP_MAGIC) else "zstd")
     else:
         yield source
         return
-    if depth == DEEPEST_PACKING:
-        raise IngestError(f"{source.name} is packed more than {DEEPEST_PACKING} times.")
+    if depth == MAX_ARCHIVE_DEPTH:
+        raise IngestError(f"{source.name} is compressed in more than {MAX_ARCHIVE_DEPTH} layers.")
     for member in members:
-        yield from unpacked(member, folder, complain, depth + 1)
+        yield from unpacked(member, folder, report_problem, depth + 1)
 
 
 def first_bytes(source: Source) -> bytes:
-    """Enough to tell what a file is."""
+    """The first bytes of a file, enough to recognise its kind."""
     try:
         with source.path.open("rb") as file:
             return file.read(8)
@@ -147,12 +150,12 @@ def first_bytes(source: Source) -> bytes:
 
 
 def is_evaluation(source: Source) -> bool:
-    """Whether an archive is the log of an evaluation, which is one thing: its reader unpacks it."""
-    return any(name in ("header.json", "_journal/start.json") for name in members_of(source))
+    """Whether an archive is an evaluation log, which its own reader unpacks."""
+    return any(name in ("header.json", "_journal/start.json") for name in member_names(source))
 
 
-def members_of(source: Source) -> list[str]:
-    """The names in an archive, none where it is damaged."""
+def member_names(source: Source) -> list[str]:
+    """The names of an archive's members, none if it is damaged."""
     try:
         with zipfile.ZipFile(source.path) as archive:
             return archive.namelist()
@@ -160,80 +163,82 @@ def members_of(source: Source) -> list[str]:
         return []
 
 
-def bound_of(source: Source) -> int:
-    """How many bytes a source may unpack to."""
-    return max(FREELY, RATIO * source.size)
+def unpack_limit(source: Source) -> int:
+    """The number of bytes that a source may unpack to."""
+    return max(MIN_UNPACK_LIMIT_BYTES, MAX_UNPACK_RATIO * source.size)
 
 
-def archived(source: Source, folder: Path, complain: Complaint) -> Iterator[Source]:
-    """The files of a .zip, one after another in the order of their names."""
-    place = new_folder(folder)
-    left = bound_of(source)
+def zip_members(source: Source, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
+    """The files of a .zip, in the order of their names."""
+    target = new_folder(folder)
+    bytes_left = unpack_limit(source)
     try:
         with zipfile.ZipFile(source.path) as archive:
             members = sorted((entry for entry in archive.infolist() if not entry.is_dir()), key=lambda entry: entry.filename)
-            if len(members) > MOST_MEMBERS:
-                raise IngestError(f"{source.name} holds {plural(len(members), 'file')}; at most {MOST_MEMBERS:,} are unpacked.")
-            made = []
+            if len(members) > MAX_ARCHIVE_MEMBERS:
+                raise IngestError(
+                    f"{source.name} contains {plural(len(members), 'file')}; at most {MAX_ARCHIVE_MEMBERS:,} are unpacked."
+                )
+            sources = []
             for entry in members:
                 name = f"{source.name}/{entry.filename}"
-                path = inside(place, entry.filename)
+                path = path_inside(target, entry.filename)
                 if path is None:
-                    complain(name, "its path leads out of the archive; it is left out")
+                    report_problem(name, "its path leads out of the archive; it was skipped")
                     continue
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with archive.open(entry) as packed:
-                        left -= copy_within(packed, path, left, source)
+                        bytes_left -= copy_limited(packed, path, bytes_left, source)
                 except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                    complain(name, f"cannot be unpacked ({str(error).removesuffix('.')})")
+                    report_problem(name, f"cannot be unpacked ({str(error).removesuffix('.')})")
                     continue
-                made.append(Source(path, name, f"{source.origin}/{entry.filename}"))
+                sources.append(Source(path, name, f"{source.origin}/{entry.filename}"))
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise IngestError(f"{source.name} cannot be unpacked: {str(error).removesuffix('.')}.") from None
-    yield from made
+    yield from sources
 
 
 def new_folder(folder: Path) -> Path:
-    """A folder of its own for what is unpacked."""
+    """A new folder for unpacked files."""
     return Path(mkdtemp(dir=folder))
 
 
-def inside(place: Path, name: str) -> Path | None:
-    """Where a member of an archive goes, None where that would be elsewhere."""
+def path_inside(folder: Path, name: str) -> Path | None:
+    """The path for a member of an archive, None if it would be outside of the folder."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         return None
-    return place.joinpath(*parts)
+    return folder.joinpath(*parts)
 
 
-def decompressed(source: Source, folder: Path, complain: Complaint, codec: str) -> Iterator[Source]:
-    """The one file in a .gz or .zst; what stands before a damage is kept."""
+def decompressed(source: Source, folder: Path, report_problem: SourceProblem, codec: str) -> Iterator[Source]:
+    """The one file in a .gz or .zst; a damaged file is unpacked up to the damage."""
     path = new_folder(folder) / (source.path.stem or "file")
     name = source.name.removesuffix(".gz").removesuffix(".zst")
     try:
         with pa.CompressedInputStream(pa.OSFile(str(source.path)), codec) as packed:
-            copy_within(packed, path, bound_of(source), source)
+            copy_limited(packed, path, unpack_limit(source), source)
     except (OSError, pa.ArrowException) as error:
-        reason = f"cannot be unpacked to its end ({str(error).removesuffix('.')})"
+        reason = f"cannot be unpacked completely ({str(error).removesuffix('.')})"
         if not path.exists() or not path.stat().st_size:
             raise IngestError(f"{source.name} {reason}.") from None
-        complain(source.name, reason)
+        report_problem(source.name, reason)
     yield Source(path, name, source.origin.removesuffix(".gz").removesuffix(".zst"))
 
 
-def copy_within(packed: IO[bytes], path: Path, most: int, source: Source) -> int:
-    """Write a stream to a file; `IngestError` where it is longer than the bound. How many bytes it had."""
+def copy_limited(packed: IO[bytes], path: Path, limit: int, source: Source) -> int:
+    """Write a stream to a file and return its number of bytes; `IngestError` if it exceeds the limit."""
     total = 0
     with path.open("wb") as file:
-        while piece := packed.read(SMALL_PIECE):
+        while piece := packed.read(UNPACK_CHUNK_BYTES):
             total += len(piece)
-            if total > most or shutil.disk_usage(path.parent).free < 2 * PIECE:
+            if total > limit or shutil.disk_usage(path.parent).free < 2 * COPY_CHUNK_BYTES:
                 file.close()
                 path.unlink()
                 raise IngestError(
-                    f"{source.name} unpacks to more than {bound_of(source):,} bytes, {RATIO} times its size. "
-                    f"Unpack it yourself if you trust it."
+                    f"{source.name} unpacks to more than {unpack_limit(source):,} bytes, {MAX_UNPACK_RATIO} times its size. "
+                    f"If you trust it, unpack it yourself."
                 )
             file.write(piece)
     return total

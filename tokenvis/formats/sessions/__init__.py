@@ -1,1 +1,1 @@
-"""Sessions: what coding agents write about their work."""
+"""Sessions: logs that coding agents write about their work."""

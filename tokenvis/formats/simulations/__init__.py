@@ -1,1 +1,1 @@
-"""Simulations: who was where at each step of a simulated world."""
+"""Simulations: the location of each agent at each step of a simulated world."""

@@ -1,4 +1,4 @@
-"""Tables: a row a span, in CSV, Parquet, JSON lines or a DataFrame."""
+"""Tables with a row for each span: CSV, Parquet, JSON lines or a DataFrame."""
 
 from tokenvis.formats.table.reader import NAME, read, recognises
 from tokenvis.formats.table.writer import write_csv, write_jsonl, write_parquet

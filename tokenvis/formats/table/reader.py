@@ -1,8 +1,8 @@
-"""Plain tables of spans: a DataFrame, CSV, Parquet, or JSON lines. The door for everything that has no reader of its own.
+"""Plain tables of spans: a DataFrame, CSV, Parquet or JSON lines. For every source without a reader.
 
-A row is a span. Its columns are those of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time, data,
-parent_id``, or what the caller calls them; ``duration`` may stand for ``end_time``. Only ``start_time`` must be there. Every
-other column is a key of the span's data. Times are numbers of the caller's unit, or ISO 8601.
+A row is a span. Its columns are the columns of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time,
+data, parent_id``, or the caller's names for them; ``duration`` may replace ``end_time``. Only ``start_time`` is required. Every
+other column becomes a key of the span's data. Times are numbers in the caller's unit, or ISO 8601.
 """
 
 from collections.abc import Iterator
@@ -14,29 +14,29 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from tokenvis.conventions.opentelemetry import opened_json
+from tokenvis.conventions.opentelemetry import decode_json_text
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
-from tokenvis.conventions.timestamps import in_unit, is_digits
+from tokenvis.conventions.timestamps import from_unit, is_number_text
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.reading import Reading, convert
-from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.reading import Reading, spans_of_records
+from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
 from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS
 
 NAME = "tables of spans"
-PLACES = (*COLUMNS, "parent_id", "duration")
+SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
 
 
 def recognises(head: Head) -> bool:
-    """Whether rows have a start, and an agent or a location."""
-    names = set(names_in(head))
+    """Whether rows have a start time, and an agent or a location."""
+    names = set(head_columns(head))
     return "start_time" in names and bool(names & {"agent_id", "location_id"})
 
 
-def names_in(head: Head) -> list[str]:
+def head_columns(head: Head) -> list[str]:
     """The columns of a table, or the keys of its first objects."""
     return head.names or list(dict.fromkeys(key for item in head.objects for key in item))
 
@@ -44,32 +44,32 @@ def names_in(head: Head) -> list[str]:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """A span for each row."""
     head = head_of(reading.source)
-    there = names_in(head)
-    table = Table(
-        columns=columns_of(reading, there),
-        unit=reading.wishes.unit,
-        trace_id=trace_of(reading.source),
-        texts=head.kind == "table" and reading.source.frame is None and not head.start.startswith(b"PAR1"),
-        ours=there[: len(COLUMNS)] == list(COLUMNS),
+    columns = head_columns(head)
+    table = RowConverter(
+        columns=columns_by_field(reading, columns),
+        unit=reading.options.unit,
+        trace_id=table_trace_id(reading.source),
+        all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(b"PAR1"),
+        written_by_us=columns[: len(COLUMNS)] == list(COLUMNS),
     )
-    yield from convert(((number, (number, row)) for number, row in rows(reading)), reading, table.spans)
+    yield from spans_of_records(((number, (number, row)) for number, row in table_rows(reading)), reading, table.spans)
 
 
-def columns_of(reading: Reading, there: list[str]) -> dict[str, str]:
-    """The column of each place that has one; `IngestError` where one that was named is not there, or there is no start."""
-    named = reading.wishes.columns
-    strange = [place for place in named if place not in PLACES]
-    absent = [name for name in (*named.values(), named.get("start_time", "start_time")) if name not in there]
-    if strange:
-        raise IngestError(f"columns= names {listed(strange)}, which no span has. It may name: {listed(PLACES)}.")
-    if absent:
-        raise IngestError(f"{reading.source.name} has no column {listed(dict.fromkeys(absent))}. It has: {listed(there)}.")
-    columns = {place: named.get(place, place) for place in PLACES}
-    return {place: name for place, name in columns.items() if name in there}
+def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
+    """The column of each span field; `IngestError` if a column that the caller names, or the start time, is missing."""
+    names = reading.options.columns
+    unknown = [field for field in names if field not in SPAN_FIELDS]
+    missing = [name for name in (*names.values(), names.get("start_time", "start_time")) if name not in available]
+    if unknown:
+        raise IngestError(f"columns= names {listed(unknown)}, which spans do not have. It may contain: {listed(SPAN_FIELDS)}.")
+    if missing:
+        raise IngestError(f"{reading.source.name} has no column {listed(dict.fromkeys(missing))}. It has: {listed(available)}.")
+    columns = {field: names.get(field, field) for field in SPAN_FIELDS}
+    return {field: name for field, name in columns.items() if name in available}
 
 
-def trace_of(source: Source) -> str:
-    """The trace of rows that name none: one a file, or one a content where there is no file."""
+def table_trace_id(source: Source) -> str:
+    """The trace id of rows without one: an id for each file or, without a file, for the content."""
     name, origin = PurePosixPath(source.name).stem, source.origin.encode()
     if source.frame is not None:
         name, origin = "table", pd.util.hash_pandas_object(source.frame.astype("str")).to_numpy().tobytes()
@@ -77,75 +77,75 @@ def trace_of(source: Source) -> str:
 
 
 @dataclass(frozen=True)
-class Table:
-    """How the rows of a table become spans.
+class RowConverter:
+    """Converts the rows of a table to spans.
 
-    ``columns`` tells the column of each place; ``texts`` that all cells are texts; ``ours`` that tokenvis wrote them, with
-    what a spreadsheet would run defused.
+    ``columns`` maps each span field to its column; ``all_text`` is set if all cells are texts; ``written_by_us`` if tokenvis
+    wrote the table, with texts defused that a spreadsheet would run as formulas.
     """
 
     columns: dict[str, str]
     unit: str
     trace_id: str
-    texts: bool
-    ours: bool
+    all_text: bool
+    written_by_us: bool
 
-    def spans(self, numbered: tuple[int, Any]) -> Iterator[SpanRead]:
-        """The span of a row, with the row's number, which is its id where there is no other."""
-        number, row = numbered
+    def spans(self, numbered_row: tuple[int, Any]) -> Iterator[SpanRead]:
+        """The span of a numbered row; the number becomes its id if it has none."""
+        number, row = numbered_row
         if not isinstance(row, dict):
             raise TypeError(f"a row is {type(row).__name__}")
-        if self.texts and self.ours:
+        if self.all_text and self.written_by_us:
             row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-        cells = {place: row.get(name) for place, name in self.columns.items()}
-        trace_id = name_in(cells, "trace_id") or self.trace_id
-        start = in_unit(self.needed(cells, "start_time"), self.unit)
+        cells = {field: row.get(name) for field, name in self.columns.items()}
+        trace_id = cell_name(cells, "trace_id") or self.trace_id
+        start = from_unit(self.required_cell(cells, "start_time"), self.unit)
         data = self.data_of(row, cells)
-        parent = name_in(cells, "parent_id") or data.get("parent_id")
-        location = name_in(cells, "location_id") or as_name(data.get("kind")) or "span"
+        parent = cell_name(cells, "parent_id") or data.get("parent_id")
+        location = cell_name(cells, "location_id") or as_name(data.get("kind")) or "span"
         yield SpanRead(
             trace_id,
-            name_in(cells, "id") or f"{trace_id}/{number}",
+            cell_name(cells, "id") or f"{trace_id}/{number}",
             start,
             self.end_of(cells, start),
-            name_in(cells, "agent_id"),
+            cell_name(cells, "agent_id"),
             location,
             location,
             data,
             parent if isinstance(parent, str) else None,
         )
 
-    def needed(self, cells: dict[str, Any], place: str) -> Any:
-        """A cell that must be filled."""
-        if cells.get(place) is None:
-            raise KeyError(self.columns[place])
-        return cells[place]
+    def required_cell(self, cells: dict[str, Any], field: str) -> Any:
+        """The cell of a required field; `KeyError` if it is empty."""
+        if cells.get(field) is None:
+            raise KeyError(self.columns[field])
+        return cells[field]
 
     def end_of(self, cells: dict[str, Any], start: int) -> int | None:
-        """When a span ended, None where it did not."""
+        """The end time of a span, None if it has none."""
         if cells.get("end_time") is not None:
-            return in_unit(cells["end_time"], self.unit)
-        return None if cells.get("duration") is None else start + in_unit(cells["duration"], self.unit)
+            return from_unit(cells["end_time"], self.unit)
+        return None if cells.get("duration") is None else start + from_unit(cells["duration"], self.unit)
 
     def data_of(self, row: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
-        """What stands in ``data``, and every column that has no place of its own."""
-        data = opened_json(cells.get("data"))
+        """The ``data`` of a row, and every column that is not a span field."""
+        data = decode_json_text(cells.get("data"))
         if data is not None and not isinstance(data, dict):
             raise TypeError(f"'data' is {type(data).__name__}, not an object")
-        placed = set(self.columns.values())
-        more = {name: value for name, value in row.items() if name not in placed and value is not None}
-        return {**{name: number_in(cell) if self.texts else cell for name, cell in more.items()}, **(data or {})}
+        used = set(self.columns.values())
+        others = {name: value for name, value in row.items() if name not in used and value is not None}
+        return {**{name: cell_number(cell) if self.all_text else cell for name, cell in others.items()}, **(data or {})}
 
 
-def name_in(cells: dict[str, Any], place: str) -> str | None:
-    """A name as it is, blanks and all; None where there is none."""
-    value = cells.get(place)
+def cell_name(cells: dict[str, Any], field: str) -> str | None:
+    """A cell as a name, with blanks unchanged; None if it is empty."""
+    value = cells.get(field)
     return value or None if isinstance(value, str) else as_name(value)
 
 
-def number_in(cell: str) -> Any:
-    """A cell as the number that it shows, else as its text."""
-    if not is_digits(cell):
+def cell_number(cell: str) -> Any:
+    """A cell as a number if its text is one, else its text."""
+    if not is_number_text(cell):
         return cell
     try:
         return orjson.loads(cell)

@@ -1,7 +1,7 @@
-"""Flat tables: a row is a span, in Parquet, CSV or JSON lines.
+"""Flat tables with a row for each span, in Parquet, CSV or JSON lines.
 
-The columns are those of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time, data``, and ``parent_id``
-where the frame has it (in CSV it stands in ``data`` alone). Times are whole µs since 1970, ``data`` is JSON.
+The columns are the columns of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time, data``, and
+``parent_id`` if the frame has it (in CSV it is only in ``data``). Times are whole µs since 1970, ``data`` is JSON.
 """
 
 import csv
@@ -14,32 +14,34 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.formats.chunks import chunks_of, fragment, rows_of
+from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment
 from tokenvis.output import escape_cell
 from tokenvis.spans.columns import COLUMNS, NAMES, TIMES
 
-NAME = pa.dictionary(pa.int32(), pa.string())
-TEXT = pa.large_string()  # texts of a chunk may have more than 2 GiB together
+NAME_TYPE = pa.dictionary(pa.int32(), pa.string())
+TEXT_TYPE = pa.large_string()  # the texts of a chunk may exceed 2 GiB
 
 
-def columns_of(spans: pd.DataFrame) -> list[str]:
-    """The columns that are written."""
+def written_columns(spans: pd.DataFrame) -> list[str]:
+    """The columns to write."""
     return [*COLUMNS, "parent_id"] if "parent_id" in spans.columns else list(COLUMNS)
 
 
 def write_parquet(spans: pd.DataFrame, file: IO[bytes]) -> None:
-    """Write spans as Parquet: names as dictionaries, a group of rows for each chunk."""
-    types = dict.fromkeys(columns_of(spans), TEXT) | dict.fromkeys(NAMES, NAME) | dict.fromkeys(TIMES, pa.int64())
+    """Write spans as Parquet: names as dictionaries, a row group for each chunk."""
+    types = (
+        dict.fromkeys(written_columns(spans), TEXT_TYPE) | dict.fromkeys(NAMES, NAME_TYPE) | dict.fromkeys(TIMES, pa.int64())
+    )
     schema = pa.schema(list(types.items()))
     with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=list(NAMES)) as writer:
-        for chunk in chunks_of(spans):
-            arrays = [arrow_of(chunk[field.name], field.type) for field in schema]
+        for chunk in export_chunks(spans):
+            arrays = [arrow_array(chunk[field.name], field.type) for field in schema]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def arrow_of(values: pd.Series, kind: pa.DataType) -> pa.Array:
-    """A column as Arrow holds it; of names, those that occur."""
-    if kind != NAME:
+def arrow_array(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    """A column as an Arrow array; names as a dictionary of the names that occur."""
+    if kind != NAME_TYPE:
         return pa.array(values, kind)
     used = values.cat.remove_unused_categories().cat
     codes = used.codes.to_numpy().astype(np.int32)
@@ -47,15 +49,15 @@ def arrow_of(values: pd.Series, kind: pa.DataType) -> pa.Array:
 
 
 def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
-    """Write spans as CSV (RFC 4180, UTF-8); a text that a spreadsheet would run is defused."""
+    """Write spans as CSV (RFC 4180, UTF-8); texts that a spreadsheet would run as formulas are defused."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text)  # ends lines with \r\n, so it quotes a cell that has either
         writer.writerow(COLUMNS)
-        for chunk in chunks_of(spans):
+        for chunk in export_chunks(spans):
             columns = [
                 column if name in TIMES else [cell and escape_cell(cell) for cell in column]
-                for name, column in zip(COLUMNS, zip(*rows_of(chunk, *COLUMNS), strict=True), strict=True)
+                for name, column in zip(COLUMNS, zip(*chunk_rows(chunk, *COLUMNS), strict=True), strict=True)
             ]
             writer.writerows(zip(*columns, strict=True))
     finally:
@@ -63,11 +65,11 @@ def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
 
 
 def write_jsonl(spans: pd.DataFrame, file: IO[bytes]) -> None:
-    """Write spans as JSON lines: an object a line, ``data`` as an object in it, or null."""
-    columns = columns_of(spans)
-    data = columns.index("data")
-    for chunk in chunks_of(spans):
-        for row in rows_of(chunk, *columns):
+    """Write spans as JSON lines: one object per line, ``data`` as a nested object or null."""
+    columns = written_columns(spans)
+    data_index = columns.index("data")
+    for chunk in export_chunks(spans):
+        for row in chunk_rows(chunk, *columns):
             span = dict(zip(columns, row, strict=True))
-            span["data"] = fragment(row[data])
+            span["data"] = json_fragment(row[data_index])
             file.write(orjson.dumps(span, option=orjson.OPT_APPEND_NEWLINE))

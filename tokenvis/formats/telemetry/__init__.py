@@ -1,1 +1,1 @@
-"""Telemetry: what tracing libraries and the servers behind them export."""
+"""Telemetry: exports of tracing libraries and servers."""

@@ -1,74 +1,89 @@
-"""Langfuse: what its page downloads, what its API gives, and its exports of observations.
+"""Langfuse: downloads from its web page, responses of its API, and exports of observations.
 
-A download is ``{"trace": {...}, "observations": [...]}``; a trace of the API holds its observations itself; a list of the API
-is ``{"data": [...]}``; exports are arrays or lines of observations, or CSV. Names are in camelCase or in snake_case. Times are
-ISO 8601, mostly to the millisecond. Metadata may be JSON in a text; OpenTelemetry's attributes stand in it.
+A download is ``{"trace": {...}, "observations": [...]}``; a trace from the API contains its observations; a list from the API
+is ``{"data": [...]}``; exports are arrays or lines of observations, or CSV. Names are in camelCase or snake_case. Times are
+ISO 8601, mostly in milliseconds. Metadata may be a JSON string; it contains OpenTelemetry's attributes.
 
-Source: Langfuse's API reference, and its page on usage: every kind of usage whose name has "input" in it is input.
+Source: Langfuse's API reference, and its page on usage: every usage type with "input" in its name counts as input.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenvis.conventions.opentelemetry import (
-    CACHED,
-    CREATED,
-    INPUT,
-    OUTPUT,
-    REASONING,
-    camel,
-    opened_json,
+    CACHE_CREATION_TOKENS,
+    CACHED_TOKENS,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    REASONING_TOKENS,
+    camel_case,
+    decode_json_text,
+    int_or_none,
     service_of,
     span_of,
-    whole,
 )
-from tokenvis.conventions.span import SpanRead, given, needed
-from tokenvis.conventions.timestamps import in_unit
-from tokenvis.formats.files.documents import items
+from tokenvis.conventions.span import SpanRead, optional_value, required_value
+from tokenvis.conventions.timestamps import from_unit
+from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.reading import Reading, convert
-from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.reading import Reading, spans_of_records
+from tokenvis.formats.files.rows import table_rows
 from tokenvis.spans.tokens import COST
 
 NAME = "Langfuse traces and observations"
-TYPES = {"SPAN", "GENERATION", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL"}
-TAKEN = {
+OBSERVATION_TYPES = {
+    "SPAN",
+    "GENERATION",
+    "EVENT",
+    "AGENT",
+    "TOOL",
+    "CHAIN",
+    "RETRIEVER",
+    "EVALUATOR",
+    "EMBEDDING",
+    "GUARDRAIL",
+}
+MAPPED_KEYS = {
     "id", "traceId", "parentObservationId", "type", "name", "startTime", "endTime", "metadata", "level", "statusMessage",
     "model", "providedModelName", "usageDetails", "usage", "costDetails", "totalCost", "calculatedTotalCost",
 }  # fmt: skip
-DROPPED = {
+IGNORED_KEYS = {
     "projectId", "createdAt", "updatedAt", "internalModelId", "latency", "inputCost", "outputCost", "inputUsage", "outputUsage",
     "totalUsage", "promptTokens", "completionTokens", "totalTokens", "unit", "inputPrice", "outputPrice", "totalPrice",
 }  # fmt: skip
-WORDS = {CACHED: ("cache_read", "cached"), CREATED: ("cache_creation", "cache_write"), REASONING: ("reasoning",)}
+USAGE_WORDS = {
+    CACHED_TOKENS: ("cache_read", "cached"),
+    CACHE_CREATION_TOKENS: ("cache_creation", "cache_write"),
+    REASONING_TOKENS: ("reasoning",),
+}
 
 
 def recognises(head: Head) -> bool:
-    """Whether there are observations, or a trace that holds some."""
+    """Whether the head contains observations, or a trace with observations."""
     return any(
         is_observation(item)
-        or is_observation(first_in(item, "observations"))
-        or is_observation(first_in(item, "data"))
-        or ({"projectId", "timestamp"} <= mapping(item.get("trace")).keys())
+        or is_observation(first_item(item, "observations"))
+        or is_observation(first_item(item, "data"))
+        or ({"projectId", "timestamp"} <= mapping_or_empty(item.get("trace")).keys())
         for item in head.objects
     )
 
 
-def first_in(item: dict[str, Any], key: str) -> Any:
-    """The first thing in a list that an object holds."""
-    held = item.get(key)
-    return held[0] if isinstance(held, list) and held else None
+def first_item(item: dict[str, Any], key: str) -> Any:
+    """The first item of a list in an object, None if there is none."""
+    items = item.get(key)
+    return items[0] if isinstance(items, list) and items else None
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """A mapping as it is, anything else as an empty one."""
+def mapping_or_empty(value: Any) -> Mapping[str, Any]:
+    """A mapping unchanged, anything else as an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def is_observation(item: Any) -> bool:
     """Whether an object is an observation."""
-    item = mapping(item)
-    return str(item.get("type")).upper() in TYPES and bool(
+    item = mapping_or_empty(item)
+    return str(item.get("type")).upper() in OBSERVATION_TYPES and bool(
         {"traceId", "trace_id"} & item.keys() and {"startTime", "start_time"} & item.keys()
     )
 
@@ -76,83 +91,89 @@ def is_observation(item: Any) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every observation."""
     names: dict[str, str] = {}
-    yield from convert(observations(reading, names), reading, lambda record: [span_in(record, reading, names)])
+    yield from spans_of_records(observations(reading, names), reading, lambda record: [langfuse_span(record, reading, names)])
 
 
 def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int, Any]]:
-    """Each observation, wherever it stands; ``names`` gets the name of the trace that holds them."""
+    """The observations of a file of any shape; the name of an enclosing trace goes into ``names``."""
     document = None if reading.source.frame is not None else next(iter(head_of(reading.source).values), None)
     if not isinstance(document, dict) or is_observation(document):
-        yield from rows(reading)
+        yield from table_rows(reading)
     elif isinstance(document.get("data"), list):
-        yield from items(reading, "data.item")
+        yield from document_items(reading, "data.item")
     else:
-        trace = mapping(document.get("trace", document))
+        trace = mapping_or_empty(document.get("trace", document))
         if isinstance(trace.get("id"), str) and isinstance(trace.get("name"), str):
             names[trace["id"]] = trace["name"]
-        yield from items(reading, "observations.item")
+        yield from document_items(reading, "observations.item")
 
 
-def span_in(record: Any, reading: Reading, names: dict[str, str]) -> SpanRead:
+def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanRead:
     """An observation as a span."""
     if not isinstance(record, dict):
         raise TypeError(f"an observation is {type(record).__name__}")
     if "trace_id" in record or "start_time" in record:
-        record = {camel(key): value for key, value in record.items()}
-    trace_id, span_id = needed(record, "traceId", str), needed(record, "id", str)
-    start, end = in_unit(needed(record, "startTime", (str, int)), "ms"), record.get("endTime")
-    kind, name = given(record, "type", str) or "", given(record, "name", str) or "observation"
-    above = given(record, "parentObservationId", str)
-    reading.name_trace(trace_id, names.get(trace_id) or given(record, "traceName", str) or "")
-    metadata = mapping(opened_json(record.get("metadata")))
-    attributes = attributes_of(record, metadata)
-    service = service_of(mapping(metadata.get("resourceAttributes")))
-    finished = start if not end and kind.upper() == "EVENT" else in_unit(end, "ms") if end else None
+        record = {camel_case(key): value for key, value in record.items()}
+    trace_id, span_id = required_value(record, "traceId", str), required_value(record, "id", str)
+    start, end = from_unit(required_value(record, "startTime", (str, int)), "ms"), record.get("endTime")
+    kind, name = optional_value(record, "type", str) or "", optional_value(record, "name", str) or "observation"
+    parent_id = optional_value(record, "parentObservationId", str)
+    reading.name_trace(trace_id, names.get(trace_id) or optional_value(record, "traceName", str) or "")
+    metadata = mapping_or_empty(decode_json_text(record.get("metadata")))
+    attributes = langfuse_attributes(record, metadata)
+    service = service_of(mapping_or_empty(metadata.get("resourceAttributes")))
+    end_time = start if not end and kind.upper() == "EVENT" else from_unit(end, "ms") if end else None
     level = str(record.get("level") or "")
     return span_of(
         reading,
         trace_id,
         span_id,
-        above,
+        parent_id,
         name,
         start,
-        finished,
+        end_time,
         attributes,
         kind="" if kind.upper() == "SPAN" else kind,
         service=service,
         status="error" if level == "ERROR" else "ok" if level else None,
         status_message=record.get("statusMessage"),
-        **{key: value for key, value in record.items() if key not in TAKEN | DROPPED and value not in (None, {}, [])},
+        **{
+            key: value for key, value in record.items() if key not in MAPPED_KEYS | IGNORED_KEYS and value not in (None, {}, [])
+        },
     )
 
 
-def attributes_of(record: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes that OpenTelemetry brought, the rest of the metadata, the model, and what was used."""
-    attributes = dict(mapping(opened_json(metadata.get("attributes"))))
-    inner = ("attributes", "resourceAttributes", "scope")
-    attributes |= {f"metadata.{key}": value for key, value in metadata.items() if key not in inner}
+def langfuse_attributes(record: dict[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenTelemetry's attributes, the rest of the metadata, the model, the token counts and the cost."""
+    attributes = dict(mapping_or_empty(decode_json_text(metadata.get("attributes"))))
+    nested_keys = ("attributes", "resourceAttributes", "scope")
+    attributes |= {f"metadata.{key}": value for key, value in metadata.items() if key not in nested_keys}
     model = record.get("model") or record.get("providedModelName")
     if isinstance(model, str):
         attributes.setdefault("gen_ai.request.model", model)
-    usage = mapping(opened_json(record.get("usageDetails"))) or mapping(opened_json(record.get("usage")))
-    attributes |= tokens_of({key: count for key, value in usage.items() if (count := whole(value)) is not None})
-    cost = record.get("totalCost") or record.get("calculatedTotalCost") or mapping(record.get("costDetails")).get("total")
+    usage = mapping_or_empty(decode_json_text(record.get("usageDetails"))) or mapping_or_empty(
+        decode_json_text(record.get("usage"))
+    )
+    attributes |= langfuse_tokens({key: count for key, value in usage.items() if (count := int_or_none(value)) is not None})
+    cost = (
+        record.get("totalCost") or record.get("calculatedTotalCost") or mapping_or_empty(record.get("costDetails")).get("total")
+    )
     if cost:
         attributes[COST] = cost
     return attributes
 
 
-def tokens_of(usage: dict[str, int]) -> dict[str, int]:
-    """Token counts: input is all that has "input" in its name, unless the total says that "input" is all of it."""
+def langfuse_tokens(usage: dict[str, int]) -> dict[str, int]:
+    """Token counts: input is the sum of all counts with "input" in the name, unless the total shows that "input" is the sum."""
     tokens = {}
     total = usage.get("total")
-    for name, side in ((INPUT, "input"), (OUTPUT, "output")):
+    for name, side in ((INPUT_TOKENS, "input"), (OUTPUT_TOKENS, "output")):
         parts = {key: count for key, count in usage.items() if side in key}
         if side in parts and total == usage.get("input", 0) + usage.get("output", 0):
             tokens[name] = parts[side]
         elif parts:
             tokens[name] = sum(parts.values())
-    for name, words in WORDS.items():
+    for name, words in USAGE_WORDS.items():
         counts = [count for key, count in usage.items() if any(word in key for word in words)]
         if counts:
             tokens[name] = sum(counts)

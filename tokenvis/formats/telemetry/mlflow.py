@@ -1,8 +1,8 @@
 """MLflow traces: `trace.to_json()`, one or several, and the DataFrame of `mlflow.search_traces()`.
 
-A trace is ``{"info": {"trace_id", "tags", ...}, "data": {"spans": [...]}}``; in the DataFrame the column ``trace`` holds it, or
-``spans`` the spans alone. Ids are base64, times are nanoseconds, and the value of each attribute is JSON in a text. In MLflow 2
-a trace has a ``request_id``, and a span a ``context``, a ``parent_id`` and ``start_time``.
+A trace is ``{"info": {"trace_id", "tags", ...}, "data": {"spans": [...]}}``; in the DataFrame it is in the column ``trace``, or
+its spans are in the column ``spans``. Ids are base64, times are nanoseconds, and attribute values are JSON strings. In MLflow 2
+a trace has a ``request_id``, and a span has a ``context``, a ``parent_id`` and a ``start_time``.
 
 Source: files made with MLflow 3.17, and MLflow's documentation.
 """
@@ -12,116 +12,125 @@ from typing import Any
 
 import orjson
 
-from tokenvis.conventions.opentelemetry import INPUT, OUTPUT, SPAN, TRACE, hex_id, opened_json, span_of, status_of
-from tokenvis.conventions.span import SpanRead, given, reason_of
-from tokenvis.conventions.timestamps import of_nanoseconds
+from tokenvis.conventions.opentelemetry import (
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    SPAN_ID_DIGITS,
+    TRACE_ID_DIGITS,
+    decode_json_text,
+    hex_id,
+    span_of,
+    status_of,
+)
+from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
+from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.rows import rows
+from tokenvis.formats.files.rows import table_rows
 
 NAME = "MLflow traces"
-INPUTS = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "output.value"}
+ATTRIBUTE_NAMES = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "output.value"}
 
 
 def recognises(head: Head) -> bool:
-    """Whether there are traces of MLflow, or rows that hold them."""
-    return any(is_trace(item) or is_row(item) for item in head.objects)
+    """Whether the head contains MLflow traces, or rows with traces."""
+    return any(is_mlflow_trace(item) or is_trace_row(item) for item in head.objects)
 
 
-def is_trace(item: Any) -> bool:
-    """Whether an object is a trace, as far as it can be seen."""
+def is_mlflow_trace(item: Any) -> bool:
+    """Whether an object has the keys of a trace, which may be truncated."""
     if not isinstance(item, dict) or not isinstance(info := item.get("info"), dict):
         return False
     return bool({"request_id", "trace_location", "trace_metadata", "request_metadata", "experiment_id"} & info.keys())
 
 
-def is_row(item: dict[str, Any]) -> bool:
-    """Whether a row of a table holds a trace, or its spans."""
-    spans = opened_json(item.get("spans"))
+def is_trace_row(item: dict[str, Any]) -> bool:
+    """Whether a row of a table contains a trace or its spans."""
+    spans = decode_json_text(item.get("spans"))
     first = spans[0] if isinstance(spans, list) and spans else None
-    return is_trace(opened_json(item.get("trace"))) or (
+    return is_mlflow_trace(decode_json_text(item.get("trace"))) or (
         isinstance(first, Mapping) and ("start_time_unix_nano" in first or "start_time_ns" in first)
     )
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace."""
-    for number, record in rows(reading):
+    for number, record in table_rows(reading):
         try:
-            spans, name = spans_in(record)
+            spans, name = trace_records(record)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            reading.problem(number, reason_of(error))
+            reading.add_problem(number, problem_reason(error))
             continue
         for span in spans:
             try:
-                made = span_in(span, name, reading)
+                span_read = mlflow_span(span, name, reading)
             except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-                reading.problem(number, reason_of(error))
+                reading.add_problem(number, problem_reason(error))
                 continue
-            made.line = number
-            yield made
+            span_read.line = number
+            yield span_read
 
 
-def spans_in(record: Any) -> tuple[list[Any], str | None]:
-    """The spans of a trace, or of a row that holds one, and the trace's name."""
+def trace_records(record: Any) -> tuple[list[Any], str | None]:
+    """The span records and the name of a trace, or of a row with a trace."""
     if not isinstance(record, dict):
         raise TypeError(f"a trace is {type(record).__name__}")
-    trace = opened_json(record.get("trace"))
+    trace = decode_json_text(record.get("trace"))
     trace = trace if isinstance(trace, dict) else record
-    info, data = given(trace, "info", dict) or {}, given(trace, "data", dict) or {}
+    info, data = optional_value(trace, "info", dict) or {}, optional_value(trace, "data", dict) or {}
     tags = info.get("tags")
     name = tags.get("mlflow.traceName") if isinstance(tags, dict) else None
-    spans = opened_json(data.get("spans", record.get("spans")))
+    spans = decode_json_text(data.get("spans", record.get("spans")))
     if not isinstance(spans, list):
         raise KeyError("spans")
-    return [opened_json(span) for span in spans], name if isinstance(name, str) else None
+    return [decode_json_text(span) for span in spans], name if isinstance(name, str) else None
 
 
-def span_in(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:
-    """A span of MLflow 3, or of MLflow 2."""
+def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:
+    """A span of MLflow 3 or MLflow 2."""
     if not isinstance(record, dict):
         raise TypeError(f"a span is {type(record).__name__}")
-    context = given(record, "context", dict) or record
-    trace_id, span_id = hex_id(context["trace_id"], TRACE), hex_id(context["span_id"], SPAN)
-    above = record.get("parent_span_id") or record.get("parent_id")
-    start = of_nanoseconds(first_of(record, "start_time_unix_nano", "start_time_ns", "start_time"))
+    context = optional_value(record, "context", dict) or record
+    trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
+    parent_id = record.get("parent_span_id") or record.get("parent_id")
+    start = from_nanoseconds(first_value(record, "start_time_unix_nano", "start_time_ns", "start_time"))
     end = next((record[key] for key in ("end_time_unix_nano", "end_time_ns", "end_time") if record.get(key)), None)
-    name = given(record, "name", str) or "span"
+    name = optional_value(record, "name", str) or "span"
     reading.name_trace(trace_id, trace_name or "")
     status = record.get("status") or record.get("status_code")
     status = status if isinstance(status, dict) else {"code": status}
-    attributes = attributes_of(record)
+    attributes = mlflow_attributes(record)
     return span_of(
         reading,
         trace_id,
         span_id,
-        hex_id(above, SPAN) if above else None,
+        hex_id(parent_id, SPAN_ID_DIGITS) if parent_id else None,
         name,
         start,
-        of_nanoseconds(end) if end else None,
+        from_nanoseconds(end) if end else None,
         attributes,
         status=status_of(status.get("code")),
         status_message=status.get("message"),
-        events=given(record, "events", list),
+        events=optional_value(record, "events", list),
     )
 
 
-def first_of(record: dict[str, Any], *keys: str) -> Any:
-    """The first of these that is there."""
+def first_value(record: dict[str, Any], *keys: str) -> Any:
+    """The first value under these keys; `KeyError` if all are missing."""
     for key in keys:
         if record.get(key) is not None:
             return record[key]
     raise KeyError(keys[0])
 
 
-def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with their values out of the texts that hold them, and tokens under OpenTelemetry's names."""
+def mlflow_attributes(record: dict[str, Any]) -> dict[str, Any]:
+    """Attributes with decoded values, and token counts under OpenTelemetry's names."""
     attributes = {}
-    for key, value in (given(record, "attributes", dict) or {}).items():
-        attributes[INPUTS.get(key, key)] = value_of(value)
+    for key, value in (optional_value(record, "attributes", dict) or {}).items():
+        attributes[ATTRIBUTE_NAMES.get(key, key)] = decoded_value(value)
     usage = attributes.get("mlflow.chat.tokenUsage")
     if isinstance(usage, dict):
-        attributes |= {INPUT: usage.get("input_tokens"), OUTPUT: usage.get("output_tokens")}
+        attributes |= {INPUT_TOKENS: usage.get("input_tokens"), OUTPUT_TOKENS: usage.get("output_tokens")}
         attributes |= {f"gen_ai.usage.{key}": count for key, count in usage.items() if key.startswith("cache_")}
     for key in ("mlflow.llm.model", "mlflow.chat.model", "model"):
         if isinstance(attributes.get(key), str):
@@ -131,8 +140,8 @@ def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def value_of(value: Any) -> Any:
-    """A value out of the JSON text that holds it."""
+def decoded_value(value: Any) -> Any:
+    """The value of a JSON string; any other value unchanged."""
     if not isinstance(value, str):
         return value
     try:

@@ -12,16 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from tokenvis.errors import IngestError
-from tokenvis.formats.files.head import HEAD, Head, beginning, head_of
+from tokenvis.formats.files.head import HEAD_BYTES, Head, head_of, text_start
 from tokenvis.formats.files.lines import HEAD_LINES
 from tokenvis.formats.files.reading import Problem
-from tokenvis.formats.files.sources import DATABASE, Source
-from tokenvis.formats.registry import FORMATS, GROWING
+from tokenvis.formats.files.sources import DATABASE_NAME, Source
+from tokenvis.formats.registry import FORMATS, GROWING_FORMATS
 from tokenvis.ingestion.watch.checkpoint import CHECKPOINT_SUFFIX, FileEntry, FileStamp, file_stamp, main_file, stat_stamp
 
-OTHER_FORMATS = [
-    reader for name, reader in FORMATS.items() if name not in {*GROWING, "table"}
-]  # almost any lines may be a table
+# without "table": almost any lines may be a table
+OTHER_FORMATS = [reader for name, reader in FORMATS.items() if name not in {*GROWING_FORMATS, "table"}]
 
 
 class Discovery:
@@ -96,7 +95,7 @@ class Discovery:
             and file_stamp(main_file(path, entry))
         ):
             with suppress(OSError):  # the file was just deleted
-                entry.family, entry.above = GROWING[entry.format].family_of(Path(path))
+                entry.family, entry.above = GROWING_FORMATS[entry.format].session_key_of(Path(path))
         entry.stamp = stamp
         return entry
 
@@ -104,13 +103,13 @@ class Discovery:
         """A new entry for a file, from its first bytes."""
         try:
             source = Source(Path(path), os.path.basename(path), path)  # noqa: PTH119
-            start = beginning(source)
+            start = text_start(source)
             head = head_of(source) if start[:1] == b"{" else None
-            for name, reader in GROWING.items():
+            for name, reader in GROWING_FORMATS.items():
                 if head and reader.recognises(head):
-                    family, above = reader.family_of(Path(path))
+                    family, above = reader.session_key_of(Path(path))
                     if family == path:  # the main file of its session may have been deleted
-                        mains = map(str, reader.mains_of(Path(path), head.values[0]))
+                        mains = map(str, reader.main_file_candidates(Path(path), head.values[0]))
                         above = next((main for main in mains if main in self.files and not file_stamp(main)), above)
                     return FileEntry(stamp, name, family, above, reader.is_fork(head.values[0]))
             if Path(path) in self.paths and start and is_other_format(head, start):
@@ -130,7 +129,9 @@ def walk_files(folder: str) -> Iterator[tuple[str, FileStamp]]:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         yield from walk_files(entry.path)
-                    elif entry.is_file() and not DATABASE.search(entry.name) and not entry.name.endswith(CHECKPOINT_SUFFIX):
+                    elif (
+                        entry.is_file() and not DATABASE_NAME.search(entry.name) and not entry.name.endswith(CHECKPOINT_SUFFIX)
+                    ):
                         yield entry.path, stat_stamp(entry.stat())
                 except OSError:  # the file was just deleted
                     continue
@@ -149,7 +150,7 @@ def was_replaced(entry: FileEntry, stamp: FileStamp) -> bool:
     """Whether a file may have another format than when it was inspected."""
     if entry.stamp[2] != stamp[2] or stamp[0] < entry.stamp[0]:
         return True
-    return entry.format is None and entry.stamp != stamp and entry.stamp[0] < HEAD
+    return entry.format is None and entry.stamp != stamp and entry.stamp[0] < HEAD_BYTES
 
 
 def ancestry_of(family: str, parents: dict[str, str]) -> list[str]:

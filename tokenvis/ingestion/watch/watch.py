@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tokenvis.conventions.rules import Rule, chosen
+from tokenvis.conventions.rules import Rule, rule_function
 from tokenvis.errors import StoreError, TraceNotFound, check_choice, quoted
-from tokenvis.formats.files.lines import Changed
-from tokenvis.formats.files.reading import Problem, Reading, Wishes
-from tokenvis.formats.files.sources import Source, checked
-from tokenvis.formats.registry import GROWING, Follower
+from tokenvis.formats.files.lines import FilesChanged
+from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
+from tokenvis.formats.files.sources import Source, existing_path
+from tokenvis.formats.registry import GROWING_FORMATS, SessionFollower
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.ingest import SpanRules
 from tokenvis.ingestion.sessions import session_folders, since_time
@@ -57,7 +57,7 @@ class Family:
     ``digests`` are hashes of the stored rows, by span id; ``added`` maps the spans that this watch added to their traces.
     """
 
-    follower: Follower
+    follower: SessionFollower
     names: dict[str, tuple[int, str]]
     stored_names: dict[str, str] = field(default_factory=dict)
     n_open: Counter[str] = field(default_factory=Counter)
@@ -112,11 +112,11 @@ class Watch:
         content: Content = "full",
     ) -> None:
         check_choice("content", content, CONTENTS)
-        self.paths = [checked(path).absolute() for path in paths] or session_folders()
+        self.paths = [existing_path(path).absolute() for path in paths] or session_folders()
         since = since if since or paths else DEFAULT_SINCE
         self.since = since_time(since).timestamp() * 1e9 if since else None
-        self.rules = SpanRules(chosen("agent", agent), chosen("location", location), Keeper(content))
-        self.wishes = Wishes(without_texts=content == "none")
+        self.rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Keeper(content))
+        self.read_options = ReadOptions(without_texts=content == "none")
         functions = f"function {time.time_ns()}"  # a later watch cannot tell whether its functions are the same
         self.manner = [content, *(rule if rule is None or isinstance(rule, str) else functions for rule in (agent, location))]
         self.store = opened(store, create=True)
@@ -190,7 +190,7 @@ class Watch:
         try:
             if family.follower.advance():
                 family.added.clear()  # spans read from files before they were cut or replaced are kept
-        except (OSError, Changed) as error:  # a file was deleted or replaced during the read
+        except (OSError, FilesChanged) as error:  # a file was deleted or replaced during the read
             del self.families[name]
             if isinstance(error, OSError):
                 self.report_problem(Problem(os.path.basename(files[0]), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
@@ -218,12 +218,12 @@ class Watch:
         main = name if Path(name).is_absolute() else files[0]
         if family is None or not {str(reading.source.path) for reading in family.follower.readings} <= {main, *files}:
             names: dict[str, tuple[int, str]] = {}
-            reader = GROWING[self.checkpoint.files[files[0]].format or ""]
-            family = self.families[name] = Family(reader.Following(self.reading(main, names)), names)
+            reader = GROWING_FORMATS[self.checkpoint.files[files[0]].format or ""]
+            family = self.families[name] = Family(reader.SessionFollower(self.reading(main, names)), names)
         open_paths = {str(reading.source.path) for reading in family.follower.readings}
         for file in files:
             if file not in open_paths:
-                family.follower.follow(self.reading(file, family.names))
+                family.follower.add_file(self.reading(file, family.names))
             before = self.family_of_file.get(file, name)
             if before != name and (other := self.families.pop(before, None)):
                 family.digests |= dict.fromkeys(other.digests)  # another family may have overwritten these
@@ -234,7 +234,7 @@ class Watch:
 
     def reading(self, path: str, names: dict[str, tuple[int, str]]) -> Reading:
         """A reading of a file, which collects the names of traces in ``names``."""
-        return Reading(Source(Path(path), os.path.basename(path), path), self.wishes, names=names)  # noqa: PTH119
+        return Reading(Source(Path(path), os.path.basename(path), path), self.read_options, names=names)  # noqa: PTH119
 
     def assemble(self, family: Family) -> pd.DataFrame:
         """The current spans of a family, by id."""

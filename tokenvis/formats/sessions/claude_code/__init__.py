@@ -1,5 +1,13 @@
 """Sessions of Claude Code."""
 
-from tokenvis.formats.sessions.claude_code.reader import NAME, Following, family_of, is_fork, mains_of, read, recognises
+from tokenvis.formats.sessions.claude_code.reader import (
+    NAME,
+    is_fork,
+    main_file_candidates,
+    read,
+    recognises,
+    session_key_of,
+)
+from tokenvis.formats.sessions.claude_code.reader import ClaudeCodeFollower as SessionFollower
 
-__all__ = ["NAME", "Following", "family_of", "is_fork", "mains_of", "read", "recognises"]
+__all__ = ["NAME", "SessionFollower", "is_fork", "main_file_candidates", "read", "recognises", "session_key_of"]

@@ -1,12 +1,11 @@
-"""The lines of a Claude Code transcript, gathered into calls of the model and of tools.
+"""The lines of a Claude Code transcript, grouped into model calls and tool calls.
 
-One message of the model is written on several lines, each with the usage so far, so the last line counts. The start of a call
-of the model is nowhere recorded: it is taken to be the event before. Progress lines and echoes of subagents repeat what stands
-elsewhere.
+One message of the model spans several lines, each with the usage so far, so the last line counts. The start of a model call is
+not recorded: the time of the previous event is used. Progress lines and echoes of subagents repeat other lines.
 
-A session's files are read in a fixed order, and what stands in several counts where it stands first. Files that grow are read
-by turns, so that a file may bring what one after it in that order was taken to have first: `Changed` then says that all
-are to be read anew, in order.
+A session's files are read in a fixed order, and a record that occurs in several files counts in the first. Growing files are
+read in turns, so an earlier file may later contain a record that was first found in a later file: `FilesChanged` is then
+raised, and all files are read again in order.
 """
 
 import re
@@ -16,24 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tokenvis.conventions.span import given, needed, reason_of
+from tokenvis.conventions.span import optional_value, problem_reason, required_value
 from tokenvis.conventions.timestamps import microseconds
-from tokenvis.formats.files.lines import Changed, Place, json_lines
+from tokenvis.formats.files.lines import FilesChanged, ReadPosition, json_lines
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 
-TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
+TITLE_KEYS = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 SPAWNING_TOOLS = {"Task", "Agent"}
-PARTS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # a block's type: its key, our type
-NOT_THE_USER = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
-AGENT_ID = re.compile(r"agentId: ([\w-]+)")
+TEXT_BLOCKS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # block type: key of its text, part type
+CLAUDE_NON_USER_PREFIXES = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
+AGENT_ID_IN_RESULT = re.compile(r"agentId: ([\w-]+)")
 
-Rank: TypeAlias = tuple[int, Path]
+FileRank: TypeAlias = tuple[int, Path]
 
 
 @dataclass
 class ModelCall:
-    """A message of the model: when it began and ended, its last line's usage, what it said, which tools it called."""
+    """A model call: its times, the usage of its last line, its output and the names of the tools it called."""
 
     id: str
     start: int
@@ -48,7 +47,7 @@ class ModelCall:
 
 @dataclass
 class ToolCall:
-    """A tool's call, and its result where there is one."""
+    """A tool call, and its result if there is one."""
 
     id: str
     name: str
@@ -63,30 +62,30 @@ class ToolCall:
 
 
 @dataclass
-class Part:
-    """A file of a session: whose its lines are where they do not say so, its rank in the order of reading, its place so far."""
+class SessionFile:
+    """A file of a session: the agent of lines that name none, its rank in the reading order, its read position."""
 
     source: Source
     agent_id: str = ""
-    rank: Rank = (0, Path())
-    place: Place = field(default_factory=Place)
+    rank: FileRank = (0, Path())
+    position: ReadPosition = field(default_factory=ReadPosition)
 
 
 @dataclass
 class Transcript:
-    """What one agent did: its calls, by id, in the order of their first lines."""
+    """The work of one agent: its calls by id, in the order of their first lines."""
 
     agent_id: str
     file: Path | None = None
-    rank: Rank = (0, Path())
+    rank: FileRank = (0, Path())
     first_prompt: str | None = None
     first_seen: int | None = None
     last_seen: int = 0
     last_event: int | None = None
-    asked: str | None = None
-    waiting: dict[str, ToolCall] = field(default_factory=dict)
-    models: dict[str, ModelCall] = field(default_factory=dict)
-    tools: dict[str, ToolCall] = field(default_factory=dict)
+    pending_prompt: str | None = None
+    unanswered: dict[str, ToolCall] = field(default_factory=dict)
+    model_calls: dict[str, ModelCall] = field(default_factory=dict)
+    tool_calls: dict[str, ToolCall] = field(default_factory=dict)
     name: str = "main"
     parent_call: str | None = None
     parent_guessed: bool = False
@@ -94,264 +93,268 @@ class Transcript:
 
 @dataclass
 class Session:
-    """A session while it is read: transcripts by agent id ("" is the main one), titles, and who echoed whom.
+    """A session while it is read: transcripts by agent id ("" is the main one), titles, and counts of echoes.
 
-    ``seen``, ``owners``, ``touched``, ``titles`` and ``calls_of_agents`` hold the rank of the file that says so, too.
+    ``uuid_ranks``, ``call_owners``, ``agent_ranks``, ``titles`` and ``spawning_calls`` contain the rank of the source file.
     """
 
     reading: Reading
-    part: Part
+    file: SessionFile
     transcripts: dict[str, Transcript] = field(default_factory=dict)
     sidechain_of: dict[str, str] = field(default_factory=dict)
     session_ids: dict[str, None] = field(default_factory=dict)
-    seen: dict[str, Rank] = field(default_factory=dict)
-    owners: dict[str, tuple[Rank, str, str]] = field(default_factory=dict)
-    touched: dict[str, Rank] = field(default_factory=dict)
-    titles: dict[str, tuple[Rank, str]] = field(default_factory=dict)
-    calls_of_agents: dict[str, tuple[Rank, str]] = field(default_factory=dict)
-    echoes: Counter[str] = field(default_factory=Counter)
+    uuid_ranks: dict[str, FileRank] = field(default_factory=dict)
+    call_owners: dict[str, tuple[FileRank, str, str]] = field(default_factory=dict)
+    agent_ranks: dict[str, FileRank] = field(default_factory=dict)
+    titles: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
+    spawning_calls: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
+    echo_counts: Counter[str] = field(default_factory=Counter)
 
 
-def read_part(session: Session, part: Part, *, growing: bool) -> None:
-    """Take in the lines of one file that were not read yet."""
-    session.part, reading, source = part, session.reading, part.source
+def read_new_lines(session: Session, file: SessionFile, *, growing: bool) -> None:
+    """Read the new lines of one file."""
+    session.file, reading, source = file, session.reading, file.source
     try:
-        for number, line in json_lines(reading, source, part.place, growing=growing):
+        for number, line in json_lines(reading, source, file.position, growing=growing):
             try:
-                take_line(session, line)
+                add_transcript_line(session, line)
             except (KeyError, TypeError, ValueError) as error:
-                reading.problem(number, reason_of(error), source)
+                reading.add_problem(number, problem_reason(error), source)
     except OSError as error:
-        reading.problem(None, f"cannot be read ({error.strerror})", source)
+        reading.add_problem(None, f"cannot be read ({error.strerror})", source)
 
 
-def take_line(session: Session, line: dict[str, Any]) -> None:
-    """Take in one line."""
-    kind, agent_id = given(line, "type", str), session.part.agent_id
-    touch(session, agent_id)
-    if (session_id := given(line, "sessionId", str)) and not agent_id and "\0" not in session_id:
+def add_transcript_line(session: Session, line: dict[str, Any]) -> None:
+    """Add one line to the session."""
+    kind, agent_id = optional_value(line, "type", str), session.file.agent_id
+    note_agent(session, agent_id)
+    if (session_id := optional_value(line, "sessionId", str)) and not agent_id and "\0" not in session_id:
         session.session_ids[session_id] = None
-    if kind in TITLES:
-        title = given(line, TITLES[kind], str)
+    if kind in TITLE_KEYS:
+        title = optional_value(line, TITLE_KEYS[kind], str)
         if title and title.strip():
             note_title(session, kind, title)
     elif kind == "progress":
-        take_progress(session, line, agent_id)
+        add_progress(session, line, agent_id)
     elif kind in ("user", "assistant", "system"):
-        if repeated(session, line):
-            session.reading.skipped["lines that repeat another"] += 1
+        if is_repeated_line(session, line):
+            session.reading.skipped["repeated lines"] += 1
             return
         transcript = transcript_of(session, line, agent_id)
-        time = microseconds(needed(line, "timestamp", str))
+        time = microseconds(required_value(line, "timestamp", str))
         try:
             if kind == "assistant":
-                take_assistant(session, transcript, line, time)
+                add_assistant_line(session, transcript, line, time)
             elif kind == "user":
-                take_user(session, transcript, line, time)
+                add_user_line(session, transcript, line, time)
         finally:
-            see(transcript, time)
+            note_line_time(transcript, time)
     else:
         session.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
 
 
-def touch(session: Session, agent_id: str) -> None:
-    """Note that the file tells of an agent; `Changed` where one that comes after it in the order of reading did so before."""
-    rank = session.part.rank
-    if session.touched.setdefault(agent_id, rank) > rank:
-        raise Changed
-    session.touched[agent_id] = rank
+def note_agent(session: Session, agent_id: str) -> None:
+    """Record that the file mentions an agent; `FilesChanged` if a later file in the reading order mentioned it before."""
+    rank = session.file.rank
+    if session.agent_ranks.setdefault(agent_id, rank) > rank:
+        raise FilesChanged
+    session.agent_ranks[agent_id] = rank
 
 
-def refuse_later(session: Session, rank: Rank) -> None:
-    """`Changed` where what the file repeats was taken from one that comes after it in the order of reading."""
-    if rank > session.part.rank:
-        raise Changed
+def require_earlier_file(session: Session, rank: FileRank) -> None:
+    """Raise `FilesChanged` if a record that the file repeats was read from a later file in the reading order."""
+    if rank > session.file.rank:
+        raise FilesChanged
 
 
 def note_title(session: Session, kind: str, title: str) -> None:
-    """A title of the session: the last one counts."""
-    rank = session.part.rank
+    """Record a title of the session; the last one counts."""
+    rank = session.file.rank
     if kind not in session.titles or session.titles[kind][0] <= rank:
         session.titles[kind] = rank, title
 
 
-def note_call(session: Session, agent: str, call: str) -> None:
-    """Which call started an agent, as an echo or a result says: the first one counts."""
-    rank = session.part.rank
-    if agent not in session.calls_of_agents or rank < session.calls_of_agents[agent][0]:
-        session.calls_of_agents[agent] = rank, call
+def note_spawning_call(session: Session, agent: str, call: str) -> None:
+    """Record the call that started an agent, from an echo or a result; the first one counts."""
+    rank = session.file.rank
+    if agent not in session.spawning_calls or rank < session.spawning_calls[agent][0]:
+        session.spawning_calls[agent] = rank, call
 
 
-def repeated(session: Session, line: dict[str, Any]) -> bool:
-    """Whether a line with this uuid was taken in before."""
+def is_repeated_line(session: Session, line: dict[str, Any]) -> bool:
+    """Whether a line with the same uuid was read before."""
     uuid = line.get("uuid")
     if not isinstance(uuid, str):
         return False
-    first = session.seen.get(uuid)
-    if first is None:
-        session.seen[uuid] = session.part.rank
+    first_rank = session.uuid_ranks.get(uuid)
+    if first_rank is None:
+        session.uuid_ranks[uuid] = session.file.rank
         return False
-    refuse_later(session, first)
+    require_earlier_file(session, first_rank)
     return True
 
 
-def see(transcript: Transcript, time: int) -> None:
-    """Note a line of the transcript, from which the next call of the model may have started."""
+def note_line_time(transcript: Transcript, time: int) -> None:
+    """Record the time of a transcript line, at which the next model call may start."""
     transcript.first_seen = time if transcript.first_seen is None else min(transcript.first_seen, time)
     transcript.last_seen = max(transcript.last_seen, time)
-    note_event(transcript, time)
+    note_event_time(transcript, time)
 
 
-def note_event(transcript: Transcript, time: int) -> None:
-    """Note the latest event so far: lines are not always in the order of their times."""
+def note_event_time(transcript: Transcript, time: int) -> None:
+    """Record the time of an event; the latest counts, since lines are not always in order of time."""
     transcript.last_event = time if transcript.last_event is None else max(transcript.last_event, time)
 
 
-def give_up(transcript: Transcript) -> None:
-    """The transcript goes on: calls that still have no result were last seen at the event before."""
-    for call in transcript.waiting.values():
+def close_unanswered(transcript: Transcript) -> None:
+    """Close calls without a result when the transcript continues: they were last seen at the previous event."""
+    for call in transcript.unanswered.values():
         call.last_seen = transcript.last_seen
-    transcript.waiting.clear()
+    transcript.unanswered.clear()
 
 
 def transcript_of(session: Session, line: dict[str, Any], agent_id: str) -> Transcript:
-    """The transcript that a line belongs to: a file's own, or, for sidechain lines of the main file, that of their root."""
+    """The transcript of a line: its file's transcript or, for sidechain lines of the main file, their root's transcript."""
     if line.get("isSidechain") and not agent_id:
-        uuid = needed(line, "uuid", str)
-        root = session.sidechain_of.get(given(line, "parentUuid", str) or "", uuid)
+        uuid = required_value(line, "uuid", str)
+        root = session.sidechain_of.get(optional_value(line, "parentUuid", str) or "", uuid)
         session.sidechain_of[uuid] = root
-        agent_id = given(line, "agentId", str) or root
-        touch(session, agent_id)
+        agent_id = optional_value(line, "agentId", str) or root
+        note_agent(session, agent_id)
     if agent_id not in session.transcripts:
-        session.transcripts[agent_id] = Transcript(agent_id, session.part.source.path, session.part.rank)
+        session.transcripts[agent_id] = Transcript(agent_id, session.file.source.path, session.file.rank)
     return session.transcripts[agent_id]
 
 
-def take_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
-    """Hooks are events of the transcript; an echo of a subagent only tells which call it answers."""
-    data = given(line, "data", dict) or {}
-    agent, call = given(data, "agentId", str), given(line, "parentToolUseID", str)
+def add_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
+    """Add a progress line: a hook is an event of the transcript, an echo of a subagent only identifies its call."""
+    data = optional_value(line, "data", dict) or {}
+    agent, call = optional_value(data, "agentId", str), optional_value(line, "parentToolUseID", str)
     if data.get("type") == "agent_progress" and agent and call:
-        note_call(session, agent, call)
+        note_spawning_call(session, agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
-        session.echoes[agent] += 1
+        session.echo_counts[agent] += 1
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
-        note_event(session.transcripts[agent_id], microseconds(needed(line, "timestamp", str)))
+        note_event_time(session.transcripts[agent_id], microseconds(required_value(line, "timestamp", str)))
         session.reading.skipped["progress lines of hooks"] += 1
     else:
         session.reading.skipped["progress lines"] += 1
 
 
-def take_assistant(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
-    """A line of a message of the model: one more part of it, and maybe calls of tools."""
-    message = needed(line, "message", dict)
-    model, usage, stop = given(message, "model", str), given(message, "usage", dict), given(message, "stop_reason", str)
+def add_assistant_line(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
+    """Add a line of a model message: its next blocks, possibly with tool calls."""
+    message = required_value(line, "message", dict)
+    model, usage, stop = (
+        optional_value(message, "model", str),
+        optional_value(message, "usage", dict),
+        optional_value(message, "stop_reason", str),
+    )
     if model == "<synthetic>":
         session.reading.skipped["messages that no model wrote"] += 1
         return
-    call_id = given(message, "id", str) or needed(line, "uuid", str)
-    if not owns(session, transcript, call_id, "model"):
-        session.reading.skipped["lines that repeat another"] += 1
+    call_id = optional_value(message, "id", str) or required_value(line, "uuid", str)
+    if not owns_call(session, transcript, call_id, "model"):
+        session.reading.skipped["repeated lines"] += 1
         return
-    call = transcript.models.get(call_id)
+    call = transcript.model_calls.get(call_id)
     if call is None:
-        give_up(transcript)
+        close_unanswered(transcript)
         start = time if transcript.last_event is None else min(transcript.last_event, time)
-        call = transcript.models[call_id] = ModelCall(call_id, start, time, transcript.asked)
-        transcript.asked = None
+        call = transcript.model_calls[call_id] = ModelCall(call_id, start, time, transcript.pending_prompt)
+        transcript.pending_prompt = None
     call.end = max(call.end, time)
     call.model = model or call.model
     call.usage = usage or call.usage
     call.stop_reason = stop or call.stop_reason
-    take_blocks(message, lambda block: take_part(session, transcript, call, block, time))
+    for_each_block(message, lambda block: add_model_block(session, transcript, call, block, time))
 
 
-def owns(session: Session, transcript: Transcript, call_id: str, kind: str) -> bool:
-    """Whether a call of this id is this transcript's: the first that has it."""
-    rank, *owner = session.owners.setdefault(call_id, (session.part.rank, transcript.agent_id, kind))
+def owns_call(session: Session, transcript: Transcript, call_id: str, kind: str) -> bool:
+    """Whether a call belongs to this transcript: the first transcript with its id owns it."""
+    rank, *owner = session.call_owners.setdefault(call_id, (session.file.rank, transcript.agent_id, kind))
     if owner == [transcript.agent_id, kind]:
         return True
-    refuse_later(session, rank)
+    require_earlier_file(session, rank)
     return False
 
 
-def take_blocks(message: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> None:
-    """Take in each block of a message; where one is damaged, its error comes after the others are in."""
-    damage = None
-    for block in blocks_of(message):
+def for_each_block(message: dict[str, Any], add_block: Callable[[dict[str, Any]], None]) -> None:
+    """Add each block of a message; the error of a damaged block is raised after all others are added."""
+    first_error = None
+    for block in content_blocks(message):
         try:
-            take(block)
+            add_block(block)
         except (KeyError, TypeError) as error:
-            damage = damage or error
-    if damage:
-        raise damage
+            first_error = first_error or error
+    if first_error:
+        raise first_error
 
 
-def take_part(session: Session, transcript: Transcript, call: ModelCall, block: dict[str, Any], time: int) -> None:
-    """A block of what the model said: a text, a thought, or the call of a tool."""
+def add_model_block(session: Session, transcript: Transcript, call: ModelCall, block: dict[str, Any], time: int) -> None:
+    """Add a block of a model message: text, reasoning or a tool call."""
     kind = block.get("type")
     if kind == "tool_use":
-        tool = ToolCall(needed(block, "id", str), needed(block, "name", str), block.get("input"), time)
-        if tool.id in transcript.tools or not owns(session, transcript, tool.id, "tool"):
-            session.reading.skipped["calls that repeat another"] += 1
+        tool = ToolCall(required_value(block, "id", str), required_value(block, "name", str), block.get("input"), time)
+        if tool.id in transcript.tool_calls or not owns_call(session, transcript, tool.id, "tool"):
+            session.reading.skipped["repeated calls"] += 1
             return
         call.tools.append(tool.name)
-        transcript.tools[tool.id] = transcript.waiting[tool.id] = tool
-    elif kind in PARTS:
-        text = given(block, PARTS[kind][0], str) or ""
-        part = {"type": PARTS[kind][1], "content": text}
+        transcript.tool_calls[tool.id] = transcript.unanswered[tool.id] = tool
+    elif kind in TEXT_BLOCKS:
+        text = optional_value(block, TEXT_BLOCKS[kind][0], str) or ""
+        part = {"type": TEXT_BLOCKS[kind][1], "content": text}
         if text.strip() and part not in call.parts:
             call.parts.append(part)
 
 
-def take_user(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
-    """A line of the user's side: results of tools, or a prompt."""
+def add_user_line(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
+    """Add a line of the user role: tool results or a prompt."""
     texts: list[str] = []
 
-    def take(block: dict[str, Any]) -> None:
+    def add_block(block: dict[str, Any]) -> None:
         if block.get("type") == "tool_result":
-            take_result(session, transcript, block, line.get("toolUseResult"), time)
+            add_tool_result(session, transcript, block, line.get("toolUseResult"), time)
         elif block.get("type") == "text":
-            texts.append(given(block, "text", str) or "")
+            texts.append(optional_value(block, "text", str) or "")
 
-    take_blocks(needed(line, "message", dict), take)
+    for_each_block(required_value(line, "message", dict), add_block)
     text = "\n".join(texts).strip()
-    if not text or line.get("isMeta") or line.get("isCompactSummary") or text.startswith(NOT_THE_USER):
+    if not text or line.get("isMeta") or line.get("isCompactSummary") or text.startswith(CLAUDE_NON_USER_PREFIXES):
         return
-    give_up(transcript)
-    transcript.asked = text
+    close_unanswered(transcript)
+    transcript.pending_prompt = text
     if transcript.first_prompt is None:
         transcript.first_prompt = text
 
 
-def take_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
-    """A tool's result; it may tell which subagent or workflow the call had started."""
-    call = transcript.tools.get(needed(block, "tool_use_id", str))
+def add_tool_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
+    """Add a tool result, which may name the subagent or workflow that the call started."""
+    call = transcript.tool_calls.get(required_value(block, "tool_use_id", str))
     if call is None:
-        session.reading.skipped["results of calls that are not there"] += 1
+        session.reading.skipped["results of missing calls"] += 1
         return
-    transcript.waiting.pop(call.id, None)
+    transcript.unanswered.pop(call.id, None)
     call.end = time if call.end is None else max(call.end, time)
     call.failed = bool(block.get("is_error"))
-    call.result = plain_text(block.get("content"))
+    call.result = result_text(block.get("content"))
     if isinstance(details, dict):
         keys = ("agentId", "runId", "workflowName")
         call.details = {key: details[key] for key in keys if isinstance(details.get(key), str)}
-    agents = [call.details.get("agentId"), *AGENT_ID.findall(call.result if call.name in SPAWNING_TOOLS else "")]
+    agents = [call.details.get("agentId"), *AGENT_ID_IN_RESULT.findall(call.result if call.name in SPAWNING_TOOLS else "")]
     for agent in filter(None, agents):
-        note_call(session, agent, call.id)
+        note_spawning_call(session, agent, call.id)
 
 
-def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The content of a message as a list of blocks, whichever way it is written."""
-    content = given(message, "content", (str, list)) or []
+def content_blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content of a message as a list of blocks, from a string or a list."""
+    content = optional_value(message, "content", (str, list)) or []
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return [block if isinstance(block, dict) else {"type": "text", "text": block} for block in content]
 
 
-def plain_text(content: Any) -> str:
-    """A tool's result as text; what is no text is named."""
+def result_text(content: Any) -> str:
+    """A tool result as text; other content is represented by its type."""
     if isinstance(content, list):
         blocks = [block if isinstance(block, dict) else {"type": "text", "text": str(block)} for block in content]
         return "\n".join(str(block.get("text", f"[{block.get('type')}]")) for block in blocks)

@@ -1,12 +1,12 @@
 """Claude Code sessions: JSON lines, a file for the session and one for each of its subagents.
 
-The files lie in ``~/.claude/projects/<project>/``: ``<session>.jsonl``; its subagents in
+The files are in ``~/.claude/projects/<project>/``: ``<session>.jsonl``; its subagents in
 ``<session>/subagents/**/agent-*.jsonl`` (with ``agent-*.meta.json`` beside them), in ``agent-*.jsonl`` beside the session, or,
-in old versions, as sidechain lines of the session's own file. There is no public specification; what stands here was learned
-from files of versions 1.0 to 2.1.
+in old versions, as sidechain lines of the session's main file. There is no public specification; this reader is based on files
+of versions 1.0 to 2.1.
 
-A call of a tool is a span from its ``tool_use`` to its ``tool_result``. A call of the model is a span that ends with the last
-line of its message; its start is ``estimated``. Spans of a subagent are children of the call that started it.
+A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
+message; its start is ``estimated``. Spans of a subagent are children of the call that started it.
 """
 
 import re
@@ -20,21 +20,21 @@ from tokenvis.conventions.span import SpanRead, shorten
 from tokenvis.errors import plural, quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lenient_json import parse_json
-from tokenvis.formats.files.lines import Changed, Replaced, first_objects
+from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.sessions.claude_code.lines import (
     SPAWNING_TOOLS,
+    FileRank,
     ModelCall,
-    Part,
-    Rank,
     Session,
+    SessionFile,
     ToolCall,
     Transcript,
-    read_part,
+    read_new_lines,
 )
 
 NAME = "Claude Code sessions"
-LINE_TYPES = {
+CLAUDE_LINE_TYPES = {
     "user",
     "assistant",
     "system",
@@ -44,151 +44,140 @@ LINE_TYPES = {
     "file-history-snapshot",
     "queue-operation",
 }
-MAIN = "main"
-TITLE_LENGTH = 60
-LABEL_KEYS = (
-    "description",
-    "file_path",
-    "notebook_path",
-    "pattern",
-    "query",
-    "url",
-    "command",
-    "skill",
-    "name",
-    "path",
-)
-COMMAND = re.compile(r"<command-name>(.*?)</command-name>(?:.*?<command-args>(.*?)</command-args>)?", re.DOTALL)
-USAGE = {
+MAIN_AGENT = "main"
+MAX_SESSION_TITLE_LENGTH = 60
+CLAUDE_LABEL_KEYS = ("description", "file_path", "notebook_path", "pattern", "query", "url", "command", "skill", "name", "path")
+SLASH_COMMAND = re.compile(r"<command-name>(.*?)</command-name>(?:.*?<command-args>(.*?)</command-args>)?", re.DOTALL)
+CLAUDE_USAGE_KEYS = {
     "output_tokens": "gen_ai.usage.output_tokens",
     "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
 }
-INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+CLAUDE_INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def recognises(head: Head) -> bool:
-    """Whether a file looks like a transcript: one of its first lines has a type and keys that only these have."""
+    """Whether a file is a transcript: one of its first lines has a type and a key of transcripts."""
     return head.kind == "lines" and any(
-        str(line.get("type")) in LINE_TYPES and {"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()
+        str(line.get("type")) in CLAUDE_LINE_TYPES and {"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()
         for line in head.values
     )
 
 
 def main_file_of(path: Path) -> Path:
-    """The session's own file, where ``path`` is a subagent's and that is there."""
+    """The session's main file if ``path`` is a subagent's file and the main file exists, else ``path``."""
     line = next(iter(first_objects(path)), {}) if path.name.startswith("agent-") else {}
-    with suppress(OSError):  # an id that is no name of a file
-        return next((main for main in mains_of(path, {**line, "isSidechain": bool(line)}) if main.is_file()), path)
+    with suppress(OSError):  # the session id is not a valid file name
+        return next((main for main in main_file_candidates(path, {**line, "isSidechain": bool(line)}) if main.is_file()), path)
     return path
 
 
-def mains_of(path: Path, line: dict[str, Any]) -> Iterator[Path]:
-    """Where the session's own file would be, of a file that is one of its subagents', and begins with this line."""
+def main_file_candidates(path: Path, line: dict[str, Any]) -> Iterator[Path]:
+    """The possible paths of the session's main file, for a subagent's file with this first line."""
     for folder in path.absolute().parents:
         if folder.name == "subagents":
             yield folder.parent.parent / f"{folder.parent.name}.jsonl"
     if line.get("isSidechain"):
-        with suppress(ValueError):  # an id that is no name of a file
+        with suppress(ValueError):  # the session id is not a valid file name
             yield path.with_name(f"{line.get('sessionId')}.jsonl")
 
 
-def family_of(path: Path) -> tuple[str, None]:
-    """What the files of one session have in common: its own file."""
+def session_key_of(path: Path) -> tuple[str, None]:
+    """The key of a file's session, which is the path of its main file; sessions have no parents."""
     return str(main_file_of(path)), None
 
 
 def is_fork(line: dict[str, Any]) -> bool:
-    """No session has another one above it."""
+    """Always False: sessions of Claude Code are not forks."""
     return False
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
-    """Read a session with all its subagents, given any of its files."""
+    """The spans of a session with all its subagents, given any of its files."""
     path = main_file_of(reading.source.path)
     if path != reading.source.path:
         reading.source = reading.source.beside(path)
-    following = Following(reading)
-    following.advance(growing=False)
-    report_missing(following.session)
-    if not following.transcripts():
-        reading.problem(None, "no call of a model or a tool stands in it")
-    yield from following.spans()
+    follower = ClaudeCodeFollower(reading)
+    follower.advance(growing=False)
+    report_missing_transcripts(follower.session)
+    if not follower.transcripts():
+        reading.add_problem(None, "contains no model or tool calls")
+    yield from follower.spans()
 
 
-class Following:
-    """A session that is read as far as its files go, again and again, and each time only what is new in them."""
+class ClaudeCodeFollower:
+    """Reads a session's files while they grow, only new lines each time."""
 
     def __init__(self, reading: Reading) -> None:
         self.readings = [reading]
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """Forget what was read."""
+    def reset(self) -> None:
+        """Discard everything that was read."""
         [reading] = self.readings
         reading.skipped.clear()
-        own = Part(reading.source)
-        self.session = Session(reading, own)
-        self.parts = {own.source.path: own}
+        main_file = SessionFile(reading.source)
+        self.session = Session(reading, main_file)
+        self.files = {main_file.source.path: main_file}
         self.sessions_of: dict[Path, str] = {}
 
-    def follow(self, reading: Reading) -> None:
-        """Take another file of the session, which needs no word: they are all found."""
+    def add_file(self, reading: Reading) -> None:
+        """Do nothing: the follower finds all files of the session itself."""
 
     def paths(self) -> list[Path]:
         """The files on which the spans depend."""
-        return [path for part in self.parts.values() for path in (part.source.path, meta_file_of(part.source.path))]
+        return [path for file in self.files.values() for path in (file.source.path, meta_file_of(file.source.path))]
 
     def advance(self, *, growing: bool = True) -> bool:
-        """Read what is new; whether files were replaced, so that all was read anew."""
+        """Read the new lines; whether a file was replaced, so that all were read again from the start."""
         try:
-            self.read_on(growing=growing)
-        except Changed as change:
-            self.begin()
-            self.read_on(growing=growing)
-            return isinstance(change, Replaced)
+            self.read_new(growing=growing)
+        except FilesChanged as change:
+            self.reset()
+            self.read_new(growing=growing)
+            return isinstance(change, FileReplaced)
         return False
 
-    def read_on(self, *, growing: bool) -> None:
-        """Read on in the session's own file, and then in those of its subagents."""
-        [reading], files = self.readings, list(self.parts.values())[:1]
-        read_part(self.session, files[0], growing=growing)
+    def read_new(self, *, growing: bool) -> None:
+        """Read the new lines of the session's main file, then of its subagents' files."""
+        [reading], main_files = self.readings, list(self.files.values())[:1]
+        read_new_lines(self.session, main_files[0], growing=growing)
         for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
             path = rank[1]
-            if path not in self.parts:
-                self.parts[path] = Part(reading.source.beside(path), path.stem.removeprefix("agent-"), rank)
-            read_part(self.session, self.parts[path], growing=growing)
-        reading.files = [part.source for part in self.parts.values()]
+            if path not in self.files:
+                self.files[path] = SessionFile(reading.source.beside(path), path.stem.removeprefix("agent-"), rank)
+            read_new_lines(self.session, self.files[path], growing=growing)
+        reading.files = [file.source for file in self.files.values()]
 
     def transcripts(self) -> list[Transcript]:
-        """The transcripts in which there is a call, in the order of reading."""
+        """The transcripts that contain calls, in the reading order."""
         ordered = sorted(self.session.transcripts.values(), key=lambda transcript: transcript.rank)
-        return [transcript for transcript in ordered if transcript.models or transcript.tools]
+        return [transcript for transcript in ordered if transcript.model_calls or transcript.tool_calls]
 
     def spans(self) -> Iterator[SpanRead]:
-        """All spans, as far as they are known."""
+        """All spans of the session so far."""
         [reading], transcripts, ids = self.readings, self.transcripts(), self.session.session_ids
         trace_id = reading.source.path.stem
         trace_id = trace_id if trace_id in ids else next(iter(ids), trace_id)
         name_agents(self.session, transcripts)
         if transcripts:
-            reading.name_trace(trace_id, trace_name(self.session, trace_id))
+            reading.name_trace(trace_id, session_title(self.session, trace_id))
         for transcript in transcripts:
-            yield from spans_of(transcript, trace_id)
+            yield from transcript_spans(transcript, trace_id)
 
 
-def report_missing(session: Session) -> None:
-    """Say which subagents' transcripts are not there, though the session has echoes of them."""
-    for agent, count in session.echoes.items():
+def report_missing_transcripts(session: Session) -> None:
+    """Report subagents whose transcripts are missing although the session contains their echoes."""
+    for agent, count in session.echo_counts.items():
         if agent not in session.transcripts:
-            reason = f"the transcript of subagent {quoted(agent)} is not there; its work, of which this file has "
-            session.reading.problem(None, f"{reason}{plural(count, 'echo line')}, is left out")
+            reason = f"the transcript of subagent {quoted(agent)} is missing; its work, of which this file has "
+            session.reading.add_problem(None, f"{reason}{plural(count, 'echo line')}, was skipped")
 
 
-def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[Rank]:
-    """The files of a session's subagents, in every layout there was, ranked in a fixed order.
+def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[FileRank]:
+    """The files of a session's subagents in all known layouts, ranked in a fixed order.
 
-    ``sessions_of`` remembers whose session those beside it name in their first line.
+    ``sessions_of`` caches the session that the first line of each file beside the session names.
     """
     nested = sorted((path.parent / path.stem / "subagents").rglob("agent-*.jsonl"))
     beside = []
@@ -202,35 +191,35 @@ def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -
 
 
 def name_agents(session: Session, transcripts: list[Transcript]) -> None:
-    """Find the call that started each subagent, and name it as that call does, with a number where a name comes again."""
+    """Find the call that started each subagent and name the subagent after it, with a number if a name is repeated."""
     main = session.transcripts.get("")
     subagents = sorted((t for t in transcripts if t is not main), key=lambda t: (t.first_seen or 0, t.agent_id))
-    calls = {call.id: call for transcript in transcripts for call in transcript.tools.values()}
+    calls = {call.id: call for transcript in transcripts for call in transcript.tool_calls.values()}
     metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
-    for each in calls.values():
-        each.delegate_seen = 0
+    for call in calls.values():
+        call.delegate_seen = 0
     for transcript in subagents:
-        _, told = session.calls_of_agents.get(transcript.agent_id, (None, None))
-        known = metas[transcript.agent_id].get("toolUseId"), told
-        parent = next((call for call in known if call and isinstance(call, str)), None) or call_of_workflow(transcript, calls)
-        transcript.parent_call, transcript.parent_guessed = None if parent in transcript.tools else parent, False
+        _, reported_id = session.spawning_calls.get(transcript.agent_id, (None, None))
+        parent_ids = metas[transcript.agent_id].get("toolUseId"), reported_id
+        parent = next((id_ for id_ in parent_ids if id_ and isinstance(id_, str)), None) or call_of_workflow(transcript, calls)
+        transcript.parent_call, transcript.parent_guessed = None if parent in transcript.tool_calls else parent, False
     pair_by_prompt(subagents, calls)
     pair_in_order(subagents, calls)
     for transcript in subagents:
-        if call := calls.get(transcript.parent_call or ""):
-            call.delegate_seen = max(call.delegate_seen, transcript.last_seen)
-    names = [plain_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
-    for transcript, name in zip(subagents, distinct_names([MAIN, *names])[1:], strict=True):
+        if parent_call := calls.get(transcript.parent_call or ""):
+            parent_call.delegate_seen = max(parent_call.delegate_seen, transcript.last_seen)
+    names = [subagent_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
+    for transcript, name in zip(subagents, distinct_names([MAIN_AGENT, *names])[1:], strict=True):
         transcript.name = name
 
 
 def meta_file_of(path: Path) -> Path:
-    """The file beside a transcript that tells more of its agent."""
+    """The metadata file beside an agent's transcript."""
     return path.with_suffix(".meta.json")
 
 
 def meta_of(transcript: Transcript) -> dict[str, Any]:
-    """What stands in the file beside a subagent's transcript, where there is one."""
+    """The content of the metadata file beside a subagent's transcript, empty if there is none."""
     path = meta_file_of(transcript.file) if transcript.file else None
     if path is None or not path.is_file():
         return {}
@@ -242,124 +231,140 @@ def meta_of(transcript: Transcript) -> dict[str, Any]:
 
 
 def call_of_workflow(transcript: Transcript, calls: dict[str, ToolCall]) -> str | None:
-    """The call that launched the workflow in whose folder a transcript lies."""
+    """The call that started the workflow whose folder contains a transcript."""
     folder = transcript.file.parent.name if transcript.file else ""
     return next((call.id for call in calls.values() if call.details.get("runId") == folder), None)
 
 
 def unpaired(subagents: list[Transcript], calls: dict[str, ToolCall]) -> tuple[list[Transcript], list[ToolCall]]:
     """Subagents without a call, and spawning calls without a subagent."""
-    taken = {transcript.parent_call for transcript in subagents}
-    free = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in taken]
+    paired = {transcript.parent_call for transcript in subagents}
+    free = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in paired]
     return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith("acompact-")], free
 
 
 def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
-    """A subagent's first prompt is the prompt of the call."""
-    without, free = unpaired(subagents, calls)
-    for transcript in without:
+    """Pair subagents with the calls whose prompt is their first prompt."""
+    orphans, free = unpaired(subagents, calls)
+    for transcript in orphans:
         for call in free:
-            asked = str(call.input.get("prompt", "")).strip() if isinstance(call.input, dict) else ""
-            if asked and asked == transcript.first_prompt and call.id not in transcript.tools:
+            prompt = str(call.input.get("prompt", "")).strip() if isinstance(call.input, dict) else ""
+            if prompt and prompt == transcript.first_prompt and call.id not in transcript.tool_calls:
                 transcript.parent_call = call.id
                 free.remove(call)
                 break
 
 
 def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
-    """Where as many calls as subagents are left, and each call precedes its subagent, they are paired in order."""
-    without, free = unpaired(subagents, calls)
-    if len(without) != len(free):
+    """Pair the remaining subagents and calls in order if their numbers are equal and each call precedes its subagent."""
+    orphans, free = unpaired(subagents, calls)
+    if len(orphans) != len(free):
         return
-    pairs = list(zip(without, free, strict=True))
-    if all(call.start <= (t.first_seen or 0) and call.id not in t.tools for t, call in pairs):
+    pairs = list(zip(orphans, free, strict=True))
+    if all(call.start <= (t.first_seen or 0) and call.id not in t.tool_calls for t, call in pairs):
         for transcript, call in pairs:
             transcript.parent_call, transcript.parent_guessed = call.id, True
 
 
-def text_in(source: dict[str, Any], key: str) -> str | None:
-    """A text that is there and says something, on one line, else None."""
+def short_text(source: dict[str, Any], key: str) -> str | None:
+    """The text under a key on one truncated line, None if it is missing or blank."""
     value = source.get(key)
-    return shorten(value, TITLE_LENGTH) or None if isinstance(value, str) else None
+    return shorten(value, MAX_SESSION_TITLE_LENGTH) or None if isinstance(value, str) else None
 
 
-def plain_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
-    """What people call a subagent: its type, else its workflow, else its task (where texts are wanted), else its id."""
+def subagent_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
+    """The name of a subagent: its type, else its workflow, else its task (unless texts are omitted), else its id."""
     if transcript.agent_id.startswith("acompact-"):
         return "compaction"
     call = calls.get(transcript.parent_call or "")
-    given = call.input if call and isinstance(call.input, dict) else {}
-    workflow = text_in(call.details, "workflowName") if call else None
-    task = text_in(given, "description") if not session.reading.wishes.without_texts else None
-    names = (text_in(meta, "agentType"), text_in(given, "subagent_type"), workflow, task)
+    arguments = call.input if call and isinstance(call.input, dict) else {}
+    workflow = short_text(call.details, "workflowName") if call else None
+    task = short_text(arguments, "description") if not session.reading.options.without_texts else None
+    names = (short_text(meta, "agentType"), short_text(arguments, "subagent_type"), workflow, task)
     return next(filter(None, names), f"agent {transcript.agent_id[:8]}")
 
 
-def trace_name(session: Session, trace_id: str) -> str:
-    """The session's title, else its summary, else its first prompt cut short; its id where texts are not wanted."""
-    if session.reading.wishes.without_texts:
+def session_title(session: Session, trace_id: str) -> str:
+    """The session's title, else its summary, else its first prompt, truncated; its id if texts are omitted."""
+    if session.reading.options.without_texts:
         return trace_id
     main = session.transcripts.get("") or min(session.transcripts.values(), key=lambda transcript: transcript.rank)
     titles = [session.titles[kind][1] for kind in ("custom-title", "ai-title", "summary") if kind in session.titles]
     title = next(iter(titles), None) or main.first_prompt or trace_id
-    command = COMMAND.search(title)
-    return shorten(" ".join(filter(None, command.groups())) if command else title, TITLE_LENGTH) or trace_id
+    command = SLASH_COMMAND.search(title)
+    return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
 
 
-def spans_of(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
+def transcript_spans(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
     """The spans of one transcript."""
     agent = {
         "gen_ai.agent.name": transcript.name,
-        "gen_ai.agent.id": transcript.agent_id or MAIN,
+        "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
         "gen_ai.conversation.id": trace_id,
     }
     parent = f"{trace_id}/{transcript.parent_call}" if transcript.parent_call else None
     guessed = ["parent_id"] if transcript.parent_guessed else []
-    for model in transcript.models.values():
-        data = model_data(model, agent, by_user=transcript.agent_id == "")
+    for model_call in transcript.model_calls.values():
+        data = model_data(model_call, agent, by_user=transcript.agent_id == "")
         data["estimated"] = ["start_time", *guessed]
-        where, name = location_of(model=model.model), called(model) or model.model or "model"
+        location, name = location_of(model=model_call.model), message_tools(model_call) or model_call.model or "model"
         yield SpanRead(
-            trace_id, f"{trace_id}/{model.id}", model.start, model.end, transcript.name, where, name, data, parent=parent
+            trace_id,
+            f"{trace_id}/{model_call.id}",
+            model_call.start,
+            model_call.end,
+            transcript.name,
+            location,
+            name,
+            data,
+            parent=parent,
         )
-    for tool in transcript.tools.values():
-        data = tool_data(tool, agent) | ({"estimated": guessed} if guessed else {})
-        last_seen = transcript.last_seen if tool.id in transcript.waiting else tool.start
-        last_seen = max(last_seen, tool.last_seen, tool.delegate_seen)
-        end = last_seen if tool.end is None else max(tool.start, tool.end)
-        where = location_of(tool=tool.name)
+    for tool_call in transcript.tool_calls.values():
+        data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {})
+        last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
+        last_seen = max(last_seen, tool_call.last_seen, tool_call.delegate_seen)
+        end = last_seen if tool_call.end is None else max(tool_call.start, tool_call.end)
+        location = location_of(tool=tool_call.name)
         yield SpanRead(
-            trace_id, f"{trace_id}/{tool.id}", tool.start, end, transcript.name, where, tool.name, data, parent=parent
+            trace_id,
+            f"{trace_id}/{tool_call.id}",
+            tool_call.start,
+            end,
+            transcript.name,
+            location,
+            tool_call.name,
+            data,
+            parent=parent,
         )
 
 
-def called(call: ModelCall) -> str:
-    """Which tools a message called."""
+def message_tools(call: ModelCall) -> str:
+    """The tools that a message called, as a label."""
     return f"→ {', '.join(call.tools)}" if call.tools else ""
 
 
 def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict[str, Any]:
-    """The payload of a call of the model."""
+    """The payload of a model call's span."""
     attributes: dict[str, Any] = {**agent, "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
     usage = {key: count for key, count in call.usage.items() if type(count) is int}
-    if inputs := [usage[key] for key in INPUT_KEYS if key in usage]:
+    if inputs := [usage[key] for key in CLAUDE_INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
-    attributes |= {name: usage[key] for key, name in USAGE.items() if key in usage}
+    attributes |= {name: usage[key] for key, name in CLAUDE_USAGE_KEYS.items() if key in usage}
     if call.prompt:
         attributes["gen_ai.input.messages"] = [{"role": "user", "parts": [{"type": "text", "content": call.prompt}]}]
     if call.parts:
         attributes["gen_ai.output.messages"] = [{"role": "assistant", "parts": call.parts}]
-    said = next((part["content"] for part in call.parts if part["type"] == "text"), "")
+    first_text = next((part["content"] for part in call.parts if part["type"] == "text"), "")
     trigger = {"trigger": "user"} if call.prompt and by_user else {}
-    label = shorten(said) or called(call) or call.model or "model"
+    label = shorten(first_text) or message_tools(call) or call.model or "model"
     return {"label": label, "kind": "model", **trigger, "attributes": attributes}
 
 
 def tool_data(call: ToolCall, agent: dict[str, Any]) -> dict[str, Any]:
-    """The payload of a call of a tool."""
+    """The payload of a tool call's span."""
     attributes: dict[str, Any] = {
         **agent,
         "gen_ai.operation.name": "execute_tool",
@@ -375,10 +380,10 @@ def tool_data(call: ToolCall, agent: dict[str, Any]) -> dict[str, Any]:
 
 
 def tool_label(call: ToolCall) -> str:
-    """What a call of a tool was about, in a few words."""
-    given = call.input if isinstance(call.input, dict) else {}
-    for key in LABEL_KEYS:
-        if isinstance(given.get(key), str) and given[key].strip():
-            text = re.split(r"[\\/]", given[key])[-1] if key in ("file_path", "notebook_path") else given[key]
+    """A short label for a tool call, from its arguments."""
+    arguments = call.input if isinstance(call.input, dict) else {}
+    for key in CLAUDE_LABEL_KEYS:
+        if isinstance(arguments.get(key), str) and arguments[key].strip():
+            text = re.split(r"[\\/]", arguments[key])[-1] if key in ("file_path", "notebook_path") else arguments[key]
             return shorten(text)
     return call.name

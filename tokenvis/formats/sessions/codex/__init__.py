@@ -1,5 +1,6 @@
 """Rollouts of Codex."""
 
-from tokenvis.formats.sessions.codex.reader import NAME, Following, family_of, is_fork, mains_of, read, recognises
+from tokenvis.formats.sessions.codex.reader import NAME, is_fork, main_file_candidates, read, recognises, session_key_of
+from tokenvis.formats.sessions.codex.reader import CodexFollower as SessionFollower
 
-__all__ = ["NAME", "Following", "family_of", "is_fork", "mains_of", "read", "recognises"]
+__all__ = ["NAME", "SessionFollower", "is_fork", "main_file_candidates", "read", "recognises", "session_key_of"]

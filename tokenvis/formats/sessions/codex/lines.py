@@ -1,25 +1,32 @@
-"""The lines of a Codex rollout, gathered into calls of tools and responses of the model.
+"""The lines of a Codex rollout, grouped into tool calls and model responses.
 
-A line is ``{"timestamp", "type", "payload"}``. What the model gave are response items; a response is a run of them that neither
-a tool's output nor a user's message interrupts. When a response began is nowhere recorded: it is taken to be the event before.
-Token counts are running totals, so a response used what they grew by.
+A line is ``{"timestamp", "type", "payload"}``. The model's output consists of response items; a response is a run of items that
+neither a tool's output nor a user's message interrupts. The start of a response is not recorded: the time of the previous event
+is used. Token counts are running totals, so a response used the difference of two totals.
 """
 
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokenvis.conventions.opentelemetry import opened_json
-from tokenvis.conventions.span import given, needed
+from tokenvis.conventions.opentelemetry import decode_json_text
+from tokenvis.conventions.span import optional_value, required_value
 from tokenvis.conventions.timestamps import microseconds
 from tokenvis.formats.files.reading import Reading
 
-CALLS = {"function_call", "custom_tool_call", "local_shell_call", "tool_search_call", "web_search_call", "mcp_tool_call"}
-NAMED = {"local_shell_call": "shell", "tool_search_call": "tool_search", "web_search_call": "web_search"}
-NOT_THE_USER = ("<environment_context", "<user_instructions", "<permissions", "# AGENTS.md", "<turn_aborted", "<subagent_")
-ENDS_OF_TURNS = {"task_complete", "turn_complete", "turn_aborted", "shutdown_complete"}
+CALL_TYPES = {"function_call", "custom_tool_call", "local_shell_call", "tool_search_call", "web_search_call", "mcp_tool_call"}
+UNNAMED_TOOLS = {"local_shell_call": "shell", "tool_search_call": "tool_search", "web_search_call": "web_search"}
+CODEX_NON_USER_PREFIXES = (
+    "<environment_context",
+    "<user_instructions",
+    "<permissions",
+    "# AGENTS.md",
+    "<turn_aborted",
+    "<subagent_",
+)
+TURN_END_TYPES = {"task_complete", "turn_complete", "turn_aborted", "shutdown_complete"}
 EXIT_CODE = re.compile(r"(?:exited with code|exit code:?|\"exit_code\":)\s*(-?\d+)", re.IGNORECASE)
-COUNTS = {
+CODEX_TOKEN_KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
@@ -28,8 +35,8 @@ COUNTS = {
 
 
 @dataclass
-class Response:
-    """What the model gave at once: from the event before, to its last item."""
+class ModelResponse:
+    """A model response, from the previous event to its last item."""
 
     number: int
     start: int
@@ -42,12 +49,12 @@ class Response:
 
 
 @dataclass
-class Call:
-    """A call of a tool, and what came back."""
+class CodexToolCall:
+    """A tool call and its result."""
 
     id: str
     name: str
-    given: Any
+    arguments: Any
     start: int
     end: int | None = None
     result: Any = None
@@ -57,32 +64,32 @@ class Call:
 
 
 @dataclass
-class Thread:
-    """What one thread did: its calls by id, its responses, in the order of their lines."""
+class CodexThread:
+    """The work of one thread: its calls by id and its responses, in the order of their lines."""
 
     reading: Reading
-    calls: dict[str, Call] = field(default_factory=dict)
-    responses: list[Response] = field(default_factory=list)
-    current: Response | None = None
+    calls: dict[str, CodexToolCall] = field(default_factory=dict)
+    responses: list[ModelResponse] = field(default_factory=list)
+    current_response: ModelResponse | None = None
     model: str | None = None
-    asked: str | None = None
+    pending_prompt: str | None = None
     first_prompt: str | None = None
     last_event: int | None = None
     first_seen: int | None = None
-    totals: dict[str, int] = field(default_factory=dict)
+    token_totals: dict[str, int] = field(default_factory=dict)
 
 
-def take_line(thread: Thread, line: dict[str, Any]) -> None:
-    """Take in one line."""
-    kind, payload = given(line, "type", str), needed(line, "payload", dict)
-    time = microseconds(needed(line, "timestamp", str))
-    what = given(payload, "type", str) or ""
+def add_rollout_line(thread: CodexThread, line: dict[str, Any]) -> None:
+    """Add one line to the thread."""
+    kind, payload = optional_value(line, "type", str), required_value(line, "payload", dict)
+    time = microseconds(required_value(line, "timestamp", str))
+    payload_type = optional_value(payload, "type", str) or ""
     if kind == "response_item":
-        take_item(thread, payload, what, time)
+        add_item(thread, payload, payload_type, time)
     elif kind == "event_msg":
-        take_event(thread, payload, what, time)
+        add_thread_event(thread, payload, payload_type, time)
     elif kind == "turn_context":
-        thread.model = given(payload, "model", str) or thread.model
+        thread.model = optional_value(payload, "model", str) or thread.model
     elif kind != "session_meta":
         thread.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
         return
@@ -90,128 +97,128 @@ def take_line(thread: Thread, line: dict[str, Any]) -> None:
     thread.last_event = time if thread.last_event is None else max(thread.last_event, time)
 
 
-def take_item(thread: Thread, item: dict[str, Any], what: str, time: int) -> None:
-    """An item of the conversation."""
-    if what.endswith("_output"):
-        take_output(thread, item, time)
-    elif what in CALLS:
-        take_call(thread, item, what, time)
-    elif what == "message" and item.get("role") == "user":
-        take_prompt(thread, text_of(item.get("content")))
-    elif what == "message" and item.get("role") == "assistant":
-        response_at(thread, time).texts.append(text_of(item.get("content")))
-    elif what == "reasoning":
+def add_item(thread: CodexThread, item: dict[str, Any], item_type: str, time: int) -> None:
+    """Add an item of the conversation."""
+    if item_type.endswith("_output"):
+        add_tool_output(thread, item, time)
+    elif item_type in CALL_TYPES:
+        add_tool_call(thread, item, item_type, time)
+    elif item_type == "message" and item.get("role") == "user":
+        add_prompt(thread, message_text(item.get("content")))
+    elif item_type == "message" and item.get("role") == "assistant":
+        response_at(thread, time).texts.append(message_text(item.get("content")))
+    elif item_type == "reasoning":
         response_at(thread, time)
     else:
-        thread.reading.skipped[f"items of type {what[:40]!r}"] += 1
+        thread.reading.skipped[f"items of type {item_type[:40]!r}"] += 1
 
 
-def response_at(thread: Thread, time: int) -> Response:
-    """The response that the model is giving, a new one where it was interrupted."""
-    if thread.current is None:
+def response_at(thread: CodexThread, time: int) -> ModelResponse:
+    """The current response of the model, a new one if the last was interrupted."""
+    if thread.current_response is None:
         start = time if thread.last_event is None else min(thread.last_event, time)
-        thread.current = Response(len(thread.responses), start, time, thread.model, thread.asked)
-        thread.responses.append(thread.current)
-        thread.asked = None
-    thread.current.end = max(thread.current.end, time)
-    return thread.current
+        thread.current_response = ModelResponse(len(thread.responses), start, time, thread.model, thread.pending_prompt)
+        thread.responses.append(thread.current_response)
+        thread.pending_prompt = None
+    thread.current_response.end = max(thread.current_response.end, time)
+    return thread.current_response
 
 
-def take_prompt(thread: Thread, text: str) -> None:
-    """A message of the user, unless the program wrote it."""
-    if text.strip() and not text.lstrip().startswith(NOT_THE_USER):
-        thread.current = None
-        thread.asked = text
+def add_prompt(thread: CodexThread, text: str) -> None:
+    """Add a message of the user, unless the program wrote it."""
+    if text.strip() and not text.lstrip().startswith(CODEX_NON_USER_PREFIXES):
+        thread.current_response = None
+        thread.pending_prompt = text
         thread.first_prompt = thread.first_prompt or text
 
 
-def take_call(thread: Thread, item: dict[str, Any], what: str, time: int) -> None:
-    """A call of a tool; a search of the web is written when it is done, and has no output."""
-    name = given(item, "name", str) or NAMED.get(what, what.removesuffix("_call"))
-    done = what == "web_search_call" and "call_id" not in item
+def add_tool_call(thread: CodexThread, item: dict[str, Any], item_type: str, time: int) -> None:
+    """Add a tool call; a web search is logged when it is done and has no output."""
+    name = optional_value(item, "name", str) or UNNAMED_TOOLS.get(item_type, item_type.removesuffix("_call"))
+    done = item_type == "web_search_call" and "call_id" not in item
     start = min(thread.last_event or time, time) if done else time
-    call_id = given(item, "call_id", str) or given(item, "id", str) or f"{name}.{len(thread.calls)}"
+    call_id = optional_value(item, "call_id", str) or optional_value(item, "id", str) or f"{name}.{len(thread.calls)}"
     if call_id in thread.calls:
-        thread.reading.skipped["calls that repeat another"] += 1
+        thread.reading.skipped["repeated calls"] += 1
         return
-    asked = next((item[key] for key in ("arguments", "input", "action") if key in item), None)
-    thread.calls[call_id] = Call(
-        call_id, name, opened_json(asked), start, time if done else None, answered=done, estimated=done
+    arguments = next((item[key] for key in ("arguments", "input", "action") if key in item), None)
+    thread.calls[call_id] = CodexToolCall(
+        call_id, name, decode_json_text(arguments), start, time if done else None, answered=done, estimated=done
     )
     response_at(thread, time).tools.append(name)
 
 
-def take_output(thread: Thread, item: dict[str, Any], time: int) -> None:
-    """What came back from a tool."""
-    call = thread.calls.get(needed(item, "call_id", str))
-    thread.current = None
+def add_tool_output(thread: CodexThread, item: dict[str, Any], time: int) -> None:
+    """Add the output of a tool."""
+    call = thread.calls.get(required_value(item, "call_id", str))
+    thread.current_response = None
     if call is None:
-        thread.reading.skipped["results of calls that are not there"] += 1
+        thread.reading.skipped["results of missing calls"] += 1
         return
     call.end = time if call.end is None else max(call.end, time)
     call.answered = True
-    call.result = opened_json(next((item[key] for key in ("output", "tools") if key in item), None))
+    call.result = decode_json_text(next((item[key] for key in ("output", "tools") if key in item), None))
     call.failed = has_failed(call.result)
 
 
 def has_failed(result: Any) -> bool:
-    """Whether a result says that it is a failure: by a flag, or by the exit code of a command."""
+    """Whether a result reports a failure, by a flag or by the exit code of a command."""
     if isinstance(result, dict):
-        inner = result.get("metadata")
-        code = inner.get("exit_code") if isinstance(inner, dict) else result.get("exit_code")
+        metadata = result.get("metadata")
+        code = metadata.get("exit_code") if isinstance(metadata, dict) else result.get("exit_code")
         return result.get("success") is False or (isinstance(code, int) and code != 0)
-    found = EXIT_CODE.search(result[:500]) if isinstance(result, str) else None
-    return found is not None and int(found[1][:9]) != 0
+    match = EXIT_CODE.search(result[:500]) if isinstance(result, str) else None
+    return match is not None and int(match[1][:9]) != 0
 
 
-def take_event(thread: Thread, event: dict[str, Any], what: str, time: int) -> None:
-    """An event beside the conversation: counts of tokens, ends of turns, exact times of a call."""
-    if what == "token_count":
-        take_counts(thread, event)
-    elif what == "user_message" and thread.asked is None and thread.current is None:
-        take_prompt(thread, given(event, "message", str) or "")
-    elif what in ENDS_OF_TURNS:
-        thread.current = None
+def add_thread_event(thread: CodexThread, event: dict[str, Any], event_type: str, time: int) -> None:
+    """Add an event beside the conversation: token counts, ends of turns, exact times of a call."""
+    if event_type == "token_count":
+        add_token_counts(thread, event)
+    elif event_type == "user_message" and thread.pending_prompt is None and thread.current_response is None:
+        add_prompt(thread, optional_value(event, "message", str) or "")
+    elif event_type in TURN_END_TYPES:
+        thread.current_response = None
         for call in thread.calls.values():
             call.end = time if call.end is None else call.end
-    elif what == "item_completed":
-        take_times(thread, event)
+    elif event_type == "item_completed":
+        set_call_times(thread, event)
 
 
-def take_times(thread: Thread, event: dict[str, Any]) -> None:
-    """When a call began and ended, to the millisecond."""
-    item = given(event, "item", dict) or {}
+def set_call_times(thread: CodexThread, event: dict[str, Any]) -> None:
+    """Set the exact times of a call, in milliseconds in the source."""
+    item = optional_value(event, "item", dict) or {}
     call = thread.calls.get(str(item.get("call_id") or item.get("id")))
-    started, completed = given(event, "started_at_ms", int), given(event, "completed_at_ms", int)
+    started, completed = optional_value(event, "started_at_ms", int), optional_value(event, "completed_at_ms", int)
     if call is not None and started and completed and 0 < started <= completed < 2**45:
         call.start, call.end, call.answered = started * 1_000, completed * 1_000, True
 
 
-def take_counts(thread: Thread, event: dict[str, Any]) -> None:
-    """Tokens since the last count, used by the latest response; a count that repeats the last one is nothing."""
-    info = given(event, "info", dict) or {}
-    totals = counts_in(info.get("total_token_usage"))
-    last = counts_in(info.get("last_token_usage"))
-    if totals and totals == thread.totals:
-        thread.reading.skipped["token counts that repeat another"] += 1
+def add_token_counts(thread: CodexThread, event: dict[str, Any]) -> None:
+    """Add the tokens since the last count to the latest response; a repeated count is skipped."""
+    info = optional_value(event, "info", dict) or {}
+    totals = usage_counts(info.get("total_token_usage"))
+    last = usage_counts(info.get("last_token_usage"))
+    if totals and totals == thread.token_totals:
+        thread.reading.skipped["repeated token counts"] += 1
         return
-    grown = {key: count - thread.totals.get(key, 0) for key, count in totals.items()}
-    if not totals or not thread.totals or min(grown.values()) < 0:  # the first may carry what an earlier thread used
-        grown = last or grown
-    thread.totals = totals or thread.totals
-    if thread.responses and all(count >= 0 for count in grown.values()):
+    deltas = {key: count - thread.token_totals.get(key, 0) for key, count in totals.items()}
+    if not totals or not thread.token_totals or min(deltas.values()) < 0:  # the first total may include an earlier thread
+        deltas = last or deltas
+    thread.token_totals = totals or thread.token_totals
+    if thread.responses and all(count >= 0 for count in deltas.values()):
         usage = thread.responses[-1].usage
-        for key, count in grown.items():
-            usage[COUNTS[key]] = usage.get(COUNTS[key], 0) + count
+        for key, count in deltas.items():
+            usage[CODEX_TOKEN_KEYS[key]] = usage.get(CODEX_TOKEN_KEYS[key], 0) + count
 
 
-def counts_in(usage: Any) -> dict[str, int]:
-    """The counts of tokens in an object."""
+def usage_counts(usage: Any) -> dict[str, int]:
+    """The token counts in a usage object."""
     usage = usage if isinstance(usage, dict) else {}
-    return {key: usage[key] for key in COUNTS if type(usage.get(key)) is int}
+    return {key: usage[key] for key in CODEX_TOKEN_KEYS if type(usage.get(key)) is int}
 
 
-def text_of(content: Any) -> str:
+def message_text(content: Any) -> str:
     """The text of a message."""
     parts = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]

@@ -1,9 +1,9 @@
 """Chrome's trace events, as browsers, Perfetto, viztracer and tokenvis write them.
 
 An array of events (its last bracket may be missing), or an object with "traceEvents". A slice is a complete event (X), a pair
-of begin and end (B, E) of one thread, or a pair of one id (b, e; formerly S, F), whatever thread ends it; i is an instant, M a
-name, and s, t, f are the points of a flow, an arrow between slices. Times are microseconds, as numbers or digits, and count
-from wherever the clock of the machine did. The file is read twice: for names, times and flows, then for what its events say.
+of begin and end (B, E) on one thread, or a pair with one id (b, e; formerly S, F), on any threads; i is an instant, M is a
+name, and s, t, f are the points of a flow, an arrow between slices. Times are microseconds, as numbers or digits, from an
+arbitrary origin. The file is read twice: first for names, times and flows, then for the data of its events.
 
 Source: "Trace Event Format", and what the importer of Perfetto's trace processor does with it.
 """
@@ -18,125 +18,125 @@ from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeAlias
 
-from tokenvis.conventions.span import SpanRead, given, needed, reason_of, shorten
-from tokenvis.conventions.timestamps import is_digits
-from tokenvis.formats.files.documents import items
-from tokenvis.formats.files.head import Head, beginning, head_of
+from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
+from tokenvis.conventions.timestamps import is_number_text
+from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.reading import Reading
 from tokenvis.spans.columns import YEAR_10000
 
 NAME = "Chrome traces"
 NO_SLICE = -1
-NEVER = 2**62  # the end of what has none
-INSTANTS = {"i", "I", "R", "n"}
-BEGINS, ENDS = {"b", "S"}, {"e", "F"}
-FLOWS = {"s", "t", "f"}
-OURS = ("id", "trace_id", "agent_id", "location_id")
-Thread: TypeAlias = tuple[str, str]
-Numbers: TypeAlias = "array[int]"
+NO_END = 2**62  # the end time of a slice without an end
+INSTANT_PHASES = {"i", "I", "R", "n"}
+BEGIN_PHASES, END_PHASES = {"b", "S"}, {"e", "F"}
+FLOW_PHASES = {"s", "t", "f"}
+CHROME_SPAN_KEYS = ("id", "trace_id", "agent_id", "location_id")
+ThreadKey: TypeAlias = tuple[str, str]
+IntArray: TypeAlias = "array[int]"
 
 
 class Slice(NamedTuple):
-    """A slice of a thread; ``number`` counts those of its thread in the order in which they begin."""
+    """A slice of a thread; ``number`` counts the slices of a thread in the order of their begin events."""
 
-    thread: Thread
+    thread: ThreadKey
     number: int
     start: int
     end: int | None
     event: dict[str, Any]
-    place: int
-    above: int = NO_SLICE  # the number of the asynchronous slice that encloses it
-    nested: bool = True  # whether it lies in what encloses it on its thread
+    event_number: int
+    parent_number: int = NO_SLICE  # the number of the asynchronous slice that encloses it
+    nested: bool = True  # whether an enclosing slice of its thread is its parent
 
 
 class FlowPoint(NamedTuple):
-    """A point of a flow: s begins it, t is on its way, f ends it."""
+    """A point of a flow: phase s begins the flow, t continues it, f ends it."""
 
     time: int
     phase: str
-    thread: Thread
+    thread: ThreadKey
     enclosed: bool
 
 
 @dataclass
-class Threads:
-    """The threads while events are read: slices that have begun, and the names of processes and threads."""
+class ThreadStates:
+    """The state of all threads while events are read: open slices, flows, and names of processes and threads."""
 
-    counts: Counter[Thread] = field(default_factory=Counter)
-    stacks: dict[Thread, list[Slice]] = field(default_factory=dict)
-    pairs: dict[tuple[str, ...], list[Slice]] = field(default_factory=dict)
+    counts: Counter[ThreadKey] = field(default_factory=Counter)
+    open_slices: dict[ThreadKey, list[Slice]] = field(default_factory=dict)
+    open_pairs: dict[tuple[str, ...], list[Slice]] = field(default_factory=dict)
     names: dict[tuple[str, ...], str] = field(default_factory=dict)
     flows: dict[tuple[str, ...], list[FlowPoint]] = field(default_factory=dict)
 
 
 @dataclass
 class Outline:
-    """Times of all slices in the order in which they were read, and who encloses and precedes whom."""
+    """The times, parents and links of all slices, in the order in which they were read."""
 
-    threads: Threads
-    places: list[Thread] = field(default_factory=list)
-    numbers: Numbers = field(default_factory=lambda: array("q"))
-    starts: Numbers = field(default_factory=lambda: array("q"))
-    ends: Numbers = field(default_factory=lambda: array("q"))
-    rows: dict[Thread, Numbers] = field(default_factory=dict)
-    parents: Numbers = field(default_factory=lambda: array("q"))
+    threads: ThreadStates
+    slice_threads: list[ThreadKey] = field(default_factory=list)
+    numbers: IntArray = field(default_factory=lambda: array("q"))
+    starts: IntArray = field(default_factory=lambda: array("q"))
+    ends: IntArray = field(default_factory=lambda: array("q"))
+    rows: dict[ThreadKey, IntArray] = field(default_factory=dict)
+    parents: IntArray = field(default_factory=lambda: array("q"))
     links: dict[int, list[int]] = field(default_factory=dict)
 
 
 def recognises(head: Head) -> bool:
-    """Whether there are events with a phase and a time, or a name."""
-    held = [item.get("traceEvents", [item]) for item in head.objects]
-    return any(is_event(event) for every in held if isinstance(every, list) for event in every)
+    """Whether the head contains events with a phase and a time, or names."""
+    lists = [item.get("traceEvents", [item]) for item in head.objects]
+    return any(is_trace_event(event) for items in lists if isinstance(items, list) for event in items)
 
 
-def is_event(event: Any) -> bool:
+def is_trace_event(event: Any) -> bool:
     """Whether a value looks like an event."""
     return isinstance(event, dict) and isinstance(event.get("ph"), str) and ("ts" in event or event["ph"] == "M")
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
-    trace_id = trace_of(reading)
+    trace_id = file_trace_id(reading)
     reading.name_trace(trace_id, PurePosixPath(reading.source.name).stem)
     outline = outline_of(Reading(reading.source))
-    for row, piece in enumerate(slices(reading, Threads())):
-        if "tokenvis" in arguments(piece.event):
+    for row, piece in enumerate(slices(reading, ThreadStates())):
+        if "tokenvis" in event_arguments(piece.event):
             try:
-                span = own_span(piece.event["args"]["tokenvis"])
+                span = restored_chrome_span(piece.event["args"]["tokenvis"])
             except (KeyError, TypeError, ValueError) as error:
-                reading.problem(piece.place, reason_of(error))
+                reading.add_problem(piece.event_number, problem_reason(error))
                 continue
         else:
-            span = span_of(piece, row, outline, trace_id)
-        span.line = piece.place
+            span = slice_span(piece, row, outline, trace_id)
+        span.line = piece.event_number
         yield span
 
 
-def trace_of(reading: Reading) -> str:
-    """A name for the trace of a file, which has none of its own."""
+def file_trace_id(reading: Reading) -> str:
+    """An id for the trace of a file, which contains none."""
     digest = blake2b(reading.source.origin.encode(), digest_size=4).hexdigest()
     return f"{PurePosixPath(reading.source.name).stem}-{digest}"
 
 
-def outline_of(quiet: Reading) -> Outline:
-    """The first reading."""
-    outline = Outline(Threads())
-    for piece in slices(quiet, outline.threads):
+def outline_of(first_reading: Reading) -> Outline:
+    """The outline of a file, from the first reading."""
+    outline = Outline(ThreadStates())
+    for piece in slices(first_reading, outline.threads):
         if piece.nested:
             outline.rows.setdefault(piece.thread, array("q")).append(len(outline.starts))
-        outline.places.append(piece.thread)
+        outline.slice_threads.append(piece.thread)
         outline.numbers.append(piece.number)
         outline.starts.append(piece.start)
-        outline.ends.append(NEVER if piece.end is None else piece.end)
+        outline.ends.append(NO_END if piece.end is None else piece.end)
     outline.parents = array("q", [NO_SLICE]) * len(outline.starts)
     for rows in outline.rows.values():
-        nest(outline, rows)
+        find_parents(outline, rows)
     bind_flows(outline)
     return outline
 
 
-def nest(outline: Outline, rows: Numbers) -> None:
-    """Find the innermost slice of a thread that encloses each one; the rows are sorted by their start."""
+def find_parents(outline: Outline, rows: IntArray) -> None:
+    """Find the innermost enclosing slice of each slice of a thread; sorts the rows by start."""
     starts, ends = outline.starts, outline.ends
     ordered = sorted(rows, key=lambda row: (starts[row], -ends[row], outline.numbers[row]))
     rows[:] = array("q", ordered)
@@ -144,136 +144,147 @@ def nest(outline: Outline, rows: Numbers) -> None:
     for row in rows:
         while open_rows and ends[open_rows[-1]] <= starts[row]:
             open_rows.pop()
-        outline.parents[row] = next((above for above in reversed(open_rows[-64:]) if ends[above] >= ends[row]), NO_SLICE)
+        outline.parents[row] = next((other for other in reversed(open_rows[-64:]) if ends[other] >= ends[row]), NO_SLICE)
         if ends[row] > starts[row]:
             open_rows.append(row)
 
 
 def bind_flows(outline: Outline) -> None:
-    """Link each slice to the one from which a flow comes to it."""
+    """Link each slice to the slices from which flows lead to it."""
     if not outline.threads.flows:
         return
     starts = {thread: [outline.starts[row] for row in rows] for thread, rows in outline.rows.items()}
     for points in outline.threads.flows.values():
         source = NO_SLICE
         for point in sorted(points):
-            row = bound_row(outline, starts.get(point.thread, []), point)
+            row = flow_point_row(outline, starts.get(point.thread, []), point)
             if row not in (NO_SLICE, source) and source != NO_SLICE and point.phase != "s":
                 outline.links.setdefault(row, []).append(source)
             source = row if row != NO_SLICE or point.phase == "s" else source
 
 
-def bound_row(outline: Outline, starts: list[int], point: FlowPoint) -> int:
-    """The slice to which a point of a flow belongs: the innermost around it; for an end without bp "e" the next to begin."""
+def flow_point_row(outline: Outline, starts: list[int], point: FlowPoint) -> int:
+    """The slice of a flow point: the innermost enclosing slice; for an end without bp "e", the next slice to begin."""
     rows = outline.rows.get(point.thread, array("q"))
     if point.phase == "f" and not point.enclosed:
-        place = bisect_left(starts, point.time)
-        return rows[place] if place < len(rows) else NO_SLICE
+        index = bisect_left(starts, point.time)
+        return rows[index] if index < len(rows) else NO_SLICE
     return enclosing_row(outline, rows, starts, point.time)
 
 
-def enclosing_row(outline: Outline, rows: Numbers, starts: list[int], time: int) -> int:
+def enclosing_row(outline: Outline, rows: IntArray, starts: list[int], time: int) -> int:
     """The innermost slice of a thread at a time."""
-    place = bisect_right(starts, time) - 1
-    row = rows[place] if place >= 0 else NO_SLICE
+    index = bisect_right(starts, time) - 1
+    row = rows[index] if index >= 0 else NO_SLICE
     while row != NO_SLICE and outline.ends[row] < time:
         row = outline.parents[row]
     return row
 
 
-def slices(reading: Reading, threads: Threads) -> Iterator[Slice]:
-    """The slices of a file, each when it is complete; those that never end come last."""
-    for place, event in events(reading):
+def slices(reading: Reading, threads: ThreadStates) -> Iterator[Slice]:
+    """The slices of a file, each when it is complete; slices that never end come last."""
+    for number, event in events(reading):
         try:
-            piece = slice_of(reading, threads, place, event)
+            piece = completed_slice(reading, threads, number, event)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            reading.problem(place, reason_of(error))
+            reading.add_problem(number, problem_reason(error))
             continue
         if piece is not None:
             yield piece
-    for waiting in (*threads.stacks.values(), *threads.pairs.values()):
-        yield from waiting
+    for open_slices in (*threads.open_slices.values(), *threads.open_pairs.values()):
+        yield from open_slices
 
 
 def events(reading: Reading) -> Iterator[tuple[int, Any]]:
-    """The events of a file; that the last bracket of an array is missing is as it should be."""
-    in_array = beginning(reading.source)[:1] == b"["
-    before = len(reading.problems)
-    in_lines = not in_array and any(is_event(item) for item in head_of(reading.source).objects[:1])
-    yield from items(reading, "item" if in_array else "" if in_lines else "traceEvents.item")
-    if in_array and len(reading.problems) > before and ends_after_an_event(reading):
+    """The events of a file; a missing last bracket of an array is not a problem."""
+    in_array = text_start(reading.source)[:1] == b"["
+    n_problems = len(reading.problems)
+    in_lines = not in_array and any(is_trace_event(item) for item in head_of(reading.source).objects[:1])
+    yield from document_items(reading, "item" if in_array else "" if in_lines else "traceEvents.item")
+    if in_array and len(reading.problems) > n_problems and ends_after_an_event(reading):
         reading.problems.pop()
 
 
 def ends_after_an_event(reading: Reading) -> bool:
-    """Whether a file ends with a whole event, or the comma after one."""
+    """Whether a file ends with a complete event, or a comma after one."""
     with reading.source.path.open("rb") as file:
         file.seek(max(0, reading.source.size - 64))
         return file.read().rstrip().removesuffix(b",").rstrip().endswith((b"}", b"["))
 
 
-def slice_of(reading: Reading, threads: Threads, place: int, event: Any) -> Slice | None:
-    """The slice that an event completes, None where it does not complete one."""
+def completed_slice(reading: Reading, threads: ThreadStates, number: int, event: Any) -> Slice | None:
+    """The slice that an event completes, None if it completes none."""
     if not isinstance(event, dict):
         raise TypeError(f"an event is {type(event).__name__}")
-    phase, thread = needed(event, "ph", str), (label_of(event.get("pid", 0)), label_of(event.get("tid", 0)))
+    phase, thread = required_value(event, "ph", str), (id_text(event.get("pid", 0)), id_text(event.get("tid", 0)))
     if phase == "M":
-        note_name(threads, thread, event)
+        note_thread_name(threads, thread, event)
     elif phase == "X":
-        start = exact(event["ts"])
-        return begun(threads, thread, event, place, start, None if (lasts := lasting(event)) is None else start + lasts)
+        start = exact_time(event["ts"])
+        return begin_slice(
+            threads, thread, event, number, start, None if (duration := event_duration(event)) is None else start + duration
+        )
     elif phase == "B":
-        threads.stacks.setdefault(thread, []).append(begun(threads, thread, event, place, exact(event["ts"])))
+        threads.open_slices.setdefault(thread, []).append(begin_slice(threads, thread, event, number, exact_time(event["ts"])))
     elif phase == "E":
-        return ended(threads.stacks.get(thread), event)
-    elif phase in BEGINS:
-        stack = threads.pairs.setdefault(pair_of(event, thread), [])
-        above = stack[-1].number if stack and stack[-1].thread == thread else NO_SLICE
-        stack.append(begun(threads, thread, event, place, exact(event["ts"]))._replace(above=above, nested=False))
-    elif phase in ENDS:
-        return ended(threads.pairs.get(pair_of(event, thread)), event)
-    elif phase in INSTANTS:
-        return begun(threads, thread, event, place, (time := exact(event["ts"])), time)
-    elif phase in FLOWS:
-        point = FlowPoint(floor(exact(event["ts"])), phase, thread, event.get("bp") == "e")
-        threads.flows.setdefault(pair_of(event, thread), []).append(point)
+        return end_slice(threads.open_slices.get(thread), event)
+    elif phase in BEGIN_PHASES:
+        stack = threads.open_pairs.setdefault(pair_key(event, thread), [])
+        parent_number = stack[-1].number if stack and stack[-1].thread == thread else NO_SLICE
+        stack.append(
+            begin_slice(threads, thread, event, number, exact_time(event["ts"]))._replace(
+                parent_number=parent_number, nested=False
+            )
+        )
+    elif phase in END_PHASES:
+        return end_slice(threads.open_pairs.get(pair_key(event, thread)), event)
+    elif phase in INSTANT_PHASES:
+        return begin_slice(threads, thread, event, number, (time := exact_time(event["ts"])), time)
+    elif phase in FLOW_PHASES:
+        point = FlowPoint(floor(exact_time(event["ts"])), phase, thread, event.get("bp") == "e")
+        threads.flows.setdefault(pair_key(event, thread), []).append(point)
     else:
         reading.skipped[f"events of phase {phase[:1]!r}"] += 1
     return None
 
 
-def begun(
-    threads: Threads, thread: Thread, event: dict[str, Any], place: int, start: Decimal, end: Decimal | None = None
+def begin_slice(
+    threads: ThreadStates,
+    thread: ThreadKey,
+    event: dict[str, Any],
+    event_number: int,
+    start: Decimal,
+    end: Decimal | None = None,
 ) -> Slice:
-    """A slice that begins."""
+    """A new slice with its number in its thread."""
     number = threads.counts[thread]
     threads.counts[thread] += 1
-    return Slice(thread, number, floor(start), None if end is None else floor(end), event, place)
+    return Slice(thread, number, floor(start), None if end is None else floor(end), event, event_number)
 
 
-def ended(stack: list[Slice] | None, event: dict[str, Any]) -> Slice:
-    """The slice that an event ends, with what both say of it."""
-    end = floor(exact(event["ts"]))
+def end_slice(stack: list[Slice] | None, event: dict[str, Any]) -> Slice:
+    """The slice that an event ends, with the arguments of both events."""
+    end = floor(exact_time(event["ts"]))
     if not stack:
-        raise ValueError("it ends what never began")
+        raise ValueError("it ends a slice that never began")
     piece = stack.pop()
-    said = {**arguments(piece.event), **arguments(event)}
-    return piece._replace(end=max(end, piece.start), event={**piece.event, "args": said})
+    merged = {**event_arguments(piece.event), **event_arguments(event)}
+    return piece._replace(end=max(end, piece.start), event={**piece.event, "args": merged})
 
 
-def pair_of(event: dict[str, Any], thread: Thread) -> tuple[str, ...]:
-    """What the events of one asynchronous slice, or of one flow, have in common."""
-    two = event.get("id2")
-    if isinstance(two, dict) and "local" in two:
-        return (label_of(two["local"]), str(event.get("cat")), thread[0])
-    told = two.get("global") if isinstance(two, dict) else event.get("id", event.get("bind_id"))
-    flow = str(event.get("name")) if event["ph"] in FLOWS else ""
-    return (label_of(told), str(event.get("cat")), str(event.get("scope")), flow)
+def pair_key(event: dict[str, Any], thread: ThreadKey) -> tuple[str, ...]:
+    """The key shared by all events of one asynchronous slice or one flow."""
+    id2 = event.get("id2")
+    if isinstance(id2, dict) and "local" in id2:
+        return (id_text(id2["local"]), str(event.get("cat")), thread[0])
+    event_id = id2.get("global") if isinstance(id2, dict) else event.get("id", event.get("bind_id"))
+    flow = str(event.get("name")) if event["ph"] in FLOW_PHASES else ""
+    return (id_text(event_id), str(event.get("cat")), str(event.get("scope")), flow)
 
 
-def note_name(threads: Threads, thread: Thread, event: dict[str, Any]) -> None:
-    """Remember the name of a process or a thread."""
-    name = arguments(event).get("name")
+def note_thread_name(threads: ThreadStates, thread: ThreadKey, event: dict[str, Any]) -> None:
+    """Record the name of a process or a thread."""
+    name = event_arguments(event).get("name")
     if isinstance(name, str) and name.strip():
         if event.get("name") == "process_name":
             threads.names[thread[:1]] = name
@@ -281,44 +292,44 @@ def note_name(threads: Threads, thread: Thread, event: dict[str, Any]) -> None:
             threads.names[thread] = name
 
 
-def label_of(value: Any) -> str:
-    """A number or a text that tells a process, a thread or a pair."""
+def id_text(value: Any) -> str:
+    """The id of a process, a thread or a pair, a number or a text, as text."""
     if isinstance(value, str | int | Decimal) or value is None:
         return str(value)[:200]
     raise TypeError(f"an id is {type(value).__name__}")
 
 
-def arguments(event: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of an event, none where they are something else."""
-    said = event.get("args")
-    return said if isinstance(said, dict) else {}
+def event_arguments(event: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an event, empty if they are not an object."""
+    args = event.get("args")
+    return args if isinstance(args, dict) else {}
 
 
-def lasting(event: dict[str, Any]) -> Decimal | None:
-    """How long a complete event lasts; by the thread's clock where only that is told; None where nothing is."""
-    told = event.get("dur", event.get("tdur"))
-    return None if told is None else max(exact(told), Decimal(0))
+def event_duration(event: dict[str, Any]) -> Decimal | None:
+    """The duration of a complete event, by the thread's clock if it has no other; None if it has neither."""
+    duration = event.get("dur", event.get("tdur"))
+    return None if duration is None else max(exact_time(duration), Decimal(0))
 
 
-def exact(value: Any) -> Decimal:
-    """A number, or the digits of one; `ValueError` where it is none, or beyond all calendars."""
+def exact_time(value: Any) -> Decimal:
+    """A number or its digits as an exact time; `ValueError` if it is not a number, or beyond the calendar."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal | float):
         raise TypeError(f"a time is {type(value).__name__}")
-    if isinstance(value, str) and not is_digits(value):
-        raise ValueError(f"{value[:60]!r} is no time in µs")
+    if isinstance(value, str) and not is_number_text(value):
+        raise ValueError(f"{value[:60]!r} is not a time in µs")
     number = value if isinstance(value, Decimal) else Decimal(str(value))
     if not number.is_finite() or abs(number) >= YEAR_10000:
-        raise ValueError(f"{str(value)[:60]!r} is no time in µs")
+        raise ValueError(f"{str(value)[:60]!r} is not a time in µs")
     return number
 
 
 def floor(number: Decimal) -> int:
-    """The whole number that is not above a number."""
+    """The largest integer that is not above a number."""
     whole = int(number)
     return whole - 1 if number < whole else whole
 
 
-def span_of(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead:
+def slice_span(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead:
     """A slice as a span: its process is the agent, its thread the location."""
     process, thread = piece.thread
     names = outline.threads.names
@@ -332,29 +343,29 @@ def span_of(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead
         data["estimated"] = ["end_time"]
     if links := outline.links.get(row):
         sources = dict.fromkeys(links)
-        data["links"] = [id_of(trace_id, outline.places[source], outline.numbers[source]) for source in sources]
-    if said := arguments(event):
-        data["attributes"] = said
+        data["links"] = [slice_id(trace_id, outline.slice_threads[source], outline.numbers[source]) for source in sources]
+    if args := event_arguments(event):
+        data["attributes"] = args
     parent = None
-    if piece.above != NO_SLICE:
-        parent = id_of(trace_id, piece.thread, piece.above)
+    if piece.parent_number != NO_SLICE:
+        parent = slice_id(trace_id, piece.thread, piece.parent_number)
     elif outline.parents[row] != NO_SLICE:
-        parent = id_of(trace_id, piece.thread, outline.numbers[outline.parents[row]])
-    own_id = id_of(trace_id, piece.thread, piece.number)
+        parent = slice_id(trace_id, piece.thread, outline.numbers[outline.parents[row]])
+    own_id = slice_id(trace_id, piece.thread, piece.number)
     return SpanRead(trace_id, own_id, piece.start, piece.end, agent, location, name, data, parent)
 
 
-def id_of(trace_id: str, thread: Thread, number: int) -> str:
-    """The id of a slice: events have none, so they are counted, thread by thread."""
+def slice_id(trace_id: str, thread: ThreadKey, number: int) -> str:
+    """The id of a slice: events have no ids, so slices are counted per thread."""
     return f"{trace_id}/{thread[0]}.{thread[1]}.{number}"
 
 
-def own_span(told: Any) -> SpanRead:
-    """A span that tokenvis wrote, as it was."""
-    if not isinstance(told, dict):
-        raise TypeError(f"'tokenvis' is {type(told).__name__}")
-    span_id, trace_id, agent, location = (needed(told, key, str) for key in OURS)
-    start, end = (needed(told, key, int) for key in ("start_time", "end_time"))
-    data = given(told, "data", dict) or {}
-    parent = given(told, "parent_id", str) or given(data, "parent_id", str)
+def restored_chrome_span(record: Any) -> SpanRead:
+    """A span that tokenvis exported, unchanged."""
+    if not isinstance(record, dict):
+        raise TypeError(f"'tokenvis' is {type(record).__name__}")
+    span_id, trace_id, agent, location = (required_value(record, key, str) for key in CHROME_SPAN_KEYS)
+    start, end = (required_value(record, key, int) for key in ("start_time", "end_time"))
+    data = optional_value(record, "data", dict) or {}
+    parent = optional_value(record, "parent_id", str) or optional_value(data, "parent_id", str)
     return SpanRead(trace_id, span_id, start, end, agent, location, str(data.get("label", location)), data, parent)

@@ -1,9 +1,9 @@
-"""OpenTelemetry's own protocol, in files: JSON, JSON lines, and binary protobuf.
+"""OTLP, OpenTelemetry's own protocol, in files: JSON, JSON lines and binary protobuf.
 
-One object, ``{"resourceSpans": [{"resource", "scopeSpans": [{"spans": [...]}]}]}``, is a whole file, or a line of it (the
-collector's file exporter; nothing says that a trace's spans stand together). In binary files messages stand alone, or each
-after its length in four bytes. 64-bit numbers are digits in a string, but not everywhere; ids are hex in either case, or base64
-where a general encoder of protobuf wrote them; names are in camelCase, or in snake_case. Times are nanoseconds.
+One object, ``{"resourceSpans": [{"resource", "scopeSpans": [{"spans": [...]}]}]}``, is a whole file or one line of it (the
+collector's file exporter; the spans of a trace may be on any lines). A binary file is one message, or several, each after its
+length in four bytes. 64-bit numbers are strings of digits in most files; ids are hex in either case, or base64 if a generic
+protobuf encoder wrote them; names are in camelCase or snake_case. Times are nanoseconds.
 
 Source: the specification of OTLP, and of its file exporter.
 """
@@ -14,176 +14,184 @@ from typing import Any
 
 import orjson
 
-from tokenvis.conventions.opentelemetry import SPAN, TRACE, camel, hex_id, service_of, span_of, status_of
-from tokenvis.conventions.span import SpanRead, given, needed, objects, reason_of
-from tokenvis.conventions.timestamps import of_nanoseconds
+from tokenvis.conventions.opentelemetry import (
+    SPAN_ID_DIGITS,
+    TRACE_ID_DIGITS,
+    camel_case,
+    hex_id,
+    service_of,
+    span_of,
+    status_of,
+)
+from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason, required_value
+from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
-from tokenvis.formats.files.documents import items
-from tokenvis.formats.files.head import Head, beginning, head_of
+from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.lines import json_lines
 from tokenvis.formats.files.reading import Reading
 
 NAME = "OpenTelemetry OTLP files"
-LONGEST_MESSAGE = 256 << 20
-SCOPES = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
-SIMPLE = ("stringValue", "boolValue", "doubleValue", "bytesValue")
-OURS = ("tokenvis.id", "tokenvis.trace_id", "tokenvis.agent_id", "tokenvis.location_id", "tokenvis.data")
-NO_SPAN = "0" * SPAN
-KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
+MAX_MESSAGE_BYTES = 256 << 20
+SCOPE_KEYS = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
+SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
+OTLP_SPAN_KEYS = ("tokenvis.id", "tokenvis.trace_id", "tokenvis.agent_id", "tokenvis.location_id", "tokenvis.data")
+NO_PARENT_ID = "0" * SPAN_ID_DIGITS
+OTLP_KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
 def recognises(head: Head) -> bool:
-    """Whether there are resource spans; of binary files, whether they begin as such a message does."""
+    """Whether the head contains resource spans, or a binary file starts with a message of them."""
     if head.kind == "binary":
-        return begins_as_message(head.start) or begins_as_message(head.start[4:])
+        return starts_with_traces_data(head.start) or starts_with_traces_data(head.start[4:])
     return any("resourceSpans" in item or "resource_spans" in item for item in head.objects)
 
 
-def begins_as_message(start: bytes) -> bool:
+def starts_with_traces_data(start: bytes) -> bool:
     """Whether bytes begin with field 1 of TracesData, and in it field 1 or 2 of ResourceSpans."""
     if start[:1] != b"\x0a":
         return False
-    place = 1
-    while place < len(start) and start[place] & 0x80 and place < 10:
-        place += 1
-    return start[place + 1 : place + 2] in (b"\x0a", b"\x12")
+    index = 1
+    while index < len(start) and start[index] & 0x80 and index < 10:
+        index += 1
+    return start[index + 1 : index + 2] in (b"\x0a", b"\x12")
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
     head = head_of(reading.source)
     if head.kind == "binary":
-        records = numbered(protobuf_messages(reading, alone=begins_as_message(head.start)))
+        records = numbered_messages(protobuf_messages(reading, alone=starts_with_traces_data(head.start)))
     elif head.kind == "lines":
         records = json_lines(reading)
     else:
         yield from read_document(reading)
         return
     for number, record in records:
-        for group in listed(record, "resourceSpans", "resource_spans"):
-            yield from spans_of_resource(reading, number, group)
+        for resource_spans in list_under(record, "resourceSpans", "resource_spans"):
+            yield from spans_of_resource(reading, number, resource_spans)
 
 
-def numbered(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-    """Records with their numbers."""
+def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Messages with their numbers, from 1."""
     return enumerate(records, start=1)
 
 
 def read_document(reading: Reading) -> Iterator[SpanRead]:
-    """The spans of one document, of any size: with one resource, span by span; else resource by resource."""
-    prefix, scopes = places_of(reading)
-    quiet = Reading(reading.source)
-    services = [as_service(resource) for _, resource in items(quiet, f"{prefix}.resource")]
-    if len(services) != 1 or quiet.problems:
-        for number, group in items(reading, prefix):
-            yield from spans_of_resource(reading, number, group)
+    """The spans of one document of any size: with one resource, span by span; else resource by resource."""
+    prefix, scopes = document_keys(reading)
+    first_reading = Reading(reading.source)
+    services = [resource_service(resource) for _, resource in document_items(first_reading, f"{prefix}.resource")]
+    if len(services) != 1 or first_reading.problems:
+        for number, resource_spans in document_items(reading, prefix):
+            yield from spans_of_resource(reading, number, resource_spans)
         return
-    for number, span in items(reading, f"{prefix}.{scopes}.item.spans.item"):
-        yield from spans_of_record(reading, number, span, services[0])
+    for number, span in document_items(reading, f"{prefix}.{scopes}.item.spans.item"):
+        yield from span_or_problem(reading, number, span, services[0])
 
 
-def places_of(reading: Reading) -> tuple[str, str]:
-    """Where the resources stand in a document, and what their scopes are called."""
-    start = beginning(reading.source)
+def document_keys(reading: Reading) -> tuple[str, str]:
+    """The ijson prefix of the resources in a document, and the key of their scopes."""
+    start = text_start(reading.source)
     name = "resource_spans" if b'"resource_spans"' in start else "resourceSpans"
-    scopes = next((other for other in SCOPES[1:] if f'"{other}"'.encode() in start), SCOPES[0])
-    return f"item.{name}.item" if start[:1] == b"[" else f"{name}.item", scopes
+    scopes_key = next((key for key in SCOPE_KEYS[1:] if f'"{key}"'.encode() in start), SCOPE_KEYS[0])
+    return f"item.{name}.item" if start[:1] == b"[" else f"{name}.item", scopes_key
 
 
-def as_service(resource: Any) -> str | None:
-    """The service of a resource."""
-    for pair in listed(resource, "attributes"):
+def resource_service(resource: Any) -> str | None:
+    """The service name of a resource."""
+    for pair in list_under(resource, "attributes"):
         if isinstance(pair, dict) and pair.get("key") == "service.name":
-            return service_of({"service.name": value_of(pair.get("value"))})
+            return service_of({"service.name": attribute_value(pair.get("value"))})
     return service_of(resource.get("attributes") or {}) if isinstance(resource, dict) else None
 
 
-def listed(source: Any, *names: str) -> list[Any]:
-    """A list under any of its names; none where it is no list."""
-    for name in names:
-        value = source.get(name) if isinstance(source, dict) else None
+def list_under(source: Any, *keys: str) -> list[Any]:
+    """The first list under one of these keys, empty if there is none."""
+    for key in keys:
+        value = source.get(key) if isinstance(source, dict) else None
         if isinstance(value, list):
             return value
     return []
 
 
-def spans_of_resource(reading: Reading, number: int, group: Any) -> Iterator[SpanRead]:
+def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
     """The spans of one resource."""
-    service = as_service(group.get("resource") or {}) if isinstance(group, dict) else None
-    scopes = listed(group, *SCOPES)
-    for record in chain.from_iterable(listed(scope, "spans") for scope in scopes):
-        yield from spans_of_record(reading, number, record, service)
+    service = resource_service(resource_spans.get("resource") or {}) if isinstance(resource_spans, dict) else None
+    scopes = list_under(resource_spans, *SCOPE_KEYS)
+    for record in chain.from_iterable(list_under(scope, "spans") for scope in scopes):
+        yield from span_or_problem(reading, number, record, service)
 
 
-def spans_of_record(reading: Reading, number: int, record: Any, service: str | None) -> Iterator[SpanRead]:
-    """A span, or the problem that it is."""
+def span_or_problem(reading: Reading, number: int, record: Any, service: str | None) -> Iterator[SpanRead]:
+    """The span of a record, none if the record is a problem."""
     try:
-        span = span_in(record, service, reading)
+        span = otlp_span(record, service, reading)
     except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        reading.problem(number, reason_of(error))
+        reading.add_problem(number, problem_reason(error))
         return
     span.line = number
     yield span
 
 
-def span_in(record: Any, service: str | None, reading: Reading) -> SpanRead:
-    """A span as it was sent."""
+def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
+    """An OTLP span as a span."""
     if type(record) is not dict:
         raise TypeError(f"a span is {type(record).__name__}")
     if "traceId" not in record and "trace_id" in record:
         record = in_camel_case(record)
-    trace_id, span_id = hex_id(record["traceId"], TRACE), hex_id(record["spanId"], SPAN)
-    above = record.get("parentSpanId")
-    start, end = of_nanoseconds(record["startTimeUnixNano"]), record.get("endTimeUnixNano")
-    attributes = attributes_of(record)
+    trace_id, span_id = hex_id(record["traceId"], TRACE_ID_DIGITS), hex_id(record["spanId"], SPAN_ID_DIGITS)
+    parent_span_id = record.get("parentSpanId")
+    start, end = from_nanoseconds(record["startTimeUnixNano"]), record.get("endTimeUnixNano")
+    attributes = otlp_attributes(record)
     if "tokenvis.id" in attributes:
-        return own_span(attributes, start, of_nanoseconds(end or 0))
+        return restored_otlp_span(attributes, start, from_nanoseconds(end or 0))
     name = record.get("name") or "span"
     if type(name) is not str:
         raise TypeError(f"'name' is {type(name).__name__}")
-    parent = hex_id(above, SPAN) if above else None
+    parent = hex_id(parent_span_id, SPAN_ID_DIGITS) if parent_span_id else None
     kind = record.get("kind")
-    more: dict[str, Any] = {}
+    optional_data: dict[str, Any] = {}
     if status := record.get("status"):
-        more["status"] = status_of(status.get("code")) if isinstance(status, dict) else None
-        more["status_message"] = status.get("message") if isinstance(status, dict) else None
+        optional_data["status"] = status_of(status.get("code")) if isinstance(status, dict) else None
+        optional_data["status_message"] = status.get("message") if isinstance(status, dict) else None
     if record.get("events"):
-        more["events"] = [otlp_event(event) for event in objects(record, "events")]
+        optional_data["events"] = [otlp_event(event) for event in optional_objects(record, "events")]
     if record.get("links"):
-        more["links"] = [otlp_link(link) for link in objects(record, "links")]
+        optional_data["links"] = [otlp_link(link) for link in optional_objects(record, "links")]
     return span_of(
         reading,
         trace_id,
         span_id,
-        parent if parent != NO_SPAN else None,
+        parent if parent != NO_PARENT_ID else None,
         name,
         start,
-        of_nanoseconds(end) if end not in (None, "", 0, "0") else None,
+        from_nanoseconds(end) if end not in (None, "", 0, "0") else None,
         attributes,
-        kind=KINDS.get(kind, "") if type(kind) is int else str(kind or "").rpartition("_")[2],
+        kind=OTLP_KINDS.get(kind, "") if type(kind) is int else str(kind or "").rpartition("_")[2],
         service=service,
-        **more,
+        **optional_data,
     )
 
 
-def own_span(attributes: dict[str, Any], start: int, end: int) -> SpanRead:
-    """A span that tokenvis wrote, as it was."""
-    span_id, trace_id, agent, location = (needed(attributes, key, str) for key in OURS[:4])
-    data = given(attributes, "tokenvis.data", str)
+def restored_otlp_span(attributes: dict[str, Any], start: int, end: int) -> SpanRead:
+    """A span that tokenvis exported, unchanged."""
+    span_id, trace_id, agent, location = (required_value(attributes, key, str) for key in OTLP_SPAN_KEYS[:4])
+    data = optional_value(attributes, "tokenvis.data", str)
     payload = orjson.loads(data) if data else {}
     if not isinstance(payload, dict):
-        raise TypeError("'tokenvis.data' is no object")
+        raise TypeError("'tokenvis.data' is not an object")
     return SpanRead(trace_id, span_id, start, end, agent, location, str(payload.get("label", location)), payload)
 
 
-def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of something as a mapping."""
+def otlp_attributes(record: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a record as a mapping."""
     pairs = record.get("attributes")
-    return mapping_of(pairs) if pairs else {}
+    return attribute_mapping(pairs) if pairs else {}
 
 
-def mapping_of(pairs: Any) -> dict[str, Any]:
-    """A list of keys with typed values as a mapping, or a mapping that it is already."""
+def attribute_mapping(pairs: Any) -> dict[str, Any]:
+    """A list of keys with typed values as a mapping; a mapping unchanged."""
     if type(pairs) is dict:
         return dict(pairs)
     attributes = {}
@@ -191,49 +199,53 @@ def mapping_of(pairs: Any) -> dict[str, Any]:
         if type(pair) is not dict:
             raise TypeError(f"an attribute is {type(pair).__name__}")
         value = pair.get("value")
-        text = value.get("stringValue") if type(value) is dict else None  # which nearly all of them are
-        attributes[pair["key"]] = value_of(value) if text is None else text
+        text = value.get("stringValue") if type(value) is dict else None  # nearly all values are strings
+        attributes[pair["key"]] = attribute_value(value) if text is None else text
     return attributes
 
 
-def value_of(value: Any) -> Any:
-    """A typed value as JSON has it."""
+def attribute_value(value: Any) -> Any:
+    """A typed value as a JSON value."""
     if type(value) is not dict:
         return value
-    for kind, inner in value.items():
-        if kind in SIMPLE:
-            return inner
-        if kind == "intValue":
-            return int(inner)
-        if kind == "arrayValue":
-            return [value_of(item) for item in given(inner, "values", list) or ()] if type(inner) is dict else None
-        if kind == "kvlistValue":
-            return mapping_of(given(inner, "values", list) or ()) if type(inner) is dict else None
-        if "_" in kind:
-            return value_of(in_camel_case(value))
+    for type_name, content in value.items():
+        if type_name in SCALAR_TYPES:
+            return content
+        if type_name == "intValue":
+            return int(content)
+        if type_name == "arrayValue":
+            return (
+                [attribute_value(item) for item in optional_value(content, "values", list) or ()]
+                if type(content) is dict
+                else None
+            )
+        if type_name == "kvlistValue":
+            return attribute_mapping(optional_value(content, "values", list) or ()) if type(content) is dict else None
+        if "_" in type_name:
+            return attribute_value(in_camel_case(value))
     return None
 
 
 def otlp_link(link: dict[str, Any]) -> str:
     """The id of the span that a link names."""
     link = link if "traceId" in link else in_camel_case(link)
-    return f"{hex_id(link['traceId'], TRACE)}/{hex_id(link['spanId'], SPAN)}"
+    return f"{hex_id(link['traceId'], TRACE_ID_DIGITS)}/{hex_id(link['spanId'], SPAN_ID_DIGITS)}"
 
 
 def otlp_event(event: dict[str, Any]) -> dict[str, Any]:
     """An event of a span: name, time, attributes."""
     time = event.get("timeUnixNano")
-    said = {"name": event.get("name"), "time": of_nanoseconds(time) if time else None, "attributes": attributes_of(event)}
-    return {key: value for key, value in said.items() if value}
+    fields = {"name": event.get("name"), "time": from_nanoseconds(time) if time else None, "attributes": otlp_attributes(event)}
+    return {key: value for key, value in fields.items() if value}
 
 
 def in_camel_case(record: dict[str, Any]) -> dict[str, Any]:
-    """Keys such as ``trace_id`` as ``traceId``."""
-    return {camel(key): value for key, value in record.items()}
+    """A record with its keys in camelCase: ``trace_id`` becomes ``traceId``."""
+    return {camel_case(key): value for key, value in record.items()}
 
 
 def protobuf_messages(reading: Reading, *, alone: bool) -> Iterator[dict[str, Any]]:
-    """The messages of a binary file as objects, as JSON would have them."""
+    """The messages of a binary file as the objects of their JSON form."""
     try:
         from google.protobuf.json_format import MessageToDict
         from google.protobuf.message import DecodeError
@@ -246,22 +258,22 @@ def protobuf_messages(reading: Reading, *, alone: bool) -> Iterator[dict[str, An
         try:
             yield MessageToDict(TracesData.FromString(raw))
         except (DecodeError, ValueError, RecursionError) as error:
-            reading.problem(number, f"not OTLP ({error})")
+            reading.add_problem(number, f"not OTLP ({error})")
 
 
 def raw_messages(reading: Reading, *, alone: bool) -> Iterator[bytes]:
-    """The bytes of each message: all of the file, or what follows each length in four bytes."""
+    """The bytes of each message: the whole file, or the bytes after each length in four bytes."""
     with reading.source.path.open("rb") as file:
         if alone:
-            yield file.read(LONGEST_MESSAGE)
+            yield file.read(MAX_MESSAGE_BYTES)
             if file.read(1):
-                reading.problem(None, f"longer than the {LONGEST_MESSAGE:,} bytes that one message may have")
+                reading.add_problem(None, f"longer than {MAX_MESSAGE_BYTES:,} bytes, the limit of one message")
             return
         while length := file.read(4):
             size = int.from_bytes(length, "big")
-            message = file.read(size) if size <= LONGEST_MESSAGE else b""
+            message = file.read(size) if size <= MAX_MESSAGE_BYTES else b""
             if len(message) < size:
-                reading.problem(None, "ends in the middle; what stands before that was read")
+                reading.add_problem(None, "ends in the middle; the part before was read")
                 return
-            reading.source.told(file.tell())
+            reading.source.report_position(file.tell())
             yield message
