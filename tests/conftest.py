@@ -1,7 +1,7 @@
-"""What all tests share: frames written as text, a database of their own, and the one that the notebooks read.
+"""Shared by all tests: frames written as text, an isolated folder for each test, and the database for notebooks.
 
-Notebooks are run against what the real ``npm run seed``, run twice, leaves in an empty folder. That is done once, when the
-first notebook or test asks for it, and before any kernel starts.
+Notebooks run against the database that ``npm run seed``, run twice, creates in an empty folder. It is created once, when the
+first notebook or test needs it, and before any kernel starts.
 """
 
 import json
@@ -39,12 +39,12 @@ SEEDED = "TOKENVIS_TEST_SEEDED"  # names the folder of the seeded database to al
 
 @cache
 def seeded_database() -> Path:
-    """The database that ``npm run seed``, run twice, leaves in an empty folder; the first process that asks for it makes it."""
+    """The database that ``npm run seed``, run twice, creates in an empty folder; the first process that needs it creates it."""
     folder = Path(os.environ[SEEDED])
     database, done = folder / "made" / "sqlite.db", folder / "done"
     try:
         database.parent.mkdir()
-    except FileExistsError:  # another process is at it
+    except FileExistsError:  # another process is creating it
         deadline = time.monotonic() + 60
         while not done.exists():
             assert time.monotonic() < deadline, "another process of this run has not seeded the database: see its error"
@@ -60,26 +60,26 @@ def seeded_database() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder of the seeded database: in the process that starts the others, of which it is the first."""
+    """Create the folder of the seeded database in the main process, before it starts the workers."""
     if not hasattr(config, "workerinput"):
         os.environ[SEEDED] = tempfile.mkdtemp(prefix="tokenvis-")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Name the seeded database to the kernels, where notebooks are among the tests."""
+    """Set the seeded database as default for the kernels, if notebooks are among the tests."""
     if any(item.path.suffix == ".ipynb" for item in session.items):
         os.environ["TOKENVIS_DATABASE"] = str(seeded_database())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take the seeded database away again."""
+    """Remove the seeded database."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(SEEDED))
 
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test in a folder of its own, with no database named, and no figure left open."""
+    """Run each test in an empty folder, without a configured database, and close its figures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TOKENVIS_DATABASE", raising=False)
     yield
@@ -87,7 +87,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def few(names: Iterable[str], *quick: str) -> list[Any]:
-    """Parameters of which ``npm test`` takes those few, and ``npm run test:full`` the others."""
+    """Parameters of which ``npm test`` runs only ``quick``, and ``npm run test:full`` all."""
     return [name if name in quick else pytest.param(name, marks=pytest.mark.full) for name in names]
 
 
@@ -117,7 +117,7 @@ def with_data(spans: pd.DataFrame, **payloads: dict[str, Any]) -> pd.DataFrame:
 
 
 def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
-    """As many spans as payloads, with these: JSON text, a mapping, or None."""
+    """A span for each payload: JSON text, a mapping, or None."""
     spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(len(payloads))))
     are_texts = all(payload is None or isinstance(payload, str) for payload in payloads)
     return spans.assign(data=pd.Series(payloads, dtype="str" if are_texts else "object"))
@@ -125,7 +125,7 @@ def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
 
 @st.composite
 def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
-    """What may stand in the data of a span: links, tokens, a cost, a status, a trigger."""
+    """Possible data of a span: links, tokens, a cost, a status, a trigger."""
     tokens = {f"gen_ai.usage.{key}_tokens": st.integers(0, 20) for key in ("input", "output")}
     attributes = st.fixed_dictionaries({}, optional={**tokens, "gen_ai.usage.cost": st.sampled_from([0.5, 2, 8])})
     optional = {
@@ -142,7 +142,7 @@ def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
 def spans_frames(
     draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, most: int = 12
 ) -> pd.DataFrame:
-    """Small frames on a small grid of times: ties, instants, overlaps of an agent with itself, and several traces."""
+    """Small frames on a small time grid: ties, instants, overlaps of an agent with itself, and several traces."""
     row = st.tuples(
         st.sampled_from(["ann", "bob", "eve"]),
         st.integers(0, 8),
@@ -154,7 +154,7 @@ def spans_frames(
     frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
     if parents:
         ids = [*frame["id"], "nobody"]
-        parent = st.none() | st.sampled_from(ids[:2]) | st.sampled_from(ids)  # families of several children are likely
+        parent = st.none() | st.sampled_from(ids[:2]) | st.sampled_from(ids)  # makes parents with several children likely
         chosen = draw(st.lists(parent, min_size=len(frame), max_size=len(frame)))
         frame["parent_id"] = pd.Series(chosen, dtype="str")
     if data:

@@ -14,7 +14,7 @@ from tokenvis.formats.registry import FORMATS
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.ingest import SpanRules
 from tokenvis.spans.columns import as_spans
-from tokenvis.spans.redaction import Keeper
+from tokenvis.spans.redaction import Redactor
 
 STRANGE_VALUES = [
     None, True, False, 0, -1, 5, 1.5, 1e308, 2**63, 2**64 - 1, 10**30, -(10**25), "", "x", "\0", "\ud800", "NaN", "[]", "{",
@@ -99,7 +99,7 @@ def read_damaged(name, path, content="full"):
     reading = Reading(source)
     assembly = Assembly(Path(path).with_suffix(".spool"))
     assembly.begin(reading)
-    rules = SpanRules(None, None, Keeper(content))
+    rules = SpanRules(None, None, Redactor(content))
     assert str(head_of(source))
     count = 0
     try:

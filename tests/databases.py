@@ -1,4 +1,4 @@
-"""Databases for tests: made by plain SQL, as the original TokenVis makes them, or without any rules."""
+"""Databases for tests, made by plain SQL: as the original TokenVis makes them, or without any constraints."""
 
 import hashlib
 import sqlite3
@@ -11,7 +11,7 @@ ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "en
 
 
 def with_sql(path: Path, *statements: str) -> Path:
-    """A database that these statements make, or change."""
+    """A database created or changed by these statements."""
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -20,7 +20,7 @@ def with_sql(path: Path, *statements: str) -> Path:
 
 
 def state(folder: Path) -> dict[str, str]:
-    """Every file of a folder, by the hash of its bytes."""
+    """The hash of each file in a folder, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
 
 
@@ -44,13 +44,13 @@ UNCHECKED = (
 
 
 def one_trace() -> Store:
-    """A store of one trace, t, of one span, s."""
+    """A store of one trace, t, with one span, s."""
     store = Store()
     store.write_trace("t", [ONE], name="T")
     return store
 
 
 def rows(store: Store) -> list[tuple]:
-    """The rows of spans, as plain SQL finds them."""
+    """The rows of the table spans, read by plain SQL."""
     with closing(sqlite3.connect(store.path)) as connection:
         return connection.execute("SELECT * FROM spans ORDER BY id").fetchall()

@@ -145,7 +145,7 @@ def test_delete_by_id_or_name(run):
 def test_verify(run):
     run("seed")
     path = Path("sqlite.db").absolute()
-    assert run("verify") == (0, [DATABASE(path), "2 traces and 47 spans can be read.", "Nothing is wrong."], [])
+    assert run("verify") == (0, [DATABASE(path), "2 traces and 47 spans can be read.", "No problems found."], [])
     path.write_bytes(path.read_bytes()[:8_192])
     code, out, err = run("verify", "sqlite.db")
     assert (code, err) == (1, [])
@@ -159,8 +159,8 @@ def test_backup(run):
     copy = Path("copy.db").absolute()
     code, out, err = run("backup", "copy.db")
     assert (code, out, err) == (0, [f"{copy}: {copy.stat().st_size:,} bytes"], [])
-    assert run("verify", "copy.db")[1][1:] == ["2 traces and 47 spans can be read.", "Nothing is wrong."]
-    assert run("backup", "copy.db")[2] == [f"tokenvis: {copy} is there already. Name a new file, or take that one away."]
+    assert run("verify", "copy.db")[1][1:] == ["2 traces and 47 spans can be read.", "No problems found."]
+    assert run("backup", "copy.db")[2] == [f"tokenvis: {copy} already exists. Choose a new file, or remove that one."]
 
 
 def test_info(run):

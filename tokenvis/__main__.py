@@ -26,9 +26,9 @@ from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.ingestion.watch.terminal import follow_in_terminal
 from tokenvis.ingestion.watch.watch import Watch
 from tokenvis.output import one_line
-from tokenvis.spans.columns import EPOCH, YEAR_10000
+from tokenvis.spans.columns import YEAR_2000, YEAR_10000
 from tokenvis.spans.redaction import CONTENTS
-from tokenvis.store.connections import log_size
+from tokenvis.store.connections import wal_size
 from tokenvis.store.database import path_of
 from tokenvis.store.demo import seed_demo
 from tokenvis.store.load import load_spans, load_traces
@@ -351,7 +351,7 @@ def time_text(start: Any) -> str:
     """The start of a trace: a date if times count from 1970, else microseconds."""
     if pd.isna(start):
         return "-"
-    if not EPOCH <= start < YEAR_10000:
+    if not YEAR_2000 <= start < YEAR_10000:
         return f"{start} µs"
     return f"{datetime(1970, 1, 1) + timedelta(microseconds=int(start)):%Y-%m-%d %H:%M:%S} UTC"
 
@@ -360,7 +360,7 @@ def run_info(chosen: Namespace) -> None:
     """Print the versions and the database that a bug report needs."""
     path = path_of(chosen.database)
     size = f"{path.stat().st_size:,} bytes" if path.is_file() else "not created yet"
-    if log := log_size(path):
+    if log := wal_size(path):
         size += f", and {log:,} in its write-ahead log"
     print(f"tokenvis {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}")

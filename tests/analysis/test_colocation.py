@@ -6,27 +6,27 @@ import tokenvis.analysis.colocation as module
 from tokenvis import BadSpan, colocation, plot_colocation, self_spans
 
 
-def told(spans):
+def as_text(spans):
     """Rows as text: "location agent other meetings overlap first last"."""
     table = colocation(spans)
     return [" ".join(map(str, row)) for row in zip(*(table[column] for column in table.columns[1:]), strict=True)]
 
 
-def test_two_agents_that_are_active_at_one_place_meet():
+def test_two_agents_active_at_one_location_meet():
     spans = spans_of("bob 0 10 desk", "ann 5 20 desk", "bob 15 30 desk", "eve 5 6 lab")
-    assert told(spans) == ["desk ann bob 2 10 5 20"]
+    assert as_text(spans) == ["desk ann bob 2 10 5 20"]
 
 
 def test_spans_of_one_agent_are_united_first():
-    assert told(spans_of("ann 0 5 desk", "ann 5 9 desk", "ann 2 7 desk", "bob 1 8 desk")) == ["desk ann bob 1 7 1 8"]
+    assert as_text(spans_of("ann 0 5 desk", "ann 5 9 desk", "ann 2 7 desk", "bob 1 8 desk")) == ["desk ann bob 1 7 1 8"]
 
 
-def test_who_only_touches_or_takes_no_time_meets_nobody():
-    assert told(spans_of("ann 0 5 desk", "bob 5 9 desk", "eve 2 2 desk")) == []
+def test_touching_spans_and_instants_have_no_meetings():
+    assert as_text(spans_of("ann 0 5 desk", "bob 5 9 desk", "eve 2 2 desk")) == []
 
 
 def test_a_parent_is_elsewhere_while_its_child_runs():
-    assert told(spans_of("ann 0 9 desk", "ann 2 7 lab", "bob 3 6 desk", parents={"b": "a"})) == []
+    assert as_text(spans_of("ann 0 9 desk", "ann 2 7 lab", "bob 3 6 desk", parents={"b": "a"})) == []
 
 
 def brute_force(spans):
@@ -51,23 +51,23 @@ COLUMNS = ["trace_id", "first", "location_id", "agent_id", "other_agent_id", "n_
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_it_is_what_a_count_by_hand_says(spans):
+def test_it_equals_brute_force(spans):
     table = colocation(spans)
     assert list(zip(*(table[column] for column in COLUMNS), strict=True)) == brute_force(spans)
 
 
 @pytest.mark.laws
 @given(spans_frames(most=20))
-def test_it_makes_no_difference_how_many_meetings_are_in_memory_at_once(spans):
-    whole, chunk = colocation(spans), module.CHUNK
+def test_the_chunk_size_makes_no_difference(spans):
+    whole, chunk = colocation(spans), module.MEETINGS_PER_CHUNK
     try:
-        for module.CHUNK in (1, 3):
+        for module.MEETINGS_PER_CHUNK in (1, 3):
             assert colocation(spans).equals(whole)
     finally:
-        module.CHUNK = chunk
+        module.MEETINGS_PER_CHUNK = chunk
 
 
-def test_a_meeting_that_takes_too_long_is_refused():
+def test_a_meeting_that_does_not_fit_is_refused():
     spans = spans_of("ann 0 1 desk", "ann 0 1 desk", "bob 0 1 desk", "bob 0 1 desk")
     far = spans.assign(start_time=[-(2**62) - 1, -1] * 2, end_time=[0, 2**62] * 2)
     with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):

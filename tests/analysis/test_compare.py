@@ -25,7 +25,7 @@ def test_the_largest_change_of_busy_time_comes_first():
     assert table[MEASURES[:3]].to_numpy().tolist() == [[1, 2, 1], [1, 0, -1], [0, 1, 1], [1, 1, 0]]
 
 
-def test_agents_whose_names_differ_are_matched_by_their_role():
+def test_agents_with_different_names_are_matched_by_role():
     before, after = spans_of("coder-1 0 10 desk", "coder-2 5 20 desk"), spans_of("coder-7 0 30 desk")
     table = compare(before, after, match=lambda agent: agent.split("-")[0])
     assert table.iloc[0][["role", "n_before", "n_after", "busy_change_us", "active_change_us"]].tolist() == [
@@ -38,7 +38,7 @@ def test_agents_whose_names_differ_are_matched_by_their_role():
     assert_frame_equal(table, compare(before.assign(role="coder"), after.assign(role="coder"), match="role"))
 
 
-def test_tokens_are_missing_where_none_says_and_0_where_nobody_is():
+def test_tokens_are_missing_without_counts_and_0_without_spans():
     before = with_data(spans_of("ann 0 1 desk", "bob 0 1 desk"), a={"attributes": {"gen_ai.usage.input_tokens": 5}})
     table = compare(before, spans_of("ann 0 1 desk")).set_index("agent_id")
     assert table.loc["ann", ["tokens_before", "tokens_after", "tokens_change"]].isna().tolist() == [False, True, True]
@@ -54,11 +54,13 @@ def test_a_missing_role_is_a_role():
     assert table["n_change"].tolist() == [0, 0]
 
 
-def test_several_traces_and_strange_matches_are_refused():
+def test_several_traces_and_invalid_matches_are_refused():
     spans = spans_of("ann 0 1 desk t", "ann 0 1 desk u")
-    with pytest.raises(BadSpan, match=r"^compare takes one trace on each side, and here are 't', 'u'\. Filter by trace_id\.$"):
+    with pytest.raises(
+        BadSpan, match=r"^compare takes one trace on each side, but a frame has 't', 'u'\. Filter by trace_id\.$"
+    ):
         compare(spans.iloc[:1], spans)
-    with pytest.raises(BadOption, match=r"^match=3 is neither the name of a column nor a function of an agent's name\.$"):
+    with pytest.raises(BadOption, match=r"^match=3 is neither a column name nor a function of an agent's name\.$"):
         compare(spans.iloc[:1], spans.iloc[:1], match=3)
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'role'\. They have: "):
         compare(spans.iloc[:1], spans.iloc[:1], match="role")
@@ -92,7 +94,7 @@ def test_a_number_of_tokens_that_does_not_fit_is_refused():
         compare(spans, spans)
 
 
-def test_the_picture_has_both_traces_from_zero_and_says_each_change():
+def test_the_picture_has_both_traces_from_zero_and_labels_each_change():
     before = spans_of("ann 100 110 desk t", "bob 105 107 lab t")
     after = spans_of("ann 500 530 desk u", "bob 505 507 lab u")
     ax = plot_compare(before, after)

@@ -7,7 +7,7 @@ from hypothesis import given
 from tokenvis import BadOption, concurrency, palette, plot_concurrency, self_spans
 
 
-def told(spans, **options):
+def as_text(spans, **options):
     """The steps as text: "time running"."""
     table = concurrency(spans, **options)
     return [f"{time} {running}" for time, running in zip(table["time"], table["running"], strict=True)]
@@ -15,12 +15,12 @@ def told(spans, **options):
 
 def test_each_change_is_a_row_and_the_last_is_0():
     spans = spans_of("ann 0 10 desk", "bob 5 20 lab", "ann 10 15 desk", "eve 25 30 desk")
-    assert told(spans) == ["0 1", "5 2", "15 1", "20 0", "25 1", "30 0"]
+    assert as_text(spans) == ["0 1", "5 2", "15 1", "20 0", "25 1", "30 0"]
 
 
-def test_instants_add_nothing_unless_there_is_nothing_else():
-    assert told(spans_of("ann 0 2 desk", "bob 1 1 desk")) == ["0 1", "2 0"]
-    assert told(spans_of("bob 7 7 desk", "ann 5 5 desk")) == ["5 0"]
+def test_instants_are_not_counted_unless_there_is_nothing_else():
+    assert as_text(spans_of("ann 0 2 desk", "bob 1 1 desk")) == ["0 1", "2 0"]
+    assert as_text(spans_of("bob 7 7 desk", "ann 5 5 desk")) == ["5 0"]
 
 
 def test_each_group_has_its_own_steps_in_order_of_time():
@@ -36,8 +36,8 @@ def test_each_group_has_its_own_steps_in_order_of_time():
 
 
 def test_a_parent_does_not_run_while_its_child_does():
-    assert told(spans_of("ann 0 9 desk", "ann 3 5 lab", parents={"b": "a"})) == ["0 1", "9 0"]
-    assert told(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"})) == ["0 1", "3 2", "5 1", "9 0"]
+    assert as_text(spans_of("ann 0 9 desk", "ann 3 5 lab", parents={"b": "a"})) == ["0 1", "9 0"]
+    assert as_text(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"})) == ["0 1", "3 2", "5 1", "9 0"]
 
 
 def brute_force(pieces):
@@ -49,7 +49,7 @@ def brute_force(pieces):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_it_is_the_number_of_spans_at_every_moment(spans):
+def test_it_equals_the_number_of_spans_at_every_moment(spans):
     pieces = self_spans(spans)
     for by in (["trace_id"], ["trace_id", "agent_id"]):
         table = concurrency(spans, by=by)
@@ -60,8 +60,8 @@ def test_it_is_the_number_of_spans_at_every_moment(spans):
             assert list(zip(rows["time"], rows["running"], strict=True)) == brute_force(groups[key])
 
 
-def test_a_column_of_the_answer_is_no_group():
-    with pytest.raises(BadOption, match=r"^by='running' is also a column of the answer\. Rename it in the spans first\.$"):
+def test_a_column_of_the_result_cannot_be_a_group():
+    with pytest.raises(BadOption, match=r"^by='running' is also a column of the result\. Rename it in the spans first\.$"):
         concurrency(spans_of("ann 0 1 desk").assign(running=1), by="running")
 
 
@@ -88,7 +88,7 @@ def test_the_picture_has_the_steps_of_the_table_and_marks_the_first_peak():
     assert [text.get_text() for text in ax.texts if "peak" in text.get_text()] == ["peak 2"]
 
 
-def test_groups_stand_upon_each_other_in_their_colours():
+def test_groups_are_stacked_in_their_colours():
     ax = plot_concurrency(spans_of("ann 0 10 desk", "bob 5 20 desk"), by="agent_id")
     (first, ann), (second, bob) = areas(ax)
     assert [plt.matplotlib.colors.to_hex(color) for color in (first, second)] == list(palette(["ann", "bob"]).values())

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from tokenvis import BadSpan, critical_path, palette, plot_critical_path, summary
 
 
-def told(spans, **options):
+def as_text(spans, **options):
     """Steps as text: "span follows start end wait"."""
     table = critical_path(spans, **options)
     columns = ("id", "follows", "start", "end", "wait_us")
@@ -17,76 +17,76 @@ def told(spans, **options):
     return [" ".join("-" if value != value else str(value) for value in row) for row in rows]
 
 
-def test_an_agents_own_work_before_explains_a_start():
-    assert told(spans_of("ann 0 4 desk", "bob 0 5 desk", "ann 6 9 lab")) == ["a - 0 4 0", "c agent 6 9 2"]
+def test_an_agents_earlier_work_explains_a_start():
+    assert as_text(spans_of("ann 0 4 desk", "bob 0 5 desk", "ann 6 9 lab")) == ["a - 0 4 0", "c agent 6 9 2"]
 
 
-def test_a_link_goes_first_and_counts_up_to_the_start():
+def test_a_link_takes_precedence_and_counts_up_to_the_start():
     spans = spans_of("ann 0 8 desk", "bob 1 4 lab", "bob 5 20 lab")
-    assert told(with_data(spans, c={"links": ["a"]})) == ["a - 0 5 0", "c link 5 20 0"]
-    alone = told(with_data(spans, c={"links": ["a"]}), evidence="parent")
+    assert as_text(with_data(spans, c={"links": ["a"]})) == ["a - 0 5 0", "c link 5 20 0"]
+    alone = as_text(with_data(spans, c={"links": ["a"]}), evidence="parent")
     assert alone == ["- unexplained 1 1 1", "b - 1 4 0", "c agent 5 20 1"]
 
 
 def test_the_link_that_ended_last_counts():
     spans = with_data(spans_of("ann 0 5 desk", "eve 0 7 desk", "bob 9 12 lab"), c={"links": ["a", "b"]})
-    assert told(spans) == ["b - 0 7 0", "c link 9 12 2"]
+    assert as_text(spans) == ["b - 0 7 0", "c link 9 12 2"]
     both_run = with_data(spans_of("ann 0 8 desk", "eve 2 6 desk", "bob 5 12 lab"), c={"links": ["a", "b"]})
-    assert told(both_run)[1:] == ["b - 2 5 0", "c link 5 12 0"]
+    assert as_text(both_run)[1:] == ["b - 2 5 0", "c link 5 12 0"]
 
 
 def test_a_parent_waits_for_its_children_of_any_agent():
     spans = spans_of("ann 0 20 desk", "bob 2 6 lab", "eve 3 12 lab", "bob 13 18 lab", parents={"b": "a", "c": "a", "d": "a"})
-    assert told(spans) == ["a - 0 3 0", "c parent 3 12 0", "a child 12 13 0", "d parent 13 18 0", "a child 18 20 0"]
+    assert as_text(spans) == ["a - 0 3 0", "c parent 3 12 0", "a child 12 13 0", "d parent 13 18 0", "a child 18 20 0"]
 
 
-def test_children_that_follow_at_once_leave_the_parent_no_part():
+def test_contiguous_children_leave_the_parent_no_part():
     spans = spans_of("ann 0 9 desk", "bob 2 5 lab", "bob 5 9 lab", parents={"b": "a", "c": "a"})
-    assert told(spans) == ["a - 0 2 0", "b parent 2 5 0", "c agent 5 9 0"]
-    assert told(spans.assign(agent_id=["ann", "bob", "eve"]))[-1] == "c parent 5 9 0"
+    assert as_text(spans) == ["a - 0 2 0", "b parent 2 5 0", "c agent 5 9 0"]
+    assert as_text(spans.assign(agent_id=["ann", "bob", "eve"]))[-1] == "c parent 5 9 0"
 
 
-def test_a_child_outside_its_parent_waits_for_it_or_knows_nothing_of_it():
+def test_a_child_outside_its_parent_waits_for_it_or_ignores_it():
     late = spans_of("ann 0 4 desk", "bob 6 9 lab", parents={"b": "a"})
-    assert told(late) == ["a - 0 4 0", "b parent 6 9 2"]
+    assert as_text(late) == ["a - 0 4 0", "b parent 6 9 2"]
     early = spans_of("bob 0 4 lab", "ann 1 2 lab", "bob 5 9 desk", parents={"a": "c"})
-    assert told(early) == ["a - 0 4 0", "c agent 5 9 1"]
+    assert as_text(early) == ["a - 0 4 0", "c agent 5 9 1"]
     before = spans_of("eve 0 5 lab", "bob 5 9 desk", parents={"a": "b"})
-    assert told(before) == ["- unexplained 5 5 5", "b - 5 9 0"]
+    assert as_text(before) == ["- unexplained 5 5 5", "b - 5 9 0"]
 
 
-def test_what_started_together_with_the_parent_follows_it():
+def test_a_span_that_starts_with_its_parent_follows_it():
     spans = spans_of("ann 0 3 desk", "bob 5 9 lab", "bob 5 12 lab", parents={"c": "b"})
-    assert told(with_data(spans, b={"links": ["a"]})) == ["a - 0 3 0", "b link 5 5 2", "c parent 5 12 0"]
+    assert as_text(with_data(spans, b={"links": ["a"]})) == ["a - 0 3 0", "b link 5 5 2", "c parent 5 12 0"]
 
 
-def test_what_nothing_explains_waits_since_the_start_of_the_trace():
-    assert told(spans_of("ann 0 3 desk", "bob 5 9 lab")) == ["- unexplained 5 5 5", "b - 5 9 0"]
-    assert told(spans_of("ann 0 3 desk", "bob 5 9 desk"), evidence="location") == ["a - 0 3 0", "b location 5 9 2"]
+def test_an_unexplained_start_waits_since_the_start_of_the_trace():
+    assert as_text(spans_of("ann 0 3 desk", "bob 5 9 lab")) == ["- unexplained 5 5 5", "b - 5 9 0"]
+    assert as_text(spans_of("ann 0 3 desk", "bob 5 9 desk"), evidence="location") == ["a - 0 3 0", "b location 5 9 2"]
 
 
-def test_an_unexplained_step_names_nobody():
+def test_an_unexplained_step_has_no_span():
     row = critical_path(spans_of("ann 0 3 desk", "bob 5 9 lab")).iloc[0]
     assert row[["id", "agent_id", "location_id"]].isna().all()
     assert row["trace_id"] == "t"
 
 
-def test_instants_stand_in_a_line_and_never_in_a_circle():
+def test_instants_never_form_a_cycle():
     spans = spans_of("ann 5 5 desk", "ann 5 5 desk", "bob 5 5 desk", "ann 5 9 desk")
-    assert told(spans) == ["a - 5 5 0", "b agent 5 5 0", "d agent 5 9 0"]
+    assert as_text(spans) == ["a - 5 5 0", "b agent 5 5 0", "d agent 5 9 0"]
     round_about = with_data(spans, a={"links": ["c"]}, c={"links": ["a"]}, d={"links": ["c"]})
-    assert told(round_about) == ["a - 5 5 0", "c link 5 5 0", "d link 5 9 0"]
-    assert told(round_about, evidence=["link", "location"])[0] == "a - 5 5 0"
+    assert as_text(round_about) == ["a - 5 5 0", "c link 5 5 0", "d link 5 9 0"]
+    assert as_text(round_about, evidence=["link", "location"])[0] == "a - 5 5 0"
 
 
 def test_ties_go_to_the_latest_start_then_to_the_last_name():
-    assert told(spans_of("ann 0 9 desk", "bob 3 9 desk", "eve 3 9 desk")) == ["- unexplained 3 3 3", "c - 3 9 0"]
+    assert as_text(spans_of("ann 0 9 desk", "bob 3 9 desk", "eve 3 9 desk")) == ["- unexplained 3 3 3", "c - 3 9 0"]
     spans = spans_of("ann 0 4 desk", "ann 2 4 desk", "ann 2 4 lab", "ann 5 6 desk")
-    assert told(spans) == ["- unexplained 2 2 2", "c - 2 4 0", "d agent 5 6 1"]
+    assert as_text(spans) == ["- unexplained 2 2 2", "c - 2 4 0", "d agent 5 6 1"]
 
 
 def brute_force(spans, evidence):
-    """The paths, from the definitions, looking at all spans at each step."""
+    """The paths by the definitions, searching all spans at each step."""
     paths = []
     for trace, of_trace in spans.groupby("trace_id", observed=True):
         rows = {
@@ -160,7 +160,7 @@ def circular(name, parents):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True), st.sets(st.sampled_from(["link", "parent", "location"])))
-def test_it_is_what_the_definitions_say(spans, evidence):
+def test_it_equals_the_definitions(spans, evidence):
     table = critical_path(spans, evidence=evidence)
     columns = [table[c] for c in ("trace_id", "id", "follows", "start", "end", "wait_us")]
     rows = [tuple(None if value != value else value for value in row) for row in zip(*columns, strict=True)]
@@ -177,13 +177,13 @@ def test_parts_and_waits_add_up_to_the_wall_time(spans, evidence):
     assert (table["wait_us"] >= 0).all()
 
 
-def test_a_trace_that_takes_too_long_is_refused():
+def test_a_trace_that_does_not_fit_is_refused():
     far = spans_of("ann 0 1 desk", "bob 2 3 desk").assign(start_time=[-(2**62) - 1, 2**62], end_time=[-(2**62), 2**62 + 1])
     with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into 63 bits of µs\.$"):
         critical_path(far)
 
 
-def test_the_picture_has_the_steps_in_full_colour_over_all_the_rest_paled():
+def test_the_picture_has_the_steps_in_full_colour_over_pale_spans():
     spans = spans_of("ann 0 10 desk", "bob 3 9 desk", "eve 12 20 lab")
     spans = with_data(spans, c={"links": ["a"]})
     ax = plot_critical_path(spans)
@@ -200,13 +200,13 @@ def test_the_picture_has_the_steps_in_full_colour_over_all_the_rest_paled():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["50% ann", "40% eve", "10% waiting"]
 
 
-def test_the_picture_waits_from_the_start_for_what_is_unexplained():
+def test_the_picture_shows_an_unexplained_wait_from_the_start():
     ax = plot_critical_path(spans_of("ann 0 2 desk", "bob 5 9 lab"))
     [joints] = [c for c in ax.collections if c.get_label() == "follows"]
     assert [segment[:, 0].tolist() for segment in joints.get_segments()] == [[0, 5]]
 
 
-def test_lines_that_nobody_could_follow_are_left_out_and_said_to_be():
+def test_too_many_connectors_are_omitted_and_reported():
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(300)))
     ax = plot_critical_path(spans)
     ax.figure.canvas.draw()

@@ -7,16 +7,16 @@ from tokenvis import diagnose, gaps, occupancy, summary
 from tokenvis.analysis.diagnose import MEANING
 
 
-def told(spans):
-    """Findings as text: "kind n time ids"; that agents have nothing to do with each other is left out."""
+def as_text(spans):
+    """Findings as text: "kind n time ids", without "unconnected"."""
     table = diagnose(spans).query("kind != 'unconnected'")
     columns = ("kind", "n_spans", "time_us", "span_ids")
     rows = zip(*(table[column] for column in columns), strict=True)
     return [f"{kind} {n} {'-' if time is pd.NA else time} {''.join(ids)}" for kind, n, time, ids in rows]
 
 
-def test_all_is_well():
-    assert told(spans_of("ann 0 10 desk", "bob 5 12 desk", "ann 10 12 lab")) == []
+def test_no_findings():
+    assert as_text(spans_of("ann 0 10 desk", "bob 5 12 desk", "ann 10 12 lab")) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_all_is_well():
     ],
 )
 def test_a_finding(finding, spans):
-    assert told(spans) == [finding]
+    assert as_text(spans) == [finding]
     table = diagnose(spans)
     assert table["meaning"].tolist() == [MEANING[kind] for kind in table["kind"]]
 
@@ -58,7 +58,7 @@ def test_agents_that_nothing_connects():
     assert diagnose(with_data(spans, b={"links": ["a"]})).empty
 
 
-def test_findings_stand_by_trace_and_then_in_one_order():
+def test_findings_are_ordered_by_trace_and_kind():
     spans = spans_of("ann 0 2 desk u", "ann 1 3 desk u", "ann 9 9 desk u", "ann 0 2 desk t", "ann 1 3 desk t")
     table = diagnose(with_data(spans, c={"status": "open"}))
     assert table[["trace_id", "kind"]].to_numpy().tolist() == [
@@ -70,16 +70,16 @@ def test_findings_stand_by_trace_and_then_in_one_order():
     assert table.explode("span_ids")["span_ids"].tolist() == ["d", "e", "a", "b", "c", "b", "c"]
 
 
-def test_what_was_lost_stands_first_and_hides_nothing_else():
+def test_losses_come_first_and_hide_no_other_finding():
     spans = spans_of("ann 0 2 desk", "tokenvis 0 30 tokenvis.lost", "ann 25 27 desk", "tokenvis 0 0 tokenvis.lost u")
     spans = with_data(spans, b={"n_lost": 5}, c={"status": "open"})
-    assert told(spans) == ["lost 5 30 b", "open 1 - c", "idle 2 23 ac", "lost 1 0 d"]
-    assert "unconnected" not in diagnose(spans)["kind"].tolist()  # for the mark is nobody
+    assert as_text(spans) == ["lost 5 30 b", "open 1 - c", "idle 2 23 ac", "lost 1 0 d"]
+    assert "unconnected" not in diagnose(spans)["kind"].tolist()  # because a loss marker is not an agent
 
 
-def test_ids_that_stand_twice_hide_nothing_else():
+def test_duplicate_ids_hide_no_other_finding():
     spans = spans_of("ann 0 9 desk", "bob 0 9 desk", "eve 0 9 desk", parents={"c": "gone"}).assign(id=["a", "a", "c"])
-    assert told(spans) == ["duplicate id 2 - aa", "unknown parent 1 - c"]
+    assert as_text(spans) == ["duplicate id 2 - aa", "unknown parent 1 - c"]
 
 
 @pytest.mark.laws

@@ -9,7 +9,7 @@ from tokenvis import BadOption, BadSpan, handoffs, plot_handoffs, self_spans
 from tokenvis.plot.artists.text import CellLabels
 
 
-def told(spans, **options):
+def as_text(spans, **options):
     """Handoffs as text: "from_span to_span evidence left arrived gap"."""
     table = handoffs(spans, **options)
     columns = ("from_span", "to_span", "evidence", "left", "arrived", "gap_us")
@@ -19,7 +19,7 @@ def told(spans, **options):
 def test_a_link_to_another_agents_span_is_a_handoff_and_may_overlap_it():
     spans = spans_of("ann 0 10 desk", "bob 15 20 lab", "eve 8 30 lab", "ann 30 31 desk")
     spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a", "a"]}, d={"links": ["a", "nobody"]})
-    assert told(spans) == ["a c link 10 8 -2", "a b link 10 15 5"]
+    assert as_text(spans) == ["a c link 10 8 -2", "a b link 10 15 5"]
     table = handoffs(spans)
     assert table[["from_agent", "to_agent"]].to_numpy().tolist() == [["ann", "eve"], ["ann", "bob"]]
     assert table[["from_location", "to_location"]].to_numpy().tolist() == [["desk", "lab"], ["desk", "lab"]]
@@ -27,45 +27,45 @@ def test_a_link_to_another_agents_span_is_a_handoff_and_may_overlap_it():
 
 def test_work_is_delegated_to_a_child_and_returns_to_the_parents_agent():
     spans = spans_of("ann 0 20 desk", "bob 3 8 lab", "eve 10 12 lab", "ann 25 30 desk", parents={"b": "a", "c": "a"})
-    assert told(spans) == ["a b delegate 0 3 3", "a c delegate 8 10 2", "b d return 8 25 17", "c d return 12 25 13"]
+    assert as_text(spans) == ["a b delegate 0 3 3", "a c delegate 8 10 2", "b d return 8 25 17", "c d return 12 25 13"]
 
 
-def test_work_returns_to_the_end_of_the_parent_where_its_agent_starts_nothing_more():
+def test_work_returns_to_the_end_of_the_parent_if_its_agent_starts_nothing_more():
     spans = spans_of("ann 0 20 desk", "bob 3 8 lab", "ann 5 6 desk", parents={"b": "a"})
-    assert told(spans) == ["a b delegate 0 3 3", "b a return 8 20 12"]
+    assert as_text(spans) == ["a b delegate 0 3 3", "b a return 8 20 12"]
 
 
-def test_what_follows_without_the_parents_agent_is_the_same_work():
+def test_children_with_no_start_of_the_parents_agent_between_are_one_piece_of_work():
     spans = spans_of("ann 0 20 desk", "bob 3 8 lab", "bob 9 15 lab", "bob 10 11 lab", parents={"b": "a", "c": "a", "d": "a"})
-    assert told(spans) == ["a b delegate 0 3 3", "c a return 15 20 5"]
+    assert as_text(spans) == ["a b delegate 0 3 3", "c a return 15 20 5"]
     between = spans_of("ann 0 20 desk", "bob 3 8 lab", "ann 9 9 desk", "bob 9 15 lab", parents={"b": "a", "d": "a"})
-    assert told(between) == ["a b delegate 0 3 3", "a d delegate 8 9 1", "b c return 8 9 1", "d a return 15 20 5"]
+    assert as_text(between) == ["a b delegate 0 3 3", "a d delegate 8 9 1", "b c return 8 9 1", "d a return 15 20 5"]
     at_once = spans_of("ann 0 20 desk", "bob 3 8 lab", "ann 8 8 desk", "bob 8 15 lab", parents={"b": "a", "d": "a"})
-    assert told(at_once) == ["a b delegate 0 3 3", "a d delegate 8 8 0", "b c return 8 8 0", "d a return 15 20 5"]
+    assert as_text(at_once) == ["a b delegate 0 3 3", "a d delegate 8 8 0", "b c return 8 8 0", "d a return 15 20 5"]
 
 
 def test_an_instant_does_not_end_before_itself():
     spans = spans_of("ann 0 20 desk", "bob 3 3 lab", "eve 7 7 lab", parents={"b": "a", "c": "a"})
-    assert told(spans)[:2] == ["a b delegate 0 3 3", "a c delegate 3 7 4"]
+    assert as_text(spans)[:2] == ["a b delegate 0 3 3", "a c delegate 3 7 4"]
 
 
 def test_a_pair_of_spans_has_its_strongest_evidence():
     spans = with_data(spans_of("ann 0 20 desk", "bob 3 8 lab", parents={"b": "a"}), b={"links": ["a"]})
-    assert told(spans) == ["a b link 20 3 -17", "b a return 8 20 12"]
+    assert as_text(spans) == ["a b link 20 3 -17", "b a return 8 20 12"]
 
 
-def test_a_location_is_evidence_only_if_asked_and_where_there_is_none_better():
+def test_a_location_is_evidence_only_on_request_and_without_stronger_evidence():
     spans = spans_of("ann 0 10 desk", "bob 12 20 desk", "bob 20 22 desk", "eve 30 31 desk", "ann 40 41 lab")
-    assert told(spans) == []
-    assert told(spans, evidence="location") == ["a b location 10 12 2", "c d location 22 30 8"]
-    assert told(spans, evidence="location", within_us=2) == ["a b location 10 12 2"]
+    assert as_text(spans) == []
+    assert as_text(spans, evidence="location") == ["a b location 10 12 2", "c d location 22 30 8"]
+    assert as_text(spans, evidence="location", within_us=2) == ["a b location 10 12 2"]
     linked = with_data(spans, b={"links": ["e"]})
-    assert told(linked, evidence=["link", "location"]) == ["e b link 41 12 -29", "c d location 22 30 8"]
+    assert as_text(linked, evidence=["link", "location"]) == ["e b link 41 12 -29", "c d location 22 30 8"]
 
 
 def test_at_a_location_agents_are_where_their_innermost_span_is():
     spans = spans_of("ann 0 10 desk", "ann 2 8 lab", "bob 4 6 desk", parents={"b": "a"})
-    assert told(spans, evidence="location") == ["a c location 2 4 2", "c a location 6 8 2"]
+    assert as_text(spans, evidence="location") == ["a c location 2 4 2", "c a location 6 8 2"]
 
 
 def brute_force(spans, evidence, within):
@@ -137,7 +137,7 @@ KINDS = ["link", "delegate", "return", "location"]
     st.sets(st.sampled_from(["link", "parent", "location"])),
     st.sampled_from([None, 0, 2]),
 )
-def test_they_are_what_the_definitions_say(spans, evidence, within):
+def test_they_equal_the_definitions(spans, evidence, within):
     table = handoffs(spans, evidence=evidence, within_us=within)
     columns = [table[c] for c in ("trace_id", "from_span", "to_span", "evidence", "left", "arrived")]
     rows = [(trace, a, b, KINDS.index(kind), left, arrived) for trace, a, b, kind, left, arrived in zip(*columns, strict=True)]
@@ -149,8 +149,8 @@ def test_they_are_what_the_definitions_say(spans, evidence, within):
 
 
 @pytest.mark.parametrize("within", [-1, 1.5, True, "1s"])
-def test_a_longest_gap_that_is_no_number_of_microseconds_is_refused(within):
-    with pytest.raises(BadOption, match=r"^within_us=.* is not a whole number of µs from 0 on, nor None\.$"):
+def test_an_invalid_longest_gap_is_refused(within):
+    with pytest.raises(BadOption, match=r"^within_us=.* is neither None nor an integer number of µs of at least 0\.$"):
         handoffs(spans_of("ann 0 1 desk"), evidence="location", within_us=within)
 
 
@@ -161,7 +161,7 @@ def test_a_gap_that_does_not_fit_is_refused():
             handoffs(with_data(far, b={"links": ["a"]}), **options)
 
 
-def test_the_picture_counts_handoffs_and_says_their_median_wait():
+def test_the_picture_counts_handoffs_and_shows_their_median_wait():
     spans = spans_of("ann 0 2 desk", "bob 5 6 desk", "bob 7 9 desk", "bob 12 14 desk")
     spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a"]}, d={"links": ["a"]})
     ax = plot_handoffs(spans)

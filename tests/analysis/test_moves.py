@@ -7,7 +7,7 @@ from pandas.testing import assert_frame_equal
 from tokenvis import moves, self_spans
 
 
-def told(spans):
+def as_text(spans):
     """Moves as text: "agent from > to left arrived gap"."""
     table = moves(spans)
     columns = zip(*(table[c] for c in ("agent_id", "from_location", "to_location", "left", "arrived", "gap_us")), strict=True)
@@ -15,20 +15,20 @@ def told(spans):
 
 
 def test_a_move_is_the_gap_between_two_places():
-    assert told(spans_of("ann 0 10 desk", "ann 15 20 lab")) == ["ann desk > lab 10 15 5"]
+    assert as_text(spans_of("ann 0 10 desk", "ann 15 20 lab")) == ["ann desk > lab 10 15 5"]
 
 
-def test_staying_is_no_move_and_agents_move_apart():
-    assert told(spans_of("ann 0 4 desk", "bob 1 2 lab", "ann 5 6 desk", "bob 9 9 desk")) == ["bob lab > desk 2 9 7"]
+def test_staying_is_not_a_move_and_agents_move_separately():
+    assert as_text(spans_of("ann 0 4 desk", "bob 1 2 lab", "ann 5 6 desk", "bob 9 9 desk")) == ["bob lab > desk 2 9 7"]
 
 
-def test_who_works_at_two_places_at_once_has_a_negative_gap():
-    assert told(spans_of("ann 0 10 desk", "ann 4 6 lab")) == ["ann desk > lab 10 4 -6"]
+def test_an_agent_at_two_locations_at_once_has_a_negative_gap():
+    assert as_text(spans_of("ann 0 10 desk", "ann 4 6 lab")) == ["ann desk > lab 10 4 -6"]
 
 
-def test_a_parent_is_left_and_entered_again_where_its_child_runs_elsewhere():
+def test_an_agent_leaves_a_parent_and_returns_if_a_child_runs_elsewhere():
     spans = spans_of("ann 0 10 desk", "ann 4 6 lab", parents={"b": "a"})
-    assert told(spans) == ["ann desk > lab 4 4 0", "ann lab > desk 6 6 0"]
+    assert as_text(spans) == ["ann desk > lab 4 4 0", "ann lab > desk 6 6 0"]
     assert moves(spans)["from_span"].tolist() == ["a", "b"]
 
 

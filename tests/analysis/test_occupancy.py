@@ -6,7 +6,7 @@ from hypothesis import given
 from tokenvis import BadOption, occupancy, plot_occupancy, self_spans
 
 
-def told(spans):
+def as_text(spans):
     """Rows as text: "agent location visits busy active share"."""
     table = occupancy(spans)
     columns = ("agent_id", "location_id", "n_visits", "busy_us", "active_us", "share_of_agent")
@@ -15,25 +15,25 @@ def told(spans):
 
 def test_coming_back_is_another_visit_and_a_pause_is_not():
     spans = spans_of("ann 0 10 desk", "ann 10 15 lab", "ann 15 18 desk", "ann 30 32 desk")
-    assert told(spans) == ["ann desk 2 15 15 0.75", "ann lab 1 5 5 0.25"]
+    assert as_text(spans) == ["ann desk 2 15 15 0.75", "ann lab 1 5 5 0.25"]
 
 
-def test_who_does_two_things_at_once_is_busy_twice_and_active_once():
-    assert told(spans_of("ann 0 10 desk", "ann 5 15 desk", "bob 0 4 desk")) == ["ann desk 1 20 15 1.0", "bob desk 1 4 4 1.0"]
+def test_parallel_spans_of_an_agent_are_busy_twice_and_active_once():
+    assert as_text(spans_of("ann 0 10 desk", "ann 5 15 desk", "bob 0 4 desk")) == ["ann desk 1 20 15 1.0", "bob desk 1 4 4 1.0"]
 
 
 def test_an_instant_is_a_visit_that_takes_no_time():
-    assert told(spans_of("ann 0 10 desk", "ann 10 10 lab")) == ["ann desk 1 10 10 1.0", "ann lab 1 0 0 0.0"]
-    assert told(spans_of("ann 3 3 desk")) == ["ann desk 1 0 0 <NA>"]
+    assert as_text(spans_of("ann 0 10 desk", "ann 10 10 lab")) == ["ann desk 1 10 10 1.0", "ann lab 1 0 0 0.0"]
+    assert as_text(spans_of("ann 3 3 desk")) == ["ann desk 1 0 0 <NA>"]
 
 
 def test_a_parent_that_its_children_cover_was_never_there():
-    assert told(spans_of("ann 0 10 desk", "ann 0 10 lab", parents={"b": "a"})) == ["ann lab 1 10 10 1.0"]
+    assert as_text(spans_of("ann 0 10 desk", "ann 0 10 lab", parents={"b": "a"})) == ["ann lab 1 10 10 1.0"]
 
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_it_is_what_a_count_by_hand_says(spans):
+def test_it_equals_brute_force(spans):
     pieces = self_spans(spans).sort_values(["start_time", "end_time", "id"])
     expected = []
     for (trace, agent), rows in pieces.groupby(["trace_id", "agent_id"], observed=True):

@@ -1,4 +1,4 @@
-"""What holds for every question, and one frame that is put to all of them, with the answers worked out by hand."""
+"""Laws for every question, and one example frame for all of them, with expected results computed by hand."""
 
 from functools import partial
 
@@ -32,21 +32,21 @@ QUESTIONS = {
     "usage": tv.usage,
     "usage by": partial(tv.usage, by=["trace_id", "location_id"], prices={"m": {"input": 1, "output": 2}}),
 }
-OF_TWO = {"compare"}  # frames: what holds for it, its own tests say
+OF_TWO = {"compare"}  # takes two frames; see its own tests
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
 NAMES = ["trace_id", "agent_id", "location_id"]
 FRAMES = spans_frames(parents=True, data=True, n_traces=3)
-some = settings(max_examples=settings.default.max_examples // 3)  # of so many questions; each has an oracle of its own
+some = settings(max_examples=settings.default.max_examples // 3)  # there are many questions, and each has its own oracle
 every_question = pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
 
 
 def plain(table):
-    """A table whose names are plain texts, whatever categories they came with."""
+    """A table with its categorical columns as plain texts."""
     kinds = table.select_dtypes("category").columns
     return table.astype(dict.fromkeys(kinds, "str"))
 
 
-def test_every_question_is_put_to_these_laws():
+def test_every_question_is_tested_by_these_laws():
     questions = {
         name for name in tv.__all__ if str(getattr(getattr(tv, name), "__module__", "")).startswith("tokenvis.analysis.")
     }
@@ -79,7 +79,7 @@ def test_shifting_time_shifts_only_times(ask, spans, shift):
 @every_question
 @some
 @given(spans=FRAMES)
-def test_it_is_closed_over_traces(ask, spans):
+def test_traces_are_independent(ask, spans):
     parts = [plain(ask(part)) for _, part in spans.groupby("trace_id", observed=True)]
     if parts:
         assert_frame_equal(plain(ask(spans)), pd.concat(parts, ignore_index=True), check_dtype="rollup" not in str(ask))
@@ -89,7 +89,7 @@ def test_it_is_closed_over_traces(ask, spans):
 @every_question
 @some
 @given(spans=FRAMES)
-def test_it_makes_no_difference_what_type_names_have(ask, spans):
+def test_the_dtype_of_names_makes_no_difference(ask, spans):
     answer = plain(ask(spans))
     texts = spans.astype(dict.fromkeys(NAMES, "str"))
     objects = spans.astype(dict.fromkeys([*NAMES, "id", "data"], "object"))
@@ -109,7 +109,7 @@ def test_it_makes_no_difference_what_type_names_have(ask, spans):
 @every_question
 @some
 @given(spans=FRAMES)
-def test_it_makes_no_difference_where_fields_stand(ask, spans):
+def test_fields_in_columns_or_data_make_no_difference(ask, spans):
     tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
     own = tv.expand_data(spans, ["links", "status", "trigger", "estimated", *tokens]).assign(data=None)
     answer, middle = ask(spans), len(spans) // 2
@@ -134,17 +134,17 @@ def test_empty_in_empty_out_with_the_same_columns_and_types(ask):
 
 
 @every_question
-def test_what_is_no_frame_of_spans_is_refused(ask):
+def test_other_objects_than_frames_of_spans_are_refused(ask):
     with pytest.raises(tv.MissingColumn, match=r"^The spans have no column 'location_id'\. They have: 'id', 'trace_id', "):
         ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
-    with pytest.raises(tv.BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+    with pytest.raises(tv.BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
         ask([])
     with pytest.raises(tv.BadSpan, match=r"^Span 'a' ends at 1 before it starts at 5\.$"):
         ask(spans_of("ann 0 1 desk").assign(start_time=5))
 
 
 @every_question
-def test_names_may_hold_anything(ask):
+def test_names_may_contain_any_character(ask):
     names = ["$\\frac{", "<script>alert(1)</script>", "a\nb", "\N{PILE OF POO}", "x" * 10_000, "nan", ""]
     spans = spans_of(*(f"n{n} {n} {n + 5} p{n}" for n in range(len(names))))
     spans = spans.assign(agent_id=names, location_id=names[::-1], trace_id=names[0])
@@ -162,7 +162,7 @@ def delegation():
 
 
 def rows(table, *columns):
-    """Some columns of a table as tuples; what is missing is None."""
+    """Some columns of a table as tuples; missing values are None."""
     return [tuple(None if pd.isna(value) else value for value in row) for row in table[list(columns)].itertuples(index=False)]
 
 

@@ -17,7 +17,7 @@ def test_busy_time_is_clipped_and_starts_are_counted_where_they_are():
     assert table["running"].tolist() == [1.0, 1.5, 0.2]
 
 
-def test_the_last_bucket_holds_the_last_microsecond_or_instant():
+def test_the_last_bucket_contains_the_last_microsecond_or_instant():
     assert len(rollup(spans_of("ann 0 10 desk"), 5)) == 2
     assert len(rollup(spans_of("ann 0 10 desk", "ann 10 10 desk"), 5)) == 3
 
@@ -38,24 +38,24 @@ def test_a_length_of_time_is_a_number_of_microseconds_or_a_text(every):
 
 
 @pytest.mark.parametrize("every", [0, -5, 1.5, True, None, "1ns", "0s", "soon", 2**63])
-def test_what_is_no_length_of_time_is_refused(every):
+def test_an_invalid_bucket_length_is_refused(every):
     with pytest.raises(
-        BadOption, match=r"^every=.* is no length of a bucket: a whole number of µs above zero, or a text such as "
+        BadOption, match=r"^every=.* is not a bucket length: a positive integer number of µs, or a text such as "
     ):
         rollup(spans_of("ann 0 1 desk"), every)
 
 
-def test_a_table_too_long_is_refused_and_says_how_long():
-    with pytest.raises(BadOption, match=r"^every=1 would make 20,000,000 rows, at most 10,000,000\. Take a longer one\.$"):
+def test_a_table_with_too_many_rows_is_refused():
+    with pytest.raises(BadOption, match=r"^every=1 would make 20,000,000 rows, at most 10,000,000\. Use longer buckets\.$"):
         rollup(spans_of("ann 0 10000000 desk", "bob 0 1 desk"), 1, by="agent_id")
 
 
-def test_what_cannot_be_added_up_is_refused():
+def test_values_that_are_not_numbers_are_refused():
     spans = with_data(spans_of("ann 0 4 desk"), a={"label": "x"})
-    with pytest.raises(BadSpan, match=r"^label of span 'a' is 'x', not a number of 64 bits\.$"):
+    with pytest.raises(BadSpan, match=r"^label of span 'a' is 'x', not a 64-bit number\.$"):
         rollup(spans, 1, values="label")
     for values in ("busy_us", "trace_id"):
-        with pytest.raises(BadOption, match=rf"^values=\['{values}'\] has the name of a column of the answer\.$"):
+        with pytest.raises(BadOption, match=rf"^values=\['{values}'\] has the name of a column of the result\.$"):
             rollup(spans, 1, values=values)
     far = spans.assign(start_time=-(2**62) - 1, end_time=2**62)
     with pytest.raises(BadSpan, match=r"^The time from -?\d+ to \d+ does not fit into 63 bits of µs\.$"):
@@ -69,7 +69,7 @@ def test_what_cannot_be_added_up_is_refused():
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True), st.integers(1, 6))
-def test_it_is_what_a_count_by_hand_says(spans, every):
+def test_it_equals_brute_force(spans, every):
     key = "gen_ai.usage.input_tokens"
     table = rollup(spans, every, by="agent_id", values=key)
     pieces = self_spans(spans)

@@ -17,7 +17,7 @@ def test_wall_active_and_busy_are_three_times():
     assert (row["p50_us"], row["p95_us"], row["longest_us"]) == (5, 10, 10)
 
 
-def test_a_group_has_a_wall_of_its_own_and_spans_without_the_value_are_one():
+def test_a_group_has_its_own_wall_time_and_missing_values_form_a_group():
     spans = spans_of("ann 0 10 desk", "bob 5 10 lab", "ann 15 20 desk").assign(
         phase=pd.Series(["late", None, "late"], dtype="str")
     )
@@ -27,7 +27,7 @@ def test_a_group_has_a_wall_of_its_own_and_spans_without_the_value_are_one():
     assert summary(spans, by=["agent_id", "phase"])["n_spans"].tolist() == [2, 1]
 
 
-def test_a_parent_and_its_child_are_busy_once_but_the_parent_is_as_long_as_it_is():
+def test_a_parent_and_its_child_are_busy_once_but_durations_are_uncut():
     [row] = summary(spans_of("ann 0 10 desk", "ann 2 6 lab", parents={"b": "a"})).to_dict("records")
     assert (row["busy_us"], row["peak"], row["longest_us"], row["p50_us"]) == (10, 1, 10, 4)
 
@@ -39,18 +39,18 @@ def test_instants_alone_take_no_time_and_have_no_shares():
     assert summary(spans_of("ann 3 3 desk", "bob 5 5 desk"))["share_active"].tolist() == [0.0]
 
 
-def test_a_percentile_is_the_duration_that_so_many_spans_do_not_exceed():
+def test_a_percentile_is_the_duration_that_the_percentage_of_spans_does_not_exceed():
     [row] = summary(spans_of(*(f"ann 0 {1 + n * 37 % 100} desk" for n in range(100))).assign(id=range(100))).to_dict("records")
     assert (row["p50_us"], row["p95_us"], row["longest_us"]) == (50, 95, 100)
 
 
-def test_errors_are_those_that_say_so():
+def test_errors_are_spans_with_status_error():
     spans = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk"), a={"status": "error"}, b={"status": "ok"})
     assert summary(spans)["n_errors"].tolist() == [1]
     assert summary(spans.drop(columns="data"))["n_errors"].tolist() == [0]
 
 
-def test_what_was_lost_is_counted_apart():
+def test_lost_spans_are_counted_separately():
     spans = spans_of("ann 0 10 desk", "tokenvis 5 90 tokenvis.lost", "bob 0 1 desk u", "tokenvis 3 3 tokenvis.lost v")
     spans = with_data(spans, b={"status": "error", "n_lost": 1234}, d={"n_lost": 2})
     table = summary(spans)
@@ -64,7 +64,7 @@ def test_what_was_lost_is_counted_apart():
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True))
-def test_it_is_what_a_count_by_hand_says(spans):
+def test_it_equals_brute_force(spans):
     table = summary(spans, by="agent_id").set_index(["trace_id", "agent_id"])
     pieces = self_spans(spans)
     groups = dict(iter(spans.groupby(["trace_id", "agent_id"], observed=True)))

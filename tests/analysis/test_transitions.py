@@ -5,7 +5,7 @@ from hypothesis import given
 from tokenvis import moves, plot_transitions, transitions
 
 
-def told(spans):
+def as_text(spans):
     """Rows as text: "from > to moves mean p50"."""
     table = transitions(spans)
     columns = ("from_location", "to_location", "n_moves", "mean_gap_us", "p50_gap_us")
@@ -14,11 +14,15 @@ def told(spans):
 
 def test_moves_between_two_places_are_added_up():
     spans = spans_of("ann 0 10 desk", "ann 15 20 lab", "bob 0 9 desk", "bob 12 20 lab", "bob 20 21 desk", "eve 0 9 desk")
-    assert told(spans) == ["desk > lab 2 4.0 3", "lab > desk 1 0.0 0"]
+    assert as_text(spans) == ["desk > lab 2 4.0 3", "lab > desk 1 0.0 0"]
 
 
-def test_staying_is_no_transition_and_gaps_may_be_negative():
-    assert told(spans_of("ann 0 10 desk", "ann 12 13 desk", "ann 11 20 lab")) == ["desk > lab 1 1.0 1", "lab > desk 1 -8.0 -8"]
+def test_staying_is_not_a_transition_and_gaps_may_be_negative():
+    spans = spans_of("ann 0 10 desk", "ann 12 13 desk", "ann 11 20 lab")
+    assert as_text(spans) == [
+        "desk > lab 1 1.0 1",
+        "lab > desk 1 -8.0 -8",
+    ]
 
 
 @pytest.mark.laws

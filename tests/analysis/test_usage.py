@@ -17,74 +17,77 @@ def using(spans, **attributes):
     return with_data(spans, **{span: {"attributes": given} for span, given in attributes.items()})
 
 
-def told(spans, *columns, **options):
-    """Some columns of the table as rows; what is missing is None."""
+def as_text(spans, *columns, **options):
+    """Some columns of the table as rows; missing values are None."""
     table = usage(spans, **options)
     return [tuple(None if pd.isna(value) else value for value in row) for row in table[list(columns)].itertuples(index=False)]
 
 
-def test_what_a_descendant_carries_counts_there_and_is_said_to_be_left_out():
+def test_tokens_count_at_the_descendant_and_are_reported_as_repeated():
     spans = spans_of("ann 0 9 desk", "bob 1 5 lab", "bob 5 8 lab", parents={"b": "a", "c": "a"})
     spans = using(spans, a={INPUT: 30, OUTPUT: 7}, b={INPUT: 10}, c={INPUT: 20, "gen_ai.usage.reasoning.output_tokens": 3})
     columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "reasoning_tokens", "repeated_tokens")
-    assert told(spans, *columns) == [("ann", 1, 0, 7, None, 30), ("bob", 2, 30, None, 3, 0)]
-    assert told(spans, "n_calls", "input_tokens", by="trace_id") == [(3, 30)]
+    assert as_text(spans, *columns) == [("ann", 1, 0, 7, None, 30), ("bob", 2, 30, None, 3, 0)]
+    assert as_text(spans, "n_calls", "input_tokens", by="trace_id") == [(3, 30)]
 
 
 def test_a_count_that_no_span_gives_is_missing():
     spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab"), b={INPUT: 0})
     columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "cost", "n_unpriced")
-    assert told(spans, *columns) == [("ann", 0, None, None, None, 0), ("bob", 1, 0, None, None, 1)]
+    assert as_text(spans, *columns) == [("ann", 0, None, None, None, 0), ("bob", 1, 0, None, None, 1)]
 
 
-def test_the_model_is_the_one_that_answered_else_the_one_that_was_asked():
+def test_the_model_is_that_of_the_response_else_of_the_request():
     spans = spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk", "ann 3 4 desk")
     spans = using(spans, a={MODEL: "m", ANSWERED: "m-1", INPUT: 1}, b={MODEL: "m", INPUT: 2}, c={MODEL: "n"})
-    assert told(spans, "model", "n_calls", "input_tokens", by="model") == [("m", 1, 2), ("m-1", 1, 1), ("n", 0, None)]
+    assert as_text(spans, "model", "n_calls", "input_tokens", by="model") == [("m", 1, 2), ("m-1", 1, 1), ("n", 0, None)]
     nameless = using(spans, a={INPUT: 5})
-    assert told(nameless, "model", "input_tokens", by="model") == [(None, 5)]
-    assert told(spans.assign(model="mine"), "model", "input_tokens", by="model") == [("mine", 3)]
-    assert told(spans.drop(columns="data"), "model", by="model") == []
+    assert as_text(nameless, "model", "input_tokens", by="model") == [(None, 5)]
+    assert as_text(spans.assign(model="mine"), "model", "input_tokens", by="model") == [("mine", 3)]
+    assert as_text(spans.drop(columns="data"), "model", by="model") == []
 
 
-def test_prices_are_for_a_million_tokens_and_cached_ones_may_cost_less():
+def test_prices_are_per_million_tokens_and_cached_tokens_may_cost_less():
     spans = using(spans_of("ann 0 1 desk", "bob 1 2 desk"), a={MODEL: "m", INPUT: 100, CACHED: 60, CREATED: 30, OUTPUT: 5})
     plain = {"m": {"input": 1_000_000, "output": 2_000_000}}
-    assert told(spans, "cost", "n_unpriced", prices=plain) == [(110.0, 0), (None, 0)]
+    assert as_text(spans, "cost", "n_unpriced", prices=plain) == [(110.0, 0), (None, 0)]
     cheap = {"m": {**plain["m"], "cached": 100_000, "cache_creation": 1_500_000}}
-    assert told(spans, "cost", prices=cheap) == [(10 + 6 + 45 + 10,), (None,)]
-    assert told(spans, "cost", "n_unpriced", prices={"n": plain["m"]}) == [(None, 1), (None, 0)]
+    assert as_text(spans, "cost", prices=cheap) == [(10 + 6 + 45 + 10,), (None,)]
+    assert as_text(spans, "cost", "n_unpriced", prices={"n": plain["m"]}) == [(None, 1), (None, 0)]
 
 
-def test_a_cost_that_the_source_gives_wins_and_covers_what_is_above_and_below_it():
+def test_a_cost_from_the_source_takes_precedence_and_covers_ancestors_and_descendants():
     spans = spans_of("ann 0 9 desk", "ann 1 5 desk", "bob 2 3 lab", "eve 5 6 lab", parents={"b": "a", "c": "b"})
     call = {MODEL: "m", INPUT: 1}
     prices = {"m": {"input": 1_000_000, "output": 0}}
     given_in_the_middle = using(spans, b={COST: 8}, c=call, d=call)
-    assert told(given_in_the_middle, "agent_id", "n_calls", "cost", "n_unpriced", prices=prices) == [
+    assert as_text(given_in_the_middle, "agent_id", "n_calls", "cost", "n_unpriced", prices=prices) == [
         ("ann", 0, 8.0, 0),
         ("bob", 1, None, 0),
         ("eve", 1, 1.0, 0),
     ]
     given_twice = using(spans, a={COST: 9.5}, c={**call, COST: 9.5})
-    assert told(given_twice, "agent_id", "cost", prices=prices) == [("ann", None), ("bob", 9.5), ("eve", None)]
+    assert as_text(given_twice, "agent_id", "cost", prices=prices) == [("ann", None), ("bob", 9.5), ("eve", None)]
     alone = using(spans, d={COST: 2})
-    assert told(alone, "agent_id", "n_calls", "cost")[-1] == ("eve", 1, 2.0)
+    assert as_text(alone, "agent_id", "n_calls", "cost")[-1] == ("eve", 1, 2.0)
 
 
 @pytest.mark.parametrize(
     ("prices", "message"),
     [
-        (3, r"prices=3 is no mapping such as "),
-        ({"m": 3}, r"prices\['m'\]=3 has other keys than 'input', 'cached', 'cache_creation', 'output': "),
-        ({"m": {"input": 1}}, r"prices\['m'\]=\{'input': 1\} has other keys than "),
-        ({"m": {"input": 1, "output": 2, "in": 3}}, r"prices\['m'\]=.* has other keys than "),
+        (3, r"prices=3 is not a mapping such as "),
+        (
+            {"m": 3},
+            r"prices\['m'\]=3 must have input and output, and no keys except 'input', 'cached', 'cache_creation', ",
+        ),
+        ({"m": {"input": 1}}, r"prices\['m'\]=\{'input': 1\} must have input and output, and no keys except "),
+        ({"m": {"input": 1, "output": 2, "in": 3}}, r"prices\['m'\]=.* must have input and output, and no keys except "),
         ({"m": {"input": -1, "output": 2}}, r"prices\['m'\]\['input'\]=-1 is not the price of a million tokens\.$"),
         ({"m": {"input": 1, "output": "2"}}, r"prices\['m'\]\['output'\]='2' is not the price of a million tokens\.$"),
         ({"m": {"input": float("nan"), "output": 2}}, r"prices\['m'\]\['input'\]=nan is not the price of a million tokens\.$"),
     ],
 )
-def test_prices_that_are_none_are_refused(prices, message):
+def test_invalid_prices_are_refused(prices, message):
     with pytest.raises(BadOption, match=f"^{message}"):
         usage(spans_of("ann 0 1 desk"), prices=prices)
 
@@ -106,7 +109,7 @@ def circular(name, rows):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True))
-def test_it_is_what_a_count_by_hand_says(spans):
+def test_it_equals_brute_force(spans):
     expected = []
     for trace, of_trace in spans.groupby("trace_id", observed=True):
         rows = {row.id: row for row in of_trace.itertuples()}
@@ -128,11 +131,11 @@ def test_it_is_what_a_count_by_hand_says(spans):
             repeated = sum(has[n].get(key, 0) for n in mine for key in (INPUT, OUTPUT) if not counts[n, key])
             expected.append((trace, agent, total[INPUT], total[OUTPUT], total[COST], repeated))
     columns = ("trace_id", "agent_id", "input_tokens", "output_tokens", "cost", "repeated_tokens")
-    assert told(spans, *columns) == expected
+    assert as_text(spans, *columns) == expected
 
 
-def test_what_is_no_frame_has_no_models():
-    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not NoneType\. load_spans\(\) gives one\.$"):
+def test_models_need_a_frame():
+    with pytest.raises(BadSpan, match=r"^Spans must be a DataFrame, not NoneType\. load_spans\(\) returns one\.$"):
         usage(None, by="model")
 
 
@@ -169,7 +172,7 @@ def test_the_picture_by_group_has_the_largest_first():
     assert [text.get_text() for text in ax.texts] == ["900", "105"]
 
 
-def test_more_groups_than_fit_are_one_and_a_trace_without_tokens_says_so():
+def test_excess_groups_are_merged_and_a_trace_without_tokens_has_a_note():
     spans = spans_of(*(f"agent{n:02} {n} {n + 1} desk" for n in range(60)))
     spans = with_data(spans, **{span: used(0, input_tokens=10) for span in spans["id"]})
     ax = plot_usage(spans, by="agent_id")

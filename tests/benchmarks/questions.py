@@ -1,11 +1,11 @@
-"""How fast the questions are, and how much memory they take: ``npm run benchmarks -- 1000000``, or more counts.
+"""Speed and memory of the questions: ``npm run benchmarks -- 1000000``, or several counts.
 
-All ratios are taken on the same spans in one run: 50 agents, 20 locations, one trace, in the order of a loaded frame. First
-each question against a sort of the same rows by trace, agent and start, as pandas does it, on rows in the order of a frame
-(which suits the sort) and on shuffled ones; with the memory that it takes beyond the frame. Then `concurrency` and
-`transitions` against the bare numpy of the same computation; then questions against the pandas that one would write; then,
-where PM4Py is installed, against its directly-follows graph and its handover of work (a million spans take it minutes). All
-answers that are compared are checked to be equal. By default, one million spans and ten; that takes half an hour.
+All ratios are measured on the same spans in one run: 50 agents, 20 locations, one trace, in the order of a loaded frame. The
+first table compares each question with a pandas sort of the same rows by trace, agent and start, on rows in frame order
+(already nearly sorted) and on shuffled rows, and shows the memory beyond the frame. The next tables compare `concurrency` and
+`transitions` with plain numpy, some questions with plain pandas, and, if PM4Py is installed, with its directly-follows
+graph and its handover of work (minutes for a million spans). Compared results are checked to be equal. By default, it runs with
+one and ten million spans, in half an hour.
 """
 
 import gc
@@ -26,8 +26,8 @@ import tokenvis as tv
 
 COUNTS = (1_000_000, 10_000_000)
 AGENTS, PLACES = 50, 20
-LONG = 2.0  # seconds: a call that takes longer is timed once
-PM4PY_MOST = 1_000_000
+REPEAT_BELOW_S = 2.0  # a longer call is timed once
+PM4PY_MAX_SPANS = 1_000_000
 ORDER = ["trace_id", "agent_id", "start_time"]
 
 
@@ -47,7 +47,7 @@ def spans_of(count: int) -> pd.DataFrame:
 
 
 def with_relations(spans: pd.DataFrame) -> pd.DataFrame:
-    """The spans where one in three has a parent, one in ten links to a span before it, and one in ten used tokens."""
+    """The spans; one in three has a parent, one in ten links to an earlier span, and one in ten used tokens."""
     count = len(spans)
     random = np.random.default_rng(count + 1)
     earlier = spans["id"].to_numpy()[np.maximum(np.arange(count) - random.integers(1, 40, count), 0)]
@@ -60,9 +60,9 @@ def with_relations(spans: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds(call: Callable[[], Any]) -> float:
-    """Median time of three calls, or the time of one that is long."""
+    """Median time of three calls, or the time of one long call."""
     times: list[float] = []
-    while len(times) < 3 and max(times, default=0.0) < LONG:
+    while len(times) < 3 and max(times, default=0.0) < REPEAT_BELOW_S:
         gc.collect()
         begin = perf_counter()
         call()
@@ -70,8 +70,8 @@ def seconds(call: Callable[[], Any]) -> float:
     return median(times)
 
 
-def bytes_a_span(call: Callable[[], Any], count: int) -> float:
-    """The most memory that a call held at once, its answer included, beyond what was there before."""
+def bytes_per_span(call: Callable[[], Any], count: int) -> float:
+    """Peak memory of a call, including its result, in bytes per span."""
     gc.collect()
     tracemalloc.start()
     call()
@@ -81,7 +81,7 @@ def bytes_a_span(call: Callable[[], Any], count: int) -> float:
 
 
 def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[[], pd.DataFrame]]:
-    """What is asked."""
+    """The questions, as calls without arguments."""
     plain = {
         "summary": tv.summary,
         "summary by agent": partial(tv.summary, by="agent_id"),
@@ -99,32 +99,32 @@ def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[
         "usage": tv.usage,
         "diagnose": tv.diagnose,
     }
-    asked = {name: partial(ask, spans) for name, ask in plain.items()}
-    asked["compare"] = partial(tv.compare, spans, spans)
+    calls = {name: partial(ask, spans) for name, ask in plain.items()}
+    calls["compare"] = partial(tv.compare, spans, spans)
     for name in ("summary", "occupancy", "transitions", "handoffs", "critical_path", "usage", "diagnose"):
-        asked[f"{name} (with relations)"] = partial(plain[name], related)
-    return asked
+        calls[f"{name} (with relations)"] = partial(plain[name], related)
+    return calls
 
 
 def against_a_sort(spans: pd.DataFrame) -> None:
-    """The first table."""
+    """Compare each question with a sort."""
     count = len(spans)
     in_order = seconds(partial(spans.sort_values, ORDER))
     at_random = seconds(partial(spans.sample(frac=1, random_state=0).sort_values, ORDER))
     print(f"\n{count:,} spans; a sort by trace, agent, start takes {in_order:.3f} s, of shuffled rows {at_random:.3f} s")
-    print(f"{'':32} {'time':>9} {'/ sort':>7} {'/ shuffled':>10} {'bytes a span':>13} {'rows':>12}")
+    print(f"{'':32} {'time':>9} {'/ sort':>7} {'/ shuffled':>10} {'bytes per span':>14} {'rows':>12}")
     for name, call in questions(spans, with_relations(spans)).items():
         rows = len(call())
         took = seconds(call)
-        memory = bytes_a_span(call, count)
+        memory = bytes_per_span(call, count)
         print(
-            f"{name:32} {took:>7.2f} s {took / in_order:>7.1f} {took / at_random:>10.1f} {memory:>13.0f} {rows:>12,}",
+            f"{name:32} {took:>7.2f} s {took / in_order:>7.1f} {took / at_random:>10.1f} {memory:>14.0f} {rows:>12,}",
             flush=True,
         )
 
 
 def numpy_concurrency(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The step function, in bare numpy."""
+    """The step function, in plain numpy."""
     time = np.concatenate([start[end > start], end[end > start]])
     change = np.repeat([1, -1], len(time) // 2)
     order = np.argsort(time, kind="stable")
@@ -136,7 +136,7 @@ def numpy_concurrency(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, n
 
 
 def numpy_transitions(agent: np.ndarray, place: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[np.ndarray]:
-    """Moves for each pair of places, with the mean and the median of their gaps, in bare numpy."""
+    """Moves for each pair of places, with the mean and the median of their gaps, in plain numpy."""
     order = np.lexsort((end, start, agent))
     agent, place, start, end = agent[order], place[order], start[order], end[order]
     moved = (agent[1:] == agent[:-1]) & (place[1:] != place[:-1])
@@ -144,39 +144,40 @@ def numpy_transitions(agent: np.ndarray, place: np.ndarray, start: np.ndarray, e
     count = np.bincount(pair, minlength=PLACES * PLACES)
     total = np.bincount(pair, weights=gap, minlength=PLACES * PLACES)
     gap = gap[np.lexsort((gap, pair))]
-    there = count > 0
-    middle = (np.cumsum(count) - count + (count + 1) // 2 - 1)[there]
-    return [count[there], total[there] / count[there], gap[middle]]
+    used = count > 0
+    middle = (np.cumsum(count) - count + (count + 1) // 2 - 1)[used]
+    return [count[used], total[used] / count[used], gap[middle]]
 
 
 def against_numpy(spans: pd.DataFrame) -> None:
-    """The second table."""
+    """Compare with plain numpy."""
     count = len(spans)
     agent, place = (spans[name].cat.codes.to_numpy().astype(np.int64) for name in ("agent_id", "location_id"))
     start, end = (spans[name].to_numpy() for name in ("start_time", "end_time"))
-    steps, ways = tv.concurrency(spans), tv.transitions(spans)
+    steps, transitions = tv.concurrency(spans), tv.transitions(spans)
     for ours, theirs in zip((steps["time"], steps["running"]), numpy_concurrency(start, end), strict=True):
         assert np.array_equal(ours.to_numpy(), theirs)
-    columns = (ways[name].to_numpy() for name in ("n_moves", "mean_gap_us", "p50_gap_us"))
+    columns = (transitions[name].to_numpy() for name in ("n_moves", "mean_gap_us", "p50_gap_us"))
     for ours, theirs in zip(columns, numpy_transitions(agent, place, start, end), strict=True):
         assert np.allclose(ours, theirs)
     pairs = {
         "concurrency": (lambda: tv.concurrency(spans), lambda: numpy_concurrency(start, end)),
         "transitions": (lambda: tv.transitions(spans), lambda: numpy_transitions(agent, place, start, end)),
     }
-    table("bare numpy", pairs, count)
+    table("plain numpy", pairs, count)
 
 
-def table(peer: str, pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]], count: int) -> None:
-    """Times of questions and of a peer, and their ratios."""
-    print(f"\n{count:,} spans against {peer}\n{'':32} {'tokenvis':>9} {peer:>12} {'ours / theirs':>14} {'theirs / ours':>14}")
+def table(baseline: str, pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]], count: int) -> None:
+    """Print the times of questions and of a baseline, and their ratios."""
+    print(f"\n{count:,} spans against {baseline}")
+    print(f"{'':32} {'tokenvis':>9} {baseline:>12} {'ours / theirs':>14} {'theirs / ours':>14}")
     for name, (ask, compute) in pairs.items():
         ours, theirs = seconds(ask), seconds(compute)
         print(f"{name:32} {ours:>7.2f} s {theirs:>10.2f} s {ours / theirs:>14.2f} {theirs / ours:>14.1f}", flush=True)
 
 
 def pandas_summary(spans: pd.DataFrame) -> pd.DataFrame:
-    """Some of the summary: without active time, peak and the share that is parallel."""
+    """Part of the summary: without active time, peak and share_parallel."""
     took = spans.assign(took=spans["end_time"] - spans["start_time"])
     named = {"n_spans": ("id", "size"), "n_agents": ("agent_id", "nunique"), "n_locations": ("location_id", "nunique")}
     return took.groupby("trace_id", observed=True).agg(**named, busy_us=("took", "sum"), longest_us=("took", "max"))
@@ -204,7 +205,7 @@ def pandas_transitions(spans: pd.DataFrame) -> pd.Series:
 
 
 def against_pandas(spans: pd.DataFrame) -> None:
-    """The third table."""
+    """Compare with plain pandas."""
     theirs = pandas_summary(spans)
     assert np.array_equal(tv.summary(spans)[list(theirs)].to_numpy(), theirs.to_numpy())
     assert np.array_equal(tv.concurrency(spans)["running"], pandas_concurrency(spans))
@@ -225,24 +226,24 @@ def against_pandas(spans: pd.DataFrame) -> None:
 
 
 def event_log(spans: pd.DataFrame, case: str) -> pd.DataFrame:
-    """The spans as PM4Py wants them: an event for each start."""
+    """The spans as an event log for PM4Py: an event for each start."""
     columns = {"case:concept:name": case, "concept:name": "location_id", "org:resource": "agent_id"}
     log = pd.DataFrame({name: spans[column].astype("str") for name, column in columns.items()})
     return log.assign(**{"time:timestamp": pd.to_datetime(spans["start_time"], unit="us", utc=True)})
 
 
 def against_pm4py(spans: pd.DataFrame) -> None:
-    """The fourth table: its graph counts staying at a place too, its handovers are shares for each pair of agents."""
+    """Compare with PM4Py: its graph also counts staying at a place, its handovers are shares for each pair of agents."""
     try:
         import pm4py
     except ImportError:
-        print("\nPM4Py is not here: `pip install pm4py` into an environment of its own, with tokenvis, adds its table.")
+        print("\nPM4Py is not installed: `pip install pm4py` in a separate environment with tokenvis adds its table.")
         return
     paths, rooms = event_log(spans, "agent_id"), event_log(spans, "location_id")
     graph, _, _ = pm4py.discover_dfg(paths)
     moved = {pair: count for pair, count in graph.items() if pair[0] != pair[1]}
-    ways = tv.transitions(spans).set_index(["from_location", "to_location"])["n_moves"].to_dict()
-    assert moved.keys() == ways.keys()
+    transitions = tv.transitions(spans).set_index(["from_location", "to_location"])["n_moves"].to_dict()
+    assert moved.keys() == transitions.keys()
     related = with_relations(spans).drop(columns="parent_id")
     handover = partial(pm4py.discover_handover_of_work_network, rooms)
     pairs = {
@@ -262,7 +263,7 @@ def main() -> None:
         against_a_sort(spans)
         against_numpy(spans)
         against_pandas(spans)
-        if count <= PM4PY_MOST:
+        if count <= PM4PY_MAX_SPANS:
             against_pm4py(spans)
 
 

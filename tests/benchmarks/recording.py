@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tokenvis as tv
-from tokenvis.store.connections import log_size
+from tokenvis.store.connections import wal_size
 
 COUNT = 50_000
 BURST, PAUSE = 100, 0.01
@@ -115,7 +115,7 @@ def long_run(seconds: float) -> None:
         def watch() -> None:
             while not done.wait(0.1):
                 memory.append(process.memory_info().rss)
-                logs.append(log_size(path))
+                logs.append(wal_size(path))
 
         with tv.Recorder("t", store=path) as recorder:
             watcher = Thread(target=watch, daemon=True)

@@ -1,11 +1,11 @@
-"""How near the store is to SQLite itself: ``npm run benchmarks:store -- 1 10``, with numbers of millions of spans.
+"""Speed of the store against SQLite alone: ``npm run benchmarks:store -- 1 10``, with sizes in millions of spans.
 
-Databases are made anew in a temporary folder, on the schema of tokenvis: ids of 16 hex digits, about 100 bytes of data, 20
-agents, 50 locations. Their rows lie in order of time, or shuffled; in one trace, or in a thousand. Each row of the table is a
-time against that of a peer, on the same rows, in the same run, the best of three in turn. Peers: ``fetchall`` of Python's
-sqlite3 by a plain scan, which makes no frame; `pandas.read_sql` through SQLAlchemy; ``executemany`` of ready tuples with the
-same settings and checks; orjson on the same texts, nothing kept. Memory is measured in a process of its own: the frame, and the
-highest resident set above what the process had before and the frame, in bytes a span.
+Databases are created in a temporary folder with the schema of tokenvis: ids of 16 hex digits, about 100 bytes of data, 20
+agents, 50 locations. Their rows are in order of time, or shuffled; in one trace, or in a thousand. Each row of the table
+compares a time with that of a baseline on the same rows, in the same run, the best of three alternating rounds. Baselines:
+``fetchall`` of Python's sqlite3 by a plain scan, which makes no frame; `pandas.read_sql` through SQLAlchemy; ``executemany`` of
+prepared tuples with the same PRAGMAs and constraints; orjson on the same texts, discarding the results. Memory is measured in a
+separate process, in bytes per span: the frame, and the peak resident set beyond the process's initial size and the frame.
 """
 
 import os
@@ -26,7 +26,7 @@ import pandas as pd
 from watching import measured
 
 import tokenvis as tv
-from tokenvis.store.connections import address_of, connected
+from tokenvis.store.connections import connect, uri_of
 
 COLUMNS = "id, trace_id, agent_id, location_id, start_time, end_time, data"
 INSERT = "INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -44,7 +44,7 @@ def row_of(number: int, trace: int, chance: random.Random) -> tuple[Any, ...]:
 
 
 def database(path: Path, count: int, n_traces: int = 1, *, shuffled: bool = False) -> Path:
-    """A database of so many spans."""
+    """A database of ``count`` spans."""
     chance, order = random.Random(count), range(count)
     if shuffled:
         order = list(order)
@@ -54,7 +54,7 @@ def database(path: Path, count: int, n_traces: int = 1, *, shuffled: bool = Fals
 
 
 def write(path: Path, n_traces: int, rows: Iterator[tuple[Any, ...]]) -> None:
-    """Write rows as they come."""
+    """Write rows in the given order."""
     tv.Store(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
@@ -65,7 +65,7 @@ def write(path: Path, n_traces: int, rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Seconds of one call, whose result is gone before the clock stands still for the next."""
+    """Seconds of one call; its result is freed afterwards."""
     start = perf_counter()
     result = work()
     seconds = perf_counter() - start
@@ -74,15 +74,15 @@ def timed(work: Callable[[], Any]) -> float:
 
 
 def best(*works: Callable[[], Any], times: int = 3) -> list[float]:
-    """The least of the times of each, taken in turn."""
+    """The shortest time of each, measured in alternating rounds."""
     rounds = [[timed(work) for work in works] for _ in range(times)]
     return [min(column) for column in zip(*rounds, strict=True)]
 
 
-def tell(what: str, seconds: float, peer: str = "", against: float = 0.0, goal: str = "") -> None:
+def print_row(case: str, seconds: float, baseline: str = "", baseline_seconds: float = 0.0, goal: str = "") -> None:
     """Print a row of the table."""
-    ratio = f"{seconds / against:.2f}x of {peer} ({against:,.3f} s)" if against else ""
-    print(f"| {what} | {seconds:,.3f} s | {ratio} | {goal} |", flush=True)
+    ratio = f"{seconds / baseline_seconds:.2f}x of {baseline} ({baseline_seconds:,.3f} s)" if baseline_seconds else ""
+    print(f"| {case} | {seconds:,.3f} s | {ratio} | {goal} |", flush=True)
 
 
 def fetch(path: Path) -> list[Any]:
@@ -92,41 +92,45 @@ def fetch(path: Path) -> list[Any]:
 
 
 def read_sql(path: Path) -> pd.DataFrame:
-    """All rows, as pandas reads them."""
+    """All rows, read by pandas."""
     return pd.read_sql(f"SELECT {COLUMNS} FROM spans ORDER BY start_time, end_time, agent_id, id", f"sqlite:///{path}")
 
 
 def compare_loads(folder: Path, millions: int) -> None:
-    """Loads of so many spans."""
+    """Compare loads of ``millions`` of spans."""
     for n_traces in (1, 1_000):
         for shuffled in (False, True):
             path = database(folder / "loads.db", millions * 10**6, n_traces, shuffled=shuffled)
-            what = f"{millions}M spans, {'shuffled' if shuffled else 'in order'}, {n_traces:,} trace{'s' * (n_traces > 1)}"
+            case = f"{millions}M spans, {'shuffled' if shuffled else 'in order'}, {n_traces:,} trace{'s' * (n_traces > 1)}"
             times = 3 if millions < 5 else 2
             loaded, bare = best(lambda path=path: tv.load_spans(store=path), lambda path=path: fetch(path), times=times)
-            tell(f"load_spans, {what}", loaded, "fetchall", bare, "1.2x" if millions > 1 else "1.3x" if shuffled else "1.1x")
+            print_row(
+                f"load_spans, {case}", loaded, "fetchall", bare, "1.2x" if millions > 1 else "1.3x" if shuffled else "1.1x"
+            )
             if millions == 1 and n_traces == 1:
                 alone, bare = best(lambda path=path: tv.load_spans("trace-0000", store=path), lambda path=path: fetch(path))
-                tell(f"the same, by its id, {what}", alone, "fetchall", bare)
+                print_row(f"the same, by its id, {case}", alone, "fetchall", bare)
                 times_faster = timed(lambda path=path: read_sql(path)) / loaded
                 print(f"| the same | | {times_faster:.1f}x faster than pandas.read_sql | 2.5x |")
             frame, peak = memory(path)
-            print(f"| its memory | | {frame:.0f} bytes a span, {peak:.0f} more at the peak | 150, 150 |", flush=True)
+            print(f"| its memory | | {frame:.0f} bytes per span, {peak:.0f} more at the peak | 150, 150 |", flush=True)
             if n_traces > 1:
-                tell(f"load_traces, {what}", *best(lambda path=path: tv.load_traces(store=path)), goal="0.5 s with 10M")
-                tell(f"load_spans of one of them, {what}", *best(lambda path=path: tv.load_spans("trace-0500", store=path)))
+                print_row(f"load_traces, {case}", *best(lambda path=path: tv.load_traces(store=path)), goal="0.5 s with 10M")
+                print_row(
+                    f"load_spans of one of them, {case}", *best(lambda path=path: tv.load_spans("trace-0500", store=path))
+                )
             path.unlink()
 
 
 def memory(path: Path) -> tuple[float, float]:
-    """Bytes a span, of the frame and beyond it, in a process of its own."""
+    """Bytes per span of the frame, and of the peak beyond it, in a separate process."""
     done = subprocess.run([sys.executable, __file__, "memory", str(path)], capture_output=True, text=True, check=True)
     frame, peak = map(float, done.stdout.split())
     return frame, peak
 
 
 def print_memory(path: str) -> None:
-    """Load in this process, after a small load that brings in the libraries, and print what it took."""
+    """Load in this process, after a small load that imports the libraries, and print the memory used."""
     tv.load_spans(start=0, end=1, store=path)
     loaded: list[pd.DataFrame] = []
     _, highest = measured(lambda: loaded.append(tv.load_spans(store=path)))
@@ -135,19 +139,19 @@ def print_memory(path: str) -> None:
 
 
 def compare_one_of_many(folder: Path) -> None:
-    """One trace of a thousand spans, beside a hundred thousand of ten."""
+    """Load one trace of a thousand spans among a hundred thousand traces of ten."""
     chance, path = random.Random(1), folder / "many.db"
     sizes = {trace: 1_000 if trace == 50_000 else 10 for trace in range(100_000)}
     write(path, 100_000, (row_of(number, trace, chance) for trace, size in sizes.items() for number in range(size)))
     store = tv.Store(path)
-    for what, given in (("a path", path), ("a Store", store)):
-        tell(f"load_spans of a trace of 1,000 among 100,000 traces, by {what}",
+    for kind, given in (("a path", path), ("a Store", store)):
+        print_row(f"load_spans of a trace of 1,000 among 100,000 traces, by {kind}",
              *best(lambda given=given: tv.load_spans("trace-50000", store=given), times=9), goal="0.010 s")  # fmt: skip
     path.unlink()
 
 
 def compare_writes(folder: Path) -> None:
-    """A trace written, and replaced."""
+    """Compare writing a trace and replacing it."""
     chance = random.Random(2)
     rows = [row_of(number, 0, chance) for number in range(WRITTEN)]
     spans = tv.load_spans(store=fill(folder / "frame.db", rows))
@@ -167,15 +171,15 @@ def compare_writes(folder: Path) -> None:
         seconds.setdefault("ours", []).append(timed(lambda paths=paths: ours(paths["ours"])))
         seconds.setdefault("replaced", []).append(timed(lambda paths=paths: ours(paths["ours"])))
     least = {name: min(values) for name, values in seconds.items()}
-    tell(f"write_trace of {WRITTEN:,} spans", least["ours"], "executemany", least["bare"], "1.3x")
-    tell("replacing it", least["replaced"], "executemany", least["bare"], "2x")
+    print_row(f"write_trace of {WRITTEN:,} spans", least["ours"], "executemany", least["bare"], "1.3x")
+    print_row("replacing it", least["replaced"], "executemany", least["bare"], "2x")
 
 
 def fill(path: Path, rows: list[tuple[Any, ...]]) -> Path:
-    """Write ready tuples, with the settings of tokenvis, and nothing else."""
+    """Write prepared tuples with the PRAGMAs of tokenvis."""
     if not path.exists():
         tv.Store(path).close()
-    with closing(connected(address_of(path, "rw"))) as connection:
+    with closing(connect(uri_of(path, "rw"))) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO traces VALUES ('trace-0000', 'trace-0000')")
         connection.executemany(INSERT, rows)
@@ -184,7 +188,7 @@ def fill(path: Path, rows: list[tuple[Any, ...]]) -> Path:
 
 
 def compare_keys(folder: Path) -> None:
-    """Three keys of a million payloads."""
+    """Compare expanding three keys of a million payloads."""
     spans = tv.load_spans(store=database(folder / "keys.db", 10**6))
     texts = spans["data"].tolist()
 
@@ -193,8 +197,8 @@ def compare_keys(folder: Path) -> None:
             orjson.loads(text)
 
     expanded, bare = best(lambda: tv.expand_data(spans, KEYS), parse)
-    tell("expand_data of 3 keys, 1M spans", expanded, "orjson, nothing kept", bare, "1.5x")
-    tell("the same", expanded, "orjson, all kept", *best(lambda: [orjson.loads(text) for text in texts]))
+    print_row("expand_data of 3 keys, 1M spans", expanded, "orjson, results discarded", bare, "1.5x")
+    print_row("the same", expanded, "orjson, results kept", *best(lambda: [orjson.loads(text) for text in texts]))
 
 
 def main() -> None:

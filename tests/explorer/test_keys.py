@@ -89,7 +89,7 @@ def test_duplicate_and_non_text_column_names_are_not_keys():
     twice = pd.concat([SPANS, SPANS[["agent_id"]].set_axis(["x"], axis=1), SPANS[["id"]].set_axis(["x"], axis=1)], axis=1)
     assert "x" not in keys_in(twice)
     assert 7 not in keys_in(SPANS.assign(y=1).rename(columns={"y": 7}))
-    with pytest.raises(BadSpan, match=r"^The spans have 2 columns of the name 'x'\. Keep one of them\.$"):
+    with pytest.raises(BadSpan, match=r"^The spans have 2 columns named 'x'\. Keep one of them\.$"):
         key_column(twice, "x")
 
 

@@ -101,8 +101,8 @@ def test_the_demo_is_read_back_unchanged(kind):
 def test_chunks_leave_no_seam(kind, monkeypatch):
     spans = hostile_spans()
     whole = export(spans, "whole", format=kind)
-    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 2)
-    monkeypatch.setattr("tokenvis.formats.telemetry.chrome_trace.writer.CHUNK", 2)
+    monkeypatch.setattr("tokenvis.formats.chunks.PAYLOADS_PER_CHUNK", 2)
+    monkeypatch.setattr("tokenvis.formats.telemetry.chrome_trace.writer.PAYLOADS_PER_CHUNK", 2)
     parts = export(spans, "parts", format=kind)
     assert exported_rows(parts, kind) == expected_rows(spans)
     assert kind == "parquet" or parts.read_bytes() == whole.read_bytes()
@@ -174,7 +174,7 @@ def test_an_impossible_path_is_refused():
 @pytest.mark.parametrize(
     ("spans", "error", "expected_message"),
     [
-        ([{"id": "a"}], BadSpan, "Spans are a DataFrame here, not list. load_spans() gives one."),
+        ([{"id": "a"}], BadSpan, "Spans must be a DataFrame, not list. load_spans() returns one."),
         (
             SPANS.drop(columns="agent_id"),
             MissingColumn,
@@ -184,24 +184,24 @@ def test_an_impossible_path_is_refused():
         (
             SPANS.assign(cost=1),
             BadSpan,
-            "A span has no place for 'cost'. Put it into data, or drop it. There is: 'id', 'trace_id', 'agent_id', "
+            "A span has no column 'cost'. Put it into data, or drop it. Columns: 'id', 'trace_id', 'agent_id', "
             "'location_id', 'start_time', 'end_time', 'data'.",
         ),
         (
             pd.concat([SPANS, SPANS]),
             BadSpan,
-            "Span 'a' is in several rows of trace 't'. Pass each span once, as a whole and not in pieces.",
+            "Span 'a' is in several rows of trace 't'. Pass each span once, whole and not in pieces.",
         ),
         (SPANS.assign(end_time=-1), BadSpan, "Span 'a' ends at -1 before it starts at 0."),
         (
             SPANS.assign(id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "id holds '\\ud800', which cannot be written as UTF-8.",
+            "id holds '\\ud800', which cannot be encoded as UTF-8.",
         ),
         (
             SPANS.assign(agent_id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "agent_id holds '\\ud800', which cannot be written as UTF-8.",
+            "agent_id holds '\\ud800', which cannot be encoded as UTF-8.",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tokenvis import BadOption
 from tokenvis.layout.time_map import BREAK_WIDTH_SHARE, time_map
-from tokenvis.spans.columns import EPOCH
+from tokenvis.spans.columns import YEAR_2000
 
 IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs idle
 
@@ -58,8 +58,8 @@ def test_gaps_are_kept_when_asked():
 
 
 def test_times_from_1970_are_counted_from_the_first_start():
-    mapping = time_map(spans_of(f"ann {EPOCH + 5} {EPOCH + 9} desk"))
-    assert (mapping.origin, positions(mapping, EPOCH + 5, EPOCH + 9)) == (EPOCH + 5, [0, 4])
+    mapping = time_map(spans_of(f"ann {YEAR_2000 + 5} {YEAR_2000 + 9} desk"))
+    assert (mapping.origin, positions(mapping, YEAR_2000 + 5, YEAR_2000 + 9)) == (YEAR_2000 + 5, [0, 4])
     assert time_map(spans_of("ann 5 9 desk")).origin == 0
 
 

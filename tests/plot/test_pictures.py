@@ -12,7 +12,7 @@ from pictures import FIGURES, HOSTILE, PICTURES, collisions
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
-from tokenvis.spans.columns import EPOCH
+from tokenvis.spans.columns import YEAR_2000
 
 OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
 
@@ -181,7 +181,7 @@ def test_every_picture_over_time_has_the_same_time_map(picture):
 
 @pytest.mark.parametrize("picture", OVER_TIME)
 def test_no_axis_has_an_offset_or_the_year_1970(picture):
-    spans = spans_of(f"ann {EPOCH * 2} {EPOCH * 2 + 90 * SECOND} desk", f"bob {EPOCH * 2} {EPOCH * 2 + 7} lab")
+    spans = spans_of(f"ann {YEAR_2000 * 2} {YEAR_2000 * 2 + 90 * SECOND} desk", f"bob {YEAR_2000 * 2} {YEAR_2000 * 2 + 7} lab")
     spans["data"] = [json.dumps({"attributes": {"gen_ai.usage.input_tokens": 10}})] * 2
     ax = PICTURES[picture](spans)
     ax.figure.canvas.draw()

@@ -15,7 +15,7 @@ from tokenvis.record import overflow
 from tokenvis.record.delivery import Delivery, save_to_overflow_file
 
 posix = pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
-LOCKED = "database is locked. Another program is writing to it. Close that one, or try again."
+LOCKED = "database is locked. Another program is writing to it. Close that program, or try again."
 
 
 def row(number: int, trace: str = "t") -> tuple:

@@ -82,14 +82,14 @@ def test_a_frame_that_is_given_is_not_changed():
         ({"end_time": 2**70}, r"^end_time holds 1180591620717411303424, which does not fit into 63 bits\.$"),
         ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
         ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),
-        ({"agent_id": "\ud800"}, r"^agent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        ({"agent_id": "\ud800"}, r"^agent_id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
         (
             {"label": "x"},
-            r"^A span has no place for 'label'\. Put it into data, or drop it\. There is: 'id', 'trace_id', 'agent_id', "
+            r"^A span has no column 'label'\. Put it into data, or drop it\. Columns: 'id', 'trace_id', 'agent_id', "
             r"'location_id', 'start_time', 'end_time', 'data'\.$",
         ),
-        ({"parent_id": "\ud800"}, r"^parent_id holds '\\ud800', which cannot be written as UTF-8\.$"),
-        ({"data": "\ud800"}, r"^data holds '\\ud800', which cannot be written as UTF-8\.$"),
+        ({"parent_id": "\ud800"}, r"^parent_id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
+        ({"data": "\ud800"}, r"^data holds '\\ud800', which cannot be encoded as UTF-8\.$"),
     ],
     ids=str,
 )
@@ -101,7 +101,7 @@ def test_a_bad_span_is_refused_with_its_value(bad, message):
 @pytest.mark.parametrize(
     ("odd", "shown"), [("9", "'9'"), (True, "True"), (pd.Timestamp(0), r"Timestamp\('1970-01-01 00:00:00'\)")], ids=repr
 )
-def test_the_one_time_among_many_that_is_no_integer_is_shown(odd, shown):
+def test_the_first_time_that_is_not_an_integer_is_shown(odd, shown):
     with pytest.raises(BadSpan, match=rf"^end_time holds object, such as {shown} in row 1, not integer microseconds\.$"):
         as_spans([ONE, {**ONE, "id": "r", "end_time": odd}])
 
@@ -119,9 +119,9 @@ def test_a_parent_is_a_text_or_missing():
 
 
 def test_a_span_is_a_mapping():
-    with pytest.raises(BadSpan, match=r"^A span is a mapping here, not str: 'id'\. A DataFrame will do too\.$"):
+    with pytest.raises(BadSpan, match=r"^A span must be a mapping, not str: 'id'\. Or pass a DataFrame\.$"):
         as_spans(ONE)
-    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame, or mappings, not NoneType\.$"):
+    with pytest.raises(BadSpan, match=r"^Spans must be a DataFrame or mappings, not NoneType\.$"):
         as_spans(None)
 
 
@@ -142,7 +142,7 @@ def test_a_trace_given_is_the_trace_of_all():
     assert as_spans([{key: value for key, value in ONE.items() if key != "trace_id"}], trace_id="u")["trace_id"].tolist() == [
         "u"
     ]
-    with pytest.raises(BadSpan, match=r"^Span 's' is of trace 't', not 'u'\.$"):
+    with pytest.raises(BadSpan, match=r"^Span 's' is in trace 't', not 'u'\.$"):
         as_spans([ONE], trace_id="u")
 
 
@@ -152,17 +152,17 @@ def test_more_columns_can_be_required():
     with pytest.raises(MissingColumn) as error:
         require(spans, "phase")
     assert str(error.value) == f"The spans have no column 'phase'. They have: {', '.join(map(repr, spans.columns))}."
-    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+    with pytest.raises(BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
         require([ONE])
 
 
-def test_a_column_that_stands_twice_is_refused():
+def test_a_duplicate_column_is_refused():
     twice = pd.concat([spans_of("ann 0 1 desk"), spans_of("bob 0 1 desk")[["agent_id"]]], axis=1)
     with pytest.raises(BadSpan, match=r"^The spans have several columns 'agent_id'\. Drop all but one\.$"):
         require(twice)
 
 
-def test_times_are_int64_whatever_the_column():
+def test_times_are_int64_for_any_integer_column():
     start, end = times_of(spans_of("ann 0 1 desk").astype({"start_time": "Int32", "end_time": "uint16"}))
     assert (start.dtype, end.dtype) == ("int64", "int64")
     with pytest.raises(BadSpan, match=r"^start_time is missing in row 0\. Every span needs one\.$"):
@@ -174,7 +174,7 @@ NAMES = st.lists(st.sampled_from(["b", "a", "C", "\U0001f600", "é", "", "~"]), 
 
 @pytest.mark.laws
 @given(NAMES, st.permutations(["b", "a", "C", "\U0001f600", "é", "", "~", "unused"]))
-def test_codes_are_ranks_of_the_values_whatever_the_column(names, categories):
+def test_codes_are_ranks_of_the_values_for_any_column_type(names, categories):
     ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
     columns = [
         pd.Series(names, dtype="str"),
@@ -195,14 +195,14 @@ def test_a_missing_value_has_the_code_minus_one():
         assert (codes.tolist(), labels.tolist()) == ([1, -1, 0], ["a", "b"])
 
 
-def test_numbers_are_ranked_as_numbers_and_a_mixture_as_text():
+def test_numbers_are_ranked_as_numbers_and_mixed_types_as_text():
     assert codes_of(pd.Series([10, 9, 10]))[0].tolist() == [1, 0, 1]
     assert codes_of(pd.Series([10, "b", 9], dtype="object"))[1].tolist() == ["10", "9", "b"]
 
 
 @pytest.mark.laws
 @given(spans_frames(most=20))
-def test_the_order_is_that_of_the_rows_as_tuples(spans):
+def test_the_order_equals_that_of_row_tuples(spans):
     for first in ((), ("trace_id",), ("trace_id", "agent_id")):
         keys = [*first, "start_time", "end_time", "agent_id", "id", "trace_id"]
         expected = sorted(spans[keys].itertuples(index=False, name=None))

@@ -17,17 +17,17 @@ JSON = st.recursive(
 
 @pytest.mark.laws
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-def test_what_is_encoded_reads_back(payload):
+def test_encoded_payloads_are_read_back(payload):
     [text] = encoded(spans_with(payload)).tolist()
     assert json.loads(text) == payload
     assert text.encode()
 
 
-def test_json_text_stays_as_it_is_and_nothing_stays_nothing():
+def test_json_text_and_missing_data_are_unchanged():
     assert encoded(spans_with('{ "a":1 }', None)).fillna("-").tolist() == ['{ "a":1 }', "-"]
 
 
-def test_half_a_surrogate_pair_is_escaped():
+def test_a_lone_surrogate_is_escaped():
     assert encoded(spans_with({"a": "\ud800"})).tolist() == ['{"a":"\\ud800"}']
 
 
@@ -41,7 +41,7 @@ def test_a_parent_column_goes_into_the_payload():
     ]
 
 
-def test_what_json_has_no_form_for_is_refused():
+def test_values_that_json_cannot_represent_are_refused():
     loop: dict = {}
     loop["loop"] = loop
     for value in (float("nan"), float("inf"), {1, 2}, object(), loop):

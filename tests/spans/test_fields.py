@@ -19,7 +19,7 @@ OWN = ["label", "links", "status", "trigger", "estimated", INPUT, "gen_ai.usage.
 
 
 def two():
-    """Two spans: one says that it failed and used 3 tokens, the other nothing."""
+    """Two spans: one failed and used 3 tokens, the other has no data."""
     spans = spans_of("ann 0 5 desk", "bob 2 9 lab")
     return with_data(spans, a={"status": "error", "label": "plan", "attributes": {INPUT: 3}})
 
@@ -33,7 +33,7 @@ def test_a_field_is_a_key_of_data():
     assert field_numbers(spans, [INPUT])[INPUT].to_list() == [3, pd.NA]
 
 
-def test_a_column_of_its_name_counts_before_data():
+def test_a_column_takes_precedence_over_data():
     spans = two().assign(status=["ok", "open"], label=["a", "b"], **{INPUT: [5.0, np.nan]})
     assert has_column(spans, "status")
     assert [list(found) for found in field_values(spans, "status")] == [[0, 1], ["ok", "open"]]
@@ -42,18 +42,18 @@ def test_a_column_of_its_name_counts_before_data():
     assert field_numbers(spans, [INPUT, COST])[INPUT].to_list() == [5.0, pd.NA]
 
 
-def test_data_counts_where_nothing_stands_in_the_column():
+def test_data_is_used_where_the_column_is_missing():
     spans = two().assign(status=[None, "open"], label=[None, "b"], **{INPUT: [np.nan, 7.0]})
     assert [list(found) for found in field_values(spans, "status")] == [[0, 1], ["error", "open"]]
     assert field_columns(spans, ["label"])["label"].tolist() == ["plan", "b"]
     assert field_numbers(spans, [INPUT])[INPUT].to_list() == [3, 7]
 
 
-def test_what_every_frame_of_spans_has_is_no_field():
+def test_required_columns_are_not_fields():
     spans = two().assign(parent_id=None)
     assert [name for name in (*spans.columns, 7) if has_column(spans, name)] == []
     twice = pd.concat([spans, spans[["agent_id", "location_id"]].set_axis(["status", "status"], axis=1)], axis=1)
-    with pytest.raises(tv.BadSpan, match=r"^The spans have 2 columns of the name 'status'\. Keep one of them\.$"):
+    with pytest.raises(tv.BadSpan, match=r"^The spans have 2 columns named 'status'\. Keep one of them\.$"):
         tv.summary(twice)
 
 
@@ -77,9 +77,9 @@ def test_without_data_a_field_is_missing():
         np.array([np.int64(3), Decimal("1.5")], dtype=object),
         pd.arrays.FloatingArray(np.array([3.0, np.nan]), np.array([False, False])),
     ],
-    ids=["Int64", "float64", "object", "category", "uint8", "Arrow", "decimal", "scalars", "NaN of its own"],
+    ids=["Int64", "float64", "object", "category", "uint8", "Arrow", "decimal", "scalars", "unmasked NaN"],
 )
-def test_numbers_may_have_any_type_that_holds_them(values):
+def test_numbers_may_have_any_numeric_type(values):
     spans = two().assign(**{INPUT: values})
     numbers = field_numbers(spans, [INPUT])[INPUT]
     assert str(numbers.dtype) in ("Int64", "Float64")
@@ -92,16 +92,16 @@ def test_numbers_may_have_any_type_that_holds_them(values):
     [("many", "object"), (True, "object"), ([3], "object"), (2**63, "object"), (2**63, "UInt64"), (2**63, "uint64")],
     ids=str,
 )
-def test_what_is_no_number_is_told(value, kind):
+def test_a_value_that_is_not_a_number_is_refused(value, kind):
     spans = two().assign(**{INPUT: pd.Series([0, value], dtype=kind)})
     with pytest.raises(tv.BadSpan) as error:
         field_numbers(spans, [INPUT])
-    assert str(error.value) == f"{INPUT} of span 'b' is {value!r}, not a number of 64 bits."
+    assert str(error.value) == f"{INPUT} of span 'b' is {value!r}, not a 64-bit number."
 
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True, n_traces=1))
-def test_pictures_and_the_explorer_read_fields_wherever_they_stand(spans):
+def test_pictures_and_the_explorer_read_fields_from_columns_and_data(spans):
     payloads = [data if pd.isna(data) else json.dumps({**json.loads(data), "label": "x"}) for data in spans["data"]]
     named = spans.assign(data=pd.Series(payloads, index=spans.index, dtype="str"))
     own = tv.expand_data(named, OWN).assign(data=None)
@@ -116,7 +116,7 @@ def test_pictures_and_the_explorer_read_fields_wherever_they_stand(spans):
 
 @pytest.mark.laws
 @given(spans_frames(n_traces=2))
-def test_lost_spans_are_counted_wherever_their_number_stands(spans):
+def test_lost_spans_are_counted_from_columns_and_data(spans):
     payloads = [json.dumps({"n_lost": number + 2}) for number in range(len(spans))]
     lost = spans.assign(location_id="tokenvis.lost", data=pd.Series(payloads, index=spans.index, dtype="str"))
     assert_frame_equal(tv.summary(tv.expand_data(lost, "n_lost").assign(data=None)), tv.summary(lost))

@@ -5,7 +5,7 @@ from conftest import spans_frames, spans_of
 from hypothesis import given
 
 from tokenvis import BadOption
-from tokenvis.spans.groups import by_columns, dense, groups_of, ratio
+from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
 
 
 def test_groups_are_numbered_by_trace_then_value_a_missing_one_last():
@@ -29,16 +29,16 @@ def test_rows_share_a_group_when_they_share_the_values(spans):
     assert [keys[row] for row in groups.first] == sorted(set(keys))
 
 
-def test_few_of_many_combinations_are_ranked_too():
-    assert dense(np.array([7, 10**12, 7]), 10**13)[0].tolist() == [0, 1, 0]
-    assert dense(np.array([7, 1, 7]), 8)[0].tolist() == [1, 0, 1]
+def test_sparse_combinations_are_ranked_too():
+    assert dense_ranks(np.array([7, 10**12, 7]), 10**13)[0].tolist() == [0, 1, 0]
+    assert dense_ranks(np.array([7, 1, 7]), 8)[0].tolist() == [1, 0, 1]
 
 
 def test_the_trace_comes_first_and_no_column_twice():
     assert by_columns(None, ()) == ["trace_id"]
     assert by_columns("agent_id", ()) == ["trace_id", "agent_id"]
     assert by_columns(["agent_id", "trace_id", "agent_id"], ()) == ["trace_id", "agent_id"]
-    with pytest.raises(BadOption, match=r"^by='time' is also a column of the answer\. Rename it in the spans first\.$"):
+    with pytest.raises(BadOption, match=r"^by='time' is also a column of the result\. Rename it in the spans first\.$"):
         by_columns("time", ("time", "running"))
     with pytest.raises(BadOption, match=r"^by=3 is neither a name nor a list of names\.$"):
         by_columns(3, ())

@@ -29,7 +29,7 @@ def columns(rows, width=2):
 
 @pytest.mark.laws
 @given(st.lists(st.tuples(WIDE, st.integers(-2, 2), WIDE), max_size=10))
-def test_keys_that_are_packed_keep_their_order(rows):
+def test_packed_keys_keep_their_order(rows):
     keys = columns(rows, 3)
     assert [rows[place] for place in sort_order(*keys)] == sorted(rows)
     for together in (packed(*keys), packed(keys[1], keys[1])):
@@ -41,7 +41,7 @@ def test_keys_that_are_packed_keep_their_order(rows):
 
 @pytest.mark.laws
 @given(st.lists(st.tuples(WIDE, WIDE, st.integers(0, 1), st.integers(0, 9)), max_size=10))
-def test_ties_are_broken_by_further_keys_which_only_they_need(rows):
+def test_ties_are_broken_by_further_keys(rows):
     *keys, last = columns(rows, 4)
     asked = []
 
@@ -54,7 +54,7 @@ def test_ties_are_broken_by_further_keys_which_only_they_need(rows):
     assert sorted(asked) == [n for n, row in enumerate(rows) if sum(row[:3] == other[:3] for other in rows) > 1]
 
 
-def test_a_row_differs_from_the_one_before_it_in_any_key():
+def test_a_run_opens_where_any_key_changes():
     assert opens_run(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist() == [True, False, True, True]
     assert opens_run(np.array([], dtype=np.int64)).tolist() == []
     assert closes_run(np.array([1, 1, 1, 2])).tolist() == [False, False, True, True]
@@ -110,7 +110,7 @@ def test_running_max_is_the_largest_so_far_of_its_group(pairs):
 
 @pytest.mark.laws
 @given(st.lists(WIDE, min_size=1, max_size=25), st.lists(WIDE, min_size=1, max_size=3), st.integers(1, 100))
-def test_a_percentile_is_the_smallest_value_that_so_many_percent_do_not_exceed(some, others, percent):
+def test_a_percentile_is_the_smallest_value_that_the_percentage_does_not_exceed(some, others, percent):
     group = np.repeat([0, 1], [len(some), len(others)])
     [found] = percentiles(group, np.array(some + others), 2, (percent,))
     for values, value in zip((some, others), found.tolist(), strict=True):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans.intervals import number_in_run, overlaps, steps, subtract, union
+from tokenvis.spans.intervals import number_in_run, overlaps, running_counts, subtract, union
 
 FAR = 2**62
 INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
@@ -20,7 +20,7 @@ def cells(group, start, end):
     return {(g, t) for g, s, e in zip(group.tolist(), start.tolist(), end.tolist(), strict=True) for t in range(s, e)}
 
 
-def test_union_joins_what_overlaps_or_touches():
+def test_union_joins_overlapping_and_touching_intervals():
     group, start, end = union(*arrays([(0, 0, 4), (0, 2, 4), (0, 6, 1), (0, 9, 1), (1, 3, 2), (1, 5, 0)]))
     assert list(zip(group, start, end, strict=True)) == [(0, 0, 7), (0, 9, 10), (1, 3, 5)]
 
@@ -34,7 +34,7 @@ def test_union_covers_the_same_microseconds_in_the_fewest_stretches(intervals):
     assert ((group[1:] > group[:-1]) | (start[1:] > end[:-1])).all()
 
 
-def test_subtract_leaves_what_no_hole_of_the_group_covers():
+def test_subtract_removes_the_holes_of_the_group():
     owner, holes = arrays([(0, 0, 10), (1, 0, 10), (0, 2, 2), (0, 3, 0)]), arrays([(0, 2, 2), (0, 8, 5)])
     row, start, end = subtract(owner, holes)
     assert list(zip(row, start, end, strict=True)) == [(0, 0, 2), (0, 4, 8), (1, 0, 10), (3, 3, 3)]
@@ -54,16 +54,16 @@ def test_subtract_is_the_difference_of_sets(owners, holes):
     assert (np.diff(row) >= 0).all()
 
 
-def test_steps_count_what_runs_and_merge_equal_times():
-    group, time, running = steps(*arrays([(0, 0, 10), (0, 5, 5), (0, 10, 2), (0, 3, 0), (1, 4, 1)]))
+def test_running_counts_merge_equal_times():
+    group, time, running = running_counts(*arrays([(0, 0, 10), (0, 5, 5), (0, 10, 2), (0, 3, 0), (1, 4, 1)]))
     assert list(zip(group, time, running, strict=True)) == [(0, 0, 1), (0, 5, 2), (0, 10, 1), (0, 12, 0), (1, 4, 1), (1, 5, 0)]
 
 
 @pytest.mark.laws
 @given(INTERVALS, st.sampled_from([1, FAR // 10]))
-def test_steps_are_the_number_of_intervals_at_each_moment(intervals, scale):
+def test_running_counts_are_the_number_of_intervals_at_each_moment(intervals, scale):
     group, start, end = arrays(intervals)
-    rows = list(zip(*(column.tolist() for column in steps(group, start * scale, end * scale)), strict=True))
+    rows = list(zip(*(column.tolist() for column in running_counts(group, start * scale, end * scale)), strict=True))
     assert rows == sorted(rows)
     for number in range(3):
         mine = [(time // scale, running) for g, time, running in rows if g == number]
@@ -72,7 +72,7 @@ def test_steps_are_the_number_of_intervals_at_each_moment(intervals, scale):
         assert mine == changes
 
 
-def test_intervals_too_far_apart_for_one_key_are_swept_all_the_same():
+def test_intervals_too_far_apart_for_one_key_are_swept_too():
     group, start, end = np.array([0, 0, 1]), np.array([-FAR, 0, -FAR]), np.array([0, FAR, FAR])
     assert [column.tolist() for column in union(group, start, end)] == [[0, 1], [-FAR, -FAR], [FAR, FAR]]
 

@@ -98,7 +98,7 @@ def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(spans):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_it_is_closed_over_traces(spans):
+def test_traces_are_independent(spans):
     whole = self_spans(spans)
     for trace, part in spans.groupby("trace_id", observed=True):
         assert pieces(self_spans(part)) == pieces(whole[whole["trace_id"] == trace])
@@ -106,7 +106,7 @@ def test_it_is_closed_over_traces(spans):
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_pieces_have_nothing_to_give(spans):
+def test_pieces_of_pieces_are_the_same(spans):
     once = self_spans(spans)
     again = self_spans(once)
     assert_frame_equal(once.drop(columns="piece"), again.drop(columns="piece"))
@@ -117,8 +117,8 @@ def test_no_spans_have_no_pieces():
     assert_frame_equal(self_spans(empty), empty.assign(piece=pd.Series(dtype="int64")))
 
 
-def test_what_is_no_frame_of_spans_is_refused():
+def test_other_objects_than_frames_of_spans_are_refused():
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'end_time'\. They have: 'id', 'trace_id', "):
         self_spans(spans_of("ann 0 1 desk").drop(columns="end_time"))
-    with pytest.raises(BadSpan, match=r"^Spans are a DataFrame here, not list\. load_spans\(\) gives one\.$"):
+    with pytest.raises(BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
         self_spans([])

@@ -51,7 +51,7 @@ def test_data_may_be_mappings_and_rows_may_have_any_index():
     ],
     ids=repr,
 )
-def test_what_is_no_object_is_named(data, why):
+def test_a_payload_that_is_not_an_object_is_refused(data, why):
     spans = spans_with(None).assign(data=pd.Series([data], dtype="object"))
     for read in (lambda: expand_data(spans, "label"), lambda: encoded(spans)):
         with pytest.raises(BadSpan) as error:
@@ -60,20 +60,20 @@ def test_what_is_no_object_is_named(data, why):
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
-def test_what_is_missing_is_no_payload(nothing):
+def test_a_missing_value_is_an_empty_payload(nothing):
     spans = spans_with({"n": 1}, None).assign(data=pd.Series([{"n": 1}, nothing], dtype="object"))
     assert expand_data(spans, "n")["n"].tolist() == [1, pd.NA]
     assert encoded(spans).isna().tolist() == [False, True]
 
 
-def test_what_is_nested_too_deep_is_told():
+def test_a_payload_nested_too_deep_is_refused():
     deep = '{"parent_id": "p", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
     with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"):
         expand_data(spans_with(deep), "label")
     assert parents_of(spans_with(deep)["data"]) is None
 
 
-def test_an_odd_text_that_json_allows_is_read():
+def test_an_unusual_text_that_json_allows_is_read():
     spans = spans_with(json.dumps({"key": "\N{GRINNING FACE}\x00"}))
     assert expand_data(spans, "key")["key"].tolist() == ["\N{GRINNING FACE}\x00"]
     assert expand_data(spans_with('{"key": 1e400, "n": 123456789012345678901234567890}'), "n")["n"].tolist()[0] > 10**29

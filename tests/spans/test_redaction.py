@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans.redaction import Keeper, encoded, storable
+from tokenvis.spans.redaction import Redactor, payload_json, storable_name
 
 DATA = {
     "label": "what is 2 + 2?",
@@ -25,15 +25,15 @@ DATA = {
 }
 
 
-def test_all_is_kept():
-    keeper = Keeper("full")
-    assert keeper.kept(DATA, "chat") is DATA
-    assert keeper.n_cut == 0
+def test_full_content_is_unchanged():
+    redactor = Redactor("full")
+    assert redactor.redacted(DATA, "chat") is DATA
+    assert redactor.n_cut == 0
 
 
-def test_only_what_names_things_is_kept():
-    keeper = Keeper("none")
-    assert keeper.kept(DATA, "chat") == {
+def test_without_content_only_names_and_numbers_remain():
+    redactor = Redactor("none")
+    assert redactor.redacted(DATA, "chat") == {
         "label": "chat",
         "kind": "model",
         "status": "ok",
@@ -46,18 +46,18 @@ def test_only_what_names_things_is_kept():
             "stream": True,
         },
     }
-    assert keeper.n_cut == 3  # the events, the messages, the prompt
+    assert redactor.n_cut == 3  # the events, the messages, the prompt
 
 
-def test_long_texts_are_cut_wherever_they_stand():
-    keeper = Keeper("short")
+def test_long_texts_are_cut_at_any_depth():
+    redactor = Redactor("short")
     data = {"label": "x", "attributes": {"a": ["x" * 201, "y"], "b": {"c": "é" * 300}, "n": 5}}
-    assert keeper.kept(data, "x")["attributes"] == {"a": ["x" * 200 + "…", "y"], "b": {"c": "é" * 200 + "…"}, "n": 5}
-    assert keeper.n_cut == 2
+    assert redactor.redacted(data, "x")["attributes"] == {"a": ["x" * 200 + "…", "y"], "b": {"c": "é" * 200 + "…"}, "n": 5}
+    assert redactor.n_cut == 2
 
 
 def texts_in(value):
-    """Every text that stands in a value, other than as a key."""
+    """All texts in a value, except keys."""
     if isinstance(value, dict | list):
         return [text for inner in (value.values() if isinstance(value, dict) else value) for text in texts_in(inner)]
     return [value] if isinstance(value, str) else []
@@ -69,8 +69,8 @@ VALUES = st.recursive(st.none() | st.integers() | TEXTS, lambda inner: st.lists(
 
 @pytest.mark.laws
 @given(VALUES)
-def test_texts_that_are_cut_are_cut_once(value):
-    once = Keeper("short")
+def test_each_long_text_is_cut_once(value):
+    once = Redactor("short")
     cut = once.shortened(value)
     assert (cut == value) == (once.n_cut == 0)
     assert sum(text.endswith("…") for text in texts_in(cut)) == once.n_cut
@@ -89,20 +89,20 @@ def test_texts_that_are_cut_are_cut_once(value):
     ],
 )
 def test_a_payload_as_text(data, text):
-    assert (encoded(data) and json.loads(encoded(data))) == text
+    assert (payload_json(data) and json.loads(payload_json(data))) == text
 
 
-def test_what_has_no_form_in_json():
+def test_values_that_json_cannot_represent_are_refused():
     with pytest.raises(TypeError, match=r"set"):
-        encoded({"a": {1}})
+        payload_json({"a": {1}})
     deep = {}
     for _ in range(5_000):
         deep = {"a": deep}
     with pytest.raises((RecursionError, ValueError)):
-        encoded(deep)
+        payload_json(deep)
 
 
-def test_names_that_a_database_can_hold():
-    assert [storable(name) for name in (None, "a", "é", "a\ud800")] == [None, "a", "é", "a\ufffd"]
+def test_names_are_made_storable():
+    assert [storable_name(name) for name in (None, "a", "é", "a\ud800")] == [None, "a", "é", "a\ufffd"]
     with pytest.raises(TypeError, match=r"^a name is int$"):
-        storable(5)
+        storable_name(5)

@@ -38,7 +38,7 @@ def test_whole_numbers_are_ids_also_where_missing_parents_made_them_floats():
     assert parent_rows(spans).tolist() == [-1, 0, 1]
 
 
-def test_the_same_id_may_stand_in_two_traces():
+def test_two_traces_may_use_the_same_id():
     spans = spans_of("ann 0 9 desk t", "bob 1 3 desk t", "ann 0 8 desk u", "bob 1 2 desk u", parents={"b": "a", "d": "a"})
     spans = spans.assign(id=spans["id"].replace({"c": "a", "d": "b"}))
     rows = list(zip(spans["trace_id"], spans["id"], strict=True))
@@ -47,10 +47,10 @@ def test_the_same_id_may_stand_in_two_traces():
     ]
 
 
-def test_an_id_that_stands_twice_in_a_trace_is_refused_where_it_is_asked_for():
+def test_a_duplicate_id_in_a_trace_is_refused_where_it_matters():
     spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk", parents={"c": "a"})
     twice = spans.assign(id=["a", "a", "c"])
-    message = r"^Span 'a' stands in several rows of trace 't'\. Give each span once, and whole: no pieces of it\.$"
+    message = r"^Span 'a' is in several rows of trace 't'\. Pass each span once, whole and not in pieces\.$"
     with pytest.raises(BadSpan, match=message):
         parent_rows(twice)
     with pytest.raises(BadSpan, match=message):
@@ -67,10 +67,10 @@ def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
 
 @pytest.mark.laws
 @given(spans_frames(parents=True))
-def test_families_have_no_circles(spans):
+def test_parents_have_no_cycles(spans):
     named = relations_of(spans)
-    assert not cyclic(named.own, named.parent).any()
-    assert ((named.parent < len(set(named.own.tolist()))) & (named.parent >= -1)).all()
+    assert not cyclic(named.number, named.parent).any()
+    assert ((named.parent < len(set(named.number.tolist()))) & (named.parent >= -1)).all()
 
 
 @pytest.mark.laws

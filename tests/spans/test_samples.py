@@ -58,7 +58,7 @@ def test_no_samples_are_no_spans():
 
 @pytest.mark.laws
 @given(st.lists(st.tuples(st.integers(-2, 9), st.sampled_from("ab"), st.sampled_from(["x", "y", "-"])), max_size=25))
-def test_spans_say_who_was_where_at_each_step(rows):
+def test_spans_cover_the_steps_of_the_samples(rows):
     where = {(step, who): place for step, who, place in rows}
     spans = read(samples_of(*(f"{step} {who} {place}" for (step, who), place in where.items())))
     told = {}
@@ -79,11 +79,11 @@ def test_two_locations_at_one_step_are_refused():
         read(samples_of("4 ann hall", "4 ann attic"))
 
 
-def test_steps_that_are_not_whole_are_refused():
+def test_steps_that_are_not_integers_are_refused():
     samples = pd.DataFrame({"step": [0.0, 1.5], "who": "ann", "room": "hall"})
-    with pytest.raises(BadSpan, match=r"^step holds 1\.5, which is not a whole number of steps\.$"):
+    with pytest.raises(BadSpan, match=r"^step holds 1\.5, which is not an integer step\.$"):
         read(samples)
-    with pytest.raises(BadSpan, match=r"^step holds str, not whole numbers of steps\.$"):
+    with pytest.raises(BadSpan, match=r"^step holds str, not integer steps\.$"):
         read(samples.assign(step=["one", "two"]))
     with pytest.raises(BadSpan, match=r"^step is missing in row 1 of the samples\.$"):
         read(samples.assign(step=[1, None]))
@@ -94,13 +94,13 @@ def test_steps_beyond_63_bits_of_microseconds_are_refused():
         read(samples_of("9000000000000 ann hall"), step_us=10_000_000)
 
 
-def test_a_column_that_is_not_there_is_named():
+def test_a_missing_column_is_named():
     with pytest.raises(MissingColumn, match=r"^The samples have no column 'place'\. They have: 'step', 'who', 'room'\.$"):
         spans_from_samples(samples_of("0 ann hall"), time="step", agent="who", location="place")
 
 
 def test_samples_are_a_frame():
-    with pytest.raises(BadSpan, match=r"^Samples are a DataFrame, a row for each agent and step, not list\.$"):
+    with pytest.raises(BadSpan, match=r"^Samples must be a DataFrame with a row for each agent and step, not list\.$"):
         spans_from_samples([], time="step", agent="who", location="room")
 
 

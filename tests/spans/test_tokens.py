@@ -4,9 +4,9 @@ from conftest import spans_of, with_data
 
 from tokenvis import BadSpan
 from tokenvis.spans.relations import relations_of
-from tokenvis.spans.tokens import KEYS, tokens_of
+from tokenvis.spans.tokens import TOKEN_KEYS, tokens_of
 
-INPUT, OUTPUT = KEYS["input_tokens"], KEYS["output_tokens"]
+INPUT, OUTPUT = TOKEN_KEYS["input_tokens"], TOKEN_KEYS["output_tokens"]
 
 
 def using(spans, **attributes):
@@ -21,10 +21,10 @@ def test_a_key_counts_where_no_descendant_carries_it():
     assert tokens["input_tokens"].counted.tolist() == [False, False, True, False]
     assert tokens["output_tokens"].counted.tolist() == [True, False, False, True]
     assert tokens["output_tokens"].values.tolist() == [5, 0, 0, 2]
-    assert not tokens["cached_tokens"].known.any()
+    assert not tokens["cached_tokens"].present.any()
 
 
-def test_a_count_may_come_as_a_float_that_is_whole():
+def test_a_count_may_be_an_integral_float():
     spans = using(spans_of("ann 0 9 desk", "ann 10 11 desk"), a={INPUT: 10.0}, b={INPUT: 3})
     assert tokens_of(spans, relations_of(spans).parents())["input_tokens"].values.tolist() == [10, 3]
 
@@ -34,18 +34,18 @@ def test_a_count_may_come_as_a_float_that_is_whole():
     [
         (1.5, r"gen_ai\.usage\.input_tokens of span 'b' is 1\.5, not a whole number\."),
         (1e30, r"gen_ai\.usage\.input_tokens of span 'b' is 1e\+30, not a whole number\."),
-        ("40", r"gen_ai\.usage\.input_tokens of span 'b' is '40', not a number of 64 bits\."),
-        ([4], r"gen_ai\.usage\.input_tokens of span 'b' is \[4\], not a number of 64 bits\."),
-        (True, r"gen_ai\.usage\.input_tokens of span 'b' is True, not a number of 64 bits\."),
-        (2**63, r"gen_ai\.usage\.input_tokens of span 'b' is 9223372036854775808, not a number of 64 bits\."),
+        ("40", r"gen_ai\.usage\.input_tokens of span 'b' is '40', not a 64-bit number\."),
+        ([4], r"gen_ai\.usage\.input_tokens of span 'b' is \[4\], not a 64-bit number\."),
+        (True, r"gen_ai\.usage\.input_tokens of span 'b' is True, not a 64-bit number\."),
+        (2**63, r"gen_ai\.usage\.input_tokens of span 'b' is 9223372036854775808, not a 64-bit number\."),
     ],
 )
-def test_a_count_that_is_none_is_refused(value, message):
+def test_a_count_that_is_not_an_integer_is_refused(value, message):
     spans = using(spans_of("ann 0 9 desk", "ann 1 8 desk"), a={INPUT: 10}, b={INPUT: value})
     with pytest.raises(BadSpan, match=f"^{message}$"):
         tokens_of(spans, relations_of(spans).parents())
 
 
-def test_a_truth_value_is_shown_as_it_was_written():
-    with pytest.raises(BadSpan, match=r"^gen_ai\.usage\.input_tokens of span 'a' is True, not a number of 64 bits\.$"):
+def test_a_boolean_count_is_shown_as_written():
+    with pytest.raises(BadSpan, match=r"^gen_ai\.usage\.input_tokens of span 'a' is True, not a 64-bit number\.$"):
         tokens_of(using(spans_of("ann 0 9 desk"), a={INPUT: True}), np.array([-1]))

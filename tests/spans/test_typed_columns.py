@@ -15,7 +15,7 @@ from tokenvis.spans.typed_columns import numbers_in
 
 
 def column(key, *values):
-    """The column that a key becomes, where these are its values; `...` is a span that lacks it."""
+    """The expanded column of a key with these values; `...` is a span without it."""
     payloads = [None if value is ... else json.dumps({key: value}) for value in values]
     return expand_data(spans_with(*payloads), key)[key]
 
@@ -47,7 +47,7 @@ def test_a_column_has_the_narrowest_type_that_holds_all_values(values, dtype, ex
     assert made.isna().tolist() == [value is None or value is pd.NA or value is np.nan for value in expected]
 
 
-def test_columns_are_added_and_one_of_that_name_is_replaced():
+def test_columns_are_added_or_replaced():
     spans = spans_with('{"label": "new"}').assign(label="old")
     made = expand_data(spans, ["label", "phase"])
     assert made.columns.tolist() == [*spans.columns, "phase"]
@@ -55,7 +55,7 @@ def test_columns_are_added_and_one_of_that_name_is_replaced():
     assert spans["label"].tolist() == ["old"]
 
 
-def test_half_a_surrogate_pair_is_read_as_the_replacement_character():
+def test_a_lone_surrogate_is_read_as_the_replacement_character():
     made = expand_data(spans_with('{"label": "cut \\ud83d"}', '{"label": "\\ud83d\\ude00"}'), "label")["label"]
     assert (made.tolist(), str(made.dtype)) == (["cut \N{REPLACEMENT CHARACTER}", "\N{GRINNING FACE}"], "str")
     assert parents_of(spans_with('{"parent_id": "\\ud83d"}')["data"]).tolist() == ["\N{REPLACEMENT CHARACTER}"]
@@ -72,14 +72,14 @@ def test_a_required_column_is_not_replaced():
 
 @pytest.mark.laws
 @given(st.lists(st.sampled_from([..., 1, 2**62 + 1, 0.5, True, "a", [1], 2**63]), max_size=6), st.integers(1, 3))
-def test_it_makes_no_difference_how_many_payloads_are_in_memory_at_once(values, chunk):
+def test_the_chunk_size_makes_no_difference(values, chunk):
     whole = column("key", *values)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typed_columns, "CHUNK", chunk)
+        patch.setattr(typed_columns, "PAYLOADS_PER_CHUNK", chunk)
         assert_series_equal(column("key", *values), whole)
 
 
-def test_numbers_come_from_payloads_that_are_no_text_too():
+def test_numbers_come_from_mappings_too():
     spans = spans_with({"n": 3}, None, {"n": 0.5}, {"attributes": {"n": 2**62}})
     large = numbers_in(spans.assign(data=[{"n": 3}, None, {"n": 0.5}, {"n": 2**62 + 1}]), ["n"])["n"]
     assert large.fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]

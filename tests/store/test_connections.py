@@ -11,27 +11,27 @@ import pytest
 
 from tokenvis import Store, StoreError, load_spans, load_traces
 from tokenvis.store import connections
-from tokenvis.store.connections import engine_of, explained, log_size, untouched
+from tokenvis.store.connections import as_store_error, engine_of, inspection_uri, wal_size
 
 ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 SETTINGS = {"busy_timeout": 30_000, "foreign_keys": 1, "synchronous": 2, "wal_autocheckpoint": 0, "cell_size_check": 1}
 posix = pytest.mark.skipif(os.name != "posix", reason="forks, kills and locks of POSIX")
 
 
-def test_every_connection_has_the_settings():
+def test_every_connection_has_the_pragmas():
     with Store().engine.connect() as connection:
         assert {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in SETTINGS} == SETTINGS
 
 
-def test_a_look_leaves_nothing_beside_the_file(tmp_path):
+def test_inspection_leaves_no_files_beside_the_database(tmp_path):
     store = Store()
-    with closing(sqlite3.connect(untouched(store.path), uri=True)) as connection:
+    with closing(sqlite3.connect(inspection_uri(store.path), uri=True)) as connection:
         assert connection.execute("SELECT count(*) FROM spans").fetchone() == (0,)
         assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]
 
 
 @posix
-def test_nothing_that_tokenvis_does_drops_a_lock_of_a_connection_of_the_user_s_own():
+def test_tokenvis_drops_no_lock_of_a_connection_of_the_user():
     store = Store()
     store.write_trace("t", [ONE])
     with closing(sqlite3.connect(store.path, isolation_level=None)) as own:
@@ -57,7 +57,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @posix
-def test_what_the_user_commits_beside_tokenvis_outlives_a_kill():
+def test_a_commit_of_the_user_beside_tokenvis_survives_a_kill():
     store = Store()
     store.write_trace("t", [ONE])
     killed = subprocess.run([sys.executable, "-c", KILLED, str(store.path)], capture_output=True, text=True, check=False)
@@ -68,30 +68,30 @@ def test_what_the_user_commits_beside_tokenvis_outlives_a_kill():
 def test_no_snapshot_outlives_a_load():
     store = Store()
     store.write_trace("t", [ONE])
-    with closing(sqlite3.connect(store.path)):  # so that no connection of ours is the last one
+    with closing(sqlite3.connect(store.path)):  # so that our connections are never the last one
         load_spans(store=store)
         load_traces(store=store)
         with store.engine.connect() as connection:
             busy, _, _ = connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        assert (busy, log_size(store.path)) == (0, 0)
+        assert (busy, wal_size(store.path)) == (0, 0)
 
 
-def test_a_long_log_is_carried_over_and_emptied_by_who_made_it(monkeypatch):
-    monkeypatch.setattr("tokenvis.store.store.LONG_LOG", 1 << 16)
+def test_a_writer_checkpoints_and_truncates_a_large_wal(monkeypatch):
+    monkeypatch.setattr("tokenvis.store.store.CHECKPOINT_WAL_BYTES", 1 << 16)
     store, lengths = Store(), []
-    with closing(sqlite3.connect(store.path)) as theirs:  # so that no connection of ours is the last one
+    with closing(sqlite3.connect(store.path)) as theirs:  # so that our connections are never the last one
         theirs.execute("SELECT * FROM traces").fetchall()
         for number in range(40):
             store.write_trace(f"t{number}", [{**ONE, "id": f"s{number}", "data": {"text": "x" * 4_000}}])
-            lengths.append(log_size(store.path))
+            lengths.append(wal_size(store.path))
         assert 0 in lengths
         assert max(lengths) < 2 << 16
     assert len(load_spans(store=store)) == 40
 
 
-def test_a_reader_that_does_not_let_go_holds_nobody_up_for_long(monkeypatch):
-    monkeypatch.setattr("tokenvis.store.store.LONG_LOG", 1 << 16)
-    monkeypatch.setattr(connections, "CHECKPOINT_PATIENCE", 0.05)
+def test_a_long_read_delays_writers_only_briefly(monkeypatch):
+    monkeypatch.setattr("tokenvis.store.store.CHECKPOINT_WAL_BYTES", 1 << 16)
+    monkeypatch.setattr(connections, "CHECKPOINT_TIMEOUT_S", 0.05)
     store = Store()
     store.write_trace("t", [ONE])
     with closing(sqlite3.connect(store.path, isolation_level=None)) as theirs:
@@ -99,15 +99,15 @@ def test_a_reader_that_does_not_let_go_holds_nobody_up_for_long(monkeypatch):
         assert theirs.execute("SELECT count(*) FROM spans").fetchone() == (1,)
         for number in range(40):
             store.add_spans("t", [{**ONE, "id": f"s{number}", "data": {"text": "x" * 4_000}}])
-        assert theirs.execute("SELECT count(*) FROM spans").fetchone() == (1,), "its snapshot is as it was"
+        assert theirs.execute("SELECT count(*) FROM spans").fetchone() == (1,), "its snapshot is unchanged"
         theirs.execute("COMMIT")
         assert theirs.execute("SELECT count(*) FROM spans").fetchone() == (41,)
-    assert log_size(store.path) == 0
+    assert wal_size(store.path) == 0
 
 
 @posix
 @pytest.mark.full
-def test_a_forked_child_has_a_connection_of_its_own():
+def test_a_forked_child_opens_its_own_connection():
     store = Store()
     store.write_trace("t", [ONE])
     code = """
@@ -128,27 +128,33 @@ assert tokenvis.load_spans(store=store)["id"].tolist() == ["s", "child"]
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        (sqlite3.SQLITE_FULL, "There is no room left. Nothing of this write is in the database, and all before it is"),
-        (sqlite3.SQLITE_IOERR_SHORT_READ, "The disk failed, or the file is cut short. `tokenvis verify` says what can be read"),
+        (
+            sqlite3.SQLITE_FULL,
+            "This write was rolled back; earlier writes are in the database. Free disk space, then repeat it",
+        ),
+        (
+            sqlite3.SQLITE_IOERR_SHORT_READ,
+            "The disk failed, or the file is truncated. `tokenvis verify` shows what can be read",
+        ),
         (None, None),
     ],
 )
-def test_an_error_of_sqlite_says_what_to_do(code, hint):
+def test_an_error_of_sqlite_has_a_hint(code, hint):
     error = sqlite3.OperationalError("it failed")
     if code is not None:
         error.sqlite_errorcode = code
-    with pytest.raises(StoreError) as told, explained(Path("a.db")):
+    with pytest.raises(StoreError) as caught, as_store_error(Path("a.db")):
         raise error
-    assert str(told.value) == (f"a.db: it failed. {hint}." if hint else "a.db: it failed.")
+    assert str(caught.value) == (f"a.db: it failed. {hint}." if hint else "a.db: it failed.")
 
 
-def test_an_engine_never_makes_a_file(tmp_path):
-    with pytest.raises(StoreError, match="unable to open database file"), explained(tmp_path / "gone.db"):
+def test_an_engine_never_creates_a_file(tmp_path):
+    with pytest.raises(StoreError, match="unable to open database file"), as_store_error(tmp_path / "gone.db"):
         engine_of(tmp_path / "gone.db").connect()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_somebody_writes_in_another_mode_is_waited_for(tmp_path):
+def test_a_writer_in_another_journal_mode_is_waited_for(tmp_path):
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -157,9 +163,9 @@ def test_a_file_that_somebody_writes_in_another_mode_is_waited_for(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SQLite has this way of locking on POSIX only")
-def test_a_file_system_without_a_write_ahead_log_is_told(tmp_path, monkeypatch):
-    address_of = connections.address_of
-    monkeypatch.setattr(connections, "address_of", lambda *given: f"{address_of(*given)}&vfs=unix-dotfile")
+def test_a_file_system_without_wal_support_is_an_error(tmp_path, monkeypatch):
+    uri_of = connections.uri_of
+    monkeypatch.setattr(connections, "uri_of", lambda *given: f"{uri_of(*given)}&vfs=unix-dotfile")
     with pytest.raises(StoreError) as error:
         Store()
     assert str(error.value) == (
@@ -168,14 +174,14 @@ def test_a_file_system_without_a_write_ahead_log_is_told(tmp_path, monkeypatch):
     )
 
 
-def test_a_writer_that_waits_in_vain_is_told_which_file(monkeypatch):
-    monkeypatch.setattr(connections, "PATIENCE", 0.0)
+def test_the_error_after_the_busy_timeout_names_the_file(monkeypatch):
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_S", 0.0)
     store = Store()
     with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
         with pytest.raises(StoreError) as error:
             store.write_trace("t", [ONE])
         assert str(error.value) == (
-            f"{store.path}: database is locked. Another program is writing to it. Close that one, or try again."
+            f"{store.path}: database is locked. Another program is writing to it. Close that program, or try again."
         )
 
 

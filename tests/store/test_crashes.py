@@ -1,4 +1,4 @@
-"""Many processes on one file, and processes that are killed: what was acknowledged is there, whole, and nothing half."""
+"""Many processes on one file, and killed processes: every acknowledged write is complete, and no write is partial."""
 
 import os
 import random
@@ -24,8 +24,8 @@ KILLS = int(os.environ.get("TOKENVIS_KILLS", "20"))
 posix = pytest.mark.skipif(os.name != "posix", reason="kills of POSIX")
 pytestmark = [pytest.mark.full, posix]
 
-# Small writes add ten spans at once to a trace; bulk writes make a trace of the slot anew, with another mark in all its spans.
-# Each write is acknowledged in a line, once the call is back.
+# Small writes add ten spans to a trace; bulk writes replace the trace of a slot, with a new mark in all its spans.
+# Each write is acknowledged by a line after the call returns.
 WRITER = """
 import sys, time, tokenvis
 path, slot, name, seconds = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
@@ -63,25 +63,25 @@ def started(code: str, *arguments: object) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def acknowledged(said: str) -> dict[str, list[int]]:
-    """The numbers of the writes of each kind that a writer has told; a last line that is cut is none."""
-    lines = [line.split() for line in said.splitlines(keepends=True) if line.endswith("\n")]
-    return {kind: [int(number) for what, number in lines if what == kind] for kind in ("small", "bulk")}
+def acknowledged(output: str) -> dict[str, list[int]]:
+    """The numbers of the acknowledged writes of each kind; a truncated last line is ignored."""
+    lines = [line.split() for line in output.splitlines(keepends=True) if line.endswith("\n")]
+    return {kind: [int(number) for name, number in lines if name == kind] for kind in ("small", "bulk")}
 
 
-def check(path: Path, told: dict[tuple[str, str], dict[str, list[int]]], later: Collection[str] = ()) -> None:
-    """All that writers told is there, as whole writes, and the file is sound; a write not told may be there, whole.
+def check(path: Path, acknowledged_writes: dict[tuple[str, str], dict[str, list[int]]], later: Collection[str] = ()) -> None:
+    """All acknowledged writes are complete, others complete or missing, and the file is undamaged.
 
-    ``later`` are slots in which others have written since.
+    ``later`` are slots in which other writers have written since.
     """
     spans = load_spans(store=path)
-    for (slot, name), writes in told.items():
+    for (slot, name), writes in acknowledged_writes.items():
         small = spans[spans["trace_id"] == name]["id"].str.split("/").str[1].astype(int).value_counts()
         assert set(writes["small"]) <= set(small.index), "an acknowledged write is lost"
-        assert set(small) <= {10}, "a small write is half there"
+        assert set(small) <= {10}, "a small write is incomplete"
         bulk = tv.expand_data(spans[spans["trace_id"] == f"{slot}/bulk"], ["by", "mark"])
         assert len(bulk) in (0, 3_000)
-        assert bulk["mark"].nunique() <= 1, "a bulk write is half there"
+        assert bulk["mark"].nunique() <= 1, "a bulk write is incomplete"
         if writes["bulk"] and slot not in later:
             assert bulk["by"].iloc[0] == name
             assert bulk["mark"].iloc[0] >= writes["bulk"][-1]
@@ -94,7 +94,7 @@ def test_two_writers_and_four_readers_in_processes():
     readers = [started(READER, store.path, SECONDS) for _ in range(4)]
     longest = 0
     while any(process.poll() is None for process in writers.values()):
-        longest = max(longest, connections.log_size(store.path))
+        longest = max(longest, connections.wal_size(store.path))
         time.sleep(0.05)
     said = {name: process.communicate() for name, process in writers.items()}
     assert {name: error for name, (_, error) in said.items()} == {"ann": "", "bob": ""}
@@ -103,8 +103,8 @@ def test_two_writers_and_four_readers_in_processes():
         assert (error, reader.returncode) == ("", 0)
         assert int(count) > 0
     check(store.path, {(name, name): acknowledged(out) for name, (out, _) in said.items()})
-    assert longest < 3 * connections.LONG_LOG
-    assert connections.log_size(store.path) == 0
+    assert longest < 3 * connections.CHECKPOINT_WAL_BYTES
+    assert connections.wal_size(store.path) == 0
 
 
 def test_threads_of_one_process():
@@ -142,7 +142,7 @@ def test_threads_of_one_process():
 
 
 def test_kills_at_random_moments(tmp_path):
-    """Writers are killed at any moment, while a reader loads; the file is taken up again as it is, and the next ones go on."""
+    """Writers are killed at any moment while a reader loads; the next writers continue with the same file."""
     store, chance = Store(), random.Random(KILLS)
     told = {}
     for number in range(KILLS):

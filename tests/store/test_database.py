@@ -19,7 +19,7 @@ def touch(path: Path) -> Path:
     return path
 
 
-# Which file
+# The path of the file
 
 
 def test_the_default_is_what_the_variable_names(tmp_path, monkeypatch):
@@ -98,19 +98,19 @@ def test_a_target_is_a_path_or_a_url(tmp_path, target, name):
             "postgresql://user:secret@host/db",
             r"^A store is a SQLite file, and 'postgresql://user:\*\*\*@host/db' is not one\.$",
         ),
-        ("sqlite://", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
-        (":memory:", r"^A store is a file: a database in memory has no write-ahead log\. Give a path\.$"),
-        (7, r"^7 is neither a path nor a URL of a database\.$"),
-        ("://", r"^'://' is no database URL \(Could not parse SQLAlchemy URL from .*\)\.$"),
+        ("sqlite://", r"^A store is a file: a database in memory has no write-ahead log\. Pass a path\.$"),
+        (":memory:", r"^A store is a file: a database in memory has no write-ahead log\. Pass a path\.$"),
+        (7, r"^7 is neither a path nor a database URL\.$"),
+        ("://", r"^'://' is not a database URL \(Could not parse SQLAlchemy URL from .*\)\.$"),
         (
             "sqlite://traces.db",
-            r"^'sqlite://traces\.db' names a host\. A path follows three slashes: sqlite:///traces\.db\.$",
+            r"^'sqlite://traces\.db' has a host\. Write three slashes before a path: sqlite:///traces\.db\.$",
         ),
         (
             "sqlite:///traces.db?mode=ro",
-            r"^'sqlite:///traces\.db\?mode=ro' has options, which a store does not take\. Give a path alone\.$",
+            r"^'sqlite:///traces\.db\?mode=ro' has options, which a store does not support\. Pass only a path\.$",
         ),
-        ("a\x00b.db", r"^'a\\x00b\.db' is no path: it holds a null character\.$"),
+        ("a\x00b.db", r"^'a\\x00b\.db' is not a path: it contains a null character\.$"),
     ],
 )
 def test_another_target_is_refused(tmp_path, target, message):
@@ -120,7 +120,7 @@ def test_another_target_is_refused(tmp_path, target, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_file_system_says_names_the_file(tmp_path):
+def test_an_error_of_the_file_system_names_the_file(tmp_path):
     for create in (True, False):
         with pytest.raises(StoreError) as error:
             Store("x" * 300, create=create)
@@ -130,17 +130,17 @@ def test_what_the_file_system_says_names_the_file(tmp_path):
 @pytest.mark.parametrize(
     "name", ["a b.db", "a?b.db", "a#b.db", "a%20b.db", "ä漢\N{GRINNING FACE}.db", "a'b\".db", "a&mode=ro.db"]
 )
-def test_a_path_may_hold_any_character(tmp_path, name):
+def test_a_path_may_contain_any_character(tmp_path, name):
     Store(tmp_path / name).write_trace("t", [ONE])
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(load_spans(store=tmp_path / name)) == 1
 
 
-# What the file is
+# The content of the file
 
 
 @pytest.mark.parametrize("empty", [True, False], ids=["an empty file", "a database without tables"])
-def test_what_holds_nothing_is_new_to_a_writer_and_no_database_to_a_reader(tmp_path, empty):
+def test_an_empty_file_is_new_to_a_writer_and_missing_to_a_reader(tmp_path, empty):
     path = touch(tmp_path / "sqlite.db") if empty else with_sql(tmp_path / "sqlite.db", "CREATE TABLE t (a)", "DROP TABLE t")
     before = state(tmp_path)
     for load in (load_spans, load_traces):
@@ -152,33 +152,33 @@ def test_what_holds_nothing_is_new_to_a_writer_and_no_database_to_a_reader(tmp_p
 
 
 FOREIGN = {
-    "no database": (None, "{path} is not a SQLite database. $TOKENVIS_DATABASE names a database elsewhere."),
+    "no database": (None, "{path} is not a SQLite database. Set $TOKENVIS_DATABASE to use another one."),
     "other tables": (
         ["CREATE TABLE users (id)", "CREATE TABLE orders (id)"],
-        "{path} is a database of something else: it has the tables 'orders', 'users', and no 'traces' with 'id', 'name'. "
-        "$TOKENVIS_DATABASE names a database elsewhere.",
+        "{path} is not a tokenvis database: it has the tables 'orders', 'users', and no 'traces' with 'id', 'name'. "
+        "Set $TOKENVIS_DATABASE to use another one.",
     ),
     "one of the tables": (
         ["CREATE TABLE traces (id, name)"],
-        "{path} is a database of something else: it has the tables 'traces', and no 'spans' with 'agent_id', 'data', "
-        "'end_time', 'id', 'location_id', 'start_time', 'trace_id'. $TOKENVIS_DATABASE names a database elsewhere.",
+        "{path} is not a tokenvis database: it has the tables 'traces', and no 'spans' with 'agent_id', 'data', "
+        "'end_time', 'id', 'location_id', 'start_time', 'trace_id'. Set $TOKENVIS_DATABASE to use another one.",
     ),
     "a table of that name": (
         ["CREATE TABLE traces (id, name)", "CREATE TABLE spans (id, trace_id, agent_id, location_id, start_time)"],
-        "{path} is a database of something else: it has the tables 'spans', 'traces', and no 'spans' with 'data', 'end_time'. "
-        "$TOKENVIS_DATABASE names a database elsewhere.",
+        "{path} is not a tokenvis database: it has the tables 'spans', 'traces', and no 'spans' with 'data', 'end_time'. "
+        "Set $TOKENVIS_DATABASE to use another one.",
     ),
     "other tables, with a log": (
         ["PRAGMA journal_mode = WAL", "CREATE TABLE users (id)"],
-        "{path} is a database of something else: it has the tables 'users', and no 'traces' with 'id', 'name'. "
-        "$TOKENVIS_DATABASE names a database elsewhere.",
+        "{path} is not a tokenvis database: it has the tables 'users', and no 'traces' with 'id', 'name'. "
+        "Set $TOKENVIS_DATABASE to use another one.",
     ),
 }
 
 
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_somebody_else_s_file_is_refused_and_keeps_its_bytes(tmp_path, kind, create):
+def test_a_file_of_another_application_is_refused_and_unchanged(tmp_path, kind, create):
     statements, message = FOREIGN[kind]
     path = tmp_path / "sqlite.db"
     if statements is None:
@@ -193,15 +193,15 @@ def test_somebody_else_s_file_is_refused_and_keeps_its_bytes(tmp_path, kind, cre
 
 
 @pytest.mark.parametrize("name", ["sqlite.db", "link.db"])
-def test_somebody_else_s_file_in_use_is_known_by_its_log(tmp_path, name):
+def test_a_file_of_another_application_is_recognised_by_its_wal(tmp_path, name):
     (tmp_path / "link.db").symlink_to(tmp_path / "sqlite.db")
     with closing(sqlite3.connect(tmp_path / "sqlite.db", isolation_level=None)) as theirs:
         theirs.execute("PRAGMA journal_mode = WAL")
-        theirs.execute("CREATE TABLE users (id)")  # so far in the log alone
+        theirs.execute("CREATE TABLE users (id)")  # so far only in the WAL
         before = state(tmp_path)
-        with pytest.raises(StoreError, match=r"^.* is a database of something else: it has the tables 'users', and no "):
+        with pytest.raises(StoreError, match=r"^.* is not a tokenvis database: it has the tables 'users', and no "):
             Store(tmp_path / name)
-        assert {**state(tmp_path), "sqlite.db-shm": ""} == {**before, "sqlite.db-shm": ""}  # readers note themselves there
+        assert {**state(tmp_path), "sqlite.db-shm": ""} == {**before, "sqlite.db-shm": ""}  # readers register in it
         assert theirs.execute("SELECT name FROM sqlite_schema").fetchall() == [("users",)]
 
 
@@ -215,13 +215,13 @@ def test_a_newer_format_is_refused(tmp_path):
     assert state(tmp_path) == before
 
 
-def test_a_header_with_nothing_behind_it_is_told_in_one_error(tmp_path):
+def test_a_truncated_header_is_one_error(tmp_path):
     (tmp_path / "sqlite.db").write_bytes(b"SQLite format 3\x00" + b"\xff" * 4_000)
     before = state(tmp_path)
     with pytest.raises(StoreError) as error:
         Store()
     assert str(error.value) == (
-        f"{tmp_path / 'sqlite.db'} is not a SQLite database. $TOKENVIS_DATABASE names a database elsewhere."
+        f"{tmp_path / 'sqlite.db'} is not a SQLite database. Set $TOKENVIS_DATABASE to use another one."
     )
     assert state(tmp_path) == before
 
@@ -229,33 +229,33 @@ def test_a_header_with_nothing_behind_it_is_told_in_one_error(tmp_path):
 def test_a_folder_and_no_folder(tmp_path):
     with pytest.raises(StoreError) as error:
         Store(tmp_path)
-    assert str(error.value) == f"{tmp_path} is a folder. Name a file in it, such as {tmp_path / 'sqlite.db'}."
+    assert str(error.value) == f"{tmp_path} is a folder. Pass a file in it, such as {tmp_path / 'sqlite.db'}."
     with pytest.raises(StoreError) as error:
         Store(tmp_path / "gone" / "sqlite.db")
-    assert str(error.value) == f"There is no folder {tmp_path / 'gone'} to hold sqlite.db."
+    assert str(error.value) == f"There is no folder {tmp_path / 'gone'} for sqlite.db."
     with pytest.raises(StoreNotFound):
         Store(tmp_path / "gone" / "sqlite.db", create=False)
 
 
-def test_reading_makes_nothing(tmp_path):
+def test_reading_creates_nothing(tmp_path):
     for load in (load_spans, load_traces):
         with pytest.raises(StoreNotFound):
             load()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_is_told(tmp_path):
+def test_an_impossible_path_is_an_error(tmp_path):
     for place in ("~nosuchuser/x.db", "x" * 300):
         with pytest.raises(StoreError):
             Store(place)
     if os.name == "posix":
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(StoreError, match=r"pipe is no file\. Name one, such as .*sqlite\.db\.$"):
+        with pytest.raises(StoreError, match=r"pipe is not a regular file\. Pass a file, such as .*sqlite\.db\.$"):
             Store("pipe")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
-def test_a_link_to_nothing_yet_makes_the_file_that_it_names(tmp_path):
+def test_a_dangling_link_creates_its_target(tmp_path):
     (tmp_path / "link.db").symlink_to(tmp_path / "there.db")
     Store("link.db").write_trace("t", [ONE])
     assert load_spans(store="there.db")["id"].tolist() == ["s"]
@@ -264,25 +264,25 @@ def test_a_link_to_nothing_yet_makes_the_file_that_it_names(tmp_path):
 # Connections
 
 
-def test_a_database_that_was_taken_away_is_not_made_again(tmp_path):
+def test_a_removed_database_is_not_created_again(tmp_path):
     store = Store()
     store.path.unlink()
     for call in (lambda: load_traces(store=store), lambda: store.write_trace("t", [ONE]), lambda: store.delete_trace("t")):
         with pytest.raises(StoreError) as error:
             call()
-        assert str(error.value) == f"{store.path} is no longer there. Store({str(store.path)!r}) makes a new one."
+        assert str(error.value) == f"{store.path} no longer exists. Store({str(store.path)!r}) makes a new one."
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.full
-def test_processes_that_make_one_file_at_once_all_succeed(tmp_path):
+def test_processes_that_create_one_file_at_once_all_succeed(tmp_path):
     code = "import sys, tokenvis; tokenvis.Store().write_trace(sys.argv[1], [])"
     made = [subprocess.Popen([sys.executable, "-c", code, str(number)], stderr=subprocess.PIPE) for number in range(4)]
     assert [process.communicate()[1] for process in made] == [b""] * 4
     assert sorted(load_traces()["id"]) == ["0", "1", "2", "3"]
 
 
-def test_threads_that_make_one_file_at_once_all_succeed():
+def test_threads_that_create_one_file_at_once_all_succeed():
     makers = [threading.Thread(target=lambda name: Store().write_trace(name, []), args=(str(number),)) for number in range(6)]
     for maker in makers:
         maker.start()

@@ -12,7 +12,7 @@ def rows_of(store: Store) -> list[tuple]:
         return [*traces, *connection.exec_driver_sql("SELECT * FROM spans ORDER BY id").all()]
 
 
-def test_two_databases_seeded_apart_are_equal_row_by_row():
+def test_two_seeded_databases_are_equal_row_by_row():
     one, other = Store("one.db"), Store("other.db")
     seed_demo(store=one)
     seed_demo(store="other.db")
@@ -48,7 +48,7 @@ def test_seeding_repairs_a_seeded_trace_and_touches_no_other():
 
 
 @pytest.mark.parametrize("spans", [kitchen_sink(), multi_agent_workflow()], ids=["kitchen-sink", "multi-agent-workflow"])
-def test_links_and_parents_name_spans_of_the_trace_that_fit(spans):
+def test_links_and_parents_refer_to_suitable_spans_of_the_trace(spans):
     by_id = {span["id"]: span for span in spans}
     assert len(by_id) == len(spans)
     for span in spans:

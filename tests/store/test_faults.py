@@ -1,4 +1,4 @@
-"""What happens to files: full disks, rights, locks, cuts and flips. One clear error, or right data, and nothing lost."""
+"""Faults of files: full disks, permissions, locks, truncation, bit flips. One clear error or correct data, never data loss."""
 
 import os
 import random
@@ -31,7 +31,7 @@ def store() -> Store:
     return store
 
 
-def test_a_full_disk_takes_back_the_write_and_nothing_else(store):
+def test_a_full_disk_rolls_back_only_the_write(store):
     @event.listens_for(store.engine, "connect")
     def limit(connection, _):
         connection.execute("PRAGMA max_page_count = 60")
@@ -40,7 +40,7 @@ def test_a_full_disk_takes_back_the_write_and_nothing_else(store):
         store.add_spans("t", spans(5_000, "more"))
     assert str(error.value) == (
         f"{store.path}: database or disk is full. "
-        "There is no room left. Nothing of this write is in the database, and all before it is."
+        "This write was rolled back; earlier writes are in the database. Free disk space, then repeat it."
     )
     assert len(load_spans(store=store)) == 200
     assert store.add_spans("t", [ONE]).added == 1
@@ -49,8 +49,8 @@ def test_a_full_disk_takes_back_the_write_and_nothing_else(store):
 
 @posix
 @pytest.mark.full
-def test_a_log_that_cannot_grow_takes_back_the_write(store):
-    """The limit on the size of a file stands for a full disk: what SQLite is told is the same."""
+def test_a_wal_that_cannot_grow_rolls_back_the_write(store):
+    """A file size limit simulates a full disk: SQLite gets the same error."""
     code = """
 import resource, signal, sys, tokenvis
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -73,7 +73,7 @@ print(len(tokenvis.load_spans(store=store)))
 AS_NOBODY = """
 import os, sys, tempfile
 import tokenvis
-def work(path):  # loads all that Python loads late: where it lies may be closed to nobody
+def work(path):  # imports lazy modules first: the user nobody may lack access to their folder
     tokenvis.Store(path).add_spans("t", [
         {"id": "new", "agent_id": "a", "location_id": "b", "start_time": 0, "end_time": 1}
     ])
@@ -101,8 +101,8 @@ def traces():
 
 
 def as_nobody(folder: Path, *calls: str) -> list[str]:
-    """What calls give in a process that has no rights of root."""
-    for above in (folder, *folder.parents):  # pytest makes its folders for their owner alone
+    """The results of calls in a process without root permissions."""
+    for above in (folder, *folder.parents):  # pytest creates its folders accessible to the owner only
         if above != Path("/tmp") and str(above).startswith(("/tmp/", str(folder))):
             above.chmod(above.stat().st_mode | 0o055)
     code = AS_NOBODY + "".join(f"print(tried({call}))\n" for call in calls)
@@ -113,7 +113,7 @@ def as_nobody(folder: Path, *calls: str) -> list[str]:
 
 @pytest.fixture
 def theirs(tmp_path):
-    """A folder with a database, that can only be read; its rights come back in the end."""
+    """A read-only folder with a database; the permissions are restored afterwards."""
     folder = tmp_path / "theirs"
     folder.mkdir()
     Store(folder / "sqlite.db").write_trace("t", spans(200))
@@ -126,21 +126,21 @@ def names_in(folder: Path) -> list[str]:
 
 
 @posix
-def test_a_folder_that_can_only_be_read_is_read_and_stays_as_it_is(theirs):
+def test_a_read_only_folder_is_read_and_unchanged(theirs):
     (theirs / "sqlite.db").chmod(0o444)
     theirs.chmod(0o555)
     loaded, listed, written = as_nobody(theirs, "load", "traces", "write")
     assert (loaded, listed) == ("200", "['t']")
     assert written == (
         f"StoreError: {theirs / 'sqlite.db'}: attempt to write a readonly database. "
-        "It, or its folder, can only be read. $TOKENVIS_DATABASE names a database elsewhere."
+        "The file or its folder is read-only. Set $TOKENVIS_DATABASE to use another database."
     )
     assert names_in(theirs) == ["sqlite.db"]
 
 
 @posix
 @pytest.mark.full
-def test_a_file_that_can_only_be_read_is_read(theirs):
+def test_a_read_only_file_is_read(theirs):
     (theirs / "sqlite.db").chmod(0o444)
     theirs.chmod(0o777)
     loaded, written = as_nobody(theirs, "load", "write")
@@ -150,7 +150,7 @@ def test_a_file_that_can_only_be_read_is_read(theirs):
 
 @posix
 @pytest.mark.full
-def test_a_folder_that_can_only_be_read_with_a_log_that_is_in_use(theirs):
+def test_a_read_only_folder_with_a_wal_in_use(theirs):
     with closing(sqlite3.connect(theirs / "sqlite.db")) as connection:
         connection.execute("INSERT INTO traces VALUES ('log', 'log')")
         connection.commit()
@@ -161,17 +161,17 @@ def test_a_folder_that_can_only_be_read_with_a_log_that_is_in_use(theirs):
 
 @posix
 @pytest.mark.full
-def test_a_file_that_may_not_be_read_is_told(theirs):
+def test_a_file_without_read_permission_is_an_error(theirs):
     (theirs / "sqlite.db").chmod(0o000)
     for said in as_nobody(theirs, "load", "write"):
         assert said == (
             f"StoreError: {theirs / 'sqlite.db'}: unable to open database file. "
-            "It is gone, or this user may not use it and its folder. `tokenvis info` shows where it should be."
+            "It is missing, or you lack permission for it or its folder. `tokenvis info` shows its path."
         )
 
 
-def test_a_file_that_another_one_holds_for_itself_is_told(store, monkeypatch):
-    monkeypatch.setattr(connections, "PATIENCE", 0.05)
+def test_an_exclusively_locked_file_is_an_error(store, monkeypatch):
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as theirs:
         theirs.execute("PRAGMA locking_mode = EXCLUSIVE")
         theirs.execute("BEGIN EXCLUSIVE")
@@ -185,7 +185,7 @@ def test_a_file_that_another_one_holds_for_itself_is_told(store, monkeypatch):
     assert len(load_spans(store=store)) == 200
 
 
-def test_a_file_that_is_replaced_is_looked_at_again(store, tmp_path):
+def test_a_replaced_file_is_inspected_again(store, tmp_path):
     other = Store("other.db")
     other.write_trace("u", [ONE])
     shutil.move(other.path, store.path)
@@ -195,7 +195,7 @@ def test_a_file_that_is_replaced_is_looked_at_again(store, tmp_path):
         connection.commit()
     shutil.move("users.db", store.path)
     for call in (lambda: load_spans(store=store), lambda: store.add_spans("t", [ONE])):
-        with pytest.raises(StoreError, match=r" is a database of something else: it has the tables 'users', and no "):
+        with pytest.raises(StoreError, match=r" is not a tokenvis database: it has the tables 'users', and no "):
             call()
     (tmp_path / "empty.db").touch()
     shutil.move("empty.db", store.path)
@@ -203,25 +203,23 @@ def test_a_file_that_is_replaced_is_looked_at_again(store, tmp_path):
         load_spans(store=store)
 
 
-def test_what_goes_into_a_file_that_vanishes_meanwhile_is_not_called_written(store):
+def test_a_write_to_a_file_that_vanishes_is_an_error(store):
     event.listen(store.engine, "commit", lambda _: store.path.unlink())
-    with pytest.raises(StoreError, match=r" is no longer there\. Store\(.*\) makes a new one\.$"):
+    with pytest.raises(StoreError, match=r" no longer exists\. Store\(.*\) makes a new one\.$"):
         store.add_spans("t", [ONE])
 
 
 @posix
-def test_what_goes_into_a_file_that_is_replaced_meanwhile_is_not_called_written(store):
+def test_a_write_to_a_file_that_is_replaced_is_an_error(store):
     Store("other.db").write_trace("u", [ONE])
     event.listen(store.engine, "commit", lambda _: Path("other.db").replace(store.path))
-    with pytest.raises(
-        StoreError, match=r" was replaced while it was written to: the write went with the old file\. Repeat it\.$"
-    ):
+    with pytest.raises(StoreError, match=r" was replaced during the write, which went to the old file\. Repeat the write\.$"):
         store.add_spans("t", [{**ONE, "id": "new"}])
     assert load_spans(store=store.path)["id"].tolist() == ["s"]
 
 
 @posix
-def test_a_link_has_its_log_beside_the_file_itself(store, tmp_path):
+def test_the_wal_of_a_link_is_beside_its_target(store, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "elsewhere" / "link.db"
     link.symlink_to(store.path)
@@ -235,7 +233,7 @@ def test_a_link_has_its_log_beside_the_file_itself(store, tmp_path):
 
 
 def outcome(path: Path) -> tuple[str, object]:
-    """What loading gives: a frame of whole spans, or one error of our tree."""
+    """The result of loading: a frame of complete spans, or one TokenvisError."""
     try:
         loaded = load_spans(store=path)
         load_traces(store=path, details=True)
@@ -248,7 +246,7 @@ def outcome(path: Path) -> tuple[str, object]:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_file_that_is_cut_short_is_told_and_keeps_its_bytes(store, share):
+def test_a_truncated_file_is_an_error_and_unchanged(store, share):
     whole = store.path.read_bytes()
     cut = whole[: int(len(whole) * share)]
     store.path.write_bytes(cut)
@@ -257,14 +255,14 @@ def test_a_file_that_is_cut_short_is_told_and_keeps_its_bytes(store, share):
             load_spans(store=store.path)
         return
     kind, said = outcome(store.path)
-    assert kind == "refused", "no span is missing in silence"
+    assert kind == "refused", "no span is missing silently"
     assert store.path.read_bytes() == cut
     assert verify(store.path).findings
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.9, 1.0])
-def test_a_log_that_is_cut_short_has_whole_writes(tmp_path, store, share):
-    """As after a power cut: each write that reached the disk is there, as a whole, and none after it."""
+def test_a_truncated_wal_has_complete_writes(tmp_path, store, share):
+    """As after a power cut: the writes that reached the disk are complete, and later ones are missing."""
     with closing(sqlite3.connect(store.path)) as theirs:
         theirs.execute("SELECT * FROM traces").fetchall()
         for number in range(5):
@@ -272,7 +270,7 @@ def test_a_log_that_is_cut_short_has_whole_writes(tmp_path, store, share):
         copy = tmp_path / "cut"
         copy.mkdir()
         shutil.copy(store.path, copy / "sqlite.db")
-        log = connections.log_of(store.path).read_bytes()
+        log = connections.wal_path(store.path).read_bytes()
         (copy / "sqlite.db-wal").write_bytes(log[: int(len(log) * share)])
     ids = load_spans(store=copy / "sqlite.db")["id"]
     found = [ids.str.startswith(f"w{number}-").sum() for number in range(5)]
@@ -282,7 +280,7 @@ def test_a_log_that_is_cut_short_has_whole_writes(tmp_path, store, share):
 
 
 def flipped(content: bytes, chance: random.Random) -> bytes:
-    """The same with one bit turned."""
+    """The content with one bit flipped."""
     place = chance.randrange(len(content))
     changed = bytearray(content)
     changed[place] ^= 1 << chance.randrange(8)
@@ -290,8 +288,8 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("block", [range(40), pytest.param(range(40, 1_200), marks=pytest.mark.full)], ids=["some", "many"])
-def test_a_bit_that_flips_is_an_error_or_one_wrong_value_and_nothing_worse(tmp_path, store, block):
-    """SQLite has no checksums: a flip in a text is another text. It never is a crash, a strange error, or a changed file."""
+def test_a_bit_flip_is_an_error_or_one_wrong_value(tmp_path, store, block):
+    """SQLite has no checksums: a flip in a text changes the text. It never causes a crash, another error, or a write."""
     content = store.path.read_bytes()
     good = outcome(store.path)[1]
     kinds = set()

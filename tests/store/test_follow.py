@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
 from tokenvis import BadSpan, Store, StoreError, StoreNotFound, TraceNotFound, load_spans
-from tokenvis.store.follow import SETTLED, Following, stamp_of
+from tokenvis.store.follow import MTIME_SETTLED_NS, Following, database_stamp
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def store() -> Store:
 
 @pytest.fixture
 def read(store, monkeypatch) -> list[tuple[bool, int]]:
-    """What was read of the store, one entry for each query: whether it was all, and how many spans."""
+    """The reads of the store, one entry for each query: whether it read all spans, and their number."""
     kept = []
     select = store.select_changes
 
@@ -39,14 +39,14 @@ def read(store, monkeypatch) -> list[tuple[bool, int]]:
 
 
 def settle(store):
-    """Make the last write to a file an old one."""
-    old = time.time_ns() - 2 * SETTLED
+    """Set the modification time of the last write to the past."""
+    old = time.time_ns() - 2 * MTIME_SETTLED_NS
     for name in ("", "-wal"):
         if (path := store.path.with_name(store.path.name + name)).exists():
             os.utime(path, ns=(old, old))
 
 
-def test_what_is_new_and_what_has_changed_is_seen(store):
+def test_new_and_changed_spans_are_found(store):
     following = Following("t", store)
     assert (following.spans["id"].tolist(), following.look()) == (["a", "b"], False)
     before = following.spans
@@ -58,7 +58,7 @@ def test_what_is_new_and_what_has_changed_is_seen(store):
     assert not following.look()
 
 
-def test_only_what_is_new_is_read(store, read):
+def test_only_new_spans_are_read(store, read):
     following = Following("t", store)
     store.add_spans("t", [{**ONE, "id": "c"}, {**ONE, "id": "b", "end_time": 7}])
     store.add_spans("u", [{**ONE, "id": "d"}])
@@ -67,7 +67,7 @@ def test_only_what_is_new_is_read(store, read):
 
 
 @pytest.mark.parametrize("asked", ["t", "Trace"])
-def test_what_is_new_is_found_by_the_number_of_its_row(store, asked):
+def test_new_spans_are_found_by_rowid(store, asked):
     following = Following(asked, store)
     store.add_spans("t", [{**ONE, "id": "c"}], name="New")
     queries = []
@@ -87,7 +87,7 @@ def test_what_is_new_is_found_by_the_number_of_its_row(store, asked):
 def test_a_quiet_file_is_not_read(store, read):
     settle(store)
     following = Following("t", store)
-    settle(store)  # who reads carries over the log
+    settle(store)  # the last reader checkpoints the WAL
     following.look()
     n_read = len(read)
     assert not any(following.look() for _ in range(5))
@@ -97,16 +97,16 @@ def test_a_quiet_file_is_not_read(store, read):
     assert len(read) == n_read + 1
 
 
-def test_the_time_of_a_file_tells_nothing_while_it_is_young(store):
-    assert stamp_of(store.path) is None
+def test_a_recent_modification_time_is_not_trusted(store):
+    assert database_stamp(store.path) is None
     settle(store)
-    assert len(stamp_of(store.path)) == 1
-    assert stamp_of(store.path.with_name("gone.db")) == ()
+    assert len(database_stamp(store.path)) == 1
+    assert database_stamp(store.path.with_name("gone.db")) == ()
 
 
-def test_a_trace_that_is_written_as_a_whole_is_read_as_a_whole(store, read):
+def test_a_replaced_trace_is_read_completely(store, read):
     following = Following("t", store)
-    store.write_trace("t", spans_of("ann 0 10 desk", "bob 5 21 attic"))  # the same ids, and numbers of rows
+    store.write_trace("t", spans_of("ann 0 10 desk", "bob 5 21 attic"))  # the same ids and rowids
     assert following.look()
     assert following.spans["end_time"].tolist() == [10, 21]
     assert following.spans["location_id"].cat.categories.tolist() == ["attic", "desk"]
@@ -115,25 +115,25 @@ def test_a_trace_that_is_written_as_a_whole_is_read_as_a_whole(store, read):
     assert following.look()
     assert following.spans["end_time"].tolist() == [10, 22]
     store.write_trace("t", following.spans)
-    assert not following.look()  # it is what it was
+    assert not following.look()  # it is unchanged
     assert read == [(True, 2)] * 4
 
 
-def test_a_trace_that_was_not_written_to_is_not_read_anew(store, read):
+def test_an_unchanged_trace_is_not_read_again(store, read):
     following = Following("t", store)
     store.write_trace("new", [{**ONE, "id": "n"}])
     assert not following.look()
     assert read == [(True, 2), (False, 0)]
 
 
-def test_a_name_stands_for_every_trace_that_has_it(store):
+def test_a_name_selects_every_trace_that_has_it(store):
     following = Following("Trace", store)
     store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
     assert following.look()
     assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
 
 
-def test_a_trace_that_is_renamed_is_followed_on(store, read):
+def test_a_renamed_trace_is_still_followed(store, read):
     following = Following("Trace", store)
     store.add_spans("t", [{**ONE, "id": "c"}], name="New")
     assert following.look()
@@ -161,7 +161,7 @@ def test_a_new_trace_of_the_old_name_is_followed_too(store, read):
 
 
 @pytest.mark.parametrize("asked", ["t", "Trace"])
-def test_a_trace_that_was_deleted_is_followed_on_when_it_is_back(store, asked):
+def test_a_deleted_trace_is_followed_again_when_it_is_back(store, asked):
     following = Following(asked, store)
     for name in ("Trace", "New", "Newer"):
         store.delete_trace("t")
@@ -173,7 +173,7 @@ def test_a_trace_that_was_deleted_is_followed_on_when_it_is_back(store, asked):
         assert following.spans["id"].tolist() == [name]
 
 
-def test_where_one_trace_of_a_name_is_deleted_the_others_are_followed_on(store):
+def test_other_traces_of_the_name_of_a_deleted_one_are_still_followed(store):
     store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
     following = Following("Trace", store)
     store.add_spans("t", [], name="New")
@@ -200,7 +200,7 @@ def test_parents_come_and_go(store):
         assert_frame_equal(following.spans, load_spans("t"))
 
 
-def test_what_another_program_adds_or_takes_away_is_seen(tmp_path):
+def test_spans_that_another_program_adds_or_removes_are_found(tmp_path):
     path = with_sql(tmp_path / "sqlite.db", *ORIGINAL)
     following = Following("Old")
     with_sql(path, "INSERT INTO spans VALUES ('old/3', 'old', 'Bob', 'Kitchen', 2, 2, NULL)")
@@ -216,7 +216,7 @@ def test_what_another_program_adds_or_takes_away_is_seen(tmp_path):
     assert not following.look()
 
 
-def test_the_last_number_of_all_hides_nothing(store):
+def test_rows_with_the_highest_rowid_are_followed(store):
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = ? WHERE id = 'b'", [2**63 - 1])
         connection.commit()
@@ -226,7 +226,7 @@ def test_the_last_number_of_all_hides_nothing(store):
     assert_frame_equal(following.spans, load_spans("t"))
 
 
-def test_a_file_that_was_replaced_is_read_as_a_whole(store):
+def test_a_replaced_file_is_read_completely(store):
     following = Following("t", store)
     other = Store("other.db")
     other.write_trace("t", spans_of("ann 0 10 desk", "bob 5 23 lab"))
@@ -236,14 +236,14 @@ def test_a_file_that_was_replaced_is_read_as_a_whole(store):
     assert following.spans["end_time"].tolist() == [10, 23]
 
 
-def test_what_cannot_be_read_is_an_error_and_the_next_look_tries_again(tmp_path):
+def test_an_unreadable_row_is_an_error_and_the_next_look_retries(tmp_path):
     path = with_sql(tmp_path / "sqlite.db", *UNCHECKED, "INSERT INTO traces VALUES ('t', 't')")
     insert = "INSERT INTO spans VALUES ('{}', 't', 'ann', 'desk', 0, {}, NULL)"
     with_sql(path, insert.format("a", 5))
     following = Following("t", path)
     with_sql(path, insert.format("b", -1))
     for _ in range(2):
-        with pytest.raises(BadSpan, match=r"1 row against the rules: span 'b': it ends at -1 before it starts at 0;? ?"):
+        with pytest.raises(BadSpan, match=r"1 row with invalid values: span 'b': it ends at -1 before it starts at 0;? ?"):
             following.look()
     with_sql(path, "UPDATE spans SET end_time = 7 WHERE id = 'b'")
     assert following.look()
@@ -253,7 +253,7 @@ def test_what_cannot_be_read_is_an_error_and_the_next_look_tries_again(tmp_path)
         following.look()
     assert following.spans["end_time"].tolist() == [5, 7]
     path.rename(tmp_path / "away.db")
-    with pytest.raises(StoreError, match=r"is no longer there\. Store\("):
+    with pytest.raises(StoreError, match=r"no longer exists\. Store\("):
         following.look()
     (tmp_path / "away.db").rename(path)
     with_sql(path, "INSERT INTO traces VALUES ('t', 't')", insert.format("c", 9))
@@ -261,7 +261,7 @@ def test_what_cannot_be_read_is_an_error_and_the_next_look_tries_again(tmp_path)
     assert following.spans["id"].tolist() == ["c"]
 
 
-def test_what_is_not_there_is_not_followed(store):
+def test_a_missing_trace_is_not_followed(store):
     with pytest.raises(TraceNotFound, match=r"^No trace 'u'\. This store has: 't'\.$"):
         Following("u", store)
     with pytest.raises(StoreNotFound):
@@ -292,11 +292,11 @@ STEP = st.one_of(
 
 
 @pytest.mark.laws
-@settings(max_examples=settings.default.max_examples // 4)  # each of them is many looks
+@settings(max_examples=settings.default.max_examples // 4)  # each example looks many times
 @given(SPANS, st.lists(STEP, max_size=12), st.booleans())
-def test_after_a_look_the_spans_are_those_that_a_load_gives(first, steps, alone):
+def test_followed_spans_equal_loaded_spans(first, steps, alone):
     store = Store()
-    for row in store.select_traces():  # of the example before
+    for row in store.select_traces():  # left by the previous example
         store.delete_trace(row.id)
     store.write_trace("t", first)
     if not alone:

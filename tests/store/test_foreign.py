@@ -1,4 +1,4 @@
-"""Tables that other programs made: without our rules, in another mode, cut off in the middle of a write."""
+"""Tables of other programs: without our constraints, in another journal mode, interrupted in the middle of a write."""
 
 import os
 import re
@@ -39,22 +39,21 @@ def test_a_database_of_the_original_tokenvis_opens_and_works(tmp_path):
         ("data", "x'ff'", r"b'\xff' in the database, not a text"),
     ],
 )
-def test_what_the_original_did_not_check_is_not_bent_into_a_number(column, value, what):
+def test_a_value_that_the_original_did_not_check_is_not_converted_to_a_number(column, value, what):
     tables = [statement.replace("integer NOT NULL", "integer") for statement in ORIGINAL]
     with_sql(Path("sqlite.db"), *tables, f"UPDATE spans SET {column} = {value} WHERE id = 'old/2'")
     refused_and_left_out(f"{column} is {what}")
 
 
 def refused_and_left_out(reason: str) -> None:
-    """The second row of the original is bad, and named; without it, the first one is loaded."""
+    """The second row of the original is invalid, and reported; skip_bad loads the first one."""
     with pytest.raises(BadSpan) as error:
         load_spans()
     path = Path("sqlite.db").absolute()
     assert str(error.value) == (
-        f"{path} has 1 row against the rules: span 'old/2': {reason}. "
-        "load_spans(..., skip_bad=True) leaves out what cannot be used."
+        f"{path} has 1 row with invalid values: span 'old/2': {reason}. load_spans(..., skip_bad=True) skips such rows."
     )
-    with pytest.warns(UserWarning, match=re.escape(f"{path}: 1 row left out: span 'old/2': {reason}.")):
+    with pytest.warns(UserWarning, match=re.escape(f"{path}: 1 row skipped: span 'old/2': {reason}.")):
         assert load_spans(skip_bad=True)["id"].tolist() == ["old/1"]
 
 
@@ -69,23 +68,23 @@ def refused_and_left_out(reason: str) -> None:
         ('{"parent_id"', "Expecting ':' delimiter: line 1 column 13 (char 12)"),
     ],
 )
-def test_data_that_the_original_did_not_check_is_named(data, why):
+def test_invalid_data_of_the_original_is_reported(data, why):
     with_sql(Path("sqlite.db"), *ORIGINAL, f"UPDATE spans SET data = '{data}' WHERE id = 'old/2'")
     refused_and_left_out(f"data is not a JSON object: {data!r} ({why})")
 
 
-def test_a_table_without_rules_keeps_a_span_in_its_trace():
+def test_a_table_without_constraints_keeps_a_span_in_its_trace():
     with_sql(Path("sqlite.db"), *UNCHECKED)
     store = Store()
     store.write_trace("t", [ONE])
     for write in (store.add_spans, store.write_trace):
-        with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+        with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot also belong to trace 'u'\.$"):
             write("u", [ONE])
     assert load_spans("t")["id"].tolist() == ["s"]
 
 
 @pytest.mark.parametrize("change", [(")", ") WITHOUT ROWID"), ("(id TEXT", "(rowid INTEGER, id TEXT")], ids=["without", "own"])
-def test_rows_that_have_no_number_are_refused(change):
+def test_tables_without_rowid_are_refused(change):
     traces, spans = UNCHECKED
     spans = spans[:-1] + change[1] if change[0] == ")" else spans.replace(*change)
     with_sql(Path("sqlite.db"), traces, spans)
@@ -93,14 +92,14 @@ def test_rows_that_have_no_number_are_refused(change):
         Store()
 
 
-def test_a_database_with_a_view_alone_is_somebody_else_s(tmp_path):
+def test_a_database_with_only_a_view_is_refused(tmp_path):
     with_sql(tmp_path / "sqlite.db", "CREATE VIEW v AS SELECT 1")
-    with pytest.raises(StoreError, match=r" is a database of something else: it has the tables none, and no "):
+    with pytest.raises(StoreError, match=r" is not a tokenvis database: it has the tables none, and no "):
         Store()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills of POSIX")
-def test_what_a_killed_writer_left_in_a_rollback_journal_is_taken_back(tmp_path):
+def test_the_rollback_journal_of_a_killed_writer_is_rolled_back(tmp_path):
     code = """
 import os, signal, sqlite3
 connection = sqlite3.connect("sqlite.db", isolation_level=None)
@@ -116,7 +115,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]
 
 
-def test_a_load_does_not_wait_for_those_who_read_in_another_mode(tmp_path):
+def test_a_load_does_not_wait_for_readers_in_another_journal_mode(tmp_path):
     with_sql(tmp_path / "sqlite.db", *ORIGINAL)
     with closing(sqlite3.connect("sqlite.db", isolation_level=None)) as theirs:
         theirs.execute("BEGIN")
@@ -124,22 +123,22 @@ def test_a_load_does_not_wait_for_those_who_read_in_another_mode(tmp_path):
         assert load_spans()["id"].tolist() == ["old/1", "old/2"]
 
 
-def test_a_time_that_the_original_did_not_check_runs_backwards():
+def test_an_end_before_the_start_is_reported():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET start_time = 3 WHERE id = 'old/2'")
     refused_and_left_out("it ends at 2 before it starts at 3")
 
 
-def test_bytes_that_are_no_utf8_are_named():
+def test_bytes_that_are_not_utf8_are_reported():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET agent_id = CAST(x'c3' AS TEXT) WHERE id = 'old/2'")
     refused_and_left_out(r"agent_id is b'\xc3' in the database, not a text")
 
 
-def test_a_parent_that_is_no_text_is_none():
+def test_a_parent_that_is_not_a_text_is_ignored():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET data = '{\"parent_id\": 7}' WHERE id = 'old/2'")
     assert "parent_id" not in load_spans()
 
 
-def test_a_trace_whose_times_the_original_did_not_check_is_named():
+def test_a_trace_with_invalid_times_is_reported():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET start_time = -0.5 WHERE id = 'old/1'")
     with pytest.raises(BadSpan, match=r"^start_time of trace 'old' is -0\.5 in the database, not integer microseconds\.$"):
         load_traces()

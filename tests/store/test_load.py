@@ -86,7 +86,7 @@ def test_an_id_comes_before_a_name():
 ONE = {"agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
-def test_an_unknown_trace_is_named_with_the_nearest():
+def test_the_error_for_an_unknown_trace_lists_similar_names():
     store = Store()
     for number in range(12):
         store.write_trace(f"run-{number}", [])
@@ -102,7 +102,7 @@ def test_an_unknown_trace_is_named_with_the_nearest():
         load_spans("gone", store="none.db")
 
 
-def test_a_name_that_is_nearly_one_leads_to_it_and_no_trace_goes_uncounted():
+def test_a_similar_name_is_suggested_and_all_traces_are_counted():
     store = Store()
     with store.engine.begin() as connection:
         traces = [(f"{number:08x}", f"Session {number}") for number in range(3_000)]
@@ -122,10 +122,10 @@ def test_agents_and_locations_narrow(store):
     assert ids("t", agents=[*many, "eve"], store=store) == "d"
 
 
-def test_a_time_is_a_whole_number_and_a_name_a_text(store):
+def test_a_time_is_an_integer_and_a_name_a_text(store):
     assert len(load_spans("t", start=np.int64(6), store=store)) == 3
     for wrong in (1.5, "now", 2**63, pd.Timestamp(0)):
-        with pytest.raises(BadOption, match=r"^start=.* is not a time: a whole number of microseconds, of 63 bits\.$"):
+        with pytest.raises(BadOption, match=r"^start=.* is not a time: an integer number of microseconds, of 63 bits\.$"):
             load_spans("t", start=wrong, store=store)
     with pytest.raises(BadOption, match=r"^end=nan is not a time: "):
         load_spans("t", end=float("nan"), store=store)
@@ -167,7 +167,7 @@ def test_a_parent_is_a_column_where_any_span_has_one():
     assert load_spans("u", store=store).columns.tolist() == list(COLUMNS)
 
 
-def test_a_parent_of_half_a_surrogate_pair_spoils_no_frame():
+def test_a_parent_with_a_lone_surrogate_is_loaded():
     store = Store()
     store.write_trace("t", [{**ONE, "id": "a", "data": {"parent_id": "\ud800"}}])
     assert load_spans("t", store=store)["parent_id"].tolist() == ["\N{REPLACEMENT CHARACTER}"]
@@ -183,7 +183,7 @@ def test_nothing_has_the_columns_and_types_of_something(store):
     assert {nothing[name].dtype.storage for name in ("id", "data")} == {"pyarrow"}
 
 
-def test_a_store_is_given_in_every_way(store):
+def test_a_store_may_be_a_store_a_path_or_a_url(store):
     expected = load_spans("t", store=store)
     for place in (None, str(store.path), store.path, f"sqlite:///{store.path}"):
         assert_frame_equal(load_spans("t", store=place), expected)
@@ -191,11 +191,11 @@ def test_a_store_is_given_in_every_way(store):
 
 
 @pytest.mark.parametrize("load", [load_spans, load_traces])
-def test_loading_makes_no_database(tmp_path, load):
+def test_loading_creates_no_database(tmp_path, load):
     with pytest.raises(StoreNotFound) as error:
         load()
     assert str(error.value) == (
         f"There is no database at {tmp_path / 'sqlite.db'}. `tokenvis seed` makes one with two demo traces, "
-        "`tokenvis ingest PATH` one with yours, and $TOKENVIS_DATABASE names a database elsewhere."
+        "`tokenvis ingest PATH` one with your traces; or set $TOKENVIS_DATABASE to use another one."
     )
     assert list(tmp_path.iterdir()) == []

@@ -19,15 +19,15 @@ def store() -> Store:
     return store
 
 
-def test_a_sound_database(store, tmp_path):
+def test_an_undamaged_database(store, tmp_path):
     before = store.path.read_bytes()
     assert verify() == (store.path, 1, 500, [])
-    assert str(verify()).splitlines()[1:] == ["1 trace and 500 spans can be read.", "Nothing is wrong."]
+    assert str(verify()).splitlines()[1:] == ["1 trace and 500 spans can be read.", "No problems found."]
     assert store.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["sqlite.db"]
 
 
-def test_what_is_in_the_log_counts_and_stays_there(store):
+def test_rows_in_the_wal_are_counted_and_not_checkpointed(store):
     with closing(sqlite3.connect(store.path)) as theirs:
         theirs.execute("SELECT * FROM traces").fetchall()
         store.add_spans("t", [ONE])
@@ -36,23 +36,21 @@ def test_what_is_in_the_log_counts_and_stays_there(store):
         assert store.path.read_bytes() == before
 
 
-def test_rows_against_the_rules_are_named(store):
+def test_invalid_rows_are_reported(store):
     with_sql(store.path, "UPDATE spans SET agent_id = x'00' WHERE rowid <= 30")
     verdict = verify()
     assert (verdict.n_traces, verdict.n_spans) == (1, 470)
-    assert verdict.findings[0] == "30 rows against the rules, which load_spans(..., skip_bad=True) leaves out:"
+    assert verdict.findings[0] == "30 rows with invalid values; load_spans(..., skip_bad=True) skips them:"
     assert verdict.findings[1] == r"  span '0': agent_id is b'\x00' in the database, not a text"
     assert verdict.findings[21:] == ["  and 10 more"]
 
 
 def test_spans_of_no_trace_are_counted(store):
     with_sql(store.path, "PRAGMA foreign_keys = OFF", "DELETE FROM traces")
-    assert verify().findings == [
-        "500 spans of traces that are not there. load_spans() without a trace has them; write them anew."
-    ]
+    assert verify().findings == ["500 spans without a trace. load_spans() without a trace loads them; write them again."]
 
 
-def test_data_behind_a_null_character_is_found_though_sqlite_takes_it_for_json(store):
+def test_data_after_a_null_character_is_found_though_sqlite_accepts_it(store):
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET data = ? WHERE rowid = 7", ('{"k":1}\0more',))
         connection.commit()
@@ -74,52 +72,52 @@ def test_a_damaged_page_is_found(store):
     ("content", "finding"),
     [
         (b"", "The file is empty. Store("),
-        (b"no database at all", " is not a SQLite database. $TOKENVIS_DATABASE names a database elsewhere."),
+        (b"no database at all", " is not a SQLite database. Set $TOKENVIS_DATABASE to use another one."),
     ],
 )
-def test_what_is_no_database_is_a_finding(tmp_path, content, finding):
+def test_a_file_that_is_not_a_database_is_a_finding(tmp_path, content, finding):
     (tmp_path / "x.db").write_bytes(content)
     assert finding in verify("x.db").findings[0]
     assert (tmp_path / "x.db").read_bytes() == content
 
 
-def test_a_file_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     for call in (lambda: verify("gone.db"), lambda: backup("copy.db", "gone.db")):
         with pytest.raises(StoreNotFound, match=r"gone\.db"):
             call()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_backup_has_what_is_only_in_the_log(store, tmp_path):
+def test_a_backup_includes_the_wal(store, tmp_path):
     with closing(sqlite3.connect(store.path)) as theirs:
         theirs.execute("SELECT * FROM traces").fetchall()
         store.add_spans("t", [ONE])
         shutil.copy(store.path, tmp_path / "copied.db")
         assert backup("copy.db") == tmp_path / "copy.db"
-    assert len(load_spans(store="copied.db")) == 500, "what a copy of the file lacks"
+    assert len(load_spans(store="copied.db")) == 500, "a plain copy of the file would lack these"
     assert len(load_spans(store="copy.db")) == 501
 
 
 def test_a_backup_into_a_folder_has_the_name_of_the_file(store, tmp_path):
     (tmp_path / "kept").mkdir()
     assert backup("kept", store.path) == tmp_path / "kept" / "sqlite.db"
-    with pytest.raises(StoreError, match=r"sqlite\.db is there already\. Name a new file, or take that one away\.$"):
+    with pytest.raises(StoreError, match=r"sqlite\.db already exists\. Choose a new file, or remove that one\.$"):
         backup("kept")
     with pytest.raises(StoreError, match=r"gone/copy\.db: \[Errno 2\] No such file or directory"):
         backup("gone/copy.db")
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-def test_a_backup_beside_the_log_of_another_file_is_refused(store, tmp_path, suffix):
+def test_a_backup_beside_a_stale_wal_is_refused(store, tmp_path, suffix):
     (tmp_path / f"copy.db{suffix}").write_text("precious")
-    with pytest.raises(StoreError, match=rf"copy\.db{suffix} is there already\."):
+    with pytest.raises(StoreError, match=rf"copy\.db{suffix} already exists\."):
         backup("copy.db")
     assert not (tmp_path / "copy.db").exists()
     assert (tmp_path / f"copy.db{suffix}").read_text() == "precious"
 
 
-def test_a_backup_while_others_write_is_one_moment(store):
-    """Every write adds ten spans: a copy that has a part of them would be torn."""
+def test_a_backup_during_writes_is_consistent(store):
+    """Every write adds ten spans: a consistent copy has a multiple of ten."""
     done = threading.Event()
 
     def write() -> None:

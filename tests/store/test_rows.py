@@ -26,9 +26,9 @@ def test_a_change_of_any_column_is_an_update(store, changed):
 
 
 @pytest.mark.parametrize("method", ["write_trace", "add_spans"])
-def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
+def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
     before = rows(store)
-    with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+    with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot also belong to trace 'u'\.$"):
         getattr(store, method)("u", [{**ONE, "id": "a"}, ONE, {**ONE, "id": "z"}])
     assert rows(store) == before
     assert load_traces(store=store)["id"].tolist() == ["t"]
@@ -41,7 +41,7 @@ def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
         (
             [{**ONE, "id": "a"}, {**ONE, "id": "a"}],
             BadSpan,
-            r"^Two spans have the id 'a'\. Every span needs an id of its own\.$",
+            r"^Two spans have the id 'a'\. Every span needs a unique id\.$",
         ),
         ([{**ONE, "start_time": 6}], BadSpan, r"^Span 's' ends at 5 before it starts at 6\.$"),
         (
@@ -60,19 +60,19 @@ def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
         (
             [{**ONE, "data": '{"x": "\ud800"}'}],
             BadSpan,
-            r"""^data holds '\{"x": "\\ud800"\}', which cannot be written as UTF-8\.$""",
+            r"""^data holds '\{"x": "\\ud800"\}', which cannot be encoded as UTF-8\.$""",
         ),
         (
             [{**ONE, "data": '{"x": "\ud800"}'}, {**ONE, "id": "r", "data": {}}],
             BadSpan,
             r"""^data of span 's' is not a JSON object: '\{"x": "\\ud800"\}' """
-            r"\(half of a surrogate pair cannot be written as UTF-8\)\.$",
+            r"\(a lone surrogate cannot be encoded as UTF-8\)\.$",
         ),
-        ([{**ONE, "id": "\ud800"}], BadSpan, r"^id holds '\\ud800', which cannot be written as UTF-8\.$"),
+        ([{**ONE, "id": "\ud800"}], BadSpan, r"^id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
         (
             [{**ONE, "lable": "x"}],
             BadSpan,
-            r"^A span has no place for 'lable'\. Put it into data, or drop it\. There is: 'id', 'trace_id', 'agent_id', "
+            r"^A span has no column 'lable'\. Put it into data, or drop it\. Columns: 'id', 'trace_id', 'agent_id', "
             r"'location_id', 'start_time', 'end_time', 'data'\.$",
         ),
         (
@@ -80,17 +80,17 @@ def test_an_id_of_another_trace_is_refused_and_nothing_happens(store, method):
             MissingColumn,
             r"^The spans have no column 'agent_id', 'location_id', 'start_time', 'end_time'\. They have: 'id', 'trace_id'\.$",
         ),
-        ([{**ONE, "trace_id": "other"}], BadSpan, r"^Span 's' is of trace 'other', not 't'\.$"),
+        ([{**ONE, "trace_id": "other"}], BadSpan, r"^Span 's' is in trace 'other', not 't'\.$"),
     ],
 )
-def test_a_span_that_breaks_a_rule_is_refused_and_nothing_happens(store, method, spans, error, message):
+def test_an_invalid_span_is_refused_and_nothing_changes(store, method, spans, error, message):
     before = rows(store)
     with pytest.raises(error, match=message):
         getattr(store, method)("t", [{**ONE, "id": "good"} if error is BadSpan else spans[0], *spans])
     assert rows(store) == before
 
 
-def test_a_payload_may_be_deep_and_one_too_deep_is_told(store):
+def test_a_payload_may_be_deep_and_one_too_deep_is_refused(store):
     def nested(depth: int) -> dict:
         return {} if depth == 0 else {"a": nested(depth - 1)}
 
@@ -120,18 +120,18 @@ def test_spans_are_a_frame_or_mappings_of_any_sort(store):
 
 
 @pytest.mark.parametrize("parents", [[None, 1], [np.nan, 1.0], pd.array([None, 1], dtype="Int64"), [None, "1"]], ids=repr)
-def test_parents_are_named_as_ids_are_whatever_pandas_made_of_the_numbers(store, parents):
+def test_parents_match_ids_for_any_numeric_type(store, parents):
     store.write_trace("t", pd.DataFrame([{**ONE, "id": 1}, {**ONE, "id": 2}]).assign(parent_id=parents))
     assert load_spans("t", store=store)[["id", "parent_id"]].fillna("-").to_numpy().tolist() == [["1", "-"], ["2", "1"]]
 
 
-def test_a_parent_of_the_frame_s_own_leaves_every_digit_of_the_payload(store):
+def test_a_parent_column_keeps_all_digits_of_the_payload(store):
     frame = pd.DataFrame([{**ONE, "data": '{"n":12345678901234567890123}', "parent_id": "p"}])
     store.write_trace("t", frame)
     assert load_spans("t", store=store)["data"].tolist() == ['{"n":12345678901234567890123,"parent_id":"p"}']
 
 
-def test_rows_lie_in_order_of_time(store):
+def test_rows_are_stored_in_order_of_time(store):
     times = [5, 3, 9, 3, 0]
     store.write_trace("t", [{**ONE, "id": str(n), "start_time": time, "end_time": time + n} for n, time in enumerate(times)])
     with closing(sqlite3.connect(store.path)) as connection:
@@ -140,14 +140,14 @@ def test_rows_lie_in_order_of_time(store):
 
 
 def numbers(store):
-    """The number (rowid) of each span."""
+    """The rowid of each span."""
     with closing(sqlite3.connect(store.path)) as connection:
         return dict(connection.execute("SELECT id, rowid FROM spans"))
 
 
 @pytest.fixture(params=["ours", "original"])
 def lettered(request, tmp_path):
-    """A store of three spans, a to c, in tables of ours and in those of the original TokenVis."""
+    """A store of three spans, a to c, in our tables and in those of the original TokenVis."""
     if request.param == "original":
         with_sql(tmp_path / "sqlite.db", *ORIGINAL[:4])
     store = Store()
@@ -155,7 +155,7 @@ def lettered(request, tmp_path):
     return store
 
 
-def test_what_is_new_or_changed_has_a_number_above_all_before(lettered):
+def test_new_and_changed_rows_have_rowids_above_all_earlier_ones(lettered):
     assert numbers(lettered) == {"a": 1, "b": 2, "c": 3}
     changed = [{**ONE, "id": "a", "start_time": 0, "end_time": 9}, {**ONE, "id": "c", "start_time": 2, "end_time": 2}]
     lettered.add_spans("t", [*changed, {**ONE, "id": "d"}])
@@ -173,7 +173,7 @@ def test_updates_of_many_rows_are_numbered_one_by_one(store):
     assert sorted(numbers(store).values()) == [1, *range(3_002, 6_002)]
 
 
-def test_after_the_last_number_there_is_an_update_all_the_same(store):
+def test_updates_work_after_the_highest_rowid(store):
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = ?", [2**63 - 1])
         connection.commit()
@@ -181,7 +181,7 @@ def test_after_the_last_number_there_is_an_update_all_the_same(store):
     assert load_spans(store=store)["end_time"].tolist() == [9]
 
 
-def test_a_number_that_is_a_column_of_somebody_else_stays(tmp_path):
+def test_a_rowid_that_is_a_column_of_another_program_is_kept(tmp_path):
     names = "id TEXT UNIQUE, trace_id TEXT, agent_id TEXT, location_id TEXT, start_time, end_time, data"
     with_sql(tmp_path / "sqlite.db", UNCHECKED[0], f"CREATE TABLE spans (n INTEGER PRIMARY KEY, {names})")
     store = Store()

@@ -24,12 +24,12 @@ HUGE = "x" * 3_000
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of one to three rows, so that a few rows are many chunks."""
-    monkeypatch.setattr(scan, "FIRST_ROWS", 1)
-    monkeypatch.setattr(scan, "MOST_ROWS", 3)
+    monkeypatch.setattr(scan, "FIRST_CHUNK_ROWS", 1)
+    monkeypatch.setattr(scan, "MAX_CHUNK_ROWS", 3)
 
 
 def stored(rows, traces=("t", "u")) -> Store:
-    """A database of these rows (agent, location, start, length, data), in turn of each trace, written by plain SQL."""
+    """A database of these rows (agent, location, start, length, data), alternating between the traces, written by plain SQL."""
     store = Store()
     with closing(sqlite3.connect(store.path)) as connection:
         connection.executemany("INSERT OR IGNORE INTO traces VALUES (?, ?)", [(name, name) for name in traces])
@@ -44,7 +44,7 @@ def stored(rows, traces=("t", "u")) -> Store:
 
 
 def read_plainly(store: Store, where: str = "") -> pd.DataFrame:
-    """What `load_spans` must give, by one plain query and one object a value."""
+    """The expected result of `load_spans`, by one plain query with one Python object per value."""
     columns = ["id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data"]
     with closing(sqlite3.connect(store.path)) as connection:
         rows = connection.execute(f"SELECT {', '.join(columns)} FROM spans {where}").fetchall()
@@ -60,8 +60,8 @@ def read_plainly(store: Store, where: str = "") -> pd.DataFrame:
 @given(st.lists(ROW, max_size=12), st.booleans())
 def test_a_scan_reads_what_a_plain_query_reads(rows, alone):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "FIRST_ROWS", 1)
-        patch.setattr(scan, "MOST_ROWS", 3)
+        patch.setattr(scan, "FIRST_CHUNK_ROWS", 1)
+        patch.setattr(scan, "MAX_CHUNK_ROWS", 3)
         store = stored(rows, ("t",) if alone else ("t", "u"))
         assert_frame_equal(load_spans(store=store), read_plainly(store))
         assert_frame_equal(load_spans("t", store=store), read_plainly(store, "WHERE trace_id = 't'"))
@@ -72,9 +72,9 @@ def numbered(count: int) -> list[tuple]:
 
 
 @pytest.mark.parametrize("rowids", ["rowid * 1000", "rowid * rowid * rowid", "-rowid", "9223372036854775807 - rowid"])
-def test_rows_may_lie_anywhere(monkeypatch, rowids):
-    monkeypatch.setattr(scan, "FIRST_ROWS", 8)
-    monkeypatch.setattr(scan, "MOST_ROWS", 16)
+def test_rowids_may_have_any_value(monkeypatch, rowids):
+    monkeypatch.setattr(scan, "FIRST_CHUNK_ROWS", 8)
+    monkeypatch.setattr(scan, "MAX_CHUNK_ROWS", 16)
     store = stored(numbered(60))
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = rowid + 1000000000")
@@ -100,7 +100,7 @@ def queries_of(store: Store, *arguments, **options) -> list[str]:
     return [query for query in queries if "group_concat" in query]
 
 
-def test_few_queries_read_what_lies_far_apart():
+def test_sparse_rowids_are_read_in_few_queries():
     store = stored(numbered(40))
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = rowid * 1000000")
@@ -116,7 +116,7 @@ def test_one_trace_is_found_by_the_index():
     assert "SEARCH spans USING COVERING INDEX spans_trace_start_idx (trace_id=?)" in plan
 
 
-def test_filters_hold_in_every_chunk(small_chunks):
+def test_filters_apply_to_every_chunk(small_chunks):
     store = stored([(f"agent {number % 3}", f"place {number % 2}", number, 5, None) for number in range(40)])
     narrowed = load_spans("t", agents="agent 1", locations=["place 0"], start=10, end=30, store=store)
     where = "WHERE trace_id = 't' AND agent_id = 'agent 1' AND location_id = 'place 0' AND end_time > 10 AND start_time < 30"
@@ -135,7 +135,7 @@ def test_rows_too_large_for_one_text_are_read_one_by_one():
 
 
 def test_chunks_shrink_where_rows_are_large(monkeypatch):
-    monkeypatch.setattr(scan, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(scan, "MAX_CHUNK_BYTES", 50_000)
     store = stored([("ann", "desk", number, 5, {"text": HUGE}) for number in range(3_000)])
     assert len(queries_of(store)) > 100
     assert_frame_equal(load_spans(store=store), read_plainly(store))
@@ -149,7 +149,7 @@ def test_chunks_shrink_where_rows_are_large(monkeypatch):
         ("id = CAST(x'80' AS TEXT)", r"id is b'\x80' in the database, not a text"),
     ],
 )
-def test_what_the_checks_of_the_schema_let_through_is_a_fault(small_chunks, change, reason):
+def test_values_that_the_constraints_allow_can_be_faults(small_chunks, change, reason):
     store = stored(numbered(10))
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute(f"UPDATE spans SET {change} WHERE start_time = 5")
@@ -159,7 +159,7 @@ def test_what_the_checks_of_the_schema_let_through_is_a_fault(small_chunks, chan
     assert sorted(columns.values["start_time"].tolist()) == [1, 2, 3, 4, 6, 7, 8, 9, 10]
 
 
-def test_nothing_is_an_array_of_each_type():
+def test_an_empty_result_has_arrays_of_each_type():
     columns = Store().select_spans(None)
     assert {name: str(values.type if name in ("id", "data") else values.dtype) for name, values in columns.values.items()} == {
         "id": "large_string", "trace_id": "int32", "agent_id": "int32", "location_id": "int32", "data": "large_string",
@@ -168,7 +168,7 @@ def test_nothing_is_an_array_of_each_type():
     assert isinstance(columns.values["start_time"], np.ndarray)
 
 
-def test_a_trace_whose_rows_have_gaps_between_them_is_read_like_one_without():
+def test_a_trace_with_gaps_between_its_rowids_is_read_as_a_range():
     store = Store()
     spans = pd.DataFrame([{**ONE, "id": f"{number:04d}"} for number in range(3_000)])
     store.add_spans("t", spans)

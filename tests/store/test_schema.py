@@ -42,7 +42,7 @@ def insert(store: Store, **changed: str) -> None:
         {"id": "''"},
     ],
 )
-def test_the_database_takes_a_good_span(store, good):
+def test_the_database_accepts_a_valid_span(store, good):
     insert(store, **good)
 
 
@@ -71,7 +71,7 @@ def test_the_database_takes_a_good_span(store, good):
     ],
     ids=str,
 )
-def test_the_database_itself_refuses_a_bad_span(store, bad):
+def test_the_database_refuses_an_invalid_span(store, bad):
     with pytest.raises(IntegrityError):
         insert(store, **bad)
     with store.engine.connect() as connection:
@@ -79,18 +79,18 @@ def test_the_database_itself_refuses_a_bad_span(store, bad):
 
 
 @pytest.mark.parametrize("bad", ["NULL, 'T'", "'u', NULL", "x'00', 'T'"])
-def test_the_database_itself_refuses_a_bad_trace(store, bad):
+def test_the_database_refuses_an_invalid_trace(store, bad):
     with pytest.raises(IntegrityError), store.engine.begin() as connection:
         connection.exec_driver_sql(f"INSERT INTO traces VALUES ({bad})")
 
 
-def test_a_trace_with_spans_cannot_be_taken_away_under_them(store):
+def test_a_trace_with_spans_cannot_be_deleted_alone(store):
     insert(store)
     with pytest.raises(IntegrityError, match="FOREIGN KEY"), store.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM traces")
 
 
-def test_no_data_is_null_and_not_the_word(store):
+def test_missing_data_is_null_and_not_the_text_null(store):
     times = {"agent_id": "a", "location_id": "l", "start_time": 0, "end_time": 1}
     with Session(store.engine) as session:
         session.add_all(
@@ -102,7 +102,7 @@ def test_no_data_is_null_and_not_the_word(store):
         assert session.get(Span, "r").data == {"label": "µ"}
 
 
-def test_a_trace_has_its_spans_in_the_order_of_a_frame_and_takes_them_with_it(store):
+def test_a_trace_has_its_spans_in_order_and_deletes_them_with_it(store):
     for name, start, end, agent in (("z", 3, 5, "a"), ("y", 1, 9, "a"), ("x", 1, 5, "b"), ("w", 1, 5, "a"), ("v", 1, 5, "a")):
         insert(store, id=f"'{name}'", start_time=str(start), end_time=str(end), agent_id=f"'{agent}'")
     with Session(store.engine) as session:
@@ -113,6 +113,6 @@ def test_a_trace_has_its_spans_in_the_order_of_a_frame_and_takes_them_with_it(st
         assert session.scalars(select(Span)).all() == []
 
 
-def test_the_format_has_a_number(store):
+def test_the_schema_has_a_version(store):
     with store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA user_version").scalar() == 1

@@ -20,7 +20,7 @@ def store() -> Store:
     return one_trace()
 
 
-def test_write_trace_makes_the_trace_exactly_these_spans(store):
+def test_write_trace_replaces_all_spans_of_the_trace(store):
     written = store.write_trace("t", [{**ONE, "id": "r"}, {**ONE, "id": "q", "data": {"label": "x"}}])
     assert written == Written(store.path, "t", added=2, updated=0, unchanged=0, removed=1)
     assert [row[0] for row in rows(store)] == ["q", "r"]
@@ -35,7 +35,7 @@ def test_add_spans_adds_and_updates_and_never_deletes(store):
     assert [(row[0], row[5]) for row in rows(store)] == [("q", 5), ("r", 9), ("s", 5)]
 
 
-def test_a_name_is_given_kept_or_the_id(store):
+def test_the_name_is_given_or_kept_or_the_id(store):
     store.write_trace("u", [])
     store.add_spans("v", [], name="V")
     store.add_spans("v", [])
@@ -46,27 +46,29 @@ def test_a_name_is_given_kept_or_the_id(store):
 @pytest.mark.parametrize("trace_id", ["", None, 7, b"t"])
 def test_a_trace_has_an_id_that_is_a_text(store, trace_id):
     for call in (lambda: store.write_trace(trace_id, []), lambda: store.add_spans(trace_id, [ONE])):
-        with pytest.raises(BadSpan, match=rf"^trace_id={re.escape(repr(trace_id))} is not a name\. A trace's id is a text\.$"):
+        with pytest.raises(
+            BadSpan, match=rf"^trace_id={re.escape(repr(trace_id))} is not a name\. A trace's id must be a text\.$"
+        ):
             call()
     assert load_traces(store=store)["id"].tolist() == ["t"]
 
 
 def test_a_name_is_a_text(store):
-    with pytest.raises(BadSpan, match=r"^name=7 is not a name\. A trace's name is a text\.$"):
+    with pytest.raises(BadSpan, match=r"^name=7 is not a name\. A trace's name must be a text\.$"):
         store.write_trace("t", [], name=7)
     assert len(rows(store)) == 1
 
 
-def test_half_a_surrogate_pair_names_no_trace(store):
+def test_a_trace_id_or_name_with_a_lone_surrogate_is_refused(store):
     for call in (lambda: store.write_trace("\ud800", [ONE]), lambda: store.delete_trace("\ud800")):
-        with pytest.raises(BadSpan, match=r"^trace(_id)?='\\ud800' cannot be written as UTF-8\.$"):
+        with pytest.raises(BadSpan, match=r"^trace(_id)?='\\ud800' cannot be encoded as UTF-8\.$"):
             call()
-    with pytest.raises(BadSpan, match=r"^name='\\ud800' cannot be written as UTF-8\.$"):
+    with pytest.raises(BadSpan, match=r"^name='\\ud800' cannot be encoded as UTF-8\.$"):
         store.add_spans("t", [ONE], name="\ud800")
     assert load_traces(store=store)["name"].tolist() == ["T"]
 
 
-def test_what_the_database_refuses_is_told_with_the_file(store):
+def test_an_error_of_the_database_names_the_file(store):
     with store.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TRIGGER t BEFORE UPDATE ON spans BEGIN SELECT RAISE(ABORT, 'not on Sundays'); END")
     with pytest.raises(StoreError) as error:
@@ -109,7 +111,7 @@ def test_hostile_names_are_names(store):
         store.delete_trace(name)
 
 
-def test_delete_trace_takes_the_trace_and_its_spans(store):
+def test_delete_trace_deletes_the_trace_and_its_spans(store):
     store.write_trace("u", [{**ONE, "id": "r"}])
     assert store.delete_trace("t") == Written(store.path, "t", added=0, removed=1)
     assert [row[0] for row in rows(store)] == ["r"]
@@ -117,7 +119,7 @@ def test_delete_trace_takes_the_trace_and_its_spans(store):
         store.delete_trace("t")
 
 
-def test_delete_trace_takes_an_exact_name_where_one_trace_has_it(store):
+def test_delete_trace_accepts_an_exact_name_of_one_trace(store):
     assert store.delete_trace("T").trace_id == "t"
     for trace_id in ("u", "v"):
         store.write_trace(trace_id, [], name="Twice")
@@ -127,7 +129,7 @@ def test_delete_trace_takes_an_exact_name_where_one_trace_has_it(store):
     assert load_traces(store=store)["id"].tolist() == ["u"]
 
 
-def test_delete_spans_takes_these_spans_of_the_trace_and_no_others(store):
+def test_delete_spans_deletes_only_these_spans_of_the_trace(store):
     store.add_spans("t", [{**ONE, "id": "r"}, {**ONE, "id": "q\x00"}])
     store.write_trace("u", [{**ONE, "id": "p"}])
     assert store.delete_spans("t", ["q\x00", "p", "nothing"]) == Written(store.path, "t", added=0, removed=1)
@@ -137,29 +139,29 @@ def test_delete_spans_takes_these_spans_of_the_trace_and_no_others(store):
     assert [row[0] for row in rows(store)] == ["p", "r"]
 
 
-def test_a_trace_without_spans_stays_unless_it_is_to_be_dropped(store):
+def test_an_empty_trace_is_kept_unless_drop_empty(store):
     store.write_trace("u", [{**ONE, "id": "r"}, {**ONE, "id": "q"}])
     assert store.delete_spans("u", "q", drop_empty=True).removed == 1
     store.delete_spans("t", "s")
     assert load_traces(store=store)["n_spans"].to_list() == [1, 0]
     assert store.delete_spans("u", "r", drop_empty=True).removed == 1
-    assert store.delete_spans("t", "s", drop_empty=True).removed == 0  # they were not its last ones
+    assert store.delete_spans("t", "s", drop_empty=True).removed == 0  # the trace was empty before
     assert load_traces(store=store)["id"].tolist() == ["t"]
 
 
-def test_delete_spans_deletes_nothing_where_it_is_asked_for_what_is_not_there(store):
+def test_delete_spans_with_an_invalid_argument_deletes_nothing(store):
     with pytest.raises(TraceNotFound, match=r"^No trace has the id 'T'\. This store has: 't'\.$"):
-        store.delete_spans("T", "s")  # which is its name, and may be that of several
+        store.delete_spans("T", "s")  # its name, which several traces may have
     with pytest.raises(BadOption, match=r"^ids=\['s', 7\] is neither a name nor a list of names\.$"):
         store.delete_spans("t", ["s", 7])
-    with pytest.raises(BadOption, match=r"^ids= is a DataFrame\. Give the ids of spans, such as spans\['id'\]\.$"):
+    with pytest.raises(BadOption, match=r"^ids= is a DataFrame\. Pass span ids, such as spans\['id'\]\.$"):
         store.delete_spans("t", load_spans("t", store=store))
     for odd in ("\ud800", "\x00\ud800", "\ud83d\ude00"):
         assert store.delete_spans("t", odd).removed == 0
     assert [row[0] for row in rows(store)] == ["s"]
 
 
-def test_a_span_that_another_adds_before_a_deletion_takes_the_lock_stays(store):
+def test_a_span_added_before_a_deletion_takes_the_lock_is_kept(store):
     other, added = Store(store.path), []
 
     def add(*given):
@@ -173,14 +175,14 @@ def test_a_span_that_another_adds_before_a_deletion_takes_the_lock_stays(store):
     assert [row[0] for row in rows(store)] == added
 
 
-def test_half_a_surrogate_pair_and_another_half_are_no_character(store):
+def test_two_separate_surrogates_are_not_joined(store):
     store.add_spans("t", [{**ONE, "id": "\N{GRINNING FACE}", "agent_id": "\N{GRINNING FACE}"}])
     halves = "\ud83d\ude00"
     assert store.delete_spans("t", halves).removed == 0
     assert load_spans("t", agents=halves, store=store).empty
 
 
-def test_a_reader_sees_a_write_as_a_whole_or_not_at_all(store):
+def test_a_reader_sees_a_write_completely_or_not_at_all(store):
     with store.engine.connect().execution_options(immediate=True) as connection, connection.begin():
         connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
         assert load_spans("t", store=store)["agent_id"].tolist() == ["ann"]
@@ -237,7 +239,7 @@ def test_a_store_names_its_file_and_closes(tmp_path):
 def test_a_link_keeps_many_ids(store):
     spans = [{**ONE, "id": str(number)} for number in range(70_000)]
     assert store.add_spans("t", spans).added == 70_000
-    with pytest.raises(BadSpan, match=r"^Span '\d+' belongs to trace 't' and cannot be one of trace 'u' too\.$"):
+    with pytest.raises(BadSpan, match=r"^Span '\d+' belongs to trace 't' and cannot also belong to trace 'u'\.$"):
         store.add_spans("u", spans)
 
 
@@ -263,7 +265,7 @@ SPAN = st.tuples(TEXT, TEXT, TEXT, TIME, TIME, PAYLOAD)
 
 @pytest.mark.laws
 @given(st.lists(SPAN, max_size=8, unique_by=lambda row: row[0]), TEXT)
-def test_what_is_written_is_what_is_loaded(rows, trace):
+def test_written_spans_are_loaded_unchanged(rows, trace):
     spans = [
         {"id": name, "agent_id": who, "location_id": where, "start_time": min(a, b), "end_time": max(a, b), "data": data}
         for name, who, where, a, b, data in rows

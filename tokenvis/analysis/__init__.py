@@ -1,1 +1,1 @@
-"""Analysis: a question a file; a frame of spans in, a table out."""
+"""Analysis: one question per file; a frame of spans in, a table out."""

@@ -1,7 +1,7 @@
-"""Colocation: who was with whom, and where.
+"""Colocation: which agents were at the same location at the same time.
 
-A meeting is a maximal stretch in which two agents are both active at one location, on `self_spans`. An agent's own spans at
-the location are united first, so each pair of stretches that overlap is one meeting.
+A meeting is a maximal interval in which two agents are both active at one location, on `self_spans`. The spans of each agent
+at a location are united first, so each pair of overlapping intervals is one meeting.
 """
 
 from itertools import pairwise
@@ -13,14 +13,14 @@ from tokenvis.spans.columns import codes_of, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.spans.intervals import number_in_run, overlaps, union
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 
-CHUNK = 1_000_000  # meetings that are in memory at once
+MEETINGS_PER_CHUNK = 1_000_000  # in memory at once
 
 
 def colocation(spans: pd.DataFrame) -> pd.DataFrame:
-    """Which agents met at which location, how often and how long.
+    """Which agents met at which location, how often and for how long.
 
     Parameters
     ----------
@@ -32,16 +32,16 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         A row for each pair of agents that met at a location, ordered by trace_id, first, location_id, agent_id, other_agent_id:
 
-        ``trace_id, location_id, agent_id, other_agent_id`` (category; agent_id comes first in the alphabet);
+        ``trace_id, location_id, agent_id, other_agent_id`` (category; agent_id is lexically first);
         ``n_meetings`` (int64); ``overlap_us`` (int64, µs): the time together;
-        ``first, last`` (int64, µs): start of the first meeting, end of the last one.
+        ``first, last`` (int64, µs): start of the first meeting, end of the last.
 
-        Instants meet nobody.
+        Instants have no meetings.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     0        desk      Ann            Bob           2           7      5    20
     """
     require(spans)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     row, start, end = pieces_of(spans)
     members = groups_of(spans, "trace_id", "location_id", "agent_id")
     member, start, end = union(members.group[row], start, end)
@@ -72,16 +72,18 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
 
 
 def meetings(place: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array) -> pd.DataFrame:
-    """Pairs of members that meet, from their stretches sorted by place and start; so many meetings at a time."""
+    """Pairs of members that meet, from their intervals sorted by place and start; computed in chunks."""
     later = overlaps(place, start, end)
-    full = np.searchsorted(np.cumsum(later), np.arange(CHUNK, int(later.sum()), CHUNK)) + 1
-    cuts = [0, *full.tolist(), len(later)]
-    parts = [merged(met(np.arange(first, last), later, member, start, end)) for first, last in pairwise(cuts)]
-    return merged(pd.concat(parts, ignore_index=True))
+    chunk_ends = np.searchsorted(np.cumsum(later), np.arange(MEETINGS_PER_CHUNK, int(later.sum()), MEETINGS_PER_CHUNK)) + 1
+    cuts = [0, *chunk_ends.tolist(), len(later)]
+    parts = [merge_pairs(meetings_of_rows(np.arange(first, last), later, member, start, end)) for first, last in pairwise(cuts)]
+    return merge_pairs(pd.concat(parts, ignore_index=True))
 
 
-def met(rows: Int64Array, later: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array) -> pd.DataFrame:
-    """The meetings of these stretches with later ones, a row for each."""
+def meetings_of_rows(
+    rows: Int64Array, later: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array
+) -> pd.DataFrame:
+    """The meetings of these intervals with later intervals, a row for each."""
     left = np.repeat(rows, later[rows])
     right = left + 1 + number_in_run(later[rows])
     first, last = start[right], np.minimum(end[left], end[right])
@@ -90,13 +92,13 @@ def met(rows: Int64Array, later: Int64Array, member: Int64Array, start: Int64Arr
     return pd.DataFrame({"one": one, "other": other, **together, "first": first, "last": last})
 
 
-def merged(pairs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each pair of members: counts and times added up, the first start and the last end."""
+def merge_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each pair of members: sums of counts and times, the first start and the last end."""
     one, other = pairs["one"].to_numpy(), pairs["other"].to_numpy()
-    both = packed(one, other)
-    assert both is not None, "two ranks fit into 63 bits"
-    _, row, pair = np.unique(both, return_index=True, return_inverse=True)
+    key = packed(one, other)
+    assert key is not None, "two ranks fit into 63 bits"
+    _, row, pair = np.unique(key, return_index=True, return_inverse=True)
     first = lowest_of(pair, pairs["first"].to_numpy(), len(row))
     last = highest_of(pair, pairs["last"].to_numpy(), len(row))
-    added = {column: sums(pair, pairs[column].to_numpy(), len(row)) for column in ("n_meetings", "overlap_us")}
-    return pd.DataFrame({"one": one[row], "other": other[row], **added, "first": first, "last": last})
+    totals = {column: sums(pair, pairs[column].to_numpy(), len(row)) for column in ("n_meetings", "overlap_us")}
+    return pd.DataFrame({"one": one[row], "other": other[row], **totals, "first": first, "last": last})

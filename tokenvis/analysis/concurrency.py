@@ -1,6 +1,6 @@
 """Concurrency: how many spans run at each moment, as a step function.
 
-It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. A row holds until the next.
+It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. A row is valid until the next.
 """
 
 from collections.abc import Iterable
@@ -11,35 +11,35 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, require, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import lowest_of, order_by
-from tokenvis.spans.intervals import steps
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.intervals import running_counts
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 
 
 def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
-    """How many spans run at once, a row for each time at which the number changes.
+    """Number of spans that run at once, a row for each time at which it changes.
 
     Parameters
     ----------
     spans
         A frame of spans.
     by
-        A column, or several, whose values make groups within each trace, each with steps of its own.
+        A column, or several, whose values make groups within each trace, each with a separate step function.
 
     Returns
     -------
     DataFrame
-        ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (as they are), ``running`` (int64: from this time
-        until the next row of the trace or group). Changes at one time are one row, and a time at which the number stays the
-        same has none. The last row is 0. Instants add nothing; where nothing else is there, the only row is the first start,
+        ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (unchanged), ``running`` (int64: from this time
+        until the next row of the trace or group). Changes at one time are one row; a time at which the number stays the same
+        has none. The last row is 0. Instants are not counted; a trace or group of instants only has one row, its first start,
         with 0. Ordered by trace_id, time, and the values of ``by``.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or lacks a column of ``by``.
+        If ``spans`` is not a frame of spans, or lacks a column of ``by``.
     BadOption
-        Where ``by`` has the name of a column of the answer.
+        If ``by`` has the name of a column of the result.
 
     Examples
     --------
@@ -57,18 +57,18 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
     """
     columns = by_columns(by, ("time", "running"))
     require(spans, *columns)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     groups = groups_of(spans, *columns)
     row, start, end = pieces_of(spans)
-    group, time, running = steps(groups.group[row], start, end)
-    still = np.ones(len(groups), dtype=bool)
-    still[group] = False
-    if still.any():  # groups of instants alone
+    group, time, running = running_counts(groups.group[row], start, end)
+    only_instants = np.ones(len(groups), dtype=bool)
+    only_instants[group] = False
+    if only_instants.any():
         first = lowest_of(groups.group, times_of(spans)[0], len(groups))
-        alone = np.flatnonzero(still)
-        group, time = np.concatenate([group, alone]), np.concatenate([time, first[alone]])
-        running = np.concatenate([running, np.zeros(len(alone), dtype=np.int64)])
-    if still.any() or len(columns) > 1:
+        added = np.flatnonzero(only_instants)
+        group, time = np.concatenate([group, added]), np.concatenate([time, first[added]])
+        running = np.concatenate([running, np.zeros(len(added), dtype=np.int64)])
+    if only_instants.any() or len(columns) > 1:
         trace = codes_of(spans["trace_id"].iloc[groups.first])[0]
         order = order_by([trace[group], time, group])
         group, time, running = group[order], time[order], running[order]

@@ -1,10 +1,10 @@
-"""The critical path: the chain of work that decided when a trace ended.
+"""Critical path: the chain of work that determined when a trace ended.
 
-It is walked backwards from the latest end. A span counts from its start, or from the latest end of a child that it had to wait
-for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022); what came before
-a start is what the evidence says: a link, the parent, or the agent's own work before. What is found ends at or before the
-start and comes earlier in the order of end, start, agent_id, id, so that instants never lead in a circle. What overlaps the
-start counts up to it.
+The path is traced backwards from the latest end. A span counts from its start, or from the latest end of a child that it
+waited for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022). The
+predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. It ends at or before the start,
+and comes earlier in the order of end, start, agent_id, id, so that instants cannot form a cycle; a predecessor that overlaps
+the start counts as ending there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,12 +17,12 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, require, rows_by, times_of, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, closes_run, difference, lowest_of, sort_order
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import NO_ROW, evidence_of, relations_of
 
 
-class Step(NamedTuple):
-    """A part of a span on the path, why it follows the step before it, and how long it waited for that."""
+class PathStep(NamedTuple):
+    """A part of a span on the path, why it follows the previous step, and how long it waited after that step."""
 
     row: int
     start: int
@@ -32,36 +32,36 @@ class Step(NamedTuple):
 
 
 def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link", "parent")) -> pd.DataFrame:
-    """The chain of spans, one after the other, that ends last in each trace.
+    """The chain of consecutive spans that ends last in each trace.
 
     Parameters
     ----------
     spans
         A frame of spans.
     evidence
-        What explains a start, beside the agent's own work before: ``"link"``, ``"parent"``, ``"location"`` (whoever was last
-        to end there), one or several. They are tried in this order: link, parent, the same agent, location.
+        What explains a start, besides the agent's earlier work: ``"link"``, ``"parent"``, ``"location"`` (the last span to end
+        there), one or several. They are tried in this order: link, parent, the same agent, location.
 
     Returns
     -------
     DataFrame
         A row for each step, ordered by trace_id and time:
 
-        ``trace_id`` (category); ``id, agent_id, location_id`` of the span; ``follows`` (str): why it follows the step before
-        it: "link", "parent" (its parent started it), "child" (the span goes on after its child), "agent" (the same agent's
+        ``trace_id`` (category); ``id, agent_id, location_id`` of the span; ``follows`` (str): why it follows the previous
+        step: "link", "parent" (its parent started it), "child" (the span continues after its child), "agent" (the same agent's
         latest end), "location"; missing for the first; ``start, end`` (int64, µs) of the part of the span that is on the path,
-        ``part_us`` (int64, µs: end - start), ``wait_us`` (int64, µs): from the end of the step before it to its start.
+        ``part_us`` (int64, µs: end - start), ``wait_us`` (int64, µs): from the end of the previous step to this start.
 
-        A first step that starts later than its trace has a row before it, "unexplained", which names no span and waits from
-        the trace's start. So all parts and waits of a trace add up to its wall time.
+        If the first step starts later than its trace, an "unexplained" row precedes it, without a span, which waits from the
+        trace's start. So all parts and waits of a trace add up to its wall time.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, an id that is asked for stands in two rows of a trace, or a trace takes longer
-        than 63 bits of µs.
+        If ``spans`` is not a frame of spans, a parent or linked id is in two rows of a trace, or the duration of a trace does
+        not fit into 63 bits of µs.
     BadOption
-        Where ``evidence`` is none of the choices.
+        If ``evidence`` is not one of the choices.
 
     Examples
     --------
@@ -80,9 +80,9 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     """
     kinds = evidence_of(evidence)
     require(spans)
-    spans = work_of(spans)
-    past = past_of(spans, kinds)
-    chains = [list(past.chain(int(last), int(origin))) for last, origin in zip(past.last, past.origin, strict=True)]
+    spans = recorded_spans(spans)
+    index = path_index(spans, kinds)
+    chains = [list(index.chain(int(last), int(origin))) for last, origin in zip(index.last, index.origin, strict=True)]
     steps = [step for chain in chains for step in reversed(chain)]
     row, start, end, wait = (
         np.array([(step.row, step.start, step.end, step.wait) for step in steps], dtype=np.int64).reshape(-1, 4).T
@@ -90,7 +90,7 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     names = {column: pd.Series(values_at(spans, column, np.maximum(row, 0))) for column in ("id", "agent_id", "location_id")}
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", np.repeat(past.last, [len(chain) for chain in chains])),
+            "trace_id": values_at(spans, "trace_id", np.repeat(index.last, [len(chain) for chain in chains])),
             **{column: values.mask(row < 0) for column, values in names.items()},
             "follows": pd.array([step.follows for step in steps], dtype="str"),
             "start": start,
@@ -102,24 +102,24 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The rows of each group in the order in which they ended."""
+class EndOrder:
+    """The rows of each group, ordered by their ends."""
 
     row: Int64Array
     end: Int64Array
     rank: Int64Array
-    first: Int64Array  # where each group begins, and the number of rows
+    first: Int64Array  # position of the first row of each group, plus the total number of rows
 
     def last(self, group: int, time: int, rank: int) -> int:
-        """The last to end at or before a time, and before what has this rank; else `NOBODY`."""
+        """The group's last row to end at or before a time, with a lower rank than the given one; else `NO_ROW`."""
         rows = slice(int(self.first[group]), int(self.first[group + 1]))
         found = int(min(np.searchsorted(self.end[rows], time, side="right"), np.searchsorted(self.rank[rows], rank)))
         return int(self.row[rows.start + found - 1]) if found else NO_ROW
 
 
 @dataclass(frozen=True)
-class Past:
-    """What came before each span: all that the walk looks up. ``last`` and ``origin`` have a value for each trace."""
+class PathIndex:
+    """The lookup tables to trace a path backwards. ``last`` and ``origin`` have a value for each trace."""
 
     ids: pd.Series
     start: Int64Array
@@ -128,38 +128,38 @@ class Past:
     rank: Int64Array  # in the order of trace, end, start, agent_id, id
     last: Int64Array  # the row that ends last
     origin: Int64Array  # the first start
-    sources: dict[int, list[int]]  # rows that each row's links name
+    sources: dict[int, list[int]]  # rows that each row links to
     parent: Int64Array
-    children: Ended  # groups are the parents' rows; instants are left out
-    same: list[tuple[str, Int64Array, Ended]]  # "agent", and "location" if asked for: group of each row, groups
+    children: EndOrder  # grouped by the parents' rows, without instants
+    same: list[tuple[str, Int64Array, EndOrder]]  # "agent", and "location" if requested: group of each row, groups
 
-    def chain(self, row: int, origin: int) -> Iterator[Step]:
-        """The steps of a trace, from the one that ends last to the first."""
+    def chain(self, row: int, origin: int) -> Iterator[PathStep]:
+        """The steps of a trace, from the last to the first."""
         time, latest = int(self.end[row]), len(self.rank)
         while row != NO_ROW:
             start, child = int(self.start[row]), self.last_child(row, time)
             if child != NO_ROW:
-                rest = int(self.end[child])
-                if rest < time:
-                    yield Step(row, rest, time, "child", 0)
-                row, time = child, rest
+                child_end = int(self.end[child])
+                if child_end < time:
+                    yield PathStep(row, child_end, time, "child", 0)
+                row, time = child, child_end
                 continue
             if start == self.end[row]:
                 latest = int(self.rank[row])
             source, follows = self.cause(row, start, latest)
             ended_at = min(int(self.end[source]), start) if follows else start
-            yield Step(row, start, time, follows, start - ended_at)
+            yield PathStep(row, start, time, follows, start - ended_at)
             row, time = source, ended_at
         if start > origin:
-            yield Step(NO_ROW, start, start, "unexplained", start - origin)
+            yield PathStep(NO_ROW, start, start, "unexplained", start - origin)
 
     def last_child(self, row: int, time: int) -> int:
-        """The child that a span waited for last, up to a time, where it has run since; else `NOBODY`."""
+        """The span's child with the latest end up to a time, if that is after the span's start; else `NO_ROW`."""
         child = self.children.last(row, time, len(self.rank))
         return child if child != NO_ROW and self.end[child] > self.start[row] else NO_ROW
 
     def cause(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
-        """What explains why a span starts at a time, and which evidence says so; instants then have a rank below ``latest``."""
+        """The predecessor of a span that starts at a time, and its evidence; instants then need a rank below ``latest``."""
         links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, latest)]
         if links:
             return max(links, key=lambda source: self.key(source, time)), "link"
@@ -169,22 +169,22 @@ class Past:
             waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
             return parent, "agent" if waited else "parent"
         for follows, group, order in self.same:
-            before = order.last(int(group[row]), time, latest)
-            if before != NO_ROW:
-                return before, follows
+            predecessor = order.last(int(group[row]), time, latest)
+            if predecessor != NO_ROW:
+                return predecessor, follows
         return NO_ROW, None
 
     def precedes(self, row: int, time: int, latest: int) -> bool:
-        """Whether a span has run before a time, or was an instant then, with a rank below that of the one seen last."""
+        """Whether a span started before a time, or is an instant at that time with a rank below ``latest``."""
         return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.rank[row] < latest))
 
     def key(self, row: int, time: int) -> tuple[int, int, int, str]:
-        """The order of what ended, where all that runs at a time counts up to it."""
+        """The sort key of predecessors by their end, where spans that still run at a time count as ending then."""
         return min(int(self.end[row]), time), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
 
 
-def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
-    """What came before each span, by the kinds of evidence that were asked for."""
+def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
+    """The lookup tables for the requested kinds of evidence."""
     start, end = times_of(spans)
     (trace, traces), agent = codes_of(spans["trace_id"]), codes_of(spans["agent_id"])[0]
     order = rows_by(spans, trace, end, start, agent)
@@ -194,18 +194,18 @@ def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
     origin = lowest_of(trace, start, len(traces))
     difference(end[last], origin)
 
-    def ended(group: Int64Array, n_groups: int, rows: Int64Array) -> Ended:
+    def end_order(group: Int64Array, n_groups: int, rows: Int64Array) -> EndOrder:
         rows = rows[sort_order(group[rows], rank[rows])]
-        return Ended(rows, end[rows], rank[rows], np.searchsorted(group[rows], np.arange(n_groups + 1)))
+        return EndOrder(rows, end[rows], rank[rows], np.searchsorted(group[rows], np.arange(n_groups + 1)))
 
-    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
+    relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
     sources: dict[int, list[int]] = {}
-    for source, target in zip(*(rows.tolist() for rows in named.links()), strict=True):
+    for source, target in zip(*(rows.tolist() for rows in relations.links()), strict=True):
         sources.setdefault(target, []).append(source)
-    parent = named.parents()
+    parent = relations.parents()
     columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
     groups = {follows: groups_of(spans, *of) for follows, of in columns.items()}
-    return Past(
+    return PathIndex(
         ids=spans["id"],
         start=start,
         end=end,
@@ -215,6 +215,6 @@ def past_of(spans: pd.DataFrame, kinds: set[str]) -> Past:
         origin=origin,
         sources=sources,
         parent=parent,
-        children=ended(parent, len(spans), np.flatnonzero((parent >= 0) & (end > start))),
-        same=[(follows, of.group, ended(of.group, len(of), order)) for follows, of in groups.items()],
+        children=end_order(parent, len(spans), np.flatnonzero((parent >= 0) & (end > start))),
+        same=[(follows, of.group, end_order(of.group, len(of), order)) for follows, of in groups.items()],
     )

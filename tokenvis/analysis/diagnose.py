@@ -1,6 +1,6 @@
-"""Diagnose: what in the spans changes the meaning of the answers, or puts them in doubt.
+"""Diagnose: properties of the spans that change the meaning of the results, or make them uncertain.
 
-A finding is no error: sessions with open spans and guessed starts are the rule. It says what to keep in mind.
+A finding is not an error: sessions with open spans and estimated starts are normal. It describes what to keep in mind.
 """
 
 from collections.abc import Iterator
@@ -26,38 +26,38 @@ from tokenvis.spans.integers import (
     sums,
 )
 from tokenvis.spans.intervals import overlaps, subtract, union
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import Relations, identities, named_parents, relations_of
 
-IDLE_SHARE = 0.5  # of the wall time
+MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING = {
-    "lost": "These could not be recorded. Counts and times are lower bounds, and what was lost may have filled the gaps.",
-    "duplicate id": "Several rows have this id: time and tokens count twice, and links to it are not clear.",
+    "lost": "These spans could not be recorded. Counts and times are lower bounds, and lost spans may have filled the gaps.",
+    "duplicate id": "Several rows have this id: time and tokens are counted twice, and links to it are ambiguous.",
     "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
     "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
-    "unknown link": "A link names a span that is not in the trace. Handoffs and the critical path do without it.",
+    "unknown link": "A link refers to a span that is not in the trace. Handoffs and the critical path ignore it.",
     "cycle": "These spans are their own ancestors. Their parents are ignored.",
-    "outside parent": "The span runs before its parent starts or after it ends: work in the background, or two clocks.",
-    "open": "The span still ran when it was last seen. Its end, and all that depends on it, is a lower bound.",
-    "estimated": "The source did not give these times or parents. Durations, waits and gaps beside them are estimates.",
-    "orphan": "Other agents are connected by links or parents, this one is not. Nothing tells who started it.",
-    "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path is one agent's own.",
-    "idle": "Nothing runs for most of the wall time. Look at active time, and at gaps; these spans are beside the longest.",
+    "outside parent": "The span runs before its parent starts or after it ends: background work, or different clocks.",
+    "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
+    "estimated": "The source did not give these times or parents. Adjacent durations, waits and gaps are estimates.",
+    "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
+    "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path has only one agent.",
+    "idle": "Nothing runs for most of the wall time. See active time and gaps; these spans are next to the longest gap.",
 }
 
 
 class Finding(NamedTuple):
-    """Spans that one thing is true of; for how long each, or None; and how many each stands for, or None: itself."""
+    """Rows with one kind of finding; the duration for each, or None; the number of spans for each, or None for one each."""
 
     kind: str
     rows: Int64Array
     time: Int64Array | None = None
-    number: Int64Array | None = None
+    n_spans: Int64Array | None = None
 
 
 def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
-    """What to keep in mind when reading the answers about these spans.
+    """What to keep in mind when interpreting results about these spans.
 
     Parameters
     ----------
@@ -67,22 +67,23 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each kind of finding in each trace, ordered by trace_id and kind as listed here; none where all is well:
+        A row for each kind of finding in each trace, ordered by trace_id and kind as listed here; no rows if there is nothing
+        to report:
 
-        ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; marks stand in
-        their place), "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "open"
-        (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent that leads to another
-        agent, where others have; its first span), "unconnected" (no agent of several has; the first span of each), "idle"
-        (nothing runs for more than half of the wall time);
-        ``n_spans`` (int64), of "lost" those that were; ``time_us`` (Int64, µs): the time that marks cover, or how long spans
-        overlap, run outside, or nothing runs; else missing;
-        ``meaning`` (str): what it means for the answers; ``span_ids`` (a list of ids, in the order of a frame):
+        ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; loss markers replace them),
+        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "open" (``status``),
+        "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent to another agent, while others have
+        one; its first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing runs for
+        more than half of the wall time);
+        ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
+        or during which spans overlap, run outside their parent, or nothing runs; else missing;
+        ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -117,41 +118,41 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int, int | None]]:
-    """A finding's rows trace by trace, each in the order of a frame, for how many they stand, and the sum of their times."""
+    """For each trace of a finding: the trace's code, the rows in the order of a frame, the number of spans, the total time."""
     found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
     order = order_of(found, "trace_id")
     rows = finding.rows[order]
     numbers, first, part_of = np.unique(trace[rows], return_index=True, return_inverse=True)
     time, count = (
         None if values is None else sums(part_of.reshape(-1), values[order], len(numbers))
-        for values in (finding.time, finding.number)
+        for values in (finding.time, finding.n_spans)
     )
     for part, number in enumerate(numbers.tolist()):
-        its = rows[first[part] : first[part + 1] if part + 1 < len(first) else len(rows)].tolist()
-        yield number, its, len(its) if count is None else int(count[part]), None if time is None else int(time[part])
+        members = rows[first[part] : first[part + 1] if part + 1 < len(first) else len(rows)].tolist()
+        yield number, members, len(members) if count is None else int(count[part]), None if time is None else int(time[part])
 
 
 def all_findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
-    """What was lost, and all that is found among the other spans."""
+    """The losses, and all findings among the recorded spans."""
     lost = losses_of(spans)
-    stretch, opens, closes = union(trace[lost.rows], lost.start, lost.end)
-    lasts = sums(stretch, difference(closes, opens), n_traces)
-    yield Finding("lost", lost.rows, once(trace[lost.rows], lasts), lost.number)
+    lost_trace, opens, closes = union(trace[lost.rows], lost.start, lost.end)
+    duration = sums(lost_trace, difference(closes, opens), n_traces)
+    yield Finding("lost", lost.rows, at_first_row(trace[lost.rows], duration), lost.n_spans)
     kept = np.delete(np.arange(len(spans)), lost.rows)
-    for finding in findings(work_of(spans)):
+    for finding in findings(recorded_spans(spans)):
         yield finding._replace(rows=kept[finding.rows])
 
 
 def findings(spans: pd.DataFrame) -> Iterator[Finding]:
-    """All findings among spans that are no marks."""
-    own = identities(spans)[0]
-    twice = np.flatnonzero(counts(own, len(spans))[own] > 1)
-    yield Finding("duplicate id", twice)
+    """All findings among spans without loss markers."""
+    identity = identities(spans)[0]
+    duplicates = np.flatnonzero(counts(identity, len(spans))[identity] > 1)
+    yield Finding("duplicate id", duplicates)
     yield self_overlaps(spans)
-    first = np.unique(own, return_index=True)[1] if len(twice) else np.arange(len(spans))
-    whole = spans.iloc[first] if len(twice) else spans
-    named = relations_of(whole)
-    for finding in (*parent_findings(whole, named), *link_findings(whole, named)):
+    first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
+    distinct = spans.iloc[first] if len(duplicates) else spans
+    relations = relations_of(distinct)
+    for finding in (*parent_findings(distinct, relations), *link_findings(distinct, relations)):
         yield finding._replace(rows=first[finding.rows])
     rows, status = field_values(spans, "status")
     yield Finding("open", rows[[value == "open" for value in status]])
@@ -161,7 +162,7 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
 
 
 def self_overlaps(spans: pd.DataFrame) -> Finding:
-    """Spans that run while another of the same agent does; the time is what busy counts more than active."""
+    """Spans that run while another of the same agent does; the time is the excess of busy over active time."""
     row, start, end = pieces_of(spans)
     solid = end > start
     row, start, end = row[solid], start[solid], end[solid]
@@ -169,46 +170,46 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
     order = sort_order(agents[row], start)
     row, start, end = row[order], start[order], end[order]
     agent = agents[row]
-    reach = np.append(start[:1], running_max(agent, end)[:-1])
-    reach[opens_run(agent)] = start[opens_run(agent)]
-    again = np.maximum(np.minimum(reach, end) - start, 0)
-    involved = (again > 0) | (overlaps(agent, start, end) > 0)
-    rows, which = np.unique(row[involved], return_inverse=True)
-    return Finding("self-overlap", rows, sums(which.reshape(-1), again[involved], len(rows)))
+    previous_end = np.append(start[:1], running_max(agent, end)[:-1])
+    previous_end[opens_run(agent)] = start[opens_run(agent)]
+    overlap = np.maximum(np.minimum(previous_end, end) - start, 0)
+    involved = (overlap > 0) | (overlaps(agent, start, end) > 0)
+    rows, number = np.unique(row[involved], return_inverse=True)
+    return Finding("self-overlap", rows, sums(number.reshape(-1), overlap[involved], len(rows)))
 
 
-def parent_findings(spans: pd.DataFrame, named: Relations) -> Iterator[Finding]:
-    """What is odd about parents."""
-    child, above = named_parents(spans)[0], named.parents()
-    yield Finding("unknown parent", child[(above[child] < 0) & ~named.cyclic[child]])
-    yield Finding("cycle", np.flatnonzero(named.cyclic))
-    child = np.flatnonzero(above >= 0)
-    start, end = times_of(spans)
-    begins, stops = start[above[child]], end[above[child]]
-    inside = np.maximum(np.minimum(end[child], stops) - np.maximum(start[child], begins), 0)
-    out = (start[child] < begins) | (end[child] > stops)
-    yield Finding("outside parent", child[out], (difference(end[child], start[child]) - inside)[out])
-
-
-def link_findings(spans: pd.DataFrame, named: Relations) -> Iterator[Finding]:
-    """What is odd about links, and the agents that neither links nor parents lead to."""
-    yield Finding("unknown link", np.unique(named.by[named.link < 0]))
-    parent = named.parents()
+def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
+    """Unknown parents, cycles, and spans outside their parent."""
+    child, parent = named_parents(spans)[0], relations.parents()
+    yield Finding("unknown parent", child[(parent[child] < 0) & ~relations.cyclic[child]])
+    yield Finding("cycle", np.flatnonzero(relations.cyclic))
     child = np.flatnonzero(parent >= 0)
-    source, target = (np.concatenate(rows) for rows in zip(named.links(), (parent[child], child), strict=True))
+    start, end = times_of(spans)
+    parent_start, parent_end = start[parent[child]], end[parent[child]]
+    inside = np.maximum(np.minimum(end[child], parent_end) - np.maximum(start[child], parent_start), 0)
+    outside = (start[child] < parent_start) | (end[child] > parent_end)
+    yield Finding("outside parent", child[outside], (difference(end[child], start[child]) - inside)[outside])
+
+
+def link_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
+    """Unknown links, and agents without a link or parent to another agent."""
+    yield Finding("unknown link", np.unique(relations.link_row[relations.link_target < 0]))
+    parent = relations.parents()
+    child = np.flatnonzero(parent >= 0)
+    source, target = (np.concatenate(rows) for rows in zip(relations.links(), (parent[child], child), strict=True))
     agents = groups_of(spans, "trace_id", "agent_id")
     traces = groups_of(spans, "trace_id").group
     across = agents.group[source] != agents.group[target]
     connected = np.zeros(len(agents), dtype=bool)
     connected[agents.group[source[across]]] = connected[agents.group[target[across]]] = True
     trace_of = traces[agents.first]
-    told = np.isin(trace_of, traces[source[across]])
-    yield Finding("orphan", first_spans(spans, agents.group, told & ~connected))
-    yield Finding("unconnected", first_spans(spans, agents.group, ~told & (counts(trace_of, len(agents))[trace_of] > 1)))
+    linked = np.isin(trace_of, traces[source[across]])  # the agents of traces in which any agents are connected
+    yield Finding("orphan", first_spans(spans, agents.group, linked & ~connected))
+    yield Finding("unconnected", first_spans(spans, agents.group, ~linked & (counts(trace_of, len(agents))[trace_of] > 1)))
 
 
 def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64Array:
-    """The first span of each agent that is wanted, in the order of a frame."""
+    """The first span of each wanted agent, in the order of a frame."""
     start, end = times_of(spans)
     first = lowest_of(agents, start, len(wanted))
     rows = np.flatnonzero(wanted[agents] & (start == first[agents]))
@@ -217,25 +218,25 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
 
 
 def idleness(spans: pd.DataFrame) -> Finding:
-    """Traces in which nothing runs for most of the time: the spans next to the longest gap of each."""
+    """Traces in which nothing runs most of the time: the spans next to the longest gap of each."""
     trace, traces = codes_of(spans["trace_id"])
     n_traces = len(traces)
     start, end = times_of(spans)
     first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
     of_trace, opens, closes = subtract((np.arange(n_traces), first, last), union(trace, start, end))
-    lasts = difference(closes, opens)
-    idle = sums(of_trace, lasts, n_traces)
-    longest = np.lexsort((-opens, lasts, of_trace))
+    duration = difference(closes, opens)
+    idle = sums(of_trace, duration, n_traces)
+    longest = np.lexsort((-opens, duration, of_trace))
     longest = longest[closes_run(of_trace[longest])]
-    hidden = idle > IDLE_SHARE * difference(last, first)
-    before, after = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
-    beside = hidden[trace] & ((end == before[trace]) | (start == after[trace]))
-    rows = np.flatnonzero(beside)
-    return Finding("idle", rows, once(trace[rows], idle))
+    mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
+    gap_start, gap_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
+    adjacent = mostly_idle[trace] & ((end == gap_start[trace]) | (start == gap_end[trace]))
+    rows = np.flatnonzero(adjacent)
+    return Finding("idle", rows, at_first_row(trace[rows], idle))
 
 
-def once(trace: Int64Array, values: Int64Array) -> Int64Array:
-    """The value of each trace at the first of its rows, 0 at the others: they add up to it."""
+def at_first_row(trace: Int64Array, values: Int64Array) -> Int64Array:
+    """The value of each trace at its first row, 0 at the others, so that the rows of a trace add up to its value."""
     at_first = np.zeros(len(trace), dtype=np.int64)
     first = np.unique(trace, return_index=True)[1]
     at_first[first] = values[trace[first]]

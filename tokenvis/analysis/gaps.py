@@ -1,6 +1,6 @@
 """Gaps: the time in which nothing runs, between the first start and the last end of a trace.
 
-All gaps of a trace and its active time add up to its wall time. An instant takes no time, so it ends no gap.
+All gaps of a trace and its active time add up to its wall time. An instant takes no time, so it does not end a gap.
 """
 
 import numpy as np
@@ -11,19 +11,19 @@ from tokenvis.spans.columns import codes_of, is_integer, require, rows_by, times
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, difference, rank_in
 from tokenvis.spans.intervals import subtract, union
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.text import text_column
 
 
 def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
-    """The stretches of time in which nothing runs.
+    """The intervals in which nothing runs.
 
     Parameters
     ----------
     spans
         A frame of spans.
     min_us
-        The shortest gap to give, in µs.
+        The shortest gap to return, in µs.
 
     Returns
     -------
@@ -31,17 +31,17 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
         A row for each gap, ordered by trace_id and start:
 
         ``trace_id`` (category); ``start, end`` (int64, µs), ``gap_us`` (int64, µs: end - start);
-        ``span_before``: the last span to end before it (ties: the one that starts last, then agent_id, id);
-        ``span_after``: the first span to start after it (ties: the one that ends first, then agent_id, id), as ``id``;
-        ``cause`` (str): what the work after it was started by, where the source says so (``trigger`` in ``data``): "user"
-        where it begins with a user's message; missing where nobody knows.
+        ``span_before``: the last span to end before it (ties: the latest start, then agent_id, id);
+        ``span_after``: the first span to start after it (ties: the earliest end, then agent_id, id), as ``id``;
+        ``cause`` (str): what started the work after it, from ``trigger`` in ``data``: "user" if the work begins with a user's
+        message; missing if unknown.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
     BadOption
-        Where ``min_us`` is not a whole number from 0 on.
+        If ``min_us`` is not an integer of at least 0.
 
     Examples
     --------
@@ -56,9 +56,9 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     1        t     20   21       1           b          c   NaN
     """
     if not (is_integer(min_us) and min_us >= 0):
-        raise BadOption(f"min_us={quoted(min_us)} is not a whole number of µs from 0 on.")
+        raise BadOption(f"min_us={quoted(min_us)} is not an integer number of µs of at least 0.")
     require(spans)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     agent = codes_of(spans["agent_id"])[0]
@@ -66,11 +66,11 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     number = np.arange(len(traces))
     first = by_start[np.searchsorted(trace[by_start], number)]
     final = by_end[np.searchsorted(trace[by_end], number, side="right") - 1]
-    whole = number, start[first], end[final]
-    of_trace, opens, closes = subtract(whole, union(trace, start, end))
-    lasts = difference(closes, opens)
-    kept = (lasts > 0) & (lasts >= min_us)
-    of_trace, opens, closes, lasts = of_trace[kept], opens[kept], closes[kept], lasts[kept]
+    wall = number, start[first], end[final]
+    of_trace, opens, closes = subtract(wall, union(trace, start, end))
+    duration = difference(closes, opens)
+    kept = (duration > 0) & (duration >= min_us)
+    of_trace, opens, closes, duration = of_trace[kept], opens[kept], closes[kept], duration[kept]
     before = by_end[rank_in(trace[by_end], end[by_end], of_trace, opens, side="right") - 1]
     after = by_start[rank_in(trace[by_start], start[by_start], of_trace, closes, side="left")]
     return pd.DataFrame(
@@ -78,7 +78,7 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
             "trace_id": values_at(spans, "trace_id", before),
             "start": opens,
             "end": closes,
-            "gap_us": lasts,
+            "gap_us": duration,
             "span_before": values_at(spans, "id", before),
             "span_after": values_at(spans, "id", after),
             "cause": causes(spans, trace[by_start], start[by_start], by_start, of_trace, closes),
@@ -89,16 +89,16 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
 def causes(
     spans: pd.DataFrame, trace: Int64Array, start: Int64Array, row: Int64Array, of_trace: Int64Array, closes: Int64Array
 ) -> pd.Series:
-    """What triggered the first of the spans that end each gap and say so; the rows are given by trace and start."""
-    said, triggers = field_values(spans, "trigger")
+    """The trigger of the first span with a trigger that starts at the end of each gap; rows are sorted by trace and start."""
+    with_trigger, triggers = field_values(spans, "trigger")
     text = np.full(len(spans), None, dtype=object)
-    text[said] = triggers
-    told = np.zeros(len(spans), dtype=bool)
-    told[said] = [isinstance(trigger, str) for trigger in triggers]
-    told = told[row]
-    trace, start, row = trace[told], start[told], row[told]
-    place = rank_in(trace, start, of_trace, closes, side="left")
-    found = place < rank_in(trace, start, of_trace, closes, side="right")
+    text[with_trigger] = triggers
+    valid = np.zeros(len(spans), dtype=bool)
+    valid[with_trigger] = [isinstance(trigger, str) for trigger in triggers]
+    valid = valid[row]
+    trace, start, row = trace[valid], start[valid], row[valid]
+    position = rank_in(trace, start, of_trace, closes, side="left")
+    found = position < rank_in(trace, start, of_trace, closes, side="right")
     cause = np.full(len(closes), None, dtype=object)
-    cause[found] = text[row[place[found]]]
+    cause[found] = text[row[position[found]]]
     return text_column(cause.tolist(), pd.RangeIndex(len(cause)))

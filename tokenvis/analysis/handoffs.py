@@ -1,9 +1,9 @@
 """Handoffs: work goes from one agent to another.
 
-What a source says outright (``links``) is the strongest evidence; then that a span has a child of another agent, to which
-work is delegated and from which it returns; then, only if asked for, that an agent starts where another has just ended. The
-last is the handover of work of process mining (W. M. P. van der Aalst, H. A. Reijers, M. Song, "Discovering social networks
-from event logs", 2005), with a location as the case.
+Explicit ``links`` of the source are the strongest evidence; next is a child of another agent: its parent delegates work to it,
+and the work returns; last, and only on request, an agent starts at a location where another was the last to end. The last kind
+is the handover of work in process mining (W. M. P. van der Aalst, H. A. Reijers, M. Song, "Discovering social networks from
+event logs", 2005), with a location as the case.
 """
 
 from collections.abc import Iterable
@@ -13,29 +13,29 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.spans.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
-from tokenvis.spans.groups import dense, groups_of
+from tokenvis.spans.groups import dense_ranks, groups_of
 from tokenvis.spans.integers import Int64Array, closes_run, difference, opens_run, rank_in, running_max, sort_order
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import evidence_of, relations_of
 
-STRENGTH = ("link", "delegate", "return", "location")
+EVIDENCE_BY_STRENGTH = ("link", "delegate", "return", "location")
 
 
 def handoffs(
     spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link", "parent"), within_us: int | None = None
 ) -> pd.DataFrame:
-    """Each handoff of work between two agents, and how long the work lay.
+    """Each handoff of work between two agents, and how long the work waited.
 
     Parameters
     ----------
     spans
         A frame of spans.
     evidence
-        Which evidence counts, one or several: ``"link"``, a span names in ``links`` one of another agent; ``"parent"``, a
-        span has a child of another agent; ``"location"``, an agent starts at a location where another was the last to end.
+        Which evidence counts, one or several: ``"link"``, a span links to a span of another agent in ``links``; ``"parent"``,
+        a span has a child of another agent; ``"location"``, an agent starts at a location where another was the last to end.
     within_us
-        The longest gap, in µs, for which a location is evidence; by default any.
+        The longest gap, in µs, for which a location is evidence; by default unlimited.
 
     Returns
     -------
@@ -46,21 +46,21 @@ def handoffs(
         ``trace_id, from_agent, to_agent`` (category); ``from_span, to_span`` (as ``id``); ``from_location, to_location``
         (category); ``evidence`` (str); ``left, arrived`` (int64, µs); ``gap_us`` (int64, µs: arrived - left).
 
-        "link": from the end of the span named to the start of the one that names it; the gap may be negative. "delegate":
-        from the parent to the child, from the parent's start or, if later, the last end of one of its children before that,
-        to the child's start. "return": from the child's end to the next start of a span of its parent's agent, or the
-        parent's own end where there is none. Children of one parent and one agent are one piece of work, as long as the
-        parent's agent starts nothing between them: it is delegated to the first and returns from the one that ends last.
-        "location": from the end of the last of `self_spans` there to the start of the next, of another agent, where no
-        stronger evidence that was asked for leads to that span.
+        "link": from the end of the linked span to the start of the span with the link; the gap may be negative. "delegate":
+        from the parent to the child; it leaves at the parent's start or, if later, the last end of an earlier child, and
+        arrives at the child's start. "return": from the child's end to the next start of a span of the parent's agent, or to
+        the parent's end if there is none. Children of one parent and one agent are one piece of work as long as the parent's
+        agent starts nothing between them: it is delegated to the first child and returns from the child that ends last.
+        "location": from the end of the last of `self_spans` there to the start of the next, if it has another agent and no
+        stronger requested evidence leads to that span.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, an id that is asked for stands in two rows of a trace, or a gap does not fit
-        into 63 bits.
+        If ``spans`` is not a frame of spans, a parent or linked id is in two rows of a trace, or a gap does not fit into 63
+        bits.
     BadOption
-        Where ``evidence`` or ``within_us`` is none of the choices.
+        If ``evidence`` is not one of the choices, or ``within_us`` is not an integer of at least 0.
 
     Examples
     --------
@@ -75,98 +75,100 @@ def handoffs(
     """
     kinds = evidence_of(evidence)
     if within_us is not None and not (is_integer(within_us) and within_us >= 0):
-        raise BadOption(f"within_us={quoted(within_us)} is not a whole number of µs from 0 on, nor None.")
+        raise BadOption(f"within_us={quoted(within_us)} is neither None nor an integer number of µs of at least 0.")
     require(spans)
-    spans = work_of(spans)
-    found = stated(spans, kinds)
+    spans = recorded_spans(spans)
+    found = stated_handoffs(spans, kinds)
     if "location" in kinds:
-        explained = np.unique(np.concatenate([known["to"].to_numpy() for known in found])) if found else np.empty(0, np.int64)
-        found.append(relayed(spans, explained, within_us))
-    pairs = pd.concat(found, ignore_index=True) if found else candidates("link", *[np.empty(0, dtype=np.int64)] * 4)
-    return told(spans, strongest(spans, pairs))
+        explained = np.unique(np.concatenate([pairs["to"].to_numpy() for pairs in found])) if found else np.empty(0, np.int64)
+        found.append(location_handoffs(spans, explained, within_us))
+    pairs = pd.concat(found, ignore_index=True) if found else candidate_handoffs("link", *[np.empty(0, dtype=np.int64)] * 4)
+    return handoff_table(spans, strongest(spans, pairs))
 
 
-def candidates(kind: str, source: Int64Array, target: Int64Array, left: Int64Array, arrived: Int64Array) -> pd.DataFrame:
-    """Handoffs of one kind as a table of rows and times."""
-    strength = np.full(len(source), STRENGTH.index(kind), dtype=np.int8)
+def candidate_handoffs(
+    kind: str, source: Int64Array, target: Int64Array, left: Int64Array, arrived: Int64Array
+) -> pd.DataFrame:
+    """Possible handoffs of one kind, as a table of rows and times."""
+    strength = np.full(len(source), EVIDENCE_BY_STRENGTH.index(kind), dtype=np.int8)
     return pd.DataFrame({"from": source, "to": target, "strength": strength, "left": left, "arrived": arrived})
 
 
-def stated(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
-    """The handoffs that links and parents tell of, as far as these are asked for."""
-    named = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
-    found, parent = [linked(spans, *named.links())], named.parents()
+def stated_handoffs(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
+    """The handoffs by links and parents, for the requested kinds of evidence."""
+    relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
+    found, parent = [link_handoffs(spans, *relations.links())], relations.parents()
     if (parent >= 0).any():
-        found += delegated(spans, parent)
+        found += delegation_handoffs(spans, parent)
     return [pairs for pairs in found if len(pairs)]
 
 
-def linked(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -> pd.DataFrame:
-    """From the span that is named to the one that names it."""
+def link_handoffs(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -> pd.DataFrame:
+    """Handoffs from the linked span to the span with the link."""
     agent = codes_of(spans["agent_id"])[0]
     other = agent[source] != agent[target]
     source, target = source[other], target[other]
     start, end = times_of(spans)
-    return candidates("link", source, target, end[source], start[target])
+    return candidate_handoffs("link", source, target, end[source], start[target])
 
 
-def delegated(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """From a parent to a child of another agent, and from there back to the parent's agent.
+def delegation_handoffs(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Handoffs from a parent to a child of another agent, and back to the parent's agent.
 
-    Children of one parent and one agent are one piece of work, given out once and brought back once, as long as the parent's
+    Children of one parent and one agent are one piece of work, delegated once and returned once, as long as the parent's
     agent starts nothing between them.
     """
     start, end = times_of(spans)
     agents = groups_of(spans, "trace_id", "agent_id").group
     child = np.flatnonzero(parent >= 0)
     child = child[agents[child] != agents[parent[child]]]
-    work = dense(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
+    work = dense_ranks(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
     order = rows_by(spans, work, start[child], end[child], row=child)
     child, work = child[order], work[order]
-    own = Starts(spans, agents)
-    reach = np.append(start[:1], running_max(work, end[child])[:-1])[: len(child)]
-    asked = own.next(agents[parent[child]], reach)
-    goes_on = (asked < 0) | (start[asked] > start[child])
-    piece = np.cumsum(opens_run(work) | ~goes_on)
+    starts = AgentStarts(spans, agents)
+    previous_end = np.append(start[:1], running_max(work, end[child])[:-1])[: len(child)]
+    between = starts.next(agents[parent[child]], previous_end)
+    continues = (between < 0) | (start[between] > start[child])
+    piece = np.cumsum(opens_run(work) | ~continues)
     first = child[opens_run(piece)]
     last = child[rows_by(spans, piece, end[child], start[child], row=child)]
     last = last[closes_run(piece)]
-    back = own.next(agents[parent[last]], end[last])
+    back = starts.next(agents[parent[last]], end[last])
     target, arrived = np.where(back < 0, parent[last], back), np.where(back < 0, end[parent[last]], start[back])
-    given = candidates("delegate", parent[first], first, free_since(spans, parent, first), start[first])
-    return given, candidates("return", last, target, end[last], arrived)
+    delegated = candidate_handoffs("delegate", parent[first], first, free_since(spans, parent, first), start[first])
+    return delegated, candidate_handoffs("return", last, target, end[last], arrived)
 
 
 def free_since(spans: pd.DataFrame, parent: Int64Array, child: Int64Array) -> Int64Array:
-    """From when on each child's parent could have given out that work: its start, or the last end of a child before."""
+    """The earliest time at which each child's parent could delegate its work: the parent's start, or an earlier child's end."""
     start, end = times_of(spans)
     siblings = np.flatnonzero(parent >= 0)
     siblings = siblings[sort_order(parent[siblings], end[siblings])]
     earlier = rank_in(parent[siblings], end[siblings], parent[child], start[child], side="right") - 1
     earlier -= start[child] == end[child]  # an instant does not end before itself
-    there = (earlier >= 0) & (parent[siblings[earlier]] == parent[child])
-    begin = start[parent[child]]
-    return np.where(there, np.maximum(begin, end[siblings[earlier]]), begin)
+    found = (earlier >= 0) & (parent[siblings[earlier]] == parent[child])
+    parent_start = start[parent[child]]
+    return np.where(found, np.maximum(parent_start, end[siblings[earlier]]), parent_start)
 
 
-class Starts:
-    """The spans of each agent in the order in which they start."""
+class AgentStarts:
+    """The spans of each agent, ordered by their starts."""
 
     def __init__(self, spans: pd.DataFrame, agents: Int64Array) -> None:
-        """Sort the spans of the agents, which are numbered for each trace."""
+        """Sort the spans by agent and start; ``agents`` is the number of each row's agent and trace."""
         start, end = times_of(spans)
         self.row = rows_by(spans, agents, start, end)
         self.agent, self.start = agents[self.row], start[self.row]
 
     def next(self, agent: Int64Array, time: Int64Array) -> Int64Array:
         """The row of the agent's first span to start at or after a time, or -1."""
-        place = rank_in(self.agent, self.start, agent, time, side="left")
-        mine = np.append(self.agent, -1)[place] == agent
-        return np.where(mine, np.append(self.row, -1)[place], -1)
+        position = rank_in(self.agent, self.start, agent, time, side="left")
+        found = np.append(self.agent, -1)[position] == agent
+        return np.where(found, np.append(self.row, -1)[position], -1)
 
 
-def relayed(spans: pd.DataFrame, explained: Int64Array, within_us: int | None) -> pd.DataFrame:
-    """From the last piece to end at a location to one that starts there, where another agent's."""
+def location_handoffs(spans: pd.DataFrame, explained: Int64Array, within_us: int | None) -> pd.DataFrame:
+    """Handoffs from the last piece to end at a location to the next that starts there, if the agents differ."""
     row, start, end = pieces_of(spans)
     agent = codes_of(spans["agent_id"])[0][row]
     place = groups_of(spans, "trace_id", "location_id").group[row]
@@ -181,23 +183,23 @@ def relayed(spans: pd.DataFrame, explained: Int64Array, within_us: int | None) -
     if within_us is not None:
         new &= difference(start[target], end[source]) <= within_us
     source, target = source[new], target[new]
-    return candidates("location", row[source], row[target], end[source], start[target])
+    return candidate_handoffs("location", row[source], row[target], end[source], start[target])
 
 
 def strongest(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each pair of spans: its strongest evidence, and of that the first; in the order of the answer."""
+    """One row for each pair of spans: its strongest evidence, and of that the first to arrive; in the order of the result."""
     source, target, arrived = (pairs[column].to_numpy() for column in ("from", "to", "arrived"))
     order = np.lexsort((arrived, pairs["strength"].to_numpy(), target, source))
     order = order[opens_run(source[order], target[order])]
     source, target, arrived = source[order], target[order], arrived[order]
-    place = np.empty(len(spans), dtype=np.int64)
-    place[order_of(spans)] = np.arange(len(spans))
+    rank = np.empty(len(spans), dtype=np.int64)
+    rank[order_of(spans)] = np.arange(len(spans))
     trace = codes_of(spans["trace_id"])[0]
-    return pairs.iloc[order[np.lexsort((place[target], place[source], arrived, trace[target]))]]
+    return pairs.iloc[order[np.lexsort((rank[target], rank[source], arrived, trace[target]))]]
 
 
-def told(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """The table, with names for rows."""
+def handoff_table(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The result of `handoffs` from pairs of rows."""
     source, target, left, arrived = (pairs[column].to_numpy() for column in ("from", "to", "left", "arrived"))
     return pd.DataFrame(
         {
@@ -208,7 +210,7 @@ def told(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
             "to_span": values_at(spans, "id", target),
             "from_location": values_at(spans, "location_id", source),
             "to_location": values_at(spans, "location_id", target),
-            "evidence": pd.array(np.array(STRENGTH, dtype=object)[pairs["strength"].to_numpy()], dtype="str"),
+            "evidence": pd.array(np.array(EVIDENCE_BY_STRENGTH, dtype=object)[pairs["strength"].to_numpy()], dtype="str"),
             "left": left,
             "arrived": arrived,
             "gap_us": difference(arrived, left),

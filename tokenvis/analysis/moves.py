@@ -1,7 +1,7 @@
 """Moves: an agent leaves one location and next works at another.
 
-A row is the gap between two consecutive spans of one agent, in the frame's order, on `self_spans`: a parent is left and
-entered again where its children run elsewhere. The gap is negative where the agent already works at the new place before it
+A row is the gap between two consecutive spans of one agent, in the frame's order, on `self_spans`: an agent leaves a parent's
+location and returns to it if children run elsewhere. The gap is negative if the agent starts at the new location before it
 leaves the old one.
 """
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from tokenvis.spans.columns import codes_of, require, rows_by, values_at
 from tokenvis.spans.integers import difference
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
 
 
@@ -32,7 +32,7 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -46,24 +46,24 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     0      Ann          desk         lab    10       15       5
     """
     require(spans)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     paths = paths_of(spans)
     before = np.flatnonzero(paths.moves())
     trace, agent = (codes_of(spans[column])[0] for column in ("trace_id", "agent_id"))
-    came = paths.row[before + 1]
-    order = rows_by(spans, trace[came], paths.start[before + 1], paths.end[before], agent[came], row=came)
+    to_row = paths.row[before + 1]
+    order = rows_by(spans, trace[to_row], paths.start[before + 1], paths.end[before], agent[to_row], row=to_row)
     before = before[order]
     after = before + 1
-    came, gone = paths.row[after], paths.row[before]
+    to_row, from_row = paths.row[after], paths.row[before]
     left, arrived = paths.end[before], paths.start[after]
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", came),
-            "agent_id": values_at(spans, "agent_id", came),
-            "from_location": values_at(spans, "location_id", gone),
-            "to_location": values_at(spans, "location_id", came),
-            "from_span": values_at(spans, "id", gone),
-            "to_span": values_at(spans, "id", came),
+            "trace_id": values_at(spans, "trace_id", to_row),
+            "agent_id": values_at(spans, "agent_id", to_row),
+            "from_location": values_at(spans, "location_id", from_row),
+            "to_location": values_at(spans, "location_id", to_row),
+            "from_span": values_at(spans, "id", from_row),
+            "to_span": values_at(spans, "id", to_row),
             "left": left,
             "arrived": arrived,
             "gap_us": difference(arrived, left),

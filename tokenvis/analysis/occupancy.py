@@ -1,7 +1,7 @@
 """Occupancy: where each agent spent its time.
 
-A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: going to another place and coming
-back makes two, a pause does not.
+A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: leaving for another location and
+returning makes two visits, a pause does not.
 """
 
 import pandas as pd
@@ -10,12 +10,12 @@ from tokenvis.spans.columns import require
 from tokenvis.spans.groups import groups_of, ratio
 from tokenvis.spans.integers import counts, difference, opens_run, sums
 from tokenvis.spans.intervals import union
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
 
 
 def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
-    """How often and how long each agent was at each location.
+    """How often and for how long each agent was at each location.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
 
         ``trace_id, agent_id, location_id`` (category);
         ``n_visits`` (int64): runs of consecutive spans there; an instant is a visit;
-        ``busy_us`` (int64, µs): of its spans there, added up; ``active_us`` (int64, µs): in which at least one of them runs;
+        ``busy_us`` (int64, µs): sum of its spans there; ``active_us`` (int64, µs): time in which at least one of them runs;
         ``share_of_agent`` (Float64): busy here / busy anywhere; missing for an agent that is never busy.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     1        t      Ann         lab         1        5          5            0.25
     """
     require(spans)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     paths = paths_of(spans)
     places = groups_of(spans, "trace_id", "agent_id", "location_id")
     group, count = places.group[paths.row], len(places)
     busy = sums(group, difference(paths.end, paths.start), count)
-    stretch, opens, closes = union(group, paths.start, paths.end)
+    active_group, opens, closes = union(group, paths.start, paths.end)
     visits = counts(group[opens_run(paths.path, paths.place)], count)
     agents = groups_of(spans.iloc[places.first], "trace_id", "agent_id")
     busy_of_agent = sums(agents.group, busy, len(agents))[agents.group]
@@ -64,8 +64,8 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
             **places.names(spans),
             "n_visits": visits,
             "busy_us": busy,
-            "active_us": sums(stretch, closes - opens, count),
+            "active_us": sums(active_group, closes - opens, count),
             "share_of_agent": ratio(busy, busy_of_agent),
         }
     )
-    return table[visits > 0].reset_index(drop=True)  # a parent that its children cover was never there itself
+    return table[visits > 0].reset_index(drop=True)  # without groups of parents that their children cover completely

@@ -1,7 +1,7 @@
-"""Rollup: the trace in time buckets of one length, as a table for plots over time and for other tools.
+"""Rollup: a trace in time buckets of equal length, as a table for plots over time and for other tools.
 
-Buckets start at the trace's first start and leave no gap. Busy time is that of `self_spans`, clipped to each bucket; what a
-span has only once (its start, its tokens) goes to the bucket in which it starts.
+Buckets start at the trace's first start and are contiguous. Busy time is that of `self_spans`, clipped to each bucket; single
+values of a span (its start, its tokens) count in the bucket in which the span starts.
 """
 
 from collections.abc import Iterable
@@ -15,46 +15,46 @@ from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 
-MOST_ROWS = 10_000_000
-ANSWER = ("time", "busy_us", "n_started", "running")
+MAX_ROLLUP_ROWS = 10_000_000
+ROLLUP_COLUMNS = ("time", "busy_us", "n_started", "running")
 
 
 def rollup(
     spans: pd.DataFrame, every: int | str, *, by: str | Iterable[str] | None = None, values: str | Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Busy time, starts and sums of values in each time bucket.
+    """Busy time, number of starts and sums of values in each time bucket.
 
     Parameters
     ----------
     spans
         A frame of spans.
     every
-        Length of a bucket: a whole number of µs, or a text such as ``"1s"``, ``"5min"``, as `pandas.Timedelta` reads it.
+        Length of a bucket: an integer number of µs, or a text such as ``"1s"``, ``"5min"``, as for `pandas.Timedelta`.
     by
         A column, or several, whose values make groups within each trace; each group has all buckets of its trace.
     values
-        Columns, or keys of ``data``, that hold numbers, such as ``"gen_ai.usage.output_tokens"``, to add up.
+        Numeric columns or keys of ``data`` to add up, such as ``"gen_ai.usage.output_tokens"``.
 
     Returns
     -------
     DataFrame
         A row for each bucket (and group), ordered by trace_id, time, and the values of ``by``:
 
-        ``trace_id`` (category); ``time`` (int64, µs): where the bucket starts; the columns of ``by`` (as they are);
-        ``busy_us`` (int64, µs): what its spans ran within the bucket, added up; ``n_started`` (int64);
+        ``trace_id`` (category); ``time`` (int64, µs): start of the bucket; the columns of ``by`` (unchanged);
+        ``busy_us`` (int64, µs): sum of the time that spans run within the bucket; ``n_started`` (int64): starts in it;
         ``running`` (float64): busy_us / every, the mean number of spans that run; and for each key of ``values`` a column
-        (Int64 or Float64): the sum over the spans that start in the bucket, missing throughout a group that never has the key.
+        (Int64 or Float64): the sum over the spans that start in the bucket, missing in groups that never have the key.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, lacks a column of ``by``, or holds a value that is no number.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a value is not a number.
     BadOption
-        Where ``every`` is no length of time, the table would have more than ten million rows, or ``by`` or ``values`` has the
-        name of a column of the answer.
+        If ``every`` is not a length of time, the table would have more than ten million rows, or ``by`` or ``values`` has the
+        name of a column of the result.
 
     Examples
     --------
@@ -71,23 +71,23 @@ def rollup(
     """
     width = microseconds_of(every)
     keys = name_list("values", values)
-    columns = by_columns(by, (*ANSWER, *keys))
-    if set(keys) & {*ANSWER, *columns}:
-        raise BadOption(f"values={quoted(keys)} has the name of a column of the answer.")
+    columns = by_columns(by, (*ROLLUP_COLUMNS, *keys))
+    if set(keys) & {*ROLLUP_COLUMNS, *columns}:
+        raise BadOption(f"values={quoted(keys)} has the name of a column of the result.")
     require(spans, *columns)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     groups = groups_of(spans, *columns)
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     origin, n_buckets = buckets_of(trace, len(traces), start, end, width)
     size = n_buckets[trace[groups.first]]
     n_rows = sum(size.tolist())
-    if n_rows > MOST_ROWS:
-        raise BadOption(f"every={quoted(every)} would make {n_rows:,} rows, at most {MOST_ROWS:,}. Take a longer one.")
+    if n_rows > MAX_ROLLUP_ROWS:
+        raise BadOption(f"every={quoted(every)} would make {n_rows:,} rows, at most {MAX_ROLLUP_ROWS:,}. Use longer buckets.")
     base = np.cumsum(size) - size
     row, piece_start, piece_end = pieces_of(spans)
     offset = origin[trace[row]]
-    busy = clipped(base[groups.group[row]], piece_start - offset, difference(piece_end, offset), width, n_rows)
+    busy = busy_per_bucket(base[groups.group[row]], piece_start - offset, difference(piece_end, offset), width, n_rows)
     bucket = base[groups.group] + (start - origin[trace]) // width
     started = counts(bucket, n_rows)
     group = np.repeat(np.arange(len(groups)), size)
@@ -98,12 +98,12 @@ def rollup(
     table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + number * width)[order], **names}
     table |= {"busy_us": busy[order], "n_started": started[order], "running": busy[order] / width}
     for key, column in field_numbers(spans, keys).items():
-        table[key] = added(column, groups.group, group, bucket)[order]
+        table[key] = sums_per_bucket(column, groups.group, group, bucket)[order]
     return pd.DataFrame(table)
 
 
 def microseconds_of(every: int | str) -> int:
-    """A length of time in µs; `BadOption` where it is none, or no whole number of µs."""
+    """A length of time in µs; `BadOption` if it is not a positive integer number of µs."""
     if isinstance(every, str):
         try:
             nanoseconds = pd.Timedelta(every).value
@@ -114,7 +114,7 @@ def microseconds_of(every: int | str) -> int:
         width, rest = (int(every), 0) if is_integer(every) else (0, 0)
     if width < 1 or rest or width >= 2**63:
         raise BadOption(
-            f"every={quoted(every)} is no length of a bucket: a whole number of µs above zero, or a text such as '1s'."
+            f"every={quoted(every)} is not a bucket length: a positive integer number of µs, or a text such as '1s'."
         )
     return width
 
@@ -122,15 +122,15 @@ def microseconds_of(every: int | str) -> int:
 def buckets_of(
     trace: Int64Array, n_traces: int, start: Int64Array, end: Int64Array, width: int
 ) -> tuple[Int64Array, Int64Array]:
-    """The first start of each trace, and how many buckets reach to the last microsecond that a span of it takes."""
+    """The first start of each trace, and the number of buckets up to the last microsecond that one of its spans covers."""
     origin, last = lowest_of(trace, start, n_traces), highest_of(trace, np.where(end > start, end - 1, start), n_traces)
     return origin, difference(last, origin) // width + 1
 
 
-def clipped(base: Int64Array, start: Int64Array, end: Int64Array, width: int, total: int) -> Int64Array:
-    """The time that intervals take in each bucket; ``base`` is the first bucket of each interval's group."""
-    solid = end > start
-    base, start, end = base[solid], start[solid], end[solid]
+def busy_per_bucket(base: Int64Array, start: Int64Array, end: Int64Array, width: int, total: int) -> Int64Array:
+    """The total time of intervals in each bucket; ``base`` is the first bucket of each interval's group."""
+    non_empty = end > start
+    base, start, end = base[non_empty], start[non_empty], end[non_empty]
     first, last = start // width, (end - 1) // width
     within = first == last
     head = np.where(within, end - start, (first + 1) * width - start)
@@ -146,12 +146,12 @@ def clipped(base: Int64Array, start: Int64Array, end: Int64Array, width: int, to
     return busy
 
 
-def added(column: pd.Series, group: Int64Array, group_of: Int64Array, bucket: Int64Array) -> pd.Series:
-    """Sums of a column of numbers in each bucket; missing for groups that have no number at all."""
-    known = column.notna().to_numpy()
+def sums_per_bucket(column: pd.Series, group: Int64Array, group_of: Int64Array, bucket: Int64Array) -> pd.Series:
+    """Sums of a column of numbers in each bucket; missing for groups without any number."""
+    present = column.notna().to_numpy()
     if column.dtype == "Int64":
-        total: Int64Array | Floats = sums(bucket[known], column[known].to_numpy(dtype=np.int64), len(group_of))
+        total: Int64Array | Floats = sums(bucket[present], column[present].to_numpy(dtype=np.int64), len(group_of))
     else:
-        total = np.bincount(bucket[known], weights=column[known].to_numpy(dtype=float), minlength=len(group_of))
-    table = pd.Series(total, dtype=column.dtype)
-    return table.mask(~np.isin(group_of, group[known]))
+        total = np.bincount(bucket[present], weights=column[present].to_numpy(dtype=float), minlength=len(group_of))
+    result = pd.Series(total, dtype=column.dtype)
+    return result.mask(~np.isin(group_of, group[present]))

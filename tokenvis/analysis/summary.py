@@ -1,9 +1,9 @@
 """Summary: the size of a trace, and how parallel it was.
 
-Three times are told apart. Wall is the time from the first start to the last end; active is the time in which something runs;
-busy adds up what every span took. Active and busy are those of `self_spans`, so that a parent and its child of the same agent
-are not counted twice. Durations (p50, p95, longest) are those of the spans as they are. All of it is about the spans that were
-recorded; how many were lost stands beside it.
+There are three times. Wall is the time from the first start to the last end; active is the time in which at least one span
+runs; busy is the sum of all spans. Active and busy use `self_spans`, so that a parent and its child of the same agent are not
+counted twice. Durations (p50, p95, longest) are those of the uncut spans. All measures are about the recorded spans; the number
+of lost spans is a separate column.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ import pandas as pd
 
 from tokenvis.spans.columns import codes_of, require, times_of
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.groups import by_columns, dense, groups_of, ratio
+from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
 from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
-from tokenvis.spans.intervals import steps
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.intervals import running_counts
+from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.nesting import pieces_of
 
-ANSWER = (
+SUMMARY_COLUMNS = (
     *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),
     *("n_errors", "n_lost", "p50_us", "p95_us", "longest_us"),
 )
@@ -33,31 +33,31 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     spans
         A frame of spans.
     by
-        A column, or several, whose values make groups within each trace: ``"agent_id"``, ``"location_id"``, or one from
-        `expand_data`. Spans that lack the value are a group too.
+        A column, or several, whose values make groups within each trace: ``"agent_id"``, ``"location_id"``, or a column from
+        `expand_data`. Spans without a value form a group too.
 
     Returns
     -------
     DataFrame
-        A row for each trace, or group, ordered by trace_id and the values of ``by``, a missing one last:
+        A row for each trace, or group, ordered by trace_id and the values of ``by``, a missing value last:
 
-        ``trace_id`` (category), the columns of ``by`` (as they are);
+        ``trace_id`` (category), the columns of ``by`` (unchanged);
         ``n_spans, n_agents, n_locations`` (int64);
-        ``wall_us`` (int64, µs): from the first start to the last end, of a group its own;
-        ``active_us`` (int64, µs): in which at least one span runs; ``busy_us`` (int64, µs): of all spans, added up;
-        ``share_active`` (Float64): active / wall; ``peak`` (int64): the most spans that run at once;
-        ``share_parallel`` (Float64): the time in which two or more run / active; a ratio of nothing is missing;
+        ``wall_us`` (int64, µs): from the first start to the last end of the trace or group;
+        ``active_us`` (int64, µs): time in which at least one span runs; ``busy_us`` (int64, µs): sum of all spans;
+        ``share_active`` (Float64): active / wall; ``peak`` (int64): the largest number of spans that run at once;
+        ``share_parallel`` (Float64): time in which two or more spans run / active; a ratio with denominator 0 is missing;
         ``n_errors`` (int64): spans with ``status`` "error" in ``data``;
-        ``n_lost`` (int64): spans that could not be recorded: nothing else here counts them, nor the marks that say so; a group
-        of such marks alone is all 0;
+        ``n_lost`` (int64): spans that could not be recorded; no other column counts them or their loss markers; a group of
+        loss markers only has 0 in all other integer columns;
         ``p50_us, p95_us, longest_us`` (int64, µs): durations of spans; percentiles by nearest rank.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, lacks a column of ``by``, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or has times that do not fit into 63 bits.
     BadOption
-        Where ``by`` has the name of a column of the answer.
+        If ``by`` has the name of a column of the result.
 
     Examples
     --------
@@ -74,57 +74,59 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     0      Ann        2       15       5
     1      Bob        1        5       5
     """
-    columns = by_columns(by, ANSWER)
+    columns = by_columns(by, SUMMARY_COLUMNS)
     require(spans, *columns)
     groups, lost = groups_of(spans, *columns), losses_of(spans)
     group, count = np.delete(groups.group, lost.rows), len(groups)
-    there = np.flatnonzero(counts(group, count))  # the others are marks alone
-    figures = figures_of(work_of(spans), *dense(group, count))
-    whole = {name: np.zeros(count, dtype=np.int64) for name in figures}
-    for name, values in figures.items():
-        whole[name][there] = values
-    whole["n_lost"] = sums(groups.group[lost.rows], lost.number, count)
-    shares = {"share_active": ratio(whole["active_us"], whole["wall_us"])}
-    shares |= {"share_parallel": ratio(whole["parallel_us"], whole["active_us"])}
-    return pd.DataFrame({**groups.names(spans), **{name: (whole | shares)[name] for name in ANSWER}})
+    recorded = np.flatnonzero(counts(group, count))  # the other groups have only loss markers
+    measures = measures_per_group(recorded_spans(spans), *dense_ranks(group, count))
+    columns_of_all = {name: np.zeros(count, dtype=np.int64) for name in measures}
+    for name, values in measures.items():
+        columns_of_all[name][recorded] = values
+    columns_of_all["n_lost"] = sums(groups.group[lost.rows], lost.n_spans, count)
+    shares = {"share_active": ratio(columns_of_all["active_us"], columns_of_all["wall_us"])}
+    shares |= {"share_parallel": ratio(columns_of_all["parallel_us"], columns_of_all["active_us"])}
+    return pd.DataFrame({**groups.names(spans), **{name: (columns_of_all | shares)[name] for name in SUMMARY_COLUMNS}})
 
 
-def figures_of(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[str, Int64Array]:
-    """All that is counted or measured in each of the groups, none of which is empty."""
+def measures_per_group(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[str, Int64Array]:
+    """The measures of each group; no group may be empty."""
     start, end = times_of(spans)
     row, piece_start, piece_end = pieces_of(spans)
-    active, parallel, peak = load(group[row], count, piece_start, piece_end)
-    wrong, status = field_values(spans, "status")
+    active, parallel, peak = active_parallel_peak(group[row], count, piece_start, piece_end)
+    with_status, status = field_values(spans, "status")
     p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
     return {
         "n_spans": counts(group, count),
-        "n_agents": distinct(group, count, spans["agent_id"]),
-        "n_locations": distinct(group, count, spans["location_id"]),
+        "n_agents": distinct_counts(group, count, spans["agent_id"]),
+        "n_locations": distinct_counts(group, count, spans["location_id"]),
         "wall_us": difference(highest_of(group, end, count), lowest_of(group, start, count)),
         "active_us": active,
         "parallel_us": parallel,
         "busy_us": sums(group[row], difference(piece_end, piece_start), count),
         "peak": peak,
-        "n_errors": counts(group[wrong[[value == "error" for value in status]]], count),
+        "n_errors": counts(group[with_status[[value == "error" for value in status]]], count),
         "p50_us": p50,
         "p95_us": p95,
         "longest_us": longest,
     }
 
 
-def load(group: Int64Array, count: int, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Of each group: the time in which one interval or more run, that in which two or more do, and the most that do."""
-    group, time, running = steps(group, start, end)
-    lasts = np.append(time[1:], time[-1:]) - time
-    some, several = running > 0, running > 1
-    peak = np.maximum(highest_of(group, running, count), 0)  # 0 where nothing but instants is
-    return sums(group[some], lasts[some], count), sums(group[several], lasts[several], count), peak
+def active_parallel_peak(
+    group: Int64Array, count: int, start: Int64Array, end: Int64Array
+) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """For each group: the time in which one or more intervals run, in which two or more run, and the largest number at once."""
+    group, time, running = running_counts(group, start, end)
+    duration = np.append(time[1:], time[-1:]) - time
+    active, parallel = running > 0, running > 1
+    peak = np.maximum(highest_of(group, running, count), 0)  # 0 for groups of instants only
+    return sums(group[active], duration[active], count), sums(group[parallel], duration[parallel], count), peak
 
 
-def distinct(group: Int64Array, count: int, names: pd.Series) -> Int64Array:
-    """How many names occur in each group."""
+def distinct_counts(group: Int64Array, count: int, names: pd.Series) -> Int64Array:
+    """Number of distinct names in each group."""
     codes, labels = codes_of(names)
-    pair, size = dense(group * len(labels) + codes, count * len(labels))
+    pair, size = dense_ranks(group * len(labels) + codes, count * len(labels))
     of_pair = np.zeros(size, dtype=np.int64)
     of_pair[pair] = group
     return counts(of_pair, count)

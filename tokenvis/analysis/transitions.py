@@ -1,16 +1,16 @@
 """Transitions: the moves of all agents added up, from which location to which.
 
-It is the directly-follows graph of process mining (W. M. P. van der Aalst, "Process Mining", 2nd ed. 2016, 5.2), with an
-agent's path as the case and the location as the activity; staying at a place is no transition.
+This is the directly-follows graph of process mining (W. M. P. van der Aalst, "Process Mining", 2nd ed. 2016, 5.2), with an
+agent's path as the case and the location as the activity; staying at a location is not a transition.
 """
 
 import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, require, values_at
-from tokenvis.spans.groups import dense
+from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import counts, difference, percentiles, sums
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
 
 
@@ -28,13 +28,13 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
         A row for each pair of locations between which an agent moved, ordered by trace_id, from_location, to_location:
 
         ``trace_id, from_location, to_location`` (category); ``n_moves`` (int64);
-        ``mean_gap_us`` (float64, µs), ``p50_gap_us`` (int64, µs, by nearest rank): from leaving the one to work at the other;
-        negative where agents already worked there. `moves` has each of them.
+        ``mean_gap_us`` (float64, µs), ``p50_gap_us`` (int64, µs, by nearest rank): time from leaving the first location to
+        the start at the second; negative if agents already worked there. `moves` lists each move.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
 
     Examples
     --------
@@ -48,15 +48,15 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     0        t          desk         lab        2          4.0           3
     """
     require(spans)
-    spans = work_of(spans)
+    spans = recorded_spans(spans)
     paths = paths_of(spans)
     before = np.flatnonzero(paths.moves())
     after = before + 1
     gap = difference(paths.start[after], paths.end[before])
     trace, traces = codes_of(spans["trace_id"])
     n_places = int(paths.place.max(initial=-1)) + 1
-    way, n_ways = dense(paths.place[before] * n_places + paths.place[after], n_places * n_places)
-    pair, count = dense(trace[paths.row[after]] * n_ways + way, len(traces) * n_ways)
+    route, n_routes = dense_ranks(paths.place[before] * n_places + paths.place[after], n_places * n_places)
+    pair, count = dense_ranks(trace[paths.row[after]] * n_routes + route, len(traces) * n_routes)
     example = np.zeros(count, dtype=np.int64)
     example[pair] = before
     n_moves = counts(pair, count)

@@ -1,7 +1,7 @@
-"""Usage: where the tokens went, and the money.
+"""Usage: tokens and cost by agent, model, location or other group.
 
-Key by key, a span counts only where no descendant carries that key (`spans.tokens`), so sums that a source repeats further
-up are left out, and said to be. A cost that the source gives is taken as it is; it covers the calls above and below it.
+Key by key, a span counts only if no descendant has that key (`spans.tokens`), so sums that a source repeats on ancestors are
+excluded, and reported as ``repeated_tokens``. A cost from the source is used unchanged; it covers all calls above and below it.
 """
 
 import math
@@ -16,21 +16,21 @@ from tokenvis.spans.columns import require
 from tokenvis.spans.fields import field_columns, field_numbers, field_rows
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, sums
-from tokenvis.spans.losses import work_of
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.spans.tokens import COST, TOKENS, Tokens, tokens_of
 
-MODEL = "model"
-MODELS = ("gen_ai.response.model", "gen_ai.request.model")
-PAID = {
+MODEL_COLUMN = "model"
+MODEL_KEYS = ("gen_ai.response.model", "gen_ai.request.model")
+PRICED_TOKENS = {
     "input": "input_tokens",
     "cached": "cached_tokens",
     "cache_creation": "cache_creation_tokens",
     "output": "output_tokens",
 }
-PRICES = tuple(PAID)
+PRICE_KINDS = tuple(PRICED_TOKENS)
 A_MILLION = 1_000_000
-ANSWER = ("n_calls", *TOKENS, "cost", "n_unpriced", "repeated_tokens")
+USAGE_COLUMNS = ("n_calls", *TOKENS, "cost", "n_unpriced", "repeated_tokens")
 
 
 def usage(
@@ -47,30 +47,30 @@ def usage(
         A frame of spans; tokens are columns, or keys of ``data``, with OpenTelemetry's names: ``gen_ai.usage.input_tokens``,
         ``.cache_read.input_tokens``, ``.output_tokens``, ``.reasoning.output_tokens``, and ``gen_ai.usage.cost``.
     by
-        A column, or several, whose values make groups within each trace. ``"model"``, where the spans have no such column, is
-        ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` makes one row a trace.
+        A column, or several, whose values make groups within each trace. ``"model"``, if the spans have no such column, is
+        ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` makes one row per trace.
     prices
-        For each model, what a million tokens cost: ``{"some-model": {"input": 3, "output": 15, "cached": 0.3}}``. ``cached``
-        (read from a cache) and ``cache_creation`` (written to one) are taken from the input tokens; without a price of
-        their own they cost what input costs. A cost that the source gives wins. There are no prices built in.
+        For each model, the price of a million tokens: ``{"some-model": {"input": 3, "output": 15, "cached": 0.3}}``. ``cached``
+        tokens (read from a cache) and ``cache_creation`` tokens (written to one) are subtracted from the input tokens; without
+        a separate price they cost the same as input. A cost from the source takes precedence. There are no built-in prices.
 
     Returns
     -------
     DataFrame
-        A row for each group, ordered by trace_id and the values of ``by``; a missing value has a row where a call has it:
+        A row for each group, ordered by trace_id and the values of ``by``; a missing value has a row only if calls have it:
 
-        ``trace_id`` (category), the columns of ``by`` (as they are); ``n_calls`` (int64): spans that count;
-        ``input_tokens, cached_tokens, output_tokens, reasoning_tokens`` (Int64; missing where no span says): cached ones are
-        among the input, those of reasoning among the output; ``cost`` (Float64; missing where none is known);
-        ``n_unpriced`` (int64): calls for which it is not; ``repeated_tokens`` (int64): input and output tokens that were left
-        out, since a descendant carries them.
+        ``trace_id`` (category), the columns of ``by`` (unchanged); ``n_calls`` (int64): spans that count;
+        ``input_tokens, cached_tokens, output_tokens, reasoning_tokens`` (Int64; missing if no span has a count): input
+        includes cached tokens, output includes reasoning tokens; ``cost`` (Float64; missing if unknown for all spans);
+        ``n_unpriced`` (int64): calls of unknown cost; ``repeated_tokens`` (int64): input and output tokens that were excluded,
+        because a descendant has them.
 
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans, lacks a column of ``by``, or holds a count that is no whole number.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a token count is not an integer.
     BadOption
-        Where ``prices`` is not such a mapping, or ``by`` has the name of a column of the answer.
+        If ``prices`` is not such a mapping, or ``by`` has the name of a column of the result.
 
     Examples
     --------
@@ -87,109 +87,112 @@ def usage(
     0      Ann        0             0     <NA>               40
     1      Bob        1            40  0.00012                0
     """
-    columns = by_columns(by, ANSWER)
+    columns = by_columns(by, USAGE_COLUMNS)
     check_prices(prices)
-    require(spans, *(column for column in columns if column != MODEL))
-    spans = work_of(spans)
-    if MODEL in columns and MODEL not in spans:
+    require(spans, *(column for column in columns if column != MODEL_COLUMN))
+    spans = recorded_spans(spans)
+    if MODEL_COLUMN in columns and MODEL_COLUMN not in spans:
         spans = spans.assign(model=models_of(spans))
     parent = relations_of(spans, links=False).parents()
     tokens = tokens_of(spans, parent)
     costs = costs_of(spans, parent, tokens, prices)
     calls = any_of(key.counted for key in tokens.values())
-    told = any_of(key.known for key in tokens.values())
-    calls |= costs.known & ~told & ~have_descendant(parent, told)
+    with_tokens = any_of(key.present for key in tokens.values())
+    calls |= costs.present & ~with_tokens & ~have_descendant(parent, with_tokens)
     groups = groups_of(spans, *columns)
     group, count = groups.group, len(groups)
-    unknown = counts(group[costs.known], count) == 0
+    unknown = counts(group[costs.present], count) == 0
     table = pd.DataFrame(
         {
             **groups.names(spans),
             "n_calls": counts(group[calls], count),
-            **{name: total(tokens[name], group, count) for name in TOKENS},
+            **{name: token_sum(tokens[name], group, count) for name in TOKENS},
             "cost": pd.Series(np.bincount(group, weights=costs.value, minlength=count), dtype="Float64").mask(unknown),
             "n_unpriced": counts(group[calls & ~costs.covered], count),
-            "repeated_tokens": left_out(tokens, group, count),
+            "repeated_tokens": repeated_tokens(tokens, group, count),
         }
     )
-    said = counts(group[told | costs.known], count) > 0
-    return table[said | table[columns].notna().all(axis=1)].reset_index(drop=True)
+    used = counts(group[with_tokens | costs.present], count) > 0
+    return table[used | table[columns].notna().all(axis=1)].reset_index(drop=True)
 
 
 def models_of(spans: pd.DataFrame) -> pd.Series:
-    """The model of each span, as ``str``: the one that answered, else the one that was asked; missing where none is named."""
-    rows = field_rows(spans, *MODELS)
+    """The model of each span, as ``str``: of the response, else of the request; missing if there is none."""
+    rows = field_rows(spans, *MODEL_KEYS)
     model = np.full(len(spans), np.nan, dtype=object)
     if len(rows):
-        answered, asked = (column.astype("str") for column in field_columns(spans, MODELS, rows).values())
-        model[rows] = answered.fillna(asked).to_numpy()
+        response, request = (column.astype("str") for column in field_columns(spans, MODEL_KEYS, rows).values())
+        model[rows] = response.fillna(request).to_numpy()
     return pd.Series(model, index=spans.index, dtype="str")
 
 
-def any_of(marks: Iterable[Mask]) -> Mask:
-    """Rows that are marked in any of these."""
-    together: Mask = np.logical_or.reduce(list(marks))
-    return together
+def any_of(masks: Iterable[Mask]) -> Mask:
+    """Rows for which any of the masks is true."""
+    union: Mask = np.logical_or.reduce(list(masks))
+    return union
 
 
-def total(key: Tokens, group: Int64Array, count: int) -> pd.Series:
-    """Sum of what counts in each group; missing where no span of it has the key."""
-    table = pd.Series(sums(group[key.counted], key.values[key.counted], count), dtype="Int64")
-    return table.mask(counts(group[key.known], count) == 0)
+def token_sum(key: Tokens, group: Int64Array, count: int) -> pd.Series:
+    """Sum of the counted values in each group; missing if none of its spans has the key."""
+    total = pd.Series(sums(group[key.counted], key.values[key.counted], count), dtype="Int64")
+    return total.mask(counts(group[key.present], count) == 0)
 
 
-def left_out(tokens: dict[str, Tokens], group: Int64Array, count: int) -> Int64Array:
-    """Sum of the input and output tokens in each group that do not count."""
-    repeated = [(key, key.known & ~key.counted) for key in (tokens["input_tokens"], tokens["output_tokens"])]
+def repeated_tokens(tokens: dict[str, Tokens], group: Int64Array, count: int) -> Int64Array:
+    """Sum of the input and output tokens in each group that are not counted."""
+    repeated = [(key, key.present & ~key.counted) for key in (tokens["input_tokens"], tokens["output_tokens"])]
     values = np.concatenate([key.values[rows] for key, rows in repeated])
     return sums(np.concatenate([group[rows] for _, rows in repeated]), values, count)
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What each row costs (0 where nobody knows), where that is ``known``, and the rows whose cost is in one of these."""
+    """The cost of each row (0 if unknown), where a cost is ``present``, and the rows that such a cost covers."""
 
     value: Floats
-    known: Mask
+    present: Mask
     covered: Mask
 
 
 def costs_of(
     spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, Tokens], prices: Mapping[str, Mapping[str, float]] | None
 ) -> Costs:
-    """Costs as the source gives them; of the calls that these do not cover, by the prices."""
+    """Costs from the source, and by the prices for calls that those do not cover."""
     column = field_numbers(spans, [COST])[COST]
     given = column.notna().to_numpy()
-    known = given & ~have_descendant(parent, given)
-    value = np.where(known, column.fillna(0).to_numpy(dtype=float), 0.0)
+    counted = given & ~have_descendant(parent, given)
+    value = np.where(counted, column.fillna(0).to_numpy(dtype=float), 0.0)
     covered = given | have_ancestor(parent, given) | have_descendant(parent, given)
     if not prices:
-        return Costs(value, known, covered)
+        return Costs(value, counted, covered)
     codes, models = pd.factorize(models_of(spans))
     priced = np.array([*(model in prices for model in models), False])[codes]
     priced &= ~covered & any_of(key.counted for key in tokens.values())
-    rates = {kind: np.array([*(rate(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICES}
-    paid = {kind: np.where(tokens[name].counted, tokens[name].values, 0) for kind, name in PAID.items()}
-    plain = np.maximum(paid["input"] - paid["cached"] - paid["cache_creation"], 0)
-    bill = sum((plain if kind == "input" else paid[kind]) * rates[kind] for kind in PRICES) / A_MILLION
-    return Costs(np.where(priced, bill, value), known | priced, covered | priced)
+    rates = {kind: np.array([*(price_of(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICE_KINDS}
+    billed = {kind: np.where(tokens[name].counted, tokens[name].values, 0) for kind, name in PRICED_TOKENS.items()}
+    uncached = np.maximum(billed["input"] - billed["cached"] - billed["cache_creation"], 0)
+    cost = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / A_MILLION
+    return Costs(np.where(priced, cost, value), counted | priced, covered | priced)
 
 
-def rate(price: Mapping[str, float], kind: str) -> float:
-    """What a million tokens of a kind cost; of a kind without a price, what input costs."""
+def price_of(price: Mapping[str, float], kind: str) -> float:
+    """The price of a million tokens of a kind; by default the price of input."""
     return float(price.get(kind, price.get("input", 0.0)))
 
 
 def check_prices(prices: object) -> None:
-    """Raise `BadOption` unless prices are a mapping of models to what a million tokens cost."""
+    """Raise `BadOption` unless prices map models to prices of a million tokens."""
     if prices is None:
         return
     shape = '{"some-model": {"input": 3, "output": 15}}'
     if not isinstance(prices, Mapping):
-        raise BadOption(f"prices={quoted(prices)} is no mapping such as {shape}.")
+        raise BadOption(f"prices={quoted(prices)} is not a mapping such as {shape}.")
     for model, price in prices.items():
-        if not isinstance(price, Mapping) or not {"input", "output"} <= set(price) <= set(PRICES):
-            raise BadOption(f"prices[{quoted(model)}]={quoted(price)} has other keys than {listed(PRICES)}: {shape}.")
+        if not isinstance(price, Mapping) or not {"input", "output"} <= set(price) <= set(PRICE_KINDS):
+            raise BadOption(
+                f"prices[{quoted(model)}]={quoted(price)} must have input and output, and no keys except "
+                f"{listed(PRICE_KINDS)}: {shape}."
+            )
         for kind, amount in price.items():
             number = isinstance(amount, int | float | np.number) and not isinstance(amount, bool)
             if not number or not math.isfinite(amount) or amount < 0:

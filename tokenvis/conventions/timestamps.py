@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 from tokenvis.errors import quoted
-from tokenvis.spans.columns import EPOCH, YEAR_10000
+from tokenvis.spans.columns import YEAR_2000, YEAR_10000
 
 Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 UNITS: dict[str, Decimal] = {"s": Decimal(1_000_000), "ms": Decimal(1_000), "us": Decimal(1), "ns": Decimal("0.001")}
@@ -70,7 +70,7 @@ def is_number_text(text: str) -> bool:
 
 def refuse_time(number: Decimal, unit: str) -> None:
     """Raise `ValueError` for a time beyond the calendar, naming the unit in which it would make sense."""
-    plausible = (name for name, factor in UNITS.items() if EPOCH <= number * factor < YEAR_10000)
+    plausible = (name for name, factor in UNITS.items() if YEAR_2000 <= number * factor < YEAR_10000)
     other = max(plausible, key=lambda name: UNITS[name], default=None)
     year = f"the year {1970 + int(number * UNITS[unit] / YEAR_US):,}" if abs(number) < Decimal(10) ** 40 else "a distant year"
     hint = f"; in {other!r} it is {day_of(int(number * UNITS[other]))}" if other else ""

@@ -17,14 +17,14 @@ from tokenvis.explorer.keys import KeyColumn, key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.layout.time_map import TimeMap, time_map
 from tokenvis.plot.artists.color_scales import Palette
-from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, order_of, require, times_of
+from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, order_of, require, times_of
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.fields import field_columns, field_rows, field_values
 from tokenvis.spans.integers import Int64Array, difference, sums
 from tokenvis.spans.losses import losses_of
 from tokenvis.spans.nesting import paths_of, pieces_of
 from tokenvis.spans.relations import relations_of
-from tokenvis.spans.tokens import KEYS, tokens_of
+from tokenvis.spans.tokens import TOKEN_KEYS, tokens_of
 
 TRACE_KEYS = ("agent_id", "location_id")  # sent with the trace
 MAX_SENT_LABEL_CHARS = 200  # longer labels are truncated
@@ -96,7 +96,7 @@ class Answers:
                 "first": float(first - mapping.origin),
                 "origin": float(mapping.origin),
                 "lost": losses_of(spans).total,
-                "clock": mapping.origin if EPOCH <= mapping.origin < YEAR_10000 else None,
+                "clock": mapping.origin if YEAR_2000 <= mapping.origin < YEAR_10000 else None,
                 "map": {"offsets": mapping.offsets.tolist(), "places": mapping.positions.tolist()},
             }
         )
@@ -146,10 +146,10 @@ def facts_message(spans: pd.DataFrame) -> Message:
         status = np.zeros(len(spans), dtype=np.int64)
         status[rows] = [STATUS_BY_CODE.index(value) if value in STATUS_BY_CODE else 0 for value in values]
         message.add("status", status)
-    if len(field_rows(spans, *(KEYS[name] for name in TOKEN_FACTS.values()))):
+    if len(field_rows(spans, *(TOKEN_KEYS[name] for name in TOKEN_FACTS.values()))):
         tokens = tokens_of(spans, relations_of(spans, links=False).parents(), TOKEN_FACTS.values())
         for column, name in TOKEN_FACTS.items():
-            if tokens[name].known.any():
+            if tokens[name].present.any():
                 message.add(column, np.where(tokens[name].counted, tokens[name].values, 0))
     return message
 

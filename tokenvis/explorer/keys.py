@@ -16,9 +16,9 @@ from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.spans.columns import codes_of
-from tokenvis.spans.fields import NO_FIELDS, field_columns
+from tokenvis.spans.fields import NOT_FIELDS, field_columns
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import parsed
+from tokenvis.spans.payload import parsed_payloads
 from tokenvis.spans.text import without_surrogates
 
 AGENT_LOCATION_KEYS = ("agent_id", "location_id")
@@ -67,7 +67,7 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
 def is_key_column(spans: pd.DataFrame, key: object) -> bool:
     """Whether a column of the frame can define bands: agents, locations and field columns."""
     return key in AGENT_LOCATION_KEYS or (
-        key not in NO_FIELDS and isinstance(key, str) and spans.columns.tolist().count(key) == 1
+        key not in NOT_FIELDS and isinstance(key, str) and spans.columns.tolist().count(key) == 1
     )
 
 
@@ -77,7 +77,7 @@ def keys_in(spans: pd.DataFrame) -> list[str]:
     found: dict[str, Counter[object]] = {}
     if "data" in spans and len(spans):
         rows = np.unique(np.linspace(0, len(spans) - 1, min(len(spans), KEY_SAMPLE_SPANS)).astype(np.int64))
-        for payload in parsed(spans[["id", "data"]].iloc[rows]):
+        for payload in parsed_payloads(spans[["id", "data"]].iloc[rows]):
             attributes = payload.get("attributes")
             for key, value in {**(attributes if isinstance(attributes, dict) else {}), **payload}.items():
                 if isinstance(value, str | int | float) and key not in EXCLUDED_DATA_KEYS:

@@ -24,10 +24,10 @@ from tokenvis.explorer.keys import is_key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.output import atomic_write, one_line, writable_path
 from tokenvis.plot.artists.color_scales import Palette
-from tokenvis.spans.fields import plain_values
+from tokenvis.spans.fields import json_values
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import parsed
-from tokenvis.spans.redaction import OURS, Content, Keeper, encoded, is_name
+from tokenvis.spans.payload import parsed_payloads
+from tokenvis.spans.redaction import STRUCTURAL_KEYS, Content, Redactor, is_name, payload_json
 
 SPANS_PER_BLOCK = 2_000  # spans per block of details
 PAGE_GZIP_LEVEL = 6
@@ -113,10 +113,10 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     """The spans with the chosen amount of free text; other columns only if their names or types are safe."""
     if content == "full":
         return spans
-    keeper = Keeper(content)
+    keeper = Redactor(content)
     for column in [column for column in spans.columns if is_key_column(spans, column) and column not in TRACE_KEYS]:
-        if content == "none" and column in OURS:
-            named = [is_name(value) for value in plain_values(spans[column])]
+        if content == "none" and column in STRUCTURAL_KEYS:
+            named = [is_name(value) for value in json_values(spans[column])]
             spans = spans.assign(**{column: spans[column].where(np.array(named, dtype=bool))})
         elif content == "none" and not is_safe_column(spans[column]):
             spans = spans.drop(columns=column)
@@ -124,8 +124,8 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
             spans = spans.assign(**{column: spans[column].astype(object).map(keeper.shortened, na_action="ignore")})
     if "data" not in spans:
         return spans
-    payloads = (keeper.kept(dict(payload), "") for payload in parsed(spans))
-    data = [encoded({key: value for key, value in payload.items() if value != ""}) for payload in payloads]
+    payloads = (keeper.redacted(dict(payload), "") for payload in parsed_payloads(spans))
+    data = [payload_json({key: value for key, value in payload.items() if value != ""}) for payload in payloads]
     return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
 
 
@@ -133,7 +133,9 @@ def is_safe_column(values: pd.Series) -> bool:
     """Whether a user's column contains numbers, times, or texts that are names."""
     distinct = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
     types = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
-    return any(is_type(distinct.dtype) for is_type in types) or bool(Keeper("none").names_of({str(values.name): "text"}))
+    return any(is_type(distinct.dtype) for is_type in types) or bool(
+        Redactor("none").names_and_numbers({str(values.name): "text"})
+    )
 
 
 def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selected: Int64Array, *, omitted: bool) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import CHUNK
+from tokenvis.spans.payload import PAYLOADS_PER_CHUNK
 from tokenvis.spans.text import without_surrogates
 
 
@@ -20,8 +20,8 @@ def export_chunks(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iterat
     """The spans in chunks of a few thousand, in the order of the frame or of ``rows``; ``data`` is JSON text or missing."""
     if "data" not in spans.columns:
         spans = spans.assign(data=pd.Series(None, index=spans.index, dtype="str"))
-    for first in range(0, len(spans), CHUNK):
-        last = first + CHUNK
+    for first in range(0, len(spans), PAYLOADS_PER_CHUNK):
+        last = first + PAYLOADS_PER_CHUNK
         chunk = spans.iloc[first:last] if rows is None else spans.iloc[rows[first:last]]
         yield chunk.assign(data=encoded(chunk))
 

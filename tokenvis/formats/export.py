@@ -12,7 +12,7 @@ import pandas as pd
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
-from tokenvis.spans.columns import NAMES, as_spans, names, parent_names, require, texts
+from tokenvis.spans.columns import NAMES, as_categorical, as_spans, as_text, parent_ids, require
 from tokenvis.spans.relations import identities
 
 Format: TypeAlias = Literal["chrome", "otlp", "parquet", "csv", "jsonl"]
@@ -90,12 +90,12 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     as_spans(spans.iloc[:0])  # raises for a column that spans cannot have
     for name in NAMES:
-        texts(spans[name].drop_duplicates())
-    frame = spans.assign(id=texts(spans["id"]), **{name: names(spans[name]) for name in NAMES})
+        as_text(spans[name].drop_duplicates())
+    frame = spans.assign(id=as_text(spans["id"]), **{name: as_categorical(spans[name]) for name in NAMES})
     if "parent_id" in frame.columns:
-        frame = frame.assign(parent_id=parent_names(frame["parent_id"]))
+        frame = frame.assign(parent_id=parent_ids(frame["parent_id"]))
     duplicated = pd.Series(identities(frame)[0]).duplicated().to_numpy()
     if duplicated.any():
         span, trace = (quoted(str(frame[name].iloc[int(duplicated.argmax())])) for name in ("id", "trace_id"))
-        raise BadSpan(f"Span {span} is in several rows of trace {trace}. Pass each span once, as a whole and not in pieces.")
+        raise BadSpan(f"Span {span} is in several rows of trace {trace}. Pass each span once, whole and not in pieces.")
     return frame

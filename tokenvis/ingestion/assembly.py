@@ -20,7 +20,7 @@ from tokenvis.conventions.span import SpanRead
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.spans.integers import Int64Array, Mask
-from tokenvis.spans.redaction import encoded, storable
+from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.spans.relations import cyclic, nearest_marked
 
 SPANS_PER_BATCH = 8_192  # spans held as Python objects before they are written
@@ -68,7 +68,7 @@ class Names:
         """The code of a name, a new one for a new name, -1 for None; `TypeError` if it is not text."""
         number = self.numbers.get(name)
         if number is None:
-            number = self.numbers.setdefault(storable(name), len(self.numbers) - 1)
+            number = self.numbers.setdefault(storable_name(name), len(self.numbers) - 1)
         return number
 
     def array(self) -> "np.ndarray[Any, np.dtype[np.object_]]":
@@ -103,7 +103,7 @@ class Assembly:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
-        row = (encoded(data), storable(span.id), storable(span.parent), start, end, span.line)
+        row = (payload_json(data), storable_name(span.id), storable_name(span.parent), start, end, span.line)
         codes = (
             self.traces.number_of(span.trace_id),
             self.agents.number_of(span.agent),

@@ -23,9 +23,9 @@ from tokenvis.formats.files.sources import Source, sources_in
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
-from tokenvis.spans.redaction import CONTENTS, Content, Keeper
+from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
-from tokenvis.store.store import Store, opened
+from tokenvis.store.store import Store, as_store
 
 PROGRESS_FROM_BYTES = 8 << 20  # size of the input from which a progress bar is shown
 
@@ -84,7 +84,7 @@ def ingest(
     check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
-    rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Keeper(content))
+    rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Redactor(content))
     read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
         problems: list[Problem] = []
@@ -92,7 +92,7 @@ def ingest(
         sources = list(sources_in(source, temporary, lambda name, reason: problems.append(Problem(name, None, reason))))
         by_format = sources_by_format(source, sources, "table" if columns and format is None else format, problems)
         rules.alone = len(sources) == 1
-        report = Report(opened(store, create=True), problems=problems)
+        report = Report(as_store(store, create=True), problems=problems)
         if n_unknown := len(sources) - sum(map(len, by_format.values())):
             report.skipped["files in no known format"] = n_unknown
         size = sum(one.size for group in by_format.values() for one in group)
@@ -123,7 +123,7 @@ class SpanRules:
 
     agent: Callable[[dict[str, Any]], str | None] | None
     location: Callable[[dict[str, Any]], str | None] | None
-    redactor: Keeper
+    redactor: Redactor
     alone: bool = True
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
@@ -140,7 +140,7 @@ class SpanRules:
     def redact(self, span: SpanRead) -> None:
         """Keep as much of the texts as the caller asked for."""
         if self.redactor.content != "full":
-            span.data = self.redactor.kept(span.data, span.name)
+            span.data = self.redactor.redacted(span.data, span.name)
 
 
 def sources_by_format(

@@ -15,7 +15,7 @@ import pandas as pd
 from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of
 from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, highest_of, lowest_of
-from tokenvis.spans.intervals import number_in_run, steps
+from tokenvis.spans.intervals import number_in_run, running_counts
 
 BAND_GAP = 0.4  # between two bands, in lanes
 MAX_FOLDED_LANES = 3.0  # maximum height of a folded band, in lanes
@@ -194,7 +194,7 @@ def fold_bands(
     n_bands = len(n_spans)
     folded = n_spans > width_px * max(max_lanes / max(n_bands, 1), MIN_LANES_PER_BAND)
     unfolded = np.flatnonzero(~folded[band])
-    of_band, _, running = steps(band[unfolded], start[unfolded], last_microseconds(start[unfolded], end[unfolded]) + 1)
+    of_band, _, running = running_counts(band[unfolded], start[unfolded], last_microseconds(start[unfolded], end[unfolded]) + 1)
     n_lanes = np.maximum(highest_of(of_band, running, n_bands), 0).astype(float)
     folded |= (n_spans > width_px * n_lanes) & (n_lanes > 1)
     height = np.where(folded, np.where(n_lanes > 0, np.minimum(n_lanes, MAX_FOLDED_LANES), MAX_FOLDED_LANES), n_lanes)

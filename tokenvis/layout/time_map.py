@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import check_choice
-from tokenvis.spans.columns import EPOCH, require, times_of
+from tokenvis.spans.columns import YEAR_2000, require, times_of
 from tokenvis.spans.integers import Floats, Int64Array
 
 GapMode: TypeAlias = Literal["fold", "keep"]
@@ -81,7 +81,7 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
     if not len(start):
         return linear_map(0, np.array([0.0, 1.0]))
     first, last = int(start.min()), int(end.max())
-    origin = 0 if abs(first) < EPOCH else first
+    origin = 0 if abs(first) < YEAR_2000 else first
     ends = offsets_from(origin, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)

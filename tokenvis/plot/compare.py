@@ -24,8 +24,8 @@ from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, th
 from tokenvis.plot.artists.text import MISSING_NAME, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
-from tokenvis.spans.columns import codes_of, names, times_of
-from tokenvis.spans.losses import Losses, losses_of, work_of
+from tokenvis.spans.columns import as_categorical, codes_of, times_of
+from tokenvis.spans.losses import Losses, losses_of, recorded_spans
 
 SIDES = ("before", "after")
 ORDER_NOTE = "each agent: before above, after below"
@@ -86,7 +86,7 @@ def plot_compare(
     table = compare(before, after, match=match)
     check_axes(ax)
     loss_texts = loss_notes(losses_of(before), losses_of(after))
-    before, after = work_of(before), work_of(after)
+    before, after = recorded_spans(before), recorded_spans(after)
     role = match if isinstance(match, str) else "role"
     both = combine_sides(before, after, match, role)
     axis = time_axis(both, gaps=gaps, time_unit=time_unit)
@@ -154,7 +154,7 @@ def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callab
         )
         sides.append(columns.assign(trace_id="both", band=band, **elapsed))
     both = pd.concat(sides, ignore_index=True)
-    return both.assign(location_id=names(both["location_id"]), band=names(both["band"]))
+    return both.assign(location_id=as_categorical(both["location_id"]), band=as_categorical(both["band"]))
 
 
 def signed_duration(change: int, axis: TimeAxis) -> str:

@@ -24,7 +24,7 @@ from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import codes_of, require
 from tokenvis.spans.integers import Floats, opens_run
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text
@@ -87,7 +87,7 @@ def plot_concurrency(
     require(spans, *([by] if by else []))
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), work_of(spans)
+    lost, spans = losses_of(spans), recorded_spans(spans)
     total = concurrency(spans)
     with themed(ax) as theme:
         width_px = available_lanes_and_pixels(ax)[1]

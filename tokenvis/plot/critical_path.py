@@ -28,7 +28,7 @@ from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, 
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 OFF_PATH_COLOR_SHARE = 0.22  # of its colour, for a bar that is not on the path
 MAX_LEGEND_PARTS = 5
@@ -97,7 +97,7 @@ def plot_critical_path(
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), work_of(spans)
+    lost, spans = losses_of(spans), recorded_spans(spans)
     path = critical_path(spans, evidence=evidence)
     with themed(ax) as theme:
         scale = color_scale(spans["agent_id"], palette, theme)

@@ -24,7 +24,7 @@ from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
@@ -80,7 +80,7 @@ def plot_overview(
     require(spans)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     max_lanes, width_px = available_lanes_and_pixels(None)
-    work = work_of(spans)
+    work = recorded_spans(spans)
     bands_inches = height_inches(
         place_spans(work, max_lanes=max_lanes, width_px=width_px).height, min(work["agent_id"].nunique(), 13)
     )

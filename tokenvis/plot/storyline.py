@@ -42,7 +42,7 @@ from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 MAX_COLORED_AGENTS = 30  # with more agents, only those that meet most have a colour
 MIN_LAYERS_NAMED_AT_BOTH_ENDS = 24  # lines in longer traces have their names at both ends
@@ -133,7 +133,7 @@ def plot_storyline(
     check_palette(palette)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), work_of(spans)
+    lost, spans = losses_of(spans), recorded_spans(spans)
     layout = storyline(spans, absent=absent, by=by, locations=locations, budget=budget)
     total = layout.totals.iloc[0] if len(spans) else None
     with themed(ax) as theme:

@@ -31,7 +31,7 @@ from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
@@ -118,7 +118,7 @@ def plot_timeline(
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), work_of(spans)
+    lost, spans = losses_of(spans), recorded_spans(spans)
     with themed(ax) as theme:
         scale = color_scale(spans[hue], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)

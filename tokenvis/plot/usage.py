@@ -23,7 +23,7 @@ from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title, short_number, trace_title
 from tokenvis.spans.columns import require
-from tokenvis.spans.losses import losses_of, work_of
+from tokenvis.spans.losses import losses_of, recorded_spans
 
 USAGE_HEIGHT_INCHES = 2.6
 GROUP_BAR_HEIGHT = 0.7
@@ -88,7 +88,7 @@ def plot_usage(
     require(spans)
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz) if by is None else None
-    lost, spans = losses_of(spans), work_of(spans)
+    lost, spans = losses_of(spans), recorded_spans(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
     table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
     tokens = tokens_by_kind(table)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from tokenvis.errors import plural
 from tokenvis.record.overflow import LossesByTrace, Overflow, OverflowFile, abandoned_files
 from tokenvis.record.snapshot import json_text
-from tokenvis.spans.losses import LOST, NUMBER
+from tokenvis.spans.losses import LOST_COUNT_KEY, LOST_LOCATION
 from tokenvis.store.append import Appender, Row
 from tokenvis.store.store import Store
 
@@ -92,7 +92,7 @@ class Delivery:
                     self.trace_names[trace] = name
             raise
         for row in refused:
-            if row[3] != LOST:
+            if row[3] != LOST_LOCATION:
                 self.count_lost(row)
 
     def _store_losses(self) -> None:
@@ -100,7 +100,7 @@ class Delivery:
         if losses := self.overflow.losses.drain():
             self.loss_rows += rows_of_losses(losses)
             count = plural(sum(loss[0] for loss in losses.values()), "span")
-            log.error("%s: %s lost while recording. Spans of kind %r show where.", self.store.path, count, LOST)
+            log.error("%s: %s lost while recording. Spans of kind %r show where.", self.store.path, count, LOST_LOCATION)
         self._store(self.loss_rows)
         self.loss_rows = []
 
@@ -181,7 +181,7 @@ def rows_of_losses(losses: LossesByTrace) -> list[Row]:
     """One span per trace with the number of its lost rows."""
     rows: list[Row] = []
     for trace, (count, start, end) in losses.items():
-        data = {"label": f"{plural(count, 'span')} lost", "kind": LOST, "status": "error", NUMBER: count}
+        data = {"label": f"{plural(count, 'span')} lost", "kind": LOST_LOCATION, "status": "error", LOST_COUNT_KEY: count}
         span = f"{trace}/lost-{secrets.token_hex(6)}"
-        rows.append((span, trace, LOST_AGENT, LOST, start, end, json_text(data)))
+        rows.append((span, trace, LOST_AGENT, LOST_LOCATION, start, end, json_text(data)))
     return rows

@@ -7,7 +7,7 @@ from weakref import ref
 from tokenvis.conventions.rules import Rule
 from tokenvis.errors import TokenvisError
 from tokenvis.store.database import Target
-from tokenvis.store.store import Store, opened
+from tokenvis.store.store import Store, as_store
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -83,7 +83,7 @@ def record_opentelemetry(
                 f"The tracer provider is a {type(target).__name__}, which has no add_span_processor. "
                 "Pass provider=opentelemetry.sdk.trace.TracerProvider(), the provider of OpenTelemetry's SDK."
             )
-        destination = opened(store, create=True)
+        destination = as_store(store, create=True)
         INSTALLED_EXPORTERS[:] = [
             (reference, exporter)
             for reference, exporter in INSTALLED_EXPORTERS

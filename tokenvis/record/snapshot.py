@@ -21,7 +21,7 @@ from uuid import UUID
 
 import orjson
 
-from tokenvis.spans.encoding import COMPACT
+from tokenvis.spans.encoding import COMPACT_SEPARATORS
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN
 from tokenvis.spans.text import without_surrogates
 
@@ -130,7 +130,7 @@ def json_text_with_cuts(items: list[tuple[Any, Any]]) -> str:
             cut.append(name)
     parent = encoded.pop("parent_id", None)  # readers search for it from the end
     encoded |= ({"tokenvis.cut": cut} if cut else {}) | ({"parent_id": parent} if parent is not None else {})
-    return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=COMPACT)
+    return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS)
 
 
 def is_priority_key(key: Any) -> bool:

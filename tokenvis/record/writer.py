@@ -20,9 +20,9 @@ from tokenvis.record.lifecycle import ProcessHooks, process, register
 from tokenvis.record.overflow import MAX_PENDING_BYTES, size_of
 from tokenvis.record.queue import LARGE_ROW_CHARACTERS, FlushRequest, RowQueue
 from tokenvis.store.append import Row
-from tokenvis.store.connections import PATIENCE
+from tokenvis.store.connections import BUSY_TIMEOUT_S
 from tokenvis.store.database import Target
-from tokenvis.store.store import Store, opened
+from tokenvis.store.store import Store, as_store
 
 WRITER_THREAD_NAME = "tokenvis-writer"
 MAX_SPANS = 512
@@ -69,7 +69,7 @@ class Writer(ProcessHooks):
             raise BadOption(f"max_spans={quoted(max_spans)} is not a number of spans. Pass an integer of at least 1.")
         if not isinstance(max_seconds, int | float) or not 0 < max_seconds < threading.TIMEOUT_MAX:
             raise BadOption(f"max_seconds={quoted(max_seconds)} is not a duration. Pass a number of seconds above 0.")
-        self.store = opened(store, create=True)
+        self.store = as_store(store, create=True)
         self.max_spans, self.max_seconds, self._open_rows = max_spans, max_seconds, open_rows
         self._inherited: list[Delivery] = []
         self._reset()
@@ -107,7 +107,7 @@ class Writer(ProcessHooks):
         """Create a trace with the next batch and set its name; None keeps its name, or uses its id."""
         self._delivery.name_trace(trace_id, name)
 
-    def flush(self, timeout: float = PATIENCE) -> None:
+    def flush(self, timeout: float = BUSY_TIMEOUT_S) -> None:
         """Wait until all accepted rows are stored; on the writer thread, whose log may be recorded too, return at once.
 
         Raises

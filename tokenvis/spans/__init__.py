@@ -1,1 +1,1 @@
-"""Spans: the one table that everything else is a function of, and what may be asked of its rows. No file, no SQL."""
+"""Spans: the one table that everything else is a function of, and the arithmetic on its rows. No files, no SQL."""

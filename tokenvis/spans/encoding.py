@@ -1,4 +1,4 @@
-"""Encoding: payloads as the JSON text that a database or a file holds, with the frame's own ``parent_id`` in it."""
+"""Encoding: payloads as the JSON text of a database or a file, including ``parent_id`` from the frame's column."""
 
 import json
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from tokenvis.spans.parents import parents_of
 from tokenvis.spans.payload import parse
 from tokenvis.spans.text import encodable
 
-COMPACT = (",", ":")
+COMPACT_SEPARATORS = (",", ":")
 
 
 def encoded(spans: pd.DataFrame) -> pd.Series:
-    """The payload of each row as JSON text, missing where there is none, with the frame's own ``parent_id`` put into it."""
+    """The payload of each row as JSON text, missing if there is none; ``parent_id`` is set from the frame's column."""
     data = spans["data"]
     if data.dtype == "str" and are_objects(data) and parents_agree(spans):
         return data
@@ -26,9 +26,9 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
         try:
             payload = parse(value)
             if isinstance(value, str) and not encodable(value):
-                raise ValueError("half of a surrogate pair cannot be written as UTF-8")
+                raise ValueError("a lone surrogate cannot be encoded as UTF-8")
             if isinstance(parent, str) and payload.get("parent_id") != parent:
-                exact = json.loads(value) if isinstance(value, str) else payload  # with every digit
+                exact = json.loads(value) if isinstance(value, str) else payload  # keeps all digits of large integers
                 value = {**exact, "parent_id": parent}
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
         except (ValueError, TypeError, RecursionError) as error:
@@ -37,7 +37,7 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
 
 
 def are_objects(texts: pd.Series) -> bool:
-    """Whether all texts that are there are JSON objects, as far as the fastest parser takes them; the others may be still."""
+    """Whether orjson parses every non-missing text as an object; if not, Python's parser may still accept them all."""
     try:
         return set(map(type, map(orjson.loads, texts.dropna().tolist()))) <= {dict}
     except orjson.JSONDecodeError:
@@ -45,15 +45,15 @@ def are_objects(texts: pd.Series) -> bool:
 
 
 def parents_agree(spans: pd.DataFrame) -> bool:
-    """Whether the payloads name the parents that the frame's own column names, if it has one."""
+    """Whether the payloads have the same parents as the frame's column ``parent_id``, if it has one."""
     if "parent_id" not in spans or not spans["parent_id"].notna().any():
         return True
-    named = parents_of(spans["data"])
-    own = spans["parent_id"]
-    return named is not None and bool((own.isna() | (own == named)).all())
+    in_payload = parents_of(spans["data"])
+    in_column = spans["parent_id"]
+    return in_payload is not None and bool((in_column.isna() | (in_column == in_payload)).all())
 
 
 def encode(payload: Mapping[str, Any]) -> str:
-    """A payload as JSON text; NaN and what JSON has no form for are a `ValueError` or a `TypeError`."""
-    text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False, separators=COMPACT)
-    return text if encodable(text) else json.dumps(dict(payload), allow_nan=False, separators=COMPACT)
+    """A payload as JSON text; `ValueError` or `TypeError` for NaN and for values that JSON cannot represent."""
+    text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS)
+    return text if encodable(text) else json.dumps(dict(payload), allow_nan=False, separators=COMPACT_SEPARATORS)

@@ -1,8 +1,8 @@
-"""Fields: what a span says of itself (label, status, tokens, links), read in one way.
+"""Fields: the optional attributes of a span (label, status, tokens, links), from columns or from ``data``.
 
-A field of a span is what stands in the frame's own column of that name, else a key of ``data``. So a table whose fields have
-columns of their own, from `expand_data` or from a file, is read as any other, alone or among frames without such columns. The
-columns that every frame of spans has are no fields, and ``parent_id`` is a column or nothing (`relations.named_parents`).
+The value of a field is the value in the frame's column of that name, else the key in ``data``. So a frame whose fields are
+columns, from `expand_data` or from a file, works like any other, also concatenated with frames without these columns. The
+columns that every frame of spans has are not fields, and ``parent_id`` is only ever a column (`relations.named_parents`).
 """
 
 from collections.abc import Iterable
@@ -15,24 +15,24 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import COLUMNS
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import mentioning, values_in
-from tokenvis.spans.typed_columns import columns_in, numbers_in, numeric, typed
+from tokenvis.spans.payload import rows_mentioning, values_in
+from tokenvis.spans.typed_columns import columns_in, numbers_in, numeric_column, typed_column
 
-NO_FIELDS = {*COLUMNS, "parent_id"}
+NOT_FIELDS = {*COLUMNS, "parent_id"}
 
 
 def has_column(spans: pd.DataFrame, name: object) -> bool:
-    """Whether a field has a column of its own; `BadSpan` where it has several."""
-    count = spans.columns.tolist().count(name) if isinstance(name, str) and name not in NO_FIELDS else 0
+    """Whether the frame has a column for a field; `BadSpan` if it has several."""
+    count = spans.columns.tolist().count(name) if isinstance(name, str) and name not in NOT_FIELDS else 0
     if count > 1:
-        raise BadSpan(f"The spans have {count} columns of the name {quoted(name)}. Keep one of them.")
+        raise BadSpan(f"The spans have {count} columns named {quoted(name)}. Keep one of them.")
     return count == 1
 
 
 def field_rows(spans: pd.DataFrame, *names: str) -> Int64Array:
-    """The rows that may have any of these fields; all others have none."""
+    """The rows that may have one of these fields; all other rows have none of them."""
     may_have = np.zeros(len(spans), dtype=bool)
-    may_have[mentioning(spans, *names)] = True
+    may_have[rows_mentioning(spans, *names)] = True
     for name in names:
         if has_column(spans, name):
             may_have |= spans[name].notna().to_numpy()
@@ -40,92 +40,92 @@ def field_rows(spans: pd.DataFrame, *names: str) -> Int64Array:
 
 
 def field_values(spans: pd.DataFrame, name: str) -> tuple[Int64Array, list[Any]]:
-    """The rows that have one of tokenvis' own fields, which stand at the top of ``data``, and its value in each."""
+    """The rows that have a value for a tokenvis field, a top-level key of ``data``, and those values."""
     if not has_column(spans, name):
         return values_in(spans, name)
-    own = spans[name].notna().to_numpy()
-    others = np.flatnonzero(~own)
-    found, read = values_in(spans.iloc[others], name)
-    rows = np.concatenate([np.flatnonzero(own), others[found]])
-    values = [*plain_values(spans[name][own]), *read]
+    in_column = spans[name].notna().to_numpy()
+    others = np.flatnonzero(~in_column)
+    found, from_data = values_in(spans.iloc[others], name)
+    rows = np.concatenate([np.flatnonzero(in_column), others[found]])
+    values = [*json_values(spans[name][in_column]), *from_data]
     order = np.argsort(rows)
-    return rows[order], [values[place] for place in order.tolist()]
+    return rows[order], [values[position] for position in order.tolist()]
 
 
 def field_columns(spans: pd.DataFrame, names: Iterable[str], rows: Int64Array | None = None) -> dict[str, pd.Series]:
-    """A column for each field, typed as in `expand_data`, of the rows given (by default all)."""
-    wanted = spans if rows is None else spans.iloc[rows]
+    """A column for each field, typed as in `expand_data`, for the given rows (by default all)."""
+    selected = spans if rows is None else spans.iloc[rows]
     names = list(names)
-    read = [name for name in names if not has_column(spans, name)]
-    columns = columns_in(wanted, read) if "data" in spans.columns and read else {}
-    columns |= {name: own_column(wanted, name) for name in names if name not in read}
-    return {name: columns.get(name, pd.Series(None, index=wanted.index, dtype="object")) for name in names}
+    in_data = [name for name in names if not has_column(spans, name)]
+    columns = columns_in(selected, in_data) if "data" in spans.columns and in_data else {}
+    columns |= {name: filled_column(selected, name) for name in names if name not in in_data}
+    return {name: columns.get(name, pd.Series(None, index=selected.index, dtype="object")) for name in names}
 
 
 def field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
-    """A column of numbers for each field, Int64 or Float64, missing where a span has none; `BadSpan` where it is no number."""
+    """A column of numbers for each field, Int64 or Float64, missing if a span has none; `BadSpan` for other values."""
     names = list(names)
-    own = {name: own_numbers(spans, name) for name in names if has_column(spans, name)}
-    read = numbers_in(spans, [name for name in names if name not in own])
-    return {name: own[name] if name in own else read[name] for name in names}
+    filled = {name: filled_numbers(spans, name) for name in names if has_column(spans, name)}
+    in_data = numbers_in(spans, [name for name in names if name not in filled])
+    return {name: filled[name] if name in filled else in_data[name] for name in names}
 
 
-def own_column(spans: pd.DataFrame, name: str) -> pd.Series:
-    """The frame's own column of a field, with what ``data`` says where nothing stands in it."""
+def filled_column(spans: pd.DataFrame, name: str) -> pd.Series:
+    """The frame's column of a field, its missing values filled from ``data``."""
     column = spans[name]
-    rows, values = values_beside(spans, column)
+    rows, values = values_from_data(spans, column)
     if not len(rows) and column.dtype != "object" and not isinstance(column.dtype, pd.ArrowDtype):
         return column
-    return typed(with_values(column, rows, values), column.index)
+    return typed_column(with_values(column, rows, values), column.index)
 
 
-def own_numbers(spans: pd.DataFrame, name: str) -> pd.Series:
-    """The same as numbers."""
+def filled_numbers(spans: pd.DataFrame, name: str) -> pd.Series:
+    """The column of `filled_column` as numbers, Int64 or Float64."""
     column, index = spans[name], pd.RangeIndex(len(spans))
-    rows, values = values_beside(spans, column)
+    rows, values = values_from_data(spans, column)
     kind = getattr(column.dtype, "kind", "O")
     if len(rows) or kind not in ("i", "f") or isinstance(column.dtype, pd.ArrowDtype):
-        numbers = typed(with_values(column, rows, values), index)
+        numbers = typed_column(with_values(column, rows, values), index)
     elif kind == "i":
         numbers = column.set_axis(index).astype("Int64")
     else:
         numbers = pd.Series(pd.array(column.to_numpy(dtype=float, na_value=np.nan), dtype="Float64"), index=index)
-    return numeric(name, numbers, spans, np.arange(len(spans)))
+    return numeric_column(name, numbers, spans, np.arange(len(spans)))
 
 
-def values_beside(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:
-    """What ``data`` says in rows of which nothing stands in a column."""
+def values_from_data(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:
+    """The rows whose value is missing in the column but set in ``data``, and those values."""
     rows = np.flatnonzero(column.isna().to_numpy())
-    rows = rows[mentioning(spans.iloc[rows], str(column.name))]
+    rows = rows[rows_mentioning(spans.iloc[rows], str(column.name))]
     if not len(rows):
         return rows, []
-    found = columns_in(spans, [str(column.name)], rows)[str(column.name)]
-    there = found.notna().to_numpy()
-    return rows[there], plain_values(found[there])
+    values = columns_in(spans, [str(column.name)], rows)[str(column.name)]
+    present = values.notna().to_numpy()
+    return rows[present], json_values(values[present])
 
 
 def with_values(column: pd.Series, rows: Int64Array, values: list[Any]) -> list[Any]:
-    """A column as Python's own values, others in some rows, None where there is nothing."""
-    there = column.notna().to_numpy()
-    every = np.full(len(column), None, dtype=object)
-    for row, value in zip(np.flatnonzero(there).tolist(), plain_values(column[there]), strict=True):
-        every[row] = value
+    """A column as Python values, None where missing, with other values in the given rows."""
+    present = column.notna().to_numpy()
+    merged = np.full(len(column), None, dtype=object)
+    for row, value in zip(np.flatnonzero(present).tolist(), json_values(column[present]), strict=True):
+        merged[row] = value
     for row, value in zip(rows.tolist(), values, strict=True):
-        every[row] = value
-    return every.tolist()
+        merged[row] = value
+    return merged.tolist()
 
 
-def plain_values(column: pd.Series) -> list[Any]:
-    """The values of a column as JSON would give them."""
-    return [plain(value) for value in column.tolist()]
+def json_values(column: pd.Series) -> list[Any]:
+    """The values of a column as a JSON parser would return them."""
+    return [json_value(value) for value in column.tolist()]
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON would give it: arrays of numpy as lists, its numbers and decimals as Python's."""
+def json_value(value: Any) -> Any:
+    """A value as a JSON parser would return it: numpy arrays as lists, numpy numbers and decimals as Python numbers."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | tuple | list):
-        return [plain(item) for item in value]
+        return [json_value(item) for item in value]
     if isinstance(value, Decimal) and value.is_finite():
         return int(value) if value == value.to_integral_value() else float(value)
     return value

@@ -1,7 +1,7 @@
 """Groups: the rows of a frame that share a trace and the values of further columns.
 
-Groups are numbered from 0 in the order of those values, a missing value last. A table about groups takes its names from one
-row of each.
+Groups are numbered from 0 in the order of those values, a missing value last. A table with a row per group takes its names
+from the first row of each group.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, values_at
 from tokenvis.spans.integers import Int64Array
 
-DENSE = 4  # combinations of codes are counted in a table of their own while it has at most so many places a row
+MAX_CELLS_PER_ROW = 4  # of the lookup table in dense_ranks; sparser codes are sorted instead
 
 
 @dataclass(frozen=True)
 class Groups:
-    """``group`` is the number of each row's group, ``first`` the first row of each group, ``columns`` what they share."""
+    """``group`` is the number of each row's group, ``first`` the first row of each group, ``columns`` the grouping columns."""
 
     group: Int64Array
     first: Int64Array
@@ -30,26 +30,26 @@ class Groups:
         return len(self.first)
 
     def names(self, spans: pd.DataFrame, groups: Int64Array | None = None) -> dict[str, Any]:
-        """The columns of a table about these groups (by default all): what the rows of each share."""
+        """The grouping columns as columns of a table with a row for each of these groups (by default all)."""
         rows = self.first if groups is None else self.first[groups]
         return {column: values_at(spans, column, rows) for column in self.columns}
 
 
 def groups_of(spans: pd.DataFrame, *columns: str) -> Groups:
-    """Group the rows of a frame by these columns; a missing value is a value of its own."""
+    """Group the rows of a frame by these columns; rows with a missing value form a separate group."""
     group, size = np.zeros(len(spans), dtype=np.int64), 1
     for column in columns:
         codes, labels = codes_of(spans[column])
         codes[codes < 0] = len(labels)
-        group, size = dense(group * (len(labels) + 1) + codes, size * (len(labels) + 1))
+        group, size = dense_ranks(group * (len(labels) + 1) + codes, size * (len(labels) + 1))
     first = np.zeros(size, dtype=np.int64)
     first[group[::-1]] = np.arange(len(group))[::-1]
     return Groups(group, first[: int(group.max(initial=-1)) + 1], columns)
 
 
-def dense(codes: Int64Array, size: int) -> tuple[Int64Array, int]:
-    """Codes from 0 to ``size`` as ranks among those that occur, and how many these are."""
-    if size > DENSE * len(codes) + 1024:
+def dense_ranks(codes: Int64Array, size: int) -> tuple[Int64Array, int]:
+    """Codes from 0 to ``size`` as ranks among the codes that occur, and the number of distinct codes."""
+    if size > MAX_CELLS_PER_ROW * len(codes) + 1024:
         distinct, ranks = np.unique(codes, return_inverse=True)
         return ranks.reshape(-1).astype(np.int64, copy=False), len(distinct)
     used = np.zeros(size, dtype=bool)
@@ -58,17 +58,17 @@ def dense(codes: Int64Array, size: int) -> tuple[Int64Array, int]:
     return ranks[codes], int(used.sum())
 
 
-def by_columns(by: str | Iterable[str] | None, answer: Iterable[str]) -> list[str]:
-    """The columns to group by, trace_id first; `BadOption` where one has the name of a column of the answer."""
+def by_columns(by: str | Iterable[str] | None, result_columns: Iterable[str]) -> list[str]:
+    """The columns to group by, trace_id first; `BadOption` if one has the name of a column of the result."""
     columns = [] if by is None else name_list("by", by)
-    clash = [column for column in columns if column in set(answer)]
+    clash = [column for column in columns if column in set(result_columns)]
     if clash:
-        raise BadOption(f"by={listed(clash)} is also a column of the answer. Rename it in the spans first.")
+        raise BadOption(f"by={listed(clash)} is also a column of the result. Rename it in the spans first.")
     return list(dict.fromkeys(["trace_id", *columns]))
 
 
 def ratio(part: Int64Array, whole: Int64Array) -> pd.Series:
-    """``part / whole`` as Float64; a ratio of nothing is missing."""
+    """``part / whole`` as Float64, missing where ``whole`` is 0."""
     share = pd.array(part / np.where(whole > 0, whole, 1), dtype="Float64")
     share[whole == 0] = pd.NA
     return pd.Series(share)

@@ -1,9 +1,9 @@
-"""Intervals: the sweep line, over intervals as integer arrays, several groups at once.
+"""Intervals: a sweep line over intervals as integer arrays, for several groups at once.
 
-Intervals are half-open, [start, end), in int64; ``group`` says which ones belong together, as a rank from 0. An empty
-interval (an instant) covers nothing. All starts and ends are sorted once, and the running sum of +1 and -1 tells how many
-intervals cover each moment, O(n log n), as in J. L. Bentley, "Algorithms for Klee's rectangle problems" (1977); no Python
-loop over intervals.
+Intervals are half-open, [start, end), in int64; ``group`` is the rank, from 0, of each interval's group. An empty interval
+(an instant) covers nothing. All starts and ends are sorted once; the running sum of +1 and -1 is the number of intervals
+that cover each moment. This takes O(n log n), as in J. L. Bentley, "Algorithms for Klee's rectangle problems" (1977), and
+needs no Python loop over intervals.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
 
 @dataclass(frozen=True)
-class Changes:
-    """The times at which the number of intervals that run changes, by group, then time, and that number from then on.
+class CountChanges:
+    """The times at which the number of running intervals changes, by group, then time, with the number from then on.
 
-    Group and time are packed into one key; ``times``, where it is there, holds the times that the key's ranks stand for.
+    Group and time are packed into one key. If ``times`` is set, the key contains ranks into it instead of times.
     """
 
     packing: Packing
@@ -34,15 +34,15 @@ class Changes:
         return group, time if self.times is None else self.times[time]
 
 
-def changes_of(group: Int64Array, start: Int64Array, end: Int64Array) -> Changes:
-    """Sort all starts and ends of the intervals that are not empty, and count what runs."""
+def count_changes(group: Int64Array, start: Int64Array, end: Int64Array) -> CountChanges:
+    """Sort the starts and ends of all non-empty intervals, and count the running intervals."""
     solid = end > start
     if not solid.all():
         group, start, end = group[solid], start[solid], end[solid]
-    packing = packing_of(group, (start, end), room=62)
+    packing = packing_of(group, (start, end), max_bits=62)
     if packing is None:
         times, ranks = np.unique(np.concatenate([start, end]), return_inverse=True)
-        return replace(changes_of(group, *np.split(ranks.reshape(-1), 2)), times=times)
+        return replace(count_changes(group, *np.split(ranks.reshape(-1), 2)), times=times)
     key = np.empty(2 * len(start), dtype=np.int64)
     key[: len(start)] = packing.pack(group, start)
     key[len(start) :] = packing.pack(group, end)
@@ -56,34 +56,34 @@ def changes_of(group: Int64Array, start: Int64Array, end: Int64Array) -> Changes
     key >>= 1
     last = closes_run(key)
     key, running = key[last], running[last]
-    new = opens_run(running)  # another group begins above 0, where the one before ends at 0
-    return Changes(packing, key[new], running[new])
+    changed = opens_run(running)  # the next group starts above 0, because each group ends at 0
+    return CountChanges(packing, key[changed], running[changed])
 
 
-def steps(group: Int64Array, start: Int64Array, end: Int64Array) -> Intervals:
-    """How many intervals of each group run: (group, time, running), a row for each time at which the number changes.
+def running_counts(group: Int64Array, start: Int64Array, end: Int64Array) -> Intervals:
+    """Number of running intervals of each group: (group, time, running), a row for each time at which it changes.
 
-    By group, then time; the last row of a group is 0. A group without any interval longer than 0 has no row.
+    Sorted by group, then time; the last row of a group is 0. A group with only empty intervals has no row.
     """
-    changes = changes_of(group, start, end)
+    changes = count_changes(group, start, end)
     return *changes.at(slice(None)), changes.running.astype(np.int64)
 
 
 def union(group: Int64Array, start: Int64Array, end: Int64Array) -> Intervals:
-    """Unite the intervals of each group: (group, start, end) of the maximal stretches, by group, then time."""
-    changes = changes_of(group, start, end)
+    """Union of the intervals of each group: (group, start, end) of the maximal intervals, by group, then time."""
+    changes = count_changes(group, start, end)
     stops = changes.running == 0
     opens = np.append(True, stops[:-1])[: len(stops)]
     return *changes.at(opens), changes.at(stops)[1]
 
 
-def subtract(owner: Intervals, holes: Intervals) -> Intervals:
-    """What is left of each interval of ``owner`` once the holes of its group are cut out.
+def subtract(intervals: Intervals, holes: Intervals) -> Intervals:
+    """The pieces of each interval that remain after the holes of its group are cut out.
 
-    ``holes`` is a `union`: disjoint, sorted. The result is (row of owner, start, end), by row, then time. An instant stays
-    as it is; an interval that is wholly covered leaves nothing.
+    ``holes`` is a `union`: disjoint, sorted. The result is (row of the interval, start, end), by row, then time. An instant
+    stays unchanged; an interval that is fully covered has no piece.
     """
-    group, start, end = owner
+    group, start, end = intervals
     hole_group, hole_start, hole_end = holes
     first = rank_in(hole_group, hole_end, group, start, side="right")
     after = rank_in(hole_group, hole_start, group, end, side="left")
@@ -100,14 +100,14 @@ def subtract(owner: Intervals, holes: Intervals) -> Intervals:
 
 
 def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
-    """How many of the next intervals each one overlaps, for intervals sorted by group and start, none of them empty.
+    """Number of later intervals that each interval overlaps, for non-empty intervals sorted by group and start.
 
-    Interval i overlaps the rows i + 1 to i + n, and no later one; so each pair that overlaps is counted once.
+    Of the later rows, interval i overlaps exactly i + 1 to i + n, so each overlapping pair is counted once.
     """
     return rank_in(group, start, group, end, side="left") - np.arange(1, len(group) + 1)
 
 
 def number_in_run(count: Int64Array) -> Int64Array:
-    """0, 1, 2, ... for each run, of runs of so many rows."""
+    """0, 1, 2, ... within each run, for runs with these row counts."""
     number: Int64Array = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
     return number

@@ -1,8 +1,8 @@
 """Nesting: an agent is where its innermost span is.
 
-Most sources nest: a span encloses the spans that it started. A parent counts, as time and place of its agent, only while
-none of its children of the same agent runs. Children of another agent (delegation) take nothing from it. Nesting is what
-the column ``parent_id`` says, and nothing else; without that column, spans are taken literally.
+Most sources nest: a span encloses the spans that it started. A parent counts as its agent's time and place only while
+none of its children of the same agent runs. Children of another agent (delegation) do not reduce it. Nesting is defined
+only by the column ``parent_id``; without that column, spans are used uncut.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from tokenvis.spans.relations import relations_of
 
 
 def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
-    """Spans cut down to the time in which each is the innermost one of its agent.
+    """Spans cut down to the time in which each is its agent's innermost span.
 
     A parent is cut where its children of the same agent run, into pieces that keep its id. A parent that its children cover
-    wholly leaves no piece. An instant stays as it is, and cuts nothing. A parent that is not in the frame, and a parent
-    that is its own descendant, cut nothing.
+    completely has no piece. An instant stays unchanged and cuts nothing. References to a parent that is not in the frame, or
+    that is its own descendant, are ignored.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        Where ``spans`` is not a frame of spans.
+        If ``spans`` is not a frame of spans.
 
     Examples
     --------
@@ -56,34 +56,34 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     row, start, end = pieces_of(spans)
     order = rows_by(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
-    pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=number_of(row)[order])
+    pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=piece_numbers(row)[order])
     return pieces.reset_index(drop=True)
 
 
 def pieces_of(spans: pd.DataFrame) -> Intervals:
-    """The pieces that `self_spans` gives, as arrays: (row of the span, start, end), by row, then time."""
+    """The pieces of `self_spans` as arrays: (row of the span, start, end), by row, then time."""
     start, end = times_of(spans)
     if "parent_id" not in spans.columns:
         return np.arange(len(spans)), start, end
-    named = relations_of(spans, links=False)
+    relations = relations_of(spans, links=False)
     agent = codes_of(spans["agent_id"])[0]
-    agent_of = np.full(int(named.own.max(initial=-1)) + 2, -1, dtype=np.int64)
-    agent_of[named.own] = agent
-    child = agent_of[named.parent] == agent
-    return subtract((named.own, start, end), union(named.parent[child], start[child], end[child]))
+    agent_of = np.full(int(relations.number.max(initial=-1)) + 2, -1, dtype=np.int64)
+    agent_of[relations.number] = agent
+    child = agent_of[relations.parent] == agent
+    return subtract((relations.number, start, end), union(relations.parent[child], start[child], end[child]))
 
 
-def number_of(row: Int64Array) -> Int64Array:
-    """Running number of each piece among those of the same span, for pieces by row."""
+def piece_numbers(row: Int64Array) -> Int64Array:
+    """Number of each piece within its span, from 0, for pieces sorted by row."""
     return number_in_run(counts(np.cumsum(opens_run(row)) - 1, len(np.unique(row))))
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The pieces of each agent in order: where each agent was, one place after the other.
+    """The pieces of each agent in order: the sequence of its locations.
 
     ``row`` is the position of the span in the frame; ``path`` is a rank for each agent of each trace; ``place`` is the code of
-    the location, as `codes_of` gives it. Ordered by trace_id, agent_id, start, end, id.
+    the location from `codes_of`. Ordered by trace_id, agent_id, start, end, id.
     """
 
     row: Int64Array
@@ -93,7 +93,7 @@ class Paths:
     place: Int64Array
 
     def moves(self) -> Mask:
-        """Mark each piece but the last of which the next one is the same agent's, at another location."""
+        """Mark each piece, except the last, whose next piece is the same agent at another location."""
         moved: Mask = (self.path[1:] == self.path[:-1]) & (self.place[1:] != self.place[:-1])
         return moved
 

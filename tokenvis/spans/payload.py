@@ -1,8 +1,8 @@
-"""The payload: what stands in a span's ``data``.
+"""The payload: the JSON object in a span's ``data``, or nothing.
 
-A JSON object, or nothing. At the top stand tokenvis' own keys (``label``, ``kind``, ``parent_id``, ``links``, ``status``,
-``estimated``) and free keys of the writer's; under ``attributes`` stands what a source brought, under OpenTelemetry's names.
-A key is taken literally: the dots in ``gen_ai.request.model`` are part of its name.
+The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``status``, ``estimated``) and any
+keys that a writer adds; ``attributes`` has the values from the source, under OpenTelemetry's names. Keys are literal: the
+dots in ``gen_ai.request.model`` are part of the name.
 """
 
 import json
@@ -16,33 +16,33 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.integers import Int64Array
 
-CHUNK = 65_536  # rows whose payloads are in memory at once
-NOTHING: Mapping[str, Any] = {}
+PAYLOADS_PER_CHUNK = 65_536  # parsed payloads in memory at once
+EMPTY_PAYLOAD: Mapping[str, Any] = {}
 
 
-def mentioning(spans: pd.DataFrame, *words: str) -> Int64Array:
-    """Rows whose payload has one of these words in it, so may have it as a key; none where the frame has no ``data``."""
+def rows_mentioning(spans: pd.DataFrame, *words: str) -> Int64Array:
+    """Rows whose payload contains one of these words, so may have it as a key; none if the frame has no ``data``."""
     if "data" not in spans.columns:
         return np.empty(0, dtype=np.int64)
     data = spans["data"]
-    if data.dtype == object:  # payloads that are no text yet
+    if data.dtype == object:  # payloads that are not text
         return np.flatnonzero(data.notna().to_numpy())
-    mention = np.zeros(len(data), dtype=bool)
+    mentioned = np.zeros(len(data), dtype=bool)
     for word in words:
-        mention |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
-    return np.flatnonzero(mention)
+        mentioned |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
+    return np.flatnonzero(mentioned)
 
 
 def values_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, list[Any]]:
-    """The rows that have one of tokenvis' own keys, and what stands under it."""
-    rows = mentioning(spans, f'"{key}"')
-    values = [payload.get(key) for payload in parsed(spans.iloc[rows])] if len(rows) else []
-    there = [value is not None for value in values]
-    return rows[there], [value for value in values if value is not None]
+    """The rows whose payload has a top-level key, and its values."""
+    rows = rows_mentioning(spans, f'"{key}"')
+    values = [payload.get(key) for payload in parsed_payloads(spans.iloc[rows])] if len(rows) else []
+    present = [value is not None for value in values]
+    return rows[present], [value for value in values if value is not None]
 
 
-def parsed(spans: pd.DataFrame) -> Iterator[Mapping[str, Any]]:
-    """The payload of each row, an empty one where there is none."""
+def parsed_payloads(spans: pd.DataFrame) -> Iterator[Mapping[str, Any]]:
+    """The payload of each row, an empty mapping if there is none."""
     loads = orjson.loads
     for position, value in enumerate(spans["data"].tolist()):
         try:
@@ -50,12 +50,12 @@ def parsed(spans: pd.DataFrame) -> Iterator[Mapping[str, Any]]:
         except orjson.JSONDecodeError:
             payload = None
         if type(payload) is not dict:
-            payload = parsed_with_care(value, spans["id"].iloc[position])
+            payload = parse_or_raise(value, spans["id"].iloc[position])
         yield payload
 
 
-def parsed_with_care(value: Any, span: Any) -> Mapping[str, Any]:
-    """One payload; `BadSpan` where it is no JSON object."""
+def parse_or_raise(value: Any, span: Any) -> Mapping[str, Any]:
+    """One payload; `BadSpan` if it is not a JSON object."""
     try:
         return parse(value)
     except (ValueError, RecursionError) as error:
@@ -63,14 +63,14 @@ def parsed_with_care(value: Any, span: Any) -> Mapping[str, Any]:
 
 
 def parse(value: Any) -> Mapping[str, Any]:
-    """One payload; `ValueError` where it is no JSON object."""
+    """One payload; `ValueError` if it is not a JSON object."""
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
             value = json.loads(value, parse_constant=refuse_constant)
     elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
-        return NOTHING
+        return EMPTY_PAYLOAD
     if not isinstance(value, Mapping):
         raise ValueError(f"it is {type(value).__name__}")
     return value
@@ -82,7 +82,7 @@ def refuse_constant(name: str) -> None:
 
 
 def look_up(payload: Mapping[str, Any], key: str) -> Any:
-    """A key's value at the top, else under ``attributes``, else None."""
+    """A key's value at the top level, else under ``attributes``, else None."""
     if key in payload:
         return payload[key]
     attributes = payload.get("attributes")

@@ -1,7 +1,7 @@
-"""Samples: the door for simulations, which record at each step who is where.
+"""Samples: spans from a simulation that records each agent's location at each step.
 
-A run of steps at which an agent is at one location becomes one span: steps 3, 4, 5 are the span [3, 6) times ``step_us``. A
-step at which the agent was not recorded, or has no location, ends the run.
+A run of steps at which an agent is at one location becomes one span: steps 3, 4, 5 become the span [3, 6) times ``step_us``.
+A step at which the agent was not recorded, or has no location, ends the run.
 """
 
 from typing import Any
@@ -17,20 +17,20 @@ from tokenvis.spans.integers import Int64Array
 def spans_from_samples(
     samples: pd.DataFrame, *, time: str, agent: str, location: str, step_us: int = 1, trace_id: str = "simulation"
 ) -> pd.DataFrame:
-    """Turn samples (who is where at each step) into spans.
+    """Convert samples (an agent's location at a step) to spans.
 
     Parameters
     ----------
     samples
         A row for each agent and step, in any order, such as Mesa's agent frame with its index (Step, AgentID). A row without a
-        location says that the agent is nowhere.
+        location means that the agent is nowhere.
     time, agent, location
-        Names of the columns or index levels that hold the step (whole numbers), the agent and the location. Agents and
-        locations that are no text become it.
+        Names of the columns or index levels with the step (integer), the agent and the location. Agents and locations of
+        other types are converted to text.
     step_us
         Length of a step in µs. With the default of 1, times are step numbers: draw them with ``time_unit="step"``.
     trace_id
-        The trace that the spans belong to.
+        The trace of the spans.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def spans_from_samples(
     MissingColumn
         There is no such column or index level.
     BadSpan
-        A step is no whole number, or an agent has two locations at one step.
+        A step is missing or not an integer, or an agent has two locations at one step.
     BadOption
         ``step_us`` is not a whole number above zero.
 
@@ -60,29 +60,29 @@ def spans_from_samples(
     if not isinstance(step_us, int) or step_us < 1:
         raise BadOption(f"step_us={quoted(step_us)} is not a whole number of µs above zero.")
     if not isinstance(samples, pd.DataFrame):
-        raise BadSpan(f"Samples are a DataFrame, a row for each agent and step, not {type(samples).__name__}.")
-    table = pd.DataFrame({name: column_of(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
-    step = steps_of(table[time])
+        raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
+    table = pd.DataFrame({name: sample_column(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
+    step = sample_steps(table[time])
     present = table[location].notna() & table[agent].notna()
     step, table = step[present.to_numpy()], table[present]
-    who, agents = codes_of(table[agent])
-    where, places = codes_of(table[location])
-    order = np.lexsort((where, step, who))
-    step, who, where = step[order], who[order], where[order]
-    same_agent = who[1:] == who[:-1]
-    clash = same_agent & (step[1:] == step[:-1]) & (where[1:] != where[:-1])
+    agent_code, agents = codes_of(table[agent])
+    place, places = codes_of(table[location])
+    order = np.lexsort((place, step, agent_code))
+    step, agent_code, place = step[order], agent_code[order], place[order]
+    same_agent = agent_code[1:] == agent_code[:-1]
+    clash = same_agent & (step[1:] == step[:-1]) & (place[1:] != place[:-1])
     if clash.any():
         row = int(clash.argmax())
-        places_then = listed([str(places[where[row]]), str(places[where[row + 1]])])
-        raise BadSpan(f"Agent {quoted(str(agents[who[row]]))} is at two locations at step {step[row]}: {places_then}.")
-    first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (where[1:] != where[:-1]))[: len(step)]
+        both = listed([str(places[place[row]]), str(places[place[row + 1]])])
+        raise BadSpan(f"Agent {quoted(str(agents[agent_code[row]]))} is at two locations at step {step[row]}: {both}.")
+    first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (place[1:] != place[:-1]))[: len(step)]
     last = np.append(first[1:], True)[: len(step)]
-    check_span_of_time(step, step_us)
+    check_time_range(step, step_us)
     frame = pd.DataFrame(
         {
             "trace_id": trace_id,
-            "agent_id": agents[who[first]].astype("str"),
-            "location_id": places[where[first]].astype("str"),
+            "agent_id": agents[agent_code[first]].astype("str"),
+            "location_id": places[place[first]].astype("str"),
             "start_time": step[first] * step_us,
             "end_time": (step[last] + 1) * step_us,
         }
@@ -92,8 +92,8 @@ def spans_from_samples(
     return ordered(spans).reset_index(drop=True)
 
 
-def column_of(samples: pd.DataFrame, name: str) -> Any:
-    """Values of a column, or of a level of the index."""
+def sample_column(samples: pd.DataFrame, name: str) -> Any:
+    """Values of a column, or of an index level."""
     if name in samples.columns:
         return samples[name].array
     if name in samples.index.names:
@@ -102,23 +102,23 @@ def column_of(samples: pd.DataFrame, name: str) -> Any:
     raise MissingColumn(f"The samples have no column {quoted(name)}. They have: {listed([*samples.columns, *levels])}.")
 
 
-def steps_of(values: pd.Series) -> Int64Array:
-    """Steps as int64; `BadSpan` where one is no whole number."""
+def sample_steps(values: pd.Series) -> Int64Array:
+    """Steps as int64; `BadSpan` if one is missing or not an integer."""
     if values.isna().any():
         raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())} of the samples.")
     try:
         whole = values.astype("int64")
         exact = whole == values
     except (TypeError, ValueError):
-        raise BadSpan(f"{values.name} holds {values.dtype}, not whole numbers of steps.") from None
+        raise BadSpan(f"{values.name} holds {values.dtype}, not integer steps.") from None
     if not exact.all():
-        raise BadSpan(f"{values.name} holds {values[~exact].iloc[0]}, which is not a whole number of steps.")
+        raise BadSpan(f"{values.name} holds {values[~exact].iloc[0]}, which is not an integer step.")
     steps: Int64Array = np.asarray(whole, dtype=np.int64)
     return steps
 
 
-def check_span_of_time(step: Int64Array, step_us: int) -> None:
-    """Raise `BadSpan` where a step would end beyond what 63 bits of microseconds hold."""
+def check_time_range(step: Int64Array, step_us: int) -> None:
+    """Raise `BadSpan` if a step starts or ends outside the range of int64 microseconds."""
     for outermost in (step.min(initial=0), step.max(initial=0)):
         if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
             raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into 63 bits of µs.")

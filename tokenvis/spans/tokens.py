@@ -1,8 +1,8 @@
-"""Tokens: what each span used, counted once.
+"""Tokens: the token counts of each span, counted once.
 
-Many sources give an agent's span the sum of what the calls below it used. So, key by key, a span counts only where no
-descendant of it carries that key. Names are those of OpenTelemetry's conventions for generative AI: input tokens include the
-cached ones, output tokens include those of reasoning.
+Many sources repeat the tokens of the calls below on an agent's span, as a sum. So, key by key, a span counts only if none of
+its descendants has that key. Names are from OpenTelemetry's conventions for generative AI: input tokens include cached
+tokens, output tokens include reasoning tokens.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.relations import have_descendant
 
-KEYS = {
+TOKEN_KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
@@ -29,32 +29,32 @@ COST = "gen_ai.usage.cost"
 
 @dataclass(frozen=True)
 class Tokens:
-    """One key: ``values`` (0 where a span has none), where they are ``known``, and which of these are ``counted``."""
+    """One key: its ``values`` (0 if a span has none), where they are ``present``, and which of these are ``counted``."""
 
     values: Int64Array
-    known: Mask
+    present: Mask
     counted: Mask
 
 
-def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = KEYS) -> dict[str, Tokens]:
-    """Counts of each span, by names of `KEYS`; ``parent`` is the row of each span's parent, or -1."""
-    keys = {name: KEYS[name] for name in names}
+def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = TOKEN_KEYS) -> dict[str, Tokens]:
+    """Token counts of each span, by the names in `TOKEN_KEYS`; ``parent`` is the row of each span's parent, or -1."""
+    keys = {name: TOKEN_KEYS[name] for name in names}
     columns = field_numbers(spans, keys.values())
-    return {name: counted_once(whole(columns.pop(key), key, spans), parent) for name, key in keys.items()}
+    return {name: counted_once(whole_counts(columns.pop(key), key, spans), parent) for name, key in keys.items()}
 
 
 def counted_once(column: pd.Series, parent: Int64Array) -> Tokens:
-    """Values and where they count."""
-    known: Mask = column.notna().to_numpy()
-    return Tokens(column.fillna(0).to_numpy(dtype=np.int64), known, known & ~have_descendant(parent, known))
+    """A key's values, and which of them are counted."""
+    present: Mask = column.notna().to_numpy()
+    return Tokens(column.fillna(0).to_numpy(dtype=np.int64), present, present & ~have_descendant(parent, present))
 
 
-def whole(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
-    """A column of counts as Int64; `BadSpan` where one is no whole number."""
+def whole_counts(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
+    """A column of counts as Int64; `BadSpan` if one is not an integer of 63 bits."""
     if column.dtype == "Int64":
         return column
-    broken = ((column % 1 != 0) | (column.abs() >= 2.0**63)).fillna(False).to_numpy(dtype=bool)
-    if broken.any():
-        row = int(broken.argmax())
+    wrong = ((column % 1 != 0) | (column.abs() >= 2.0**63)).fillna(False).to_numpy(dtype=bool)
+    if wrong.any():
+        row = int(wrong.argmax())
         raise BadSpan(f"{key} of span {quoted(spans['id'].iloc[row])} is {column.iloc[row]}, not a whole number.")
     return column.astype("Int64")

@@ -1,4 +1,4 @@
-"""The store: one SQLite file of traces, and what is done with it. SQL is spoken in this package alone."""
+"""The store: one SQLite file of traces, and the operations on it. Only this package uses SQL."""
 
 from tokenvis.store.append import Appender
 from tokenvis.store.follow import Following

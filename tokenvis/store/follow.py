@@ -1,7 +1,7 @@
-"""Following: the spans of a trace, kept as they are in the store while others write to it.
+"""Following: the spans of a trace, kept up to date while other processes write to the store.
 
-A look at the store costs little: where the file has not been written to, a question to the file system; else a query, by the
-numbers of the rows, for what is new or changed, which is put into the frame that is there already.
+Polling is cheap: if the files have not changed since the last poll, it only reads their metadata; otherwise it selects new and
+changed rows by rowid and merges them into the existing frame.
 """
 
 import time
@@ -12,33 +12,33 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from tokenvis.spans.columns import COLUMNS, NAMES, names
-from tokenvis.store.connections import log_of
+from tokenvis.spans.columns import COLUMNS, NAMES, as_categorical
+from tokenvis.store.connections import wal_path
 from tokenvis.store.database import Target
-from tokenvis.store.load import frame_of, ordered_frame, tell_faults
-from tokenvis.store.scan import Changes, Mark
-from tokenvis.store.store import Store, opened
+from tokenvis.store.load import frame_of, ordered_frame, report_faults
+from tokenvis.store.scan import ChangedSpans, Watermark
+from tokenvis.store.store import Store, as_store
 
-SETTLED = 2_000_000_000  # ns after which the time of a file tells a further write from the last one, on every file system
+MTIME_SETTLED_NS = 2_000_000_000  # coarsest file system clock: a later write is sure to change the modification time
 
-Stamp: TypeAlias = tuple[tuple[int, int, int], ...]
+DatabaseStamp: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 class Following:
-    """The spans of a trace, and how to keep up with them.
+    """The spans of a trace, updated by polling the store.
 
     Parameters
     ----------
     trace
-        A trace's id or exact name. A name stands for every trace that has it, then or later; each is followed by its id, and
-        goes on being followed where it is renamed.
+        A trace's id or exact name. A name selects every trace that has it, now or later; each is then followed by its id,
+        also after it is renamed.
     store
         A `Store`, a path or URL, or None for the default database.
 
     Attributes
     ----------
     spans : DataFrame
-        The spans as of the last look, as `load_spans` gives them. A look makes a new frame, and leaves the old one as it is.
+        The spans at the last call of `look`, as `load_spans` returns them. `look` makes a new frame and never changes the old.
 
     Raises
     ------
@@ -48,70 +48,72 @@ class Following:
 
     def __init__(self, trace: str, store: Store | Target = None) -> None:
         self.trace = trace
-        self._store = opened(store, create=False)
-        self._stamp: Stamp | None = None
-        self._mark: Mark | None = None
-        self._ids: dict[str, None] = {}  # of every trace that was found, in that order
+        self._store = as_store(store, create=False)
+        self._stamp: DatabaseStamp | None = None
+        self._watermark: Watermark | None = None
+        self._ids: dict[str, None] = {}  # ids of all traces found so far, in order
         self.spans = pd.DataFrame()
         self.look()
 
     def look(self) -> bool:
-        """Look at the store; whether any span is new, changed, or gone. After an error, ``spans`` are as they were."""
-        stamp = stamp_of(self._store.path)
+        """Poll the store; returns whether any span is new, changed or gone. After an error, ``spans`` are unchanged."""
+        stamp = database_stamp(self._store.path)
         if stamp is not None and stamp == self._stamp:
             return False
         self._stamp = None
-        changes = self._changes(self._mark)
+        changes = self._select_changes(self._watermark)
         if changes.whole or not len(changes.columns.values["id"]):
             spans = frame_of(changes.columns) if changes.whole else self.spans
         else:
-            spans = merged(self.spans, frame_of(changes.columns))
-        if len(spans) != changes.mark.n_spans:  # another program has taken some away
-            changes = self._changes(None)
+            spans = with_changes(self.spans, frame_of(changes.columns))
+        if len(spans) != changes.watermark.n_spans:  # another program removed spans
+            changes = self._select_changes(None)
             spans = frame_of(changes.columns)
-        before, self.spans, self._mark, self._stamp = self.spans, spans, changes.mark, stamp
+        before, self.spans, self._watermark, self._stamp = self.spans, spans, changes.watermark, stamp
         return spans is not before and not spans.equals(before)
 
-    def _changes(self, since: Mark | None) -> Changes:
-        """What the store has since a mark; `BadSpan` where a row of it breaks a rule."""
+    def _select_changes(self, since: Watermark | None) -> ChangedSpans:
+        """The changed spans since a watermark; `BadSpan` if a row violates the schema."""
         changes = self._store.select_changes([self.trace], since, also=self._ids)
-        self._ids |= dict.fromkeys(changes.mark.trace_ids)
+        self._ids |= dict.fromkeys(changes.watermark.trace_ids)
         if changes.columns.faults:
-            tell_faults(changes.columns.faults, self._store.path, skip_bad=False)
+            report_faults(changes.columns.faults, self._store.path, skip_bad=False)
         return changes
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """What tells whether a database was written to: file and log, how large, and when last; None as long as that may not.
+def database_stamp(path: Path) -> DatabaseStamp | None:
+    """Inode, size and modification time of the file and its WAL, which differ after a write; None if that is not certain yet.
 
-    Two writes in one tick of a file system's clock leave the same time.
+    Two writes in one tick of a file system's clock have the same modification time.
     """
     stamp = []
-    for file in (path, log_of(path)):
+    for file in (path, wal_path(path)):
         try:
-            found = file.stat()
+            status = file.stat()
         except FileNotFoundError:
             continue
         except OSError:
             return None
-        if time.time_ns() - found.st_mtime_ns < SETTLED:
+        if time.time_ns() - status.st_mtime_ns < MTIME_SETTLED_NS:
             return None
-        stamp.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        stamp.append((status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(stamp)
 
 
-def merged(spans: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
-    """The spans with those that are new or changed, in the order of a frame."""
-    stays = np.flatnonzero(~spans["id"].isin(changed["id"]).to_numpy(dtype=bool))
+def with_changes(spans: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
+    """The spans with new and changed spans merged in, in the order of a frame."""
+    unchanged = np.flatnonzero(~spans["id"].isin(changed["id"]).to_numpy(dtype=bool))
     arrays: dict[str, Any] = {}
     for name in (*COLUMNS, *(["parent_id"] if "parent_id" in spans or "parent_id" in changed else [])):
-        parts = [column_of(spans, name).take(stays), column_of(changed, name)]
-        arrays[name] = names(union_categoricals(parts)) if name in NAMES else pd.concat(list(map(pd.Series, parts))).array
+        parts = [column_or_missing(spans, name).take(unchanged), column_or_missing(changed, name)]
+        arrays[name] = (
+            as_categorical(union_categoricals(parts)) if name in NAMES else pd.concat(list(map(pd.Series, parts))).array
+        )
     if "parent_id" in arrays and arrays["parent_id"].isna().all():
         del arrays["parent_id"]
     return ordered_frame(arrays)
 
 
-def column_of(spans: pd.DataFrame, name: str) -> Any:
-    """A column's values; of parents that no span has, as many missing ones."""
+def column_or_missing(spans: pd.DataFrame, name: str) -> Any:
+    """The values of a column, or missing values if the frame has no such column."""
     return spans[name].array if name in spans else pd.array([None] * len(spans), dtype="str")

@@ -1,4 +1,4 @@
-"""Load: what the store holds, as the table that everything else works on."""
+"""Load: traces and spans from the store as frames."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, name_list, plural, quoted
-from tokenvis.spans.columns import COLUMNS, order_of, texts_of
+from tokenvis.spans.columns import COLUMNS, order_of, text_array_of
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.database import Target
-from tokenvis.store.scan import Columns, Fault
-from tokenvis.store.store import Store, opened
+from tokenvis.store.scan import Fault, SpanColumns
+from tokenvis.store.store import Store, as_store
 
-TRACE_TYPES = {
+TRACE_DTYPES = {
     "id": "str",
     "name": "str",
     "n_spans": "int64",
@@ -24,7 +24,7 @@ TRACE_TYPES = {
     "n_agents": "int64",
     "n_locations": "int64",
 }
-HELD: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}}
+TRACE_VALUE_TYPES: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}}
 
 
 def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.DataFrame:
@@ -33,14 +33,14 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
     Parameters
     ----------
     details
-        Whether to count agents and locations too, which reads every span.
+        Whether to count agents and locations too, which reads all spans.
     store
         A `Store`, a path or URL, or None for the default database.
 
     Returns
     -------
     DataFrame
-        ``id, name`` (str), ``n_spans`` (int64), ``start_time`` (Int64, µs; missing where a trace has no spans); with
+        ``id, name`` (str), ``n_spans`` (int64), ``start_time`` (Int64, µs; missing if a trace has no spans); with
         ``details`` also ``end_time`` (Int64, µs), ``n_agents, n_locations`` (int64).
 
     Raises
@@ -48,11 +48,11 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
     BadSpan
-        A database that another program made holds a time that is no integer.
+        A database of another program has a time that is not an integer.
     """
-    rows = opened(store, create=False).select_traces(details=details)
-    columns = trace_columns(rows, dict(list(TRACE_TYPES.items())[: 7 if details else 4]))
-    return pd.DataFrame({name: pd.Series(values, dtype=TRACE_TYPES[name]) for name, values in columns.items()})
+    rows = as_store(store, create=False).select_traces(details=details)
+    columns = trace_columns(rows, dict(list(TRACE_DTYPES.items())[: 7 if details else 4]))
+    return pd.DataFrame({name: pd.Series(values, dtype=TRACE_DTYPES[name]) for name, values in columns.items()})
 
 
 def load_spans(
@@ -70,14 +70,14 @@ def load_spans(
     Parameters
     ----------
     trace
-        A trace's id or exact name, several of them, or None for all. A name stands for every trace that has it.
+        A trace's id or exact name, several of them, or None for all. A name selects every trace that has it.
     start, end
-        A window in µs, [start, end): spans that touch it are loaded, whole.
+        A window in µs, [start, end): spans that touch it are loaded, uncut.
     agents, locations
-        Only spans of these.
+        Only spans of these agents or locations.
     skip_bad
-        Whether rows that break a rule of the schema, which a database that another program made may hold, are left out, with a
-        warning that counts them; by default they are an error.
+        Whether to skip rows that violate the schema, with a warning that counts them; by default they are an error. Only a
+        database of another program can have such rows.
     store
         A `Store`, a path or URL, or None for the default database.
 
@@ -92,52 +92,52 @@ def load_spans(
     TraceNotFound
         There is no trace of that id or name.
     BadOption
-        A time is no whole number, or a name no text.
+        A time is not an integer, or a name is not a text.
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
     BadSpan
-        A row of the database breaks a rule of the schema: a time that is no integer, an end before its start, a name that is no
-        text, data that is no JSON object.
+        A row of the database violates the schema: a time that is not an integer, an end before its start, a name that is not
+        a text, data that is not a JSON object.
     """
-    named = {"trace": trace, "agents": agents, "locations": locations}
-    chosen = {option: None if names is None else name_list(option, names) for option, names in named.items()}
-    database = opened(store, create=False)
+    filters = {"trace": trace, "agents": agents, "locations": locations}
+    chosen = {option: None if names is None else name_list(option, names) for option, names in filters.items()}
+    database = as_store(store, create=False)
     columns = database.select_spans(
         chosen["trace"],
-        start=whole_time("start", start),
-        end=whole_time("end", end),
+        start=checked_time("start", start),
+        end=checked_time("end", end),
         agents=chosen["agents"],
         locations=chosen["locations"],
     )
     if columns.faults:
-        tell_faults(columns.faults, database.path, skip_bad=skip_bad)
+        report_faults(columns.faults, database.path, skip_bad=skip_bad)
     return frame_of(columns)
 
 
-def frame_of(columns: Columns) -> pd.DataFrame:
-    """The columns as a spans frame, with the parents that ``data`` names."""
-    spans = in_order(columns)
+def frame_of(columns: SpanColumns) -> pd.DataFrame:
+    """The columns as a spans frame in order, with the parents from ``data``."""
+    spans = frame_without_parents(columns)
     parents = parents_of(spans["data"])
     return spans if parents is None else spans.assign(parent_id=parents)
 
 
-def tell_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> None:
-    """Raise `BadSpan` with the first of the rows that break a rule, or warn that they are left out."""
-    told = "; ".join(f"span {fault.span}: {fault.reason}" for fault in faults[:3])
+def report_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> None:
+    """Raise `BadSpan` with the first rows that violate the schema, or warn that they are skipped."""
+    examples = "; ".join(f"span {fault.span}: {fault.reason}" for fault in faults[:3])
     more = f"; and {len(faults) - 3:,} more" if len(faults) > 3 else ""
     if not skip_bad:
         raise BadSpan(
-            f"{path} has {plural(len(faults), 'row')} against the rules: {told}{more}. "
-            "load_spans(..., skip_bad=True) leaves out what cannot be used."
+            f"{path} has {plural(len(faults), 'row')} with invalid values: {examples}{more}. "
+            "load_spans(..., skip_bad=True) skips such rows."
         )
-    warnings.warn(f"{path}: {plural(len(faults), 'row')} left out: {told}{more}.", stacklevel=3)
+    warnings.warn(f"{path}: {plural(len(faults), 'row')} skipped: {examples}{more}.", stacklevel=3)
 
 
-def in_order(columns: Columns) -> pd.DataFrame:
-    """The columns as a spans frame, in its order."""
+def frame_without_parents(columns: SpanColumns) -> pd.DataFrame:
+    """The columns as a spans frame in order, without parent_id."""
     arrays = {name: columns.values.pop(name) for name in COLUMNS}
     for name in ("id", "data"):
-        arrays[name] = texts_of(arrays[name])
+        arrays[name] = text_array_of(arrays[name])
     for name, labels in columns.names.items():
         rank = np.argsort(np.argsort(np.array(labels, dtype=object)))
         arrays[name] = pd.Categorical.from_codes(rank[arrays[name]], pd.Index(sorted(labels), dtype="str"))
@@ -145,30 +145,32 @@ def in_order(columns: Columns) -> pd.DataFrame:
 
 
 def ordered_frame(arrays: dict[str, Any]) -> pd.DataFrame:
-    """Columns of spans as a frame, in its order."""
+    """Columns of spans as a frame, sorted in the order of a frame; replaces the given arrays."""
     order = order_of(pd.DataFrame(arrays, copy=False))
     if not (order == np.arange(len(order))).all():
-        for name, values in arrays.items():  # one at a time: a frame is large
+        for name, values in arrays.items():  # one column at a time, to save memory
             arrays[name] = values.take(order)
     return pd.DataFrame(arrays, copy=False)
 
 
 def trace_columns(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Rows of traces as columns; `BadSpan` where a database without our checks holds a value that a column has no place for."""
+    """Rows of traces as columns; `BadSpan` if a database without our checks has a value of the wrong type."""
     values = zip(*rows, strict=True) if rows else [()] * len(types)
     columns = dict(zip(types, map(list, values), strict=True))
     for name, column in columns.items():
         for row, value in enumerate(column):
-            if type(value) not in HELD[types[name]]:
-                what = "integer microseconds" if name.endswith("_time") else "a text"
-                raise BadSpan(f"{name} of trace {quoted(columns['id'][row])} is {quoted(value)} in the database, not {what}.")
+            if type(value) not in TRACE_VALUE_TYPES[types[name]]:
+                expected = "integer microseconds" if name.endswith("_time") else "a text"
+                raise BadSpan(
+                    f"{name} of trace {quoted(columns['id'][row])} is {quoted(value)} in the database, not {expected}."
+                )
     return columns
 
 
-def whole_time(option: str, time: int | None) -> int | None:
-    """A time as Python's own integer; `BadOption` where it is no whole number of 63 bits."""
+def checked_time(option: str, time: int | None) -> int | None:
+    """A time as a Python integer; `BadOption` if it is not an integer of 63 bits."""
     if time is None:
         return None
     if not isinstance(time, int | np.integer) or not -(2**63) <= time < 2**63:
-        raise BadOption(f"{option}={quoted(time)} is not a time: a whole number of microseconds, of 63 bits.")
+        raise BadOption(f"{option}={quoted(time)} is not a time: an integer number of microseconds, of 63 bits.")
     return int(time)

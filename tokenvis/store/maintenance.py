@@ -1,6 +1,6 @@
-"""Maintenance: whether a file is sound, and a copy of it that is.
+"""Maintenance: verify a database file, and back it up.
 
-Neither changes the file. One that is damaged, or somebody else's, is no error here but a finding.
+Neither changes the file. For `verify`, a damaged file or another application's file is a finding, not an error.
 """
 
 import os
@@ -14,16 +14,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, plural
-from tokenvis.store.connections import connected, engine_of, explained, only_read
+from tokenvis.store.connections import as_store_error, connect, engine_of, read_only_uri
 from tokenvis.store.database import Target, is_new, path_of
-from tokenvis.store.scan import Fault, chunks_of, extent, reading_bytes
+from tokenvis.store.scan import Fault, all_rowids, read_chunks, texts_as_bytes
 
-SHOWN = 20  # findings of a kind
-ORPHANS = "SELECT count(*) FROM spans WHERE NOT EXISTS (SELECT 1 FROM traces WHERE traces.id = spans.trace_id)"
+MAX_FINDINGS_PER_KIND = 20
+ORPHAN_COUNT_QUERY = "SELECT count(*) FROM spans WHERE NOT EXISTS (SELECT 1 FROM traces WHERE traces.id = spans.trace_id)"
 
 
 class Verdict(NamedTuple):
-    """What `verify` found: the file, how many traces and spans can be read, and each thing that is wrong, with what to do."""
+    """Result of `verify`: the file, the number of readable traces and spans, and each problem with what to do about it."""
 
     path: Path
     n_traces: int
@@ -31,13 +31,13 @@ class Verdict(NamedTuple):
     findings: list[str]
 
     def __str__(self) -> str:
-        read = f"{plural(self.n_traces, 'trace')} and {plural(self.n_spans, 'span')} can be read."
-        said = self.findings or ["Nothing is wrong."]
-        return "\n".join([f"Database: {self.path}", read, *said])
+        counts = f"{plural(self.n_traces, 'trace')} and {plural(self.n_spans, 'span')} can be read."
+        findings = self.findings or ["No problems found."]
+        return "\n".join([f"Database: {self.path}", counts, *findings])
 
 
 def verify(target: Target = None) -> Verdict:
-    """Check a database of traces: SQLite's own check of its structure, then each row by the rules of the schema.
+    """Check a database of traces: SQLite's integrity check, then each row against the schema.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def verify(target: Target = None) -> Verdict:
     Returns
     -------
     Verdict
-        ``path``; ``n_traces`` and ``n_spans`` that can be read; ``findings``, sentences, none where nothing is wrong.
+        ``path``; ``n_traces`` and ``n_spans`` that can be read; ``findings``, a list of sentences, empty if nothing is wrong.
 
     Raises
     ------
@@ -55,93 +55,93 @@ def verify(target: Target = None) -> Verdict:
         There is no such file.
     """
     path = path_of(target)
-    with explained(path):
+    with as_store_error(path):
         if not path.is_file():
             raise StoreNotFound(f"There is no database at {path}.")
     verdict = Verdict(path, 0, 0, [])
     try:
-        with explained(path):
+        with as_store_error(path):
             if is_new(path):
-                return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) makes it a database."])
-            with engine_of(path, only_read).begin() as connection:
-                verdict.findings.extend(damages(connection))
-                verdict.findings.extend(orphans(connection))
-                return read_through(connection, verdict)
+                return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) makes a database of it."])
+            with engine_of(path, read_only_uri).begin() as connection:
+                verdict.findings.extend(damage_findings(connection))
+                verdict.findings.extend(orphan_findings(connection))
+                return check_rows(connection, verdict)
     except TokenvisError as error:
         return verdict._replace(findings=[*verdict.findings, str(error)])
 
 
-def damages(connection: Connection) -> Iterator[str]:
-    """What SQLite's own check of the file says: its pages, its indexes, its checks."""
-    said = list(connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars())
-    if said != ["ok"]:
+def damage_findings(connection: Connection) -> Iterator[str]:
+    """The result of SQLite's integrity check: pages, indexes, constraints."""
+    messages = list(connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_FINDINGS_PER_KIND})").scalars())
+    if messages != ["ok"]:
         yield (
-            f"SQLite finds the file damaged: {'; '.join(said)}. Go back to a backup, or read the traces in again; "
-            "`tokenvis export` saves what can still be loaded."
+            f"SQLite reports damage: {'; '.join(messages)}. Restore a backup, or ingest the traces again; "
+            "`tokenvis export` saves the spans that can still be loaded."
         )
 
 
-def orphans(connection: Connection) -> Iterator[str]:
-    """Spans of traces that are not there."""
-    if count := connection.exec_driver_sql(ORPHANS).scalar_one():
-        yield f"{plural(count, 'span')} of traces that are not there. load_spans() without a trace has them; write them anew."
+def orphan_findings(connection: Connection) -> Iterator[str]:
+    """The number of spans whose trace is missing."""
+    if count := connection.exec_driver_sql(ORPHAN_COUNT_QUERY).scalar_one():
+        yield f"{plural(count, 'span')} without a trace. load_spans() without a trace loads them; write them again."
 
 
-def read_through(connection: Connection, verdict: Verdict) -> Verdict:
-    """The verdict with what can be read, and rows against the rules."""
+def check_rows(connection: Connection, verdict: Verdict) -> Verdict:
+    """The verdict with the counts of readable traces and spans, and findings about invalid rows."""
     faults: list[Fault] = []
     n_traces = connection.exec_driver_sql("SELECT count(*) FROM traces").scalar_one()
-    with reading_bytes(connection):
-        chunks = chunks_of(connection, extent(connection), [], faults, checked=False)
+    with texts_as_bytes(connection):
+        chunks = read_chunks(connection, all_rowids(connection), [], faults, checked=False)
         n_spans = sum(len(chunk["id"]) for chunk in chunks)
-    findings = [f"  span {fault.span}: {fault.reason}" for fault in faults[:SHOWN]]
+    findings = [f"  span {fault.span}: {fault.reason}" for fault in faults[:MAX_FINDINGS_PER_KIND]]
     if faults:
-        findings.insert(0, f"{plural(len(faults), 'row')} against the rules, which load_spans(..., skip_bad=True) leaves out:")
-    if len(faults) > SHOWN:
-        findings.append(f"  and {len(faults) - SHOWN:,} more")
+        findings.insert(0, f"{plural(len(faults), 'row')} with invalid values; load_spans(..., skip_bad=True) skips them:")
+    if len(faults) > MAX_FINDINGS_PER_KIND:
+        findings.append(f"  and {len(faults) - MAX_FINDINGS_PER_KIND:,} more")
     return Verdict(verdict.path, n_traces, n_spans, [*verdict.findings, *findings])
 
 
 def backup(destination: str | Path, target: Target = None) -> Path:
-    """Copy a database, whole and sound, while others write to it: a copy of the file alone lacks what is in its log.
+    """Copy a database consistently while others write to it; a plain copy of the file would lack the contents of its WAL.
 
     Parameters
     ----------
     destination
-        A file that is not there yet, or a folder.
+        A file that does not exist yet, or a folder.
     target
         A path or URL, or None for the default database.
 
     Returns
     -------
     Path
-        The file that was made.
+        The copy.
 
     Raises
     ------
     StoreError
-        There is a file already, or it cannot be written. Nothing is left half done.
+        The file exists already, or cannot be written. No partial file remains.
     StoreNotFound
         There is no database.
     """
     path, copy = path_of(target), path_of(destination)
-    with explained(path):
+    with as_store_error(path):
         if not path.is_file() or is_new(path):
             raise StoreNotFound(f"There is no database at {path}, so nothing to copy.")
-    with explained(copy):
+    with as_store_error(copy):
         copy = copy / path.name if copy.is_dir() else copy
-        refuse_what_is_there(copy)
+        refuse_existing(copy)
         with TemporaryDirectory(prefix=f".{copy.name[:40]}.", dir=copy.parent) as folder:
             part = Path(folder) / path.name
-            with closing(connected(only_read(path))) as source, closing(sqlite3.connect(part)) as made:
-                source.backup(made)
-            refuse_what_is_there(copy)
+            with closing(connect(read_only_uri(path))) as source, closing(sqlite3.connect(part)) as target_connection:
+                source.backup(target_connection)
+            refuse_existing(copy)
             part.rename(copy)
     return copy
 
 
-def refuse_what_is_there(copy: Path) -> None:
-    """Raise `StoreError` where a file, or a log that SQLite would take for that of the copy, is there already."""
+def refuse_existing(copy: Path) -> None:
+    """Raise `StoreError` if the file exists, or a WAL or journal that SQLite would apply to the copy."""
     for name in (copy.name, *(copy.name + suffix for suffix in ("-wal", "-shm", "-journal"))):
         if os.path.lexists(copy.with_name(name)):
-            raise StoreError(f"{copy.with_name(name)} is there already. Name a new file, or take that one away.")
+            raise StoreError(f"{copy.with_name(name)} already exists. Choose a new file, or remove that one.")

@@ -1,6 +1,6 @@
-"""The rows: spans checked and put into the table, at the speed of the driver.
+"""Rows: checks spans and writes them to the table, at the speed of the driver.
 
-What is checked here is what the database cannot say well. All else it checks itself, and where it refuses a row, its error is
+The checks here are those for which the database's error would be unclear. The database checks the rest, and its error is
 explained afterwards.
 """
 
@@ -17,69 +17,69 @@ from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import Spans, as_spans
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.text import encodable
-from tokenvis.store.scan import LAST_ROWID, among, holds_rules
+from tokenvis.store.scan import MAX_ROWID, has_own_schema, is_one_of
 from tokenvis.store.schema import Span, Trace
 
 SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
 
 
-def rows_of(spans: Spans, trace_id: str, name: str | None) -> pd.DataFrame:
-    """Spans of one trace as rows of the table, checked as its id and name are, in time order."""
+def checked_trace_rows(spans: Spans, trace_id: str, name: str | None) -> pd.DataFrame:
+    """Spans of one trace as rows of the table in time order, after checking the spans, the trace's id and its name."""
     check_text("trace_id", trace_id)
     check_text("name", trace_id if name is None else name)
-    return frame_for_rows(spans, trace_id)
+    return checked_rows(spans, trace_id)
 
 
-def frame_for_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
-    """Spans, checked, with the columns of the table, in time order."""
+def checked_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
+    """Checked spans with the columns of the table, in time order."""
     frame = as_spans(spans, trace_id=trace_id)
-    twice = frame["id"].duplicated()
-    if twice.any():
-        raise BadSpan(f"Two spans have the id {quoted(frame['id'][twice].iloc[0])}. Every span needs an id of its own.")
+    duplicates = frame["id"].duplicated()
+    if duplicates.any():
+        raise BadSpan(f"Two spans have the id {quoted(frame['id'][duplicates].iloc[0])}. Every span needs a unique id.")
     return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
 
 
 def tuples_of(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
-    """Rows as the driver takes them, one at a time: a list of them all would keep the collector of garbage busy."""
+    """Rows as tuples for the driver, one at a time: a list of all tuples would slow down garbage collection."""
     data: Any = frame["data"].array.to_numpy(dtype=object, na_value=None)
     return zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True)
 
 
 def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
-    """The trace of each of these spans that is there."""
-    there = connection.execute(select(Span.id, Span.trace_id).where(among(Span.id, ids)))
-    return {row.id: row.trace_id for row in there}
+    """The trace of each of these spans that is in the database."""
+    rows = connection.execute(select(Span.id, Span.trace_id).where(is_one_of(Span.id, ids)))
+    return {row.id: row.trace_id for row in rows}
 
 
 def count_spans(connection: Connection, trace_id: str) -> int:
-    """How many spans a trace has, by the index."""
+    """The number of spans of a trace, from the index."""
     return connection.scalar(select(func.count()).where(Span.trace_id == trace_id)) or 0
 
 
 def check_text(option: str, value: object) -> None:
-    """Raise `BadSpan` unless a trace's id or name is a text that a database can hold."""
+    """Raise `BadSpan` unless a trace's id or name is a text that a database can store."""
     if not isinstance(value, str) or (option != "name" and not value):
-        what = "name" if option == "name" else "id"
-        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {what} is a text.")
+        noun = "name" if option == "name" else "id"
+        raise BadSpan(f"{option}={quoted(value)} is not a name. A trace's {noun} must be a text.")
     if not encodable(value):
-        raise BadSpan(f"{option}={quoted(value)} cannot be written as UTF-8.")
+        raise BadSpan(f"{option}={quoted(value)} cannot be encoded as UTF-8.")
 
 
 def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
-    """Make the trace where it is not there, and give it the name where there is one."""
+    """Insert the trace if it is missing, and set its name if one is given."""
     driver: Any = connection.connection.driver_connection
-    driver.execute(TRACE_THERE if name is None else TRACE_NAMED, (trace_id, trace_id if name is None else name))
+    driver.execute(INSERT_MISSING_TRACE if name is None else UPSERT_TRACE, (trace_id, trace_id if name is None else name))
 
 
 def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
-    """Insert rows, or update those that differ; how many were touched. An id of another trace is refused."""
-    if not holds_rules(connection):
-        refuse_foreign(connection, trace_id, rows)  # the table may take a span from its trace in silence
-        statement = IN_PLACE if statement == UPSERT and numbers_are_keys(connection) else statement
+    """Insert rows, or update those that differ; returns the number of changed rows. An id of another trace is refused."""
+    if not has_own_schema(connection):
+        refuse_foreign(connection, trace_id, rows)  # a table without constraints may move a span silently
+        statement = UPSERT_SPAN_IN_PLACE if statement == UPSERT_SPAN and has_integer_key(connection) else statement
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
-        driver: Any = connection.connection.driver_connection  # takes rows one by one, as fast as C
+        driver: Any = connection.connection.driver_connection  # consumes the iterator in C
         driver.executemany(statement, tuples_of(rows))
     except sqlite3.IntegrityError as error:
         refuse_foreign(connection, trace_id, rows, error)
@@ -88,51 +88,52 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
 
 
 def refuse_foreign(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
-    """Raise `BadSpan` where one of the rows is a span of another trace."""
-    query = select(Span.id, Span.trace_id).where(among(Span.id, rows["id"]), Span.trace_id.is_distinct_from(trace_id))
+    """Raise `BadSpan` if one of the rows has the id of a span in another trace."""
+    query = select(Span.id, Span.trace_id).where(is_one_of(Span.id, rows["id"]), Span.trace_id.is_distinct_from(trace_id))
     for span, owner in connection.execute(query.limit(1)):
         raise BadSpan(
-            f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot be one of trace {quoted(trace_id)} too."
+            f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot also belong to trace {quoted(trace_id)}."
         ) from cause
 
 
-def numbers_are_keys(connection: Connection) -> bool:
-    """Whether the numbers of the rows are a column, of a table that another program made, and so not ours to change."""
+def has_integer_key(connection: Connection) -> bool:
+    """Whether the rowid is an INTEGER PRIMARY KEY column, as in a table of another program; then it must not change."""
     columns = func.pragma_table_info("spans").table_valued("type", "pk")
     return bool(connection.scalar(select(func.count()).where(columns.c.pk > 0, func.upper(columns.c.type) == "INTEGER")))
 
 
-def upsert(*, renumbers: bool) -> str:
-    """Insert a span, or update it where something differs.
+def upsert_statement(*, renumbers: bool) -> str:
+    """The SQL that inserts a span, or updates it if any column differs.
 
-    Where the id belongs to another trace, the trace becomes NULL, which the database refuses: nothing moves in silence. A row
-    that is updated gets a number (rowid) above all others, as a new one does: so what is new or changed since a look at the
-    table is what stands above the highest number of that time.
+    If the id belongs to another trace, trace_id is set to NULL, which the database refuses: a span never moves silently. An
+    updated row gets a rowid above all others, like a new row. So the rows that are new or changed since a poll are those above
+    the highest rowid at that time.
     """
     spans = table("spans", column("rowid"), *map(column, SPAN_COLUMNS))
     insert, there = sqlite.insert(spans), spans.alias("there")
     new = insert.excluded
-    own = sql_case((spans.c.trace_id == new.trace_id, spans.c.trace_id), else_=None)
-    highest = func.nullif(func.max(there.c.rowid), literal_column(str(LAST_ROWID)))
-    afresh = (
-        there.c.rowid >= spans.c.rowid
-    )  # always so, but SQLite looks for each row again: else two rows of a statement clash
-    above = select(highest + literal_column("1")).where(afresh).scalar_subquery()
+    same_trace = sql_case((spans.c.trace_id == new.trace_id, spans.c.trace_id), else_=None)
+    max_rowid = func.nullif(func.max(there.c.rowid), literal_column(str(MAX_ROWID)))
+    # always true, but makes SQLite evaluate the subquery for each row: otherwise two rows of a statement get the same rowid
+    correlated = there.c.rowid >= spans.c.rowid
+    next_rowid = select(max_rowid + literal_column("1")).where(correlated).scalar_subquery()
     others = [name for name in SPAN_COLUMNS if name != "id"]
-    values = {name: own if name == "trace_id" else new[name] for name in others}
-    number = {"rowid": func.coalesce(above, spans.c.rowid)} if renumbers else {}
+    values = {name: same_trace if name == "trace_id" else new[name] for name in others}
+    rowid = {"rowid": func.coalesce(next_rowid, spans.c.rowid)} if renumbers else {}
     statement = insert.on_conflict_do_update(
         index_elements=[spans.c.id],
-        set_={**number, **values},
+        set_={**rowid, **values},
         where=or_(*(spans.c[name].is_distinct_from(new[name]) for name in others)),
     )
     return str(statement.compile(dialect=sqlite.dialect(), column_keys=SPAN_COLUMNS))
 
 
-INSERT = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
-UPSERT, IN_PLACE = upsert(renumbers=True), upsert(renumbers=False)
-TRACE = sqlite.insert(Trace)
-TRACE_THERE = str(TRACE.on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
-TRACE_NAMED = str(
-    TRACE.on_conflict_do_update(index_elements=[Trace.id], set_={"name": TRACE.excluded.name}).compile(dialect=sqlite.dialect())
+INSERT_SPAN = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
+UPSERT_SPAN, UPSERT_SPAN_IN_PLACE = upsert_statement(renumbers=True), upsert_statement(renumbers=False)
+TRACE_INSERT = sqlite.insert(Trace)
+INSERT_MISSING_TRACE = str(TRACE_INSERT.on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
+UPSERT_TRACE = str(
+    TRACE_INSERT.on_conflict_do_update(index_elements=[Trace.id], set_={"name": TRACE_INSERT.excluded.name}).compile(
+        dialect=sqlite.dialect()
+    )
 )

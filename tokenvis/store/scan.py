@@ -1,12 +1,12 @@
-"""The scan: spans read out of the file as columns, at about the speed at which SQLite walks over them.
+"""Scan: reads spans from the file as columns, at about the speed of SQLite's own table scan.
 
-Most of the time that reading a row takes goes into the Python objects made of its values. So SQLite itself joins the values of
-each column, of some thousand rows at once, into one text (``group_concat``), which Arrow takes apart again. All columns are
-joined in one walk over the rows, so their values stand in one order, whichever that is. Rows are taken as they lie in the file,
-which costs the same however their times are shuffled: who reads them sorts them.
+Most of the cost of reading a row is creating Python objects for its values. So SQLite joins the values of each column, for
+thousands of rows at once, into one text (``group_concat``), and Arrow splits it. One query joins all columns, so their values
+are in the same order. That order is arbitrary: rows are read in file order, which costs the same for any order of their times,
+and the caller sorts them.
 
-Where a chunk of rows does not come apart as it must (a name with the separator in it, a NULL, bytes that are no UTF-8, a time
-that is no integer), its rows are read once more, one by one, and each that breaks a rule of the schema becomes a fault.
+If a chunk cannot be split (a name contains the separator, a value is NULL, bytes are not UTF-8, a time is not an integer), its
+rows are read again one by one, and each row that violates the schema becomes a `Fault`.
 """
 
 import json
@@ -32,148 +32,150 @@ from tokenvis.spans.payload import parse
 from tokenvis.spans.text import encodable
 from tokenvis.store.schema import NAME_RULE, ROW_RULE, Span
 
-TEXTS = ("id", *NAMES, "data")
+TEXT_COLUMNS = ("id", *NAMES, "data")
 SEPARATOR = "\x1f"
-IN_SQL: ColumnElement[str] = literal_column("'\x1f'")  # as a parameter, or as char(31), it takes twice the time
-NO_DATA: ColumnElement[Any] = literal_column("''")
-FIRST_ROWS, MOST_ROWS = 1_024, 16_384  # of a chunk
-MOST_BYTES = 32 << 20  # of a chunk, as far as the one before it tells
-SPARSE = 8  # how many times more rowids than rows make a look at each rowid a waste
+SEPARATOR_SQL: ColumnElement[str] = literal_column("'\x1f'")  # a parameter, or char(31), takes twice the time
+EMPTY_TEXT_SQL: ColumnElement[Any] = literal_column("''")
+FIRST_CHUNK_ROWS, MAX_CHUNK_ROWS = 1_024, 16_384
+MAX_CHUNK_BYTES = 32 << 20  # estimated from the previous chunk
+SPARSE_FACTOR = 8  # with more rowids per row than this, select the rowids in use instead of scanning the range
 ROWID: ColumnElement[int] = literal_column("spans.rowid", Integer)
-LAST_ROWID = 2**63 - 1  # after which SQLite numbers rows as it likes
-TRACE_BY_ROW: ColumnElement[str] = literal_column("+spans.trace_id")  # the plus keeps SQLite from walking over a whole trace
-JOINED = [
-    func.group_concat(func.coalesce(Span.data, NO_DATA) if name == "data" else Span.__table__.c[name], IN_SQL, type_=NullType())
-    for name in (*TEXTS, *TIMES)
+MAX_ROWID = 2**63 - 1  # after it, SQLite chooses random rowids
+TRACE_ID_WITHOUT_INDEX: ColumnElement[str] = literal_column("+spans.trace_id")  # the index would lead to all rows of a trace
+JOINED_COLUMNS = [
+    func.group_concat(
+        func.coalesce(Span.data, EMPTY_TEXT_SQL) if name == "data" else Span.__table__.c[name], SEPARATOR_SQL, type_=NullType()
+    )
+    for name in (*TEXT_COLUMNS, *TIMES)
 ]
 
-OURS = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()
+SPANS_TABLE_SQL = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()
 
 Arrays: TypeAlias = dict[str, pa.Array]
 Conditions: TypeAlias = Sequence[ColumnElement[bool]]
-Rows: TypeAlias = "range | Int64Array"
+RowIds: TypeAlias = "range | Int64Array"
 
 
 class Fault(NamedTuple):
-    """A row that breaks a rule of the schema: its span, and what is wrong with it."""
+    """A row that violates the schema: its span, and the reason."""
 
     span: str
     reason: str
 
 
-class Columns(NamedTuple):
-    """Spans as columns, in no order: ids and data as texts, names as numbers into ``names``, and what could not be read."""
+class SpanColumns(NamedTuple):
+    """Spans as columns, unordered: ids and data as texts, names as codes into ``names``, and the invalid rows."""
 
     values: dict[str, Any]
     names: dict[str, list[str]]
     faults: list[Fault]
 
 
-class Mark(NamedTuple):
-    """How far the spans of some traces were read: in which file, of how many numberings of its rows, up to which number."""
+class Watermark(NamedTuple):
+    """How far the spans of some traces were read: the file's inode, its schema version, and the highest rowid then."""
 
     trace_ids: tuple[str, ...]
-    file: int
-    numbering: int
-    highest: int
+    inode: int
+    schema_version: int
+    max_rowid: int
     n_spans: int
 
-    def leads_to(self, other: "Mark") -> bool:
-        """Whether what is new or changed between two marks is what has a number above this one."""
-        return self[:3] == other[:3] and self.highest <= other.highest and self.highest < LAST_ROWID
+    def precedes(self, other: "Watermark") -> bool:
+        """Whether the rows that are new or changed since this watermark are exactly those above its rowid."""
+        return self[:3] == other[:3] and self.max_rowid <= other.max_rowid and self.max_rowid < MAX_ROWID
 
 
-class Changes(NamedTuple):
-    """Spans that are new or changed since a mark, or all of them (``whole``), and the mark of now."""
+class ChangedSpans(NamedTuple):
+    """Spans that are new or changed since a watermark, or all spans (``whole``), and the current watermark."""
 
-    columns: Columns
-    mark: Mark
+    columns: SpanColumns
+    watermark: Watermark
     whole: bool
 
 
-class Texts:
-    """A column of texts that grows: its letters lie in one block, so that memory never holds them twice."""
+class TextBuilder:
+    """A growing column of texts with all characters in one buffer, so that memory never has two copies of the column."""
 
     def __init__(self) -> None:
-        self.letters = bytearray()
+        self.buffer = bytearray()
         self.ends: list[Int64Array] = [np.zeros(1, dtype=np.int64)]
-        self.there: list[Mask] = []
+        self.valid: list[Mask] = []
 
     def add(self, part: pa.Array) -> None:
-        """Take further texts, which are copied."""
-        _, offsets, letters = part.buffers()
+        """Append a copy of these texts."""
+        _, offsets, characters = part.buffers()
         ends = np.frombuffer(offsets, dtype=np.int64)[part.offset : part.offset + len(part) + 1]
-        self.ends.append(ends[1:] + (len(self.letters) - ends[0]))
-        self.there.append(part.is_valid().to_numpy(zero_copy_only=False))
+        self.ends.append(ends[1:] + (len(self.buffer) - ends[0]))
+        self.valid.append(part.is_valid().to_numpy(zero_copy_only=False))
         if ends[-1] > ends[0]:
-            self.letters += memoryview(letters)[ends[0] : ends[-1]]
+            self.buffer += memoryview(characters)[ends[0] : ends[-1]]
 
     def array(self) -> pa.Array:
-        """All of them."""
-        ends, there = np.concatenate(self.ends), np.concatenate([np.empty(0, dtype=bool), *self.there])
-        missing = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
-        return pa.LargeStringArray.from_buffers(len(there), pa.py_buffer(ends), pa.py_buffer(self.letters), missing)
+        """All texts as an Arrow array."""
+        ends, valid = np.concatenate(self.ends), np.concatenate([np.empty(0, dtype=bool), *self.valid])
+        bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+        return pa.LargeStringArray.from_buffers(len(valid), pa.py_buffer(ends), pa.py_buffer(self.buffer), bitmap)
 
 
-def columns_of(connection: Connection, rows: Rows, conditions: Conditions) -> Columns:
-    """Read those of the rows that meet the conditions."""
-    checked = holds_rules(connection)
+def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -> SpanColumns:
+    """Read the rows that meet the conditions."""
+    checked = has_own_schema(connection)
     faults: list[Fault] = []
-    texts = {name: Texts() for name in ("id", "data")}
+    texts = {name: TextBuilder() for name in ("id", "data")}
     codes: dict[str, dict[str, int]] = {name: {} for name in NAMES}
     numbers: dict[str, list[Any]] = {
         **{name: [np.empty(0, np.int32)] for name in NAMES},
         **{name: [np.empty(0, np.int64)] for name in TIMES},
     }
-    with reading_bytes(connection):
-        for chunk in chunks_of(connection, rows, conditions, faults, checked=checked):
+    with texts_as_bytes(connection):
+        for chunk in read_chunks(connection, rows, conditions, faults, checked=checked):
             for name, column in texts.items():
                 column.add(chunk[name])
             for name in NAMES:
-                numbers[name].append(numbered(chunk[name], codes[name]))
+                numbers[name].append(codes_for(chunk[name], codes[name]))
             for name in TIMES:
                 numbers[name].append(chunk[name].to_numpy())
     values = {name: column.array() for name, column in texts.items()} | {
         name: np.concatenate(parts) for name, parts in numbers.items()
     }
-    return Columns(values, {name: list(numbers) for name, numbers in codes.items()}, faults)
+    return SpanColumns(values, {name: list(labels) for name, labels in codes.items()}, faults)
 
 
-def changes_of(connection: Connection, trace_ids: Sequence[str], file: int, since: Mark | None) -> Changes:
-    """Spans of these traces that are new or changed since a mark; all, where there is none, or it leads nowhere."""
-    mark = mark_of(connection, trace_ids, file)
-    if since is None or not since.leads_to(mark):
-        return Changes(columns_of(connection, rows_of_traces(connection, trace_ids), []), mark, whole=True)
-    rows = rowids(connection, [since.highest < ROWID, among(TRACE_BY_ROW, trace_ids)])
-    return Changes(columns_of(connection, rows, []), mark, whole=False)
+def read_changes(connection: Connection, trace_ids: Sequence[str], inode: int, since: Watermark | None) -> ChangedSpans:
+    """Spans of these traces that are new or changed since a watermark; all spans if there is none, or if it is invalid."""
+    watermark = watermark_of(connection, trace_ids, inode)
+    if since is None or not since.precedes(watermark):
+        return ChangedSpans(read_columns(connection, rowids_of_traces(connection, trace_ids), []), watermark, whole=True)
+    rows = select_rowids(connection, [since.max_rowid < ROWID, is_one_of(TRACE_ID_WITHOUT_INDEX, trace_ids)])
+    return ChangedSpans(read_columns(connection, rows, []), watermark, whole=False)
 
 
-def mark_of(connection: Connection, trace_ids: Sequence[str], file: int) -> Mark:
-    """How far the spans of these traces go now."""
-    numbering = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
-    [highest] = connection.execute(select(func.coalesce(func.max(ROWID), literal_column("0"))).select_from(Span)).one()
-    n_spans = connection.scalar(select(func.count()).where(among(Span.trace_id, trace_ids))) or 0
-    return Mark(tuple(trace_ids), file, numbering, highest, n_spans)
+def watermark_of(connection: Connection, trace_ids: Sequence[str], inode: int) -> Watermark:
+    """The current watermark of these traces."""
+    schema_version = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+    [max_rowid] = connection.execute(select(func.coalesce(func.max(ROWID), literal_column("0"))).select_from(Span)).one()
+    n_spans = connection.scalar(select(func.count()).where(is_one_of(Span.trace_id, trace_ids))) or 0
+    return Watermark(tuple(trace_ids), inode, schema_version, max_rowid, n_spans)
 
 
-def number_anew(connection: Connection) -> None:
-    """Say that rows may have numbers again that others had: what follows a trace by such numbers reads it anew.
+def invalidate_watermarks(connection: Connection) -> None:
+    """Invalidate all watermarks, because rowids of removed rows may be used again: followers then read all spans.
 
-    The number is the schema's, which SQLite raises wherever it packs the rows anew, too.
+    It increments the schema version, as SQLite does when VACUUM renumbers the rows.
     """
-    numbering = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
-    connection.exec_driver_sql(f"PRAGMA schema_version = {numbering % (2**31 - 1) + 1}")
+    schema_version = int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+    connection.exec_driver_sql(f"PRAGMA schema_version = {schema_version % (2**31 - 1) + 1}")
 
 
-def holds_rules(connection: Connection) -> bool:
-    """Whether the table of spans is as our schema makes it, so that its rows keep the rules."""
-    there = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
-    return isinstance(there, str) and there.split() == OURS
+def has_own_schema(connection: Connection) -> bool:
+    """Whether the table of spans was created by our schema, so that its constraints hold for all rows."""
+    sql = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
+    return isinstance(sql, str) and sql.split() == SPANS_TABLE_SQL
 
 
 @contextmanager
-def reading_bytes(connection: Connection) -> Iterator[None]:
-    """Have texts come as the bytes that they are in the file."""
+def texts_as_bytes(connection: Connection) -> Iterator[None]:
+    """A context in which the driver returns texts as bytes."""
     driver: Any = connection.connection.driver_connection
     driver.text_factory = bytes
     try:
@@ -182,103 +184,103 @@ def reading_bytes(connection: Connection) -> Iterator[None]:
         driver.text_factory = str
 
 
-def numbered(values: pa.Array, numbers: dict[str, int]) -> Int64Array:
-    """Each name's number; a new name gets the next one."""
+def codes_for(values: pa.Array, codes: dict[str, int]) -> Int64Array:
+    """The code of each name; a new name gets the next code."""
     encoded = values.dictionary_encode()
-    known = [numbers.setdefault(name, len(numbers)) for name in encoded.dictionary.to_pylist()]
-    number: Int64Array = np.array(known, dtype=np.int32)[encoded.indices.to_numpy()]
-    return number
+    code_of = [codes.setdefault(name, len(codes)) for name in encoded.dictionary.to_pylist()]
+    result: Int64Array = np.array(code_of, dtype=np.int32)[encoded.indices.to_numpy()]
+    return result
 
 
-def chunks_of(
-    connection: Connection, rows: Rows, conditions: Conditions, faults: list[Fault], *, checked: bool
+def read_chunks(
+    connection: Connection, rows: RowIds, conditions: Conditions, faults: list[Fault], *, checked: bool
 ) -> Iterator[Arrays]:
-    """The rows in chunks that grow to a size that memory hardly feels; ``checked`` where the table holds the rules itself."""
-    done, width = 0, FIRST_ROWS
+    """The rows in chunks of limited memory, the first chunks smaller; ``checked`` if the table has our constraints."""
+    done, width = 0, FIRST_CHUNK_ROWS
     while done < len(rows):
         part = rows[done : done + width]
-        where = [lies_in(part), *conditions]
-        packed = packed_rows(connection, where, checked=checked)
-        if packed is None and len(part) > 1:  # too much for one text
+        where = [rowid_in(part), *conditions]
+        joined = joined_chunk(connection, where, checked=checked)
+        if joined is None and len(part) > 1:  # longer than SQLite's longest text
             width = max(1, len(part) // 16)
             continue
-        chunk = arrays_of(packed) if packed else None
+        chunk = arrays_of(joined) if joined else None
         if chunk is None:
-            chunk = plain_rows(connection, where, faults)
+            chunk = read_row_by_row(connection, where, faults)
         yield chunk
         done += len(part)
-        if isinstance(rows, range) and len(chunk["id"]) < len(part) // SPARSE and done < len(rows):
-            rows, done = rowids(connection, [rows[done] <= ROWID, *conditions]), 0
+        if isinstance(rows, range) and len(chunk["id"]) < len(part) // SPARSE_FACTOR and done < len(rows):
+            rows, done = select_rowids(connection, [rows[done] <= ROWID, *conditions]), 0
         per_row = sum(values.nbytes for values in chunk.values()) // max(len(chunk["id"]), 1) + 1
-        width = max(1, min(MOST_BYTES // per_row, 8 * width, MOST_ROWS))
+        width = max(1, min(MAX_CHUNK_BYTES // per_row, 8 * width, MAX_CHUNK_ROWS))
 
 
-def lies_in(part: Rows) -> ColumnElement[bool]:
-    """The condition that a row is one of these, which are in order."""
+def rowid_in(part: RowIds) -> ColumnElement[bool]:
+    """The condition that the rowid is one of these sorted rowids."""
     first, last = int(part[0]), int(part[-1])
     if last - first + 1 == len(part):
         return ROWID.between(bindparam("first", first), bindparam("last", last))
-    return among(ROWID, [int(row) for row in part])
+    return is_one_of(ROWID, [int(row) for row in part])
 
 
-def among(column: Any, values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
-    """The condition that a column is one of the values, however many there are; SQLite's JSON ends at a null character."""
-    every = {value for value in values if not isinstance(value, str) or encodable(value)}  # no database holds the others
-    odd = {value for value in every if isinstance(value, str) and "\x00" in value}
-    each = func.json_each(json.dumps(list(every - odd))).table_valued("value")
+def is_one_of(column: Any, values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
+    """The condition that a column is one of any number of values, passed as one JSON parameter."""
+    storable = {value for value in values if not isinstance(value, str) or encodable(value)}  # others match no row
+    with_null = {value for value in storable if isinstance(value, str) and "\x00" in value}  # where SQLite's JSON texts end
+    each = func.json_each(json.dumps(list(storable - with_null))).table_valued("value")
     listed: ColumnElement[bool] = column.in_(select(each.c.value))
-    return or_(listed, column.in_(odd)) if odd else listed
+    return or_(listed, column.in_(with_null)) if with_null else listed
 
 
-def rowids(connection: Connection, conditions: Conditions) -> Int64Array:
-    """Where the rows lie that meet the conditions, in order."""
-    [every] = connection.execute(select(func.group_concat(ROWID, type_=NullType())).select_from(Span).where(*conditions)).one()
-    if every is None:
+def select_rowids(connection: Connection, conditions: Conditions) -> Int64Array:
+    """The sorted rowids of the rows that meet the conditions."""
+    [joined] = connection.execute(select(func.group_concat(ROWID, type_=NullType())).select_from(Span).where(*conditions)).one()
+    if joined is None:
         return np.empty(0, np.int64)
-    found = split(every.encode() if isinstance(every, str) else every, ",")
-    return np.sort(found.cast(pa.int64()).to_numpy())
+    rowids = split_column(joined.encode() if isinstance(joined, str) else joined, ",")
+    return np.sort(rowids.cast(pa.int64()).to_numpy())
 
 
-def extent(connection: Connection) -> Rows:
-    """All rowids that are in use, and those in between, as long as those can be counted."""
+def all_rowids(connection: Connection) -> RowIds:
+    """The range of all rowids in use, including unused ones in between; only those in use if the range is too long."""
     [first] = connection.execute(select(func.min(ROWID)).select_from(Span)).one()
     [last] = connection.execute(select(func.max(ROWID)).select_from(Span)).one()
     if first is None:
         return range(0)
-    return range(first, last + 1) if last - first < sys.maxsize else rowids(connection, [])
+    return range(first, last + 1) if last - first < sys.maxsize else select_rowids(connection, [])
 
 
-def rows_of_traces(connection: Connection, trace_ids: Sequence[str]) -> Rows:
-    """Where the rows of these traces lie; all numbers in use, and the few in between, where no other trace has rows."""
-    of_these = among(Span.trace_id, trace_ids)
-    rows, count = extent(connection), select(func.count()).select_from(Span)
-    n_spans = connection.scalar(count.where(of_these)) or 0
+def rowids_of_traces(connection: Connection, trace_ids: Sequence[str]) -> RowIds:
+    """The rowids of these traces; the range of `all_rowids` if no other trace has rows and few rowids are unused."""
+    in_traces = is_one_of(Span.trace_id, trace_ids)
+    rows, count = all_rowids(connection), select(func.count()).select_from(Span)
+    n_spans = connection.scalar(count.where(in_traces)) or 0
     are_all = n_spans == len(rows) or (2 * n_spans > len(rows) and n_spans == connection.scalar(count))
-    return rows if are_all else rowids(connection, [of_these])
+    return rows if are_all else select_rowids(connection, [in_traces])
 
 
-def packed_rows(connection: Connection, where: Conditions, *, checked: bool) -> Sequence[Any] | None:
-    """How many rows there are, how many of them break a rule, and each column as one text; None where that is too long."""
-    wrong: ColumnElement[int] = literal_column(f"count(CASE WHEN {NAME_RULE if checked else ROW_RULE} THEN NULL ELSE 1 END)")
+def joined_chunk(connection: Connection, where: Conditions, *, checked: bool) -> Sequence[Any] | None:
+    """The number of rows, the number of invalid rows, and each column as one text; None if a text would be too long."""
+    invalid: ColumnElement[int] = literal_column(f"count(CASE WHEN {NAME_RULE if checked else ROW_RULE} THEN NULL ELSE 1 END)")
     try:
-        return connection.execute(select(func.count(), wrong, *JOINED).select_from(Span).where(*where)).one()
+        return connection.execute(select(func.count(), invalid, *JOINED_COLUMNS).select_from(Span).where(*where)).one()
     except DBAPIError as error:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_TOOBIG:
             raise
         return None
 
 
-def arrays_of(packed: Sequence[Any]) -> Arrays | None:
-    """The columns of a chunk; None unless each comes apart into as many values as there are rows, and all are sound."""
-    count, wrong, *texts = packed
+def arrays_of(joined: Sequence[Any]) -> Arrays | None:
+    """The columns of a chunk; None unless all rows are valid and each text splits into as many values as there are rows."""
+    count, n_invalid, *texts = joined
     if not count:
-        return {name: pa.array([], pa.int64() if name in TIMES else pa.large_string()) for name in (*TEXTS, *TIMES)}
-    if wrong or None in texts or b"\x00" in texts[TEXTS.index("data")]:  # where SQLite's own check of JSON ends
+        return {name: pa.array([], pa.int64() if name in TIMES else pa.large_string()) for name in (*TEXT_COLUMNS, *TIMES)}
+    if n_invalid or None in texts or b"\x00" in texts[TEXT_COLUMNS.index("data")]:  # SQLite's json_valid stops at a null
         return None
     try:
-        columns = {name: split(joint) for name, joint in zip((*TEXTS, *TIMES), texts, strict=True)}
+        columns = {name: split_column(text) for name, text in zip((*TEXT_COLUMNS, *TIMES), texts, strict=True)}
         columns |= {name: columns[name].cast(pa.int64()) for name in TIMES}
-    except pa.ArrowInvalid:  # bytes that are no UTF-8, or a time that is no integer
+    except pa.ArrowInvalid:  # bytes that are not UTF-8, or a time that is not an integer
         return None
     if {len(column) for column in columns.values()} != {count}:
         return None
@@ -288,37 +290,38 @@ def arrays_of(packed: Sequence[Any]) -> Arrays | None:
     return columns
 
 
-def split(joint: bytes, separator: str = SEPARATOR) -> pa.Array:
-    """The values of a column, of one text; `pyarrow.ArrowInvalid` where its bytes are no UTF-8."""
-    ends = pa.py_buffer(np.array([0, len(joint)], dtype=np.int64))
-    whole = pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(joint))
-    whole.validate(full=True)
-    return pc.split_pattern(whole, separator).flatten()
+def split_column(joined: bytes, separator: str = SEPARATOR) -> pa.Array:
+    """The values of a column joined into one text; `pyarrow.ArrowInvalid` if its bytes are not UTF-8."""
+    ends = pa.py_buffer(np.array([0, len(joined)], dtype=np.int64))
+    text = pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(joined))
+    text.validate(full=True)
+    return pc.split_pattern(text, separator).flatten()
 
 
-def plain_rows(connection: Connection, where: Conditions, faults: list[Fault]) -> Arrays:
-    """The same rows, one by one; those that break a rule become faults."""
-    columns = [Span.__table__.c[name] for name in (*TEXTS, *TIMES)]
-    kinds = [func.typeof(column) for column in columns]
+def read_row_by_row(connection: Connection, where: Conditions, faults: list[Fault]) -> Arrays:
+    """The rows that meet the conditions, read one by one; those that violate the schema are appended to ``faults``."""
+    columns = [Span.__table__.c[name] for name in (*TEXT_COLUMNS, *TIMES)]
+    types = [func.typeof(column) for column in columns]
     values = [type_coerce(column, NullType()) for column in columns]
-    good = []
-    for row in connection.execute(select(*kinds, *values).where(*where)):
-        kind = [name.decode() for name in row[: len(kinds)]]
-        value = [shown(one, what) for one, what in zip(row[len(kinds) :], kind, strict=True)]
-        reason = reason_of(dict(zip((*TEXTS, *TIMES), value, strict=True)))
+    valid_rows = []
+    for row in connection.execute(select(*types, *values).where(*where)):
+        row_types = [name.decode() for name in row[: len(types)]]
+        row_values = [decoded(value, kind) for value, kind in zip(row[len(types) :], row_types, strict=True)]
+        reason = fault_reason(dict(zip((*TEXT_COLUMNS, *TIMES), row_values, strict=True)))
         if reason is None:
-            good.append(value)
+            valid_rows.append(row_values)
         else:
-            faults.append(Fault(quoted(value[0]), reason))
-    columns_of_good = zip(*good, strict=True) if good else [()] * len(columns)
-    types = [pa.large_string()] * len(TEXTS) + [pa.int64()] * len(TIMES)
+            faults.append(Fault(quoted(row_values[0]), reason))
+    valid_columns = zip(*valid_rows, strict=True) if valid_rows else [()] * len(columns)
+    arrow_types = [pa.large_string()] * len(TEXT_COLUMNS) + [pa.int64()] * len(TIMES)
     return {
-        name: pa.array(list(column), kind) for name, column, kind in zip((*TEXTS, *TIMES), columns_of_good, types, strict=True)
+        name: pa.array(list(column), kind)
+        for name, column, kind in zip((*TEXT_COLUMNS, *TIMES), valid_columns, arrow_types, strict=True)
     }
 
 
-def shown(value: Any, kind: str) -> Any:
-    """A value as Python has it: a text where its bytes are one, else those bytes."""
+def decoded(value: Any, kind: str) -> Any:
+    """A value of an SQL type as a Python value; a text that is not UTF-8 stays bytes."""
     if kind != "text":
         return value
     try:
@@ -327,9 +330,9 @@ def shown(value: Any, kind: str) -> Any:
         return value
 
 
-def reason_of(row: dict[str, Any]) -> str | None:
-    """What is wrong with a row, by the rules of the schema; None where nothing is."""
-    for name in TEXTS[:-1]:
+def fault_reason(row: dict[str, Any]) -> str | None:
+    """How a row violates the schema; None if it does not."""
+    for name in TEXT_COLUMNS[:-1]:
         if not isinstance(row[name], str):
             return f"{name} is {quoted(row[name])} in the database, not a text"
     for name in TIMES:

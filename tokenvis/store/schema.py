@@ -1,8 +1,8 @@
 """The schema: two tables, ``traces`` and ``spans``, as SQLAlchemy models.
 
-The database itself refuses what would make an answer wrong: a time that is no integer, an end before its start, a trace
-that is not there, data that is no JSON object. Times are integer microseconds. The tables are not STRICT, because SQLite
-has no strict type for JSON; the checks do its work.
+The database refuses values that would lead to wrong results: a time that is not an integer, an end before its start, a missing
+trace, data that is not a JSON object. Times are integer microseconds. The tables are not STRICT, because SQLite has no strict
+type for JSON; CHECK constraints replace it.
 """
 
 from typing import Any
@@ -10,18 +10,18 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-VERSION = 1
+SCHEMA_VERSION = 1
 TIME_RULE = "typeof(start_time) = 'integer' AND typeof(end_time) = 'integer' AND start_time <= end_time"
 DATA_RULE = (
     "CASE WHEN data IS NULL THEN 1 WHEN typeof(data) <> 'text' THEN 0"
     " WHEN json_valid(data) THEN json_type(data) = 'object' ELSE 0 END"
 )
 NAME_RULE = " AND ".join(f"typeof({name}) = 'text'" for name in ("trace_id", "agent_id", "location_id"))
-ROW_RULE = f"typeof(id) = 'text' AND {NAME_RULE} AND {TIME_RULE} AND {DATA_RULE}"  # where the table itself holds none
+ROW_RULE = f"typeof(id) = 'text' AND {NAME_RULE} AND {TIME_RULE} AND {DATA_RULE}"  # for tables without our constraints
 
 
 class Base(DeclarativeBase):
-    """The metadata that both tables share."""
+    """The shared metadata of both tables."""
 
 
 class Trace(Base):
@@ -42,7 +42,7 @@ class Trace(Base):
 
 
 class Span(Base):
-    """A span: an agent was at a location from start to end, [start_time, end_time) in integer microseconds."""
+    """A span: an agent was at a location during [start_time, end_time), in integer microseconds."""
 
     __tablename__ = "spans"
 

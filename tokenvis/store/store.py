@@ -1,8 +1,8 @@
-"""The store: one SQLite file of traces, written and selected from here and nowhere else.
+"""The store: one SQLite file of traces. All reads and writes of traces go through this module.
 
 The file is in WAL mode, so that readers and a writer do not wait for each other. Every write is one transaction that takes
-the write lock at its start: it happens as a whole, or not at all. A connection lives as long as one call, so nothing is held
-open between calls.
+the write lock at its start, and is all or nothing. Each call opens and closes its own connection, so the file is not open
+between calls.
 """
 
 import difflib
@@ -18,25 +18,43 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or
 
 from tokenvis.errors import MAX_LISTED_VALUES, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.spans.columns import Spans
-from tokenvis.store.connections import LONG_LOG, carry_over, engine_of, explained, grant_wal, is_writable, log_size
-from tokenvis.store.database import VARIABLE, Target, is_new, path_of
+from tokenvis.store.connections import (
+    CHECKPOINT_WAL_BYTES,
+    as_store_error,
+    checkpoint,
+    enable_wal,
+    engine_of,
+    is_writable,
+    wal_size,
+)
+from tokenvis.store.database import DATABASE_VARIABLE, Target, is_new, path_of
 from tokenvis.store.rows import (
-    INSERT,
-    UPSERT,
+    INSERT_SPAN,
+    UPSERT_SPAN,
     check_text,
+    checked_rows,
+    checked_trace_rows,
     count_spans,
-    frame_for_rows,
     owners_of,
     put_spans,
     put_trace,
-    rows_of,
 )
-from tokenvis.store.scan import Changes, Columns, Mark, among, changes_of, columns_of, extent, number_anew, rows_of_traces
-from tokenvis.store.schema import VERSION, Base, Span, Trace
+from tokenvis.store.scan import (
+    ChangedSpans,
+    SpanColumns,
+    Watermark,
+    all_rowids,
+    invalidate_watermarks,
+    is_one_of,
+    read_changes,
+    read_columns,
+    rowids_of_traces,
+)
+from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
 
 
 class Written(NamedTuple):
-    """What a write did: to which file and trace, and to how many spans."""
+    """The result of a write: the file, the trace, and the numbers of spans."""
 
     database: Path
     trace_id: str
@@ -47,30 +65,30 @@ class Written(NamedTuple):
 
 
 class Store:
-    """A database of traces in one SQLite file, created if it is not there.
+    """A database of traces in one SQLite file, created if it does not exist.
 
     Parameters
     ----------
     target
         A path, or a SQLAlchemy URL of SQLite (``sqlite:///traces.db``). By default: ``$TOKENVIS_DATABASE``; else the nearest
-        ``sqlite.db`` from the working directory upwards, as far as the first folder of a project; else ``sqlite.db`` in the
+        ``sqlite.db`` from the working directory upwards, up to the first folder of a project; else ``sqlite.db`` in the
         working directory.
     create
-        Whether a file that is not there is made.
+        Whether to create a missing file.
 
     Attributes
     ----------
     path : Path
         The file.
     engine : sqlalchemy.Engine
-        For queries of your own, with `tokenvis.store.schema`; foreign keys are on in its connections.
+        For your own queries, with `tokenvis.store.schema`; its connections enforce foreign keys.
 
     Raises
     ------
     StoreNotFound
         There is no such file, and ``create`` is false.
     StoreError
-        The file is no database of traces, or cannot be used as one. It is left as it was.
+        The file is not a database of traces, or cannot be used. It is not changed.
 
     Examples
     --------
@@ -84,12 +102,12 @@ class Store:
 
     def __init__(self, target: Target = None, *, create: bool = True) -> None:
         self.path = path_of(target)
-        with explained(self.path):
+        with as_store_error(self.path):
             new = (create or self.path.exists()) and is_new(self.path)
             if not create and (new or not self.path.exists()):
                 raise StoreNotFound(
                     f"There is no database at {self.path}. `tokenvis seed` makes one with two demo traces, "
-                    f"`tokenvis ingest PATH` one with yours, and ${VARIABLE} names a database elsewhere."
+                    f"`tokenvis ingest PATH` one with your traces; or set ${DATABASE_VARIABLE} to use another one."
                 )
             if new:
                 with suppress(FileExistsError):
@@ -98,11 +116,11 @@ class Store:
             self._inode = self.path.stat().st_ino
             if is_writable(self.path):
                 with closing(self.engine.raw_connection()) as connection:
-                    grant_wal(connection.driver_connection, self.path, patient=create)
+                    enable_wal(connection.driver_connection, self.path, required=create)
             if new:
                 with self._writing() as connection:
                     Base.metadata.create_all(connection)
-                    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+                    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -114,77 +132,77 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; no call leaves a connection open, so this only says that you are done."""
+        """Close the engine. Optional, because no call leaves a connection open."""
         self.engine.dispose()
 
     def write_trace(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
-        """Write a trace as a whole: afterwards it has these spans, and no others.
+        """Write a complete trace: afterwards it has exactly these spans.
 
-        All or nothing: where one span is refused, the trace stays as it was.
+        All or nothing: if one span is refused, the trace is unchanged.
 
         Parameters
         ----------
         trace_id
-            The trace. A new one is made.
+            The id of the trace, which is created if it is new.
         spans
-            A frame of spans, or mappings with the keys ``id, agent_id, location_id, start_time, end_time`` (int µs) and, where
-            there is one, ``data`` (a mapping, or JSON text).
+            A frame of spans, or mappings with the keys ``id, agent_id, location_id, start_time, end_time`` (int µs) and
+            optionally ``data`` (a mapping, or JSON text).
         name
-            The trace's name; by default the one that it has, else its id.
+            The trace's name; by default its current name, else its id.
 
         Raises
         ------
         BadSpan, MissingColumn
-            A span breaks a rule, two have one id, or an id belongs to another trace.
+            A span is invalid, two spans have the same id, or an id belongs to another trace.
         StoreError
             The database cannot be written.
         """
-        rows = rows_of(spans, trace_id, name)
-        with explained(self.path), self._writing() as connection:
+        rows = checked_trace_rows(spans, trace_id, name)
+        with as_store_error(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             removed = remove_spans(connection, trace_id)
-            put_spans(connection, trace_id, rows, INSERT)
+            put_spans(connection, trace_id, rows, INSERT_SPAN)
         return Written(self.path, trace_id, added=len(rows), removed=removed)
 
     def add_spans(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
-        """Add spans to a trace; one whose id is there already is updated. Nothing is ever deleted.
+        """Add spans to a trace; a span with an existing id is updated. Never deletes spans.
 
-        All or nothing. Parameters and errors are those of `write_trace`.
+        All or nothing. Parameters and errors as for `write_trace`.
         """
-        rows = rows_of(spans, trace_id, name)
-        with explained(self.path), self._writing() as connection:
+        rows = checked_trace_rows(spans, trace_id, name)
+        with as_store_error(self.path), self._writing() as connection:
             put_trace(connection, trace_id, name)
             before = count_spans(connection, trace_id)
-            changed = put_spans(connection, trace_id, rows, UPSERT)
+            changed = put_spans(connection, trace_id, rows, UPSERT_SPAN)
             added = count_spans(connection, trace_id) - before
         return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
 
     def add_traces(self, spans: Spans, names: Mapping[str, str]) -> tuple[list[Written], dict[str, str]]:
-        """Add spans of several traces, each with its own ``trace_id``, as `add_spans` adds those of one.
+        """Add spans of several traces, given by ``trace_id``, as `add_spans` does for one trace.
 
-        A span whose id belongs to another trace is left out: returned are what was written, by trace, and such ids with the
-        traces that have them. ``names`` are names of traces; one without keeps the name that it has, else its id.
+        A span whose id belongs to another trace is skipped. Returns the result for each trace, and the skipped ids with the
+        traces that they belong to. ``names`` maps traces to names; a trace not in it keeps its current name, else its id.
         """
-        frame = frame_for_rows(spans)
-        with explained(self.path), self._writing() as connection:
+        frame = checked_rows(spans)
+        with as_store_error(self.path), self._writing() as connection:
             owners = owners_of(connection, frame["id"].tolist())
-            taken = frame["id"].map(owners)
-            foreign = (taken.notna() & (taken != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
+            owner = frame["id"].map(owners)
+            foreign = (owner.notna() & (owner != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
             written = [
                 self._add(connection, str(trace_id), part, names.get(str(trace_id)), int(part["id"].isin(owners).sum()))
                 for trace_id, part in frame[~foreign].groupby("trace_id", observed=True)
             ]
         return written, {span: owners[span] for span in frame["id"][foreign]}
 
-    def _add(self, connection: Connection, trace_id: str, frame: pd.DataFrame, name: str | None, n_there: int) -> Written:
-        """Add rows of one trace, of which so many are there already."""
+    def _add(self, connection: Connection, trace_id: str, frame: pd.DataFrame, name: str | None, n_existing: int) -> Written:
+        """Add rows of one trace; ``n_existing`` of them are in the database already."""
         put_trace(connection, trace_id, name)
-        added = len(frame) - n_there
-        updated = put_spans(connection, trace_id, frame, UPSERT) - added
-        return Written(self.path, trace_id, added, updated, n_there - updated)
+        added = len(frame) - n_existing
+        updated = put_spans(connection, trace_id, frame, UPSERT_SPAN) - added
+        return Written(self.path, trace_id, added, updated, n_existing - updated)
 
     def delete_trace(self, trace: str) -> Written:
-        """Delete a trace, of this id or exact name, and its spans.
+        """Delete a trace, given by id or exact name, and its spans.
 
         Raises
         ------
@@ -194,7 +212,7 @@ class Store:
             Several traces have that name. Their ids are listed, and nothing is deleted.
         """
         check_text("trace", trace)
-        with explained(self.path), self._writing() as connection:
+        with as_store_error(self.path), self._writing() as connection:
             trace_id, *others = self._ids_of(connection, [trace])
             if others:
                 raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
@@ -203,51 +221,51 @@ class Store:
         return Written(self.path, trace_id, added=0, removed=removed)
 
     def delete_spans(self, trace_id: str, ids: str | Iterable[str], *, drop_empty: bool = False) -> Written:
-        """Delete spans of a trace. Spans that others add meanwhile stay.
+        """Delete spans of a trace. Spans that other writers add meanwhile are kept.
 
-        All or nothing, in one transaction. An id that no span of the trace has is passed over: ``removed`` of what is returned
-        counts the spans that were there.
+        All or nothing, in one transaction. Ids that are not in the trace are ignored: ``removed`` in the result counts the
+        spans that were deleted.
 
         Parameters
         ----------
         trace_id
-            The trace, by its id; a name is not looked up.
+            The id of the trace; names are not looked up.
         ids
-            One id of a span, or several.
+            One span id, or several.
         drop_empty
-            Whether the trace is deleted too where these were its last spans; by default it stays, empty.
+            Whether to delete the trace too if these were its last spans; by default it stays, empty.
 
         Raises
         ------
         TraceNotFound
             There is no trace of that id.
         BadOption
-            An id is no text. Nothing is deleted.
+            An id is not a text. Nothing is deleted.
         """
         if isinstance(ids, pd.DataFrame):
-            raise BadOption("ids= is a DataFrame. Give the ids of spans, such as spans['id'].")
+            raise BadOption("ids= is a DataFrame. Pass span ids, such as spans['id'].")
         spans = name_list("ids", ids)
         check_text("trace_id", trace_id)
-        with explained(self.path), self._writing() as connection:
+        with as_store_error(self.path), self._writing() as connection:
             if connection.scalar(select(Trace.id).where(Trace.id == trace_id)) is None:
-                there = connection.scalars(select(Trace.id).order_by(Trace.id))
-                raise TraceNotFound(f"No trace has the id {quoted(trace_id)}. This store has: {listed(there)}.")
-            removed = remove_spans(connection, trace_id, among(Span.id, spans))
+                trace_ids = connection.scalars(select(Trace.id).order_by(Trace.id))
+                raise TraceNotFound(f"No trace has the id {quoted(trace_id)}. This store has: {listed(trace_ids)}.")
+            removed = remove_spans(connection, trace_id, is_one_of(Span.id, spans))
             if drop_empty and removed and not count_spans(connection, trace_id):
                 connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 
     def select_traces(self, *, details: bool = False) -> list[Row[Any]]:
         """Rows (id, name, n_spans, start_time), newest first; with ``details`` also (end_time, n_agents, n_locations)."""
-        own = Span.trace_id == Trace.id
-        n_spans = select(func.count()).where(own).scalar_subquery()  # by the index alone, twice as fast as a join is
-        start = select(func.min(Span.start_time)).where(own).scalar_subquery().label("start_time")
+        in_trace = Span.trace_id == Trace.id
+        n_spans = select(func.count()).where(in_trace).scalar_subquery()  # reads only the index, twice as fast as a join
+        start = select(func.min(Span.start_time)).where(in_trace).scalar_subquery().label("start_time")
         query = select(Trace.id, Trace.name, n_spans, start).order_by(start.desc().nulls_last(), Trace.id)
         if details:
-            inside = DETAILS.subquery()
-            counts = [func.coalesce(column, 0) for column in (inside.c.n_agents, inside.c.n_locations)]
-            query = query.add_columns(inside.c.end_time, *counts).outerjoin(inside, inside.c.trace_id == Trace.id)
-        with explained(self.path), self._reading() as connection:
+            table = TRACE_DETAILS.subquery()
+            counts = [func.coalesce(column, 0) for column in (table.c.n_agents, table.c.n_locations)]
+            query = query.add_columns(table.c.end_time, *counts).outerjoin(table, table.c.trace_id == Trace.id)
+        with as_store_error(self.path), self._reading() as connection:
             return list(connection.execute(query))
 
     def select_spans(
@@ -258,116 +276,117 @@ class Store:
         end: int | None = None,
         agents: Iterable[str] | None = None,
         locations: Iterable[str] | None = None,
-    ) -> Columns:
-        """Spans as columns, in no order; ``traces`` are ids or exact names, None for all."""
+    ) -> SpanColumns:
+        """Spans as columns, unordered; ``traces`` are ids or exact names, None for all."""
         conditions = []
         if agents is not None:
-            conditions.append(among(Span.agent_id, agents))
+            conditions.append(is_one_of(Span.agent_id, agents))
         if locations is not None:
-            conditions.append(among(Span.location_id, locations))
+            conditions.append(is_one_of(Span.location_id, locations))
         if start is not None:
             conditions.append(or_(Span.end_time > start, Span.start_time >= start))
         if end is not None:
             conditions += [Span.start_time < end, literal(start is None or start < end)]
-        with explained(self.path), self._reading() as connection:
-            rows = extent(connection) if traces is None else rows_of_traces(connection, self._ids_of(connection, traces))
-            return columns_of(connection, rows, conditions)
+        with as_store_error(self.path), self._reading() as connection:
+            rows = all_rowids(connection) if traces is None else rowids_of_traces(connection, self._ids_of(connection, traces))
+            return read_columns(connection, rows, conditions)
 
-    def select_changes(self, traces: Iterable[str], since: Mark | None = None, *, also: Iterable[str] = ()) -> Changes:
-        """Spans of traces, as `select_spans` gives them, that are new or changed since a mark; all, where there is none.
+    def select_changes(
+        self, traces: Iterable[str], since: Watermark | None = None, *, also: Iterable[str] = ()
+    ) -> ChangedSpans:
+        """Spans of traces, as from `select_spans`, that are new or changed since a watermark; all spans if it is None.
 
-        All of them too where a mark leads nowhere: the file is another one, a name stands for other traces, spans were removed.
-        A change that another program makes to a row in its place is not seen.
-        ``also`` are ids of further traces, which need not be there; where one of them is, no other trace need be.
+        Also all spans if the watermark is invalid: the file was replaced, a name selects other traces, or spans were removed.
+        Updates by another program that keep the rowid are not detected. ``also`` are ids of further traces; they may be
+        missing, and if one of them exists, ``traces`` may be missing too.
         """
-        with explained(self.path), self._reading() as connection:
-            return changes_of(connection, self._ids_of(connection, traces, also), self._inode, since)
+        with as_store_error(self.path), self._reading() as connection:
+            return read_changes(connection, self._ids_of(connection, traces, also), self._inode, since)
 
     def _ids_of(self, connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
-        """Ids of traces that are given by id or by exact name, which stands for every trace that has it.
+        """Ids of traces given by id or by exact name; a name selects every trace that has it.
 
-        Those of the ids ``also`` that are there come first; where there is one, no other trace need be.
+        Existing ids from ``also`` come first; if there is one, ``traces`` may be missing.
         """
-        asked, further = list(dict.fromkeys(traces)), list(also)
-        known = set(connection.scalars(select(Trace.id).where(among(Trace.id, [*asked, *further]))))
-        found = {trace: [trace] for trace in asked if trace in known}
-        if rest := [trace for trace in asked if trace not in known]:
-            for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(among(Trace.name, rest))):
+        wanted, further = list(dict.fromkeys(traces)), list(also)
+        existing = set(connection.scalars(select(Trace.id).where(is_one_of(Trace.id, [*wanted, *further]))))
+        found = {trace: [trace] for trace in wanted if trace in existing}
+        if rest := [trace for trace in wanted if trace not in existing]:
+            for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(is_one_of(Trace.name, rest))):
                 found.setdefault(name, []).append(trace_id)
-        first = [trace for trace in further if trace in known]
-        for trace in asked:
+        first = [trace for trace in further if trace in existing]
+        for trace in wanted:
             if trace not in found and not first:
                 raise self._not_found(connection, trace)
-        return list(dict.fromkeys([*first, *(trace_id for trace in asked for trace_id in found.get(trace, []))]))
+        return list(dict.fromkeys([*first, *(trace_id for trace in wanted for trace_id in found.get(trace, []))]))
 
     def _not_found(self, connection: Connection, trace: str) -> TraceNotFound:
-        """The error for a trace that is not there, with the nearest of those that are."""
-        there = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
-        words = dict.fromkeys(word for trace_id, name in there[:2_000] for word in (trace_id, name))
-        near = difflib.get_close_matches(str(trace), words, n=MAX_LISTED_VALUES, cutoff=0.4)
-        rest = [trace_id for trace_id, name in there if trace_id not in near and name not in near]
-        return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(near + rest)}.")
+        """The error for a missing trace, which lists the traces of the store, similar names first."""
+        rows = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
+        words = dict.fromkeys(word for trace_id, name in rows[:2_000] for word in (trace_id, name))
+        similar = difflib.get_close_matches(str(trace), words, n=MAX_LISTED_VALUES, cutoff=0.4)
+        rest = [trace_id for trace_id, name in rows if trace_id not in similar and name not in similar]
+        return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(similar + rest)}.")
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """A connection in a transaction that only reads."""
+        """A connection in a read transaction."""
         self._check_file()
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A connection in a transaction that has the write lock from its start; an error takes all of it back."""
+        """A connection in a transaction that has the write lock from its start; an error rolls it back."""
         self._check_file()
         with self.engine.connect().execution_options(immediate=True) as connection:
-            before, inode = log_size(self.path), self._inode
+            before, inode = wal_size(self.path), self._inode
             with connection.begin():
                 yield connection
             self._check_file()
             if self._inode != inode:
-                raise StoreError(
-                    f"{self.path} was replaced while it was written to: the write went with the old file. Repeat it."
-                )
-            if log_size(self.path) // LONG_LOG > before // LONG_LOG:  # once for each such length: readers may keep it long
-                carry_over(connection.connection.driver_connection)
+                raise StoreError(f"{self.path} was replaced during the write, which went to the old file. Repeat the write.")
+            # checkpoints once per CHECKPOINT_WAL_BYTES of growth, since readers may block each attempt
+            if wal_size(self.path) // CHECKPOINT_WAL_BYTES > before // CHECKPOINT_WAL_BYTES:
+                checkpoint(connection.connection.driver_connection)
 
     def inode(self) -> int:
-        """Which file lies at the path now; errors as in a write."""
+        """The inode of the file that is at the path now; errors as for a write."""
         with suppress(OSError):
-            found = os.stat(self.path)  # noqa: PTH116  (a recorder asks many times a second)
-            if found.st_ino == self._inode and found.st_size:
+            status = os.stat(self.path)  # noqa: PTH116  (a recorder calls this many times a second)
+            if status.st_ino == self._inode and status.st_size:
                 return self._inode
-        with explained(self.path):
+        with as_store_error(self.path):
             self._check_file()
         return self._inode
 
     def _check_file(self) -> None:
-        """Raise `StoreError` where the file has gone, or is another one than it was, and that one is no database of traces."""
+        """Raise `StoreError` if the file is gone, or was replaced by a file that is not a database of traces."""
         if not self.path.exists():
-            raise StoreError(f"{self.path} is no longer there. Store({str(self.path)!r}) makes a new one.")
-        found = self.path.stat()
-        if found.st_ino != self._inode or not found.st_size:
+            raise StoreError(f"{self.path} no longer exists. Store({str(self.path)!r}) makes a new one.")
+        status = self.path.stat()
+        if status.st_ino != self._inode or not status.st_size:
             if is_new(self.path):
                 raise StoreError(
                     f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
                 )
-            self._inode = found.st_ino
+            self._inode = status.st_ino
 
 
 def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnElement[bool]) -> int:
-    """Remove the spans of a trace that meet the conditions; how many there were."""
+    """Remove the spans of a trace that meet the conditions; returns their number."""
     removed = connection.execute(delete(Span).where(Span.trace_id == trace_id, *conditions)).rowcount
     if removed:
-        number_anew(connection)
+        invalidate_watermarks(connection)
     return removed
 
 
-def opened(store: Store | Target, *, create: bool) -> Store:
-    """A store as it was given, or the one at that place."""
+def as_store(store: Store | Target, *, create: bool) -> Store:
+    """The given store, or the store of a target."""
     return store if isinstance(store, Store) else Store(store, create=create)
 
 
-DETAILS = select(
+TRACE_DETAILS = select(
     Span.trace_id,
     func.max(Span.end_time).label("end_time"),
     func.count(Span.agent_id.distinct()).label("n_agents"),

@@ -28,10 +28,10 @@ from tokenvis.ingestion.ingest import SpanRules
 from tokenvis.ingestion.sessions import session_folders, since_time
 from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileStamp, SessionEntry, file_stamp
 from tokenvis.ingestion.watch.discovery import Discovery
-from tokenvis.spans.redaction import CONTENTS, Content, Keeper
+from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
 from tokenvis.store.load import load_traces
-from tokenvis.store.store import Store, Written, opened
+from tokenvis.store.store import Store, Written, as_store
 
 DEFAULT_SINCE = "1d"  # for the default folders
 FORGET_AFTER_S = 3_600.0  # a family that has not grown for this long is dropped from memory
@@ -115,11 +115,11 @@ class Watch:
         self.paths = [existing_path(path).absolute() for path in paths] or session_folders()
         since = since if since or paths else DEFAULT_SINCE
         self.since = since_time(since).timestamp() * 1e9 if since else None
-        self.rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Keeper(content))
+        self.rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Redactor(content))
         self.read_options = ReadOptions(without_texts=content == "none")
         functions = f"function {time.time_ns()}"  # a later watch cannot tell whether its functions are the same
         self.manner = [content, *(rule if rule is None or isinstance(rule, str) else functions for rule in (agent, location))]
-        self.store = opened(store, create=True)
+        self.store = as_store(store, create=True)
         self.checkpoint = Checkpoint(self.store.path)
         traces = load_traces(store=self.store)
         self.checkpoint.load(dict(zip(traces["id"].tolist(), traces["n_spans"].tolist(), strict=True)))

@@ -10,7 +10,7 @@ from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.layout.time_map import GapMode, TimeMap, time_map
 from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_formatter, font_sizes, set_time_axis
 from tokenvis.plot.artists.text import FoldLabels
-from tokenvis.spans.columns import EPOCH, YEAR_10000, codes_of, times_of
+from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def time_axis(
 
 def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
     """Raise `BadOption` if the times are not times of day, or the time zone is unknown."""
-    if not EPOCH <= mapping.origin <= last < YEAR_10000:
+    if not YEAR_2000 <= mapping.origin <= last < YEAR_10000:
         raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on), but these do not.")
     try:
         pd.Timestamp(0, tz=tz)

@@ -21,7 +21,7 @@ from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment, pa
 from tokenvis.layout.lanes import last_microseconds, pack_lanes
 from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
 from tokenvis.spans.integers import Int64Array, opens_run, sort_order
-from tokenvis.spans.payload import CHUNK, look_up, parsed
+from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
 from tokenvis.spans.relations import relations_of
 from tokenvis.spans.typed_columns import is_number
 
@@ -87,7 +87,7 @@ def slice_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, 
     with_ids = spans.assign(pid=threads.pid, tid=threads.tid)
     for chunk in export_chunks(with_ids):
         ids = zip(chunk["pid"].tolist(), chunk["tid"].tolist(), strict=True)
-        for pid_tid, row, payload in zip(ids, chunk_rows(chunk, *columns), parsed(chunk), strict=True):
+        for pid_tid, row, payload in zip(ids, chunk_rows(chunk, *columns), parsed_payloads(chunk), strict=True):
             yield slice_event(pid_tid, dict(zip(columns, row, strict=True)), payload)
 
 
@@ -121,8 +121,8 @@ def flow_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, A
     source, target = relations_of(spans, parents=False).links()
     start, end = times_of(spans)
     departure = np.clip(start[target], start[source], last_microseconds(start, end)[source])
-    for first in range(0, len(source), CHUNK):
-        rows = slice(first, first + CHUNK)
+    for first in range(0, len(source), PAYLOADS_PER_CHUNK):
+        rows = slice(first, first + PAYLOADS_PER_CHUNK)
         start_columns = (threads.pid[source[rows]], threads.tid[source[rows]], departure[rows])
         end_columns = (threads.pid[target[rows]], threads.tid[target[rows]], start[target[rows]])
         for number, values in enumerate(

@@ -22,9 +22,9 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.formats.chunks import chunk_rows, export_chunks, payload_text
 from tokenvis.spans.columns import COLUMNS, codes_of, times_of
-from tokenvis.spans.payload import parsed
+from tokenvis.spans.payload import parsed_payloads
 from tokenvis.spans.text import without_surrogates
-from tokenvis.spans.typed_columns import INT64
+from tokenvis.spans.typed_columns import INT64_RANGE
 
 HEX_TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}")
 HEX_SPAN_ID = re.compile("(?P<trace>(?!0{32})[0-9a-f]{32})/(?P<span>(?!0{16})[0-9a-f]{16})")
@@ -42,7 +42,7 @@ def write_otlp(spans: pd.DataFrame, file: IO[bytes]) -> None:
     current_trace = None
     file.write(b'{"resourceSpans":[')
     for chunk in export_chunks(spans, order):
-        for row, payload in zip(chunk_rows(chunk, *COLUMNS), parsed(chunk), strict=True):
+        for row, payload in zip(chunk_rows(chunk, *COLUMNS), parsed_payloads(chunk), strict=True):
             record = orjson.dumps(otlp_record(row, payload))
             if row[1] == current_trace:
                 file.write(b",\n")
@@ -154,7 +154,7 @@ def otlp_value(value: Any, depth: int = 0) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):
-        return {"intValue": str(value)} if value in INT64 else {"stringValue": str(value)}
+        return {"intValue": str(value)} if value in INT64_RANGE else {"stringValue": str(value)}
     if isinstance(value, float):
         return {"doubleValue": value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"}
     if depth == MAX_OTLP_DEPTH:
