@@ -1,5 +1,6 @@
 """The documentation, run: doctests, the code in the pages, and the tables that repeat what the code says."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -13,6 +14,7 @@ import pytest
 from conftest import ROOT, seeded_database
 
 import tokenvis
+from tokenvis import errors
 from tokenvis.__main__ import parser
 from tokenvis.store.demo import kitchen_sink, multi_agent_workflow
 from tokenvis.store.schema import Base
@@ -208,3 +210,60 @@ def test_the_tokens_and_gaps_of_the_demo_page_come_out_of_the_questions(workflow
     idle = tokenvis.gaps(workflow)
     stretches = ", ".join(f"{seconds(a)} to {seconds(b)}" for a, b in zip(idle["start"], idle["end"], strict=True))
     assert f"{seconds(idle['gap_us'].sum())} s in all: {stretches}." in " ".join(text.split())
+
+
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+ERRORS = {name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, errors.TokenvisError)}
+VALUE = "\0"  # in a template: what an f-string inserts
+
+
+def template_of(node: ast.AST) -> str | None:
+    """A string or f-string of the code as one line, with `VALUE` for each inserted value; None for other code."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.replace("\n", " ")
+    if isinstance(node, ast.JoinedStr):
+        return "".join(VALUE if isinstance(part, ast.FormattedValue) else template_of(part) for part in node.values)
+    return None
+
+
+def nodes_of_the_code() -> list[ast.AST]:
+    """The syntax of all modules, without docstrings."""
+    trees = [ast.parse(path.read_text()) for path in sorted((ROOT / "tokenvis").rglob("*.py"))]
+    docstrings = {id(node.value) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [node for tree in trees for node in ast.walk(tree) if id(node) not in docstrings]
+
+
+def messages_in(text: str) -> list[str]:
+    """The messages that the tables with the heading "message" quote."""
+    tables = re.findall(r"^\| message \|.*\n\|[-: |]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [row for table in tables for row in table.splitlines()]
+    return [message for row in rows for message in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def occurs_in(message: str, templates: str) -> bool:
+    """Whether one of the templates, one in each line, contains the fixed parts of a message in their order."""
+    return re.search(".*".join(map(re.escape, message.split("…"))), templates) is not None
+
+
+def test_every_message_of_the_troubleshooting_page_is_in_the_code():
+    templates = [template for node in nodes_of_the_code() if (template := template_of(node))]
+    scripts = [path.read_text() for path in (ROOT / ".scripts").glob("*.mjs")]
+    code = "\n".join(templates + scripts)
+    messages = messages_in(TROUBLESHOOTING.read_text())
+    assert len(messages) > 150
+    assert [message for message in messages if not occurs_in(message, code)] == []
+
+
+def test_every_error_message_is_on_the_troubleshooting_page_under_its_class():
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## )", TROUBLESHOOTING.read_text(), re.DOTALL | re.MULTILINE))
+    assert ERRORS <= set(sections)
+    calls = [node for node in nodes_of_the_code() if isinstance(node, ast.Call) and node.args]
+    raised = [(getattr(call.func, "id", None), template_of(call.args[0])) for call in calls]
+    in_words = [(kind, template) for kind, template in raised if kind in ERRORS and template and re.search(r"\w", template)]
+    assert len(in_words) > 100
+    missing = [
+        (kind, template)
+        for kind, template in in_words
+        if not any(occurs_in(message, template) for message in messages_in(sections[kind]))
+    ]
+    assert missing == []
