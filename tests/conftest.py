@@ -129,7 +129,7 @@ def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
     tokens = {f"gen_ai.usage.{key}_tokens": st.integers(0, 20) for key in ("input", "output")}
     attributes = st.fixed_dictionaries({}, optional={**tokens, "gen_ai.usage.cost": st.sampled_from([0.5, 2, 8])})
     optional = {
-        "links": st.lists(st.sampled_from([*ids, "nobody"]), max_size=2),
+        "links": st.lists(st.sampled_from([*ids, "unknown"]), max_size=2),
         "attributes": attributes,
         "status": st.sampled_from(["ok", "error", "open"]),
         "trigger": st.sampled_from(["user", "timer", 3]),
@@ -153,7 +153,7 @@ def spans_frames(
     rows = draw(st.lists(row, max_size=most))
     frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
     if parents:
-        ids = [*frame["id"], "nobody"]
+        ids = [*frame["id"], "unknown"]
         parent = st.none() | st.sampled_from(ids[:2]) | st.sampled_from(ids)  # makes parents with several children likely
         chosen = draw(st.lists(parent, min_size=len(frame), max_size=len(frame)))
         frame["parent_id"] = pd.Series(chosen, dtype="str")

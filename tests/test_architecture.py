@@ -189,6 +189,47 @@ def test_every_question_and_picture_is_public():
     assert sorted(nouns | pictures) == sorted((nouns | pictures) & set(tokenvis.__all__)), "add it to tokenvis/__init__.py"
 
 
+SHARED_NAMES = {  # top-level names that several modules define, and why
+    "NAME": "each format",
+    "recognises": "each format",
+    "read": "each format",
+    "WRITERS": "each format that is written, and the registry",
+    "session_key_of": "each format of growing files",
+    "main_file_candidates": "each format of growing files",
+    "is_fork": "each format of growing files",
+    "log": "each module that logs",
+    "__all__": "each module with an explicit interface",
+}
+
+
+def defined_names(path: Path) -> set[str]:
+    """The functions, classes and constants that a module defines at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names
+
+
+def test_a_name_is_defined_in_one_module():
+    modules: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in defined_names(path):
+            modules.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: places for name, places in modules.items() if len(places) > 1 and name not in SHARED_NAMES} == {}
+    assert [name for name in SHARED_NAMES if len(modules[name]) < 2] == []
+
+
+def test_an_exported_name_of_javascript_is_defined_in_one_module():
+    exported = re.compile(r"^export (?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE)
+    counts = Counter(name for path in SOURCES if path.suffix == ".mjs" for name in exported.findall(path.read_text()))
+    assert counts
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
 def test_only_the_public_api_imports_by_name():
     users = [path for path in MODULES if re.search(r"\bimport_module\(|\b__import__\(", path.read_text())]
     assert users == [PACKAGE / "__init__.py"]

@@ -445,7 +445,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fresh_environment() -> dict[str, str]:
-    """The environment of somebody who has just opened a terminal: outside of this venv, npm and git."""
+    """The environment of a newly opened terminal: outside of this venv, npm and git."""
     ours = ("npm_", "GIT_", "TOKENVIS_", "JUPYTER", "JPY_", "PYTEST_", "VIRTUAL_ENV", "INIT_CWD")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     folders = [folder for folder in env["PATH"].split(os.pathsep) if not folder.startswith(sys.prefix)]

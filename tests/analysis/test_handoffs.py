@@ -18,7 +18,7 @@ def as_text(spans, **options):
 
 def test_a_link_to_another_agents_span_is_a_handoff_and_may_overlap_it():
     spans = spans_of("ann 0 10 desk", "bob 15 20 lab", "eve 8 30 lab", "ann 30 31 desk")
-    spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a", "a"]}, d={"links": ["a", "nobody"]})
+    spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a", "a"]}, d={"links": ["a", "unknown"]})
     assert as_text(spans) == ["a c link 10 8 -2", "a b link 10 15 5"]
     table = handoffs(spans)
     assert table[["from_agent", "to_agent"]].to_numpy().tolist() == [["ann", "eve"], ["ann", "bob"]]

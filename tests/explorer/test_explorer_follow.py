@@ -157,7 +157,7 @@ def test_it_follows_while_a_cell_runs_and_until_it_is_stopped(nb, record, store)
     assert nb.evaluate("explorer.selection['end_time'].tolist()") == [START + 1.5 * SECOND]
 
     moved = store.path.rename(store.path.with_name("away.db"))
-    expect(driver.root.locator(".tv-notes")).to_contain_text("is no longer there")
+    expect(driver.root.locator(".tv-notes")).to_contain_text("no longer exists")
     moved.rename(store.path)
     expect(driver.root.locator(".tv-notes")).to_have_text("")
     nb.execute("explorer.follow = False")

@@ -121,7 +121,7 @@ def test_observers_are_notified_of_a_selection(explorer):
         ("trace", "v", TraceNotFound, "No trace 'v'. These spans have: 't', 'u'."),
         ("trace", None, BadOption, "trace=None is not a trace id. These spans have: 't', 'u'."),
         ("selection", SPANS.assign(id="z"), BadSpan, "The selection contains 'z', which are not in trace 't'."),
-        ("selection", ["a"], BadSpan, "Spans are a DataFrame here, not list. load_spans() gives one."),
+        ("selection", ["a"], BadSpan, "Spans must be a DataFrame, not list. load_spans() returns one."),
     ],
 )
 def test_invalid_state_is_refused_and_changes_nothing(explorer, name, value, error, message):
@@ -380,7 +380,7 @@ def test_a_problem_is_shown_and_following_goes_on(growing):
     explorer, store = growing
     away = store.path.rename(store.path.with_name("away.db"))
     [content] = poll(explorer)
-    assert content["problem"].startswith(f"{store.path} is no longer there.")
+    assert content["problem"].startswith(f"{store.path} no longer exists.")
     away.rename(store.path)
     assert poll(explorer) == [{"problem": ""}]
 

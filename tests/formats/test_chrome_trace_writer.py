@@ -130,7 +130,7 @@ def test_a_parent_is_beside_the_data_if_the_frame_has_it():
 )
 def test_a_link_is_an_arrow_from_inside_the_source_to_the_targets_start(source, target, arrow):
     spans = spans_of(f"ann {source} desk", f"bob {target} lab")
-    assert arrows(with_data(spans, b={"links": ["a", "nobody", "a"]})) == [arrow]
+    assert arrows(with_data(spans, b={"links": ["a", "unknown", "a"]})) == [arrow]
 
 
 def test_the_two_ends_of_an_arrow_share_a_number_and_come_after_all_slices():

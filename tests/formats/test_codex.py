@@ -243,7 +243,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
         {"type": "response_item", "payload": {"type": "message"}},
         {**line(1, "event_msg", type="x"), "payload": 5},
         item(1, "function_call_output", output="x"),
-        item(1, "function_call_output", call_id="nobody"),
+        item(1, "function_call_output", call_id="unknown"),
         line(1, "compacted", message="x"),
     ]
     assert spans_of(*BASIC[:4], *bad, *BASIC[4:]) == (

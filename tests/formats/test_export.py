@@ -166,7 +166,7 @@ def test_an_impossible_path_is_refused():
     assert message(BadOption, SPANS, "pipe.csv") == "path='pipe.csv' is not a regular file."
     assert message(BadOption, SPANS, "no/a.csv") == "path='no/a.csv': the folder 'no' does not exist. Create it first."
     assert message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' contains a null character, which a file name cannot."
-    assert message(BadOption, SPANS, "~nobody-here/a.csv").startswith("path='~nobody-here/a.csv': ")
+    assert message(BadOption, SPANS, "~no-such-user/a.csv").startswith("path='~no-such-user/a.csv': ")
     assert message(BadOption, SPANS, 5) == "path=5 is not a path."
     assert there() == ["folder.csv", "pipe.csv"]
 
@@ -224,7 +224,7 @@ def test_the_same_id_may_be_in_two_traces():
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_an_error_half_way_keeps_the_existing_file(kind, monkeypatch):
-    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 1)
+    monkeypatch.setattr("tokenvis.formats.chunks.PAYLOADS_PER_CHUNK", 1)
     path = Path("made")
     path.write_text("before")
     bad = SPANS.assign(data=pd.Series([None, None, "{"], index=SPANS.index, dtype="str"))

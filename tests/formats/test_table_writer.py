@@ -119,7 +119,7 @@ def test_pandas_reads_parquet_as_the_original_frame():
 
 
 def test_parquet_is_compressed_with_zstd_in_a_row_group_for_each_chunk(monkeypatch):
-    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK", 2)
+    monkeypatch.setattr("tokenvis.formats.chunks.PAYLOADS_PER_CHUNK", 2)
     spans = as_spans(spans_of(*(f"agent{number} {number} {number} desk" for number in range(5))))
     file = pq.ParquetFile(io.BytesIO(written(write_parquet, spans)))
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [2, 2, 1]

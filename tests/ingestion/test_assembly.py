@@ -39,7 +39,7 @@ def test_an_agent_is_its_own_else_the_nearest_ancestors_else_the_service_else_th
         span("d", parent="c"),
         span("e", service="shop"),
         span("f", trace="u"),
-        span("g", trace="v", parent="nobody"),
+        span("g", trace="v", parent="unknown"),
         names={"t": "talk", "u": "umbrella"},
     ) == (
         {"a": "Bob", "b": "Bob", "c": "Ann", "d": "Ann", "e": "shop", "f": "umbrella", "g": "v"},

@@ -290,7 +290,7 @@ def test_a_path_that_is_not_there():
     assert error_of("") == f"file has no known format: it looks like empty. {KNOWN}"
     long = "x" * 300
     assert error_of(long) == f"'{'x' * 60}'… (300 characters) cannot be read: File name too long."
-    assert error_of("~nobody-here/x") == "'~nobody-here/x' cannot be read: Could not determine home directory."
+    assert error_of("~no-such-user/x") == "'~no-such-user/x' cannot be read: Could not determine home directory."
     assert error_of("a\0b") == "There is no file or folder a\0b."
 
 

@@ -13,7 +13,7 @@ def table_of(*rows):
 
 
 def drawn(ax):
-    """Amounts of the cells as they are drawn, a list for each row; None where there is no cell."""
+    """Amounts of the cells as they are drawn, a list for each row; None for a missing cell."""
     [mesh] = [artist for artist in ax.collections if isinstance(artist, QuadMesh)]
     return [[None if cell is np.ma.masked else float(cell) for cell in row] for row in mesh.get_array()]
 

@@ -77,10 +77,10 @@ def test_a_trace_keeps_its_name_and_its_spans():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trace_id": 7}, "trace_id=7 is not a name. A trace's id is a text."),
-        ({"trace_id": ""}, "trace_id='' is not a name. A trace's id is a text."),
-        ({"trace_id": "\ud800"}, "trace_id='\\ud800' cannot be written as UTF-8."),
-        ({"name": b"x"}, "name=b'x' is not a name. A trace's name is a text."),
+        ({"trace_id": 7}, "trace_id=7 is not a name. A trace's id must be a text."),
+        ({"trace_id": ""}, "trace_id='' is not a name. A trace's id must be a text."),
+        ({"trace_id": "\ud800"}, "trace_id='\\ud800' cannot be encoded as UTF-8."),
+        ({"name": b"x"}, "name=b'x' is not a name. A trace's name must be a text."),
         ({"max_spans": 0}, "max_spans=0 is not a number of spans. Pass an integer of at least 1."),
         ({"max_seconds": "soon"}, "max_seconds='soon' is not a duration. Pass a number of seconds above 0."),
     ],

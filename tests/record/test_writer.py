@@ -581,7 +581,7 @@ def test_a_flush_error_names_the_locked_database(made):
         own.put(row(1))
         with pytest.raises(StoreError) as caught:
             own.flush(0.5)
-    message = "database is locked. Another program is writing to it. Close that one, or try again."
+    message = "database is locked. Another program is writing to it. Close that program, or try again."
     path = own.store.path
     assert str(caught.value) == f"{path} stored no spans for 0.5 s: {path}: {message} The spans stay queued."
     own.flush()

@@ -59,10 +59,10 @@ def test_a_duplicate_id_in_a_trace_is_refused_where_it_matters():
 
 
 def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
-    spans = linked(spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 4 5 lab"), c=["b", "a", "b", "nobody", 7], b="a")
+    spans = linked(spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 4 5 lab"), c=["b", "a", "b", "unknown", 7], b="a")
     assert list(zip(*(rows.tolist() for rows in link_rows(spans)), strict=True)) == [(0, 1), (0, 2), (1, 2)]
     assert [len(rows) for rows in link_rows(spans.drop(columns="data"))] == [0, 0]
-    assert [len(rows) for rows in link_rows(linked(spans, c=["nobody"]))] == [0, 0]
+    assert [len(rows) for rows in link_rows(linked(spans, c=["unknown"]))] == [0, 0]
 
 
 @pytest.mark.laws

@@ -73,7 +73,7 @@ print(len(tokenvis.load_spans(store=store)))
 AS_NOBODY = """
 import os, sys, tempfile
 import tokenvis
-def work(path):  # imports lazy modules first: the user nobody may lack access to their folder
+def work(path):  # imports lazy modules first: another user may lack access to their folder
     tokenvis.Store(path).add_spans("t", [
         {"id": "new", "agent_id": "a", "location_id": "b", "start_time": 0, "end_time": 1}
     ])
@@ -300,7 +300,7 @@ def test_a_bit_flip_is_an_error_or_one_wrong_value(tmp_path, store, block):
         kind, found = outcome(path)
         kinds.add(kind)
         if kind == "loaded" and len(found ^ good) > 2:
-            assert verify(path).findings, f"bit of seed {seed}: more than one span changed, and nobody says so"
+            assert verify(path).findings, f"bit of seed {seed}: more than one span changed, with no finding"
         if kind == "refused":
             assert path.read_bytes() == changed
         for beside in ("flipped.db-wal", "flipped.db-shm"):

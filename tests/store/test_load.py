@@ -177,7 +177,7 @@ def test_nothing_has_the_columns_and_types_of_something(store):
     for nothing in (
         load_spans("empty", store=store),
         load_spans([], store=store),
-        load_spans("t", agents="nobody", store=store),
+        load_spans("t", agents="unknown", store=store),
     ):
         assert_frame_equal(nothing, empty_spans())
     assert {nothing[name].dtype.storage for name in ("id", "data")} == {"pyarrow"}

@@ -213,7 +213,7 @@ def text_array_of(arrow: Any) -> Any:
 
 
 def parent_ids(values: pd.Series) -> pd.Series:
-    """Parents as ``str``, missing where there is none; integers that pandas stored as floats because of NaN lose their ".0"."""
+    """Parents as ``str``, missing if a span has none; integers that pandas stored as floats because of NaN lose their ".0"."""
     floats = getattr(values.dtype, "kind", "O") == "f"
     return as_text(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values)
 
