@@ -55,5 +55,5 @@ def test_a_count_has_its_noun():
 
 def test_a_choice_is_one_of_the_list():
     check_choice("gaps", "fold", ("fold", "keep"))
-    with pytest.raises(BadOption, match=r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"):
+    with pytest.raises(BadOption, match=r"^gaps='hide' is not one of 'fold', 'keep'\.$"):
         check_choice("gaps", "hide", ("fold", "keep"))

@@ -91,4 +91,4 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     """Raise `BadOption` unless ``value`` is one of the choices."""
     items = list(choices)
     if value not in items:
-        raise BadOption(f"{name}={quoted(value)} is none of the choices: {listed(items)}.")
+        raise BadOption(f"{name}={quoted(value)} is not one of {listed(items)}.")

@@ -59,5 +59,5 @@ def test_the_picture_has_the_times_of_the_table():
 
 def test_the_picture_of_a_simulation_is_in_steps():
     assert plot_occupancy(spans_of("ann 0 10 desk"), time_unit="step").get_label().endswith("ann at desk, 10 steps.")
-    with pytest.raises(BadOption, match=r"^time_unit='s' is none of the choices: 'auto', 'step'\.$"):
+    with pytest.raises(BadOption, match=r"^time_unit='s' is not one of 'auto', 'step'\.$"):
         plot_occupancy(spans_of("ann 0 10 desk"), time_unit="s")

@@ -125,14 +125,14 @@ def test_the_details_of_a_span():
 def test_data_that_is_not_a_json_object_is_reported():
     answers = Answers(NESTED.assign(data=["[1]", None, None]))
     assert answers.answer("details", "t", row=0).header["details"]["data"] == (
-        "data of span 'a' is not a JSON object: '[1]' (it is list)."
+        "data of span 'a' is not a JSON object: '[1]' (it is of type list)."
     )
 
 
 def test_unknown_traces_and_questions_are_refused():
     with pytest.raises(TraceNotFound, match=r"^No trace 'u'\. These spans have: 't'\.$"):
         Answers(NESTED).answer("trace", "u")
-    with pytest.raises(BadOption, match=r"^question='all' is none of the choices: 'trace', 'column', 'keys'"):
+    with pytest.raises(BadOption, match=r"^question='all' is not one of 'trace', 'column', 'keys'"):
         Answers(NESTED).answer("all", "t")
     with pytest.raises(MissingColumn):
         Answers(NESTED.drop(columns="agent_id"))

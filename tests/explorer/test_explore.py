@@ -21,8 +21,8 @@ def test_a_trace_is_explored_by_its_name():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gaps": "cut"}, "gaps='cut' is none of the choices: 'fold', 'keep'."),
-        ({"time_unit": "s"}, "time_unit='s' is none of the choices: 'auto', 'step'."),
+        ({"gaps": "cut"}, "gaps='cut' is not one of 'fold', 'keep'."),
+        ({"time_unit": "s"}, "time_unit='s' is not one of 'auto', 'step'."),
         ({"height": 5}, "height=5 is not a number of pixels from 100 to 10,000."),
         ({"height": "tall"}, "height='tall' is not a number of pixels from 100 to 10,000."),
         (

@@ -109,9 +109,9 @@ def test_observers_are_notified_of_a_selection(explorer):
     [
         ("window", (5, 5), BadOption, "window=(5, 5) is not (start, end): two integers in µs, the second one larger."),
         ("window", "all", BadOption, "window='all' is not (start, end): two integers in µs, the second one larger."),
-        ("agents", ["zoe"], BadOption, "agents='zoe' are not in the trace. It has: 'ann', 'bob', 'eve'."),
+        ("agents", ["zoe"], BadOption, "The trace has no agents 'zoe'. It has: 'ann', 'bob', 'eve'."),
         ("agents", 5, BadOption, "agents=5 is neither a name nor a list of names."),
-        ("by", 5, BadOption, "by=5 is neither a column of the spans nor a key of their data."),
+        ("by", 5, BadOption, "by=5 is neither a column for bands nor a key of data."),
         (
             "hue",
             "colour",
@@ -184,7 +184,7 @@ def test_save_keeps_the_view(explorer, tmp_path):
     explorer.window = (5, 15)
     explorer.selection = SPANS.iloc[:1]
     assert explorer.save(tmp_path / "a.html").n_spans == 4
-    with pytest.raises(BadOption, match=r"^content='all' is none of the choices: 'full', 'short', 'none'\.$"):
+    with pytest.raises(BadOption, match=r"^content='all' is not one of 'full', 'short', 'none'\.$"):
         explorer.save(tmp_path / "a.html", content="all")
 
 

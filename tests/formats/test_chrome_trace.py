@@ -145,8 +145,8 @@ def test_the_data_of_an_event_are_kept():
         ({"ts": "noon"}, "invalid value ('noon' is not a time in µs)"),
         ({"ts": 1e300}, None),
         ({"pid": []}, "invalid value (an id is list)"),
-        ({"ph": 5}, "invalid value ('ph' is int)"),
-        ({"ph": None}, "no 'ph'"),
+        ({"ph": 5}, "invalid value ('ph' is of type int)"),
+        ({"ph": None}, "'ph' is missing"),
     ],
 )
 def test_a_bad_event_is_a_problem_and_the_others_are_kept(change, reason):

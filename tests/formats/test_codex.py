@@ -249,9 +249,9 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert spans_of(*BASIC[:4], *bad, *BASIC[4:]) == (
         TOLD,
         [
-            "x.jsonl, line 5: no 'timestamp'.",
-            "x.jsonl, line 6: invalid value ('payload' is int).",
-            "x.jsonl, line 7: no 'call_id'.",
+            "x.jsonl, line 5: 'timestamp' is missing.",
+            "x.jsonl, line 6: invalid value ('payload' is of type int).",
+            "x.jsonl, line 7: 'call_id' is missing.",
         ],
         {"results of missing calls": 1, "lines of type 'compacted'": 1},
     )

@@ -156,7 +156,7 @@ def test_a_name_without_a_known_suffix_is_refused():
         "Use one of them, or pass format=, one of: 'chrome', 'otlp', 'parquet', 'csv', 'jsonl'."
     )
     choices = "'chrome', 'otlp', 'parquet', 'csv', 'jsonl'"
-    assert message(BadOption, SPANS, "a.csv", format="xlsx") == f"format='xlsx' is none of the choices: {choices}."
+    assert message(BadOption, SPANS, "a.csv", format="xlsx") == f"format='xlsx' is not one of {choices}."
 
 
 def test_an_impossible_path_is_refused():
@@ -213,7 +213,7 @@ def test_spans_that_break_a_rule_leave_no_file(spans, error, expected_message):
 @pytest.mark.parametrize("kind", WRITERS)
 def test_an_invalid_payload_leaves_no_file(kind):
     wrong = SPANS.assign(data="[]")
-    assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is list)."
+    assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is of type list)."
     assert there() == []
 
 

@@ -170,11 +170,11 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert (found, wrong) == (
         TOLD,
         [
-            "log.json, sample 1: an event: invalid value (it is int).",
-            "log.json, sample 1: an event: no 'timestamp'.",
-            "log.json, sample 1: an event: invalid value ('model' is int).",
-            "log.json, sample 1: an event: no 'id'.",
-            "log.json, sample 1: an event: invalid value ('id' is int).",
+            "log.json, sample 1: an event: invalid value (it is of type int).",
+            "log.json, sample 1: an event: 'timestamp' is missing.",
+            "log.json, sample 1: an event: invalid value ('model' is of type int).",
+            "log.json, sample 1: an event: 'id' is missing.",
+            "log.json, sample 1: an event: invalid value ('id' is of type int).",
         ],
     )
 

@@ -108,8 +108,8 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert spans_of(*lines) == (
         TOLD[:1],
         [
-            "x, line 1: invalid value ('id' is int).",
+            "x, line 1: invalid value ('id' is of type int).",
             "x, line 2: invalid value (Invalid isoformat string: 'noon').",
-            "x, line 3: no 'startTime'.",
+            "x, line 3: 'startTime' is missing.",
         ],
     )

@@ -163,9 +163,9 @@ def test_a_span_that_never_ended_is_open():
         ({"spanId": None}, "invalid value ('None' is not an id of 16 hex digits)"),
         ({"startTimeUnixNano": "noon"}, "invalid value (invalid literal for int() with base 10: 'noon')"),
         ({"startTimeUnixNano": 1.5}, "invalid value (a time is float)"),
-        ({"name": 5}, "invalid value ('name' is int)"),
+        ({"name": 5}, "invalid value ('name' is of type int)"),
         ({"attributes": 5}, "invalid value ('int' object is not iterable)"),
-        ({"links": [{}]}, "no 'traceId'"),
+        ({"links": [{}]}, "'traceId' is missing"),
         (
             {"endTimeUnixNano": "1781293600000000000000"},
             "invalid value ('1781293600000000000000' in 'ns' would be in the year 58,416)",
@@ -182,7 +182,7 @@ def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
 
 def test_a_missing_key_is_named():
     written("x.jsonl", request({key: value for key, value in AGENT.items() if key != "startTimeUnixNano"}, CHAT))
-    assert [str(problem) for problem in ingest("x.jsonl").problems] == ["x.jsonl, line 1: no 'startTimeUnixNano'."]
+    assert [str(problem) for problem in ingest("x.jsonl").problems] == ["x.jsonl, line 1: 'startTimeUnixNano' is missing."]
 
 
 def test_a_span_that_tokenvis_exported_is_unchanged():
@@ -208,5 +208,5 @@ def test_other_signals_are_not_read():
 def test_a_message_that_is_too_long_is_not_read(monkeypatch):
     monkeypatch.setattr(otlp, "MAX_MESSAGE_BYTES", 50)
     [alone] = messages(request(AGENT, CHAT, TOOL))
-    assert spans_of(alone)[1][-1] == "x: longer than 50 bytes, the limit of one message."
+    assert spans_of(alone)[1][-1] == "x: only the first 50 bytes, the limit of one message, were read."
     assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: ends in the middle; the part before was read."]

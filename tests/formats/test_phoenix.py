@@ -86,6 +86,6 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
         [
             "x, line 1: no 'context.span_id'.",
             "x, line 2: invalid value (Invalid isoformat string: 'noon').",
-            "x, line 3: no 'start_time'.",
+            "x, line 3: 'start_time' is missing.",
         ],
     )

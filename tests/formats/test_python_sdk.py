@@ -73,10 +73,10 @@ def test_an_unknown_service_is_none():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"context": {"trace_id": 5}}, "no 'span_id'"),
-        ({"context": None}, "no 'context'"),
+        ({"context": {"trace_id": 5}}, "'span_id' is missing"),
+        ({"context": None}, "'context' is missing"),
         ({"start_time": None}, "invalid value (a time is NoneType)"),
-        ({"attributes": []}, "invalid value ('attributes' is list)"),
+        ({"attributes": []}, "invalid value ('attributes' is of type list)"),
         ({"events": [5]}, "invalid value ('events' contains int)"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_missing_or_damaged_clock_is_a_problem():
         ["meta.json: invalid value (time data 'noon' does not match format '%B %d, %Y')."],
     )
     assert spans_of(STEPS, {**META, "sec_per_step": -1})[1] == ["meta.json: invalid value ('sec_per_step' is -1)."]
-    assert spans_of(STEPS, [])[1] == ["meta.json: invalid value (it is list)."]
+    assert spans_of(STEPS, [])[1] == ["meta.json: invalid value (it is of type list)."]
 
 
 def test_the_data_of_a_run():
@@ -92,7 +92,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert found[:4] == [*TOLD[:3], "Ann Dorm:hall 60-90"]
     assert wrong == [
         "master_movement.json, step 1: 'x' is not a step.",
-        "master_movement.json, step 7: invalid value ('description' is int).",
+        "master_movement.json, step 7: invalid value ('description' is of type int).",
         "master_movement.json, step 8: not an object, but int.",
         "master_movement.json, step 4: invalid value (it comes after step 6).",
     ]
@@ -111,7 +111,7 @@ def test_an_earlier_step_does_not_undo_a_later_one():
         [
             "master_movement.json, step 1: invalid value (it comes after step 3).",
             "master_movement.json, step 3: invalid value (it comes after step 3).",
-            "master_movement.json, step 4: invalid value ('Ann' is str).",
+            "master_movement.json, step 4: invalid value ('Ann' is of type str).",
         ],
     )
 

@@ -98,7 +98,7 @@ def test_numbers_in_other_columns_of_a_csv_are_numbers():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"start_time": None}, "no 'start_time'"),
+        ({"start_time": None}, "'start_time' is missing"),
         ({"start_time": "noon"}, "invalid value (Invalid isoformat string: 'noon')"),
         ({"start_time": True}, "invalid value (a time is bool)"),
         (
@@ -124,8 +124,8 @@ def test_missing_columns():
     assert error_of(columns={"start_time": "begin"}) == "x.csv has no column 'begin'. It has: 'who', 'when', 'till'."
     assert error_of(format="table") == "x.csv has no column 'start_time'. It has: 'who', 'when', 'till'."
     assert error_of(columns={"start": "when"}) == (
-        "columns= names 'start', which spans do not have. It may contain: 'id', 'trace_id', 'agent_id', 'location_id', "
-        "'start_time', 'end_time', 'data', 'parent_id' and 1 more."
+        "columns= names 'start', which spans do not have. Its keys may be: id, trace_id, agent_id, location_id, "
+        "start_time, end_time, data, parent_id, duration."
     )
     assert ingest("x.csv", columns={"start_time": "when", "end_time": "till", "agent_id": "who"}).n_spans == 1
 

@@ -127,22 +127,22 @@ DAMAGE = {
     "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 levels deep)"),
     "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 levels deep)"),
     "array": ("[]", "not an object, but list"),
-    "no timestamp": ({"type": "user", "message": {}}, "no 'timestamp'"),
+    "no timestamp": ({"type": "user", "message": {}}, "'timestamp' is missing"),
     "bad timestamp": (
         {**prompt(0, "x"), "timestamp": "noon"},
         "invalid value (Invalid isoformat string: 'noon')",
     ),
-    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "invalid value ('timestamp' is int)"),
-    "no message": ({"type": "user", "timestamp": at(0)}, "no 'message'"),
-    "message a text": ({**prompt(0, "x"), "message": "x"}, "invalid value ('message' is str)"),
-    "content a number": (prompt(0, 5), "invalid value ('content' is int)"),
-    "type a list": ({"type": ["user"]}, "invalid value ('type' is list)"),
-    "id a list": (reply(0, ["m1"], "x"), "invalid value ('id' is list)"),
-    "model an object": (reply(0, "m9", "x", model={"a": 1}), "invalid value ('model' is dict)"),
-    "agent a number": ({**reply(3, "m9", isSidechain=True), "agentId": 5}, "invalid value ('agentId' is int)"),
-    "sidechain without uuid": ({**reply(3, "m9"), "isSidechain": True, "uuid": None}, "no 'uuid'"),
-    "title a number": ({"type": "ai-title", "aiTitle": 5}, "invalid value ('aiTitle' is int)"),
-    "echo": ({"type": "progress", "data": []}, "invalid value ('data' is list)"),
+    "timestamp a number": ({**prompt(0, "x"), "timestamp": 5}, "invalid value ('timestamp' is of type int)"),
+    "no message": ({"type": "user", "timestamp": at(0)}, "'message' is missing"),
+    "message a text": ({**prompt(0, "x"), "message": "x"}, "invalid value ('message' is of type str)"),
+    "content a number": (prompt(0, 5), "invalid value ('content' is of type int)"),
+    "type a list": ({"type": ["user"]}, "invalid value ('type' is of type list)"),
+    "id a list": (reply(0, ["m1"], "x"), "invalid value ('id' is of type list)"),
+    "model an object": (reply(0, "m9", "x", model={"a": 1}), "invalid value ('model' is of type dict)"),
+    "agent a number": ({**reply(3, "m9", isSidechain=True), "agentId": 5}, "invalid value ('agentId' is of type int)"),
+    "sidechain without uuid": ({**reply(3, "m9"), "isSidechain": True, "uuid": None}, "'uuid' is missing"),
+    "title a number": ({"type": "ai-title", "aiTitle": 5}, "invalid value ('aiTitle' is of type int)"),
+    "echo": ({"type": "progress", "data": []}, "invalid value ('data' is of type list)"),
 }  # fmt: skip
 
 
@@ -157,12 +157,12 @@ def test_a_damaged_line_is_reported_and_the_rest_is_kept(line, reason):
 @pytest.mark.parametrize(
     ("block", "reason"),
     [
-        ({"type": "tool_use", "name": "Bash"}, "no 'id'"),
-        ({"type": "tool_use", "name": "Bash", "id": ""}, "no 'id'"),
-        ({"type": "tool_use", "id": "t9"}, "no 'name'"),
-        ({"type": "tool_use", "id": 9, "name": "Bash"}, "invalid value ('id' is int)"),
-        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "invalid value ('name' is list)"),
-        ({"type": "text", "text": 5}, "invalid value ('text' is int)"),
+        ({"type": "tool_use", "name": "Bash"}, "'id' is missing"),
+        ({"type": "tool_use", "name": "Bash", "id": ""}, "'id' is missing"),
+        ({"type": "tool_use", "id": "t9"}, "'name' is missing"),
+        ({"type": "tool_use", "id": 9, "name": "Bash"}, "invalid value ('id' is of type int)"),
+        ({"type": "tool_use", "id": "t9", "name": ["Bash"]}, "invalid value ('name' is of type list)"),
+        ({"type": "text", "text": 5}, "invalid value ('text' is of type int)"),
     ],
 )
 def test_a_damaged_block_leaves_the_others_of_its_line(block, reason):
@@ -276,7 +276,7 @@ def test_a_file_in_no_known_format(text, what):
 
 def test_a_folder_without_sessions():
     Path("in").mkdir()
-    assert error_of("in") == "There is no file in in."
+    assert error_of("in") == "No file in in can be read."
     Path("in/a.jsonl").write_text("{}")
     Path("in/b.jsonl").write_text("{}")
     assert error_of("in") == f"None of the 2 files in in has a known format. {KNOWN}"
@@ -304,7 +304,7 @@ def test_a_file_that_may_not_be_read(monkeypatch):
 
 
 def test_a_choice_that_is_none():
-    with pytest.raises(BadOption, match=r"^content='some' is none of the choices: 'full', 'short', 'none'\.$"):
+    with pytest.raises(BadOption, match=r"^content='some' is not one of 'full', 'short', 'none'\.$"):
         ingest("s1.jsonl", content="some")
 
 
@@ -456,7 +456,7 @@ def test_a_rule_that_is_none():
     assert str(caught.value).startswith("location= returned 5 for span ")
     with pytest.raises(ZeroDivisionError):
         ingest("x.jsonl", agent=lambda span: 1 / 0)
-    with pytest.raises(BadOption, match=r"^format='word' is none of the choices: "):
+    with pytest.raises(BadOption, match=r"^format='word' is not one of "):
         ingest("x.jsonl", format="word")
     with pytest.raises(BadOption, match=r"^columns=5 is not a mapping from columns of spans to columns of the table\.$"):
         ingest("x.jsonl", columns=5)

@@ -509,7 +509,7 @@ def test_rules_for_agents_and_locations():
             IngestError,
             "^x.csv is not a session of Claude Code or Codex: it looks like a table",
         ),
-        (lambda: Watch(".", content="some"), BadOption, "^content='some' is none of the choices"),
+        (lambda: Watch(".", content="some"), BadOption, "^content='some' is not one of "),
         (lambda: Watch(".", since="ever"), BadOption, "^since='ever' is neither an age"),
     ],
 )

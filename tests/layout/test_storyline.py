@@ -141,8 +141,8 @@ def test_an_empty_frame_is_an_empty_story_with_the_same_columns():
 def test_invalid_options_are_refused(monkeypatch):
     spans = spans_of("ann 0 1 desk")
     for options, message in {
-        "absent": ({"absent": "gone"}, r"^absent='gone' is none of the choices: 'line', 'break'\.$"),
-        "locations": ({"locations": "far"}, r"^locations='far' is none of the choices: 'free', 'bands'\.$"),
+        "absent": ({"absent": "gone"}, r"^absent='gone' is not one of 'line', 'break'\.$"),
+        "locations": ({"locations": "far"}, r"^locations='far' is not one of 'free', 'bands'\.$"),
         "budget": ({"budget": -1}, r"^budget=-1 is not a number of seconds from 0 to 1,000,000\.$"),
         "word": ({"budget": "much"}, r"^budget='much' is not a number of seconds from 0 to 1,000,000\.$"),
         "endless": ({"budget": 1e300}, r"^budget=1e\+300 is not a number of seconds from 0 to 1,000,000\.$"),

@@ -91,5 +91,5 @@ def test_time_is_linear_while_spans_run_and_always_increases(spans, stretch):
 
 
 def test_an_invalid_choice_is_refused():
-    with pytest.raises(BadOption, match=r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"):
+    with pytest.raises(BadOption, match=r"^gaps='hide' is not one of 'fold', 'keep'\.$"):
         time_map(spans_of(*IDLE), gaps="hide")

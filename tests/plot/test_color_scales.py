@@ -72,7 +72,7 @@ def test_many_numbers_are_a_scale():
         (7, r"^palette=7 is neither"),
         (["red", "blood"], r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"),
         ({"a": "blood"}, r"^palette has 'blood', which is not a colour"),
-        (["red"], r"^palette has no colour for 'b'\.$"),
+        (["red"], r"^palette has no colour for 'b'\. Add one for each name\.$"),
     ],
 )
 def test_an_invalid_palette_is_refused(given, message):

@@ -241,7 +241,7 @@ def test_a_palette_is_a_mapping_or_a_list():
     assert [bar[3] for bar in drawn_bars(partly)] == [OTHERS_COLOR, "#ff0000"]
     with pytest.raises(BadOption, match=r"^palette='tab10' is neither a mapping from name to colour nor a list of colours\.$"):
         plot_timeline(spans, palette="tab10")
-    with pytest.raises(BadOption, match=r"^palette has no colour for 'bob'\.$"):
+    with pytest.raises(BadOption, match=r"^palette has no colour for 'bob'\. Add one for each name\.$"):
         plot_timeline(spans, palette=["#ff0000"])
     with pytest.raises(BadOption, match=r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"):
         plot_timeline(spans, palette=["#ff0000", "blood"])
@@ -281,9 +281,9 @@ def test_several_traces_are_refused():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"time": "wall"}, r"^time='wall' is none of the choices: 'elapsed', 'clock'\.$"),
-        ({"time_unit": "s"}, r"^time_unit='s' is none of the choices: 'auto', 'step'\.$"),
-        ({"gaps": "hide"}, r"^gaps='hide' is none of the choices: 'fold', 'keep'\.$"),
+        ({"time": "wall"}, r"^time='wall' is not one of 'elapsed', 'clock'\.$"),
+        ({"time_unit": "s"}, r"^time_unit='s' is not one of 'auto', 'step'\.$"),
+        ({"gaps": "hide"}, r"^gaps='hide' is not one of 'fold', 'keep'\.$"),
     ],
 )
 def test_an_invalid_choice_is_refused(option, message):

@@ -93,5 +93,5 @@ def test_marks_spread_up_and_down(parents, data):
 def test_evidence_is_one_or_several_of_the_choices():
     assert evidence_of("link") == {"link"}
     assert evidence_of(["parent", "location"]) == {"parent", "location"}
-    with pytest.raises(BadOption, match=r"^evidence='rumour' is none of the choices: 'link', 'parent', 'location'\.$"):
+    with pytest.raises(BadOption, match=r"^evidence='rumour' is not one of 'link', 'parent', 'location'\.$"):
         evidence_of(("link", "rumour"))

@@ -62,7 +62,7 @@ def test_a_lone_surrogate_is_read_as_the_replacement_character():
 
 
 def test_a_required_column_is_not_replaced():
-    with pytest.raises(BadOption, match=r"^keys: 'start_time' would replace a column that every frame of spans needs\.$"):
+    with pytest.raises(BadOption, match=r"^keys= contains 'start_time', a column that every frame of spans needs\.$"):
         expand_data(spans_with("{}"), ["label", "start_time"])
     spans = spans_of("ann 0 1 desk").drop(columns="data")
     with pytest.raises(MissingColumn) as error:

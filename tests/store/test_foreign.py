@@ -60,11 +60,11 @@ def refused_and_left_out(reason: str) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        ("[1]", "it is list"),
-        ("7", "it is int"),
-        ("null", "it is NoneType"),
+        ("[1]", "it is of type list"),
+        ("7", "it is of type int"),
+        ("null", "it is of type NoneType"),
         ("", "Expecting value: line 1 column 1 (char 0)"),
-        ('["parent_id"]', "it is list"),
+        ('["parent_id"]', "it is of type list"),
         ('{"parent_id"', "Expecting ':' delimiter: line 1 column 13 (char 12)"),
     ],
 )
@@ -88,7 +88,7 @@ def test_tables_without_rowid_are_refused(change):
     traces, spans = UNCHECKED
     spans = spans[:-1] + change[1] if change[0] == ")" else spans.replace(*change)
     with_sql(Path("sqlite.db"), traces, spans)
-    with pytest.raises(StoreError, match=r" has a table of spans WITHOUT ROWID, or with a column of that name, "):
+    with pytest.raises(StoreError, match=r" has a table of spans WITHOUT ROWID, or with a column named rowid, "):
         Store()
 
 

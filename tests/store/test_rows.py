@@ -49,9 +49,9 @@ def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
             BadSpan,
             r"^data of span 's' is not a JSON object: \{'x': nan\} \(Out of range float values are not JSON compliant.*\)\.$",
         ),
-        ([{**ONE, "data": []}], BadSpan, r"^data of span 's' is not a JSON object: \[\] \(it is list\)\.$"),
-        ([{**ONE, "data": [None]}], BadSpan, r"^data of span 's' is not a JSON object: \[None\] \(it is list\)\.$"),
-        ([{**ONE, "data": [1, 2]}], BadSpan, r"^data of span 's' is not a JSON object: \[1, 2\] \(it is list\)\.$"),
+        ([{**ONE, "data": []}], BadSpan, r"^data of span 's' is not a JSON object: \[\] \(it is of type list\)\.$"),
+        ([{**ONE, "data": [None]}], BadSpan, r"^data of span 's' is not a JSON object: \[None\] \(it is of type list\)\.$"),
+        ([{**ONE, "data": [1, 2]}], BadSpan, r"^data of span 's' is not a JSON object: \[1, 2\] \(it is of type list\)\.$"),
         (
             [{**ONE, "data": "{"}],
             BadSpan,

@@ -51,7 +51,7 @@ class TraceNamer(Protocol):
 def problem_reason(error: Exception) -> str:
     """The reason that a record cannot be used, for a problem's text."""
     if isinstance(error, KeyError):
-        return f"no {error}"
+        return f"{error} is missing"
     return f"invalid value ({str(error) or type(error).__name__})"
 
 
@@ -59,7 +59,7 @@ def optional_value(source: dict[str, Any], key: str, kind: type | tuple[type, ..
     """A value that may be missing; `TypeError` if it has another type."""
     value = source.get(key)
     if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{key!r} is {type(value).__name__}")
+        raise TypeError(f"{key!r} is of type {type(value).__name__}")
     return value
 
 

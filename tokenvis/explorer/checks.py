@@ -29,14 +29,14 @@ def checked_agents(names: Any, names_in_trace: Iterable[str]) -> tuple[str, ...]
     valid, agents = list(names_in_trace), set(name_list("agents", names))
     unknown = sorted(agents - set(valid))
     if unknown:
-        raise BadOption(f"agents={listed(unknown)} are not in the trace. It has: {listed(valid)}.")
+        raise BadOption(f"The trace has no agents {listed(unknown)}. It has: {listed(valid)}.")
     return tuple(sorted(agents))
 
 
 def checked_key(option: str, key: Any) -> str:
     """The name of a column, or of a key of ``data``."""
     if not isinstance(key, str):
-        raise BadOption(f"{option}={quoted(key)} is neither a column of the spans nor a key of their data.")
+        raise BadOption(f"{option}={quoted(key)} is neither a column for bands nor a key of data.")
     return key
 
 

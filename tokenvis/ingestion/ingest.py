@@ -178,7 +178,7 @@ def unknown_format(origin: Any, sources: list[Source], heads: list[Head], proble
     known = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
     if not sources:
         reasons = "".join(f" {problem}" for problem in problems)
-        return IngestError(f"There is no file in {origin}.{reasons}")
+        return IngestError(f"No file in {origin} can be read.{reasons}")
     if not heads:
         return IngestError(" ".join(map(str, problems)))
     if len(sources) == 1:

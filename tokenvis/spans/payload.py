@@ -72,7 +72,7 @@ def parse(value: Any) -> Mapping[str, Any]:
     elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return EMPTY_PAYLOAD
     if not isinstance(value, Mapping):
-        raise ValueError(f"it is {type(value).__name__}")
+        raise ValueError(f"it is of type {type(value).__name__}")
     return value
 
 

@@ -59,7 +59,7 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
     keys = name_list("keys", keys)
     reserved = [key for key in keys if key in REQUIRED]
     if reserved:
-        raise BadOption(f"keys: {listed(reserved)} would replace a column that every frame of spans needs.")
+        raise BadOption(f"keys= contains {listed(reserved)}, a column that every frame of spans needs.")
     return spans.assign(**columns_in(spans, keys))
 
 

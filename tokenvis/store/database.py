@@ -140,6 +140,6 @@ def check_is_store(path: Path, info: DatabaseInfo) -> None:
         )
     if tables and not info.has_rowids:
         raise StoreError(
-            f"{path} has a table of spans WITHOUT ROWID, or with a column of that name, which tokenvis cannot read. "
+            f"{path} has a table of spans WITHOUT ROWID, or with a column named rowid, which tokenvis cannot read. "
             "Copy its rows into the tables of a new Store."
         )

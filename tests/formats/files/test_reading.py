@@ -7,10 +7,14 @@ from tokenvis.formats.files.reading import MAX_PROBLEMS, spans_of_records
 def test_a_problem_names_its_file_and_its_line_if_it_has_one():
     reading = reading_of("in/x.jsonl", "")
     reading.add_problem(None, "cannot be read")
-    reading.add_problem(3, "no 'id'")
+    reading.add_problem(3, "'id' is missing")
     reading.unit = "item"
-    reading.add_problem(4, "no 'id'")
-    assert problem_texts(reading) == ["x.jsonl: cannot be read.", "x.jsonl, line 3: no 'id'.", "x.jsonl, item 4: no 'id'."]
+    reading.add_problem(4, "'id' is missing")
+    assert problem_texts(reading) == [
+        "x.jsonl: cannot be read.",
+        "x.jsonl, line 3: 'id' is missing.",
+        "x.jsonl, item 4: 'id' is missing.",
+    ]
 
 
 def test_problems_beyond_the_limit_are_counted():
@@ -41,7 +45,7 @@ def test_an_unusable_record_is_a_problem_and_reading_continues():
     records = [(1, {"id": "a"}), (2, {}), (3, {"id": "b", "start": "x"}), (4, {"id": "", "start": 1}), (5, {"id": "c"})]
     assert [(span.id, span.line) for span in spans_of_records(records, reading, make)] == [("a", 1), ("c", 5)]
     assert problem_texts(reading) == [
-        "x.jsonl, line 2: no 'id'.",
-        "x.jsonl, line 3: invalid value ('start' is str).",
-        "x.jsonl, line 4: no 'id'.",
+        "x.jsonl, line 2: 'id' is missing.",
+        "x.jsonl, line 3: invalid value ('start' is of type str).",
+        "x.jsonl, line 4: 'id' is missing.",
     ]

@@ -178,7 +178,7 @@ def add_events(sample: Sample, events: list[Any], number: int, parent: str | Non
 def add_event(sample: Sample, event: Any, parent: str | None) -> None:
     """Add one event."""
     if not isinstance(event, dict):
-        raise TypeError(f"it is {type(event).__name__}")
+        raise TypeError(f"it is of type {type(event).__name__}")
     event_type, time = required_value(event, "event", str), microseconds(required_value(event, "timestamp", str))
     span_id = event.get("span_id")
     parent_id = f"{sample.trace_id}/{span_id}" if isinstance(span_id, str) and span_id in sample.spans_by_source_id else None

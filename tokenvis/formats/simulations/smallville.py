@@ -120,7 +120,7 @@ def read_clock(reading: Reading) -> StepClock:
     try:
         meta = parse_json(meta_path.read_bytes())
         if not isinstance(meta, dict):
-            raise TypeError(f"it is {type(meta).__name__}")
+            raise TypeError(f"it is of type {type(meta).__name__}")
         # the file names no time zone
         start = datetime.strptime(optional_value(meta, "start_date", str) or "", "%B %d, %Y").replace(tzinfo=UTC)
         seconds = optional_value(meta, "sec_per_step", int) or DEFAULT_STEP_S

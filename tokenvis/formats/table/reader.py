@@ -61,7 +61,9 @@ def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
     unknown = [field for field in names if field not in SPAN_FIELDS]
     missing = [name for name in (*names.values(), names.get("start_time", "start_time")) if name not in available]
     if unknown:
-        raise IngestError(f"columns= names {listed(unknown)}, which spans do not have. It may contain: {listed(SPAN_FIELDS)}.")
+        raise IngestError(
+            f"columns= names {listed(unknown)}, which spans do not have. Its keys may be: {', '.join(SPAN_FIELDS)}."
+        )
     if missing:
         raise IngestError(f"{reading.source.name} has no column {listed(dict.fromkeys(missing))}. It has: {listed(available)}.")
     columns = {field: names.get(field, field) for field in SPAN_FIELDS}

@@ -105,7 +105,7 @@ def colors_for(palette: Palette, all_names: list[str], used_names: list[str]) ->
     colors = dict(zip(all_names, map(to_hex, palette), strict=False))
     missing = [name for name in used_names if name not in colors]
     if missing:
-        raise BadOption(f"palette has no colour for {listed(missing)}.")
+        raise BadOption(f"palette has no colour for {listed(missing)}. Add one for each name.")
     return colors
 
 

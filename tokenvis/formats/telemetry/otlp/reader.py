@@ -267,7 +267,7 @@ def raw_messages(reading: Reading, *, alone: bool) -> Iterator[bytes]:
         if alone:
             yield file.read(MAX_MESSAGE_BYTES)
             if file.read(1):
-                reading.add_problem(None, f"longer than {MAX_MESSAGE_BYTES:,} bytes, the limit of one message")
+                reading.add_problem(None, f"only the first {MAX_MESSAGE_BYTES:,} bytes, the limit of one message, were read")
             return
         while length := file.read(4):
             size = int.from_bytes(length, "big")
