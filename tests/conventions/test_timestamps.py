@@ -49,7 +49,7 @@ def test_a_number_of_a_unit(value, unit, time):
 
 def test_nanoseconds_are_floored():
     assert [from_nanoseconds(value) for value in ("1999", 1999, 0, -1)] == [1, 1, 0, -1]
-    with pytest.raises(TypeError, match=r"^a time is float$"):
+    with pytest.raises(TypeError, match=r"^a time is of type float$"):
         from_nanoseconds(1.5)
 
 

@@ -141,10 +141,10 @@ def test_the_data_of_an_event_are_kept():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ts": None}, "invalid value (a time is NoneType)"),
+        ({"ts": None}, "invalid value (a time is of type NoneType)"),
         ({"ts": "noon"}, "invalid value ('noon' is not a time in µs)"),
         ({"ts": 1e300}, None),
-        ({"pid": []}, "invalid value (an id is list)"),
+        ({"pid": []}, "invalid value (an id is of type list)"),
         ({"ph": 5}, "invalid value ('ph' is of type int)"),
         ({"ph": None}, "'ph' is missing"),
     ],

@@ -102,8 +102,8 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
         TOLD[:1],
         [
             "x, item 1: 'start_time_unix_nano' is missing.",
-            "x, item 1: invalid value (a span is str).",
-            "x, item 1: invalid value (a span is int).",
+            "x, item 1: invalid value (a span is of type str).",
+            "x, item 1: invalid value (a span is of type int).",
             "x, item 2: 'spans' is missing.",
             "x, item 3: invalid value ('data' is of type int).",
         ],

@@ -162,7 +162,7 @@ def test_a_span_that_never_ended_is_open():
         ({"traceId": "xyz"}, "invalid value ('xyz' is not an id of 32 hex digits)"),
         ({"spanId": None}, "invalid value ('None' is not an id of 16 hex digits)"),
         ({"startTimeUnixNano": "noon"}, "invalid value (invalid literal for int() with base 10: 'noon')"),
-        ({"startTimeUnixNano": 1.5}, "invalid value (a time is float)"),
+        ({"startTimeUnixNano": 1.5}, "invalid value (a time is of type float)"),
         ({"name": 5}, "invalid value ('name' is of type int)"),
         ({"attributes": 5}, "invalid value ('int' object is not iterable)"),
         ({"links": [{}]}, "'traceId' is missing"),

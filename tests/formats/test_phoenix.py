@@ -84,7 +84,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert spans_of(*lines) == (
         TOLD[:1],
         [
-            "x, line 1: no 'context.span_id'.",
+            "x, line 1: 'context.span_id' is missing.",
             "x, line 2: invalid value (Invalid isoformat string: 'noon').",
             "x, line 3: 'start_time' is missing.",
         ],

@@ -75,7 +75,7 @@ def test_an_unknown_service_is_none():
     [
         ({"context": {"trace_id": 5}}, "'span_id' is missing"),
         ({"context": None}, "'context' is missing"),
-        ({"start_time": None}, "invalid value (a time is NoneType)"),
+        ({"start_time": None}, "invalid value (a time is of type NoneType)"),
         ({"attributes": []}, "invalid value ('attributes' is of type list)"),
         ({"events": [5]}, "invalid value ('events' contains int)"),
     ],

@@ -100,13 +100,13 @@ def test_numbers_in_other_columns_of_a_csv_are_numbers():
     [
         ({"start_time": None}, "'start_time' is missing"),
         ({"start_time": "noon"}, "invalid value (Invalid isoformat string: 'noon')"),
-        ({"start_time": True}, "invalid value (a time is bool)"),
+        ({"start_time": True}, "invalid value (a time is of type bool)"),
         (
             {"start_time": 1_781_293_600_000_000_000},
             "invalid value ('1781293600000000000' in 'us' would be in the year 58,416; in 'ns' it is 2026-06-12)",
         ),
-        ({"data": "[1]"}, "invalid value ('data' is list, not an object)"),
-        ({"data": "{x"}, "invalid value ('data' is str, not an object)"),
+        ({"data": "[1]"}, "invalid value ('data' is of type list, not an object)"),
+        ({"data": "{x"}, "invalid value ('data' is of type str, not an object)"),
     ],
 )
 def test_a_bad_row_is_a_problem_and_the_others_are_kept(change, reason):

@@ -79,7 +79,7 @@ def test_what_the_database_could_not_hold_is_refused():
     whole.begin(reading_of("x.jsonl", ""))
     with pytest.raises(ValueError, match=r"^it ends 3 µs before it starts$"):
         whole.add(span("a", 5, 2))
-    with pytest.raises(TypeError, match=r"^a name is int$"):
+    with pytest.raises(TypeError, match=r"^a name is of type int$"):
         whole.add(span(5))
     whole.add(span("b"))
     assert [frame["id"].tolist() for frame in whole.frames({})] == [["b"]]

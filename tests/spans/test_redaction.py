@@ -104,5 +104,5 @@ def test_values_that_json_cannot_represent_are_refused():
 
 def test_names_are_made_storable():
     assert [storable_name(name) for name in (None, "a", "é", "a\ud800")] == [None, "a", "é", "a\ufffd"]
-    with pytest.raises(TypeError, match=r"^a name is int$"):
+    with pytest.raises(TypeError, match=r"^a name is of type int$"):
         storable_name(5)

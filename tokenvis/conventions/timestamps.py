@@ -36,7 +36,7 @@ def from_nanoseconds(value: int | str) -> int:
     """Nanoseconds, as an integer or its digits, in µs; `ValueError` if it is not a time."""
     if type(value) is not int:
         if not isinstance(value, str):
-            raise TypeError(f"a time is {type(value).__name__}")
+            raise TypeError(f"a time is of type {type(value).__name__}")
         value = int(value)
     time = value // 1_000
     if not -YEAR_10000 < time < YEAR_10000:
@@ -49,7 +49,7 @@ def from_unit(value: Any, unit: str) -> int:
     if isinstance(value, str) and not is_number_text(value):
         return microseconds(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise TypeError(f"a time is {type(value).__name__}")
+        raise TypeError(f"a time is of type {type(value).__name__}")
     number = value if isinstance(value, Decimal) else Decimal(str(value))
     if not number.is_finite():
         raise ValueError(f"{value} is not a time")

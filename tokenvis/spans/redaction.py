@@ -96,7 +96,7 @@ def storable_name(text: str | None) -> str | None:
     if text is None or (type(text) is str and text.isascii()):
         return text
     if not isinstance(text, str):
-        raise TypeError(f"a name is {type(text).__name__}")
+        raise TypeError(f"a name is of type {type(text).__name__}")
     return without_surrogates(text)
 
 

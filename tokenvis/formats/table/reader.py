@@ -96,7 +96,7 @@ class RowConverter:
         """The span of a numbered row; the number becomes its id if it has none."""
         number, row = numbered_row
         if not isinstance(row, dict):
-            raise TypeError(f"a row is {type(row).__name__}")
+            raise TypeError(f"a row is of type {type(row).__name__}")
         if self.all_text and self.written_by_us:
             row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         cells = {field: row.get(name) for field, name in self.columns.items()}
@@ -133,7 +133,7 @@ class RowConverter:
         """The ``data`` of a row, and every column that is not a span field."""
         data = decode_json_text(cells.get("data"))
         if data is not None and not isinstance(data, dict):
-            raise TypeError(f"'data' is {type(data).__name__}, not an object")
+            raise TypeError(f"'data' is of type {type(data).__name__}, not an object")
         used = set(self.columns.values())
         others = {name: value for name, value in row.items() if name not in used and value is not None}
         return {**{name: cell_number(cell) if self.all_text else cell for name, cell in others.items()}, **(data or {})}

@@ -111,7 +111,7 @@ def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int,
 def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanRead:
     """An observation as a span."""
     if not isinstance(record, dict):
-        raise TypeError(f"an observation is {type(record).__name__}")
+        raise TypeError(f"an observation is of type {type(record).__name__}")
     if "trace_id" in record or "start_time" in record:
         record = {camel_case(key): value for key, value in record.items()}
     trace_id, span_id = required_value(record, "traceId", str), required_value(record, "id", str)

@@ -74,7 +74,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 def trace_records(record: Any) -> tuple[list[Any], str | None]:
     """The span records and the name of a trace, or of a row with a trace."""
     if not isinstance(record, dict):
-        raise TypeError(f"a trace is {type(record).__name__}")
+        raise TypeError(f"a trace is of type {type(record).__name__}")
     trace = decode_json_text(record.get("trace"))
     trace = trace if isinstance(trace, dict) else record
     info, data = optional_value(trace, "info", dict) or {}, optional_value(trace, "data", dict) or {}
@@ -89,7 +89,7 @@ def trace_records(record: Any) -> tuple[list[Any], str | None]:
 def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:
     """A span of MLflow 3 or MLflow 2."""
     if not isinstance(record, dict):
-        raise TypeError(f"a span is {type(record).__name__}")
+        raise TypeError(f"a span is of type {type(record).__name__}")
     context = optional_value(record, "context", dict) or record
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_span_id") or record.get("parent_id")

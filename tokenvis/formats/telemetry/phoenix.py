@@ -55,7 +55,7 @@ def is_api_response(reading: Reading) -> bool:
 def phoenix_span(record: Any, reading: Reading) -> SpanRead:
     """A row as a span."""
     if not isinstance(record, dict):
-        raise TypeError(f"a span is {type(record).__name__}")
+        raise TypeError(f"a span is of type {type(record).__name__}")
     context = optional_value(record, "context", dict) or {}
     ids = {key: context.get(key) or record.get(f"context.{key}") for key in ("trace_id", "span_id")}
     for key, value in ids.items():

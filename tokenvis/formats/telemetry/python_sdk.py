@@ -50,7 +50,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 def sdk_span(record: Any, reading: Reading) -> SpanRead:
     """An SDK span as a span."""
     if not isinstance(record, dict):
-        raise TypeError(f"a span is {type(record).__name__}")
+        raise TypeError(f"a span is of type {type(record).__name__}")
     context = required_value(record, "context", dict)
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_id") or (optional_value(record, "parent", dict) or {}).get("span_id")

@@ -215,7 +215,7 @@ def ends_after_an_event(reading: Reading) -> bool:
 def completed_slice(reading: Reading, threads: ThreadStates, number: int, event: Any) -> Slice | None:
     """The slice that an event completes, None if it completes none."""
     if not isinstance(event, dict):
-        raise TypeError(f"an event is {type(event).__name__}")
+        raise TypeError(f"an event is of type {type(event).__name__}")
     phase, thread = required_value(event, "ph", str), (id_text(event.get("pid", 0)), id_text(event.get("tid", 0)))
     if phase == "M":
         note_thread_name(threads, thread, event)
@@ -296,7 +296,7 @@ def id_text(value: Any) -> str:
     """The id of a process, a thread or a pair, a number or a text, as text."""
     if isinstance(value, str | int | Decimal) or value is None:
         return str(value)[:200]
-    raise TypeError(f"an id is {type(value).__name__}")
+    raise TypeError(f"an id is of type {type(value).__name__}")
 
 
 def event_arguments(event: dict[str, Any]) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def event_duration(event: dict[str, Any]) -> Decimal | None:
 def exact_time(value: Any) -> Decimal:
     """A number or its digits as an exact time; `ValueError` if it is not a number, or beyond the calendar."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal | float):
-        raise TypeError(f"a time is {type(value).__name__}")
+        raise TypeError(f"a time is of type {type(value).__name__}")
     if isinstance(value, str) and not is_number_text(value):
         raise ValueError(f"{value[:60]!r} is not a time in µs")
     number = value if isinstance(value, Decimal) else Decimal(str(value))
@@ -363,7 +363,7 @@ def slice_id(trace_id: str, thread: ThreadKey, number: int) -> str:
 def restored_chrome_span(record: Any) -> SpanRead:
     """A span that tokenvis exported, unchanged."""
     if not isinstance(record, dict):
-        raise TypeError(f"'tokenvis' is {type(record).__name__}")
+        raise TypeError(f"'tokenvis' is of type {type(record).__name__}")
     span_id, trace_id, agent, location = (required_value(record, key, str) for key in CHROME_SPAN_KEYS)
     start, end = (required_value(record, key, int) for key in ("start_time", "end_time"))
     data = optional_value(record, "data", dict) or {}

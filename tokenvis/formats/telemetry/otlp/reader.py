@@ -137,7 +137,7 @@ def span_or_problem(reading: Reading, number: int, record: Any, service: str | N
 def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
     """An OTLP span as a span."""
     if type(record) is not dict:
-        raise TypeError(f"a span is {type(record).__name__}")
+        raise TypeError(f"a span is of type {type(record).__name__}")
     if "traceId" not in record and "trace_id" in record:
         record = in_camel_case(record)
     trace_id, span_id = hex_id(record["traceId"], TRACE_ID_DIGITS), hex_id(record["spanId"], SPAN_ID_DIGITS)
@@ -148,7 +148,7 @@ def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
         return restored_otlp_span(attributes, start, from_nanoseconds(end or 0))
     name = record.get("name") or "span"
     if type(name) is not str:
-        raise TypeError(f"'name' is {type(name).__name__}")
+        raise TypeError(f"'name' is of type {type(name).__name__}")
     parent = hex_id(parent_span_id, SPAN_ID_DIGITS) if parent_span_id else None
     kind = record.get("kind")
     optional_data: dict[str, Any] = {}
@@ -197,7 +197,7 @@ def attribute_mapping(pairs: Any) -> dict[str, Any]:
     attributes = {}
     for pair in pairs:
         if type(pair) is not dict:
-            raise TypeError(f"an attribute is {type(pair).__name__}")
+            raise TypeError(f"an attribute is of type {type(pair).__name__}")
         value = pair.get("value")
         text = value.get("stringValue") if type(value) is dict else None  # nearly all values are strings
         attributes[pair["key"]] = attribute_value(value) if text is None else text
