@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
-from tokenvis.spans.columns import as_spans, ordered
+from tokenvis.spans.columns import as_spans, in_frame_order
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
@@ -107,7 +107,7 @@ def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:
     spans = as_spans(frame)
     if parents is not None:
         spans["parent_id"] = spans["id"].map(parents).astype("str")
-    return ordered(spans).reset_index(drop=True)
+    return in_frame_order(spans).reset_index(drop=True)
 
 
 def with_data(spans: pd.DataFrame, **payloads: dict[str, Any]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tokenvis.layout.storylines.blocks import LayerTable, blocks_by_group, layer_changes
-from tokenvis.spans.columns import as_spans, ordered
+from tokenvis.spans.columns import as_spans, in_frame_order
 
 FEWEST_CROSSINGS = {
     "Inception": 35,
@@ -63,7 +63,7 @@ def spans_in(visits: list[Visit], name: str) -> pd.DataFrame:
         "end_time": np.array([visit[3] for visit in visits], dtype=np.int64),
     }
     spans = as_spans(pd.DataFrame(columns)).assign(session=columns["location_id"])
-    return ordered(spans).reset_index(drop=True)
+    return in_frame_order(spans).reset_index(drop=True)
 
 
 def random_visits(seed: int, *, n_agents: int = 8, n_scenes: int = 40, n_locations: int = 4) -> list[Visit]:

@@ -121,17 +121,17 @@ __all__ = [
     "usage",
 ]
 
-PICTURES = [name for name in __all__ if name.startswith("plot_")]
-ON_FIRST_USE = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PICTURES}  # these load matplotlib
-ON_FIRST_USE |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.plot.artists.style"}
-ON_FIRST_USE |= {"record_opentelemetry": "tokenvis.record.opentelemetry"}
+PLOT_NAMES = [name for name in __all__ if name.startswith("plot_")]
+LAZY_IMPORTS = {name: f"tokenvis.plot.{name.removeprefix('plot_')}" for name in PLOT_NAMES}  # these load matplotlib
+LAZY_IMPORTS |= {"explore": "tokenvis.explorer.explore", "theme": "tokenvis.plot.artists.style"}
+LAZY_IMPORTS |= {"record_opentelemetry": "tokenvis.record.opentelemetry"}
 
 
 def __getattr__(name: str) -> Any:
     """Import names that load matplotlib or OpenTelemetry on first use."""
-    if name not in ON_FIRST_USE:
+    if name not in LAZY_IMPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(ON_FIRST_USE[name]), name)
+    return getattr(import_module(LAZY_IMPORTS[name]), name)
 
 
 def __dir__() -> list[str]:

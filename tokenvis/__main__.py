@@ -144,7 +144,9 @@ def add_watch_options(watch: ArgumentParser) -> None:
         help="a session of Claude Code or Codex, or a folder of them (default: their usual folders, the last day)",
     )
     watch.add_argument("--since", metavar="AGE", help="only sessions of the last 7d, 12h, ..., or since a date")
-    watch.add_argument("--every", metavar="SECONDS", type=pause, default=1.0, help="the pause between two polls (default: 1)")
+    watch.add_argument(
+        "--every", metavar="SECONDS", type=positive_seconds, default=1.0, help="pause between two polls (default: 1)"
+    )
     watch.add_argument("--once", action="store_true", help="read what is new once, then exit")
     add_span_options(watch)
 
@@ -195,7 +197,7 @@ def named_columns(text: str) -> dict[str, str]:
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
-def pause(text: str) -> float:
+def positive_seconds(text: str) -> float:
     """A positive number of seconds."""
     try:
         seconds = float(text)

@@ -4,7 +4,7 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 
 from tokenvis import diagnose, gaps, occupancy, summary
-from tokenvis.analysis.diagnose import MEANING
+from tokenvis.analysis.diagnose import MEANING_BY_KIND
 
 
 def as_text(spans):
@@ -48,7 +48,7 @@ def test_no_findings():
 def test_a_finding(finding, spans):
     assert as_text(spans) == [finding]
     table = diagnose(spans)
-    assert table["meaning"].tolist() == [MEANING[kind] for kind in table["kind"]]
+    assert table["meaning"].tolist() == [MEANING_BY_KIND[kind] for kind in table["kind"]]
 
 
 def test_agents_that_nothing_connects():

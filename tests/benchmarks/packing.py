@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis import pack_lanes
-from tokenvis.spans.columns import ordered
+from tokenvis.spans.columns import in_frame_order
 
 RUNS = 5
 
@@ -37,7 +37,7 @@ def spans_of(count: int) -> pd.DataFrame:
             "end_time": start + random.integers(0, 20_000, count),
         }
     )
-    return ordered(spans)
+    return in_frame_order(spans)
 
 
 def textbook(bands: list[int], starts: list[int], ends: list[int]) -> list[int]:

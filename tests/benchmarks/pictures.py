@@ -17,7 +17,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from questions import bytes_a_span, seconds, spans_of
+from questions import bytes_per_span, seconds, spans_of
 
 import tokenvis as tv
 
@@ -54,14 +54,14 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}, matplotlib {mpl.__version__}, {platform.machine()}, {os.cpu_count()} processors"
     )
-    print(f"{'spans':>12} {'bands':>10} {'timeline':>10} {'broken_barh':>12} {'times faster':>13} {'bytes a span':>13}")
+    print(f"{'spans':>12} {'bands':>10} {'timeline':>10} {'broken_barh':>12} {'times faster':>13} {'bytes per span':>13}")
     for count in [int(word) for word in sys.argv[1:]] or COUNTS:
         spans = spans_of(count)
         draw_and_save(partial(ours, spans.iloc[:100], "location_id"))  # fonts and imports
         theirs = seconds(partial(draw_and_save, partial(peer, spans))) if count <= MAX_PEER_SPANS else None
         for by in ("location_id", "agent_id"):
             draw = partial(draw_and_save, partial(ours, spans, by))
-            took, memory = seconds(draw), bytes_a_span(draw, count)
+            took, memory = seconds(draw), bytes_per_span(draw, count)
             against = (f"{theirs:.2f} s", f"{theirs / took:.1f}") if theirs else ("-", "-")
             cells = f"{spans[by].nunique():>10} {took:>8.2f} s"
             print(f"{count:>12,} {cells} {against[0]:>12} {against[1]:>13} {memory:>13.1f}", flush=True)

@@ -16,7 +16,7 @@ import pytest
 
 from tokenvis import load_spans
 from tokenvis.record import lifecycle
-from tokenvis.record.lifecycle import Process, ProcessHooks
+from tokenvis.record.lifecycle import ProcessHooks, ProcessState
 
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of POSIX")
 
@@ -48,9 +48,9 @@ class Recorded(ProcessHooks):
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch) -> Process:
+def process(monkeypatch) -> ProcessState:
     """A process without registered hooks."""
-    made = Process()
+    made = ProcessState()
     monkeypatch.setattr(lifecycle, "process", made)
     return made
 

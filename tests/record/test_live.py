@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption
-from tokenvis.record.live import LiveSpan, current, innermost
+from tokenvis.record.live import LiveSpan, current_span, innermost
 
 
 class FakeRecorder:
@@ -54,9 +54,9 @@ def recorder() -> FakeRecorder:
 
 @pytest.fixture(autouse=True)
 def nothing_open():
-    current.set(None)
+    current_span.set(None)
     yield
-    current.set(None)
+    current_span.set(None)
 
 
 def test_a_span_shows_its_state(recorder):
@@ -76,7 +76,7 @@ def test_a_span_shows_its_state(recorder):
     assert str(caught.value) == (
         "<LiveSpan of 'ann' at 'desk', ended> has already started. Call recorder.span(...) for each span."
     )
-    assert current.get() is None
+    assert current_span.get() is None
 
 
 def test_a_span_without_data_has_none(recorder):
@@ -228,14 +228,14 @@ def test_parents_are_right_in_any_order_of_ends(steps):
     """The parent is the last span of the same recorder that was opened here and is still open."""
     recorders = [FakeRecorder(), FakeRecorder()]
     opened: list[LiveSpan] = []
-    current.set(None)
+    current_span.set(None)
     for step, which, number in steps:
         recorder = recorders[number]
         around = [span for span in opened if span.recorder is recorder]
         if step == "close":
             if opened:
                 opened.pop(which % len(opened)).__exit__(None, None, None)
-            assert current.get() is (opened[-1] if opened else None)
+            assert current_span.get() is (opened[-1] if opened else None)
             continue
         span = recorder.span()
         if step == "open":
@@ -245,7 +245,7 @@ def test_parents_are_right_in_any_order_of_ends(steps):
         assert span.parent_id == (around[-1].id if around else None)
     while opened:
         opened.pop(0).__exit__(None, None, None)
-    assert current.get() is None
+    assert current_span.get() is None
 
 
 @given(st.lists(st.lists(st.sampled_from(["open", "close", "wait", "spawn", "thread"]), max_size=8), min_size=1, max_size=5))
@@ -273,7 +273,7 @@ def test_parents_follow_interleaved_tasks_and_threads(plans):
             opened.pop().__exit__(None, None, None)
         await asyncio.gather(*tasks)
 
-    current.set(None)
+    current_span.set(None)
     asyncio.run(task(0, None))
 
 
@@ -285,7 +285,7 @@ def test_a_span_may_end_in_another_thread(recorder):
         thread.join()
         assert span.parent_id == outer.id
     assert [row[0] for row in recorder.rows] == [span.id, outer.id]
-    assert current.get() is None or current.get() is span
+    assert current_span.get() is None or current_span.get() is span
 
 
 def test_a_span_may_end_in_another_context(recorder):
@@ -327,7 +327,7 @@ def test_the_open_spans_of_an_abandoned_generator_are_no_parents_of_later_spans(
             async for _ in steps():
                 task = asyncio.create_task(later(started))  # starts inside the spans of the generator
                 break
-            while current.get().end_time is None:
+            while current_span.get().end_time is None:
                 await asyncio.sleep(0)  # until the loop has closed it
             with recorder.span("after"):
                 assert innermost().location_id == "after"
@@ -372,7 +372,7 @@ def test_an_endless_chain_of_tasks_keeps_no_ended_spans_alive(recorder):
 def test_a_decorator_opens_a_span_for_each_call(recorder):
     @recorder.span("desk", n=1)
     def work():
-        current.get().data["inside"] = True
+        current_span.get().data["inside"] = True
 
     @recorder.span("desk", label="later")
     async def later():

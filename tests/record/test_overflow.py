@@ -74,7 +74,7 @@ def test_all_rows_are_returned_in_order_or_counted_as_lost(tmp_path_factory, ste
         patch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 3)
         patch.setattr(overflow, "MAX_OVERFLOW_CHUNK_BYTES", 300)
         if small:
-            patch.setattr(overflow, "MAX_PENDING_BYTES", 2_000)
+            patch.setattr(overflow, "MAX_UNSTORED_BYTES", 2_000)
             patch.setattr(overflow, "MAX_OVERFLOW_FILE_BYTES", 1_500)
         failing(patch, lambda size: next(fates, size))
         own = Overflow(folder / "t.db", "own")
@@ -83,7 +83,7 @@ def test_all_rows_are_returned_in_order_or_counted_as_lost(tmp_path_factory, ste
             if what == "add":
                 own.add([row(number + step, data="x" * size or None) for step in range(count)])
                 number += count
-                assert own.n_bytes == sum(map(overflow.size_of, own.memory)) <= overflow.MAX_PENDING_BYTES
+                assert own.n_bytes == sum(map(overflow.size_of, own.memory)) <= overflow.MAX_UNSTORED_BYTES
                 assert own.file is None or own.file.size <= overflow.MAX_OVERFLOW_FILE_BYTES
                 continue
             for _ in range(count):

@@ -41,7 +41,7 @@ def test_rows_are_pending_until_the_batch_is_cleared(steps):
 
 
 def test_large_rows_count_by_their_bytes(monkeypatch):
-    monkeypatch.setattr(queue, "MAX_PENDING_BYTES", 300_000)
+    monkeypatch.setattr(queue, "MAX_UNSTORED_BYTES", 300_000)
     pending, long = RowQueue(100), row(0, "x" * 100_000)
     for _ in range(3):
         assert not pending.is_full(long)

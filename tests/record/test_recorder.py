@@ -19,7 +19,7 @@ from recordings import interrupted, locked, wait_until
 
 from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, load_spans, load_traces
 from tokenvis.record import delivery, recorder, writer
-from tokenvis.record.live import current
+from tokenvis.record.live import current_span
 from tokenvis.record.recorder import new_trace_id
 
 
@@ -140,7 +140,7 @@ def test_spans_that_are_open_when_the_recorder_closes_get_the_same_end():
         own.span("Ann", "desk").__enter__()
     own.close()
     assert load_spans("t")["end_time"].nunique() == 1
-    current.set(None)
+    current_span.set(None)
 
 
 def test_a_link_needs_two_spans():

@@ -489,7 +489,7 @@ import logging, resource, signal, sys, time, tokenvis as tv
 from tokenvis.record import overflow, writer
 logging.disable(logging.CRITICAL)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-overflow.MAX_PENDING_BYTES = writer.MAX_PENDING_BYTES = 400_000
+overflow.MAX_UNSTORED_BYTES = writer.MAX_UNSTORED_BYTES = 400_000
 path = sys.argv[1]
 longest, n_long = 0.0, 0
 with tv.Recorder("t", store=path) as recorder:

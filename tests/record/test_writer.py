@@ -128,7 +128,7 @@ def test_large_rows_count_by_their_bytes(made, monkeypatch):
             accepted.append(number)
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
-    monkeypatch.setattr(queue, "MAX_PENDING_BYTES", 500_000)
+    monkeypatch.setattr(queue, "MAX_UNSTORED_BYTES", 500_000)
     monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", WITHIN)
     own = made()
     thread = threading.Thread(target=work)
@@ -185,7 +185,7 @@ def test_rows_put_while_the_backlog_is_stored_are_not_lost(made, failing, monkey
     monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.01)
     monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.01)
     for module in (writer, overflow):
-        monkeypatch.setattr(module, "MAX_PENDING_BYTES", 100_000)
+        monkeypatch.setattr(module, "MAX_UNSTORED_BYTES", 100_000)
     monkeypatch.setattr(overflow, "MAX_OVERFLOW_CHUNK_ROWS", 16)
     own = made(max_spans=8)
     failing.append(StoreError("full"))
@@ -206,7 +206,7 @@ def test_rows_beyond_all_limits_are_counted(made, failing, monkeypatch):
     monkeypatch.setattr(writer, "RETRY_INTERVAL_S", 0.05)
     monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.01)
     for module in (writer, overflow):
-        monkeypatch.setattr(module, "MAX_PENDING_BYTES", 20_000)
+        monkeypatch.setattr(module, "MAX_UNSTORED_BYTES", 20_000)
     monkeypatch.setattr(overflow.OverflowFile, "create", lambda path: None)
     own = made(max_spans=8)
     failing.append(StoreError("full"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, MissingColumn
-from tokenvis.spans.columns import as_spans, codes_of, empty_spans, order_of, ordered, require, times_of
+from tokenvis.spans.columns import as_spans, codes_of, empty_spans, in_frame_order, order_of, require, times_of
 
 DTYPES = {
     "id": "str",
@@ -206,10 +206,10 @@ def test_the_order_equals_that_of_row_tuples(spans):
     for first in ((), ("trace_id",), ("trace_id", "agent_id")):
         keys = [*first, "start_time", "end_time", "agent_id", "id", "trace_id"]
         expected = sorted(spans[keys].itertuples(index=False, name=None))
-        assert list(ordered(spans, *first)[keys].itertuples(index=False, name=None)) == expected
+        assert list(in_frame_order(spans, *first)[keys].itertuples(index=False, name=None)) == expected
     assert sorted(order_of(spans)) == list(range(len(spans)))
 
 
 def test_equal_ids_in_two_traces_have_an_order():
     spans = spans_of("ann 0 1 desk u", "ann 0 1 desk t").assign(id="same")
-    assert ordered(spans)["trace_id"].tolist() == ["t", "u"]
+    assert in_frame_order(spans)["trace_id"].tolist() == ["t", "u"]

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from tokenvis import BadSpan
 from tokenvis.spans.integers import (
-    closes_run,
     difference,
-    opens_run,
     order_by,
     packed,
     percentiles,
     rank_in,
+    run_ends,
+    run_starts,
     running_max,
     sort_order,
     sums,
@@ -55,10 +55,10 @@ def test_ties_are_broken_by_further_keys(rows):
 
 
 def test_a_run_opens_where_any_key_changes():
-    assert opens_run(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist() == [True, False, True, True]
-    assert opens_run(np.array([], dtype=np.int64)).tolist() == []
-    assert closes_run(np.array([1, 1, 1, 2])).tolist() == [False, False, True, True]
-    assert closes_run(np.array([], dtype=np.int64)).tolist() == []
+    assert run_starts(np.array([1, 1, 1, 2]), np.array([5, 5, 6, 6])).tolist() == [True, False, True, True]
+    assert run_starts(np.array([], dtype=np.int64)).tolist() == []
+    assert run_ends(np.array([1, 1, 1, 2])).tolist() == [False, False, True, True]
+    assert run_ends(np.array([], dtype=np.int64)).tolist() == []
 
 
 @pytest.mark.laws

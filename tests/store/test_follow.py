@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
 from tokenvis import BadSpan, Store, StoreError, StoreNotFound, TraceNotFound, load_spans
-from tokenvis.store.follow import MTIME_SETTLED_NS, Following, database_stamp
+from tokenvis.store.follow import MTIME_RESOLUTION_NS, Following, database_stamp
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def read(store, monkeypatch) -> list[tuple[bool, int]]:
 
 def settle(store):
     """Set the modification time of the last write to the past."""
-    old = time.time_ns() - 2 * MTIME_SETTLED_NS
+    old = time.time_ns() - 2 * MTIME_RESOLUTION_NS
     for name in ("", "-wal"):
         if (path := store.path.with_name(store.path.name + name)).exists():
             os.utime(path, ns=(old, old))

@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
 from tokenvis import Store, load_spans
-from tokenvis.spans.columns import ordered, spans_frame
+from tokenvis.spans.columns import in_frame_order, spans_frame
 from tokenvis.store import scan
 
 NAMES = st.text(st.sampled_from("ab\x1f\x1e,\x00\n'\"\\é漢😀"), max_size=4)
@@ -53,7 +53,7 @@ def read_plainly(store: Store, where: str = "") -> pd.DataFrame:
     parents = [json.loads(data).get("parent_id") if isinstance(data, str) else None for data in frame["data"]]
     if any(parent is not None for parent in parents):
         frame["parent_id"] = pd.Series(parents, dtype="str")
-    return ordered(frame).reset_index(drop=True)
+    return in_frame_order(frame).reset_index(drop=True)
 
 
 @pytest.mark.laws

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, rows_by, times_of, values_at
+from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, closes_run, difference, lowest_of, sort_order
+from tokenvis.spans.integers import Int64Array, difference, lowest_of, run_ends, sort_order
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import NO_ROW, evidence_of, relations_of
 
@@ -146,7 +146,7 @@ class PathIndex:
                 continue
             if start == self.end[row]:
                 latest = int(self.rank[row])
-            source, follows = self.cause(row, start, latest)
+            source, follows = self.predecessor(row, start, latest)
             ended_at = min(int(self.end[source]), start) if follows else start
             yield PathStep(row, start, time, follows, start - ended_at)
             row, time = source, ended_at
@@ -158,7 +158,7 @@ class PathIndex:
         child = self.children.last(row, time, len(self.rank))
         return child if child != NO_ROW and self.end[child] > self.start[row] else NO_ROW
 
-    def cause(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
+    def predecessor(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
         """The predecessor of a span that starts at a time, and its evidence; instants then need a rank below ``latest``."""
         links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, latest)]
         if links:
@@ -187,10 +187,10 @@ def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
     """The lookup tables for the requested kinds of evidence."""
     start, end = times_of(spans)
     (trace, traces), agent = codes_of(spans["trace_id"]), codes_of(spans["agent_id"])[0]
-    order = rows_by(spans, trace, end, start, agent)
+    order = order_with_ids(spans, trace, end, start, agent)
     rank = np.empty(len(spans), dtype=np.int64)
     rank[order] = np.arange(len(spans))
-    last = order[closes_run(trace[order])]
+    last = order[run_ends(trace[order])]
     origin = lowest_of(trace, start, len(traces))
     difference(end[last], origin)
 

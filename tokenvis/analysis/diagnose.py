@@ -9,18 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
-    closes_run,
     counts,
     difference,
     highest_of,
     lowest_of,
-    opens_run,
+    run_ends,
+    run_starts,
     running_max,
     sort_order,
     sums,
@@ -28,10 +28,10 @@ from tokenvis.spans.integers import (
 from tokenvis.spans.intervals import overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.relations import Relations, identities, named_parents, relations_of
+from tokenvis.spans.relations import Relations, identities, parent_references, relations_of
 
 MIN_IDLE_SHARE = 0.5  # of the wall time
-MEANING = {
+MEANING_BY_KIND = {
     "lost": "These spans could not be recorded. Counts and times are lower bounds, and lost spans may have filled the gaps.",
     "duplicate id": "Several rows have this id: time and tokens are counted twice, and links to it are ambiguous.",
     "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
@@ -100,18 +100,18 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     trace, traces = codes_of(spans["trace_id"])
     found = sorted(
-        (number, list(MEANING).index(finding.kind), rows, count, time)
+        (number, list(MEANING_BY_KIND).index(finding.kind), rows, count, time)
         for finding in all_findings(spans, trace, len(traces))
         for number, rows, count, time in by_trace(spans, finding, trace)
     )
-    kinds = [list(MEANING)[kind] for _, kind, *_ in found]
+    kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
     return pd.DataFrame(
         {
             "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, *_ in found], dtype=np.int64)),
             "kind": pd.array(kinds, dtype="str"),
             "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
             "time_us": pd.array([time for *_, time in found], dtype="Int64"),
-            "meaning": pd.array([MEANING[kind] for kind in kinds], dtype="str"),
+            "meaning": pd.array([MEANING_BY_KIND[kind] for kind in kinds], dtype="str"),
             "span_ids": pd.Series([spans["id"].iloc[rows].tolist() for _, _, rows, *_ in found], dtype="object"),
         }
     )
@@ -171,7 +171,7 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
     row, start, end = row[order], start[order], end[order]
     agent = agents[row]
     previous_end = np.append(start[:1], running_max(agent, end)[:-1])
-    previous_end[opens_run(agent)] = start[opens_run(agent)]
+    previous_end[run_starts(agent)] = start[run_starts(agent)]
     overlap = np.maximum(np.minimum(previous_end, end) - start, 0)
     involved = (overlap > 0) | (overlaps(agent, start, end) > 0)
     rows, number = np.unique(row[involved], return_inverse=True)
@@ -180,7 +180,7 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
 
 def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
     """Unknown parents, cycles, and spans outside their parent."""
-    child, parent = named_parents(spans)[0], relations.parents()
+    child, parent = parent_references(spans)[0], relations.parents()
     yield Finding("unknown parent", child[(parent[child] < 0) & ~relations.cyclic[child]])
     yield Finding("cycle", np.flatnonzero(relations.cyclic))
     child = np.flatnonzero(parent >= 0)
@@ -213,8 +213,8 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
     start, end = times_of(spans)
     first = lowest_of(agents, start, len(wanted))
     rows = np.flatnonzero(wanted[agents] & (start == first[agents]))
-    rows = rows[rows_by(spans, agents[rows], end[rows], row=rows)]
-    return rows[opens_run(agents[rows])]
+    rows = rows[order_with_ids(spans, agents[rows], end[rows], row=rows)]
+    return rows[run_starts(agents[rows])]
 
 
 def idleness(spans: pd.DataFrame) -> Finding:
@@ -227,7 +227,7 @@ def idleness(spans: pd.DataFrame) -> Finding:
     duration = difference(closes, opens)
     idle = sums(of_trace, duration, n_traces)
     longest = np.lexsort((-opens, duration, of_trace))
-    longest = longest[closes_run(of_trace[longest])]
+    longest = longest[run_ends(of_trace[longest])]
     mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
     gap_start, gap_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
     adjacent = mostly_idle[trace] & ((end == gap_start[trace]) | (start == gap_end[trace]))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.columns import codes_of, is_integer, require, rows_by, times_of, values_at
+from tokenvis.spans.columns import codes_of, is_integer, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array, difference, rank_in
 from tokenvis.spans.intervals import subtract, union
@@ -62,7 +62,7 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     agent = codes_of(spans["agent_id"])[0]
-    by_start, by_end = rows_by(spans, trace, start, end, agent), rows_by(spans, trace, end, start, agent)
+    by_start, by_end = order_with_ids(spans, trace, start, end, agent), order_with_ids(spans, trace, end, start, agent)
     number = np.arange(len(traces))
     first = by_start[np.searchsorted(trace[by_start], number)]
     final = by_end[np.searchsorted(trace[by_end], number, side="right") - 1]

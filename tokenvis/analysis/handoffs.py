@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.columns import codes_of, is_integer, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.columns import codes_of, is_integer, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.groups import dense_ranks, groups_of
-from tokenvis.spans.integers import Int64Array, closes_run, difference, opens_run, rank_in, running_max, sort_order
+from tokenvis.spans.integers import Int64Array, difference, rank_in, run_ends, run_starts, running_max, sort_order
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import evidence_of, relations_of
@@ -78,7 +78,7 @@ def handoffs(
         raise BadOption(f"within_us={quoted(within_us)} is neither None nor an integer number of µs of at least 0.")
     require(spans)
     spans = recorded_spans(spans)
-    found = stated_handoffs(spans, kinds)
+    found = link_and_parent_handoffs(spans, kinds)
     if "location" in kinds:
         explained = np.unique(np.concatenate([pairs["to"].to_numpy() for pairs in found])) if found else np.empty(0, np.int64)
         found.append(location_handoffs(spans, explained, within_us))
@@ -94,7 +94,7 @@ def candidate_handoffs(
     return pd.DataFrame({"from": source, "to": target, "strength": strength, "left": left, "arrived": arrived})
 
 
-def stated_handoffs(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
+def link_and_parent_handoffs(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
     """The handoffs by links and parents, for the requested kinds of evidence."""
     relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
     found, parent = [link_handoffs(spans, *relations.links())], relations.parents()
@@ -123,23 +123,23 @@ def delegation_handoffs(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.Dat
     child = np.flatnonzero(parent >= 0)
     child = child[agents[child] != agents[parent[child]]]
     work = dense_ranks(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
-    order = rows_by(spans, work, start[child], end[child], row=child)
+    order = order_with_ids(spans, work, start[child], end[child], row=child)
     child, work = child[order], work[order]
     starts = AgentStarts(spans, agents)
     previous_end = np.append(start[:1], running_max(work, end[child])[:-1])[: len(child)]
     between = starts.next(agents[parent[child]], previous_end)
     continues = (between < 0) | (start[between] > start[child])
-    piece = np.cumsum(opens_run(work) | ~continues)
-    first = child[opens_run(piece)]
-    last = child[rows_by(spans, piece, end[child], start[child], row=child)]
-    last = last[closes_run(piece)]
+    piece = np.cumsum(run_starts(work) | ~continues)
+    first = child[run_starts(piece)]
+    last = child[order_with_ids(spans, piece, end[child], start[child], row=child)]
+    last = last[run_ends(piece)]
     back = starts.next(agents[parent[last]], end[last])
     target, arrived = np.where(back < 0, parent[last], back), np.where(back < 0, end[parent[last]], start[back])
-    delegated = candidate_handoffs("delegate", parent[first], first, free_since(spans, parent, first), start[first])
+    delegated = candidate_handoffs("delegate", parent[first], first, earliest_delegation(spans, parent, first), start[first])
     return delegated, candidate_handoffs("return", last, target, end[last], arrived)
 
 
-def free_since(spans: pd.DataFrame, parent: Int64Array, child: Int64Array) -> Int64Array:
+def earliest_delegation(spans: pd.DataFrame, parent: Int64Array, child: Int64Array) -> Int64Array:
     """The earliest time at which each child's parent could delegate its work: the parent's start, or an earlier child's end."""
     start, end = times_of(spans)
     siblings = np.flatnonzero(parent >= 0)
@@ -157,7 +157,7 @@ class AgentStarts:
     def __init__(self, spans: pd.DataFrame, agents: Int64Array) -> None:
         """Sort the spans by agent and start; ``agents`` is the number of each row's agent and trace."""
         start, end = times_of(spans)
-        self.row = rows_by(spans, agents, start, end)
+        self.row = order_with_ids(spans, agents, start, end)
         self.agent, self.start = agents[self.row], start[self.row]
 
     def next(self, agent: Int64Array, time: Int64Array) -> Int64Array:
@@ -172,7 +172,7 @@ def location_handoffs(spans: pd.DataFrame, explained: Int64Array, within_us: int
     row, start, end = pieces_of(spans)
     agent = codes_of(spans["agent_id"])[0][row]
     place = groups_of(spans, "trace_id", "location_id").group[row]
-    order = rows_by(spans, place, end, start, agent, row=row)
+    order = order_with_ids(spans, place, end, start, agent, row=row)
     row, start, end, agent, place = row[order], start[order], end[order], agent[order], place[order]
     before = rank_in(place, end, place, start, side="right") - 1
     instant = start == end
@@ -190,7 +190,7 @@ def strongest(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """One row for each pair of spans: its strongest evidence, and of that the first to arrive; in the order of the result."""
     source, target, arrived = (pairs[column].to_numpy() for column in ("from", "to", "arrived"))
     order = np.lexsort((arrived, pairs["strength"].to_numpy(), target, source))
-    order = order[opens_run(source[order], target[order])]
+    order = order[run_starts(source[order], target[order])]
     source, target, arrived = source[order], target[order], arrived[order]
     rank = np.empty(len(spans), dtype=np.int64)
     rank[order_of(spans)] = np.arange(len(spans))

@@ -8,7 +8,7 @@ leaves the old one.
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, rows_by, values_at
+from tokenvis.spans.columns import codes_of, order_with_ids, require, values_at
 from tokenvis.spans.integers import difference
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
@@ -51,7 +51,7 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     before = np.flatnonzero(paths.moves())
     trace, agent = (codes_of(spans[column])[0] for column in ("trace_id", "agent_id"))
     to_row = paths.row[before + 1]
-    order = rows_by(spans, trace[to_row], paths.start[before + 1], paths.end[before], agent[to_row], row=to_row)
+    order = order_with_ids(spans, trace[to_row], paths.start[before + 1], paths.end[before], agent[to_row], row=to_row)
     before = before[order]
     after = before + 1
     to_row, from_row = paths.row[after], paths.row[before]

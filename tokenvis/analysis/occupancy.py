@@ -8,7 +8,7 @@ import pandas as pd
 
 from tokenvis.spans.columns import require
 from tokenvis.spans.groups import groups_of, ratio
-from tokenvis.spans.integers import counts, difference, opens_run, sums
+from tokenvis.spans.integers import counts, difference, run_starts, sums
 from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
@@ -56,7 +56,7 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     group, count = places.group[paths.row], len(places)
     busy = sums(group, difference(paths.end, paths.start), count)
     active_group, opens, closes = union(group, paths.start, paths.end)
-    visits = counts(group[opens_run(paths.path, paths.place)], count)
+    visits = counts(group[run_starts(paths.path, paths.location)], count)
     agents = groups_of(spans.iloc[places.first], "trace_id", "agent_id")
     busy_of_agent = sums(agents.group, busy, len(agents))[agents.group]
     table = pd.DataFrame(

@@ -13,7 +13,7 @@ from tokenvis.errors import BadOption, BadSpan, name_list, quoted
 from tokenvis.spans.columns import codes_of, is_integer, require, times_of
 from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.groups import by_columns, groups_of
-from tokenvis.spans.integers import Floats, Int64Array, counts, difference, highest_of, lowest_of, sums
+from tokenvis.spans.integers import Float64Array, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
@@ -150,7 +150,7 @@ def sums_per_bucket(column: pd.Series, group: Int64Array, group_of: Int64Array, 
     """Sums of a column of numbers in each bucket; missing for groups without any number."""
     present = column.notna().to_numpy()
     if column.dtype == "Int64":
-        total: Int64Array | Floats = sums(bucket[present], column[present].to_numpy(dtype=np.int64), len(group_of))
+        total: Int64Array | Float64Array = sums(bucket[present], column[present].to_numpy(dtype=np.int64), len(group_of))
     else:
         total = np.bincount(bucket[present], weights=column[present].to_numpy(dtype=float), minlength=len(group_of))
     result = pd.Series(total, dtype=column.dtype)

@@ -54,8 +54,8 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     after = before + 1
     gap = difference(paths.start[after], paths.end[before])
     trace, traces = codes_of(spans["trace_id"])
-    n_places = int(paths.place.max(initial=-1)) + 1
-    route, n_routes = dense_ranks(paths.place[before] * n_places + paths.place[after], n_places * n_places)
+    n_places = int(paths.location.max(initial=-1)) + 1
+    route, n_routes = dense_ranks(paths.location[before] * n_places + paths.location[after], n_places * n_places)
     pair, count = dense_ranks(trace[paths.row[after]] * n_routes + route, len(traces) * n_routes)
     example = np.zeros(count, dtype=np.int64)
     example[pair] = before

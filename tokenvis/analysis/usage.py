@@ -15,10 +15,10 @@ from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.columns import require
 from tokenvis.spans.fields import field_columns, field_numbers, field_rows
 from tokenvis.spans.groups import by_columns, groups_of
-from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, sums
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
-from tokenvis.spans.tokens import COST, TOKENS, Tokens, tokens_of
+from tokenvis.spans.tokens import COST, TOKENS, TokenCounts, tokens_of
 
 MODEL_COLUMN = "model"
 MODEL_KEYS = ("gen_ai.response.model", "gen_ai.request.model")
@@ -29,7 +29,7 @@ PRICED_TOKENS = {
     "output": "output_tokens",
 }
 PRICE_KINDS = tuple(PRICED_TOKENS)
-A_MILLION = 1_000_000
+TOKENS_PER_PRICE = 1_000_000
 USAGE_COLUMNS = ("n_calls", *TOKENS, "cost", "n_unpriced", "repeated_tokens")
 
 
@@ -132,13 +132,13 @@ def any_of(masks: Iterable[Mask]) -> Mask:
     return union
 
 
-def token_sum(key: Tokens, group: Int64Array, count: int) -> pd.Series:
+def token_sum(key: TokenCounts, group: Int64Array, count: int) -> pd.Series:
     """Sum of the counted values in each group; missing if none of its spans has the key."""
     total = pd.Series(sums(group[key.counted], key.values[key.counted], count), dtype="Int64")
     return total.mask(counts(group[key.present], count) == 0)
 
 
-def repeated_tokens(tokens: dict[str, Tokens], group: Int64Array, count: int) -> Int64Array:
+def repeated_tokens(tokens: dict[str, TokenCounts], group: Int64Array, count: int) -> Int64Array:
     """Sum of the input and output tokens in each group that are not counted."""
     repeated = [(key, key.present & ~key.counted) for key in (tokens["input_tokens"], tokens["output_tokens"])]
     values = np.concatenate([key.values[rows] for key, rows in repeated])
@@ -149,13 +149,13 @@ def repeated_tokens(tokens: dict[str, Tokens], group: Int64Array, count: int) ->
 class Costs:
     """The cost of each row (0 if unknown), where a cost is ``present``, and the rows that such a cost covers."""
 
-    value: Floats
+    value: Float64Array
     present: Mask
     covered: Mask
 
 
 def costs_of(
-    spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, Tokens], prices: Mapping[str, Mapping[str, float]] | None
+    spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, TokenCounts], prices: Mapping[str, Mapping[str, float]] | None
 ) -> Costs:
     """Costs from the source, and by the prices for calls that those do not cover."""
     column = field_numbers(spans, [COST])[COST]
@@ -171,7 +171,7 @@ def costs_of(
     rates = {kind: np.array([*(price_of(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICE_KINDS}
     billed = {kind: np.where(tokens[name].counted, tokens[name].values, 0) for kind, name in PRICED_TOKENS.items()}
     uncached = np.maximum(billed["input"] - billed["cached"] - billed["cache_creation"], 0)
-    cost = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / A_MILLION
+    cost = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / TOKENS_PER_PRICE
     return Costs(np.where(priced, cost, value), counted | priced, covered | priced)
 
 

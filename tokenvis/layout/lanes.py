@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, name_list
-from tokenvis.spans.columns import codes_of, order_of, require, rows_by, times_of
-from tokenvis.spans.integers import Floats, Int64Array, Mask, counts, highest_of, lowest_of
+from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, lowest_of
 from tokenvis.spans.intervals import number_in_run, running_counts
 
 BAND_GAP = 0.4  # between two bands, in lanes
@@ -120,9 +120,9 @@ class Placement:
         return float((self.bands["top"] + self.bands["height"]).max()) if len(self.bands) else 1.0
 
     @property
-    def middle(self) -> Floats:
+    def middle(self) -> Float64Array:
         """The middle of each span's row, in lanes from the top."""
-        middle: Floats = (self.rows["top"] + self.rows["height"] / 2).to_numpy()[self.row]
+        middle: Float64Array = (self.rows["top"] + self.rows["height"] / 2).to_numpy()[self.row]
         return middle
 
 
@@ -180,7 +180,7 @@ def place_spans(
     unfolded = np.flatnonzero((~folded & (height > 1))[band_code])
     if len(unfolded):
         agent = codes_of(spans["agent_id"].iloc[unfolded])[0]
-        unfolded = unfolded[rows_by(spans, band_code[unfolded], start[unfolded], end[unfolded], agent, row=unfolded)]
+        unfolded = unfolded[order_with_ids(spans, band_code[unfolded], start[unfolded], end[unfolded], agent, row=unfolded)]
         row[unfolded] += lowest_free_lanes(
             band_code[unfolded], start[unfolded], last_microseconds(start[unfolded], end[unfolded])
         )
@@ -189,7 +189,7 @@ def place_spans(
 
 def fold_bands(
     band: Int64Array, n_spans: Int64Array, start: Int64Array, end: Int64Array, max_lanes: float, width_px: float
-) -> tuple[Floats, Mask]:
+) -> tuple[Float64Array, Mask]:
     """The height of each band in lanes, and whether it is folded."""
     n_bands = len(n_spans)
     folded = n_spans > width_px * max(max_lanes / max(n_bands, 1), MIN_LANES_PER_BAND)
@@ -224,7 +224,7 @@ def band_order(spans: pd.DataFrame, codes: Int64Array, labels: list[str], order:
     start, end = times_of(spans)
     earliest = np.flatnonzero(start == first_starts(codes, start, len(labels))[codes])
     agent = codes_of(spans["agent_id"].iloc[earliest])[0]
-    appearance = rows_by(spans, start[earliest], end[earliest], agent, row=earliest)
+    appearance = order_with_ids(spans, start[earliest], end[earliest], agent, row=earliest)
     return list(dict.fromkeys([labels.index(name) for name in named] + codes[earliest][appearance].tolist()))
 
 

@@ -11,13 +11,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.spans.integers import Floats, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 MAX_RASTER_CELLS = 750_000
 
 FloatGrid: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 BoolGrid: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
-SpanChunks: TypeAlias = Callable[[], Iterator[tuple[Floats, Floats, Int64Array, Int64Array]]]
+SpanChunks: TypeAlias = Callable[[], Iterator[tuple[Float64Array, Float64Array, Int64Array, Int64Array]]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def time_per_pixel(
     return durations.reshape(shape)[:, :n_pixels], touched.reshape(shape)[:, :n_pixels]
 
 
-def means_and_peaks(time: Floats, level: Floats, edges: Floats) -> tuple[Floats, Floats]:
+def means_and_peaks(time: Float64Array, level: Float64Array, edges: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Mean and maximum of a step function between each two neighbouring edges, which ascend.
 
     The function is 0 before the first time, and ``level`` from each time on.

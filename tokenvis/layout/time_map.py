@@ -12,7 +12,7 @@ import pandas as pd
 
 from tokenvis.errors import check_choice
 from tokenvis.spans.columns import YEAR_2000, require, times_of
-from tokenvis.spans.integers import Floats, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 GapMode: TypeAlias = Literal["fold", "keep"]
 
@@ -31,19 +31,19 @@ class TimeMap:
     """
 
     origin: int
-    offsets: Floats
-    positions: Floats
+    offsets: Float64Array
+    positions: Float64Array
     folds: pd.DataFrame
 
-    def to_x(self, times: Int64Array) -> Floats:
+    def to_x(self, times: Int64Array) -> Float64Array:
         """The positions of times, as float64."""
         return interpolate(offsets_from(self.origin, times), self.offsets, self.positions)
 
-    def to_offset(self, positions: Floats) -> Floats:
+    def to_offset(self, positions: Float64Array) -> Float64Array:
         """Microseconds since the origin at these positions."""
         return interpolate(positions, self.positions, self.offsets)
 
-    def offset_to_x(self, offsets: Floats) -> Floats:
+    def offset_to_x(self, offsets: Float64Array) -> Float64Array:
         """The positions of times that are given as µs since the origin."""
         return interpolate(offsets, self.offsets, self.positions)
 
@@ -112,12 +112,12 @@ def idle_stretches(start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int6
     return occupied_until[:-1][idle], start[1:][idle], float(running_end[-1]) - float(start[0]) - float(paused_us)
 
 
-def linear_map(origin: int, ends: Floats) -> TimeMap:
+def linear_map(origin: int, ends: Float64Array) -> TimeMap:
     """A time map without breaks."""
     return TimeMap(origin, ends, ends, fold_table(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0)))
 
 
-def folded_map(origin: int, ends: Floats, fold_from: Int64Array, fold_to: Int64Array) -> TimeMap:
+def folded_map(origin: int, ends: Float64Array, fold_from: Int64Array, fold_to: Int64Array) -> TimeMap:
     """A time map in which the given gaps are breaks of one width."""
     gap_from, gap_to = offsets_from(origin, fold_from), offsets_from(origin, fold_to)
     kept = (ends[1] - ends[0]) - (gap_to - gap_from).sum()
@@ -129,22 +129,22 @@ def folded_map(origin: int, ends: Floats, fold_from: Int64Array, fold_to: Int64A
     return TimeMap(origin, offsets, positions, fold_table(fold_from, fold_to, positions[1:-1:2], positions[2:-1:2]))
 
 
-def fold_table(start: Int64Array, end: Int64Array, x0: Floats, x1: Floats) -> pd.DataFrame:
+def fold_table(start: Int64Array, end: Int64Array, x0: Float64Array, x1: Float64Array) -> pd.DataFrame:
     """The folded gaps as a table."""
     return pd.DataFrame({"start": start, "end": end, "x0": x0, "x1": x1})
 
 
-def offsets_from(origin: int, times: Int64Array) -> Floats:
+def offsets_from(origin: int, times: Int64Array) -> Float64Array:
     """Times as µs since the origin: exact within 2**53 µs (285 years) of it."""
     if len(times) and int(times.max()) - origin >= 2**63:
         return times.astype(np.float64) - origin
     return (times - origin).astype(np.float64)
 
 
-def interpolate(values: Floats, knots: Floats, images: Floats) -> Floats:
+def interpolate(values: Float64Array, knots: Float64Array, images: Float64Array) -> Float64Array:
     """Piecewise linear interpolation, continued one to one beyond the ends."""
     if len(knots) == 2 and (knots == images).all():  # no folds
         return np.asarray(values, dtype=np.float64)
     inside = np.clip(values, knots[0], knots[-1])
-    mapped: Floats = np.interp(inside, knots, images) + (values - inside)
+    mapped: Float64Array = np.interp(inside, knots, images) + (values - inside)
     return mapped

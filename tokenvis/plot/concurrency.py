@@ -23,7 +23,7 @@ from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import codes_of, require
-from tokenvis.spans.integers import Floats, opens_run
+from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
@@ -130,18 +130,18 @@ def plot_concurrency(
 def step_times(table: pd.DataFrame, axis: TimeAxis, width_px: float) -> tuple[np.ndarray, bool]:
     """The times of all steps, and whether the picture can show each of them."""
     times = table["time"].to_numpy()
-    edges = times[opens_run(times)]
+    edges = times[run_starts(times)]
     return edges, len(edges) <= MAX_STEPS_PER_PIXEL * width_px
 
 
-def pixel_edges(axis: TimeAxis, width_px: float) -> Floats:
+def pixel_edges(axis: TimeAxis, width_px: float) -> Float64Array:
     """The edges of the pixels on the axis."""
     low, high = axis.mapping.positions[[0, -1]]
     return np.linspace(low, high, max(int(width_px), 1) + 1)
 
 
 def stacked_levels(
-    table: pd.DataFrame, scale: ColorScale | None, by: str, axis: TimeAxis, x: Floats, edges: np.ndarray | None
+    table: pd.DataFrame, scale: ColorScale | None, by: str, axis: TimeAxis, x: Float64Array, edges: np.ndarray | None
 ) -> Any:
     """The stacked level of each colour (a row) in each interval (a column)."""
     if scale is None:
@@ -154,7 +154,9 @@ def stacked_levels(
     return np.cumsum(level_by_color, axis=0)
 
 
-def mean_and_peak_levels(table: pd.DataFrame, axis: TimeAxis, x: Floats, edges: np.ndarray | None) -> tuple[Floats, Floats]:
+def mean_and_peak_levels(
+    table: pd.DataFrame, axis: TimeAxis, x: Float64Array, edges: np.ndarray | None
+) -> tuple[Float64Array, Float64Array]:
     """The mean and the maximum of running spans in each interval; exact if ``edges`` are the times of the steps."""
     running = table["running"].to_numpy(dtype=float)
     if edges is None:
@@ -164,7 +166,7 @@ def mean_and_peak_levels(table: pd.DataFrame, axis: TimeAxis, x: Floats, edges: 
     return level, level
 
 
-def draw_areas(ax: Axes, x: Floats, levels: Any, scale: ColorScale | None, theme: ThemeColors) -> None:
+def draw_areas(ax: Axes, x: Float64Array, levels: Any, scale: ColorScale | None, theme: ThemeColors) -> None:
     """Draw stacked areas."""
     below = np.zeros(levels.shape[1])
     for layer, level in enumerate(levels):

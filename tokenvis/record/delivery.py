@@ -14,7 +14,7 @@ from tokenvis.errors import plural
 from tokenvis.record.overflow import LossesByTrace, Overflow, OverflowFile, abandoned_files
 from tokenvis.record.snapshot import json_text
 from tokenvis.spans.losses import LOST_COUNT_KEY, LOST_LOCATION
-from tokenvis.store.append import Appender, Row
+from tokenvis.store.append import Appender, SpanRow
 from tokenvis.store.store import Store
 
 LOST_AGENT = "tokenvis"
@@ -35,7 +35,7 @@ class Delivery:
         self.appender = Appender(store)
         self.overflow = self._empty_overflow()
         self.lock = threading.RLock()  # no fork happens while the thread works: the child would inherit held locks
-        self.loss_rows: list[Row] = []  # not stored yet
+        self.loss_rows: list[SpanRow] = []  # not stored yet
         self.released_file: OverflowFile | None = None  # our own, since the last `close`
         self.abandoned: Iterator[OverflowFile] | None = None  # files of other processes; None before the search
         self.abandoned_file: OverflowFile | None = None  # the one that is being stored
@@ -51,7 +51,7 @@ class Delivery:
         else:
             self.trace_names[trace_id] = name
 
-    def count_lost(self, row: Row) -> None:
+    def count_lost(self, row: SpanRow) -> None:
         """Count a lost row."""
         self.overflow.losses.count(row)
 
@@ -60,7 +60,7 @@ class Delivery:
         if self.released_file:
             self.overflow.file, self.released_file = self.released_file.reopen(), None
 
-    def deliver(self, rows: Sequence[Row]) -> bool:
+    def deliver(self, rows: Sequence[SpanRow]) -> bool:
         """Store rows, part of the backlog, and the counts of lost rows; return whether this recording's backlog is empty.
 
         Raises
@@ -79,7 +79,7 @@ class Delivery:
             self._recover()
         return not self.overflow
 
-    def _store(self, rows: Sequence[Row]) -> None:
+    def _store(self, rows: Sequence[SpanRow]) -> None:
         """Append rows and trace names to the store; count the rows that it refuses as lost."""
         names = {trace: self.trace_names.pop(trace) for trace in list(self.trace_names)}
         if not rows and not names:
@@ -170,16 +170,16 @@ class Delivery:
         self.overflow = self._empty_overflow()
 
 
-def save_to_overflow_file(store: Store, rows: Sequence[Row]) -> None:
+def save_to_overflow_file(store: Store, rows: Sequence[SpanRow]) -> None:
     """Save rows next to a store that does not respond, as the process ends."""
     delivery = Delivery(store)
     delivery.overflow.add(rows)
     delivery.close()
 
 
-def rows_of_losses(losses: LossesByTrace) -> list[Row]:
+def rows_of_losses(losses: LossesByTrace) -> list[SpanRow]:
     """One span per trace with the number of its lost rows."""
-    rows: list[Row] = []
+    rows: list[SpanRow] = []
     for trace, (count, start, end) in losses.items():
         data = {"label": f"{plural(count, 'span')} lost", "kind": LOST_LOCATION, "status": "error", LOST_COUNT_KEY: count}
         span = f"{trace}/lost-{secrets.token_hex(6)}"

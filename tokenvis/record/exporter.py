@@ -33,7 +33,7 @@ from tokenvis.record.lineage import Arrival, Lineage, RunningSpan
 from tokenvis.record.snapshot import json_text, name_text
 from tokenvis.record.writer import WRITER_THREAD_NAME, Writer
 from tokenvis.spans.integers import INT64_MIN
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store
 
@@ -138,7 +138,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         if self.open_spans:
             self.accept([span], is_running=True)
 
-    def open_rows(self) -> list[Row]:
+    def open_rows(self) -> list[SpanRow]:
         """The current rows of running spans; none if another thread is processing spans."""
         rows = self.exclusively(self.collect_open_rows) if self.open_spans and not self.is_shut_down else None
         deadline = monotonic() + PROCESSING_TIME_S
@@ -147,12 +147,12 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             self.defer_to_writer()
         return rows or []
 
-    def collect_open_rows(self) -> list[Row]:
+    def collect_open_rows(self) -> list[SpanRow]:
         """The current rows of running spans."""
         spans = [span for reference in self.open.valuerefs() if (span := reference()) is not None]
         return [row for span in spans if span.end_time is None and (row := self.open_row(span)) is not None]
 
-    def open_row(self, span: Span) -> Row | None:
+    def open_row(self, span: Span) -> SpanRow | None:
         """The current row of a running span; None if the program is modifying the span at this moment."""
         try:
             return self.lineage.running_row(self.arrival_of(span), self.find_running)
@@ -243,7 +243,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             self.writer.put(row)
         self.arrivals.popleft()
 
-    def rows_of(self, arrival: Arrival, *, is_running: bool) -> list[Row]:
+    def rows_of(self, arrival: Arrival, *, is_running: bool) -> list[SpanRow]:
         """The rows to write for an arrival."""
         try:
             return (

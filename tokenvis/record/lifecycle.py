@@ -39,7 +39,7 @@ class ProcessHooks:
         """The process has forked, and this is the child."""
 
 
-class Process:
+class ProcessState:
     """State of the current process."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Process:
         return [hooks for reference in reversed(list(self.registered)) if (hooks := reference()) is not None]
 
 
-process = Process()
+process = ProcessState()
 
 
 class MainThreadWaker(Thread):
@@ -109,7 +109,7 @@ def start_waker() -> None:
         signal.set_wakeup_fd(previous_descriptor)
 
 
-def register_worker(_: Process = process) -> None:
+def register_worker(_: ProcessState = process) -> None:
     """Install exit handlers if this process is a `multiprocessing` worker; the program's own SIGTERM handler stays."""
     if parent_process() is None and not getattr(current_process(), "_inheriting", False):  # a spawned worker imports first
         return

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 
 AGENT_INDEX = 2  # in a row
 MAX_PENDING_ROWS = 10_000
@@ -39,7 +39,7 @@ RunningLookup: TypeAlias = Callable[[str], RunningSpan | None]
 class Arrival(NamedTuple):
     """A span that arrived: its row, whose agent is ignored, and the values that determine its agent."""
 
-    row: Row
+    row: SpanRow
     parent: str | None
     agent: str | None  # that the span names
     service: str | None
@@ -58,7 +58,7 @@ class PendingGroup:
     """The pending rows of one ancestor, by id."""
 
     ancestor: str
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, SpanRow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Lineage:
         self.pending: OrderedDict[str, PendingRow] = OrderedDict()
         self.n_characters = 0
 
-    def add(self, arrival: Arrival, find_running: RunningLookup = lambda _: None) -> list[Row]:
+    def add(self, arrival: Arrival, find_running: RunningLookup = lambda _: None) -> list[SpanRow]:
         """The row of a span with its agent, after the earlier rows whose agent has changed.
 
         ``find_running`` looks up an ancestor that is still running by its id, and returns None if there is none.
@@ -95,14 +95,14 @@ class Lineage:
         self.drop_pending(span)
         rows = self.rename_trace(trace, arrival.trace_name)
         resolution = self.resolve(arrival)
-        remember(self.resolutions, span, resolution, self.max_resolutions)
+        set_newest(self.resolutions, span, resolution, self.max_resolutions)
         rows += self.resolve_pending(trace, span, resolution)
         row = with_agent(arrival.row, self.agent_of(arrival, resolution, find_running))
         if resolution.ancestor:
             self.add_pending(row, arrival.service, resolution.ancestor)
         return [*rows, row]
 
-    def running_row(self, arrival: Arrival, find_running: RunningLookup) -> Row:
+    def running_row(self, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
         """The row of a span that is still running, with its likely agent; nothing is remembered."""
         return with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
 
@@ -153,11 +153,11 @@ class Lineage:
             ancestor = resolution.ancestor
         return None
 
-    def rename_trace(self, trace: str, name: tuple[int, str] | None) -> list[Row]:
+    def rename_trace(self, trace: str, name: tuple[int, str] | None) -> list[SpanRow]:
         """Set the name of a trace; return the pending rows that had its id as their agent."""
         if name is None or (trace in self.trace_names and self.trace_names[trace] <= name):
             return []
-        remember(self.trace_names, trace, name, MAX_TRACE_NAMES)
+        set_newest(self.trace_names, trace, name, MAX_TRACE_NAMES)
         changed = []
         for group in self.groups.get(trace, {}).values():
             for span, row in group.rows.items():
@@ -166,7 +166,7 @@ class Lineage:
                     changed.append(group.rows[span])
         return changed
 
-    def resolve_pending(self, trace: str, span: str, resolution: Resolution) -> list[Row]:
+    def resolve_pending(self, trace: str, span: str, resolution: Resolution) -> list[SpanRow]:
         """The rows that were pending on a span and have another agent now; none if they are now pending on its ancestor."""
         group = self.groups.get(trace, {}).pop(span, None)
         if group is None:
@@ -196,7 +196,7 @@ class Lineage:
         group.ancestor = ancestor
         self.groups[trace][ancestor] = group
 
-    def add_pending(self, row: Row, service: str | None, ancestor: str) -> None:
+    def add_pending(self, row: SpanRow, service: str | None, ancestor: str) -> None:
         """Keep a row until the ancestor arrives; evict the oldest rows if there are too many."""
         group = self.groups.setdefault(row[1], {}).setdefault(ancestor, PendingGroup(ancestor))
         group.rows[row[0]] = row
@@ -217,7 +217,7 @@ class Lineage:
                     del self.groups[row[1]]
 
 
-def remember(memory: OrderedDict[str, Value], key: str, value: Value, limit: int) -> None:
+def set_newest(memory: OrderedDict[str, Value], key: str, value: Value, limit: int) -> None:
     """Set a value as the newest one, and evict the oldest beyond the limit."""
     memory[key] = value
     memory.move_to_end(key)
@@ -225,11 +225,11 @@ def remember(memory: OrderedDict[str, Value], key: str, value: Value, limit: int
         memory.popitem(last=False)
 
 
-def with_agent(row: Row, agent: str) -> Row:
+def with_agent(row: SpanRow, agent: str) -> SpanRow:
     """A copy of the row with another agent."""
     return (row[0], row[1], agent, row[3], row[4], row[5], row[6])
 
 
-def length_of(row: Row) -> int:
+def length_of(row: SpanRow) -> int:
     """The number of characters in the row's data."""
     return len(row[-1] or "")

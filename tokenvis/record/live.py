@@ -16,7 +16,7 @@ from tokenvis.errors import BadOption, quoted
 from tokenvis.record.decorators import instrument, underlying_function
 from tokenvis.record.snapshot import StoredById, json_text, name_text, repr_text, storable_time, type_name
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,7 +24,7 @@ MAX_ERROR_MESSAGE_CHARACTERS = 2_000
 MAX_STACK_CHARACTERS = 8_000
 MAX_STACK_FRAMES = 20
 
-current: ContextVar["LiveSpan | None"] = ContextVar("tokenvis_span", default=None)
+current_span: ContextVar["LiveSpan | None"] = ContextVar("tokenvis_span", default=None)
 
 
 class SpanRecorder(Protocol):
@@ -118,15 +118,15 @@ class LiveSpan(StoredById):
 
     def __enter__(self) -> Self:
         self.start()
-        self._token = current.set(self)
+        self._token = current_span.set(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         enclosing = self._enclosing
-        if current.get() is not self:
+        if current_span.get() is not self:
             self._unlink()
         elif not self._reset_context():
-            current.set(enclosing)
+            current_span.set(enclosing)
         self.end(error)
         while enclosing is not None and enclosing.end_time is not None:  # keep no reference to spans that have ended
             enclosing = self._enclosing = enclosing._enclosing
@@ -134,16 +134,16 @@ class LiveSpan(StoredById):
     def _reset_context(self) -> bool:
         """Make the enclosing span current again; return False if this span was not entered in this context."""
         try:
-            current.reset(self._token)  # type: ignore[arg-type]
+            current_span.reset(self._token)  # type: ignore[arg-type]
         except (TypeError, ValueError, RuntimeError):  # not entered, entered in another context, or already reset
             return False
         self._token = None
-        current.set(self._enclosing)
+        current_span.set(self._enclosing)
         return True
 
     def _unlink(self) -> None:
         """Remove the span, which ends before its inner spans, from the chain of open spans in this context, if present."""
-        inner = current.get()
+        inner = current_span.get()
         while inner is not None and inner._enclosing is not self:
             inner = inner._enclosing
         if inner is not None:
@@ -166,10 +166,10 @@ class LiveSpan(StoredById):
             data.setdefault("label", getattr(named, "__qualname__", type(named).__name__))
             return LiveSpan(self.recorder, self.agent_id, self.location_id, data)
 
-        decorated: Function = instrument(function, new_span, current)
+        decorated: Function = instrument(function, new_span, current_span)
         return decorated
 
-    def row(self, now: int) -> Row:
+    def row(self, now: int) -> SpanRow:
         """The current state of the span as a row of the store; ``now`` is the end of an open span."""
         start, end, data, extra = self.start_time, self.end_time, self.data, self._error_data
         if end is None:
@@ -199,9 +199,9 @@ def innermost() -> LiveSpan | None:
     A span that ended in another context is removed from this one: an asynchronous generator that is not exhausted is closed in
     a separate task. It stays if this code started inside it, in a task that outlives the span.
     """
-    span = current.get()
+    span = current_span.get()
     while span is not None and span.end_time is not None and span._reset_context():
-        span = current.get()
+        span = current_span.get()
     return span
 
 

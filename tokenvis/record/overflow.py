@@ -23,7 +23,7 @@ import orjson
 
 from tokenvis.errors import quoted
 from tokenvis.record.snapshot import storable_time
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 
 try:
     import fcntl
@@ -31,7 +31,7 @@ except ImportError:  # without file locks, abandoned files are not stored automa
     fcntl = None  # type: ignore[assignment]
 
 MAX_OVERFLOW_FILE_BYTES = 1 << 30
-MAX_PENDING_BYTES = 64 << 20  # of rows in memory
+MAX_UNSTORED_BYTES = 64 << 20  # of rows in memory
 ROW_OVERHEAD_BYTES = 400  # of a row in memory, without its data
 MAX_OVERFLOW_CHUNK_ROWS = 512
 MAX_OVERFLOW_CHUNK_BYTES = 4 << 20  # a chunk ends with the row that exceeds this
@@ -52,28 +52,28 @@ class Overflow:
     def __init__(self, database: Path, key: str) -> None:
         self.database, self.key = database, key
         self.file: OverflowFile | None = None
-        self.memory: deque[Row] = deque()  # newer than the rows in the file
+        self.memory: deque[SpanRow] = deque()  # newer than the rows in the file
         self.n_bytes = 0  # of the rows in memory
         self.losses = LossCounter()
 
     def __bool__(self) -> bool:
         return self.file is not None or bool(self.memory)
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[SpanRow]) -> None:
         """Add rows; write as many as possible to the file, oldest first, and count those beyond all limits as lost."""
         self.memory.extend(rows)
         self.n_bytes += sum(map(size_of, rows))
         while self.memory and self._write(chunk := self._oldest_in_memory()):
             self._drop(len(chunk))
-        while self.n_bytes > MAX_PENDING_BYTES:
+        while self.n_bytes > MAX_UNSTORED_BYTES:
             self.losses.count(row := self.memory.pop())
             self.n_bytes -= size_of(row)
 
-    def oldest(self) -> list[Row]:
+    def oldest(self) -> list[SpanRow]:
         """A chunk of the oldest rows, which stay until `discard`."""
         return self.file.oldest() if self.file else self._oldest_in_memory()
 
-    def discard(self, rows: Sequence[Row]) -> None:
+    def discard(self, rows: Sequence[SpanRow]) -> None:
         """Remove the rows that `oldest` returned."""
         if self.file is None:
             self._drop(len(rows))
@@ -83,7 +83,7 @@ class Overflow:
             self.file.remove()
             self.file = None
 
-    def _oldest_in_memory(self) -> list[Row]:
+    def _oldest_in_memory(self) -> list[SpanRow]:
         return list(islice(self.memory, MAX_OVERFLOW_CHUNK_ROWS))
 
     def _drop(self, count: int) -> None:
@@ -91,7 +91,7 @@ class Overflow:
         for _ in range(count):
             self.n_bytes -= size_of(self.memory.popleft())
 
-    def _write(self, rows: Sequence[Row]) -> bool:
+    def _write(self, rows: Sequence[SpanRow]) -> bool:
         """Write all rows to the file, or none."""
         if self.file:
             return self.file.write(rows)
@@ -120,7 +120,7 @@ class LossCounter:
     def __bool__(self) -> bool:
         return bool(self.new or self.totals)
 
-    def count(self, row: Row) -> None:
+    def count(self, row: SpanRow) -> None:
         """Count a row."""
         start, end = (storable_time(time, 0) for time in row[4:6])
         self.add({row[1]: (1, min(start, end), max(start, end))})
@@ -195,7 +195,7 @@ class OverflowFile:
         """Whether the file has no pending rows."""
         return self.offset >= self.size
 
-    def write(self, rows: Sequence[Row], *, ignore_limit: bool = False) -> bool:
+    def write(self, rows: Sequence[SpanRow], *, ignore_limit: bool = False) -> bool:
         """Append all rows and return True, or none: a partial write is truncated. ``ignore_limit`` allows a larger file."""
         text = memoryview(b"".join(map(row_line, rows)))
         if self.size + len(text) > MAX_OVERFLOW_FILE_BYTES and not ignore_limit:
@@ -216,7 +216,7 @@ class OverflowFile:
         while text:
             text = text[os.write(self.descriptor, text) :]
 
-    def oldest(self) -> list[Row]:
+    def oldest(self) -> list[SpanRow]:
         """A chunk of the oldest pending rows; lines without a row, and a file that cannot be read, are logged and skipped."""
         try:
             lines = self._lines()
@@ -248,7 +248,7 @@ class OverflowFile:
         self.offset = self.next_offset
         self.n_rows = max(self.n_rows - self.n_read, 0)
 
-    def parse_row(self, line: bytes) -> Row | None:
+    def parse_row(self, line: bytes) -> SpanRow | None:
         """The row in a line; None, and a log entry, if there is none."""
         try:
             values = orjson.loads(line)
@@ -256,7 +256,7 @@ class OverflowFile:
         except (ValueError, KeyError, TypeError):
             row = ()
         if tuple(map(type, row)) in OVERFLOW_COLUMN_TYPES:
-            parsed: Row = row
+            parsed: SpanRow = row
             return parsed
         log.error("%s contains a line that is not a span: %s.", self.path, quoted(line[:60]))
         return None
@@ -334,7 +334,7 @@ def lock_file(descriptor: int) -> bool | None:
     return True
 
 
-def row_line(row: Row) -> bytes:
+def row_line(row: SpanRow) -> bytes:
     """A row as a line of JSON."""
     values = dict(zip(OVERFLOW_COLUMNS, row, strict=True))
     try:
@@ -343,6 +343,6 @@ def row_line(row: Row) -> bytes:
         return json.dumps(values).encode() + b"\n"
 
 
-def size_of(row: Row) -> int:
+def size_of(row: SpanRow) -> int:
     """The approximate size of a row in memory, in bytes."""
     return ROW_OVERHEAD_BYTES + len(row[6] or "")

@@ -9,8 +9,8 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from tokenvis.record.overflow import MAX_PENDING_BYTES, size_of
-from tokenvis.store.append import Row
+from tokenvis.record.overflow import MAX_UNSTORED_BYTES, size_of
+from tokenvis.store.append import SpanRow
 
 LARGE_ROW_CHARACTERS = 1 << 16  # of data, above which the size of all pending rows is checked too
 PROGRESS_POLL_S = 0.1
@@ -54,8 +54,8 @@ class RowQueue:
     def __init__(self, max_rows: int) -> None:
         self.max_rows = max_rows
         self.high_watermark = max_rows // 2  # from this many items on, the limits are checked
-        self.items: deque[Row | FlushRequest] = deque()
-        self.batch: list[Row] = []
+        self.items: deque[SpanRow | FlushRequest] = deque()
+        self.batch: list[SpanRow] = []
         self.requests: list[FlushRequest] = []
         self.progress_locks: deque[threading.Lock] = deque()
         self.blocked_threads: set[int] = set()
@@ -94,17 +94,17 @@ class RowQueue:
         """Whether nothing was stored for ``timeout`` seconds, counted from ``since`` at the earliest."""
         return time.monotonic() - max(since, self.last_stored_at) >= timeout
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SpanRow]:
         """All rows that are not stored."""
         return [*self.batch, *(item for item in self.items.copy() if not isinstance(item, FlushRequest))]
 
-    def is_full(self, row: Row) -> bool:
+    def is_full(self, row: SpanRow) -> bool:
         """Whether there are too many rows, including this new one, or, if it is a large row, too many bytes."""
         if len(self.items) + len(self.batch) > self.max_rows:
             return True
-        return len(row[6] or "") > LARGE_ROW_CHARACTERS and sum(map(size_of, self.rows())) > MAX_PENDING_BYTES
+        return len(row[6] or "") > LARGE_ROW_CHARACTERS and sum(map(size_of, self.rows())) > MAX_UNSTORED_BYTES
 
-    def wait_for_room(self, timeout: float, row: Row) -> bool:
+    def wait_for_room(self, timeout: float, row: SpanRow) -> bool:
         """Wait until the queue has room for this row; return False once nothing was stored for ``timeout`` seconds."""
         start, thread = time.monotonic(), threading.get_ident()
         if thread in self.blocked_threads:  # a signal handler that interrupted a wait: nested waits would pile up

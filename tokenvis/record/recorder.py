@@ -17,10 +17,10 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from tokenvis.errors import BadOption, BadSpan, quoted
 from tokenvis.record.lifecycle import ProcessHooks, register
-from tokenvis.record.live import LiveSpan, current, innermost
+from tokenvis.record.live import LiveSpan, current_span, innermost
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.spans.columns import is_integer
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 from tokenvis.store.database import Target
 from tokenvis.store.rows import check_text
 from tokenvis.store.store import Store
@@ -223,7 +223,7 @@ class Recorder(ProcessHooks):
         @wraps(function)
         def carried(*args: CarriedParameters.args, **kwargs: CarriedParameters.kwargs) -> CarriedResult:
             context = copy_context()
-            context.run(current.set, span)
+            context.run(current_span.set, span)
             return context.run(function, *args, **kwargs)
 
         return carried
@@ -275,7 +275,7 @@ class Recorder(ProcessHooks):
             self._put(span.row(0))
             self._open.pop(span.id, None)  # after the put, so that an interrupt in between loses nothing
 
-    def _put(self, row: Row) -> None:
+    def _put(self, row: SpanRow) -> None:
         self._writer.put(row)
         if self._durable:
             self._writer.flush_or_stall()
@@ -291,7 +291,7 @@ def monotonic_us(anchor: int) -> int:
     return (anchor + perf_counter_ns()) // 1_000
 
 
-def open_span_rows(opened: dict[str, LiveSpan], now: Callable[[], int]) -> list[Row]:
+def open_span_rows(opened: dict[str, LiveSpan], now: Callable[[], int]) -> list[SpanRow]:
     """The current rows of the open spans."""
     time = now()
     return [span.row(time) for span in list(opened.values())]

@@ -98,7 +98,7 @@ def json_text(data: Any, extra: Mapping[str, Any] | None = None) -> str:
     try:
         return json_text_with_cuts([*data_items(data), *(extra or {}).items()])
     except Exception as error:  # if the program itself runs out of stack or memory
-        return json_text_with_cuts([("value", f"{CUT_MARK}{failure_text(data, 'items', error)}"), *(extra or {}).items()])
+        return json_text_with_cuts([("value", f"{CUT_MARK}{failure_text(data, 'items()', error)}"), *(extra or {}).items()])
 
 
 def is_plain_json(value: Any, depth: int = 0) -> bool:
@@ -178,7 +178,7 @@ class CuttingEncoder:
         try:
             return self.value_of_type(value, type(value), depth)
         except Exception as error:
-            return self.cut(failure_text(value, "look", error))
+            return self.cut(failure_text(value, "conversion", error))
 
     def value_of_type(self, value: Any, kind: type, depth: int) -> Any:
         """A value by its actual type, not by its ``__class__``."""
@@ -229,7 +229,7 @@ class CuttingEncoder:
                 return encoded
             return [self.value(item, depth + 1) for item in self.limited(value)]
         except Exception as error:
-            return self.cut(failure_text(value, "iter", error))
+            return self.cut(failure_text(value, "iter()", error))
         finally:
             self.ancestors.discard(id(value))
 
@@ -285,12 +285,12 @@ def repr_text(value: Any) -> str:
     try:
         return str.__str__(value if issubclass(type(value), str) else repr(value))
     except Exception as error:
-        return failure_text(value, "repr", error)
+        return failure_text(value, "repr()", error)
 
 
-def failure_text(value: Any, method: str, error: Exception) -> str:
+def failure_text(value: Any, step: str, error: Exception) -> str:
     """A description of a value with a method that raises."""
-    return f"<{type_name(type(value))}, whose {method}() raises {type_name(type(error))}>"
+    return f"<{type_name(type(value))}, whose {step} raises {type_name(type(error))}>"
 
 
 def type_name(kind: type) -> str:

@@ -17,9 +17,9 @@ from contextlib import suppress
 from tokenvis.errors import BadOption, StoreError, plural, quoted
 from tokenvis.record.delivery import Delivery, save_to_overflow_file
 from tokenvis.record.lifecycle import ProcessHooks, process, register
-from tokenvis.record.overflow import MAX_PENDING_BYTES, size_of
+from tokenvis.record.overflow import MAX_UNSTORED_BYTES, size_of
 from tokenvis.record.queue import LARGE_ROW_CHARACTERS, FlushRequest, RowQueue
-from tokenvis.store.append import Row
+from tokenvis.store.append import SpanRow
 from tokenvis.store.connections import BUSY_TIMEOUT_S
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store, as_store
@@ -63,7 +63,7 @@ class Writer(ProcessHooks):
         *,
         max_spans: int = MAX_SPANS,
         max_seconds: float = MAX_SECONDS,
-        open_rows: Callable[[], list[Row]] | None = None,
+        open_rows: Callable[[], list[SpanRow]] | None = None,
     ) -> None:
         if not isinstance(max_spans, int) or max_spans < 1:
             raise BadOption(f"max_spans={quoted(max_spans)} is not a number of spans. Pass an integer of at least 1.")
@@ -92,7 +92,7 @@ class Writer(ProcessHooks):
 
     # Called by the program
 
-    def put(self, row: Row) -> None:
+    def put(self, row: SpanRow) -> None:
         """Accept a row; it replaces an earlier row with the same id."""
         if self._is_stalled:
             self._put_while_stalled(row)
@@ -210,7 +210,7 @@ class Writer(ProcessHooks):
         with suppress(RuntimeError):  # already released
             self._wakeup.release()
 
-    def _apply_backpressure(self, row: Row) -> None:
+    def _apply_backpressure(self, row: SpanRow) -> None:
         """Request a batch, and wait if the queue is full; after a timeout, no thread waits any more."""
         is_full = self._queue.is_full(row)
         if (self._is_requested and not is_full) or self._is_writer_thread():
@@ -228,9 +228,9 @@ class Writer(ProcessHooks):
         if not was_stalled:
             log.warning("%s cannot be written. Spans are buffered, and the program continues. %s", self.store.path, self._error)
 
-    def _put_while_stalled(self, row: Row) -> None:
+    def _put_while_stalled(self, row: SpanRow) -> None:
         """Accept a row without blocking; if there is no room, count it as lost."""
-        if self._stalled_bytes > MAX_PENDING_BYTES:
+        if self._stalled_bytes > MAX_UNSTORED_BYTES:
             self._delivery.count_lost(row)
             return
         self._stalled_bytes += size_of(row)
@@ -327,7 +327,7 @@ class Writer(ProcessHooks):
         may_wait = self._is_inline if self._is_ending() else self._is_stalled
         return may_wait and time.monotonic() < self._next_retry
 
-    def _read_open_rows(self) -> list[Row]:
+    def _read_open_rows(self) -> list[SpanRow]:
         """The rows of open spans; none while the store cannot be written."""
         if self._open_rows is None or self._is_stalled:
             return []

@@ -108,10 +108,10 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
     """Row positions sorted by the columns named, then by start_time, end_time, agent_id, id, trace_id."""
     keys = [codes_of(spans[column])[0] for column in first]
-    return rows_by(spans, *keys, *times_of(spans), codes_of(spans["agent_id"])[0])
+    return order_with_ids(spans, *keys, *times_of(spans), codes_of(spans["agent_id"])[0])
 
 
-def rows_by(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | None = None) -> Int64Array:
+def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | None = None) -> Int64Array:
     """Positions sorted by the keys, then by id and trace_id; ``row`` is the frame's row at each position.
 
     Ids are compared only for ties, because ranking millions of distinct texts costs more than all other keys.
@@ -132,7 +132,7 @@ def values_at(spans: pd.DataFrame, column: str, rows: Int64Array) -> Any:
     return values.array
 
 
-def ordered(spans: pd.DataFrame, *first: str) -> pd.DataFrame:
+def in_frame_order(spans: pd.DataFrame, *first: str) -> pd.DataFrame:
     """The rows in the order of `order_of`."""
     return spans.iloc[order_of(spans, *first)]
 
@@ -150,7 +150,7 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
         raise BadSpan(f"A span has no column {listed(unknown)}. Put it into data, or drop it. Columns: {listed(COLUMNS)}.")
     if trace_id is not None:
         if "trace_id" in frame:
-            refuse_other_traces(frame, trace_id)
+            check_trace_id(frame, trace_id)
         frame = frame.assign(trace_id=trace_id)
     frame = frame.assign(**{name: infer_integers(frame[name]) for name in TIMES if name in frame})
     require(frame)
@@ -175,7 +175,7 @@ def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([dict(row) for row in rows], dtype=object)
 
 
-def refuse_other_traces(frame: pd.DataFrame, trace_id: str) -> None:
+def check_trace_id(frame: pd.DataFrame, trace_id: str) -> None:
     """Raise `BadSpan` if a row has another ``trace_id``."""
     others = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
     if others.any():

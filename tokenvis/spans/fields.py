@@ -2,7 +2,7 @@
 
 The value of a field is the value in the frame's column of that name, else the key in ``data``. So a frame whose fields are
 columns, from `expand_data` or from a file, works like any other, also concatenated with frames without these columns. The
-columns that every frame of spans has are not fields, and ``parent_id`` is only ever a column (`relations.named_parents`).
+columns that every frame of spans has are not fields, and ``parent_id`` is only ever a column (`relations.parent_references`).
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import COLUMNS
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import rows_mentioning, values_in
+from tokenvis.spans.payload import rows_containing, values_in
 from tokenvis.spans.typed_columns import columns_in, numbers_in, numeric_column, typed_column
 
 NOT_FIELDS = {*COLUMNS, "parent_id"}
@@ -32,7 +32,7 @@ def has_column(spans: pd.DataFrame, name: object) -> bool:
 def field_rows(spans: pd.DataFrame, *names: str) -> Int64Array:
     """The rows that may have one of these fields; all other rows have none of them."""
     may_have = np.zeros(len(spans), dtype=bool)
-    may_have[rows_mentioning(spans, *names)] = True
+    may_have[rows_containing(spans, *names)] = True
     for name in names:
         if has_column(spans, name):
             may_have |= spans[name].notna().to_numpy()
@@ -96,7 +96,7 @@ def filled_numbers(spans: pd.DataFrame, name: str) -> pd.Series:
 def values_from_data(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:
     """The rows whose value is missing in the column but set in ``data``, and those values."""
     rows = np.flatnonzero(column.isna().to_numpy())
-    rows = rows[rows_mentioning(spans.iloc[rows], str(column.name))]
+    rows = rows[rows_containing(spans.iloc[rows], str(column.name))]
     if not len(rows):
         return rows, []
     values = columns_in(spans, [str(column.name)], rows)[str(column.name)]

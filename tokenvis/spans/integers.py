@@ -14,7 +14,7 @@ import numpy as np
 from tokenvis.errors import BadSpan
 
 Int64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
-Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
+Float64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -83,7 +83,7 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
     first_key = packed(*keys[:n_packed]) if n_packed > 1 else keys[0]
     assert first_key is not None, "a single key needs no packing"
     order: Int64Array = np.argsort(first_key)
-    opens = opens_run(first_key[order])
+    opens = run_starts(first_key[order])
     for further_keys in (lambda rows: [key[rows] for key in keys[n_packed:]], ties or (lambda _: [])):
         tied = ~(opens & np.append(opens[1:], True)[: len(opens)])
         rows, run = order[tied], np.cumsum(opens)[tied]
@@ -91,11 +91,11 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
         if further:
             within = np.lexsort((*further[::-1], run))
             order[tied] = rows[within]
-            opens[tied] = opens_run(run, *(key[within] for key in further))
+            opens[tied] = run_starts(run, *(key[within] for key in further))
     return order
 
 
-def opens_run(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") -> Mask:
+def run_starts(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") -> Mask:
     """Mark each row that differs from the previous row in any key, and the first row."""
     opens = np.ones(len(keys[0]), dtype=bool)
     if len(opens):
@@ -105,9 +105,9 @@ def opens_run(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") 
     return opens
 
 
-def closes_run(key: Int64Array) -> Mask:
+def run_ends(key: Int64Array) -> Mask:
     """Mark each row that differs from the next row, and the last row."""
-    return np.append(opens_run(key)[1:], True)[: len(key)]
+    return np.append(run_starts(key)[1:], True)[: len(key)]
 
 
 def rank_in(

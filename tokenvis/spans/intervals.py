@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.spans.integers import Int64Array, Mask, Packing, closes_run, opens_run, packing_of, rank_in
+from tokenvis.spans.integers import Int64Array, Mask, Packing, packing_of, rank_in, run_ends, run_starts
 
 Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
@@ -54,9 +54,9 @@ def count_changes(group: Int64Array, start: Int64Array, end: Int64Array) -> Coun
     step += 1
     running = np.cumsum(step, dtype=np.int32)
     key >>= 1
-    last = closes_run(key)
+    last = run_ends(key)
     key, running = key[last], running[last]
-    changed = opens_run(running)  # the next group starts above 0, because each group ends at 0
+    changed = run_starts(running)  # the next group starts above 0, because each group ends at 0
     return CountChanges(packing, key[changed], running[changed])
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, rows_by, times_of
+from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, Mask, counts, opens_run
+from tokenvis.spans.integers import Int64Array, Mask, counts, run_starts
 from tokenvis.spans.intervals import Intervals, number_in_run, subtract, union
 from tokenvis.spans.relations import relations_of
 
@@ -55,7 +55,7 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     """
     require(spans)
     row, start, end = pieces_of(spans)
-    order = rows_by(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
+    order = order_with_ids(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
     pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=piece_numbers(row)[order])
     return pieces.reset_index(drop=True)
 
@@ -75,7 +75,7 @@ def pieces_of(spans: pd.DataFrame) -> Intervals:
 
 def piece_numbers(row: Int64Array) -> Int64Array:
     """Number of each piece within its span, from 0, for pieces sorted by row."""
-    return number_in_run(counts(np.cumsum(opens_run(row)) - 1, len(np.unique(row))))
+    return number_in_run(counts(np.cumsum(run_starts(row)) - 1, len(np.unique(row))))
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ class Paths:
     start: Int64Array
     end: Int64Array
     path: Int64Array
-    place: Int64Array
+    location: Int64Array
 
     def moves(self) -> Mask:
         """Mark each piece, except the last, whose next piece is the same agent at another location."""
-        moved: Mask = (self.path[1:] == self.path[:-1]) & (self.place[1:] != self.place[:-1])
+        moved: Mask = (self.path[1:] == self.path[:-1]) & (self.location[1:] != self.location[:-1])
         return moved
 
 
@@ -102,6 +102,6 @@ def paths_of(spans: pd.DataFrame) -> Paths:
     """The paths of all agents of a frame."""
     row, start, end = pieces_of(spans)
     path = groups_of(spans, "trace_id", "agent_id").group[row]
-    order = rows_by(spans, path, start, end, row=row)
+    order = order_with_ids(spans, path, start, end, row=row)
     row = row[order]
     return Paths(row, start[order], end[order], path[order], codes_of(spans["location_id"])[0][row])

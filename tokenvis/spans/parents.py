@@ -24,7 +24,7 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     that is not a JSON object has no parent; `expand_data` reports such texts.
     """
     texts = pa.array(data.array)
-    if not mentions(texts, b'"parent_id"'):
+    if not buffers_contain(texts, b'"parent_id"'):
         return None
     parents = pc.struct_field(pc.extract_regex(texts, ENDS_WITH_PARENT), "parent")
     rows = np.flatnonzero(parents.is_null().to_numpy(zero_copy_only=False))
@@ -37,7 +37,7 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     return column if column.notna().any() else None
 
 
-def mentions(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
+def buffers_contain(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
     """Whether the character buffers of an array contain a word, possibly outside the slice that the array covers."""
     buffers = [part.buffers()[2] for part in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])]
     return any(re.search(re.escape(word), buffer) for buffer in buffers if buffer is not None)

@@ -20,7 +20,7 @@ PAYLOADS_PER_CHUNK = 65_536  # parsed payloads in memory at once
 EMPTY_PAYLOAD: Mapping[str, Any] = {}
 
 
-def rows_mentioning(spans: pd.DataFrame, *words: str) -> Int64Array:
+def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
     """Rows whose payload contains one of these words, so may have it as a key; none if the frame has no ``data``."""
     if "data" not in spans.columns:
         return np.empty(0, dtype=np.int64)
@@ -35,7 +35,7 @@ def rows_mentioning(spans: pd.DataFrame, *words: str) -> Int64Array:
 
 def values_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, list[Any]]:
     """The rows whose payload has a top-level key, and its values."""
-    rows = rows_mentioning(spans, f'"{key}"')
+    rows = rows_containing(spans, f'"{key}"')
     values = [payload.get(key) for payload in parsed_payloads(spans.iloc[rows])] if len(rows) else []
     present = [value is not None for value in values]
     return rows[present], [value for value in values if value is not None]

@@ -13,7 +13,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan, check_choice, name_list, quoted
 from tokenvis.spans.columns import codes_of, parent_ids
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.integers import Int64Array, Mask, opens_run, packed
+from tokenvis.spans.integers import Int64Array, Mask, packed, run_starts
 from tokenvis.spans.text import text_column
 
 NO_ROW = -1
@@ -76,7 +76,7 @@ class Relations:
         pair = packed(target, source)
         assert pair is not None, "two rows fit into 63 bits"
         order = np.argsort(pair, kind="stable")
-        order = order[opens_run(pair[order])]
+        order = order[run_starts(pair[order])]
         return source[order], target[order]
 
     def rows(self) -> Int64Array:
@@ -92,7 +92,7 @@ class Relations:
 
 def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = True) -> Relations:
     """The parents and links of the spans; if there are none, each row has a different number."""
-    child, parent_id = named_parents(spans) if parents else NO_REFERENCES
+    child, parent_id = parent_references(spans) if parents else NO_REFERENCES
     source, link_id = links_in(spans) if links else NO_REFERENCES
     number, target = np.arange(len(spans)), np.empty(0, dtype=np.int64)
     if len(child) or len(source):
@@ -104,7 +104,7 @@ def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = Tru
     return Relations(spans, number, parent, in_cycle, source, target[len(child) :])
 
 
-def named_parents(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
+def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
     """The rows that have a parent_id, and these ids."""
     if "parent_id" not in spans.columns:
         return NO_REFERENCES

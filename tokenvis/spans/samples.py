@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import as_spans, codes_of, first_row, ordered
+from tokenvis.spans.columns import as_spans, codes_of, first_row, in_frame_order
 from tokenvis.spans.integers import Int64Array
 
 
@@ -89,7 +89,7 @@ def spans_from_samples(
     )
     frame["id"] = trace_id + "/" + frame["agent_id"] + "/" + pd.Series(step[first]).astype("str")
     spans = as_spans(frame)
-    return ordered(spans).reset_index(drop=True)
+    return in_frame_order(spans).reset_index(drop=True)
 
 
 def sample_column(samples: pd.DataFrame, name: str) -> Any:

@@ -28,7 +28,7 @@ COST = "gen_ai.usage.cost"
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenCounts:
     """One key: its ``values`` (0 if a span has none), where they are ``present``, and which of these are ``counted``."""
 
     values: Int64Array
@@ -36,20 +36,20 @@ class Tokens:
     counted: Mask
 
 
-def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = TOKEN_KEYS) -> dict[str, Tokens]:
+def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = TOKEN_KEYS) -> dict[str, TokenCounts]:
     """Token counts of each span, by the names in `TOKEN_KEYS`; ``parent`` is the row of each span's parent, or -1."""
     keys = {name: TOKEN_KEYS[name] for name in names}
     columns = field_numbers(spans, keys.values())
-    return {name: counted_once(whole_counts(columns.pop(key), key, spans), parent) for name, key in keys.items()}
+    return {name: counted_once(integer_counts(columns.pop(key), key, spans), parent) for name, key in keys.items()}
 
 
-def counted_once(column: pd.Series, parent: Int64Array) -> Tokens:
+def counted_once(column: pd.Series, parent: Int64Array) -> TokenCounts:
     """A key's values, and which of them are counted."""
     present: Mask = column.notna().to_numpy()
-    return Tokens(column.fillna(0).to_numpy(dtype=np.int64), present, present & ~have_descendant(parent, present))
+    return TokenCounts(column.fillna(0).to_numpy(dtype=np.int64), present, present & ~have_descendant(parent, present))
 
 
-def whole_counts(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
+def integer_counts(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
     """A column of counts as Int64; `BadSpan` if one is not an integer of 63 bits."""
     if column.dtype == "Int64":
         return column

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tokenvis.errors import BadOption, BadSpan, listed, name_list, quoted
 from tokenvis.spans.columns import REQUIRED, require
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import EMPTY_PAYLOAD, PAYLOADS_PER_CHUNK, parsed_payloads, rows_mentioning
+from tokenvis.spans.payload import EMPTY_PAYLOAD, PAYLOADS_PER_CHUNK, parsed_payloads, rows_containing
 from tokenvis.spans.text import text_column
 
 INT64_RANGE = range(-(2**63), 2**63)
@@ -99,7 +99,7 @@ def concatenated(parts: list[pd.Series]) -> pd.Series:
 def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, pd.Series]:
     """A column of numbers for each key, Int64 or Float64, missing if a span has none; `BadSpan` for other values."""
     keys = list(keys)
-    rows = rows_mentioning(spans, *keys)
+    rows = rows_containing(spans, *keys)
     columns = columns_in(spans, keys, rows) if len(rows) else {}
     return {key: with_missing_rows(numeric_column(key, columns.get(key), spans, rows), rows, len(spans)) for key in keys}
 

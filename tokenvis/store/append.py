@@ -25,7 +25,7 @@ from tokenvis.store.rows import (
 )
 from tokenvis.store.store import Store
 
-Row: TypeAlias = tuple[str, str, str, str, int, int, str | None]  # in the order of the table's columns; data is JSON text
+SpanRow: TypeAlias = tuple[str, str, str, str, int, int, str | None]  # in the order of the table's columns; data is JSON text
 
 MAX_ROWS_PER_STATEMENT = 1_024
 APPEND_BUSY_TIMEOUT_S = 0.25  # for which one attempt waits for another writer
@@ -53,7 +53,7 @@ class Appender:
         self.n_bytes_unchecked = 0  # written since the size of the WAL was last checked
         self.wal_limit = CHECKPOINT_WAL_BYTES
 
-    def append(self, rows: Sequence[Row], names: Mapping[str, str | None]) -> list[Row]:
+    def append(self, rows: Sequence[SpanRow], names: Mapping[str, str | None]) -> list[SpanRow]:
         """Insert rows, replacing rows of the same id, and traces with their names; returns the rows that were refused.
 
         Raises
@@ -70,7 +70,7 @@ class Appender:
             self._limit_wal(connection, rows)
         return refused
 
-    def _limit_wal(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def _limit_wal(self, connection: sqlite3.Connection, rows: Sequence[SpanRow]) -> None:
         """Checkpoint the WAL if it has become large; its size is checked once per `CHECKPOINT_WAL_BYTES` / 8 written."""
         self.n_bytes_unchecked += sum(WAL_BYTES_PER_ROW + len(row[-1] or "") for row in rows)
         if self.n_bytes_unchecked > CHECKPOINT_WAL_BYTES // 8:
@@ -102,7 +102,7 @@ class Appender:
             self.connection, self.existing_traces = connection, set()
         return self.connection
 
-    def _put(self, connection: sqlite3.Connection, rows: Sequence[Row], names: Mapping[str, str | None]) -> list[Row]:
+    def _put(self, connection: sqlite3.Connection, rows: Sequence[SpanRow], names: Mapping[str, str | None]) -> list[SpanRow]:
         try:
             self._put_traces(connection, {row[1] for row in rows} - self.existing_traces, names)
             put_rows(connection, self.statement, rows)
@@ -134,7 +134,7 @@ def immediate_transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
 
 
-def put_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
+def put_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[SpanRow]) -> None:
     """Write rows in as few statements as possible; each statement is all or nothing."""
     driver_limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(SPAN_COLUMNS)
     limit = min(MAX_ROWS_PER_STATEMENT, 1 << driver_limit.bit_length() - 1)
@@ -145,9 +145,9 @@ def put_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]
         connection.execute(statement.replace(ROW_PLACEHOLDERS, ", ".join([ROW_PLACEHOLDERS] * size), 1), values)
 
 
-def put_each(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> list[Row]:
+def put_each(connection: sqlite3.Connection, statement: str, rows: Sequence[SpanRow]) -> list[SpanRow]:
     """Write rows one by one; returns and logs the rows that the database refuses."""
-    refused: list[tuple[Row, Exception]] = []
+    refused: list[tuple[SpanRow, Exception]] = []
     with immediate_transaction(connection):
         for row in rows:
             try:

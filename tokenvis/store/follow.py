@@ -19,7 +19,7 @@ from tokenvis.store.load import frame_of, ordered_frame, report_faults
 from tokenvis.store.scan import ChangedSpans, Watermark
 from tokenvis.store.store import Store, as_store
 
-MTIME_SETTLED_NS = 2_000_000_000  # coarsest file system clock: a later write is sure to change the modification time
+MTIME_RESOLUTION_NS = 2_000_000_000  # coarsest file system clock: a later write is sure to change the modification time
 
 DatabaseStamp: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -94,7 +94,7 @@ def database_stamp(path: Path) -> DatabaseStamp | None:
             continue
         except OSError:
             return None
-        if time.time_ns() - status.st_mtime_ns < MTIME_SETTLED_NS:
+        if time.time_ns() - status.st_mtime_ns < MTIME_RESOLUTION_NS:
             return None
         stamp.append((status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(stamp)

@@ -130,17 +130,17 @@ def backup(destination: str | Path, target: Target = None) -> Path:
             raise StoreNotFound(f"There is no database at {path}, so nothing to copy.")
     with as_store_error(copy):
         copy = copy / path.name if copy.is_dir() else copy
-        refuse_existing(copy)
+        check_does_not_exist(copy)
         with TemporaryDirectory(prefix=f".{copy.name[:40]}.", dir=copy.parent) as folder:
             part = Path(folder) / path.name
             with closing(connect(read_only_uri(path))) as source, closing(sqlite3.connect(part)) as target_connection:
                 source.backup(target_connection)
-            refuse_existing(copy)
+            check_does_not_exist(copy)
             part.rename(copy)
     return copy
 
 
-def refuse_existing(copy: Path) -> None:
+def check_does_not_exist(copy: Path) -> None:
     """Raise `StoreError` if the file exists, or a WAL or journal that SQLite would apply to the copy."""
     for name in (copy.name, *(copy.name + suffix for suffix in ("-wal", "-shm", "-journal"))):
         if os.path.lexists(copy.with_name(name)):

@@ -45,7 +45,7 @@ def tuples_of(frame: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     return zip(*(frame[column].tolist() for column in SPAN_COLUMNS[:-1]), data.tolist(), strict=True)
 
 
-def owners_of(connection: Connection, ids: list[str]) -> dict[str, str]:
+def trace_ids_of_spans(connection: Connection, ids: list[str]) -> dict[str, str]:
     """The trace of each of these spans that is in the database."""
     rows = connection.execute(select(Span.id, Span.trace_id).where(is_one_of(Span.id, ids)))
     return {row.id: row.trace_id for row in rows}
@@ -74,7 +74,7 @@ def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
 def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
     """Insert rows, or update those that differ; returns the number of changed rows. An id of another trace is refused."""
     if not has_own_schema(connection):
-        refuse_foreign(connection, trace_id, rows)  # a table without constraints may move a span silently
+        check_no_other_trace(connection, trace_id, rows)  # a table without constraints may move a span silently
         statement = UPSERT_SPAN_IN_PLACE if statement == UPSERT_SPAN and has_integer_key(connection) else statement
     count = select(func.total_changes())
     before = connection.scalar(count)
@@ -82,12 +82,12 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
         driver: Any = connection.connection.driver_connection  # consumes the iterator in C
         driver.executemany(statement, tuples_of(rows))
     except sqlite3.IntegrityError as error:
-        refuse_foreign(connection, trace_id, rows, error)
+        check_no_other_trace(connection, trace_id, rows, error)
         raise
     return int((connection.scalar(count) or 0) - (before or 0))
 
 
-def refuse_foreign(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
+def check_no_other_trace(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
     """Raise `BadSpan` if one of the rows has the id of a span in another trace."""
     query = select(Span.id, Span.trace_id).where(is_one_of(Span.id, rows["id"]), Span.trace_id.is_distinct_from(trace_id))
     for span, owner in connection.execute(query.limit(1)):

@@ -35,9 +35,9 @@ from tokenvis.store.rows import (
     checked_rows,
     checked_trace_rows,
     count_spans,
-    owners_of,
     put_spans,
     put_trace,
+    trace_ids_of_spans,
 )
 from tokenvis.store.scan import (
     ChangedSpans,
@@ -185,7 +185,7 @@ class Store:
         """
         frame = checked_rows(spans)
         with as_store_error(self.path), self._writing() as connection:
-            owners = owners_of(connection, frame["id"].tolist())
+            owners = trace_ids_of_spans(connection, frame["id"].tolist())
             owner = frame["id"].map(owners)
             foreign = (owner.notna() & (owner != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
             written = [

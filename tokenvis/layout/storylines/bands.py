@@ -8,7 +8,7 @@ import numpy as np
 
 from tokenvis.layout.lanes import lowest_free_lanes
 from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, PresenceTable
-from tokenvis.spans.integers import opens_run
+from tokenvis.spans.integers import run_starts
 
 BAND_GAP_LINES = 2  # between the lines of two bands
 
@@ -23,7 +23,7 @@ def heights_in_bands(group: LayerTable, present: PresenceTable) -> LayerTable:
     band = np.where(present, nearest_groups(group), ABSENT)
     agent = np.repeat(np.arange(n_agents), n_layers)
     bands = band.T.ravel().astype(np.int64)
-    first = np.flatnonzero(opens_run(agent, bands))
+    first = np.flatnonzero(run_starts(agent, bands))
     last = np.append(first[1:], len(bands)) - 1
     has_band = bands[first] >= 0
     first, last = first[has_band], last[has_band]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenvis.layout.storylines.blocks import LayerTable
-from tokenvis.spans.integers import Floats, Int64Array, opens_run, running_max
+from tokenvis.spans.integers import Float64Array, Int64Array, run_starts, running_max
 
 MOVE_HALF_WIDTH = 0.013  # of the total width, for a move of height 1; a move of height 4 takes twice as long
 MAX_MOVE_SHARE = 0.4  # of a layer, for the moves at each of its edges
@@ -27,11 +27,11 @@ class VerticalMoves:
     layer: Int64Array
     before: Int64Array
     after: Int64Array
-    x0: Floats
-    x1: Floats
+    x0: Float64Array
+    x1: Float64Array
 
 
-def vertical_moves(heights: LayerTable, edges: Floats) -> VerticalMoves:
+def vertical_moves(heights: LayerTable, edges: Float64Array) -> VerticalMoves:
     """The moves of all lines, by layer, then agent.
 
     ``edges`` are the positions of the layer boundaries on the axis, in ascending order, one more than there are layers.
@@ -71,7 +71,7 @@ def overlap_clusters(step: Int64Array, top: Int64Array, bottom: Int64Array) -> I
     order = np.lexsort((top, step))
     step, top = step[order], top[order]
     lowest = running_max(step, bottom[order])
-    opens_cluster = opens_run(step)
+    opens_cluster = run_starts(step)
     opens_cluster[1:] |= top[1:] > lowest[:-1]
     cluster = np.empty(len(order), dtype=np.int64)
     cluster[order] = np.cumsum(opens_cluster) - 1
@@ -82,12 +82,12 @@ def overlap_clusters(step: Int64Array, top: Int64Array, bottom: Int64Array) -> I
 class LineCurve:
     """The curve of one line: positions on the axis, and the height of the line at each of them."""
 
-    x: Floats
-    y: Floats
+    x: Float64Array
+    y: Float64Array
 
-    def y_at(self, x: Floats) -> Floats:
+    def y_at(self, x: Float64Array) -> Float64Array:
         """The height at these positions."""
-        height: Floats = np.interp(x, self.x, self.y)
+        height: Float64Array = np.interp(x, self.x, self.y)
         return height
 
     def between(self, x0: float, x1: float) -> "LineCurve":
@@ -97,7 +97,7 @@ class LineCurve:
         return LineCurve(x, self.y_at(x))
 
 
-def line_curves(heights: LayerTable, edges: Floats) -> list[list[LineCurve]]:
+def line_curves(heights: LayerTable, edges: Float64Array) -> list[list[LineCurve]]:
     """The curves of each agent, from left to right: one for each stretch in which it is present without a break."""
     moves = vertical_moves(heights, edges)
     order = np.argsort(moves.agent, kind="stable")
@@ -116,7 +116,7 @@ def line_curves(heights: LayerTable, edges: Floats) -> list[list[LineCurve]]:
 
 
 def line_curve(
-    height: LayerTable, edges: Floats, moves: VerticalMoves, own_moves: Int64Array, first: int, stop: int
+    height: LayerTable, edges: Float64Array, moves: VerticalMoves, own_moves: Int64Array, first: int, stop: int
 ) -> LineCurve:
     """The curve of an agent from the layer ``first`` to the one before ``stop``.
 
@@ -131,7 +131,9 @@ def line_curve(
     return LineCurve(x, y)
 
 
-def smoothstep_points(x0: Floats, x1: Floats, before: Floats, after: Floats) -> tuple[Floats, Floats]:
+def smoothstep_points(
+    x0: Float64Array, x1: Float64Array, before: Float64Array, after: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """Points of smoothstep curves from (x0, before) to (x1, after), one curve after the other."""
     share = np.linspace(0.0, 1.0, POINTS_PER_MOVE)
     smoothstep = share * share * (3.0 - 2.0 * share)

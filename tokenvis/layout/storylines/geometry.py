@@ -17,7 +17,7 @@ import pandas as pd
 from tokenvis.layout.storylines.blocks import ABSENT, LayerTable
 from tokenvis.layout.storylines.curves import LineCurve, line_curves, smoothstep_points, vertical_moves
 from tokenvis.spans.columns import codes_of
-from tokenvis.spans.integers import Floats, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 PointArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -49,7 +49,7 @@ class GroupBlock:
         return np.concatenate([smooth_edge(x0, x1, top - pad), smooth_edge(x0, x1, bottom + pad)[::-1]])
 
 
-def smooth_edge(x0: Floats, x1: Floats, level: Floats) -> PointArray:
+def smooth_edge(x0: Float64Array, x1: Float64Array, level: Float64Array) -> PointArray:
     """Points along levels, with smooth transitions between them."""
     x, y = smoothstep_points(x1[:-1], x0[1:], level[:-1], level[1:])
     return np.column_stack([np.concatenate([x0[:1], x, x1[-1:]]), np.concatenate([level[:1], y, level[-1:]])])
@@ -70,7 +70,7 @@ class StorylineGeometry:
     heights: LayerTable
     location_codes: LayerTable
     group_codes: LayerTable
-    edges: Floats
+    edges: Float64Array
     curves: list[list[LineCurve]]
 
     @property
@@ -83,7 +83,7 @@ class StorylineGeometry:
         """The number of each agent."""
         return {name: agent for agent, name in enumerate(self.agents)}
 
-    def heights_at(self, agent: Int64Array, x: Floats) -> Floats:
+    def heights_at(self, agent: Int64Array, x: Float64Array) -> Float64Array:
         """The heights of agents' lines at positions on the axis; outside a line, the height of its nearest point."""
         y = np.empty(len(x))
         for agent_number in np.unique(agent).tolist():
@@ -184,7 +184,7 @@ def extend_levels(levels: list[tuple[float, float, float, float]], level: tuple[
     levels.append(level)
 
 
-def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array], Floats]) -> StorylineGeometry:
+def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array], Float64Array]) -> StorylineGeometry:
     """The geometry of one trace's lines, from the table of `tokenvis.storyline`.
 
     ``to_x`` maps times to positions on the axis.
@@ -227,7 +227,7 @@ def layer_edges(start: Int64Array, end: Int64Array, is_known: "np.ndarray[tuple[
 
 
 def branch_curves(
-    geometry: StorylineGeometry, branches: pd.DataFrame, to_x: Callable[[Int64Array], Floats]
+    geometry: StorylineGeometry, branches: pd.DataFrame, to_x: Callable[[Int64Array], Float64Array]
 ) -> list[tuple[int, LineCurve]]:
     """The agent and the curve of each side branch, at a distance from the agent's line that grows with the lane.
 
@@ -246,7 +246,7 @@ def branch_curves(
     return curves
 
 
-def time_together(geometry: StorylineGeometry) -> Floats:
+def time_together(geometry: StorylineGeometry) -> Float64Array:
     """How long each agent shares a location, in units of the axis."""
     together = np.zeros(len(geometry.agents))
     for layer, width in enumerate(np.diff(geometry.edges).tolist()):

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, layer_changes
-from tokenvis.spans.integers import Floats, Int64Array, opens_run
+from tokenvis.spans.integers import Float64Array, Int64Array, run_starts
 
 LinkTable: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
@@ -107,7 +107,7 @@ def block_graph(blocks: LayerTable, ranks: LayerTable) -> BlockGraph:
     layer, agent = np.nonzero(blocks >= 0)
     order = np.lexsort((ranks[layer, agent], layer))
     layer, agent = layer[order], agent[order]
-    (first,) = np.nonzero(opens_run(layer, blocks[layer, agent]))
+    (first,) = np.nonzero(run_starts(layer, blocks[layer, agent]))
     size = np.diff(first, append=len(layer))
     node = np.repeat(np.arange(len(first)), size)
     block_at, offset = np.full_like(blocks, ABSENT), np.full_like(blocks, ABSENT)
@@ -145,7 +145,7 @@ class HeightProgram:
         n_links = len(links)
         self.n_heights = len(layer) + 2
         top, bottom = self.n_heights - 2, self.n_heights - 1
-        opens = opens_run(layer)
+        opens = run_starts(layer)
         (first,), (last,), (below,) = np.nonzero(opens), np.nonzero(np.append(opens[1:], True)), np.nonzero(~opens)
         upper = np.concatenate([below - 1, np.full_like(first, top), last])
         lower = np.concatenate([below, first, np.full_like(last, bottom)])
@@ -167,7 +167,7 @@ class HeightProgram:
         places = np.append(rows, rows), np.append(lower, upper)
         return coo_array((np.append(ones, -ones), places), shape=(len(lower), self.n_heights))
 
-    def solve(self, weights: Floats) -> tuple[Int64Array, Floats]:
+    def solve(self, weights: Float64Array) -> tuple[Int64Array, Float64Array]:
         """The tops of all blocks, and the distance that each link moves."""
         from scipy.optimize import linprog
 
@@ -180,5 +180,5 @@ class HeightProgram:
         }
         solution = linprog(costs, **constraints, bounds=self.bounds, method="highs-ds")
         assert solution.status == 0, solution.message  # feasible: heights that are far enough apart satisfy all constraints
-        movement: Floats = solution.x[self.n_heights :].reshape(2, -1).sum(axis=0)
+        movement: Float64Array = solution.x[self.n_heights :].reshape(2, -1).sum(axis=0)
         return np.round(solution.x[: self.n_heights - 2]).astype(np.int64), movement

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from tokenvis.spans.integers import Int64Array, opens_run, running_max
+from tokenvis.spans.integers import Int64Array, run_starts, running_max
 from tokenvis.spans.intervals import Intervals, subtract
 
 
@@ -37,7 +37,7 @@ def homes_of(agent: Int64Array, start: Int64Array, end: Int64Array, start_rank: 
     columns = [single_rows, start[single_rows], end[single_rows]]
     if overlaps_itself.any():
         rows = order[overlaps_itself[order]]
-        agent_starts = np.flatnonzero(opens_run(agent[rows])).tolist()
+        agent_starts = np.flatnonzero(run_starts(agent[rows])).tolist()
         stretches = [
             stretch for part in np.split(rows, agent_starts[1:]) for stretch in sweep_agent(part, start, end, start_rank)
         ]

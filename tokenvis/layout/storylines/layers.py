@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 
 from tokenvis.layout.storylines.blocks import LayerTable, PresenceTable, layer_changes
-from tokenvis.spans.integers import INT64_MAX, Int64Array, opens_run
+from tokenvis.spans.integers import INT64_MAX, Int64Array, run_starts
 from tokenvis.spans.intervals import number_in_run
 
 MAX_LAYERS = 400
@@ -115,10 +115,10 @@ def longest_stays(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[Lay
     cell, location = layer * n_agents + visits.agent[row], visits.location[row]
     order = np.lexsort((location, cell))
     cell, location = cell[order], location[order]
-    first_rows = np.flatnonzero(opens_run(cell, location))
+    first_rows = np.flatnonzero(run_starts(cell, location))
     stay_us = np.add.reduceat(overlap_us[order], first_rows) if len(first_rows) else overlap_us
     longest = first_rows[np.lexsort((-stay_us, cell[first_rows]))]
-    longest = longest[opens_run(cell[longest])]
+    longest = longest[run_starts(cell[longest])]
     length = np.diff(edges)[cell[longest] // n_agents] if len(longest) else stay_us[longest]
     longest = longest[stay_us[np.searchsorted(first_rows, longest)] >= -(-length // MIN_STAY_DIVISOR)]
     locations = np.full((len(edges) - 1) * n_agents, -1, dtype=np.int32)

@@ -24,7 +24,7 @@ from tokenvis.layout.storylines.layers import Layers, Visits, cut_layers
 from tokenvis.layout.storylines.ordering import order_in_parts
 from tokenvis.layout.storylines.proof import prove_fewest_crossings
 from tokenvis.layout.storylines.search import search_ranks
-from tokenvis.spans.columns import NAMES, codes_of, order_of, require, rows_by, times_of, values_at
+from tokenvis.spans.columns import NAMES, codes_of, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, difference, lowest_of
 from tokenvis.spans.intervals import union
@@ -339,7 +339,7 @@ def group_numbers(layer: Int64Array, block: Int64Array) -> Int64Array:
 def branch_table(spans: pd.DataFrame, inputs: StorylineInput) -> pd.DataFrame:
     """The table of side branches."""
     row, start, end = inputs.branches
-    order = rows_by(spans, codes_of(spans["trace_id"])[0][row], start, end, codes_of(spans["agent_id"])[0][row], row=row)
+    order = order_with_ids(spans, codes_of(spans["trace_id"])[0][row], start, end, codes_of(spans["agent_id"])[0][row], row=row)
     row, start, end = row[order], start[order], end[order]
     names = {column: values_at(spans, column, row) for column in (*NAMES, "id")}
     agent = inputs.agents.group[row]

@@ -22,7 +22,7 @@ from tokenvis.layout.time_map import TimeMap
 from tokenvis.plot.artists.markers import draw_markers
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.text import BarLabels, drawable, text_color_on
-from tokenvis.spans.integers import Floats, Int64Array, Mask
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask
 
 BAR_HEIGHT_SHARE = 0.78  # of the row
 MAX_BARS = 5_000
@@ -45,7 +45,7 @@ class Bars:
     colors: list[str]
     mapping: TimeMap
 
-    def x_ends(self, rows: Any = slice(None)) -> tuple[Floats, Floats]:
+    def x_ends(self, rows: Any = slice(None)) -> tuple[Float64Array, Float64Array]:
         """Positions of the starts and ends of spans on the time axis."""
         return self.mapping.to_x(self.start[rows]), self.mapping.to_x(self.end[rows])
 
@@ -217,7 +217,9 @@ class Raster(AxesImage):
         n_drawn, n_seen = n_others + self.n_wide, n_others + self.n_seen
         return [f"{n_drawn:,} of {n_seen:,} spans drawn as bars"] if n_drawn < n_seen else []
 
-    def pixel_spans(self, low: float, high: float, n_pixels: int) -> Iterator[tuple[Floats, Floats, Int64Array, Int64Array]]:
+    def pixel_spans(
+        self, low: float, high: float, n_pixels: int
+    ) -> Iterator[tuple[Float64Array, Float64Array, Int64Array, Int64Array]]:
         """The spans in pixels, in chunks; also counts those in view."""
         self.n_wide = self.n_seen = 0
         scale = n_pixels / (high - low)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.integers import Floats, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 
 def rows_by_id(spans: pd.DataFrame, ids: pd.Series) -> Int64Array:
@@ -22,8 +22,8 @@ class DensityLimited:
     """
 
     axes: Any
-    low: Floats
-    high: Floats
+    low: Float64Array
+    high: Float64Array
     max_per_inch: float
 
     def n_in_view(self) -> int:

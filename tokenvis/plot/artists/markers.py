@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.integers import Floats, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 MARKER_NAMES = {"instant": "instant", "error": "error", "open": "still open"}
 MARKER_SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "open": ">"}
@@ -26,7 +26,7 @@ def marked_rows(spans: pd.DataFrame) -> dict[str, Int64Array]:
     return {"instant": np.flatnonzero(start == end), **marked}
 
 
-def draw_markers(ax: Axes, x: Floats, y: Floats, shape: str, colors: Any, edge_color: str) -> None:
+def draw_markers(ax: Axes, x: Float64Array, y: Float64Array, shape: str, colors: Any, edge_color: str) -> None:
     """Markers of one kind."""
     if len(x):
         style: dict[str, Any] = {"edgecolors": edge_color, "linewidths": 0.8, "zorder": 3.5}

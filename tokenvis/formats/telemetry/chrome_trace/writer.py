@@ -20,7 +20,7 @@ import pandas as pd
 from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment, payload_text
 from tokenvis.layout.lanes import last_microseconds, pack_lanes
 from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
-from tokenvis.spans.integers import Int64Array, opens_run, sort_order
+from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
 from tokenvis.spans.relations import relations_of
 from tokenvis.spans.typed_columns import is_number
@@ -65,7 +65,7 @@ def combination_ranks(*keys: Int64Array) -> Int64Array:
     """The rank of each row among the combinations of the keys that occur."""
     order = sort_order(*keys)
     ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.cumsum(opens_run(*(key[order] for key in keys))) - 1
+    ranks[order] = np.cumsum(run_starts(*(key[order] for key in keys))) - 1
     return ranks
 
 
