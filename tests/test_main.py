@@ -60,7 +60,7 @@ def test_ingest_of_several_paths_prints_a_report_of_each(run):
         "Read: Claude Code sessions, 1 file",
         "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged",
         "2 spans, 1 agent, 2 locations",
-        "Estimated times: 1 (missing in the source; see `estimated` in data)",
+        "Estimated values: 1 (missing in the source; see `estimated` in data)",
     ]
     assert (code, err) == (0, [])
     assert out == one + [line.replace("s1", "s2") for line in one]
@@ -401,7 +401,7 @@ def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     code, out, err = run("watch", "s1.jsonl", "--every", "0.5")
     assert (code, err) == (0, [])
-    assert out[-2:] == ["s1 go: 2 spans added, 0 updated; 2 in all", "Stopped. The same command continues from here."]
+    assert out[-2:] == ["s1 go: 2 spans added, 0 updated; 2 in all", "Stopped. Run the same command to continue."]
     assert Path("sqlite.db-watched.json").exists()
 
 

@@ -46,7 +46,7 @@ def test_the_figures_of_a_session(name):
         (spans["status"] == "error").sum(),
         len(report.formats),
     )
-    gone = "the transcript of subagent 'afb92ff' is missing; its work, of which this file has 19 echo lines, was skipped"
+    gone = "the transcript of subagent 'afb92ff' is missing, so its work was skipped; echo lines in this file: 19"
     missing = [f"subagent.jsonl: {gone}."]
     assert [str(problem) for problem in report.problems] == (missing if name == "spotter/subagent.jsonl" else [])
 
@@ -90,7 +90,7 @@ def test_every_file_leads_to_its_session_and_a_folder_to_all():
     report = ingest(FOLDER)
     assert sorted(written.added for written in report.written) == [10, 28, 44, 335]
     assert len(report.formats) == 12
-    assert report.skipped["files in no known format"] == 1  # a workflow's journal
+    assert report.skipped["files of unknown format"] == 1  # a workflow's journal
     for path in sorted(FOLDER.rglob("agent-*.jsonl")):
         again = ingest(path)
         assert [(written.added, written.updated) for written in again.written] == [(0, 0)]

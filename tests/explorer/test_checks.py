@@ -24,7 +24,7 @@ def test_valid_values_are_normalised():
         (lambda: checked_window((5, 5)), "window=(5, 5) is not (start, end): two integers in µs, the second one larger."),
         (lambda: checked_window(5), "window=5 is not (start, end): two integers in µs, the second one larger."),
         (lambda: checked_agents(["zoe"], ["ann"]), "The trace has no agents 'zoe'. It has: 'ann'."),
-        (lambda: checked_key("hue", None), "hue=None is neither a column for bands nor a key of data."),
+        (lambda: checked_key("hue", None), "hue=None is neither a column nor a key of data."),
         (lambda: checked_follow(1, None), "follow=1 is neither True nor False."),
         (lambda: checked_follow(True, "It cannot."), "It cannot."),
     ],

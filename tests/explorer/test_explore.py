@@ -27,12 +27,12 @@ def test_a_trace_is_explored_by_its_name():
         ({"height": "tall"}, "height='tall' is not a number of pixels from 100 to 10,000."),
         (
             {"by": "team"},
-            "'team' is neither a column for bands nor a key of data. Available: 'agent_id', 'location_id'.",
+            "'team' is neither a column nor a key of data. Available: 'agent_id', 'location_id'.",
         ),
         ({"follow": "yes"}, "follow='yes' is neither True nor False."),
         (
             {"follow": True},
-            "follow=True needs the name of a stored trace, as in explore('name', follow=True): a frame does not grow.",
+            "follow=True needs the id or name of a stored trace, as in explore('name', follow=True): a frame does not grow.",
         ),
         ({"palette": "red"}, "palette='red' is neither a mapping from name to colour nor a list of colours."),
     ],

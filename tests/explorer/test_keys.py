@@ -69,7 +69,7 @@ def test_a_key_that_no_span_has_is_refused():
     with pytest.raises(BadOption) as raised:
         key_column(SPANS, "colour")
     assert str(raised.value) == (
-        "'colour' is neither a column for bands nor a key of data. Available: "
+        "'colour' is neither a column nor a key of data. Available: "
         "'agent_id', 'location_id', 'status', 'kind', 'gen_ai.request.model', 'tokens'."
     )
 

@@ -101,14 +101,14 @@ def test_figures_equal_those_of_the_summary(ask, spans):
 
 @pytest.mark.laws
 @given(traces(parents=True))
-def test_routes_are_the_moves_of_python(ask, spans):
+def test_indexed_moves_are_the_moves_of_python(ask, spans):
     ids = Answers(spans).spans_of_trace("t")["id"].tolist()
-    routes = {
+    indexed = {
         (left, arrived, ids[gone], ids[came])
-        for left, arrived, gone, came in ask("routes", **python_answers(spans, "trace", "moves"))
+        for left, arrived, gone, came in ask("moves", **python_answers(spans, "trace", "moves"))
     }
     table = moves(spans)
-    assert routes == set(zip(*(table[name].tolist() for name in ("left", "arrived", "from_span", "to_span")), strict=True))
+    assert indexed == set(zip(*(table[name].tolist() for name in ("left", "arrived", "from_span", "to_span")), strict=True))
 
 
 def near(*numbers):

@@ -40,7 +40,7 @@ def test_the_initial_state_is_of_the_first_trace(explorer):
 
 
 def test_the_repr_is_the_same_for_the_same_spans(explorer):
-    assert repr(explorer) == repr(explore(SPANS)) == "<Explorer of 't': 3 spans, 3 agents, 2 locations; and 1 trace more>"
+    assert repr(explorer) == repr(explore(SPANS)) == "<Explorer of 't': 3 spans, 3 agents, 2 locations; and 1 more trace>"
     assert repr(explore(SPANS.iloc[:0])) == "<Explorer of no trace: 0 spans, 0 agents, 0 locations>"
 
 
@@ -111,12 +111,12 @@ def test_observers_are_notified_of_a_selection(explorer):
         ("window", "all", BadOption, "window='all' is not (start, end): two integers in µs, the second one larger."),
         ("agents", ["zoe"], BadOption, "The trace has no agents 'zoe'. It has: 'ann', 'bob', 'eve'."),
         ("agents", 5, BadOption, "agents=5 is neither a name nor a list of names."),
-        ("by", 5, BadOption, "by=5 is neither a column for bands nor a key of data."),
+        ("by", 5, BadOption, "by=5 is neither a column nor a key of data."),
         (
             "hue",
             "colour",
             BadOption,
-            "'colour' is neither a column for bands nor a key of data. Available: 'agent_id', 'location_id', 'kind'.",
+            "'colour' is neither a column nor a key of data. Available: 'agent_id', 'location_id', 'kind'.",
         ),
         ("trace", "v", TraceNotFound, "No trace 'v'. These spans have: 't', 'u'."),
         ("trace", None, BadOption, "trace=None is not a trace id. These spans have: 't', 'u'."),
@@ -399,7 +399,7 @@ def test_following_can_be_read_and_set(growing, explorer):
         following.follow = "yes"
     assert explorer.follow is False
     with pytest.raises(
-        BadOption, match=r"^follow=True needs the name of a stored trace, as in explore\('name', follow=True\): "
+        BadOption, match=r"^follow=True needs the id or name of a stored trace, as in explore\('name', follow=True\): "
     ):
         explorer.follow = True
 

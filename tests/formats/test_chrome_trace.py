@@ -95,7 +95,7 @@ def test_times_are_floored_and_exact():
 def test_an_array_truncated_in_an_event_is_a_problem():
     text = json.dumps([complete(0, 1, "a"), complete(1, 1, "b")])
     assert spans_of(text=text[:-1]) == (["a 0-1", "b 1-2"], [])
-    assert spans_of(text=text[:-5]) == (["a 0-1"], ["x.json: ends in the middle; the part before was read."])
+    assert spans_of(text=text[:-5]) == (["a 0-1"], ["x.json: is truncated; the complete part was read."])
 
 
 def test_instants_and_skipped_events():

@@ -263,7 +263,7 @@ def test_messages_that_no_model_wrote_are_skipped():
     write("s1.jsonl", reply(3, "m1", "API Error", model="<synthetic>"), reply(4, "m2", "hi"))
     report = ingest("s1.jsonl")
     assert report_lines(report) == ["main model:opus 3-4"]
-    assert report.skipped == {"messages that no model wrote": 1}
+    assert report.skipped == {"synthetic messages": 1}
 
 
 def test_other_lines_are_counted_by_type():
@@ -685,6 +685,6 @@ def test_a_subagent_without_a_transcript_is_reported():
     lines = [prompt(0, "go"), reply(2, "m1", call("t1", "Task")), echo(3, "a9", "t1"), echo(4, "a9", "t1"), result(5, "t1")]
     report = ingest(write("s1.jsonl", *lines))
     assert [str(problem) for problem in report.problems] == [
-        "s1.jsonl: the transcript of subagent 'a9' is missing; its work, of which this file has 2 echo lines, was skipped."
+        "s1.jsonl: the transcript of subagent 'a9' is missing, so its work was skipped; echo lines in this file: 2."
     ]
     assert report.n_spans == 2

@@ -160,7 +160,7 @@ def test_samples_without_ids_are_identified_by_their_run():
 
 
 def test_a_log_without_samples_is_a_problem():
-    assert spans_of(json.dumps({"eval": EVAL})) == ([], ["log.json: contains no samples, so there are no events."])
+    assert spans_of(json.dumps({"eval": EVAL})) == ([], ["log.json: contains no samples."])
     assert spans_of(log({"id": 1})) == ([], ["log.json, sample 1: has no events."])
 
 

@@ -97,7 +97,7 @@ def test_binary_messages_alone_and_after_their_lengths():
     several = b"".join(len(message).to_bytes(4, "big") + message for message in messages(request(AGENT), request(CHAT, TOOL)))
     assert spans_of(several) == (SPANS, [])
     assert recognises(head_of(reading_of("x").source))
-    assert spans_of(several[:-5])[1] == ["x: ends in the middle; the part before was read."]
+    assert spans_of(several[:-5])[1] == ["x: is truncated; the complete part was read."]
     assert spans_of(len(alone).to_bytes(4, "big") + b"\x0a\x02\xff\xff" + alone[4:])[1][0].startswith(
         "x, message 1: not OTLP ("
     )
@@ -138,7 +138,7 @@ def test_all_data_of_a_span_are_kept():
             "text": "a", "whole": 2**62, "part": 0.5, "yes": True, "list": [1, "b"], "map": {"inner": "c"}, "none": None,
         },
     }  # fmt: skip
-    assert (made.fallback, made.id) == ("shop", f"{TRACE}/0000000000000001")
+    assert (made.fallback_agent, made.id) == ("shop", f"{TRACE}/0000000000000001")
 
 
 def test_children_before_their_parents_and_in_other_files_inherit_their_agents():
@@ -209,4 +209,4 @@ def test_a_message_that_is_too_long_is_not_read(monkeypatch):
     monkeypatch.setattr(otlp, "MAX_MESSAGE_BYTES", 50)
     [alone] = messages(request(AGENT, CHAT, TOOL))
     assert spans_of(alone)[1][-1] == "x: only the first 50 bytes, the limit of one message, were read."
-    assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: ends in the middle; the part before was read."]
+    assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: is truncated; the complete part was read."]

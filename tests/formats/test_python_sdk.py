@@ -51,7 +51,7 @@ def test_spans_as_the_console_exporter_writes_them():
     }
     reading = reading_of("x", json.dumps(span, indent=4))
     [made] = read(reading)
-    assert (made.start, made.end, made.fallback, made.parent) == (
+    assert (made.start, made.end, made.fallback_agent, made.parent) == (
         1_782_036_000_250_000, 1_782_036_001_000_000, "shop", f"{TRACE:032x}/{HEX}",
     )  # fmt: skip
     assert made.data == {
@@ -67,7 +67,7 @@ def test_spans_as_the_console_exporter_writes_them():
 
 def test_an_unknown_service_is_none():
     [made] = read(reading_of("x", {**CHAT, "resource": {"attributes": {"service.name": "unknown_service"}}}))
-    assert made.fallback is None
+    assert made.fallback_agent is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_unknown_service_is_none():
         ({"context": None}, "'context' is missing"),
         ({"start_time": None}, "invalid value (a time is of type NoneType)"),
         ({"attributes": []}, "invalid value ('attributes' is of type list)"),
-        ({"events": [5]}, "invalid value ('events' contains int)"),
+        ({"events": [5]}, "invalid value ('events' contains an item of type int)"),
     ],
 )
 def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):

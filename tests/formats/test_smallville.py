@@ -54,7 +54,7 @@ def test_the_meta_file_has_either_name():
 def test_a_missing_or_damaged_clock_is_a_problem():
     assert spans_of(STEPS, None, "bare/master_movement.json") == (
         TOLD,
-        ["master_movement.json: there is no meta.json in its folder, so steps count from 0, with 10 s each."],
+        ["master_movement.json: there is no meta.json in its folder, so times start at 0 and a step takes 10 s."],
     )
     assert spans_of(STEPS, {"start_date": "noon"}) == (
         TOLD,
@@ -82,7 +82,7 @@ def test_a_world_is_named_by_its_folder_or_its_file():
         written(path, json.dumps(STEPS))
     report = ingest("towns")
     assert sorted(report.names.values()) == ["one", "two"]
-    assert report.skipped == {"files in no known format": 2}
+    assert report.skipped == {"files of unknown format": 2}
     assert len(load_spans("one")) == 5
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     assert wrong == [
         "master_movement.json, step 1: 'x' is not a step.",
         "master_movement.json, step 7: invalid value ('description' is of type int).",
-        "master_movement.json, step 8: not an object, but int.",
+        "master_movement.json, step 8: is of type int, not an object.",
         "master_movement.json, step 4: invalid value (it comes after step 6).",
     ]
 

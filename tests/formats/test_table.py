@@ -82,7 +82,7 @@ def test_a_frame_without_traces_is_identified_by_its_content():
     assert names[0] == names[1] != names[2]
 
 
-def test_formulas_that_tokenvis_defused_are_restored():
+def test_formulas_that_tokenvis_escaped_are_restored():
     written("x.csv", "id,trace_id,agent_id,location_id,start_time,end_time,data\n", "t/1,t,'=1+1,''desk,0,1,")
     assert spans_of("x.csv") == (["=1+1 'desk 0-1e-06"], [])
     written("y.csv", "agent_id,location_id,start_time,end_time\n", "'=1+1,desk,0,1")
@@ -124,7 +124,7 @@ def test_missing_columns():
     assert error_of(columns={"start_time": "begin"}) == "x.csv has no column 'begin'. It has: 'who', 'when', 'till'."
     assert error_of(format="table") == "x.csv has no column 'start_time'. It has: 'who', 'when', 'till'."
     assert error_of(columns={"start": "when"}) == (
-        "columns= names 'start', which spans do not have. Its keys may be: id, trace_id, agent_id, location_id, "
+        "columns= has unknown keys: 'start'. Allowed keys: id, trace_id, agent_id, location_id, "
         "start_time, end_time, data, parent_id, duration."
     )
     assert ingest("x.csv", columns={"start_time": "when", "end_time": "till", "agent_id": "who"}).n_spans == 1

@@ -99,7 +99,7 @@ def brute_force(spans):
             seen.add(above.id)
             above = by_id.get(above.parent)
         own = above.agent if above is not None and above.agent else None
-        found[one.id] = own or one.fallback or one.trace_id
+        found[one.id] = own or one.fallback_agent or one.trace_id
     return found
 
 

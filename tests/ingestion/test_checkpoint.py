@@ -24,13 +24,13 @@ def loaded(**n_spans):
 
 def test_what_was_saved_is_there_again():
     record = record_of("a", "b", "\udcff")
-    record.save(now=True)
+    record.save(force=True)
     again = loaded(a=5, b=7, **{"\udcff": 5})
     assert (again.files, again.sessions) == (record.files, record.sessions)
 
 
 def test_a_session_of_which_the_database_has_less_is_forgotten_and_so_is_a_file_that_is_gone():
-    record_of("a", "b", "c").save(now=True)
+    record_of("a", "b", "c").save(force=True)
     Path("c").unlink()
     again = loaded(a=4, c=5, b=5)
     assert list(again.files) == ["a", "b"]
@@ -41,7 +41,7 @@ def test_a_file_that_is_gone_stays_known_while_its_session_does():
     record = record_of("a", "b")
     record.sessions["a"].stamps["b"] = file_stamp("b")
     del record.sessions["b"]
-    record.save(now=True)
+    record.save(force=True)
     Path("b").unlink()
     assert list(loaded(a=5).files) == ["a", "b"]
     assert list(loaded(a=4).files) == ["a"]
@@ -54,7 +54,7 @@ def test_of_a_session_that_is_forgotten_and_whose_own_file_is_gone_the_others_ar
     record.files["b"] = FileEntry(file_stamp("b"), "claude_code", main)
     record.files["c"] = FileEntry(file_stamp("c"), "claude_code", "c", main)
     record.sessions = {main: SessionEntry({main: file_stamp("a"), "b": file_stamp("b")}, {"t": 5}, ["full", None, None])}
-    record.save(now=True)
+    record.save(force=True)
     assert list(loaded(t=4).files) == [main, "b", "c"]
     Path("a").unlink()
     assert list(loaded(t=5).files) == [main, "b"]
@@ -62,8 +62,8 @@ def test_of_a_session_that_is_forgotten_and_whose_own_file_is_gone_the_others_ar
 
 
 def test_two_watches_of_one_database_keep_what_the_other_remembers():
-    record_of("a").save(now=True)
-    record_of("b").save(now=True)
+    record_of("a").save(force=True)
+    record_of("b").save(force=True)
     assert list(saved_checkpoint(Path("sqlite.db-watched.json")).files) == ["a", "b"]
 
 
@@ -79,7 +79,7 @@ def test_it_is_written_now_and_then():
 
 def test_where_it_cannot_be_written_it_is_not():
     record = Checkpoint(Path("nowhere/sqlite.db"))
-    record.save(now=True)
+    record.save(force=True)
     assert not record.path.exists()
 
 

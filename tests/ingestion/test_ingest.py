@@ -44,8 +44,8 @@ def test_the_report_as_text():
             "Read: Claude Code sessions, 2 files",
             "Trace 's1' (go): 6 spans added, 0 updated, 0 unchanged",
             "6 spans, 2 agents, 2 locations",
-            "Estimated times: 4 (missing in the source; see `estimated` in data)",
-            'Without an end: 1 (closed at the last time of the trace; `status` is "open")',
+            "Estimated values: 4 (missing in the source; see `estimated` in data)",
+            'Without an end: 1 (closed at the last time seen; `status` is "open")',
             "Texts shortened or removed: 1",
             "Skipped:",
             "  lines of type 'mode': 1",
@@ -59,7 +59,7 @@ def test_a_long_list_in_a_report_is_cut():
     write("s1.jsonl", *SESSION, *["5"] * 20)
     report = ingest("s1.jsonl")
     assert repr(report) == str(report)
-    assert str(report).splitlines()[-2:] == ["  s1.jsonl, line 16: not an object, but int.", "  and 8 more"]
+    assert str(report).splitlines()[-2:] == ["  s1.jsonl, line 16: is of type int, not an object.", "  and 8 more"]
 
 
 def test_the_frame_of_a_report_is_that_of_its_traces():
@@ -113,7 +113,7 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
     assert sorted(counts(report)) == [("s1", 4, 0, 0), ("s2", 4, 0, 0)]
     assert report.n_agents == 4
     assert len(report.formats) == 4
-    assert report.skipped == {"files in no known format": 1}
+    assert report.skipped == {"files of unknown format": 1}
 
 
 # Damage.
@@ -126,7 +126,7 @@ DAMAGE = {
     "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is not valid JSON, replaced by null"),
     "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 levels deep)"),
     "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 levels deep)"),
-    "array": ("[]", "not an object, but list"),
+    "array": ("[]", "is of type list, not an object"),
     "no timestamp": ({"type": "user", "message": {}}, "'timestamp' is missing"),
     "bad timestamp": (
         {**prompt(0, "x"), "timestamp": "noon"},

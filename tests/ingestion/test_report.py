@@ -39,9 +39,9 @@ def test_the_report_as_text():
         "Read: MLflow traces, 1 file",
         "Trace 't' (<b>talk</b>): 2 spans added, 1 updated, 0 unchanged",
         "3 spans, 2 agents, 1 location",
-        "Agents: named by 1 span, inherited from an ancestor by 1,000, the name of the service or trace for 1",
-        "Estimated times: 2 (missing in the source; see `estimated` in data)",
-        'Without an end: 3 (closed at the last time of the trace; `status` is "open")',
+        "Agents: named by 1 span, inherited from an ancestor by 1,000, taken from the service, task or trace by 1",
+        "Estimated values: 2 (missing in the source; see `estimated` in data)",
+        'Without an end: 3 (closed at the last time seen; `status` is "open")',
         "Duplicates dropped: 4",
         "Texts shortened or removed: 5",
         "Skipped:",
@@ -54,7 +54,7 @@ def test_many_traces_are_summed_up():
     for number in range(MAX_LINES + 3):
         report.add(spans(f"t{number}", "Ann"), [Written(Path("x.db"), f"t{number}", 1, unchanged=number)])
     assert str(report).splitlines()[MAX_LINES + 1 :] == [
-        "and 3 traces more: 3 spans added, 0 updated, 39 unchanged",
+        "and 3 more traces: 3 spans added, 0 updated, 39 unchanged",
         "15 spans, 15 agents, 15 locations",
     ]
 

@@ -69,7 +69,7 @@ def test_in_a_log_a_session_has_a_line_now_and_then(capsys, clock):
     for _ in range(90):
         printed.print_changes([change()])
         clock.now += 1
-    printed.print_changes([], now=True)
+    printed.print_changes([], force=True)
     assert capsys.readouterr().out.splitlines() == [
         "go: 1 span added, 0 updated; 5 in all",
         "go: 30 spans added, 0 updated; 5 in all",
@@ -82,7 +82,7 @@ def test_many_sessions_at_once_are_summed_up(capsys):
     Terminal(rewrites=False).print_changes([change(f"s{number}", f"s{number}") for number in range(20)])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
-    assert lines[-1] == "and 8 sessions more: 8 spans added"
+    assert lines[-1] == "and 8 more sessions: 8 spans added"
 
 
 def test_following_until_it_is_interrupted(capsys, clock):
@@ -97,7 +97,7 @@ def test_following_until_it_is_interrupted(capsys, clock):
         "Press Ctrl-C to stop.",
         "go: 2 spans added, 0 updated, 1 open; 2 in all",
         "go: 1 span added, 1 updated; 3 in all",
-        "Stopped. The same command continues from here.",
+        "Stopped. Run the same command to continue.",
     ]
     assert said.err.splitlines() == ["Problem: s1.jsonl, line 5: not JSON from character 2 on."]
     assert clock.pauses == [2, 2, 2]

@@ -1,1 +1,1 @@
-"""Conventions: what names in files and running programs mean: agents, locations, kinds, tokens, times."""
+"""Conventions: rules that map source records to agents, locations, kinds, tokens and times."""

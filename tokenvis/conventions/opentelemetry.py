@@ -106,19 +106,19 @@ def int_or_none(value: Any) -> int | None:
     """A count as an integer, None if it is not one: some sources write counts as strings or floats."""
     if type(value) is int:
         return value
-    exact = float_or_none(value)
-    return int(exact) if exact is not None and exact == int(exact) else None
+    number = float_or_none(value)
+    return int(number) if number is not None and number == int(number) else None
 
 
 def float_or_none(value: Any) -> float | None:
-    """A number, or a string that contains one, as a float; None for anything else."""
+    """A number, or a string that contains one, as a float; None for anything else, NaN and magnitudes of 2^63 or more."""
     if isinstance(value, bool) or value is None or isinstance(value, list | dict):
         return None
     try:
-        exact = float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return exact if abs(exact) < 2.0**63 else None
+    return number if abs(number) < 2.0**63 else None
 
 
 def kind_of(attributes: Mapping[str, Any], source_kind: str = "") -> str | None:

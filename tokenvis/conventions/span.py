@@ -9,7 +9,7 @@ from typing import Any, Protocol
 class SpanRead:
     """A span as read from a source.
 
-    ``agent`` is None if the span itself names none: the agent is then the nearest ancestor's, else ``fallback``, else the
+    ``agent`` is None if the span itself names none: the agent is then the nearest ancestor's, else ``fallback_agent``, else the
     trace's name. ``end`` is None if the span never ended. ``name`` replaces the label when texts are not stored.
     """
 
@@ -22,7 +22,7 @@ class SpanRead:
     name: str
     data: dict[str, Any]
     parent: str | None = None
-    fallback: str | None = None
+    fallback_agent: str | None = None
     line: int | None = None
 
 
@@ -55,17 +55,17 @@ def problem_reason(error: Exception) -> str:
     return f"invalid value ({str(error) or type(error).__name__})"
 
 
-def optional_value(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+def optional_value(source: dict[str, Any], key: str, expected_type: type | tuple[type, ...]) -> Any:
     """A value that may be missing; `TypeError` if it has another type."""
     value = source.get(key)
-    if value is not None and not isinstance(value, kind):
+    if value is not None and not isinstance(value, expected_type):
         raise TypeError(f"{key!r} is of type {type(value).__name__}")
     return value
 
 
-def required_value(source: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+def required_value(source: dict[str, Any], key: str, expected_type: type | tuple[type, ...]) -> Any:
     """A value that must be present; `KeyError` if it is missing or empty."""
-    value = optional_value(source, key, kind)
+    value = optional_value(source, key, expected_type)
     if value is None or value == "":
         raise KeyError(key)
     return value
@@ -76,7 +76,7 @@ def optional_objects(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
     items = optional_value(source, key, list) or []
     for item in items:
         if not isinstance(item, dict):
-            raise TypeError(f"{key!r} contains {type(item).__name__}")
+            raise TypeError(f"{key!r} contains an item of type {type(item).__name__}")
     return items
 
 

@@ -70,10 +70,10 @@ def is_number_text(text: str) -> bool:
 
 def refuse_time(number: Decimal, unit: str) -> None:
     """Raise `ValueError` for a time beyond the calendar, naming the unit in which it would make sense."""
-    plausible = (name for name, factor in UNITS.items() if YEAR_2000 <= number * factor < YEAR_10000)
-    other = max(plausible, key=lambda name: UNITS[name], default=None)
+    plausible_units = (name for name, factor in UNITS.items() if YEAR_2000 <= number * factor < YEAR_10000)
+    plausible_unit = max(plausible_units, key=lambda name: UNITS[name], default=None)
     year = f"the year {1970 + int(number * UNITS[unit] / YEAR_US):,}" if abs(number) < Decimal(10) ** 40 else "a distant year"
-    hint = f"; in {other!r} it is {day_of(int(number * UNITS[other]))}" if other else ""
+    hint = f"; in {plausible_unit!r} it is {day_of(int(number * UNITS[plausible_unit]))}" if plausible_unit else ""
     raise ValueError(f"{quoted(str(number))} in {unit!r} would be in {year}{hint}")
 
 

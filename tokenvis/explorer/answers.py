@@ -69,7 +69,7 @@ class Answers:
         return self.columns[trace, key]
 
     def answer(self, question: str, trace: str, **parameters: Any) -> Message:
-        """The answer to a question of a page; `TokenvisError` if it has none."""
+        """The answer to a question of a page; `TokenvisError` if the trace, the question or a parameter is invalid."""
         questions: dict[str, Callable[..., Message]] = {
             "trace": lambda spans: self.trace_message(trace, spans),
             "column": lambda spans, key: self.key_message(trace, key),
@@ -121,9 +121,9 @@ class Answers:
         """The rows whose label contains a text, ignoring case."""
         if trace not in self.labels:
             self.labels[trace] = span_labels(self.spans_of_trace(trace)).str.lower()
-        found = self.labels[trace].str.contains(query.lower(), regex=False, na=False)
+        is_match = self.labels[trace].str.contains(query.lower(), regex=False, na=False)
         message = Message({})
-        message.add("rows", np.flatnonzero(found.to_numpy(dtype=bool)), ascending=True)
+        message.add("rows", np.flatnonzero(is_match.to_numpy(dtype=bool)), ascending=True)
         return message
 
 
@@ -131,8 +131,8 @@ def rows_by_trace(spans: pd.DataFrame) -> dict[str, Int64Array]:
     """The rows of each trace, in the order of a frame."""
     codes, labels = codes_of(spans["trace_id"])
     order = order_of(spans, "trace_id")
-    first = np.searchsorted(codes[order], np.arange(1, len(labels)))
-    return dict(zip(map(str, labels), np.split(order, first), strict=True)) if len(labels) else {}
+    boundaries = np.searchsorted(codes[order], np.arange(1, len(labels)))
+    return dict(zip(map(str, labels), np.split(order, boundaries), strict=True)) if len(labels) else {}
 
 
 def facts_message(spans: pd.DataFrame) -> Message:

@@ -17,7 +17,7 @@ EXPORT_KEYWORD = re.compile(r"^export (?!default)", re.MULTILINE)
 def bundle(entry: str) -> str:
     """A module and everything that it imports, as one script with the module's default export.
 
-    `ValueError` if modules import each other in a circle, or a file is not UTF-8 text.
+    `ValueError` for a circular import, or if a file is not UTF-8 text.
     """
     sources: dict[str, str] = {}
     collect_modules(f"{entry}.mjs", sources, ())
@@ -27,7 +27,7 @@ def bundle(entry: str) -> str:
 def collect_modules(path: str, sources: dict[str, str], importers: tuple[str, ...]) -> None:
     """Add the source of a module to ``sources``, after its imports; ``importers`` are the modules that led to it."""
     if path in importers:
-        raise ValueError(f"Modules import each other in a circle: {' → '.join((*importers, path))}.")
+        raise ValueError(f"Circular import: {' → '.join((*importers, path))}.")
     if path in sources:
         return
     text = (files("tokenvis.explorer") / "modules" / path).read_text(encoding="utf-8")

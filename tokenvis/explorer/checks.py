@@ -36,7 +36,7 @@ def checked_agents(names: Any, names_in_trace: Iterable[str]) -> tuple[str, ...]
 def checked_key(option: str, key: Any) -> str:
     """The name of a column, or of a key of ``data``."""
     if not isinstance(key, str):
-        raise BadOption(f"{option}={quoted(key)} is neither a column for bands nor a key of data.")
+        raise BadOption(f"{option}={quoted(key)} is neither a column nor a key of data.")
     return key
 
 

@@ -1,7 +1,7 @@
-"""Development: hot reload, which shows an edit of the modules or the style sheet at once in every open notebook.
+"""Development: hot reload, which updates every open notebook when a module or the style sheet is edited.
 
-If ``$ANYWIDGET_HMR`` is 1, anywidget watches the files of a widget and sends changes to the page. The modules reach it as one
-script, so this module writes that script to a file, and again whenever a module changes.
+If ``$ANYWIDGET_HMR`` is 1, anywidget watches the files of a widget and sends changes to the page. The modules are one script
+for it, so this module writes that script to a file, and again whenever a module changes.
 """
 
 import atexit
@@ -42,7 +42,7 @@ def script_source() -> str | Path:
 
 
 def write_script(file: Path) -> None:
-    """Rewrite the script in place: anywidget watches this file, and would not notice a replacement."""
+    """Rewrite the script in place: anywidget watches this file and does not detect a replacement."""
     bundle.cache_clear()
     file.write_text(bundle("widget"), encoding="utf-8")
 

@@ -55,7 +55,7 @@ def explore(
     time_unit
         "auto": from µs to days, by size. "step": times are step numbers.
     height
-        Of the timeline, in CSS pixels; it scrolls if it has more lanes.
+        Height of the timeline in CSS pixels; it scrolls if the lanes do not fit.
     follow
         Whether to follow the trace; needs the id or name of a trace that is already in the store.
     store

@@ -17,7 +17,9 @@ from tokenvis.store.follow import Following
 
 MIN_POLL_INTERVAL_S = 1.0  # shortest pause between polls
 PAUSE_PER_WORK = 10  # a pause lasts at least this many times as long as the poll before it
-FRAME_NOT_FOLLOWED = "follow=True needs the name of a stored trace, as in explore('name', follow=True): a frame does not grow."
+FRAME_NOT_FOLLOWED = (
+    "follow=True needs the id or name of a stored trace, as in explore('name', follow=True): a frame does not grow."
+)
 
 
 class TraceFollower:
@@ -53,14 +55,14 @@ class TraceFollower:
         pause = MIN_POLL_INTERVAL_S
         while not stopped.wait(pause):
             # Work since the last poll counts as part of this one
-            began, self.callback_seconds = perf_counter() - self.callback_seconds, 0.0
+            started_at, self.callback_seconds = perf_counter() - self.callback_seconds, 0.0
             with self._poll_lock:
                 if not stopped.is_set() and not self.poll():
                     return
-            pause = max(MIN_POLL_INTERVAL_S, PAUSE_PER_WORK * (perf_counter() - began))
+            pause = max(MIN_POLL_INTERVAL_S, PAUSE_PER_WORK * (perf_counter() - started_at))
 
     def poll(self) -> bool:
-        """Poll once; whether the callback still exists. Errors do not end the thread: a missing file may come back."""
+        """Poll once; returns whether the callback still exists. Errors do not end the thread: a missing file may come back."""
         problem = ""
         try:
             self._is_pending |= self._following.look()

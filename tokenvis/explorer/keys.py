@@ -46,7 +46,7 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     """The values of a key of a trace, with their colours; `BadOption` if the key does not exist or has too many values."""
     values = spans[key] if key in AGENT_LOCATION_KEYS else field_columns(spans, [key])[key]
     if not values.notna().any() and len(spans):
-        raise BadOption(f"{quoted(key)} is neither a column for bands nor a key of data. Available: {listed(keys_in(spans))}.")
+        raise BadOption(f"{quoted(key)} is neither a column nor a key of data. Available: {listed(keys_in(spans))}.")
     if values.dtype == object:  # mixed types, or text that UTF-8 cannot encode
         values = values.map(lambda value: without_surrogates(str(value)), na_action="ignore")
     codes, labels = codes_of(values)
@@ -72,17 +72,21 @@ def is_key_column(spans: pd.DataFrame, key: object) -> bool:
 
 
 def keys_in(spans: pd.DataFrame) -> list[str]:
-    """The keys that can define bands, the most frequent first, in an evenly spaced sample of the spans."""
+    """The keys that can define bands: leading keys, other columns, and keys of data by their frequency in a sample of spans."""
     columns = [column for column in spans.columns if is_key_column(spans, column) and column not in LEADING_KEYS]
-    found: dict[str, Counter[object]] = {}
+    value_counts: dict[str, Counter[object]] = {}
     if "data" in spans and len(spans):
         rows = np.unique(np.linspace(0, len(spans) - 1, min(len(spans), KEY_SAMPLE_SPANS)).astype(np.int64))
         for payload in parsed_payloads(spans[["id", "data"]].iloc[rows]):
             attributes = payload.get("attributes")
             for key, value in {**(attributes if isinstance(attributes, dict) else {}), **payload}.items():
                 if isinstance(value, str | int | float) and key not in EXCLUDED_DATA_KEYS:
-                    found.setdefault(key, Counter())[value] += 1
-    few = [key for key, values in found.items() if len(values) <= MAX_SAMPLED_TEXTS or not isinstance(next(iter(values)), str)]
-    few.sort(key=lambda key: (-found[key].total(), key))
-    first = [key for key in LEADING_KEYS if key in few or is_key_column(spans, key)]
-    return list(dict.fromkeys([*first, *columns, *few]))[:MAX_LISTED_KEYS]
+                    value_counts.setdefault(key, Counter())[value] += 1
+    data_keys = [
+        key
+        for key, values in value_counts.items()
+        if len(values) <= MAX_SAMPLED_TEXTS or not isinstance(next(iter(values)), str)
+    ]
+    data_keys.sort(key=lambda key: (-value_counts[key].total(), key))
+    leading = [key for key in LEADING_KEYS if key in data_keys or is_key_column(spans, key)]
+    return list(dict.fromkeys([*leading, *columns, *data_keys]))[:MAX_LISTED_KEYS]

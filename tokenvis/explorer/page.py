@@ -113,18 +113,18 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     """The spans with the chosen amount of free text; other columns only if their names or types are safe."""
     if content == "full":
         return spans
-    keeper = Redactor(content)
+    redactor = Redactor(content)
     for column in [column for column in spans.columns if is_key_column(spans, column) and column not in TRACE_KEYS]:
         if content == "none" and column in STRUCTURAL_KEYS:
-            named = [is_name(value) for value in json_values(spans[column])]
-            spans = spans.assign(**{column: spans[column].where(np.array(named, dtype=bool))})
+            is_named = [is_name(value) for value in json_values(spans[column])]
+            spans = spans.assign(**{column: spans[column].where(np.array(is_named, dtype=bool))})
         elif content == "none" and not is_safe_column(spans[column]):
             spans = spans.drop(columns=column)
         elif spans[column].dtype in ("str", "object", "category"):
-            spans = spans.assign(**{column: spans[column].astype(object).map(keeper.shortened, na_action="ignore")})
+            spans = spans.assign(**{column: spans[column].astype(object).map(redactor.shortened, na_action="ignore")})
     if "data" not in spans:
         return spans
-    payloads = (keeper.redacted(dict(payload), "") for payload in parsed_payloads(spans))
+    payloads = (redactor.redacted(dict(payload), "") for payload in parsed_payloads(spans))
     data = [payload_json({key: value for key, value in payload.items() if value != ""}) for payload in payloads]
     return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
 
@@ -142,14 +142,14 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
     """Write the page: head, blocks, script."""
     script = bundle("page")
     styles = style_sheet() + PAGE_STYLE
-    rules = [
+    directives = [
         *("default-src 'none'", f"script-src '{csp_hash(script)}'", f"style-src '{csp_hash(styles)}'"),
         *("base-uri 'none'", "form-action 'none'"),
     ]
     title = html.escape(one_line(opening["trace"] or "no trace"))
     head = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(directives)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"{GENERATOR_TAG.decode()}\n<title>{title} · tokenvis</title>\n<style>{styles}</style>\n</head>\n<body>\n"
         '<div id="explorer"></div>\n<noscript>This page needs JavaScript to draw a trace.</noscript>\n'

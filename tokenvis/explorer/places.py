@@ -27,20 +27,20 @@ def agents_of(spans: pd.DataFrame) -> list[str]:
     return [str(name) for name in codes_of(spans["agent_id"])[1]]
 
 
-def updated_window(window: tuple[int, int], before: pd.DataFrame, spans: pd.DataFrame) -> tuple[int, int]:
+def updated_window(window: tuple[int, int], old_spans: pd.DataFrame, spans: pd.DataFrame) -> tuple[int, int]:
     """The window after a trace has changed: the same times, unless it showed the whole trace."""
-    if before is spans:
+    if old_spans is spans:
         return window
-    first, last = full_window(before)
+    first, last = full_window(old_spans)
     return full_window(spans) if window[0] <= first and last <= window[1] else window
 
 
-def updated_agents(agents: Sequence[str], before: pd.DataFrame, spans: pd.DataFrame) -> list[str]:
+def updated_agents(agents: Sequence[str], old_spans: pd.DataFrame, spans: pd.DataFrame) -> list[str]:
     """The shown agents after a trace has changed: the same agents, unless all were shown."""
-    if before is spans:
+    if old_spans is spans:
         return list(agents)
     names = agents_of(spans)
-    return names if len(agents) == len(agents_of(before)) else sorted(set(agents).intersection(names))
+    return names if len(agents) == len(agents_of(old_spans)) else sorted(set(agents).intersection(names))
 
 
 def rows_with_ids(chosen: pd.DataFrame, spans: pd.DataFrame) -> Int64Array:
@@ -54,12 +54,12 @@ def selected_rows(chosen: pd.DataFrame, spans: pd.DataFrame, trace: str | None) 
     rows = rows_with_ids(chosen, spans)
     columns = ["trace_id", "id", *(["piece"] if "piece" in spans and "piece" in chosen else [])]
     own = list(zip(*(spans[column].iloc[rows].tolist() for column in columns), strict=True))
-    wanted = set(zip(*(chosen[column].tolist() for column in columns), strict=True))
-    unknown = sorted({span for _, span, *_ in wanted.difference(own)}, key=str)
+    requested = set(zip(*(chosen[column].tolist() for column in columns), strict=True))
+    unknown = sorted({span for _, span, *_ in requested.difference(own)}, key=str)
     if unknown:
         raise BadSpan(f"The selection contains {listed(unknown)}, which are not in trace {quoted(trace)}.")
-    found: Int64Array = rows[np.array([span in wanted for span in own], dtype=bool)]
-    return found
+    selected: Int64Array = rows[np.array([span in requested for span in own], dtype=bool)]
+    return selected
 
 
 def are_same_spans(spans: pd.DataFrame, others: pd.DataFrame) -> bool:
@@ -69,23 +69,23 @@ def are_same_spans(spans: pd.DataFrame, others: pd.DataFrame) -> bool:
 
 
 def updated_view(
-    window: tuple[int, int], agents: Sequence[str], selection: pd.DataFrame, before: pd.DataFrame, spans: pd.DataFrame
+    window: tuple[int, int], agents: Sequence[str], selection: pd.DataFrame, old_spans: pd.DataFrame, spans: pd.DataFrame
 ) -> dict[str, Any]:
     """The window, agents and selection after a trace has changed; the selection only if its spans have changed."""
     selected = spans.iloc[rows_with_ids(selection, spans)]
-    view = {"window": updated_window(window, before, spans), "agents": updated_agents(agents, before, spans)}
+    view = {"window": updated_window(window, old_spans, spans), "agents": updated_agents(agents, old_spans, spans)}
     return view if are_same_spans(selection, selected) else {**view, "selection": selected}
 
 
 def state_from_page(
-    message: Mapping[str, Any], buffers: Sequence[Any], origin: int, before: pd.DataFrame, spans: pd.DataFrame
+    message: Mapping[str, Any], buffers: Sequence[Any], origin: int, old_spans: pd.DataFrame, spans: pd.DataFrame
 ) -> Any:
-    """The window, agents or selection in ``spans``, from a message of a page that shows the version ``before``."""
+    """The window, agents or selection in ``spans``, from a message of a page that shows the version ``old_spans``."""
     if "window" in message:
         first, last = (origin + round(offset) for offset in message["window"])
-        return updated_window((first, max(last, first + 1)), before, spans)
+        return updated_window((first, max(last, first + 1)), old_spans, spans)
     if "agents" in message:
-        names = agents_of(before)
-        return updated_agents([names[code] for code in message["agents"]], before, spans)
-    chosen = before.iloc[rows_from_page(message, buffers[0], len(before))]
-    return chosen if before is spans else spans.iloc[rows_with_ids(chosen, spans)]
+        names = agents_of(old_spans)
+        return updated_agents([names[code] for code in message["agents"]], old_spans, spans)
+    chosen = old_spans.iloc[rows_from_page(message, buffers[0], len(old_spans))]
+    return chosen if old_spans is spans else spans.iloc[rows_with_ids(chosen, spans)]

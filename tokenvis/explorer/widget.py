@@ -50,7 +50,7 @@ class StateTrait(traitlets.TraitType[Any, Any]):
 
 
 class Explorer(anywidget.AnyWidget):
-    """An interactive timeline of spans; `tokenvis.explore` makes one.
+    """An interactive timeline of spans, returned by `tokenvis.explore`.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Explorer(anywidget.AnyWidget):
     agents
         The names of the shown agents, sorted.
     by, hue
-        The column, or key of ``data``, of the bands, and that of the colours.
+        The columns, or keys of ``data``, that define the bands and the colours.
     selection
         The selected spans, as rows of the given frame. To select spans, set a frame of them.
     follow
@@ -122,7 +122,7 @@ class Explorer(anywidget.AnyWidget):
         spans = self._spans()
         counts = [plural(len(spans), "span"), *(plural(spans[f"{name}_id"].nunique(), name) for name in ("agent", "location"))]
         others = len(self._answers.rows) - 1
-        more = f"; and {plural(others, 'trace')} more" if others > 0 else ""
+        more = f"; and {plural(others, 'more trace')}" if others > 0 else ""
         return f"<Explorer of {quoted(self.trace) if self.trace is not None else 'no trace'}: {', '.join(counts)}{more}>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -170,7 +170,7 @@ class Explorer(anywidget.AnyWidget):
             self._follower.stop()
         super().close()
 
-    # What Python sets
+    # Validation of state that Python sets
 
     @traitlets.validate("trace")
     def _check_trace(self, proposal: Any) -> str | None:
@@ -267,7 +267,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _answer(self, ask: str, number: int, trace: str | None = None, version: int | None = None, **parameters: Any) -> None:
         """Answer a request about a version of the spans; by default the latest."""
-        began = perf_counter()
+        started_at = perf_counter()
         with self._lock:
             version_header = self._version_header() if version is None else {"version": version}
             answers = self._answers_by_version.get(version_header.get("version", self._version))
@@ -291,7 +291,7 @@ class Explorer(anywidget.AnyWidget):
             raise
         self.send({**message.header, "answer": number}, message.buffers)
         if self._follower is not None:
-            self._follower.callback_seconds += perf_counter() - began
+            self._follower.callback_seconds += perf_counter() - started_at
 
     def _apply_user_change(self, change: dict[str, Any], buffers: list[Any]) -> None:
         """Apply a user action, unless it is stale: about another trace, or older than the value that Python set."""
@@ -333,13 +333,15 @@ class Explorer(anywidget.AnyWidget):
         """Show a new version of the spans and keep the view; the page requests the data that it needs."""
         answers = Answers(spans, hue=self._answers.hue, palette=self._answers.palette)
         with self._lock:
-            before, self._answers = self._answers, answers
-            self._answers_by_version = {self._version: before, self._version + 1: answers}
+            old_answers, self._answers = self._answers, answers
+            self._answers_by_version = {self._version: old_answers, self._version + 1: answers}
             self._version += 1
             self.send({"renewed": self._version, "traces": self._traces()})
             if self.trace in answers.rows:
                 self._selected = rows_with_ids(self.selection, self._spans())
-                view = updated_view(self.window, self.agents, self.selection, before.spans_of_trace(self.trace), self._spans())
+                view = updated_view(
+                    self.window, self.agents, self.selection, old_answers.spans_of_trace(self.trace), self._spans()
+                )
                 for name, value in view.items():
                     self._set_silently(name, value)
             else:
@@ -376,13 +378,13 @@ class Explorer(anywidget.AnyWidget):
         """Parts of the state as they are sent to the page; all parts if the trace is among them."""
         if self.trace is None:
             return {"by": self.by, "hue": self.hue, **({"trace": None} if "trace" in names else {})}
-        wanted = set(STATE_NAMES if "trace" in names else names)
-        parts: dict[str, Any] = {name: getattr(self, name) for name in ("trace", "by", "hue") if name in wanted}
-        if "window" in wanted:
+        requested = set(STATE_NAMES if "trace" in names else names)
+        parts: dict[str, Any] = {name: getattr(self, name) for name in ("trace", "by", "hue") if name in requested}
+        if "window" in requested:
             origin = self._answers.time_map_of(self.trace).origin
             parts["window"] = [time - origin for time in self.window]
             parts |= {} if self._follower is None else {"origin": float(origin)}  # the page may show another version
-        if "agents" in wanted:
+        if "agents" in requested:
             shown, all_agents = set(self.agents), agents_of(self._spans())
             parts["agents"] = [code for code, name in enumerate(all_agents) if name in shown]
             parts |= {} if self._follower is None else {"names": list(shown) if len(shown) < len(all_agents) else None}

@@ -30,11 +30,13 @@ class Message:
         """Add a column; an ascending one must start at 0 or more."""
         if ascending:
             values = np.diff(values, prepend=0)
-        kind = min(TYPE_BYTES, key=lambda width: len(values) * TYPE_BYTES[width] + WIDE_VALUE_BYTES * n_wide(values, width))
-        wide = np.flatnonzero(is_wide(values, kind))
-        narrow = values.astype(f"<u{TYPE_BYTES[kind]}")
-        narrow[wide] = wide_marker(kind)
-        self.header.setdefault("columns", []).append({"name": name, "type": kind, "ascending": ascending, "n_wide": len(wide)})
+        type_name = min(TYPE_BYTES, key=lambda name: len(values) * TYPE_BYTES[name] + WIDE_VALUE_BYTES * n_wide(values, name))
+        wide = np.flatnonzero(is_wide(values, type_name))
+        narrow = values.astype(f"<u{TYPE_BYTES[type_name]}")
+        narrow[wide] = wide_marker(type_name)
+        self.header.setdefault("columns", []).append(
+            {"name": name, "type": type_name, "ascending": ascending, "n_wide": len(wide)}
+        )
         self.buffers.append(narrow.tobytes())
         if len(wide):
             self.buffers += [wide.astype("<u4").tobytes(), values[wide].astype("<f8").tobytes()]
@@ -45,20 +47,20 @@ class Message:
         return b"".join([struct.pack("<I", len(header)), header, *self.buffers])
 
 
-def wide_marker(width: str) -> int:
+def wide_marker(type_name: str) -> int:
     """The maximum of a type, which marks a wide value."""
-    return int(2 ** (8 * TYPE_BYTES[width]) - 1)
+    return int(2 ** (8 * TYPE_BYTES[type_name]) - 1)
 
 
-def is_wide(values: Int64Array, width: str) -> Mask:
+def is_wide(values: Int64Array, type_name: str) -> Mask:
     """Mark the values that do not fit the type."""
-    marks: Mask = (values < 0) | (values >= wide_marker(width))
+    marks: Mask = (values < 0) | (values >= wide_marker(type_name))
     return marks
 
 
-def n_wide(values: Int64Array, width: str) -> int:
+def n_wide(values: Int64Array, type_name: str) -> int:
     """The number of values that do not fit the type."""
-    return int(np.count_nonzero(is_wide(values, width)))
+    return int(np.count_nonzero(is_wide(values, type_name)))
 
 
 def rows_from_page(message: Mapping[str, Any], buffer: Any, count: int) -> Int64Array:

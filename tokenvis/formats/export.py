@@ -49,7 +49,7 @@ def export(
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, contains a span twice, or (otlp) a time before 1970.
+        ``spans`` is not a frame of spans, contains a span twice, or (otlp) has a time before 1970 or after 2554.
     BadOption
         The format is unknown, or ``path`` is not valid.
 

@@ -44,7 +44,7 @@ class SessionFollower(Protocol):
         """Follow another file of the session."""
 
     def advance(self, *, growing: bool = True) -> bool:
-        """Read the new lines of the files; whether a file was replaced, so that it was read again from the start."""
+        """Read the new lines of the files; returns whether a file was replaced, so that it was read again from the start."""
 
     def spans(self) -> Iterator[SpanRead]:
         """All spans of the session so far; names of traces go into the readings."""

@@ -2,8 +2,8 @@
 
 The agent of a span may be named by a span that is read later, or in another file. So spans are spooled to temporary Arrow files
 as they are read; only their ids and parents, some bytes each, are in memory together at the end. Then a span without an agent
-gets that of its nearest ancestor, else the name of its service or trace; a span without an end gets the last time of its trace;
-and of several spans with one id, the last is kept.
+gets that of its nearest ancestor, else the name of its service, task or trace; a span without an end gets the last time of its
+trace; and of several spans with one id, the last is kept.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.spans.relations import cyclic, nearest_marked
 
-SPANS_PER_BATCH = 8_192  # spans held as Python objects before they are written
+SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
 MISSING_CODE = -1
 INDEX_SCHEMA = pa.schema(
     [(name, pa.large_string()) for name in ("id", "parent_id")]
@@ -58,36 +58,36 @@ class Spool:
                 yield reader.get_batch(number)
 
 
-class Names:
+class NameCodes:
     """Codes of names, numbered by first occurrence."""
 
     def __init__(self) -> None:
-        self.numbers: dict[str | None, int] = {None: MISSING_CODE}
+        self.codes: dict[str | None, int] = {None: MISSING_CODE}
 
-    def number_of(self, name: str | None) -> int:
+    def code_of(self, name: str | None) -> int:
         """The code of a name, a new one for a new name, -1 for None; `TypeError` if it is not text."""
-        number = self.numbers.get(name)
-        if number is None:
-            number = self.numbers.setdefault(storable_name(name), len(self.numbers) - 1)
-        return number
+        code = self.codes.get(name)
+        if code is None:
+            code = self.codes.setdefault(storable_name(name), len(self.codes) - 1)
+        return code
 
     def array(self) -> "np.ndarray[Any, np.dtype[np.object_]]":
         """The names in the order of their codes."""
-        return np.array(list(self.numbers)[1:], dtype=object)
+        return np.array(list(self.codes)[1:], dtype=object)
 
 
 class Assembly:
     """Spans whose agents are not resolved yet: `add` them all, then read the `frames` once.
 
     ``counts`` has the number of spans that named their agent ("own"), "inherited" it or took the "fallback", and of spans that
-    were "open", had "estimated" times or were "duplicates". Conflicts between spans become problems of their readings.
+    were "open", had "estimated" values or were "duplicates". Conflicts between spans become problems of their readings.
     """
 
     def __init__(self, path: Path) -> None:
         self.index, self.data = Spool(path, INDEX_SCHEMA), Spool(path.with_suffix(".data"), DATA_SCHEMA)
         self.rows: list[tuple[Any, ...]] = []
         self.readings: list[Reading] = []
-        self.traces, self.agents, self.services, self.locations = Names(), Names(), Names(), Names()
+        self.traces, self.agents, self.services, self.locations = NameCodes(), NameCodes(), NameCodes(), NameCodes()
         self.counts: Counter[str] = Counter()
 
     def begin(self, reading: Reading) -> None:
@@ -105,11 +105,11 @@ class Assembly:
             data["parent_id"] = span.parent
         row = (payload_json(data), storable_name(span.id), storable_name(span.parent), start, end, span.line)
         codes = (
-            self.traces.number_of(span.trace_id),
-            self.agents.number_of(span.agent),
-            self.services.number_of(span.fallback),
+            self.traces.code_of(span.trace_id),
+            self.agents.code_of(span.agent),
+            self.services.code_of(span.fallback_agent),
         )
-        self.rows.append((*row, *codes, self.locations.number_of(span.location), len(self.readings) - 1))
+        self.rows.append((*row, *codes, self.locations.code_of(span.location), len(self.readings) - 1))
         self.counts["estimated"] += "estimated" in data
         self.counts["open"] += data.get("status") == "open"
         if len(self.rows) == SPANS_PER_BATCH:
@@ -130,7 +130,7 @@ class Assembly:
         self.data.close()
         table = pa.Table.from_batches(self.index.batches(), INDEX_SCHEMA)
         kept, parent = self.resolve_ids(table)
-        agents, ends = self.agents_of(table, parent, names), closed_ends(table)
+        agents, ends = self.resolve_agents(table, parent, names), closed_ends(table)
         traces, locations, first = self.traces.array(), self.locations.array(), 0
         for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
             rows = slice(first, first := first + len(batch))
@@ -173,8 +173,8 @@ class Assembly:
         columns = {name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "location")}
         differs = np.zeros(len(earlier), dtype=bool)
         for column in (*columns.values(), texts.fill_null("")):
-            before, after = (column.take(pa.array(rows)) for rows in (earlier, later))
-            differs |= numpy_values(pc.not_equal(before, after))
+            earlier_values, later_values = (column.take(pa.array(rows)) for rows in (earlier, later))
+            differs |= numpy_values(pc.not_equal(earlier_values, later_values))
         return np.compress(differs, earlier)
 
     def report_problem(self, table: pa.Table, reason: str, rows: Int64Array) -> None:
@@ -182,7 +182,7 @@ class Assembly:
         for span in table.select(["id", "file", "line"]).take(pa.array(rows, pa.int64())).to_pylist():
             self.readings[span["file"]].add_problem(span["line"], f"span {quoted(span['id'])} {reason}")
 
-    def agents_of(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> "np.ndarray[Any, Any]":
+    def resolve_agents(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> "np.ndarray[Any, Any]":
         """The agent of each span: its own, else its nearest ancestor's, else its service, else its trace."""
         own, service, trace = (table[name].to_numpy() for name in ("agent", "service", "trace"))
         agents, services = self.agents.array(), self.services.array()
@@ -197,16 +197,16 @@ class Assembly:
 
 
 def numpy_values(column: pa.Array | pa.ChunkedArray) -> Any:
-    """A column as a NumPy array, of objects if it holds texts."""
+    """A column as a NumPy array, of objects if it contains texts."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return flat.to_numpy(zero_copy_only=False)
 
 
-def first_rows_of(texts: pa.ChunkedArray, among: pa.Array) -> Int64Array:
+def first_rows_of(texts: pa.ChunkedArray, candidates: pa.Array) -> Int64Array:
     """The first row with each text, -1 if the text is missing or in no row."""
-    rows = pc.index_in(texts, value_set=among, skip_nulls=True).fill_null(MISSING_CODE)
-    found: Int64Array = rows.to_numpy().astype(np.int64)
-    return found
+    rows = pc.index_in(texts, value_set=candidates, skip_nulls=True).fill_null(MISSING_CODE)
+    first_rows: Int64Array = rows.to_numpy().astype(np.int64)
+    return first_rows
 
 
 def closed_ends(table: pa.Table) -> Int64Array:

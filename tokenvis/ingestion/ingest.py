@@ -91,17 +91,17 @@ def ingest(
         temporary = Path(folder)
         sources = list(sources_in(source, temporary, lambda name, reason: problems.append(Problem(name, None, reason))))
         by_format = sources_by_format(source, sources, "table" if columns and format is None else format, problems)
-        rules.alone = len(sources) == 1
+        rules.is_only_source = len(sources) == 1
         report = Report(as_store(store, create=True), problems=problems)
         if n_unknown := len(sources) - sum(map(len, by_format.values())):
-            report.skipped["files in no known format"] = n_unknown
-        size = sum(one.size for group in by_format.values() for one in group)
+            report.skipped["files of unknown format"] = n_unknown
+        size = sum(file.size for group in by_format.values() for file in group)
         with tqdm(
             total=size, desc="Reading", unit="B", unit_scale=True, disable=None if size > PROGRESS_FROM_BYTES else True
         ) as bar:
             for name, group in by_format.items():
-                for one in group:
-                    one.progress = bar.update
+                for file in group:
+                    file.progress = bar.update
                 try:
                     read_into_store(report, FORMATS[name], group, rules, read_options, temporary / f"{name}.spool")
                 except OSError as error:
@@ -119,12 +119,12 @@ def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 @dataclass
 class SpanRules:
-    """The caller's rules for each span: agent, location, and how much text is kept; ``alone`` if there is a single source."""
+    """The caller's rules for each span: agent, location, and how much text is kept; and whether there is a single source."""
 
     agent: Callable[[dict[str, Any]], str | None] | None
     location: Callable[[dict[str, Any]], str | None] | None
     redactor: Redactor
-    alone: bool = True
+    is_only_source: bool = True
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
         """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
@@ -144,13 +144,13 @@ class SpanRules:
 
 
 def sources_by_format(
-    origin: Any,
+    source_input: Any,
     sources: list[Source],
     format: str | None,  # noqa: A002
     problems: list[Problem],
 ) -> dict[str, list[Source]]:
     """The sources by format; `IngestError` if no source is recognised."""
-    found: dict[str, list[Source]] = {}
+    by_format: dict[str, list[Source]] = {}
     heads = []
     for source in sources:
         try:
@@ -159,31 +159,31 @@ def sources_by_format(
             problems.append(Problem(source.name, None, f"cannot be read ({error.strerror})"))
             continue
         heads.append(head)
-        if name := recognised_format(head, format, alone=len(sources) == 1):
-            found.setdefault(name, []).append(source)
-    if not found:
-        raise unknown_format(origin, sources, heads, problems)
-    return found
+        if name := recognised_format(head, format, is_only_source=len(sources) == 1):
+            by_format.setdefault(name, []).append(source)
+    if not by_format:
+        raise unknown_format(source_input, sources, heads, problems)
+    return by_format
 
 
-def recognised_format(head: Head, format: str | None, *, alone: bool) -> str | None:  # noqa: A002
-    """The format of a source; a ``format`` option is taken unchecked for a single file, and selects files in a folder."""
+def recognised_format(head: Head, format: str | None, *, is_only_source: bool) -> str | None:  # noqa: A002
+    """The format of a source; a ``format`` option is not checked for a single file, and selects the files of a folder."""
     if format is not None:
-        return format if alone or FORMATS[format].recognises(head) else None
+        return format if is_only_source or FORMATS[format].recognises(head) else None
     return next((name for name, reader in FORMATS.items() if reader.recognises(head)), None)
 
 
-def unknown_format(origin: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
+def unknown_format(source_input: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
     """The error if no source has a known format."""
-    known = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
+    formats = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
     if not sources:
         reasons = "".join(f" {problem}" for problem in problems)
-        return IngestError(f"No file in {origin} can be read.{reasons}")
+        return IngestError(f"No file in {source_input} can be read.{reasons}")
     if not heads:
         return IngestError(" ".join(map(str, problems)))
     if len(sources) == 1:
-        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {known}")
-    return IngestError(f"None of the {plural(len(sources), 'file')} in {origin} has a known format. {known}")
+        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {formats}")
+    return IngestError(f"None of the {plural(len(sources), 'file')} in {source_input} has a known format. {formats}")
 
 
 def read_into_store(
@@ -200,10 +200,10 @@ def read_into_store(
         reading = Reading(source, read_options, names=names)
         readings.append(reading)
         assembly.begin(reading)
-        for span in readable_spans(reader, reading, alone=rules.alone):
+        for span in readable_spans(reader, reading, is_only_source=rules.is_only_source):
             rules.process(span, reading, assembly)
-        read_paths.update(one.path for one in (source, *reading.files))
-        report.formats |= dict.fromkeys([one.origin for one in (source, *reading.files)], reader.NAME)
+        read_paths.update(file.path for file in (source, *reading.files))
+        report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
     report.names |= {trace: name for trace, (_, name) in names.items()}
     for frame in assembly.frames(report.names):
         files, spans = frame["file"], frame.drop(columns="file")
@@ -218,13 +218,13 @@ def read_into_store(
     report.count(assembly.counts)
 
 
-def readable_spans(reader: FormatReader, reading: Reading, *, alone: bool) -> Iterator[SpanRead]:
-    """The spans of a source up to a read error, which becomes a problem, or an `IngestError` if ``alone``."""
+def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:
+    """The spans of a source up to a read error, which becomes a problem, or an `IngestError` if ``is_only_source``."""
     try:
         yield from reader.read(reading)
     except OSError as error:
         reading.add_problem(None, f"cannot be read ({error.strerror})")
     except IngestError as error:
-        if alone:
+        if is_only_source:
             raise
         reading.add_problem(None, str(error).removesuffix("."))

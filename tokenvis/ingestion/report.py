@@ -33,13 +33,14 @@ class Report:
     n_spans, n_agents, n_locations : int
         Totals. Agents and locations are counted by name within each trace.
     n_own, n_inherited, n_fallback : int
-        Spans that name their agent; that inherited it from their nearest ancestor; that got the name of their service or trace.
+        Spans that name their agent; that inherit it from their nearest ancestor; that take it from their service, task or
+        trace.
     n_estimated, n_open : int
-        Spans with a time that is missing in the source, and spans without an end.
+        Spans with an estimated value (a time, or `parent_id`), and spans without an end.
     n_duplicates : int
         Spans with the id of another span in the same input.
     problems : list of Problem
-        Places in files that could not be read: file, line, reason.
+        Problems in the files: file, line, reason.
     skipped : Counter
         The number of items skipped on purpose, by reason.
     n_cut : int
@@ -88,10 +89,10 @@ class Report:
         for column, pairs in (("agent_id", self.agents), ("location_id", self.locations)):
             distinct = spans[["trace_id", column]].drop_duplicates()
             pairs.update(zip(distinct["trace_id"], distinct[column], strict=True))
-        for one in written:
-            total = self.totals.get(one.trace_id, Written(one.database, one.trace_id, 0))
-            counts = (mine + more for mine, more in zip(total[2:], one[2:], strict=True))
-            self.totals[one.trace_id] = Written(one.database, one.trace_id, *counts)
+        for counts in written:
+            total = self.totals.get(counts.trace_id, Written(counts.database, counts.trace_id, 0))
+            sums = (old + new for old, new in zip(total[2:], counts[2:], strict=True))
+            self.totals[counts.trace_id] = Written(counts.database, counts.trace_id, *sums)
 
     def count(self, counts: Counter[str]) -> None:
         """Add the counts of an assembly."""
@@ -113,27 +114,27 @@ class Report:
         for name, count in Counter(self.formats.values()).items():
             yield f"Read: {name}, {plural(count, 'file')}"
         written = self.written
-        for one in written[:MAX_LINES]:
-            yield f"Trace {quoted(one.trace_id)} ({one_line(self.names.get(one.trace_id, one.trace_id))}): {count_text(one)}"
+        for row in written[:MAX_LINES]:
+            yield f"Trace {quoted(row.trace_id)} ({one_line(self.names.get(row.trace_id, row.trace_id))}): {count_text(row)}"
         if len(written) > MAX_LINES:
-            rest = [sum(counts) for counts in zip(*(one[2:] for one in written[MAX_LINES:]), strict=True)]
-            yield f"and {plural(len(written) - MAX_LINES, 'trace')} more: {count_text(Written(self.store.path, '', *rest))}"
+            rest = [sum(column) for column in zip(*(counts[2:] for counts in written[MAX_LINES:]), strict=True)]
+            yield f"and {plural(len(written) - MAX_LINES, 'more trace')}: {count_text(Written(self.store.path, '', *rest))}"
         yield f"{plural(self.n_spans, 'span')}, {plural(self.n_agents, 'agent')}, {plural(self.n_locations, 'location')}"
         yield from self.remarks()
         yield from shortlist("Skipped:", [f"{reason}: {count:,}" for reason, count in sorted(self.skipped.items())])
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
     def remarks(self) -> Iterator[str]:
-        """Lines on agents, times and duplicates that qualify the totals."""
+        """Lines about agents, estimated values and duplicates."""
         if self.n_inherited or self.n_fallback:
             yield (
                 f"Agents: named by {plural(self.n_own, 'span')}, inherited from an ancestor by {self.n_inherited:,}, "
-                f"the name of the service or trace for {self.n_fallback:,}"
+                f"taken from the service, task or trace by {self.n_fallback:,}"
             )
         if self.n_estimated:
-            yield f"Estimated times: {self.n_estimated:,} (missing in the source; see `estimated` in data)"
+            yield f"Estimated values: {self.n_estimated:,} (missing in the source; see `estimated` in data)"
         if self.n_open:
-            yield f'Without an end: {self.n_open:,} (closed at the last time of the trace; `status` is "open")'
+            yield f'Without an end: {self.n_open:,} (closed at the last time seen; `status` is "open")'
         if self.n_duplicates:
             yield f"Duplicates dropped: {self.n_duplicates:,}"
         if self.n_cut:
@@ -142,7 +143,7 @@ class Report:
     def _repr_html_(self) -> str:
         """The report in a notebook."""
         head = "".join(f"<th>{name}</th>" for name in ("trace", "name", "added", "updated", "unchanged"))
-        rows = [(one.trace_id, self.names.get(one.trace_id, ""), *one[2:5]) for one in self.written[:MAX_LINES]]
+        rows = [(counts.trace_id, self.names.get(counts.trace_id, ""), *counts[2:5]) for counts in self.written[:MAX_LINES]]
         cells = ["".join(f"<td>{escape(str(cell)[:80])}</td>" for cell in row) for row in rows]
         body = "".join(f"<tr>{row}</tr>" for row in cells)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -49,8 +49,8 @@ def find_sessions(*, since: str | None = None) -> pd.DataFrame:
     --------
     Read the newest: ``ingest(find_sessions()["path"].iloc[0])``.
     """
-    first = None if since is None else since_time(since)
-    rows = [row for row in (*claude_sessions(), *codex_sessions()) if first is None or row["modified"] >= first]
+    earliest = None if since is None else since_time(since)
+    rows = [row for row in (*claude_sessions(), *codex_sessions()) if earliest is None or row["modified"] >= earliest]
     table = pd.DataFrame(rows, columns=list(SESSION_DTYPES)).astype(SESSION_DTYPES)
     return table.sort_values(["modified", "path"], ascending=[False, True], ignore_index=True)
 
@@ -67,10 +67,10 @@ def since_time(since: str) -> datetime:
 
 
 def data_folders(variable: str, *usual: str) -> list[Path]:
-    """The folders named by an environment variable, else the usual ones in the home directory."""
-    named = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
-    every = [Path(os.path.expanduser(name)) for name in named] or [Path.home() / name for name in usual]  # noqa: PTH111  (it never raises)
-    return list({os.path.realpath(folder): folder for folder in reversed(every)}.values())  # without links to one another
+    """The folders configured by an environment variable, else the usual ones in the home directory."""
+    configured = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    folders = [Path(os.path.expanduser(name)) for name in configured] or [Path.home() / name for name in usual]  # noqa: PTH111  (it never raises)
+    return list({os.path.realpath(folder): folder for folder in reversed(folders)}.values())  # without links to one another
 
 
 def session_folders() -> list[Path]:
@@ -91,15 +91,15 @@ def claude_sessions() -> Iterator[dict[str, Any]]:
 def codex_sessions() -> Iterator[dict[str, Any]]:
     """Rollouts of Codex, one per thread."""
     for folder in data_folders("CODEX_HOME", ".codex"):
-        for place in ("sessions", "archived_sessions"):
-            for path in files_below(folder / place, ROLLOUT_FILE_NAME):
+        for subfolder in ("sessions", "archived_sessions"):
+            for path in files_below(folder / subfolder, ROLLOUT_FILE_NAME):
                 yield from session_row("codex", path, working_folder(path))
 
 
 def files_below(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
     """Readable files in a folder and its subfolders whose name matches; none if the folder does not exist."""
-    for place, _, names in os.walk(folder):  # skips folders that cannot be listed
-        for path in (Path(place, one) for one in names if name.fullmatch(one)):
+    for parent, _, names in os.walk(folder):  # skips folders that cannot be listed
+        for path in (Path(parent, file_name) for file_name in names if name.fullmatch(file_name)):
             if is_readable_file(path):
                 yield path
 
@@ -115,9 +115,9 @@ def session_row(format: str, path: Path, project: str | None) -> Iterator[dict[s
     """The row of a file; none if the file is gone, its name is not Unicode, or its time is out of range."""
     with suppress(OSError, ValueError, OverflowError):
         str(path).encode()
-        found = path.stat()
-        modified = datetime.fromtimestamp(found.st_mtime, UTC)
-        yield {"format": format, "modified": modified, "size": found.st_size, "project": project, "path": str(path)}
+        status = path.stat()
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+        yield {"format": format, "modified": modified, "size": status.st_size, "project": project, "path": str(path)}
 
 
 def working_folder(path: Path) -> str | None:

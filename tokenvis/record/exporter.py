@@ -269,7 +269,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         if read.parent:
             read.data["parent_id"] = read.parent
         row = (read.id, read.trace_id, "", name_text(read.location), read.start, end, json_text(read.data))
-        agent, service = (name and name_text(name) for name in (read.agent, read.fallback))
+        agent, service = (name and name_text(name) for name in (read.agent, read.fallback_agent))
         return Arrival(row, read.parent, agent, service, trace_name)
 
     def read(self, span: ReadableSpan) -> tuple[SpanRead, tuple[int, str] | None]:

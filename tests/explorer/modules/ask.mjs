@@ -5,7 +5,7 @@
 
 import { createInterface } from 'node:readline'
 import { figuresOf } from '../../../tokenvis/explorer/modules/model/figures.mjs'
-import { routesOf } from '../../../tokenvis/explorer/modules/model/moves.mjs'
+import { moveIndexOf } from '../../../tokenvis/explorer/modules/model/moves.mjs'
 import { packLanes } from '../../../tokenvis/explorer/modules/model/packing.mjs'
 import { timeMap, toAxisTime, toOffset, unfolded } from '../../../tokenvis/explorer/modules/model/timemap.mjs'
 import { factsOf, movesOf, traceOf } from '../../../tokenvis/explorer/modules/model/trace.mjs'
@@ -42,10 +42,10 @@ const answers = {
     const { as, buffer } = rowsMessage(Uint32Array.from(rows), count)
     return { as, buffer: Buffer.from(buffer).toString('base64') }
   },
-  routes({ trace, moves }) {
+  moves({ trace, moves }) {
     const spans = traceOf(read(trace))
-    const { from, to, left, arrived } = routesOf(spans, movesOf(read(moves)), unfolded(spans.map))
-    return Array.from(from, (row, move) => [left[move], arrived[move], row, to[move]])
+    const { from, to, leftAt, arrivedAt } = moveIndexOf(spans, movesOf(read(moves)), unfolded(spans.map))
+    return Array.from(from, (row, move) => [leftAt[move], arrivedAt[move], row, to[move]])
   },
 }
 

@@ -27,7 +27,7 @@ test('law: as many characters as fit', () => {
     const text = list(whole(12), () => 'aé😀'.match(/./gu)[whole(3)]).join('')
     const [letters, room] = [Array.from(text), whole(140)]
     const cuts = list(letters.length, (n) => (n ? `${letters.slice(0, n).join('')}…` : ''))
-    const longest = [...cuts, text].findLast((cut) => canvas.measureText(cut).width <= room)
-    assert.equal(fitText(canvas, room, text), longest)
+    const largest = [...cuts, text].findLast((cut) => canvas.measureText(cut).width <= room)
+    assert.equal(fitText(canvas, room, text), largest)
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rowAt, spansAt, spansIn } from '../../../tokenvis/explorer/modules/canvas/hits.mjs'
-import { BAND_GAP, BAR_HEIGHT, LANE_HEIGHT, STRIP_HEIGHT, packingOf, placedSpans, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
+import { layoutRowAt, spansAt, spansIn } from '../../../tokenvis/explorer/modules/canvas/hits.mjs'
+import { BAND_GAP, BAR_HEIGHT, LANE_HEIGHT, STRIP_HEIGHT, layoutRowsOf, packingOf, placedSpans } from '../../../tokenvis/explorer/modules/model/layout.mjs'
 import { examples, list, someLane, someSpans, traceOfText } from './traces.mjs'
 
 const NEAR = 4 // pixels
@@ -9,7 +9,7 @@ const NEAR = 4 // pixels
 function layoutOf(rows, folding = new Map()) {
   const trace = traceOfText(...rows)
   const packing = packingOf(trace, trace.location)
-  const layout = rowsOf(packing, folding)
+  const layout = layoutRowsOf(packing, folding)
   const shown = new Uint8Array(trace.agent.names.length).fill(1)
   return { trace, rows: layout, placed: placedSpans(trace, trace, packing, layout, shown) }
 }
@@ -21,13 +21,13 @@ test('the row at a vertical position, or none between bands', () => {
   const lab = BAND_GAP / 2
   const desk = lab + LANE_HEIGHT + BAND_GAP
   const heights = [0, lab, lab + BAR_HEIGHT + 2, lab + BAR_HEIGHT + 3, desk - 1, desk, desk + LANE_HEIGHT - 1, desk + LANE_HEIGHT, desk + LANE_HEIGHT + BAR_HEIGHT, 999]
-  assert.deepEqual(heights.map((y) => rowAt(rows, y)), [-1, 0, 0, -1, -1, 1, -1, 2, 2, -1])
+  assert.deepEqual(heights.map((y) => layoutRowAt(rows, y)), [-1, 0, 0, -1, -1, 1, -1, 2, 2, -1])
 })
 
 test('a strip is hit at its full height', () => {
   const { rows } = layoutOf(ROWS, new Map([[0, true]]))
   const desk = BAND_GAP / 2 + LANE_HEIGHT + BAND_GAP
-  assert.deepEqual([desk, desk + STRIP_HEIGHT, desk + STRIP_HEIGHT + 1].map((y) => rowAt(rows, y)), [1, 1, -1])
+  assert.deepEqual([desk, desk + STRIP_HEIGHT, desk + STRIP_HEIGHT + 1].map((y) => layoutRowAt(rows, y)), [1, 1, -1])
 })
 
 test('the spans that share a pixel, else the nearest one', () => {

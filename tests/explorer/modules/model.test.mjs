@@ -65,7 +65,7 @@ test('an empty trace can be shown', async () => {
   const { model } = await modelOf([])
   model.step(1)
   model.fit()
-  assert.deepEqual([model.figures.n, model.scene.rows.bands, model.zoom()], [0, [], 1])
+  assert.deepEqual([model.figures.n, model.scene.layoutRows.bands, model.zoom()], [0, [], 1])
 })
 
 test('state that Python set before the page opened is applied', async () => {
@@ -98,7 +98,7 @@ test('facts, moves and the selection come after the first frame', async () => {
     },
   })
   assert.deepEqual(model.scene.marks, { errors: Uint32Array.of(2), open: Uint32Array.of(1), instants: new Uint32Array() })
-  assert.deepEqual([[...model.routes.left], [...model.routes.arrived]], [[4], [12]])
+  assert.deepEqual([[...model.moveIndex.leftAt], [...model.moveIndex.arrivedAt]], [[4], [12]])
   assert.deepEqual(model.selected, Uint32Array.of(1, 3))
   assert.deepEqual(model.figures, { n: 2, wall: 18, active: 10, busy: 3, input: 6, output: null })
   assert.deepEqual(model.scene.highlight.positions, Uint32Array.of(1, 2))
@@ -107,10 +107,10 @@ test('facts, moves and the selection come after the first frame', async () => {
 
 test('bands and colours change by key, and the choice is reported', async () => {
   const { model, source, changes } = await modelOf(ROWS, { answers: { column: column('x', 'y', 'x', 'z') } })
-  model.toggleBand(model.scene.rows.bands[1])
-  assert.deepEqual(model.scene.rows.bands.map(({ name, folded }) => [name, folded]), [['lab', false], ['desk', true]])
+  model.toggleBand(model.scene.layoutRows.bands[1])
+  assert.deepEqual(model.scene.layoutRows.bands.map(({ name, folded }) => [name, folded]), [['lab', false], ['desk', true]])
   await model.setBy('tool')
-  assert.deepEqual(model.scene.rows.bands.map(({ name, folded }) => [name, folded]), [['x', false], ['y', false], ['z', false]])
+  assert.deepEqual(model.scene.layoutRows.bands.map(({ name, folded }) => [name, folded]), [['x', false], ['y', false], ['z', false]])
   await model.setHue('tool')
   assert.deepEqual([[...model.scene.placed.order], [...model.scene.colorIndex]], [[0, 2, 1, 3], [0, 0, 1, 2]])
   assert.deepEqual(source.reported, [{ by: 'tool' }, { hue: 'tool' }])
@@ -248,7 +248,7 @@ test('search finds labels, agents and locations, ignoring case', async () => {
 test('matches wrap around at the end', async () => {
   const { model } = await modelOf()
   await model.search('desk')
-  const steps = (...each) => each.map((step) => (model.goToMatch(step), [model.match, model.focus]))
+  const steps = (...each) => each.map((step) => (model.goToMatch(step), [model.matchIndex, model.focus]))
   assert.deepEqual(steps(1, 1, 1, -1), [[0, 1], [1, 2], [0, 1], [1, 2]])
   await model.search('desk')
   assert.deepEqual(steps(-1), [[1, 2]])

@@ -5,8 +5,8 @@ import { examples, list, someSpans, traceOfText } from './traces.mjs'
 
 function lanes(...rows) {
   const { location, start, end } = traceOfText(...rows)
-  const { lane, depth } = packLanes(location.codes, start, end, location.names.length)
-  return [[...lane], [...depth]]
+  const { lane, nLanes } = packLanes(location.codes, start, end, location.names.length)
+  return [[...lane], [...nLanes]]
 }
 
 test('a span gets the lowest free lane', () => {
@@ -26,13 +26,13 @@ test('an instant occupies one microsecond', () => {
 test('many concurrent spans need many lanes, and no spans need none', () => {
   const many = list(100, (number) => `ann ${number} 1000 desk`)
   assert.deepEqual(lanes(...many), [list(100, (number) => number), [100]])
-  assert.deepEqual(packLanes(new Uint8Array(), new Float64Array(), new Float64Array(), 2).depth, Uint32Array.of(0, 0))
+  assert.deepEqual(packLanes(new Uint8Array(), new Float64Array(), new Float64Array(), 2).nLanes, Uint32Array.of(0, 0))
 })
 
 test('law: lanes equal those of the greedy sweep by definition', () => {
   examples(400, (whole) => {
     const { location, start, end, n } = traceOfText(...someSpans(whole, 20))
-    const { lane, depth } = packLanes(location.codes, start, end, location.names.length)
+    const { lane, nLanes } = packLanes(location.codes, start, end, location.names.length)
     const expected = []
     for (let row = 0; row < n; row++) {
       const inBand = list(row, (other) => other).filter((other) => location.codes[other] === location.codes[row])
@@ -42,6 +42,6 @@ test('law: lanes equal those of the greedy sweep by definition', () => {
     }
     assert.deepEqual([...lane], expected)
     const deepest = location.names.map((_, code) => Math.max(...expected.filter((__, row) => location.codes[row] === code)) + 1)
-    assert.deepEqual([...depth], deepest)
+    assert.deepEqual([...nLanes], deepest)
   })
 })

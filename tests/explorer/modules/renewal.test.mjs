@@ -102,10 +102,10 @@ test('the same agents stay hidden, by their names', async () => {
 
 test('the same bands stay folded, by their names', async () => {
   const { model, grow } = await growingOf(['bob 10 20 lab', 'eve 12 16 lab', 'eve 30 40 desk'])
-  model.toggleBand(model.scene.rows.bands.find(({ name }) => name === 'lab'))
+  model.toggleBand(model.scene.layoutRows.bands.find(({ name }) => name === 'lab'))
   grow(['ann 0 50 attic', 'bob 10 20 lab', 'eve 12 16 lab', 'eve 30 40 desk'])
   await renew(model)
-  assert.deepEqual(model.scene.rows.bands.map(({ name, folded }) => [name, folded]), [['attic', false], ['lab', true], ['desk', false]])
+  assert.deepEqual(model.scene.layoutRows.bands.map(({ name, folded }) => [name, folded]), [['attic', false], ['lab', true], ['desk', false]])
 })
 
 test('the selection comes from Python, with its details', async () => {
@@ -165,7 +165,7 @@ test('a search also finds new spans, and its current match stays', async () => {
   rows = [3]
   grow([...MORE, 'eve 44 46 desk'])
   await renew(model)
-  assert.deepEqual([[...model.matches], model.match, model.query], [[2, 3, 5], 1, 'eve'])
+  assert.deepEqual([[...model.matches], model.matchIndex, model.query], [[2, 3, 5], 1, 'eve'])
 })
 
 test('visible labels are fetched before the picture changes', async () => {

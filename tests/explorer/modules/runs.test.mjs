@@ -90,9 +90,9 @@ test('law: bars and shares equal brute force, and the colour is one that covers 
       assert.ok(Math.abs(cover[pixel] - sum) < 1e-6, `pixel ${pixel}: ${cover[pixel]} is not ${sum}`)
       if (!sum && !instant) assert.equal(colors[pixel], -1)
       if (!sum) return
-      const longest = Math.max(...times.values())
+      const largest = Math.max(...times.values())
       if (carried) assert.ok(times.has(colors[pixel])) // spans that extend into a pixel are compared one by one
-      else assert.ok(Math.abs(times.get(colors[pixel]) - longest) < 1e-6, `pixel ${pixel}: ${colors[pixel]}`)
+      else assert.ok(Math.abs(times.get(colors[pixel]) - largest) < 1e-6, `pixel ${pixel}: ${colors[pixel]}`)
     })
   })
 })

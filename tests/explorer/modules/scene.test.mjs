@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { packingOf, rowsOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
-import { colorIndexOf, highlightOf, marksIn, rowOf, sceneOf } from '../../../tokenvis/explorer/modules/model/scene.mjs'
+import { layoutRowsOf, packingOf } from '../../../tokenvis/explorer/modules/model/layout.mjs'
+import { colorIndexOf, highlightOf, layoutRowOf, marksIn, sceneOf } from '../../../tokenvis/explorer/modules/model/scene.mjs'
 import { STATUS_BY_CODE } from '../../../tokenvis/explorer/modules/model/trace.mjs'
 import { examples, list, someSpans, sorted, traceOfText } from './traces.mjs'
 
@@ -10,8 +10,8 @@ function sceneOfText(rows, { folding = new Map(), shown = null, facts = null } =
   const trace = traceOfText(...rows)
   const packing = packingOf(trace, trace.location)
   const flags = shown ?? new Uint8Array(trace.agent.names.length).fill(1)
-  const parts = { trace, map: trace.map, axisTimes: trace, packing, hue: trace.agent, shown: flags, facts }
-  return sceneOf({ ...parts, rows: rowsOf(packing, folding) })
+  const parts = { trace, map: trace.map, spanAxisTimes: trace, packing, hueColumn: trace.agent, shown: flags, facts }
+  return sceneOf({ ...parts, layoutRows: layoutRowsOf(packing, folding) })
 }
 
 const ROWS = ['ann 0 10 lab', 'bob 2 4 desk', 'eve 3 3 desk', 'bob 12 12 lab'] // rows: 0 3 | 1 | 2
@@ -46,8 +46,8 @@ test('only shown spans are highlighted; nothing is highlighted if nothing is fou
 })
 
 test('the row of a span, in a lane and in a strip', () => {
-  assert.deepEqual([0, 1, 2, 3].map((row) => rowOf(sceneOfText(ROWS), row)), [0, 1, 2, 0])
-  assert.deepEqual([0, 1, 2, 3].map((row) => rowOf(sceneOfText(ROWS, { folding: new Map([[0, true]]) }), row)), [0, 1, 1, 0])
+  assert.deepEqual([0, 1, 2, 3].map((row) => layoutRowOf(sceneOfText(ROWS), row)), [0, 1, 2, 0])
+  assert.deepEqual([0, 1, 2, 3].map((row) => layoutRowOf(sceneOfText(ROWS, { folding: new Map([[0, true]]) }), row)), [0, 1, 1, 0])
 })
 
 test('law: a span is placed in its row, and marks equal brute force', () => {
@@ -57,8 +57,8 @@ test('law: a span is placed in its row, and marks equal brute force', () => {
     const knownFacts = facts(...rows.map(() => names[whole(4)]))
     const scene = sceneOfText(rows, { folding: new Map(list(3, (code) => [code, whole(2) === 1])), facts: knownFacts })
     const { order, first, start, end } = scene.placed
-    scene.rows.rowTop.forEach((_, row) => {
-      for (let position = first[row]; position < first[row + 1]; position++) assert.equal(rowOf(scene, order[position]), row)
+    scene.layoutRows.rowTop.forEach((_, row) => {
+      for (let position = first[row]; position < first[row + 1]; position++) assert.equal(layoutRowOf(scene, order[position]), row)
     })
     const where = (is) => [...order.keys()].filter(is)
     assert.deepEqual([...scene.marks.instants], where((position) => start[position] === end[position]))

@@ -30,7 +30,7 @@ def test_several_documents_in_a_row():
 @pytest.mark.parametrize(
     ("text", "values", "problem"),
     [
-        (b'[1, 2, {"a": 3', [1, 2], "x.json: ends in the middle; the part before was read."),
+        (b'[1, 2, {"a": 3', [1, 2], "x.json: is truncated; the complete part was read."),
         (b"[1,\n2, }, 3]", [1, 2], "x.json: not JSON from line 2, character 4 on; the part before was read."),
         (b"[1, NaN, 2]", [1, None, 2], "x.json: NaN is not valid JSON, replaced by null."),
         (b'["NaN", -Infinity, 2]', ["NaN", None, 2], "x.json: -Infinity is not valid JSON, replaced by null."),

@@ -8,7 +8,7 @@ def test_a_problem_names_its_file_and_its_line_if_it_has_one():
     reading = reading_of("in/x.jsonl", "")
     reading.add_problem(None, "cannot be read")
     reading.add_problem(3, "'id' is missing")
-    reading.unit = "item"
+    reading.record_noun = "item"
     reading.add_problem(4, "'id' is missing")
     assert problem_texts(reading) == [
         "x.jsonl: cannot be read.",

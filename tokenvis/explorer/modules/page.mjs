@@ -70,8 +70,8 @@ function pageSource(traces) {
     },
     details: async (contents, { row }) => {
       const { chunk, omitted, blocks } = contents
-      const found = (await cached(blocks[`details-${Math.floor(row / chunk)}`], jsonOf))[row % chunk]
-      return { header: { details: { ...found, omitted } } }
+      const details = (await cached(blocks[`details-${Math.floor(row / chunk)}`], jsonOf))[row % chunk]
+      return { header: { details: { ...details, omitted } } }
     },
   }
   return {

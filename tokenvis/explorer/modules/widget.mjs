@@ -11,7 +11,7 @@ import { rowsMessage } from './model/wire.mjs'
 /**
  * @typedef {import('./model/trace.mjs').Message} Message
  * @typedef {{send: (content: any, callbacks?: any, buffers?: ArrayBuffer[]) => void,
- *   on: (name: string, act: (content: any, buffers: DataView[]) => void) => void}} Comm
+ *   on: (name: string, listener: (content: any, buffers: DataView[]) => void) => void}} Comm
  */
 
 const [OPENING, PUSHED] = [-1, -2] // answer numbers of messages that were not requested
@@ -70,8 +70,8 @@ function kernelSource(comm, onUpdate) {
 }
 
 /**
- * A source that reports windows, which change with every frame, at most every 80 ms, and always the last one, unless Python
- * sets the window meanwhile.
+ * A source that reports a changing window at most every 80 ms, and always its last value, unless Python sets the window or
+ * another trace is opened first.
  * @param {ReturnType<typeof kernelSource>} source
  */
 function throttled(source) {

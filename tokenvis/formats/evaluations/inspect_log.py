@@ -70,28 +70,30 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every sample."""
     head = head_of(reading.source)
     is_one_sample = head.kind != "archive" and any("events" in item and "eval" not in item for item in head.objects[:1])
-    reading.unit = "sample"
+    reading.record_noun = "sample"
     if head.kind == "archive":
-        header, samples = archive_samples(reading)
+        evaluation, samples = archive_samples(reading)
     elif is_one_sample:
-        header, samples = (
+        evaluation, samples = (
             {},
             ((number, {"id": "sample", **log}) for number, log in document_items(reading, "") if isinstance(log, dict)),
         )
     else:
-        header = next((value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {})
+        evaluation = next(
+            (value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {}
+        )
         samples = document_items(reading, "samples.item")
     has_samples = False
     for number, sample in samples:
-        reading.unit = "sample"
+        reading.record_noun = "sample"
         has_samples = True
-        yield from spans_of_sample(reading, header, number, sample)
+        yield from spans_of_sample(reading, evaluation, number, sample)
     if not has_samples:
-        reading.add_problem(None, "contains no samples, so there are no events")
+        reading.add_problem(None, "contains no samples")
 
 
 def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
-    """The header of an archive and its samples."""
+    """The evaluation object of an archive, and its samples."""
     try:
         with zipfile.ZipFile(reading.source.path) as archive:
             names = archive.namelist()
@@ -136,15 +138,15 @@ def member_bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return text
 
 
-def spans_of_sample(reading: Reading, header: dict[str, Any], number: int, record: Any) -> Iterator[SpanRead]:
+def spans_of_sample(reading: Reading, evaluation: dict[str, Any], number: int, record: Any) -> Iterator[SpanRead]:
     """The spans of one sample, which is a trace."""
     if not isinstance(record, dict) or not isinstance(record.get("events"), list):
         reading.add_problem(number, "has no events")
         return
-    task = as_name(header.get("task")) or "sample"
+    task = as_name(evaluation.get("task")) or "sample"
     attachments = record.get("attachments")
     sample = Sample(
-        reading, sample_trace_id(reading, header, record), task, attachments if isinstance(attachments, dict) else {}
+        reading, sample_trace_id(reading, evaluation, record), task, attachments if isinstance(attachments, dict) else {}
     )
     epoch = f" epoch {record['epoch']}" if isinstance(record.get("epoch"), int) else ""
     reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
@@ -154,11 +156,11 @@ def spans_of_sample(reading: Reading, header: dict[str, Any], number: int, recor
         yield span
 
 
-def sample_trace_id(reading: Reading, header: dict[str, Any], record: dict[str, Any]) -> str:
+def sample_trace_id(reading: Reading, evaluation: dict[str, Any], record: dict[str, Any]) -> str:
     """The trace id of a sample: its own id, else its run, number and epoch."""
     if uuid := as_name(record.get("uuid")):
         return uuid
-    run = as_name(header.get("run_id")) or as_name(header.get("eval_id"))
+    run = as_name(evaluation.get("run_id")) or as_name(evaluation.get("eval_id"))
     run = run or blake2b(reading.source.origin.encode(), digest_size=8).hexdigest()
     return f"{run}/{as_name(record.get('id')) or 'sample'}/{as_name(record.get('epoch')) or 1}"
 
@@ -189,31 +191,41 @@ def add_event(sample: Sample, event: Any, parent: str | None) -> None:
         sample.last_time = time if sample.last_time is None else max(sample.last_time, time)
 
 
-def add_typed_event(sample: Sample, event: dict[str, Any], kind: str, time: int, parent_id: str | None) -> None:
+def add_typed_event(sample: Sample, event: dict[str, Any], event_type: str, time: int, parent_id: str | None) -> None:
     """Add an event by its type, as a child of a span."""
-    if kind == "span_begin":
+    if event_type == "span_begin":
         begin_span(sample, event, time)
-    elif kind == "span_end":
+    elif event_type == "span_end":
         end_span(sample, sample.spans_by_source_id.get(required_value(event, "id", str)), time)
-    elif kind == "step":
+    elif event_type == "step":
         add_step(sample, event, time, parent_id)
-    elif kind in ("model", "tool", "sandbox", "subtask"):
-        add_call(sample, event, kind, time, parent_id)
-    elif kind in INSTANT_EVENTS:
+    elif event_type in ("model", "tool", "sandbox", "subtask"):
+        add_call(sample, event, event_type, time, parent_id)
+    elif event_type in INSTANT_EVENTS:
         add_span(
             sample,
             event,
-            SpanRead(sample.trace_id, "", time, time, None, kind, kind, {"label": kind, "kind": kind}, parent_id),
+            SpanRead(
+                sample.trace_id,
+                "",
+                time,
+                time,
+                None,
+                event_type,
+                event_type,
+                {"label": event_type, "kind": event_type},
+                parent_id,
+            ),
         )
     else:
-        sample.reading.skipped[f"events of type {kind[:40]!r}"] += 1
+        sample.reading.skipped[f"events of type {event_type[:40]!r}"] += 1
 
 
 def add_span(sample: Sample, event: dict[str, Any], span: SpanRead) -> None:
     """Add a span; a repeated span, such as a pending call that is complete, replaces the first."""
     uuid = event.get("uuid")
     span.id = span.id or f"{sample.trace_id}/{uuid if isinstance(uuid, str) and uuid else f'event.{len(sample.spans)}'}"
-    span.fallback = sample.task
+    span.fallback_agent = sample.task
     sample.spans.pop(span.id, None)
     sample.spans[span.id] = span
 

@@ -88,8 +88,8 @@ def document_pairs(reading: Reading, prefix: str = "") -> Iterator[tuple[int, tu
 def parse_document(
     reading: Reading, source: Source, parse: Callable[[DocumentStream], Iterator[Any]]
 ) -> Iterator[tuple[int, Any]]:
-    """The numbered values that a parser finds in a document; if it fails, parse the rest again with the text repaired."""
-    n_values, reading.unit = 0, "item"
+    """The numbered values that a parser finds in a document; after an error, the rest is parsed with the text repaired."""
+    n_values, reading.record_noun = 0, "item"
     for repair in (False, True):
         damage = None
         with source.path.open("rb") as file:
@@ -105,14 +105,14 @@ def parse_document(
         if damage is None:
             return
         if "premature EOF" in damage:
-            reading.add_problem(None, "ends in the middle; the part before was read", source)
+            reading.add_problem(None, "is truncated; the complete part was read", source)
             return
         if repair:
-            reading.add_problem(None, f"not JSON{syntax_error_position(source)}; the part before was read", source)
+            reading.add_problem(None, f"not JSON{syntax_error_detail(source)}; the part before was read", source)
 
 
-def syntax_error_position(source: Source) -> str:
-    """Where a document stops being valid JSON; empty if it is too large to search."""
+def syntax_error_detail(source: Source) -> str:
+    """Why or where a document is not valid JSON, for a message; empty if it is too large to search."""
     if source.size > MAX_LINE_BYTES:
         return ""
     try:

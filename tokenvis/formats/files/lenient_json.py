@@ -26,7 +26,7 @@ UNREADABLE = object()
 def parse_json(text: bytes) -> Any:
     """The value of a JSON text; lone surrogates, which cannot be stored, become U+FFFD; `ValueError` if it is not JSON."""
     if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
-        refuse_depth(text)
+        check_depth(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -36,7 +36,7 @@ def parse_json(text: bytes) -> Any:
         return repaired_value(value)
 
 
-def refuse_depth(text: bytes) -> None:
+def check_depth(text: bytes) -> None:
     """Raise `ValueError` if brackets outside of strings are nested too deep to be stored."""
     depth = 0
     for bracket in JSON_BRACKET.findall(JSON_STRING.sub(b"", text)):
@@ -69,7 +69,7 @@ def parse_damaged_line(text: bytes, number: int, reading: Reading, source: Sourc
         decoded = text.decode(errors="replace")
         if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:
             repairs.add(INVALID_UTF8)
-        refuse_depth(text)
+        check_depth(text)
         value = json.loads(decoded, parse_constant=lambda name: repairs.add(f"{name} is not valid JSON, replaced by null"))
         value = repaired_value(value)
     except (ValueError, RecursionError):

@@ -30,15 +30,15 @@ def line_value_or_none(line: bytes) -> Any:
 class ReadPosition:
     """How far a file of lines has been read, and the data that identify the file.
 
-    ``n_lines`` counts the lines before ``offset``, ``tail`` contains the last bytes before it; ``unfinished`` is set if the
-    last line was read as complete without its line break.
+    ``n_lines`` counts the lines before ``offset``, ``tail`` contains the last bytes before it; ``line_break_missing`` is set
+    if the last line was read as complete without its line break.
     """
 
     offset: int = 0
     n_lines: int = 0
     inode: int = 0
     tail: bytes = b""
-    unfinished: bool = False
+    line_break_missing: bool = False
 
     def advance(self, line: bytes) -> None:
         """Move the position past a line."""
@@ -67,23 +67,23 @@ def json_lines(
         seek_position(position, file)
         for line in raw_lines(file):
             ended = line.endswith(b"\n") or len(line) == MAX_LINE_BYTES
-            if position.unfinished and line.strip():
+            if position.line_break_missing and line.strip():
                 raise FilesChanged
             if growing and not ended and not is_complete_object(line, source):
                 break
             position.advance(line)
-            if position.unfinished:
-                position.unfinished = not ended
+            if position.line_break_missing:
+                position.line_break_missing = not ended
                 continue
             position.n_lines += 1
-            position.unfinished = growing and not ended
+            position.line_break_missing = growing and not ended
             if not position.n_lines % 256:
                 source.report_position(position.offset)
             value = parse_line(line, position.n_lines, reading, source)
             if type(value) is dict:
                 yield position.n_lines, value
             elif value is not UNREADABLE:
-                reading.add_problem(position.n_lines, f"not an object, but {type(value).__name__}", source)
+                reading.add_problem(position.n_lines, f"is of type {type(value).__name__}, not an object", source)
     source.report_position(position.offset)
 
 

@@ -1,7 +1,7 @@
-"""The result of reading a source beside its spans, shared by the readers of all formats.
+"""The result of reading a source apart from its spans, shared by the readers of all formats.
 
-A reader yields spans one by one and reports what it could not use: problems (a file, a line, a reason) and records skipped on
-purpose (counted by reason). It never truncates texts; a later step decides how much to store.
+A reader yields spans one by one and reports the records that it cannot use: problems (a file, a record number, a reason) and
+records skipped on purpose (counted by reason). It never truncates texts; a later step decides how much to store.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ MAX_PROBLEMS = 10_000  # per source; further problems are only counted
 
 
 class Problem(NamedTuple):
-    """A record of a file that cannot be read, and why: a line, an item of a document or a row of a table."""
+    """A problem in a file: the number of the line, item or row (None: the whole file), and the reason."""
 
     file: str
     line: int | None
@@ -42,29 +42,29 @@ class ReadOptions:
 class Reading:
     """The problems, skipped records and trace names found while reading one source.
 
-    ``names`` maps each trace to its name and the start of the span that gave it: the earliest wins.
+    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins.
     """
 
     source: Source
     options: ReadOptions = field(default_factory=ReadOptions)
-    unit: str = "line"  # the unit that the numbers of problems count
+    record_noun: str = "line"  # the records that the numbers of problems count
     files: list[Source] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add_problem(self, line: int | None, reason: str, source: Source | None = None) -> None:
-        """Add a record that cannot be read; by default in the source itself."""
+        """Add a problem with a record, or (None) a whole file; by default the source. Beyond the limit it is only counted."""
         if len(self.problems) >= MAX_PROBLEMS:
             self.skipped[f"problems beyond the first {MAX_PROBLEMS:,}"] += 1
             return
-        self.problems.append(Problem((source or self.source).name, line, reason, self.unit))
+        self.problems.append(Problem((source or self.source).name, line, reason, self.record_noun))
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
-        named = (INT64_MIN if start is None else start, name)
-        if name and (trace_id not in self.names or named < self.names[trace_id]):
-            self.names[trace_id] = named
+        candidate = (INT64_MIN if start is None else start, name)
+        if name and (trace_id not in self.names or candidate < self.names[trace_id]):
+            self.names[trace_id] = candidate
 
 
 def spans_of_records(

@@ -30,7 +30,7 @@ MAX_UNPACK_RATIO = 200  # a large source may unpack to this multiple of its size
 MAX_ARCHIVE_MEMBERS = 100_000
 MAX_ARCHIVE_DEPTH = 3  # a .gz in a .zip in a .zip
 
-SourceProblem: TypeAlias = Callable[[str, str], None]  # called with the name of a source and the reason
+ProblemReporter: TypeAlias = Callable[[str, str], None]  # called with the name of a source and the reason
 
 
 def ignore_progress(_: int) -> None:
@@ -46,21 +46,21 @@ class Source:
     origin: str
     frame: pd.DataFrame | None = None
     progress: Callable[[int], object] = field(default=ignore_progress, repr=False)
-    n_read: int = 0
+    n_bytes_read: int = 0
 
     def __post_init__(self) -> None:
         self.size = 0 if self.frame is not None else self.path.stat().st_size
 
-    def beside(self, path: Path) -> "Source":
+    def sibling(self, path: Path) -> "Source":
         """Another file in the same folder."""
         folder = self.name.rpartition("/")[0]
         return Source(path, f"{folder}/{path.name}" if folder else path.name, origin_of(path), progress=self.progress)
 
     def report_position(self, position: int) -> None:
         """Report how far the source was read; reading the same bytes again does not count."""
-        if position > self.n_read:
-            self.progress(position - self.n_read)
-            self.n_read = position
+        if position > self.n_bytes_read:
+            self.progress(position - self.n_bytes_read)
+            self.n_bytes_read = position
 
 
 def origin_of(path: Path) -> str:
@@ -68,32 +68,32 @@ def origin_of(path: Path) -> str:
     return path.absolute().as_posix()
 
 
-def sources_in(given: Any, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
+def sources_in(source_input: Any, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
     """The sources in a caller's input; unpacked and copied files go into ``folder``."""
-    if isinstance(given, pd.DataFrame):
-        yield Source(folder, "the DataFrame", "DataFrame", frame=given)
-    elif hasattr(given, "read"):
-        yield from unpacked(copied_stream(given, folder), folder, report_problem)
-    elif isinstance(given, str | os.PathLike):
-        yield from files_at(existing_path(given), folder, report_problem)
+    if isinstance(source_input, pd.DataFrame):
+        yield Source(folder, "the DataFrame", "DataFrame", frame=source_input)
+    elif hasattr(source_input, "read"):
+        yield from unpacked(copied_stream(source_input, folder), folder, report_problem)
+    elif isinstance(source_input, str | os.PathLike):
+        yield from files_at(existing_path(source_input), folder, report_problem)
     else:
-        raise IngestError(f"{quoted(given)} is not a path, an open file or a DataFrame.")
+        raise IngestError(f"{quoted(source_input)} is not a path, an open file or a DataFrame.")
 
 
-def existing_path(given: str | os.PathLike[str]) -> Path:
+def existing_path(requested_path: str | os.PathLike[str]) -> Path:
     """The path of an existing file or folder; `IngestError` if there is none."""
     try:
-        path = Path(given).expanduser()
+        path = Path(requested_path).expanduser()
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path contains a null character
-        raise IngestError(f"There is no file or folder {Path(given)}.") from None
+        raise IngestError(f"There is no file or folder {Path(requested_path)}.") from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).removesuffix(".")
-        raise IngestError(f"{quoted(str(given))} cannot be read: {reason}.") from None
+        raise IngestError(f"{quoted(str(requested_path))} cannot be read: {reason}.") from None
     return path
 
 
-def files_at(path: Path, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
+def files_at(path: Path, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
     """A file, or all files below a folder.
 
     Databases are never opened, not even to inspect them: see `store.connections`.
@@ -124,7 +124,7 @@ def copied_stream(stream: Any, folder: Path) -> Source:
     return Source(path, name, f"stream {name}")
 
 
-def unpacked(source: Source, folder: Path, report_problem: SourceProblem, depth: int = 0) -> Iterator[Source]:
+def unpacked(source: Source, folder: Path, report_problem: ProblemReporter, depth: int = 0) -> Iterator[Source]:
     """A source unchanged, or the sources unpacked from it."""
     start = first_bytes(source)
     if start.startswith(ZIP_MAGIC) and not is_evaluation(source):
@@ -168,7 +168,7 @@ def unpack_limit(source: Source) -> int:
     return max(MIN_UNPACK_LIMIT_BYTES, MAX_UNPACK_RATIO * source.size)
 
 
-def zip_members(source: Source, folder: Path, report_problem: SourceProblem) -> Iterator[Source]:
+def zip_members(source: Source, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
     """The files of a .zip, in the order of their names."""
     target = new_folder(folder)
     bytes_left = unpack_limit(source)
@@ -212,7 +212,7 @@ def path_inside(folder: Path, name: str) -> Path | None:
     return folder.joinpath(*parts)
 
 
-def decompressed(source: Source, folder: Path, report_problem: SourceProblem, codec: str) -> Iterator[Source]:
+def decompressed(source: Source, folder: Path, report_problem: ProblemReporter, codec: str) -> Iterator[Source]:
     """The one file in a .gz or .zst; a damaged file is unpacked up to the damage."""
     path = new_folder(folder) / (source.path.stem or "file")
     name = source.name.removesuffix(".gz").removesuffix(".zst")
@@ -237,7 +237,7 @@ def copy_limited(packed: IO[bytes], path: Path, limit: int, source: Source) -> i
                 file.close()
                 path.unlink()
                 raise IngestError(
-                    f"{source.name} unpacks to more than {unpack_limit(source):,} bytes, {MAX_UNPACK_RATIO} times its size. "
+                    f"{source.name} unpacks to more than the limit of {unpack_limit(source):,} bytes, or the disk is full. "
                     f"If you trust it, unpack it yourself."
                 )
             file.write(piece)

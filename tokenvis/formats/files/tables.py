@@ -20,7 +20,7 @@ MAX_CELL_CHARACTERS = 256 << 20
 
 def frame_rows(reading: Reading, frame: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a DataFrame."""
-    reading.unit = "row"
+    reading.record_noun = "row"
     for first in range(0, len(frame), ROWS_PER_BATCH):
         yield from enumerate(frame_records(frame.iloc[first : first + ROWS_PER_BATCH]), first)
 
@@ -56,7 +56,7 @@ def cell_as_json(value: Any) -> Any:
 def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a Parquet file."""
     source, number = reading.source, 0
-    reading.unit = "row"
+    reading.record_noun = "row"
     try:
         with pq.ParquetFile(source.path) as file:
             for batch in file.iter_batches(ROWS_PER_BATCH):

@@ -1,4 +1,4 @@
-"""Generative agents in a town: ``master_movement.json``, as the simulation of Smallville and its descendants write it.
+"""Generative agents in a town: ``master_movement.json``, as the simulation of Smallville and its forks write it.
 
 ``{"<step>": {"<persona>": {"movement", "pronunciatio", "description": "<activity> @ world:sector:arena:object", "chat"}}}``:
 a step lists only the personas who changed. ``meta.json`` (or ``<name>_meta.json``) in the same folder contains the date of the
@@ -69,14 +69,14 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     runs: dict[str, ActivityRun] = {}
     last = 0
     for number, (key, personas) in document_pairs(reading):
-        reading.unit = "step"
+        reading.record_noun = "step"
         if not key.isdecimal() or len(key) > MAX_STEP_DIGITS:
             reading.add_problem(number, f"{key[:40]!r} is not a step")
             continue
         step = int(key)
         last = max(last, step)
         if not isinstance(personas, dict):
-            reading.add_problem(step, f"not an object, but {type(personas).__name__}")
+            reading.add_problem(step, f"is of type {type(personas).__name__}, not an object")
             continue
         for persona in personas:
             try:
@@ -110,10 +110,10 @@ def read_clock(reading: Reading) -> StepClock:
     meta_path = path.with_name(
         path.name.replace(MOVEMENT_FILE, META_FILE) if path.name.endswith(MOVEMENT_FILE) else META_FILE,
     )
-    source = reading.source.beside(meta_path) if meta_path.is_file() and meta_path != path else None
+    source = reading.source.sibling(meta_path) if meta_path.is_file() and meta_path != path else None
     if source is None:
         reading.add_problem(
-            None, f"there is no {meta_path.name} in its folder, so steps count from 0, with {DEFAULT_STEP_S} s each"
+            None, f"there is no {meta_path.name} in its folder, so times start at 0 and a step takes {DEFAULT_STEP_S} s"
         )
         return StepClock()
     reading.files.append(source)
@@ -154,7 +154,7 @@ def next_run(run: ActivityRun | None, record: dict[str, Any], step: int) -> Acti
 
 
 def chat_lines(chat: Any) -> list[Any]:
-    """The conversation at a step: a list of [persona, text], or the single text of some descendants."""
+    """The conversation at a step: a list of [persona, text], or the single text of some forks."""
     return chat if isinstance(chat, list) else [chat] if chat else []
 
 

@@ -45,14 +45,14 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """A span for each row."""
     head = head_of(reading.source)
     columns = head_columns(head)
-    table = RowConverter(
+    converter = RowConverter(
         columns=columns_by_field(reading, columns),
         unit=reading.options.unit,
         trace_id=table_trace_id(reading.source),
         all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(b"PAR1"),
-        written_by_us=columns[: len(COLUMNS)] == list(COLUMNS),
+        written_by_tokenvis=columns[: len(COLUMNS)] == list(COLUMNS),
     )
-    yield from spans_of_records(((number, (number, row)) for number, row in table_rows(reading)), reading, table.spans)
+    yield from spans_of_records(((number, (number, row)) for number, row in table_rows(reading)), reading, converter.spans)
 
 
 def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
@@ -61,9 +61,7 @@ def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
     unknown = [field for field in names if field not in SPAN_FIELDS]
     missing = [name for name in (*names.values(), names.get("start_time", "start_time")) if name not in available]
     if unknown:
-        raise IngestError(
-            f"columns= names {listed(unknown)}, which spans do not have. Its keys may be: {', '.join(SPAN_FIELDS)}."
-        )
+        raise IngestError(f"columns= has unknown keys: {listed(unknown)}. Allowed keys: {', '.join(SPAN_FIELDS)}.")
     if missing:
         raise IngestError(f"{reading.source.name} has no column {listed(dict.fromkeys(missing))}. It has: {listed(available)}.")
     columns = {field: names.get(field, field) for field in SPAN_FIELDS}
@@ -82,22 +80,22 @@ def table_trace_id(source: Source) -> str:
 class RowConverter:
     """Converts the rows of a table to spans.
 
-    ``columns`` maps each span field to its column; ``all_text`` is set if all cells are texts; ``written_by_us`` if tokenvis
-    wrote the table, with texts defused that a spreadsheet would run as formulas.
+    ``columns`` maps each span field to its column; ``all_text`` is set if all cells are texts; ``written_by_tokenvis`` if
+    tokenvis wrote the table, with texts escaped that a spreadsheet would run as formulas.
     """
 
     columns: dict[str, str]
     unit: str
     trace_id: str
     all_text: bool
-    written_by_us: bool
+    written_by_tokenvis: bool
 
     def spans(self, numbered_row: tuple[int, Any]) -> Iterator[SpanRead]:
         """The span of a numbered row; the number becomes its id if it has none."""
         number, row = numbered_row
         if not isinstance(row, dict):
             raise TypeError(f"a row is of type {type(row).__name__}")
-        if self.all_text and self.written_by_us:
+        if self.all_text and self.written_by_tokenvis:
             row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         cells = {field: row.get(name) for field, name in self.columns.items()}
         trace_id = cell_name(cells, "trace_id") or self.trace_id

@@ -39,17 +39,17 @@ def write_parquet(spans: pd.DataFrame, file: IO[bytes]) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def arrow_array(values: pd.Series, kind: pa.DataType) -> pa.Array:
+def arrow_array(values: pd.Series, arrow_type: pa.DataType) -> pa.Array:
     """A column as an Arrow array; names as a dictionary of the names that occur."""
-    if kind != NAME_TYPE:
-        return pa.array(values, kind)
+    if arrow_type != NAME_TYPE:
+        return pa.array(values, arrow_type)
     used = values.cat.remove_unused_categories().cat
     codes = used.codes.to_numpy().astype(np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(used.categories, pa.string()))
 
 
 def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
-    """Write spans as CSV (RFC 4180, UTF-8); texts that a spreadsheet would run as formulas are defused."""
+    """Write spans as CSV (RFC 4180, UTF-8); texts that a spreadsheet would run as formulas are escaped."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text)  # ends lines with \r\n, so it quotes a cell that has either

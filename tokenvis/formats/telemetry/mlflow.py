@@ -47,28 +47,28 @@ def is_mlflow_trace(item: Any) -> bool:
 def is_trace_row(item: dict[str, Any]) -> bool:
     """Whether a row of a table contains a trace or its spans."""
     spans = decode_json_text(item.get("spans"))
-    first = spans[0] if isinstance(spans, list) and spans else None
+    first_span = spans[0] if isinstance(spans, list) and spans else None
     return is_mlflow_trace(decode_json_text(item.get("trace"))) or (
-        isinstance(first, Mapping) and ("start_time_unix_nano" in first or "start_time_ns" in first)
+        isinstance(first_span, Mapping) and ("start_time_unix_nano" in first_span or "start_time_ns" in first_span)
     )
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace."""
-    for number, record in table_rows(reading):
+    for number, row in table_rows(reading):
         try:
-            spans, name = trace_records(record)
+            records, name = trace_records(row)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
-        for span in spans:
+        for record in records:
             try:
-                span_read = mlflow_span(span, name, reading)
+                span = mlflow_span(record, name, reading)
             except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
                 reading.add_problem(number, problem_reason(error))
                 continue
-            span_read.line = number
-            yield span_read
+            span.line = number
+            yield span
 
 
 def trace_records(record: Any) -> tuple[list[Any], str | None]:
@@ -80,10 +80,10 @@ def trace_records(record: Any) -> tuple[list[Any], str | None]:
     info, data = optional_value(trace, "info", dict) or {}, optional_value(trace, "data", dict) or {}
     tags = info.get("tags")
     name = tags.get("mlflow.traceName") if isinstance(tags, dict) else None
-    spans = decode_json_text(data.get("spans", record.get("spans")))
-    if not isinstance(spans, list):
+    records = decode_json_text(data.get("spans", record.get("spans")))
+    if not isinstance(records, list):
         raise KeyError("spans")
-    return [decode_json_text(span) for span in spans], name if isinstance(name, str) else None
+    return [decode_json_text(record) for record in records], name if isinstance(name, str) else None
 
 
 def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:

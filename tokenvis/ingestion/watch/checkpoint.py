@@ -18,7 +18,7 @@ from tokenvis.output import atomic_write
 
 CHECKPOINT_SUFFIX = "-watched.json"
 CHECKPOINT_VERSION = 1
-SAVE_INTERVAL_S = 10.0  # least time between two writes of the checkpoint
+SAVE_INTERVAL_S = 10.0  # minimum time between two writes of the checkpoint
 
 FileStamp: TypeAlias = tuple[int, int, int]
 
@@ -38,9 +38,9 @@ def file_stamp(path: str) -> FileStamp | None:
 
 @dataclass
 class FileEntry:
-    """A file that was inspected, with its stamp; for a session file also its format, its family, and the parent family.
+    """An inspected file: its stamp and, for a session file, its format, its family and the parent family (``above``).
 
-    A thread ``is_fork`` if it continues a copy of its parent thread.
+    ``is_fork`` is set for a thread that continues a copy of its parent thread.
     """
 
     stamp: FileStamp
@@ -58,7 +58,7 @@ def main_file(path: str, entry: FileEntry) -> str:
 
 @dataclass
 class SessionEntry:
-    """A session that was read: the stamps of its files, its number of spans by trace, and the options it was read with."""
+    """A session that was read: the stamps of its files, its spans by trace, and the values of its options."""
 
     stamps: dict[str, FileStamp | None]
     traces: dict[str, int]
@@ -80,9 +80,9 @@ class Checkpoint:
         return self.database.with_name(self.database.name + CHECKPOINT_SUFFIX)
 
     def load(self, n_spans: Mapping[str, int]) -> None:
-        """Read the saved checkpoint, without sessions that have lost spans in the database or whose files are all gone.
+        """Read the saved checkpoint, except sessions with fewer spans in the database, or without any remaining file.
 
-        Missing files of the other sessions stay in the checkpoint.
+        Missing files of the remaining sessions stay in the checkpoint.
         """
         self.saved_at = time.monotonic()
         saved = saved_checkpoint(self.path)
@@ -95,12 +95,12 @@ class Checkpoint:
             if path in session_paths or (file_stamp(path) and file_stamp(main_file(path, entry))):
                 self.files[path] = entry
 
-    def save(self, *, now: bool = False) -> None:
-        """Write the checkpoint, at most once per `SAVE_INTERVAL_S` unless ``now``; entries of another watch are merged.
+    def save(self, *, force: bool = False) -> None:
+        """Write the checkpoint, at most once per `SAVE_INTERVAL_S` unless ``force``; entries of another watch are merged.
 
-        A failed write is ignored: the next watch then reads more sessions again.
+        A failed write is ignored: the next watch then reads some sessions again.
         """
-        if not now and time.monotonic() - self.saved_at < SAVE_INTERVAL_S:
+        if not force and time.monotonic() - self.saved_at < SAVE_INTERVAL_S:
             return
         self.saved_at = time.monotonic()
         saved = saved_checkpoint(self.path)

@@ -1,9 +1,10 @@
 """Discovery: finds the session files, their formats, and the files that belong together.
 
-A file is inspected once to find its format, and again only if it was too short for that, or was replaced.
+A file is inspected once to find its format, and again only if it was too short to recognise, or was replaced.
 
-A family is named by the main file of a session, or by a thread. It is **lost** if a file that it needs was deleted: its own
-main file, or that of a parent family. Reading the remaining files would then yield fewer spans than before.
+The name of a family is the path of a session's main file, or the id of a thread. A family is **lost** if a file that it needs
+was deleted: its own main file, or the main file of an ancestor family. Reading the remaining files would then yield fewer spans
+than before.
 """
 
 import os
@@ -50,24 +51,24 @@ class Discovery:
         parents = {entry.family: entry.above for entry in self.files.values() if entry.family and entry.above}
         ancestries = {family: ancestry_of(family, parents) for family in set(family_of.values())}
         lost = self.lost_families(ancestries, stamps)
-        given = [entries[str(path)].family if str(path) in entries else None for path in self.paths if not path.is_dir()]
-        files_only = len(given) == len(self.paths)  # then the files beside them are inspected, but not followed
+        requested = [entries[str(path)].family if str(path) in entries else None for path in self.paths if not path.is_dir()]
+        files_only = len(requested) == len(self.paths)  # then sibling files are inspected, but not followed
         families: dict[str, list[str]] = {}
         for path, family in family_of.items():
-            if family not in lost and (not files_only or family in given):
+            if family not in lost and (not files_only or family in requested):
                 families.setdefault(ancestries[family][-1], []).append(path)
         return families
 
     def lost_families(self, ancestries: dict[str, list[str]], stamps: dict[str, FileStamp]) -> set[str]:
         """The families that need a deleted file; ``ancestries`` lists each family with its ancestors.
 
-        A forked thread does not need the thread that it was forked from if that is the topmost: its trace is the same.
+        A forked thread does not need the topmost thread if it was forked from it: its trace is the same.
         """
         main_files: dict[str, set[str]] = {name: set() for ancestry in ancestries.values() for name in ancestry}
         for path, entry in self.files.items():
             if entry.family in main_files:
                 main_files[entry.family].add(main_file(path, entry))
-        gone = {
+        missing = {
             name
             for name, files in main_files.items()
             if files and not any(file in stamps or file_stamp(file) for file in files)
@@ -77,12 +78,12 @@ class Discovery:
             family: ancestry[:-1] if len(ancestry) > 1 and ancestry[-2] in forks else ancestry
             for family, ancestry in ancestries.items()
         }
-        return {family for family, ancestry in needed.items() if not gone.isdisjoint(ancestry)}
+        return {family for family, ancestry in needed.items() if not missing.isdisjoint(ancestry)}
 
     def identify(self, path: str, stamp: FileStamp, *, has_new_files: bool = False) -> FileEntry:
-        """The entry of a file, which is inspected if it is new, was too short before, or was replaced.
+        """The entry of a file; the file is inspected if it is new, was too short before, or was replaced.
 
-        ``has_new_files``: other files have appeared, so a file without a parent session may have one now.
+        ``has_new_files``: other files have appeared, so the main file of a session may exist now.
         """
         entry = self.files.get(path)
         if entry is None or was_replaced(entry, stamp):
@@ -107,14 +108,16 @@ class Discovery:
             head = head_of(source) if start[:1] == b"{" else None
             for name, reader in GROWING_FORMATS.items():
                 if head and reader.recognises(head):
-                    family, above = reader.session_key_of(Path(path))
+                    family, parent_family = reader.session_key_of(Path(path))
                     if family == path:  # the main file of its session may have been deleted
                         mains = map(str, reader.main_file_candidates(Path(path), head.values[0]))
-                        above = next((main for main in mains if main in self.files and not file_stamp(main)), above)
-                    return FileEntry(stamp, name, family, above, reader.is_fork(head.values[0]))
+                        parent_family = next(
+                            (main for main in mains if main in self.files and not file_stamp(main)), parent_family
+                        )
+                    return FileEntry(stamp, name, family, parent_family, reader.is_fork(head.values[0]))
             if Path(path) in self.paths and start and is_other_format(head, start):
-                what = f"{source.name} is not a session of Claude Code or Codex: it looks like {head or head_of(source)}."
-                raise IngestError(f"{what} `tokenvis watch` follows only these; `tokenvis ingest` reads other formats.")
+                message = f"{source.name} is not a session of Claude Code or Codex: it looks like {head or head_of(source)}."
+                raise IngestError(f"{message} `tokenvis watch` follows only these; `tokenvis ingest` reads other formats.")
         except OSError as error:
             self.report_problem(Problem(os.path.basename(path), None, f"cannot be read ({error.strerror})"))  # noqa: PTH119
             return FileEntry((-1, *stamp[1:]))
@@ -140,7 +143,7 @@ def walk_files(folder: str) -> Iterator[tuple[str, FileStamp]]:
 
 
 def is_other_format(head: Head | None, start: bytes) -> bool:
-    """Whether a file certainly has another format, rather than too few lines to decide."""
+    """Whether a file certainly has another format; False if it has too few lines to decide."""
     if head is None or any(reader.recognises(head) for reader in OTHER_FORMATS):
         return True
     return b"\n" in start and (head.kind != "lines" or len(head.values) == HEAD_LINES)

@@ -13,7 +13,7 @@ from tokenvis.errors import StoreError, plural
 from tokenvis.ingestion.watch.watch import Change, Watch
 from tokenvis.output import one_line
 
-LINE_INTERVAL_S = 30.0  # least time between two lines of one session
+LINE_INTERVAL_S = 30.0  # minimum time between two lines of one session
 PROGRESS_INTERVAL_S = 2.0  # a poll that takes longer prints the changes found so far
 PAUSE_PER_POLL = 4  # the pause after a poll is at least this multiple of its duration
 MAX_LINES_AT_ONCE = 12  # of one poll; the rest is summed up
@@ -30,8 +30,8 @@ class Terminal:
         self.printed_at: dict[str, float] = {}
         self.last: str | None = None
 
-    def print_changes(self, changes: list[Change], *, now: bool = False) -> None:
-        """Print the lines that are due; all of them if ``now``."""
+    def print_changes(self, changes: list[Change], *, force: bool = False) -> None:
+        """Print the lines that are due; all of them if ``force``."""
         for change in changes:
             self.sums[change.trace_id] = combined(self.sums.get(change.trace_id), change)
         traces = [change.trace_id for change in changes]
@@ -39,13 +39,13 @@ class Terminal:
         due = [
             trace
             for trace in traces
-            if now or trace == self.last or time.monotonic() - self.printed_at.get(trace, -LINE_INTERVAL_S) >= LINE_INTERVAL_S
+            if force or trace == self.last or time.monotonic() - self.printed_at.get(trace, -LINE_INTERVAL_S) >= LINE_INTERVAL_S
         ]
         for trace in due[:MAX_LINES_AT_ONCE]:
             self.print_line(trace)
         if rest := due[MAX_LINES_AT_ONCE:]:
             n_added = sum(self.sums.pop(trace).added for trace in rest)
-            self.print_text(f"and {plural(len(rest), 'session')} more: {plural(n_added, 'span')} added")
+            self.print_text(f"and {plural(len(rest), 'more session')}: {plural(n_added, 'span')} added")
 
     def print_line(self, trace: str) -> None:
         """Print the line of a session, over its previous one if that is the last line."""
@@ -72,12 +72,12 @@ class Terminal:
         print(text, file=file or sys.stdout, flush=True)
 
 
-def combined(before: Change | None, change: Change) -> Change:
+def combined(earlier: Change | None, change: Change) -> Change:
     """Two changes of one trace added up."""
-    if before is None:
+    if earlier is None:
         return change
     return change._replace(
-        added=before.added + change.added, updated=before.updated + change.updated, removed=before.removed + change.removed
+        added=earlier.added + change.added, updated=earlier.updated + change.updated, removed=earlier.removed + change.removed
     )
 
 
@@ -98,7 +98,7 @@ def follow_in_terminal(watch: Watch, *, every: float = 1.0, once: bool = False) 
     try:
         if once:
             n_changes = poll_once(terminal, watch)
-            terminal.print_changes([], now=True)
+            terminal.print_changes([], force=True)
             print_problems(terminal, watch)
             if not n_changes:
                 terminal.print_text("Nothing new.")
@@ -108,23 +108,23 @@ def follow_in_terminal(watch: Watch, *, every: float = 1.0, once: bool = False) 
             poll_until_stored(terminal, watch, every)
     except KeyboardInterrupt:
         terminal.end_line()
-        terminal.print_changes([], now=True)
-        terminal.print_text("Stopped. The same command continues from here.")
+        terminal.print_changes([], force=True)
+        terminal.print_text("Stopped. Run the same command to continue.")
 
 
 def poll_once(terminal: Terminal, watch: Watch) -> int:
     """Poll once; returns the number of changes. A long poll prints its changes as it finds them."""
-    found: list[Change] = []
+    unprinted: list[Change] = []
     n_changes, printed_at = 0, time.monotonic()
     try:
         for change in watch.changes():
-            found.append(change)
+            unprinted.append(change)
             n_changes += 1
             if time.monotonic() - printed_at >= PROGRESS_INTERVAL_S:
-                terminal.print_changes(found)
-                found, printed_at = [], time.monotonic()
+                terminal.print_changes(unprinted)
+                unprinted, printed_at = [], time.monotonic()
     finally:
-        terminal.print_changes(found)
+        terminal.print_changes(unprinted)
     return n_changes
 
 
@@ -153,4 +153,4 @@ def print_problems(terminal: Terminal, watch: Watch) -> None:
     for problem in watch.problems[:MAX_LINES_AT_ONCE]:
         terminal.print_text(f"Problem: {one_line(str(problem))}", sys.stderr)
     if len(watch.problems) > MAX_LINES_AT_ONCE:
-        terminal.print_text(f"and {plural(len(watch.problems) - MAX_LINES_AT_ONCE, 'problem')} more", sys.stderr)
+        terminal.print_text(f"and {plural(len(watch.problems) - MAX_LINES_AT_ONCE, 'more problem')}", sys.stderr)

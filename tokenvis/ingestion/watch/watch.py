@@ -34,12 +34,12 @@ from tokenvis.store.load import load_traces
 from tokenvis.store.store import Store, Written, as_store
 
 DEFAULT_SINCE = "1d"  # for the default folders
-FORGET_AFTER_S = 3_600.0  # a family that has not grown for this long is dropped from memory
+FAMILY_IDLE_TIMEOUT_S = 3_600.0  # a family that has not grown for this long is dropped from memory
 DIGEST_COLUMNS = ["trace_id", "agent_id", "location_id", "start_time", "end_time", "data"]
 
 
 class Change(NamedTuple):
-    """The changes of one poll to a trace: spans added, updated and removed; its number of spans, and of open ones, now."""
+    """The changes of one poll to a trace: spans added, updated and removed; and its number of spans and of open spans now."""
 
     trace_id: str
     name: str
@@ -52,9 +52,10 @@ class Change(NamedTuple):
 
 @dataclass
 class Family:
-    """A family in memory: its reader, and what of it is in the store.
+    """A family in memory: its follower, and the state of its rows in the store.
 
-    ``digests`` are hashes of the stored rows, by span id; ``added`` maps the spans that this watch added to their traces.
+    ``digests`` are hashes of the stored rows, by span id; ``added`` has the trace id of each span that this watch added, by
+    span id.
     """
 
     follower: SessionFollower
@@ -114,11 +115,14 @@ class Watch:
         check_choice("content", content, CONTENTS)
         self.paths = [existing_path(path).absolute() for path in paths] or session_folders()
         since = since if since or paths else DEFAULT_SINCE
-        self.since = since_time(since).timestamp() * 1e9 if since else None
+        self.since_ns = since_time(since).timestamp() * 1e9 if since else None
         self.rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Redactor(content))
         self.read_options = ReadOptions(without_texts=content == "none")
-        functions = f"function {time.time_ns()}"  # a later watch cannot tell whether its functions are the same
-        self.manner = [content, *(rule if rule is None or isinstance(rule, str) else functions for rule in (agent, location))]
+        function_marker = f"function {time.time_ns()}"  # unique: a later watch cannot compare functions
+        self.option_values = [
+            content,
+            *(rule if rule is None or isinstance(rule, str) else function_marker for rule in (agent, location)),
+        ]
         self.store = as_store(store, create=True)
         self.checkpoint = Checkpoint(self.store.path)
         traces = load_traces(store=self.store)
@@ -139,10 +143,10 @@ class Watch:
 
     def close(self) -> None:
         """Save the checkpoint, so that the next watch continues from here."""
-        self.checkpoint.save(now=True)
+        self.checkpoint.save(force=True)
 
     def look(self) -> list[Change]:
-        """Read what is new and return the changes by trace. After a `StoreError`, the next poll writes what is missing.
+        """Read the new lines and return the changes by trace. After a `StoreError`, the next poll writes the missing spans.
 
         Raises
         ------
@@ -154,7 +158,7 @@ class Watch:
         return list(self.changes())
 
     def changes(self) -> Iterator[Change]:
-        """Read what is new, as `look` does, and yield each change once it is written."""
+        """Read the new lines, as `look` does, and yield each change once it is written."""
         self.problems = []
         stamps = dict(sorted(self.discovery.list_files()))
         for family, files in self.discovery.families(stamps).items():
@@ -163,19 +167,21 @@ class Watch:
                 self.checkpoint.save()
                 yield from self.pending_changes
                 self.pending_changes.clear()
-        for family in [name for name, one in self.families.items() if time.monotonic() - one.changed_at > FORGET_AFTER_S]:
-            del self.families[family]
+        for idle in [
+            name for name, family in self.families.items() if time.monotonic() - family.changed_at > FAMILY_IDLE_TIMEOUT_S
+        ]:
+            del self.families[idle]
 
     def is_due(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> bool:
         """Whether a family has changed since it was read; a family never read is due unless it is older than ``since``."""
         session = self.checkpoint.sessions.get(name)
-        if session is None or session.manner != self.manner:
-            return session is not None or self.since is None or any(stamps[file][1] >= self.since for file in files)
-        now = {path: stamps.get(path) or file_stamp(path) for path in (*session.stamps, *files)}
-        if now == session.stamps:
+        if session is None or session.manner != self.option_values:
+            return session is not None or self.since_ns is None or any(stamps[file][1] >= self.since_ns for file in files)
+        current = {path: stamps.get(path) or file_stamp(path) for path in (*session.stamps, *files)}
+        if current == session.stamps:
             return False
-        if all(stamp in (None, session.stamps.get(path)) for path, stamp in now.items()):  # files were only deleted
-            session.stamps = now
+        if all(stamp in (None, session.stamps.get(path)) for path, stamp in current.items()):  # files were only deleted
+            session.stamps = current
             self.families.pop(name, None)
             return False
         return True
@@ -186,10 +192,10 @@ class Watch:
         family = self.open_family(name, files)
         session = self.checkpoint.sessions.get(name)
         paths = (*(session.stamps if session else ()), *files, *map(str, family.follower.paths()))
-        before = {path: stamps.get(path) or file_stamp(path) for path in paths}
+        stamps_before = {path: stamps.get(path) or file_stamp(path) for path in paths}
         try:
             if family.follower.advance():
-                family.added.clear()  # spans read from files before they were cut or replaced are kept
+                family.added.clear()  # spans of a truncated or replaced file stay in the store
         except (OSError, FilesChanged) as error:  # a file was deleted or replaced during the read
             del self.families[name]
             if isinstance(error, OSError):
@@ -202,18 +208,18 @@ class Watch:
         for path in read_stamps.keys() - stamps.keys():  # files of parent threads
             if stamp := file_stamp(path):
                 self.discovery.identify(path, stamp)
-        self.checkpoint.sessions[name] = SessionEntry(read_stamps | before, n_spans, self.manner)
+        self.checkpoint.sessions[name] = SessionEntry(read_stamps | stamps_before, n_spans, self.option_values)
         family.changed_at = time.monotonic()
         if (
             is_new
             and name not in self.dropped
-            and all(stamps[file][1] < (time.time() - FORGET_AFTER_S) * 1e9 for file in files)
+            and all(stamps[file][1] < (time.time() - FAMILY_IDLE_TIMEOUT_S) * 1e9 for file in files)
         ):
             self.dropped.add(name)
             del self.families[name]
 
     def open_family(self, name: str, files: list[str]) -> Family:
-        """The family with all its files; the spans of other families that now belong to it are taken over."""
+        """The family with all its files; families that turned out to be part of it are merged into it."""
         family = self.families.get(name)
         main = name if Path(name).is_absolute() else files[0]
         if family is None or not {str(reading.source.path) for reading in family.follower.readings} <= {main, *files}:
@@ -224,11 +230,11 @@ class Watch:
         for file in files:
             if file not in open_paths:
                 family.follower.add_file(self.reading(file, family.names))
-            before = self.family_of_file.get(file, name)
-            if before != name and (other := self.families.pop(before, None)):
-                family.digests |= dict.fromkeys(other.digests)  # another family may have overwritten these
-                family.added |= other.added
-                self.checkpoint.sessions.pop(before, None)
+            old_name = self.family_of_file.get(file, name)
+            if old_name != name and (old_family := self.families.pop(old_name, None)):
+                family.digests |= dict.fromkeys(old_family.digests)  # no digest: the other family may have written other rows
+                family.added |= old_family.added
+                self.checkpoint.sessions.pop(old_name, None)
             self.family_of_file[file] = name
         return family
 
@@ -240,23 +246,23 @@ class Watch:
         """The current spans of a family, by id."""
         opens = Counter[str]()
         family.names.clear()
-        [reading, *_] = readings = family.follower.readings
+        [main_reading, *_] = readings = family.follower.readings
         try:
             with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
                 assembly = Assembly(Path(folder, "spool"))
-                assembly.begin(reading)
+                assembly.begin(main_reading)
                 for span in family.follower.spans():
-                    if self.rules.process(span, reading, assembly) and span.data.get("status") == "open":
+                    if self.rules.process(span, main_reading, assembly) and span.data.get("status") == "open":
                         opens[span.trace_id] += 1
                 names = {trace: name for trace, (_, name) in family.names.items()}
                 frames = list(assembly.frames(names))
         except OSError as error:
             raise StoreError(f"The temporary folder cannot be written: {error}.") from error
         family.n_open = opens
-        for each in readings:
-            for problem in each.problems:
+        for reading in readings:
+            for problem in reading.problems:
                 self.report_problem(problem)
-            each.problems.clear()
+            reading.problems.clear()
         return pd.concat(frames).set_index("id", drop=False) if frames else pd.DataFrame(columns=["id", *DIGEST_COLUMNS])
 
     def write(self, family: Family, rows: pd.DataFrame) -> None:
@@ -266,16 +272,16 @@ class Watch:
         digests = dict(zip(rows["id"].tolist(), map(hash, values), strict=True))
         changed = [span for span, digest in digests.items() if family.digests.get(span) != digest]
         for trace in (trace for trace, name in names.items() if family.stored_names.get(trace) != name):
-            changed += rows["id"][rows["trace_id"] == trace].head(1).tolist()  # a row carries the new name into the store
+            changed += rows["id"][rows["trace_id"] == trace].head(1).tolist()  # writing one of its rows renames a trace
         written, is_complete = self.add_rows(family, rows.loc[list(dict.fromkeys(changed))], names)
         if not is_complete:
             written, _ = self.add_rows(family, rows, names)
         removed = self.delete_retracted(family, digests)
         if foreign := set(family.stored_names) - set(names):
-            self.release(family, foreign)
+            self.rewrite_traces(family, foreign)
         family.digests, family.stored_names = dict(digests), names
         family.added = {span: trace for span, trace in family.added.items() if span in digests}
-        counts = {one.trace_id: (one.added, one.updated) for one in written}
+        counts = {total.trace_id: (total.added, total.updated) for total in written}
         for trace in dict.fromkeys([*counts, *removed]):
             added, updated = counts.get(trace, (0, 0))
             if added or updated or removed.get(trace):
@@ -285,25 +291,25 @@ class Watch:
                 )
 
     def delete_retracted(self, family: Family, ids: Container[str]) -> dict[str, int]:
-        """Delete stored spans that turned out to be part of no family; the number deleted, by trace."""
-        gone = {span: trace for span, trace in family.added.items() if span not in ids}
-        for other in self.families.values() if gone else ():
+        """Delete spans that this watch added and no family contains any more; returns the number deleted, by trace."""
+        retracted = {span: trace for span, trace in family.added.items() if span not in ids}
+        for other in self.families.values() if retracted else ():
             if other is not family:
-                gone = {span: trace for span, trace in gone.items() if span not in other.digests}
+                retracted = {span: trace for span, trace in retracted.items() if span not in other.digests}
         traces: dict[str, list[str]] = {}
-        for span, trace in gone.items():
+        for span, trace in retracted.items():
             traces.setdefault(trace, []).append(span)
         return {trace: self.delete(trace, spans) for trace, spans in traces.items()}
 
     def delete(self, trace: str, spans: list[str]) -> int:
-        """Delete spans, and their trace if it is then empty; the number deleted."""
+        """Delete spans, and their trace if it is then empty; returns the number deleted."""
         try:
             return self.store.delete_spans(trace, spans, drop_empty=True).removed
         except TraceNotFound:
             return 0
 
-    def release(self, family: Family, traces: set[str]) -> None:
-        """Have other families write these traces again, because the family turned out not to belong to them."""
+    def rewrite_traces(self, family: Family, traces: set[str]) -> None:
+        """Make other families write these traces again, because this family no longer contains them."""
         for name, session in list(self.checkpoint.sessions.items()):
             other = self.families.get(name)
             if other is not family and traces & session.traces.keys():
@@ -312,7 +318,7 @@ class Watch:
                     other.digests, other.stored_names = {}, {}
 
     def add_rows(self, family: Family, rows: pd.DataFrame, names: dict[str, str]) -> tuple[list[Written], bool]:
-        """Add rows to the store; the counts, and whether all rows stored before still existed."""
+        """Add rows to the store; returns the counts, and whether all earlier rows were still stored."""
         if rows.empty:
             return [], True
         written, foreign = self.store.add_traces(rows.drop(columns="file"), names)
@@ -324,7 +330,7 @@ class Watch:
         n_new = Counter(traces.values())
         all_new = {counts.trace_id for counts in written if counts.added == n_new[counts.trace_id]}
         family.added |= {span: trace for span, trace in traces.items() if trace in all_new}
-        return written, all(one.added <= n_new[one.trace_id] for one in written)
+        return written, all(counts.added <= n_new[counts.trace_id] for counts in written)
 
     def report_problem(self, problem: Problem) -> None:
         """Add a problem, unless it was reported before."""

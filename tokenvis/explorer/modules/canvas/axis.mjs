@@ -19,14 +19,14 @@ import { foldsOf, toAxisTime } from '../model/timemap.mjs'
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
- * @param {boolean} steps
+ * @param {boolean} hasStepTimes
  * @param {Theme} theme
  * @returns {Tick[]}
  */
-export function drawAxis(ctx, view, { map }, steps, theme) {
+export function drawAxis(ctx, view, { map }, hasStepTimes, theme) {
   const { left, scale, gutter, ruler, height } = view
   const xOf = (/** @type {number} */ axisTime) => gutter + (axisTime - left) * scale
-  const ticks = ticksOf(map, view, steps).map(({ axisTime, label }) => ({ x: xOf(axisTime), label }))
+  const ticks = ticksOf(map, view, hasStepTimes).map(({ axisTime, label }) => ({ x: xOf(axisTime), label }))
   ctx.fillStyle = theme.line
   for (const { x } of ticks) ctx.fillRect(x - 0.5, ruler, 1, height)
   ctx.fillStyle = theme.muted
@@ -68,10 +68,10 @@ function drawFold(ctx, x0, x1, { gutter, ruler, width, height }, theme) {
  * @param {View} view
  * @param {Scene} scene
  * @param {Tick[]} ticks
- * @param {boolean} steps
+ * @param {boolean} hasStepTimes
  * @param {Theme} theme
  */
-export function drawRuler(ctx, { left, scale, gutter, ruler, width }, { map }, ticks, steps, theme) {
+export function drawRuler(ctx, { left, scale, gutter, ruler, width }, { map }, ticks, hasStepTimes, theme) {
   ctx.fillStyle = theme.background
   ctx.fillRect(0, 0, gutter + width, ruler)
   ctx.fillStyle = theme.line
@@ -84,7 +84,7 @@ export function drawRuler(ctx, { left, scale, gutter, ruler, width }, { map }, t
   ctx.textBaseline = 'middle'
   const foldLabels = foldsOf(map).map(({ from, to, lengthUs }) => {
     return drawFoldLabel(
-      ctx, (from - left) * scale + gutter, (to - left) * scale + gutter, formatDuration(lengthUs, steps), ruler, theme)
+      ctx, (from - left) * scale + gutter, (to - left) * scale + gutter, formatDuration(lengthUs, hasStepTimes), ruler, theme)
   })
   ctx.textAlign = 'left'
   for (const { x, label } of ticks) {
@@ -139,14 +139,14 @@ export function drawGutter(ctx, { gutter, ruler, top, height }, bands, theme) {
     const y = ruler + Math.min(from + 8, to - 8)
     ctx.fillStyle = theme.muted
     ctx.font = `9px ${theme.font}`
-    if (band.depth > 1) ctx.fillText(band.folded ? '▶' : '▼', 6, y)
+    if (band.nLanes > 1) ctx.fillText(band.folded ? '▶' : '▼', 6, y)
     ctx.font = `12px ${theme.font}`
     ctx.fillStyle = theme.text
     ctx.fillText(fitText(ctx, gutter - 28, oneLine(band.name)), 20, y)
     if (to - from < 34) continue
     ctx.font = `10px ${theme.font}`
     ctx.fillStyle = theme.muted
-    ctx.fillText(plural(band.depth, 'lane'), 20, y + 15)
+    ctx.fillText(plural(band.nLanes, 'lane'), 20, y + 15)
   }
   ctx.fillStyle = theme.line
   for (const band of bands) ctx.fillRect(0, ruler + band.top + band.height - top + BAND_GAP / 2 - 2, gutter, 1)

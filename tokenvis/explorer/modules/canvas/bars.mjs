@@ -40,14 +40,14 @@ export function drawRows(ctx, view, scene, bands, theme) {
   const lanes = bands.filter(({ folded }) => !folded).map((band) => rowsInView(view, band))
   const image = rasterOf(grid.width, lanes.reduce((sum, { from, to }) => sum + to - from, 0))
   const pixels = emptyPixels(grid.width)
-  const colors = rgbsOf(scene.hue.colors)
+  const colors = rgbsOf(scene.hueColumn.colors)
   const bars = /** @type {Bar[]} */ ([])
   const heights = []
   for (const { from, to } of lanes) {
-    for (let row = from; row < to; row++) {
-      const y = view.ruler + scene.rows.rowTop[row] - view.top
+    for (let layoutRow = from; layoutRow < to; layoutRow++) {
+      const y = view.ruler + scene.layoutRows.rowTop[layoutRow] - view.top
       const { first } = scene.placed
-      sweepRow(scene.placed, scene.colorIndex, first[row], first[row + 1], grid, pixels, (position, x0, x1) => {
+      sweepRow(scene.placed, scene.colorIndex, first[layoutRow], first[layoutRow + 1], grid, pixels, (position, x0, x1) => {
         const x = Math.max(x0, -8) / view.ratio
         bars.push({ position, x: view.gutter + x, y, width: Math.min(x1 / view.ratio, view.width + 8) - x })
       })
@@ -94,10 +94,10 @@ function rasterOf(width, nRows) {
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {Bar[]} bars @param {Scene} scene */
-function drawBars(ctx, bars, { hue, colorIndex, highlight }) {
+function drawBars(ctx, bars, { hueColumn, colorIndex, highlight }) {
   for (const { position, x, y, width } of bars) {
     ctx.globalAlpha = highlight && !highlight.flags[position] ? DIMMED_OPACITY : 1
-    ctx.fillStyle = hue.colors[colorIndex[position]]
+    ctx.fillStyle = hueColumn.colors[colorIndex[position]]
     ctx.fillRect(x, y, width - 0.4, BAR_HEIGHT)
   }
   ctx.globalAlpha = 1

@@ -24,20 +24,20 @@ const MAX_DIAMONDS = 400
  */
 export function drawMarks(ctx, view, scene, bands, theme) {
   const grid = devicePixelGrid(view, Math.round(view.width * view.ratio))
-  const { placed: { start, first }, rows, marks, colorIndex, hue, highlight } = scene
+  const { placed: { start, first }, layoutRows, marks, colorIndex, hueColumn, highlight } = scene
   /** @type {Record<'instants' | 'highlight' | 'errors', number[][]>} */
   const marked = { instants: [], highlight: [], errors: [] }
   for (const band of bands) {
     const { from, to } = rowsInView(view, band)
-    for (let row = from; row < to; row++) {
-      const y = view.ruler + rows.rowTop[row] - view.top
+    for (let layoutRow = from; layoutRow < to; layoutRow++) {
+      const y = view.ruler + layoutRows.rowTop[layoutRow] - view.top
       const collect = (
         /** @type {Uint32Array | undefined} */ positions, /** @type {number[][]} */ list,
       ) => positions?.length && forEachMark(
-        positions, start, first[row], first[row + 1], grid,
+        positions, start, first[layoutRow], first[layoutRow + 1], grid,
         (position, x) => list.push([position, view.gutter + x / view.ratio, y, band.folded ? STRIP_HEIGHT : BAR_HEIGHT]))
       if (!band.folded) collect(marks.instants, marked.instants)
-      if (!band.folded) drawArrows(ctx, view, scene, row, theme)
+      if (!band.folded) drawOpenEnds(ctx, view, scene, layoutRow, theme)
       collect(highlight?.positions, marked.highlight)
       collect(marks.errors, marked.errors)
     }
@@ -45,7 +45,7 @@ export function drawMarks(ctx, view, scene, bands, theme) {
   const diamonds = marked.instants.length <= MAX_DIAMONDS
   for (const [position, x, y] of marked.instants) {
     ctx.globalAlpha = highlight && !highlight.flags[position] ? DIMMED_OPACITY : 1
-    ctx.fillStyle = hue.colors[colorIndex[position]]
+    ctx.fillStyle = hueColumn.colors[colorIndex[position]]
     if (diamonds) drawDiamond(ctx, x, y + BAR_HEIGHT / 2, theme)
     else ctx.fillRect(x, y, 1, BAR_HEIGHT)
   }
@@ -85,17 +85,18 @@ function drawDiamond(ctx, x, y, theme) {
 }
 
 /**
- * Draws the visible open ends of a row.
+ * Draws the visible open ends of a layout row.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
  * @param {Scene} scene
- * @param {number} row of the layout
+ * @param {number} layoutRow
  * @param {Theme} theme
  */
-function drawArrows(ctx, { gutter, ruler, left, scale, top, width }, { placed: { end, first }, marks: { open }, rows }, row, theme) {
-  const y = ruler + rows.rowTop[row] - top
+function drawOpenEnds(ctx, { gutter, ruler, left, scale, top, width }, scene, layoutRow, theme) {
+  const { placed: { end, first }, marks: { open }, layoutRows } = scene
+  const y = ruler + layoutRows.rowTop[layoutRow] - top
   ctx.fillStyle = theme.text
-  for (let index = firstAtLeast(open, 0, open.length, first[row]); open[index] < first[row + 1]; index++) {
+  for (let index = firstAtLeast(open, 0, open.length, first[layoutRow]); open[index] < first[layoutRow + 1]; index++) {
     const x = (end[open[index]] - left) * scale
     if (x < 0 || x > width) continue
     ctx.beginPath()

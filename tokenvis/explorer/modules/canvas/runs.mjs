@@ -10,7 +10,7 @@ import { firstAtLeast, gallop } from '../model/search.mjs'
  * @typedef {import('../model/wire.mjs').Numbers} Numbers
  * @typedef {{left: number, scale: number, width: number}} PixelGrid axis time at the left edge, pixels per µs, width in
  *   pixels
- * @typedef {{coverage: Float32Array, longestTime: Float32Array, colorIndex: Int32Array}} Pixels per pixel: the share that is
+ * @typedef {{coverage: Float32Array, largestShare: Float32Array, colorIndex: Int32Array}} Pixels per pixel: the share that is
  *   covered, the share of the colour that covers most, and that colour, or -1 in an empty pixel
  */
 
@@ -19,7 +19,7 @@ const MAX_SAMPLED_SPANS = 8
 
 /** @param {number} width @returns {Pixels} */
 export function emptyPixels(width) {
-  return { coverage: new Float32Array(width), longestTime: new Float32Array(width), colorIndex: new Int32Array(width) }
+  return { coverage: new Float32Array(width), largestShare: new Float32Array(width), colorIndex: new Int32Array(width) }
 }
 
 /**
@@ -36,7 +36,7 @@ export function sweepRow({ start, end }, colorIndex, from, to, grid, pixels, onB
   const { left, scale, width } = grid
   const right = left + width / scale
   pixels.coverage.fill(0)
-  pixels.longestTime.fill(0)
+  pixels.largestShare.fill(0)
   pixels.colorIndex.fill(-1)
   let position = firstAtLeast(end, from, to, left)
   while (position < to && start[position] < right) {
@@ -55,7 +55,7 @@ export function sweepRow({ start, end }, colorIndex, from, to, grid, pixels, onB
   }
 }
 
-const timeByColor = new Map()
+const shareByColor = new Map()
 
 /**
  * Counts the spans that start in a pixel; the last of them may extend into the following pixels.
@@ -71,19 +71,19 @@ const timeByColor = new Map()
 function countThinSpans(start, end, colorIndex, from, to, { left, scale, width }, pixel, pixels) {
   const n = Math.min(to - from, MAX_SAMPLED_SPANS)
   const step = (to - from) / n
-  timeByColor.clear()
-  let longest = 0
+  shareByColor.clear()
+  let largest = 0
   let color = colorIndex[from]
   let covered = 0
   for (let sample = 0; sample < n; sample++) {
     const position = from + Math.floor((sample + 0.5) * step)
     const overlap = Math.min((end[position] - left) * scale, pixel + 1) - Math.max((start[position] - left) * scale, pixel)
-    const sum = (timeByColor.get(colorIndex[position]) ?? 0) + overlap
-    timeByColor.set(colorIndex[position], sum)
+    const sum = (shareByColor.get(colorIndex[position]) ?? 0) + overlap
+    shareByColor.set(colorIndex[position], sum)
     covered += overlap
-    if (sum > longest) [longest, color] = [sum, colorIndex[position]]
+    if (sum > largest) [largest, color] = [sum, colorIndex[position]]
   }
-  addToPixel(pixels, pixel, covered * step, longest * step, color)
+  addToPixel(pixels, pixel, covered * step, largest * step, color)
   const x1 = (end[to - 1] - left) * scale
   for (let nextPixel = pixel + 1; nextPixel < Math.min(x1, width); nextPixel++) {
     const share = Math.min(x1 - nextPixel, 1)
@@ -95,13 +95,13 @@ function countThinSpans(start, end, colorIndex, from, to, { left, scale, width }
  * @param {Pixels} pixels
  * @param {number} pixel
  * @param {number} share
- * @param {number} longest
+ * @param {number} largest
  * @param {number} color
  */
-function addToPixel(pixels, pixel, share, longest, color) {
+function addToPixel(pixels, pixel, share, largest, color) {
   pixels.coverage[pixel] += share
-  if (pixels.colorIndex[pixel] < 0 || longest > pixels.longestTime[pixel]) {
-    pixels.longestTime[pixel] = longest
+  if (pixels.colorIndex[pixel] < 0 || largest > pixels.largestShare[pixel]) {
+    pixels.largestShare[pixel] = largest
     pixels.colorIndex[pixel] = color
   }
 }

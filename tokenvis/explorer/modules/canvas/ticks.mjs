@@ -11,12 +11,14 @@ const ROUND_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 
 /**
  * The shortest round step of at least `minStep`, in µs.
  * @param {number} minStep
- * @param {boolean} [steps] whether times are step numbers
+ * @param {boolean} [hasStepTimes] whether times are step numbers
  */
-export function roundStep(minStep, steps = false) {
+export function roundStep(minStep, hasStepTimes = false) {
   const seconds = minStep / 1e6
-  if (!steps && seconds > 0.5 && seconds <= 86400) return 1e6 * /** @type {number} */ (ROUND_STEPS_S.find((step) => step >= seconds))
-  const unit = !steps && seconds > 86400 ? 86400e6 : 1
+  if (!hasStepTimes && seconds > 0.5 && seconds <= 86400) {
+    return 1e6 * /** @type {number} */ (ROUND_STEPS_S.find((step) => step >= seconds))
+  }
+  const unit = !hasStepTimes && seconds > 86400 ? 86400e6 : 1
   const power = 10 ** Math.floor(Math.log10(Math.max(minStep / unit, 1)))
   const factor = [1, 2, 5, 10].find((factor) => factor * power * unit >= minStep * (1 - 1e-9)) ?? 10
   return factor * power * unit
@@ -26,10 +28,10 @@ export function roundStep(minStep, steps = false) {
  * The visible ticks: axis time and label.
  * @param {TimeMap} map
  * @param {{left: number, scale: number, width: number}} grid
- * @param {boolean} steps
+ * @param {boolean} hasStepTimes
  */
-export function ticksOf(map, { left, scale, width }, steps) {
-  const step = roundStep(MIN_TICK_DISTANCE / scale, steps)
+export function ticksOf(map, { left, scale, width }, hasStepTimes) {
+  const step = roundStep(MIN_TICK_DISTANCE / scale, hasStepTimes)
   const right = left + width / scale
   const edges = [left, ...foldsOf(map).flatMap(({ from, to }) => [from, to]).filter((x) => x > left && x < right), right]
   const ticks = []
@@ -41,7 +43,7 @@ export function ticksOf(map, { left, scale, width }, steps) {
       const axisTime = toAxisTime(map, offset)
       const previous = ticks[ticks.length - 1]
       if (!previous || (axisTime - previous.axisTime) * scale >= MIN_TICK_DISTANCE * 0.8) ticks.push({
-        axisTime, label: formatTime(offset, step, steps),
+        axisTime, label: formatTime(offset, step, hasStepTimes),
       })
     }
   }

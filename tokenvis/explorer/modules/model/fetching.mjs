@@ -1,6 +1,6 @@
-// Fetching: requests what a model shows of a trace from the source, all in one version, even if the trace grows meanwhile.
+// Fetching: requests a trace and its columns from the source, all in one version, even if the trace grows in the meantime.
 
-import { routesOf } from './moves.mjs'
+import { moveIndexOf } from './moves.mjs'
 import { marksIn } from './scene.mjs'
 import { factsOf, keyColumnOf, movesOf, rowsOfMessage, traceOf } from './trace.mjs'
 
@@ -38,7 +38,7 @@ export async function fetchColumn(model, { trace, columns }, key) {
   if (answer) columns.set(key, keyColumnOf(answer))
 }
 
-/** Fetches what the first frame does not need. @param {Model} model @param {Trace | null} trace */
+/** Fetches the data that the first frame does not need. @param {Model} model @param {Trace | null} trace */
 export async function fetchDeferred(model, trace) {
   const [keys, facts, moves] = await Promise.all(['keys', 'facts', 'moves'].map((question) => model.ask(question, {}, trace)))
   return {
@@ -48,7 +48,7 @@ export async function fetchDeferred(model, trace) {
   }
 }
 
-/** Fetches what the first frame did not need, and updates the model. @param {Model} model */
+/** Fetches the data that the first frame did not need, and updates the model. @param {Model} model */
 export async function loadDeferred(model) {
   model.updateFigures()
   const [{ keys, facts, moves }, selection] = await Promise.all([fetchDeferred(model, model.trace), model.ask('selection')])
@@ -57,7 +57,7 @@ export async function loadDeferred(model) {
   if (moves) model.moves = moves
   const { scene, trace } = model
   if (!scene || !trace) return
-  if (model.moves) model.routes = routesOf(trace, model.moves, scene.map)
+  if (model.moves) model.moveIndex = moveIndexOf(trace, model.moves, scene.map)
   scene.marks = marksIn(scene.placed, model.facts)
   model.emitChange('facts')
   if (selection && !model.selected.length) model.select(rowsOfMessage(selection), true)

@@ -1,7 +1,7 @@
-// The layout: bands from top to bottom in order of their first span, the lanes of each band, and the spans of each row.
+// The layout: bands from top to bottom in order of their first span, the lanes of each band, and the spans of each layout row.
 //
-// A row is a lane, in which no two spans overlap, so its starts and its ends are both sorted. A band with many lanes is folded
-// into one row, a strip, in which spans do overlap. Heights are fixed, in CSS pixels; zooming affects time only.
+// A layout row is a lane, in which no two spans overlap, so its starts and its ends are both sorted. A band with many lanes is
+// folded into one layout row, a strip, in which spans do overlap. Heights are fixed, in CSS pixels; zooming affects time only.
 
 import { packLanes } from './packing.mjs'
 
@@ -9,10 +9,10 @@ import { packLanes } from './packing.mjs'
  * @typedef {import('./wire.mjs').Numbers} Numbers
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
- * @typedef {{code: number, name: string, depth: number, top: number, height: number, firstRow: number, nRows: number,
+ * @typedef {{code: number, name: string, nLanes: number, top: number, height: number, firstRow: number, nRows: number,
  *   folded: boolean}} Band
- * @typedef {{column: KeyColumn, lane: Uint32Array, depth: Uint32Array, order: number[]}} Packing
- * @typedef {{bands: Band[], rowTop: Float64Array, rowBand: Uint32Array, firstRow: Uint32Array, height: number}} Rows
+ * @typedef {{column: KeyColumn, lane: Uint32Array, nLanes: Uint32Array, order: number[]}} Packing
+ * @typedef {{bands: Band[], rowTop: Float64Array, rowBand: Uint32Array, firstRow: Uint32Array, height: number}} LayoutRows
  * @typedef {{order: Uint32Array, first: Uint32Array, start: Float64Array, end: Float64Array}} PlacedSpans the shown spans,
  *   row by row: `order` is the row of each in the trace, `first` the index at which each layout row begins; times are axis times
  */
@@ -30,8 +30,8 @@ export const MAX_UNFOLDED_LANES = 24 // a band of more lanes is folded until the
  * @returns {Packing}
  */
 export function packingOf(trace, column) {
-  const { lane, depth } = packLanes(column.codes, trace.start, trace.end, column.names.length)
-  return { column, lane, depth, order: codesByFirstSpan(column) }
+  const { lane, nLanes } = packLanes(column.codes, trace.start, trace.end, column.names.length)
+  return { column, lane, nLanes, order: codesByFirstSpan(column) }
 }
 
 /**
@@ -52,20 +52,20 @@ function codesByFirstSpan({ codes, names }) {
  * The rows of all bands, from top to bottom.
  * @param {Packing} packing
  * @param {Map<number, boolean>} folding bands that the user folded or unfolded, by code
- * @returns {Rows}
+ * @returns {LayoutRows}
  */
-export function rowsOf({ column, depth, order }, folding) {
+export function layoutRowsOf({ column, nLanes, order }, folding) {
   const bands = []
   const firstRow = new Uint32Array(column.names.length)
   const rowTop = []
   const rowBand = []
   let top = BAND_GAP / 2
   for (const code of order) {
-    const folded = depth[code] > 1 && (folding.get(code) ?? depth[code] > MAX_UNFOLDED_LANES)
-    const nRows = folded ? 1 : depth[code]
+    const folded = nLanes[code] > 1 && (folding.get(code) ?? nLanes[code] > MAX_UNFOLDED_LANES)
+    const nRows = folded ? 1 : nLanes[code]
     const height = folded ? STRIP_HEIGHT : nRows * LANE_HEIGHT
     firstRow[code] = rowTop.length
-    bands.push({ code, name: column.names[code], depth: depth[code], top, height, firstRow: firstRow[code], nRows, folded })
+    bands.push({ code, name: column.names[code], nLanes: nLanes[code], top, height, firstRow: firstRow[code], nRows, folded })
     for (let row = 0; row < nRows; row++) {
       rowTop.push(top + row * LANE_HEIGHT)
       rowBand.push(bands.length - 1)
@@ -79,20 +79,20 @@ export function rowsOf({ column, depth, order }, folding) {
 /**
  * The spans of the shown agents, row by row, by a counting sort.
  * @param {Trace} trace
- * @param {{start: Float64Array, end: Float64Array}} axisTimes of all spans of the trace
+ * @param {{start: Float64Array, end: Float64Array}} spanAxisTimes of all spans of the trace
  * @param {Packing} packing
- * @param {Rows} rows
+ * @param {LayoutRows} layoutRows
  * @param {Uint8Array} shown whether each agent is
  * @returns {PlacedSpans}
  */
-export function placedSpans(trace, axisTimes, { column, lane }, { bands, rowTop, firstRow }, shown) {
+export function placedSpans(trace, spanAxisTimes, { column, lane }, { bands, rowTop, firstRow }, shown) {
   const agent = trace.agent.codes
   const isLane = new Uint8Array(column.names.length)
   for (const { code, folded } of bands) isLane[code] = folded ? 0 : 1
-  const rowOf = (/** @type {number} */ row) => firstRow[column.codes[row]] + isLane[column.codes[row]] * lane[row]
+  const layoutRowOf = (/** @type {number} */ row) => firstRow[column.codes[row]] + isLane[column.codes[row]] * lane[row]
   const first = new Uint32Array(rowTop.length + 1)
-  for (let row = 0; row < trace.n; row++) first[rowOf(row) + 1] += shown[agent[row]]
-  for (let row = 0; row < rowTop.length; row++) first[row + 1] += first[row]
+  for (let row = 0; row < trace.n; row++) first[layoutRowOf(row) + 1] += shown[agent[row]]
+  for (let layoutRow = 0; layoutRow < rowTop.length; layoutRow++) first[layoutRow + 1] += first[layoutRow]
   const count = first[rowTop.length]
   const next = first.slice()
   const order = new Uint32Array(count)
@@ -100,10 +100,10 @@ export function placedSpans(trace, axisTimes, { column, lane }, { bands, rowTop,
   const end = new Float64Array(count)
   for (let row = 0; row < trace.n; row++) {
     if (!shown[agent[row]]) continue
-    const position = next[rowOf(row)]++
+    const position = next[layoutRowOf(row)]++
     order[position] = row
-    start[position] = axisTimes.start[row]
-    end[position] = axisTimes.end[row]
+    start[position] = spanAxisTimes.start[row]
+    end[position] = spanAxisTimes.end[row]
   }
   return { order, first, start, end }
 }

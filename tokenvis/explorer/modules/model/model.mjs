@@ -6,8 +6,8 @@
 import { fetchColumn, fetchTrace, loadDeferred, StaleVersionError } from './fetching.mjs'
 import { figuresOf } from './figures.mjs'
 import { matchingRows } from './finding.mjs'
-import { packingOf, rowsOf } from './layout.mjs'
-import { routesOf } from './moves.mjs'
+import { layoutRowsOf, packingOf } from './layout.mjs'
+import { moveIndexOf } from './moves.mjs'
 import { colorIndexOf, highlightOf, sceneOf } from './scene.mjs'
 import { axisTimesOf, clampedWindow, toAxisTime, toOffset, unfolded } from './timemap.mjs'
 import { agentFlags, rowsOfMessage, rowsOfShownAgents, versionOf } from './trace.mjs'
@@ -41,7 +41,7 @@ export class Model extends EventTarget {
     this.source = source
     this.traces = traces
     this.id = id
-    this.steps = steps
+    this.hasStepTimes = steps
     this.fold = fold
     this.by = state.by ?? 'location_id'
     this.hue = state.hue ?? 'agent_id'
@@ -62,7 +62,7 @@ export class Model extends EventTarget {
     this.shown = /** @type {Uint8Array} */ (new Uint8Array())
     this.facts = /** @type {import('./trace.mjs').Facts | null} */ (null)
     this.moves = /** @type {import('./trace.mjs').Moves | null} */ (null)
-    this.routes = /** @type {import('./moves.mjs').Routes | null} */ (null)
+    this.moveIndex = /** @type {import('./moves.mjs').MoveIndex | null} */ (null)
     this.window = { from: 0, to: 1 }
     this.selected = /** @type {Uint32Array} */ (new Uint32Array())
     this.focus = -1
@@ -70,7 +70,7 @@ export class Model extends EventTarget {
     this.query = ''
     this.foundRows = /** @type {Uint32Array} */ (new Uint32Array()) // all matches of the search
     this.matches = /** @type {Uint32Array} */ (new Uint32Array()) // matches of shown agents
-    this.match = -1
+    this.matchIndex = -1
     this.figures = /** @type {import('./figures.mjs').Figures | null} */ (null)
     this.opened = id === null ? Promise.resolve() : this.open(state)
   }
@@ -89,15 +89,15 @@ export class Model extends EventTarget {
    * Sends a request to the source. Returns null after an error, which is shown, or if another version is shown by then.
    * @param {string} question
    * @param {Record<string, any>} [params]
-   * @param {Trace | null} [version] the version to ask about; null for the latest
+   * @param {Trace | null} [requestedTrace] the version to ask about; null for the latest
    */
-  async ask(question, params = {}, version = this.trace) {
+  async ask(question, params = {}, requestedTrace = this.trace) {
     const { trace } = this
     try {
-      const answer = await this.source.ask(question, { trace: this.id, ...versionOf(version), ...params })
+      const answer = await this.source.ask(question, { trace: this.id, ...versionOf(requestedTrace), ...params })
       return this.trace === trace ? answer : null
     } catch (error) {
-      if (version && error instanceof StaleVersionError) version.isStale = true
+      if (requestedTrace && error instanceof StaleVersionError) requestedTrace.isStale = true
       else if (this.trace === trace) this.showProblem(error instanceof Error ? error.message : String(error))
       return null
     }
@@ -110,7 +110,7 @@ export class Model extends EventTarget {
     this.emitChange('problem')
   }
 
-  /** Fetches the trace and what its first frame needs. @param {State} state */
+  /** Fetches the trace and the columns that its first frame needs. @param {State} state */
   async open(state) {
     const fetched = await fetchTrace(this, [this.by, this.hue])
     if (!fetched) return
@@ -140,16 +140,16 @@ export class Model extends EventTarget {
 
   /** Computes the scene. */
   updateScene() {
-    const [trace, column, hue] = [this.trace, this.columns.get(this.by), this.columns.get(this.hue)]
-    if (!trace || !column || !hue) return
+    const [trace, column, hueColumn] = [this.trace, this.columns.get(this.by), this.columns.get(this.hue)]
+    if (!trace || !column || !hueColumn) return
     const packing = this.packings.get(this.by) ?? packingOf(trace, column)
     this.packings.set(this.by, packing)
     const map = this.fold ? trace.map : unfolded(trace.map)
-    const axisTimes = this.scene?.map === map ? this.scene.axisTimes
+    const spanAxisTimes = this.scene?.map === map ? this.scene.spanAxisTimes
       : { start: axisTimesOf(map, trace.start), end: axisTimesOf(map, trace.end) }
-    const rows = rowsOf(packing, this.folding)
-    this.scene = sceneOf({ trace, map, axisTimes, packing, rows, hue, shown: this.shown, facts: this.facts })
-    if (this.moves) this.routes = routesOf(trace, this.moves, map)
+    const layoutRows = layoutRowsOf(packing, this.folding)
+    this.scene = sceneOf({ trace, map, spanAxisTimes, packing, layoutRows, hueColumn, shown: this.shown, facts: this.facts })
+    if (this.moves) this.moveIndex = moveIndexOf(trace, this.moves, map)
     this.updateHighlight()
   }
 
@@ -164,7 +164,7 @@ export class Model extends EventTarget {
   async setBy(by, silent = false) {
     this.requested.by = by
     this.showProblem('')
-    if (!(await this.loadColumn(by)) || by !== this.requested.by || by === this.by) return // another key was chosen meanwhile
+    if (!(await this.loadColumn(by)) || by !== this.requested.by || by === this.by) return // failed, superseded or already shown
     this.by = by
     this.folding = new Map()
     this.updateScene()
@@ -179,7 +179,7 @@ export class Model extends EventTarget {
     const column = await this.loadColumn(hue)
     if (!column || !this.scene || hue !== this.requested.hue) return
     this.hue = hue
-    this.scene.hue = column
+    this.scene.hueColumn = column
     this.scene.colorIndex = colorIndexOf(this.scene.placed, column)
     this.emitChange('hue')
     if (!silent) this.report({ hue })
@@ -264,7 +264,7 @@ export class Model extends EventTarget {
   /** Zooms to the selection, with a margin. */
   fitSelection() {
     if (!this.scene || !this.selected.length) return
-    const { start, end } = this.scene.axisTimes
+    const { start, end } = this.scene.spanAxisTimes
     let [from, to] = [Infinity, -Infinity]
     for (const row of this.selected) [from, to] = [Math.min(from, start[row]), Math.max(to, end[row])]
     const margin = Math.max((to - from) * 0.1, MIN_WINDOW_US)
@@ -318,7 +318,7 @@ export class Model extends EventTarget {
   /** Scrolls a span into view. @param {number} row */
   reveal(row) {
     if (!this.scene) return
-    const { start, end } = this.scene.axisTimes
+    const { start, end } = this.scene.spanAxisTimes
     const { from, to } = this.window
     const outside = start[row] < from || start[row] > to
     const middle = (start[row] + Math.min(end[row], start[row] + (to - from))) / 2
@@ -357,16 +357,16 @@ export class Model extends EventTarget {
   /** Filters the search results by the shown agents. */
   updateMatches() {
     this.matches = this.foundRows.filter((row) => this.shown[Number(this.trace?.agent.codes[row])])
-    this.match = -1
+    this.matchIndex = -1
   }
 
   /** Goes to the next or the previous match. @param {number} step 1 or -1 */
   goToMatch(step) {
     const { length } = this.matches
     if (!length) return
-    this.match = this.match < 0 ? (step > 0 ? 0 : length - 1) : (this.match + step + length) % length
-    this.select(Uint32Array.of(this.matches[this.match]))
-    this.reveal(this.matches[this.match])
+    this.matchIndex = this.matchIndex < 0 ? (step > 0 ? 0 : length - 1) : (this.matchIndex + step + length) % length
+    this.select(Uint32Array.of(this.matches[this.matchIndex]))
+    this.reveal(this.matches[this.matchIndex])
     this.emitChange('matches')
   }
 

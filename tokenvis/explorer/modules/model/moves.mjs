@@ -1,4 +1,4 @@
-// Moves: transitions of agents between locations, by agent in order of arrival, indexed for lookup by the visible time.
+// Moves: changes of an agent's location, by agent in order of arrival, indexed for lookup by the visible time.
 
 import { firstAtLeast } from './search.mjs'
 import { toAxisTime } from './timemap.mjs'
@@ -7,8 +7,8 @@ import { toAxisTime } from './timemap.mjs'
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').Moves} Moves
  * @typedef {import('./timemap.mjs').TimeMap} TimeMap
- * @typedef {{from: Uint32Array, to: Uint32Array, left: Float64Array, arrived: Float64Array, first: Uint32Array,
- *   latest: Float64Array, earliest: Float64Array}} Routes per move: rows of the trace, axis times; `first` is the index at which
+ * @typedef {{from: Uint32Array, to: Uint32Array, leftAt: Float64Array, arrivedAt: Float64Array, first: Uint32Array,
+ *   latest: Float64Array, earliest: Float64Array}} MoveIndex per move: rows of the trace, axis times; `first` is the index at which
  *   each agent's moves begin; `latest` is the maximum up to a move of its agent, `earliest` the minimum from it on: both ascend
  */
 
@@ -16,34 +16,34 @@ import { toAxisTime } from './timemap.mjs'
  * @param {Trace} trace
  * @param {Moves} moves
  * @param {TimeMap} map
- * @returns {Routes}
+ * @returns {MoveIndex}
  */
-export function routesOf({ start, end, agent }, moves, map) {
+export function moveIndexOf({ start, end, agent }, moves, map) {
   const n = moves.to.length
   const first = new Uint32Array(agent.names.length + 1)
   for (let move = 0; move < n; move++) first[agent.codes[moves.to[move]] + 1]++
   for (let code = 0; code < agent.names.length; code++) first[code + 1] += first[code]
   const next = first.slice()
-  const routes = { from: new Uint32Array(n), to: new Uint32Array(n), left: new Float64Array(n), arrived: new Float64Array(n) }
+  const moveIndex = { from: new Uint32Array(n), to: new Uint32Array(n), leftAt: new Float64Array(n), arrivedAt: new Float64Array(n) }
   for (let move = 0; move < n; move++) {
     const [from, to] = [moves.from[move], moves.to[move]]
     const index = next[agent.codes[to]]++
-    routes.from[index] = from
-    routes.to[index] = to
-    routes.left[index] = toAxisTime(map, end[from] - (moves.before?.[move] ?? 0))
-    routes.arrived[index] = toAxisTime(map, start[to] + (moves.after?.[move] ?? 0))
+    moveIndex.from[index] = from
+    moveIndex.to[index] = to
+    moveIndex.leftAt[index] = toAxisTime(map, end[from] - (moves.before?.[move] ?? 0))
+    moveIndex.arrivedAt[index] = toAxisTime(map, start[to] + (moves.after?.[move] ?? 0))
   }
-  return { ...routes, first, ...bounds(routes, first) }
+  return { ...moveIndex, first, ...bounds(moveIndex, first) }
 }
 
 /**
  * Running bounds of the axis times of each agent's moves.
- * @param {{left: Float64Array, arrived: Float64Array}} routes
+ * @param {{leftAt: Float64Array, arrivedAt: Float64Array}} moveIndex
  * @param {Uint32Array} first
  */
-function bounds({ left, arrived }, first) {
-  const latest = left.map((axisTime, move) => Math.max(axisTime, arrived[move]))
-  const earliest = left.map((axisTime, move) => Math.min(axisTime, arrived[move]))
+function bounds({ leftAt, arrivedAt }, first) {
+  const latest = leftAt.map((axisTime, move) => Math.max(axisTime, arrivedAt[move]))
+  const earliest = leftAt.map((axisTime, move) => Math.min(axisTime, arrivedAt[move]))
   for (let code = 0; code + 1 < first.length; code++) {
     const [from, last] = [first[code], first[code + 1] - 1]
     for (let move = from + 1; move <= last; move++) latest[move] = Math.max(latest[move], latest[move - 1])
@@ -54,7 +54,7 @@ function bounds({ left, arrived }, first) {
 
 /**
  * The moves of shown agents that may be visible in a part of the axis; only their number if there are more than `limit`.
- * @param {Routes} routes
+ * @param {MoveIndex} moveIndex
  * @param {Uint8Array} shown
  * @param {number} from
  * @param {number} to

@@ -10,7 +10,7 @@ class Lanes {
   constructor() {
     this.capacity = 1
     this.until = new Float64Array(2).fill(-Infinity) // node k is the parent of nodes 2k and 2k + 1; leaves are lanes
-    this.depth = 0
+    this.nLanes = 0
   }
 
   /** @param {number} start @param {number} until */
@@ -20,7 +20,7 @@ class Lanes {
     while (node < this.capacity) node = this.until[2 * node] <= start ? 2 * node : 2 * node + 1
     const lane = node - this.capacity
     this.set(node, until)
-    this.depth = Math.max(this.depth, lane + 1)
+    this.nLanes = Math.max(this.nLanes, lane + 1)
     return lane
   }
 
@@ -53,5 +53,5 @@ export function packLanes(band, start, end, nBands) {
   for (let row = 0; row < start.length; row++) {
     lane[row] = lanes[band[row]].assign(start[row], Math.max(end[row], start[row] + 1))
   }
-  return { lane, depth: Uint32Array.from(lanes, ({ depth }) => depth) }
+  return { lane, nLanes: Uint32Array.from(lanes, ({ nLanes }) => nLanes) }
 }

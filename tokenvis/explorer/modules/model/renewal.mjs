@@ -77,7 +77,7 @@ async function fetchViewState(model, next) {
 /** The rows in the window whose labels are loaded. @param {Model} model */
 function labelledRows({ labels, scene, window: { from, to } }) {
   if (!scene) return []
-  const { start, end } = scene.axisTimes
+  const { start, end } = scene.spanAxisTimes
   return Array.from(labels.keys()).filter((row) => end[row] >= from && start[row] <= to).slice(0, MAX_PREFETCHED_LABELS)
 }
 
@@ -117,7 +117,7 @@ export function matchSpans(old, next, rows) {
 function replaceTrace(model, { trace, columns }, { keys, facts, moves }, { selected, foundRows, labels, details }) {
   const old = /** @type {Trace} */ (model.trace)
   const band = model.columns.get(model.by)
-  const [showedAll, times, hadMatch] = [showsAll(model), model.windowOffsets(), model.match >= 0]
+  const [showedAll, times, hadMatch] = [showsAll(model), model.windowOffsets(), model.matchIndex >= 0]
   model.dispatchEvent(new Event('renewing')) // the viewport saves its scroll anchor
   for (const name of /** @type {const} */ (['by', 'hue'])) {
     if (columns.has(model[name])) continue
@@ -129,7 +129,7 @@ function replaceTrace(model, { trace, columns }, { keys, facts, moves }, { selec
   Object.assign(model, { trace, columns, labels, selected, foundRows, details, packings: new Map(), keys: keys ?? model.keys })
   Object.assign(model, { facts: facts ?? null, moves: moves ?? null, focus: selected.length === 1 ? selected[0] : -1 })
   model.updateMatches()
-  if (hadMatch) model.match = model.matches.indexOf(model.focus)
+  if (hadMatch) model.matchIndex = model.matches.indexOf(model.focus)
   model.updateScene()
   const map = /** @type {import('./scene.mjs').Scene} */ (model.scene).map
   const [from, to] = times.map((offset) => toAxisTime(map, offset + old.origin - trace.origin))

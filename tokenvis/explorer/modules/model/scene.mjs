@@ -8,35 +8,36 @@ import { STATUS_BY_CODE } from './trace.mjs'
  * @typedef {import('./trace.mjs').Trace} Trace
  * @typedef {import('./trace.mjs').Facts} Facts
  * @typedef {import('./trace.mjs').KeyColumn} KeyColumn
- * @typedef {import('./layout.mjs').Rows} Rows
+ * @typedef {import('./layout.mjs').LayoutRows} LayoutRows
  * @typedef {import('./layout.mjs').Packing} Packing
  * @typedef {import('./layout.mjs').PlacedSpans} PlacedSpans
  * @typedef {import('./timemap.mjs').TimeMap} TimeMap
  * @typedef {{errors: Uint32Array, open: Uint32Array, instants: Uint32Array}} Marks positions
  * @typedef {{flags: Uint8Array, positions: Uint32Array}} Highlight
- * @typedef {{trace: Trace, map: TimeMap, packing: Packing, rows: Rows, placed: PlacedSpans, hue: KeyColumn, colorIndex: Numbers,
- *   ends: Map<number, Float64Array>, marks: Marks, highlight: Highlight | null, shown: Uint8Array,
- *   axisTimes: {start: Float64Array, end: Float64Array}}} Scene `colorIndex` is the colour of each position, `ends` the sorted ends of
+ * @typedef {{trace: Trace, map: TimeMap, packing: Packing, layoutRows: LayoutRows, placed: PlacedSpans, hueColumn: KeyColumn,
+ *   colorIndex: Numbers, ends: Map<number, Float64Array>, marks: Marks, highlight: Highlight | null, shown: Uint8Array,
+ *   spanAxisTimes: {start: Float64Array, end: Float64Array}}} Scene `colorIndex` is the colour of each position, `ends` the sorted ends of
  *   each strip, `highlight` the highlighted positions, if any
  */
 
 /**
- * @param {{trace: Trace, map: TimeMap, axisTimes: {start: Float64Array, end: Float64Array}, packing: Packing, rows: Rows,
- *   hue: KeyColumn, shown: Uint8Array, facts: Facts | null}} parts
+ * @param {{trace: Trace, map: TimeMap, spanAxisTimes: {start: Float64Array, end: Float64Array}, packing: Packing,
+ *   layoutRows: LayoutRows, hueColumn: KeyColumn, shown: Uint8Array, facts: Facts | null}} parts
  * @returns {Scene}
  */
-export function sceneOf({ trace, map, axisTimes, packing, rows, hue, shown, facts }) {
-  const spans = placedSpans(trace, axisTimes, packing, rows, shown)
-  const ends = new Map(rows.bands.filter(({ folded }) => folded).map(({ firstRow }) => {
+export function sceneOf({ trace, map, spanAxisTimes, packing, layoutRows, hueColumn, shown, facts }) {
+  const spans = placedSpans(trace, spanAxisTimes, packing, layoutRows, shown)
+  const ends = new Map(layoutRows.bands.filter(({ folded }) => folded).map(({ firstRow }) => {
     return [firstRow, spans.end.slice(spans.first[firstRow], spans.first[firstRow + 1]).sort()]
   }))
   const scene = {
-    trace, map, packing, rows, placed: spans, hue, colorIndex: colorIndexOf(spans, hue), ends, highlight: null, shown, axisTimes,
+    trace, map, spanAxisTimes, packing, layoutRows, placed: spans, hueColumn, colorIndex: colorIndexOf(spans, hueColumn), ends,
+    highlight: null, shown,
   }
   return { ...scene, marks: marksIn(spans, facts) }
 }
 
-/** @param {PlacedSpans} placed @param {KeyColumn} hue */
+/** @param {PlacedSpans} placed @param {KeyColumn} hueColumn */
 export function colorIndexOf({ order }, { codes }) {
   const colorIndex = new Uint32Array(order.length)
   for (let position = 0; position < order.length; position++) colorIndex[position] = codes[order[position]]
@@ -80,7 +81,7 @@ export function highlightOf({ trace, placed: { order } }, rows) {
  * @param {Scene} scene
  * @param {number} row
  */
-export function rowOf({ packing: { column, lane }, rows: { bands, firstRow, rowBand } }, row) {
+export function layoutRowOf({ packing: { column, lane }, layoutRows: { bands, firstRow, rowBand } }, row) {
   const first = firstRow[column.codes[row]]
   return bands[rowBand[first]].folded ? first : first + lane[row]
 }

@@ -23,11 +23,11 @@ const TIME_UNITS = /** @type {[number, string][]} */ ([[86_400e6, 'd'], [3_600e6
 /**
  * A duration: "1.25 s", "2 m 5 s", "3 h 20 m"; of steps, "3 steps".
  * @param {number} us
- * @param {boolean} [steps] whether times are step numbers
+ * @param {boolean} [hasStepTimes] whether times are step numbers
  * @returns {string}
  */
-export function formatDuration(us, steps = false) {
-  if (steps) return plural(us, 'step')
+export function formatDuration(us, hasStepTimes = false) {
+  if (hasStepTimes) return plural(us, 'step')
   if (us < 0) return `−${formatDuration(-us)}`
   const unit = TIME_UNITS.findIndex(([size]) => us >= size)
   if (unit < 0) return us ? `${us.toPrecision(2)} µs` : '0 s'
@@ -50,12 +50,12 @@ export function formatDuration(us, steps = false) {
  * "2 d 03:00:00".
  * @param {number} us since the origin
  * @param {number} step
- * @param {boolean} [steps]
+ * @param {boolean} [hasStepTimes]
  * @returns {string}
  */
-export function formatTime(us, step, steps = false) {
-  if (us < 0) return `−${formatTime(-us, step, steps)}`
-  if (steps || us === 0) return us === 0 && !steps ? '0' : formatCount(us)
+export function formatTime(us, step, hasStepTimes = false) {
+  if (us < 0) return `−${formatTime(-us, step, hasStepTimes)}`
+  if (hasStepTimes || us === 0) return us === 0 && !hasStepTimes ? '0' : formatCount(us)
   if (us < 1e3 || (us < 1e6 && step < 1e3)) return `${formatCount(us)} µs`
   if (us < 1e6) return `${us / 1e3} ms`
   const digits = step >= 1e6 ? 0 : Math.min(6, Math.ceil(6 - Math.log10(step) - 1e-9))

@@ -18,7 +18,7 @@ import { timeMap } from './timemap.mjs'
  * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts per span: µs in
  *   which it was its agent's innermost span (null: its whole duration), tokens (0 if not counted), index into `STATUS_BY_CODE`
  * @typedef {{from: Numbers, to: Numbers, before: Numbers | null, after: Numbers | null}} Moves rows of the trace, in order of
- *   arrival; µs before the end of the first span at which its agent left, and after the start of the second at which it arrived
+ *   arrival; `before`: µs from the departure to the end of the first span, `after`: from the start of the second to the arrival
  */
 
 export const STATUS_BY_CODE = ['', 'ok', 'error', 'open']

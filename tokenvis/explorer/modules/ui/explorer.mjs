@@ -61,7 +61,7 @@ function showTrace(root, session, height, signal) {
     element('div', { class: 'tv-stage' }, viewport.node, viewport.tooltip, viewport.message), details.node, agents.node, help)
   root.append(tools.node, colorLegend.node, main, status.node)
   const fitHeight = () => { // the height of the content, with space for the details
-    const needed = Math.max(RULER_HEIGHT + (model.scene?.rows.height ?? 0) + 2, MIN_HEIGHT)
+    const needed = Math.max(RULER_HEIGHT + (model.scene?.layoutRows.height ?? 0) + 2, MIN_HEIGHT)
     if (height) main.style.height = `${Math.min(needed, height)}px`
   }
 

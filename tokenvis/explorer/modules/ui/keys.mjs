@@ -11,9 +11,9 @@ const ZOOM_FACTOR = 1.4
 /** The rows of the help: keys and actions. @type {[string, string][]} */
 export const HELP = [
   ['W S, + −', 'zoom in and out'],
-  ['Ctrl or ⌘ + wheel', 'zoom about the pointer'],
+  ['Ctrl or ⌘ + wheel', 'zoom at the pointer'],
   ['A D, ← →', 'pan in time'],
-  ['drag, wheel', 'pan; Shift + wheel in time'],
+  ['drag, wheel', 'pan; Shift + wheel pans in time'],
   ['↑ ↓, Page ↑ ↓', 'scroll the lanes'],
   ['Home, End', 'go to the start, to the end'],
   ['0, F', 'show the whole trace; zoom to the selection'],

@@ -82,7 +82,7 @@ export function toolbar(session, toggleAgents, toggleHelp) {
     hue.update()
     const [n, all] = [model.shown.reduce((sum, flag) => sum + flag, 0), model.shown.length]
     agents.textContent = n === all ? `${plural(all, 'agent')} ▾` : `${n} of ${plural(all, 'agent')} ▾`
-    const matchNumber = model.match < 0 ? '' : `${model.match + 1}/`
+    const matchNumber = model.matchIndex < 0 ? '' : `${model.matchIndex + 1}/`
     matchCount.textContent = model.query.trim() ? `${matchNumber}${formatCount(model.matches.length)}` : ''
   }
   return { node, update, query, agents }
@@ -141,7 +141,7 @@ function swatch(color) {
 export function legend(model) {
   const node = element('div', { class: 'tv-legend', role: 'list', 'aria-label': 'colours' })
   const update = () => {
-    const entries = model.scene?.hue.legend ?? []
+    const entries = model.scene?.hueColumn.legend ?? []
     node.replaceChildren(...entries.slice(0, MAX_LEGEND_ENTRIES).map(([color, name]) => {
       return element('span', { role: 'listitem' }, swatch(color), element('bdi', {}, oneLine(name)))
     }))
@@ -152,7 +152,7 @@ export function legend(model) {
 /** The details of the selected span. @param {Model} model */
 export function detailsPanel(model) {
   const node = element('aside', { class: 'tv-details', 'aria-label': 'details of the span', hidden: true })
-  const [title, facts, data] = [element('strong'), element('div'), element('div')]
+  const [title, fieldList, data] = [element('strong'), element('div'), element('div')]
   const head = element('div', { class: 'tv-group' }, title, button('×', 'close (Escape)', () => model.select(new Uint32Array())))
   let shownDetails = /** @type {import('../model/model.mjs').Details | null} */ (null)
   const update = () => {
@@ -163,12 +163,12 @@ export function detailsPanel(model) {
       return node.replaceChildren()
     }
     title.textContent = oneLine(details?.label || trace.agent.names[trace.agent.codes[focus]])
-    facts.replaceChildren(spanFacts(model, focus))
+    fieldList.replaceChildren(spanFieldTable(model, focus))
     // The same data keeps its opened tree nodes open
     const isSame = shownDetails && details && shownDetails.id === details.id && shownDetails.data === details.data
     if (!isSame) data.replaceChildren(...dataNodes(details))
     shownDetails = details
-    return node.childElementCount ? undefined : node.replaceChildren(head, facts, data)
+    return node.childElementCount ? undefined : node.replaceChildren(head, fieldList, data)
   }
   return { node, update }
 }
@@ -185,14 +185,14 @@ function dataNodes(details) {
 }
 
 /** @param {Model} model @param {number} row */
-function spanFacts({ trace, details, facts: spanFields, steps }, row) {
+function spanFieldTable({ trace, details, facts: spanFields, hasStepTimes }, row) {
   const { start, end, agent, location, clock } = /** @type {import('../model/trace.mjs').Trace} */ (trace)
   const table = [
     ['agent', agent.names[agent.codes[row]]],
     ['location', location.names[location.codes[row]]],
-    ['start', formatTime(start[row], steps ? 1 : 1e3, steps)],
+    ['start', formatTime(start[row], hasStepTimes ? 1 : 1e3, hasStepTimes)],
     ...(clock === null ? [] : [['', formatTimestamp(clock + start[row])]]),
-    ['duration', formatDuration(end[row] - start[row], steps)],
+    ['duration', formatDuration(end[row] - start[row], hasStepTimes)],
     ...(spanFields?.status?.[row] ? [['status', STATUS_BY_CODE[spanFields.status[row]]]] : []),
     ...(details ? [['id', details.id]] : []),
     ...(details?.parent ? [['parent', details.parent]] : []),
@@ -254,9 +254,10 @@ export function statusBar(session) {
 }
 
 /** @param {Model} model */
-function figuresText({ figures, selected, steps, trace }) {
+function figuresText({ figures, selected, hasStepTimes, trace }) {
   const { n, wall, active, busy, input, output } = /** @type {import('../model/figures.mjs').Figures} */ (figures)
-  const times = [['wall', wall], ['active', active], ['busy', busy]].map(([name, us]) => `${name} ${formatDuration(Number(us), steps)}`)
+  const times = [['wall', wall], ['active', active], ['busy', busy]]
+    .map(([name, us]) => `${name} ${formatDuration(Number(us), hasStepTimes)}`)
   const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count)
     .map(([count, direction]) => `${formatCount(Number(count))} ${direction}`)
   const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`

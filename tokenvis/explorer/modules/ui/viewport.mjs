@@ -5,9 +5,9 @@
 
 import { element } from './dom.mjs'
 import { drawFrame } from '../canvas/drawing.mjs'
-import { rowAt, spansAt, spansIn } from '../canvas/hits.mjs'
+import { layoutRowAt, spansAt, spansIn } from '../canvas/hits.mjs'
 import { BAND_GAP, LANE_HEIGHT } from '../model/layout.mjs'
-import { rowOf } from '../model/scene.mjs'
+import { layoutRowOf } from '../model/scene.mjs'
 import { formatDuration, formatTime, oneLine, plural } from '../model/text.mjs'
 import { themeOf } from '../canvas/theme.mjs'
 
@@ -125,18 +125,19 @@ export class Viewport {
     this.updateMessage()
     if (!ctx || !scene || !this.size.width) return
     const begin = performance.now()
-    this.sizer.style.height = `${RULER_HEIGHT + scene.rows.height}px`
+    this.sizer.style.height = `${RULER_HEIGHT + scene.layoutRows.height}px`
     const view = this.view()
     const overlay = {
-      routes: model.by === 'location_id' ? model.routes : null,
+      moveIndex: model.by === 'location_id' ? model.moveIndex : null,
       showMoves: model.showMoves, labelVariants: this.labelVariants.bind(this), labels: model.labels,
       focus: model.focus, hover: this.hover,
-      selectionBox: this.box, steps: model.steps, notes: /** @type {string[]} */ ([]), missingLabels: /** @type {number[]} */ ([]),
+      selectionBox: this.box, hasStepTimes: model.hasStepTimes,
+      notes: /** @type {string[]} */ ([]), missingLabels: /** @type {number[]} */ ([]),
     }
     drawFrame(ctx, view, scene, overlay, this.theme)
     this.showNotes(overlay.notes)
-    const took = performance.now() - begin
-    this.root.dispatchEvent(new CustomEvent('tokenvis:frame', { bubbles: true, detail: { took, view, n: scene.trace.n } }))
+    const frameMs = performance.now() - begin
+    this.root.dispatchEvent(new CustomEvent('tokenvis:frame', { bubbles: true, detail: { took: frameMs, view, n: scene.trace.n } }))
     if (overlay.missingLabels.length) setTimeout(() => model.fetchLabels(overlay.missingLabels), 0)
   }
 
@@ -155,11 +156,11 @@ export class Viewport {
 
   /** Possible labels of a bar, longest first. @param {number} row @returns {string[]} */
   labelVariants(row) {
-    const { trace, labels, by, steps } = this.model
+    const { trace, labels, by, hasStepTimes } = this.model
     if (!trace) return []
     const other = by === 'agent_id' ? trace.location : trace.agent
     const name = oneLine(labels.get(row) || other.names[other.codes[row]])
-    return [`${name} · ${formatDuration(trace.end[row] - trace.start[row], steps)}`, name]
+    return [`${name} · ${formatDuration(trace.end[row] - trace.start[row], hasStepTimes)}`, name]
   }
 
   // Hit test
@@ -175,21 +176,22 @@ export class Viewport {
     const { scene } = this.model
     const { scale, gutter, ruler, top } = this.view()
     if (!scene || x < gutter || y < ruler) return []
-    const [height, axisTime] = [y - ruler + top, this.axisTimeAt(x)]
-    const row = rowAt(scene.rows, height)
-    if (row < 0) return []
-    if (scene.rows.bands[scene.rows.rowBand[row]].folded) {
-      const pixel = { from: axisTime - 0.5 / scale, to: axisTime + 0.5 / scale, top: height, bottom: height }
-      return Array.from(spansIn(scene.rows, scene.placed, pixel))
+    const [contentY, axisTime] = [y - ruler + top, this.axisTimeAt(x)]
+    const layoutRow = layoutRowAt(scene.layoutRows, contentY)
+    if (layoutRow < 0) return []
+    if (scene.layoutRows.bands[scene.layoutRows.rowBand[layoutRow]].folded) {
+      const pixel = { from: axisTime - 0.5 / scale, to: axisTime + 0.5 / scale, top: contentY, bottom: contentY }
+      return Array.from(spansIn(scene.layoutRows, scene.placed, pixel))
     }
-    const found = spansAt(scene.placed, row, axisTime, scale)
-    return found ? Array.from(scene.placed.order.subarray(found.from, found.to)) : []
+    const hit = spansAt(scene.placed, layoutRow, axisTime, scale)
+    return hit ? Array.from(scene.placed.order.subarray(hit.from, hit.to)) : []
   }
 
   /** The band at a vertical position. @param {number} y */
   bandAt(y) {
     const { ruler, top } = this.view()
-    return this.model.scene?.rows.bands.find((band) => y - ruler + top >= band.top && y - ruler + top <= band.top + band.height)
+    const contentY = y - ruler + top
+    return this.model.scene?.layoutRows.bands.find((band) => contentY >= band.top && contentY <= band.top + band.height)
   }
 
   /** @param {PointerEvent | WheelEvent | MouseEvent} event */
@@ -268,8 +270,9 @@ export class Viewport {
     const { scene } = this.model
     const { ruler, top } = this.view()
     if (!scene) return
-    const heights = { top: y - ruler + top, bottom: y + height - ruler + top }
-    this.model.select(spansIn(scene.rows, scene.placed, { from: this.axisTimeAt(x), to: this.axisTimeAt(x + width), ...heights }))
+    const range = { top: y - ruler + top, bottom: y + height - ruler + top }
+    const times = { from: this.axisTimeAt(x), to: this.axisTimeAt(x + width) }
+    this.model.select(spansIn(scene.layoutRows, scene.placed, { ...times, ...range }))
   }
 
   /** @param {MouseEvent} event */
@@ -280,7 +283,7 @@ export class Viewport {
     this.clickedSpan = false
     if (x < gutter) {
       const band = this.bandAt(y)
-      if (band && band.depth > 1) this.model.toggleBand(band)
+      if (band && band.nLanes > 1) this.model.toggleBand(band)
       return
     }
     const rows = this.spansUnder(x, y)
@@ -316,9 +319,9 @@ export class Viewport {
    * @param {{x: number, y: number}} point
    */
   tooltipLines(rows, { x, y }) {
-    const { trace, labels, steps } = this.model
+    const { trace, labels, hasStepTimes } = this.model
     const band = x < this.view().gutter && y > RULER_HEIGHT ? this.bandAt(y) : undefined
-    if (band) return [oneLine(band.name), plural(band.depth, 'lane')]
+    if (band) return [oneLine(band.name), plural(band.nLanes, 'lane')]
     if (!trace || !rows.length) return []
     const [row] = rows
     const name = (/** @type {import('../model/trace.mjs').KeyColumn} */ { names, codes }) => oneLine(names[codes[row]])
@@ -327,7 +330,7 @@ export class Viewport {
       ...(rows.length > 1 ? [`${plural(rows.length, 'span')} in this pixel; the first:`] : []),
       `${name(trace.agent)} · ${name(trace.location)}`,
       ...(label ? [oneLine(label)] : []),
-      `${formatTime(trace.start[row], 1e3, steps)} · ${formatDuration(trace.end[row] - trace.start[row], steps)}`,
+      `${formatTime(trace.start[row], 1e3, hasStepTimes)} · ${formatDuration(trace.end[row] - trace.start[row], hasStepTimes)}`,
     ]
   }
 
@@ -336,7 +339,7 @@ export class Viewport {
   /** Saves which band is at the top edge. */
   saveScrollAnchor() {
     const { scrollTop } = this.node
-    const band = this.model.scene?.rows.bands.find(({ top, height }) => top + height + BAND_GAP > scrollTop)
+    const band = this.model.scene?.layoutRows.bands.find(({ top, height }) => top + height + BAND_GAP > scrollTop)
     this.scrollAnchor = band && scrollTop > 0 ? { name: band.name, below: scrollTop - band.top } : null
   }
 
@@ -344,8 +347,8 @@ export class Viewport {
   showRenewedTrace() {
     const { scene } = this.model
     if (!scene) return
-    this.sizer.style.height = `${RULER_HEIGHT + scene.rows.height}px` // else the scroll position is clamped
-    const band = scene.rows.bands.find(({ name }) => name === this.scrollAnchor?.name)
+    this.sizer.style.height = `${RULER_HEIGHT + scene.layoutRows.height}px` // else the scroll position is clamped
+    const band = scene.layoutRows.bands.find(({ name }) => name === this.scrollAnchor?.name)
     if (band && this.scrollAnchor) this.node.scrollTop = band.top + this.scrollAnchor.below
     this.hover = -1
     if (this.pointer) this.hoverAt(this.pointer)
@@ -361,7 +364,7 @@ export class Viewport {
   scrollTo(row) {
     const { scene } = this.model
     if (!scene) return
-    const top = scene.rows.rowTop[rowOf(scene, row)]
+    const top = scene.layoutRows.rowTop[layoutRowOf(scene, row)]
     const height = this.size.height - RULER_HEIGHT
     if (top < this.node.scrollTop || top + LANE_HEIGHT > this.node.scrollTop + height) this.node.scrollTop = top - height / 2
     this.redraw()

@@ -58,7 +58,7 @@ class ToolCall:
     result: Any = None
     details: dict[str, Any] = field(default_factory=dict)
     last_seen: int = 0
-    delegate_seen: int = 0
+    subagent_last_seen: int = 0
 
 
 @dataclass
@@ -126,31 +126,31 @@ def read_new_lines(session: Session, file: SessionFile, *, growing: bool) -> Non
 
 def add_transcript_line(session: Session, line: dict[str, Any]) -> None:
     """Add one line to the session."""
-    kind, agent_id = optional_value(line, "type", str), session.file.agent_id
+    line_type, agent_id = optional_value(line, "type", str), session.file.agent_id
     note_agent(session, agent_id)
     if (session_id := optional_value(line, "sessionId", str)) and not agent_id and "\0" not in session_id:
         session.session_ids[session_id] = None
-    if kind in TITLE_KEYS:
-        title = optional_value(line, TITLE_KEYS[kind], str)
+    if line_type in TITLE_KEYS:
+        title = optional_value(line, TITLE_KEYS[line_type], str)
         if title and title.strip():
-            note_title(session, kind, title)
-    elif kind == "progress":
+            note_title(session, line_type, title)
+    elif line_type == "progress":
         add_progress(session, line, agent_id)
-    elif kind in ("user", "assistant", "system"):
+    elif line_type in ("user", "assistant", "system"):
         if is_repeated_line(session, line):
             session.reading.skipped["repeated lines"] += 1
             return
         transcript = transcript_of(session, line, agent_id)
         time = microseconds(required_value(line, "timestamp", str))
         try:
-            if kind == "assistant":
+            if line_type == "assistant":
                 add_assistant_line(session, transcript, line, time)
-            elif kind == "user":
+            elif line_type == "user":
                 add_user_line(session, transcript, line, time)
         finally:
             note_line_time(transcript, time)
     else:
-        session.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
+        session.reading.skipped[f"lines of type {str(line_type)[:40]!r}"] += 1
 
 
 def note_agent(session: Session, agent_id: str) -> None:
@@ -167,11 +167,11 @@ def require_earlier_file(session: Session, rank: FileRank) -> None:
         raise FilesChanged
 
 
-def note_title(session: Session, kind: str, title: str) -> None:
+def note_title(session: Session, line_type: str, title: str) -> None:
     """Record a title of the session; the last one counts."""
     rank = session.file.rank
-    if kind not in session.titles or session.titles[kind][0] <= rank:
-        session.titles[kind] = rank, title
+    if line_type not in session.titles or session.titles[line_type][0] <= rank:
+        session.titles[line_type] = rank, title
 
 
 def note_spawning_call(session: Session, agent: str, call: str) -> None:
@@ -250,7 +250,7 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
         optional_value(message, "stop_reason", str),
     )
     if model == "<synthetic>":
-        session.reading.skipped["messages that no model wrote"] += 1
+        session.reading.skipped["synthetic messages"] += 1
         return
     call_id = optional_value(message, "id", str) or required_value(line, "uuid", str)
     if not owns_call(session, transcript, call_id, "model"):
@@ -269,10 +269,10 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
     for_each_block(message, lambda block: add_model_block(session, transcript, call, block, time))
 
 
-def owns_call(session: Session, transcript: Transcript, call_id: str, kind: str) -> bool:
+def owns_call(session: Session, transcript: Transcript, call_id: str, call_kind: str) -> bool:
     """Whether a call belongs to this transcript: the first transcript with its id owns it."""
-    rank, *owner = session.call_owners.setdefault(call_id, (session.file.rank, transcript.agent_id, kind))
-    if owner == [transcript.agent_id, kind]:
+    rank, *owner = session.call_owners.setdefault(call_id, (session.file.rank, transcript.agent_id, call_kind))
+    if owner == [transcript.agent_id, call_kind]:
         return True
     require_earlier_file(session, rank)
     return False
@@ -292,17 +292,17 @@ def for_each_block(message: dict[str, Any], add_block: Callable[[dict[str, Any]]
 
 def add_model_block(session: Session, transcript: Transcript, call: ModelCall, block: dict[str, Any], time: int) -> None:
     """Add a block of a model message: text, reasoning or a tool call."""
-    kind = block.get("type")
-    if kind == "tool_use":
+    block_type = block.get("type")
+    if block_type == "tool_use":
         tool = ToolCall(required_value(block, "id", str), required_value(block, "name", str), block.get("input"), time)
         if tool.id in transcript.tool_calls or not owns_call(session, transcript, tool.id, "tool"):
             session.reading.skipped["repeated calls"] += 1
             return
         call.tools.append(tool.name)
         transcript.tool_calls[tool.id] = transcript.unanswered[tool.id] = tool
-    elif kind in TEXT_BLOCKS:
-        text = optional_value(block, TEXT_BLOCKS[kind][0], str) or ""
-        part = {"type": TEXT_BLOCKS[kind][1], "content": text}
+    elif block_type in TEXT_BLOCKS:
+        text = optional_value(block, TEXT_BLOCKS[block_type][0], str) or ""
+        part = {"type": TEXT_BLOCKS[block_type][1], "content": text}
         if text.strip() and part not in call.parts:
             call.parts.append(part)
 

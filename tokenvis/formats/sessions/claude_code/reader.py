@@ -17,7 +17,7 @@ from typing import Any
 
 from tokenvis.conventions.rules import distinct_names, location_of
 from tokenvis.conventions.span import SpanRead, shorten
-from tokenvis.errors import plural, quoted
+from tokenvis.errors import quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lenient_json import parse_json
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
@@ -96,7 +96,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a session with all its subagents, given any of its files."""
     path = main_file_of(reading.source.path)
     if path != reading.source.path:
-        reading.source = reading.source.beside(path)
+        reading.source = reading.source.sibling(path)
     follower = ClaudeCodeFollower(reading)
     follower.advance(growing=False)
     report_missing_transcripts(follower.session)
@@ -129,7 +129,7 @@ class ClaudeCodeFollower:
         return [path for file in self.files.values() for path in (file.source.path, meta_file_of(file.source.path))]
 
     def advance(self, *, growing: bool = True) -> bool:
-        """Read the new lines; whether a file was replaced, so that all were read again from the start."""
+        """Read the new lines; returns whether a file was replaced, so that all were read again from the start."""
         try:
             self.read_new(growing=growing)
         except FilesChanged as change:
@@ -145,7 +145,7 @@ class ClaudeCodeFollower:
         for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
             path = rank[1]
             if path not in self.files:
-                self.files[path] = SessionFile(reading.source.beside(path), path.stem.removeprefix("agent-"), rank)
+                self.files[path] = SessionFile(reading.source.sibling(path), path.stem.removeprefix("agent-"), rank)
             read_new_lines(self.session, self.files[path], growing=growing)
         reading.files = [file.source for file in self.files.values()]
 
@@ -170,8 +170,8 @@ def report_missing_transcripts(session: Session) -> None:
     """Report subagents whose transcripts are missing although the session contains their echoes."""
     for agent, count in session.echo_counts.items():
         if agent not in session.transcripts:
-            reason = f"the transcript of subagent {quoted(agent)} is missing; its work, of which this file has "
-            session.reading.add_problem(None, f"{reason}{plural(count, 'echo line')}, was skipped")
+            reason = f"the transcript of subagent {quoted(agent)} is missing, so its work was skipped"
+            session.reading.add_problem(None, f"{reason}; echo lines in this file: {count:,}")
 
 
 def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[FileRank]:
@@ -180,14 +180,14 @@ def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -
     ``sessions_of`` caches the session that the first line of each file beside the session names.
     """
     nested = sorted((path.parent / path.stem / "subagents").rglob("agent-*.jsonl"))
-    beside = []
+    siblings = []
     for file in sorted(path.parent.glob("agent-*.jsonl")):
         if file != path and file.is_file():
             if file not in sessions_of and (line := next(iter(first_objects(file)), None)) is not None:
                 sessions_of[file] = str(line.get("sessionId"))
             if sessions_of.get(file) in session.session_ids:
-                beside.append(file)
-    return [(1, file) for file in nested] + [(2, file) for file in beside]
+                siblings.append(file)
+    return [(1, file) for file in nested] + [(2, file) for file in siblings]
 
 
 def name_agents(session: Session, transcripts: list[Transcript]) -> None:
@@ -197,7 +197,7 @@ def name_agents(session: Session, transcripts: list[Transcript]) -> None:
     calls = {call.id: call for transcript in transcripts for call in transcript.tool_calls.values()}
     metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
     for call in calls.values():
-        call.delegate_seen = 0
+        call.subagent_last_seen = 0
     for transcript in subagents:
         _, reported_id = session.spawning_calls.get(transcript.agent_id, (None, None))
         parent_ids = metas[transcript.agent_id].get("toolUseId"), reported_id
@@ -207,7 +207,7 @@ def name_agents(session: Session, transcripts: list[Transcript]) -> None:
     pair_in_order(subagents, calls)
     for transcript in subagents:
         if parent_call := calls.get(transcript.parent_call or ""):
-            parent_call.delegate_seen = max(parent_call.delegate_seen, transcript.last_seen)
+            parent_call.subagent_last_seen = max(parent_call.subagent_last_seen, transcript.last_seen)
     names = [subagent_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
     for transcript, name in zip(subagents, distinct_names([MAIN_AGENT, *names])[1:], strict=True):
         transcript.name = name
@@ -239,28 +239,28 @@ def call_of_workflow(transcript: Transcript, calls: dict[str, ToolCall]) -> str 
 def unpaired(subagents: list[Transcript], calls: dict[str, ToolCall]) -> tuple[list[Transcript], list[ToolCall]]:
     """Subagents without a call, and spawning calls without a subagent."""
     paired = {transcript.parent_call for transcript in subagents}
-    free = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in paired]
-    return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith("acompact-")], free
+    unpaired_calls = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in paired]
+    return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith("acompact-")], unpaired_calls
 
 
 def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
     """Pair subagents with the calls whose prompt is their first prompt."""
-    orphans, free = unpaired(subagents, calls)
+    orphans, unpaired_calls = unpaired(subagents, calls)
     for transcript in orphans:
-        for call in free:
+        for call in unpaired_calls:
             prompt = str(call.input.get("prompt", "")).strip() if isinstance(call.input, dict) else ""
             if prompt and prompt == transcript.first_prompt and call.id not in transcript.tool_calls:
                 transcript.parent_call = call.id
-                free.remove(call)
+                unpaired_calls.remove(call)
                 break
 
 
 def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
     """Pair the remaining subagents and calls in order if their numbers are equal and each call precedes its subagent."""
-    orphans, free = unpaired(subagents, calls)
-    if len(orphans) != len(free):
+    orphans, unpaired_calls = unpaired(subagents, calls)
+    if len(orphans) != len(unpaired_calls):
         return
-    pairs = list(zip(orphans, free, strict=True))
+    pairs = list(zip(orphans, unpaired_calls, strict=True))
     if all(call.start <= (t.first_seen or 0) and call.id not in t.tool_calls for t, call in pairs):
         for transcript, call in pairs:
             transcript.parent_call, transcript.parent_guessed = call.id, True
@@ -322,7 +322,7 @@ def transcript_spans(transcript: Transcript, trace_id: str) -> Iterator[SpanRead
     for tool_call in transcript.tool_calls.values():
         data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {})
         last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
-        last_seen = max(last_seen, tool_call.last_seen, tool_call.delegate_seen)
+        last_seen = max(last_seen, tool_call.last_seen, tool_call.subagent_last_seen)
         end = last_seen if tool_call.end is None else max(tool_call.start, tool_call.end)
         location = location_of(tool=tool_call.name)
         yield SpanRead(

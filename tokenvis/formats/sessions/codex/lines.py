@@ -81,17 +81,17 @@ class CodexThread:
 
 def add_rollout_line(thread: CodexThread, line: dict[str, Any]) -> None:
     """Add one line to the thread."""
-    kind, payload = optional_value(line, "type", str), required_value(line, "payload", dict)
+    line_type, payload = optional_value(line, "type", str), required_value(line, "payload", dict)
     time = microseconds(required_value(line, "timestamp", str))
     payload_type = optional_value(payload, "type", str) or ""
-    if kind == "response_item":
+    if line_type == "response_item":
         add_item(thread, payload, payload_type, time)
-    elif kind == "event_msg":
+    elif line_type == "event_msg":
         add_thread_event(thread, payload, payload_type, time)
-    elif kind == "turn_context":
+    elif line_type == "turn_context":
         thread.model = optional_value(payload, "model", str) or thread.model
-    elif kind != "session_meta":
-        thread.reading.skipped[f"lines of type {str(kind)[:40]!r}"] += 1
+    elif line_type != "session_meta":
+        thread.reading.skipped[f"lines of type {str(line_type)[:40]!r}"] += 1
         return
     thread.first_seen = time if thread.first_seen is None else min(thread.first_seen, time)
     thread.last_event = time if thread.last_event is None else max(thread.last_event, time)
@@ -172,7 +172,7 @@ def has_failed(result: Any) -> bool:
 
 
 def add_thread_event(thread: CodexThread, event: dict[str, Any], event_type: str, time: int) -> None:
-    """Add an event beside the conversation: token counts, ends of turns, exact times of a call."""
+    """Add an event outside the conversation: token counts, ends of turns, exact times of a call."""
     if event_type == "token_count":
         add_token_counts(thread, event)
     elif event_type == "user_message" and thread.pending_prompt is None and thread.current_response is None:

@@ -18,7 +18,7 @@ from tokenvis.formats.files.lines import first_objects
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source, origin_of
 from tokenvis.formats.sessions.codex.lines import CodexThread, CodexToolCall, ModelResponse
-from tokenvis.formats.sessions.codex.threads import Origin, Rollout, origin_from_meta
+from tokenvis.formats.sessions.codex.threads import Rollout, ThreadLineage, lineage_from_meta
 
 NAME = "Codex rollouts"
 ROLLOUT_LINE_TYPES = {"session_meta", "turn_context", "response_item", "event_msg", "compacted"}
@@ -42,8 +42,8 @@ def session_key_of(path: Path) -> tuple[str, str | None]:
     payload = line.get("payload")
     if line.get("type") != "session_meta" or not isinstance(payload, dict):
         return path.stem, None
-    origin = origin_from_meta(payload, line, source)
-    return origin.id, origin.parent
+    lineage = lineage_from_meta(payload, line, source)
+    return lineage.id, lineage.parent
 
 
 def main_file_candidates(path: Path, line: dict[str, Any]) -> Iterator[Path]:
@@ -69,7 +69,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 class CodexFollower:
     """Reads the files of one trace's threads while they grow, only new lines each time.
 
-    Files of parent threads that were not given are read only for their origin and turns.
+    Files of parent threads that were not given are read only for their lineage and turns.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -84,60 +84,60 @@ class CodexFollower:
     def add_file(self, reading: Reading) -> None:
         """Follow the file of another thread, unless it is followed already."""
         path = reading.source.path
-        if path not in self.rollouts or not self.rollouts[path].wanted:
-            self.rollouts[path] = Rollout(reading, wanted=True)
+        if path not in self.rollouts or not self.rollouts[path].requested:
+            self.rollouts[path] = Rollout(reading, requested=True)
             self.readings.append(reading)
 
     def paths(self) -> list[Path]:
         """The files on which the spans depend."""
         return list(self.rollouts)
 
-    def wanted_rollouts(self) -> list[Rollout]:
+    def requested_rollouts(self) -> list[Rollout]:
         """The threads that were given, in the order of their paths."""
-        return [self.rollouts[path] for path in sorted(self.rollouts) if self.rollouts[path].wanted]
+        return [self.rollouts[path] for path in sorted(self.rollouts) if self.rollouts[path].requested]
 
     def advance(self, *, growing: bool = True) -> bool:
-        """Read the new lines; whether a file was replaced, so that it was read again from the start."""
+        """Read the new lines; returns whether a file was replaced, so that it was read again from the start."""
         self.growing = growing
         self.updated.clear()
         self.folder_files.clear()
-        replaced = [self.update(rollout) for rollout in self.wanted_rollouts()]
-        for rollout in self.wanted_rollouts():
-            rollout.settle(self.parent_of, growing=growing)
+        replaced = [self.update(rollout) for rollout in self.requested_rollouts()]
+        for rollout in self.requested_rollouts():
+            rollout.reread_if_own_lines_moved(self.parent_of, growing=growing)
         return any(replaced)
 
     def update(self, rollout: Rollout) -> bool:
-        """Read the new lines of one file, once per `advance`; whether the file was replaced."""
+        """Read the new lines of one file, once per `advance`; returns whether the file was replaced."""
         path = rollout.reading.source.path
         if path in self.updated:
             return False
         self.updated.add(path)
         return rollout.advance(self.parent_of, growing=self.growing)
 
-    def parent_of(self, rollout: Rollout) -> Origin | None:
+    def parent_of(self, rollout: Rollout) -> ThreadLineage | None:
         """The thread that started this one, None if its file is not found."""
         return next(self.ancestors_of(rollout), None)
 
-    def ancestors_of(self, rollout: Rollout) -> Iterator[Origin]:
+    def ancestors_of(self, rollout: Rollout) -> Iterator[ThreadLineage]:
         """The ancestors of a thread, parent first, as far as their files are found."""
-        seen, parent = {rollout.origin.id}, rollout.origin.parent
+        seen, parent = {rollout.lineage.id}, rollout.lineage.parent
         while parent and parent not in seen and len(seen) <= MAX_ANCESTORS:
             seen.add(parent)
             path = self.file_of(parent, rollout.reading.source.path)
             if path is None:
                 return
             if path not in self.rollouts:
-                self.rollouts[path] = Rollout(Reading(rollout.reading.source.beside(path)), wanted=False)
+                self.rollouts[path] = Rollout(Reading(rollout.reading.source.sibling(path)), requested=False)
             self.update(self.rollouts[path])
-            ancestor = self.rollouts[path].origin
+            ancestor = self.rollouts[path].lineage
             if ancestor.id != parent:
                 return
             yield ancestor
             parent = ancestor.parent
 
-    def file_of(self, thread: str, near: Path) -> Path | None:
+    def file_of(self, thread: str, related_path: Path) -> Path | None:
         """The file of a thread in the same folder of threads as another file."""
-        folder = threads_folder(near)
+        folder = threads_folder(related_path)
         if (folder, thread) not in self.thread_files or not self.thread_files[folder, thread].is_file():
             if folder not in self.folder_files:
                 self.folder_files[folder] = sorted(folder.rglob("*.jsonl"))
@@ -149,20 +149,20 @@ class CodexFollower:
 
     def spans(self) -> Iterator[SpanRead]:
         """All spans of the threads so far."""
-        for rollout in self.wanted_rollouts():
-            reading, thread, origin = rollout.reading, rollout.thread, rollout.origin
+        for rollout in self.requested_rollouts():
+            reading, thread, lineage = rollout.reading, rollout.thread, rollout.lineage
             reading.problems = sorted({*reading.problems, *rollout.line_problems}, key=lambda problem: problem.line or 0)
             ancestors = list(self.ancestors_of(rollout))
-            root = next((ancestor.parent or ancestor.id for ancestor in reversed(ancestors)), origin.parent or origin.id)
+            root = next((ancestor.parent or ancestor.id for ancestor in reversed(ancestors)), lineage.parent or lineage.id)
             if not thread.calls and not thread.responses:
                 if not self.growing:
                     reading.add_problem(None, "contains no model or tool calls")
                 continue
             title = root if reading.options.without_texts else shorten(thread.first_prompt or root, MAX_THREAD_TITLE_LENGTH)
-            reading.name_trace(root, title, None if root == origin.id else thread.first_seen)
-            call = ancestors[0].spawned.get(origin.id) if ancestors else None
+            reading.name_trace(root, title, None if root == lineage.id else thread.first_seen)
+            call = ancestors[0].spawned.get(lineage.id) if ancestors else None
             parent = thread_span_id(root, ancestors[0].id, call) if call else None
-            yield from thread_spans(thread, origin, root, parent)
+            yield from thread_spans(thread, lineage, root, parent)
 
 
 def threads_folder(path: Path) -> Path:
@@ -176,20 +176,20 @@ def thread_span_id(root: str, thread: str, part: str) -> str:
     return f"{root}/{part}" if thread == root else f"{root}/{thread}/{part}"
 
 
-def thread_spans(thread: CodexThread, origin: Origin, root: str, parent: str | None) -> Iterator[SpanRead]:
+def thread_spans(thread: CodexThread, lineage: ThreadLineage, root: str, parent: str | None) -> Iterator[SpanRead]:
     """The spans of a thread: its responses and its calls."""
-    agent = {"gen_ai.agent.name": origin.agent, "gen_ai.agent.id": origin.id, "gen_ai.conversation.id": root}
+    agent = {"gen_ai.agent.name": lineage.agent, "gen_ai.agent.id": lineage.id, "gen_ai.conversation.id": root}
     for response in thread.responses:
         location, name = location_of(model=response.model), response_tools(response) or response.model or "model"
-        data = response_data(response, agent, by_user=origin.parent is None)
-        own_id = thread_span_id(root, origin.id, f"model.{response.number}")
-        yield SpanRead(root, own_id, response.start, response.end, origin.agent, location, name, data, parent)
+        data = response_data(response, agent, by_user=lineage.parent is None)
+        own_id = thread_span_id(root, lineage.id, f"model.{response.number}")
+        yield SpanRead(root, own_id, response.start, response.end, lineage.agent, location, name, data, parent)
     last = thread.last_event or 0
     for call in thread.calls.values():
         end = max(call.start, call.end if call.end is not None else last)
-        own_id = thread_span_id(root, origin.id, call.id)
+        own_id = thread_span_id(root, lineage.id, call.id)
         location = location_of(tool=call.name)
-        yield SpanRead(root, own_id, call.start, end, origin.agent, location, call.name, call_data(call, agent), parent)
+        yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, call_data(call, agent), parent)
 
 
 def response_tools(response: ModelResponse) -> str:

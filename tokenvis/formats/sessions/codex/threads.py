@@ -1,8 +1,8 @@
 """The threads of Codex: the parent of each thread, and the lines of its file that are its own.
 
 A thread's first ``session_meta`` names the thread that started it. Its file may begin with a copy of its parent's lines, which
-include another ``session_meta``. Its own lines begin with its first later turn that is not one of its parent's; if the parent's
-file is missing, with the first turn that is not older than the thread.
+include another ``session_meta``. Its own lines begin with the first turn after the copied ``session_meta`` that is not a turn
+of its parent; if the parent's file is missing, with the first turn that is not older than the thread.
 
 A file is read once as it grows: when the lines so far turn out to be a copy, their data are discarded.
 """
@@ -26,7 +26,7 @@ NO_OWN_LINE_YET = 2**62
 
 
 @dataclass
-class Origin:
+class ThreadLineage:
     """The parent of a thread, the threads that it started, and its turns.
 
     ``spawned`` maps each started thread to its call; ``turns`` maps the id of each turn to its first line and its time;
@@ -42,23 +42,23 @@ class Origin:
     last_copied_meta: int = 0
 
 
-ParentLookup: TypeAlias = Callable[["Rollout"], Origin | None]
+ParentLookup: TypeAlias = Callable[["Rollout"], ThreadLineage | None]
 
 
 class Rollout:
-    """The file of a thread, read so far: its origin and, if it is ``wanted``, the data of its own lines.
+    """The file of a thread, read so far: its lineage and, if it is ``requested``, the data of its own lines.
 
     ``first_own`` is the number of the first of its own lines; ``n_lines`` counts all lines that were read.
     """
 
-    def __init__(self, reading: Reading, *, wanted: bool) -> None:
-        self.reading, self.wanted = reading, wanted
+    def __init__(self, reading: Reading, *, requested: bool) -> None:
+        self.reading, self.requested = reading, requested
         self.reset()
 
     def reset(self) -> None:
         """Discard everything that was read."""
         self.position, self.first_own, self.n_lines = ReadPosition(), 0, 0
-        self.origin, self.has_meta = Origin(self.reading.source.path.stem), False
+        self.lineage, self.has_meta = ThreadLineage(self.reading.source.path.stem), False
         self.reset_thread()
 
     def reset_thread(self) -> None:
@@ -69,7 +69,7 @@ class Rollout:
             self.reading.skipped[COPIED_LINES] = self.n_lines
 
     def advance(self, parent_of: ParentLookup, *, growing: bool) -> bool:
-        """Read the new lines; whether the file was replaced, so that it was read again from the start."""
+        """Read the new lines; returns whether the file was replaced, so that it was read again from the start."""
         try:
             self.read_new(parent_of, growing=growing)
         except FilesChanged as change:
@@ -78,7 +78,7 @@ class Rollout:
             return isinstance(change, FileReplaced)
         return False
 
-    def settle(self, parent_of: ParentLookup, *, growing: bool) -> None:
+    def reread_if_own_lines_moved(self, parent_of: ParentLookup, *, growing: bool) -> None:
         """Read the file again if the parent's file now shows that the thread's own lines begin elsewhere."""
         if self.first_own != self.first_own_line(parent_of):
             self.reset()
@@ -87,12 +87,12 @@ class Rollout:
     def read_new(self, parent_of: ParentLookup, *, growing: bool) -> None:
         """Read the new lines."""
         for number, line in json_lines(self.reading, position=self.position, growing=growing):
-            if self.note_origin(number, line):
+            if self.note_lineage(number, line):
                 self.begin_own_lines(number, self.first_own_line(parent_of))
             self.n_lines += 1
             if number < self.first_own:
                 self.reading.skipped[COPIED_LINES] += 1
-            elif self.wanted:
+            elif self.requested:
                 self.add_own_line(number, line)
 
     def add_own_line(self, number: int, line: dict[str, Any]) -> None:
@@ -102,20 +102,20 @@ class Rollout:
         except (KeyError, TypeError, ValueError) as error:
             self.line_problems.append(Problem(self.reading.source.name, number, problem_reason(error)))
 
-    def note_origin(self, number: int, line: dict[str, Any]) -> bool:
-        """Add a line's data about the thread's origin; whether they may change where its own lines begin."""
-        payload, before = line.get("payload"), (self.origin.last_copied_meta, len(self.origin.turns))
+    def note_lineage(self, number: int, line: dict[str, Any]) -> bool:
+        """Add a line's data about the thread's lineage; returns whether its own lines may now begin elsewhere."""
+        payload, old_state = line.get("payload"), (self.lineage.last_copied_meta, len(self.lineage.turns))
         if not isinstance(payload, dict):
             return False
         if line.get("type") == "session_meta":
             if not self.has_meta:
-                self.origin, self.has_meta = origin_from_meta(payload, line, self.reading.source), True
-            elif payload.get("id") != self.origin.id:
-                self.origin.last_copied_meta = number
+                self.lineage, self.has_meta = lineage_from_meta(payload, line, self.reading.source), True
+            elif payload.get("id") != self.lineage.id:
+                self.lineage.last_copied_meta = number
         elif self.has_meta:
-            note_turn(self.origin, number, line, payload)
-            note_spawned(self.origin, payload)
-        return (self.origin.last_copied_meta, len(self.origin.turns)) != before
+            note_turn(self.lineage, number, line, payload)
+            note_spawned(self.lineage, payload)
+        return (self.lineage.last_copied_meta, len(self.lineage.turns)) != old_state
 
     def begin_own_lines(self, number: int, first: int) -> None:
         """Begin the thread's own lines with this line or a later one; `FilesChanged` if they began earlier."""
@@ -127,20 +127,24 @@ class Rollout:
 
     def first_own_line(self, parent_of: ParentLookup) -> int:
         """The line in which a thread's own turns begin, 0 if its file has no copy of its parent's lines."""
-        origin = self.origin
-        if not origin.last_copied_meta:
+        lineage = self.lineage
+        if not lineage.last_copied_meta:
             return 0
         parent = parent_of(self)
-        after = [(number, time, turn) for turn, (number, time) in origin.turns.items() if number > origin.last_copied_meta]
+        later_turns = [
+            (number, time, turn) for turn, (number, time) in lineage.turns.items() if number > lineage.last_copied_meta
+        ]
         if parent is not None:
-            own = [number for number, _, turn in after if turn not in parent.turns]
+            own = [number for number, _, turn in later_turns if turn not in parent.turns]
         else:
-            own = [number for number, time, _ in after if time >= origin.created] or [number for number, _, _ in after[-1:]]
+            own = [number for number, time, _ in later_turns if time >= lineage.created] or [
+                number for number, _, _ in later_turns[-1:]
+            ]
         return min(own, default=NO_OWN_LINE_YET)
 
 
-def origin_from_meta(payload: dict[str, Any], line: dict[str, Any], source: Source) -> Origin:
-    """The origin of a thread, from its first line."""
+def lineage_from_meta(payload: dict[str, Any], line: dict[str, Any], source: Source) -> ThreadLineage:
+    """The lineage of a thread, from its first line."""
     spawn: Any = payload.get("source")
     for key in ("subagent", "thread_spawn"):
         spawn = spawn.get(key) if isinstance(spawn, dict) else None
@@ -153,10 +157,10 @@ def origin_from_meta(payload: dict[str, Any], line: dict[str, Any], source: Sour
         metadata.get(key) if isinstance(metadata.get(key), str) else None for key in ("agent_nickname", "agent_role")
     )
     agent = nickname or (f"{role} {thread_id[-4:]}" if role else f"codex {thread_id[-4:]}" if parent else "codex")
-    return Origin(thread_id, parent if parent != thread_id else None, agent, line_time(line) or 0)
+    return ThreadLineage(thread_id, parent if parent != thread_id else None, agent, line_time(line) or 0)
 
 
-def note_turn(origin: Origin, number: int, line: dict[str, Any], payload: dict[str, Any]) -> None:
+def note_turn(lineage: ThreadLineage, number: int, line: dict[str, Any], payload: dict[str, Any]) -> None:
     """Record the first line and the time of a turn."""
     turn = payload.get("turn_id")
     if isinstance(turn, str) and (line.get("type") == "turn_context" or payload.get("type") in TURN_START_TYPES):
@@ -165,17 +169,17 @@ def note_turn(origin: Origin, number: int, line: dict[str, Any], payload: dict[s
             time = started * (1_000 if started > 10**11 else 1_000_000)  # some files contain seconds, some milliseconds
         else:
             time = line_time(line) or 0
-        origin.turns.setdefault(turn, (number, time))
+        lineage.turns.setdefault(turn, (number, time))
 
 
-def note_spawned(origin: Origin, payload: dict[str, Any]) -> None:
+def note_spawned(lineage: ThreadLineage, payload: dict[str, Any]) -> None:
     """Record the call that started another thread."""
-    call, other = payload.get("call_id"), payload.get("new_thread_id")
-    if other is None and payload.get("type") == "function_call_output":
+    call, thread_id = payload.get("call_id"), payload.get("new_thread_id")
+    if thread_id is None and payload.get("type") == "function_call_output":
         output = decode_json_text(payload.get("output"))
-        other = output.get("agent_id") if isinstance(output, dict) else None
-    if isinstance(call, str) and isinstance(other, str):
-        origin.spawned.setdefault(other, call)
+        thread_id = output.get("agent_id") if isinstance(output, dict) else None
+    if isinstance(call, str) and isinstance(thread_id, str):
+        lineage.spawned.setdefault(thread_id, call)
 
 
 def line_time(line: dict[str, Any]) -> int | None:

@@ -99,16 +99,16 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     trace_id = file_trace_id(reading)
     reading.name_trace(trace_id, PurePosixPath(reading.source.name).stem)
     outline = outline_of(Reading(reading.source))
-    for row, piece in enumerate(slices(reading, ThreadStates())):
-        if "tokenvis" in event_arguments(piece.event):
+    for row, thread_slice in enumerate(slices(reading, ThreadStates())):
+        if "tokenvis" in event_arguments(thread_slice.event):
             try:
-                span = restored_chrome_span(piece.event["args"]["tokenvis"])
+                span = restored_chrome_span(thread_slice.event["args"]["tokenvis"])
             except (KeyError, TypeError, ValueError) as error:
-                reading.add_problem(piece.event_number, problem_reason(error))
+                reading.add_problem(thread_slice.event_number, problem_reason(error))
                 continue
         else:
-            span = slice_span(piece, row, outline, trace_id)
-        span.line = piece.event_number
+            span = slice_span(thread_slice, row, outline, trace_id)
+        span.line = thread_slice.event_number
         yield span
 
 
@@ -121,13 +121,13 @@ def file_trace_id(reading: Reading) -> str:
 def outline_of(first_reading: Reading) -> Outline:
     """The outline of a file, from the first reading."""
     outline = Outline(ThreadStates())
-    for piece in slices(first_reading, outline.threads):
-        if piece.nested:
-            outline.rows.setdefault(piece.thread, array("q")).append(len(outline.starts))
-        outline.slice_threads.append(piece.thread)
-        outline.numbers.append(piece.number)
-        outline.starts.append(piece.start)
-        outline.ends.append(NO_END if piece.end is None else piece.end)
+    for thread_slice in slices(first_reading, outline.threads):
+        if thread_slice.nested:
+            outline.rows.setdefault(thread_slice.thread, array("q")).append(len(outline.starts))
+        outline.slice_threads.append(thread_slice.thread)
+        outline.numbers.append(thread_slice.number)
+        outline.starts.append(thread_slice.start)
+        outline.ends.append(NO_END if thread_slice.end is None else thread_slice.end)
     outline.parents = array("q", [NO_SLICE]) * len(outline.starts)
     for rows in outline.rows.values():
         find_parents(outline, rows)
@@ -144,7 +144,9 @@ def find_parents(outline: Outline, rows: IntArray) -> None:
     for row in rows:
         while open_rows and ends[open_rows[-1]] <= starts[row]:
             open_rows.pop()
-        outline.parents[row] = next((other for other in reversed(open_rows[-64:]) if ends[other] >= ends[row]), NO_SLICE)
+        outline.parents[row] = next(
+            (open_row for open_row in reversed(open_rows[-64:]) if ends[open_row] >= ends[row]), NO_SLICE
+        )
         if ends[row] > starts[row]:
             open_rows.append(row)
 
@@ -185,12 +187,12 @@ def slices(reading: Reading, threads: ThreadStates) -> Iterator[Slice]:
     """The slices of a file, each when it is complete; slices that never end come last."""
     for number, event in events(reading):
         try:
-            piece = completed_slice(reading, threads, number, event)
+            thread_slice = completed_slice(reading, threads, number, event)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
-        if piece is not None:
-            yield piece
+        if thread_slice is not None:
+            yield thread_slice
     for open_slices in (*threads.open_slices.values(), *threads.open_pairs.values()):
         yield from open_slices
 
@@ -267,9 +269,9 @@ def end_slice(stack: list[Slice] | None, event: dict[str, Any]) -> Slice:
     end = floor(exact_time(event["ts"]))
     if not stack:
         raise ValueError("it ends a slice that never began")
-    piece = stack.pop()
-    merged = {**event_arguments(piece.event), **event_arguments(event)}
-    return piece._replace(end=max(end, piece.start), event={**piece.event, "args": merged})
+    thread_slice = stack.pop()
+    merged = {**event_arguments(thread_slice.event), **event_arguments(event)}
+    return thread_slice._replace(end=max(end, thread_slice.start), event={**thread_slice.event, "args": merged})
 
 
 def pair_key(event: dict[str, Any], thread: ThreadKey) -> tuple[str, ...]:
@@ -325,21 +327,21 @@ def exact_time(value: Any) -> Decimal:
 
 def floor(number: Decimal) -> int:
     """The largest integer that is not above a number."""
-    whole = int(number)
-    return whole - 1 if number < whole else whole
+    truncated = int(number)
+    return truncated - 1 if number < truncated else truncated
 
 
-def slice_span(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead:
+def slice_span(thread_slice: Slice, row: int, outline: Outline, trace_id: str) -> SpanRead:
     """A slice as a span: its process is the agent, its thread the location."""
-    process, thread = piece.thread
+    process, thread = thread_slice.thread
     names = outline.threads.names
     agent = names.get((process,), f"process {process}")
-    location = names.get(piece.thread, f"thread {thread}")
-    event = piece.event
+    location = names.get(thread_slice.thread, f"thread {thread}")
+    event = thread_slice.event
     name = shorten(str(event.get("name") or "slice"))
     kind = event["cat"] if isinstance(event.get("cat"), str) and event["cat"] else "slice"
     data: dict[str, Any] = {"label": name, "kind": kind, "process": agent, "thread": location}
-    if "dur" not in event and event["ph"] == "X" and piece.end is not None:
+    if "dur" not in event and event["ph"] == "X" and thread_slice.end is not None:
         data["estimated"] = ["end_time"]
     if links := outline.links.get(row):
         sources = dict.fromkeys(links)
@@ -347,12 +349,12 @@ def slice_span(piece: Slice, row: int, outline: Outline, trace_id: str) -> SpanR
     if args := event_arguments(event):
         data["attributes"] = args
     parent = None
-    if piece.parent_number != NO_SLICE:
-        parent = slice_id(trace_id, piece.thread, piece.parent_number)
+    if thread_slice.parent_number != NO_SLICE:
+        parent = slice_id(trace_id, thread_slice.thread, thread_slice.parent_number)
     elif outline.parents[row] != NO_SLICE:
-        parent = slice_id(trace_id, piece.thread, outline.numbers[outline.parents[row]])
-    own_id = slice_id(trace_id, piece.thread, piece.number)
-    return SpanRead(trace_id, own_id, piece.start, piece.end, agent, location, name, data, parent)
+        parent = slice_id(trace_id, thread_slice.thread, outline.numbers[outline.parents[row]])
+    own_id = slice_id(trace_id, thread_slice.thread, thread_slice.number)
+    return SpanRead(trace_id, own_id, thread_slice.start, thread_slice.end, agent, location, name, data, parent)
 
 
 def slice_id(trace_id: str, thread: ThreadKey, number: int) -> str:

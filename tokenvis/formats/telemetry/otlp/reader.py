@@ -61,7 +61,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
     head = head_of(reading.source)
     if head.kind == "binary":
-        records = numbered_messages(protobuf_messages(reading, alone=starts_with_traces_data(head.start)))
+        records = numbered_messages(protobuf_messages(reading, single_message=starts_with_traces_data(head.start)))
     elif head.kind == "lines":
         records = json_lines(reading)
     else:
@@ -244,7 +244,7 @@ def in_camel_case(record: dict[str, Any]) -> dict[str, Any]:
     return {camel_case(key): value for key, value in record.items()}
 
 
-def protobuf_messages(reading: Reading, *, alone: bool) -> Iterator[dict[str, Any]]:
+def protobuf_messages(reading: Reading, *, single_message: bool) -> Iterator[dict[str, Any]]:
     """The messages of a binary file as the objects of their JSON form."""
     try:
         from google.protobuf.json_format import MessageToDict
@@ -253,18 +253,18 @@ def protobuf_messages(reading: Reading, *, alone: bool) -> Iterator[dict[str, An
     except ImportError:
         name = reading.source.name
         raise IngestError(f"{name} is binary OTLP, which needs the extra: pip install 'tokenvis[protobuf]'.") from None
-    reading.unit = "message"
-    for number, raw in enumerate(raw_messages(reading, alone=alone), start=1):
+    reading.record_noun = "message"
+    for number, raw in enumerate(raw_messages(reading, single_message=single_message), start=1):
         try:
             yield MessageToDict(TracesData.FromString(raw))
         except (DecodeError, ValueError, RecursionError) as error:
             reading.add_problem(number, f"not OTLP ({error})")
 
 
-def raw_messages(reading: Reading, *, alone: bool) -> Iterator[bytes]:
+def raw_messages(reading: Reading, *, single_message: bool) -> Iterator[bytes]:
     """The bytes of each message: the whole file, or the bytes after each length in four bytes."""
     with reading.source.path.open("rb") as file:
-        if alone:
+        if single_message:
             yield file.read(MAX_MESSAGE_BYTES)
             if file.read(1):
                 reading.add_problem(None, f"only the first {MAX_MESSAGE_BYTES:,} bytes, the limit of one message, were read")
@@ -273,7 +273,7 @@ def raw_messages(reading: Reading, *, alone: bool) -> Iterator[bytes]:
             size = int.from_bytes(length, "big")
             message = file.read(size) if size <= MAX_MESSAGE_BYTES else b""
             if len(message) < size:
-                reading.add_problem(None, "ends in the middle; the part before was read")
+                reading.add_problem(None, "is truncated; the complete part was read")
                 return
             reading.source.report_position(file.tell())
             yield message

@@ -3,9 +3,9 @@
 ``{"resourceSpans": [...]}`` contains a resource for each trace; its ``service.name`` is the trace's id, the only name that a
 frame has for it. ``traceId`` and ``spanId`` are the ids of the frame if these are "<32 hex>" and "<32 hex>/<16 hex>", as in
 spans read from OpenTelemetry; else they are digests (BLAKE2b), so the same span has the same ids in every file. Attributes are
-the ``attributes`` in ``data``; five more contain the original span: ``tokenvis.id``, ``tokenvis.trace_id``,
-``tokenvis.agent_id``, ``tokenvis.location_id``, and ``tokenvis.data``, the JSON text. 64-bit numbers are strings of digits, as
-the specification requires; times are ns and never negative.
+the ``attributes`` in ``data``, with ``gen_ai.agent.name`` added if it is missing; five more contain the original span:
+``tokenvis.id``, ``tokenvis.trace_id``, ``tokenvis.agent_id``, ``tokenvis.location_id``, and ``tokenvis.data``, the JSON text.
+64-bit numbers are strings of digits, as the specification requires; times are ns and never negative.
 """
 
 import math
@@ -37,7 +37,7 @@ CUT_VALUE = {"stringValue": "…"}
 
 def write_otlp(spans: pd.DataFrame, file: IO[bytes]) -> None:
     """Write spans as one document, one span per line, trace after trace."""
-    refuse_times(spans)
+    check_otlp_times(spans)
     order = np.argsort(codes_of(spans["trace_id"])[0], kind="stable")
     current_trace = None
     file.write(b'{"resourceSpans":[')
@@ -53,7 +53,7 @@ def write_otlp(spans: pd.DataFrame, file: IO[bytes]) -> None:
     file.write(b"]}\n" if current_trace is None else b"]}]}]}\n")
 
 
-def refuse_times(spans: pd.DataFrame) -> None:
+def check_otlp_times(spans: pd.DataFrame) -> None:
     """Raise `BadSpan` for a time outside of OTLP's range."""
     start, end = times_of(spans)
     out_of_range = (start < 0) | (end > LATEST_OTLP_TIME_US)
