@@ -2,7 +2,7 @@
 //
 // A claim is an empty file, setup-<pid>.claim. A process waits until no other living process has a claim, creates its
 // own, and checks again: if two start at once, at least one sees the other, withdraws and waits. A claim of a dead
-// process means that its work was interrupted; the next owner gets this as `cutOff`.
+// process means that its work was interrupted; the next owner gets this as `interrupted`.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const CLAIM_NAME = /^setup-(\d+)\.claim$/
 
 export const isClaim = (name) => CLAIM_NAME.test(name)
 
-/** Waits for the folder: { cutOff, release }. `cutOff`: an earlier owner was killed during its work. */
+/** Waits for the folder: { interrupted, release }. `interrupted`: an earlier owner was killed during its work. */
 export async function claim(folder) {
   mkdirSync(folder, { recursive: true })
   const deadline = Date.now() + TIMEOUT_MS
@@ -31,7 +31,7 @@ export async function claim(folder) {
   }
   const dead = others(folder)
   for (const pid of dead) rmSync(claimOf(pid, folder), { force: true })
-  return { cutOff: dead.length > 0, release: () => rmSync(claimOf(process.pid, folder), { force: true }) }
+  return { interrupted: dead.length > 0, release: () => rmSync(claimOf(process.pid, folder), { force: true }) }
 }
 
 function tryClaim(folder) {

@@ -8,7 +8,7 @@ const OLDEST = [3, 11]
 const NEWEST = [3, 14]
 const PROBE = 'import sys; print("%d.%d" % sys.version_info[:2])\n'
 
-export const needed = `Python ${OLDEST.join('.')} or newer`
+export const requirement = `Python ${OLDEST.join('.')} or newer`
 
 /** Whether a version such as "3.12" is supported. */
 export function isNewEnough(version) {
@@ -43,16 +43,16 @@ function candidates() {
 }
 
 function whyNotNamed(name, python) {
-  if (!python) return `$TOKENVIS_PYTHON names ${name}, which does not run as a Python: name ${needed} there, or unset it.`
+  if (!python) return `$TOKENVIS_PYTHON names ${name}, which does not run as a Python: set it to ${requirement}, or unset it.`
   if (isNewEnough(python.version)) return lacksVenv(python)
-  return `$TOKENVIS_PYTHON names ${name}, which is Python ${python.version}: name ${needed} there, or unset it.`
+  return `$TOKENVIS_PYTHON names ${name}, which is Python ${python.version}: set it to ${requirement}, or unset it.`
 }
 
 function whyNone(found) {
   const incomplete = found.find((python) => isNewEnough(python.version))
   if (incomplete) return lacksVenv(incomplete)
   const list = found.map(describe).join(', ')
-  return `tokenvis needs ${needed} and found ${list ? `only ${list}` : 'none'}: install it, or name it in $TOKENVIS_PYTHON.`
+  return `tokenvis needs ${requirement} and found ${list ? `only ${list}` : 'none'}: install it, or set $TOKENVIS_PYTHON to its path.`
 }
 
 function lacksVenv(python) {

@@ -1,6 +1,6 @@
 // Runs a program to its end, and leaves no process behind: a signal that stops this process also stops the program.
 //
-// A terminal sends Ctrl-C to the program as well; every other signal is forwarded, once. The shell of npm dies of a signal
+// A terminal sends Ctrl-C to the program as well; every other signal is forwarded, once. npm's shell ends on a signal
 // without forwarding it, so under npm this process also checks whether its parent has changed.
 
 import { spawn } from 'node:child_process'
@@ -44,7 +44,7 @@ export function run(program, args, { stop = forward, ...options }) {
   child.on('exit', () => sent.size && [child.stdout, child.stderr].forEach((pipe) => pipe?.destroy())) // child processes may keep them open
 
   return new Promise((resolve, reject) => {
-    child.on('error', (error) => reject(new Problem(`${program} does not run: ${error.message}.`)))
+    child.on('error', (error) => reject(new Problem(`${program} cannot be started: ${error.message}.`)))
     child.on('close', (code, signal) => resolve({
       code: code ?? exitCodeOf(signal),
       output: Buffer.concat(chunks).toString(),

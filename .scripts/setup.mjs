@@ -24,9 +24,9 @@ export const venvProgram = (name) => join(venv, binFolder(), programName(name))
 /** Makes sure that .venv has the project and its dependencies; takes a few milliseconds if it does. */
 export async function ensureVenv() {
   if (isCurrent()) return
-  const { cutOff, release } = await claim(venv)
+  const { interrupted, release } = await claim(venv)
   try {
-    if (!isCurrent()) await setUp(cutOff)
+    if (!isCurrent()) await setUp(interrupted)
   } finally {
     release()
   }
@@ -49,40 +49,40 @@ export function withoutAddresses(text) {
 }
 
 function isCurrent() {
-  const stamp = wantedStamp()
-  return stamp !== null && existsSync(venvProgram('python')) && readIfThere(stampFile) === stamp
+  const stamp = expectedStamp()
+  return stamp !== null && existsSync(venvProgram('python')) && readIfExists(stampFile) === stamp
 }
 
-function wantedStamp() {
-  const version = /^version(?:_info)? *= *(\d+\.\d+)/m.exec(readIfThere(join(venv, 'pyvenv.cfg')))?.[1]
+function expectedStamp() {
+  const version = /^version(?:_info)? *= *(\d+\.\d+)/m.exec(readIfExists(join(venv, 'pyvenv.cfg')))?.[1]
   const hash = createHash('sha256').update(readFileSync(join(project, 'pyproject.toml'))).digest('hex')
   return version ? `${hash}\npython ${version}\n${venv}\n` : null
 }
 
-async function setUp(cutOff) {
-  const recreate = cutOff || wasMadeElsewhere() || !pythonWorks()
+async function setUp(interrupted) {
+  const recreate = interrupted || wasMadeElsewhere() || !pythonWorks()
   const python = recreate ? findPython(withoutVenv(process.env)) : null
   console.error('Setting up .venv (about a minute the first time) ...')
   rmSync(stampFile, { force: true })
   if (recreate) {
     emptyVenv()
-    await quietly([...python, '-m', 'venv', venv], withoutVenv(process.env),
-      'Making .venv failed, see above: repair that Python, or name another in $TOKENVIS_PYTHON, and run this again.')
+    await runQuietly([...python, '-m', 'venv', venv], withoutVenv(process.env),
+      'Creating .venv failed, see above: repair that Python, or set $TOKENVIS_PYTHON to another one, and run this again.')
   }
-  await quietly([venvProgram('python'), '-m', 'pip', 'install', '--quiet', '--editable', '.[notebook,test]'],
+  await runQuietly([venvProgram('python'), '-m', 'pip', 'install', '--quiet', '--editable', '.[notebook,test]'],
     { ...venvEnvironment(), PIP_DISABLE_PIP_VERSION_CHECK: '1' },
     'Installing into .venv failed, see above: check that pip can reach its package index, and run this again.')
-  writeFileSync(stampFile, wantedStamp())
+  writeFileSync(stampFile, expectedStamp())
 }
 
 function wasMadeElsewhere() {
-  const stamp = readIfThere(stampFile)
+  const stamp = readIfExists(stampFile)
   const place = (text) => text?.split('\n').slice(1).join('\n')
-  return stamp !== '' && place(stamp) !== place(wantedStamp())
+  return stamp !== '' && place(stamp) !== place(expectedStamp())
 }
 
 function pythonWorks() {
-  const python = wantedStamp() && probe([venvProgram('python')], ['pip'], venvEnvironment())
+  const python = expectedStamp() && probe([venvProgram('python')], ['pip'], venvEnvironment())
   return python?.complete && isNewEnough(python.version)
 }
 
@@ -96,7 +96,7 @@ function emptyVenv() {
 }
 
 /** Runs a command silently; if it fails, prints its output, masked, and throws what to do. */
-async function quietly([program, ...args], env, whatToDo) {
+async function runQuietly([program, ...args], env, whatToDo) {
   const { code, output, signal } = await run(program, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
   if (signal) process.exit(exitCodeOf(signal)) // the claim stays: it marks the set-up as interrupted
   if (code === 0) return
@@ -115,6 +115,6 @@ function withoutVenv(base) {
 
 const pathName = (env) => Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH'
 
-function readIfThere(file) {
+function readIfExists(file) {
   return existsSync(file) ? readFileSync(file, 'utf8') : ''
 }

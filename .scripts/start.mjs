@@ -1,7 +1,7 @@
 // npm start [-- JUPYTER ARGS]: seeds the demo traces and opens JupyterLab on the first notebook.
 //
 // These settings are defaults: arguments and the user's Jupyter configuration override them. The server runs as long as its
-// standard input is open, so it ends with this process even after a kill, which cannot be forwarded.
+// standard input is open, so it also ends if this process is killed by a signal that cannot be forwarded.
 
 import { existsSync } from 'node:fs'
 

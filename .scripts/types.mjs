@@ -1,4 +1,4 @@
-// Checks the types of the explorer's modules, which are in their JSDoc; installs TypeScript if needed.
+// Checks the types of the explorer's modules, which are in their JSDoc; installs TypeScript if necessary.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

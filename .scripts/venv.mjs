@@ -1,7 +1,7 @@
 // node .scripts/venv.mjs [NAME=value ...] COMMAND [ARGS ...]
 //
-// Sets up the project's .venv where that is needed, then runs a command of it from the project's folder. Leading words
-// NAME=value are set in its environment, on every system. The exit code is the command's, 128 + n where signal n ended it.
+// Sets up the project's .venv if necessary, then runs one of its commands in the project's folder. Leading words
+// NAME=value are set in its environment, on every system. The exit code is the command's, or 128 + n if signal n killed it.
 
 import { existsSync } from 'node:fs'
 

@@ -1,7 +1,7 @@
-"""The hostile payloads: texts that markup, scripts, formulas, terminals or dictionaries might take for something else.
+"""Hostile payloads: texts that HTML, scripts, spreadsheets, terminals or dictionaries could interpret.
 
-A payload that is a script sets ``window.executed`` where it is run, so that a page can be asked whether one was. The frames
-hold each payload as an agent, a location, an id, a trace, a label, and as keys and values of data.
+A script among the payloads sets ``window.executed`` if it runs, so that a test of a page can detect it. In the frames, each
+payload is an agent, a location, an id, a trace, a label, and keys and values of data.
 """
 
 import json
@@ -58,14 +58,14 @@ UNSEEN = {
 }
 PROTOTYPE = ["__proto__", "constructor", "hasOwnProperty", "toString", "prototype", "valueOf"]
 LARGE = "x" * 1_000_000
-SHORT = [*SCRIPTS.values(), *TEXTS.values(), *UNSEEN.values(), *PROTOTYPE]  # all but the large one
+SHORT = [*SCRIPTS.values(), *TEXTS.values(), *UNSEEN.values(), *PROTOTYPE]  # all except the large one
 PAYLOADS = [*SHORT, LARGE]
 
 
 def data_of(number: int) -> dict:
-    """What span ``number`` says: its payload as its label and more, and each one as a key, as a value, and deep inside."""
+    """The data of span ``number``: its payload as label and in other fields; every payload as a key, as a value, and nested."""
     name, before, short = PAYLOADS[number], SHORT[number - 1], PAYLOADS[number][:2_000]
-    keys = PAYLOADS if number == 1 else SHORT  # a large key in each of them would be forty megabytes
+    keys = PAYLOADS if number == 1 else SHORT  # with a large key in each span, the data would take forty megabytes
     return {
         "label": name,
         "kind": short if number % 2 else before,
@@ -80,19 +80,19 @@ def data_of(number: int) -> dict:
 def hostile_trace(names: list[str] = PAYLOADS, *, trace_id: str = SCRIPTS["a script"]) -> pd.DataFrame:
     """One trace: each payload as the agent, the id and the label of a span, and as the location of others.
 
-    Each agent moves to where another one is, for a while, in a span without data. The first payload is a parent.
+    Each agent visits the location of another one in a span without data. The first payload is a parent.
     """
     rows = []
     for number, name in enumerate(names):
-        here, there = names[number - 5], names[number - 6]
+        location, visited = names[number - 5], names[number - 6]
         moved = {
             "id": f"moved {number}",
             "agent_id": name,
-            "location_id": there,
+            "location_id": visited,
             "start_time": number + 2,
             "end_time": number + 6,
         }
-        stayed = {"id": name, "agent_id": name, "location_id": here, "start_time": number, "end_time": number + 12}
+        stayed = {"id": name, "agent_id": name, "location_id": location, "start_time": number, "end_time": number + 12}
         stayed["parent_id"] = names[0] if number % 3 == 1 else None
         rows += [stayed | {"data": json.dumps(data_of(PAYLOADS.index(name)))}, moved | {"data": None}]
     spans = pd.DataFrame(rows).assign(trace_id=trace_id)
@@ -101,7 +101,7 @@ def hostile_trace(names: list[str] = PAYLOADS, *, trace_id: str = SCRIPTS["a scr
 
 
 def hostile_traces() -> pd.DataFrame:
-    """As many traces as payloads, each with one span, whose id, agent, location and label are the trace's."""
+    """A trace for each payload, with one span; trace, id, agent, location and label are the payload."""
     rows = [
         {"id": name, "trace_id": name, "agent_id": name, "location_id": name, "start_time": 0, "end_time": SECOND}
         | {"data": json.dumps({"label": name, name: name})}

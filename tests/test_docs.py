@@ -1,4 +1,4 @@
-"""The documentation, run: doctests, the code in the pages, and the tables that repeat what the code says."""
+"""The documentation: doctests, the code in the pages, and the tables that repeat facts of the code."""
 
 import ast
 import doctest
@@ -28,12 +28,12 @@ MODULES = sorted(
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page in that language; one marked `notest` is left out."""
+    """The code blocks of a page in that language, except those marked `notest`."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_are_right(name):
+def test_the_examples_of_a_module_are_correct(name):
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     assert doctest.testmod(importlib.import_module(name), optionflags=flags).failed == 0
 
@@ -43,11 +43,11 @@ def test_a_public_function_is_documented(name):
     text = inspect.getdoc(getattr(tokenvis, name))
     assert text
     assert text.splitlines()[0].endswith(".")
-    takes = list(inspect.signature(getattr(tokenvis, name)).parameters)
-    assert not takes or "Parameters\n----------" in text
-    assert not [parameter for parameter in takes if not re.search(rf"^(.*, )?{parameter}(,.*)?$", text, re.MULTILINE)]
+    parameters = list(inspect.signature(getattr(tokenvis, name)).parameters)
+    assert not parameters or "Parameters\n----------" in text
+    assert not [parameter for parameter in parameters if not re.search(rf"^(.*, )?{parameter}(,.*)?$", text, re.MULTILINE)]
     assert "Returns\n-------" in text or name == "theme"
-    assert any(re.search(rf"\b{name}\(", page.read_text()) for page in PAGES), f"{name} stands on no page"
+    assert any(re.search(rf"\b{name}\(", page.read_text()) for page in PAGES), f"{name} is on no page"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "trace-format.md"], ids=lambda page: page.name)
@@ -57,12 +57,12 @@ def test_the_code_of_a_page_runs(page):
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_link_targets_exist(page):
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     assert not [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
 
 
-def test_the_commands_that_the_pages_name_are_there():
+def test_the_npm_commands_on_the_pages_exist():
     scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
     for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
         named = re.findall(r"npm run (?:--silent )?([a-z:]+)", page.read_text())
@@ -77,7 +77,7 @@ def test_every_command_of_the_command_line_is_documented():
     assert [name for name in subparsers.choices if not re.search(rf"\btokenvis {name}\b", pages)] == []
 
 
-KEY_NAMES = {  # of keys whose name is not what stands on them
+KEY_NAMES = {  # of keys that the page shows under another name
     "ArrowLeft": "←",
     "ArrowRight": "→",
     "ArrowUp": "↑",
@@ -94,8 +94,10 @@ def test_every_key_of_the_explorer_is_documented():
     folder = ROOT / "tokenvis" / "explorer" / "modules" / "ui"
     node = ["node", "--input-type=module", "--eval", code]
     keys = json.loads(subprocess.run(node, cwd=folder, capture_output=True, text=True, check=True).stdout)
-    told = re.findall(r"^\| (.*?) \| ", (ROOT / "docs" / "explorer.md").read_text().split("## Keys and mouse")[1], re.MULTILINE)
-    words = {word for row in told for word in re.findall(r"`([^`]+)`|(Page up) and (down)", row) for word in word if word}
+    table_rows = re.findall(
+        r"^\| (.*?) \| ", (ROOT / "docs" / "explorer.md").read_text().split("## Keys and mouse")[1], re.MULTILINE
+    )
+    words = {word for row in table_rows for word in re.findall(r"`([^`]+)`|(Page up) and (down)", row) for word in word if word}
     missing = [key for key in keys if KEY_NAMES.get(key, key.upper() if len(key) == 1 else key) not in words]
     assert missing == [], "these keys are not in the table of docs/explorer.md"
 
@@ -136,7 +138,7 @@ def test_the_instructions_of_the_trace_format_work(monkeypatch):
 @pytest.mark.parametrize(
     ("heading", "spans"), [("kitchen-sink", kitchen_sink()), ("multi-agent-workflow", multi_agent_workflow())]
 )
-def test_the_demo_traces_are_those_of_their_page(heading, spans):
+def test_the_demo_traces_match_their_page(heading, spans):
     section = (ROOT / "docs" / "demo-traces.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\d+) \| ([\w-]+) \| ([\w ]+) \| ([\d.]+) \| ([\d.]+) \| (.*?) \| ", section, re.MULTILINE)
     assert [(f"{heading}/{number}", *rest) for number, *rest in rows] == [
@@ -159,7 +161,7 @@ def table_of(page: Path, heading: str) -> list[list[str]]:
 
 
 def seconds(microseconds: int) -> str:
-    """A time as that page writes it."""
+    """A time in the notation of that page."""
     return f"{microseconds / 1_000_000:.1f}"
 
 
@@ -169,7 +171,7 @@ def workflow():
     return tokenvis.load_spans("multi-agent-workflow")
 
 
-def test_the_agents_of_the_demo_page_come_out_of_the_questions(workflow):
+def test_the_agents_of_the_demo_page_match_the_questions(workflow):
     sizes = tokenvis.summary(workflow, by="agent_id").set_index("agent_id")
     n_moves = tokenvis.moves(workflow)["agent_id"].value_counts()
     [whole] = tokenvis.summary(workflow).to_dict("records")
@@ -180,21 +182,21 @@ def test_the_agents_of_the_demo_page_come_out_of_the_questions(workflow):
     assert together == ["all", str(whole["n_spans"]), seconds(whole["busy_us"]), str(n_moves.sum())]
 
 
-def test_the_meetings_of_the_demo_page_come_out_of_the_questions(workflow):
-    told = {
+def test_the_meetings_of_the_demo_page_match_the_questions(workflow):
+    documented = {
         (place, *sorted(agents.split(", "))): rest
         for place, agents, *rest in table_of(ROOT / "docs" / "demo-traces.md", "location")
     }
     met = tokenvis.colocation(workflow)
-    assert len(met) == len(told)
+    assert len(met) == len(documented)
     for row in met.to_dict("records"):
-        n_meetings, together, when = told[row["location_id"], row["agent_id"], row["other_agent_id"]]
+        n_meetings, together, when = documented[row["location_id"], row["agent_id"], row["other_agent_id"]]
         first, last = when.split(" to ")[0], when.split(" to ")[-1]
         found = str(row["n_meetings"]), *(seconds(row[name]) for name in ("overlap_us", "first", "last"))
         assert found == (n_meetings, together, first, last)
 
 
-def test_the_waits_of_the_demo_page_come_out_of_the_questions(workflow):
+def test_the_waits_of_the_demo_page_match_the_questions(workflow):
     rows = tokenvis.handoffs(workflow).to_dict("records")
     assert table_of(ROOT / "docs" / "demo-traces.md", "from") == [
         [row["from_agent"], row["to_agent"], f"{row['from_span'][-2:]} to {row['to_span'][-2:]}", seconds(row["gap_us"])]
@@ -202,7 +204,7 @@ def test_the_waits_of_the_demo_page_come_out_of_the_questions(workflow):
     ]
 
 
-def test_the_tokens_and_gaps_of_the_demo_page_come_out_of_the_questions(workflow):
+def test_the_tokens_and_gaps_of_the_demo_page_match_the_questions(workflow):
     rows = tokenvis.usage(workflow, by="model").to_dict("records")
     found = [[row["model"], *(f"{row[name]:,}" for name in ("n_calls", "input_tokens", "output_tokens"))] for row in rows]
     assert table_of(ROOT / "docs" / "demo-traces.md", "model")[:-1] == found

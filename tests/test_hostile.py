@@ -1,4 +1,4 @@
-"""Hostile payloads in all that is text or markup: files, pictures, the page, reports, and what a terminal is told."""
+"""Hostile payloads in all text and markup: files, pictures, the page, reports and terminal output."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ from tokenvis.output import FORMULA_STARTS, JOINERS, one_line
 
 every_format = pytest.mark.parametrize("kind", WRITERS)
 every_picture = pytest.mark.parametrize("picture", FIGURES)
-DRAWN = [  # those that the file of a picture could take for something else; the full tests draw all of them
+DRAWN = [  # payloads that could be interpreted in a picture's file; the full tests draw all payloads
     *(SCRIPTS[name] for name in ("an image", "an element of SVG", "an end of a comment")),
     *(TEXTS["half a formula of TeX"], TEXTS["the end of CDATA"], UNSEEN["a null character"], UNSEEN["two lines"], LARGE),
 ]
@@ -40,7 +40,7 @@ both = pytest.mark.parametrize("spans", [TRACE, TRACES], ids=["one trace", "a tr
 
 @pytest.fixture
 def long_cells():
-    """Let Python's own reader of CSV take a cell of a megabyte."""
+    """Allow cells of a megabyte in Python's CSV reader."""
     before = csv.field_size_limit(2**30)
     yield
     csv.field_size_limit(before)
@@ -51,7 +51,7 @@ def long_cells():
 
 @every_format
 @both
-def test_a_file_holds_every_payload(kind, spans, long_cells):
+def test_a_file_contains_every_payload(kind, spans, long_cells):
     assert exported_rows(tv.export(spans, "made", format=kind), kind) == expected_rows(spans)
 
 
@@ -64,7 +64,7 @@ def test_no_cell_is_a_formula(spans, long_cells):
 
 
 @every_format
-def test_what_was_written_is_read_back(kind):
+def test_exported_files_are_read_back(kind):
     suffix = {"chrome": "json", "otlp": "otlp.json"}.get(kind, kind)
     report = tv.ingest(tv.export(TRACES, f"made.{suffix}", format=kind))
     assert (report.problems, report.n_spans) == ([], len(TRACES))
@@ -83,7 +83,7 @@ METADATA = (
 
 
 def svg_of(figure, *, as_text):
-    """A figure as the bytes of an SVG, its texts as texts, or as paths with comments."""
+    """A figure as the bytes of an SVG, with its texts as text elements, or as paths with comments."""
     file = io.BytesIO()
     with mpl.rc_context(tv.theme() if as_text else {"svg.fonttype": "path"}):
         figure.savefig(file, format="svg")
@@ -91,7 +91,7 @@ def svg_of(figure, *, as_text):
 
 
 def check_svg(content):
-    """The texts of an SVG, in which nothing runs and nothing comes from elsewhere."""
+    """The texts of an SVG; fails if it contains scripts or external resources."""
     texts = []
     for element in ElementTree.fromstring(content).iter():
         if element.tag.startswith(METADATA) or element.tag == f"{SVG}metadata":
@@ -122,7 +122,7 @@ def check_picture(picture, spans, *, as_text):
     assert png.tell() > 1_000
     content = svg_of(figure, as_text=as_text)
     texts = check_svg(content)
-    if as_text and picture not in ("concurrency", "usage"):  # which name no agent
+    if as_text and picture not in ("concurrency", "usage"):  # these contain no agent name
         assert re.search(r"[<>]|\$|javascript:", texts), "no payload is drawn"
 
 
@@ -131,7 +131,7 @@ def test_a_picture_draws_payloads_as_text(picture):
     check_picture(picture, hostile_trace(DRAWN, trace_id=DRAWN[0]), as_text=True)
 
 
-def test_a_picture_whose_texts_are_paths_holds_them_in_comments():
+def test_a_picture_with_texts_as_paths_has_them_in_comments():
     spans = hostile_trace(DRAWN, trace_id=SCRIPTS["an end of a comment"])
     check_svg(svg_of(tv.plot_timeline(spans).figure, as_text=False))
 
@@ -149,7 +149,7 @@ BLOCK = re.compile(rb'<script type="text/plain" id="(?:contents|trace-\d+-\d+)">
 
 
 class Markup(HTMLParser):
-    """The elements of a page: tags, attributes, and the text that each begins with; and what is neither."""
+    """The elements of a page: tags, attributes, and the text at the start of each; and its comments and declarations."""
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -180,7 +180,7 @@ class Markup(HTMLParser):
 
 
 def without_blocks(path):
-    """A saved page without its blocks, and without its title; and the title's text."""
+    """A saved page without its blocks and its title, and the text of the title."""
     content = BLOCK.sub(b"", Path(path).read_bytes()).decode()
     head, _, rest = content.partition("<title>")
     title, _, tail = rest.partition("</title>")
@@ -189,13 +189,13 @@ def without_blocks(path):
 
 @cache
 def harmless_page():
-    """The same of a page in which nothing is hostile."""
+    """A page without hostile payloads, without its blocks and its title."""
     with TemporaryDirectory() as folder:
         return without_blocks(write_page(spans_of("ann 0 5 desk"), Path(folder) / "page.html"))[0]
 
 
 def check_page(path):
-    """The title of a saved page that is, blocks apart, to the letter any other page."""
+    """The title of a saved page; fails unless the page equals any other page, except for blocks and title."""
     content, title = without_blocks(path)
     assert content == harmless_page()
     markup = Markup(Path(path).read_text(encoding="utf-8"))
@@ -208,7 +208,7 @@ def check_page(path):
     return title[0]
 
 
-def test_a_page_without_anything_hostile_has_one_script_and_no_handler():
+def test_a_page_without_hostile_payloads_has_one_script_and_no_handler():
     markup = Markup(harmless_page())
     tags = ["html", "head", "meta", "meta", "meta", "meta", "style", "body", "div", "noscript", "script"]
     assert [tag for tag, _, _ in markup.elements] == tags
@@ -233,13 +233,13 @@ def test_a_page_of_hostile_keys_has_only_its_own_markup():
 def test_the_title_of_a_page_is_text(payload):
     spans = spans_of("ann 0 5 desk").assign(trace_id=payload)
     assert check_page(write_page(spans, "page.html")) == f"{one_line(payload)} · tokenvis"
-    assert not unseen_in(one_line(payload))
+    assert not control_characters(one_line(payload))
 
 
 # The widget
 
 
-def test_the_state_of_the_widget_and_so_a_saved_notebook_holds_no_payload():
+def test_the_state_of_the_widget_in_a_saved_notebook_contains_no_payload():
     state = tv.explore(TRACE, by=SCRIPTS["an image"], hue="__proto__").get_state()
     own = {name: value for name, value in state.items() if name not in ("_esm", "_css", "layout")}
     assert own == {
@@ -251,7 +251,7 @@ def test_the_state_of_the_widget_and_so_a_saved_notebook_holds_no_payload():
     }
 
 
-def test_the_widget_without_widgets_is_text_and_a_picture():
+def test_the_fallback_of_the_widget_is_text_and_a_picture():
     data, _ = tv.explore(hostile_trace(DRAWN))._repr_mimebundle_()
     assert set(data) == {"text/plain", "image/png", "application/vnd.jupyter.widget-view+json"}
     assert data["text/plain"] == (
@@ -259,58 +259,58 @@ def test_the_widget_without_widgets_is_text_and_a_picture():
     )
 
 
-def test_the_repr_of_an_explorer_is_one_line_of_what_can_be_seen():
+def test_the_repr_of_an_explorer_is_one_line_of_visible_characters():
     explorer = tv.explore(TRACES)
     for payload in PAYLOADS:
         explorer.trace = payload
-        assert unseen_in(repr(explorer)) == set()
+        assert control_characters(repr(explorer)) == set()
         assert len(repr(explorer)) < 400
 
 
-# What a terminal is told
+# Terminal output
 
 
-def unseen_in(text):
-    """The characters of a line that a terminal acts on, or that turn text around."""
+def control_characters(text):
+    """The characters of a line that control a terminal or the direction of text."""
     return {letter for letter in text if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp")} - {"\t", *JOINERS}
 
 
-def acted_on(text):
-    """The lines of a text that hold such characters."""
-    return [line for line in text.split("\n") if unseen_in(line)]
+def lines_with_control_characters(text):
+    """The lines of a text that contain such characters."""
+    return [line for line in text.split("\n") if control_characters(line)]
 
 
 def ingested(*payloads):
-    """The report of traces of these names."""
+    """The report on traces with these names."""
     spans = pd.concat([spans_of("ann 0 5 desk").assign(id=payload, trace_id=payload) for payload in payloads])
     return tv.ingest(tv.export(spans, "made.jsonl"))
 
 
-def test_a_report_is_text_without_what_a_terminal_acts_on():
-    assert acted_on(str(ingested(*UNSEEN.values()))) == []
+def test_a_report_contains_no_control_characters():
+    assert lines_with_control_characters(str(ingested(*UNSEEN.values()))) == []
 
 
-def test_a_name_makes_no_line_of_a_report():
+def test_a_name_adds_no_line_to_a_report():
     lines = str(ingested(*UNSEEN.values())).split("\n")
     assert len(lines) == len(["database", "format", *UNSEEN, "counts"])
 
 
-def test_a_name_makes_no_long_line_of_a_report():
+def test_a_name_adds_no_long_line_to_a_report():
     assert max(map(len, str(ingested(LARGE[:20_000])).split("\n"))) < 1_000
 
 
-def test_a_problem_is_told_without_what_a_terminal_acts_on():
+def test_a_reported_problem_contains_no_control_characters():
     span = {"id": "a", "trace_id": "t", "agent_id": "a", "location_id": "l", "start_time": 0, "end_time": 1}
     bad = [span | {"id": payload, "start_time": payload} for payload in UNSEEN.values()]
     report = tv.ingest(written("bad.jsonl", span, *bad))
     assert len(report.problems) == len(UNSEEN)
-    assert acted_on(str(report)) == []
+    assert lines_with_control_characters(str(report)) == []
 
 
-def test_the_list_of_traces_is_text_without_what_a_terminal_acts_on(capsys):
+def test_the_list_of_traces_contains_no_control_characters(capsys):
     ingested(*UNSEEN.values())
     assert not main(["traces"])
-    assert acted_on(capsys.readouterr().out) == []
+    assert lines_with_control_characters(capsys.readouterr().out) == []
 
 
 def test_the_list_of_traces_has_no_long_line(capsys):

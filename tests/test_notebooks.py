@@ -38,12 +38,12 @@ def test_saved_outputs_show_every_picture_and_no_error(notebook):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
-def test_saved_notebooks_name_no_place_of_a_machine(notebook):
+def test_saved_notebooks_contain_no_path_of_a_machine(notebook):
     text = notebook.read_text()
     assert not [word for word in ("/home/", "/Users/", "/tmp/", str(Path.home()), str(ROOT)) if word in text]
 
 
-def test_there_are_the_notebooks_that_the_readme_names():
+def test_the_readme_lists_every_notebook():
     named = {
         name for name in (path.stem for path in NOTEBOOKS) if f"notebooks/{name}.ipynb" in (ROOT / "README.md").read_text()
     }
@@ -51,7 +51,7 @@ def test_there_are_the_notebooks_that_the_readme_names():
 
 
 @pytest.mark.full
-def test_01_fails_on_a_database_that_is_not_seeded(tmp_path):
+def test_notebook_01_fails_without_the_seed(tmp_path):
     Store(tmp_path / "sqlite.db").close()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not full", f"--rootdir={ROOT}"]
     options = ["--nbval", "--nbval-current-env", "--noconftest", "-c", str(ROOT / "pyproject.toml")]

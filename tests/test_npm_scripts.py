@@ -1,7 +1,7 @@
-"""The npm scripts: .venv is set up when it must be and only then, and a command runs in it as if it stood alone.
+"""The npm scripts: they set up .venv only if necessary, and run a command in it unchanged.
 
-The fast tests give the real scripts a fake Python, a shell script that writes down what it was asked. It makes a "venv"
-of a copy of itself, whose pip installs nothing and whose every other command is the Python that runs this test.
+The fast tests run the real scripts with a fake Python, a shell script that logs its calls. It creates a "venv" with a copy
+of itself, whose pip installs nothing; all other commands are run by the Python of this test.
 """
 
 import io
@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 FAKE_PYTHON = f"""#!/bin/sh
-# $FAKE_VERSION, $FAKE_LACKS and $FAKE_PIP tell how it behaves.
+# $FAKE_VERSION, $FAKE_LACKS and $FAKE_PIP set its behaviour.
 case "$1 $2 $3" in
 "-c import sys; print"*)
     echo "${{FAKE_VERSION:-3.12}}"
@@ -57,7 +57,7 @@ SETTING_UP = "Setting up .venv (about a minute the first time) ...\n"
 
 
 class Project:
-    """A copy of the scripts in a folder of their own, with a fake Python to be found."""
+    """A copy of the scripts in a separate folder, with a fake Python."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "a project"
@@ -88,7 +88,7 @@ class Project:
         return subprocess.Popen(self.command(*words), env=self.env | env, stdout=pipe, stderr=pipe, text=True)
 
     def done(self) -> list[str]:
-        """What the fake Python was asked since the last time."""
+        """The calls of the fake Python since the last time."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         self.log.unlink(missing_ok=True)
         return lines
@@ -127,11 +127,11 @@ def test_arguments_arrive_unchanged_in_the_folder_of_the_project(ready):
 
 
 @pytest.mark.parametrize("code", [0, 1, 5, 42])
-def test_the_exit_code_is_the_command_s(ready, code):
+def test_the_exit_code_is_that_of_the_command(ready, code):
     assert ready.run("python", "-c", f"raise SystemExit({code})").returncode == code
 
 
-def test_a_death_by_signal_is_told_as_shells_do(ready):
+def test_a_command_killed_by_signal_n_exits_with_128_plus_n(ready):
     result = ready.run("python", "-c", "import os; os.kill(os.getpid(), 9)")
     assert result.returncode == 128 + signal.SIGKILL
 
@@ -148,7 +148,7 @@ def test_the_command_sees_the_venv_as_active(ready):
     assert result.stdout == f"{ready.venv}|{ready.venv}/bin:/usr/bin:/bin|False\n"
 
 
-def test_a_command_that_is_not_there_and_no_command(ready):
+def test_an_unknown_command_and_a_missing_command_are_reported(ready):
     result = ready.run("no-such-command")
     assert (result.returncode, result.stderr) == (1, ".venv has no command no-such-command.\n")
     result = ready.run("ONE=1")
@@ -156,7 +156,7 @@ def test_a_command_that_is_not_there_and_no_command(ready):
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_is_passed_on_and_waited_for(ready, sent, code):
+def test_a_signal_is_forwarded_and_the_command_is_waited_for(ready, sent, code):
     with ready.start("python", "-u", "-c", "print('ready'); import time; time.sleep(60)") as process:
         assert process.stdout.readline() == "ready\n"
         (child,) = psutil.Process(process.pid).children()
@@ -191,7 +191,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_is_waited_for(ready):
 
 
 @pytest.mark.full
-def test_when_npm_s_shell_is_killed_the_command_ends_too(ready):
+def test_the_command_ends_if_the_shell_of_npm_is_killed(ready):
     script = shell_words(ready.command("python", "-c", "import time; time.sleep(60)")) + "; true"
     with subprocess.Popen(["sh", "-c", script], env=ready.env | {"npm_lifecycle_event": "test"}) as shell:
         parent = psutil.Process(shell.pid)
@@ -205,7 +205,7 @@ def shell_words(words: list[str]) -> str:
     return " ".join(f"'{word}'" for word in words)
 
 
-# When .venv is set up
+# Setting up .venv
 
 
 def test_a_stamp_that_matches_starts_no_python(ready):
@@ -229,8 +229,8 @@ def test_a_moved_project_gets_a_new_venv(ready):
     assert not (ready.venv / "left-over").exists()
 
 
-@pytest.mark.parametrize("damage", ["no interpreter", "no pip", "too old", "no pyvenv.cfg", "not even begun"])
-def test_a_half_made_venv_is_made_again(ready, damage):
+@pytest.mark.parametrize("damage", ["no interpreter", "no pip", "too old", "no pyvenv.cfg", "empty"])
+def test_an_incomplete_venv_is_created_again(ready, damage):
     (ready.venv / "left-over").touch()
     (ready.venv / "tokenvis-stamp").unlink()
     python = ready.venv / "bin" / "python"
@@ -265,7 +265,7 @@ def test_a_set_up_that_was_killed_is_repaired_by_the_next_run(project):
     assert sorted(path.name for path in project.venv.iterdir()) == ["bin", "pyvenv.cfg", "tokenvis-stamp"]
 
 
-def test_an_interrupted_set_up_takes_pip_with_it_and_is_repaired_by_the_next_run(project):
+def test_an_interrupted_set_up_stops_pip_and_is_repaired_by_the_next_run(project):
     with project.start("python", "-c", "", FAKE_PIP="sleep 60") as process:
         assert wait_until(lambda: project.log.exists() and project.log.read_text().endswith("test]\n"), seconds=10)
         pip = psutil.Process(process.pid).children()
@@ -290,7 +290,7 @@ def test_two_at_once_set_up_once(project):
     assert errors.count(SETTING_UP) == 1
 
 
-def test_a_living_owner_is_waited_for_and_a_dead_one_s_work_is_made_anew(project):
+def test_a_living_owner_is_waited_for_and_the_set_up_of_a_dead_owner_is_repeated(project):
     project.venv.mkdir()
     (project.venv / "left-over").touch()
     with subprocess.Popen(["sleep", "60"]) as owner:
@@ -306,7 +306,7 @@ def test_a_living_owner_is_waited_for_and_a_dead_one_s_work_is_made_anew(project
     assert sorted(path.name for path in project.venv.iterdir()) == ["bin", "pyvenv.cfg", "tokenvis-stamp"]
 
 
-# What stands in the way, told in a sentence
+# Problems that the user can fix
 
 
 def refusal(project: Project, **env: str) -> str:
@@ -315,37 +315,37 @@ def refusal(project: Project, **env: str) -> str:
     return result.stderr
 
 
-def test_a_named_python_that_will_not_do(project):
+def test_an_unsuitable_python_in_the_variable_is_reported(project):
     assert refusal(project, TOKENVIS_PYTHON="/no/python") == (
-        "$TOKENVIS_PYTHON names /no/python, which does not run as a Python: name Python 3.11 or newer there, or unset it.\n"
+        "$TOKENVIS_PYTHON names /no/python, which does not run as a Python: set it to Python 3.11 or newer, or unset it.\n"
     )
     assert refusal(project, FAKE_VERSION="3.10") == (
-        f"$TOKENVIS_PYTHON names {project.python}, which is Python 3.10: name Python 3.11 or newer there, or unset it.\n"
+        f"$TOKENVIS_PYTHON names {project.python}, which is Python 3.10: set it to Python 3.11 or newer, or unset it.\n"
     )
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_a_python_without_venv(project, module):
+def test_a_python_without_venv_is_reported(project, module):
     assert refusal(project, FAKE_LACKS=module) == (
         f"{project.python} (3.12) has no venv or ensurepip module: "
         "install it (Debian, Ubuntu: apt install python3-venv) and run this again.\n"
     )
 
 
-def test_no_python_is_found(project):
+def test_a_missing_python_is_reported(project):
     (project.folder / "empty").mkdir()
     assert refusal(project, TOKENVIS_PYTHON="", PATH=str(project.folder / "empty")) == (
-        "tokenvis needs Python 3.11 or newer and found none: install it, or name it in $TOKENVIS_PYTHON.\n"
+        "tokenvis needs Python 3.11 or newer and found none: install it, or set $TOKENVIS_PYTHON to its path.\n"
     )
 
 
-def test_only_old_pythons_are_found(project):
+def test_old_pythons_are_reported(project):
     project.install_python("python3", "#!/bin/sh\necho 3.9\n")
     project.install_python("python", "#!/bin/sh\necho 2.7\n")
     project.install_python("python3.11", "#!/bin/sh\necho 'python3.11: command not found' >&2; exit 127\n")
     assert refusal(project, TOKENVIS_PYTHON="", PATH=str(project.python.parent)) == (
         "tokenvis needs Python 3.11 or newer and found only python3 (3.9), python (2.7): "
-        "install it, or name it in $TOKENVIS_PYTHON.\n"
+        "install it, or set $TOKENVIS_PYTHON to its path.\n"
     )
 
 
@@ -356,7 +356,7 @@ def test_a_newer_python_under_another_name_is_found(project):
     assert (result.returncode, result.stderr) == (0, SETTING_UP)
 
 
-def test_an_active_venv_is_not_the_python_to_make_it_again_from(ready):
+def test_an_active_venv_is_not_created_again_from_its_own_python(ready):
     (ready.venv / "bin" / "python3").symlink_to("python")
     (ready.venv / "tokenvis-stamp").unlink()
     (ready.venv / "pyvenv.cfg").unlink()
@@ -364,15 +364,15 @@ def test_an_active_venv_is_not_the_python_to_make_it_again_from(ready):
     assert refusal(ready, TOKENVIS_PYTHON="", PATH=path).startswith("tokenvis needs Python 3.11 or newer and found none")
 
 
-def test_what_pip_says_is_shown_when_it_fails_with_addresses_masked(project):
-    says = [
+def test_pip_output_is_shown_on_failure_with_addresses_masked(project):
+    pip_output = [
         "Looking in indexes: https://user:secret@packages.example.org:8443/simple/",
         "HTTPSConnectionPool(host='mirror', port=443): Max retries exceeded with url: /simple/ (mirror)",
         "Connection to files.example.net timed out. (files.example.net)",
         "Processing file:///home/someone/project (numpy-2.1.3.whl from packages.example.org)",
         "ERROR: No matching distribution found for numpy>=2.1",
     ]
-    pip = "; ".join(f'echo "{line}"' for line in says) + "; exit 1"
+    pip = "; ".join(f'echo "{line}"' for line in pip_output) + "; exit 1"
     assert refusal(project, FAKE_PIP=pip).removeprefix(SETTING_UP).splitlines() == [
         "Looking in indexes: <address>",
         "HTTPSConnectionPool(host='<host>', port=443): Max retries exceeded with url: /simple/ (<host>)",
@@ -385,8 +385,8 @@ def test_what_pip_says_is_shown_when_it_fails_with_addresses_masked(project):
     assert project.done() == [*SET_UP, SET_UP[1]]
 
 
-def test_what_pip_says_is_not_shown_when_it_succeeds(project):
-    assert project.run("python", "-c", "", FAKE_PIP="echo told; echo told >&2").stderr == SETTING_UP
+def test_pip_output_is_not_shown_on_success(project):
+    assert project.run("python", "-c", "", FAKE_PIP="echo shown; echo shown >&2").stderr == SETTING_UP
 
 
 def test_a_link_is_not_emptied(project, tmp_path):
@@ -419,7 +419,7 @@ def test_every_script_refers_to_files_that_exist():
     assert [path for paths in files.values() for path in paths if not (PROJECT / path).is_file()] == []
 
 
-def test_the_lock_file_agrees_and_names_no_address():
+def test_the_lock_file_matches_and_contains_no_address():
     lock = (PROJECT / "package-lock.json").read_text()
     assert "resolved" not in lock
     assert "://" not in lock
@@ -427,25 +427,25 @@ def test_the_lock_file_agrees_and_names_no_address():
     assert package == {key: PACKAGE[key] for key in ("name", "version", "license", "engines", "devDependencies")}
 
 
-def test_nothing_is_depended_on_but_the_checker_of_types():
+def test_the_only_dependency_is_the_type_checker():
     assert [key for key in PACKAGE if "ependencies" in key] == ["devDependencies"]
     assert list(PACKAGE["devDependencies"]) == ["typescript"]
     assert list(json.loads((PROJECT / "package-lock.json").read_text())["packages"]) == ["", "node_modules/typescript"]
 
 
-# The real thing, in a fresh clone
+# The real scripts, in a fresh clone
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone of what is committed, without a .venv."""
+    """A fresh clone of the last commit, without a .venv."""
     folder = tmp_path_factory.mktemp("clone") / "tokenvis"
     subprocess.run(["git", "clone", "--quiet", PROJECT, folder], env=fresh_environment(), check=True)
     return folder
 
 
 def fresh_environment() -> dict[str, str]:
-    """The environment of a newly opened terminal: outside of this venv, npm and git."""
+    """The environment of a new terminal: outside of this venv, npm and git."""
     ours = ("npm_", "GIT_", "TOKENVIS_", "JUPYTER", "JPY_", "PYTEST_", "VIRTUAL_ENV", "INIT_CWD")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     folders = [folder for folder in env["PATH"].split(os.pathsep) if not folder.startswith(sys.prefix)]
@@ -454,20 +454,22 @@ def fresh_environment() -> dict[str, str]:
 
 @pytest.fixture
 def server(clone: Path, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str, Path]]:
-    """`npm start` in the clone: the process, the address that it prints, and the file with what it writes."""
+    """`npm start` in the clone: the process, the address that it prints, and the file with its output."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    said = tmp_path / "said"
+    output_file = tmp_path / "output"
     command = ["npm", "start", "--", "--no-browser", "--port", str(port)]
-    with said.open("wb") as out:
+    with output_file.open("wb") as out:
         process = subprocess.Popen(command, cwd=clone, env=fresh_environment(), stdout=out, stderr=out, start_new_session=True)
     try:
         address = re.compile(rf"http://127\.0\.0\.1:{port}/\S+token=\w+")
-        assert wait_until(lambda: address.search(said.read_text()) or process.poll(), seconds=300), said.read_text()
-        found = address.search(said.read_text())
-        assert found, said.read_text()
-        yield process, found[0], said
+        assert wait_until(lambda: address.search(output_file.read_text()) or process.poll(), seconds=300), (
+            output_file.read_text()
+        )
+        found = address.search(output_file.read_text())
+        assert found, output_file.read_text()
+        yield process, found[0], output_file
     finally:
         for left in [process, *processes_of(clone)]:
             left.kill()
@@ -492,7 +494,7 @@ def ask(address: str, path: str, data: bytes | None = None) -> tuple[int, dict]:
 
 
 def run_in_kernel(address: str, code: str) -> str:
-    """What a cell with that code prints, in a new kernel of the server."""
+    """The output of a cell with that code, in a new kernel of the server."""
     _, kernel = ask(address, "/api/kernels", b"{}")
     place, token = re.fullmatch(r"http(://[^/]+)/\S+token=(\w+)", address).groups()
     header = {"msg_id": "1", "session": "1", "username": "", "date": "", "version": "5.3", "msg_type": "execute_request"}
@@ -523,7 +525,7 @@ def test_npm_run_seed_in_a_fresh_clone(clone):
 @pytest.mark.full
 @pytest.mark.parametrize("stopped_by", ["Ctrl-C", "SIGTERM to npm", "SIGTERM to the script", "SIGKILL to the script"])
 def test_npm_start_serves_the_first_notebook_and_leaves_no_process(server, clone, stopped_by):
-    process, address, said = server
+    process, address, output_file = server
     assert "/lab/tree/notebooks/01-first-look.ipynb?token=" in address
     with urllib.request.urlopen(address, timeout=30) as page:
         assert page.status == 200
@@ -531,7 +533,7 @@ def test_npm_start_serves_the_first_notebook_and_leaves_no_process(server, clone
     assert {"notebooks", "docs"} <= {entry["name"] for entry in ask(address, "/api/contents")[1]["content"]}
     assert ask(address, "/lab/api/news")[1] == {"news": []}
     assert run_in_kernel(address, "import tokenvis as tv; print(len(tv.load_spans('kitchen-sink')))") == "7\n"
-    assert "WARNING" not in said.read_text()
+    assert "WARNING" not in output_file.read_text()
 
     if stopped_by == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Real files of every format, with figures counted from the raw files by a separate script, not by the readers."""
+"""Real files of every format; a separate script, not the readers, counted the expected numbers in the raw files."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,8 @@ MLFLOW, OTLP, SDK, TOWN = (
 )
 
 #   file: format, traces, spans, agents, locations, input tokens, output tokens,
-#         spans that name their agent, inherit it, fall back, with an estimated time, open
-FIGURES = {
+#         spans with an agent name, with an inherited and with a fallback agent, with an estimated time, open
+EXPECTED_COUNTS = {
     "anyagent_otel/GOOGLE_trace.json": (SDK, 1, 7, 1, 5, 2251, 86, 1, 0, 6, 0, 0),
     "anyagent_otel/LANGCHAIN_trace.json": (SDK, 1, 7, 1, 4, 1262, 125, 1, 6, 0, 0, 0),
     "anyagent_otel/OPENAI_trace.json": (SDK, 1, 6, 1, 4, 1020, 76, 1, 5, 0, 0, 0),
@@ -55,19 +55,19 @@ def read(name, **options):
     return tv.ingest(Path(ROOT, name), **options)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_the_figures_of_a_file(name):
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
+def test_the_counts_of_a_file(name):
     report = read(name)
     used = tv.usage(report.spans(), by="trace_id")
     counts = (len(report.written), report.n_spans, report.n_agents, report.n_locations)
     tokens = tuple(int(used[column].fillna(0).sum()) for column in ("input_tokens", "output_tokens"))
     agents = (report.n_own, report.n_inherited, report.n_fallback, report.n_estimated, report.n_open)
-    assert (*set(report.formats.values()), *counts, *tokens, *agents) == FIGURES[name]
+    assert (*set(report.formats.values()), *counts, *tokens, *agents) == EXPECTED_COUNTS[name]
     assert report.problems == []
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_file_is_the_same_when_read_again_and_after_an_export(name):
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
+def test_a_file_read_again_or_exported_has_the_same_spans(name):
     report = read(name)
     spans = report.spans()
     again = read(name)
@@ -83,7 +83,7 @@ def test_a_file_is_the_same_when_read_again_and_after_an_export(name):
 def test_the_folder_with_all_files_is_read_at_once():
     report = tv.ingest(ROOT, store="all.db")
     assert set(report.formats.values()) == {CHROME, CODEX, INSPECT, LANGFUSE, MLFLOW, OTLP, SDK, TOWN, "Claude Code sessions"}
-    assert report.n_spans == 335 + 28 + 10 + 44 + sum(figures[2] for figures in FIGURES.values())
+    assert report.n_spans == 335 + 28 + 10 + 44 + sum(counts[2] for counts in EXPECTED_COUNTS.values())
 
 
 def test_the_agents_of_a_town_have_the_times_of_its_samples():

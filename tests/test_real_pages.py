@@ -1,4 +1,4 @@
-"""The explorer on real files: a page of each holds every span, adds up to the questions' answers, and leaves texts out."""
+"""The explorer on real files: a page contains every span and no long text, and its numbers equal those of the questions."""
 
 import base64
 import gzip
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from test_answers import columns
-from test_real_formats import FIGURES
+from test_real_formats import EXPECTED_COUNTS
 
 import tokenvis as tv
 from tokenvis.explorer.answers import Answers
@@ -17,7 +17,7 @@ from tokenvis.explorer.answers import Answers
 ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces"),
+    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES is not set to a folder of real traces"),
 ]
 SESSIONS = ["claude_code/spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl", "claude_code/zoetrope"]
 
@@ -30,27 +30,27 @@ def texts_in(value):
     return [text for member in members for text in texts_in(member)]
 
 
-@pytest.mark.parametrize("name", [*FIGURES, *SESSIONS])
-def test_a_page_holds_every_span_and_no_long_text(name, tmp_path):
+@pytest.mark.parametrize("name", [*EXPECTED_COUNTS, *SESSIONS])
+def test_a_page_contains_every_span_and_no_long_text(name, tmp_path):
     spans = tv.ingest(Path(ROOT, name)).spans()
     page = tv.explore(spans).save(tmp_path / "a.html")
     blocks = re.findall(r'<script type="text/plain" id="([\w-]+)">([^<]*)<', page.path.read_text())
-    held = {name: gzip.decompress(base64.b64decode(block)) for name, block in blocks}
+    contents = {name: gzip.decompress(base64.b64decode(block)) for name, block in blocks}
     details = [
         row
-        for trace in json.loads(held["contents"])["contents"]
+        for trace in json.loads(contents["contents"])["contents"]
         for block, place in trace["blocks"].items()
         if block.startswith("details")
-        for row in json.loads(held[place])
+        for row in json.loads(contents[place])
     ]
     assert sorted(row["id"] for row in details) == sorted(spans["id"])
-    everything = b"".join(held.values()).decode(errors="replace")
-    long = {text for data in spans["data"].dropna() for text in texts_in(json.loads(data))}
-    assert not [text for text in long if json.dumps(text, ensure_ascii=False)[1:-1] in everything]
+    everything = b"".join(contents.values()).decode(errors="replace")
+    long_texts = {text for data in spans["data"].dropna() for text in texts_in(json.loads(data))}
+    assert not [text for text in long_texts if json.dumps(text, ensure_ascii=False)[1:-1] in everything]
 
 
-@pytest.mark.parametrize("name", [*FIGURES, *SESSIONS])
-def test_facts_of_a_file_add_up_to_the_answers_of_the_questions(name):
+@pytest.mark.parametrize("name", [*EXPECTED_COUNTS, *SESSIONS])
+def test_the_facts_of_a_file_add_up_to_the_numbers_of_the_questions(name):
     spans = tv.ingest(Path(ROOT, name)).spans()
     answers = Answers(spans)
     facts = [columns(answers.answer("facts", trace)) for trace in answers.rows]

@@ -1,4 +1,4 @@
-"""Real sessions, with figures that were counted from their raw lines by a script of its own, not by the reader."""
+"""Real sessions; a separate script, not the reader, counted the expected numbers in the raw lines."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from tokenvis import ingest, spans_from_samples
 ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES names no folder of real traces"),
+    pytest.mark.skipif(not ROOT, reason="TOKENVIS_REAL_TRACES is not set to a folder of real traces"),
 ]
 FOLDER = Path(ROOT or ".", "claude_code")
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 
 #                                       spans, models, agents, locations, input, output, estimated, open, errors, files
-FIGURES = {
+EXPECTED_COUNTS = {
     "spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl": (335, 152, 3, 11, 12_947_261, 28_899, 152, 0, 13, 3),
     "spotter/subagent.jsonl": (28, 12, 1, 10, 454_704, 1_586, 12, 0, 0, 1),
     "spotter/tool_heavy.jsonl": (10, 4, 1, 6, 105_981, 212, 4, 0, 0, 1),
@@ -30,11 +30,11 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_the_figures_of_a_session(name):
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
+def test_the_counts_of_a_session(name):
     report = ingest(FOLDER / name)
     spans = spans_in(report, "kind", "status", INPUT, OUTPUT)
-    assert FIGURES[name] == (
+    assert EXPECTED_COUNTS[name] == (
         len(spans),
         (spans["kind"] == "model").sum(),
         spans["agent_id"].nunique(),
@@ -51,8 +51,8 @@ def test_the_figures_of_a_session(name):
     assert [str(problem) for problem in report.problems] == (missing if name == "spotter/subagent.jsonl" else [])
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_session_fits_together(name):
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
+def test_a_session_is_consistent(name):
     spans = spans_in(ingest(FOLDER / name), "kind", "estimated", "parent_id").set_index("id")
     children = spans[spans["parent_id"].notna()]
     parents = spans.loc[children["parent_id"]]
@@ -60,7 +60,7 @@ def test_a_session_fits_together(name):
     assert (children["agent_id"].to_numpy() != parents["agent_id"].to_numpy()).all()
     models = spans[spans["kind"] == "model"].sort_values("end_time")
     assert ["start_time" in estimated for estimated in models["estimated"]] == [True] * len(models)
-    for _, calls in models.groupby("agent_id", observed=True):  # an agent asks one model at a time
+    for _, calls in models.groupby("agent_id", observed=True):  # an agent calls one model at a time
         assert (calls["start_time"].to_numpy()[1:] >= calls["end_time"].to_numpy()[:-1]).all()
 
 
@@ -86,7 +86,7 @@ def test_the_agents_of_a_session(name, agents):
     assert ingest(FOLDER / name).spans()["agent_id"].value_counts().to_dict() == agents
 
 
-def test_every_file_leads_to_its_session_and_a_folder_to_all():
+def test_every_file_adds_its_session_and_a_folder_adds_all():
     report = ingest(FOLDER)
     assert sorted(written.added for written in report.written) == [10, 28, 44, 335]
     assert len(report.formats) == 12
@@ -97,8 +97,8 @@ def test_every_file_leads_to_its_session_and_a_folder_to_all():
         assert again.written[0].unchanged in (44, 335)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_no_text_is_kept_where_none_is_wanted(name):
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
+def test_content_none_keeps_no_text(name):
     full = spans_in(ingest(FOLDER / name, store="full.db"), "kind").drop(columns="data")
     report = ingest(FOLDER / name, content="none", store="none.db")
     bare = spans_in(report, "kind").drop(columns="data")
@@ -112,7 +112,7 @@ def test_no_text_is_kept_where_none_is_wanted(name):
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
 def test_no_text_of_a_picture_overlaps_another_or_leaves_the_figure(name, picture):
     spans = ingest(FOLDER / name).spans()
     assert collisions(PICTURES[picture](spans).figure) == []
@@ -127,7 +127,7 @@ TOWNS = ["ville_3agents", "ringworld"]
 
 
 def town(name):
-    """A town of agents: who is in which part of it at each step, from the last time that the file says so."""
+    """The spans of a simulated town: the location of each agent at each step, from the last record of the agent."""
     meta = json.loads(Path(ROOT, "smallville", f"{name}_meta.json").read_text())
     moves = json.loads(Path(ROOT, "smallville", f"{name}_master_movement.json").read_text())
     now, rows = {}, []
@@ -141,8 +141,8 @@ def town(name):
     return spans_from_samples(samples, time="step", agent="who", location="place", step_us=step_us, trace_id=name)
 
 
-@pytest.mark.parametrize("name", [*FIGURES, *TOWNS])
-def test_the_answers_about_a_trace_fit_together(name):
+@pytest.mark.parametrize("name", [*EXPECTED_COUNTS, *TOWNS])
+def test_the_answers_about_a_trace_are_consistent(name):
     spans = town(name) if name in TOWNS else ingest(FOLDER / name).spans()
     [size] = tv.summary(spans).to_dict("records")
     steps = tv.concurrency(spans)
@@ -162,18 +162,18 @@ def test_the_answers_about_a_trace_fit_together(name):
     assert (together["agent_id"].astype("str") < together["other_agent_id"].astype("str")).all()
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", EXPECTED_COUNTS)
 def test_the_tokens_of_a_session_are_counted_once(name):
     spans = ingest(FOLDER / name).spans()
-    *_, read, wrote, _, _, n_errors, _ = FIGURES[name]
+    *_, read, wrote, _, _, n_errors, _ = EXPECTED_COUNTS[name]
     for by in ("agent_id", "model", "trace_id", "location_id"):
         table = tv.usage(spans, by=by)
         assert (table["input_tokens"].sum(), table["output_tokens"].sum()) == (read, wrote)
-        assert table["n_calls"].sum() == FIGURES[name][1]
+        assert table["n_calls"].sum() == EXPECTED_COUNTS[name][1]
     assert tv.summary(spans)["n_errors"].tolist() == [n_errors]
 
 
-def test_a_subagent_that_makes_many_calls_is_delegated_to_once():
+def test_a_subagent_with_many_calls_has_one_delegation():
     spans = ingest(FOLDER / "spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl").spans()
     table = tv.handoffs(spans)
     assert table[["from_agent", "to_agent", "evidence"]].to_numpy().tolist() == [
@@ -190,7 +190,7 @@ def test_a_subagent_that_makes_many_calls_is_delegated_to_once():
     assert kinds == {"self-overlap": 52, "estimated": 152, "orphan": 1, "idle": 2}
 
 
-def test_a_town_that_says_who_is_where_knows_of_no_handoffs():
+def test_a_simulation_without_links_has_no_handoffs():
     spans = town("ville_3agents")
     assert len(tv.handoffs(spans)) == 0
     assert tv.diagnose(spans)["kind"].tolist() == ["unconnected"]

@@ -1,4 +1,4 @@
-"""The specification of the storage, WHEN by WHEN. The seed is the real ``npm run seed``, run twice into an empty folder."""
+"""The specification of the storage, a test for each WHEN. The seed is ``npm run seed``, run twice in an empty folder."""
 
 import pandas as pd
 import pytest
@@ -38,11 +38,11 @@ def test_when_the_database_helper_initialises_then_wal_is_set_and_the_file_is_cr
 
 
 def test_when_the_orm_connects_with_the_schema_then_both_tables_exist_with_these_columns():
-    there = inspect(Store().engine)
-    assert there.get_table_names() == ["spans", "traces"]
+    inspector = inspect(Store().engine)
+    assert inspector.get_table_names() == ["spans", "traces"]
     columns = {
-        table: [(column["name"], str(column["type"]), column["nullable"]) for column in there.get_columns(table)]
-        for table in there.get_table_names()
+        table: [(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)]
+        for table in inspector.get_table_names()
     }
     assert columns == {
         "traces": [("id", "TEXT", False), ("name", "TEXT", False)],
@@ -56,8 +56,8 @@ def test_when_the_orm_connects_with_the_schema_then_both_tables_exist_with_these
             ("data", "JSON", True),
         ],
     }
-    assert [there.get_pk_constraint(table)["constrained_columns"] for table in columns] == [["id"], ["id"]]
-    [key] = there.get_foreign_keys("spans")
+    assert [inspector.get_pk_constraint(table)["constrained_columns"] for table in columns] == [["id"], ["id"]]
+    [key] = inspector.get_foreign_keys("spans")
     assert (key["constrained_columns"], key["referred_table"], key["referred_columns"]) == (["trace_id"], "traces", ["id"])
 
 
@@ -71,22 +71,22 @@ def test_when_the_orm_connects_with_the_schema_then_the_index_is_present():
     assert set(Base.metadata.tables) == {"traces", "spans"}
 
 
-def test_when_npm_run_seed_runs_then_kitchen_sink_is_there_with_its_overlapping_spans(kitchen):
+def test_when_npm_run_seed_runs_then_kitchen_sink_has_its_overlapping_spans(kitchen):
     rows = {name: kitchen[(kitchen["agent_id"] == name) & (kitchen["location_id"] == "Kitchen")] for name in ("Alice", "Bob")}
     assert overlap(rows["Alice"].iloc[0], rows["Bob"].iloc[0]) == 3 * SECOND
     assert sorted(kitchen["agent_id"].unique()) == ["Alice", "Bob", "Charlie"]
 
 
-def test_when_npm_run_seed_runs_then_kitchen_sink_is_there_with_its_cross_location_spans(kitchen):
+def test_when_npm_run_seed_runs_then_kitchen_sink_has_its_cross_location_spans(kitchen):
     [move] = moves(kitchen).to_dict("records")
     assert [move[key] for key in ("agent_id", "from_location", "to_location")] == ["Charlie", "Kitchen", "Office"]
 
 
-def test_when_npm_run_seed_runs_then_kitchen_sink_is_there_with_its_zero_duration_span(kitchen):
+def test_when_npm_run_seed_runs_then_kitchen_sink_has_its_zero_duration_span(kitchen):
     assert (kitchen["start_time"] == kitchen["end_time"]).sum() == 1
 
 
-def test_when_npm_run_seed_runs_then_multi_agent_workflow_is_there_with_6_agents_5_locations_and_40_spans(workflow):
+def test_when_npm_run_seed_runs_then_multi_agent_workflow_has_6_agents_5_locations_and_40_spans(workflow):
     assert len(workflow) == 40
     assert sorted(workflow["agent_id"].unique()) == AGENTS
     assert sorted(workflow["location_id"].unique()) == LOCATIONS
@@ -122,7 +122,7 @@ def test_multi_agent_workflow_shows_varied_durations_and_a_parent_with_a_child(w
     assert workflow["parent_id"].notna().sum() == 4
 
 
-def test_when_npm_run_seed_runs_twice_in_a_row_then_nothing_is_there_twice():
+def test_when_npm_run_seed_runs_twice_in_a_row_then_nothing_is_stored_twice():
     with Store(seeded_database(), create=False).engine.connect() as connection:
         count = connection.exec_driver_sql
         assert count("SELECT count(*), count(DISTINCT id) FROM traces").one() == (2, 2)

@@ -67,7 +67,7 @@ def seconds(call: Callable[[], object]) -> float:
 def main() -> None:
     """Print the table."""
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors; median of {RUNS} runs")
-    print(f"{'spans':>10} {'pack_lanes':>12} {'µs a span':>10} {'textbook':>12} {'ratio':>6}")
+    print(f"{'spans':>10} {'pack_lanes':>12} {'µs per span':>11} {'textbook':>12} {'ratio':>6}")
     for count in (1_000, 10_000, 100_000, 1_000_000):
         spans = spans_of(count)
         columns = spans["location_id"].cat.codes.tolist(), spans["start_time"].tolist(), spans["end_time"].tolist()

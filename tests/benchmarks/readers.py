@@ -72,12 +72,12 @@ def group(spans: list[dict[str, Any]]) -> dict[str, Any]:
 
 def write_lines(path: Path, size: int) -> int:
     """Write shuffled lines of OTLP, up to a size in MB, and return their number; children may precede their parents."""
-    chance, count, batch = random.Random(size), 0, []
+    rng, count, batch = random.Random(size), 0, []
     with path.open("wb") as file:
         while file.tell() < size * 10**6:
             batch += [span(count + index) for index in range(PER_TRACE)]
             count += PER_TRACE
-            chance.shuffle(batch)
+            rng.shuffle(batch)
             for record in batch:
                 file.write(orjson.dumps({"resourceSpans": [group([record])]}) + b"\n")
             batch.clear()

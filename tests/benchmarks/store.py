@@ -35,21 +35,21 @@ KEYS = ["label", "status", "gen_ai.usage.input_tokens"]
 WRITTEN = 300_000
 
 
-def row_of(number: int, trace: int, chance: random.Random) -> tuple[Any, ...]:
+def row_of(number: int, trace: int, rng: random.Random) -> tuple[Any, ...]:
     """A span."""
-    start = START + number * 1_000 + chance.randrange(900)
+    start = START + number * 1_000 + rng.randrange(900)
     data = '{"label":"step %06d","status":"ok","kind":"tool","attributes":{"gen_ai.usage.input_tokens":%d}}'
-    names = (f"trace-{trace:04d}", f"agent-{chance.randrange(20):02d}", f"tool:{chance.randrange(50):03d}")
-    return (f"{chance.getrandbits(64):016x}", *names, start, start + chance.randrange(5_000), data % (number, number % 1_000))
+    names = (f"trace-{trace:04d}", f"agent-{rng.randrange(20):02d}", f"tool:{rng.randrange(50):03d}")
+    return (f"{rng.getrandbits(64):016x}", *names, start, start + rng.randrange(5_000), data % (number, number % 1_000))
 
 
 def database(path: Path, count: int, n_traces: int = 1, *, shuffled: bool = False) -> Path:
     """A database of ``count`` spans."""
-    chance, order = random.Random(count), range(count)
+    rng, order = random.Random(count), range(count)
     if shuffled:
         order = list(order)
-        chance.shuffle(order)
-    write(path, n_traces, (row_of(number, number * n_traces // count, chance) for number in order))
+        rng.shuffle(order)
+    write(path, n_traces, (row_of(number, number * n_traces // count, rng) for number in order))
     return path
 
 
@@ -73,9 +73,9 @@ def timed(work: Callable[[], Any]) -> float:
     return seconds
 
 
-def best(*works: Callable[[], Any], times: int = 3) -> list[float]:
+def best(*calls: Callable[[], Any], times: int = 3) -> list[float]:
     """The shortest time of each, measured in alternating rounds."""
-    rounds = [[timed(work) for work in works] for _ in range(times)]
+    rounds = [[timed(call) for call in calls] for _ in range(times)]
     return [min(column) for column in zip(*rounds, strict=True)]
 
 
@@ -140,9 +140,9 @@ def print_memory(path: str) -> None:
 
 def compare_one_of_many(folder: Path) -> None:
     """Load one trace of a thousand spans among a hundred thousand traces of ten."""
-    chance, path = random.Random(1), folder / "many.db"
+    rng, path = random.Random(1), folder / "many.db"
     sizes = {trace: 1_000 if trace == 50_000 else 10 for trace in range(100_000)}
-    write(path, 100_000, (row_of(number, trace, chance) for trace, size in sizes.items() for number in range(size)))
+    write(path, 100_000, (row_of(number, trace, rng) for trace, size in sizes.items() for number in range(size)))
     store = tv.Store(path)
     for kind, given in (("a path", path), ("a Store", store)):
         print_row(f"load_spans of a trace of 1,000 among 100,000 traces, by {kind}",
@@ -152,8 +152,8 @@ def compare_one_of_many(folder: Path) -> None:
 
 def compare_writes(folder: Path) -> None:
     """Compare writing a trace and replacing it."""
-    chance = random.Random(2)
-    rows = [row_of(number, 0, chance) for number in range(WRITTEN)]
+    rng = random.Random(2)
+    rows = [row_of(number, 0, rng) for number in range(WRITTEN)]
     spans = tv.load_spans(store=fill(folder / "frame.db", rows))
 
     def bare(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How long a work takes, and how much memory: the highest resident set of the process, above what it had before."""
+"""The duration and the memory of a call: the peak resident set of the process, minus the resident set before the call."""
 
 from collections.abc import Callable
 from threading import Event, Thread
@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 
 
-def measured(work: Callable[[], Any]) -> tuple[float, int]:
-    """Seconds, and bytes of memory above what the process had."""
+def measured(call: Callable[[], Any]) -> tuple[float, int]:
+    """The seconds that a call takes, and the bytes by which the resident set grows at its peak."""
     process, done = psutil.Process(), Event()
     before = highest = process.memory_info().rss
 
@@ -21,7 +21,7 @@ def measured(work: Callable[[], Any]) -> tuple[float, int]:
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
     start = perf_counter()
-    work()
+    call()
     seconds = perf_counter() - start
     done.set()
     watcher.join()

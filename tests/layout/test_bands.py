@@ -10,7 +10,7 @@ def table(*rows):
     return np.array(rows, dtype=np.int32)
 
 
-def test_each_location_has_a_band_by_first_visit():
+def test_each_location_has_a_band_in_order_of_first_stay():
     group = table([1, 0], [0, 0])
     assert heights_in_bands(group, group >= 0).tolist() == [[3, 0], [1, 0]]
     assert heights_in_bands(group[:1], group[:1] >= 0).tolist() == [[2, 0]]

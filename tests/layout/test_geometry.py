@@ -39,16 +39,15 @@ def test_a_move_is_split_where_its_span_ends():
 def test_a_block_is_a_meeting_while_the_same_agents_are_there():
     found = geometry(spans_of("ann 0 30 desk", "bob 10 20 desk"))
     blocks = [
-        (found.locations[block.location], block.is_meeting, [level[:2] for level in block.levels])
-        for block in found.group_blocks()
+        (found.locations[box.location], box.is_meeting, [level[:2] for level in box.levels]) for box in found.group_boxes()
     ]
-    assert [block[:2] for block in blocks] == [("desk", False), ("desk", True), ("desk", False)]
+    assert [box[:2] for box in blocks] == [("desk", False), ("desk", True), ("desk", False)]
     assert blocks[1][2] == [(10, 20)]
 
 
 def test_a_block_moves_with_its_lines():
     found = geometry(spans_of("ann 0 40 desk", "bob 0 40 desk", "eve 0 20 lab", "eve 20 40 desk"))
-    [meeting] = [block for block in found.group_blocks() if block.is_meeting and block.levels[0][0] == 0]
+    [meeting] = [box for box in found.group_boxes() if box.is_meeting and box.levels[0][0] == 0]
     outline = meeting.outline(0.25).tolist()
     assert [outline[0], outline[-1]] == [[0, meeting.levels[0][2] - 0.25], [0, meeting.levels[0][3] + 0.25]]
 
@@ -84,8 +83,8 @@ def test_lines_and_blocks_are_within_their_time(spans, absent, locations):
     for piece in found.pieces() + found.moving_pieces():
         assert low <= piece.curve.x[0] <= piece.curve.x[-1] <= high
         assert (np.diff(piece.curve.x) >= 0).all()
-    for block in found.group_blocks():
-        times = [time for level in block.levels for time in level[:2]]
+    for box in found.group_boxes():
+        times = [time for level in box.levels for time in level[:2]]
         assert times == sorted(times)
         assert low <= times[0] <= times[-1] <= high
     agents = np.arange(len(found.agents))
@@ -103,7 +102,7 @@ def labels_of(spans, **options):
     ax.set_ylim(found.bottom + 1, -1)
     colors = ["#000000"] * max(len(found.agents), len(found.locations))
     labels = LineLabels(
-        ax, found, found.group_blocks(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options
+        ax, found, found.group_boxes(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options
     )
     ax.add_artist(labels)
     renderer = figure.canvas.get_renderer()

@@ -124,7 +124,7 @@ def test_numbers_that_make_groups_stay_numbers():
 
 def test_short_layers_are_merged_and_counted(monkeypatch):
     monkeypatch.setattr(layers_module, "MAX_LAYERS", 3)
-    monkeypatch.setattr(layers_module, "MIN_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MIN_LAYER_LIMIT", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
     drawn = storyline(spans)
     assert drawn.totals[["n_layers", "n_merged", "shortest_us"]].values.tolist() == [[2, 8, 5]]
@@ -156,7 +156,7 @@ def test_invalid_options_are_refused(monkeypatch):
     with pytest.raises(BadSpan, match="does not fit into 63 bits of µs"):
         storyline(spans_of(f"ann {-(2**62)} {2**62} desk", "bob 0 1 desk").assign(start_time=[-(2**63), 0]))
     monkeypatch.setattr(layout, "find_spec", lambda _: None)
-    message = r"^budget=2 needs the solver of an extra: pip install 'tokenvis\[storyline\]'\.$"
+    message = r"^budget=2 needs the extra with the solver: pip install 'tokenvis\[storyline\]'\.$"
     with pytest.raises(BadOption, match=message):
         storyline(spans, budget=2)
     assert storyline(spans).totals["is_proven"].tolist() == [True]
@@ -240,7 +240,7 @@ def strokes(ax):
 
 def block_colors(ax):
     """The colours of the group blocks."""
-    return [to_hex(color) for c in ax.collections if c.get_label() == "blocks" for color in c.get_facecolor()]
+    return [to_hex(color) for c in ax.collections if c.get_label() == "boxes" for color in c.get_facecolor()]
 
 
 def names(ax):
@@ -320,9 +320,9 @@ def test_the_title_shows_whether_the_crossings_are_minimal():
 
 def test_the_note_shows_what_is_merged(monkeypatch):
     monkeypatch.setattr(layers_module, "MAX_LAYERS", 3)
-    monkeypatch.setattr(layers_module, "MIN_LAYERS", 3)
+    monkeypatch.setattr(layers_module, "MIN_LAYER_LIMIT", 3)
     spans = spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(10)))
-    assert note(plot_storyline(spans)) == "8 intervals under 5 µs merged · 4 visits too short to show"
+    assert note(plot_storyline(spans)) == "8 intervals under 5 µs merged · 4 stays too short to show"
 
 
 def test_a_name_overlaps_no_label_of_a_folded_gap():

@@ -85,8 +85,8 @@ def labels_of(table):
 
 
 def labels_on(ax, *bars):
-    """The labels of bars (x0, x1, label, more) as they are drawn now."""
-    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "more"]).assign(y=0.5, color="black"))
+    """The labels of bars (x0, x1, label, suffix) as they are drawn now."""
+    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "suffix"]).assign(y=0.5, color="black"))
     ax.add_artist(labels)
     renderer = ax.figure.canvas.get_renderer()
     texts = labels.texts(renderer)
@@ -113,7 +113,7 @@ def test_zooming_in_shows_more_labels():
 
 def test_a_bar_that_begins_outside_has_its_label_inside():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
-    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "more": [" · 2 s"], "color": ["black"]})
+    table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "suffix": [" · 2 s"], "color": ["black"]})
     labels = labels_of(table)
     ax.add_artist(labels)
     [text] = labels.texts(ax.figure.canvas.get_renderer())

@@ -70,8 +70,8 @@ def test_many_numbers_are_a_scale():
     [
         ("tab10", r"^palette='tab10' is neither a mapping from name to colour nor a list of colours\.$"),
         (7, r"^palette=7 is neither"),
-        (["red", "blood"], r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"),
-        ({"a": "blood"}, r"^palette has 'blood', which is not a colour"),
+        (["red", "blood"], r"^palette has values that are not colours: 'blood'\. Use for example '#3b6fb6'\.$"),
+        ({"a": "blood"}, r"^palette has values that are not colours: 'blood'"),
         (["red"], r"^palette has no colour for 'b'\. Add one for each name\.$"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_dark_figure_has_a_dark_picture(picture):
 
 @pytest.mark.parametrize("picture", OVER_TIME)
 def test_pictures_over_time_refuse_several_traces(picture):
-    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, but these spans are of 2: 't', 'u'\."):
+    with pytest.raises(BadSpan, match=r"^A picture over time shows one trace, but these spans belong to 2: 't', 'u'\."):
         PICTURES[picture](spans_of("ann 0 1 desk t", "ann 0 1 desk u"))
 
 

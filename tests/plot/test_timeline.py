@@ -52,7 +52,7 @@ def labels(ax):
     """The labels of all bars, whether they fit or not."""
     [drawn] = [artist for artist in ax.get_children() if isinstance(artist, BarLabels)]
     low, high = ax.get_xlim()
-    return [label + more for label, more in drawn.bars(low, high, 0)[["label", "more"]].itertuples(index=False)]
+    return [label + suffix for label, suffix in drawn.bars(low, high, 0)[["label", "suffix"]].itertuples(index=False)]
 
 
 def folds(ax):
@@ -216,7 +216,8 @@ def test_clock_time_has_a_zone():
     spans = spans_of(f"ann {start} {start + 60 * SECOND} desk")
     assert plot_timeline(spans, time="clock", tz="Asia/Tokyo").get_xlabel() == "time (Asia/Tokyo)"
     with pytest.raises(
-        BadOption, match=r"^time='clock' needs times that count from 1970 \(from the year 2000 on\), but these do not\.$"
+        BadOption,
+        match=r"^time='clock' needs times in µs since 1970, in the year 2000 or later\. The times of these spans are not\.$",
     ):
         plot_timeline(spans_of("ann 0 1 desk"), time="clock")
     with pytest.raises(BadOption, match=r"^tz='Mars/Olympus' is not a time zone\. Use for example 'UTC' or 'Europe/Berlin'\.$"):
@@ -243,7 +244,7 @@ def test_a_palette_is_a_mapping_or_a_list():
         plot_timeline(spans, palette="tab10")
     with pytest.raises(BadOption, match=r"^palette has no colour for 'bob'\. Add one for each name\.$"):
         plot_timeline(spans, palette=["#ff0000"])
-    with pytest.raises(BadOption, match=r"^palette has 'blood', which is not a colour\. Use for example '#3b6fb6'\.$"):
+    with pytest.raises(BadOption, match=r"^palette has values that are not colours: 'blood'\. Use for example '#3b6fb6'\.$"):
         plot_timeline(spans, palette=["#ff0000", "blood"])
     counted = spans.assign(attempt=[1, 2])
     assert [bar[3] for bar in drawn_bars(plot_timeline(counted, hue="attempt", palette={1: "red", 2: "blue"}))] == [
@@ -272,7 +273,7 @@ def test_the_axes_given_are_used_and_nothing_global_changes():
 
 def test_several_traces_are_refused():
     one = (
-        r"^A picture over time shows one trace, but these spans are of 2: 't', 'u'\. Select one: spans\[spans\['trace_id'\] =="
+        r"^A picture over time shows one trace, but these spans belong to 2: 't', 'u'\. Select one: spans\[spans\['trace_id'\]"
     )
     with pytest.raises(BadSpan, match=one):
         plot_timeline(spans_of("ann 0 1 desk t", "ann 0 1 desk u"))

@@ -19,7 +19,9 @@ from tokenvis.spans.intervals import number_in_run, running_counts
 
 BAND_GAP = 0.4  # between two bands, in lanes
 MAX_FOLDED_LANES = 3.0  # maximum height of a folded band, in lanes
-MIN_LANES_PER_BAND = 16.0  # lanes that every band may have before its lanes are counted
+MIN_LANES_PER_BAND = (
+    16.0  # a band whose spans fit into this many lanes, one per pixel, is not folded before its lanes are counted
+)
 
 
 def pack_lanes(spans: pd.DataFrame, *, by: str = "location_id") -> pd.DataFrame:
@@ -72,7 +74,7 @@ def last_microseconds(start: Int64Array, end: Int64Array) -> Int64Array:
 
 
 def lowest_free_lanes(band: Int64Array, start: Int64Array, last: Int64Array) -> Int64Array:
-    """The lane of each span.
+    """The lowest free lane of each span.
 
     Within a band, spans are in order; ``last`` is the last microsecond that a span occupies. The sweep is sequential, so it is
     a loop over events; all sorting happens before it. A start precedes a release at the same microsecond, because that

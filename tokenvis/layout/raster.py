@@ -22,7 +22,7 @@ SpanChunks: TypeAlias = Callable[[], Iterator[tuple[Float64Array, Float64Array, 
 
 @dataclass(frozen=True)
 class RasterGrid:
-    """The spans of each pixel, as arrays of rows x pixels.
+    """The busy share and the colour of each pixel, as arrays of rows x pixels.
 
     ``busy`` is the share of the pixel in which spans run, more than 1 if several run at once; ``color`` is the colour that runs
     longest (ties: the first), -1 if the pixel is empty.
@@ -43,7 +43,7 @@ def rasterize(spans: SpanChunks, *, n_rows: int, n_colors: int, n_pixels: int, m
         else runs in it.
     n_rows, n_colors, n_pixels
         The numbers of rows, colours and pixels.
-    most_cells
+    max_cells
         The maximum number of durations in memory, one for each pixel of each colour of each row. If all rows need more, the
         rows are processed in blocks, with one pass over the spans for each block.
     """

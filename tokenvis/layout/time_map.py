@@ -73,7 +73,7 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
     Raises
     ------
     BadOption
-        ``gaps`` is neither of them.
+        ``gaps`` is neither "fold" nor "keep".
     """
     require(spans)
     check_choice("gaps", gaps, ("fold", "keep"))
@@ -87,8 +87,8 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
         return linear_map(origin, ends)
     idle_start, idle_end, active = idle_stretches(start, end)
     idle = idle_end.astype(float) - idle_start
-    longest = np.sort(idle)[::-1]
-    folded = idle > max(MIN_FOLDED_GAP_SHARE * active, longest[MAX_FOLDS] if len(longest) > MAX_FOLDS else 0)
+    by_length = np.sort(idle)[::-1]
+    folded = idle > max(MIN_FOLDED_GAP_SHARE * active, by_length[MAX_FOLDS] if len(by_length) > MAX_FOLDS else 0)
     if not active or idle.sum() <= FOLDING_IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
     return folded_map(origin, ends, idle_start[folded], idle_end[folded])

@@ -69,9 +69,10 @@ def plot_colocation(
             return draw_empty(ax, theme, "No two agents met." if len(spans) else "This trace is empty.")
         draw_matrix(ax, cells, duration, theme, names=("agent", "with agent"), legend=legend)
         draw_title(ax, trace_title(spans), "time agents spent together", theme)
-        most = table.iloc[int(table["overlap_us"].argmax())]
+        largest = table.iloc[int(table["overlap_us"].argmax())]
         top_pair = (
-            f"{described_name(most['agent_id'])} and {described_name(most['other_agent_id'])}, {duration(most['overlap_us'])}"
+            f"{described_name(largest['agent_id'])} and {described_name(largest['other_agent_id'])}, "
+            f"{duration(largest['overlap_us'])}"
         )
         describe(ax, f"Time that agents of {described_name(trace_title(spans))} were together; the maximum is {top_pair}.")
     return ax

@@ -117,7 +117,7 @@ def plot_compare(
         draw_changes(ax, placement, busy_changes, axis, theme)
         draw_end_lines(ax, axis, wall_us, theme)
         wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, wall_us, strict=True))
-        traces = [trace_title(side) if len(side) else "nothing" for side in (before, after)]
+        traces = [trace_title(side) if len(side) else "an empty trace" for side in (before, after)]
         draw_title(ax, " and ".join(traces), wall_texts, theme)
         draw_legend(ax, handles)
         largest = f"{described_name(order[0])}, {signed_duration(int(busy_changes[order[0]]), axis)} busy"
@@ -130,7 +130,7 @@ def plot_compare(
 
 def loss_notes(*sides: Losses) -> list[str]:
     """How many spans were lost on each side, if any."""
-    counts = [f"{plural(lost.total, 'span')} {side}" for side, lost in zip(SIDES, sides, strict=True) if lost.total]
+    counts = [f"{plural(losses.total, 'span')} {side}" for side, losses in zip(SIDES, sides, strict=True) if losses.total]
     return [f"lost while recording: {', '.join(counts)}"] if counts else []
 
 

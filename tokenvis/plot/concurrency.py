@@ -87,28 +87,28 @@ def plot_concurrency(
     require(spans, *([by] if by else []))
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), recorded_spans(spans)
+    losses, spans = losses_of(spans), recorded_spans(spans)
     total = concurrency(spans)
     with themed(ax) as theme:
         width_px = available_lanes_and_pixels(ax)[1]
         ax = new_axes(CONCURRENCY_HEIGHT_INCHES) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *lost.sentences())
+            return draw_empty(ax, theme, *losses.sentences())
         apply_theme(ax)
         axis.draw(ax, theme)
-        draw_losses(ax, lost, axis, theme)
+        draw_losses(ax, losses, axis, theme)
         table = total if by is None else concurrency(spans, by=by)
         scale = None if by is None else color_scale(table[by], palette, theme)
-        edges, exact = step_times(table, axis, width_px)
-        x = axis.mapping.to_x(edges) if exact else pixel_edges(axis, width_px)
-        stacked = stacked_levels(table, scale, by or "", axis, x, edges if exact else None)
+        edges, is_exact = step_times(table, axis, width_px)
+        x = axis.mapping.to_x(edges) if is_exact else pixel_edges(axis, width_px)
+        stacked = stacked_levels(table, scale, by or "", axis, x, edges if is_exact else None)
         draw_areas(ax, x, stacked, scale, theme)
-        if not exact:
+        if not is_exact:
             peak_levels = mean_and_peak_levels(total, axis, x, None)[1]
             ax.plot(
                 np.repeat(x, 2)[1:-1], np.repeat(peak_levels, 2), color=theme.text, linewidth=0.5, zorder=3, label="maximum"
             )
-        notes = [*lost.messages(), *([] if exact else ["area: mean per pixel, line: maximum"])]
+        notes = [*losses.messages(), *([] if is_exact else ["area: mean per pixel, line: maximum"])]
         if notes:
             draw_note(ax, lambda: notes, theme)
         draw_peak(ax, total, axis, theme)
@@ -120,9 +120,11 @@ def plot_concurrency(
             ax, axis.name, "spans running at once" if by is None else f"spans running at once, by {column_title(by)}", theme
         )
         if legend:
-            draw_legend(ax, [*(legend_patch(*entry) for entry in (scale.legend if scale else [])), *lost_handles(lost, theme)])
+            draw_legend(
+                ax, [*(legend_patch(*entry) for entry in (scale.legend if scale else [])), *lost_handles(losses, theme)]
+            )
         describe(
-            ax, f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}.", *lost.sentences()
+            ax, f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}.", *losses.sentences()
         )
     return ax
 
@@ -178,12 +180,12 @@ def draw_areas(ax: Axes, x: Float64Array, levels: Any, scale: ColorScale | None,
 
 
 def draw_peak(ax: Axes, total: pd.DataFrame, axis: TimeAxis, theme: ThemeColors) -> None:
-    """Mark the first time at which most spans run."""
+    """Mark the first time at which the most spans run."""
     row = int(total["running"].argmax())
-    peak, at = int(total["running"].iloc[row]), total["time"].to_numpy()[[row]]
+    peak, peak_time = int(total["running"].iloc[row]), total["time"].to_numpy()[[row]]
     if not peak:
         return
-    position = float(axis.mapping.to_x(at)[0])
+    position = float(axis.mapping.to_x(peak_time)[0])
     low, high = ax.get_xlim()
     size = font_sizes(ax).text
     text = f"peak {peak:,}"

@@ -97,7 +97,7 @@ def plot_critical_path(
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), recorded_spans(spans)
+    losses, spans = losses_of(spans), recorded_spans(spans)
     path = critical_path(spans, evidence=evidence)
     with themed(ax) as theme:
         scale = color_scale(spans["agent_id"], palette, theme)
@@ -107,22 +107,22 @@ def plot_critical_path(
         largest = largest_parts(spans, path, steps, scale, axis, theme) if legend else []
         ax = new_axes(height_inches(placement.height, len(largest))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *lost.sentences())
+            return draw_empty(ax, theme, *losses.sentences())
         apply_theme(ax)
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)
-        draw_losses(ax, lost, axis, theme)
+        draw_losses(ax, losses, axis, theme)
         pale_colors = [blend_colors(color, theme.background, OFF_PATH_COLOR_SHARE) for color in scale.colors]
         raster = draw_bars(ax, Bars(*times_of(spans), placement, scale.code, pale_colors, axis.mapping))
         connectors = draw_path(ax, path, steps, placement, scale, axis, spans, theme)
-        draw_note(ax, lambda: [*lost.messages(), *(raster.messages() if raster else []), *connectors.messages()], theme)
+        draw_note(ax, lambda: [*losses.messages(), *(raster.messages() if raster else []), *connectors.messages()], theme)
         work_us, wait_us = int(path["part_us"].sum()), int(path["wait_us"].sum())
         details = f"{axis.duration(work_us)} of work, {axis.duration(wait_us)} of waiting on the critical path"
         draw_title(ax, axis.name, details, theme)
-        draw_legend(ax, [*(legend_patch(*entry) for entry in largest), *(lost_handles(lost, theme) if legend else [])])
+        draw_legend(ax, [*(legend_patch(*entry) for entry in largest), *(lost_handles(losses, theme) if legend else [])])
         count = plural(int((path["id"].notna()).sum()), "step")
         summary = f"{count}, {axis.duration(work_us)} of work and {axis.duration(wait_us)} of waiting"
-        describe(ax, f"Critical path of {described_name(axis.name)}: {summary}.", *lost.sentences())
+        describe(ax, f"Critical path of {described_name(axis.name)}: {summary}.", *losses.sentences())
     return ax
 
 
@@ -194,5 +194,5 @@ class StepConnectors(DensityLimited, LineCollection):
         self.low, self.high = begins[:, 0], ends[:, 0]
 
     def messages(self) -> list[str]:
-        """What is not drawn."""
+        """The note on lines that are not drawn."""
         return ["lines between steps not drawn"] if self.too_many() else []

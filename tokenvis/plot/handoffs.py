@@ -81,8 +81,10 @@ def plot_handoffs(
             return draw_empty(ax, theme, "No handoffs." if len(spans) else "This trace is empty.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
         draw_title(ax, trace_title(spans), "handoffs, and the median wait", theme)
-        most = cells.iloc[int(cells["amount"].argmax())]
-        top_handoff = f"from {described_name(most['row'])} to {described_name(most['column'])}, {format_count(most['amount'])}"
+        largest = cells.iloc[int(cells["amount"].argmax())]
+        top_handoff = (
+            f"from {described_name(largest['row'])} to {described_name(largest['column'])}, {format_count(largest['amount'])}"
+        )
         total = plural(len(table), "handoff")
         describe(ax, f"{total} between agents of {described_name(trace_title(spans))}; most frequent: {top_handoff}.")
     return ax

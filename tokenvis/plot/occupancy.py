@@ -67,8 +67,10 @@ def plot_occupancy(
             return draw_empty(ax, theme)
         draw_matrix(ax, cells, duration, theme, names=("agent", "location"), legend=legend)
         draw_title(ax, trace_title(spans), "time of each agent at each location", theme)
-        most = table.iloc[int(table["busy_us"].argmax())]
+        largest = table.iloc[int(table["busy_us"].argmax())]
         counts = [plural(table[f"{name}_id"].nunique(), name) for name in ("agent", "location")]
-        top_cell = f"{described_name(most['agent_id'])} at {described_name(most['location_id'])}, {duration(most['busy_us'])}"
+        top_cell = (
+            f"{described_name(largest['agent_id'])} at {described_name(largest['location_id'])}, {duration(largest['busy_us'])}"
+        )
         describe(ax, f"Time of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}; the maximum is {top_cell}.")
     return ax

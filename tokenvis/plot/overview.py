@@ -29,7 +29,7 @@ from tokenvis.spans.losses import losses_of, recorded_spans
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
 CONCURRENCY_INCHES = 1.5
-ROW_INCHES = 0.34  # of a row of the occupancy matrix
+ROW_INCHES = 0.34  # height of a row of the occupancy matrix
 MARGINS_INCHES = 2.6  # titles, time axis and names between the pictures
 
 
@@ -80,16 +80,16 @@ def plot_overview(
     require(spans)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     max_lanes, width_px = available_lanes_and_pixels(None)
-    work = recorded_spans(spans)
+    recorded = recorded_spans(spans)
     bands_inches = height_inches(
-        place_spans(work, max_lanes=max_lanes, width_px=width_px).height, min(work["agent_id"].nunique(), 13)
+        place_spans(recorded, max_lanes=max_lanes, width_px=width_px).height, min(recorded["agent_id"].nunique(), 13)
     )
-    matrix_inches = min(max(ROW_INCHES * work["agent_id"].nunique(), 0.8), 6.0)
+    matrix_inches = min(max(ROW_INCHES * recorded["agent_id"].nunique(), 0.8), 6.0)
     heights = [bands_inches, CONCURRENCY_INCHES, matrix_inches]
     with themed(None) as theme:
         figure = plt.figure(figsize=(OVERVIEW_WIDTH_INCHES, sum(heights) + MARGINS_INCHES), layout="constrained")
         upper, middle, lower = figure.subplots(3, 1, height_ratios=heights)
-        if not len(work):
+        if not len(recorded):
             for ax in (upper, middle, lower):
                 draw_empty(ax, theme, *losses_of(spans).sentences())
             return figure

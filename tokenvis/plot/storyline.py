@@ -1,6 +1,6 @@
 """The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
 
-Drawing only: lines come from `tokenvis.layout.storylines.storyline`, their curves and blocks from
+Drawing only: lines come from `tokenvis.layout.storylines.storyline`, their curves and boxes from
 `tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`.
 """
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from tokenvis.errors import plural
 from tokenvis.layout.storylines.geometry import (
     MAX_BRANCHES,
-    GroupBlock,
+    GroupBox,
     StorylineGeometry,
     branch_curves,
     storyline_geometry,
@@ -30,7 +30,7 @@ from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
 from tokenvis.plot.artists.storyline_lines import (
     LineLabels,
-    draw_blocks,
+    draw_boxes,
     draw_branches,
     draw_group_bands,
     draw_lines,
@@ -68,7 +68,7 @@ def plot_storyline(
 ) -> Axes:
     """Draw who was with whom, and when: a line for each agent; lines run side by side while their agents share a location.
 
-    Behind the lines of agents that share a location is a block in the location's tint, paler for a single agent; its name is
+    Behind the lines of agents that share a location is a box in the location's tint, paler for a single agent; its name is
     above or below it, if it fits. An agent's name is at the start of its line, and in long traces also at the end. A line is
     thin and pale while its agent has no span, and has thin lines beside it while the agent has further spans. An instant is a
     dot, a span with ``status`` "error" ends in a red cross, an open span in an arrow.
@@ -80,7 +80,7 @@ def plot_storyline(
     absent
         "line": an agent has a line from its first span to its last. "break": only during its spans and instants.
     by
-        The column that defines the groups: lines of agents with the same value run side by side. Blocks always have the tint of
+        The column that defines the groups: lines of agents with the same value run side by side. Boxes always have the tint of
         the location.
     locations
         "free": lines are where they cross least. "bands": each group has its own band, and lines travel between bands.
@@ -108,7 +108,7 @@ def plot_storyline(
     Axes
         x is the position on the time map: µs since the start, without folded time. y is the height of `storyline`, from the
         top. The title shows the number of crossings, and whether it is the minimum; a note shows how many short intervals were
-        merged, how many visits were too short to show, and how many side branches are drawn if there are more than 2,000.
+        merged, how many stays were too short to show, and how many side branches are drawn if there are more than 2,000.
         ``get_label()`` describes the picture in a sentence.
 
     Raises
@@ -133,45 +133,45 @@ def plot_storyline(
     check_palette(palette)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), recorded_spans(spans)
+    losses, spans = losses_of(spans), recorded_spans(spans)
     layout = storyline(spans, absent=absent, by=by, locations=locations, budget=budget)
     total = layout.totals.iloc[0] if len(spans) else None
     with themed(ax) as theme:
         if total is None:
-            return draw_empty(new_axes(height_inches(1, 0)) if ax is None else ax, theme, *lost.sentences())
+            return draw_empty(new_axes(height_inches(1, 0)) if ax is None else ax, theme, *losses.sentences())
         geometry = storyline_geometry(layout.lines, by, axis.mapping.to_x)
         agent_colors = line_colors(geometry, spans["agent_id"], palette, theme)
-        blocks = geometry.group_blocks() if locations == "free" else []
+        boxes = geometry.group_boxes() if locations == "free" else []
         location_colors = category_colors(spans["location_id"], geometry.locations)
         marker_rows = marked_rows(spans)
         legend_handles = [
-            *location_handles(geometry, blocks, location_colors, theme),
+            *location_handles(geometry, boxes, location_colors, theme),
             *marker_handles(marker_rows, theme, instant="dot"),
-            *lost_handles(lost, theme),
+            *lost_handles(losses, theme),
         ]
         handles = legend_handles if legend else []
         rows = geometry.bottom + 2 * LINE_MARGIN
         ax = new_axes(height_inches(rows, len(handles))) if ax is None else ax
         apply_theme(ax)
         axis.draw(ax, theme)
-        draw_losses(ax, lost, axis, theme)
+        draw_losses(ax, losses, axis, theme)
         ax.set_ylim(geometry.bottom + LINE_MARGIN, -LINE_MARGIN)
         ax.set_yticks([])
         if locations == "bands":
             draw_group_bands(ax, geometry, category_colors(spans[by], geometry.groups), theme)
-        draw_blocks(ax, blocks, location_colors, theme)
+        draw_boxes(ax, boxes, location_colors, theme)
         width = line_width(ax, rows)
         draw_branches(ax, branch_curves(geometry, layout.branches, axis.mapping.to_x), agent_colors, width)
         draw_lines(ax, geometry, agent_colors, width, theme)
         draw_line_markers(ax, spans, geometry, agent_colors, marker_rows, axis, theme)
         name_options = {"at_left": locations == "free", "both_ends": len(geometry.heights) >= MIN_LAYERS_NAMED_AT_BOTH_ENDS}
-        labels = LineLabels(ax, geometry, blocks, agent_colors, location_colors, theme, **name_options)
+        labels = LineLabels(ax, geometry, boxes, agent_colors, location_colors, theme, **name_options)
         ax.add_artist(labels)
-        draw_note(ax, lambda: [*lost.messages(), *storyline_notes(total, len(layout.branches), axis)], theme)
+        draw_note(ax, lambda: [*losses.messages(), *storyline_notes(total, len(layout.branches), axis)], theme)
         draw_title(ax, axis.name, storyline_counts(spans, total), theme)
         draw_legend(ax, handles, offset_points=labels.right_width_points())
         described = f"Storyline of {described_name(axis.name)}, a line for each agent: {storyline_counts(spans, total)}."
-        describe(ax, described, *lost.sentences())
+        describe(ax, described, *losses.sentences())
     return ax
 
 
@@ -198,10 +198,10 @@ def category_colors(values: pd.Series, names: list[str]) -> list[str]:
 
 
 def location_handles(
-    geometry: StorylineGeometry, blocks: list[GroupBlock], location_colors: list[str], theme: ThemeColors
+    geometry: StorylineGeometry, boxes: list[GroupBox], location_colors: list[str], theme: ThemeColors
 ) -> list[Any]:
-    """Legend handles of the locations of blocks."""
-    used = sorted({block.location for block in blocks})
+    """Legend handles of the locations of boxes."""
+    used = sorted({box.location for box in boxes})
     colored = [number for number in used if location_colors[number] != OTHERS_COLOR]
     handles = [
         legend_patch(blend_colors(location_colors[number], theme.background, LEGEND_TINT_SHARE), geometry.locations[number])
@@ -239,11 +239,11 @@ def storyline_counts(spans: pd.DataFrame, total: pd.Series) -> str:
 
 
 def storyline_notes(total: pd.Series, n_branches: int, axis: TimeAxis) -> list[str]:
-    """What the picture merges or leaves out, and the lower bound of crossings."""
+    """The notes on merged intervals, on stays and branches that are not drawn, and on the lower bound on crossings."""
     n_merged, lower_bound = int(total["n_merged"]), int(total["at_least"])
     notes = [f"{plural(n_merged, 'interval')} under {axis.duration(int(total['shortest_us']))} merged"] if n_merged else []
     if n_hidden := int(total["n_hidden"]):
-        notes.append(f"{plural(n_hidden, 'visit')} too short to show")
+        notes.append(f"{plural(n_hidden, 'stay')} too short to show")
     if n_branches > MAX_BRANCHES:
         notes.append(f"{MAX_BRANCHES:,} of {n_branches:,} side branches drawn")
     return notes + ([f"at least {plural(lower_bound, 'crossing')} needed"] if lower_bound and not total["is_proven"] else [])

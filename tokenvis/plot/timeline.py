@@ -118,7 +118,7 @@ def plot_timeline(
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    lost, spans = losses_of(spans), recorded_spans(spans)
+    losses, spans = losses_of(spans), recorded_spans(spans)
     with themed(ax) as theme:
         scale = color_scale(spans[hue], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)
@@ -128,27 +128,27 @@ def plot_timeline(
         legend_handles = [
             *(legend_patch(*entry) for entry in scale.legend),
             *marker_handles(marker_rows, theme),
-            *lost_handles(lost, theme),
+            *lost_handles(losses, theme),
         ]
         handles = legend_handles if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *lost.sentences())
+            return draw_empty(ax, theme, *losses.sentences())
         apply_theme(ax)
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)
-        draw_losses(ax, lost, axis, theme)
+        draw_losses(ax, losses, axis, theme)
         move_curves = draw_moves(ax, spans, bars, scale, theme, colored=hue == "agent_id") if by == "location_id" else None
         raster = draw_bars(ax, bars, marked=marker_rows["instant"] if len(marker_rows["instant"]) <= MAX_MARKERS else None)
         draw_span_markers(ax, bars, marker_rows, theme)
         label_column = "location_id" if by == "agent_id" else "agent_id"
         label_bars(ax, bars, lambda rows: bar_label_texts(spans.iloc[rows], label_column, axis), size=font_sizes(ax).bar)
         unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marker_rows["open"])) > MAX_MARKERS else []
-        reporting = [reporter for reporter in (lost, raster, move_curves) if reporter]
+        reporting = [reporter for reporter in (losses, raster, move_curves) if reporter]
         draw_note(ax, lambda: [*(text for reporter in reporting for text in reporter.messages()), *unmarked], theme)
         draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
         draw_legend(ax, handles)
-        describe(ax, timeline_description(spans, by, axis), *lost.sentences())
+        describe(ax, timeline_description(spans, by, axis), *losses.sentences())
     return ax
 
 
@@ -179,7 +179,7 @@ class MoveCurves(DensityLimited, PathCollection):
         self.low, self.high = np.minimum(x0, x1), np.maximum(x0, x1)
 
     def messages(self) -> list[str]:
-        """What is not drawn."""
+        """The note on moves that are not drawn."""
         return [f"{plural(self.n_in_view(), 'move')} not drawn"] if self.too_many() else []
 
 
@@ -187,7 +187,7 @@ class MovesNotDrawn:
     """Moves that are too many to compute and draw."""
 
     def messages(self) -> list[str]:
-        """What is not drawn."""
+        """The note on moves that are not drawn."""
         return ["moves not drawn"]
 
 
@@ -209,13 +209,13 @@ def draw_moves(
 
 def draw_span_markers(ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array], theme: ThemeColors) -> None:
     """Draw diamonds, arrows, and red crosses; red ticks if there are too many crosses."""
-    instants, errors, opens = marker_rows["instant"], marker_rows["error"], marker_rows["open"]
-    if len(instants) <= MAX_MARKERS:
-        draw_bar_markers(ax, bars, instants, "instant", theme)
-    if len(opens) <= MAX_MARKERS:
-        draw_bar_markers(ax, bars, opens, "open", theme)
-    if len(errors) <= MAX_MARKERS:
-        draw_bar_borders(ax, bars, errors, theme.error)
-        draw_bar_markers(ax, bars, errors, "error", theme)
+    instant_rows, error_rows, open_rows = marker_rows["instant"], marker_rows["error"], marker_rows["open"]
+    if len(instant_rows) <= MAX_MARKERS:
+        draw_bar_markers(ax, bars, instant_rows, "instant", theme)
+    if len(open_rows) <= MAX_MARKERS:
+        draw_bar_markers(ax, bars, open_rows, "open", theme)
+    if len(error_rows) <= MAX_MARKERS:
+        draw_bar_borders(ax, bars, error_rows, theme.error)
+        draw_bar_markers(ax, bars, error_rows, "error", theme)
     else:
-        draw_bar_ticks(ax, bars, errors, theme.error)
+        draw_bar_ticks(ax, bars, error_rows, theme.error)

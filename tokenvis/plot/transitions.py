@@ -58,8 +58,10 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
             return draw_empty(ax, theme, "No agent moved." if len(spans) else "This trace is empty.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
         draw_title(ax, trace_title(spans), "moves between locations", theme)
-        most = cells.iloc[int(cells["amount"].argmax())]
-        top_move = f"from {described_name(most['row'])} to {described_name(most['column'])}, {format_count(most['amount'])}"
+        largest = cells.iloc[int(cells["amount"].argmax())]
+        top_move = (
+            f"from {described_name(largest['row'])} to {described_name(largest['column'])}, {format_count(largest['amount'])}"
+        )
         total = plural(int(table["n_moves"].sum()), "move")
         describe(ax, f"{total} between locations in {described_name(trace_title(spans))}; most frequent: {top_move}.")
     return ax

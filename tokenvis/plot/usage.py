@@ -88,7 +88,7 @@ def plot_usage(
     require(spans)
     check_axes(ax)
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz) if by is None else None
-    lost, spans = losses_of(spans), recorded_spans(spans)
+    losses, spans = losses_of(spans), recorded_spans(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
     table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
     tokens = tokens_by_kind(table)
@@ -97,12 +97,12 @@ def plot_usage(
     with themed(ax) as theme:
         ax = new_axes(USAGE_HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, *(["No span has a token count."] if len(spans) else lost.sentences()))
+            return draw_empty(ax, theme, *(["No span has a token count."] if len(spans) else losses.sentences()))
         apply_theme(ax)
         if axis is not None:
             draw_token_sums(ax, table["end_time"].to_numpy(), tokens, axis, theme)
-            draw_losses(ax, lost, axis, theme)
-            draw_note(ax, lost.messages, theme)
+            draw_losses(ax, losses, axis, theme)
+            draw_note(ax, losses.messages, theme)
         elif groups is not None:
             draw_token_groups(ax, groups, theme)
         draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
@@ -112,9 +112,9 @@ def plot_usage(
                 for kind, color in TOKEN_COLORS.items()
                 if totals[kind]
             ]
-            draw_legend(ax, kinds + (lost_handles(lost, theme) if by is None else []))
+            draw_legend(ax, kinds + (lost_handles(losses, theme) if by is None else []))
         used = f"{totals['input'] + totals['cached input']:,} input and {totals['output']:,} output"
-        describe(ax, f"Tokens used in {described_name(trace_title(spans))}: {used}.", *lost.sentences())
+        describe(ax, f"Tokens used in {described_name(trace_title(spans))}: {used}.", *losses.sentences())
     return ax
 
 

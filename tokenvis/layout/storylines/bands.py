@@ -1,7 +1,7 @@
-"""Bands: line heights when each location keeps its own band, and lines travel between bands.
+"""Bands: line heights if each group has its own band, and lines move between bands.
 
-An agent stays in the band of its last location, and keeps its lane there until it goes to another location. Bands are stacked
-by first visit.
+An agent stays in the band of its last group, and keeps its lane there until it joins another group. Bands are stacked in the
+order in which agents join them.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ BAND_GAP_LINES = 2  # between the lines of two bands
 def heights_in_bands(group: LayerTable, present: PresenceTable) -> LayerTable:
     """The height of each agent in each layer, 0 at the top; -1 if it is absent.
 
-    ``group`` is the number of the location of each agent, -1 if it has none. Agents that never have a location share a band
-    below all others.
+    ``group`` is the number of the group of each agent, -1 if it has none. Agents that never have a group share a band below all
+    others.
     """
     n_layers, n_agents = group.shape
     band = np.where(present, nearest_groups(group), ABSENT)
@@ -43,7 +43,7 @@ def heights_in_bands(group: LayerTable, present: PresenceTable) -> LayerTable:
 
 
 def nearest_groups(group: LayerTable) -> LayerTable:
-    """The current, else the last, else the first location of each agent; a number above all others if it never has one."""
+    """The current, else the last, else the first group of each agent; a number above all others if it never has one."""
     layers = np.arange(len(group))[:, None]
     has_group = group >= 0
     before = np.maximum.accumulate(np.where(has_group, layers, -1))

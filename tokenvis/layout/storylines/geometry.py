@@ -1,6 +1,6 @@
-"""Geometry: the lines of a storyline as they are drawn, in pieces, and the blocks of groups behind them.
+"""Geometry: the lines of a storyline as they are drawn, in pieces, and the boxes of groups behind them.
 
-A group block is a group over time: it continues while the same agents stay together at one location. Where they move, its
+A group box shows a group over time: it continues while the same agents stay together at one location. Where they move, its
 borders move with them. It begins when the last of its lines has arrived, and ends when the first one leaves.
 """
 
@@ -28,7 +28,7 @@ MAX_BRANCHES = 2_000  # only the longest are drawn
 
 @dataclass(frozen=True)
 class LinePiece:
-    """A part of an agent's line; ``is_here`` is whether the agent has a span during it."""
+    """A part of an agent's line; ``has_span`` is whether the agent has a span during it."""
 
     agent: int
     curve: LineCurve
@@ -36,8 +36,8 @@ class LinePiece:
 
 
 @dataclass(frozen=True)
-class GroupBlock:
-    """A group over time, at a location; ``levels`` are the parts in which its lines are level: (x0, x1, top, bottom)."""
+class GroupBox:
+    """The box of a group at a location; ``levels`` are the parts in which its lines are level: (x0, x1, top, bottom)."""
 
     location: int
     is_meeting: bool
@@ -130,26 +130,26 @@ class StorylineGeometry:
         layer = int(np.searchsorted(self.edges, (start + end) / 2, side="right")) - 1
         return bool(self.location_codes[min(layer, len(self.location_codes) - 1), agent] >= 0)
 
-    def group_blocks(self) -> list[GroupBlock]:
-        """The blocks of the groups that are at a location, by first appearance."""
+    def group_boxes(self) -> list[GroupBox]:
+        """The boxes of the groups that are at a location, by first appearance."""
         arrivals, departures = self.level_times()
-        all_blocks: list[GroupBlock] = []
-        current_blocks: dict[int, tuple[GroupBlock, set[int]]] = {}
+        all_boxes: list[GroupBox] = []
+        current_boxes: dict[int, tuple[GroupBox, set[int]]] = {}
         for layer in range(len(self.heights)):
-            continued: dict[int, tuple[GroupBlock, set[int]]] = {}
+            continued: dict[int, tuple[GroupBox, set[int]]] = {}
             for group, agents in self.groups_in_layer(layer).items():
-                block, previous_agents = current_blocks.get(group, (None, set()))
-                if block is None or previous_agents != set(agents):
-                    block = GroupBlock(int(self.location_codes[layer, agents[0]]), len(agents) > 1)
-                    all_blocks.append(block)
+                box, previous_agents = current_boxes.get(group, (None, set()))
+                if box is None or previous_agents != set(agents):
+                    box = GroupBox(int(self.location_codes[layer, agents[0]]), len(agents) > 1)
+                    all_boxes.append(box)
                 x0, x1 = float(arrivals[layer, agents].max()), float(departures[layer, agents].min())
                 if x0 > x1:
                     x0 = x1 = (x0 + x1) / 2
                 heights = self.heights[layer, agents].tolist()
-                extend_levels(block.levels, (x0, x1, min(heights), max(heights)))
-                continued[group] = block, set(agents)
-            current_blocks = continued
-        return all_blocks
+                extend_levels(box.levels, (x0, x1, min(heights), max(heights)))
+                continued[group] = box, set(agents)
+            current_boxes = continued
+        return all_boxes
 
     def groups_in_layer(self, layer: int) -> dict[int, list[int]]:
         """The agents of each group of a layer that is at a location, by group code; agents without a group are alone."""
@@ -218,11 +218,11 @@ def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array]
     )
 
 
-def layer_edges(start: Int64Array, end: Int64Array, is_known: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Int64Array:
-    """The edges of all layers; a layer without agents lies between its neighbours."""
+def layer_edges(start: Int64Array, end: Int64Array, has_lines: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Int64Array:
+    """The edges of all layers; a layer without lines extends from its predecessor to its successor."""
     edges = np.append(start, end[-1:])
-    edges[1:][is_known] = end[is_known]
-    edges[:-1][is_known] = start[is_known]
+    edges[1:][has_lines] = end[has_lines]
+    edges[:-1][has_lines] = start[has_lines]
     return edges
 
 

@@ -4,8 +4,8 @@ The order of the lines is given. The lines of a block are 1 apart, two blocks at
 linear program finds those with the least vertical movement (A. Dobler et al., "Optimizing wiggle in storylines", 2025); among
 these it prefers few bends, then little white space. Each constraint bounds the difference of two heights, so the matrix is
 totally unimodular, and the heights are whole numbers. Bends are reduced by reweighting: the larger a movement was, the less it
-weighs (E. J. Candès, M. B. Wakin, S. P. Boyd, 2008), which leaves few large movements instead of many small ones. Long stories
-are solved in windows, from the left. In very large stories, where lines cannot be followed by eye, each layer is placed as
+weighs (E. J. Candès, M. B. Wakin, S. P. Boyd, 2008), which leaves few large movements instead of many small ones. Long traces
+are solved in windows, from the left. In very large traces, where lines cannot be followed by eye, each layer is placed as
 close as possible to the previous heights of its agents.
 """
 
@@ -25,7 +25,7 @@ MOVEMENT_COST = 1_000_000.0  # for each step up or down
 BEND_COST = 100.0  # for moving at all
 WHITE_SPACE_COST = 1.0  # for each unit of height
 REWEIGHTING_ROUNDS = 1
-MAX_PROGRAM_LINKS = 6_000  # stories with more links are placed layer by layer
+MAX_PROGRAM_LINKS = 6_000  # traces with more links are placed layer by layer
 WINDOW_BLOCKS = 300  # blocks solved at once; the later half is solved again with the next window
 
 
@@ -48,9 +48,9 @@ class BlockGraph:
 
 def heights_of(blocks: LayerTable, ranks: LayerTable) -> LayerTable:
     """The height of each agent in each layer, 0 at the top; -1 if it is absent. Needs scipy."""
-    opens = layer_changes(np.concatenate([blocks, ranks], axis=1))
-    if not opens.all():
-        heights: LayerTable = heights_of(blocks[opens], ranks[opens])[np.cumsum(opens) - 1]
+    is_new = layer_changes(np.concatenate([blocks, ranks], axis=1))
+    if not is_new.all():
+        heights: LayerTable = heights_of(blocks[is_new], ranks[is_new])[np.cumsum(is_new) - 1]
         return heights
     graph = block_graph(blocks, ranks)
     if not len(graph.layer):
@@ -145,8 +145,8 @@ class HeightProgram:
         n_links = len(links)
         self.n_heights = len(layer) + 2
         top, bottom = self.n_heights - 2, self.n_heights - 1
-        opens = run_starts(layer)
-        (first,), (last,), (below,) = np.nonzero(opens), np.nonzero(np.append(opens[1:], True)), np.nonzero(~opens)
+        is_new = run_starts(layer)
+        (first,), (last,), (below,) = np.nonzero(is_new), np.nonzero(np.append(is_new[1:], True)), np.nonzero(~is_new)
         upper = np.concatenate([below - 1, np.full_like(first, top), last])
         lower = np.concatenate([below, first, np.full_like(last, bottom)])
         self.separation = np.concatenate([size[below - 1] - 1 + BLOCK_GAP, np.zeros_like(first), size[last] - 1])
@@ -164,8 +164,8 @@ class HeightProgram:
         from scipy.sparse import coo_array
 
         rows, ones = np.arange(len(lower)), np.ones(len(lower))
-        places = np.append(rows, rows), np.append(lower, upper)
-        return coo_array((np.append(ones, -ones), places), shape=(len(lower), self.n_heights))
+        coordinates = np.append(rows, rows), np.append(lower, upper)
+        return coo_array((np.append(ones, -ones), coordinates), shape=(len(lower), self.n_heights))
 
     def solve(self, weights: Float64Array) -> tuple[Int64Array, Float64Array]:
         """The tops of all blocks, and the distance that each link moves."""

@@ -1,4 +1,4 @@
-"""Homes: the location of each agent at each moment, one at a time.
+"""Homes: the one span that determines an agent's location at each moment.
 
 An agent may have several spans at once. Its home is the span that started last; among spans that started together, the last one
 in the order of the frame. The remaining parts of the other spans are branches.

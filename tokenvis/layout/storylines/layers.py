@@ -1,10 +1,10 @@
 """Layers: time intervals in which no agent arrives, leaves or moves, and the location of each agent in each layer.
 
 The elementary intervals of the sweep line are the layers of a storyline; neighbours with identical locations are merged. If
-there are more layers than a picture can show, boundaries are dropped: from the left, each boundary closer than ``shortest`` to
-the last kept one, unless a longer interval begins there. So only intervals shorter than ``shortest`` are merged, into layers
-shorter than twice that. In a merged layer, an agent is at the location where it stays longest, if that is at least a tenth of
-the layer, else at none; visits that appear in no layer for this reason are counted.
+there are more layers than a picture can show, boundaries are dropped: from the left, each boundary closer than ``shortest_us``
+to the last kept one, unless a longer interval begins there. So only intervals shorter than ``shortest_us`` are merged, into
+layers shorter than twice that. In a merged layer, an agent is at the location where it stays longest, if that is at least a
+tenth of the layer, else at none; stays that appear in no layer for this reason are counted.
 """
 
 from bisect import bisect_left
@@ -18,14 +18,14 @@ from tokenvis.spans.integers import INT64_MAX, Int64Array, run_starts
 from tokenvis.spans.intervals import number_in_run
 
 MAX_LAYERS = 400
-MAX_LAYER_CELLS = 200_000  # layers times agents; traces with many agents have fewer layers
-MIN_LAYERS = 40  # but at least this many
+MAX_LAYER_CELLS = 200_000  # layers times agents: with more than 500 agents, fewer layers are allowed
+MIN_LAYER_LIMIT = 40  # the lowest limit, for any number of agents
 MIN_STAY_DIVISOR = 10  # an agent is at a location in a layer if it stays there for at least 1/10 of the layer
 
 
 @dataclass(frozen=True)
-class Visits:
-    """Stretches of an agent at a location; those of one agent do not overlap. All int64: numbers from 0, and µs."""
+class Stays:
+    """The stays of agents at locations; the stays of one agent do not overlap. All int64: numbers from 0, and µs."""
 
     agent: Int64Array
     location: Int64Array
@@ -43,14 +43,14 @@ class Layers:
     """The location of each agent in each layer: a row for each layer, a column for each agent.
 
     ``edges`` (int64, µs) are the boundaries of the layers, one more than there are layers. ``location`` is -1 if an agent has
-    none, ``present`` is whether it has a line. ``n_hidden`` visits are in no layer. Intervals shorter than ``shortest`` (µs, 0
-    if there are none) were merged with their neighbours; ``n_merged`` counts them.
+    none, ``present`` is whether it has a line. ``n_hidden`` stays are in no layer. Intervals shorter than ``shortest_us`` (0 if
+    there are none) were merged with their neighbours; ``n_merged`` counts them.
     """
 
     edges: Int64Array
     location: LayerTable
     present: PresenceTable
-    shortest: int
+    shortest_us: int
     n_merged: int
     n_hidden: int
 
@@ -58,36 +58,36 @@ class Layers:
         return len(self.location)
 
 
-def cut_layers(visits: Visits, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
+def cut_layers(stays: Stays, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
     """The layers of a trace.
 
     ``instants`` (agent, time) make no layers; an agent is present in the layer of its instant. If ``broken``, an agent is
-    present only during its visits and instants; else from the first of them to the last.
+    present only during its stays and instants; else from the first of them to the last.
     """
-    times = np.unique(np.concatenate([visits.start, visits.end]))
-    edges, shortest = thin_edges(times.tolist(), max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYERS))
+    times = np.unique(np.concatenate([stays.start, stays.end]))
+    edges, shortest_us = thin_edges(times.tolist(), max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYER_LIMIT))
     n_merged = max(len(times) - len(edges), 0)
     edges = extend_edges(edges, instants[1])
-    location, present, n_hidden = longest_stays(edges, visits, n_agents)
+    location, present, n_hidden = longest_stays(edges, stays, n_agents)
     present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(location) - 1), instants[0]] = True
     if not broken:
         present = np.maximum.accumulate(present) & np.maximum.accumulate(present[::-1])[::-1]
-    return merge_equal_layers(Layers(edges, location, present, shortest, n_merged, n_hidden))
+    return merge_equal_layers(Layers(edges, location, present, shortest_us, n_merged, n_hidden))
 
 
 def thin_edges(times: list[int], max_layers: int) -> tuple[Int64Array, int]:
-    """The kept times, and ``shortest``: the first of 1, 2, 5, 10, ... µs that leaves at most ``max_layers`` layers."""
+    """The kept times, and ``shortest_us``: the first of 1, 2, 5, 10, ... µs that leaves at most ``max_layers`` layers."""
     if len(times) <= max_layers + 1:
         return np.array(times, dtype=np.int64), 0
-    for shortest in (step * 10**power for power in count() for step in (1, 2, 5)):
+    for shortest_us in (step * 10**power for power in count() for step in (1, 2, 5)):
         kept = [0]
         while kept[-1] < len(times) - 1 and len(kept) <= max_layers + 1:
-            following = bisect_left(times, times[kept[-1]] + shortest)
+            following = bisect_left(times, times[kept[-1]] + shortest_us)
             last = following - 1  # the end of the dropped intervals
-            ends = following == len(times) or times[following] - times[last] >= shortest
+            ends = following == len(times) or times[following] - times[last] >= shortest_us
             kept += [last] if ends and last > kept[-1] else [following]
         if len(kept) <= max_layers + 1:
-            return np.array(times, dtype=np.int64)[kept], shortest
+            return np.array(times, dtype=np.int64)[kept], shortest_us
     raise AssertionError("a step is longer than the trace")
 
 
@@ -102,17 +102,17 @@ def extend_edges(edges: Int64Array, instants: Int64Array) -> Int64Array:
     return edges
 
 
-def longest_stays(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[LayerTable, PresenceTable, int]:
-    """The location of each agent in each layer (-1: none), where it is present at all, and the number of hidden visits.
+def longest_stays(edges: Int64Array, stays: Stays, n_agents: int) -> tuple[LayerTable, PresenceTable, int]:
+    """The location of each agent in each layer (-1: none), where it is present at all, and the number of hidden stays.
 
     Of locations with equally long stays, the lowest number counts.
     """
-    first = np.searchsorted(edges, visits.start, side="right") - 1
-    n_layers = np.searchsorted(edges, visits.end, side="left") - first
+    first = np.searchsorted(edges, stays.start, side="right") - 1
+    n_layers = np.searchsorted(edges, stays.end, side="left") - first
     row = np.repeat(np.arange(len(first)), n_layers)
     layer = first[row] + number_in_run(n_layers)
-    overlap_us = np.minimum(visits.end[row], edges[layer + 1]) - np.maximum(visits.start[row], edges[layer])
-    cell, location = layer * n_agents + visits.agent[row], visits.location[row]
+    overlap_us = np.minimum(stays.end[row], edges[layer + 1]) - np.maximum(stays.start[row], edges[layer])
+    cell, location = layer * n_agents + stays.agent[row], stays.location[row]
     order = np.lexsort((location, cell))
     cell, location = cell[order], location[order]
     first_rows = np.flatnonzero(run_starts(cell, location))
@@ -125,8 +125,8 @@ def longest_stays(edges: Int64Array, visits: Visits, n_agents: int) -> tuple[Lay
     locations[cell[longest]] = location[longest]
     is_present = np.zeros(len(locations), dtype=bool)
     is_present[cell] = True
-    shown_visits = np.unique(row[order][locations[cell] == location])
-    return locations.reshape(-1, n_agents), is_present.reshape(-1, n_agents), len(first) - len(shown_visits)
+    shown_stays = np.unique(row[order][locations[cell] == location])
+    return locations.reshape(-1, n_agents), is_present.reshape(-1, n_agents), len(first) - len(shown_stays)
 
 
 def merge_equal_layers(layers: Layers) -> Layers:

@@ -21,9 +21,9 @@ def order_in_parts(blocks: LayerTable, solve: Callable[[LayerTable], LayerTable]
     fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Equal
     neighbouring layers are merged.
     """
-    opens = layer_changes(blocks)
-    if not opens.all():
-        ranks: LayerTable = order_in_parts(blocks[opens], solve)[np.cumsum(opens) - 1]
+    is_new = layer_changes(blocks)
+    if not is_new.all():
+        ranks: LayerTable = order_in_parts(blocks[is_new], solve)[np.cumsum(is_new) - 1]
         return ranks
     parts = connected_agents(blocks)
     if len(parts) > 1:
@@ -75,7 +75,7 @@ def flip_ranks(ranks: LayerTable) -> LayerTable:
 def orient_ranks(ranks: LayerTable) -> LayerTable:
     """The ranks or their mirror image: lower agent numbers are above in the first layer where the two differ.
 
-    Agents are numbered in order of appearance, so layers added at the end of a story do not flip its beginning.
+    Agents are numbered in order of appearance, so layers added at the end of a trace do not flip its beginning.
     """
     for row in ranks:
         excess = 2 * count_inversions(row[row >= 0].tolist()) - math.comb(int((row >= 0).sum()), 2)

@@ -22,7 +22,10 @@ CLAUSES_PER_SECOND = 500_000  # formulas that take longer to build than the time
 
 @dataclass(frozen=True)
 class Proof:
-    """``ranks`` with the fewest crossings, None after a timeout; no order has fewer crossings than ``lower_bound``."""
+    """``ranks`` with the fewest crossings, None after a timeout or for a formula that is too large.
+
+    No order has fewer crossings than ``lower_bound``.
+    """
 
     ranks: LayerTable | None
     lower_bound: int

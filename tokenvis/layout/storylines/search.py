@@ -16,7 +16,7 @@ from tokenvis.layout.storylines.ordering import barycenter_ranks
 
 MAX_SEARCHES = 12  # in lockstep; fewer if all insertion rounds would take more than half of the effort
 MAX_EFFORT_CELLS = 50_000_000  # array cells computed in all steps of a search
-MAX_PASS_CELLS = 1_000_000_000  # larger stories keep their barycentre ranks: reinserting every agent once would take too long
+MAX_PASS_CELLS = 1_000_000_000  # larger traces keep their barycentre ranks: reinserting every agent once would take too long
 CELLS_PER_LAYER, CELLS_PER_INSERTION = 400, 20_000  # the overhead of a layer and of an insertion, in cells
 # A search ends when its effort exceeds this many times the effort at its last improvement, plus a minimum.
 PATIENCE_FACTOR, MIN_PATIENCE_CELLS = 8, 2_000_000
@@ -178,8 +178,8 @@ class OrderSearch:
         upper, lower = block_at_rank[:, :, :-1], block_at_rank[:, :, 1:]
         own_blocks = np.where(self.is_present[span], self.blocks[span], -4)
         own_block = own_blocks[None, :, agent, None]
-        has_company = (block_at_rank == own_block).any(axis=2, keepdims=True)
-        fits = np.where(has_company, (upper == own_block) | (lower == own_block), upper != lower)
+        has_own_block = (block_at_rank == own_block).any(axis=2, keepdims=True)
+        fits = np.where(has_own_block, (upper == own_block) | (lower == own_block), upper != lower)
         is_absent = own_block == -4
         is_first = np.arange(width) == 0
         allowed: np.ndarray = np.where(is_absent, is_first, fits)
@@ -188,9 +188,9 @@ class OrderSearch:
     def pick_agents(self) -> tuple[list[int], int]:
         """A few agents and a layer: agents of one block there, or two that cross in one of the searches, and others."""
         layer = int(self.random.integers(len(self.counts[0])))
-        names, sizes = np.unique(self.blocks[layer][self.is_present[layer]], return_counts=True)
+        block_numbers, sizes = np.unique(self.blocks[layer][self.is_present[layer]], return_counts=True)
         if (sizes > 1).any() and self.random.random() < BLOCK_REMOVAL_SHARE:
-            in_block = self.blocks[layer] == self.random.choice(names[sizes > 1])
+            in_block = self.blocks[layer] == self.random.choice(block_numbers[sizes > 1])
             return self.shuffled(in_block)[:MAX_REMOVED_OF_BLOCK], layer
         search = int(self.random.integers(len(self.ranks)))
         crossed_steps = np.repeat(np.arange(len(self.counts[0])), self.counts[search])

@@ -20,7 +20,7 @@ from tokenvis.layout.storylines.bands import heights_in_bands
 from tokenvis.layout.storylines.blocks import LayerTable, blocks_by_group, count_crossings
 from tokenvis.layout.storylines.heights import heights_of
 from tokenvis.layout.storylines.homes import homes_of
-from tokenvis.layout.storylines.layers import Layers, Visits, cut_layers
+from tokenvis.layout.storylines.layers import Layers, Stays, cut_layers
 from tokenvis.layout.storylines.ordering import order_in_parts
 from tokenvis.layout.storylines.proof import prove_fewest_crossings
 from tokenvis.layout.storylines.search import search_ranks
@@ -72,7 +72,7 @@ def storyline(
         must not be a column of ``lines``, except location_id.
     locations
         "free": lines can be anywhere, so that few of them cross. "bands": each group has its own band, from the top by first
-        visit; an agent keeps its height in the band until it goes to another group.
+        stay; an agent keeps its height in the band until it goes to another group.
     budget
         The time limit, in seconds for each trace, to prove that no order has fewer crossings; after a timeout, a search of a
         second or two follows. Traces that are too large for the time limit are not tried. 0: no proof; the order then depends
@@ -90,15 +90,15 @@ def storyline(
         group in the layer, from the top; ``location_id`` (category): its location, missing if it has no span; and the column
         ``by``, unless that is location_id (whole numbers as Int64).
 
-        ``branches``: a row for each part of a span in which its agent is at another, ordered by start, end, agent_id, id:
-        ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64: 0 is next to
-        the agent's line).
+        ``branches``: a row for each part of a span during which its agent's line follows another span, ordered by start, end,
+        agent_id, id: ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64:
+        0 is next to the agent's line).
 
         ``totals``: a row for each trace: ``trace_id`` (category), ``n_agents, n_layers`` (int64); ``n_merged`` (int64): the
         intervals shorter than ``shortest_us`` (int64, µs; 0 if there are none) that were merged with their neighbours, so that
         at most 400 layers remain; in a merged layer, which is shorter than twice that, an agent is at the location where it
-        stays longest, if that is at least a tenth of the layer, else at none; ``n_hidden`` (int64): visits that appear in no
-        layer for this reason; ``crossings`` (int64): the number of line crossings; ``at_least`` (int64): a lower bound of the
+        stays longest, if that is at least a tenth of the layer, else at none; ``n_hidden`` (int64): stays that appear in no
+        layer for this reason; ``crossings`` (int64): the number of line crossings; ``at_least`` (int64): a lower bound on the
         crossings of any order (0 if unknown); ``is_proven`` (bool): whether the two are equal; ``movement`` (int64): the sum
         of all vertical moves; ``wiggles`` (int64): the number of these moves; ``height`` (int64): the largest y.
 
@@ -163,7 +163,7 @@ def checked_budget(budget: float | None) -> float:
     if not is_number or not 0 <= budget <= MAX_BUDGET_S:
         raise BadOption(f"budget={quoted(budget)} is not a number of seconds from 0 to {MAX_BUDGET_S:,}.")
     if budget and not has_solver:
-        raise BadOption(f"budget={budget} needs the solver of an extra: pip install 'tokenvis[storyline]'.")
+        raise BadOption(f"budget={budget} needs the extra with the solver: pip install 'tokenvis[storyline]'.")
     return float(budget)
 
 
@@ -172,7 +172,7 @@ class StorylineInput:
     """The location of each agent over time in all traces, as arrays.
 
     ``agents`` are those of all traces, with the ``trace`` and the ``number`` (in order of appearance) of each; ``locations``
-    are the pairs of group and location, with the ``group_of`` each, -1 for none. ``visits`` refer to agents and locations,
+    are the pairs of group and location, with the ``group_of`` each, -1 for none. ``stays`` refer to agents and locations,
     ordered by trace; ``instants`` are (agent, time); ``branches`` are (row of the span, start, end).
     """
 
@@ -181,7 +181,7 @@ class StorylineInput:
     number: Int64Array
     locations: Groups
     group_of: Int64Array
-    visits: Visits
+    stays: Stays
     instants: tuple[Int64Array, Int64Array]
     branches: tuple[Int64Array, Int64Array, Int64Array]
 
@@ -209,15 +209,15 @@ def storyline_input(spans: pd.DataFrame, by: str) -> StorylineInput:
     home, stay_start, stay_end = homes.stretches
     branch, branch_start, branch_end = homes.branches
     n_locations = max(len(locations), 1)
-    visit_key = agents.group[interval_row[home]] * n_locations + locations.group[interval_row[home]]
-    visit_key, stay_start, stay_end = union(visit_key, stay_start, stay_end)
+    stay_key = agents.group[interval_row[home]] * n_locations + locations.group[interval_row[home]]
+    stay_key, stay_start, stay_end = union(stay_key, stay_start, stay_end)
     return StorylineInput(
         agents,
         trace[agents.first],
         appearance_numbers(trace[agents.first], lowest_of(agents.group, start, len(agents))),
         locations,
         codes_of(spans[by].iloc[locations.first])[0],
-        Visits(visit_key // n_locations, visit_key % n_locations, stay_start, stay_end),
+        Stays(stay_key // n_locations, stay_key % n_locations, stay_start, stay_end),
         (agents.group[instants], start[instants]),
         (interval_row[branch], branch_start, branch_end),
     )
@@ -249,15 +249,13 @@ class TraceLayout:
 def lay_out_trace(inputs: StorylineInput, trace: int, seconds: float, *, broken: bool, bands: bool) -> TraceLayout:
     """Lay out one trace."""
     agents = group_slice(inputs.trace, trace)
-    visits = group_slice(inputs.trace[inputs.visits.agent], trace)
+    stays = group_slice(inputs.trace[inputs.stays.agent], trace)
     instants = group_slice(inputs.trace[inputs.instants[0]], trace)
     number = inputs.number[agents]
     first = agents.start
-    own_visits = Visits(
-        number[inputs.visits.agent[visits] - first], *(column[visits] for column in inputs.visits.location_intervals)
-    )
+    own_stays = Stays(number[inputs.stays.agent[stays] - first], *(column[stays] for column in inputs.stays.location_intervals))
     instant_agent, instant_time = (column[instants] for column in inputs.instants)
-    layers = cut_layers(own_visits, (number[instant_agent - first], instant_time), len(number), broken=broken)
+    layers = cut_layers(own_stays, (number[instant_agent - first], instant_time), len(number), broken=broken)
     group = np.where(layers.location >= 0, inputs.group_of[layers.location], -1)
     group_codes = np.unique(group, return_inverse=True)[1].reshape(group.shape)
     blocks = blocks_by_group(np.where(group >= 0, group_codes, -1).astype(np.int32), layers.present)
@@ -356,7 +354,7 @@ def totals_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[Trac
         "n_agents": [len(layout.agents) for layout in layouts],
         "n_layers": [len(layout.layers) for layout in layouts],
         "n_merged": [layout.layers.n_merged for layout in layouts],
-        "shortest_us": [layout.layers.shortest for layout in layouts],
+        "shortest_us": [layout.layers.shortest_us for layout in layouts],
         "n_hidden": [layout.layers.n_hidden for layout in layouts],
         "crossings": [layout.crossings for layout in layouts],
         "at_least": [layout.lower_bound for layout in layouts],

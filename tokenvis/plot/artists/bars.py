@@ -61,13 +61,13 @@ class Bars:
 
     def wide_rows(self, rows: Int64Array, low: float, high: float, min_width: float) -> Int64Array:
         """Those of these spans that are in lanes and take at least ``min_width`` of an interval of the axis."""
-        found = [rows[:0]]
+        wide = [rows[:0]]
         is_lane = self.placement.rows["is_lane"].to_numpy()
         for chunk in row_chunks(rows):
             x0, x1 = self.x_ends(chunk)
             inside = np.minimum(x1, high) - np.maximum(x0, low)
-            found.append(chunk[is_lane[self.placement.row[chunk]] & (inside >= min_width) & (x1 > x0)])
-        return np.concatenate(found)
+            wide.append(chunk[is_lane[self.placement.row[chunk]] & (inside >= min_width) & (x1 > x0)])
+        return np.concatenate(wide)
 
 
 def row_chunks(rows: Int64Array) -> Iterator[Int64Array]:
@@ -124,7 +124,7 @@ def draw_bar_ticks(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:
 
 
 def label_bars(ax: Axes, bars: Bars, texts: Callable[[Int64Array], pd.DataFrame], *, size: float) -> None:
-    """Label the bars where the labels fit; ``texts`` returns ``label`` and ``more`` for rows."""
+    """Label the bars where the labels fit; ``texts`` returns ``label`` and ``suffix`` for rows."""
 
     def labelled(low: float, high: float, min_width: float) -> pd.DataFrame:
         rows = bars.wide_rows(np.arange(len(bars.start)), low, high, min_width)
@@ -136,7 +136,7 @@ def label_bars(ax: Axes, bars: Bars, texts: Callable[[Int64Array], pd.DataFrame]
         text_colors = [text_color_on(bars.colors[code]) for code in bars.color[rows].tolist()]
         label = [drawable(str(text)) for text in shown["label"]]
         position = {"x0": x0, "x1": x1, "y": bars.placement.middle[rows]}
-        return pd.DataFrame({**position, "label": label, "more": shown["more"].to_numpy(), "color": text_colors})
+        return pd.DataFrame({**position, "label": label, "suffix": shown["suffix"].to_numpy(), "color": text_colors})
 
     ax.add_artist(BarLabels(labelled, size=size, height=BAR_HEIGHT_SHARE))
 
@@ -172,7 +172,7 @@ class Raster(AxesImage):
         is_other = np.ones(len(bars.start), dtype=bool)
         is_other[rows] = False
         self.other_rows = np.flatnonzero(is_other)
-        self.n_wide = self.n_seen = 0
+        self.n_wide = self.n_in_view = 0
         self.set_zorder(zorder)
         self.set_data(np.zeros((1, 1)))
         self.set_clip_path(ax.patch)
@@ -209,26 +209,26 @@ class Raster(AxesImage):
     def messages(self) -> list[str]:
         """How many spans in view are drawn one by one: outside the raster, or at least a pixel wide in a lane of it.
 
-        Instants do not count: they are always drawn one by one, as a marker or a tick.
+        Instants are not counted: they are markers or ticks.
         """
         self.grid()
         low, high, _ = self.view()
         n_others = self.bars.count_in_view(self.other_rows, low, high)
-        n_drawn, n_seen = n_others + self.n_wide, n_others + self.n_seen
-        return [f"{n_drawn:,} of {n_seen:,} spans drawn as bars"] if n_drawn < n_seen else []
+        n_drawn, n_in_view = n_others + self.n_wide, n_others + self.n_in_view
+        return [f"{n_drawn:,} of {n_in_view:,} spans drawn as bars"] if n_drawn < n_in_view else []
 
     def pixel_spans(
         self, low: float, high: float, n_pixels: int
     ) -> Iterator[tuple[Float64Array, Float64Array, Int64Array, Int64Array]]:
         """The spans in pixels, in chunks; also counts those in view."""
-        self.n_wide = self.n_seen = 0
+        self.n_wide = self.n_in_view = 0
         scale = n_pixels / (high - low)
         is_lane = self.bars.placement.rows["is_lane"].to_numpy()
         for rows in row_chunks(self.rows):
             x0, x1 = ((x - low) * scale for x in self.bars.x_ends(rows))
             row = self.bars.placement.row[rows]
             in_view = (x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)
-            self.n_seen += int(np.count_nonzero(in_view))
+            self.n_in_view += int(np.count_nonzero(in_view))
             if is_lane.any():
                 self.n_wide += int(np.count_nonzero(in_view & is_lane[row] & (x1 - x0 >= 1)))
             yield x0, x1, row, self.bars.color[rows]
@@ -247,7 +247,7 @@ class Raster(AxesImage):
         full_share = np.where(self.bars.placement.rows["is_lane"], 1.0, grid.busy.max(axis=1, initial=0))[:, None]
         share = np.divide(grid.busy, full_share, out=np.zeros_like(grid.busy), where=full_share > 0)
         colors = palette[grid.color]
-        only_instants = grid.busy == 0  # drawn as ticks
+        only_instants = grid.busy == 0  # ticks of full colour
         colors[..., 3] *= np.where(only_instants, 1.0, self.min_alpha + (1 - self.min_alpha) * np.minimum(share, 1.0))
         return np.concatenate([np.round(colors * 255).astype(np.uint8), np.zeros((1, colors.shape[1], 4), dtype=np.uint8)])
 

@@ -29,8 +29,8 @@ MAX_DISTINCT_OTHERS = 100  # names without a colour that are still counted separ
 class ColorScale:
     """The colours of spans: ``code`` (int64) of each span, a position in ``colors``, and the entries of the ``legend``.
 
-    Names without a colour share one grey, but have separate positions: the dominant colour of a pixel is that of one name, not
-    of all others together.
+    Names without a colour share one grey, but have separate positions: the dominant colour of a pixel is the colour
+    of one name, not of all others together.
     """
 
     code: Int64Array
@@ -93,7 +93,7 @@ def check_palette(palette: Palette) -> None:
         raise BadOption(f"palette={quoted(palette)} is neither a mapping from name to colour nor a list of colours.")
     invalid = [color for color in (palette.values() if isinstance(palette, Mapping) else palette) if not is_color_like(color)]
     if invalid:
-        raise BadOption(f"palette has {listed(invalid)}, which is not a colour. Use for example '#3b6fb6'.")
+        raise BadOption(f"palette has values that are not colours: {listed(invalid)}. Use for example '#3b6fb6'.")
 
 
 def colors_for(palette: Palette, all_names: list[str], used_names: list[str]) -> dict[str, str]:

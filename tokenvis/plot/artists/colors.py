@@ -2,7 +2,7 @@
 
 The twelve colours are the result of a search: each two of them differ in OKLab (B. Ottosson, 2020) for normal vision and for
 the three common types of colour blindness (after G. M. Machado et al., "A physiologically-based model for simulation of color
-vision deficiency", 2009), and in lightness alone, so that they remain distinct in greyscale. More than twelve would not; all
+vision deficiency", 2009), and in lightness alone, but in greyscale some look alike. More than twelve would not be distinct; all
 further names share one grey. A colour depends only on the sorted set of names.
 """
 
@@ -37,8 +37,8 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict
-        Name to colour ("#rrggbb"), in lexical order of the names. The first twelve have distinct colours, also with colour
-        blindness and in greyscale; further names are "others", and share a grey.
+        Name to colour ("#rrggbb"), in lexical order of the names. The first twelve have distinct colours, also with the
+        common types of colour blindness; further names are "others", and share a grey.
 
     Examples
     --------

@@ -8,10 +8,10 @@ from tokenvis.spans.fields import field_columns
 
 
 def bar_label_texts(spans: pd.DataFrame, fallback_column: str, axis: TimeAxis) -> pd.DataFrame:
-    """The texts for the bars of these spans: ``label``, by default from ``fallback_column``, and ``more``, the duration."""
+    """The texts for the bars of these spans: ``label``, by default from ``fallback_column``, and ``suffix``, the duration."""
     label = spans[fallback_column].astype("str")
     given_label = field_columns(spans, ["label"])["label"].astype("object")
     label = given_label.where(given_label.notna(), label)
     start, end = times_of(spans)
     durations = [axis.duration(b - a) for a, b in zip(start.tolist(), end.tolist(), strict=True)]  # int64 could overflow
-    return pd.DataFrame({"label": label.astype(object).to_numpy(), "more": [f" · {text}" for text in durations]})
+    return pd.DataFrame({"label": label.astype(object).to_numpy(), "suffix": [f" · {text}" for text in durations]})

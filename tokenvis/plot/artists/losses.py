@@ -13,17 +13,17 @@ from tokenvis.spans.losses import Losses
 LOST_HATCH, LOST_ALPHAS = "\\\\", (0.07, 0.3)  # alphas of the fill and of the hatch lines
 
 
-def draw_losses(ax: Axes, lost: Losses, axis: TimeAxis, theme: ThemeColors) -> None:
+def draw_losses(ax: Axes, losses: Losses, axis: TimeAxis, theme: ThemeColors) -> None:
     """Hatch the time in which spans were lost, over the full height, behind everything else."""
-    if len(lost.rows):
-        x0, x1 = (axis.mapping.to_x(times) for times in lost.stretches())
+    if len(losses.rows):
+        x0, x1 = (axis.mapping.to_x(times) for times in losses.stretches())
         stretches = list(zip(x0, x1 - x0, strict=True))
         ax.broken_barh(stretches, (0, 1), transform=ax.get_xaxis_transform(), zorder=0.6, label="lost", **hatch_style(theme))
 
 
-def lost_handles(lost: Losses, theme: ThemeColors) -> list[Patch]:
+def lost_handles(losses: Losses, theme: ThemeColors) -> list[Patch]:
     """The legend handle for lost spans, if there are any."""
-    return [Patch(label="spans lost", **hatch_style(theme))] if len(lost.rows) else []
+    return [Patch(label="spans lost", **hatch_style(theme))] if len(losses.rows) else []
 
 
 def hatch_style(theme: ThemeColors) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tokenvis.plot.artists.text import CellLabels, drawable, text_color_on, text
 from tokenvis.spans.columns import codes_of
 
 CELL_HEIGHT_INCHES = 0.42  # in a new figure
-CELL_WIDTH_RANGE_INCHES = (0.75, 1.4)  # minimum and maximum; a cell is as wide as its name
+CELL_WIDTH_RANGE_INCHES = (0.75, 1.4)  # minimum and maximum; a cell is as wide as the name of its column
 MAX_NAME_INCHES = 2.5  # for a name at the left
 MAX_MATRIX_INCHES = 10.0  # height of the matrix in a new figure
 MAX_MATRIX_NAMES = 60  # rows, and columns
@@ -79,24 +79,30 @@ def matrix_axes(cells: pd.DataFrame) -> Axes:
 
 
 def draw_matrix(
-    ax: Axes, cells: pd.DataFrame, text: Callable[[Any], str], theme: ThemeColors, *, names: tuple[str, str], legend: bool
+    ax: Axes,
+    cells: pd.DataFrame,
+    format_amount: Callable[[Any], str],
+    theme: ThemeColors,
+    *,
+    names: tuple[str, str],
+    legend: bool,
 ) -> None:
     """Draw the cells with their texts, the names of rows and columns, and a legend if the texts do not fit."""
     apply_theme(ax)
     rows, columns = ([str(name) for name in cells[axis].cat.categories] for axis in ("row", "column"))
-    legend_entries = draw_cells(ax, cells, text, theme)
+    legend_entries = draw_cells(ax, cells, format_amount, theme)
     draw_names(ax.yaxis, np.arange(len(rows)) + 0.5, rows)
     draw_column_names(ax, columns)
     ax.set_ylabel(names[0])
     ax.set_xlabel(names[1])
     cell_points = ax.bbox.width / ax.figure.dpi * 72 / len(columns) - 4
-    widest = max(text_width(text(amount), font_sizes(ax).bar) for amount in cells["amount"])
+    widest = max(text_width(format_amount(amount), font_sizes(ax).bar) for amount in cells["amount"])
     if legend and widest > cell_points:
-        # Below are the names of columns.
+        # The names of the columns are below.
         draw_legend(ax, [legend_patch(color, entry) for color, entry in legend_entries], always_right=True)
 
 
-def draw_cells(ax: Axes, cells: pd.DataFrame, text: Callable[[Any], str], theme: ThemeColors) -> list[tuple[str, str]]:
+def draw_cells(ax: Axes, cells: pd.DataFrame, format_amount: Callable[[Any], str], theme: ThemeColors) -> list[tuple[str, str]]:
     """Draw the cells; returns colours and texts of a few amounts, for the legend of a matrix without texts."""
     rows, columns = (cells[name].cat.codes.to_numpy() for name in ("row", "column"))
     shape = tuple(len(cells[name].cat.categories) for name in ("row", "column"))
@@ -112,7 +118,7 @@ def draw_cells(ax: Axes, cells: pd.DataFrame, text: Callable[[Any], str], theme:
     ax.set_xlim(0, shape[1])
     ax.grid(visible=False)
     ax.spines["bottom"].set_visible(False)
-    first_lines = [text(amount) for amount in cells["amount"].tolist()]
+    first_lines = [format_amount(amount) for amount in cells["amount"].tolist()]
     text_colors = [text_color_on(colormap(norm(amount))) for amount in cells["amount"]]
     labels = {
         "x": columns + 0.5,
@@ -123,4 +129,4 @@ def draw_cells(ax: Axes, cells: pd.DataFrame, text: Callable[[Any], str], theme:
     }
     ax.add_artist(CellLabels(pd.DataFrame(labels), size=font_sizes(ax).bar))
     legend_amounts = np.linspace(0, 1, LEGEND_STEPS + 1)[1:] ** 2 * highest
-    return [(mpl.colors.to_hex(colormap(norm(amount))), text(amount)) for amount in legend_amounts.tolist()]
+    return [(mpl.colors.to_hex(colormap(norm(amount))), format_amount(amount)) for amount in legend_amounts.tolist()]

@@ -1,6 +1,6 @@
-"""Storyline lines: the lines of agents, the group blocks behind them, and the names of both as far as they fit.
+"""Storyline lines: the lines of agents, the group boxes behind them, and the names of both as far as they fit.
 
-All lines are one collection, all blocks another. A moving line passes over the other lines, with a halo. Names and labels are
+All lines are one collection, all boxes another. A moving line passes over the other lines, with a halo. Names and labels are
 placed when the picture is drawn, so that they cover neither lines nor other texts.
 """
 
@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from tokenvis.layout.storylines.curves import LineCurve
-from tokenvis.layout.storylines.geometry import GroupBlock, LinePiece, StorylineGeometry
+from tokenvis.layout.storylines.geometry import GroupBox, LinePiece, StorylineGeometry
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes
@@ -25,8 +25,8 @@ from tokenvis.plot.artists.text import FittedTexts, FoldLabels, drawable, fit_te
 LevelBounds: TypeAlias = tuple[float, float, float, float]
 TextAnchor: TypeAlias = tuple[float, float, str]
 
-BLOCK_PADDING = 0.3  # between the border of a group block and its first and last line
-BLOCK_EDGE_POINTS = 5.0  # width of that border, which has round joins
+BOX_PADDING = 0.3  # between the border of a group box and its first and last line
+BOX_EDGE_POINTS = 5.0  # width of that border, which has round joins
 MEETING_TINT_SHARE, SINGLE_TINT_SHARE = 0.28, 0.14  # of the location's colour, for several agents and for one
 ABSENT_COLOR_SHARE = 0.5  # of an agent's colour, while it has no span
 SHADE_SHARES = 1.0, 0.62, 0.34  # of a colour, in its shades
@@ -34,15 +34,15 @@ LINE_WIDTH_SHARE = 0.16  # width of a line, relative to the distance of two line
 MIN_LINE_POINTS, MAX_LINE_POINTS = 0.9, 3.6
 THIN_WIDTH_SHARE = 0.4  # of the width of a line, while its agent has no span
 HALO_POINTS = 2.4  # both sides together
-HALO_MARGIN_SHARE = 0.1  # without a halo at each end of a move, where the line would cover its own level part
+HALO_MARGIN_SHARE = 0.1  # of a move, at each end, without a halo: it would cover the line's own level part
 BAND_PADDING = 0.55  # between the border of a band and its first and last line
 LABEL_TINT_SHARE = 0.55  # of a location's colour in its name; the rest is the text colour
 MAX_NAME_POINTS = 130.0
 TEXT_HEIGHT_EMS = 1.2
-MAX_LABELLED_BLOCKS = 300  # the widest
+MAX_LABELLED_BOXES = 300  # only the widest are labelled
 MIN_LABELLED_WIDTH_EMS = 1.5
 MIN_CUT_CHARACTERS = 14  # shorter cut labels are left out
-LABEL_DISTANCE_EMS = 6.0  # a block needs no label if another one of its location is labelled within this distance
+LABEL_DISTANCE_EMS = 6.0  # a box needs no label if another one of its location is labelled within this distance
 LABEL_ALIGNMENTS = (0.0, 0.5, 1.0)  # tried positions of a label in the available width
 BORDER_SHARE = 0.025  # of the width: lines that begin this close to the border have their name beside it
 SAMPLE_PIXELS = 2.0
@@ -59,15 +59,15 @@ def line_width(ax: Axes, rows: float) -> float:
     return float(np.clip(LINE_WIDTH_SHARE * points, MIN_LINE_POINTS, MAX_LINE_POINTS))
 
 
-def draw_blocks(ax: Axes, blocks: list[GroupBlock], colors: list[str], theme: ThemeColors) -> None:
-    """Draw the group blocks, in tints of their locations."""
+def draw_boxes(ax: Axes, boxes: list[GroupBox], colors: list[str], theme: ThemeColors) -> None:
+    """Draw the group boxes, in tints of their locations."""
     faces = [
-        blend_colors(colors[block.location], theme.background, MEETING_TINT_SHARE if block.is_meeting else SINGLE_TINT_SHARE)
-        for block in blocks
+        blend_colors(colors[box.location], theme.background, MEETING_TINT_SHARE if box.is_meeting else SINGLE_TINT_SHARE)
+        for box in boxes
     ]
-    shapes = [block.outline(BLOCK_PADDING) for block in blocks]
-    style: dict[str, Any] = {"facecolors": faces, "edgecolors": faces, "linewidths": BLOCK_EDGE_POINTS, "joinstyle": "round"}
-    ax.add_collection(PolyCollection(shapes, zorder=1.0, label="blocks", **style), autolim=False)
+    shapes = [box.outline(BOX_PADDING) for box in boxes]
+    style: dict[str, Any] = {"facecolors": faces, "edgecolors": faces, "linewidths": BOX_EDGE_POINTS, "joinstyle": "round"}
+    ax.add_collection(PolyCollection(shapes, zorder=1.0, label="boxes", **style), autolim=False)
 
 
 def draw_lines(ax: Axes, geometry: StorylineGeometry, colors: list[str], width: float, theme: ThemeColors) -> None:
@@ -145,9 +145,9 @@ class OccupiedPixels:
         self.text_boxes: list[Bbox] = []
 
     def level_box(self, level: LevelBounds) -> Bbox:
-        """The box of a level part of a block."""
+        """The rectangle of a level part of a group box."""
         x0, x1, top, bottom = level
-        return Bbox(self.to_pixels([(x0, bottom + BLOCK_PADDING), (x1, top - BLOCK_PADDING)]))
+        return Bbox(self.to_pixels([(x0, bottom + BOX_PADDING), (x1, top - BOX_PADDING)]))
 
     def is_free(self, box: Bbox, *, on_lines: bool = False) -> bool:
         """Whether a box is inside the Axes, overlaps no text, and overlaps no line unless ``on_lines``."""
@@ -166,7 +166,7 @@ class OccupiedPixels:
 
 
 class LineLabels(FittedTexts):
-    """Names of agents at the start of their lines, and at the end if ``both_ends``; names of locations at their blocks.
+    """Names of agents at the start of their lines, and at the end if ``both_ends``; names of locations at their boxes.
 
     If a line reaches the border of the Axes, its name is beside the border, on the left only if ``at_left``; grey names only if
     no other name needs the space. Texts cover neither each other nor lines: a name that does not fit before its line is above
@@ -177,7 +177,7 @@ class LineLabels(FittedTexts):
         self,
         ax: Axes,
         geometry: StorylineGeometry,
-        blocks: list[GroupBlock],
+        group_boxes: list[GroupBox],
         agent_colors: list[str],
         location_colors: list[str],
         theme: ThemeColors,
@@ -192,7 +192,9 @@ class LineLabels(FittedTexts):
             [blend_colors(tint, theme.text, LABEL_TINT_SHARE) for tint in location_colors],
         )
         self.at_left, self.both_ends, self.background = at_left, both_ends, theme.background
-        self.blocks = sorted(blocks, key=lambda block: -max(x1 - x0 for x0, x1, _, _ in block.levels))[:MAX_LABELLED_BLOCKS]
+        self.group_boxes = sorted(group_boxes, key=lambda group_box: -max(x1 - x0 for x0, x1, _, _ in group_box.levels))[
+            :MAX_LABELLED_BOXES
+        ]
         self.names = [shorten_name(drawable(name), MAX_NAME_POINTS, self.size) for name in geometry.agents]
         self.locations = [drawable(name) for name in geometry.locations]
         self.set_clip_on(False)
@@ -218,7 +220,7 @@ class LineLabels(FittedTexts):
         return [
             *names_beside.values(),
             *self.names_inside(occupied, renderer, names_beside),
-            *self.block_labels(occupied, renderer),
+            *self.box_labels(occupied, renderer),
         ]
 
     def names_beside(self, occupied: OccupiedPixels, renderer: RendererBase) -> dict[tuple[int, str], Text]:
@@ -285,26 +287,26 @@ class LineLabels(FittedTexts):
                 if (agent, side) not in names_beside and anchor:
                     yield self.name_at(occupied, renderer, agent, *anchor)
 
-    def block_labels(self, occupied: OccupiedPixels, renderer: RendererBase) -> Iterator[Text]:
-        """Names of locations, above or below their blocks; of nearby blocks at one location, only one is labelled."""
+    def box_labels(self, occupied: OccupiedPixels, renderer: RendererBase) -> Iterator[Text]:
+        """Names of locations, above or below their boxes; of nearby boxes at one location, only one is labelled."""
         em: Any = renderer.points_to_pixels(self.size)
-        levels = [occupied.level_box(level) for block in self.blocks for level in block.levels]
+        levels = [occupied.level_box(level) for group_box in self.group_boxes for level in group_box.levels]
         labelled_by_location: dict[int, list[Bbox]] = {}
-        for block in self.blocks:
-            box = occupied.level_box(max(block.levels, key=lambda level: level[1] - level[0]))
-            left, right = max(box.x0, occupied.box.x0), min(box.x1, occupied.box.x1)
-            labelled = labelled_by_location.setdefault(block.location, [])
+        for group_box in self.group_boxes:
+            widest = occupied.level_box(max(group_box.levels, key=lambda level: level[1] - level[0]))
+            left, right = max(widest.x0, occupied.box.x0), min(widest.x1, occupied.box.x1)
+            labelled = labelled_by_location.setdefault(group_box.location, [])
             if right - left < MIN_LABELLED_WIDTH_EMS * em or any(
-                are_near(box, other, LABEL_DISTANCE_EMS * em) for other in labelled
+                are_near(widest, other, LABEL_DISTANCE_EMS * em) for other in labelled
             ):
                 continue
-            name = self.locations[block.location]
+            name = self.locations[group_box.location]
             cut = fit_text(name, right - left, lambda text: self.measure(text, renderer))
             for text in dict.fromkeys([name, cut] if len(cut) >= MIN_CUT_CHARACTERS else [name]):
                 spare_width = max(right - left - self.measure(text, renderer), 0.0)
                 anchors = [
                     (left + spare_width * share, y)
-                    for y in (box.y1 + 0.7 * em, box.y0 - 0.7 * em)
+                    for y in (widest.y1 + 0.7 * em, widest.y0 - 0.7 * em)
                     for share in LABEL_ALIGNMENTS
                 ]
                 boxes = {anchor: self.text_box(text, *anchor, "left", renderer) for anchor in anchors}
@@ -316,9 +318,9 @@ class LineLabels(FittedTexts):
                 anchor = next(free_anchors, None)
                 if anchor:
                     occupied.text_boxes.append(boxes[anchor])
-                    labelled.append(box)
+                    labelled.append(widest)
                     yield self.text_at(
-                        *anchor, text, color=self.location_colors[block.location], ha="left", va="center_baseline"
+                        *anchor, text, color=self.location_colors[group_box.location], ha="left", va="center_baseline"
                     )
                     break
 

@@ -74,7 +74,7 @@ def theme(look: Literal["light", "dark"] = "light") -> Any:
     Raises
     ------
     BadOption
-        ``look`` is neither of them.
+        ``look`` is neither "light" nor "dark".
 
     Examples
     --------

@@ -91,7 +91,7 @@ def cut_middle(text: str, n_kept: int) -> str:
 
 
 def text_color_on(color: Any) -> str:
-    """Dark or white, whichever has more contrast on a colour."""
+    """The text colour on a background: dark on light colours, white on dark ones."""
     return LIGHT.text if luminance(color) > 0.3 else LIGHT.background
 
 
@@ -138,7 +138,7 @@ class BarLabels(FittedTexts):
     ----------
     bars
         A function of (low, high, min_width) that returns the bars that take at least ``min_width`` of the interval, a row each:
-        ``x0, x1, y`` (data), ``label`` (cut if necessary), ``more`` (added if it fits completely), ``color`` (of the text).
+        ``x0, x1, y`` (data), ``label`` (cut if necessary), ``suffix`` (added if it fits completely), ``color`` (of the text).
     size
         The font size in points.
     height
@@ -161,8 +161,10 @@ class BarLabels(FittedTexts):
         left, right = (to_pixels(np.column_stack([bars[x].clip(low, high), bars["y"]])) for x in ("x0", "x1"))
         available = right[:, 0] - left[:, 0] - 2 * LABEL_PADDING_EMS * em
         texts = []
-        for label, more, color, (x, y), width in zip(bars["label"], bars["more"], bars["color"], left, available, strict=True):
-            text = label + more
+        for label, suffix, color, (x, y), width in zip(
+            bars["label"], bars["suffix"], bars["color"], left, available, strict=True
+        ):
+            text = label + suffix
             if self.measure(text, renderer) > width:
                 text = fit_text(label, width, lambda cut: self.measure(cut, renderer))
             if text:

@@ -59,7 +59,7 @@ def time_axis(
     traces = codes_of(spans["trace_id"])[1]
     if len(traces) > 1:
         raise BadSpan(
-            f"A picture over time shows one trace, but these spans are of {len(traces):,}: {listed(traces)}. "
+            f"A picture over time shows one trace, but these spans belong to {len(traces):,}: {listed(traces)}. "
             "Select one: spans[spans['trace_id'] == ...]."
         )
     mapping = time_map(spans, gaps=gaps)
@@ -71,7 +71,9 @@ def time_axis(
 def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
     """Raise `BadOption` if the times are not times of day, or the time zone is unknown."""
     if not YEAR_2000 <= mapping.origin <= last < YEAR_10000:
-        raise BadOption("time='clock' needs times that count from 1970 (from the year 2000 on), but these do not.")
+        raise BadOption(
+            "time='clock' needs times in µs since 1970, in the year 2000 or later. The times of these spans are not."
+        )
     try:
         pd.Timestamp(0, tz=tz)
     except (KeyError, ValueError, TypeError):
