@@ -33,7 +33,7 @@ from conftest import seeded_database
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
-SECONDS = 60  # timeout of every wait
+TIMEOUT_S = 60  # of every wait
 Front = Literal["lab", "notebook"]
 Theme = Literal["light", "dark"]
 PANEL = "jupyterapp.shell.currentWidget"  # the open notebook, in both front ends
@@ -76,7 +76,7 @@ class Visit:
         self.warnings: list[str] = []
         self._errors: list[str] = []
         self.context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-        self.context.set_default_timeout(SECONDS * 1000)
+        self.context.set_default_timeout(TIMEOUT_S * 1000)
         self.context.on("request", lambda request: self.requests.append(request.url))
         self.context.on("console", self._on_console)
         self.context.on("weberror", lambda error: self._errors.append(error.error.stack or str(error.error)))
@@ -145,7 +145,7 @@ class Jupyter:
         """A response of the server's REST interface."""
         head = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(self.url + path, method=method, headers=head)
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return json.loads(response.read() or "null")
 
     def set(self, plugin: str, **settings: Any) -> None:
@@ -219,7 +219,7 @@ def running(server: Jupyter, out: Any) -> Iterator["subprocess.Popen[bytes]"]:
 def wait_for(server: Jupyter, process: "subprocess.Popen[bytes]") -> None:
     """Wait until the server answers; it writes its address to a file before it listens."""
     written = server.folder / "JUPYTER_RUNTIME_DIR" / f"jpserver-{process.pid}.json"
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         with suppress(FileNotFoundError, json.JSONDecodeError, urllib.error.URLError):
             server.url = json.loads(written.read_text())["url"]
@@ -250,7 +250,7 @@ class NotebookPage(Visit):
 
     def _await(self, promise: str) -> None:
         """Wait for a promise of the page, with a timeout, which `evaluate` does not have."""
-        limit = f"new Promise((_, fail) => setTimeout(() => fail(Error('not done in {SECONDS} s')), {SECONDS * 1000}))"
+        limit = f"new Promise((_, fail) => setTimeout(() => fail(Error('not done in {TIMEOUT_S} s')), {TIMEOUT_S * 1000}))"
         self.page.evaluate(f"() => Promise.race([{promise}, {limit}]).then(() => null)")
 
     def command(self, name: str) -> None:
@@ -310,7 +310,7 @@ class NotebookPage(Visit):
         session = self._session()
         assert session, "The notebook has no kernel"
         line = f"api/kernels/{session['kernel']['id']}/channels?session_id={ours}&token={self.jupyter.token}"
-        with closing(websocket.create_connection(self.home.replace("http", "ws", 1) + line, timeout=SECONDS)) as channel:
+        with closing(websocket.create_connection(self.home.replace("http", "ws", 1) + line, timeout=TIMEOUT_S)) as channel:
             channel.send(json.dumps(message | {"channel": "shell"}))
             answers = (json.loads(frame) for frame in iter(channel.recv, None) if isinstance(frame, str))  # others hold buffers
             answer = next(answer for answer in answers if answer["msg_type"] == "execute_reply")

@@ -86,7 +86,7 @@ def isolated_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     plt.close("all")
 
 
-def few(names: Iterable[str], *quick: str) -> list[Any]:
+def full_except(names: Iterable[str], *quick: str) -> list[Any]:
     """Parameters of which ``npm test`` runs only ``quick``, and ``npm run test:full`` all."""
     return [name if name in quick else pytest.param(name, marks=pytest.mark.full) for name in names]
 
@@ -140,7 +140,7 @@ def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
 
 @st.composite
 def spans_frames(
-    draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, most: int = 12
+    draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, max_spans: int = 12
 ) -> pd.DataFrame:
     """Small frames on a small time grid: ties, instants, overlaps of an agent with itself, and several traces."""
     row = st.tuples(
@@ -150,7 +150,7 @@ def spans_frames(
         st.sampled_from(["desk", "lab", "attic"]),
         st.sampled_from(["t", "u", "v"][:n_traces]),
     )
-    rows = draw(st.lists(row, max_size=most))
+    rows = draw(st.lists(row, max_size=max_spans))
     frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
     if parents:
         ids = [*frame["id"], "unknown"]

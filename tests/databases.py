@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenvis import Store
 
-ONE = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+ONE_SPAN = {"id": "s", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 def with_sql(path: Path, *statements: str) -> Path:
@@ -46,7 +46,7 @@ UNCHECKED = (
 def one_trace() -> Store:
     """A store of one trace, t, with one span, s."""
     store = Store()
-    store.write_trace("t", [ONE], name="T")
+    store.write_trace("t", [ONE_SPAN], name="T")
     return store
 
 

@@ -7,7 +7,7 @@ from tokenvis.formats.files.reading import Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, origin_of
 
 
-def written(path, *parts):
+def write_file(path, *parts):
     """A file of lines: objects as JSON, texts and bytes unchanged."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def source_of(path):
 
 def reading_of(path, *parts, **options):
     """A reading of a file, which is written first if there are parts."""
-    return Reading(source_of(written(path, *parts) if parts else path), ReadOptions(**options))
+    return Reading(source_of(write_file(path, *parts) if parts else path), ReadOptions(**options))
 
 
 def problem_texts(reading):

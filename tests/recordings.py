@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tokenvis import Store, load_spans, load_traces
 
-WITHIN = 30  # seconds, the timeout of every wait
+TIMEOUT_S = 30  # of every wait
 
 
 def wait_until(condition: Callable[[], object]) -> None:
     """Wait until the condition is true."""
-    deadline = time.monotonic() + WITHIN
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.002)

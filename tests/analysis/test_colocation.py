@@ -57,7 +57,7 @@ def test_it_equals_brute_force(spans):
 
 
 @pytest.mark.laws
-@given(spans_frames(most=20))
+@given(spans_frames(max_spans=20))
 def test_the_chunk_size_makes_no_difference(spans):
     whole, chunk = colocation(spans), module.MEETINGS_PER_CHUNK
     try:

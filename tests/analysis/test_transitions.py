@@ -26,7 +26,7 @@ def test_staying_is_not_a_transition_and_gaps_may_be_negative():
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True, most=20))
+@given(spans_frames(parents=True, max_spans=20))
 def test_they_are_the_moves_counted(spans):
     expected = []
     for key, rows in moves(spans).groupby(["trace_id", "from_location", "to_location"], observed=True):

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from conftest import spans_of
-from databases import ONE
+from databases import ONE_SPAN
 from explorers import eventually
 
 from tokenvis import Store
@@ -53,7 +53,7 @@ def followers():
 
 def test_a_poll_reports_new_spans_and_nothing_else(store, follower, receiver):
     assert follower.poll()
-    store.add_spans("t", [{**ONE, "id": "b"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "b"}])
     assert follower.poll()
     assert follower.poll()
     assert receiver.reports == [["b", "a"]]
@@ -71,7 +71,7 @@ def test_a_problem_and_its_end_are_each_reported_once(store, follower, receiver)
 
 
 def test_a_failed_callback_is_retried_at_the_next_poll(store, follower, receiver):
-    store.add_spans("t", [{**ONE, "id": "b"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "b"}])
     receiver.fails = True
     assert follower.poll()
     assert follower.poll()
@@ -93,12 +93,12 @@ def test_a_thread_polls_until_it_is_stopped(store, follower, receiver, followers
     follower.start()
     follower.start()
     assert followers() == 1
-    store.add_spans("t", [{**ONE, "id": "b"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "b"}])
     eventually(lambda: receiver.reports, [["b", "a"]])
     follower.stop()
     follower.stop()
     eventually(followers, 0)
-    store.add_spans("t", [{**ONE, "id": "c"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}])
     follower.start()
     eventually(lambda: receiver.reports, [["b", "a"], ["b", "c", "a"]])
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from files import problem_texts, reading_of, written
+from files import problem_texts, reading_of, write_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,7 +123,7 @@ NAMES = [
 
 
 def test_process_and_thread_are_agent_and_location_either_way_round():
-    written("x.json", json.dumps([*NAMES[2:], *NAMES[:2]]))
+    write_file("x.json", json.dumps([*NAMES[2:], *NAMES[:2]]))
     columns = ["agent_id", "location_id"]
     one = ingest("x.json").spans()[columns].astype(str).to_numpy().tolist()
     other = ingest("x.json", agent="thread", location="process", store="y.db").spans()[columns].astype(str).to_numpy().tolist()
@@ -156,7 +156,7 @@ def test_a_bad_event_is_a_problem_and_the_others_are_kept(change, reason):
 
 
 def test_two_files_with_one_name_are_two_traces():
-    one, other = (ingest(written(f"{folder}/x.json", json.dumps(NAMES)), store="x.db") for folder in "ab")
+    one, other = (ingest(write_file(f"{folder}/x.json", json.dumps(NAMES)), store="x.db") for folder in "ab")
     assert one.written[0].trace_id != other.written[0].trace_id
     assert {one.written[0].added, other.written[0].added} == {3}
     assert set(one.names.values()) == {"x"}

@@ -2,7 +2,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from files import problem_texts, reading_of, span_text, written
+from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -185,11 +185,11 @@ def family(folder="sessions/2026/06/21"):
     child = [meta(19, CHILD, ROOT, agent_nickname="Sartre"), *copied, *CHILD_TURN]
     grandchild = [meta(30, GRANDCHILD, CHILD, agent_role="explorer"), turn(31, "turn-12"), assistant(32, "deep")]
     end = [event(11.5, "collab_agent_spawn_end", call_id="s1", new_thread_id=CHILD)]
-    written(f"{folder}/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *end)
-    written(
+    write_file(f"{folder}/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *end)
+    write_file(
         f"{folder}/rollout-2-{CHILD}.jsonl", *child, call(23, "s2", "spawn_agent"), output(24, "s2", {"agent_id": GRANDCHILD})
     )
-    written(f"{folder}/rollout-3-{GRANDCHILD}.jsonl", *grandchild)
+    write_file(f"{folder}/rollout-3-{GRANDCHILD}.jsonl", *grandchild)
 
 
 @pytest.mark.parametrize("source", ["sessions", "each"])
@@ -233,7 +233,7 @@ def test_a_child_with_only_copied_lines_has_no_spans():
 
 
 def test_content_none_keeps_texts_out_of_trace_names():
-    written("x.jsonl", *BASIC)
+    write_file("x.jsonl", *BASIC)
     assert ingest("x.jsonl", content="none").names == {ROOT: ROOT}
     assert "go" not in "".join(load_spans(ROOT)["data"])
 

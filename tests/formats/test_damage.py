@@ -16,7 +16,7 @@ import test_smallville
 import test_table
 from claude_sessions import call, prompt, reply, result
 from damage import damaged, read_damaged
-from files import written
+from files import write_file
 
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.registry import FORMATS
@@ -44,7 +44,7 @@ CHROME = [
 
 
 def text_of(*parts):
-    return written("example", *parts).read_bytes()
+    return write_file("example", *parts).read_bytes()
 
 
 def examples():
@@ -87,7 +87,7 @@ def test_a_format_without_an_example_is_reported():
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_valid_file_is_recognised_by_its_format_alone_and_gives_spans(name):
     for number, text in enumerate(examples_of(name)):
-        path = written(f"{number}.{name}", text)
+        path = write_file(f"{number}.{name}", text)
         source = test_otlp.reading_of(path).source
         assert [other for other, reader in FORMATS.items() if reader.recognises(head_of(source))] == [name]
         assert read_damaged(name, path) > 0
@@ -98,7 +98,7 @@ def test_damage_is_survived(name):
     every = examples_of(name)
     for seed in range(COUNT):
         text = damaged(every[seed % len(every)], seed)
-        read_damaged(name, written("damaged", text), "none" if seed % 5 == 0 else "full")
+        read_damaged(name, write_file("damaged", text), "none" if seed % 5 == 0 else "full")
 
 
 @pytest.mark.full
@@ -106,4 +106,4 @@ def test_damage_is_survived(name):
 def test_much_damage_is_survived(name):
     every = examples_of(name)
     for seed in range(1_000, 2_000):
-        read_damaged(name, written("damaged", damaged(every[seed % len(every)], seed)))
+        read_damaged(name, write_file("damaged", damaged(every[seed % len(every)], seed)))

@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from files import problem_texts, reading_of, span_text, written
+from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -68,7 +68,7 @@ def test_names_in_snake_case_and_tables():
 
 
 def test_a_trace_has_its_name_and_its_spans_their_agents():
-    written("x.json", {"trace": TRACE, "observations": OBSERVATIONS})
+    write_file("x.json", {"trace": TRACE, "observations": OBSERVATIONS})
     report = ingest("x.json")
     assert report.names == {"t1": "talk"}
     assert load_spans("t1")["agent_id"].tolist() == ["ann", "ann", "ann", "bob"]

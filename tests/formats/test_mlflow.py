@@ -1,7 +1,7 @@
 import json
 
 import pandas as pd
-from files import problem_texts, reading_of, span_text, written
+from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -111,5 +111,5 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
 
 
 def test_a_span_that_never_ended_is_open():
-    written("x.json", {"info": INFO, "data": {"spans": [SPANS[0], {**SPANS[1], "end_time_unix_nano": None}]}})
+    write_file("x.json", {"info": INFO, "data": {"spans": [SPANS[0], {**SPANS[1], "end_time_unix_nano": None}]}})
     assert ingest("x.json").n_open == 1

@@ -2,7 +2,7 @@ import builtins
 import json
 
 import pytest
-from files import problem_texts, reading_of, span_text, written
+from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import IngestError, ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -109,7 +109,7 @@ def test_a_missing_extra_for_binary_files_is_named(monkeypatch):
             raise ImportError(name)
         return whole(name, *rest)
 
-    written("x.pb", *messages(request(AGENT)))
+    write_file("x.pb", *messages(request(AGENT)))
     whole = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(IngestError) as caught:
@@ -142,8 +142,8 @@ def test_all_data_of_a_span_are_kept():
 
 
 def test_children_before_their_parents_and_in_other_files_inherit_their_agents():
-    written("in/a.jsonl", request(TOOL), request(sent(4, 4, 5, "deep", 3)))
-    written("in/b.jsonl", request(AGENT))
+    write_file("in/a.jsonl", request(TOOL), request(sent(4, 4, 5, "deep", 3)))
+    write_file("in/b.jsonl", request(AGENT))
     report = ingest("in")
     assert load_spans(TRACE)["agent_id"].tolist() == ["Ann", "Ann", "Ann"]
     assert (report.n_own, report.n_inherited, report.n_fallback) == (1, 2, 0)
@@ -152,7 +152,7 @@ def test_children_before_their_parents_and_in_other_files_inherit_their_agents()
 
 def test_a_span_that_never_ended_is_open():
     spans = request(sent(1, 0, 0, endTimeUnixNano="0"), sent(2, 1, 7))
-    written("x.jsonl", spans)
+    write_file("x.jsonl", spans)
     assert load_spans(store=ingest("x.jsonl").store)["end_time"].tolist() == [7_000_000, 7_000_000]
 
 
@@ -174,14 +174,14 @@ def test_a_span_that_never_ended_is_open():
     ],
 )
 def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
-    written("x.jsonl", request({**AGENT, **change}, CHAT))
+    write_file("x.jsonl", request({**AGENT, **change}, CHAT))
     report = ingest("x.jsonl")
     assert report.n_spans == 1
     assert [str(problem) for problem in report.problems] == [f"x.jsonl, line 1: {reason}."]
 
 
 def test_a_missing_key_is_named():
-    written("x.jsonl", request({key: value for key, value in AGENT.items() if key != "startTimeUnixNano"}, CHAT))
+    write_file("x.jsonl", request({key: value for key, value in AGENT.items() if key != "startTimeUnixNano"}, CHAT))
     assert [str(problem) for problem in ingest("x.jsonl").problems] == ["x.jsonl, line 1: 'startTimeUnixNano' is missing."]
 
 

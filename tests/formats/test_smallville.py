@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from files import problem_texts, reading_of, span_text, written
+from files import problem_texts, reading_of, span_text, write_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ TOLD = ["Ann Cafe:bar 0-30", "Bob Dorm:room 30-50", "Ann Cafe:bar 30-60", "Ann D
 
 def spans_of(steps, meta=META, path="world/master_movement.json"):
     if meta is not None:
-        written(path.replace("master_movement", "meta"), meta)
+        write_file(path.replace("master_movement", "meta"), meta)
     reading = reading_of(path, json.dumps(steps, indent=1, ensure_ascii=False))
     return [span_text(span) for span in read(reading)], problem_texts(reading)
 
@@ -65,7 +65,7 @@ def test_a_missing_or_damaged_clock_is_a_problem():
 
 
 def test_the_data_of_a_run():
-    written("world/meta.json", META)
+    write_file("world/meta.json", META)
     spans = list(read(reading_of("world/master_movement.json", json.dumps(STEPS))))
     assert spans[1].data == {
         "label": "rest",
@@ -78,8 +78,8 @@ def test_the_data_of_a_run():
 
 def test_a_world_is_named_by_its_folder_or_its_file():
     for path in ("towns/one/master_movement.json", "towns/two_master_movement.json"):
-        written(path.replace("master_movement", "meta"), META)
-        written(path, json.dumps(STEPS))
+        write_file(path.replace("master_movement", "meta"), META)
+        write_file(path, json.dumps(STEPS))
     report = ingest("towns")
     assert sorted(report.names.values()) == ["one", "two"]
     assert report.skipped == {"files of unknown format": 2}
@@ -118,8 +118,8 @@ def test_an_earlier_step_does_not_undo_a_later_one():
 
 def test_steps_beyond_all_times_are_problems():
     steps = {"0": {"Ann": at("a:b")}, "1" * 5_000: {}, "99999999": {"Ann": at("c:d")}}
-    written("far/meta.json", {**META, "start_date": "January 01, 9999", "sec_per_step": 86_400})
-    report = ingest(written("far/master_movement.json", json.dumps(steps)))
+    write_file("far/meta.json", {**META, "start_date": "January 01, 9999", "sec_per_step": 86_400})
+    report = ingest(write_file("far/master_movement.json", json.dumps(steps)))
     assert report.n_spans == 2
     assert [str(problem) for problem in report.problems] == [f"master_movement.json, step 2: '{'1' * 40}' is not a step."]
     assert spans_of(STEPS, {**META, "sec_per_step": 86_401})[1] == ["meta.json: invalid value ('sec_per_step' is 86401)."]
@@ -137,7 +137,7 @@ def test_a_conversation_may_be_one_text_a_step():
     steps = {str(step): {"Ann": at("Pub:bar", chat=chat)} for step, chat in enumerate(["", "Ann: a", "Ann: a", "Ann: b", None])}
     [span] = read(reading_of("talk/master_movement.json", json.dumps(steps)))
     assert span.data["attributes"]["chat"] == ["Ann: a", "Ann: b"]
-    path = written("talk/master_movement.json", json.dumps(steps))
+    path = write_file("talk/master_movement.json", json.dumps(steps))
     assert "Ann: a" not in ingest(path, content="none").spans()["data"].iloc[0]
 
 
@@ -159,7 +159,7 @@ def merged(runs):
 def test_runs_equal_the_runs_of_sampled_steps(tmp_path_factory, changes):
     steps = {str(step): {who: at(place, act) for who, (place, act) in now.items()} for step, now in sorted(changes.items())}
     path = tmp_path_factory.mktemp("law") / "master_movement.json"
-    written(path.with_name("meta.json"), {**META, "sec_per_step": 1})
+    write_file(path.with_name("meta.json"), {**META, "sec_per_step": 1})
     found = merged((span.agent, span.location, span.start, span.end) for span in read(reading_of(path, json.dumps(steps))))
     now, rows = {}, []
     for step in range(max(changes) + 1):

@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from files import problem_texts, reading_of, source_of, span_text, written
+from files import problem_texts, reading_of, source_of, span_text, write_file
 
 from tokenvis import IngestError, ingest, load_spans
 from tokenvis.formats.files.head import head_of
@@ -68,7 +68,7 @@ def test_pandas_times_are_times():
 
 def test_rows_without_ids_are_numbered_and_traces_named_by_their_file():
     lines = [{"agent_id": "ann", "start_time": 0, "end_time": 1}, {"agent_id": "ann", "start_time": 0, "end_time": 1}]
-    one, other = (ingest(written(f"{folder}/x.jsonl", *lines), store="x.db") for folder in "ab")
+    one, other = (ingest(write_file(f"{folder}/x.jsonl", *lines), store="x.db") for folder in "ab")
     assert [written.added for written in one.written + other.written] == [2, 2]
     assert one.written[0].trace_id.startswith("x-")
     assert one.written[0].trace_id != other.written[0].trace_id
@@ -78,19 +78,19 @@ def test_rows_without_ids_are_numbered_and_traces_named_by_their_file():
 
 def test_a_frame_without_traces_is_identified_by_its_content():
     frames = [pd.DataFrame({"agent_id": ["a"], "start_time": [number]}) for number in (1, 1, 2)]
-    names = [table_trace_id(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
+    names = [table_trace_id(Source(write_file("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
     assert names[0] == names[1] != names[2]
 
 
 def test_formulas_that_tokenvis_escaped_are_restored():
-    written("x.csv", "id,trace_id,agent_id,location_id,start_time,end_time,data\n", "t/1,t,'=1+1,''desk,0,1,")
+    write_file("x.csv", "id,trace_id,agent_id,location_id,start_time,end_time,data\n", "t/1,t,'=1+1,''desk,0,1,")
     assert spans_of("x.csv") == (["=1+1 'desk 0-1e-06"], [])
-    written("y.csv", "agent_id,location_id,start_time,end_time\n", "'=1+1,desk,0,1")
+    write_file("y.csv", "agent_id,location_id,start_time,end_time\n", "'=1+1,desk,0,1")
     assert spans_of("y.csv") == (["'=1+1 desk 0-1e-06"], [])
 
 
 def test_numbers_in_other_columns_of_a_csv_are_numbers():
-    written("x.csv", "agent_id,start_time,end_time,tokens,cost,note,code", "ann,0,1,5,0.5,hello,007")
+    write_file("x.csv", "agent_id,start_time,end_time,tokens,cost,note,code", "ann,0,1,5,0.5,hello,007")
     [span] = read(reading_of("x.csv"))
     assert span.data == {"tokens": 5, "cost": 0.5, "note": "hello", "code": "007"}
 
@@ -114,7 +114,7 @@ def test_a_bad_row_is_a_problem_and_the_others_are_kept(change, reason):
 
 
 def test_missing_columns():
-    written("x.csv", "who,when,till\nann,0,1")
+    write_file("x.csv", "who,when,till\nann,0,1")
 
     def error_of(**options):
         with pytest.raises(IngestError) as caught:
@@ -132,11 +132,11 @@ def test_missing_columns():
 
 def test_a_file_that_is_not_a_table_of_spans():
     for text in ("a,b\n1,2", '{"agent_id": "x"}', '{"start_time": 5}'):
-        assert not recognises(head_of(source_of(written("x", text))))
+        assert not recognises(head_of(source_of(write_file("x", text))))
 
 
 def test_a_frame_is_not_changed():
     frame = pd.DataFrame(ROWS)
     before = frame.copy(deep=True)
-    list(read(Reading(Source(written("x", ""), "the DataFrame", "DataFrame", frame=frame), ReadOptions())))
+    list(read(Reading(Source(write_file("x", ""), "the DataFrame", "DataFrame", frame=frame), ReadOptions())))
     pd.testing.assert_frame_equal(frame, before)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import test_otlp
 from claude_sessions import agent, at, call, prompt, reply, report_lines, result, span_texts, write
-from files import written
+from files import write_file
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -418,7 +418,7 @@ FETCH = test_otlp.sent(
 
 
 def places_by(location, **options):
-    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL, FETCH))
+    write_file("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL, FETCH))
     return ingest("x.jsonl", location=location, store=f"{location}.db"[:20], **options).spans()["location_id"].tolist()
 
 
@@ -433,7 +433,7 @@ def test_presets_of_locations(content):
 
 
 def test_an_attribute_or_a_function_may_tell_the_agent():
-    written("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL))
+    write_file("x.jsonl", test_otlp.request(AGENT, CHAT, TOOL))
     by_name = ingest("x.jsonl", agent="gen_ai.tool.name", store="a.db").spans()
     assert by_name["agent_id"].tolist() == ["shop", "shop", "sh"]  # the first two have none, so are of their service
 
@@ -447,7 +447,7 @@ def test_an_attribute_or_a_function_may_tell_the_agent():
 
 
 def test_a_rule_that_is_none():
-    written("x.jsonl", test_otlp.request(AGENT))
+    write_file("x.jsonl", test_otlp.request(AGENT))
     with pytest.raises(BadOption) as caught:
         ingest("x.jsonl", agent=5)
     assert str(caught.value) == "agent=5 is neither the name of an attribute nor a function of the span."
@@ -473,7 +473,7 @@ def test_a_zip_a_gz_a_stream_and_a_folder_of_all_are_read_alike():
             archive.write(path, path.relative_to("in"))
     Path("both").mkdir()
     Path("both/s.zip").write_bytes(Path("s.zip").read_bytes())
-    written("both/o.jsonl.gz", gzip.compress(json.dumps(test_otlp.request(AGENT, CHAT)).encode()))
+    write_file("both/o.jsonl.gz", gzip.compress(json.dumps(test_otlp.request(AGENT, CHAT)).encode()))
     for source in ("in", "s.zip"):
         report = ingest(source, store=f"{source}.db")
         assert counts(report) == [("s1", 4, 0, 0)]
@@ -486,8 +486,8 @@ def test_a_zip_a_gz_a_stream_and_a_folder_of_all_are_read_alike():
 
 def test_one_bad_file_of_a_folder_does_not_keep_the_others_out():
     write("in/s1.jsonl", *SESSION)
-    written("in/bad.gz", b"\x1f\x8bxxxx")
-    written("in/t.csv", "agent_id,start_time\nann,5")
+    write_file("in/bad.gz", b"\x1f\x8bxxxx")
+    write_file("in/t.csv", "agent_id,start_time\nann,5")
     report = ingest("in", columns=None)
     assert report.n_spans == 4
     assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked completely"]
@@ -498,7 +498,7 @@ def test_what_is_nested_too_deep_in_a_document_is_a_problem():
     for _ in range(2_000):
         deep = '{"arrayValue": {"values": [' + deep + "]}}"
     bad = json.dumps(test_otlp.request({**CHAT, "attributes": [{"key": "a", "value": "DEEP"}]}, AGENT), indent=1)
-    written("x.json", bad.replace('"DEEP"', deep))
+    write_file("x.json", bad.replace('"DEEP"', deep))
     report = ingest("x.json")
     assert report.n_spans == 1
     assert len(report.problems) == 1

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from files import written
+from files import write_file
 
 from tokenvis import BadOption
 from tokenvis.ingestion.sessions import SESSION_DTYPES, find_sessions, session_folders
@@ -18,7 +18,7 @@ def home(monkeypatch, tmp_path):
 
 
 def aged(path, hours, *lines):
-    path = written(path, *lines)
+    path = write_file(path, *lines)
     moment = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
     os.utime(path, (moment, moment))
     return path

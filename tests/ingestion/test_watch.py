@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import test_codex
 from claude_sessions import agent, call, echo, prompt, reply, result, write
-from conftest import few
-from databases import ONE
+from conftest import full_except
+from databases import ONE_SPAN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -176,7 +176,7 @@ def test_spans_that_another_program_adds_stay_where_a_watch_takes_its_own_back()
     def add(*given):
         if given[2].startswith("BEGIN"):
             added.append(f"from-a-recorder-{len(added)}")
-            recorder.add_spans(test_codex.CHILD, [{**ONE, "id": added[-1]}])
+            recorder.add_spans(test_codex.CHILD, [{**ONE_SPAN, "id": added[-1]}])
 
     event.listen(watch.store.engine, "before_cursor_execute", add)
     put("grown", *second)
@@ -323,7 +323,7 @@ def test_a_file_that_is_gone_takes_nothing_away_and_may_come_back():
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize(
-    "new", few(["another session", "a new subagent", "a subagent's copy", "a subagent that grows"], "a new subagent")
+    "new", full_except(["another session", "a new subagent", "a subagent's copy", "a subagent that grows"], "a new subagent")
 )
 def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, restart):
     simple()
@@ -356,7 +356,7 @@ def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, 
     assert_same(Path("sqlite.db"), "made")
 
 
-@pytest.mark.parametrize("place", few(["made", f"made/rollout-3-{test_codex.GRANDCHILD}.jsonl"], "made"))
+@pytest.mark.parametrize("place", full_except(["made", f"made/rollout-3-{test_codex.GRANDCHILD}.jsonl"], "made"))
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("gone", ["rollout-1", "rollout-2"])
 def test_threads_below_one_whose_file_is_gone_tell_nothing_new_until_it_is_back(gone, restart, place):

@@ -38,11 +38,11 @@ def test_a_move_is_split_where_its_span_ends():
 
 def test_a_block_is_a_meeting_while_the_same_agents_are_there():
     found = geometry(spans_of("ann 0 30 desk", "bob 10 20 desk"))
-    blocks = [
+    boxes = [
         (found.locations[box.location], box.is_meeting, [level[:2] for level in box.levels]) for box in found.group_boxes()
     ]
-    assert [box[:2] for box in blocks] == [("desk", False), ("desk", True), ("desk", False)]
-    assert blocks[1][2] == [(10, 20)]
+    assert [box[:2] for box in boxes] == [("desk", False), ("desk", True), ("desk", False)]
+    assert boxes[1][2] == [(10, 20)]
 
 
 def test_a_block_moves_with_its_lines():

@@ -59,7 +59,7 @@ def greedy(spans):
 
 
 @pytest.mark.laws
-@given(spans_frames(most=20))
+@given(spans_frames(max_spans=20))
 def test_lanes_are_those_of_the_greedy_sweep(spans):
     before = spans.copy(deep=True)
     assert lanes(spans) == greedy(spans)
@@ -68,7 +68,7 @@ def test_lanes_are_those_of_the_greedy_sweep(spans):
 
 
 @pytest.mark.laws
-@given(spans_frames(most=20))
+@given(spans_frames(max_spans=20))
 def test_a_band_has_as_many_lanes_as_spans_run_at_once(spans):
     packed = pack_lanes(spans)
     for (trace, band), part in packed.groupby(["trace_id", "band"], observed=True):

@@ -239,7 +239,7 @@ def strokes(ax):
 
 
 def block_colors(ax):
-    """The colours of the group blocks."""
+    """The colours of the group boxes."""
     return [to_hex(color) for c in ax.collections if c.get_label() == "boxes" for color in c.get_facecolor()]
 
 

@@ -76,7 +76,7 @@ def test_the_limits_of_int64_are_valid_times():
 
 
 @pytest.mark.laws
-@given(spans_frames(n_traces=1, most=6), st.integers(1, 200))
+@given(spans_frames(n_traces=1, max_spans=6), st.integers(1, 200))
 def test_time_is_linear_while_spans_run_and_always_increases(spans, stretch):
     spans = spans.assign(start_time=spans["start_time"] * stretch, end_time=spans["start_time"] * stretch + 3)
     mapping = time_map(spans)

@@ -4,7 +4,7 @@ import json
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from conftest import few, seeded_database, spans_frames, spans_of
+from conftest import full_except, seeded_database, spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ LITTLE = {
 
 
 @every_picture
-@pytest.mark.parametrize("name", few(LITTLE, "empty", "one instant", "the ends of time"))
+@pytest.mark.parametrize("name", full_except(LITTLE, "empty", "one instant", "the ends of time"))
 def test_little_and_extreme_traces_draw(picture, name):
     rows = LITTLE[name]
     spans = spans_of(*rows) if rows else spans_of("ann 0 1 desk").iloc[:0]
@@ -92,7 +92,7 @@ def test_little_and_extreme_traces_draw(picture, name):
     assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
 
 
-@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "occupancy"))
+@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "occupancy"))
 def test_two_hundred_agents_draw_and_nothing_is_cut_off(picture):
     spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
     ax = PICTURES[picture](spans)
@@ -131,7 +131,7 @@ def test_text_is_text_in_files_for_papers(form):
     assert sizes <= {7.0, 7.5}
 
 
-@pytest.mark.parametrize("picture", few(PICTURES, "timeline", "storyline", "colocation", "usage"))
+@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "storyline", "colocation", "usage"))
 def test_a_dark_figure_has_a_dark_picture(picture):
     with plt.rc_context(tv.theme("dark")):
         dark = PICTURES[picture](seeds()[1])

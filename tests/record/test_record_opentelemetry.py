@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import few
+from conftest import full_except
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NoOpTracerProvider
@@ -113,7 +113,7 @@ for tracer in (early, trace.get_tracer("late")):
 EXISTING = "from opentelemetry.sdk.trace import TracerProvider; trace.set_tracer_provider(TracerProvider())"
 
 
-@pytest.mark.parametrize("set_up", few(["", EXISTING], ""), ids=["no provider yet", "the program's provider"])
+@pytest.mark.parametrize("set_up", full_except(["", EXISTING], ""), ids=["no provider yet", "the program's provider"])
 def test_the_global_provider_is_recorded_to_the_end_of_the_program(set_up):
     done = run(GLOBAL.format(set_up=set_up))
     assert (done.stdout, done.stderr) == ("", "")
@@ -125,7 +125,7 @@ def test_importing_tokenvis_loads_no_telemetry():
     assert run(code).stdout == "False\n"
 
 
-@pytest.mark.parametrize("missing", few(["opentelemetry", "opentelemetry.sdk"], "opentelemetry"))
+@pytest.mark.parametrize("missing", full_except(["opentelemetry", "opentelemetry.sdk"], "opentelemetry"))
 def test_the_missing_extra_is_named(missing):
     code = "try: tokenvis.record_opentelemetry()\nexcept tokenvis.TokenvisError as error: print(error)"
     found = run(code, "import sys, tokenvis", f"sys.modules[{missing!r}] = None")

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import few
+from conftest import full_except
 from recordings import locked, wait_until
 
 from tokenvis import Recorder, Store, expand_data, load_spans, load_traces
@@ -71,7 +71,7 @@ EARLIER = "import atexit; atexit.register(lambda: recorder.event('ann', 'late'))
 
 
 @posix
-@pytest.mark.parametrize("end", few(ENDS, "sys.exit", "an error", "Ctrl-C"))
+@pytest.mark.parametrize("end", full_except(ENDS, "sys.exit", "an error", "Ctrl-C"))
 @pytest.mark.parametrize("first", ["", pytest.param(EARLIER, marks=pytest.mark.full)], ids=["", "a later exit handler"])
 def test_accepted_spans_are_stored_at_any_end_without_close(end, first, tmp_path):
     code, expected = ENDS[end]
@@ -189,7 +189,7 @@ if __name__ == "__main__":
 
 
 @posix
-@pytest.mark.parametrize("method", few(["fork", "inherited", "spawn"], "fork"))
+@pytest.mark.parametrize("method", full_except(["fork", "inherited", "spawn"], "fork"))
 def test_pool_workers_store_their_spans(method, tmp_path):
     script = tmp_path / "pools.py"
     script.write_text(POOLS)
@@ -215,7 +215,7 @@ if __name__ == "__main__":
 
 
 @posix
-@pytest.mark.parametrize("method", few(["fork", "spawn"], "fork"))
+@pytest.mark.parametrize("method", full_except(["fork", "spawn"], "fork"))
 def test_terminated_pool_workers_store_their_spans(method, tmp_path):
     script = tmp_path / "pools.py"
     script.write_text(TERMINATED)
@@ -275,8 +275,8 @@ if __name__ == "__main__":
 
 
 @posix
-@pytest.mark.parametrize("work", few(["main", "without", "thread", "forked"], "main"))
-@pytest.mark.parametrize("start", few(["fork", "spawn"], "fork"))
+@pytest.mark.parametrize("work", full_except(["main", "without", "thread", "forked"], "main"))
+@pytest.mark.parametrize("start", full_except(["fork", "spawn"], "fork"))
 def test_a_worker_that_is_blocked_in_c_code_handles_sigterm(start, work, tmp_path):
     script = tmp_path / "blocked.py"
     script.write_text(BLOCKED)

@@ -12,7 +12,7 @@ from weakref import ref
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import WITHIN, interrupted, locked, numbers, wait_until
+from recordings import TIMEOUT_S, interrupted, locked, numbers, wait_until
 
 from tokenvis import BadOption, StoreError, load_spans, load_traces
 from tokenvis.record import delivery, lifecycle, overflow, queue, writer
@@ -92,7 +92,7 @@ def test_no_more_rows_are_accepted_than_the_limit(n_taken, made, monkeypatch):
     go, deliver, accepted = threading.Event(), Delivery.deliver, []
 
     def deliver_later(self, rows):
-        assert go.wait(WITHIN)
+        assert go.wait(TIMEOUT_S)
         return deliver(self, rows)
 
     def work():
@@ -103,14 +103,14 @@ def test_no_more_rows_are_accepted_than_the_limit(n_taken, made, monkeypatch):
                 wait_until(lambda: len(own._queue.batch) == n_taken)
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
-    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", WITHIN)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", TIMEOUT_S)
     own = made(max_spans=10, max_seconds=0.5 if n_taken else 3_000)
     thread = threading.Thread(target=work)
     thread.start()
     wait_until(lambda: len(own._queue.rows()) == 11)
     assert len(accepted) == 10
     go.set()
-    thread.join(WITHIN)
+    thread.join(TIMEOUT_S)
     own.flush()
     assert numbers(own.store) == [*range(100)]
 
@@ -119,7 +119,7 @@ def test_large_rows_count_by_their_bytes(made, monkeypatch):
     go, deliver, accepted = threading.Event(), Delivery.deliver, []
 
     def deliver_later(self, rows):
-        assert go.wait(WITHIN)
+        assert go.wait(TIMEOUT_S)
         return deliver(self, rows)
 
     def work():
@@ -129,14 +129,14 @@ def test_large_rows_count_by_their_bytes(made, monkeypatch):
 
     monkeypatch.setattr(Delivery, "deliver", deliver_later)
     monkeypatch.setattr(queue, "MAX_UNSTORED_BYTES", 500_000)
-    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", WITHIN)
+    monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", TIMEOUT_S)
     own = made()
     thread = threading.Thread(target=work)
     thread.start()
     wait_until(lambda: len(own._queue.rows()) == 5)
     assert len(accepted) == 4
     go.set()
-    thread.join(WITHIN)
+    thread.join(TIMEOUT_S)
     own.flush()
     assert numbers(own.store) == [*range(9)]
 
@@ -310,7 +310,7 @@ def test_the_last_row_of_each_id_is_stored_in_the_end(tmp_path_factory, steps, m
             else:
                 errors[:] = [1] if step == "fail" else []
         errors.clear()
-        patch.setattr(writer, "CLOSE_TIMEOUT_S", WITHIN)
+        patch.setattr(writer, "CLOSE_TIMEOUT_S", TIMEOUT_S)
         own.put(row(6))
         own.flush()
         wait_until(lambda: not own._has_backlog)
@@ -398,7 +398,7 @@ def test_a_writer_may_record_its_own_log(made, failing, monkeypatch):
         def emit(self, record):
             messages.append(record.getMessage())
             own.put(row(100 + len(messages)))
-            own.flush(WITHIN if not own._is_stalled else 0.01)
+            own.flush(TIMEOUT_S if not own._is_stalled else 0.01)
             own.flush_or_stall()
 
         def handleError(self, record):  # noqa: N802
@@ -501,7 +501,7 @@ def test_at_the_end_each_row_is_stored_at_once(made, at_the_end):
 def test_at_the_end_a_failing_store_costs_one_timeout(made, failing, at_the_end, monkeypatch):
     tries = []
     monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", WITHIN)
+    monkeypatch.setattr(writer, "RETRY_INTERVAL_S", TIMEOUT_S)
     own, wait = made(), time.sleep
     monkeypatch.setattr(writer.time, "sleep", lambda seconds: tries.append(seconds) or wait(0.01))
     failing.append(StoreError("full"))
@@ -525,7 +525,7 @@ def test_at_the_end_the_rows_of_a_hanging_thread_are_logged_and_saved(made, monk
 
     def hang(self, rows):
         started.set()
-        assert go.wait(WITHIN)
+        assert go.wait(TIMEOUT_S)
         return deliver(self, rows)
 
     monkeypatch.setattr(Delivery, "deliver", hang)

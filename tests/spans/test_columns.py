@@ -201,7 +201,7 @@ def test_numbers_are_ranked_as_numbers_and_mixed_types_as_text():
 
 
 @pytest.mark.laws
-@given(spans_frames(most=20))
+@given(spans_frames(max_spans=20))
 def test_the_order_equals_that_of_row_tuples(spans):
     for first in ((), ("trace_id",), ("trace_id", "agent_id")):
         keys = [*first, "start_time", "end_time", "agent_id", "id", "trace_id"]

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from databases import ONE, state, with_sql
+from databases import ONE_SPAN, state, with_sql
 
 from tokenvis import Store, StoreError, StoreNotFound, load_spans, load_traces
 from tokenvis.store.database import default_path, path_of
@@ -131,7 +131,7 @@ def test_an_error_of_the_file_system_names_the_file(tmp_path):
     "name", ["a b.db", "a?b.db", "a#b.db", "a%20b.db", "ä漢\N{GRINNING FACE}.db", "a'b\".db", "a&mode=ro.db"]
 )
 def test_a_path_may_contain_any_character(tmp_path, name):
-    Store(tmp_path / name).write_trace("t", [ONE])
+    Store(tmp_path / name).write_trace("t", [ONE_SPAN])
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(load_spans(store=tmp_path / name)) == 1
 
@@ -147,7 +147,7 @@ def test_an_empty_file_is_new_to_a_writer_and_missing_to_a_reader(tmp_path, empt
         with pytest.raises(StoreNotFound, match=r"^There is no database at .*sqlite\.db\. "):
             load()
     assert state(tmp_path) == before
-    Store(path).write_trace("t", [ONE])
+    Store(path).write_trace("t", [ONE_SPAN])
     assert len(load_spans()) == 1
 
 
@@ -257,7 +257,7 @@ def test_an_impossible_path_is_an_error(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
 def test_a_dangling_link_creates_its_target(tmp_path):
     (tmp_path / "link.db").symlink_to(tmp_path / "there.db")
-    Store("link.db").write_trace("t", [ONE])
+    Store("link.db").write_trace("t", [ONE_SPAN])
     assert load_spans(store="there.db")["id"].tolist() == ["s"]
 
 
@@ -267,7 +267,7 @@ def test_a_dangling_link_creates_its_target(tmp_path):
 def test_a_removed_database_is_not_created_again(tmp_path):
     store = Store()
     store.path.unlink()
-    for call in (lambda: load_traces(store=store), lambda: store.write_trace("t", [ONE]), lambda: store.delete_trace("t")):
+    for call in (lambda: load_traces(store=store), lambda: store.write_trace("t", [ONE_SPAN]), lambda: store.delete_trace("t")):
         with pytest.raises(StoreError) as error:
             call()
         assert str(error.value) == f"{store.path} no longer exists. Store({str(store.path)!r}) makes a new one."

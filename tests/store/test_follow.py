@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 from conftest import spans_of
-from databases import ONE, ORIGINAL, UNCHECKED, with_sql
+from databases import ONE_SPAN, ORIGINAL, UNCHECKED, with_sql
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -50,7 +50,7 @@ def test_new_and_changed_spans_are_found(store):
     following = Following("t", store)
     assert (following.spans["id"].tolist(), following.look()) == (["a", "b"], False)
     before = following.spans
-    store.add_spans("t", [{**ONE, "id": "c", "start_time": -3, "agent_id": "zoe"}, {**ONE, "id": "b", "end_time": 7}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "c", "start_time": -3, "agent_id": "zoe"}, {**ONE_SPAN, "id": "b", "end_time": 7}])
     assert following.look()
     assert following.spans[["id", "end_time"]].to_numpy().tolist() == [["c", 5], ["b", 7], ["a", 10]]
     assert following.spans["agent_id"].cat.categories.tolist() == ["ann", "zoe"]
@@ -60,8 +60,8 @@ def test_new_and_changed_spans_are_found(store):
 
 def test_only_new_spans_are_read(store, read):
     following = Following("t", store)
-    store.add_spans("t", [{**ONE, "id": "c"}, {**ONE, "id": "b", "end_time": 7}])
-    store.add_spans("u", [{**ONE, "id": "d"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}, {**ONE_SPAN, "id": "b", "end_time": 7}])
+    store.add_spans("u", [{**ONE_SPAN, "id": "d"}])
     assert (following.look(), following.look()) == (True, False)
     assert read == [(True, 2), (False, 2), (False, 0)]
 
@@ -69,7 +69,7 @@ def test_only_new_spans_are_read(store, read):
 @pytest.mark.parametrize("asked", ["t", "Trace"])
 def test_new_spans_are_found_by_rowid(store, asked):
     following = Following(asked, store)
-    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}], name="New")
     queries = []
     event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2:4]))
     following.look()
@@ -92,7 +92,7 @@ def test_a_quiet_file_is_not_read(store, read):
     n_read = len(read)
     assert not any(following.look() for _ in range(5))
     assert len(read) == n_read
-    store.add_spans("t", [{**ONE, "id": "c"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}])
     assert following.look()
     assert len(read) == n_read + 1
 
@@ -121,21 +121,21 @@ def test_a_replaced_trace_is_read_completely(store, read):
 
 def test_an_unchanged_trace_is_not_read_again(store, read):
     following = Following("t", store)
-    store.write_trace("new", [{**ONE, "id": "n"}])
+    store.write_trace("new", [{**ONE_SPAN, "id": "n"}])
     assert not following.look()
     assert read == [(True, 2), (False, 0)]
 
 
 def test_a_name_selects_every_trace_that_has_it(store):
     following = Following("Trace", store)
-    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    store.write_trace("u", [{**ONE_SPAN, "id": "c"}], name="Trace")
     assert following.look()
     assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
 
 
 def test_a_renamed_trace_is_still_followed(store, read):
     following = Following("Trace", store)
-    store.add_spans("t", [{**ONE, "id": "c"}], name="New")
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}], name="New")
     assert following.look()
     assert following.spans["id"].tolist() == ["c", "a", "b"]
     store.add_spans("t", [], name="Newer")
@@ -149,12 +149,12 @@ def test_a_renamed_trace_is_still_followed(store, read):
 def test_a_new_trace_of_the_old_name_is_followed_too(store, read):
     following = Following("Trace", store)
     store.add_spans("t", [], name="New")
-    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
-    store.write_trace("v", [{**ONE, "id": "v"}], name="New")
+    store.write_trace("u", [{**ONE_SPAN, "id": "c"}], name="Trace")
+    store.write_trace("v", [{**ONE_SPAN, "id": "v"}], name="New")
     assert following.look()
     assert following.spans[["trace_id", "id"]].to_numpy().tolist() == [["u", "c"], ["t", "a"], ["t", "b"]]
-    store.add_spans("u", [{**ONE, "id": "d"}], name="New")
-    store.add_spans("t", [{**ONE, "id": "b", "end_time": 7}], name="Trace")
+    store.add_spans("u", [{**ONE_SPAN, "id": "d"}], name="New")
+    store.add_spans("t", [{**ONE_SPAN, "id": "b", "end_time": 7}], name="Trace")
     assert following.look()
     assert following.spans["id"].tolist() == ["c", "d", "b", "a"]
     assert read == [(True, 2), (True, 3), (False, 2)]
@@ -168,19 +168,19 @@ def test_a_deleted_trace_is_followed_again_when_it_is_back(store, asked):
         for _ in range(2):
             with pytest.raises(TraceNotFound, match=rf"^No trace '{asked}'\. This store has: none\.$"):
                 following.look()
-        store.write_trace("t", [{**ONE, "id": name}], name=name)
+        store.write_trace("t", [{**ONE_SPAN, "id": name}], name=name)
         assert following.look()
         assert following.spans["id"].tolist() == [name]
 
 
 def test_other_traces_of_the_name_of_a_deleted_one_are_still_followed(store):
-    store.write_trace("u", [{**ONE, "id": "c"}], name="Trace")
+    store.write_trace("u", [{**ONE_SPAN, "id": "c"}], name="Trace")
     following = Following("Trace", store)
     store.add_spans("t", [], name="New")
     store.delete_trace("u")
     assert following.look()
     assert following.spans["id"].tolist() == ["a", "b"]
-    store.write_trace("u", [{**ONE, "id": "d"}], name="Newer")
+    store.write_trace("u", [{**ONE_SPAN, "id": "d"}], name="Newer")
     assert following.look()
     assert following.spans["id"].tolist() == ["d", "a", "b"]
     for trace_id in ("t", "u"):
@@ -193,7 +193,7 @@ def test_parents_come_and_go(store):
     following = Following("t", store)
     assert "parent_id" not in following.spans
     for data, parents in (({"parent_id": "a"}, [None, "a"]), ({}, None), ({"parent_id": "z"}, [None, "z"])):
-        store.add_spans("t", [{**ONE, "id": "b", "start_time": 5, "data": data}])
+        store.add_spans("t", [{**ONE_SPAN, "id": "b", "start_time": 5, "data": data}])
         assert following.look()
         found = following.spans["parent_id"].astype(object) if "parent_id" in following.spans else None
         assert (None if found is None else found.where(found.notna(), None).tolist()) == parents
@@ -221,7 +221,7 @@ def test_rows_with_the_highest_rowid_are_followed(store):
         connection.execute("UPDATE spans SET rowid = ? WHERE id = 'b'", [2**63 - 1])
         connection.commit()
     following = Following("t", store)
-    store.add_spans("t", [{**ONE, "id": "c"}, {**ONE, "id": "a", "end_time": 30}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "c"}, {**ONE_SPAN, "id": "a", "end_time": 30}])
     assert following.look()
     assert_frame_equal(following.spans, load_spans("t"))
 
@@ -270,7 +270,7 @@ def test_a_missing_trace_is_not_followed(store):
 
 SPAN = st.builds(
     lambda name, agent, start, length, data: {
-        **ONE,
+        **ONE_SPAN,
         "id": name,
         "agent_id": agent,
         "start_time": start,
@@ -300,7 +300,7 @@ def test_followed_spans_equal_loaded_spans(first, steps, alone):
         store.delete_trace(row.id)
     store.write_trace("t", first)
     if not alone:
-        store.write_trace("u", [{**ONE, "id": "z"}])
+        store.write_trace("u", [{**ONE_SPAN, "id": "z"}])
     following = Following("t", store)
     for number, (step, spans) in enumerate([*steps, ("look", [])]):
         if step == "look":
@@ -308,9 +308,9 @@ def test_followed_spans_equal_loaded_spans(first, steps, alone):
             assert following.look() == (not before.equals(expected))
             assert_frame_equal(following.spans, expected)
         elif step == "others":
-            store.add_spans("u", [{**ONE, "id": f"z{number}"}])
+            store.add_spans("u", [{**ONE_SPAN, "id": f"z{number}"}])
         elif step == "others anew":
-            store.write_trace("u", [{**ONE, "id": "z"}])
+            store.write_trace("u", [{**ONE_SPAN, "id": "z"}])
         elif step == "delete_trace":
             store.delete_trace("t")
             store.add_spans("t", [])

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from databases import ONE, ORIGINAL, UNCHECKED, with_sql
+from databases import ONE_SPAN, ORIGINAL, UNCHECKED, with_sql
 
 from tokenvis import BadSpan, Store, StoreError, load_spans, load_traces
 
@@ -19,8 +19,8 @@ def test_a_database_of_the_original_tokenvis_opens_and_works(tmp_path):
     assert load_traces()["n_spans"].tolist() == [2]
     assert load_spans("Old")["agent_id"].tolist() == ["Ann", "Bob"]
     store = Store()
-    assert store.add_spans("old", [{**ONE, "id": "old/2"}, {**ONE, "id": "old/3"}])[2:4] == (1, 1)
-    assert store.write_trace("new", [{**ONE, "data": {"label": "x"}}]).added == 1
+    assert store.add_spans("old", [{**ONE_SPAN, "id": "old/2"}, {**ONE_SPAN, "id": "old/3"}])[2:4] == (1, 1)
+    assert store.write_trace("new", [{**ONE_SPAN, "data": {"label": "x"}}]).added == 1
     assert store.delete_trace("old").removed == 3
     assert load_spans()["id"].tolist() == ["s"]
     with store.engine.connect() as connection:
@@ -76,10 +76,10 @@ def test_invalid_data_of_the_original_is_reported(data, why):
 def test_a_table_without_constraints_keeps_a_span_in_its_trace():
     with_sql(Path("sqlite.db"), *UNCHECKED)
     store = Store()
-    store.write_trace("t", [ONE])
+    store.write_trace("t", [ONE_SPAN])
     for write in (store.add_spans, store.write_trace):
         with pytest.raises(BadSpan, match=r"^Span 's' belongs to trace 't' and cannot also belong to trace 'u'\.$"):
-            write("u", [ONE])
+            write("u", [ONE_SPAN])
     assert load_spans("t")["id"].tolist() == ["s"]
 
 

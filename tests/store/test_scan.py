@@ -5,7 +5,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from databases import ONE
+from databases import ONE_SPAN
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -170,13 +170,13 @@ def test_an_empty_result_has_arrays_of_each_type():
 
 def test_a_trace_with_gaps_between_its_rowids_is_read_as_a_range():
     store = Store()
-    spans = pd.DataFrame([{**ONE, "id": f"{number:04d}"} for number in range(3_000)])
+    spans = pd.DataFrame([{**ONE_SPAN, "id": f"{number:04d}"} for number in range(3_000)])
     store.add_spans("t", spans)
     store.add_spans("t", spans.iloc[::3].assign(end_time=9))
     queries = []
     event.listen(store.engine, "before_cursor_execute", lambda *given: queries.append(given[2]))
     assert load_spans("t", store=store)["end_time"].sum() == 1_000 * 9 + 2_000 * 5
     assert not any("json_each" in query for query in queries if "group_concat" in query)
-    store.add_spans("u", [{**ONE, "id": "another"}])
+    store.add_spans("u", [{**ONE_SPAN, "id": "another"}])
     assert len(load_spans("t", store=store)) == 3_000
     assert load_spans("u", store=store)["id"].tolist() == ["another"]

@@ -5,7 +5,7 @@ import threading
 import pandas as pd
 import pytest
 from conftest import spans_of
-from databases import ONE, one_trace, rows
+from databases import ONE_SPAN, one_trace, rows
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -21,7 +21,7 @@ def store() -> Store:
 
 
 def test_write_trace_replaces_all_spans_of_the_trace(store):
-    written = store.write_trace("t", [{**ONE, "id": "r"}, {**ONE, "id": "q", "data": {"label": "x"}}])
+    written = store.write_trace("t", [{**ONE_SPAN, "id": "r"}, {**ONE_SPAN, "id": "q", "data": {"label": "x"}}])
     assert written == Written(store.path, "t", added=2, updated=0, unchanged=0, removed=1)
     assert [row[0] for row in rows(store)] == ["q", "r"]
     assert store.write_trace("t", []).removed == 2
@@ -29,8 +29,8 @@ def test_write_trace_replaces_all_spans_of_the_trace(store):
 
 
 def test_add_spans_adds_and_updates_and_never_deletes(store):
-    store.add_spans("t", [{**ONE, "id": "r"}])
-    written = store.add_spans("t", [ONE, {**ONE, "id": "r", "end_time": 9}, {**ONE, "id": "q"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "r"}])
+    written = store.add_spans("t", [ONE_SPAN, {**ONE_SPAN, "id": "r", "end_time": 9}, {**ONE_SPAN, "id": "q"}])
     assert written == Written(store.path, "t", added=1, updated=1, unchanged=1)
     assert [(row[0], row[5]) for row in rows(store)] == [("q", 5), ("r", 9), ("s", 5)]
 
@@ -45,7 +45,7 @@ def test_the_name_is_given_or_kept_or_the_id(store):
 
 @pytest.mark.parametrize("trace_id", ["", None, 7, b"t"])
 def test_a_trace_has_an_id_that_is_a_text(store, trace_id):
-    for call in (lambda: store.write_trace(trace_id, []), lambda: store.add_spans(trace_id, [ONE])):
+    for call in (lambda: store.write_trace(trace_id, []), lambda: store.add_spans(trace_id, [ONE_SPAN])):
         with pytest.raises(
             BadSpan, match=rf"^trace_id={re.escape(repr(trace_id))} is not a name\. A trace's id must be a text\.$"
         ):
@@ -60,11 +60,11 @@ def test_a_name_is_a_text(store):
 
 
 def test_a_trace_id_or_name_with_a_lone_surrogate_is_refused(store):
-    for call in (lambda: store.write_trace("\ud800", [ONE]), lambda: store.delete_trace("\ud800")):
+    for call in (lambda: store.write_trace("\ud800", [ONE_SPAN]), lambda: store.delete_trace("\ud800")):
         with pytest.raises(BadSpan, match=r"^trace(_id)?='\\ud800' cannot be encoded as UTF-8\.$"):
             call()
     with pytest.raises(BadSpan, match=r"^name='\\ud800' cannot be encoded as UTF-8\.$"):
-        store.add_spans("t", [ONE], name="\ud800")
+        store.add_spans("t", [ONE_SPAN], name="\ud800")
     assert load_traces(store=store)["name"].tolist() == ["T"]
 
 
@@ -72,7 +72,7 @@ def test_an_error_of_the_database_names_the_file(store):
     with store.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TRIGGER t BEFORE UPDATE ON spans BEGIN SELECT RAISE(ABORT, 'not on Sundays'); END")
     with pytest.raises(StoreError) as error:
-        store.add_spans("t", [{**ONE, "id": "r"}, {**ONE, "end_time": 6}])
+        store.add_spans("t", [{**ONE_SPAN, "id": "r"}, {**ONE_SPAN, "end_time": 6}])
     assert str(error.value) == f"{store.path}: not on Sundays."
     assert [(row[0], row[5]) for row in rows(store)] == [("s", 5)]
 
@@ -101,7 +101,7 @@ HOSTILE = [
 
 
 def test_hostile_names_are_names(store):
-    spans = [{**ONE, "id": f"s{name}", "agent_id": name, "location_id": name, "data": {name: name}} for name in HOSTILE]
+    spans = [{**ONE_SPAN, "id": f"s{name}", "agent_id": name, "location_id": name, "data": {name: name}} for name in HOSTILE]
     for name in HOSTILE[1:]:
         store.write_trace(name, [{**span, "id": f"{name}/{span['id']}"} for span in spans], name=name)
         loaded = load_spans(name, store=store)
@@ -112,7 +112,7 @@ def test_hostile_names_are_names(store):
 
 
 def test_delete_trace_deletes_the_trace_and_its_spans(store):
-    store.write_trace("u", [{**ONE, "id": "r"}])
+    store.write_trace("u", [{**ONE_SPAN, "id": "r"}])
     assert store.delete_trace("t") == Written(store.path, "t", added=0, removed=1)
     assert [row[0] for row in rows(store)] == ["r"]
     with pytest.raises(TraceNotFound, match=r"^No trace 't'\. This store has: 'u'\.$"):
@@ -130,8 +130,8 @@ def test_delete_trace_accepts_an_exact_name_of_one_trace(store):
 
 
 def test_delete_spans_deletes_only_these_spans_of_the_trace(store):
-    store.add_spans("t", [{**ONE, "id": "r"}, {**ONE, "id": "q\x00"}])
-    store.write_trace("u", [{**ONE, "id": "p"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "r"}, {**ONE_SPAN, "id": "q\x00"}])
+    store.write_trace("u", [{**ONE_SPAN, "id": "p"}])
     assert store.delete_spans("t", ["q\x00", "p", "nothing"]) == Written(store.path, "t", added=0, removed=1)
     assert [row[0] for row in rows(store)] == ["p", "r", "s"]
     assert store.delete_spans("t", "s").removed == 1
@@ -140,7 +140,7 @@ def test_delete_spans_deletes_only_these_spans_of_the_trace(store):
 
 
 def test_an_empty_trace_is_kept_unless_drop_empty(store):
-    store.write_trace("u", [{**ONE, "id": "r"}, {**ONE, "id": "q"}])
+    store.write_trace("u", [{**ONE_SPAN, "id": "r"}, {**ONE_SPAN, "id": "q"}])
     assert store.delete_spans("u", "q", drop_empty=True).removed == 1
     store.delete_spans("t", "s")
     assert load_traces(store=store)["n_spans"].to_list() == [1, 0]
@@ -167,7 +167,7 @@ def test_a_span_added_before_a_deletion_takes_the_lock_is_kept(store):
     def add(*given):
         if given[2].startswith("BEGIN"):
             added.append(f"from-a-recorder-{len(added)}")
-            other.add_spans("t", [{**ONE, "id": added[-1]}])
+            other.add_spans("t", [{**ONE_SPAN, "id": added[-1]}])
 
     event.listen(store.engine, "before_cursor_execute", add)
     assert store.delete_spans("t", "s", drop_empty=True).removed == 1
@@ -176,7 +176,7 @@ def test_a_span_added_before_a_deletion_takes_the_lock_is_kept(store):
 
 
 def test_two_separate_surrogates_are_not_joined(store):
-    store.add_spans("t", [{**ONE, "id": "\N{GRINNING FACE}", "agent_id": "\N{GRINNING FACE}"}])
+    store.add_spans("t", [{**ONE_SPAN, "id": "\N{GRINNING FACE}", "agent_id": "\N{GRINNING FACE}"}])
     halves = "\ud83d\ude00"
     assert store.delete_spans("t", halves).removed == 0
     assert load_spans("t", agents=halves, store=store).empty
@@ -208,7 +208,7 @@ def test_a_write_takes_the_lock_at_its_start_and_a_read_does_not(store):
 def test_a_writer_waits_for_another(store):
     with store.engine.connect().execution_options(immediate=True) as connection:
         with connection.begin():
-            writer = threading.Thread(target=store.add_spans, args=("t", [{**ONE, "id": "r"}]))
+            writer = threading.Thread(target=store.add_spans, args=("t", [{**ONE_SPAN, "id": "r"}]))
             writer.start()
             connection.exec_driver_sql("UPDATE spans SET agent_id = 'bob'")
             assert writer.is_alive()
@@ -219,7 +219,7 @@ def test_a_writer_waits_for_another(store):
 def test_threads_lose_nothing(store):
     def add(worker: int) -> None:
         for number in range(10):
-            store.add_spans("t", [{**ONE, "id": f"{worker}-{number}"}])
+            store.add_spans("t", [{**ONE_SPAN, "id": f"{worker}-{number}"}])
 
     workers = [threading.Thread(target=add, args=(worker,)) for worker in range(4)]
     for worker in workers:
@@ -232,12 +232,12 @@ def test_threads_lose_nothing(store):
 def test_a_store_names_its_file_and_closes(tmp_path):
     with Store("traces.db") as store:
         assert repr(store) == f"Store('{tmp_path / 'traces.db'}')"
-        store.write_trace("t", [ONE])
+        store.write_trace("t", [ONE_SPAN])
     assert [path.name for path in tmp_path.iterdir()] == ["traces.db"]
 
 
 def test_a_link_keeps_many_ids(store):
-    spans = [{**ONE, "id": str(number)} for number in range(70_000)]
+    spans = [{**ONE_SPAN, "id": str(number)} for number in range(70_000)]
     assert store.add_spans("t", spans).added == 70_000
     with pytest.raises(BadSpan, match=r"^Span '\d+' belongs to trace 't' and cannot also belong to trace 'u'\.$"):
         store.add_spans("u", spans)

@@ -3,7 +3,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from files import problem_texts, reading_of, source_of, written
+from files import problem_texts, reading_of, source_of, write_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +47,7 @@ def test_a_constant_split_between_two_reads_is_repaired():
             return super().read(7)
 
     stream = DocumentStream(
-        source_of(written("x.json", "")), Pieces(b'["NaN", NaN, "\xc3\xa9\\"NaN", [Infinity]]'), repair=True
+        source_of(write_file("x.json", "")), Pieces(b'["NaN", NaN, "\xc3\xa9\\"NaN", [Infinity]]'), repair=True
     )
     text = b"".join(iter(lambda: stream.read(1), b""))
     assert json.loads(text) == ["NaN", None, 'é"NaN', [None]]

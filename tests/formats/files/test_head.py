@@ -1,7 +1,7 @@
 import gzip
 
 import pytest
-from files import reading_of, source_of, written
+from files import reading_of, source_of, write_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,12 +32,12 @@ from tokenvis.formats.files.rows import table_rows
     ],
 )
 def test_the_description_of_a_head(text, what):
-    assert str(head_of(source_of(written("x", text)))) == what
+    assert str(head_of(source_of(write_file("x", text)))) == what
 
 
 def test_a_head_shows_the_beginning_of_a_long_document():
     text = b'{"trace": {"id": "t", "input": "' + b"x" * 2_000_000 + b'"}, "observations": []}'
-    assert head_of(source_of(written("x", text))).values == [{"trace": {"id": "t"}}]
+    assert head_of(source_of(write_file("x", text))).values == [{"trace": {"id": "t"}}]
 
 
 @pytest.mark.laws

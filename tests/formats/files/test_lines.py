@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from files import problem_texts, reading_of, source_of, written
+from files import problem_texts, reading_of, source_of, write_file
 
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, ReadPosition, json_lines
 from tokenvis.formats.files.reading import Reading
@@ -34,7 +34,7 @@ def test_a_line_that_is_not_an_object_is_a_problem_and_reading_continues():
 
 def added(position, *pieces):
     """The numbered lines that are read after each piece is appended to a file."""
-    found, source = [], source_of(written("x.jsonl", b""))
+    found, source = [], source_of(write_file("x.jsonl", b""))
     for piece in pieces:
         with Path("x.jsonl").open("ab") as file:
             file.write(piece)
@@ -63,7 +63,7 @@ def test_a_changed_file_is_detected(change):
     position = ReadPosition()
     added(position, b'{"a": 1}\n{"b": 2}\n')
     if change == "replaced":
-        written("y.jsonl", b'{"a": 1}\n{"b": 2}\n{"c": 3}\n').replace("x.jsonl")
+        write_file("y.jsonl", b'{"a": 1}\n{"b": 2}\n{"c": 3}\n').replace("x.jsonl")
     else:
         with Path("x.jsonl").open("r+b") as file:
             file.truncate(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from files import source_of, written
+from files import source_of, write_file
 
 from tokenvis import IngestError
 from tokenvis.formats.files import sources
@@ -44,8 +44,8 @@ def zstd(text):
 
 
 def test_a_file_and_all_files_below_a_folder(folder):
-    written("in/b.jsonl", "b")
-    written("in/deep/a.json", "a")
+    write_file("in/b.jsonl", "b")
+    write_file("in/deep/a.json", "a")
     assert found("in/b.jsonl", folder) == ([("b.jsonl", b"b")], [])
     assert found(Path("in"), folder) == ([("b.jsonl", b"b"), ("a.json", b"a")], [])
 
@@ -62,8 +62,8 @@ def test_databases_are_not_opened(folder, monkeypatch):
 
 
 def test_compressed_files_are_recognised_by_their_first_bytes(folder):
-    written("one", gzip.compress(b"1"))
-    written("two.jsonl.zst", zstd(b"2"))
+    write_file("one", gzip.compress(b"1"))
+    write_file("two.jsonl.zst", zstd(b"2"))
     zipped("three", **{"x/a.jsonl": "3", "b.gz": gzip.compress(b"4")})
     assert found("one", folder) == ([("one", b"1")], [])
     assert found("two.jsonl.zst", folder) == ([("two.jsonl", b"2")], [])
@@ -79,7 +79,7 @@ def test_an_evaluation_log_stays_compressed(folder):
 def test_an_open_file_and_a_frame(folder):
     assert found(io.BytesIO(b"x"), folder) == ([("stream", b"x")], [])
     assert found(io.StringIO("é"), folder) == ([("stream", "é".encode())], [])
-    with written("in/a.jsonl", "line\nmore").open("rb") as file:
+    with write_file("in/a.jsonl", "line\nmore").open("rb") as file:
         file.readline()
         assert found(file, folder) == ([("a.jsonl", b"more")], [])
     frame = pd.DataFrame({"a": [1]})
@@ -99,7 +99,7 @@ def test_a_path_that_leads_out_of_an_archive_is_skipped(folder, name):
 def test_a_bomb_is_not_unpacked(folder, monkeypatch):
     monkeypatch.setattr(sources, "MIN_UNPACK_LIMIT_BYTES", 1_000)
     size = len(gzip.compress(b"0" * 1_000_000))
-    written("bomb.gz", gzip.compress(b"0" * 1_000_000))
+    write_file("bomb.gz", gzip.compress(b"0" * 1_000_000))
     with pytest.raises(IngestError) as caught:
         found("bomb.gz", folder)
     assert str(caught.value) == (
@@ -108,7 +108,7 @@ def test_a_bomb_is_not_unpacked(folder, monkeypatch):
     )
     Path("in").mkdir()
     zipped("in/bomb.zip", **{f"{number}": "0" * 100_000 for number in range(9)})
-    written("in/good.txt", "good")
+    write_file("in/good.txt", "good")
     made, complaints = found("in", folder)
     assert made == [("good.txt", b"good")]
     assert complaints[0].startswith("bomb.zip: bomb.zip unpacks to more than ")
@@ -118,25 +118,25 @@ def test_too_many_layers_of_compression_are_refused(folder):
     text = b"x"
     for _ in range(4):
         text = gzip.compress(text)
-    written("x.gz", text)
+    write_file("x.gz", text)
     with pytest.raises(IngestError, match=r"^x is compressed in more than 3 layers\.$"):
         found("x.gz", folder)
 
 
 def test_damaged_archives(folder):
     whole = Path(zipped("a.zip", a="1" * 500, b="2")).read_bytes()
-    written("cut.zip", whole[:40])
+    write_file("cut.zip", whole[:40])
     with pytest.raises(IngestError, match=r"^cut\.zip cannot be unpacked: File is not a zip file\.$"):
         found("cut.zip", folder)
-    written("bad.zip", whole[:35] + b"\xff\xff\xff" + whole[38:])
+    write_file("bad.zip", whole[:35] + b"\xff\xff\xff" + whole[38:])
     made, complaints = found("bad.zip", folder)
     assert made == [("bad.zip/b", b"2")]
     assert complaints[0].startswith("bad.zip/a: cannot be unpacked (")
-    written("cut.gz", gzip.compress(os.urandom(100_000))[:50_000])
+    write_file("cut.gz", gzip.compress(os.urandom(100_000))[:50_000])
     [(_, text)], complaints = found("cut.gz", folder)
     assert 30_000 < len(text) < 50_000
     assert complaints == ["cut.gz: cannot be unpacked completely (Truncated compressed stream)"]
-    written("bad.gz", b"\x1f\x8bxxxx")
+    write_file("bad.gz", b"\x1f\x8bxxxx")
     with pytest.raises(IngestError, match=r"^bad\.gz cannot be unpacked completely \(zlib"):
         found("bad.gz", folder)
 
@@ -148,7 +148,7 @@ def test_an_input_that_is_not_a_source(folder, given):
 
 
 def test_progress_counts_each_byte_once():
-    source, seen = source_of(written("x", "12345")), []
+    source, seen = source_of(write_file("x", "12345")), []
     source.progress = seen.append
     for position in (2, 1, 5, 5, 3):
         source.report_position(position)
@@ -156,7 +156,7 @@ def test_progress_counts_each_byte_once():
 
 
 def test_a_file_beside_another_in_an_archive_keeps_its_folder(folder):
-    written("in/a.jsonl", "")
-    beside = written("in/b.jsonl", "")
+    write_file("in/a.jsonl", "")
+    beside = write_file("in/b.jsonl", "")
     assert Source(beside, "x.zip/in/a.jsonl", "o").sibling(beside).name == "x.zip/in/b.jsonl"
     assert source_of("in/a.jsonl").sibling(beside).name == "b.jsonl"

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from files import problem_texts, reading_of, source_of, written
+from files import problem_texts, reading_of, source_of, write_file
 
 from tokenvis.formats.files import tables
 from tokenvis.formats.files.tables import csv_rows, frame_rows, parquet_rows
@@ -40,7 +40,7 @@ def test_a_csv_row_with_too_many_cells_is_a_problem():
 
 def test_a_truncated_parquet_file_is_a_problem():
     pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
-    written("x.parquet", source_of("x.parquet").path.read_bytes()[:-8])
+    write_file("x.parquet", source_of("x.parquet").path.read_bytes()[:-8])
     reading = reading_of("x.parquet")
     assert list(parquet_rows(reading)) == []
     [problem] = problem_texts(reading)
@@ -51,7 +51,7 @@ def test_any_damage_to_a_parquet_file_is_survived():
     pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
     whole = source_of("x.parquet").path.read_bytes()
     for first in range(4, len(whole) - 30, 30):
-        written("x.parquet", whole[:first] + b"\0" * 30 + whole[first + 30 :])
+        write_file("x.parquet", whole[:first] + b"\0" * 30 + whole[first + 30 :])
         reading = reading_of("x.parquet")
         n_rows = len(list(parquet_rows(reading)))
         assert n_rows == 10 or len(problem_texts(reading)) == 1
