@@ -6,7 +6,7 @@ from tokenvis import errors
 from tokenvis.errors import BadOption, TokenvisError, check_choice, listed, name_list, plural, quoted
 
 
-def test_the_tree_is_the_one_in_the_docstring():
+def test_the_class_tree_matches_the_docstring():
     classes = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, TokenvisError)}
     assert all(name in errors.__doc__ for name in classes)
     assert {name: kind.__bases__[0].__name__ for name, kind in classes.items()} == {

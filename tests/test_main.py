@@ -47,7 +47,7 @@ def test_seed(run):
     assert run("seed") == (0, out, [])
 
 
-def test_seed_names_only_what_it_seeded(run):
+def test_seed_prints_only_the_seeded_traces(run):
     with Store() as store:
         store.write_trace("mine", [])
     assert len(run("seed")[1]) == 3
@@ -66,7 +66,7 @@ def test_ingest_of_several_paths_prints_a_report_of_each(run):
     assert out == one + [line.replace("s1", "s2") for line in one]
 
 
-def test_ingest_of_a_folder_draws_no_bar_where_there_is_no_terminal(run):
+def test_ingest_of_a_folder_shows_no_progress_bar_without_a_terminal(run):
     session("s1")
     session("s2")
     code, out, err = run("ingest", ".")
@@ -205,7 +205,7 @@ def test_an_error_is_one_line_on_stderr(run):
     assert err[0].startswith(f"tokenvis: There is no database at {Path('sqlite.db').absolute()}. ")
 
 
-def test_what_came_before_an_error_is_kept(run):
+def test_output_before_an_error_is_kept(run):
     code, out, err = run("ingest", str(session()), "nowhere")
     assert (code, len(out), err) == (1, 5, ["tokenvis: There is no file or folder nowhere."])
 
@@ -221,14 +221,14 @@ def test_a_command_is_needed(run):
     )
 
 
-def test_a_choice_that_is_none_is_refused(run):
+def test_an_invalid_choice_is_refused(run):
     code, out, err = run("ingest", "--content", "some", "x")
     assert (code, out) == (2, [])
     assert "--content: invalid choice: 'some'" in err[-1]
 
 
 @pytest.mark.full
-def test_names_that_the_terminal_cannot_write_are_escaped(tmp_path):
+def test_characters_that_the_terminal_cannot_show_are_escaped(tmp_path):
     write("s1.jsonl", prompt(0, "naïve 🙂"), reply(2, "m1", "hi"))
     done = python("ingest", "s1.jsonl", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
@@ -246,7 +246,7 @@ def python(*arguments, **variables):
 
 
 @pytest.mark.full
-def test_a_pipe_that_is_closed_is_no_error():
+def test_a_closed_pipe_prints_no_error():
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-m", "tokenvis", "info"], stdout=writer, stderr=subprocess.PIPE, check=False)
@@ -261,7 +261,7 @@ def test_it_runs_as_a_module():
     assert done.stderr == "tokenvis: There is no file or folder nowhere.\n"
 
 
-def test_a_path_that_cannot_be_read_does_not_keep_the_others_out(run):
+def test_an_unreadable_path_does_not_stop_the_others(run):
     code, out, err = run("ingest", "gone.jsonl", str(session()))
     assert code == 1
     assert err == ["tokenvis: There is no file or folder gone.jsonl."]
@@ -277,7 +277,7 @@ def test_ingest_of_a_table_with_its_options(run):
     assert tokenvis.load_spans()["end_time"].tolist() == [1_500_000, 2_000_000]
 
 
-def test_ingest_of_what_is_piped_in(run, monkeypatch):
+def test_ingest_reads_stdin(run, monkeypatch):
     class Piped:
         buffer = io.BytesIO(session().read_bytes())
 
@@ -287,7 +287,7 @@ def test_ingest_of_what_is_piped_in(run, monkeypatch):
     assert out[2] == "Trace 's1' (s1 go): 2 spans added, 0 updated, 0 unchanged"
 
 
-def test_columns_that_are_no_pairs(run):
+def test_columns_that_are_not_pairs_are_refused(run):
     code, _, err = run("ingest", "x.csv", "--columns", "begin")
     assert code == 2
     assert err[-1].endswith("argument --columns: 'begin' is not like start_time=begin,end_time=stop")
@@ -321,7 +321,7 @@ def test_export(run):
     assert err[0].startswith("tokenvis: path='all.txt' has none of the suffixes ")
 
 
-def test_show_makes_a_page_of_a_file_and_writes_nothing_to_the_database(run, monkeypatch):
+def test_show_writes_a_page_of_a_file_and_does_not_change_the_database(run, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     code, out, err = run("show", str(session("s1")))
@@ -333,7 +333,7 @@ def test_show_makes_a_page_of_a_file_and_writes_nothing_to_the_database(run, mon
     assert len(opened) == 1
 
 
-def test_show_makes_a_page_of_a_trace(run, monkeypatch):
+def test_show_writes_a_page_of_a_trace(run, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda _: None)
     run("seed")
     assert run("show", "multi-agent-workflow")[1][0].startswith("multi-agent-workflow.html: ")
@@ -352,7 +352,7 @@ def test_show_without_a_path_shows_the_newest_session(run, monkeypatch, tmp_path
     for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert run("show")[2] == [
-        "tokenvis: No sessions in the folders of Claude Code and Codex. Name a file: `tokenvis show PATH`."
+        "tokenvis: No sessions in the folders of Claude Code and Codex. Pass a file: `tokenvis show PATH`."
     ]
     folder = tmp_path / ".claude/projects/-work-shop"
     folder.mkdir(parents=True)
@@ -360,7 +360,7 @@ def test_show_without_a_path_shows_the_newest_session(run, monkeypatch, tmp_path
     assert run("show", "-o", "a.html")[1][0].startswith("a.html: ")
 
 
-def test_show_replaces_pages_only_unless_it_is_told_the_file(run, monkeypatch):
+def test_show_replaces_only_pages_unless_a_file_is_given(run, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda _: None)
     path = str(session("s1"))
     Path("s1.html").write_text("mine")
@@ -373,18 +373,18 @@ def test_show_replaces_pages_only_unless_it_is_told_the_file(run, monkeypatch):
     assert run("show", path)[0] == 0
 
 
-def test_a_page_of_a_trace_has_a_name_that_a_file_may_have(run, monkeypatch):
+def test_the_page_of_a_trace_has_a_valid_file_name(run, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda _: None)
     with Store() as store:
         store.write_trace("a/b: <c>", [{"id": "x", **SPAN}])
     assert run("show", "a/b: <c>")[1][0].startswith("a-b- -c-.html: ")
 
 
-def test_a_text_that_is_too_long_for_a_file_is_none(run):
+def test_show_refuses_a_text_too_long_for_a_path(run):
     assert run("show", "x" * 5000)[2][0].startswith("tokenvis: 'xxx")
 
 
-def test_watch_takes_in_what_is_there_and_what_is_new_since(run):
+def test_watch_ingests_existing_and_new_lines(run):
     session("s1")
     head = [DATABASE(Path("sqlite.db").absolute()), f"Watching: {Path.cwd()}"]
     assert run("watch", ".", "--once") == (0, [*head, "s1 go: 2 spans added, 0 updated; 2 in all"], [])
@@ -396,7 +396,7 @@ def test_watch_takes_in_what_is_there_and_what_is_new_since(run):
     ]
 
 
-def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
+def test_watch_stops_cleanly_when_interrupted(run, monkeypatch):
     session("s1")
     monkeypatch.setattr("time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     code, out, err = run("watch", "s1.jsonl", "--every", "0.5")
@@ -406,11 +406,11 @@ def test_watch_ends_well_where_it_is_interrupted(run, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
-def test_watch_needs_a_pause(run, seconds):
+def test_watch_refuses_an_invalid_pause(run, seconds):
     code, _, err = run("watch", ".", "--every", seconds)
     assert code == 2
     assert err[-1].endswith(f"argument --every: {seconds!r} is not a number of seconds between 0 and 86,400")
 
 
-def test_watch_of_nothing(run):
-    assert run("watch", "nix") == (1, [], ["tokenvis: There is no file or folder nix."])
+def test_watch_of_a_missing_path_is_an_error(run):
+    assert run("watch", "missing") == (1, [], ["tokenvis: There is no file or folder missing."])

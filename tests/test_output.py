@@ -9,7 +9,7 @@ from tokenvis import BadOption
 from tokenvis.output import FORMULA_STARTS, atomic_write, escape_cell, one_line, unescape_cell, writable_path
 
 
-def test_a_file_is_there_once_all_went_well():
+def test_a_file_appears_only_after_a_complete_write():
     with atomic_write(writable_path("a.txt")) as file:
         file.write(b"whole")
         assert not Path("a.txt").exists()
@@ -17,7 +17,7 @@ def test_a_file_is_there_once_all_went_well():
     assert [path.name for path in Path().iterdir()] == ["a.txt"]
 
 
-def test_an_error_leaves_what_was_there():
+def test_an_error_leaves_the_existing_file_unchanged():
     Path("a.txt").write_text("before")
     Path("a.txt").chmod(0o600)
     with pytest.raises(TypeError), atomic_write(Path("a.txt")) as file:
@@ -34,16 +34,16 @@ def test_an_error_leaves_what_was_there():
         (5, "path=5 is not a path."),
         (".", "path='.' is a folder."),
         ("no/a", "path='no/a': the folder 'no' does not exist. Create it first."),
-        ("a\0", "path='a\\x00' contains a null character, which a file name cannot."),
+        ("a\0", "path='a\\x00' contains a null character, which is not allowed in a path."),
     ],
 )
-def test_a_place_where_no_file_can_be_is_refused(path, message):
+def test_an_impossible_path_is_refused(path, message):
     with pytest.raises(BadOption) as raised:
         writable_path(path)
     assert str(raised.value) == message
 
 
-def test_a_place_that_cannot_be_written_is_refused():
+def test_an_unwritable_path_is_refused():
     with pytest.raises(BadOption, match=r"^path='/proc/a' cannot be written: "), atomic_write(Path("/proc/a")):
         pass
 
@@ -52,17 +52,17 @@ def test_a_place_that_cannot_be_written_is_refused():
     ("text", "cell"),
     [("=1+1", "'=1+1"), ("-5", "'-5"), ("\tx", "'\tx"), ("'", "''"), ("'=x", "''=x"), ("", ""), ("a=b", "a=b"), ("é", "é")],
 )
-def test_a_text_as_a_cell_and_back(text, cell):
+def test_a_text_becomes_a_cell_and_back(text, cell):
     assert (escape_cell(text), unescape_cell(cell)) == (cell, text)
 
 
-def test_a_cell_that_another_program_wrote_stays():
-    assert [unescape_cell(cell) for cell in ("'twas", "it's", "=1", "'")] == ["'twas", "it's", "=1", "'"]
+def test_a_cell_of_another_program_is_unchanged():
+    assert [unescape_cell(cell) for cell in ("'80s", "it's", "=1", "'")] == ["'80s", "it's", "=1", "'"]
 
 
 @pytest.mark.laws
 @given(st.text(alphabet="'=+-@\t\rab", max_size=5))
-def test_no_text_is_run_and_every_text_comes_back(text):
+def test_no_cell_is_a_formula_and_every_text_is_restored(text):
     assert escape_cell(text)[:1] not in {*FORMULA_STARTS}
     assert unescape_cell(escape_cell(text)) == text
 
@@ -80,5 +80,5 @@ def test_no_text_is_run_and_every_text_comes_back(text):
         ("\ud800", "\ufffd"),
     ],
 )
-def test_a_text_is_one_line_of_characters_that_are_seen(text, line):
+def test_one_line_has_only_visible_characters(text, line):
     assert one_line(text) == line

@@ -2,7 +2,8 @@
 
 - A **span** records that an agent was at a location from ``start_time`` to ``end_time`` (µs), with free JSON in ``data``.
 - A **trace** is the spans of one run. Traces are stored in one SQLite file, ``sqlite.db``.
-- A **door** stores spans: `ingest` for files, `Recorder` for running programs, `Store.write_trace` for your own code.
+- A **door** is a way into the store: `ingest` for files, `Recorder` for running programs, `Store.write_trace` for your own
+  code.
 - The **table** is a DataFrame with a row per span, from `load_spans`. Everything below is a function of it.
 - A **question** returns another table: `summary`, `concurrency`, `handoffs`, `gaps`, `usage`, `critical_path`, ...
 - A **picture** draws the table, and returns Axes: `plot_timeline`, `plot_storyline`, ...; `explore` shows it in a widget.

@@ -40,11 +40,11 @@ MAX_PAUSE_S = 86_400
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with the error on stderr."""
-    chosen = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have characters that the terminal cannot show
     try:
-        code: int = chosen.run(chosen) or 0
+        exit_code: int = args.run(args) or 0
         sys.stdout.flush()
     except TokenvisError as error:
         print(f"tokenvis: {error}", file=sys.stderr)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return code
+    return exit_code
 
 
 def parser() -> ArgumentParser:
@@ -76,7 +76,9 @@ def parser() -> ArgumentParser:
     add_ingest_options(ingesting)
     ingesting.set_defaults(run=run_ingest)
 
-    watch = commands.add_parser("watch", parents=[shared], help="follow growing session files of agents into the database")
+    watch = commands.add_parser(
+        "watch", parents=[shared], help="follow session files of agents as they grow, and store their spans"
+    )
     add_watch_options(watch)
     watch.set_defaults(run=run_watch)
 
@@ -128,7 +130,7 @@ def add_ingest_options(command: ArgumentParser) -> None:
         "--columns",
         metavar="OURS=THEIRS,...",
         type=named_columns,
-        help="for a table: its names of the columns of spans, such as start_time=begin,end_time=stop",
+        help="for a table: which of its columns are which columns of spans, such as start_time=begin,end_time=stop",
     )
     command.add_argument("--unit", choices=UNITS, default="us", help="for a table: the unit of its times (default: us)")
     command.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
@@ -170,7 +172,7 @@ def add_span_options(command: ArgumentParser) -> None:
 def add_show_options(show: ArgumentParser) -> None:
     """Add the options of ``show``."""
     show.add_argument(
-        "what",
+        "source",
         nargs="?",
         metavar="PATH",
         help="a file of traces, or the id or name of a trace in the database (default: the newest session on this machine)",
@@ -208,9 +210,9 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
-def run_seed(chosen: Namespace) -> None:
+def run_seed(args: Namespace) -> None:
     """Write the demo traces; print the database and the size of each trace."""
-    with Store(chosen.database) as store:
+    with Store(args.database) as store:
         seeded = {written.trace_id for written in seed_demo(store=store)}
         print(f"Database: {store.path}")
         traces = load_traces(details=True, store=store)
@@ -218,55 +220,55 @@ def run_seed(chosen: Namespace) -> None:
             print(f"{trace.id}: {trace.n_spans} spans, {trace.n_agents} agents, {trace.n_locations} locations")
 
 
-def run_ingest(chosen: Namespace) -> int:
+def run_ingest(args: Namespace) -> int:
     """Read files into the database; print a report for each path. A path that cannot be read does not stop the others."""
-    paths = chosen.paths or listed_sessions(chosen)
-    options = {name: getattr(chosen, name) for name in ("format", "agent", "location", "content", "columns", "unit")}
-    code = 0
+    paths = args.paths or listed_sessions(args)
+    options = {name: getattr(args, name) for name in ("format", "agent", "location", "content", "columns", "unit")}
+    exit_code = 0
     for path in paths:
         try:
-            print(ingest(sys.stdin.buffer if path == "-" else path, **options, store=chosen.database))
+            print(ingest(sys.stdin.buffer if path == "-" else path, **options, store=args.database))
         except IngestError as error:
             print(f"tokenvis: {error}", file=sys.stderr)
-            code = 1
-    return code
+            exit_code = 1
+    return exit_code
 
 
-def listed_sessions(chosen: Namespace) -> list[str]:
+def listed_sessions(args: Namespace) -> list[str]:
     """Print the sessions on this machine, newest first; returns the paths to read."""
-    sessions = find_sessions(since=chosen.since)
+    sessions = find_sessions(since=args.since)
     if sessions.empty:
-        print(f"No sessions{f' since {chosen.since}' if chosen.since else ''} in the folders of Claude Code and Codex.")
+        print(f"No sessions{f' since {args.since}' if args.since else ''} in the folders of Claude Code and Codex.")
         return []
     shown = sessions.assign(
         modified=sessions["modified"].dt.strftime("%Y-%m-%d %H:%M UTC"),
         size=[f"{size / 1e6:,.1f} MB" for size in sessions["size"]],
     )
     print(shown.fillna("").to_string(index=False))
-    if not chosen.all:
+    if not args.all:
         print(f"{plural(len(sessions), 'session')}. `tokenvis ingest PATH` reads one, `tokenvis ingest --all` reads all.")
-    return sessions["path"].tolist() if chosen.all else []
+    return sessions["path"].tolist() if args.all else []
 
 
-def run_watch(chosen: Namespace) -> None:
+def run_watch(args: Namespace) -> None:
     """Follow sessions into the database, until Ctrl-C is pressed."""
-    options = {name: getattr(chosen, name) for name in ("since", "agent", "location", "content")}
-    with Watch(*chosen.paths, **options, store=chosen.database) as watch:
-        follow_in_terminal(watch, every=chosen.every, once=chosen.once)
+    options = {name: getattr(args, name) for name in ("since", "agent", "location", "content")}
+    with Watch(*args.paths, **options, store=args.database) as watch:
+        follow_in_terminal(watch, every=args.every, once=args.once)
 
 
-def run_show(chosen: Namespace) -> None:
+def run_show(args: Namespace) -> None:
     """Write a page of a file of traces, or of a stored trace; the database is not changed."""
     from tokenvis.explorer.page import is_page, write_page  # it loads matplotlib
 
-    what = chosen.what or newest_session()
-    spans = spans_to_show(what, chosen.database)
-    page_path = Path(f"{as_file_name(what)}.html" if chosen.output is None else chosen.output)
-    if chosen.output is None and page_path.is_file() and not is_page(page_path):
+    source = args.source or newest_session()
+    spans = spans_to_show(source, args.database)
+    page_path = Path(f"{as_file_name(source)}.html" if args.output is None else args.output)
+    if args.output is None and page_path.is_file() and not is_page(page_path):
         raise BadOption(f"{page_path} exists and is not a page of tokenvis. Choose another file with -o FILE.")
-    page = write_page(spans, page_path, content=chosen.content)
+    page = write_page(spans, page_path, content=args.content)
     print(page)
-    if chosen.output is None:
+    if args.output is None:
         webbrowser.open(page.path.absolute().as_uri())
 
 
@@ -274,52 +276,52 @@ def newest_session() -> str:
     """The path of the session changed last on this machine; `IngestError` if there is none."""
     paths = find_sessions()["path"].tolist()
     if not paths:
-        raise IngestError("No sessions in the folders of Claude Code and Codex. Name a file: `tokenvis show PATH`.")
+        raise IngestError("No sessions in the folders of Claude Code and Codex. Pass a file: `tokenvis show PATH`.")
     return str(paths[0])
 
 
-def spans_to_show(what: str, database: str | None) -> pd.DataFrame:
+def spans_to_show(source: str, database: str | None) -> pd.DataFrame:
     """The spans of a file, read without the database, or of a stored trace."""
-    if not path_exists(what):
+    if not path_exists(source):
         try:
-            return load_spans(what, store=database)
+            return load_spans(source, store=database)
         except (StoreNotFound, TraceNotFound) as error:
-            raise IngestError(f"{quoted(what)} is neither a file nor a trace. {error}") from None
+            raise IngestError(f"{quoted(source)} is neither a file nor a trace. {error}") from None
     with (
         TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder,
         Store(Path(folder) / "sqlite.db") as store,
     ):
-        report = ingest(what, store=store)
+        report = ingest(source, store=store)
         if report.problems:
             print(report, file=sys.stderr)
         return report.spans()
 
 
-def as_file_name(what: str) -> str:
+def as_file_name(source: str) -> str:
     """The name of a file or trace, without characters that are not allowed in file names."""
-    name = Path(what).stem if path_exists(what) else what
+    name = Path(source).stem if path_exists(source) else source
     text = "".join(letter if letter.isalnum() or letter in "-_. " else "-" for letter in name).strip(" .")
     return text.encode(errors="replace")[:80].decode(errors="ignore") or "trace"
 
 
-def path_exists(what: str) -> bool:
+def path_exists(source: str) -> bool:
     """Whether this is the path of a file or folder; False for text that cannot be a path."""
     try:
-        return Path(what).exists()
+        return Path(source).exists()
     except (OSError, ValueError):
         return False
 
 
-def run_export(chosen: Namespace) -> None:
+def run_export(args: Namespace) -> None:
     """Write traces to a file."""
-    spans = load_spans(chosen.traces or None, store=chosen.database)
-    path = export(spans, chosen.file, format=chosen.format)
+    spans = load_spans(args.traces or None, store=args.database)
+    path = export(spans, args.file, format=args.format)
     print(f"{path}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
 
 
-def run_traces(chosen: Namespace) -> None:
+def run_traces(args: Namespace) -> None:
     """Print the traces in the database."""
-    with Store(chosen.database, create=False) as store:
+    with Store(args.database, create=False) as store:
         traces = load_traces(store=store)
         print(f"Database: {store.path}")
     texts = {name: traces[name].map(one_line) for name in ("id", "name")}
@@ -327,25 +329,25 @@ def run_traces(chosen: Namespace) -> None:
     print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
 
 
-def run_delete(chosen: Namespace) -> None:
+def run_delete(args: Namespace) -> None:
     """Delete traces, each in its own transaction."""
-    with Store(chosen.database, create=False) as store:
+    with Store(args.database, create=False) as store:
         print(f"Database: {store.path}")
-        for trace in chosen.traces:
+        for trace in args.traces:
             written = store.delete_trace(trace)
             print(f"{written.trace_id}: deleted, with {plural(written.removed, 'span')}")
 
 
-def run_verify(chosen: Namespace) -> int:
+def run_verify(args: Namespace) -> int:
     """Print the findings about a database; 1 if there are any."""
-    verdict = verify(chosen.file or chosen.database)
+    verdict = verify(args.file or args.database)
     print(verdict)
     return 1 if verdict.findings else 0
 
 
-def run_backup(chosen: Namespace) -> None:
+def run_backup(args: Namespace) -> None:
     """Copy the database."""
-    copy = backup(chosen.destination, chosen.database)
+    copy = backup(args.destination, args.database)
     print(f"{copy}: {copy.stat().st_size:,} bytes")
 
 
@@ -358,12 +360,12 @@ def time_text(start: Any) -> str:
     return f"{datetime(1970, 1, 1) + timedelta(microseconds=int(start)):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def run_info(chosen: Namespace) -> None:
+def run_info(args: Namespace) -> None:
     """Print the versions and the database that a bug report needs."""
-    path = path_of(chosen.database)
+    path = path_of(args.database)
     size = f"{path.stat().st_size:,} bytes" if path.is_file() else "not created yet"
-    if log := wal_size(path):
-        size += f", and {log:,} in its write-ahead log"
+    if wal_bytes := wal_size(path):
+        size += f", and {wal_bytes:,} in its write-ahead log"
     print(f"tokenvis {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}")
     print(f"Database: {path} ({size})")

@@ -58,7 +58,7 @@ def quoted(value: object) -> str:
     try:
         shown = value if isinstance(value, str) else repr(value)
     except RecursionError:
-        return f"a {type(value).__name__} nested too deep to show"
+        return f"a {type(value).__name__} nested too deeply to show"
     if len(shown) > MAX_QUOTED_LENGTH:
         return f"{shown[:MAX_QUOTED_LENGTH]!r}… ({len(shown):,} characters)"
     return repr(value)

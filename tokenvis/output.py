@@ -3,7 +3,7 @@
 Files are written atomically: to a temporary file in the same folder, which replaces the target once it is complete.
 
 A spreadsheet may run a CSV cell as a formula if it begins with one of ``= + - @``, a tab, a line break or a null character. An
-apostrophe is put in front of such a text. A text that begins with an apostrophe gets another one, so escaping is reversible.
+apostrophe is put in front of it. A text that begins with an apostrophe gets another one, so escaping is reversible.
 
 Terminals, lists and titles show a text from a trace on one line. Line breaks become spaces; control characters, direction marks
 and invisible characters become U+FFFD; joiners (U+200C, U+200D) stay, because some scripts need them.
@@ -35,7 +35,7 @@ def writable_path(path: str | os.PathLike[str]) -> Path:
     except RuntimeError as error:  # ~user does not exist
         raise BadOption(f"path={quoted(str(path))}: {error}") from None
     if "\0" in str(target):
-        raise BadOption(f"path={quoted(str(path))} contains a null character, which a file name cannot.")
+        raise BadOption(f"path={quoted(str(path))} contains a null character, which is not allowed in a path.")
     if not target.parent.is_dir():
         raise BadOption(f"path={quoted(str(path))}: the folder {quoted(str(target.parent))} does not exist. Create it first.")
     if target.exists() and not target.is_file():
@@ -69,8 +69,8 @@ def escape_cell(text: str) -> str:
 
     Examples
     --------
-    >>> escape_cell("=1+1"), escape_cell("ann"), escape_cell("'tis")
-    ("'=1+1", 'ann', "''tis")
+    >>> escape_cell("=1+1"), escape_cell("ann"), escape_cell("'90s")
+    ("'=1+1", 'ann', "''90s")
     """
     return f"'{text}" if text[:1] in {*FORMULA_STARTS, "'"} else text
 
@@ -80,8 +80,8 @@ def unescape_cell(cell: str) -> str:
 
     Examples
     --------
-    >>> unescape_cell("'=1+1"), unescape_cell("ann"), unescape_cell("'twas")
-    ('=1+1', 'ann', "'twas")
+    >>> unescape_cell("'=1+1"), unescape_cell("ann"), unescape_cell("'80s")
+    ('=1+1', 'ann', "'80s")
     """
     return cell[1:] if cell[:1] == "'" and cell[1:2] in {*FORMULA_STARTS, "'"} else cell
 

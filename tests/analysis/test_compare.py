@@ -57,7 +57,7 @@ def test_a_missing_role_is_a_role():
 def test_several_traces_and_invalid_matches_are_refused():
     spans = spans_of("ann 0 1 desk t", "ann 0 1 desk u")
     with pytest.raises(
-        BadSpan, match=r"^compare takes one trace on each side, but a frame has 't', 'u'\. Filter by trace_id\.$"
+        BadSpan, match=r"^compare accepts one trace on each side, but a frame has 't', 'u'\. Filter by trace_id\.$"
     ):
         compare(spans.iloc[:1], spans)
     with pytest.raises(BadOption, match=r"^match=3 is neither a column name nor a function of an agent's name\.$"):
@@ -90,7 +90,7 @@ def test_busy_and_active_are_those_of_occupancy_and_a_change_is_their_difference
 
 def test_a_number_of_tokens_that_does_not_fit_is_refused():
     spans = with_data(spans_of("ann 0 9 desk"), a={"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": 2**62})
-    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into a 64-bit integer"):
         compare(spans, spans)
 
 

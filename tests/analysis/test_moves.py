@@ -14,7 +14,7 @@ def as_text(spans):
     return [f"{agent} {old} > {new} {left} {arrived} {gap}" for agent, old, new, left, arrived, gap in columns]
 
 
-def test_a_move_is_the_gap_between_two_places():
+def test_a_move_is_the_gap_between_two_locations():
     assert as_text(spans_of("ann 0 10 desk", "ann 15 20 lab")) == ["ann desk > lab 10 15 5"]
 
 
@@ -65,7 +65,7 @@ def test_shifting_time_shifts_only_times(spans):
     assert_frame_equal(table.assign(left=table["left"] - 100, arrived=table["arrived"] - 100), moves(spans))
 
 
-def test_no_spans_make_no_moves():
+def test_an_empty_frame_has_no_moves():
     table = moves(spans_of("ann 0 1 desk").iloc[:0])
     assert len(table) == 0
     assert table[["left", "arrived", "gap_us"]].dtypes.tolist() == ["int64"] * 3

@@ -13,7 +13,7 @@ def as_text(spans):
     return [" ".join(map(str, row)) for row in zip(*(table[column] for column in columns), strict=True)]
 
 
-def test_coming_back_is_another_visit_and_a_pause_is_not():
+def test_a_return_is_another_visit_and_a_pause_is_not():
     spans = spans_of("ann 0 10 desk", "ann 10 15 lab", "ann 15 18 desk", "ann 30 32 desk")
     assert as_text(spans) == ["ann desk 2 15 15 0.75", "ann lab 1 5 5 0.25"]
 
@@ -27,7 +27,7 @@ def test_an_instant_is_a_visit_that_takes_no_time():
     assert as_text(spans_of("ann 3 3 desk")) == ["ann desk 1 0 0 <NA>"]
 
 
-def test_a_parent_that_its_children_cover_was_never_there():
+def test_a_fully_covered_parent_has_no_visit():
     assert as_text(spans_of("ann 0 10 desk", "ann 0 10 lab", parents={"b": "a"})) == ["ann lab 1 10 10 1.0"]
 
 

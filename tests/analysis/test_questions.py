@@ -118,7 +118,7 @@ def test_fields_in_columns_or_data_make_no_difference(ask, spans):
 
 
 @every_question
-def test_empty_in_empty_out_with_the_same_columns_and_types(ask):
+def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(ask):
     spans = spans_of("ann 0 9 desk", "bob 2 5 desk", "ann 20 22 lab", "ann 21 22 lab", parents={"b": "a"})
     spans = with_data(spans, c={"links": ["b"], "attributes": {"gen_ai.usage.input_tokens": 3}, "trigger": "user"})
     full, empty = ask(spans), ask(spans.iloc[:0])
@@ -190,7 +190,7 @@ def test_delegation_concurrency_and_gaps(delegation):
     assert len(tv.gaps(delegation)) == 0
 
 
-def test_delegation_places(delegation):
+def test_delegation_locations(delegation):
     assert rows(tv.occupancy(delegation), *tv.occupancy(delegation).columns[1:]) == [
         ("ann", "desk", 2, 16, 16, 0.8),
         ("ann", "shelf", 1, 4, 4, 0.2),

@@ -12,7 +12,7 @@ def as_text(spans):
     return [f"{old} > {new} {n} {mean} {p50}" for old, new, n, mean, p50 in zip(*(table[c] for c in columns), strict=True)]
 
 
-def test_moves_between_two_places_are_added_up():
+def test_moves_between_two_locations_are_added_up():
     spans = spans_of("ann 0 10 desk", "ann 15 20 lab", "bob 0 9 desk", "bob 12 20 lab", "bob 20 21 desk", "eve 0 9 desk")
     assert as_text(spans) == ["desk > lab 2 4.0 3", "lab > desk 1 0.0 0"]
 

@@ -31,13 +31,13 @@ def test_tokens_count_at_the_descendant_and_are_reported_as_repeated():
     assert as_text(spans, "n_calls", "input_tokens", by="trace_id") == [(3, 30)]
 
 
-def test_a_count_that_no_span_gives_is_missing():
+def test_a_count_that_no_span_has_is_missing():
     spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab"), b={INPUT: 0})
     columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "cost", "n_unpriced")
     assert as_text(spans, *columns) == [("ann", 0, None, None, None, 0), ("bob", 1, 0, None, None, 1)]
 
 
-def test_the_model_is_that_of_the_response_else_of_the_request():
+def test_the_model_is_from_the_response_else_from_the_request():
     spans = spans_of("ann 0 1 desk", "ann 1 2 desk", "ann 2 3 desk", "ann 3 4 desk")
     spans = using(spans, a={MODEL: "m", ANSWERED: "m-1", INPUT: 1}, b={MODEL: "m", INPUT: 2}, c={MODEL: "n"})
     assert as_text(spans, "model", "n_calls", "input_tokens", by="model") == [("m", 1, 2), ("m-1", 1, 1), ("n", 0, None)]
@@ -82,9 +82,18 @@ def test_a_cost_from_the_source_takes_precedence_and_covers_ancestors_and_descen
         ),
         ({"m": {"input": 1}}, r"prices\['m'\]=\{'input': 1\} must have input and output, and no keys except "),
         ({"m": {"input": 1, "output": 2, "in": 3}}, r"prices\['m'\]=.* must have input and output, and no keys except "),
-        ({"m": {"input": -1, "output": 2}}, r"prices\['m'\]\['input'\]=-1 is not the price of a million tokens\.$"),
-        ({"m": {"input": 1, "output": "2"}}, r"prices\['m'\]\['output'\]='2' is not the price of a million tokens\.$"),
-        ({"m": {"input": float("nan"), "output": 2}}, r"prices\['m'\]\['input'\]=nan is not the price of a million tokens\.$"),
+        (
+            {"m": {"input": -1, "output": 2}},
+            r"prices\['m'\]\['input'\]=-1 is not a price\. Pass a number of at least 0, per million tokens\.$",
+        ),
+        (
+            {"m": {"input": 1, "output": "2"}},
+            r"prices\['m'\]\['output'\]='2' is not a price\. Pass a number of at least 0, per million tokens\.$",
+        ),
+        (
+            {"m": {"input": float("nan"), "output": 2}},
+            r"prices\['m'\]\['input'\]=nan is not a price\. Pass a number of at least 0, per million tokens\.$",
+        ),
     ],
 )
 def test_invalid_prices_are_refused(prices, message):
@@ -143,7 +152,7 @@ def test_a_number_of_tokens_that_does_not_fit_is_refused():
     half = {"gen_ai.usage.input_tokens": 2**62, "gen_ai.usage.output_tokens": 2**62}
     run = spans_of("ann 0 9 desk", "ann 1 2 desk", parents={"b": "a"})
     repeated = with_data(run, a=half, b={"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1})
-    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into 63 bits"):
+    with pytest.raises(BadSpan, match=r"^A sum over the spans does not fit into a 64-bit integer"):
         usage(repeated)
 
 

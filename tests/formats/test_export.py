@@ -165,7 +165,9 @@ def test_an_impossible_path_is_refused():
     assert message(BadOption, SPANS, "folder.csv") == "path='folder.csv' is a folder."
     assert message(BadOption, SPANS, "pipe.csv") == "path='pipe.csv' is not a regular file."
     assert message(BadOption, SPANS, "no/a.csv") == "path='no/a.csv': the folder 'no' does not exist. Create it first."
-    assert message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' contains a null character, which a file name cannot."
+    assert (
+        message(BadOption, SPANS, "a\0.csv") == "path='a\\x00.csv' contains a null character, which is not allowed in a path."
+    )
     assert message(BadOption, SPANS, "~no-such-user/a.csv").startswith("path='~no-such-user/a.csv': ")
     assert message(BadOption, SPANS, 5) == "path=5 is not a path."
     assert there() == ["folder.csv", "pipe.csv"]
@@ -190,18 +192,18 @@ def test_an_impossible_path_is_refused():
         (
             pd.concat([SPANS, SPANS]),
             BadSpan,
-            "Span 'a' is in several rows of trace 't'. Pass each span once, whole and not in pieces.",
+            "Span 'a' is in several rows of trace 't'. Pass each span once, uncut: not the pieces of self_spans().",
         ),
         (SPANS.assign(end_time=-1), BadSpan, "Span 'a' ends at -1 before it starts at 0."),
         (
             SPANS.assign(id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "id holds '\\ud800', which cannot be encoded as UTF-8.",
+            "id contains '\\ud800', which cannot be encoded as UTF-8.",
         ),
         (
             SPANS.assign(agent_id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "agent_id holds '\\ud800', which cannot be encoded as UTF-8.",
+            "agent_id contains '\\ud800', which cannot be encoded as UTF-8.",
         ),
     ],
 )

@@ -153,7 +153,7 @@ def test_invalid_options_are_refused(monkeypatch):
             storyline(spans, **options)
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'team'\. They have: "):
         storyline(spans, by="team")
-    with pytest.raises(BadSpan, match="does not fit into 63 bits of µs"):
+    with pytest.raises(BadSpan, match="does not fit into a 64-bit integer"):
         storyline(spans_of(f"ann {-(2**62)} {2**62} desk", "bob 0 1 desk").assign(start_time=[-(2**63), 0]))
     monkeypatch.setattr(layout, "find_spec", lambda _: None)
     message = r"^budget=2 needs the extra with the solver: pip install 'tokenvis\[storyline\]'\.$"

@@ -560,7 +560,7 @@ def test_the_writers_own_work_creates_no_spans(exporter, monkeypatch):
     assert threading.current_thread().name not in threads
 
 
-def test_threads_lose_nothing(exporter):
+def test_concurrent_threads_lose_no_spans(exporter):
     tracer = tracer_of(exporter)
 
     def work(number):

@@ -19,12 +19,12 @@ def test_a_child_arrives_before_its_agent():
     assert written(Lineage(), chat, tool, run) == [["chat shop"], ["tool t"], ["chat Ann", "tool Ann", "run Ann"]]
 
 
-def test_the_agent_may_be_further_up():
+def test_the_agent_may_be_that_of_a_distant_ancestor():
     spans = [arrival("chat", "step"), arrival("step", "run"), arrival("run", None, "Ann", name="Ann")]
     assert written(Lineage(), *spans) == [["chat t"], ["step t"], ["chat Ann", "step Ann", "run Ann"]]
 
 
-def test_without_an_agent_it_is_the_service_or_the_name_of_the_trace():
+def test_without_an_agent_the_service_or_the_trace_name_is_used():
     spans = [arrival("a", "root"), arrival("b", "root", service="shop"), arrival("root", name="GET /")]
     assert written(Lineage(), *spans) == [["a t"], ["b shop"], ["a GET /", "root GET /"]]
 

@@ -215,7 +215,7 @@ def test_a_new_file_that_another_process_has_claimed_is_not_used(tmp_path, monke
 
 @posix
 @pytest.mark.parametrize("kind", ["a link", "a folder", "another user's"])
-def test_other_files_are_left_alone(kind, tmp_path, temporary, monkeypatch):
+def test_other_files_are_unchanged(kind, tmp_path, temporary, monkeypatch):
     path = overflow_paths(tmp_path / "t.db", "own")[1]
     if kind == "a link":
         (tmp_path / "precious").write_text("{}")

@@ -82,7 +82,7 @@ def test_a_trace_keeps_its_name_and_its_spans():
         ({"trace_id": "\ud800"}, "trace_id='\\ud800' cannot be encoded as UTF-8."),
         ({"name": b"x"}, "name=b'x' is not a name. A trace's name must be a text."),
         ({"max_spans": 0}, "max_spans=0 is not a number of spans. Pass an integer of at least 1."),
-        ({"max_seconds": "soon"}, "max_seconds='soon' is not a duration. Pass a number of seconds above 0."),
+        ({"max_seconds": "soon"}, "max_seconds='soon' is not a duration. Pass a positive number of seconds."),
     ],
 )
 def test_invalid_options_are_refused(options, message):
@@ -147,7 +147,7 @@ def test_a_link_needs_two_spans():
     with Recorder("t") as own:
         with pytest.raises(BadOption) as caught:
             own.link("a")
-        assert str(caught.value) == "No span is open that could be the target. Call link() inside a span, or pass target=."
+        assert str(caught.value) == "There is no open span to link. Call link() inside a span, or pass target=."
         with own.span("Ann", "desk"), pytest.raises(BadOption) as caught:
             own.link(own.span("Bob", "lab"))
         assert str(caught.value) == (

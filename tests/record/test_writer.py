@@ -66,7 +66,7 @@ def test_an_invalid_limit_is_refused(most):
     with pytest.raises(BadOption) as caught:
         Writer(max_seconds=most if most != 2.5 else float("nan"))
     shown = "nan" if most == 2.5 else repr(most)
-    assert str(caught.value) == f"max_seconds={shown} is not a duration. Pass a number of seconds above 0."
+    assert str(caught.value) == f"max_seconds={shown} is not a duration. Pass a positive number of seconds."
 
 
 def test_rows_are_stored_without_a_flush(made):
@@ -260,11 +260,11 @@ def test_open_spans_are_stored_with_each_batch(made):
 
 
 def test_many_open_spans_block_no_thread(made, failing, monkeypatch):
-    """They are not pending rows: a failed batch does not put them back into the queue."""
+    """They are not queued rows: a failed batch does not put them back into the queue."""
     own = made(open_rows=lambda: [row(number) for number in range(1_000, 1_050)], max_spans=10, max_seconds=0.01)
     failing.append(StoreError("full"))
     own.put(row(1))
-    wait_until(lambda: own._error)
+    wait_until(lambda: own._last_error)
     assert len(own._queue.rows()) <= 1
     own.put(row(2))
     assert not own._is_stalled
@@ -546,7 +546,7 @@ def test_at_the_end_the_rows_of_a_hanging_thread_are_logged_and_saved(made, monk
 
 
 def test_threads_wait_for_a_store_that_is_slow_but_makes_progress(made, monkeypatch):
-    """Blocked threads, a flush and a close: none gives up, and no row goes to the overflow."""
+    """Blocked threads, a flush and a close: none stops waiting, and no row goes to the overflow."""
     monkeypatch.setattr(writer, "BLOCK_TIMEOUT_S", 0.1)
     monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.1)
     deliver = Delivery.deliver

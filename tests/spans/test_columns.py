@@ -26,7 +26,7 @@ def test_the_spans_frame_has_these_columns_and_types():
         assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
 
 
-def test_spans_come_as_mappings_or_as_a_frame_of_any_types():
+def test_spans_may_be_mappings_or_a_frame_of_any_types():
     frame = pd.DataFrame([ONE, {**ONE, "id": "r", "agent_id": "bob"}])
     expected = as_spans(frame.to_dict("records"))
     for same in (
@@ -41,7 +41,7 @@ def test_spans_come_as_mappings_or_as_a_frame_of_any_types():
     assert as_spans([{**ONE, "start_time": np.int64(3)}])["start_time"].tolist() == [3]
 
 
-def test_categories_are_those_that_occur_in_lexical_order():
+def test_categories_are_the_names_that_occur_in_lexical_order():
     frame = as_spans(
         [{**ONE, "id": str(n), "agent_id": name} for n, name in enumerate(["b", "a", "\N{LATIN SMALL LETTER E WITH ACUTE}"])]
     )
@@ -49,7 +49,7 @@ def test_categories_are_those_that_occur_in_lexical_order():
     assert frame["agent_id"].tolist()[:2] == ["b", "a"]
 
 
-def test_a_frame_that_is_given_is_not_changed():
+def test_the_given_frame_is_not_changed():
     frame = pd.DataFrame([ONE]).astype("object")
     before = frame.copy(deep=True)
     as_spans(frame, trace_id="t")
@@ -61,39 +61,42 @@ def test_a_frame_that_is_given_is_not_changed():
     [
         (
             {"start_time": 0.5},
-            r"^start_time holds float64, not integer microseconds\. "
+            r"^start_time has type float64, not integer microseconds\. "
             r"Convert it: \(seconds \* 1_000_000\)\.round\(\)\.astype\('int64'\)\.$",
         ),
         (
             {"end_time": pd.Timestamp(0)},
-            r"^end_time holds datetime64\[.*\], not integer microseconds\. "
+            r"^end_time has type datetime64\[.*\], not integer microseconds\. "
             r"Convert it: times\.astype\('datetime64\[us\]'\)\.astype\('int64'\)\.$",
         ),
         (
             {"end_time": pd.Timedelta(5)},
-            r"^end_time holds timedelta64\[.*\], not integer microseconds\. "
+            r"^end_time has type timedelta64\[.*\], not integer microseconds\. "
             r"Convert it: times\.astype\('timedelta64\[us\]'\)\.astype\('int64'\)\.$",
         ),
-        ({"start_time": True}, r"^start_time holds bool, not integer microseconds\.$"),
-        ({"start_time": "0"}, r"^start_time holds str, not integer microseconds\.$"),
+        ({"start_time": True}, r"^start_time has type bool, not integer microseconds\.$"),
+        ({"start_time": "0"}, r"^start_time has type str, not integer microseconds\.$"),
         ({"start_time": 6}, r"^Span 's' ends at 5 before it starts at 6\.$"),
-        ({"end_time": 2**63}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
-        ({"end_time": np.uint64(2**63)}, r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"),
-        ({"end_time": 2**70}, r"^end_time holds 1180591620717411303424, which does not fit into 63 bits\.$"),
+        ({"end_time": 2**63}, r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$"),
+        (
+            {"end_time": np.uint64(2**63)},
+            r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$",
+        ),
+        ({"end_time": 2**70}, r"^end_time contains 1180591620717411303424, which does not fit into a 64-bit integer\.$"),
         ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
         ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),
-        ({"agent_id": "\ud800"}, r"^agent_id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
+        ({"agent_id": "\ud800"}, r"^agent_id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
         (
             {"label": "x"},
             r"^A span has no column 'label'\. Put it into data, or drop it\. Columns: 'id', 'trace_id', 'agent_id', "
             r"'location_id', 'start_time', 'end_time', 'data'\.$",
         ),
-        ({"parent_id": "\ud800"}, r"^parent_id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
-        ({"data": "\ud800"}, r"^data holds '\\ud800', which cannot be encoded as UTF-8\.$"),
+        ({"parent_id": "\ud800"}, r"^parent_id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
+        ({"data": "\ud800"}, r"^data contains '\\ud800', which cannot be encoded as UTF-8\.$"),
     ],
     ids=str,
 )
-def test_a_bad_span_is_refused_with_its_value(bad, message):
+def test_an_invalid_span_is_refused_and_its_value_is_shown(bad, message):
     with pytest.raises(BadSpan, match=message):
         as_spans([{**ONE, **bad}])
 
@@ -102,14 +105,14 @@ def test_a_bad_span_is_refused_with_its_value(bad, message):
     ("odd", "shown"), [("9", "'9'"), (True, "True"), (pd.Timestamp(0), r"Timestamp\('1970-01-01 00:00:00'\)")], ids=repr
 )
 def test_the_first_time_that_is_not_an_integer_is_shown(odd, shown):
-    with pytest.raises(BadSpan, match=rf"^end_time holds object, such as {shown} in row 1, not integer microseconds\.$"):
+    with pytest.raises(BadSpan, match=rf"^end_time has type object, such as {shown} in row 1, not integer microseconds\.$"):
         as_spans([ONE, {**ONE, "id": "r", "end_time": odd}])
 
 
 def test_a_time_is_refused_in_a_frame_too():
-    with pytest.raises(BadSpan, match=r"^end_time holds 9223372036854775808, which does not fit into 63 bits\.$"):
+    with pytest.raises(BadSpan, match=r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$"):
         as_spans(pd.DataFrame([ONE]).astype({"end_time": "uint64"}).assign(end_time=np.uint64(2**63)))
-    with pytest.raises(BadSpan, match=r"^start_time holds category, not integer microseconds\.$"):
+    with pytest.raises(BadSpan, match=r"^start_time has type category, not integer microseconds\.$"):
         as_spans(pd.DataFrame([ONE]).astype({"start_time": "category"}))
 
 
@@ -133,12 +136,12 @@ def test_a_missing_key_is_named():
         as_spans([{key: value for key, value in ONE.items() if key not in ("agent_id", "end_time")}])
 
 
-def test_a_time_that_only_some_spans_have_is_missing_in_the_others():
+def test_a_time_is_missing_in_the_spans_that_lack_it():
     with pytest.raises(BadSpan, match=r"^end_time is missing in row 1\. Every span needs one\.$"):
         as_spans([ONE, {key: value for key, value in ONE.items() if key != "end_time"}])
 
 
-def test_a_trace_given_is_the_trace_of_all():
+def test_a_given_trace_id_applies_to_all_spans():
     assert as_spans([{key: value for key, value in ONE.items() if key != "trace_id"}], trace_id="u")["trace_id"].tolist() == [
         "u"
     ]

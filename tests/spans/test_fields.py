@@ -42,7 +42,7 @@ def test_a_column_takes_precedence_over_data():
     assert field_numbers(spans, [INPUT, COST])[INPUT].to_list() == [5.0, pd.NA]
 
 
-def test_data_is_used_where_the_column_is_missing():
+def test_data_is_used_if_the_column_is_missing():
     spans = two().assign(status=[None, "open"], label=[None, "b"], **{INPUT: [np.nan, 7.0]})
     assert [list(found) for found in field_values(spans, "status")] == [[0, 1], ["error", "open"]]
     assert field_columns(spans, ["label"])["label"].tolist() == ["plan", "b"]

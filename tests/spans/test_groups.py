@@ -8,7 +8,7 @@ from tokenvis import BadOption
 from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
 
 
-def test_groups_are_numbered_by_trace_then_value_a_missing_one_last():
+def test_groups_are_numbered_by_trace_then_value_and_a_missing_value_is_last():
     spans = spans_of("bob 0 1 desk u", "ann 1 2 desk t", "bob 2 3 desk t", "ann 3 4 lab u").assign(
         phase=pd.Series([None, "late", "early", None], dtype="str")
     )
@@ -34,7 +34,7 @@ def test_sparse_combinations_are_ranked_too():
     assert dense_ranks(np.array([7, 1, 7]), 8)[0].tolist() == [1, 0, 1]
 
 
-def test_the_trace_comes_first_and_no_column_twice():
+def test_the_trace_comes_first_and_columns_are_distinct():
     assert by_columns(None, ()) == ["trace_id"]
     assert by_columns("agent_id", ()) == ["trace_id", "agent_id"]
     assert by_columns(["agent_id", "trace_id", "agent_id"], ()) == ["trace_id", "agent_id"]
@@ -44,7 +44,7 @@ def test_the_trace_comes_first_and_no_column_twice():
         by_columns(3, ())
 
 
-def test_a_ratio_of_nothing_is_missing():
+def test_a_ratio_with_denominator_zero_is_missing():
     share = ratio(np.array([1, 0, 0]), np.array([4, 4, 0]))
     assert share.dtype == "Float64"
     assert share.fillna(-1).tolist() == [0.25, 0.0, -1.0]

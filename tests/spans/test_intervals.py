@@ -27,7 +27,7 @@ def test_union_joins_overlapping_and_touching_intervals():
 
 @pytest.mark.laws
 @given(INTERVALS)
-def test_union_covers_the_same_microseconds_in_the_fewest_stretches(intervals):
+def test_union_covers_the_same_microseconds_with_the_fewest_intervals(intervals):
     group, start, end = union(*arrays(intervals))
     assert cells(group, start, end) == cells(*arrays(intervals))
     assert (end > start).all()
@@ -42,7 +42,7 @@ def test_subtract_removes_the_holes_of_the_group():
 
 @pytest.mark.laws
 @given(INTERVALS, INTERVALS)
-def test_subtract_is_the_difference_of_sets(owners, holes):
+def test_subtract_equals_the_set_difference(owners, holes):
     owner, hole = arrays(owners), union(*arrays(holes))
     row, start, end = subtract(owner, hole)
     for number in range(len(owners)):
@@ -72,7 +72,7 @@ def test_running_counts_are_the_number_of_intervals_at_each_moment(intervals, sc
         assert mine == changes
 
 
-def test_intervals_too_far_apart_for_one_key_are_swept_too():
+def test_intervals_too_far_apart_for_one_key_are_supported():
     group, start, end = np.array([0, 0, 1]), np.array([-FAR, 0, -FAR]), np.array([0, FAR, FAR])
     assert [column.tolist() for column in union(group, start, end)] == [[0, 1], [-FAR, -FAR], [FAR, FAR]]
 
@@ -91,7 +91,7 @@ def test_number_in_run():
     assert number_in_run(np.array([2, 0, 3])).tolist() == [0, 1, 0, 1, 2]
 
 
-def test_the_ends_of_int64_are_times_like_others():
+def test_the_limits_of_int64_are_valid_times():
     low, high = -(2**63), 2**63 - 1
     group, start, end = union(*(np.array([value], dtype=np.int64) for value in (0, low, high)))
     assert (start.tolist(), end.tolist()) == ([low], [high])

@@ -61,9 +61,9 @@ def test_a_loss_marker_without_a_valid_count_replaces_one_span(count):
     assert losses_of(spans.drop(columns="data")).n_spans.tolist() == [1]
 
 
-def test_stretches_are_united_and_an_instant_has_one():
+def test_intervals_are_united_and_an_instant_covers_one_microsecond():
     spans = spans_of(*(f"tokenvis {times} tokenvis.lost" for times in ("0 5", "3 8", "8 8", "20 20")))
-    assert [edge.tolist() for edge in losses_of(spans).stretches()] == [[0, 20], [9, 21]]
+    assert [edge.tolist() for edge in losses_of(spans).intervals()] == [[0, 20], [9, 21]]
 
 
 @pytest.mark.laws

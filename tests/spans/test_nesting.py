@@ -18,31 +18,31 @@ def test_a_parent_counts_only_while_none_of_its_children_runs():
     assert pieces(self_spans(spans)) == ["a.0 0 2", "b.0 2 4", "a.1 4 6", "c.0 6 7", "a.2 7 10"]
 
 
-def test_a_child_of_another_agent_takes_nothing():
+def test_a_child_of_another_agent_does_not_cut_its_parent():
     spans = spans_of("ann 0 10 desk", "bob 2 4 lab", parents={"b": "a"})
     assert pieces(self_spans(spans)) == ["a.0 0 10", "b.0 2 4"]
 
 
-def test_without_the_column_spans_are_taken_literally():
+def test_without_parent_id_spans_are_uncut():
     assert pieces(self_spans(spans_of("ann 0 10 desk", "ann 2 4 desk"))) == ["a.0 0 10", "b.0 2 4"]
 
 
-def test_an_instant_stays_and_cuts_nothing():
+def test_an_instant_is_unchanged_and_does_not_cut_its_parent():
     spans = spans_of("ann 0 10 desk", "ann 5 5 lab", "ann 3 3 lab", "ann 2 4 lab", parents={"b": "a", "d": "c"})
     assert pieces(self_spans(spans)) == ["a.0 0 10", "d.0 2 4", "c.0 3 3", "b.0 5 5"]
 
 
-def test_a_parent_that_its_children_cover_leaves_no_piece():
+def test_a_fully_covered_parent_has_no_piece():
     spans = spans_of("ann 2 8 desk", "ann 0 5 lab", "ann 5 9 lab", parents={"b": "a", "c": "a"})
     assert pieces(self_spans(spans)) == ["b.0 0 5", "c.0 5 9"]
 
 
-def test_a_parent_in_another_trace_or_in_none_is_no_parent():
+def test_a_parent_that_is_not_in_the_trace_is_ignored():
     spans = spans_of("ann 0 9 desk t", "ann 2 4 lab u", "ann 5 6 lab t", parents={"b": "a", "c": "gone"})
     assert pieces(self_spans(spans)) == ["a.0 0 9", "b.0 2 4", "c.0 5 6"]
 
 
-def test_spans_that_are_their_own_ancestors_take_nothing_from_each_other():
+def test_spans_that_are_their_own_ancestors_do_not_cut_each_other():
     spans = spans_of(
         "ann 0 9 desk", "ann 0 9 lab", "ann 1 9 attic", "ann 2 3 den", parents={"a": "b", "b": "a", "c": "c", "d": "c"}
     )
@@ -112,7 +112,7 @@ def test_pieces_of_pieces_are_the_same(spans):
     assert_frame_equal(once.drop(columns="piece"), again.drop(columns="piece"))
 
 
-def test_no_spans_have_no_pieces():
+def test_an_empty_frame_has_no_pieces():
     empty = spans_of("ann 0 1 desk", parents={}).iloc[:0]
     assert_frame_equal(self_spans(empty), empty.assign(piece=pd.Series(dtype="int64")))
 

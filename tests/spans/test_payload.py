@@ -12,13 +12,13 @@ from tokenvis.spans.encoding import encoded
 from tokenvis.spans.parents import parents_of
 
 
-def test_payloads_and_attributes_may_be_mappings_of_any_sort():
+def test_payloads_and_attributes_may_be_mappings_of_any_type():
     payload = MappingProxyType({"attributes": MappingProxyType({"n": 1}), "label": "x"})
     spans = spans_of("ann 0 5 desk").assign(data=[payload])
     assert expand_data(spans, ["n", "label"])[["n", "label"]].to_numpy().tolist() == [[1, "x"]]
 
 
-def test_the_top_comes_before_attributes_and_dots_are_literal():
+def test_the_top_level_comes_before_attributes_and_dots_are_literal():
     payload = {"kind": "top", "attributes": {"kind": "below", "a.b": 1, "a": {"b": 2}}, "c": {"d": 3}}
     made = expand_data(spans_with(json.dumps(payload)), ["kind", "a.b", "c.d"])
     assert made[["kind", "a.b", "c.d"]].iloc[0].tolist() == ["top", 1, None]
@@ -66,7 +66,7 @@ def test_a_missing_value_is_an_empty_payload(nothing):
     assert encoded(spans).isna().tolist() == [False, True]
 
 
-def test_a_payload_nested_too_deep_is_refused():
+def test_a_payload_nested_too_deeply_is_refused():
     deep = '{"parent_id": "p", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
     with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"):
         expand_data(spans_with(deep), "label")

@@ -32,7 +32,7 @@ def test_a_parent_is_looked_up_in_its_own_trace():
     }
 
 
-def test_whole_numbers_are_ids_also_where_missing_parents_made_them_floats():
+def test_integer_ids_match_when_missing_parents_made_them_floats():
     spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk").assign(id=[1, 2, 3], parent_id=[np.nan, 1, 2])
     assert spans["parent_id"].dtype == float
     assert parent_rows(spans).tolist() == [-1, 0, 1]
@@ -50,7 +50,7 @@ def test_two_traces_may_use_the_same_id():
 def test_a_duplicate_id_in_a_trace_is_refused_where_it_matters():
     spans = spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 2 3 desk", parents={"c": "a"})
     twice = spans.assign(id=["a", "a", "c"])
-    message = r"^Span 'a' is in several rows of trace 't'\. Pass each span once, whole and not in pieces\.$"
+    message = r"^Span 'a' is in several rows of trace 't'\. Pass each span once, uncut: not the pieces of self_spans\(\)\.$"
     with pytest.raises(BadSpan, match=message):
         parent_rows(twice)
     with pytest.raises(BadSpan, match=message):
@@ -58,7 +58,7 @@ def test_a_duplicate_id_in_a_trace_is_refused_where_it_matters():
     assert parent_rows(twice.assign(parent_id=None)).tolist() == [-1, -1, -1]
 
 
-def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
+def test_links_are_distinct_pairs_of_rows_without_unknown_ids():
     spans = linked(spans_of("ann 0 9 desk", "bob 1 3 desk", "eve 4 5 lab"), c=["b", "a", "b", "unknown", 7], b="a")
     assert list(zip(*(rows.tolist() for rows in link_rows(spans)), strict=True)) == [(0, 1), (0, 2), (1, 2)]
     assert [len(rows) for rows in link_rows(spans.drop(columns="data"))] == [0, 0]
@@ -69,8 +69,8 @@ def test_links_are_pairs_of_rows_each_once_and_unknown_ones_are_left_out():
 @given(spans_frames(parents=True))
 def test_parents_have_no_cycles(spans):
     named = relations_of(spans)
-    assert not cyclic(named.number, named.parent).any()
-    assert ((named.parent < len(set(named.number.tolist()))) & (named.parent >= -1)).all()
+    assert not cyclic(named.identity, named.parent).any()
+    assert ((named.parent < len(set(named.identity.tolist()))) & (named.parent >= -1)).all()
 
 
 @pytest.mark.laws

@@ -31,18 +31,18 @@ def test_a_step_without_a_location_ends_a_run():
     assert read(samples_of("0 ann hall", "1 ann -", "2 ann hall")) == ["ann 0 1 hall", "ann 2 3 hall"]
 
 
-def test_the_order_of_samples_does_not_matter_and_repeated_ones_count_once():
+def test_the_order_of_samples_does_not_matter_and_repeated_samples_count_once():
     assert read(samples_of("2 ann hall", "0 ann hall", "1 bob hall", "1 ann hall", "0 ann hall")) == [
         "ann 0 3 hall",
         "bob 1 2 hall",
     ]
 
 
-def test_steps_have_the_length_given():
+def test_steps_have_the_given_length():
     assert read(samples_of("6 ann hall"), step_us=10_000_000) == ["ann 60000000 70000000 hall"]
 
 
-def test_an_index_of_steps_and_agents_is_read_as_mesa_gives_it():
+def test_index_levels_of_mesa_are_read():
     index = pd.MultiIndex.from_tuples([(0, 1), (0, 2), (1, 1), (1, 2)], names=["Step", "AgentID"])
     samples = pd.DataFrame({"pos": [(0, 0), (1, 0), (0, 0), (1, 1)]}, index=index)
     spans = spans_from_samples(samples, time="Step", agent="AgentID", location="pos")
@@ -52,7 +52,7 @@ def test_an_index_of_steps_and_agents_is_read_as_mesa_gives_it():
     assert spans["end_time"].tolist() == [1, 2, 2]
 
 
-def test_no_samples_are_no_spans():
+def test_no_samples_give_no_spans():
     assert read(samples_of()) == []
 
 
@@ -81,16 +81,16 @@ def test_two_locations_at_one_step_are_refused():
 
 def test_steps_that_are_not_integers_are_refused():
     samples = pd.DataFrame({"step": [0.0, 1.5], "who": "ann", "room": "hall"})
-    with pytest.raises(BadSpan, match=r"^step holds 1\.5, which is not an integer step\.$"):
+    with pytest.raises(BadSpan, match=r"^step contains 1\.5, which is not an integer step\.$"):
         read(samples)
-    with pytest.raises(BadSpan, match=r"^step holds str, not integer steps\.$"):
+    with pytest.raises(BadSpan, match=r"^step has type str, not integer steps\.$"):
         read(samples.assign(step=["one", "two"]))
     with pytest.raises(BadSpan, match=r"^step is missing in row 1 of the samples\.$"):
         read(samples.assign(step=[1, None]))
 
 
-def test_steps_beyond_63_bits_of_microseconds_are_refused():
-    with pytest.raises(BadSpan, match=r"^Step 9000000000000 times step_us=10000000 does not fit into 63 bits of µs\.$"):
+def test_steps_outside_the_int64_range_of_microseconds_are_refused():
+    with pytest.raises(BadSpan, match=r"^Step 9000000000000 times step_us=10000000 does not fit into a 64-bit integer\.$"):
         read(samples_of("9000000000000 ann hall"), step_us=10_000_000)
 
 
@@ -99,11 +99,11 @@ def test_a_missing_column_is_named():
         spans_from_samples(samples_of("0 ann hall"), time="step", agent="who", location="place")
 
 
-def test_samples_are_a_frame():
+def test_samples_must_be_a_frame():
     with pytest.raises(BadSpan, match=r"^Samples must be a DataFrame with a row for each agent and step, not list\.$"):
         spans_from_samples([], time="step", agent="who", location="room")
 
 
-def test_a_step_length_is_a_whole_number_above_zero():
-    with pytest.raises(BadOption, match=r"^step_us=0\.5 is not a whole number of µs above zero\.$"):
+def test_a_step_length_is_a_positive_integer():
+    with pytest.raises(BadOption, match=r"^step_us=0\.5 is not a positive integer of µs\.$"):
         read(samples_of("0 ann hall"), step_us=0.5)

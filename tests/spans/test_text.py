@@ -16,5 +16,5 @@ def test_a_column_of_texts_allows_none_and_replaces_lone_surrogates():
     assert column.loc[[3, 2]].tolist() == ["a", "b\ufffd"]
 
 
-def test_no_texts_are_a_column_of_texts():
+def test_an_empty_list_gives_an_empty_column():
     assert text_column([], pd.RangeIndex(0)).dtype == "str"

@@ -14,7 +14,7 @@ def using(spans, **attributes):
     return with_data(spans, **{span: {"attributes": given} for span, given in attributes.items()})
 
 
-def test_a_key_counts_where_no_descendant_carries_it():
+def test_a_key_counts_only_if_no_descendant_has_it():
     spans = spans_of("ann 0 9 desk", "ann 1 8 desk", "bob 2 7 desk", "bob 8 9 desk", parents={"b": "a", "c": "b"})
     spans = using(spans, a={INPUT: 10, OUTPUT: 5}, c={INPUT: 10}, d={OUTPUT: 2})
     tokens = tokens_of(spans, relations_of(spans).parents())
@@ -32,8 +32,8 @@ def test_a_count_may_be_an_integral_float():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (1.5, r"gen_ai\.usage\.input_tokens of span 'b' is 1\.5, not a whole number\."),
-        (1e30, r"gen_ai\.usage\.input_tokens of span 'b' is 1e\+30, not a whole number\."),
+        (1.5, r"gen_ai\.usage\.input_tokens of span 'b' is 1\.5, not an integer\."),
+        (1e30, r"gen_ai\.usage\.input_tokens of span 'b' is 1e\+30, not an integer\."),
         ("40", r"gen_ai\.usage\.input_tokens of span 'b' is '40', not a 64-bit number\."),
         ([4], r"gen_ai\.usage\.input_tokens of span 'b' is \[4\], not a 64-bit number\."),
         (True, r"gen_ai\.usage\.input_tokens of span 'b' is True, not a 64-bit number\."),

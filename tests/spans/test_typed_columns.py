@@ -38,7 +38,7 @@ def column(key, *values):
     ],
     ids=str,
 )
-def test_a_column_has_the_narrowest_type_that_holds_all_values(values, dtype, expected):
+def test_a_column_has_the_narrowest_type_for_all_its_values(values, dtype, expected):
     made = column("key", *values)
     assert str(made.dtype) == dtype
     assert [value for value in made if not np.any(pd.isna(value))] == [

@@ -151,7 +151,7 @@ def test_a_missing_file_is_an_error(store, appender):
     store.path.unlink()
     with pytest.raises(StoreError) as caught:
         appender.append([row("b")], {})
-    assert str(caught.value) == f"{store.path} no longer exists. Store('{store.path}') makes a new one."
+    assert str(caught.value) == f"{store.path} no longer exists. Store('{store.path}') creates a new one."
 
 
 def test_a_large_wal_is_checkpointed(store, appender, monkeypatch):

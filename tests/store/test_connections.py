@@ -31,7 +31,7 @@ def test_inspection_leaves_no_files_beside_the_database(tmp_path):
 
 
 @posix
-def test_tokenvis_drops_no_lock_of_a_connection_of_the_user():
+def test_tokenvis_keeps_the_locks_of_the_users_connection():
     store = Store()
     store.write_trace("t", [ONE])
     with closing(sqlite3.connect(store.path, isolation_level=None)) as own:
@@ -57,7 +57,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @posix
-def test_a_commit_of_the_user_beside_tokenvis_survives_a_kill():
+def test_a_commit_on_the_users_connection_survives_a_kill():
     store = Store()
     store.write_trace("t", [ONE])
     killed = subprocess.run([sys.executable, "-c", KILLED, str(store.path)], capture_output=True, text=True, check=False)

@@ -22,7 +22,7 @@ def touch(path: Path) -> Path:
 # The path of the file
 
 
-def test_the_default_is_what_the_variable_names(tmp_path, monkeypatch):
+def test_the_environment_variable_sets_the_default(tmp_path, monkeypatch):
     touch(tmp_path / "sqlite.db")
     monkeypatch.setenv("TOKENVIS_DATABASE", str(tmp_path / "other" / "named.db"))
     assert default_path() == tmp_path / "other" / "named.db"
@@ -65,7 +65,7 @@ def test_the_search_never_reaches_the_home_directory(tmp_path, monkeypatch):
     assert default_path() == tmp_path / "beside" / "sqlite.db"
 
 
-def test_a_home_directory_behind_a_link_is_still_home(tmp_path, monkeypatch):
+def test_a_symbolic_link_to_the_home_directory_is_resolved(tmp_path, monkeypatch):
     touch(tmp_path / "disk" / "ann" / "sqlite.db")
     (tmp_path / "disk" / "ann" / "work").mkdir()
     (tmp_path / "home").symlink_to(tmp_path / "disk")
@@ -113,7 +113,7 @@ def test_a_target_is_a_path_or_a_url(tmp_path, target, name):
         ("a\x00b.db", r"^'a\\x00b\.db' is not a path: it contains a null character\.$"),
     ],
 )
-def test_another_target_is_refused(tmp_path, target, message):
+def test_an_invalid_target_is_refused(tmp_path, target, message):
     for create in (True, False):
         with pytest.raises(StoreError, match=message):
             Store(target, create=create)
@@ -178,7 +178,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_a_file_of_another_application_is_refused_and_unchanged(tmp_path, kind, create):
+def test_a_database_of_another_program_is_refused_and_unchanged(tmp_path, kind, create):
     statements, message = FOREIGN[kind]
     path = tmp_path / "sqlite.db"
     if statements is None:
@@ -193,7 +193,7 @@ def test_a_file_of_another_application_is_refused_and_unchanged(tmp_path, kind, 
 
 
 @pytest.mark.parametrize("name", ["sqlite.db", "link.db"])
-def test_a_file_of_another_application_is_recognised_by_its_wal(tmp_path, name):
+def test_a_database_of_another_program_is_recognised_by_its_wal(tmp_path, name):
     (tmp_path / "link.db").symlink_to(tmp_path / "sqlite.db")
     with closing(sqlite3.connect(tmp_path / "sqlite.db", isolation_level=None)) as theirs:
         theirs.execute("PRAGMA journal_mode = WAL")
@@ -226,7 +226,7 @@ def test_a_truncated_header_is_one_error(tmp_path):
     assert state(tmp_path) == before
 
 
-def test_a_folder_and_no_folder(tmp_path):
+def test_a_folder_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(StoreError) as error:
         Store(tmp_path)
     assert str(error.value) == f"{tmp_path} is a folder. Pass a file in it, such as {tmp_path / 'sqlite.db'}."
@@ -270,7 +270,7 @@ def test_a_removed_database_is_not_created_again(tmp_path):
     for call in (lambda: load_traces(store=store), lambda: store.write_trace("t", [ONE_SPAN]), lambda: store.delete_trace("t")):
         with pytest.raises(StoreError) as error:
             call()
-        assert str(error.value) == f"{store.path} no longer exists. Store({str(store.path)!r}) makes a new one."
+        assert str(error.value) == f"{store.path} no longer exists. Store({str(store.path)!r}) creates a new one."
     assert list(tmp_path.iterdir()) == []
 
 

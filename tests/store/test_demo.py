@@ -30,7 +30,7 @@ def test_seeding_again_changes_nothing():
     assert [(written.added, written.removed) for written in again] == [(7, 7), (40, 40)]
 
 
-def test_seeding_repairs_a_seeded_trace_and_touches_no_other():
+def test_seeding_repairs_a_demo_trace_and_changes_no_other():
     store = Store()
     seed_demo(store=store)
     seeded = rows_of(store)
@@ -61,7 +61,7 @@ def test_links_and_parents_refer_to_suitable_spans_of_the_trace(spans):
             assert span["end_time"] <= parent["end_time"]
 
 
-def test_data_shows_its_common_uses():
+def test_data_has_the_common_keys():
     seed_demo()
     payloads = [json.loads(data) for data in load_spans("multi-agent-workflow")["data"]]
     keys = {key for payload in payloads for key in payload}

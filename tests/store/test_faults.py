@@ -199,13 +199,13 @@ def test_a_replaced_file_is_inspected_again(store, tmp_path):
             call()
     (tmp_path / "empty.db").touch()
     shutil.move("empty.db", store.path)
-    with pytest.raises(StoreError, match=r" was replaced by an empty file\. Store\(.*\) makes a database of it\.$"):
+    with pytest.raises(StoreError, match=r" was replaced by an empty file\. Store\(.*\) creates a database in it\.$"):
         load_spans(store=store)
 
 
 def test_a_write_to_a_file_that_vanishes_is_an_error(store):
     event.listen(store.engine, "commit", lambda _: store.path.unlink())
-    with pytest.raises(StoreError, match=r" no longer exists\. Store\(.*\) makes a new one\.$"):
+    with pytest.raises(StoreError, match=r" no longer exists\. Store\(.*\) creates a new one\.$"):
         store.add_spans("t", [ONE])
 
 

@@ -31,7 +31,7 @@ def read(store, monkeypatch) -> list[tuple[bool, int]]:
 
     def selected(*given, **options):
         changes = select(*given, **options)
-        kept.append((changes.whole, len(changes.columns.values["id"])))
+        kept.append((changes.is_complete, len(changes.columns.values["id"])))
         return changes
 
     monkeypatch.setattr(store, "select_changes", selected)
@@ -84,7 +84,7 @@ def test_new_spans_are_found_by_rowid(store, asked):
     assert [plan[0] for plan in plans if plan and plan != ["SEARCH spans"]] == [counted, above, between]
 
 
-def test_a_quiet_file_is_not_read(store, read):
+def test_an_unchanged_file_is_not_read(store, read):
     settle(store)
     following = Following("t", store)
     settle(store)  # the last reader checkpoints the WAL
@@ -161,7 +161,7 @@ def test_a_new_trace_of_the_old_name_is_followed_too(store, read):
 
 
 @pytest.mark.parametrize("asked", ["t", "Trace"])
-def test_a_deleted_trace_is_followed_again_when_it_is_back(store, asked):
+def test_a_deleted_trace_is_followed_again_when_it_is_rewritten(store, asked):
     following = Following(asked, store)
     for name in ("Trace", "New", "Newer"):
         store.delete_trace("t")
@@ -189,7 +189,7 @@ def test_other_traces_of_the_name_of_a_deleted_one_are_still_followed(store):
         following.look()
 
 
-def test_parents_come_and_go(store):
+def test_added_and_removed_parents_are_found(store):
     following = Following("t", store)
     assert "parent_id" not in following.spans
     for data, parents in (({"parent_id": "a"}, [None, "a"]), ({}, None), ({"parent_id": "z"}, [None, "z"])):

@@ -19,7 +19,7 @@ def store() -> Store:
     return store
 
 
-def test_an_undamaged_database(store, tmp_path):
+def test_an_undamaged_database_has_no_findings(store, tmp_path):
     before = store.path.read_bytes()
     assert verify() == (store.path, 1, 500, [])
     assert str(verify()).splitlines()[1:] == ["1 trace and 500 spans can be read.", "No problems found."]
@@ -45,12 +45,14 @@ def test_invalid_rows_are_reported(store):
     assert verdict.findings[21:] == ["  and 10 more"]
 
 
-def test_spans_of_no_trace_are_counted(store):
+def test_spans_of_missing_traces_are_counted(store):
     with_sql(store.path, "PRAGMA foreign_keys = OFF", "DELETE FROM traces")
-    assert verify().findings == ["500 spans without a trace. load_spans() without a trace loads them; write them again."]
+    assert verify().findings == [
+        "500 spans of traces that do not exist. load_spans() with no arguments loads them; write them again."
+    ]
 
 
-def test_data_after_a_null_character_is_found_though_sqlite_accepts_it(store):
+def test_invalid_data_after_a_null_character_is_found_although_sqlite_accepts_it(store):
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET data = ? WHERE rowid = 7", ('{"k":1}\0more',))
         connection.commit()

@@ -68,7 +68,7 @@ def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
         (
             [{**ONE_SPAN, "data": '{"x": "\ud800"}'}],
             BadSpan,
-            r"""^data holds '\{"x": "\\ud800"\}', which cannot be encoded as UTF-8\.$""",
+            r"""^data contains '\{"x": "\\ud800"\}', which cannot be encoded as UTF-8\.$""",
         ),
         (
             [{**ONE_SPAN, "data": '{"x": "\ud800"}'}, {**ONE_SPAN, "id": "r", "data": {}}],
@@ -76,7 +76,7 @@ def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
             r"""^data of span 's' is not a JSON object: '\{"x": "\\ud800"\}' """
             r"\(a lone surrogate cannot be encoded as UTF-8\)\.$",
         ),
-        ([{**ONE_SPAN, "id": "\ud800"}], BadSpan, r"^id holds '\\ud800', which cannot be encoded as UTF-8\.$"),
+        ([{**ONE_SPAN, "id": "\ud800"}], BadSpan, r"^id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
         (
             [{**ONE_SPAN, "lable": "x"}],
             BadSpan,
@@ -98,7 +98,7 @@ def test_an_invalid_span_is_refused_and_nothing_changes(store, method, spans, er
     assert rows(store) == before
 
 
-def test_a_payload_may_be_deep_and_one_too_deep_is_refused(store):
+def test_a_payload_nested_too_deeply_is_refused(store):
     def nested(depth: int) -> dict:
         return {} if depth == 0 else {"a": nested(depth - 1)}
 
@@ -107,12 +107,12 @@ def test_a_payload_may_be_deep_and_one_too_deep_is_refused(store):
     endless: dict = {}
     for _ in range(100_000):
         endless = {"a": endless}
-    with pytest.raises(BadSpan, match=r"^data of span 's' is not a JSON object: a dict nested too deep to show \(.*\)\.$"):
+    with pytest.raises(BadSpan, match=r"^data of span 's' is not a JSON object: a dict nested too deeply to show \(.*\)\.$"):
         store.add_spans("t", [{**ONE_SPAN, "data": endless}])
     assert json.loads(rows(store)[0][6]) == nested(200)
 
 
-def test_spans_are_a_frame_or_mappings_of_any_sort(store):
+def test_spans_may_be_a_frame_or_mappings_of_any_type(store):
     frame = pd.DataFrame([{**ONE_SPAN, "data": {"label": "x"}}, {**ONE_SPAN, "id": "r", "data": None}])
     expected = [("r", "t", "ann", "desk", 0, 5, None), ("s", "t", "ann", "desk", 0, 5, '{"label":"x"}')]
     for same in (

@@ -58,7 +58,7 @@ def read_plainly(store: Store, where: str = "") -> pd.DataFrame:
 
 @pytest.mark.laws
 @given(st.lists(ROW, max_size=12), st.booleans())
-def test_a_scan_reads_what_a_plain_query_reads(rows, alone):
+def test_a_scan_returns_the_rows_of_a_plain_query(rows, alone):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "FIRST_CHUNK_ROWS", 1)
         patch.setattr(scan, "MAX_CHUNK_ROWS", 3)
@@ -84,7 +84,7 @@ def test_rowids_may_have_any_value(monkeypatch, rowids):
     assert_frame_equal(load_spans("u", store=store), read_plainly(store, "WHERE trace_id = 'u'"))
 
 
-def test_rowids_from_end_to_end_are_no_range():
+def test_rowids_across_the_whole_int64_range_are_selected():
     store = stored(numbered(2))
     with closing(sqlite3.connect(store.path)) as connection:
         connection.execute("UPDATE spans SET rowid = -9223372036854775808 WHERE rowid = 1")
@@ -134,7 +134,7 @@ def test_rows_too_large_for_one_text_are_read_one_by_one():
     assert_frame_equal(load_spans(store=store), read_plainly(store))
 
 
-def test_chunks_shrink_where_rows_are_large(monkeypatch):
+def test_chunks_are_smaller_for_large_rows(monkeypatch):
     monkeypatch.setattr(scan, "MAX_CHUNK_BYTES", 50_000)
     store = stored([("ann", "desk", number, 5, {"text": HUGE}) for number in range(3_000)])
     assert len(queries_of(store)) > 100

@@ -35,7 +35,7 @@ def test_add_spans_adds_and_updates_and_never_deletes(store):
     assert [(row[0], row[5]) for row in rows(store)] == [("q", 5), ("r", 9), ("s", 5)]
 
 
-def test_the_name_is_given_or_kept_or_the_id(store):
+def test_the_name_is_the_given_one_the_current_one_or_the_id(store):
     store.write_trace("u", [])
     store.add_spans("v", [], name="V")
     store.add_spans("v", [])
@@ -100,7 +100,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_names_are_names(store):
+def test_names_may_contain_any_characters(store):
     spans = [{**ONE_SPAN, "id": f"s{name}", "agent_id": name, "location_id": name, "data": {name: name}} for name in HOSTILE]
     for name in HOSTILE[1:]:
         store.write_trace(name, [{**span, "id": f"{name}/{span['id']}"} for span in spans], name=name)
@@ -216,7 +216,7 @@ def test_a_writer_waits_for_another(store):
     assert [(row[0], row[2]) for row in rows(store)] == [("r", "ann"), ("s", "bob")]
 
 
-def test_threads_lose_nothing(store):
+def test_concurrent_threads_lose_no_writes(store):
     def add(worker: int) -> None:
         for number in range(10):
             store.add_spans("t", [{**ONE_SPAN, "id": f"{worker}-{number}"}])
@@ -236,7 +236,7 @@ def test_a_store_names_its_file_and_closes(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["traces.db"]
 
 
-def test_a_link_keeps_many_ids(store):
+def test_many_ids_are_compared_in_one_write(store):
     spans = [{**ONE_SPAN, "id": str(number)} for number in range(70_000)]
     assert store.add_spans("t", spans).added == 70_000
     with pytest.raises(BadSpan, match=r"^Span '\d+' belongs to trace 't' and cannot also belong to trace 'u'\.$"):

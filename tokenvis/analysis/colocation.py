@@ -41,7 +41,7 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a duration or sum does not fit into a 64-bit integer.
 
     Examples
     --------
@@ -60,20 +60,20 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     members = groups_of(spans, "trace_id", "location_id", "agent_id")
     member, start, end = union(members.group[row], start, end)
     of_member = spans.iloc[members.first]
-    place = groups_of(of_member, "trace_id", "location_id").group
-    order = sort_order(place[member], start)
+    location = groups_of(of_member, "trace_id", "location_id").group
+    order = sort_order(location[member], start)
     member, start, end = member[order], start[order], end[order]
-    pairs = meetings(place[member], member, start, end)
-    one, other = pairs["one"].to_numpy(), pairs["other"].to_numpy()
-    names = {column: values_at(of_member, column, one) for column in ("trace_id", "location_id", "agent_id")}
-    table = pd.DataFrame({**names, "other_agent_id": values_at(of_member, "agent_id", other), **pairs.iloc[:, 2:]})
-    trace = codes_of(of_member["trace_id"])[0][one]
-    return table.iloc[order_by([trace, pairs["first"].to_numpy(), one, other])].reset_index(drop=True)
+    pairs = meetings(location[member], member, start, end)
+    first_member, other_member = pairs["first_member"].to_numpy(), pairs["other_member"].to_numpy()
+    names = {column: values_at(of_member, column, first_member) for column in ("trace_id", "location_id", "agent_id")}
+    table = pd.DataFrame({**names, "other_agent_id": values_at(of_member, "agent_id", other_member), **pairs.iloc[:, 2:]})
+    trace = codes_of(of_member["trace_id"])[0][first_member]
+    return table.iloc[order_by([trace, pairs["first"].to_numpy(), first_member, other_member])].reset_index(drop=True)
 
 
-def meetings(place: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array) -> pd.DataFrame:
-    """Pairs of members that meet, from their intervals sorted by place and start; computed in chunks."""
-    later = overlaps(place, start, end)
+def meetings(location: Int64Array, member: Int64Array, start: Int64Array, end: Int64Array) -> pd.DataFrame:
+    """Pairs of members that meet, from their intervals sorted by location and start; computed in chunks."""
+    later = overlaps(location, start, end)
     chunk_ends = np.searchsorted(np.cumsum(later), np.arange(MEETINGS_PER_CHUNK, int(later.sum()), MEETINGS_PER_CHUNK)) + 1
     cuts = [0, *chunk_ends.tolist(), len(later)]
     parts = [merge_pairs(meetings_of_rows(np.arange(first, last), later, member, start, end)) for first, last in pairwise(cuts)]
@@ -87,18 +87,20 @@ def meetings_of_rows(
     left = np.repeat(rows, later[rows])
     right = left + 1 + number_in_run(later[rows])
     first, last = start[right], np.minimum(end[left], end[right])
-    one, other = np.minimum(member[left], member[right]), np.maximum(member[left], member[right])
+    first_member, other_member = np.minimum(member[left], member[right]), np.maximum(member[left], member[right])
     together = {"n_meetings": np.ones(len(first), dtype=np.int64), "overlap_us": difference(last, first)}
-    return pd.DataFrame({"one": one, "other": other, **together, "first": first, "last": last})
+    return pd.DataFrame({"first_member": first_member, "other_member": other_member, **together, "first": first, "last": last})
 
 
 def merge_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """One row for each pair of members: sums of counts and times, the first start and the last end."""
-    one, other = pairs["one"].to_numpy(), pairs["other"].to_numpy()
-    key = packed(one, other)
+    first_member, other_member = pairs["first_member"].to_numpy(), pairs["other_member"].to_numpy()
+    key = packed(first_member, other_member)
     assert key is not None, "two ranks fit into 63 bits"
     _, row, pair = np.unique(key, return_index=True, return_inverse=True)
     first = lowest_of(pair, pairs["first"].to_numpy(), len(row))
     last = highest_of(pair, pairs["last"].to_numpy(), len(row))
     totals = {column: sums(pair, pairs[column].to_numpy(), len(row)) for column in ("n_meetings", "overlap_us")}
-    return pd.DataFrame({"one": one[row], "other": other[row], **totals, "first": first, "last": last})
+    return pd.DataFrame(
+        {"first_member": first_member[row], "other_member": other_member[row], **totals, "first": first, "last": last}
+    )

@@ -89,17 +89,17 @@ def measures_of(spans: pd.DataFrame, match: str | Callable[[str], str], role: st
     spans = recorded_spans(spans)
     traces = codes_of(spans["trace_id"])[1]
     if len(traces) > 1:
-        raise BadSpan(f"compare takes one trace on each side, but a frame has {listed(traces)}. Filter by trace_id.")
+        raise BadSpan(f"compare accepts one trace on each side, but a frame has {listed(traces)}. Filter by trace_id.")
     if not isinstance(match, str):
         spans = spans.assign(role=roles_of(spans, match))
     groups = groups_of(spans, role, "location_id")
     group, count = groups.group, len(groups)
     row, start, end = pieces_of(spans)
-    active_group, opens, closes = union(group[row], start, end)
+    active_group, union_start, union_end = union(group[row], start, end)
     measures: dict[str, Int64Array | pd.Series] = {
         "n": counts(group, count),
         "busy": sums(group[row], difference(end, start), count),
-        "active": sums(active_group, closes - opens, count),
+        "active": sums(active_group, union_end - union_start, count),
         "tokens": tokens_in(spans, group, count),
     }
     table = pd.DataFrame(groups.names(spans)).astype({name: value_dtype(spans[name]) for name in groups.columns})
@@ -108,10 +108,10 @@ def measures_of(spans: pd.DataFrame, match: str | Callable[[str], str], role: st
 
 def tokens_in(spans: pd.DataFrame, group: Int64Array, count: int) -> pd.Series:
     """Input and output tokens of each group, each counted once; missing if no span has a count."""
-    keys = tokens_of(spans, relations_of(spans, links=False).parents(), ("input_tokens", "output_tokens")).values()
-    values = np.concatenate([key.values[key.counted] for key in keys])
-    total = sums(np.concatenate([group[key.counted] for key in keys]), values, count)
-    present = counts(np.concatenate([group[key.present] for key in keys]), count) > 0
+    token_counts = tokens_of(spans, relations_of(spans, links=False).parents(), ("input_tokens", "output_tokens")).values()
+    values = np.concatenate([tokens_of_key.values[tokens_of_key.counted] for tokens_of_key in token_counts])
+    total = sums(np.concatenate([group[tokens_of_key.counted] for tokens_of_key in token_counts]), values, count)
+    present = counts(np.concatenate([group[tokens_of_key.present] for tokens_of_key in token_counts]), count) > 0
     return pd.Series(total, dtype="Int64").where(present)
 
 

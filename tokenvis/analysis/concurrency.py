@@ -1,6 +1,7 @@
 """Concurrency: how many spans run at each moment, as a step function.
 
-It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. A row is valid until the next.
+It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. The number in a row
+applies until the next row.
 """
 
 from collections.abc import Iterable
@@ -17,22 +18,22 @@ from tokenvis.spans.nesting import pieces_of
 
 
 def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
-    """Number of spans that run at once, a row for each time at which it changes.
+    """Number of spans that run at once, with a row for each time at which it changes.
 
     Parameters
     ----------
     spans
         A frame of spans.
     by
-        A column, or several, whose values make groups within each trace, each with a separate step function.
+        A column, or several, whose values form groups within each trace, each with a separate step function.
 
     Returns
     -------
     DataFrame
         ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (unchanged), ``running`` (int64: from this time
         until the next row of the trace or group). Changes at one time are one row; a time at which the number stays the same
-        has none. The last row is 0. Instants are not counted; a trace or group of instants only has one row, its first start,
-        with 0. Ordered by trace_id, time, and the values of ``by``.
+        has no row. The last row is 0. Instants are not counted; a trace or group with only instants has one row: its first
+        start, with 0. Ordered by trace_id, time, and the values of ``by``.
 
     Raises
     ------

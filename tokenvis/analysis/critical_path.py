@@ -2,9 +2,9 @@
 
 The path is traced backwards from the latest end. A span counts from its start, or from the latest end of a child that it
 waited for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022). The
-predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. It ends at or before the start,
-and comes earlier in the order of end, start, agent_id, id, so that instants cannot form a cycle; a predecessor that overlaps
-the start counts as ending there.
+predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. The predecessor ends at or
+before the start, and comes earlier in the order of end, start, agent_id, id, so that instants cannot form a cycle; a
+predecessor that overlaps the start counts as ending there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,7 +59,7 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     ------
     MissingColumn, BadSpan
         If ``spans`` is not a frame of spans, a parent or linked id is in two rows of a trace, or the duration of a trace does
-        not fit into 63 bits of µs.
+        not fit into a 64-bit integer.
     BadOption
         If ``evidence`` is not one of the choices.
 
@@ -131,11 +131,11 @@ class PathIndex:
     sources: dict[int, list[int]]  # rows that each row links to
     parent: Int64Array
     children: EndOrder  # grouped by the parents' rows, without instants
-    same: list[tuple[str, Int64Array, EndOrder]]  # "agent", and "location" if requested: group of each row, groups
+    fallbacks: list[tuple[str, Int64Array, EndOrder]]  # "agent", and "location" if requested: group of each row, groups
 
     def chain(self, row: int, origin: int) -> Iterator[PathStep]:
         """The steps of a trace, from the last to the first."""
-        time, latest = int(self.end[row]), len(self.rank)
+        time, max_rank = int(self.end[row]), len(self.rank)
         while row != NO_ROW:
             start, child = int(self.start[row]), self.last_child(row, time)
             if child != NO_ROW:
@@ -145,8 +145,8 @@ class PathIndex:
                 row, time = child, child_end
                 continue
             if start == self.end[row]:
-                latest = int(self.rank[row])
-            source, follows = self.predecessor(row, start, latest)
+                max_rank = int(self.rank[row])
+            source, follows = self.predecessor(row, start, max_rank)
             ended_at = min(int(self.end[source]), start) if follows else start
             yield PathStep(row, start, time, follows, start - ended_at)
             row, time = source, ended_at
@@ -158,27 +158,27 @@ class PathIndex:
         child = self.children.last(row, time, len(self.rank))
         return child if child != NO_ROW and self.end[child] > self.start[row] else NO_ROW
 
-    def predecessor(self, row: int, time: int, latest: int) -> tuple[int, str | None]:
-        """The predecessor of a span that starts at a time, and its evidence; instants then need a rank below ``latest``."""
-        links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, latest)]
+    def predecessor(self, row: int, time: int, max_rank: int) -> tuple[int, str | None]:
+        """The predecessor of a span that starts at a time, and its evidence; instants then need a rank below ``max_rank``."""
+        links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, max_rank)]
         if links:
-            return max(links, key=lambda source: self.key(source, time)), "link"
+            return max(links, key=lambda source: self.end_key(source, time)), "link"
         parent = int(self.parent[row])
-        if parent != NO_ROW and (self.precedes(parent, time, latest) or self.start[parent] == time < self.end[parent]):
+        if parent != NO_ROW and (self.precedes(parent, time, max_rank) or self.start[parent] == time < self.end[parent]):
             sibling = self.last_child(parent, time)
             waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
             return parent, "agent" if waited else "parent"
-        for follows, group, order in self.same:
-            predecessor = order.last(int(group[row]), time, latest)
+        for follows, group, order in self.fallbacks:
+            predecessor = order.last(int(group[row]), time, max_rank)
             if predecessor != NO_ROW:
                 return predecessor, follows
         return NO_ROW, None
 
-    def precedes(self, row: int, time: int, latest: int) -> bool:
-        """Whether a span started before a time, or is an instant at that time with a rank below ``latest``."""
-        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.rank[row] < latest))
+    def precedes(self, row: int, time: int, max_rank: int) -> bool:
+        """Whether a span started before a time, or is an instant at that time with a rank below ``max_rank``."""
+        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.rank[row] < max_rank))
 
-    def key(self, row: int, time: int) -> tuple[int, int, int, str]:
+    def end_key(self, row: int, time: int) -> tuple[int, int, int, str]:
         """The sort key of predecessors by their end, where spans that still run at a time count as ending then."""
         return min(int(self.end[row]), time), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
 
@@ -192,7 +192,7 @@ def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
     rank[order] = np.arange(len(spans))
     last = order[run_ends(trace[order])]
     origin = lowest_of(trace, start, len(traces))
-    difference(end[last], origin)
+    difference(end[last], origin)  # raises BadSpan if the wall time of a trace does not fit into int64
 
     def end_order(group: Int64Array, n_groups: int, rows: Int64Array) -> EndOrder:
         rows = rows[sort_order(group[rows], rank[rows])]
@@ -204,7 +204,7 @@ def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
         sources.setdefault(target, []).append(source)
     parent = relations.parents()
     columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
-    groups = {follows: groups_of(spans, *of) for follows, of in columns.items()}
+    groups = {follows: groups_of(spans, *names) for follows, names in columns.items()}
     return PathIndex(
         ids=spans["id"],
         start=start,
@@ -216,5 +216,7 @@ def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
         sources=sources,
         parent=parent,
         children=end_order(parent, len(spans), np.flatnonzero((parent >= 0) & (end > start))),
-        same=[(follows, of.group, end_order(of.group, len(of), order)) for follows, of in groups.items()],
+        fallbacks=[
+            (follows, grouping.group, end_order(grouping.group, len(grouping), order)) for follows, grouping in groups.items()
+        ],
     )

@@ -1,6 +1,6 @@
 """Diagnose: properties of the spans that change the meaning of the results, or make them uncertain.
 
-A finding is not an error: sessions with open spans and estimated starts are normal. It describes what to keep in mind.
+A finding is not an error: sessions with open spans and estimated starts are normal. It describes a limit of the results.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a duration or sum does not fit into a 64-bit integer.
 
     Examples
     --------
@@ -100,9 +100,9 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     trace, traces = codes_of(spans["trace_id"])
     found = sorted(
-        (number, list(MEANING_BY_KIND).index(finding.kind), rows, count, time)
+        (trace_code, list(MEANING_BY_KIND).index(finding.kind), rows, count, time)
         for finding in all_findings(spans, trace, len(traces))
-        for number, rows, count, time in by_trace(spans, finding, trace)
+        for trace_code, rows, count, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
     return pd.DataFrame(
@@ -122,21 +122,26 @@ def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterat
     found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
     order = order_of(found, "trace_id")
     rows = finding.rows[order]
-    numbers, first, part_of = np.unique(trace[rows], return_index=True, return_inverse=True)
+    trace_codes, first, part_of = np.unique(trace[rows], return_index=True, return_inverse=True)
     time, count = (
-        None if values is None else sums(part_of.reshape(-1), values[order], len(numbers))
+        None if values is None else sums(part_of.reshape(-1), values[order], len(trace_codes))
         for values in (finding.time, finding.n_spans)
     )
-    for part, number in enumerate(numbers.tolist()):
+    for part, trace_code in enumerate(trace_codes.tolist()):
         members = rows[first[part] : first[part + 1] if part + 1 < len(first) else len(rows)].tolist()
-        yield number, members, len(members) if count is None else int(count[part]), None if time is None else int(time[part])
+        yield (
+            trace_code,
+            members,
+            len(members) if count is None else int(count[part]),
+            None if time is None else int(time[part]),
+        )
 
 
 def all_findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
     """The losses, and all findings among the recorded spans."""
     lost = losses_of(spans)
-    lost_trace, opens, closes = union(trace[lost.rows], lost.start, lost.end)
-    duration = sums(lost_trace, difference(closes, opens), n_traces)
+    lost_trace, union_start, union_end = union(trace[lost.rows], lost.start, lost.end)
+    duration = sums(lost_trace, difference(union_end, union_start), n_traces)
     yield Finding("lost", lost.rows, at_first_row(trace[lost.rows], duration), lost.n_spans)
     kept = np.delete(np.arange(len(spans)), lost.rows)
     for finding in findings(recorded_spans(spans)):
@@ -164,8 +169,8 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
 def self_overlaps(spans: pd.DataFrame) -> Finding:
     """Spans that run while another of the same agent does; the time is the excess of busy over active time."""
     row, start, end = pieces_of(spans)
-    solid = end > start
-    row, start, end = row[solid], start[solid], end[solid]
+    non_empty = end > start
+    row, start, end = row[non_empty], start[non_empty], end[non_empty]
     agents = groups_of(spans, "trace_id", "agent_id").group
     order = sort_order(agents[row], start)
     row, start, end = row[order], start[order], end[order]
@@ -174,8 +179,8 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
     previous_end[run_starts(agent)] = start[run_starts(agent)]
     overlap = np.maximum(np.minimum(previous_end, end) - start, 0)
     involved = (overlap > 0) | (overlaps(agent, start, end) > 0)
-    rows, number = np.unique(row[involved], return_inverse=True)
-    return Finding("self-overlap", rows, sums(number.reshape(-1), overlap[involved], len(rows)))
+    rows, position = np.unique(row[involved], return_inverse=True)
+    return Finding("self-overlap", rows, sums(position.reshape(-1), overlap[involved], len(rows)))
 
 
 def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
@@ -223,14 +228,14 @@ def idleness(spans: pd.DataFrame) -> Finding:
     n_traces = len(traces)
     start, end = times_of(spans)
     first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
-    of_trace, opens, closes = subtract((np.arange(n_traces), first, last), union(trace, start, end))
-    duration = difference(closes, opens)
+    of_trace, gap_start, gap_end = subtract((np.arange(n_traces), first, last), union(trace, start, end))
+    duration = difference(gap_end, gap_start)
     idle = sums(of_trace, duration, n_traces)
-    longest = np.lexsort((-opens, duration, of_trace))
+    longest = np.lexsort((-gap_start, duration, of_trace))
     longest = longest[run_ends(of_trace[longest])]
     mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
-    gap_start, gap_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (opens, closes))
-    adjacent = mostly_idle[trace] & ((end == gap_start[trace]) | (start == gap_end[trace]))
+    longest_start, longest_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (gap_start, gap_end))
+    adjacent = mostly_idle[trace] & ((end == longest_start[trace]) | (start == longest_end[trace]))
     rows = np.flatnonzero(adjacent)
     return Finding("idle", rows, at_first_row(trace[rows], idle))
 

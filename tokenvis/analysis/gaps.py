@@ -39,9 +39,9 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a duration or sum does not fit into a 64-bit integer.
     BadOption
-        If ``min_us`` is not an integer of at least 0.
+        If ``min_us`` is not a non-negative integer.
 
     Examples
     --------
@@ -56,38 +56,38 @@ def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:
     1        t     20   21       1           b          c   NaN
     """
     if not (is_integer(min_us) and min_us >= 0):
-        raise BadOption(f"min_us={quoted(min_us)} is not an integer number of µs of at least 0.")
+        raise BadOption(f"min_us={quoted(min_us)} is not a non-negative integer of µs.")
     require(spans)
     spans = recorded_spans(spans)
     start, end = times_of(spans)
     trace, traces = codes_of(spans["trace_id"])
     agent = codes_of(spans["agent_id"])[0]
     by_start, by_end = order_with_ids(spans, trace, start, end, agent), order_with_ids(spans, trace, end, start, agent)
-    number = np.arange(len(traces))
-    first = by_start[np.searchsorted(trace[by_start], number)]
-    final = by_end[np.searchsorted(trace[by_end], number, side="right") - 1]
-    wall = number, start[first], end[final]
-    of_trace, opens, closes = subtract(wall, union(trace, start, end))
-    duration = difference(closes, opens)
+    trace_codes = np.arange(len(traces))
+    first = by_start[np.searchsorted(trace[by_start], trace_codes)]
+    last = by_end[np.searchsorted(trace[by_end], trace_codes, side="right") - 1]
+    wall = trace_codes, start[first], end[last]
+    of_trace, gap_start, gap_end = subtract(wall, union(trace, start, end))
+    duration = difference(gap_end, gap_start)
     kept = (duration > 0) & (duration >= min_us)
-    of_trace, opens, closes, duration = of_trace[kept], opens[kept], closes[kept], duration[kept]
-    before = by_end[rank_in(trace[by_end], end[by_end], of_trace, opens, side="right") - 1]
-    after = by_start[rank_in(trace[by_start], start[by_start], of_trace, closes, side="left")]
+    of_trace, gap_start, gap_end, duration = of_trace[kept], gap_start[kept], gap_end[kept], duration[kept]
+    before = by_end[rank_in(trace[by_end], end[by_end], of_trace, gap_start, side="right") - 1]
+    after = by_start[rank_in(trace[by_start], start[by_start], of_trace, gap_end, side="left")]
     return pd.DataFrame(
         {
             "trace_id": values_at(spans, "trace_id", before),
-            "start": opens,
-            "end": closes,
+            "start": gap_start,
+            "end": gap_end,
             "gap_us": duration,
             "span_before": values_at(spans, "id", before),
             "span_after": values_at(spans, "id", after),
-            "cause": causes(spans, trace[by_start], start[by_start], by_start, of_trace, closes),
+            "cause": causes(spans, trace[by_start], start[by_start], by_start, of_trace, gap_end),
         }
     )
 
 
 def causes(
-    spans: pd.DataFrame, trace: Int64Array, start: Int64Array, row: Int64Array, of_trace: Int64Array, closes: Int64Array
+    spans: pd.DataFrame, trace: Int64Array, start: Int64Array, row: Int64Array, of_trace: Int64Array, gap_end: Int64Array
 ) -> pd.Series:
     """The trigger of the first span with a trigger that starts at the end of each gap; rows are sorted by trace and start."""
     with_trigger, triggers = field_values(spans, "trigger")
@@ -97,8 +97,8 @@ def causes(
     valid[with_trigger] = [isinstance(trigger, str) for trigger in triggers]
     valid = valid[row]
     trace, start, row = trace[valid], start[valid], row[valid]
-    position = rank_in(trace, start, of_trace, closes, side="left")
-    found = position < rank_in(trace, start, of_trace, closes, side="right")
-    cause = np.full(len(closes), None, dtype=object)
+    position = rank_in(trace, start, of_trace, gap_end, side="left")
+    found = position < rank_in(trace, start, of_trace, gap_end, side="right")
+    cause = np.full(len(gap_end), None, dtype=object)
     cause[found] = text[row[position[found]]]
     return text_column(cause.tolist(), pd.RangeIndex(len(cause)))

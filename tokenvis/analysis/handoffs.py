@@ -49,18 +49,18 @@ def handoffs(
         "link": from the end of the linked span to the start of the span with the link; the gap may be negative. "delegate":
         from the parent to the child; it leaves at the parent's start or, if later, the last end of an earlier child, and
         arrives at the child's start. "return": from the child's end to the next start of a span of the parent's agent, or to
-        the parent's end if there is none. Children of one parent and one agent are one piece of work as long as the parent's
-        agent starts nothing between them: it is delegated to the first child and returns from the child that ends last.
+        the parent's end if there is none. Children of one parent and one agent are one delegation as long as the parent's
+        agent starts nothing between them: the work goes to the first child and returns from the child that ends last.
         "location": from the end of the last of `self_spans` there to the start of the next, if it has another agent and no
         stronger requested evidence leads to that span.
 
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, a parent or linked id is in two rows of a trace, or a gap does not fit into 63
-        bits.
+        If ``spans`` is not a frame of spans, a parent or linked id is in two rows of a trace, or a gap does not fit into a
+        64-bit integer.
     BadOption
-        If ``evidence`` is not one of the choices, or ``within_us`` is not an integer of at least 0.
+        If ``evidence`` is not one of the choices, or ``within_us`` is not a non-negative integer.
 
     Examples
     --------
@@ -75,13 +75,15 @@ def handoffs(
     """
     kinds = evidence_of(evidence)
     if within_us is not None and not (is_integer(within_us) and within_us >= 0):
-        raise BadOption(f"within_us={quoted(within_us)} is neither None nor an integer number of µs of at least 0.")
+        raise BadOption(f"within_us={quoted(within_us)} is neither None nor a non-negative integer of µs.")
     require(spans)
     spans = recorded_spans(spans)
     found = link_and_parent_handoffs(spans, kinds)
     if "location" in kinds:
-        explained = np.unique(np.concatenate([pairs["to"].to_numpy() for pairs in found])) if found else np.empty(0, np.int64)
-        found.append(location_handoffs(spans, explained, within_us))
+        rows_with_evidence = (
+            np.unique(np.concatenate([pairs["to"].to_numpy() for pairs in found])) if found else np.empty(0, np.int64)
+        )
+        found.append(location_handoffs(spans, rows_with_evidence, within_us))
     pairs = pd.concat(found, ignore_index=True) if found else candidate_handoffs("link", *[np.empty(0, dtype=np.int64)] * 4)
     return handoff_table(spans, strongest(spans, pairs))
 
@@ -115,26 +117,29 @@ def link_handoffs(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -
 def delegation_handoffs(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Handoffs from a parent to a child of another agent, and back to the parent's agent.
 
-    Children of one parent and one agent are one piece of work, delegated once and returned once, as long as the parent's
-    agent starts nothing between them.
+    Children of one parent and one agent are one delegation, with one return, as long as the parent's agent starts nothing
+    between them.
     """
     start, end = times_of(spans)
     agents = groups_of(spans, "trace_id", "agent_id").group
     child = np.flatnonzero(parent >= 0)
     child = child[agents[child] != agents[parent[child]]]
-    work = dense_ranks(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
-    order = order_with_ids(spans, work, start[child], end[child], row=child)
-    child, work = child[order], work[order]
+    parent_and_agent = dense_ranks(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
+    order = order_with_ids(spans, parent_and_agent, start[child], end[child], row=child)
+    child, parent_and_agent = child[order], parent_and_agent[order]
     starts = AgentStarts(spans, agents)
-    previous_end = np.append(start[:1], running_max(work, end[child])[:-1])[: len(child)]
-    between = starts.next(agents[parent[child]], previous_end)
+    previous_end = np.append(start[:1], running_max(parent_and_agent, end[child])[:-1])[: len(child)]
+    between = starts.first_at_or_after(agents[parent[child]], previous_end)
     continues = (between < 0) | (start[between] > start[child])
-    piece = np.cumsum(run_starts(work) | ~continues)
-    first = child[run_starts(piece)]
-    last = child[order_with_ids(spans, piece, end[child], start[child], row=child)]
-    last = last[run_ends(piece)]
-    back = starts.next(agents[parent[last]], end[last])
-    target, arrived = np.where(back < 0, parent[last], back), np.where(back < 0, end[parent[last]], start[back])
+    delegation = np.cumsum(run_starts(parent_and_agent) | ~continues)
+    first = child[run_starts(delegation)]
+    last = child[order_with_ids(spans, delegation, end[child], start[child], row=child)]
+    last = last[run_ends(delegation)]
+    next_start_row = starts.first_at_or_after(agents[parent[last]], end[last])
+    target, arrived = (
+        np.where(next_start_row < 0, parent[last], next_start_row),
+        np.where(next_start_row < 0, end[parent[last]], start[next_start_row]),
+    )
     delegated = candidate_handoffs("delegate", parent[first], first, earliest_delegation(spans, parent, first), start[first])
     return delegated, candidate_handoffs("return", last, target, end[last], arrived)
 
@@ -160,26 +165,26 @@ class AgentStarts:
         self.row = order_with_ids(spans, agents, start, end)
         self.agent, self.start = agents[self.row], start[self.row]
 
-    def next(self, agent: Int64Array, time: Int64Array) -> Int64Array:
+    def first_at_or_after(self, agent: Int64Array, time: Int64Array) -> Int64Array:
         """The row of the agent's first span to start at or after a time, or -1."""
         position = rank_in(self.agent, self.start, agent, time, side="left")
         found = np.append(self.agent, -1)[position] == agent
         return np.where(found, np.append(self.row, -1)[position], -1)
 
 
-def location_handoffs(spans: pd.DataFrame, explained: Int64Array, within_us: int | None) -> pd.DataFrame:
+def location_handoffs(spans: pd.DataFrame, rows_with_evidence: Int64Array, within_us: int | None) -> pd.DataFrame:
     """Handoffs from the last piece to end at a location to the next that starts there, if the agents differ."""
     row, start, end = pieces_of(spans)
     agent = codes_of(spans["agent_id"])[0][row]
-    place = groups_of(spans, "trace_id", "location_id").group[row]
-    order = order_with_ids(spans, place, end, start, agent, row=row)
-    row, start, end, agent, place = row[order], start[order], end[order], agent[order], place[order]
-    before = rank_in(place, end, place, start, side="right") - 1
+    location = groups_of(spans, "trace_id", "location_id").group[row]
+    order = order_with_ids(spans, location, end, start, agent, row=row)
+    row, start, end, agent, location = row[order], start[order], end[order], agent[order], location[order]
+    before = rank_in(location, end, location, start, side="right") - 1
     instant = start == end
     before[instant] = np.flatnonzero(instant) - 1
-    target = np.flatnonzero((before >= 0) & (place[before] == place) & (agent[before] != agent))
+    target = np.flatnonzero((before >= 0) & (location[before] == location) & (agent[before] != agent))
     source = before[target]
-    new = ~np.isin(row[target], explained)
+    new = ~np.isin(row[target], rows_with_evidence)
     if within_us is not None:
         new &= difference(start[target], end[source]) <= within_us
     source, target = source[new], target[new]

@@ -32,7 +32,7 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a gap does not fit into a 64-bit integer.
 
     Examples
     --------

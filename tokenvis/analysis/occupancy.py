@@ -1,7 +1,7 @@
 """Occupancy: where each agent spent its time.
 
-A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: leaving for another location and
-returning makes two visits, a pause does not.
+A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: an agent that leaves for
+another location and returns has two visits; a pause does not end a visit.
 """
 
 import pandas as pd
@@ -35,7 +35,7 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a duration or sum does not fit into a 64-bit integer.
 
     Examples
     --------
@@ -52,19 +52,19 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     spans = recorded_spans(spans)
     paths = paths_of(spans)
-    places = groups_of(spans, "trace_id", "agent_id", "location_id")
-    group, count = places.group[paths.row], len(places)
+    groups = groups_of(spans, "trace_id", "agent_id", "location_id")
+    group, count = groups.group[paths.row], len(groups)
     busy = sums(group, difference(paths.end, paths.start), count)
-    active_group, opens, closes = union(group, paths.start, paths.end)
+    active_group, union_start, union_end = union(group, paths.start, paths.end)
     visits = counts(group[run_starts(paths.path, paths.location)], count)
-    agents = groups_of(spans.iloc[places.first], "trace_id", "agent_id")
+    agents = groups_of(spans.iloc[groups.first], "trace_id", "agent_id")
     busy_of_agent = sums(agents.group, busy, len(agents))[agents.group]
     table = pd.DataFrame(
         {
-            **places.names(spans),
+            **groups.names(spans),
             "n_visits": visits,
             "busy_us": busy,
-            "active_us": sums(active_group, closes - opens, count),
+            "active_us": sums(active_group, union_end - union_start, count),
             "share_of_agent": ratio(busy, busy_of_agent),
         }
     )

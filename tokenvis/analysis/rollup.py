@@ -34,7 +34,7 @@ def rollup(
     every
         Length of a bucket: an integer number of µs, or a text such as ``"1s"``, ``"5min"``, as for `pandas.Timedelta`.
     by
-        A column, or several, whose values make groups within each trace; each group has all buckets of its trace.
+        A column, or several, whose values form groups within each trace; each group has all buckets of its trace.
     values
         Numeric columns or keys of ``data`` to add up, such as ``"gen_ai.usage.output_tokens"``.
 
@@ -83,7 +83,9 @@ def rollup(
     size = n_buckets[trace[groups.first]]
     n_rows = sum(size.tolist())
     if n_rows > MAX_ROLLUP_ROWS:
-        raise BadOption(f"every={quoted(every)} would make {n_rows:,} rows, at most {MAX_ROLLUP_ROWS:,}. Use longer buckets.")
+        raise BadOption(
+            f"every={quoted(every)} would make {n_rows:,} rows; the limit is {MAX_ROLLUP_ROWS:,}. Use longer buckets."
+        )
     base = np.cumsum(size) - size
     row, piece_start, piece_end = pieces_of(spans)
     offset = origin[trace[row]]
@@ -91,11 +93,11 @@ def rollup(
     bucket = base[groups.group] + (start - origin[trace]) // width
     started = counts(bucket, n_rows)
     group = np.repeat(np.arange(len(groups)), size)
-    number = number_in_run(size)
+    bucket_index = number_in_run(size)
     of_trace = trace[groups.first][group]
-    order = np.lexsort((group, number, of_trace))
+    order = np.lexsort((group, bucket_index, of_trace))
     names = groups.names(spans, group[order])
-    table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + number * width)[order], **names}
+    table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + bucket_index * width)[order], **names}
     table |= {"busy_us": busy[order], "n_started": started[order], "running": busy[order] / width}
     for key, column in field_numbers(spans, keys).items():
         table[key] = sums_per_bucket(column, groups.group, group, bucket)[order]
@@ -127,7 +129,7 @@ def buckets_of(
     return origin, difference(last, origin) // width + 1
 
 
-def busy_per_bucket(base: Int64Array, start: Int64Array, end: Int64Array, width: int, total: int) -> Int64Array:
+def busy_per_bucket(base: Int64Array, start: Int64Array, end: Int64Array, width: int, n_buckets: int) -> Int64Array:
     """The total time of intervals in each bucket; ``base`` is the first bucket of each interval's group."""
     non_empty = end > start
     base, start, end = base[non_empty], start[non_empty], end[non_empty]
@@ -135,23 +137,23 @@ def busy_per_bucket(base: Int64Array, start: Int64Array, end: Int64Array, width:
     within = first == last
     head = np.where(within, end - start, (first + 1) * width - start)
     tail = (end - last * width)[~within]
-    partial = sums(np.concatenate([base + first, (base + last)[~within]]), np.concatenate([head, tail]), total)
-    full = np.zeros(total + 1, dtype=np.int64)
+    partial = sums(np.concatenate([base + first, (base + last)[~within]]), np.concatenate([head, tail]), n_buckets)
+    full = np.zeros(n_buckets + 1, dtype=np.int64)
     np.add.at(full, (base + first)[~within] + 1, 1)
     np.add.at(full, (base + last)[~within], -1)
     full = np.cumsum(full[:-1])
-    if total and (full.astype(float) * width + partial).max() >= 2**63 - 2**12:
-        raise BadSpan("The busy time of a bucket does not fit into 63 bits of µs.")
+    if n_buckets and (full.astype(float) * width + partial).max() >= 2**63 - 2**12:
+        raise BadSpan("The busy time of a bucket does not fit into a 64-bit integer.")
     busy: Int64Array = full * width + partial
     return busy
 
 
-def sums_per_bucket(column: pd.Series, group: Int64Array, group_of: Int64Array, bucket: Int64Array) -> pd.Series:
+def sums_per_bucket(column: pd.Series, group: Int64Array, bucket_group: Int64Array, bucket: Int64Array) -> pd.Series:
     """Sums of a column of numbers in each bucket; missing for groups without any number."""
     present = column.notna().to_numpy()
     if column.dtype == "Int64":
-        total: Int64Array | Float64Array = sums(bucket[present], column[present].to_numpy(dtype=np.int64), len(group_of))
+        total: Int64Array | Float64Array = sums(bucket[present], column[present].to_numpy(dtype=np.int64), len(bucket_group))
     else:
-        total = np.bincount(bucket[present], weights=column[present].to_numpy(dtype=float), minlength=len(group_of))
+        total = np.bincount(bucket[present], weights=column[present].to_numpy(dtype=float), minlength=len(bucket_group))
     result = pd.Series(total, dtype=column.dtype)
-    return result.mask(~np.isin(group_of, group[present]))
+    return result.mask(~np.isin(bucket_group, group[present]))

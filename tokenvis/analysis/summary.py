@@ -1,9 +1,9 @@
-"""Summary: the size of a trace, and how parallel it was.
+"""Summary: the size of a trace, and how much of it ran in parallel.
 
-There are three times. Wall is the time from the first start to the last end; active is the time in which at least one span
-runs; busy is the sum of all spans. Active and busy use `self_spans`, so that a parent and its child of the same agent are not
-counted twice. Durations (p50, p95, longest) are those of the uncut spans. All measures are about the recorded spans; the number
-of lost spans is a separate column.
+There are three measures of time. Wall is the time from the first start to the last end; active is the time in which at least
+one span runs; busy is the sum of all spans. Active and busy use `self_spans`, so that a parent and its child of the same agent
+are not counted twice. Durations (p50, p95, longest) are those of the uncut spans. All measures are of the recorded spans; the
+number of lost spans is a separate column.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,14 +26,14 @@ SUMMARY_COLUMNS = (
 
 
 def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
-    """The size of each trace, or of each group of spans in it, and how parallel it was.
+    """The size of each trace, or of each group of spans in it, and how much of it ran in parallel.
 
     Parameters
     ----------
     spans
         A frame of spans.
     by
-        A column, or several, whose values make groups within each trace: ``"agent_id"``, ``"location_id"``, or a column from
+        A column, or several, whose values form groups within each trace: ``"agent_id"``, ``"location_id"``, or a column from
         `expand_data`. Spans without a value form a group too.
 
     Returns
@@ -48,14 +48,15 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
         ``share_active`` (Float64): active / wall; ``peak`` (int64): the largest number of spans that run at once;
         ``share_parallel`` (Float64): time in which two or more spans run / active; a ratio with denominator 0 is missing;
         ``n_errors`` (int64): spans with ``status`` "error" in ``data``;
-        ``n_lost`` (int64): spans that could not be recorded; no other column counts them or their loss markers; a group of
-        loss markers only has 0 in all other integer columns;
+        ``n_lost`` (int64): spans that could not be recorded; no other column counts them or their loss markers; a group
+        with only loss markers has 0 in all other integer columns;
         ``p50_us, p95_us, longest_us`` (int64, µs): durations of spans; percentiles by nearest rank.
 
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, lacks a column of ``by``, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a duration or sum does not fit into a 64-bit
+        integer.
     BadOption
         If ``by`` has the name of a column of the result.
 
@@ -78,15 +79,15 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
     require(spans, *columns)
     groups, lost = groups_of(spans, *columns), losses_of(spans)
     group, count = np.delete(groups.group, lost.rows), len(groups)
-    recorded = np.flatnonzero(counts(group, count))  # the other groups have only loss markers
+    groups_with_spans = np.flatnonzero(counts(group, count))  # the other groups have only loss markers
     measures = measures_per_group(recorded_spans(spans), *dense_ranks(group, count))
-    columns_of_all = {name: np.zeros(count, dtype=np.int64) for name in measures}
+    values_by_column = {name: np.zeros(count, dtype=np.int64) for name in measures}
     for name, values in measures.items():
-        columns_of_all[name][recorded] = values
-    columns_of_all["n_lost"] = sums(groups.group[lost.rows], lost.n_spans, count)
-    shares = {"share_active": ratio(columns_of_all["active_us"], columns_of_all["wall_us"])}
-    shares |= {"share_parallel": ratio(columns_of_all["parallel_us"], columns_of_all["active_us"])}
-    return pd.DataFrame({**groups.names(spans), **{name: (columns_of_all | shares)[name] for name in SUMMARY_COLUMNS}})
+        values_by_column[name][groups_with_spans] = values
+    values_by_column["n_lost"] = sums(groups.group[lost.rows], lost.n_spans, count)
+    shares = {"share_active": ratio(values_by_column["active_us"], values_by_column["wall_us"])}
+    shares |= {"share_parallel": ratio(values_by_column["parallel_us"], values_by_column["active_us"])}
+    return pd.DataFrame({**groups.names(spans), **{name: (values_by_column | shares)[name] for name in SUMMARY_COLUMNS}})
 
 
 def measures_per_group(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[str, Int64Array]:
@@ -119,7 +120,7 @@ def active_parallel_peak(
     group, time, running = running_counts(group, start, end)
     duration = np.append(time[1:], time[-1:]) - time
     active, parallel = running > 0, running > 1
-    peak = np.maximum(highest_of(group, running, count), 0)  # 0 for groups of instants only
+    peak = np.maximum(highest_of(group, running, count), 0)  # 0 for groups with only instants
     return sums(group[active], duration[active], count), sums(group[parallel], duration[parallel], count), peak
 
 

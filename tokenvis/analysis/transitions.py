@@ -34,7 +34,7 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, or has times that do not fit into 63 bits.
+        If ``spans`` is not a frame of spans, or a gap does not fit into a 64-bit integer.
 
     Examples
     --------
@@ -54,17 +54,17 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     after = before + 1
     gap = difference(paths.start[after], paths.end[before])
     trace, traces = codes_of(spans["trace_id"])
-    n_places = int(paths.location.max(initial=-1)) + 1
-    route, n_routes = dense_ranks(paths.location[before] * n_places + paths.location[after], n_places * n_places)
+    n_locations = int(paths.location.max(initial=-1)) + 1
+    route, n_routes = dense_ranks(paths.location[before] * n_locations + paths.location[after], n_locations * n_locations)
     pair, count = dense_ranks(trace[paths.row[after]] * n_routes + route, len(traces) * n_routes)
-    example = np.zeros(count, dtype=np.int64)
-    example[pair] = before
+    example_row = np.zeros(count, dtype=np.int64)
+    example_row[pair] = before
     n_moves = counts(pair, count)
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", paths.row[example]),
-            "from_location": values_at(spans, "location_id", paths.row[example]),
-            "to_location": values_at(spans, "location_id", paths.row[example + 1]),
+            "trace_id": values_at(spans, "trace_id", paths.row[example_row]),
+            "from_location": values_at(spans, "location_id", paths.row[example_row]),
+            "to_location": values_at(spans, "location_id", paths.row[example_row + 1]),
             "n_moves": n_moves,
             "mean_gap_us": sums(pair, gap, count) / n_moves,
             "p50_gap_us": percentiles(pair, gap, count, (50,))[0],

@@ -47,8 +47,8 @@ def usage(
         A frame of spans; tokens are columns, or keys of ``data``, with OpenTelemetry's names: ``gen_ai.usage.input_tokens``,
         ``.cache_read.input_tokens``, ``.output_tokens``, ``.reasoning.output_tokens``, and ``gen_ai.usage.cost``.
     by
-        A column, or several, whose values make groups within each trace. ``"model"``, if the spans have no such column, is
-        ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` makes one row per trace.
+        A column, or several, whose values form groups within each trace. ``"model"``, if the spans have no such column, is
+        ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` returns one row per trace.
     prices
         For each model, the price of a million tokens: ``{"some-model": {"input": 3, "output": 15, "cached": 0.3}}``. ``cached``
         tokens (read from a cache) and ``cache_creation`` tokens (written to one) are subtracted from the input tokens; without
@@ -57,7 +57,8 @@ def usage(
     Returns
     -------
     DataFrame
-        A row for each group, ordered by trace_id and the values of ``by``; a missing value has a row only if calls have it:
+        A row for each group, ordered by trace_id and the values of ``by``; a missing value has a row only if spans with
+        tokens or a cost have it:
 
         ``trace_id`` (category), the columns of ``by`` (unchanged); ``n_calls`` (int64): spans that count;
         ``input_tokens, cached_tokens, output_tokens, reasoning_tokens`` (Int64; missing if no span has a count): input
@@ -70,7 +71,7 @@ def usage(
     MissingColumn, BadSpan
         If ``spans`` is not a frame of spans, lacks a column of ``by``, or a token count is not an integer.
     BadOption
-        If ``prices`` is not such a mapping, or ``by`` has the name of a column of the result.
+        If ``prices`` is not a mapping of this form, or ``by`` has the name of a column of the result.
 
     Examples
     --------
@@ -96,12 +97,12 @@ def usage(
     parent = relations_of(spans, links=False).parents()
     tokens = tokens_of(spans, parent)
     costs = costs_of(spans, parent, tokens, prices)
-    calls = any_of(key.counted for key in tokens.values())
-    with_tokens = any_of(key.present for key in tokens.values())
-    calls |= costs.present & ~with_tokens & ~have_descendant(parent, with_tokens)
+    calls = any_of(tokens_of_key.counted for tokens_of_key in tokens.values())
+    with_tokens = any_of(tokens_of_key.present for tokens_of_key in tokens.values())
+    calls |= costs.counted & ~with_tokens & ~have_descendant(parent, with_tokens)
     groups = groups_of(spans, *columns)
     group, count = groups.group, len(groups)
-    unknown = counts(group[costs.present], count) == 0
+    unknown = counts(group[costs.counted], count) == 0
     table = pd.DataFrame(
         {
             **groups.names(spans),
@@ -112,7 +113,7 @@ def usage(
             "repeated_tokens": repeated_tokens(tokens, group, count),
         }
     )
-    used = counts(group[with_tokens | costs.present], count) > 0
+    used = counts(group[with_tokens | costs.counted], count) > 0
     return table[used | table[columns].notna().all(axis=1)].reset_index(drop=True)
 
 
@@ -127,47 +128,54 @@ def models_of(spans: pd.DataFrame) -> pd.Series:
 
 
 def any_of(masks: Iterable[Mask]) -> Mask:
-    """Rows for which any of the masks is true."""
+    """The rows for which any of the masks is true."""
     union: Mask = np.logical_or.reduce(list(masks))
     return union
 
 
-def token_sum(key: TokenCounts, group: Int64Array, count: int) -> pd.Series:
+def token_sum(tokens_of_key: TokenCounts, group: Int64Array, count: int) -> pd.Series:
     """Sum of the counted values in each group; missing if none of its spans has the key."""
-    total = pd.Series(sums(group[key.counted], key.values[key.counted], count), dtype="Int64")
-    return total.mask(counts(group[key.present], count) == 0)
+    total = pd.Series(sums(group[tokens_of_key.counted], tokens_of_key.values[tokens_of_key.counted], count), dtype="Int64")
+    return total.mask(counts(group[tokens_of_key.present], count) == 0)
 
 
 def repeated_tokens(tokens: dict[str, TokenCounts], group: Int64Array, count: int) -> Int64Array:
     """Sum of the input and output tokens in each group that are not counted."""
-    repeated = [(key, key.present & ~key.counted) for key in (tokens["input_tokens"], tokens["output_tokens"])]
-    values = np.concatenate([key.values[rows] for key, rows in repeated])
+    repeated = [
+        (tokens_of_key, tokens_of_key.present & ~tokens_of_key.counted)
+        for tokens_of_key in (tokens["input_tokens"], tokens["output_tokens"])
+    ]
+    values = np.concatenate([tokens_of_key.values[rows] for tokens_of_key, rows in repeated])
     return sums(np.concatenate([group[rows] for _, rows in repeated]), values, count)
 
 
 @dataclass(frozen=True)
 class Costs:
-    """The cost of each row (0 if unknown), where a cost is ``present``, and the rows that such a cost covers."""
+    """The cost of each row (0 if unknown), and two masks.
+
+    ``counted`` marks the rows whose cost is counted, ``covered`` the rows that a cost covers: its own, its ancestors', its
+    descendants'.
+    """
 
     value: Float64Array
-    present: Mask
+    counted: Mask
     covered: Mask
 
 
 def costs_of(
     spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, TokenCounts], prices: Mapping[str, Mapping[str, float]] | None
 ) -> Costs:
-    """Costs from the source, and by the prices for calls that those do not cover."""
+    """Costs from the source; calls that these do not cover are priced with ``prices``."""
     column = field_numbers(spans, [COST])[COST]
-    given = column.notna().to_numpy()
-    counted = given & ~have_descendant(parent, given)
+    from_source = column.notna().to_numpy()
+    counted = from_source & ~have_descendant(parent, from_source)
     value = np.where(counted, column.fillna(0).to_numpy(dtype=float), 0.0)
-    covered = given | have_ancestor(parent, given) | have_descendant(parent, given)
+    covered = from_source | have_ancestor(parent, from_source) | have_descendant(parent, from_source)
     if not prices:
         return Costs(value, counted, covered)
     codes, models = pd.factorize(models_of(spans))
     priced = np.array([*(model in prices for model in models), False])[codes]
-    priced &= ~covered & any_of(key.counted for key in tokens.values())
+    priced &= ~covered & any_of(tokens_of_key.counted for tokens_of_key in tokens.values())
     rates = {kind: np.array([*(price_of(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICE_KINDS}
     billed = {kind: np.where(tokens[name].counted, tokens[name].values, 0) for kind, name in PRICED_TOKENS.items()}
     uncached = np.maximum(billed["input"] - billed["cached"] - billed["cache_creation"], 0)
@@ -194,8 +202,9 @@ def check_prices(prices: object) -> None:
                 f"{listed(PRICE_KINDS)}: {shape}."
             )
         for kind, amount in price.items():
-            number = isinstance(amount, int | float | np.number) and not isinstance(amount, bool)
-            if not number or not math.isfinite(amount) or amount < 0:
+            is_number = isinstance(amount, int | float | np.number) and not isinstance(amount, bool)
+            if not is_number or not math.isfinite(amount) or amount < 0:
                 raise BadOption(
-                    f"prices[{quoted(model)}][{quoted(kind)}]={quoted(amount)} is not the price of a million tokens."
+                    f"prices[{quoted(model)}][{quoted(kind)}]={quoted(amount)} is not a price. "
+                    "Pass a number of at least 0, per million tokens."
                 )

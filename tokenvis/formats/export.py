@@ -97,5 +97,7 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
     duplicated = pd.Series(identities(frame)[0]).duplicated().to_numpy()
     if duplicated.any():
         span, trace = (quoted(str(frame[name].iloc[int(duplicated.argmax())])) for name in ("id", "trace_id"))
-        raise BadSpan(f"Span {span} is in several rows of trace {trace}. Pass each span once, whole and not in pieces.")
+        raise BadSpan(
+            f"Span {span} is in several rows of trace {trace}. Pass each span once, uncut: not the pieces of self_spans()."
+        )
     return frame

@@ -1,6 +1,6 @@
 """The exporter: store the spans of OpenTelemetry's SDK when they end, in the process that creates them.
 
-A span is translated with the same conventions and rules as a span from a file, and gets the same id: reading such a file later
+A span is translated with the same conventions and rules as a span from a file, and gets the same id: reading that file later
 changes nothing. The `lineage` resolves the agent of a span, because its agent's span may end later. Spans arrive on any
 thread, and even from the garbage collector while another span is being processed. So they are queued without waiting, and one
 thread at a time processes the queue. Each thread checks the queue again afterwards, for spans that arrived meanwhile.
@@ -38,7 +38,7 @@ from tokenvis.store.database import Target
 from tokenvis.store.store import Store
 
 FLUSH_TIMEOUT_MS = 30_000  # the SDK's default
-MAX_QUEUED_ARRIVALS = 512  # above which threads that export wait
+MAX_QUEUED_ARRIVALS = 512  # with more, threads that export wait
 EXPORT_TIMEOUT_S = 1.0
 PROCESSING_TIME_S = 0.1  # of the writer thread before each batch
 ATTRIBUTE_SCALARS = (str, bool, int, float, type(None))
@@ -75,8 +75,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         self.configure(agent=agent, location=location, open_spans=open_spans)
         self.writer = Writer(store, open_rows=self.open_rows)
         self.is_shut_down = False
-        self.sees_starts = False
-        self.logged: set[str] = set()
+        self.receives_starts = False
+        self.logged_messages: set[str] = set()
         self.open = OpenSpans()
         self.after_fork_in_child()
         register(self)
@@ -106,7 +106,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
     def force_flush(self, timeout_millis: int = FLUSH_TIMEOUT_MS) -> bool:
         """Return whether all spans are stored within the timeout; the others stay queued."""
         deadline = monotonic() + timeout_millis / 1_000
-        is_processed = not self.arrivals or bool(self.exclusively(partial(self.process, deadline), seconds_left(deadline)))
+        is_processed = not self.arrivals or bool(self.run_exclusively(partial(self.process, deadline), seconds_left(deadline)))
         self.process_unless_busy(deadline=deadline)
         return self.attempt(partial(self.wait_until_stored, deadline)) and is_processed
 
@@ -130,7 +130,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         context = span.get_span_context()
         if context is None or not context.trace_flags.sampled or self.is_shut_down:
             return
-        self.sees_starts = True
+        self.receives_starts = True
         if current_thread().name == WRITER_THREAD_NAME:
             self.own_span_ids.add(stored_span_id(context))
             return
@@ -140,7 +140,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
 
     def open_rows(self) -> list[SpanRow]:
         """The current rows of running spans; none if another thread is processing spans."""
-        rows = self.exclusively(self.collect_open_rows) if self.open_spans and not self.is_shut_down else None
+        rows = self.run_exclusively(self.collect_open_rows) if self.open_spans and not self.is_shut_down else None
         deadline = monotonic() + PROCESSING_TIME_S
         self.process_unless_busy(deadline=deadline)
         if monotonic() >= deadline:  # spans arrive faster than this thread processes them, and it must also write
@@ -170,7 +170,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         return all(accepted)
 
     def enqueue(self, span: ReadableSpan, *, is_running: bool) -> bool:
-        """Queue a span, or return False if it is not one; skip the spans of the writer's own work, which would never end."""
+        """Queue a span, or return False if it is not one; skip the writer's own spans: storing them would create more."""
         try:
             if current_thread().name == WRITER_THREAD_NAME and self.is_own_span(span):
                 return True
@@ -187,13 +187,13 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         """Whether a span that ends on the writer thread also started there: the garbage collector may end any span there."""
         context = span.get_span_context()
         span_id = stored_span_id(context) if context else ""
-        is_own = span_id in self.own_span_ids or not self.sees_starts
+        is_own = span_id in self.own_span_ids or not self.receives_starts
         self.own_span_ids.discard(span_id)
         return is_own
 
     def process_unless_busy(self, timeout: float = 0, deadline: float = inf) -> None:
         """Process the queue, unless another thread does so for ``timeout`` seconds; that thread processes the new spans too."""
-        while self.arrivals and monotonic() < deadline and self.exclusively(partial(self.process, deadline), timeout):
+        while self.arrivals and monotonic() < deadline and self.run_exclusively(partial(self.process, deadline), timeout):
             pass
 
     def defer_to_writer(self) -> None:
@@ -201,8 +201,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         if self.arrivals:
             self.writer.request_flush()
 
-    def exclusively(self, action: Callable[[], ActionResult], timeout: float = 0) -> ActionResult | None:
-        """Run an action under the lock; return None if the lock stays taken for ``timeout`` seconds, or is held by this thread.
+    def run_exclusively(self, action: Callable[[], ActionResult], timeout: float = 0) -> ActionResult | None:
+        """Run an action under the lock; None if another thread keeps the lock for ``timeout`` seconds, or this thread has it.
 
         An interrupt may come at any moment, even before the result of `acquire` is known; only the owner can release the lock.
         """
@@ -217,7 +217,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         finally:
             try:  # noqa: SIM105 - an interrupt may come in any other call
                 self.lock.release()
-            except RuntimeError:  # another thread holds it
+            except RuntimeError:  # another thread has it
                 pass
 
     def process(self, deadline: float) -> bool:
@@ -307,8 +307,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
 
     def log_once(self, message: str, error: Exception) -> None:
         """Log a warning, only the first time."""
-        if message not in self.logged:
-            self.logged.add(message)
+        if message not in self.logged_messages:
+            self.logged_messages.add(message)
             log.warning("%s (%s: %s); further failures of this kind are not logged.", message, type(error).__name__, error)
 
 

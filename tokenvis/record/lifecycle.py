@@ -1,9 +1,10 @@
 """The lifecycle: close recorders when the process ends, and prepare them for forks.
 
-At the end of the interpreter all accepted spans are stored, however the program exits. A worker of `multiprocessing` never
-runs the interpreter's exit handlers, so two are installed here: one for its regular end, and one for SIGTERM, which the
-``with`` block of a pool sends to its workers. Connections are closed before a fork: SQLite's locks belong to a process, and a
-child that uses or even closes its parent's connection corrupts both. The child starts with new connections and an empty queue.
+When the interpreter exits (normally, by sys.exit, an exception or Ctrl-C), all accepted spans are stored; os._exit, SIGKILL
+and SIGTERM without a handler skip this. A worker of `multiprocessing` never runs the interpreter's exit handlers, so two are
+installed here: one for its regular end, and one for SIGTERM, which the ``with`` block of a pool sends to its workers.
+Connections are closed before a fork: SQLite's locks belong to a process, and a child that uses or even closes its parent's
+connection corrupts both. The child starts with new connections and an empty queue.
 """
 
 import atexit
@@ -19,7 +20,7 @@ from weakref import ref
 
 log = logging.getLogger("tokenvis")
 
-RESEND_INTERVAL_S = 0.1  # within which a handler runs unless the main thread is blocked
+RESEND_INTERVAL_S = 0.1  # a handler runs within this time unless the main thread is blocked
 
 
 class ProcessHooks:

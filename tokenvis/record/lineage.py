@@ -20,7 +20,7 @@ MAX_PENDING_ROWS = 10_000
 MAX_PENDING_CHARACTERS = 32 << 20  # of data, in all pending rows
 MAX_RESOLUTIONS = 100_000  # spans
 MAX_TRACE_NAMES = 10_000
-MAX_RUNNING_ANCESTORS = 32  # that are looked up one after the other
+MAX_RUNNING_ANCESTORS = 32  # ancestors looked up one after the other
 
 Value = TypeVar("Value")
 
@@ -41,7 +41,7 @@ class Arrival(NamedTuple):
 
     row: SpanRow
     parent: str | None
-    agent: str | None  # that the span names
+    agent: str | None  # the agent that the span names
     service: str | None
     trace_name: tuple[int, str] | None = None  # the start of the span, and the name that it gives its trace: the earliest wins
 
@@ -110,7 +110,7 @@ class Lineage:
         """The agent of a span, as far as it is known now."""
         trace = arrival.row[1]
         agent = resolution.agent or self.agent_from_running(
-            resolution.ancestor, find_running, nameless=not (arrival.service or self.trace_name(trace))
+            resolution.ancestor, find_running, is_unnamed=not (arrival.service or self.trace_name(trace))
         )
         return agent or self.fallback_agent(trace, arrival.service or (arrival.trace_name and arrival.trace_name[1]))
 
@@ -123,7 +123,10 @@ class Lineage:
         return service or self.trace_name(trace) or trace
 
     def resolve(self, arrival: Arrival) -> Resolution:
-        """Resolve the agent of a span; a span that would be its own ancestor stays pending on its trace."""
+        """Resolve the agent of a span.
+
+        A span that would be its own ancestor waits for an ancestor with the trace's id, which never arrives.
+        """
         if arrival.agent:
             return Resolution(arrival.agent, None)
         resolution = self.resolve_ancestor(arrival.parent)
@@ -141,15 +144,15 @@ class Lineage:
             self.resolutions[step] = resolution
         return resolution
 
-    def agent_from_running(self, ancestor: str | None, find_running: RunningLookup, *, nameless: bool) -> str | None:
-        """The likely agent, from ancestors that are still running; in a nameless trace, the name that its root will give it."""
+    def agent_from_running(self, ancestor: str | None, find_running: RunningLookup, *, is_unnamed: bool) -> str | None:
+        """The likely agent, from ancestors that are still running; in an unnamed trace, the name that its root will give it."""
         for _ in range(MAX_RUNNING_ANCESTORS):
             running = find_running(ancestor) if ancestor else None
             if running is None:
                 return None
             resolution = Resolution(running.agent, None) if running.agent else self.resolve_ancestor(running.parent)
             if resolution.agent or resolution.ancestor is None:
-                return resolution.agent or (running.trace_name if nameless else None)
+                return resolution.agent or (running.trace_name if is_unnamed else None)
             ancestor = resolution.ancestor
         return None
 
@@ -217,12 +220,12 @@ class Lineage:
                     del self.groups[row[1]]
 
 
-def set_newest(memory: OrderedDict[str, Value], key: str, value: Value, limit: int) -> None:
+def set_newest(cache: OrderedDict[str, Value], key: str, value: Value, limit: int) -> None:
     """Set a value as the newest one, and evict the oldest beyond the limit."""
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > limit:
-        memory.popitem(last=False)
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > limit:
+        cache.popitem(last=False)
 
 
 def with_agent(row: SpanRow, agent: str) -> SpanRow:

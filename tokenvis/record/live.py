@@ -70,7 +70,7 @@ class LiveSpan(StoredById):
         self.data = data
         self.parent_id: str | None = None
         self._enclosing: LiveSpan | None = None
-        self._token: Token[LiveSpan | None] | None = None  # to reset the context in which the span was entered
+        self._token: Token[LiveSpan | None] | None = None  # resets the context in which the span was entered
         self._error_data: dict[str, Any] | None = None  # not the error, which keeps the variables of its frames alive
 
     def __repr__(self) -> str:
@@ -158,7 +158,7 @@ class LiveSpan(StoredById):
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: Function) -> Function:
-        """Decorate a plain function, a coroutine function or a generator function with such a span around each call."""
+        """Decorate a plain function, a coroutine function or a generator function with a span of this kind around each call."""
 
         def new_span() -> LiveSpan:
             data = dict(self.data)

@@ -51,7 +51,7 @@ def record_opentelemetry(
     Raises
     ------
     TokenvisError
-        The extra ``tokenvis[otel]`` is not installed, or the provider takes no span processors.
+        The extra ``tokenvis[otel]`` is not installed, or the provider accepts no span processors.
     BadOption
         ``agent`` or ``location`` is neither an attribute name nor a function.
     StoreError
@@ -77,10 +77,10 @@ def record_opentelemetry(
     from tokenvis.record.exporter import LiveSpanProcessor, TokenvisSpanExporter
 
     with INSTALL_LOCK:
-        target = global_provider() if provider is None else provider
-        if not hasattr(target, "add_span_processor"):
+        tracer_provider = global_provider() if provider is None else provider
+        if not hasattr(tracer_provider, "add_span_processor"):
             raise TokenvisError(
-                f"The tracer provider is a {type(target).__name__}, which has no add_span_processor. "
+                f"The tracer provider is a {type(tracer_provider).__name__}, which has no add_span_processor. "
                 "Pass provider=opentelemetry.sdk.trace.TracerProvider(), the provider of OpenTelemetry's SDK."
             )
         destination = as_store(store, create=True)
@@ -90,12 +90,12 @@ def record_opentelemetry(
             if reference() is not None and not exporter.is_shut_down
         ]
         for reference, exporter in INSTALLED_EXPORTERS:
-            if reference() is target and exporter.writer.store.path.resolve() == destination.path.resolve():
+            if reference() is tracer_provider and exporter.writer.store.path.resolve() == destination.path.resolve():
                 exporter.configure(agent=agent, location=location, open_spans=open_spans)
                 return exporter
         exporter = TokenvisSpanExporter(store=destination, agent=agent, location=location, open_spans=open_spans)
-        target.add_span_processor(LiveSpanProcessor(exporter))
-        INSTALLED_EXPORTERS.append((ref(target), exporter))
+        tracer_provider.add_span_processor(LiveSpanProcessor(exporter))
+        INSTALLED_EXPORTERS.append((ref(tracer_provider), exporter))
         return exporter
 
 

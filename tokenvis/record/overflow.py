@@ -113,12 +113,12 @@ class LossCounter:
     """
 
     def __init__(self) -> None:
-        self.new: deque[tuple[str, int, int, int]] = deque()
+        self.uncounted: deque[tuple[str, int, int, int]] = deque()
         self.totals: LossesByTrace = {}
         self.lock = threading.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.totals)
+        return bool(self.uncounted or self.totals)
 
     def count(self, row: SpanRow) -> None:
         """Count a row."""
@@ -127,7 +127,7 @@ class LossCounter:
 
     def add(self, losses: LossesByTrace) -> None:
         """Add counts."""
-        self.new.extend((trace, *loss) for trace, loss in losses.items())
+        self.uncounted.extend((trace, *loss) for trace, loss in losses.items())
         if self.lock.acquire(blocking=False):
             try:
                 self._sum_up()
@@ -146,19 +146,19 @@ class LossCounter:
         return totals
 
     def _sum_up(self) -> None:
-        while self.new:
-            trace, n_more, first, last = self.new.popleft()
+        while self.uncounted:
+            trace, n_more, first, last = self.uncounted.popleft()
             count, start, end = self.totals.get(trace, (0, first, last))
             self.totals[trace] = count + n_more, min(start, first), max(end, last)
 
 
 class OverflowFile:
-    """A file of pending rows, which this process owns while it is open."""
+    """A file of unstored rows, which this process owns while it is open."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path, self.descriptor = path, descriptor
         self.size = self.n_rows = 0
-        self.offset = 0  # of the oldest pending row
+        self.offset = 0  # of the oldest unstored row
         self.next_offset, self.n_read = 0, 0  # the end of the last chunk that was read, and its number of rows
         self.is_unreadable = False
 
@@ -182,17 +182,17 @@ class OverflowFile:
         except OSError:
             return None
         file = cls(path, descriptor)
-        status = os.fstat(descriptor)
+        file_stat = os.fstat(descriptor)
         is_locked = lock_file(descriptor)
-        if is_locked is False or not path.exists() or not (is_own or (is_locked and status.st_uid == os.getuid())):
+        if is_locked is False or not path.exists() or not (is_own or (is_locked and file_stat.st_uid == os.getuid())):
             os.close(descriptor)
             return None
-        file.size = status.st_size
+        file.size = file_stat.st_size
         return file
 
     @property
     def is_empty(self) -> bool:
-        """Whether the file has no pending rows."""
+        """Whether the file has no unstored rows."""
         return self.offset >= self.size
 
     def write(self, rows: Sequence[SpanRow], *, ignore_limit: bool = False) -> bool:
@@ -217,7 +217,7 @@ class OverflowFile:
             text = text[os.write(self.descriptor, text) :]
 
     def oldest(self) -> list[SpanRow]:
-        """A chunk of the oldest pending rows; lines without a row, and a file that cannot be read, are logged and skipped."""
+        """A chunk of the oldest unstored rows; lines without a row, and a file that cannot be read, are logged and skipped."""
         try:
             lines = self._lines()
         except OSError as error:

@@ -1,7 +1,7 @@
 """The queue: rows that are accepted but not stored, and the flush requests between them.
 
-Any thread may append to the queue, and a signal handler may do so in the middle of any step; only the writer thread takes rows
-out. A row that moves from the queue to the batch is counted at every moment.
+Any thread may append to the queue, and a signal handler may do so in the middle of any step; only the writer thread removes
+rows. A row that moves from the queue to the batch is counted at every moment.
 """
 
 import threading
@@ -12,7 +12,7 @@ from contextlib import suppress
 from tokenvis.record.overflow import MAX_UNSTORED_BYTES, size_of
 from tokenvis.store.append import SpanRow
 
-LARGE_ROW_CHARACTERS = 1 << 16  # of data, above which the size of all pending rows is checked too
+LARGE_ROW_CHARACTERS = 1 << 16  # of data; for a larger row, the size of all unstored rows is checked too
 PROGRESS_POLL_S = 0.1
 
 
@@ -43,7 +43,7 @@ class FlushRequest:
 class RowQueue:
     """Queued rows and requests (``items``), the rows that are being stored (``batch``), and the requests that wait for these.
 
-    Each thread that waits for room has a separate lock, which no other thread needs: an interrupt may come at any moment.
+    Each thread that waits for room has a separate lock, which no other thread acquires: an interrupt may come at any moment.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class RowQueue:
         self.blocked_threads: set[int] = set()
         self.last_stored_at = 0.0
 
-    def take(self) -> None:
+    def fill_batch(self) -> None:
         """Move all items that are queued now to the batch."""
         n_items = len(self.items)
         self.high_watermark = min(self.max_rows // 2, max(self.max_rows - len(self.batch) - n_items, 0))
@@ -90,7 +90,7 @@ class RowQueue:
         self.high_watermark = self.max_rows // 2
         self.notify_progress()
 
-    def is_stalled(self, since: float, timeout: float) -> bool:
+    def has_no_progress(self, since: float, timeout: float) -> bool:
         """Whether nothing was stored for ``timeout`` seconds, counted from ``since`` at the earliest."""
         return time.monotonic() - max(since, self.last_stored_at) >= timeout
 
@@ -115,17 +115,17 @@ class RowQueue:
                 progress = self.new_progress_lock()  # before the check: progress may happen during it
                 if not self.is_full(row):
                     return True
-                if self.is_stalled(start, timeout):
+                if self.has_no_progress(start, timeout):
                     return False
                 progress.acquire(timeout=min(timeout, PROGRESS_POLL_S))
         finally:
             self.blocked_threads.discard(thread)
 
     def wait_for(self, request: FlushRequest, timeout: float) -> bool:
-        """Wait for the request and return whether all is stored; give up once nothing was stored for ``timeout`` seconds."""
+        """Wait for the request and return whether all is stored; stop once nothing was stored for ``timeout`` seconds."""
         start = time.monotonic()
         while not request.wait(min(timeout, PROGRESS_POLL_S)):
-            if self.is_stalled(start, timeout):
+            if self.has_no_progress(start, timeout):
                 return False
         return request.is_stored
 

@@ -45,7 +45,7 @@ class Recorder(ProcessHooks):
     Parameters
     ----------
     trace_id
-        The trace. By default a new trace, named by the current time. If the trace exists, spans are added to it.
+        The trace. By default a new trace whose id contains the current time. If the trace exists, spans are added to it.
     name
         The trace's name; by default its current name, or else its id.
     store
@@ -62,7 +62,7 @@ class Recorder(ProcessHooks):
     StoreError
         The database cannot be used.
     BadSpan, BadOption
-        ``trace_id`` or ``name`` is not a text, or a limit is not a number above 0.
+        ``trace_id`` or ``name`` is not a text, or a limit is not a positive number.
 
     Examples
     --------
@@ -199,7 +199,7 @@ class Recorder(ProcessHooks):
         """
         follower = self.current if target is None else target
         if follower is None:
-            raise BadOption("No span is open that could be the target. Call link() inside a span, or pass target=.")
+            raise BadOption("There is no open span to link. Call link() inside a span, or pass target=.")
         source_id = source.id if isinstance(source, LiveSpan) else source
         if not isinstance(source_id, str) or not source_id:
             raise BadOption(f"source={quoted(source)} is neither a span that has started nor the id of a span.")
@@ -242,7 +242,8 @@ class Recorder(ProcessHooks):
         """Store all accepted spans and close the database.
 
         Open spans are stored with the status "open", and again when they end: the recorder still stores spans after this. If
-        the store cannot be written, this gives up after some seconds: the spans stay in a file that the next recording stores.
+        the store cannot be written, this stops waiting after some seconds: the spans stay in a file that the next recording
+        stores.
         """
         now = self._now()
         for span in list(self._open.values()):
@@ -252,7 +253,10 @@ class Recorder(ProcessHooks):
         self._writer.close()
 
     def after_fork_in_child(self) -> None:
-        """Reset the state of one process: a child has its own id prefix, and does not store spans that its parent opened."""
+        """Reset the state of one process.
+
+        A forked process has a separate id prefix, and does not store spans that the parent process opened.
+        """
         self._process_token = object()
         self._open.clear()
         self._id_prefix = f"{self.trace_id}/{secrets.token_hex(5)}-"

@@ -1,6 +1,6 @@
 """Snapshots: convert the data of a span to JSON text at one moment, without ever raising an error in the program.
 
-Nearly all data is plain JSON. It is encoded in one step in which no other code can run, so no thread can change it meanwhile.
+Nearly all data is plain JSON. orjson encodes it in one call that keeps the GIL, so no other thread can change it meanwhile.
 All other values (objects, cycles, bytes), and those that are too long, are cut: a text that begins with ``CUT_MARK`` describes
 the value, and the key ``tokenvis.cut`` lists the keys that are incomplete. Methods that a class may override are only called
 inside a ``try``. Such objects are never passed to orjson, which ends the process if one of their methods raises.
@@ -195,7 +195,7 @@ class CuttingEncoder:
             return self.cut(f"{memoryview(value).nbytes:,} bytes")
         if issubclass(kind, Mapping | list | tuple | AbstractSet):
             return self.container(value, kind, depth)
-        return self.other(value, depth)
+        return self.json_form_or_repr(value, depth)
 
     def text(self, text: str) -> str:
         """A text, cut if it exceeds its own limit or the limit of the span."""
@@ -224,16 +224,16 @@ class CuttingEncoder:
         try:
             if issubclass(kind, Mapping):
                 encoded: dict[str, Any] = {}
-                for key, item in self.limited(value.items()):
+                for key, item in self.up_to_limit(value.items()):
                     encoded[self.key(key, encoded)] = self.value(item, depth + 1)
                 return encoded
-            return [self.value(item, depth + 1) for item in self.limited(value)]
+            return [self.value(item, depth + 1) for item in self.up_to_limit(value)]
         except Exception as error:
             return self.cut(failure_text(value, "iter()", error))
         finally:
             self.ancestors.discard(id(value))
 
-    def limited(self, items: Iterable[Any]) -> Iterator[Any]:
+    def up_to_limit(self, items: Iterable[Any]) -> Iterator[Any]:
         """The items up to the limit."""
         for item in first_items(items, self.items_left):
             if self.is_full:
@@ -241,7 +241,7 @@ class CuttingEncoder:
                 return
             yield item
 
-    def other(self, value: Any, depth: int) -> Any:
+    def json_form_or_repr(self, value: Any, depth: int) -> Any:
         """A value that is not JSON, in its usual JSON form if it has one, or else its `repr`."""
         try:
             form = json_form(value, type(value)) if depth < MAX_SNAPSHOT_DEPTH else NO_JSON_FORM

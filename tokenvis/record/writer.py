@@ -5,7 +5,7 @@ later. At most ``max_spans`` rows are accepted but not stored: a program that is
 
 A store that cannot be written (full disk, locked database) blocks the program once, for at most `BLOCK_TIMEOUT_S` seconds.
 From then on rows go to the overflow until the store can be written again; a span records how many rows were lost. Only one
-thread takes rows out of the queue, so no signal, which only interrupts the main thread, can lose a row in between.
+thread removes rows from the queue, so no signal, which only interrupts the main thread, can lose a row in between.
 """
 
 import logging
@@ -54,7 +54,7 @@ class Writer(ProcessHooks):
     StoreError
         The database cannot be used.
     BadOption
-        A limit is not a number above 0.
+        A limit is not a positive number.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Writer(ProcessHooks):
         if not isinstance(max_spans, int) or max_spans < 1:
             raise BadOption(f"max_spans={quoted(max_spans)} is not a number of spans. Pass an integer of at least 1.")
         if not isinstance(max_seconds, int | float) or not 0 < max_seconds < threading.TIMEOUT_MAX:
-            raise BadOption(f"max_seconds={quoted(max_seconds)} is not a duration. Pass a number of seconds above 0.")
+            raise BadOption(f"max_seconds={quoted(max_seconds)} is not a duration. Pass a positive number of seconds.")
         self.store = as_store(store, create=True)
         self.max_spans, self.max_seconds, self._open_rows = max_spans, max_seconds, open_rows
         self._inherited: list[Delivery] = []
@@ -80,15 +80,15 @@ class Writer(ProcessHooks):
         self._queue = RowQueue(self.max_spans)
         self._items = self._queue.items
         self._delivery = Delivery(self.store)
-        self._run_lock = threading.Lock()  # held by the thread that takes rows out of the queue
+        self._run_lock = threading.Lock()  # held by the thread that removes rows from the queue
         self._thread: threading.Thread | None = None
         self._wakeup = threading.Lock()  # released to wake the thread; a lock, because signal handlers may release it too
         self._wakeup.acquire()
         self._is_idle = True  # the queue is empty, or there is no thread
-        self._is_requested = self._is_stalled = self._has_open_rows = self._has_backlog = self._is_inline = False
-        self._stalled_bytes = 0  # of pending rows while the store cannot be written
+        self._is_batch_requested = self._is_stalled = self._has_open_rows = self._has_backlog = self._is_inline = False
+        self._stalled_bytes = 0  # of unstored rows while the store cannot be written
         self._next_retry = 0.0
-        self._error = ""
+        self._last_error = ""
 
     # Called by the program
 
@@ -108,7 +108,7 @@ class Writer(ProcessHooks):
         self._delivery.name_trace(trace_id, name)
 
     def flush(self, timeout: float = BUSY_TIMEOUT_S) -> None:
-        """Wait until all accepted rows are stored; on the writer thread, whose log may be recorded too, return at once.
+        """Wait until all accepted rows are stored; on the writer thread, which may record its own log, return at once.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Writer(ProcessHooks):
         request = FlushRequest()
         self._send(request)
         if not self._queue.wait_for(request, timeout):
-            reason = self._error or "It is slow."
+            reason = self._last_error or "The write is still running."
             raise StoreError(f"{self.store.path} stored no spans for {timeout:g} s: {reason} The spans stay queued.")
 
     def flush_within(self, timeout: float) -> bool:
@@ -132,7 +132,7 @@ class Writer(ProcessHooks):
         return request.wait(timeout) and request.is_stored
 
     def request_flush(self) -> None:
-        """Make the thread store all pending rows now, without waiting for it."""
+        """Make the thread store all unstored rows now, without waiting for it."""
         self._send(FlushRequest())
 
     def flush_or_stall(self) -> None:
@@ -146,7 +146,7 @@ class Writer(ProcessHooks):
     def close(self) -> None:
         """Store all accepted rows and close the database; the next row opens it again.
 
-        If the store cannot be written, this gives up after some seconds: the rows stay in an overflow file for the next
+        If the store cannot be written, this stops waiting after some seconds: the rows stay in an overflow file for the next
         recording into this database, and the log contains its path. While other threads continue to record, the database stays
         open.
         """
@@ -160,10 +160,10 @@ class Writer(ProcessHooks):
             request.thread.join(BLOCK_TIMEOUT_S)
 
     def request_close(self) -> None:
-        """Make the thread store all pending rows and end, without waiting for it."""
+        """Make the thread store all unstored rows and end, without waiting for it."""
         if self._run_lock.locked() or self._items:  # with items, a thread may be about to start
             self._items.append(FlushRequest(is_closing=True))
-            self._is_requested = True
+            self._is_batch_requested = True
             self._release_wakeup()
 
     # Fork handlers
@@ -185,13 +185,13 @@ class Writer(ProcessHooks):
     # Queueing
 
     def _is_writer_thread(self) -> bool:
-        """Whether the caller is the thread that takes rows out, which must never wait for itself."""
+        """Whether the caller is the thread that removes rows, which must never wait for itself."""
         return self._thread is threading.current_thread()
 
     def _send(self, request: FlushRequest) -> None:
         """Queue a flush request and wake the thread."""
         self._items.append(request)
-        self._is_requested = True
+        self._is_batch_requested = True
         self._wake_thread()
 
     def _wake_thread(self) -> None:
@@ -213,10 +213,10 @@ class Writer(ProcessHooks):
     def _apply_backpressure(self, row: SpanRow) -> None:
         """Request a batch, and wait if the queue is full; after a timeout, no thread waits any more."""
         is_full = self._queue.is_full(row)
-        if (self._is_requested and not is_full) or self._is_writer_thread():
+        if (self._is_batch_requested and not is_full) or self._is_writer_thread():
             return
-        if not self._is_requested:
-            self._is_requested = True
+        if not self._is_batch_requested:
+            self._is_batch_requested = True
             self._release_wakeup()
             self._queue.yield_to_writer(YIELD_TIMEOUT_S)
         if is_full and not self._queue.wait_for_room(BLOCK_TIMEOUT_S, row):
@@ -226,7 +226,9 @@ class Writer(ProcessHooks):
         """Block no thread until the store can be written again."""
         was_stalled, self._is_stalled = self._is_stalled, True
         if not was_stalled:
-            log.warning("%s cannot be written. Spans are buffered, and the program continues. %s", self.store.path, self._error)
+            log.warning(
+                "%s cannot be written. Spans are buffered, and the program continues. %s", self.store.path, self._last_error
+            )
 
     def _put_while_stalled(self, row: SpanRow) -> None:
         """Accept a row without blocking; if there is no room, count it as lost."""
@@ -241,7 +243,7 @@ class Writer(ProcessHooks):
             self._release_wakeup()
 
     def _abandon_thread(self) -> None:
-        """Give up on a thread that hangs in the store; at the end of the process, save its rows to an overflow file."""
+        """Stop waiting for a thread that hangs in the store; at the end of the process, save its rows to an overflow file."""
         rows = self._queue.rows()
         log.error("%s does not respond. Not stored: %s.", self.store.path, plural(len(rows), "span"))
         if process.is_ending and rows:
@@ -250,7 +252,7 @@ class Writer(ProcessHooks):
     # The writer thread
 
     def _run(self, *, inline: bool = False) -> None:
-        """Write batches until a closing request; ``inline`` writes the pending rows only. One thread runs at a time."""
+        """Write batches until a closing request; ``inline`` writes only the unstored rows. One thread runs at a time."""
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while self._run_lock.acquire(blocking=False):
             try:
@@ -265,16 +267,16 @@ class Writer(ProcessHooks):
     def _write_batches(self) -> None:
         """Write batches until the thread ends."""
         start = 0.0
-        timeout = 0.0 if self._is_inline and self._error else CLOSE_TIMEOUT_S
+        timeout = 0.0 if self._is_inline and self._last_error else CLOSE_TIMEOUT_S
         while True:
             if not self._is_ending():
                 self._wait_for_rows()
-            self._is_requested = False
+            self._is_batch_requested = False
             is_done = self._write_batch()
             if not self._is_ending():
                 continue
             start = start or time.monotonic()
-            is_late = time.monotonic() - start >= timeout if is_done else self._queue.is_stalled(start, timeout)
+            is_late = time.monotonic() - start >= timeout if is_done else self._queue.has_no_progress(start, timeout)
             if is_late or (is_done and not self._has_backlog):
                 if self._finish(is_late=is_late):
                     return
@@ -283,7 +285,7 @@ class Writer(ProcessHooks):
                 time.sleep(SHORT_RETRY_INTERVAL_S)
 
     def _is_ending(self) -> bool:
-        """Whether the thread ends once nothing is pending."""
+        """Whether the thread ends once all rows are stored."""
         return self._is_inline or process.is_ending or any(request.is_closing for request in self._queue.requests)
 
     def _wait_for_rows(self) -> None:
@@ -295,15 +297,15 @@ class Writer(ProcessHooks):
             if not self._items:
                 self._wakeup.acquire()
             self._is_idle = False
-        if not self._is_requested:
+        if not self._is_batch_requested:
             interval = RETRY_INTERVAL_S if self._is_stalled else self.max_seconds / 2  # the other half is for writing
             self._wakeup.acquire(timeout=min(interval, SHORT_RETRY_INTERVAL_S) if self._queue.requests else interval)
 
     def _write_batch(self) -> bool:
-        """Write all pending rows and return whether all are stored. No fork happens in between."""
+        """Write all unstored rows and return whether all are stored. No fork happens in between."""
         with self._delivery.lock:
             open_rows = self._read_open_rows()  # before the rows of spans that have ended, which must override them
-            self._queue.take()
+            self._queue.fill_batch()
             self._delivery.reopen_file()
             self._has_open_rows = bool(open_rows)
             if self._is_backing_off():
@@ -340,9 +342,9 @@ class Writer(ProcessHooks):
     def _handle_failure(self, error: Exception) -> None:
         """Keep the rows of a failed batch for the next retry."""
         message = str(error) if isinstance(error, StoreError) else f"{error!r}."
-        if not isinstance(error, StoreError) and message != self._error:
+        if not isinstance(error, StoreError) and message != self._last_error:
             log.error("Spans could not be stored.", exc_info=error)
-        self._error, self._next_retry, self._has_backlog = message, time.monotonic() + RETRY_INTERVAL_S, False
+        self._last_error, self._next_retry, self._has_backlog = message, time.monotonic() + RETRY_INTERVAL_S, False
         if self._is_stalled or self._is_ending() or self._delivery.overflow:
             self._move_to_overflow()
         else:
@@ -357,7 +359,7 @@ class Writer(ProcessHooks):
 
     def _handle_success(self) -> None:
         """Everything is stored: complete the flush requests, except closing ones."""
-        was_stalled, self._is_stalled, self._error, self._stalled_bytes = self._is_stalled, False, "", 0
+        was_stalled, self._is_stalled, self._last_error, self._stalled_bytes = self._is_stalled, False, "", 0
         completed = [request for request in self._queue.requests if not request.is_closing]
         self._queue.requests = [request for request in self._queue.requests if request.is_closing]
         for request in completed:

@@ -1,1 +1,1 @@
-"""Spans: the one table that everything else is a function of, and the arithmetic on its rows. No files, no SQL."""
+"""Spans: the table that all other modules use, and the arithmetic on its rows. No files, no SQL."""

@@ -1,4 +1,4 @@
-"""The spans frame: the one table that every function of tokenvis takes or returns.
+"""The spans frame: the one table that every function of tokenvis accepts or returns.
 
 A row is a span: an agent was at a location from ``start_time`` to ``end_time``, in integer microseconds, half-open. Names
 (``trace_id``, ``agent_id``, ``location_id``) are Categorical with lexically sorted categories; ``id`` and ``data`` (JSON text,
@@ -20,7 +20,7 @@ COLUMNS = (*REQUIRED, "data")
 NAMES = ("trace_id", "agent_id", "location_id")
 TIMES = ("start_time", "end_time")
 YEAR_2000 = 946_684_800_000_000  # times from here to YEAR_10000 are read as microseconds since 1970
-YEAR_10000 = 253_402_300_800_000_000  # where calendars end
+YEAR_10000 = 253_402_300_800_000_000  # the end of calendars
 
 Spans: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]]
 
@@ -52,13 +52,13 @@ def require(spans: pd.DataFrame, *more: str) -> None:
 
 
 def times_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
-    """Start and end of each row, as int64 arrays in µs; `BadSpan` if a column has anything but integers."""
+    """Start and end of each row, as int64 arrays in µs; `BadSpan` if a column contains anything but integers."""
     start, end = (int64_values(spans[column]) for column in TIMES)
     return start, end
 
 
 def int64_values(values: pd.Series) -> Int64Array:
-    """A column of integers as an int64 array; `BadSpan` if a value is missing or not an integer of 63 bits."""
+    """A column of integers as an int64 array; `BadSpan` if a value is missing or not a 64-bit integer."""
     if values.dtype == np.int64:
         return values.to_numpy()  # nothing can be missing
     if values.isna().any():
@@ -67,9 +67,9 @@ def int64_values(values: pd.Series) -> Int64Array:
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
         hint = f" Convert it: {CONVERSIONS[kind]}." if kind in CONVERSIONS else ""
-        raise BadSpan(f"{values.name} holds {dtype}{non_integer_example(values)}, not integer microseconds.{hint}")
+        raise BadSpan(f"{values.name} has type {dtype}{non_integer_example(values)}, not integer microseconds.{hint}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
-        raise BadSpan(f"{values.name} holds {values.max()}, which does not fit into 63 bits.")
+        raise BadSpan(f"{values.name} contains {values.max()}, which does not fit into a 64-bit integer.")
     return values.to_numpy(dtype=np.int64)
 
 
@@ -160,7 +160,7 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
     try:
         typed = spans_frame(**columns, start_time=start, end_time=end, data=data)
     except UnicodeEncodeError as error:
-        raise BadSpan(f"data holds {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
+        raise BadSpan(f"data contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
     return typed.assign(parent_id=parent_ids(frame["parent_id"]).to_numpy()) if "parent_id" in frame else typed
 
 
@@ -195,7 +195,7 @@ def infer_integers(values: pd.Series) -> pd.Series:
         return values.astype(np.int64)
     except OverflowError:
         large = next(value for value in values if not -(2**63) <= value < 2**63)
-        raise BadSpan(f"{values.name} holds {large}, which does not fit into 63 bits.") from None
+        raise BadSpan(f"{values.name} contains {large}, which does not fit into a 64-bit integer.") from None
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -203,7 +203,7 @@ def as_text(values: pd.Series) -> pd.Series:
     try:
         return values.astype("str")
     except UnicodeEncodeError as error:
-        raise BadSpan(f"{values.name} holds {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
+        raise BadSpan(f"{values.name} contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
 
 
 def text_array_of(arrow: Any) -> Any:

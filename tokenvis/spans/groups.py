@@ -1,7 +1,7 @@
 """Groups: the rows of a frame that share a trace and the values of further columns.
 
-Groups are numbered from 0 in the order of those values, a missing value last. A table with a row per group takes its names
-from the first row of each group.
+Groups are numbered from 0 in the order of those values, a missing value last. A table with a row per group has the names
+of the first row of each group.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, values_at
 from tokenvis.spans.integers import Int64Array
 
-MAX_CELLS_PER_ROW = 4  # of the lookup table in dense_ranks; sparser codes are sorted instead
+MAX_CELLS_PER_ROW = 4  # limit of the lookup table in dense_ranks; sparser codes are sorted instead
 
 
 @dataclass(frozen=True)
 class Groups:
-    """``group`` is the number of each row's group, ``first`` the first row of each group, ``columns`` the grouping columns."""
+    """The number of each row's group (``group``), the first row of each group (``first``), and the grouping ``columns``."""
 
     group: Int64Array
     first: Int64Array

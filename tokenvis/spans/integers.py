@@ -78,31 +78,31 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
 
     As many keys as fit are packed into one and sorted; the others are read only for ties.
     """
-    fitting = (number for number in range(len(keys), 1, -1) if packed(*keys[:number]) is not None)
+    fitting = (count for count in range(len(keys), 1, -1) if packed(*keys[:count]) is not None)
     n_packed = next(fitting, 1)
     first_key = packed(*keys[:n_packed]) if n_packed > 1 else keys[0]
     assert first_key is not None, "a single key needs no packing"
     order: Int64Array = np.argsort(first_key)
-    opens = run_starts(first_key[order])
+    is_first = run_starts(first_key[order])
     for further_keys in (lambda rows: [key[rows] for key in keys[n_packed:]], ties or (lambda _: [])):
-        tied = ~(opens & np.append(opens[1:], True)[: len(opens)])
-        rows, run = order[tied], np.cumsum(opens)[tied]
+        tied = ~(is_first & np.append(is_first[1:], True)[: len(is_first)])
+        rows, run = order[tied], np.cumsum(is_first)[tied]
         further = further_keys(rows) if len(rows) else []
         if further:
             within = np.lexsort((*further[::-1], run))
             order[tied] = rows[within]
-            opens[tied] = run_starts(run, *(key[within] for key in further))
+            is_first[tied] = run_starts(run, *(key[within] for key in further))
     return order
 
 
 def run_starts(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") -> Mask:
     """Mark each row that differs from the previous row in any key, and the first row."""
-    opens = np.ones(len(keys[0]), dtype=bool)
-    if len(opens):
-        opens[1:] = keys[0][1:] != keys[0][:-1]
+    is_first = np.ones(len(keys[0]), dtype=bool)
+    if len(is_first):
+        is_first[1:] = keys[0][1:] != keys[0][:-1]
         for key in keys[1:]:
-            opens[1:] |= key[1:] != key[:-1]
-    return opens
+            is_first[1:] |= key[1:] != key[:-1]
+    return is_first
 
 
 def run_ends(key: Int64Array) -> Mask:
@@ -111,36 +111,38 @@ def run_ends(key: Int64Array) -> Mask:
 
 
 def rank_in(
-    group: Int64Array, value: Int64Array, of_group: Int64Array, of_value: Int64Array, *, side: Literal["left", "right"]
+    group: Int64Array, value: Int64Array, query_group: Int64Array, query_value: Int64Array, *, side: Literal["left", "right"]
 ) -> Int64Array:
-    """`numpy.searchsorted` on pairs: the insertion points of (of_group, of_value) in the sorted (group, value)."""
-    packing = packing_of((group, of_group), (value, of_value))
+    """`numpy.searchsorted` on pairs: the insertion points of (query_group, query_value) in the sorted (group, value)."""
+    packing = packing_of((group, query_group), (value, query_value))
     if packing is None:
-        ranks = np.unique(np.concatenate([value, of_value]), return_inverse=True)[1].reshape(-1)
-        return rank_in(group, ranks[: len(group)], of_group, ranks[len(group) :], side=side)
-    rank: Int64Array = np.searchsorted(packing.pack(group, value), packing.pack(of_group, of_value), side=side)
+        ranks = np.unique(np.concatenate([value, query_value]), return_inverse=True)[1].reshape(-1)
+        return rank_in(group, ranks[: len(group)], query_group, ranks[len(group) :], side=side)
+    rank: Int64Array = np.searchsorted(packing.pack(group, value), packing.pack(query_group, query_value), side=side)
     return rank
 
 
 def sums(group: Int64Array, values: Int64Array, n_groups: int) -> Int64Array:
-    """Sum of the values of each group; `BadSpan` if one needs more than 63 bits."""
+    """Sum of the values of each group; `BadSpan` if one does not fit into int64."""
     high, low = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
     np.add.at(high, group, values >> 32)
     np.add.at(low, group, values & LOW_32_BITS)
     high += low >> 32
     if len(high) and (int(high.min()) < -HIGH_WORD_LIMIT or int(high.max()) >= HIGH_WORD_LIMIT):
-        raise BadSpan("A sum over the spans does not fit into 63 bits. Are their times in microseconds?")
+        raise BadSpan(
+            "A sum over the spans does not fit into a 64-bit integer. Check the unit of the times, and the token counts."
+        )
     total: Int64Array = (high << 32) | (low & LOW_32_BITS)
     return total
 
 
 def difference(later: Int64Array, earlier: Int64Array) -> Int64Array:
-    """``later - earlier``, element by element; `BadSpan` if one needs more than 63 bits."""
+    """``later - earlier``, element by element; `BadSpan` if one does not fit into int64."""
     result: Int64Array = later - earlier
     overflow = ((later ^ earlier) & (later ^ result)) < 0
     if overflow.any():
         row = int(overflow.argmax())
-        raise BadSpan(f"The time from {earlier[row]} to {later[row]} does not fit into 63 bits of µs.")
+        raise BadSpan(f"The time from {earlier[row]} to {later[row]} does not fit into a 64-bit integer.")
     return result
 
 

@@ -18,7 +18,7 @@ Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
 @dataclass(frozen=True)
 class CountChanges:
-    """The times at which the number of running intervals changes, by group, then time, with the number from then on.
+    """The times at which the number of running intervals changes, by group, then time, and the number from each time on.
 
     Group and time are packed into one key. If ``times`` is set, the key contains ranks into it instead of times.
     """
@@ -36,9 +36,9 @@ class CountChanges:
 
 def count_changes(group: Int64Array, start: Int64Array, end: Int64Array) -> CountChanges:
     """Sort the starts and ends of all non-empty intervals, and count the running intervals."""
-    solid = end > start
-    if not solid.all():
-        group, start, end = group[solid], start[solid], end[solid]
+    non_empty = end > start
+    if not non_empty.all():
+        group, start, end = group[non_empty], start[non_empty], end[non_empty]
     packing = packing_of(group, (start, end), max_bits=62)
     if packing is None:
         times, ranks = np.unique(np.concatenate([start, end]), return_inverse=True)
@@ -72,9 +72,9 @@ def running_counts(group: Int64Array, start: Int64Array, end: Int64Array) -> Int
 def union(group: Int64Array, start: Int64Array, end: Int64Array) -> Intervals:
     """Union of the intervals of each group: (group, start, end) of the maximal intervals, by group, then time."""
     changes = count_changes(group, start, end)
-    stops = changes.running == 0
-    opens = np.append(True, stops[:-1])[: len(stops)]
-    return *changes.at(opens), changes.at(stops)[1]
+    ends = changes.running == 0
+    starts = np.append(True, ends[:-1])[: len(ends)]
+    return *changes.at(starts), changes.at(ends)[1]
 
 
 def subtract(intervals: Intervals, holes: Intervals) -> Intervals:

@@ -29,7 +29,7 @@ class Losses:
     start: Int64Array
     end: Int64Array
 
-    def stretches(self) -> tuple[Int64Array, Int64Array]:
+    def intervals(self) -> tuple[Int64Array, Int64Array]:
         """Starts and ends of the union of the markers' times, in µs, for markers of one trace; an instant covers 1 µs."""
         end = np.maximum(self.end, self.start + 1)  # start + 1 overflows at the largest int64; then the maximum is `end`
         return union(np.zeros_like(self.start), self.start, end)[1:]
@@ -45,7 +45,7 @@ class Losses:
         return [f"{plural(self.total, 'span')} {verb} lost while recording"] if self.total else []
 
     def sentences(self) -> list[str]:
-        """The notes of `says`, each with a full stop."""
+        """The notes of `messages`, each with a full stop."""
         return [f"{text}." for text in self.messages()]
 
 

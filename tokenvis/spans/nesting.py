@@ -1,6 +1,6 @@
 """Nesting: an agent is where its innermost span is.
 
-Most sources nest: a span encloses the spans that it started. A parent counts as its agent's time and place only while
+Most sources nest: a span encloses the spans that it started. A parent counts as its agent's time and location only while
 none of its children of the same agent runs. Children of another agent (delegation) do not reduce it. Nesting is defined
 only by the column ``parent_id``; without that column, spans are used uncut.
 """
@@ -21,8 +21,8 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     """Spans cut down to the time in which each is its agent's innermost span.
 
     A parent is cut where its children of the same agent run, into pieces that keep its id. A parent that its children cover
-    completely has no piece. An instant stays unchanged and cuts nothing. References to a parent that is not in the frame, or
-    that is its own descendant, are ignored.
+    completely has no piece. An instant stays unchanged and does not cut its parent. References to a parent that is not in the
+    frame, or that is its own descendant, are ignored.
 
     Parameters
     ----------
@@ -67,10 +67,10 @@ def pieces_of(spans: pd.DataFrame) -> Intervals:
         return np.arange(len(spans)), start, end
     relations = relations_of(spans, links=False)
     agent = codes_of(spans["agent_id"])[0]
-    agent_of = np.full(int(relations.number.max(initial=-1)) + 2, -1, dtype=np.int64)
-    agent_of[relations.number] = agent
+    agent_of = np.full(int(relations.identity.max(initial=-1)) + 2, -1, dtype=np.int64)
+    agent_of[relations.identity] = agent
     child = agent_of[relations.parent] == agent
-    return subtract((relations.number, start, end), union(relations.parent[child], start[child], end[child]))
+    return subtract((relations.identity, start, end), union(relations.parent[child], start[child], end[child]))
 
 
 def piece_numbers(row: Int64Array) -> Int64Array:
@@ -82,8 +82,8 @@ def piece_numbers(row: Int64Array) -> Int64Array:
 class Paths:
     """The pieces of each agent in order: the sequence of its locations.
 
-    ``row`` is the position of the span in the frame; ``path`` is a rank for each agent of each trace; ``place`` is the code of
-    the location from `codes_of`. Ordered by trace_id, agent_id, start, end, id.
+    ``row`` is the position of the span in the frame; ``path`` is a rank for each agent of each trace; ``location`` is the code
+    from `codes_of`. Ordered by trace_id, agent_id, start, end, id.
     """
 
     row: Int64Array
@@ -93,7 +93,7 @@ class Paths:
     location: Int64Array
 
     def moves(self) -> Mask:
-        """Mark each piece, except the last, whose next piece is the same agent at another location."""
+        """Mark each piece, except the last, that is followed by a piece of the same agent at another location."""
         moved: Mask = (self.path[1:] == self.path[:-1]) & (self.location[1:] != self.location[:-1])
         return moved
 

@@ -19,9 +19,9 @@ ENDS_WITH_PARENT = r'[{,]"parent_id":"(?P<parent>[^"\\]*)"}$'
 def parents_of(data: pd.Series) -> pd.Series | None:
     """``parent_id`` of each payload in a column of texts (str, may be missing); None if no payload has one.
 
-    tokenvis writes the key last. A regular expression reads it there: the member before the closing brace belongs to the
-    top-level object and overrides earlier members of the same name. Other texts are parsed if they contain the key. A text
-    that is not a JSON object has no parent; `expand_data` reports such texts.
+    tokenvis writes the key last. A regular expression reads it there: the last member before the closing brace belongs to
+    the top-level object, and overrides earlier members of the same name. Other texts are parsed if they contain the key. A text
+    that is not a JSON object has no parent; `expand_data` raises an error for it.
     """
     texts = pa.array(data.array)
     if not buffers_contain(texts, b'"parent_id"'):

@@ -77,7 +77,7 @@ def parse(value: Any) -> Mapping[str, Any]:
 
 
 def refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python's own parser would take."""
+    """Refuse NaN and Infinity, which Python's own parser accepts."""
     raise ValueError(f"{name} is not JSON")
 
 

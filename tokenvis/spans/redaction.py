@@ -17,7 +17,7 @@ from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
-MAX_SHORT_CHARACTERS = 200  # of each text with content="short"
+MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
 STRUCTURAL_KEYS = {"kind", "parent_id", "links", "status", "estimated", "trigger"}  # keys of data whose texts are not content
 NAMING_ATTRIBUTES = re.compile(
     r"gen_ai\.(operation\.name|provider\.name|system|output\.type|conversation\.id|data_source\.id|workflow\.name"
@@ -29,7 +29,7 @@ NAMING_ATTRIBUTES = re.compile(
 
 
 class Redactor:
-    """Redacts payloads according to ``content``, and counts the values that were cut or removed."""
+    """Redacts payloads according to ``content``; counts the texts that were cut and the attributes that were removed."""
 
     def __init__(self, content: Content) -> None:
         self.content = content

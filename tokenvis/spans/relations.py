@@ -31,37 +31,37 @@ def identities(
     """
     texts = pd.concat([spans["id"].astype("str"), references.astype("str")], ignore_index=True)
     codes, trace = pd.factorize(texts)[0].astype(np.int64, copy=False), codes_of(spans["trace_id"])[0]
-    number, target = codes[: len(spans)], codes[len(spans) :]
-    n_ids = int(number.max(initial=-1)) + 1
+    identity, target = codes[: len(spans)], codes[len(spans) :]
+    n_ids = int(identity.max(initial=-1)) + 1
     target[target >= n_ids] = NO_ROW
-    if n_ids < len(number):  # an id is in several traces, or twice in one
-        return numbers_within_traces(number, target, trace, source, n_ids)
+    if n_ids < len(identity):  # an id is in several traces, or twice in one
+        return numbers_within_traces(identity, target, trace, source, n_ids)
     trace_of = np.full(n_ids + 1, NO_ROW, dtype=np.int64)
-    trace_of[number] = trace
+    trace_of[identity] = trace
     target[trace_of[target] != trace[source]] = NO_ROW
-    return number, target
+    return identity, target
 
 
 def numbers_within_traces(
-    number: Int64Array, target: Int64Array, trace: Int64Array, source: Int64Array, n_ids: int
+    identity: Int64Array, target: Int64Array, trace: Int64Array, source: Int64Array, n_ids: int
 ) -> tuple[Int64Array, Int64Array]:
     """The result of `identities` from numbers of ids that are not unique across traces."""
-    distinct, numbers = np.unique(trace * n_ids + number, return_inverse=True)
+    distinct, identities_in_traces = np.unique(trace * n_ids + identity, return_inverse=True)
     wanted = np.where(target < 0, NO_ROW, trace[source] * n_ids + target)
     position = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
-    return numbers.reshape(-1), np.where(distinct[position] == wanted, position, NO_ROW)
+    return identities_in_traces.reshape(-1), np.where(distinct[position] == wanted, position, NO_ROW)
 
 
 @dataclass(frozen=True)
 class Relations:
-    """The parents and links of a frame's spans, as numbers of spans, or -1; as rows only if each span has one row."""
+    """The parents and links of a frame's spans, as identities of spans, or -1; as rows only if each span has one row."""
 
     spans: pd.DataFrame
-    number: Int64Array  # of each row's span: rows of one trace with the same id share a number
-    parent: Int64Array  # number of each row's parent; -1 for a span that is its own ancestor
+    identity: Int64Array  # the number of each row's span: rows of one trace with the same id share a number
+    parent: Int64Array  # identity of each row's parent; -1 for a span that is its own ancestor
     cyclic: Mask  # the rows that are their own ancestors
     link_row: Int64Array  # the row that has each link
-    link_target: Int64Array  # the number of the linked span
+    link_target: Int64Array  # the identity of the linked span
 
     def parents(self) -> Int64Array:
         """The row of each span's parent, or -1; `BadSpan` if an id is in two rows of a trace."""
@@ -80,28 +80,32 @@ class Relations:
         return source[order], target[order]
 
     def rows(self) -> Int64Array:
-        """The row of each number, plus a last element -1, so that the index -1 returns -1."""
-        row = np.full(int(self.number.max(initial=-1)) + 2, NO_ROW, dtype=np.int64)
-        row[self.number] = np.arange(len(self.number))
-        duplicates = np.flatnonzero(row[self.number] != np.arange(len(self.number)))
+        """The row of each identity, plus a last element -1, so that the index -1 returns -1."""
+        row = np.full(int(self.identity.max(initial=-1)) + 2, NO_ROW, dtype=np.int64)
+        row[self.identity] = np.arange(len(self.identity))
+        duplicates = np.flatnonzero(row[self.identity] != np.arange(len(self.identity)))
         if len(duplicates):
             span, trace = (quoted(str(self.spans[column].iloc[int(duplicates[0])])) for column in ("id", "trace_id"))
-            raise BadSpan(f"Span {span} is in several rows of trace {trace}. Pass each span once, whole and not in pieces.")
+            raise BadSpan(
+                f"Span {span} is in several rows of trace {trace}. Pass each span once, uncut: not the pieces of self_spans()."
+            )
         return row
 
 
 def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = True) -> Relations:
-    """The parents and links of the spans; if there are none, each row has a different number."""
+    """The parents and links of the spans; if there are none, each row has a different identity."""
     child, parent_id = parent_references(spans) if parents else NO_REFERENCES
     source, link_id = links_in(spans) if links else NO_REFERENCES
-    number, target = np.arange(len(spans)), np.empty(0, dtype=np.int64)
+    identity, target = np.arange(len(spans)), np.empty(0, dtype=np.int64)
     if len(child) or len(source):
-        number, target = identities(spans, pd.concat([parent_id, link_id], ignore_index=True), np.concatenate([child, source]))
+        identity, target = identities(
+            spans, pd.concat([parent_id, link_id], ignore_index=True), np.concatenate([child, source])
+        )
     parent = np.full(len(spans), NO_ROW, dtype=np.int64)
     parent[child] = target[: len(child)]
-    in_cycle = cyclic(number, parent)
+    in_cycle = cyclic(identity, parent)
     parent[in_cycle] = NO_ROW
-    return Relations(spans, number, parent, in_cycle, source, target[len(child) :])
+    return Relations(spans, identity, parent, in_cycle, source, target[len(child) :])
 
 
 def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
@@ -112,11 +116,11 @@ def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
     return child, parent_ids(spans["parent_id"].iloc[child])
 
 
-def cyclic(number: Int64Array, parent: Int64Array) -> Mask:
+def cyclic(identity: Int64Array, parent: Int64Array) -> Mask:
     """Mark the rows whose span is its own ancestor: after enough pointer doublings, the others point past a root."""
-    past_root = int(number.max(initial=-1)) + 1
+    past_root = int(identity.max(initial=-1)) + 1
     ancestor = np.full(past_root + 1, past_root, dtype=np.int64)
-    ancestor[number[parent >= 0]] = parent[parent >= 0]
+    ancestor[identity[parent >= 0]] = parent[parent >= 0]
     for _ in range(past_root.bit_length()):
         if (ancestor == past_root).all():
             break
@@ -124,7 +128,7 @@ def cyclic(number: Int64Array, parent: Int64Array) -> Mask:
     on_cycle = np.zeros(past_root + 1, dtype=bool)
     on_cycle[ancestor] = True
     on_cycle[past_root] = False
-    marked: Mask = on_cycle[number]
+    marked: Mask = on_cycle[identity]
     return marked
 
 

@@ -44,7 +44,7 @@ def spans_from_samples(
     BadSpan
         A step is missing or not an integer, or an agent has two locations at one step.
     BadOption
-        ``step_us`` is not a whole number above zero.
+        ``step_us`` is not a positive integer.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def spans_from_samples(
     2      ann       attic           5         6
     """
     if not isinstance(step_us, int) or step_us < 1:
-        raise BadOption(f"step_us={quoted(step_us)} is not a whole number of µs above zero.")
+        raise BadOption(f"step_us={quoted(step_us)} is not a positive integer of µs.")
     if not isinstance(samples, pd.DataFrame):
         raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
     table = pd.DataFrame({name: sample_column(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
@@ -66,23 +66,23 @@ def spans_from_samples(
     present = table[location].notna() & table[agent].notna()
     step, table = step[present.to_numpy()], table[present]
     agent_code, agents = codes_of(table[agent])
-    place, places = codes_of(table[location])
-    order = np.lexsort((place, step, agent_code))
-    step, agent_code, place = step[order], agent_code[order], place[order]
+    location_code, location_names = codes_of(table[location])
+    order = np.lexsort((location_code, step, agent_code))
+    step, agent_code, location_code = step[order], agent_code[order], location_code[order]
     same_agent = agent_code[1:] == agent_code[:-1]
-    clash = same_agent & (step[1:] == step[:-1]) & (place[1:] != place[:-1])
+    clash = same_agent & (step[1:] == step[:-1]) & (location_code[1:] != location_code[:-1])
     if clash.any():
         row = int(clash.argmax())
-        both = listed([str(places[place[row]]), str(places[place[row + 1]])])
+        both = listed([str(location_names[location_code[row]]), str(location_names[location_code[row + 1]])])
         raise BadSpan(f"Agent {quoted(str(agents[agent_code[row]]))} is at two locations at step {step[row]}: {both}.")
-    first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (place[1:] != place[:-1]))[: len(step)]
+    first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (location_code[1:] != location_code[:-1]))[: len(step)]
     last = np.append(first[1:], True)[: len(step)]
     check_time_range(step, step_us)
     frame = pd.DataFrame(
         {
             "trace_id": trace_id,
             "agent_id": agents[agent_code[first]].astype("str"),
-            "location_id": places[place[first]].astype("str"),
+            "location_id": location_names[location_code[first]].astype("str"),
             "start_time": step[first] * step_us,
             "end_time": (step[last] + 1) * step_us,
         }
@@ -93,7 +93,7 @@ def spans_from_samples(
 
 
 def sample_column(samples: pd.DataFrame, name: str) -> Any:
-    """Values of a column, or of an index level."""
+    """The values of a column, or of an index level."""
     if name in samples.columns:
         return samples[name].array
     if name in samples.index.names:
@@ -107,13 +107,13 @@ def sample_steps(values: pd.Series) -> Int64Array:
     if values.isna().any():
         raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())} of the samples.")
     try:
-        whole = values.astype("int64")
-        exact = whole == values
+        integers = values.astype("int64")
+        exact = integers == values
     except (TypeError, ValueError):
-        raise BadSpan(f"{values.name} holds {values.dtype}, not integer steps.") from None
+        raise BadSpan(f"{values.name} has type {values.dtype}, not integer steps.") from None
     if not exact.all():
-        raise BadSpan(f"{values.name} holds {values[~exact].iloc[0]}, which is not an integer step.")
-    steps: Int64Array = np.asarray(whole, dtype=np.int64)
+        raise BadSpan(f"{values.name} contains {values[~exact].iloc[0]}, which is not an integer step.")
+    steps: Int64Array = np.asarray(integers, dtype=np.int64)
     return steps
 
 
@@ -121,4 +121,4 @@ def check_time_range(step: Int64Array, step_us: int) -> None:
     """Raise `BadSpan` if a step starts or ends outside the range of int64 microseconds."""
     for outermost in (step.min(initial=0), step.max(initial=0)):
         if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
-            raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into 63 bits of µs.")
+            raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into a 64-bit integer.")

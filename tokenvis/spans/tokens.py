@@ -29,7 +29,7 @@ COST = "gen_ai.usage.cost"
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """One key: its ``values`` (0 if a span has none), where they are ``present``, and which of these are ``counted``."""
+    """One key: its ``values`` (0 if a span has none), the rows that have one (``present``), and those that are ``counted``."""
 
     values: Int64Array
     present: Mask
@@ -50,11 +50,11 @@ def counted_once(column: pd.Series, parent: Int64Array) -> TokenCounts:
 
 
 def integer_counts(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
-    """A column of counts as Int64; `BadSpan` if one is not an integer of 63 bits."""
+    """A column of counts as Int64; `BadSpan` if one is not a 64-bit integer."""
     if column.dtype == "Int64":
         return column
     wrong = ((column % 1 != 0) | (column.abs() >= 2.0**63)).fillna(False).to_numpy(dtype=bool)
     if wrong.any():
         row = int(wrong.argmax())
-        raise BadSpan(f"{key} of span {quoted(spans['id'].iloc[row])} is {column.iloc[row]}, not a whole number.")
+        raise BadSpan(f"{key} of span {quoted(spans['id'].iloc[row])} is {column.iloc[row]}, not an integer.")
     return column.astype("Int64")

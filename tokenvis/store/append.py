@@ -1,9 +1,9 @@
 """Append: rows of a running program, written to the store over a connection that stays open.
 
-A batch is one statement: SQLite's driver releases the GIL at each statement and, beside a busy thread, gets it back up to
-5 ms later; row by row, a batch would take seconds. The number of rows in a statement is a power of two, filled up with copies
-of the last row, so that only a few different statements are prepared. Writing a row again changes nothing, so a batch with an
-unknown outcome can be retried.
+A batch is written in as few statements as possible: SQLite's driver releases the GIL at each statement and, beside a busy
+thread, gets it back up to 5 ms later; row by row, a batch would take seconds. The number of rows in a statement is a power of
+two, filled up with copies of the last row, so that only a few different statements are prepared. Writing a row again changes
+nothing, so a batch with an unknown outcome can be retried.
 """
 
 import logging
@@ -28,14 +28,14 @@ from tokenvis.store.store import Store
 SpanRow: TypeAlias = tuple[str, str, str, str, int, int, str | None]  # in the order of the table's columns; data is JSON text
 
 MAX_ROWS_PER_STATEMENT = 1_024
-APPEND_BUSY_TIMEOUT_S = 0.25  # for which one attempt waits for another writer
-APPEND_CHECKPOINT_TIMEOUT_S = 0.5  # for which a checkpoint may block other writers
+APPEND_BUSY_TIMEOUT_S = 0.25  # how long one attempt waits for another writer
+APPEND_CHECKPOINT_TIMEOUT_S = 0.5  # how long a checkpoint may block other writers
 ROW_ERRORS = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
     *(UnicodeEncodeError, OverflowError),
 )
 WAL_BYTES_PER_ROW = 500  # approximate size of a row in the WAL, without its data
-MAX_CACHED_TRACES = 10_000  # in Appender.existing_traces
+MAX_CACHED_TRACES = 10_000  # limit of Appender.existing_traces
 ROW_PLACEHOLDERS = f"({', '.join('?' * len(SPAN_COLUMNS))})"
 
 log = logging.getLogger("tokenvis")

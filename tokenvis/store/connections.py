@@ -1,13 +1,14 @@
 """Connections: how a SQLite file is opened, its PRAGMAs and the reasons for them, and explanations of SQLite's errors.
 
-Only Python's sqlite3 opens the file; even Python's ``open`` does not. On POSIX, closing any descriptor of a file drops all
-locks that the process has on it, including the locks of a connection that the user opened.
+Only Python's sqlite3 opens an existing file; ``open`` is never called on it. On POSIX, closing any descriptor of a file drops
+all locks that the process has on it, including the locks of a connection that the user opened.
 
 **The WAL.** A commit is appended to the write-ahead log, and a checkpoint copies it into the file later. In SQLite 3.7.0 to
-3.51.2 (except 3.44.6 and 3.50.7), a checkpoint that runs beside a writer can, rarely, treat that writer's latest commit as
-already copied, and lose it (https://sqlite.org/wal.html, "The WAL-Reset Bug"). So our connections never checkpoint beside a
-writer, and the automatic checkpoint is off. The WAL is checkpointed when the last connection closes, because no other can
-write then, and by a writer that has made it large, in TRUNCATE mode, which takes the write lock for that time.
+3.51.2 (except 3.44.6 and 3.50.7), a checkpoint that runs while another connection writes can, rarely, treat that connection's
+latest commit as already copied, and lose it (https://sqlite.org/wal.html, "The WAL-Reset Bug"). So our connections do not
+checkpoint while another connection writes (`checkpoint` has the one exception, which is safe), and the automatic checkpoint is
+off. The WAL is checkpointed when the last connection closes, because no other can write then, and by a writer that has made it
+large, in TRUNCATE mode, which takes the write lock for that time.
 """
 
 import os
@@ -24,8 +25,8 @@ from sqlalchemy.pool import NullPool
 
 from tokenvis.errors import StoreError
 
-BUSY_TIMEOUT_S = 30.0  # to wait for another writer
-CHECKPOINT_TIMEOUT_S = 5.0  # for which a checkpoint keeps the write lock while it waits for readers
+BUSY_TIMEOUT_S = 30.0  # how long a write waits for another writer
+CHECKPOINT_TIMEOUT_S = 5.0  # how long a checkpoint keeps the write lock while it waits for readers
 RETRY_DELAY_S = 0.005
 CHECKPOINT_WAL_BYTES = 16 << 20  # WAL size at which a writer checkpoints
 PRAGMAS = {
@@ -94,14 +95,14 @@ def read_only_uri(path: Path) -> str:
     return uri_of(path, "ro") if wal_size(path) else read_write_uri(path)
 
 
-def engine_of(path: Path, uri: Callable[[Path], str] = read_write_uri) -> Engine:
-    """An engine for an existing file, whose connections open it with that URI.
+def engine_of(path: Path, uri_function: Callable[[Path], str] = read_write_uri) -> Engine:
+    """An engine for an existing file, whose connections open it with the URI from ``uri_function``.
 
     No connection outlives its call, so no snapshot blocks checkpoints, and a forked child inherits no connection. Every write
     takes the write lock at its start: a transaction that reads first and then requests the lock fails immediately if another
     writer has committed in between, even with a timeout.
     """
-    engine = create_engine("sqlite://", creator=lambda: connect(uri(path)), poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=lambda: connect(uri_function(path)), poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -149,7 +150,7 @@ def checkpoint(connection: Any, timeout_s: float | None = None) -> None:
     """Copy the WAL into the file and truncate it, if readers finish in time; otherwise leave the rest for later.
 
     This takes the write lock, so no other connection can write meanwhile. Only if another writer has the lock for longer than
-    the timeout does SQLite checkpoint beside it; that writer began on a WAL not yet copied, so it cannot reset it.
+    the timeout does SQLite checkpoint while it writes; that writer began on a WAL not yet copied, so it cannot reset it.
     """
     [usual_ms] = connection.execute("PRAGMA busy_timeout").fetchone()
     timeout = CHECKPOINT_TIMEOUT_S if timeout_s is None else timeout_s

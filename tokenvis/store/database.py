@@ -1,6 +1,6 @@
 """The database: the path of a store's file, and checks that the file is a database of traces.
 
-The checks run before the first write, so that another application's database is never changed.
+The checks run before the first write, so that another program's database is never changed.
 """
 
 import os
@@ -60,7 +60,7 @@ def default_path() -> Path:
     try:
         working_directory, home = Path.cwd(), Path.home().resolve()  # Path.cwd() has no symbolic links
     except (RuntimeError, OSError) as error:
-        raise StoreError(f"There is no working directory to search for a database: {error}. Pass a path.") from None
+        raise StoreError(f"The default database cannot be searched for: {error}. Pass a path.") from None
     for folder in (working_directory, *working_directory.parents):
         if folder == home or folder in home.parents:
             break
@@ -87,7 +87,7 @@ def is_new(path: Path) -> bool:
 
 
 class DatabaseInfo(NamedTuple):
-    """The schema of a file: the columns of each table, the format version, and whether spans has rowids."""
+    """The schema of a file: the columns of each table, the format version, and whether the table ``spans`` has rowids."""
 
     is_empty: bool
     columns: dict[str, set[str]]
@@ -112,7 +112,7 @@ def inspect_database(path: Path) -> DatabaseInfo:
 
 
 def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> bool:
-    """Whether spans has SQLite's rowid: not in a table WITHOUT ROWID, or if a column has that name."""
+    """Whether the table ``spans`` has SQLite's rowid: False for a table WITHOUT ROWID, and if a column has that name."""
     if "spans" not in columns or "rowid" in map(str.lower, columns["spans"]):
         return False
     try:

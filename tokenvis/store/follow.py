@@ -19,7 +19,7 @@ from tokenvis.store.load import frame_of, ordered_frame, report_faults
 from tokenvis.store.scan import ChangedSpans, Watermark
 from tokenvis.store.store import Store, as_store
 
-MTIME_RESOLUTION_NS = 2_000_000_000  # coarsest file system clock: a later write is sure to change the modification time
+MTIME_RESOLUTION_NS = 2_000_000_000  # of the coarsest file systems: after this time, a new write has another modification time
 
 DatabaseStamp: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -38,7 +38,8 @@ class Following:
     Attributes
     ----------
     spans : DataFrame
-        The spans at the last call of `look`, as `load_spans` returns them. `look` makes a new frame and never changes the old.
+        The spans at the last call of `look`, as `load_spans` returns them. `look` creates a new frame and never changes an
+        old one.
 
     Raises
     ------
@@ -62,8 +63,8 @@ class Following:
             return False
         self._stamp = None
         changes = self._select_changes(self._watermark)
-        if changes.whole or not len(changes.columns.values["id"]):
-            spans = frame_of(changes.columns) if changes.whole else self.spans
+        if changes.is_complete or not len(changes.columns.values["id"]):
+            spans = frame_of(changes.columns) if changes.is_complete else self.spans
         else:
             spans = with_changes(self.spans, frame_of(changes.columns))
         if len(spans) != changes.watermark.n_spans:  # another program removed spans
@@ -89,14 +90,14 @@ def database_stamp(path: Path) -> DatabaseStamp | None:
     stamp = []
     for file in (path, wal_path(path)):
         try:
-            status = file.stat()
+            file_stat = file.stat()
         except FileNotFoundError:
             continue
         except OSError:
             return None
-        if time.time_ns() - status.st_mtime_ns < MTIME_RESOLUTION_NS:
+        if time.time_ns() - file_stat.st_mtime_ns < MTIME_RESOLUTION_NS:
             return None
-        stamp.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        stamp.append((file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns))
     return tuple(stamp)
 
 

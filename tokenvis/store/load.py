@@ -100,14 +100,14 @@ def load_spans(
         a text, data that is not a JSON object.
     """
     filters = {"trace": trace, "agents": agents, "locations": locations}
-    chosen = {option: None if names is None else name_list(option, names) for option, names in filters.items()}
+    names_by_option = {option: None if names is None else name_list(option, names) for option, names in filters.items()}
     database = as_store(store, create=False)
     columns = database.select_spans(
-        chosen["trace"],
+        names_by_option["trace"],
         start=checked_time("start", start),
         end=checked_time("end", end),
-        agents=chosen["agents"],
-        locations=chosen["locations"],
+        agents=names_by_option["agents"],
+        locations=names_by_option["locations"],
     )
     if columns.faults:
         report_faults(columns.faults, database.path, skip_bad=skip_bad)
@@ -168,9 +168,9 @@ def trace_columns(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> di
 
 
 def checked_time(option: str, time: int | None) -> int | None:
-    """A time as a Python integer; `BadOption` if it is not an integer of 63 bits."""
+    """A time as a Python integer; `BadOption` if it is not a 64-bit integer."""
     if time is None:
         return None
     if not isinstance(time, int | np.integer) or not -(2**63) <= time < 2**63:
-        raise BadOption(f"{option}={quoted(time)} is not a time: an integer number of microseconds, of 63 bits.")
+        raise BadOption(f"{option}={quoted(time)} is not a 64-bit integer of microseconds.")
     return int(time)

@@ -1,6 +1,6 @@
 """Maintenance: verify a database file, and back it up.
 
-Neither changes the file. For `verify`, a damaged file or another application's file is a finding, not an error.
+Neither changes the file. For `verify`, a damaged file or another program's file is a finding, not an error.
 """
 
 import os
@@ -62,7 +62,7 @@ def verify(target: Target = None) -> Verdict:
     try:
         with as_store_error(path):
             if is_new(path):
-                return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) makes a database of it."])
+                return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) creates a database in it."])
             with engine_of(path, read_only_uri).begin() as connection:
                 verdict.findings.extend(damage_findings(connection))
                 verdict.findings.extend(orphan_findings(connection))
@@ -84,7 +84,9 @@ def damage_findings(connection: Connection) -> Iterator[str]:
 def orphan_findings(connection: Connection) -> Iterator[str]:
     """The number of spans whose trace is missing."""
     if count := connection.exec_driver_sql(ORPHAN_COUNT_QUERY).scalar_one():
-        yield f"{plural(count, 'span')} without a trace. load_spans() without a trace loads them; write them again."
+        yield (
+            f"{plural(count, 'span')} of traces that do not exist. load_spans() with no arguments loads them; write them again."
+        )
 
 
 def check_rows(connection: Connection, verdict: Verdict) -> Verdict:
@@ -92,7 +94,7 @@ def check_rows(connection: Connection, verdict: Verdict) -> Verdict:
     faults: list[Fault] = []
     n_traces = connection.exec_driver_sql("SELECT count(*) FROM traces").scalar_one()
     with texts_as_bytes(connection):
-        chunks = read_chunks(connection, all_rowids(connection), [], faults, checked=False)
+        chunks = read_chunks(connection, all_rowids(connection), [], faults, has_constraints=False)
         n_spans = sum(len(chunk["id"]) for chunk in chunks)
     findings = [f"  span {fault.span}: {fault.reason}" for fault in faults[:MAX_FINDINGS_PER_KIND]]
     if faults:
@@ -127,7 +129,7 @@ def backup(destination: str | Path, target: Target = None) -> Path:
     path, copy = path_of(target), path_of(destination)
     with as_store_error(path):
         if not path.is_file() or is_new(path):
-            raise StoreNotFound(f"There is no database at {path}, so nothing to copy.")
+            raise StoreNotFound(f"There is no database at {path} to copy.")
     with as_store_error(copy):
         copy = copy / path.name if copy.is_dir() else copy
         check_does_not_exist(copy)

@@ -1,7 +1,7 @@
 """Rows: checks spans and writes them to the table, at the speed of the driver.
 
-The checks here are those for which the database's error would be unclear. The database checks the rest, and its error is
-explained afterwards.
+This module checks what the database would report unclearly. The database checks the rest; `put_spans` then explains an id of
+another trace.
 """
 
 import sqlite3
@@ -90,9 +90,9 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
 def check_no_other_trace(connection: Connection, trace_id: str, rows: pd.DataFrame, cause: Exception | None = None) -> None:
     """Raise `BadSpan` if one of the rows has the id of a span in another trace."""
     query = select(Span.id, Span.trace_id).where(is_one_of(Span.id, rows["id"]), Span.trace_id.is_distinct_from(trace_id))
-    for span, owner in connection.execute(query.limit(1)):
+    for span, other_trace in connection.execute(query.limit(1)):
         raise BadSpan(
-            f"Span {quoted(span)} belongs to trace {quoted(owner)} and cannot also belong to trace {quoted(trace_id)}."
+            f"Span {quoted(span)} belongs to trace {quoted(other_trace)} and cannot also belong to trace {quoted(trace_id)}."
         ) from cause
 
 
@@ -110,12 +110,12 @@ def upsert_statement(*, renumbers: bool) -> str:
     the highest rowid at that time.
     """
     spans = table("spans", column("rowid"), *map(column, SPAN_COLUMNS))
-    insert, there = sqlite.insert(spans), spans.alias("there")
+    insert, all_spans = sqlite.insert(spans), spans.alias("all_spans")
     new = insert.excluded
     same_trace = sql_case((spans.c.trace_id == new.trace_id, spans.c.trace_id), else_=None)
-    max_rowid = func.nullif(func.max(there.c.rowid), literal_column(str(MAX_ROWID)))
+    max_rowid = func.nullif(func.max(all_spans.c.rowid), literal_column(str(MAX_ROWID)))
     # always true, but makes SQLite evaluate the subquery for each row: otherwise two rows of a statement get the same rowid
-    correlated = there.c.rowid >= spans.c.rowid
+    correlated = all_spans.c.rowid >= spans.c.rowid
     next_rowid = select(max_rowid + literal_column("1")).where(correlated).scalar_subquery()
     others = [name for name in SPAN_COLUMNS if name != "id"]
     values = {name: same_trace if name == "trace_id" else new[name] for name in others}

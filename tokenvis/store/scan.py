@@ -72,7 +72,10 @@ class SpanColumns(NamedTuple):
 
 
 class Watermark(NamedTuple):
-    """How far the spans of some traces were read: the file's inode, its schema version, and the highest rowid then."""
+    """The state up to which the spans of some traces were read.
+
+    It consists of the traces, the file's inode and schema version, the highest rowid, and the number of spans.
+    """
 
     trace_ids: tuple[str, ...]
     inode: int
@@ -86,11 +89,11 @@ class Watermark(NamedTuple):
 
 
 class ChangedSpans(NamedTuple):
-    """Spans that are new or changed since a watermark, or all spans (``whole``), and the current watermark."""
+    """Spans that are new or changed since a watermark, or all spans (``is_complete``), and the current watermark."""
 
     columns: SpanColumns
     watermark: Watermark
-    whole: bool
+    is_complete: bool
 
 
 class TextBuilder:
@@ -119,7 +122,7 @@ class TextBuilder:
 
 def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -> SpanColumns:
     """Read the rows that meet the conditions."""
-    checked = has_own_schema(connection)
+    has_constraints = has_own_schema(connection)
     faults: list[Fault] = []
     texts = {name: TextBuilder() for name in ("id", "data")}
     codes: dict[str, dict[str, int]] = {name: {} for name in NAMES}
@@ -128,7 +131,7 @@ def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -
         **{name: [np.empty(0, np.int64)] for name in TIMES},
     }
     with texts_as_bytes(connection):
-        for chunk in read_chunks(connection, rows, conditions, faults, checked=checked):
+        for chunk in read_chunks(connection, rows, conditions, faults, has_constraints=has_constraints):
             for name, column in texts.items():
                 column.add(chunk[name])
             for name in NAMES:
@@ -145,9 +148,9 @@ def read_changes(connection: Connection, trace_ids: Sequence[str], inode: int, s
     """Spans of these traces that are new or changed since a watermark; all spans if there is none, or if it is invalid."""
     watermark = watermark_of(connection, trace_ids, inode)
     if since is None or not since.precedes(watermark):
-        return ChangedSpans(read_columns(connection, rowids_of_traces(connection, trace_ids), []), watermark, whole=True)
+        return ChangedSpans(read_columns(connection, rowids_of_traces(connection, trace_ids), []), watermark, is_complete=True)
     rows = select_rowids(connection, [since.max_rowid < ROWID, is_one_of(TRACE_ID_WITHOUT_INDEX, trace_ids)])
-    return ChangedSpans(read_columns(connection, rows, []), watermark, whole=False)
+    return ChangedSpans(read_columns(connection, rows, []), watermark, is_complete=False)
 
 
 def watermark_of(connection: Connection, trace_ids: Sequence[str], inode: int) -> Watermark:
@@ -193,26 +196,26 @@ def codes_for(values: pa.Array, codes: dict[str, int]) -> Int64Array:
 
 
 def read_chunks(
-    connection: Connection, rows: RowIds, conditions: Conditions, faults: list[Fault], *, checked: bool
+    connection: Connection, rows: RowIds, conditions: Conditions, faults: list[Fault], *, has_constraints: bool
 ) -> Iterator[Arrays]:
-    """The rows in chunks of limited memory, the first chunks smaller; ``checked`` if the table has our constraints."""
-    done, width = 0, FIRST_CHUNK_ROWS
-    while done < len(rows):
-        part = rows[done : done + width]
+    """The rows in chunks of limited memory, the first chunks smaller; ``has_constraints`` if the table has ours."""
+    n_done, n_rows = 0, FIRST_CHUNK_ROWS
+    while n_done < len(rows):
+        part = rows[n_done : n_done + n_rows]
         where = [rowid_in(part), *conditions]
-        joined = joined_chunk(connection, where, checked=checked)
+        joined = joined_chunk(connection, where, has_constraints=has_constraints)
         if joined is None and len(part) > 1:  # longer than SQLite's longest text
-            width = max(1, len(part) // 16)
+            n_rows = max(1, len(part) // 16)
             continue
         chunk = arrays_of(joined) if joined else None
         if chunk is None:
             chunk = read_row_by_row(connection, where, faults)
         yield chunk
-        done += len(part)
-        if isinstance(rows, range) and len(chunk["id"]) < len(part) // SPARSE_FACTOR and done < len(rows):
-            rows, done = select_rowids(connection, [rows[done] <= ROWID, *conditions]), 0
+        n_done += len(part)
+        if isinstance(rows, range) and len(chunk["id"]) < len(part) // SPARSE_FACTOR and n_done < len(rows):
+            rows, n_done = select_rowids(connection, [rows[n_done] <= ROWID, *conditions]), 0
         per_row = sum(values.nbytes for values in chunk.values()) // max(len(chunk["id"]), 1) + 1
-        width = max(1, min(MAX_CHUNK_BYTES // per_row, 8 * width, MAX_CHUNK_ROWS))
+        n_rows = max(1, min(MAX_CHUNK_BYTES // per_row, 8 * n_rows, MAX_CHUNK_ROWS))
 
 
 def rowid_in(part: RowIds) -> ColumnElement[bool]:
@@ -226,10 +229,11 @@ def rowid_in(part: RowIds) -> ColumnElement[bool]:
 def is_one_of(column: Any, values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
     """The condition that a column is one of any number of values, passed as one JSON parameter."""
     storable = {value for value in values if not isinstance(value, str) or encodable(value)}  # others match no row
-    with_null = {value for value in storable if isinstance(value, str) and "\x00" in value}  # where SQLite's JSON texts end
+    # SQLite's json_each cuts a text at a null character
+    with_null = {value for value in storable if isinstance(value, str) and "\x00" in value}
     each = func.json_each(json.dumps(list(storable - with_null))).table_valued("value")
-    listed: ColumnElement[bool] = column.in_(select(each.c.value))
-    return or_(listed, column.in_(with_null)) if with_null else listed
+    in_list: ColumnElement[bool] = column.in_(select(each.c.value))
+    return or_(in_list, column.in_(with_null)) if with_null else in_list
 
 
 def select_rowids(connection: Connection, conditions: Conditions) -> Int64Array:
@@ -242,7 +246,10 @@ def select_rowids(connection: Connection, conditions: Conditions) -> Int64Array:
 
 
 def all_rowids(connection: Connection) -> RowIds:
-    """The range of all rowids in use, including unused ones in between; only those in use if the range is too long."""
+    """The range from the lowest to the highest rowid, with the unused ones in between.
+
+    If the range is too long, only the rowids in use.
+    """
     [first] = connection.execute(select(func.min(ROWID)).select_from(Span)).one()
     [last] = connection.execute(select(func.max(ROWID)).select_from(Span)).one()
     if first is None:
@@ -255,13 +262,15 @@ def rowids_of_traces(connection: Connection, trace_ids: Sequence[str]) -> RowIds
     in_traces = is_one_of(Span.trace_id, trace_ids)
     rows, count = all_rowids(connection), select(func.count()).select_from(Span)
     n_spans = connection.scalar(count.where(in_traces)) or 0
-    are_all = n_spans == len(rows) or (2 * n_spans > len(rows) and n_spans == connection.scalar(count))
-    return rows if are_all else select_rowids(connection, [in_traces])
+    use_range = n_spans == len(rows) or (2 * n_spans > len(rows) and n_spans == connection.scalar(count))
+    return rows if use_range else select_rowids(connection, [in_traces])
 
 
-def joined_chunk(connection: Connection, where: Conditions, *, checked: bool) -> Sequence[Any] | None:
+def joined_chunk(connection: Connection, where: Conditions, *, has_constraints: bool) -> Sequence[Any] | None:
     """The number of rows, the number of invalid rows, and each column as one text; None if a text would be too long."""
-    invalid: ColumnElement[int] = literal_column(f"count(CASE WHEN {NAME_RULE if checked else ROW_RULE} THEN NULL ELSE 1 END)")
+    invalid: ColumnElement[int] = literal_column(
+        f"count(CASE WHEN {NAME_RULE if has_constraints else ROW_RULE} THEN NULL ELSE 1 END)"
+    )
     try:
         return connection.execute(select(func.count(), invalid, *JOINED_COLUMNS).select_from(Span).where(*where)).one()
     except DBAPIError as error:

@@ -2,7 +2,7 @@
 
 The database refuses values that would lead to wrong results: a time that is not an integer, an end before its start, a missing
 trace, data that is not a JSON object. Times are integer microseconds. The tables are not STRICT, because SQLite has no strict
-type for JSON; CHECK constraints replace it.
+type for JSON; CHECK constraints replace STRICT.
 """
 
 from typing import Any

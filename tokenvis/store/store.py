@@ -1,8 +1,8 @@
 """The store: one SQLite file of traces. All reads and writes of traces go through this module.
 
 The file is in WAL mode, so that readers and a writer do not wait for each other. Every write is one transaction that takes
-the write lock at its start, and is all or nothing. Each call opens and closes its own connection, so the file is not open
-between calls.
+the write lock at its start, and is all or nothing. Each call of a `Store` opens and closes its own connection; only an
+`Appender` keeps one open between calls.
 """
 
 import difflib
@@ -106,7 +106,7 @@ class Store:
             new = (create or self.path.exists()) and is_new(self.path)
             if not create and (new or not self.path.exists()):
                 raise StoreNotFound(
-                    f"There is no database at {self.path}. `tokenvis seed` makes one with two demo traces, "
+                    f"There is no database at {self.path}. `tokenvis seed` creates one with two demo traces, "
                     f"`tokenvis ingest PATH` one with your traces; or set ${DATABASE_VARIABLE} to use another one."
                 )
             if new:
@@ -185,14 +185,14 @@ class Store:
         """
         frame = checked_rows(spans)
         with as_store_error(self.path), self._writing() as connection:
-            owners = trace_ids_of_spans(connection, frame["id"].tolist())
-            owner = frame["id"].map(owners)
-            foreign = (owner.notna() & (owner != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
+            existing = trace_ids_of_spans(connection, frame["id"].tolist())
+            existing_trace = frame["id"].map(existing)
+            in_other_trace = (existing_trace.notna() & (existing_trace != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
             written = [
-                self._add(connection, str(trace_id), part, names.get(str(trace_id)), int(part["id"].isin(owners).sum()))
-                for trace_id, part in frame[~foreign].groupby("trace_id", observed=True)
+                self._add(connection, str(trace_id), part, names.get(str(trace_id)), int(part["id"].isin(existing).sum()))
+                for trace_id, part in frame[~in_other_trace].groupby("trace_id", observed=True)
             ]
-        return written, {span: owners[span] for span in frame["id"][foreign]}
+        return written, {span: existing[span] for span in frame["id"][in_other_trace]}
 
     def _add(self, connection: Connection, trace_id: str, frame: pd.DataFrame, name: str | None, n_existing: int) -> Written:
         """Add rows of one trace; ``n_existing`` of them are in the database already."""
@@ -353,8 +353,8 @@ class Store:
     def inode(self) -> int:
         """The inode of the file that is at the path now; errors as for a write."""
         with suppress(OSError):
-            status = os.stat(self.path)  # noqa: PTH116  (a recorder calls this many times a second)
-            if status.st_ino == self._inode and status.st_size:
+            file_stat = os.stat(self.path)  # noqa: PTH116  (a recorder calls this many times a second)
+            if file_stat.st_ino == self._inode and file_stat.st_size:
                 return self._inode
         with as_store_error(self.path):
             self._check_file()
@@ -363,14 +363,14 @@ class Store:
     def _check_file(self) -> None:
         """Raise `StoreError` if the file is gone, or was replaced by a file that is not a database of traces."""
         if not self.path.exists():
-            raise StoreError(f"{self.path} no longer exists. Store({str(self.path)!r}) makes a new one.")
-        status = self.path.stat()
-        if status.st_ino != self._inode or not status.st_size:
+            raise StoreError(f"{self.path} no longer exists. Store({str(self.path)!r}) creates a new one.")
+        file_stat = self.path.stat()
+        if file_stat.st_ino != self._inode or not file_stat.st_size:
             if is_new(self.path):
                 raise StoreError(
-                    f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) makes a database of it."
+                    f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) creates a database in it."
                 )
-            self._inode = status.st_ino
+            self._inode = file_stat.st_ino
 
 
 def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnElement[bool]) -> int:

@@ -26,7 +26,7 @@ NAME = "Smallville simulations"
 MOVEMENT_FILE, META_FILE = "master_movement.json", "meta.json"
 COLON = re.compile(r"\s*[:：]\s*")
 DEFAULT_STEP_S = 10
-MAX_STEP_DIGITS = 8  # of a step number: with steps of a day and a four-digit year, times in µs fit into 63 bits
+MAX_STEP_DIGITS = 8  # of a step number: with steps of a day and a four-digit year, times in µs fit into 64 bits
 MAX_STEP_S = 86_400
 
 

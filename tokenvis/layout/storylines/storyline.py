@@ -105,7 +105,7 @@ def storyline(
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, has no column ``by``, or has times that do not fit into 63 bits.
+        ``spans`` is not a frame of spans, has no column ``by``, or a difference of its times does not fit into a 64-bit integer.
     BadOption
         An argument is invalid; ``by`` is a column of ``lines``; or ``budget`` is set, but the extra is missing.
 

@@ -16,7 +16,7 @@ LOST_HATCH, LOST_ALPHAS = "\\\\", (0.07, 0.3)  # alphas of the fill and of the h
 def draw_losses(ax: Axes, losses: Losses, axis: TimeAxis, theme: ThemeColors) -> None:
     """Hatch the time in which spans were lost, over the full height, behind everything else."""
     if len(losses.rows):
-        x0, x1 = (axis.mapping.to_x(times) for times in losses.stretches())
+        x0, x1 = (axis.mapping.to_x(times) for times in losses.intervals())
         stretches = list(zip(x0, x1 - x0, strict=True))
         ax.broken_barh(stretches, (0, 1), transform=ax.get_xaxis_transform(), zorder=0.6, label="lost", **hatch_style(theme))
 
