@@ -115,4 +115,4 @@ def test_the_picture_takes_roles_and_an_empty_side():
     nameless = [spans.assign(team=None) for spans in (before, after)]
     assert [label.get_text() for label in plot_compare(*nameless, match="team").get_yticklabels()] == ["none"]
     gone = plot_compare(before, after.iloc[:0])
-    assert gone.get_title(loc="left") == "t and nothing"
+    assert gone.get_title(loc="left") == "t and an empty trace"

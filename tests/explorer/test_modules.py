@@ -65,14 +65,14 @@ def traces(**options):
 
 
 @pytest.mark.laws
-@given(traces(most=30))
+@given(traces(max_spans=30))
 def test_lanes_equal_those_of_python(ask, spans):
     assert ask("pack", **python_answers(spans, "trace")) == pack_lanes(spans)["lane"].tolist()
 
 
 @pytest.mark.laws
 @given(
-    traces(most=8),
+    traces(max_spans=8),
     st.integers(1, 1000),
     st.sampled_from([0, 10**15]),
     st.lists(st.floats(-2000, 12_000), min_size=1, max_size=30),

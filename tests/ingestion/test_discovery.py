@@ -120,10 +120,10 @@ def test_threads_below_one_whose_file_goes_are_left_out(gone, rest):
 def test_a_thread_that_was_forked_goes_on_without_the_one_it_was_forked_from():
     """And so do those that it started; not where its trace is named by the file that is gone."""
     c = test_codex
-    c.written("in/1.jsonl", *c.BASIC)
-    c.written("in/2.jsonl", c.line(9, "session_meta", id="fork", forked_from_id=c.ROOT, source="cli"), c.turn(10, "t2"))
-    c.written("in/3.jsonl", c.meta(11, c.CHILD, "fork"), c.turn(11, "t3"))
-    c.written("in/4.jsonl", c.line(12, "session_meta", id="again", forked_from_id="fork", source="cli"), c.turn(12, "t4"))
+    c.write_file("in/1.jsonl", *c.BASIC)
+    c.write_file("in/2.jsonl", c.line(9, "session_meta", id="fork", forked_from_id=c.ROOT, source="cli"), c.turn(10, "t2"))
+    c.write_file("in/3.jsonl", c.meta(11, c.CHILD, "fork"), c.turn(11, "t3"))
+    c.write_file("in/4.jsonl", c.line(12, "session_meta", id="again", forked_from_id="fork", source="cli"), c.turn(12, "t4"))
     look = discovery_of("in")
     assert found(look) == [["1.jsonl", "2.jsonl", "3.jsonl", "4.jsonl"]]
     Path("in/1.jsonl").unlink()

@@ -134,10 +134,10 @@ def lone_threads():
     """A thread that copied two turns of its parent, whose file is not there; and one whose last line has no line break."""
     c = test_codex
     copied = [c.meta(19), c.turn(19, "t1"), c.call(19, "c1"), c.turn(19, "t2"), c.assistant(19, "x")]
-    c.written(
+    c.write_file(
         "made/x-1.jsonl", c.meta(19.5, c.CHILD, c.ROOT), *copied, c.turn(20, "t9"), c.user(20, "look"), c.assistant(22, "y")
     )
-    c.written("made/x-2.jsonl", *c.BASIC[:-2])
+    c.write_file("made/x-2.jsonl", *c.BASIC[:-2])
 
 
 @pytest.mark.parametrize("make", [simple, intricate, threads, lone_threads])
@@ -375,7 +375,7 @@ def test_threads_below_one_whose_file_is_gone_tell_nothing_new_until_it_is_back(
     assert watch.look() == []
     more = json.dumps(test_codex.call(40, "c9")).encode() + b"\n"
     put("made", f"rollout-3-{test_codex.GRANDCHILD}.jsonl", more, "ab")
-    test_codex.written("made/new.jsonl", test_codex.meta(1, "new"))
+    test_codex.write_file("made/new.jsonl", test_codex.meta(1, "new"))
     for _ in range(2):
         assert watch.look() == []
         assert_frame_equal(load_spans(), before)

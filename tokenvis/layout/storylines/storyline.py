@@ -105,7 +105,7 @@ def storyline(
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, has no column ``by``, or a difference of its times does not fit into a 64-bit integer.
+        ``spans`` is not a frame of spans, has no column ``by``, or a difference of times does not fit into int64.
     BadOption
         An argument is invalid; ``by`` is a column of ``lines``; or ``budget`` is set, but the extra is missing.
 
