@@ -531,6 +531,8 @@ def test_at_the_end_the_rows_of_a_hanging_thread_are_logged_and_saved(made, monk
     monkeypatch.setattr(Delivery, "deliver", hang)
     monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.02)
     own.put(row(1))
+    own.request_flush()
+    assert started.wait(TIMEOUT_S)
     monkeypatch.setattr(lifecycle.process, "is_ending", True)
     own.put(row(2))
     own.close()
