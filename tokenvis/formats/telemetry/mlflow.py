@@ -83,7 +83,7 @@ def trace_records(record: Any) -> tuple[list[Any], str | None]:
     records = decode_json_text(data.get("spans", record.get("spans")))
     if not isinstance(records, list):
         raise KeyError("spans")
-    return [decode_json_text(record) for record in records], name if isinstance(name, str) else None
+    return [decode_json_text(item) for item in records], name if isinstance(name, str) else None
 
 
 def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:
