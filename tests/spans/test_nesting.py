@@ -49,20 +49,28 @@ def test_spans_that_are_their_own_ancestors_do_not_cut_each_other():
     assert pieces(self_spans(spans)) == ["a.0 0 9", "b.0 0 9", "c.0 1 2", "d.0 2 3", "c.1 3 9"]
 
 
+def test_a_cycle_of_two_agents_cuts_nothing():
+    spans = spans_of("ann 0 9 desk", "eve 0 9 desk", "eve 0 5 lab", parents={"a": "c", "b": "a", "c": "b"})
+    assert pieces(self_spans(spans)) == ["c.0 0 5", "a.0 0 9", "b.0 0 9"]
+
+
 def brute_force(spans: pd.DataFrame) -> set[tuple]:
     """Where each span is the innermost one of its agent, microsecond by microsecond."""
     rows = {(row.trace_id, row.id): row for row in spans.itertuples()}
 
+    def any_parent_of(row):
+        return rows.get((row.trace_id, row.parent_id))
+
     def parent_of(row):
-        parent = rows.get((row.trace_id, row.parent_id))
+        parent = any_parent_of(row)
         return parent if parent is not None and parent.agent_id == row.agent_id else None
 
-    def in_cycle(row):
-        step = parent_of(row)
+    def in_cycle(row):  # of any agents: a span that is its own ancestor has no parent
+        step = any_parent_of(row)
         for _ in rows:
             if step is None or step.id == row.id:
                 break
-            step = parent_of(step)
+            step = any_parent_of(step)
         return step is not None and step.id == row.id
 
     cells = set()
