@@ -235,6 +235,15 @@ def test_only_the_public_api_imports_by_name():
     assert users == [PACKAGE / "__init__.py"]
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_a_benchmark_can_be_imported(path):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {path.stem}"], cwd=path.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_nothing_heavy_is_loaded_before_it_is_used():
     heavy = ["matplotlib", "IPython", "scipy", "anywidget", "opentelemetry"]
     code = "import tokenvis, tokenvis.record, tokenvis.ingestion; tokenvis.palette(['a'])"
