@@ -43,8 +43,8 @@ from tokenvis.layout.lanes import pack_lanes
 from tokenvis.layout.storylines.storyline import storyline
 from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
-from tokenvis.spans.nesting import self_spans
 from tokenvis.spans.samples import spans_from_samples
+from tokenvis.spans.states import self_spans
 from tokenvis.spans.typed_columns import expand_data
 from tokenvis.store.demo import seed_demo
 from tokenvis.store.load import load_spans, load_traces

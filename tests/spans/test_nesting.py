@@ -18,11 +18,6 @@ def test_a_parent_counts_only_while_none_of_its_children_runs():
     assert pieces(self_spans(spans)) == ["a.0 0 2", "b.0 2 4", "a.1 4 6", "c.0 6 7", "a.2 7 10"]
 
 
-def test_a_child_of_another_agent_does_not_cut_its_parent():
-    spans = spans_of("ann 0 10 desk", "bob 2 4 lab", parents={"b": "a"})
-    assert pieces(self_spans(spans)) == ["a.0 0 10", "b.0 2 4"]
-
-
 def test_without_parent_id_spans_are_uncut():
     assert pieces(self_spans(spans_of("ann 0 10 desk", "ann 2 4 desk"))) == ["a.0 0 10", "b.0 2 4"]
 
@@ -122,7 +117,7 @@ def test_pieces_of_pieces_are_the_same(spans):
 
 def test_an_empty_frame_has_no_pieces():
     empty = spans_of("ann 0 1 desk", parents={}).iloc[:0]
-    assert_frame_equal(self_spans(empty), empty.assign(piece=pd.Series(dtype="int64")))
+    assert_frame_equal(self_spans(empty), empty.assign(piece=pd.Series(dtype="int64"), state=pd.Series(dtype="str")))
 
 
 def test_other_objects_than_frames_of_spans_are_refused():

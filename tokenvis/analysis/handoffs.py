@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
+from tokenvis.spans.callees import AgentStarts, delegations
 from tokenvis.spans.columns import codes_of, is_integer, order_of, order_with_ids, require, times_of, values_at
-from tokenvis.spans.groups import dense_ranks, groups_of
-from tokenvis.spans.integers import Int64Array, difference, rank_in, run_ends, run_starts, running_max, sort_order
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, difference, rank_in, run_ends, run_starts, sort_order
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import evidence_of, relations_of
@@ -124,15 +125,9 @@ def delegation_handoffs(spans: pd.DataFrame, parent: Int64Array) -> tuple[pd.Dat
     agents = groups_of(spans, "trace_id", "agent_id").group
     child = np.flatnonzero(parent >= 0)
     child = child[agents[child] != agents[parent[child]]]
-    parent_and_agent = dense_ranks(parent[child] * (int(agents.max(initial=0)) + 1) + agents[child], 2**63 - 1)[0]
-    order = order_with_ids(spans, parent_and_agent, start[child], end[child], row=child)
-    child, parent_and_agent = child[order], parent_and_agent[order]
     starts = AgentStarts(spans, agents)
-    previous_end = np.append(start[:1], running_max(parent_and_agent, end[child])[:-1])[: len(child)]
-    between = starts.first_at_or_after(agents[parent[child]], previous_end)
-    continues = (between < 0) | (start[between] > start[child])
-    delegation = np.cumsum(run_starts(parent_and_agent) | ~continues)
-    first = child[run_starts(delegation)]
+    parts = delegations(spans, child, parent[child], agents[parent[child]], starts)
+    child, delegation, first = parts.child, parts.delegation, parts.first
     last = child[order_with_ids(spans, delegation, end[child], start[child], row=child)]
     last = last[run_ends(delegation)]
     next_start_row = starts.first_at_or_after(agents[parent[last]], end[last])
@@ -154,22 +149,6 @@ def earliest_delegation(spans: pd.DataFrame, parent: Int64Array, child: Int64Arr
     found = (earlier >= 0) & (parent[siblings[earlier]] == parent[child])
     parent_start = start[parent[child]]
     return np.where(found, np.maximum(parent_start, end[siblings[earlier]]), parent_start)
-
-
-class AgentStarts:
-    """The spans of each agent, ordered by their starts."""
-
-    def __init__(self, spans: pd.DataFrame, agents: Int64Array) -> None:
-        """Sort the spans by agent and start; ``agents`` is the number of each row's agent and trace."""
-        start, end = times_of(spans)
-        self.row = order_with_ids(spans, agents, start, end)
-        self.agent, self.start = agents[self.row], start[self.row]
-
-    def first_at_or_after(self, agent: Int64Array, time: Int64Array) -> Int64Array:
-        """The row of the agent's first span to start at or after a time, or -1."""
-        position = rank_in(self.agent, self.start, agent, time, side="left")
-        found = np.append(self.agent, -1)[position] == agent
-        return np.where(found, np.append(self.row, -1)[position], -1)
 
 
 def location_handoffs(spans: pd.DataFrame, rows_with_evidence: Int64Array, within_us: int | None) -> pd.DataFrame:

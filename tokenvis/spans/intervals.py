@@ -84,10 +84,8 @@ def subtract(intervals: Intervals, holes: Intervals) -> Intervals:
     stays unchanged; an interval that is fully covered has no piece.
     """
     group, start, end = intervals
-    hole_group, hole_start, hole_end = holes
-    first = rank_in(hole_group, hole_end, group, start, side="right")
-    after = rank_in(hole_group, hole_start, group, end, side="left")
-    count = np.where(end > start, np.maximum(after - first, 0), 0)
+    _, hole_start, hole_end = holes
+    first, count = first_overlapping(intervals, holes)
     row = np.repeat(np.arange(len(group)), count + 1)
     piece = number_in_run(count + 1)
     hole = first[row] + piece
@@ -97,6 +95,32 @@ def subtract(intervals: Intervals, holes: Intervals) -> Intervals:
     right[outer] = hole_start[hole[outer]]
     kept = (right > left) | (start[row] == end[row])
     return row[kept], left[kept], right[kept]
+
+
+def intersect(intervals: Intervals, others: Intervals) -> Intervals:
+    """The parts of each interval that ``others``, a `union`, cover in its group: (row of the interval, start, end)."""
+    row, other = overlapping(intervals, others)
+    start, end = np.maximum(intervals[1][row], others[1][other]), np.minimum(intervals[2][row], others[2][other])
+    return row, start, end
+
+
+def overlapping(intervals: Intervals, others: Intervals) -> tuple[Int64Array, Int64Array]:
+    """The pairs (row of the interval, row of the other) that overlap within a group; ``others`` are disjoint and sorted.
+
+    Ordered by the row of the interval, then time; an empty interval overlaps nothing.
+    """
+    first, count = first_overlapping(intervals, others)
+    row = np.repeat(np.arange(len(first)), count)
+    return row, first[row] + number_in_run(count)
+
+
+def first_overlapping(intervals: Intervals, others: Intervals) -> tuple[Int64Array, Int64Array]:
+    """For each interval, the row of the first of the disjoint, sorted ``others`` that overlaps it, and how many do."""
+    group, start, end = intervals
+    other_group, other_start, other_end = others
+    first = rank_in(other_group, other_end, group, start, side="right")
+    after = rank_in(other_group, other_start, group, end, side="left")
+    return first, np.where(end > start, np.maximum(after - first, 0), 0)
 
 
 def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:

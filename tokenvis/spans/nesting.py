@@ -10,66 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
+from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, run_starts
 from tokenvis.spans.intervals import Intervals, number_in_run, subtract, union
-from tokenvis.spans.relations import relations_of
+from tokenvis.spans.relations import Relations, relations_of
 
 
-def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
-    """Spans cut down to the time in which each is its agent's innermost span.
-
-    A parent is cut where its children of the same agent run, into pieces that keep its id. A parent that its children cover
-    completely has no piece. An instant stays unchanged and does not cut its parent. References to a parent that is not in the
-    frame, or that is its own descendant, are ignored.
-
-    Parameters
-    ----------
-    spans
-        A frame of spans; ``parent_id`` (str, may be missing) is optional.
-
-    Returns
-    -------
-    DataFrame
-        The columns of ``spans``, with ``start_time`` and ``end_time`` (int64, µs) of the piece, and ``piece`` (int64): 0 for
-        the first piece of a span, 1 for the next. In the order of a frame: start_time, end_time, agent_id, id.
-
-    Raises
-    ------
-    MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> spans = pd.DataFrame({
-    ...     "id": ["plan", "search"], "trace_id": "t", "agent_id": "Ann", "location_id": ["desk", "library"],
-    ...     "start_time": [0, 3], "end_time": [10, 6], "parent_id": [None, "plan"],
-    ... })
-    >>> self_spans(spans)[["id", "piece", "start_time", "end_time"]]
-           id  piece  start_time  end_time
-    0    plan      0           0         3
-    1  search      0           3         6
-    2    plan      1           6        10
-    """
-    require(spans)
-    row, start, end = pieces_of(spans)
-    order = order_with_ids(spans, start, end, codes_of(spans["agent_id"])[0][row], row=row)
-    pieces = spans.iloc[row[order]].assign(start_time=start[order], end_time=end[order], piece=piece_numbers(row)[order])
-    return pieces.reset_index(drop=True)
-
-
-def pieces_of(spans: pd.DataFrame) -> Intervals:
-    """The pieces of `self_spans` as arrays: (row of the span, start, end), by row, then time."""
+def pieces_of(spans: pd.DataFrame, relations: Relations | None = None) -> Intervals:
+    """The spans without the time of their children of the same agent: (row of the span, start, end), by row, then time."""
     start, end = times_of(spans)
     if "parent_id" not in spans.columns:
         return np.arange(len(spans)), start, end
-    relations = relations_of(spans, links=False)
+    relations = relations_of(spans, links=False) if relations is None else relations
     agent = codes_of(spans["agent_id"])[0]
-    agent_of = np.full(int(relations.identity.max(initial=-1)) + 2, -1, dtype=np.int64)
-    agent_of[relations.identity] = agent
-    child = agent_of[relations.parent] == agent
+    child = relations.by_identity(agent)[relations.parent] == agent
     return subtract((relations.identity, start, end), union(relations.parent[child], start[child], end[child]))
 
 

@@ -6,6 +6,7 @@ own ancestor. Ids are numbered in one pass over the texts, unsorted; everything 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan, check_choice, name_list, quoted
 from tokenvis.spans.columns import codes_of, parent_ids
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.integers import Int64Array, Mask, packed, run_starts
+from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask, packed, run_starts
 from tokenvis.spans.text import text_column
 
 NO_ROW = -1
@@ -62,6 +63,19 @@ class Relations:
     cyclic: Mask  # the rows that are their own ancestors
     link_row: Int64Array  # the row that has each link
     link_target: Int64Array  # the identity of the linked span
+
+    def by_identity(self, values: np.ndarray[tuple[int], np.dtype[Any]]) -> np.ndarray[tuple[int], np.dtype[Any]]:
+        """The value of each identity, the highest of its rows, plus a last element for the index -1: -1, or False."""
+        missing = False if values.dtype == bool else NO_ROW
+        n_ids = int(self.identity.max(initial=-1)) + 1
+        if n_ids == len(values):
+            result = np.empty(n_ids + 1, dtype=values.dtype)
+            result[self.identity] = values
+        else:
+            result = np.full(n_ids + 1, missing if values.dtype == bool else INT64_MIN, dtype=values.dtype)
+            np.maximum.at(result, self.identity, values)
+        result[-1] = missing
+        return result
 
     def parents(self) -> Int64Array:
         """The row of each span's parent, or -1; `BadSpan` if an id is in two rows of a trace."""

@@ -1,0 +1,173 @@
+"""Callees: the work that a span delegates to another agent, and waits for.
+
+The children of one other agent below one span are one piece of work as long as the span's agent starts nothing between them: a
+delegation. A callee is a delegation to children that are not detached, from its first start to its last end; the span waits for
+it. Agents are numbered for each trace, and spans by their identities (`relations`), so that an id in several rows is one span.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.spans.columns import codes_of, order_with_ids, times_of
+from tokenvis.spans.fields import field_values
+from tokenvis.spans.groups import dense_ranks
+from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_ends, run_starts, running_max
+from tokenvis.spans.relations import NO_ROW, Relations
+
+
+@dataclass(frozen=True)
+class Delegations:
+    """The rows of children, by delegation, then start; and the first child of each delegation."""
+
+    child: Int64Array
+    delegation: Int64Array  # the number of each child's delegation
+    first: Int64Array  # the row of each delegation's first child
+
+
+@dataclass(frozen=True)
+class Callees:
+    """The callees of all spans, by the identity of the waiting span, then start, end, agent and id.
+
+    ``selected_end`` is where the wait for a callee passes to one that ends later: from its start to there, it is the running
+    callee that ends last (ties: the earlier start, then agent, id), if it is the latest so far; else it equals the start.
+    """
+
+    parent: Int64Array  # identity of the span that waits
+    start: Int64Array
+    end: Int64Array
+    first: Int64Array  # the row of the first child
+    stated: Mask  # whether the source says of each child that the parent waits (`detached` is false)
+    selected_end: Int64Array
+
+
+NO_ROWS = np.empty(0, dtype=np.int64)
+NO_CALLEES = Callees(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS, np.empty(0, dtype=bool), NO_ROWS)
+
+
+class AgentStarts:
+    """The spans of each agent, ordered by their starts."""
+
+    def __init__(self, spans: pd.DataFrame, agents: Int64Array) -> None:
+        """Sort the spans by agent and start; ``agents`` is the number of each row's agent and trace."""
+        start, end = times_of(spans)
+        self.row = order_with_ids(spans, agents, start, end)
+        self.agent, self.start = agents[self.row], start[self.row]
+
+    def first_at_or_after(self, agent: Int64Array, time: Int64Array) -> Int64Array:
+        """The row of the agent's first span to start at or after a time, or -1."""
+        position = rank_in(self.agent, self.start, agent, time, side="left")
+        found = np.append(self.agent, -1)[position] == agent
+        return np.where(found, np.append(self.row, -1)[position], -1)
+
+
+def delegations(
+    spans: pd.DataFrame, child: Int64Array, parent: Int64Array, parent_agent: Int64Array, starts: AgentStarts
+) -> Delegations:
+    """The delegations to these children of another agent.
+
+    ``parent`` is the number of each child's parent, ``parent_agent`` the number of that parent's agent in its trace.
+    """
+    start, end = times_of(spans)
+    agent, labels = codes_of(spans["agent_id"])
+    pair = dense_ranks(parent * len(labels) + agent[child], (int(parent.max(initial=-1)) + 1) * len(labels))[0]
+    order = order_with_ids(spans, pair, start[child], end[child], row=child)
+    child, pair, parent_agent = child[order], pair[order], parent_agent[order]
+    previous_end = np.append(start[:1], running_max(pair, end[child])[:-1])[: len(child)]
+    first_of_pair = run_starts(pair)
+    after_pause = np.flatnonzero(~first_of_pair & (previous_end <= start[child]))
+    between = starts.first_at_or_after(parent_agent[after_pause], previous_end[after_pause])
+    is_first = first_of_pair.copy()
+    is_first[after_pause] = (between != NO_ROW) & (start[between] <= start[child[after_pause]])
+    return Delegations(child, np.cumsum(is_first) - 1, child[is_first])
+
+
+def callees_of(spans: pd.DataFrame, relations: Relations) -> Callees:
+    """The callees of all spans."""
+    start, end = times_of(spans)
+    agent = codes_of(spans["agent_id"])[0]
+    agent_of = relations.by_identity(agent)
+    child = np.flatnonzero(agent_of[relations.parent] != agent)
+    child = child[relations.parent[child] != NO_ROW]
+    stated, detached = detachment(spans, relations)
+    child = child[~detached[child]]
+    if not len(child):
+        return NO_CALLEES
+    trace = codes_of(spans["trace_id"])[0]
+    agent_in_trace = trace * (int(agent.max()) + 1) + agent
+    parent = relations.parent[child]
+    parent_agent = relations.by_identity(agent_in_trace)[parent]
+    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace))
+    first = parts.first
+    last_end = highest_of(parts.delegation, end[parts.child], len(first))
+    not_stated = np.zeros(len(first), dtype=bool)
+    not_stated[parts.delegation[~stated[parts.child]]] = True
+    order = order_with_ids(spans, relations.parent[first], start[first], last_end, agent[first], row=first)
+    first, last_end, not_stated = first[order], last_end[order], not_stated[order]
+    parent = relations.parent[first]
+    return Callees(parent, start[first], last_end, first, ~not_stated, selected_ends(parent, start[first], last_end))
+
+
+def selected_ends(parent: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
+    """Where the wait for each callee passes to a later one, for callees by parent, start, end."""
+    highest = running_max(parent, end)
+    selected = run_starts(parent, highest)
+    position = np.flatnonzero(selected)
+    next_start = np.append(start[position[1:]], 0)
+    last = run_ends(parent[position])
+    selected_end = start.copy()
+    selected_end[position] = np.where(last, end[position], np.minimum(end[position], next_start))
+    return selected_end
+
+
+def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:
+    """Two masks of rows: children for which the source says that their parent waits, and detached children.
+
+    A child is detached if ``detached`` is true; or if it is not set, and the child is a consumer of its parent or ends later.
+    """
+    is_child = relations.parent != NO_ROW
+    rows, values = field_values(spans, "detached")
+    stated_detached, stated_waited = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
+    stated_detached[rows[[value is True for value in values]]] = True
+    stated_waited[rows[[value is False for value in values]]] = True
+    detached = stated_detached | (consumers(spans, relations) | ended_later(spans, relations)) & ~stated_waited
+    return stated_waited & is_child, detached & is_child
+
+
+def consumers(spans: pd.DataFrame, relations: Relations) -> Mask:
+    """Rows that consume a message of their parent: OpenTelemetry's kind CONSUMER below PRODUCER.
+
+    https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
+    """
+    rows, kinds = field_values(spans, "span_kind")
+    consumer, producer = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
+    consumer[rows[[kind == "consumer" for kind in kinds]]] = True
+    producer[rows[[kind == "producer" for kind in kinds]]] = True
+    below_producer: Mask = consumer & relations.by_identity(producer)[relations.parent]
+    return below_producer
+
+
+def ended_later(spans: pd.DataFrame, relations: Relations) -> Mask:
+    """Rows that end after their parent, where both have ended and both ends are from the source."""
+    end = times_of(spans)[1]
+    end_of = relations.by_identity(end)
+    later: Mask = (relations.parent != NO_ROW) & (end > end_of[relations.parent])
+    if not later.any():
+        return later
+    is_parent = np.zeros(len(end_of), dtype=bool)
+    is_parent[relations.parent[later]] = True
+    involved = np.flatnonzero(later | is_parent[relations.identity])
+    uncertain = np.zeros(len(spans), dtype=bool)
+    uncertain[involved[uncertain_ends(spans.iloc[involved])]] = True
+    result: Mask = later & ~uncertain & ~relations.by_identity(uncertain)[relations.parent]
+    return result
+
+
+def uncertain_ends(spans: pd.DataFrame) -> Int64Array:
+    """Rows whose end is not the end of the work: open spans, and estimated ends."""
+    open_rows, statuses = field_values(spans, "status")
+    estimated_rows, estimated = field_values(spans, "estimated")
+    is_open = open_rows[[status == "open" for status in statuses]]
+    is_estimated = estimated_rows[[isinstance(names, list | str) and "end_time" in names for names in estimated]]
+    return np.concatenate([is_open, is_estimated])
