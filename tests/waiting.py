@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
-from conftest import spans_frames, with_data
+from conftest import payloads, spans_frames, with_data
 from hypothesis import strategies as st
+
+from tokenvis import self_spans
+from tokenvis.spans.columns import in_frame_order
 
 
 @dataclass(eq=False)
@@ -139,7 +142,7 @@ MARKS = {
     "waits_for": st.sampled_from(["user", "Ann", "bob", "eve", True, ""]),
     "detached": st.booleans(),
     "span_kind": st.sampled_from(["producer", "consumer"]),
-    "status": st.sampled_from(["ok", "open"]),
+    "status": st.sampled_from(["ok", "error", "open"]),
     "estimated": st.sampled_from([[], ["start_time"], ["end_time"]]),
     "trigger": st.sampled_from(["user", "timer"]),
 }
@@ -151,5 +154,22 @@ def waiting_frames(draw: st.DrawFn, *, marks: bool = True, n_traces: int = 2) ->
     spans = draw(spans_frames(parents=True, n_traces=n_traces))
     if not marks:
         return spans
-    payload = st.fixed_dictionaries({}, optional=MARKS)
-    return with_data(spans, **{span: draw(payload) for span in spans["id"] if draw(st.integers(0, 2)) == 0})
+    marked = [span for span in spans["id"] if draw(st.integers(0, 2)) == 0]
+    optional = st.fixed_dictionaries({}, optional=MARKS)
+    return with_data(spans, **{span: draw(payloads(spans["id"].tolist())) | draw(optional) for span in marked})
+
+
+def work_of(spans: pd.DataFrame) -> pd.DataFrame:
+    """The pieces of work."""
+    pieces = self_spans(spans)
+    return pieces[pieces["state"] == "work"]
+
+
+def presence_of(spans: pd.DataFrame) -> pd.DataFrame:
+    """The pieces of the spans without their states: the time without children of the same agent."""
+    pieces = self_spans(spans).sort_values(["trace_id", "id", "piece"])
+    same = pieces[["trace_id", "id"]].shift().eq(pieces[["trace_id", "id"]]).all(axis=1)
+    first = ~(same & pieces["end_time"].shift().eq(pieces["start_time"]))
+    joined = pieces[first].assign(end_time=pieces.groupby(first.cumsum())["end_time"].max().to_numpy())
+    joined["piece"] = joined.groupby(["trace_id", "id"], observed=True).cumcount()
+    return in_frame_order(joined).reset_index(drop=True)

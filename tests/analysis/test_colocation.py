@@ -1,9 +1,10 @@
 import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
+from waiting import presence_of, waiting_frames
 
 import tokenvis.analysis.colocation as module
-from tokenvis import BadSpan, colocation, plot_colocation, self_spans
+from tokenvis import BadSpan, colocation, plot_colocation
 
 
 def as_text(spans):
@@ -31,7 +32,7 @@ def test_a_parent_is_elsewhere_while_its_child_runs():
 
 def brute_force(spans):
     """Meetings counted at every microsecond."""
-    pieces, expected = self_spans(spans), []
+    pieces, expected = presence_of(spans), []
     for (trace, place), rows in pieces.groupby(["trace_id", "location_id"], observed=True):
         agents = sorted(rows["agent_id"].unique())
         there = {
@@ -50,7 +51,7 @@ COLUMNS = ["trace_id", "first", "location_id", "agent_id", "other_agent_id", "n_
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_it_equals_brute_force(spans):
     table = colocation(spans)
     assert list(zip(*(table[column] for column in COLUMNS), strict=True)) == brute_force(spans)

@@ -1,10 +1,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_of, with_data
 from hypothesis import given
+from waiting import waiting_frames, work_of
 
-from tokenvis import BadOption, concurrency, palette, plot_concurrency, self_spans
+from tokenvis import BadOption, concurrency, palette, plot_concurrency
 
 
 def as_text(spans, **options):
@@ -35,29 +36,36 @@ def test_each_group_has_its_own_steps_in_order_of_time():
     assert table.columns.tolist() == ["trace_id", "time", "agent_id", "running"]
 
 
-def test_a_parent_does_not_run_while_its_child_does():
+def test_a_parent_does_not_work_while_its_child_does():
     assert as_text(spans_of("ann 0 9 desk", "ann 3 5 lab", parents={"b": "a"})) == ["0 1", "9 0"]
-    assert as_text(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"})) == ["0 1", "3 2", "5 1", "9 0"]
+    assert as_text(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"})) == ["0 1", "9 0"]
+    detached = with_data(spans_of("ann 0 9 desk", "bob 3 5 lab", parents={"b": "a"}), b={"detached": True})
+    assert as_text(detached) == ["0 1", "3 2", "5 1", "9 0"]
 
 
-def brute_force(pieces):
+def test_a_trace_without_work_has_one_row():
+    assert as_text(with_data(spans_of("ann 2 9 desk"), a={"waits_for": "user"})) == ["2 0"]
+
+
+def brute_force(spans, work):
     """Steps from counting at every microsecond."""
-    at = [sum(pieces["start_time"].le(t) & pieces["end_time"].gt(t)) for t in range(-1, 15)]
+    at = [sum(work["start_time"].le(t) & work["end_time"].gt(t)) for t in range(-1, 15)]
     changes = [(t, at[t + 1]) for t in range(14) if at[t + 1] != at[t]]
-    return changes or [(int(pieces["start_time"].min()), 0)]
+    return changes or [(int(spans["start_time"].min()), 0)]
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
-def test_it_equals_the_number_of_spans_at_every_moment(spans):
-    pieces = self_spans(spans)
+@given(waiting_frames())
+def test_it_equals_the_number_of_spans_that_work_at_every_moment(spans):
+    work = work_of(spans)
     for by in (["trace_id"], ["trace_id", "agent_id"]):
         table = concurrency(spans, by=by)
         assert table.equals(table.sort_values(["trace_id", "time", *by], ignore_index=True))
-        groups = dict(list(pieces.groupby(by, observed=True)))
+        groups = dict(list(spans.groupby(by, observed=True)))
         assert table[by].drop_duplicates().shape[0] == len(groups)
         for key, rows in table.groupby(by, observed=True):
-            assert list(zip(rows["time"], rows["running"], strict=True)) == brute_force(groups[key])
+            mine = work[(work[by] == list(key)).all(axis=1)]
+            assert list(zip(rows["time"], rows["running"], strict=True)) == brute_force(groups[key], mine)
 
 
 def test_a_column_of_the_result_cannot_be_a_group():

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
+from waiting import waiting_frames
 
 from tokenvis import diagnose, gaps, occupancy, summary
 from tokenvis.analysis.diagnose import MEANING_BY_KIND
@@ -34,14 +35,25 @@ def test_no_findings():
         ("unknown parent 1 - b", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "gone"})),
         ("unknown link 1 - b", with_data(spans_of("ann 0 9 desk", "bob 0 9 desk"), b={"links": ["a", "gone", "away"]})),
         ("cycle 2 - ab", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"a": "b", "b": "a"})),
-        ("outside parent 2 8 cb", spans_of("ann 5 9 desk", "bob 8 12 lab", "bob 0 7 lab", parents={"b": "a", "c": "a"})),
+        (
+            "outside parent 2 8 cb",
+            spans_of("ann 5 9 desk", "bob 8 12 lab", "bob 0 7 lab", parents={"b": "a", "c": "a"}).assign(detached=True),
+        ),
+        ("assumed wait 1 6 a", spans_of("ann 0 9 desk", "bob 1 4 a", "eve 3 7 a", parents={"b": "a", "c": "a"})),
+        (
+            "unknown wait 1 - b",
+            with_data(spans_of("ann 0 9 desk", "ann 9 10 desk"), a={"waits_for": "user"}, b={"waits_for": "Eve"}),
+        ),
         ("open 1 - a", with_data(spans_of("ann 0 9 desk"), a={"status": "open"})),
         (
             "estimated 1 - b",
             with_data(spans_of("ann 0 9 desk", "bob 0 9 lab"), a={"estimated": []}, b={"estimated": ["end_time"]}),
         ),
         ("orphan 1 - d", with_data(spans_of("ann 0 5 a", "bob 0 5 a", "eve 0 4 a", "eve 0 0 a"), b={"links": ["a"]})),
-        ("orphan 1 - c", spans_of("ann 0 5 a", "bob 1 4 a", "eve 0 5 a", parents={"b": "a"})),
+        (
+            "orphan 1 - c",
+            spans_of("ann 0 5 a", "bob 1 4 a", "eve 0 5 a", parents={"b": "a"}).assign(detached=[None, None, False]),
+        ),
         ("idle 2 11 bc", spans_of("ann 0 2 desk", "ann 3 5 desk", "bob 15 17 desk")),
     ],
 )
@@ -54,7 +66,7 @@ def test_a_finding(finding, spans):
 def test_agents_that_nothing_connects():
     spans = spans_of("ann 0 9 desk t", "bob 0 9 desk t", "ann 0 9 desk u")
     assert diagnose(spans)[["trace_id", "kind", "span_ids"]].to_numpy().tolist() == [["t", "unconnected", ["a", "b"]]]
-    assert diagnose(spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "a"})).empty
+    assert diagnose(spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "a"}))["kind"].tolist() == ["assumed wait"]
     assert diagnose(with_data(spans, b={"links": ["a"]})).empty
 
 
@@ -83,16 +95,22 @@ def test_duplicate_ids_hide_no_other_finding():
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_times_agree_with_the_questions(spans):
     table = diagnose(spans).set_index(["trace_id", "kind"])
     places = spans.assign(location_id="anywhere")
     twice = occupancy(places).assign(more=lambda rows: rows["busy_us"] - rows["active_us"]).groupby("trace_id")["more"].sum()
     for trace, row in summary(spans).set_index("trace_id").iterrows():
         assert (table["time_us"].get((trace, "self-overlap"), 0)) == twice.get(trace, 0)
-        idle = row["wall_us"] - row["active_us"]
+        idle = row["idle_us"]
         assert table["time_us"].get((trace, "idle"), 0) == (idle if 2 * idle > row["wall_us"] else 0)
-        if (trace, "idle") in table.index:
-            of_trace = gaps(spans[spans["trace_id"] == trace])
-            longest = of_trace.loc[of_trace["gap_us"].idxmax()]
-            assert {longest["span_before"], longest["span_after"]} <= set(table.loc[(trace, "idle"), "span_ids"])
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True))
+def test_the_spans_of_idle_traces_are_next_to_the_longest_gap(spans):
+    table = diagnose(spans).query("kind == 'idle'").set_index("trace_id")["span_ids"]
+    for trace, ids in table.items():
+        of_trace = gaps(spans[spans["trace_id"] == trace])
+        longest = of_trace.loc[of_trace["gap_us"].idxmax()]
+        assert {longest["span_before"], longest["span_after"]} <= set(ids)

@@ -1,9 +1,8 @@
-import json
-
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import nodes_of, states_of, waiting_frames, work_of
 
 from tokenvis import BadOption, BadSpan, gaps, summary
 
@@ -38,30 +37,70 @@ def test_the_cause_is_the_trigger_of_the_work_after_it():
     assert as_text(spans) == ["10 15 a c user", "20 25 b d nan", "28 30 d e nan"]
 
 
+def test_a_wait_for_a_person_is_a_separate_gap_with_the_person_as_cause():
+    spans = spans_of("ann 0 10 desk", "ann 12 20 desk", "ann 25 30 desk", "bob 14 16 lab")
+    spans = with_data(spans, b={"waits_for": "Eve"}, d={"waits_for": "user"})
+    assert as_text(spans) == ["10 12 a c nan", "12 20 a c Eve, user", "20 25 a c nan"]
+
+
+def test_a_trace_may_begin_and_end_with_a_wait():
+    spans = with_data(spans_of("ann 0 5 desk", "ann 5 6 desk", "ann 6 9 desk"), a={"waits_for": "user"}, c={"waits_for": True})
+    assert as_text(spans) == ["0 5 nan b user", "6 9 b nan user"]
+    assert as_text(with_data(spans_of("ann 0 5 desk"), a={"waits_for": "user"})) == ["0 5 nan nan user"]
+
+
 def brute_force(spans, min_us):
     """Gaps by checking every microsecond."""
-    expected = []
-    for trace, rows in spans.groupby("trace_id", observed=True):
-        spans_of_trace = [
-            (s, e, agent, name, json.loads(data).get("trigger") if isinstance(data, str) else None)
-            for s, e, agent, name, data in zip(
-                *(rows[c] for c in ("start_time", "end_time", "agent_id", "id", "data")), strict=True
-            )
-        ]
-        idle = list(range(min(s for s, *_ in spans_of_trace), max(e for _, e, *_ in spans_of_trace)))
-        idle = [t for t in idle if not any(s <= t < e for s, e, *_ in spans_of_trace)]
-        for start in (t for t in idle if t - 1 not in idle):
-            end = next(t for t in range(start, 99) if t not in idle)
-            before = max((e, s, agent, name) for s, e, agent, name, _ in spans_of_trace if e <= start)[3]
-            after = min((s, e, agent, name) for s, e, agent, name, _ in spans_of_trace if s >= end)[3]
-            as_text = sorted((e, agent, n, why) for s, e, agent, n, why in spans_of_trace if s == end and isinstance(why, str))
+    states, nodes, expected = states_of(spans), nodes_of(spans), []
+    for trace in sorted(spans["trace_id"].unique()):
+        mine = [node for node in nodes if node.trace == trace]
+        at = {time: set() for time in range(min(node.start for node in mine), max(node.end for node in mine))}
+        for (of, span, time), state in states.items():
+            if of == trace:
+                at[time].add((state, span))
+        kinds = {time: kind_of(found) for time, found in at.items()}
+        for start in (time for time, kind in kinds.items() if kind != "work" and kinds.get(time - 1) != kind):
+            end = next(time for time in range(start, 99) if kinds.get(time) != kinds[start])
             if end - start >= min_us:
-                expected.append((trace, start, end, end - start, before, after, as_text[0][3] if as_text else None))
+                waits = [span for time in range(start, end) for state, span in at[time] if state == "person"]
+                cause = persons(waits, mine, states, start, end) if waits else trigger_at(mine, end)
+                expected.append((trace, start, end, end - start, *around(spans, trace, start, end), cause))
     return expected
 
 
+def kind_of(found):
+    """What happens in a moment: "work", "person" or "idle"."""
+    states = {state for state, _ in found}
+    return next((kind for kind in ("work", "person") if kind in states), "idle")
+
+
+def persons(waits, nodes, states, start, end):
+    """The persons in the order in which their waits, as pieces, begin."""
+    begun = []
+    for node in nodes:
+        if node.id in waits:
+            times = [time for time in node.own_times() if states[node.trace, node.id, time] == "person"]
+            firsts = [time for time in times if time - 1 not in times]
+            begun += [(max(f for f in firsts if f <= time), node.mark) for time in times if start <= time < end]
+    return ", ".join(dict.fromkeys(name for _, name in sorted(begun)))
+
+
+def trigger_at(nodes, time):
+    """The trigger of the first span with one that starts at a time."""
+    texts = [node for node in nodes if node.start == time and isinstance(node.data.get("trigger"), str)]
+    return min(texts, key=lambda node: (node.end, node.agent, node.id)).data["trigger"] if texts else None
+
+
+def around(spans, trace, start, end):
+    """The last work to end before a gap, and the first to start after it."""
+    work = [row for row in work_of(spans).itertuples() if row.trace_id == trace]
+    before = [(r.end_time, r.start_time, r.agent_id, r.id) for r in work if r.end_time <= start]
+    after = [(r.start_time, r.end_time, r.agent_id, r.id) for r in work if r.start_time >= end]
+    return max(before)[3] if before else None, min(after)[3] if after else None
+
+
 @pytest.mark.laws
-@given(spans_frames(data=True), st.integers(0, 3))
+@given(waiting_frames(), st.integers(0, 3))
 def test_it_equals_brute_force(spans, min_us):
     table = gaps(spans, min_us=min_us)
     rows = [tuple(None if value != value else value for value in row) for row in zip(*(table[c] for c in table), strict=True)]
@@ -69,7 +108,7 @@ def test_it_equals_brute_force(spans, min_us):
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_gaps_and_active_time_add_up_to_the_wall_time(spans):
     size = summary(spans).set_index("trace_id")
     idle = gaps(spans).groupby("trace_id", observed=True)["gap_us"].sum()

@@ -1,10 +1,11 @@
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_of
 from hypothesis import given
 from pandas.testing import assert_frame_equal
+from waiting import presence_of, waiting_frames
 
-from tokenvis import moves, self_spans
+from tokenvis import moves
 
 
 def as_text(spans):
@@ -34,7 +35,7 @@ def test_an_agent_leaves_a_parent_and_returns_if_a_child_runs_elsewhere():
 
 def brute_force(spans: pd.DataFrame) -> list[tuple]:
     rows = sorted(
-        self_spans(spans).itertuples(), key=lambda r: (r.trace_id, r.agent_id, r.start_time, r.end_time, r.id, r.piece)
+        presence_of(spans).itertuples(), key=lambda r: (r.trace_id, r.agent_id, r.start_time, r.end_time, r.id, r.piece)
     )
     found = [
         (a.trace_id, b.start_time, a.end_time, a.agent_id, b.id, a.id, a.location_id, b.location_id)
@@ -45,7 +46,7 @@ def brute_force(spans: pd.DataFrame) -> list[tuple]:
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_moves_are_the_steps_between_consecutive_spans(spans):
     before = spans.copy(deep=True)
     table = moves(spans)
@@ -58,7 +59,7 @@ def test_moves_are_the_steps_between_consecutive_spans(spans):
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_shifting_time_shifts_only_times(spans):
     later = spans.assign(start_time=spans["start_time"] + 100, end_time=spans["end_time"] + 100)
     table = moves(later)

@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_of, with_data
 from hypothesis import given
+from waiting import presence_of, waiting_frames, work_of
 
-from tokenvis import BadOption, occupancy, plot_occupancy, self_spans
+from tokenvis import BadOption, occupancy, plot_occupancy
 
 
 def as_text(spans):
@@ -31,15 +32,22 @@ def test_a_fully_covered_parent_has_no_visit():
     assert as_text(spans_of("ann 0 10 desk", "ann 0 10 lab", parents={"b": "a"})) == ["ann lab 1 10 10 1.0"]
 
 
+def test_an_agent_that_waits_visits_but_is_not_busy():
+    spans = spans_of("ann 0 10 kitchen", "bob 2 6 desk", parents={"b": "a"})
+    assert as_text(spans) == ["ann kitchen 1 6 6 1.0", "bob desk 1 4 4 1.0"]
+    assert as_text(with_data(spans, a={"waits_for": "user"}))[0] == "ann kitchen 1 0 0 <NA>"
+
+
 @pytest.mark.laws
-@given(spans_frames(parents=True))
+@given(waiting_frames())
 def test_it_equals_brute_force(spans):
-    pieces = self_spans(spans).sort_values(["start_time", "end_time", "id"])
+    pieces, work = presence_of(spans).sort_values(["start_time", "end_time", "id"]), work_of(spans)
     expected = []
     for (trace, agent), rows in pieces.groupby(["trace_id", "agent_id"], observed=True):
-        path, busy = rows["location_id"].tolist(), (rows["end_time"] - rows["start_time"]).sum()
+        path, worked = rows["location_id"].tolist(), work[(work["trace_id"] == trace) & (work["agent_id"] == agent)]
+        busy = (worked["end_time"] - worked["start_time"]).sum()
         for place in sorted(set(path)):
-            here = rows[rows["location_id"] == place]
+            here = worked[worked["location_id"] == place]
             took = (here["end_time"] - here["start_time"]).sum()
             active = sum(any(here["start_time"].le(t) & here["end_time"].gt(t)) for t in range(14))
             visits = sum(now == place and before != place for before, now in zip([None, *path], path, strict=False))

@@ -2,11 +2,12 @@ import json
 
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import waiting_frames, work_of
 
-from tokenvis import BadOption, BadSpan, rollup, self_spans
+from tokenvis import BadOption, BadSpan, rollup
 
 
 def test_busy_time_is_clipped_to_buckets_and_starts_are_counted_in_theirs():
@@ -69,11 +70,11 @@ def test_values_that_are_not_numbers_are_refused():
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True, data=True), st.integers(1, 6))
+@given(waiting_frames(), st.integers(1, 6))
 def test_it_equals_brute_force(spans, every):
     key = "gen_ai.usage.input_tokens"
     table = rollup(spans, every, by="agent_id", values=key)
-    pieces = self_spans(spans)
+    pieces = work_of(spans)
     expected = []
     for trace, rows in spans.groupby("trace_id", observed=True):
         first = rows["start_time"].min()

@@ -2,10 +2,11 @@ import math
 
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given
+from waiting import states_of, waiting_frames, work_of
 
-from tokenvis import BadSpan, self_spans, summary
+from tokenvis import BadSpan, summary
 
 COUNTS = ["n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "peak", "n_errors"]
 
@@ -62,11 +63,48 @@ def test_lost_spans_are_counted_separately():
     assert agents[["agent_id", "n_spans", "n_lost"]].to_numpy().tolist() == [["ann", 1, 0], ["tokenvis", 0, 1234]]
 
 
+def test_work_and_waiting_are_told_apart():
+    serial = spans_of("lead 0 22 desk", "w0 1 11 lab", "w1 11 21 lab", parents={"b": "a", "c": "a"})
+    parallel = spans_of("lead 0 12 desk", "w0 1 11 lab", "w1 1 11 lab", parents={"b": "a", "c": "a"})
+    waits = ["active_us", "waiting_us", "busy_us", "peak", "share_parallel"]
+    assert summary(serial)[waits].to_numpy().tolist() == [[22, 0, 22, 1, 0]]
+    assert summary(parallel)[waits].to_numpy().tolist() == [[12, 0, 22, 2, 10 / 12]]
+    assert summary(serial, by="agent_id")[waits[:3]].to_numpy().tolist() == [[2, 20, 2], [10, 0, 10], [10, 0, 10]]
+
+
+def test_wall_time_is_work_and_waits_for_a_person_and_idle_time():
+    spans = with_data(
+        spans_of("ann 0 2 desk", "ann 2 902 desk", "ann 902 905 desk", "ann 910 911 desk"), b={"waits_for": "user"}
+    )
+    [row] = summary(spans).to_dict("records")
+    assert [row[name] for name in ("wall_us", "active_us", "person_us", "idle_us", "waiting_us")] == [911, 6, 900, 5, 900]
+
+
 @pytest.mark.laws
-@given(spans_frames(parents=True, data=True))
+@given(waiting_frames())
+def test_the_parts_of_the_wall_time_are_those_of_the_states(spans):
+    states = states_of(spans)
+    for by in ("trace_id", "agent_id"):
+        for row in summary(spans, by=by).to_dict("records"):
+            mine = {
+                (trace, span): span_by for trace, span, span_by in zip(spans["trace_id"], spans["id"], spans[by], strict=True)
+            }
+            at = {}
+            for (trace, span, time), state in states.items():
+                if trace == row["trace_id"] and mine[trace, span] == row[by]:
+                    at.setdefault(time, set()).add(state)
+            without_work = [found for found in at.values() if "work" not in found]
+            assert row["active_us"] == len(at) - len(without_work)
+            assert row["person_us"] == sum("person" in found for found in without_work)
+            assert row["waiting_us"] == len(without_work)
+            assert row["active_us"] + row["person_us"] + row["idle_us"] == row["wall_us"]
+
+
+@pytest.mark.laws
+@given(waiting_frames())
 def test_it_equals_brute_force(spans):
     table = summary(spans, by="agent_id").set_index(["trace_id", "agent_id"])
-    pieces = self_spans(spans)
+    pieces = work_of(spans)
     groups = dict(iter(spans.groupby(["trace_id", "agent_id"], observed=True)))
     assert table.index.tolist() == sorted(groups)
     for key, rows in groups.items():

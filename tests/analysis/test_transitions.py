@@ -1,6 +1,7 @@
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_of
 from hypothesis import given
+from waiting import waiting_frames
 
 from tokenvis import moves, plot_transitions, transitions
 
@@ -26,7 +27,7 @@ def test_staying_is_not_a_transition_and_gaps_may_be_negative():
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True, max_spans=20))
+@given(waiting_frames())
 def test_they_are_the_moves_counted(spans):
     expected = []
     for key, rows in moves(spans).groupby(["trace_id", "from_location", "to_location"], observed=True):

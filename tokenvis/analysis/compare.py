@@ -1,6 +1,6 @@
 """Compare: what changed from one run to the next.
 
-Agents of two runs are matched by name, or by role if names differ between runs. Times are those of `self_spans`.
+Agents of two runs are matched by name, or by role if names differ between runs. Times are the work in `self_spans`.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, counts, difference, sums
 from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.relations import relations_of
+from tokenvis.spans.relations import Relations, relations_of
+from tokenvis.spans.states import states_of
 from tokenvis.spans.tokens import tokens_of
 
 MEASURE_SUFFIXES = {"n": "", "busy": "_us", "active": "_us", "tokens": ""}
@@ -40,8 +40,8 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, *, match: str | Callable[
 
         the column of ``match``, or ``role`` if that is a function, and ``location_id`` (category);
         ``n_before, n_after, n_change`` (int64): number of spans; ``busy_before_us, busy_after_us, busy_change_us``,
-        ``active_before_us, active_after_us, active_change_us`` (int64, µs): the sum of all spans, and the time in which at
-        least one runs; ``tokens_before, tokens_after, tokens_change`` (Int64): input and output, each counted once as in
+        ``active_before_us, active_after_us, active_change_us`` (int64, µs): the sum of all work, and the time in which at
+        least one span works; ``tokens_before, tokens_after, tokens_change`` (Int64): input and output, each counted once as in
         `usage`, missing if there are spans but none has a token count. A change is after - before; a side without spans
         counts as 0.
 
@@ -94,21 +94,22 @@ def measures_of(spans: pd.DataFrame, match: str | Callable[[str], str], role: st
         spans = spans.assign(role=roles_of(spans, match))
     groups = groups_of(spans, role, "location_id")
     group, count = groups.group, len(groups)
-    row, start, end = pieces_of(spans)
+    relations = relations_of(spans, links=False)
+    row, start, end = states_of(spans, relations).work()
     active_group, union_start, union_end = union(group[row], start, end)
     measures: dict[str, Int64Array | pd.Series] = {
         "n": counts(group, count),
         "busy": sums(group[row], difference(end, start), count),
         "active": sums(active_group, union_end - union_start, count),
-        "tokens": tokens_in(spans, group, count),
+        "tokens": tokens_in(spans, relations, group, count),
     }
     table = pd.DataFrame(groups.names(spans)).astype({name: value_dtype(spans[name]) for name in groups.columns})
     return table.assign(**{name: pd.Series(values, dtype="Int64") for name, values in measures.items()})
 
 
-def tokens_in(spans: pd.DataFrame, group: Int64Array, count: int) -> pd.Series:
+def tokens_in(spans: pd.DataFrame, relations: Relations, group: Int64Array, count: int) -> pd.Series:
     """Input and output tokens of each group, each counted once; missing if no span has a count."""
-    token_counts = tokens_of(spans, relations_of(spans, links=False).parents(), ("input_tokens", "output_tokens")).values()
+    token_counts = tokens_of(spans, relations.parents(), ("input_tokens", "output_tokens")).values()
     values = np.concatenate([tokens_of_key.values[tokens_of_key.counted] for tokens_of_key in token_counts])
     total = sums(np.concatenate([group[tokens_of_key.counted] for tokens_of_key in token_counts]), values, count)
     present = counts(np.concatenate([group[tokens_of_key.present] for tokens_of_key in token_counts]), count) > 0

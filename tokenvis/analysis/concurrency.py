@@ -1,7 +1,7 @@
-"""Concurrency: how many spans run at each moment, as a step function.
+"""Concurrency: how many spans work at each moment, as a step function.
 
-It counts the spans of `self_spans`: a parent does not run while a child of the same agent does. The number in a row
-applies until the next row.
+It counts the pieces of `self_spans` in state "work": a parent does not work while a child of the same agent runs, or while it
+waits. The number in a row applies until the next row.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import lowest_of, order_by
 from tokenvis.spans.intervals import running_counts
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.states import states_of
 
 
 def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:
-    """Number of spans that run at once, with a row for each time at which it changes.
+    """Number of spans that work at once, with a row for each time at which it changes.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
     Returns
     -------
     DataFrame
-        ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (unchanged), ``running`` (int64: from this time
-        until the next row of the trace or group). Changes at one time are one row; a time at which the number stays the same
-        has no row. The last row is 0. Instants are not counted; a trace or group with only instants has one row: its first
-        start, with 0. Ordered by trace_id, time, and the values of ``by``.
+        ``trace_id`` (category), ``time`` (int64, µs), the columns of ``by`` (unchanged), ``running`` (int64): spans that work
+        from this time until the next row of the trace or group. Changes at one time are one row; a time at which the number
+        stays the same has no row. The last row is 0. Instants are not counted; a trace or group without work has one row: its
+        first start, with 0. Ordered by trace_id, time, and the values of ``by``.
 
     Raises
     ------
@@ -60,16 +60,16 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
     require(spans, *columns)
     spans = recorded_spans(spans)
     groups = groups_of(spans, *columns)
-    row, start, end = pieces_of(spans)
+    row, start, end = states_of(spans).work()
     group, time, running = running_counts(groups.group[row], start, end)
-    only_instants = np.ones(len(groups), dtype=bool)
-    only_instants[group] = False
-    if only_instants.any():
+    without_work = np.ones(len(groups), dtype=bool)
+    without_work[group] = False
+    if without_work.any():
         first = lowest_of(groups.group, times_of(spans)[0], len(groups))
-        added = np.flatnonzero(only_instants)
+        added = np.flatnonzero(without_work)
         group, time = np.concatenate([group, added]), np.concatenate([time, first[added]])
         running = np.concatenate([running, np.zeros(len(added), dtype=np.int64)])
-    if only_instants.any() or len(columns) > 1:
+    if without_work.any() or len(columns) > 1:
         trace = codes_of(spans["trace_id"].iloc[groups.first])[0]
         order = order_by([trace[group], time, group])
         group, time, running = group[order], time[order], running[order]

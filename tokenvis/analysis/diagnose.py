@@ -25,10 +25,10 @@ from tokenvis.spans.integers import (
     sort_order,
     sums,
 )
-from tokenvis.spans.intervals import overlaps, subtract, union
+from tokenvis.spans.intervals import intersect, overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import Relations, identities, parent_references, relations_of
+from tokenvis.spans.states import AGENT, PERSON, USER, WORK, States, states_of
 
 MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING_BY_KIND = {
@@ -38,12 +38,16 @@ MEANING_BY_KIND = {
     "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
     "unknown link": "A link refers to a span that is not in the trace. Handoffs and the critical path ignore it.",
     "cycle": "These spans are their own ancestors. Their parents are ignored.",
-    "outside parent": "The span runs before its parent starts or after it ends: background work, or different clocks.",
+    "outside parent": "The span runs before its parent starts or after it ends: background work, for which the parent does not "
+    "wait, or different clocks.",
+    "assumed wait": "Only nesting shows that these spans wait for a child of another agent; it may have run in the background. "
+    "Set detached to true or false in the child's data to override this.",
+    "unknown wait": "waits_for names no agent of the trace, so the span counts as waiting for a person.",
     "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
     "estimated": "The source did not give these times or parents. Adjacent durations, waits and gaps are estimates.",
     "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
     "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path has only one agent.",
-    "idle": "Nothing runs for most of the wall time. See active time and gaps; these spans are next to the longest gap.",
+    "idle": "Nothing works or waits for a person for most of the wall time. See gaps; these spans are next to the longest.",
 }
 
 
@@ -71,12 +75,13 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         to report:
 
         ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; loss markers replace them),
-        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "open" (``status``),
-        "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent to another agent, while others have
-        one; its first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing runs for
-        more than half of the wall time);
+        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "assumed wait"
+        (a span that waits for a child of another agent, by nesting only), "unknown wait" (``waits_for`` names no agent of the
+        trace, so it counts as a person), "open" (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have
+        no link or parent to another agent, while others have one; its first span), "unconnected" (none of several agents has
+        one; the first span of each), "idle" (nothing works or waits for a person for more than half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
-        or during which spans overlap, run outside their parent, or nothing runs; else missing;
+        or during which spans work at once, run outside their parent, wait, or nothing runs; else missing;
         ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
 
@@ -150,25 +155,28 @@ def all_findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Itera
 
 def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     """All findings among spans without loss markers."""
-    identity = identities(spans)[0]
+    relations = relations_of(spans)
+    identity = relations.identity if relations.has_references else identities(spans)[0]
     duplicates = np.flatnonzero(counts(identity, len(spans))[identity] > 1)
     yield Finding("duplicate id", duplicates)
-    yield self_overlaps(spans)
+    states = states_of(spans, relations)
+    yield self_overlaps(spans, states)
+    yield from wait_findings(relations, states)
     first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
     distinct = spans.iloc[first] if len(duplicates) else spans
-    relations = relations_of(distinct)
+    relations = relations_of(distinct) if len(duplicates) else relations
     for finding in (*parent_findings(distinct, relations), *link_findings(distinct, relations)):
         yield finding._replace(rows=first[finding.rows])
     rows, status = field_values(spans, "status")
     yield Finding("open", rows[[value == "open" for value in status]])
     rows, estimated = field_values(spans, "estimated")
     yield Finding("estimated", rows[[bool(value) for value in estimated]])
-    yield idleness(spans)
+    yield idleness(spans, states)
 
 
-def self_overlaps(spans: pd.DataFrame) -> Finding:
-    """Spans that run while another of the same agent does; the time is the excess of busy over active time."""
-    row, start, end = pieces_of(spans)
+def self_overlaps(spans: pd.DataFrame, states: States) -> Finding:
+    """Spans that work while another of the same agent does; the time is the excess of busy over active time."""
+    row, start, end = states.work()
     non_empty = end > start
     row, start, end = row[non_empty], start[non_empty], end[non_empty]
     agents = groups_of(spans, "trace_id", "agent_id").group
@@ -179,8 +187,27 @@ def self_overlaps(spans: pd.DataFrame) -> Finding:
     previous_end[run_starts(agent)] = start[run_starts(agent)]
     overlap = np.maximum(np.minimum(previous_end, end) - start, 0)
     involved = (overlap > 0) | (overlaps(agent, start, end) > 0)
-    rows, position = np.unique(row[involved], return_inverse=True)
-    return Finding("self-overlap", rows, sums(position.reshape(-1), overlap[involved], len(rows)))
+    return time_by_row("self-overlap", row[involved], overlap[involved])
+
+
+def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
+    """Spans that wait by nesting only, and waits for a name that is no agent of the trace."""
+    callees = states.callees
+    assumed = ~callees.stated & (callees.selected_end > callees.start)
+    others = callees.parent[assumed], callees.start[assumed], callees.selected_end[assumed]
+    row, start, end = states.pieces(AGENT)
+    nested = ~np.isin(row, states.marks.rows)
+    row, start, end = row[nested], start[nested], end[nested]
+    piece, wait_start, wait_end = intersect((relations.identity[row], start, end), others)
+    yield time_by_row("assumed wait", row[piece], wait_end - wait_start)
+    unknown = [not is_agent and name != USER for name, is_agent in zip(states.marks.names, states.marks.is_agent, strict=True)]
+    yield Finding("unknown wait", states.marks.rows[unknown])
+
+
+def time_by_row(kind: str, rows: Int64Array, time: Int64Array) -> Finding:
+    """A finding with one entry for each row, and the sum of its times."""
+    distinct, position = np.unique(rows, return_inverse=True)
+    return Finding(kind, distinct, sums(position.reshape(-1), time, len(distinct)))
 
 
 def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
@@ -222,21 +249,22 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
     return rows[run_starts(agents[rows])]
 
 
-def idleness(spans: pd.DataFrame) -> Finding:
-    """Traces in which nothing runs most of the time: the spans next to the longest gap of each."""
+def idleness(spans: pd.DataFrame, states: States) -> Finding:
+    """Traces in which nothing works, or waits for a person, most of the time: the spans next to the longest gap of each."""
     trace, traces = codes_of(spans["trace_id"])
     n_traces = len(traces)
     start, end = times_of(spans)
     first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
-    of_trace, gap_start, gap_end = subtract((np.arange(n_traces), first, last), union(trace, start, end))
+    row, piece_start, piece_end = states.pieces(WORK, PERSON)
+    of_trace, gap_start, gap_end = subtract((np.arange(n_traces), first, last), union(trace[row], piece_start, piece_end))
     duration = difference(gap_end, gap_start)
     idle = sums(of_trace, duration, n_traces)
     longest = np.lexsort((-gap_start, duration, of_trace))
     longest = longest[run_ends(of_trace[longest])]
     mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
     longest_start, longest_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (gap_start, gap_end))
-    adjacent = mostly_idle[trace] & ((end == longest_start[trace]) | (start == longest_end[trace]))
-    rows = np.flatnonzero(adjacent)
+    adjacent = mostly_idle[trace[row]] & ((piece_end == longest_start[trace[row]]) | (piece_start == longest_end[trace[row]]))
+    rows = np.unique(row[adjacent])
     return Finding("idle", rows, at_first_row(trace[rows], idle))
 
 

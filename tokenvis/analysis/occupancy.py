@@ -1,7 +1,8 @@
 """Occupancy: where each agent spent its time.
 
-A visit is a maximal run of an agent's consecutive spans at one location, on `self_spans`: an agent that leaves for
-another location and returns has two visits; a pause does not end a visit.
+A visit is a maximal run of an agent's consecutive spans at one location, where a parent counts without its children of the same
+agent: an agent that leaves for another location and returns has two visits; a pause does not end a visit. An agent that waits
+is where it waits, so that visits count every state of `self_spans`; busy and active time count work only.
 """
 
 import pandas as pd
@@ -12,6 +13,8 @@ from tokenvis.spans.integers import counts, difference, run_starts, sums
 from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import paths_of
+from tokenvis.spans.relations import relations_of
+from tokenvis.spans.states import states_of
 
 
 def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
@@ -29,7 +32,7 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
 
         ``trace_id, agent_id, location_id`` (category);
         ``n_visits`` (int64): runs of consecutive spans there; an instant is a visit;
-        ``busy_us`` (int64, µs): sum of its spans there; ``active_us`` (int64, µs): time in which at least one of them runs;
+        ``busy_us`` (int64, µs): sum of its work there; ``active_us`` (int64, µs): time in which one of its spans works there;
         ``share_of_agent`` (Float64): busy here / busy anywhere; missing for an agent that is never busy.
 
     Raises
@@ -51,12 +54,14 @@ def occupancy(spans: pd.DataFrame) -> pd.DataFrame:
     """
     require(spans)
     spans = recorded_spans(spans)
-    paths = paths_of(spans)
+    relations = relations_of(spans, links=False)
+    paths = paths_of(spans, relations)
     groups = groups_of(spans, "trace_id", "agent_id", "location_id")
-    group, count = groups.group[paths.row], len(groups)
-    busy = sums(group, difference(paths.end, paths.start), count)
-    active_group, union_start, union_end = union(group, paths.start, paths.end)
-    visits = counts(group[run_starts(paths.path, paths.location)], count)
+    count = len(groups)
+    row, start, end = states_of(spans, relations).work()
+    busy = sums(groups.group[row], difference(end, start), count)
+    active_group, union_start, union_end = union(groups.group[row], start, end)
+    visits = counts(groups.group[paths.row][run_starts(paths.path, paths.location)], count)
     agents = groups_of(spans.iloc[groups.first], "trace_id", "agent_id")
     busy_of_agent = sums(agents.group, busy, len(agents))[agents.group]
     table = pd.DataFrame(

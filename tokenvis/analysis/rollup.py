@@ -1,7 +1,7 @@
 """Rollup: a trace in time buckets of equal length, as a table for plots over time and for other tools.
 
-Buckets start at the trace's first start and are contiguous. Busy time is that of `self_spans`, clipped to each bucket; single
-values of a span (its start, its tokens) count in the bucket in which the span starts.
+Buckets start at the trace's first start and are contiguous. Busy time is the work in `self_spans`, clipped to each bucket;
+single values of a span (its start, its tokens) count in the bucket in which the span starts.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.states import states_of
 
 MAX_ROLLUP_ROWS = 10_000_000
 ROLLUP_COLUMNS = ("time", "busy_us", "n_started", "running")
@@ -44,8 +44,8 @@ def rollup(
         A row for each bucket (and group), ordered by trace_id, time, and the values of ``by``:
 
         ``trace_id`` (category); ``time`` (int64, µs): start of the bucket; the columns of ``by`` (unchanged);
-        ``busy_us`` (int64, µs): sum of the time that spans run within the bucket; ``n_started`` (int64): starts in it;
-        ``running`` (float64): busy_us / every, the mean number of spans that run; and for each key of ``values`` a column
+        ``busy_us`` (int64, µs): sum of the time that spans work within the bucket; ``n_started`` (int64): starts in it;
+        ``running`` (float64): busy_us / every, the mean number of spans that work; and for each key of ``values`` a column
         (Int64 or Float64): the sum over the spans that start in the bucket, missing in groups that never have the key.
 
     Raises
@@ -87,9 +87,9 @@ def rollup(
             f"every={quoted(every)} would make {n_rows:,} rows; the limit is {MAX_ROLLUP_ROWS:,}. Use longer buckets."
         )
     base = np.cumsum(size) - size
-    row, piece_start, piece_end = pieces_of(spans)
+    row, work_start, work_end = states_of(spans).work()
     offset = origin[trace[row]]
-    busy = busy_per_bucket(base[groups.group[row]], piece_start - offset, difference(piece_end, offset), width, n_rows)
+    busy = busy_per_bucket(base[groups.group[row]], work_start - offset, difference(work_end, offset), width, n_rows)
     bucket = base[groups.group] + (start - origin[trace]) // width
     started = counts(bucket, n_rows)
     group = np.repeat(np.arange(len(groups)), size)

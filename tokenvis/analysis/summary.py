@@ -1,9 +1,10 @@
 """Summary: the size of a trace, and how much of it ran in parallel.
 
 There are three measures of time. Wall is the time from the first start to the last end; active is the time in which at least
-one span runs; busy is the sum of all spans. Active and busy use `self_spans`, so that a parent and its child of the same agent
-are not counted twice. Durations (p50, p95, longest) are those of the uncut spans. All measures are of the recorded spans; the
-number of lost spans is a separate column.
+one span works; busy is the sum of all work. Work is a state of pieces of `self_spans`, so that a parent and its child of the
+same agent are not counted twice, and waiting is not counted. Wall time is active time, time in which nothing works and a span
+waits for a person, and idle time. Durations (p50, p95, longest) are those of the uncut spans. All measures are of the recorded
+spans; the number of lost spans is a separate column.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,13 +16,13 @@ from tokenvis.spans.columns import codes_of, require, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
 from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
-from tokenvis.spans.intervals import running_counts
+from tokenvis.spans.intervals import running_counts, union
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.nesting import pieces_of
+from tokenvis.spans.states import AGENT, PERSON, WORK, States, states_of
 
 SUMMARY_COLUMNS = (
-    *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "busy_us", "share_active", "peak", "share_parallel"),
-    *("n_errors", "n_lost", "p50_us", "p95_us", "longest_us"),
+    *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "person_us", "idle_us", "busy_us", "waiting_us"),
+    *("share_active", "peak", "share_parallel", "n_errors", "n_lost", "p50_us", "p95_us", "longest_us"),
 )
 
 
@@ -44,9 +45,11 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
         ``trace_id`` (category), the columns of ``by`` (unchanged);
         ``n_spans, n_agents, n_locations`` (int64);
         ``wall_us`` (int64, µs): from the first start to the last end of the trace or group;
-        ``active_us`` (int64, µs): time in which at least one span runs; ``busy_us`` (int64, µs): sum of all spans;
-        ``share_active`` (Float64): active / wall; ``peak`` (int64): the largest number of spans that run at once;
-        ``share_parallel`` (Float64): time in which two or more spans run / active; a ratio with denominator 0 is missing;
+        ``active_us`` (int64, µs): time in which at least one span works; ``person_us`` (int64, µs): time in which none works
+        and one waits for a person; ``idle_us`` (int64, µs): wall - active - person; ``busy_us`` (int64, µs): sum of all work;
+        ``waiting_us`` (int64, µs): time in which no span works and one waits, for an agent or a person;
+        ``share_active`` (Float64): active / wall; ``peak`` (int64): the largest number of spans that work at once;
+        ``share_parallel`` (Float64): time in which two or more spans work / active; a ratio with denominator 0 is missing;
         ``n_errors`` (int64): spans with ``status`` "error" in ``data``;
         ``n_lost`` (int64): spans that could not be recorded; no other column counts them or their loss markers; a group
         with only loss markers has 0 in all other integer columns;
@@ -93,24 +96,37 @@ def summary(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd
 def measures_per_group(spans: pd.DataFrame, group: Int64Array, count: int) -> Mapping[str, Int64Array]:
     """The measures of each group; no group may be empty."""
     start, end = times_of(spans)
-    row, piece_start, piece_end = pieces_of(spans)
-    active, parallel, peak = active_parallel_peak(group[row], count, piece_start, piece_end)
+    states = states_of(spans)
+    row, work_start, work_end = states.work()
+    active, parallel, peak = active_parallel_peak(group[row], count, work_start, work_end)
+    wall = difference(highest_of(group, end, count), lowest_of(group, start, count))
+    person, waiting = (time_covered(states, group, count, *waits) - active for waits in ((PERSON,), (AGENT, PERSON)))
     with_status, status = field_values(spans, "status")
     p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
     return {
         "n_spans": counts(group, count),
         "n_agents": distinct_counts(group, count, spans["agent_id"]),
         "n_locations": distinct_counts(group, count, spans["location_id"]),
-        "wall_us": difference(highest_of(group, end, count), lowest_of(group, start, count)),
+        "wall_us": wall,
         "active_us": active,
+        "person_us": person,
+        "idle_us": wall - active - person,
         "parallel_us": parallel,
-        "busy_us": sums(group[row], difference(piece_end, piece_start), count),
+        "busy_us": sums(group[row], difference(work_end, work_start), count),
+        "waiting_us": waiting,
         "peak": peak,
         "n_errors": counts(group[with_status[[value == "error" for value in status]]], count),
         "p50_us": p50,
         "p95_us": p95,
         "longest_us": longest,
     }
+
+
+def time_covered(states: States, group: Int64Array, count: int, *waits: int) -> Int64Array:
+    """The time of each group in which a span works, or waits in one of these states."""
+    row, start, end = states.pieces(WORK, *waits)
+    group, start, end = union(group[row], start, end)
+    return sums(group, end - start, count)
 
 
 def active_parallel_peak(

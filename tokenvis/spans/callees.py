@@ -6,6 +6,7 @@ it. Agents are numbered for each trace, and spans by their identities (`relation
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -47,19 +48,27 @@ NO_CALLEES = Callees(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS, np.empty(0, dtype=bool)
 
 
 class AgentStarts:
-    """The spans of each agent, ordered by their starts."""
+    """The spans of each agent, ordered by their starts, then ends and ids."""
 
     def __init__(self, spans: pd.DataFrame, agents: Int64Array) -> None:
-        """Sort the spans by agent and start; ``agents`` is the number of each row's agent and trace."""
-        start, end = times_of(spans)
-        self.row = order_with_ids(spans, agents, start, end)
-        self.agent, self.start = agents[self.row], start[self.row]
+        """Keep the spans; ``agents`` is the number of each row's agent and trace."""
+        self.spans, self.agents = spans, agents
+
+    @cached_property
+    def in_order(self) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """The rows by agent, then start, with their agents and starts; sorted when first used."""
+        start, end = times_of(self.spans)
+        row = order_with_ids(self.spans, self.agents, start, end)
+        return row, self.agents[row], start[row]
 
     def first_at_or_after(self, agent: Int64Array, time: Int64Array) -> Int64Array:
         """The row of the agent's first span to start at or after a time, or -1."""
-        position = rank_in(self.agent, self.start, agent, time, side="left")
-        found = np.append(self.agent, -1)[position] == agent
-        return np.where(found, np.append(self.row, -1)[position], -1)
+        if not len(agent):
+            return agent
+        row, agents, starts = self.in_order
+        position = rank_in(agents, starts, agent, time, side="left")
+        found = np.append(agents, -1)[position] == agent
+        return np.where(found, np.append(row, -1)[position], -1)
 
 
 def delegations(

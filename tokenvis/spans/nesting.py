@@ -53,9 +53,9 @@ class Paths:
         return moved
 
 
-def paths_of(spans: pd.DataFrame) -> Paths:
+def paths_of(spans: pd.DataFrame, relations: Relations | None = None) -> Paths:
     """The paths of all agents of a frame."""
-    row, start, end = pieces_of(spans)
+    row, start, end = pieces_of(spans, relations)
     path = groups_of(spans, "trace_id", "agent_id").group[row]
     order = order_with_ids(spans, path, start, end, row=row)
     row = row[order]

@@ -1,6 +1,5 @@
 """Parents: ``parent_id`` of each payload as a column, without parsing most payloads."""
 
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.spans.columns import text_array_of
-from tokenvis.spans.payload import parse
+from tokenvis.spans.payload import buffers_contain, parse
 from tokenvis.spans.text import text_column
 
 ENDS_WITH_PARENT = r'[{,]"parent_id":"(?P<parent>[^"\\]*)"}$'
@@ -35,12 +34,6 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     if len(rows):
         column.iloc[rows] = text_column(map(parent_in, data.iloc[rows].tolist()), data.index[rows])
     return column if column.notna().any() else None
-
-
-def buffers_contain(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
-    """Whether the character buffers of an array contain a word, possibly outside the slice that the array covers."""
-    buffers = [part.buffers()[2] for part in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])]
-    return any(re.search(re.escape(word), buffer) for buffer in buffers if buffer is not None)
 
 
 def parent_in(value: Any) -> str | None:

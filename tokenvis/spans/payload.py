@@ -6,12 +6,14 @@ dots in ``gen_ai.request.model`` are part of the name.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.integers import Int64Array
@@ -27,10 +29,17 @@ def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
     data = spans["data"]
     if data.dtype == object:  # payloads that are not text
         return np.flatnonzero(data.notna().to_numpy())
-    mentioned = np.zeros(len(data), dtype=bool)
+    mentioned, texts = np.zeros(len(data), dtype=bool), pa.array(data.array)
     for word in words:
-        mentioned |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
+        if buffers_contain(texts, word.encode(errors="surrogatepass")):  # several times faster than a search in each text
+            mentioned |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
     return np.flatnonzero(mentioned)
+
+
+def buffers_contain(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
+    """Whether the character buffers of an array contain a word, possibly outside the slice that the array covers."""
+    buffers = [part.buffers()[2] for part in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])]
+    return any(re.search(re.escape(word), buffer) for buffer in buffers if buffer is not None)
 
 
 def values_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, list[Any]]:

@@ -63,6 +63,7 @@ class Relations:
     cyclic: Mask  # the rows that are their own ancestors
     link_row: Int64Array  # the row that has each link
     link_target: Int64Array  # the identity of the linked span
+    has_references: bool  # if False, each row has a different identity
 
     def by_identity(self, values: np.ndarray[tuple[int], np.dtype[Any]]) -> np.ndarray[tuple[int], np.dtype[Any]]:
         """The value of each identity, the highest of its rows, plus a last element for the index -1: -1, or False."""
@@ -119,7 +120,7 @@ def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = Tru
     parent[child] = target[: len(child)]
     in_cycle = cyclic(identity, parent)
     parent[in_cycle] = NO_ROW
-    return Relations(spans, identity, parent, in_cycle, source, target[len(child) :])
+    return Relations(spans, identity, parent, in_cycle, source, target[len(child) :], bool(len(child) or len(source)))
 
 
 def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:

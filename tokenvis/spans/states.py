@@ -194,5 +194,4 @@ def states_of_pieces(spans: pd.DataFrame) -> States:
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise BadSpan(f"state is {quoted(spans['state'].iloc[row])} in row {row}. The states of pieces are {listed(STATES)}.")
-    no_marks = Marks(np.empty(0, dtype=np.int64), [], np.empty(0, dtype=bool))
-    return States(np.arange(len(spans)), *times_of(spans), codes.astype(np.int8), no_marks)
+    return States(np.arange(len(spans)), *times_of(spans), codes.astype(np.int8), marks_of(spans))
