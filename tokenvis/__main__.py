@@ -154,12 +154,15 @@ def add_watch_options(watch: ArgumentParser) -> None:
 
 
 def add_span_options(command: ArgumentParser) -> None:
-    """Add the options for each span: its agent, its location, and how much of its text is kept."""
+    """Add the options for each span: its agent, its location, its wait, and how much of its text is kept."""
     command.add_argument("--agent", metavar="NAME", help="the attribute or column with the name of the agent")
     command.add_argument(
         "--location",
         metavar="NAME",
         help=f"the attribute or column with the name of the location, or one of {', '.join(LOCATION_PRESETS)}",
+    )
+    command.add_argument(
+        "--waits-for", metavar="NAME", help="the attribute or column with the name of the person or agent that a span waits for"
     )
     command.add_argument(
         "--content",
@@ -223,7 +226,7 @@ def run_seed(args: Namespace) -> None:
 def run_ingest(args: Namespace) -> int:
     """Read files into the database; print a report for each path. A path that cannot be read does not stop the others."""
     paths = args.paths or listed_sessions(args)
-    options = {name: getattr(args, name) for name in ("format", "agent", "location", "content", "columns", "unit")}
+    options = {name: getattr(args, name) for name in ("format", "agent", "location", "waits_for", "content", "columns", "unit")}
     exit_code = 0
     for path in paths:
         try:
@@ -252,7 +255,7 @@ def listed_sessions(args: Namespace) -> list[str]:
 
 def run_watch(args: Namespace) -> None:
     """Follow sessions into the database, until Ctrl-C is pressed."""
-    options = {name: getattr(args, name) for name in ("since", "agent", "location", "content")}
+    options = {name: getattr(args, name) for name in ("since", "agent", "location", "waits_for", "content")}
     with Watch(*args.paths, **options, store=args.database) as watch:
         follow_in_terminal(watch, every=args.every, once=args.once)
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import test_otlp
 from claude_sessions import agent, at, call, prompt, reply, report_lines, result, span_texts, write
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tokenvis import BadOption, IngestError, ingest, load_spans, load_traces, self_spans
+from tokenvis import BadOption, IngestError, expand_data, ingest, load_spans, load_traces, self_spans
 from tokenvis.formats.registry import FORMATS
 from tokenvis.spans.columns import require
 
@@ -512,3 +513,24 @@ def test_a_temporary_folder_that_is_full_is_an_error_of_ours(monkeypatch):
     monkeypatch.setattr("tokenvis.ingestion.assembly.Spool.write", refuse)
     assert error_of("s1.jsonl").endswith(" cannot be written: [Errno 28] No space left on device.")
     assert len(load_traces()) == 0
+
+
+ASKS = {"gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "AskUserQuestion"}
+
+
+def test_a_tool_that_asks_waits_for_the_user():
+    write_file("asks.jsonl", test_otlp.request(test_otlp.sent(1, 1, 9, "ask", attributes=test_otlp.kv(**ASKS))))
+    assert expand_data(ingest("asks.jsonl").spans(), ["waits_for"])["waits_for"].tolist() == ["user"]
+    by_attribute = ingest("asks.jsonl", waits_for="gen_ai.operation.name", store="b.db").spans()
+    assert expand_data(by_attribute, ["waits_for"])["waits_for"].tolist() == ["execute_tool"]
+    by_function = ingest("asks.jsonl", waits_for=lambda span: None, store="c.db").spans()
+    assert "waits_for" not in json.loads(by_function["data"].item())
+
+
+@pytest.mark.parametrize("content", ["short", "none"])
+def test_waits_are_kept_without_texts(content):
+    name = "eve " * 100
+    row = {"agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
+    row |= {"waits_for": name, "detached": False, "span_kind": "producer"}
+    data = json.loads(ingest(pd.DataFrame([row]), content=content).spans()["data"].item())
+    assert data == {"waits_for": name, "detached": False, "span_kind": "producer"}

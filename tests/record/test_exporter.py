@@ -245,7 +245,7 @@ def test_if_a_rule_fails_the_default_rules_apply(exporter, caplog):
             pass
     assert [agent for agent, _, _ in stored(exporter)] == ["Ann", "Ann"]
     assert [record.message for record in caplog.records] == [
-        "A rule (agent= or location=) failed, and the default rules apply to that span (KeyError: 'nothing'); "
+        "A rule (agent=, location= or waits_for=) failed, and the default rules apply to that span (KeyError: 'nothing'); "
         "further failures of this kind are not logged."
     ]
 

@@ -69,6 +69,8 @@ KIND_ALIASES = {
     "create_agent": "agent",
     "invoke_workflow": "workflow",
 }
+MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
+OWN_ATTRIBUTES = {"tokenvis.waits_for": "waits_for", "tokenvis.detached": "detached"}  # attribute: key of data
 GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 
@@ -152,15 +154,18 @@ def span_of(
 ) -> SpanRead:
     """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
     attributes = normalise_attributes(attributes)
-    span_kind = kind_of(attributes, kind)
+    work_kind = kind_of(attributes, kind)
     payload: dict[str, Any] = {
         "label": shorten(name) if len(name) > 80 or "\n" in name else name,
-        "kind": span_kind or "span",
+        "kind": work_kind or "span",
     }
+    if kind.lower() in MESSAGE_KINDS:
+        payload["span_kind"] = kind.lower()
     payload |= {key: value for key, value in data.items() if value}
+    payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
-    agent = agent_named(attributes, span_kind, name)
+    agent = agent_named(attributes, work_kind, name)
     if not parent:
         trace_namer.name_trace(trace_id, agent or name, start)
     return SpanRead(
@@ -169,7 +174,7 @@ def span_of(
         start,
         end,
         agent,
-        default_location(attributes, span_kind, name),
+        default_location(attributes, work_kind, name),
         name,
         payload,
         f"{trace_id}/{parent}" if parent else None,

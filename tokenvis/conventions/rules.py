@@ -2,7 +2,8 @@
 
 Few sources name an agent on every span. The agent is the one that the span names; else the one that its nearest ancestor names;
 else the service or the trace. The location is the tool that ran; else the model that was called; else the node of a graph;
-else the kind of work. A caller can replace either rule with an attribute, a function of the span or a preset.
+else the kind of work. `tokenvis.conventions.waits` finds whom a span waits for. A caller can replace each of the three rules
+with an attribute, a function of the span or a preset.
 """
 
 import re
@@ -13,10 +14,12 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from tokenvis.conventions.waits import USER
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
+RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"
 
 UNKNOWN_MODEL = "unknown"
 AGENT_KEYS = ("gen_ai.agent.name", "agent.name", "agent_name", "graph.node.id", "gen_ai.agent.id")
@@ -88,7 +91,12 @@ def as_name(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def rule_function(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | None] | None:
+def rule_functions(agent: Rule, location: Rule, waits_for: Rule) -> tuple[RuleFunction, RuleFunction, RuleFunction]:
+    """A caller's rules as functions of the span, each None if the default rule applies."""
+    return rule_function("agent", agent), rule_function("location", location), rule_function("waits_for", waits_for)
+
+
+def rule_function(option: str, rule: Rule) -> RuleFunction:
     """A caller's rule as a function of the span; None if the default rule applies."""
     if rule is None or (option == "location" and rule == "tool"):
         return None
@@ -99,7 +107,14 @@ def rule_function(option: str, rule: Rule) -> Callable[[dict[str, Any]], str | N
         raise BadOption(f"{option}={quoted(rule)} is neither the name of an attribute nor a function of the span{presets}.")
     if option == "location" and rule in LOCATION_PRESETS:
         return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_in_data}[rule]
+    if option == "waits_for":
+        return lambda span: wait_name(look_up(span["data"], rule))
     return lambda span: as_name(look_up(span["data"], rule))
+
+
+def wait_name(value: Any) -> str | None:
+    """An attribute's value as the name of whom a span waits for: `as_name`, and "user" for true."""
+    return USER if value is True else as_name(value)
 
 
 def apply_rule(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:

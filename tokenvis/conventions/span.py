@@ -1,8 +1,10 @@
 """A span as read from a file or a running program, and checks of the values in source records."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from tokenvis.conventions.rules import RuleFunction
+from tokenvis.conventions.waits import default_wait
 
 
 @dataclass(slots=True)
@@ -26,19 +28,22 @@ class SpanRead:
     line: int | None = None
 
 
-def assign_by_rules(
-    span: SpanRead,
-    agent: Callable[[dict[str, Any]], str | None] | None,
-    location: Callable[[dict[str, Any]], str | None] | None,
-) -> None:
-    """Set the agent and location of a span by a caller's rules; errors of the caller's functions propagate."""
-    if agent or location:
+def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction, waits_for: RuleFunction) -> None:
+    """Set the agent, the location and ``waits_for`` of a span by a caller's rules, or ``waits_for`` by the default rule.
+
+    Each rule gets the span as it was read. The default rule keeps a ``waits_for`` that the source has written; so does a
+    caller's rule that returns None. Errors of the caller's functions propagate, and the span is then unchanged.
+    """
+    is_default = waits_for is None and "waits_for" not in span.data
+    waits = default_wait(span.location, span.data) if is_default else None
+    if agent or location or waits_for:
         fields: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
         fields |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
-        if agent:
-            span.agent = agent(fields)
-        if location:
-            span.location = location(fields) or span.location
+        waits = waits_for(fields) if waits_for else waits
+        own_agent, own_location = agent(fields) if agent else span.agent, location(fields) if location else None
+        span.agent, span.location = own_agent, own_location or span.location
+    if waits:
+        span.data["waits_for"] = waits
 
 
 class TraceNamer(Protocol):

@@ -27,7 +27,7 @@ from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.fields import json_values
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parsed_payloads
-from tokenvis.spans.redaction import STRUCTURAL_KEYS, Content, Redactor, is_name, payload_json
+from tokenvis.spans.redaction import AGENT_KEY, STRUCTURAL_KEYS, Content, Redactor, is_name, payload_json
 
 SPANS_PER_BLOCK = 2_000  # spans per block of details
 PAGE_GZIP_LEVEL = 6
@@ -114,7 +114,8 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     if content == "full":
         return spans
     redactor = Redactor(content)
-    for column in [column for column in spans.columns if is_key_column(spans, column) and column not in TRACE_KEYS]:
+    kept = {*TRACE_KEYS, AGENT_KEY}
+    for column in [column for column in spans.columns if is_key_column(spans, column) and column not in kept]:
         if content == "none" and column in STRUCTURAL_KEYS:
             is_named = [is_name(value) for value in json_values(spans[column])]
             spans = spans.assign(**{column: spans[column].where(np.array(is_named, dtype=bool))})

@@ -5,7 +5,7 @@ rules, or by those of the caller; its texts are kept or redacted; and it is adde
 what was skipped, and why.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tokenvis.conventions.rules import Rule, rule_function
+from tokenvis.conventions.rules import Rule, RuleFunction, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
@@ -36,6 +36,7 @@ def ingest(
     format: str | None = None,  # noqa: A002  (the usual name)
     agent: Rule = None,
     location: Rule = None,
+    waits_for: Rule = None,
     content: Content = "full",
     columns: Mapping[str, str] | None = None,
     unit: Unit = "us",
@@ -56,6 +57,10 @@ def ingest(
         How to find the agent and the location of a span, instead of the default rules: the name of an attribute (or column), or
         a function of the span (a dict with ``id, trace_id, agent_id, location_id, start_time, end_time, data``) that returns a
         name, or None to keep the default. For ``location`` also "tool", "file", "folder", "host" or "kind".
+    waits_for
+        How to find whom a span waits for: an attribute or a function, as for ``agent``, instead of the default rule, which
+        finds tools that ask the user. The name of a person ("user") or of an agent becomes ``waits_for`` in the span's data;
+        None keeps what the source says. An attribute that is true means "user".
     content
         How much free text (prompts, answers, inputs and outputs of tools) is kept: "full"; "short", the first 200 characters of
         each text; "none".
@@ -84,7 +89,7 @@ def ingest(
     check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
-    rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Redactor(content))
+    rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content))
     read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
         problems: list[Problem] = []
@@ -119,16 +124,17 @@ def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 @dataclass
 class SpanRules:
-    """The caller's rules for each span: agent, location, and how much text is kept; and whether there is a single source."""
+    """The caller's rules for each span: agent, location, waits, and how much text is kept; whether there is a single source."""
 
-    agent: Callable[[dict[str, Any]], str | None] | None
-    location: Callable[[dict[str, Any]], str | None] | None
+    agent: RuleFunction
+    location: RuleFunction
+    waits_for: RuleFunction
     redactor: Redactor
     is_only_source: bool = True
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
         """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
-        assign_by_rules(span, self.agent, self.location)
+        assign_by_rules(span, self.agent, self.location, self.waits_for)
         try:
             self.redact(span)
             assembly.add(span)

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import SpanContext
 
 from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
-from tokenvis.conventions.rules import Rule, rule_function
+from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import StoreError
@@ -55,8 +55,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
     ----------
     store
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
-    agent, location
-        Rules for a span's agent and location that replace the default rules, as in `ingest`.
+    agent, location, waits_for
+        Rules for a span's agent, its location and whom it waits for that replace the default rules, as in `ingest`.
     open_spans
         Whether to store a span when it starts too, with the status "open" and the time of the last batch as its end. This
         requires the processor of `record_opentelemetry`: an exporter alone receives spans only when they end.
@@ -64,18 +64,23 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
     Raises
     ------
     BadOption
-        ``agent`` or ``location`` is neither an attribute name nor a function.
+        ``agent``, ``location`` or ``waits_for`` is neither an attribute name nor a function.
     StoreError
         The database cannot be used.
     """
 
     def __init__(
-        self, *, store: Store | Target = None, agent: Rule = None, location: Rule = None, open_spans: bool = False
+        self,
+        *,
+        store: Store | Target = None,
+        agent: Rule = None,
+        location: Rule = None,
+        waits_for: Rule = None,
+        open_spans: bool = False,
     ) -> None:
-        self.configure(agent=agent, location=location, open_spans=open_spans)
+        self.configure(agent=agent, location=location, waits_for=waits_for, open_spans=open_spans)
         self.writer = Writer(store, open_rows=self.open_rows)
-        self.is_shut_down = False
-        self.receives_starts = False
+        self.is_shut_down = self.receives_starts = False
         self.logged_messages: set[str] = set()
         self.open = OpenSpans()
         self.after_fork_in_child()
@@ -84,10 +89,9 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
     def __repr__(self) -> str:
         return f"TokenvisSpanExporter({str(self.writer.store.path)!r})"
 
-    def configure(self, *, agent: Rule = None, location: Rule = None, open_spans: bool = False) -> None:
+    def configure(self, *, agent: Rule = None, location: Rule = None, waits_for: Rule = None, open_spans: bool = False) -> None:
         """Set the options for the spans that follow."""
-        self.agent, self.location = rule_function("agent", agent), rule_function("location", location)
-        self.open_spans = open_spans
+        self.rules, self.open_spans = rule_functions(agent, location, waits_for), open_spans
 
     def after_fork_in_child(self) -> None:
         """Reset all state: in a forked child, the earlier spans are the parent's to store."""
@@ -274,14 +278,12 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
 
     def read(self, span: ReadableSpan) -> tuple[SpanRead, tuple[int, str] | None]:
         """A span as the file reader returns it, and the name that it gives its trace; if a rule fails, the defaults apply."""
-        names = TraceNameCapture()
-        read = read_span(span, names)
-        agent, location = read.agent, read.location
+        read = read_span(span, names := TraceNameCapture())
         try:
-            assign_by_rules(read, self.agent, self.location)
+            assign_by_rules(read, *self.rules)
         except Exception as error:
-            read.agent, read.location = agent, location
-            self.log_once("A rule (agent= or location=) failed, and the default rules apply to that span", error)
+            assign_by_rules(read, None, None, None)
+            self.log_once("A rule (agent=, location= or waits_for=) failed, and the default rules apply to that span", error)
         return read, names.name
 
     def find_running(self, span_id: str) -> RunningSpan | None:

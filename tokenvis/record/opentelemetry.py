@@ -23,6 +23,7 @@ def record_opentelemetry(
     store: Store | Target = None,
     agent: Rule = None,
     location: Rule = None,
+    waits_for: Rule = None,
     open_spans: bool = False,
     provider: "TracerProvider | None" = None,
 ) -> "TokenvisSpanExporter":
@@ -35,9 +36,9 @@ def record_opentelemetry(
     ----------
     store
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
-    agent, location
-        Rules for a span's agent and location that replace the default rules: the name of an attribute, or a function of the
-        span, as in `ingest`.
+    agent, location, waits_for
+        Rules for a span's agent, its location and whom it waits for that replace the default rules: the name of an
+        attribute, or a function of the span, as in `ingest`.
     open_spans
         Whether to store a span when it starts too, with the status "open" and the time of the last batch as its end.
     provider
@@ -53,7 +54,7 @@ def record_opentelemetry(
     TokenvisError
         The extra ``tokenvis[otel]`` is not installed, or the provider accepts no span processors.
     BadOption
-        ``agent`` or ``location`` is neither an attribute name nor a function.
+        ``agent``, ``location`` or ``waits_for`` is neither an attribute name nor a function.
     StoreError
         The database cannot be used.
 
@@ -91,9 +92,11 @@ def record_opentelemetry(
         ]
         for reference, exporter in INSTALLED_EXPORTERS:
             if reference() is tracer_provider and exporter.writer.store.path.resolve() == destination.path.resolve():
-                exporter.configure(agent=agent, location=location, open_spans=open_spans)
+                exporter.configure(agent=agent, location=location, waits_for=waits_for, open_spans=open_spans)
                 return exporter
-        exporter = TokenvisSpanExporter(store=destination, agent=agent, location=location, open_spans=open_spans)
+        exporter = TokenvisSpanExporter(
+            store=destination, agent=agent, location=location, waits_for=waits_for, open_spans=open_spans
+        )
         tracer_provider.add_span_processor(LiveSpanProcessor(exporter))
         INSTALLED_EXPORTERS.append((ref(tracer_provider), exporter))
         return exporter

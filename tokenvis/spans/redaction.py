@@ -1,7 +1,7 @@
 """Redaction: how much of a trace's free text is kept, and the JSON text of the redacted payload.
 
 "full" keeps everything; "short" keeps the first 200 characters of each text; "none" keeps numbers and, of the texts, only
-names: ids, models, tools, kinds.
+names: ids, models, tools, kinds, and whom a span waits for.
 """
 
 import json
@@ -18,7 +18,8 @@ from tokenvis.spans.text import without_surrogates
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
-STRUCTURAL_KEYS = {"kind", "parent_id", "links", "status", "estimated", "trigger"}  # keys of data whose texts are not content
+STRUCTURAL_KEYS = {"kind", "parent_id", "links", "status", "estimated", "trigger", "span_kind"}  # their texts are not content
+AGENT_KEY = "waits_for"  # the name of an agent or a person, kept whole as ``agent_id`` is
 NAMING_ATTRIBUTES = re.compile(
     r"gen_ai\.(operation\.name|provider\.name|system|output\.type|conversation\.id|data_source\.id|workflow\.name"
     r"|agent\.(id|name|version)|tool\.(name|type|call\.id)|request\.(?!messages|prompt|input|instructions|stop_sequences).*|response\.(id|model|finish_reasons))"
@@ -40,11 +41,14 @@ class Redactor:
         if self.content == "full":
             return data
         if self.content == "short":
-            return {key: self.shortened(value) for key, value in data.items()}
+            return {key: value if key == AGENT_KEY else self.shortened(value) for key, value in data.items()}
         kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_name(value)}
+        if isinstance(data.get(AGENT_KEY), str | bool):
+            kept[AGENT_KEY] = data[AGENT_KEY]
         if data.get("label"):
             kept["label"] = name
-        rest = {key: value for key, value in data.items() if key not in STRUCTURAL_KEYS and key not in ("label", "attributes")}
+        separate = {*STRUCTURAL_KEYS, AGENT_KEY, "label", "attributes"}
+        rest = {key: value for key, value in data.items() if key not in separate}
         kept |= self.names_and_numbers(rest)
         if isinstance(data.get("attributes"), dict):
             kept["attributes"] = self.names_and_numbers(data["attributes"])

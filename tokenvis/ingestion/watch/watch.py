@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tokenvis.conventions.rules import Rule, rule_function
+from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.errors import StoreError, TraceNotFound, check_choice, quoted
 from tokenvis.formats.files.lines import FilesChanged
 from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
@@ -79,7 +79,7 @@ class Watch:
     since
         Only files changed since then: an age ("12h", "7d"), or an ISO 8601 date or time; sessions that were read before are
         always followed. By default everything in the given paths, or the last day of the default folders.
-    agent, location, content
+    agent, location, waits_for, content
         As for `tokenvis.ingest`.
 
     Attributes
@@ -110,18 +110,19 @@ class Watch:
         since: str | None = None,
         agent: Rule = None,
         location: Rule = None,
+        waits_for: Rule = None,
         content: Content = "full",
     ) -> None:
         check_choice("content", content, CONTENTS)
         self.paths = [existing_path(path).absolute() for path in paths] or session_folders()
         since = since if since or paths else DEFAULT_SINCE
         self.since_ns = since_time(since).timestamp() * 1e9 if since else None
-        self.rules = SpanRules(rule_function("agent", agent), rule_function("location", location), Redactor(content))
+        self.rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content))
         self.read_options = ReadOptions(without_texts=content == "none")
         function_marker = f"function {time.time_ns()}"  # unique: a later watch cannot compare functions
         self.option_values = [
             content,
-            *(rule if rule is None or isinstance(rule, str) else function_marker for rule in (agent, location)),
+            *(rule if rule is None or isinstance(rule, str) else function_marker for rule in (agent, location, waits_for)),
         ]
         self.store = as_store(store, create=True)
         self.checkpoint = Checkpoint(self.store.path)

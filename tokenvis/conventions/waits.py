@@ -1,0 +1,67 @@
+"""The rule that finds the spans that wait for a person: their tool asks a person, or their source marks the wait.
+
+A span waits for whom ``waits_for`` in its data names: an agent, or a person, who is "user" unless the source names one. If the
+source has not written that key, this rule sets it for exact names only: a wait that the rule does not find is shown as work,
+but work is never shown as a wait. A caller can replace the rule with an attribute or a function of the span.
+
+Sources: the tool names in the sources of the tools and frameworks below; the telemetry of Claude Code, whose spans
+``claude_code.tool.blocked_on_user`` last from a permission request to its answer; OpenTelemetry's conventions for MCP.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+USER = "user"
+ASKING_TOOLS = frozenset(
+    [
+        "AskUserQuestion",  # Claude Code
+        "ExitPlanMode",  # Claude Code: asks to approve a plan
+        "exit_plan_mode",  # Gemini CLI, Qwen Code
+        "ask_user",  # Gemini CLI, GitHub Copilot CLI, Inspect
+        "ask_user_question",  # Qwen Code
+        "request_user_input",  # Codex
+        "request_permissions",  # Codex
+        "ask_followup_question",  # Cline, Roo Code
+        "plan_mode_respond",  # Cline: presents a plan, and waits for the answer
+        "vscode_askQuestions",  # GitHub Copilot in VS Code
+        "human",  # LangChain: HumanInputRun
+        "Human",  # LangChain, older versions
+        "human_assistance",  # LangGraph: the tool of its tutorial, which interrupts the graph
+        "user_input",  # smolagents: UserInputTool
+        "get_user_input",  # Agno: UserControlFlowTools
+        "ask_human",  # MetaGPT, OpenManus
+        "ask_human_via_console",  # CAMEL: HumanToolkit
+        "handoff_to_user",  # Strands Agents
+        "get_user_choice",  # Google ADK
+        "adk_request_confirmation",  # Google ADK
+        "adk_request_input",  # Google ADK
+    ]
+)
+TOOL_PREFIX = "tool:"
+BLOCKED_ON_USER = "blocked_on_user"
+ELICITATION = "elicitation/create"  # the method by which an MCP server asks the user
+
+
+def default_wait(location: str, data: Mapping[str, Any]) -> str | None:
+    """Whom a span at this location waits for: "user" if its tool asks a person, or its source marks it; else None.
+
+    Examples
+    --------
+    >>> default_wait("tool:AskUserQuestion", {}), default_wait("tool:Bash", {})
+    ('user', None)
+    >>> default_wait("span", {"label": "claude_code.tool.blocked_on_user"})
+    'user'
+    """
+    if location.startswith(TOOL_PREFIX):
+        return USER if location[len(TOOL_PREFIX) :] in ASKING_TOOLS else None
+    attributes = data.get("attributes")
+    if isinstance(attributes, Mapping) and (
+        ends_blocked(attributes.get("span.type")) or attributes.get("mcp.method.name") == ELICITATION
+    ):
+        return USER
+    return USER if ends_blocked(data.get("label")) else None
+
+
+def ends_blocked(name: Any) -> bool:
+    """Whether the last part of a dotted name says that the span is blocked on the user."""
+    return isinstance(name, str) and name.endswith(BLOCKED_ON_USER) and name.rpartition(".")[2] == BLOCKED_ON_USER
