@@ -1,10 +1,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import ingest, load_spans
+from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.sessions.codex.reader import read, recognises
 
@@ -212,6 +213,48 @@ def test_related_threads_are_one_trace(source):
         ["Sartre", f"{CHILD}/s2", "s1"],
         ["explorer hild", f"{GRANDCHILD}/model.0", f"{CHILD}/s2"],
     ]
+
+
+WAITED = "0193-waited"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "result", "agent"),
+    [
+        ("wait_agent", {"targets": [CHILD]}, {"status": {CHILD: {"completed": "found"}}}, "Sartre"),
+        ("wait", {"ids": [CHILD]}, {"status": {}, "timed_out": True}, "Sartre"),
+        ("wait", {"ids": [CHILD]}, "aborted", "Sartre"),
+        ("wait", {"ids": [CHILD, WAITED]}, {"status": {WAITED: {"completed": "done"}}}, "Camus"),
+        ("wait", {"ids": [CHILD, WAITED]}, {"status": {CHILD: "running", WAITED: {"errored": "no"}}}, "Camus"),
+        ("wait", {"ids": [CHILD, WAITED]}, {"status": {CHILD: "running", WAITED: "pending_init"}}, "Sartre"),
+        ("wait", {"ids": [CHILD, WAITED]}, {"status": {CHILD: "shutdown", WAITED: {"completed": "x"}}}, "Sartre"),
+        ("wait", {"ids": ["0199-far"]}, {"status": {}}, "0199-far"),
+        ("wait", {"ids": ["rollout"]}, {"status": {}}, "rollout"),
+        ("wait", {"ids": ["", 5]}, {"status": []}, None),
+        ("wait", {"ids": CHILD}, {"status": 5}, None),
+        ("wait", {"cell_id": "3"}, "done", None),
+        ("exec_command", {"ids": [CHILD]}, "done", None),
+        ("request_user_input", {"questions": []}, "yes", "user"),
+    ],
+)
+def test_a_call_waits_for_the_agent_of_a_thread(tool, arguments, result, agent):
+    family()
+    spawned = [call(12, "s2", "spawn_agent"), output(13, "s2", json.dumps({"agent_id": WAITED, "nickname": "Camus"}))]
+    wait = [call(14, "w", tool, **arguments), output(25, "w", json.dumps(result))]
+    write_file(f"sessions/2026/06/21/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *spawned, *wait)
+    spans = expand_data(ingest("sessions").spans(), ["waits_for"]).set_index("id")
+    waits_for = spans["waits_for"].dropna()
+    assert waits_for.to_dict() == ({f"{ROOT}/w": agent} if agent else {})
+
+
+def test_a_thread_does_not_wait_for_the_threads_that_it_starts():
+    family()
+    spans = expand_data(ingest("sessions").spans(), ["detached"])
+    assert spans.groupby("agent_id", observed=True)["detached"].agg(list).to_dict() == {
+        "Sartre": [True, True],
+        "explorer hild": [True],
+        "codex": [pd.NA] * 4,
+    }
 
 
 def test_a_child_alone_belongs_to_its_parents_trace():

@@ -2,12 +2,14 @@
 
 A thread's first ``session_meta`` names the thread that started it; all threads with the same root are one trace. Its file may
 begin with a copy of its parent's lines, which include another ``session_meta``: the copy is skipped. Its spans are children of
-the call that started it, which is in the parent's file.
+the call that started it, which is in the parent's file, and ``detached``: that call does not wait for them. The calls that do
+(`waits`) name the agent in ``waits_for``. Requests for approval are not in these files.
 
 There is no public specification; this reader is based on the source of Codex' recorder and on files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source, origin_of
 from tokenvis.formats.sessions.codex.lines import CodexThread, CodexToolCall, ModelResponse
 from tokenvis.formats.sessions.codex.threads import Rollout, ThreadLineage, lineage_from_meta
+from tokenvis.formats.sessions.codex.waits import awaited_thread
 
 NAME = "Codex rollouts"
 ROLLOUT_LINE_TYPES = {"session_meta", "turn_context", "response_item", "event_msg", "compacted"}
@@ -37,13 +40,17 @@ def recognises(head: Head) -> bool:
 
 def session_key_of(path: Path) -> tuple[str, str | None]:
     """The id of a file's thread, and the id of its parent thread."""
-    source = Source(path, path.name, origin_of(path))
+    lineage = first_lineage(path)
+    return (path.stem, None) if lineage is None else (lineage.id, lineage.parent)
+
+
+def first_lineage(path: Path) -> ThreadLineage | None:
+    """The lineage of a file's thread from its first line, None if that line has none."""
     line = next(iter(first_objects(path, 1)), {})
     payload = line.get("payload")
     if line.get("type") != "session_meta" or not isinstance(payload, dict):
-        return path.stem, None
-    lineage = lineage_from_meta(payload, line, source)
-    return lineage.id, lineage.parent
+        return None
+    return lineage_from_meta(payload, line, Source(path, path.name, origin_of(path)))
 
 
 def main_file_candidates(path: Path, line: dict[str, Any]) -> Iterator[Path]:
@@ -77,6 +84,7 @@ class CodexFollower:
         self.rollouts: dict[Path, Rollout] = {}
         self.thread_files: dict[tuple[Path, str], Path] = {}
         self.folder_files: dict[Path, list[Path]] = {}
+        self.agent_names: dict[str, str] = {}
         self.updated: set[Path] = set()
         self.growing = True
         self.add_file(reading)
@@ -162,7 +170,17 @@ class CodexFollower:
             reading.name_trace(root, title, None if root == lineage.id else thread.first_seen)
             call = ancestors[0].spawned.get(lineage.id) if ancestors else None
             parent = thread_span_id(root, ancestors[0].id, call) if call else None
-            yield from thread_spans(thread, lineage, root, parent)
+            yield from thread_spans(thread, lineage, root, parent, partial(self.agent_of, rollout))
+
+    def agent_of(self, rollout: Rollout, thread: str) -> str:
+        """The agent of a thread that another one names: by its file, else its nickname in the other's file, else its id."""
+        if thread not in self.agent_names:
+            path = self.file_of(thread, rollout.reading.source.path)
+            lineage = first_lineage(path) if path else None
+            if lineage is None or lineage.id != thread:
+                return rollout.lineage.nicknames.get(thread, thread)
+            self.agent_names[thread] = lineage.agent
+        return self.agent_names[thread]
 
 
 def threads_folder(path: Path) -> Path:
@@ -176,20 +194,25 @@ def thread_span_id(root: str, thread: str, part: str) -> str:
     return f"{root}/{part}" if thread == root else f"{root}/{thread}/{part}"
 
 
-def thread_spans(thread: CodexThread, lineage: ThreadLineage, root: str, parent: str | None) -> Iterator[SpanRead]:
-    """The spans of a thread: its responses and its calls."""
+def thread_spans(
+    thread: CodexThread, lineage: ThreadLineage, root: str, parent: str | None, agent_of: Callable[[str], str]
+) -> Iterator[SpanRead]:
+    """The spans of a thread: its responses and its calls; ``agent_of`` returns the agent of a thread by its id."""
+    detached = {"detached": True} if parent else {}
     agent = {"gen_ai.agent.name": lineage.agent, "gen_ai.agent.id": lineage.id, "gen_ai.conversation.id": root}
     for response in thread.responses:
         location, name = location_of(model=response.model), response_tools(response) or response.model or "model"
-        data = response_data(response, agent, by_user=lineage.parent is None)
+        data = response_data(response, agent, by_user=lineage.parent is None) | detached
         own_id = thread_span_id(root, lineage.id, f"model.{response.number}")
         yield SpanRead(root, own_id, response.start, response.end, lineage.agent, location, name, data, parent)
     last = thread.last_event or 0
     for call in thread.calls.values():
         end = max(call.start, call.end if call.end is not None else last)
         own_id = thread_span_id(root, lineage.id, call.id)
-        location = location_of(tool=call.name)
-        yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, call_data(call, agent), parent)
+        location, data = location_of(tool=call.name), call_data(call, agent) | detached
+        if awaited := awaited_thread(call):
+            data["waits_for"] = agent_of(awaited)
+        yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, data, parent)
 
 
 def response_tools(response: ModelResponse) -> str:

@@ -29,8 +29,9 @@ NO_OWN_LINE_YET = 2**62
 class ThreadLineage:
     """The parent of a thread, the threads that it started, and its turns.
 
-    ``spawned`` maps each started thread to its call; ``turns`` maps the id of each turn to its first line and its time;
-    ``last_copied_meta`` is the last line with another thread's ``session_meta``, after which the thread's own turns begin.
+    ``spawned`` maps each started thread to its call, and ``nicknames`` to the nickname of its agent, if there is one; ``turns``
+    maps the id of each turn to its first line and its time; ``last_copied_meta`` is the last line with another thread's
+    ``session_meta``, after which the thread's own turns begin.
     """
 
     id: str
@@ -38,6 +39,7 @@ class ThreadLineage:
     agent: str = "codex"
     created: int = 0
     spawned: dict[str, str] = field(default_factory=dict)
+    nicknames: dict[str, str] = field(default_factory=dict)
     turns: dict[str, tuple[int, int]] = field(default_factory=dict)
     last_copied_meta: int = 0
 
@@ -173,13 +175,15 @@ def note_turn(lineage: ThreadLineage, number: int, line: dict[str, Any], payload
 
 
 def note_spawned(lineage: ThreadLineage, payload: dict[str, Any]) -> None:
-    """Record the call that started another thread."""
-    call, thread_id = payload.get("call_id"), payload.get("new_thread_id")
+    """Record the call that started another thread, and the nickname of its agent."""
+    call, thread_id, nickname = (payload.get(key) for key in ("call_id", "new_thread_id", "new_agent_nickname"))
     if thread_id is None and payload.get("type") == "function_call_output":
         output = decode_json_text(payload.get("output"))
-        thread_id = output.get("agent_id") if isinstance(output, dict) else None
+        thread_id, nickname = (output.get("agent_id"), output.get("nickname")) if isinstance(output, dict) else (None, None)
     if isinstance(call, str) and isinstance(thread_id, str):
         lineage.spawned.setdefault(thread_id, call)
+        if isinstance(nickname, str) and nickname.strip():
+            lineage.nicknames.setdefault(thread_id, nickname)
 
 
 def line_time(line: dict[str, Any]) -> int | None:
