@@ -414,6 +414,111 @@ def test_agents_of_a_workflow_are_children_of_the_call_that_started_it():
     assert span_texts()[2:] == ["review model:opus 5-5 ^t1", "review 2 model:opus 6-6 ^t1"]
 
 
+# Waits: agents in the background, and calls that wait for the user.
+
+LAUNCH = {"toolUseResult": {"isAsync": True, "status": "async_launched", "agentId": "a1"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "detached"),
+    [
+        ({}, {}, False),
+        ({"run_in_background": True}, {}, True),
+        ({"run_in_background": False}, {}, False),
+        ({"run_in_background": "yes"}, {}, False),
+        ({}, {"status": "async_launched"}, True),
+        ({"run_in_background": False}, {"isAsync": True}, True),
+        ({"run_in_background": True}, {"status": "completed"}, False),
+        ({}, {"status": 5}, False),
+    ],
+)
+def test_nobody_waits_for_an_agent_in_the_background(asked, status, detached):
+    write(
+        "s1.jsonl",
+        reply(2, "m1", call("t1", "Agent", **asked)),
+        result(3, "t1", toolUseResult={"agentId": "a1", **status}),
+        reply(9, "m2", "meanwhile"),
+    )
+    agent("a1", prompt(3, "look"), reply(6, "m3", call("t2")), result(8, "t2"), meta={"agentType": "Explore"})
+    report = ingest("s1.jsonl")
+    values = zip(report_lines(report), column(report, "detached"), strict=True)
+    assert {(text.split()[0], value is True) for text, value in values} == {("main", False), ("Explore", detached)}
+
+
+def test_a_call_that_launches_an_agent_is_not_stretched():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Agent", run_in_background=True, prompt="look")))
+    agent("a1", prompt(3, "look"), reply(60, "m2", "found"))
+    assert span_texts()[1] == "main tool:Agent 2-2 open"
+    write("s1.jsonl", reply(2, "m1", call("t1", "Agent", prompt="look")))
+    assert span_texts(store="b.db")[1] == "main tool:Agent 2-60 open"
+
+
+def test_an_agent_of_an_agent_in_the_background_is_waited_for():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Agent", prompt="plan")), result(3, "t1", **LAUNCH))
+    agent("a1", prompt(3, "plan"), reply(4, "m2", call("t2", "Agent", prompt="look")), result(9, "t2"))
+    agent("b1", prompt(5, "look"), reply(6, "m3", "found"))
+    report = ingest("s1.jsonl")
+    detached = dict(zip(report_lines(report), column(report, "detached"), strict=True))
+    assert {text: value is True for text, value in detached.items()} == {
+        "main model:opus 2-2": False,
+        "main tool:Agent 2-3": False,
+        "agent a1 model:opus 3-4 ^t1": True,
+        "agent a1 tool:Agent 4-9 ^t1": True,
+        "agent b1 model:opus 5-6 ^t2": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "waits_for"),
+    [
+        ("TaskOutput", {"task_id": "a1", "block": True}, "Explore"),
+        ("TaskOutput", {"task_id": "a1"}, "Explore"),
+        ("AgentOutputTool", {"agentId": "a1"}, "Explore"),
+        ("TaskOutput", {"task_id": "a1", "block": False}, None),
+        ("TaskOutput", {"task_id": "b7"}, None),
+        ("TaskOutput", {"task_id": ["a1"]}, None),
+        ("TaskOutput", {"task_id": ""}, None),
+        ("Read", {"task_id": "a1"}, None),
+        ("AskUserQuestion", {}, "user"),
+        ("ExitPlanMode", {}, "user"),
+    ],
+)
+def test_whom_a_call_waits_for(tool, given, waits_for):
+    write("s1.jsonl", reply(2, "m1", call("t1", "Agent")), result(3, "t1", **LAUNCH), reply(4, "m2", call("w", tool, **given)))
+    agent("a1", prompt(3, "look"), reply(6, "m3", "found"), meta={"agentType": "Explore"})
+    report = ingest("s1.jsonl")
+    waits = {text.split()[1]: value for text, value in zip(report_lines(report), column(report, "waits_for"), strict=True)}
+    assert {place: value for place, value in waits.items() if isinstance(value, str)} == (
+        {f"tool:{tool}": waits_for} if waits_for else {}
+    )
+
+
+REJECTION = (
+    "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a file edit, the "
+    "new_string was NOT written to the file)."
+)
+
+
+def test_a_call_that_the_user_rejected_waited_for_the_user():
+    write(
+        "s1.jsonl",
+        reply(2, "m1", call("t1"), call("t2"), call("t3"), call("t4", "Agent", prompt="look")),
+        result(90, "t1", REJECTION, error=True),
+        result(90, "t2", REJECTION),
+        result(90, "t3", "The user doesn't want to take this action right now.", error=True),
+        result(90, "t4", REJECTION, error=True),
+    )
+    agent("a1", prompt(3, "look"), reply(6, "m3", "found"))
+    report = ingest("s1.jsonl")
+    waits = [isinstance(value, str) and value for value in column(report, "waits_for")]
+    assert list(zip(report_lines(report), waits, strict=True))[1:5] == [
+        ("main tool:Bash 2-90 error", "user"),
+        ("main tool:Bash 2-90", False),
+        ("main tool:Bash 2-90 error", False),
+        ("main tool:Agent 2-90 error", False),
+    ]
+
+
 def test_a_compaction_is_a_separate_agent():
     write("s1.jsonl", reply(2, "m1", call("t1", "Task", prompt="sum up")), result(3, "t1"))
     agent("acompact-1f", prompt(4, "sum up"), reply(9, "m2", "summary"))

@@ -6,11 +6,12 @@ in old versions, as sidechain lines of the session's main file. There is no publ
 of versions 1.0 to 2.1.
 
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
-message; its start is ``estimated``. Spans of a subagent are children of the call that started it.
+message; its start is ``estimated``. Spans of a subagent are children of the call that started it, ``detached`` if it runs in
+the background (`waits`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from tokenvis.formats.sessions.claude_code.lines import (
     Transcript,
     read_new_lines,
 )
+from tokenvis.formats.sessions.claude_code.waits import awaited, starts_in_background
 
 NAME = "Claude Code sessions"
 CLAUDE_LINE_TYPES = {
@@ -162,8 +164,9 @@ class ClaudeCodeFollower:
         name_agents(self.session, transcripts)
         if transcripts:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
+        agents = {transcript.agent_id: transcript.name for transcript in transcripts}
         for transcript in transcripts:
-            yield from transcript_spans(transcript, trace_id)
+            yield from transcript_spans(transcript, trace_id, agents)
 
 
 def report_missing_transcripts(session: Session) -> None:
@@ -206,7 +209,9 @@ def name_agents(session: Session, transcripts: list[Transcript]) -> None:
     pair_by_prompt(subagents, calls)
     pair_in_order(subagents, calls)
     for transcript in subagents:
-        if parent_call := calls.get(transcript.parent_call or ""):
+        parent_call = calls.get(transcript.parent_call or "")
+        transcript.detached = parent_call is not None and starts_in_background(parent_call)
+        if parent_call is not None and not transcript.detached:
             parent_call.subagent_last_seen = max(parent_call.subagent_last_seen, transcript.last_seen)
     names = [subagent_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
     for transcript, name in zip(subagents, distinct_names([MAIN_AGENT, *names])[1:], strict=True):
@@ -295,8 +300,8 @@ def session_title(session: Session, trace_id: str) -> str:
     return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
 
 
-def transcript_spans(transcript: Transcript, trace_id: str) -> Iterator[SpanRead]:
-    """The spans of one transcript."""
+def transcript_spans(transcript: Transcript, trace_id: str, agents: Mapping[str, str]) -> Iterator[SpanRead]:
+    """The spans of one transcript; ``agents`` are the names of all agents by their ids."""
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
@@ -304,8 +309,9 @@ def transcript_spans(transcript: Transcript, trace_id: str) -> Iterator[SpanRead
     }
     parent = f"{trace_id}/{transcript.parent_call}" if transcript.parent_call else None
     guessed = ["parent_id"] if transcript.parent_guessed else []
+    detached = {"detached": True} if transcript.detached else {}
     for model_call in transcript.model_calls.values():
-        data = model_data(model_call, agent, by_user=transcript.agent_id == "")
+        data = model_data(model_call, agent, by_user=transcript.agent_id == "") | detached
         data["estimated"] = ["start_time", *guessed]
         location, name = location_of(model=model_call.model), message_tools(model_call) or model_call.model or "model"
         yield SpanRead(
@@ -320,7 +326,9 @@ def transcript_spans(transcript: Transcript, trace_id: str) -> Iterator[SpanRead
             parent=parent,
         )
     for tool_call in transcript.tool_calls.values():
-        data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {})
+        data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {}) | detached
+        if waits_for := awaited(tool_call, agents):
+            data["waits_for"] = waits_for
         last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
         last_seen = max(last_seen, tool_call.last_seen, tool_call.subagent_last_seen)
         end = last_seen if tool_call.end is None else max(tool_call.start, tool_call.end)
