@@ -107,6 +107,37 @@ def test_kept_and_skipped_events():
     assert spans["U/tool-3"].data["attributes"]["gen_ai.tool.call.arguments"] == {"q": "what is it?"}
 
 
+def approval(time, approver="human", within="t", call="c1", **more):
+    return event("approval", time, within, approver=approver, decision="approve", call={"id": call}, **more)
+
+
+@pytest.mark.parametrize(
+    ("approvals", "spans"),
+    [
+        ([approval(5)], ["- approval 3-5 user ^t"]),
+        ([approval(5, "inspect_ai/human")], ["- approval 3-5 user ^t"]),
+        ([approval(5, within="a")], ["- approval 3-5 user ^tool-3"]),
+        ([approval(5, "auto")], ["- approval 5-5 ^t"]),
+        ([approval(4, "auto"), approval(5)], ["- approval 4-4 ^t", "- approval 4-5 user ^t"]),
+        ([approval(5, stage="result")], ["- approval 5-5 user ^t"]),
+        ([approval(5, call="c9", within="a")], ["- approval 5-5 user ^a"]),
+        ([approval(2)], ["- approval 2-2 user ^t"]),
+        ([{**approval(5), "call": "c1"}], ["- approval 5-5 user ^t"]),
+        ([event("input", 5, "a", input="yes", input_ansi="yes")], ["- input 5-5 user ^a"]),
+    ],
+)
+def test_an_approval_by_a_person_is_a_wait_from_the_call_on(approvals, spans):
+    events = [*EVENTS[:5], *approvals, *EVENTS[6:]]
+    made = list(read(reading_of("log.json", log({**SAMPLE, "events": events}))))
+    texts = [span_text(span) for span in made if span.location in ("approval", "input")]
+    waits = [span.data.get("waits_for") for span in made if span.location in ("approval", "input")]
+    told = [text.replace(" ^", f" {waits_for} ^") if waits_for else text for text, waits_for in zip(texts, waits, strict=True)]
+    assert told == spans
+    assert [span.data.get("estimated") for span in made if span.end != span.start and "waits_for" in span.data] == [
+        ["start_time"] for text in spans if "3-5" in text or "4-5" in text
+    ]
+
+
 def test_old_logs_have_steps_and_record_a_call_when_it_ends():
     def step(time, action, kind, name):
         return {"event": "step", "timestamp": at(time), "action": action, "type": kind, "name": name}

@@ -4,7 +4,7 @@ import json
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import IngestError, ingest, load_spans
+from tokenvis import IngestError, expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.otlp import reader as otlp
 from tokenvis.formats.telemetry.otlp.reader import read, recognises
@@ -139,6 +139,36 @@ def test_all_data_of_a_span_are_kept():
         },
     }  # fmt: skip
     assert (made.fallback_agent, made.id) == ("shop", f"{TRACE}/0000000000000001")
+
+
+SENT_KINDS = [sent(number, 1, 2, kind=number) for number in range(6)]
+TOLD_KINDS = [None, None, None, None, "producer", "consumer"]
+
+
+@pytest.mark.parametrize("prefix", ["SPAN_KIND_", ""])
+def test_the_kinds_of_spans_that_exchange_messages_are_kept(prefix):
+    names = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"]
+    named = [{**span, "kind": f"{prefix}{name}"} for span, name in zip(SENT_KINDS, names, strict=True)]
+    for part in (request(*SENT_KINDS), request(*named)):
+        assert [span.data.get("span_kind") for span in read(reading_of("x", part))] == TOLD_KINDS
+    [message] = messages(request(*SENT_KINDS[1:]))
+    assert [span.data.get("span_kind") for span in read(reading_of("x", message))] == TOLD_KINDS[1:]
+
+
+def test_a_program_can_mark_its_spans_with_attributes():
+    mine = kv(tokenvis__waits_for="eve", tokenvis__detached=False, phase="x")
+    [made] = read(reading_of("x", request(sent(1, 1, 2, attributes=mine))))
+    assert made.data == {
+        "label": "work", "kind": "span", "waits_for": "eve", "detached": False, "attributes": {"phase": "x"},
+    }  # fmt: skip
+
+
+def test_telemetry_of_claude_code_waits_for_the_user():
+    names = ["claude_code.tool", "claude_code.tool.blocked_on_user", "claude_code.tool.execution"]
+    spans = [sent(number, 1, 7, name, 9) for number, name in enumerate(names)]
+    write_file("x.json", request(*spans))
+    stored = expand_data(ingest("x.json").spans(), ["label", "waits_for"])
+    assert stored.set_index("label")["waits_for"].dropna().to_dict() == {"claude_code.tool.blocked_on_user": "user"}
 
 
 def test_children_before_their_parents_and_in_other_files_inherit_their_agents():

@@ -92,6 +92,20 @@ def test_the_text_of_a_written_file():
     }
 
 
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ({"span_kind": "producer"}, 4),
+        ({"span_kind": "consumer", "kind": "model"}, 5),
+        ({"span_kind": "client"}, 1),
+        ({"span_kind": 4}, 1),
+        ({"kind": "model"}, 3),
+    ],
+)
+def test_the_kind_of_a_span(data, kind):
+    assert record_of(data)["kind"] == kind
+
+
 def test_a_resource_is_a_trace_with_its_spans_in_order():
     spans = spans_of("ann 0 1 desk u", "ann 1 2 desk t", "ann 2 3 desk u", "ann 3 4 desk t")
     groups = document_of(spans)["resourceSpans"]

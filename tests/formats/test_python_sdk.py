@@ -84,3 +84,11 @@ def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
     reading = reading_of("x", json.dumps([{**CHAT, **change}, AGENT]))
     assert [span_text(span) for span in read(reading)] == SPANS[:1]
     assert problem_texts(reading) == [f"x, item 1: {reason}."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("SpanKind.PRODUCER", "producer"), ("consumer", "consumer"), ("SpanKind.SERVER", None), (None, None)]
+)
+def test_the_kinds_of_spans_that_exchange_messages_are_kept(kind, kept):
+    [made] = read(reading_of("x", json.dumps({**AGENT, "kind": kind})))
+    assert made.data.get("span_kind") == kept

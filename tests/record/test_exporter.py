@@ -250,6 +250,28 @@ def test_if_a_rule_fails_the_default_rules_apply(exporter, caplog):
     ]
 
 
+ASKS = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "AskUserQuestion"}
+
+
+def test_if_a_rule_fails_a_tool_that_asks_still_waits(exporter):
+    exporter.configure(agent=lambda span: "Boss", waits_for=lambda span: 1 / 0)
+    with tracer_of(exporter).start_as_current_span("ask", attributes=ASKS):
+        pass
+    assert exporter.force_flush()
+    spans = tv.expand_data(tv.load_spans(store="run.db"), "waits_for")
+    assert spans[["agent_id", "waits_for"]].astype(str).to_numpy().tolist() == [["ask", "user"]]
+
+
+def test_whom_a_recorded_span_waits_for(exporter):
+    tracer = tracer_of(exporter)
+    for rule in (None, "reviewer", lambda span: span["data"]["label"]):
+        exporter.configure(waits_for=rule)
+        with tracer.start_as_current_span("ask", attributes={**ASKS, "reviewer": "Eve"}):
+            pass
+    assert exporter.force_flush()
+    assert tv.expand_data(tv.load_spans(store="run.db"), "waits_for")["waits_for"].tolist() == ["user", "Eve", "ask"]
+
+
 def test_an_invalid_rule_is_refused_at_once():
     with pytest.raises(tv.BadOption, match=r"^agent=5 is neither the name of an attribute nor a function of the span\.$"):
         TokenvisSpanExporter(store="run.db", agent=5)
@@ -728,7 +750,10 @@ ATTRIBUTES = st.fixed_dictionaries(
         "llm.system": st.just("openai"),
         "llm.provider": st.just("azure"),
         "llm.model_name": st.sampled_from(["opus", "gpt"]),
-        "tool.name": st.sampled_from(["search", "é\U0001f600"]),
+        "tool.name": st.sampled_from(["search", "é\U0001f600", "AskUserQuestion"]),
+        "span.type": st.sampled_from(["tool.execution", "tool.blocked_on_user"]),
+        "tokenvis.waits_for": st.sampled_from(["Ann", ""]),
+        "tokenvis.detached": st.booleans(),
         "llm.token_count.prompt": st.integers(0, 9),
         "gen_ai.usage.output_tokens": st.integers(0, 9) | st.just("7"),
         "session.id": st.just("s"),
@@ -745,7 +770,7 @@ def plans(draw):
     for number in range(draw(st.integers(1, 8))):
         above = draw(st.sampled_from([None, *range(number)]))
         name, start, length = (
-            draw(st.sampled_from(["run", "invoke_agent Eve", "a\nb"])),
+            draw(st.sampled_from(["run", "invoke_agent Eve", "a\nb", "tool.blocked_on_user"])),
             draw(st.integers(1, 9)),
             draw(st.integers(0, 9)),
         )
@@ -758,7 +783,7 @@ def made(tracer, plan):
     spans, order = [], plan[1]
     for name, above, attributes, start, _, status, more in plan[0]:
         context = trace.set_span_in_context(trace.INVALID_SPAN if above is None else spans[above])
-        kind, links = (SpanKind.SERVER, [Link(CONTEXT)]) if more else (SpanKind.INTERNAL, ())
+        kind, links = (list(SpanKind)[start % 5], [Link(CONTEXT)]) if more else (SpanKind.INTERNAL, ())
         spans.append(tracer.start_span(name, context, kind, attributes, links, start_time=start * 1_000))
         if more:
             spans[-1].add_event("noted", attributes, timestamp=start * 1_000)

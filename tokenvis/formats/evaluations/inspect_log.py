@@ -18,6 +18,7 @@ from typing import Any
 from tokenvis.conventions.rules import as_name, location_of
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
 from tokenvis.conventions.timestamps import microseconds
+from tokenvis.conventions.waits import USER
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
@@ -27,6 +28,7 @@ from tokenvis.formats.files.sources import unpack_limit
 NAME = "Inspect logs"
 AGENT_SPAN_TYPES = {"agent", "subagent", "solver"}
 INSTANT_EVENTS = {"score", "error", "input", "approval", "sample_limit"}
+HUMAN_APPROVERS = {"human", "inspect_ai/human"}
 ATTACHMENT_PREFIX = "attachment://"
 INSPECT_TOKEN_KEYS = {
     "input_tokens_cache_read": "gen_ai.usage.cache_read.input_tokens",
@@ -37,7 +39,10 @@ INSPECT_TOKEN_KEYS = {
 
 @dataclass
 class Sample:
-    """A sample while its events are read."""
+    """A sample while its events are read.
+
+    ``approved_from`` has, by the id of each tool call, its span and the time from which the next approver decides.
+    """
 
     reading: Reading
     trace_id: str
@@ -47,6 +52,7 @@ class Sample:
     open_steps: list[str] = field(default_factory=list)
     last_time: int | None = None
     last_tool_span: SpanRead | None = None
+    approved_from: dict[str | None, tuple[str, int]] = field(default_factory=dict)
     spans: dict[str, SpanRead] = field(default_factory=dict)
 
 
@@ -202,23 +208,29 @@ def add_typed_event(sample: Sample, event: dict[str, Any], event_type: str, time
     elif event_type in ("model", "tool", "sandbox", "subtask"):
         add_call(sample, event, event_type, time, parent_id)
     elif event_type in INSTANT_EVENTS:
-        add_span(
-            sample,
-            event,
-            SpanRead(
-                sample.trace_id,
-                "",
-                time,
-                time,
-                None,
-                event_type,
-                event_type,
-                {"label": event_type, "kind": event_type},
-                parent_id,
-            ),
-        )
+        add_instant(sample, event, event_type, time, parent_id)
     else:
         sample.reading.skipped[f"events of type {event_type[:40]!r}"] += 1
+
+
+def add_instant(sample: Sample, event: dict[str, Any], event_type: str, time: int, parent_id: str | None) -> None:
+    """Add an event that is recorded when it is over, as an instant; the wait for a person's approval begins with the call.
+
+    Approvers decide one after the other, before the tool runs, unless they approve its result.
+    """
+    start, data = time, {"label": event_type, "kind": event_type}
+    call_id = as_name(nested_value(event.get("call"), "id")) if event_type == "approval" else None
+    if event_type == "input" or (event_type == "approval" and event.get("approver") in HUMAN_APPROVERS):
+        data["waits_for"] = USER
+    if call_id in sample.approved_from and event.get("stage") != "result":
+        call, start = sample.approved_from[call_id]
+        sample.approved_from[call_id] = call, time
+        parent_id = parent_id if parent_id in sample.spans and sample.spans[parent_id].parent == call else call
+    if "waits_for" in data and start < time:
+        data["estimated"] = ["start_time"]
+    else:
+        start = time
+    add_span(sample, event, SpanRead(sample.trace_id, "", start, time, None, event_type, event_type, data, parent_id))
 
 
 def add_span(sample: Sample, event: dict[str, Any], span: SpanRead) -> None:
@@ -284,7 +296,9 @@ def add_call(sample: Sample, event: dict[str, Any], event_type: str, time: int, 
     agent = as_name(event.get("agent")) if event_type == "tool" else None
     span = SpanRead(sample.trace_id, "", start, end, agent, location, name, data, parent_id)
     add_span(sample, event, span)
-    sample.last_tool_span = span if event_type == "tool" else sample.last_tool_span
+    if event_type == "tool":
+        sample.last_tool_span = span
+        sample.approved_from[as_name(event.get("id"))] = span.id, start
 
 
 def call_times(event: dict[str, Any], time: int) -> tuple[int, int | None, str | None]:

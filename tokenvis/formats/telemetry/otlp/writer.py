@@ -29,6 +29,7 @@ from tokenvis.spans.typed_columns import INT64_RANGE
 HEX_TRACE_ID = re.compile("(?!0{32})[0-9a-f]{32}")
 HEX_SPAN_ID = re.compile("(?P<trace>(?!0{32})[0-9a-f]{32})/(?P<span>(?!0{16})[0-9a-f]{16})")
 INTERNAL_KIND, CLIENT_KIND = 1, 3  # span kinds: a model call is a request to another service
+OTLP_MESSAGE_KINDS = {"producer": 4, "consumer": 5}
 STATUS_CODES = {"ok": 1, "error": 2}
 LATEST_OTLP_TIME_US = (2**64 - 1) // 1_000  # the latest time in µs whose ns fit into 64 bits
 MAX_OTLP_DEPTH = 16  # nesting levels of a value; protobuf parsers refuse more than 100, and each level needs four
@@ -79,7 +80,7 @@ def otlp_record(row: tuple[Any, ...], payload: Mapping[str, Any]) -> dict[str, A
         "traceId": trace_hex(trace_id),
         "spanId": span_hex(trace_id, span_id),
         "name": payload_text(payload, "label") or location,
-        "kind": CLIENT_KIND if payload.get("kind") == "model" else INTERNAL_KIND,
+        "kind": otlp_kind(payload),
         "startTimeUnixNano": str(start * 1_000),
         "endTimeUnixNano": str(end * 1_000),
     }
@@ -101,6 +102,12 @@ def otlp_record(row: tuple[Any, ...], payload: Mapping[str, Any]) -> dict[str, A
     if status := otlp_status(payload):
         record["status"] = status
     return record
+
+
+def otlp_kind(payload: Mapping[str, Any]) -> int:
+    """The OTLP kind of a span."""
+    default = CLIENT_KIND if payload.get("kind") == "model" else INTERNAL_KIND
+    return OTLP_MESSAGE_KINDS.get(payload_text(payload, "span_kind") or "", default)
 
 
 @lru_cache(maxsize=1_024)
