@@ -52,7 +52,7 @@ class Sample:
     open_steps: list[str] = field(default_factory=list)
     last_time: int | None = None
     last_tool_span: SpanRead | None = None
-    approved_from: dict[str | None, tuple[str, int]] = field(default_factory=dict)
+    approved_from: dict[str, tuple[str, int]] = field(default_factory=dict)
     spans: dict[str, SpanRead] = field(default_factory=dict)
 
 
@@ -218,18 +218,18 @@ def add_instant(sample: Sample, event: dict[str, Any], event_type: str, time: in
 
     Approvers decide one after the other, before the tool runs, unless they approve its result.
     """
-    start, data = time, {"label": event_type, "kind": event_type}
-    call_id = as_name(nested_value(event.get("call"), "id")) if event_type == "approval" else None
+    start = time
+    data: dict[str, Any] = {"label": event_type, "kind": event_type}
+    is_approval = event_type == "approval" and event.get("stage") != "result"
+    call_id = as_name(nested_value(event.get("call"), "id")) if is_approval else None
+    call, asked = sample.approved_from.get(call_id, (None, time)) if call_id else (None, time)
+    if call_id and call:
+        sample.approved_from[call_id] = call, time
     if event_type == "input" or (event_type == "approval" and event.get("approver") in HUMAN_APPROVERS):
         data["waits_for"] = USER
-    if call_id in sample.approved_from and event.get("stage") != "result":
-        call, start = sample.approved_from[call_id]
-        sample.approved_from[call_id] = call, time
-        parent_id = parent_id if parent_id in sample.spans and sample.spans[parent_id].parent == call else call
-    if "waits_for" in data and start < time:
-        data["estimated"] = ["start_time"]
-    else:
-        start = time
+        if asked < time:
+            start, data["estimated"] = asked, ["start_time"]
+            parent_id = parent_id if parent_id in sample.spans and sample.spans[parent_id].parent == call else call
     add_span(sample, event, SpanRead(sample.trace_id, "", start, time, None, event_type, event_type, data, parent_id))
 
 
@@ -298,7 +298,7 @@ def add_call(sample: Sample, event: dict[str, Any], event_type: str, time: int, 
     add_span(sample, event, span)
     if event_type == "tool":
         sample.last_tool_span = span
-        sample.approved_from[as_name(event.get("id"))] = span.id, start
+        sample.approved_from[as_name(event.get("id")) or ""] = span.id, start
 
 
 def call_times(event: dict[str, Any], time: int) -> tuple[int, int | None, str | None]:

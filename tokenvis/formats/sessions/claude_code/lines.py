@@ -342,15 +342,11 @@ def add_tool_result(session: Session, transcript: Transcript, block: dict[str, A
     if isinstance(details, dict):
         keys = ("agentId", "runId", "workflowName")
         call.details = {key: details[key] for key in keys if isinstance(details.get(key), str)}
-        call.launch_status = "async_launched" if details.get("isAsync") is True else text_or_none(details.get("status"))
+        status = "async_launched" if details.get("isAsync") is True else details.get("status")
+        call.launch_status = status if isinstance(status, str) else None
     agents = [call.details.get("agentId"), *AGENT_ID_IN_RESULT.findall(call.result if call.name in SPAWNING_TOOLS else "")]
     for agent in filter(None, agents):
         note_spawning_call(session, agent, call.id)
-
-
-def text_or_none(value: Any) -> str | None:
-    """A text unchanged, None for any other value."""
-    return value if isinstance(value, str) else None
 
 
 def content_blocks(message: dict[str, Any]) -> list[dict[str, Any]]:

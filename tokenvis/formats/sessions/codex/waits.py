@@ -14,8 +14,8 @@ UNFINISHED_STATUSES = {"pending_init", "running"}
 def awaited_thread(call: CodexToolCall) -> str | None:
     """The thread that a call waited for: the first named one whose status is final, else the first; None if it names none."""
     arguments = call.arguments if call.name in WAITING_TOOLS and isinstance(call.arguments, dict) else {}
-    targets = next((arguments[key] for key in TARGET_KEYS if isinstance(arguments.get(key), list)), [])
-    threads = [target for target in targets if isinstance(target, str) and target.strip()]
+    lists = [arguments[key] for key in TARGET_KEYS if isinstance(arguments.get(key), list)]
+    threads = [target for targets in lists for target in targets if isinstance(target, str) and target.strip()]
     statuses = call.result.get("status") if isinstance(call.result, dict) else None
     statuses = statuses if isinstance(statuses, dict) else {}
     final = (thread for thread in threads if thread in statuses and not is_unfinished(statuses[thread]))
