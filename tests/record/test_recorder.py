@@ -55,6 +55,97 @@ def test_spans_events_and_handoffs_are_stored():
     assert repr(own) == f"Recorder('t', store='{own.store.path}')"
 
 
+def told(spans) -> list[tuple]:
+    """Each span as agent, location, and its data without the parent."""
+    data = [{key: value for key, value in (one or {}).items() if key != "parent_id"} for one in data_of(spans)]
+    return list(zip(spans["agent_id"], spans["location_id"], data, strict=True))
+
+
+def test_an_agent_waits_where_it_is():
+    with Recorder("t") as own, own.span("Ann", "desk") as around:
+        with own.wait(label="May I?") as wait:
+            assert own.current is wait
+        own.wait("Eve", location="hall").start().end()
+    with own.wait(agent="Bob", location="lab", waits_for="Ann"):
+        pass
+    own.flush()
+    spans = load_spans("t")
+    assert told(spans[spans["id"] != around.id]) == [
+        ("Ann", "desk", {"label": "May I?", "waits_for": "user"}),
+        ("Ann", "hall", {"waits_for": "Eve"}),
+        ("Bob", "lab", {"waits_for": "Ann"}),
+    ]
+    assert spans["parent_id"].eq(around.id).sum() == 2
+
+
+def test_the_span_of_another_recorder_does_not_say_who_waits():
+    message = r"^There is no open span that waits\. Call wait\(\) inside a span, or pass agent= and location=\.$"
+    with Recorder("t") as own, Recorder("u") as other, other.span("Ann", "desk"):
+        for given in ({}, {"agent": "Bob"}, {"location": "lab"}):
+            with pytest.raises(BadOption, match=message):
+                own.wait(**given)
+        with own.span("Bob", "lab"), other.span("Eve", "hall"), own.wait():
+            pass
+    assert told(load_spans("t"))[1] == ("Bob", "lab", {"waits_for": "user"})
+
+
+def test_waits_around_functions_and_coroutines():
+    with Recorder("t") as own, own.span("Ann", "desk"):
+
+        @own.wait("Eve")
+        def ask():
+            return own.event("Ann", "desk")
+
+        async def wait():
+            async with own.wait():
+                pass
+
+        ask()
+        asyncio.run(wait())
+    assert told(load_spans("t"))[1:] == [
+        ("Ann", "desk", {"waits_for": "Eve", "label": ask.__qualname__}),
+        ("Ann", "desk", {}),
+        ("Ann", "desk", {"waits_for": "user"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "waits_for"),
+    [("", "user"), (" \n", "user"), (True, "user"), (None, "None"), (7, "7"), (b"x", "b'x'"), ("é", "é")],
+)
+def test_whom_a_wait_is_for_is_text(given, waits_for):
+    with Recorder("t") as own, own.wait(given, agent="Ann", location="desk"):
+        pass
+    assert data_of(load_spans("t")) == [{"waits_for": waits_for}]
+
+
+@pytest.mark.parametrize("odd", ["", "yes", 5, [True], {"a": 1}, float("nan"), object])
+def test_marks_with_odd_values_are_recorded(odd):
+    with Recorder("t") as own, own.span("Ann", "desk", detached=odd, waits_for=odd):
+        pass
+    assert load_spans("t")["data"].notna().all()
+
+
+class Hostile(str):
+    def raising(self, *_):
+        raise ZeroDivisionError
+
+    endswith = rpartition = __eq__ = raising
+    __hash__ = str.__hash__
+
+
+def test_a_tool_that_asks_waits_for_the_user():
+    with Recorder("t") as own:
+        own.event("Ann", "tool:AskUserQuestion")
+        own.event("Ann", "tool:AskUserQuestion", waits_for="Eve")
+        own.event("Ann", "tool:AskUserQuestion", waits_for=None)
+        own.event("Ann", "tool:Bash")
+        own.event("Ann", "desk", label=Hostile("blocked_on_user"), attributes={"mcp.method.name": Hostile("x")})
+        with own.span("Ann", "desk") as asked:
+            asked.data["label"] = "tool.blocked_on_user"
+    assert [data and data.get("waits_for") for data in data_of(load_spans("t"))] == ["user", "Eve", None, None, None, "user"]
+
+
 def test_a_trace_without_a_name_is_named_by_the_time_and_stored_without_spans():
     with Recorder() as own:
         pass

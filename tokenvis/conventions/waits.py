@@ -55,13 +55,15 @@ def default_wait(location: str, data: Mapping[str, Any]) -> str | None:
     if location.startswith(TOOL_PREFIX):
         return USER if location[len(TOOL_PREFIX) :] in ASKING_TOOLS else None
     attributes = data.get("attributes")
-    if isinstance(attributes, Mapping) and (
-        ends_blocked(attributes.get("span.type")) or attributes.get("mcp.method.name") == ELICITATION
-    ):
-        return USER
-    return USER if ends_blocked(data.get("label")) else None
+    method = None
+    if type(attributes) is dict:
+        method = attributes.get("mcp.method.name")
+        if is_blocked_on_user(attributes.get("span.type")):
+            return USER
+    is_elicitation = type(method) is str and method == ELICITATION
+    return USER if is_elicitation or is_blocked_on_user(data.get("label")) else None
 
 
-def ends_blocked(name: Any) -> bool:
-    """Whether the last part of a dotted name says that the span is blocked on the user."""
-    return isinstance(name, str) and name.endswith(BLOCKED_ON_USER) and name.rpartition(".")[2] == BLOCKED_ON_USER
+def is_blocked_on_user(name: Any) -> bool:
+    """Whether the last part of a dotted name says so; never calls a method that a program could override."""
+    return type(name) is str and name.endswith(BLOCKED_ON_USER) and name.rpartition(".")[2] == BLOCKED_ON_USER

@@ -12,6 +12,7 @@ from traceback import TracebackException
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from tokenvis.conventions.waits import default_wait
 from tokenvis.errors import BadOption, quoted
 from tokenvis.record.decorators import instrument, underlying_function
 from tokenvis.record.snapshot import StoredById, json_text, name_text, repr_text, storable_time, type_name
@@ -178,7 +179,9 @@ class LiveSpan(StoredById):
         if not (is_named and type(start) is int is type(end) and INT64_MIN <= start <= end <= INT64_MAX):
             start, end = self._repair(end)
         if self.parent_id is not None and not (type(data) is dict and "parent_id" in data):
-            extra = {**extra, "parent_id": self.parent_id} if extra else {"parent_id": self.parent_id}
+            extra = {**(extra or {}), "parent_id": self.parent_id}
+        if type(data) is dict and "waits_for" not in data and (waits_for := default_wait(self.location_id, data)):
+            extra = {**(extra or {}), "waits_for": waits_for}
         is_empty = not extra and (data is None or (type(data) is dict and not data))
         text = None if is_empty else json_text(data, extra)
         return self.id, self.trace_id, self.agent_id, self.location_id, start, end, text

@@ -15,9 +15,11 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from tokenvis.conventions.waits import USER
 from tokenvis.errors import BadOption, BadSpan, quoted
 from tokenvis.record.lifecycle import ProcessHooks, register
 from tokenvis.record.live import LiveSpan, current_span, innermost
+from tokenvis.record.snapshot import name_text
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.spans.columns import is_integer
 from tokenvis.store.append import SpanRow
@@ -138,7 +140,9 @@ class Recorder(ProcessHooks):
             Who does the work, and where. Values that are not text are converted to text.
         **data
             The data of the span, read when the span ends: ``label``, ``kind``, ``links``, ``parent_id`` (overrides the
-            enclosing span), and your own keys. Values that are not JSON, or too long, are cut and marked.
+            enclosing span), ``detached`` (true: nobody waits for this span; false: its parent waits, whatever the times are),
+            ``waits_for`` (see `wait`; "user" by default at the location of a tool that asks the user, such as
+            "tool:AskUserQuestion"), and your own keys. Values that are not JSON, or too long, are cut and marked.
 
         Returns
         -------
@@ -146,6 +150,49 @@ class Recorder(ProcessHooks):
             The span; keys may be added to its ``data`` while it is open.
         """
         return LiveSpan(self, agent, location, data)
+
+    def wait(self, /, waits_for: str = USER, *, agent: str | None = None, location: str | None = None, **data: Any) -> LiveSpan:
+        """A span in which an agent waits for a person or for another agent, where it is.
+
+        Use it as `span`: with ``with``, ``async with``, or as a decorator, for which ``agent`` and ``location`` are those at
+        the time of the decoration.
+
+        Parameters
+        ----------
+        waits_for
+            The name of a person, by default "user", or of an agent of the trace. It is stored in ``waits_for``. Values that
+            are not text are converted to text; a blank name is "user".
+        agent, location
+            Who waits, and where; by default as in the innermost open span of this recorder.
+        **data
+            As in `span`.
+
+        Returns
+        -------
+        LiveSpan
+            The span.
+
+        Raises
+        ------
+        BadOption
+            No span is open, and ``agent`` or ``location`` is not given.
+
+        Examples
+        --------
+        >>> with Recorder("run-2", store="traces.db") as recorder, recorder.span("Ann", "desk"):
+        ...     with recorder.wait("Eve", label="May I?"):
+        ...         pass
+        >>> from tokenvis import expand_data, load_spans
+        >>> expand_data(load_spans("run-2", store="traces.db"), "waits_for")["waits_for"].dropna().tolist()
+        ['Eve']
+        """
+        around = self.current
+        if around is None and (agent is None or location is None):
+            raise BadOption("There is no open span that waits. Call wait() inside a span, or pass agent= and location=.")
+        name = USER if isinstance(waits_for, bool) else name_text(waits_for)
+        who = around.agent_id if around is not None and agent is None else agent
+        where = around.location_id if around is not None and location is None else location
+        return LiveSpan(self, who, where, {**data, "waits_for": name if name.strip() else USER})
 
     def event(self, /, agent: str, location: str, **data: Any) -> LiveSpan:
         """Record an instant: something that happens now and takes no time. The parameters are those of `span`."""

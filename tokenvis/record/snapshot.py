@@ -36,7 +36,10 @@ MAX_SNAPSHOT_ITEMS = 100_000  # of the data of one span that is cut
 JSON_SCALAR_TYPES = frozenset([str, int, float, bool, type(None)])
 JSON_CONTAINER_TYPES = frozenset([dict, list, tuple])
 PRIORITY_KEYS = frozenset(  # encoded first, so that they are never cut for lack of room
-    ["label", "kind", "links", "parent_id", "status", "status_message", "error.type", "exception.stacktrace", "cancelled"]
+    [
+        *("label", "kind", "links", "parent_id", "waits_for", "detached", "span_kind"),
+        *("status", "status_message", "error.type", "exception.stacktrace", "cancelled"),
+    ]
 )
 TYPE_NAME: Any = type.__dict__["__name__"]  # a descriptor that no metaclass can override
 
