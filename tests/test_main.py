@@ -277,6 +277,13 @@ def test_ingest_of_a_table_with_its_options(run):
     assert tokenvis.load_spans()["end_time"].tolist() == [1_500_000, 2_000_000]
 
 
+def test_whom_a_span_waits_for_is_an_option(run):
+    Path("log.csv").write_text("agent_id,start_time,end_time,boss\nann,0,5,eve\nbob,1,2,\n")
+    assert run("ingest", "log.csv", "--waits-for", "boss")[0] == 0
+    spans = tokenvis.expand_data(tokenvis.load_spans(), "waits_for")
+    assert spans.set_index("agent_id")["waits_for"].dropna().to_dict() == {"ann": "eve"}
+
+
 def test_ingest_reads_stdin(run, monkeypatch):
     class Piped:
         buffer = io.BytesIO(session().read_bytes())

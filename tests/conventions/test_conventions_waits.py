@@ -68,6 +68,7 @@ def test_the_location_rule_does_not_hide_the_tool():
     span = read_span()
     assert waits_by(span=span, location=lambda span: "hall") == "user"
     assert span.location == "hall"
+    assert waits_by(span=read_span("desk"), location=lambda span: "tool:ask_user") == "user"
 
 
 def test_a_rule_that_is_none_of_these():

@@ -109,6 +109,20 @@ def test_status_and_kind_are_in_a_page_from_data_and_from_columns(content):
     assert [set(keys_in(spans)) >= {"status", "kind"} for spans in kept] == [True, True]
 
 
+@pytest.mark.parametrize("content", ["none", "short", "full"])
+def test_waits_are_in_a_page_from_data_and_from_columns(content):
+    name = "Eve " * 60
+    in_data = with_data(SPANS.drop(columns="data"), a={"waits_for": name, "detached": False})
+    in_columns = SPANS.drop(columns="data").assign(
+        waits_for=[name, None, None], detached=pd.array([False, None, None], "boolean")
+    )
+    for spans in (in_data, in_columns):
+        kept = redacted_spans(spans, content)
+        kept = tv.expand_data(kept, ["waits_for", "detached"]) if spans is in_data else kept
+        assert kept["waits_for"].dropna().tolist() == [name]
+        assert kept["detached"].dropna().tolist() == [False]
+
+
 def test_texts_in_columns_for_names_are_omitted():
     spans = SPANS.drop(columns="data").assign(status=[SECRET * 20, "ok", None], kind=[f"{SECRET}\nand", None, "tool"])
     kept = redacted_spans(spans, "none")

@@ -52,6 +52,21 @@ def test_columns_named_by_the_caller_and_times_of_a_unit():
     ]
 
 
+def test_waits_and_what_nobody_waits_for():
+    rows = [{**ROWS[0], "waits_for": "eve", "detached": True}, {**ROWS[1], "waits_for": None, "detached": False}]
+    told = [{"waits_for": "eve", "detached": True, "label": "x"}, {"detached": False}]
+    frame = pd.DataFrame(rows)
+    frame.drop(columns="data").to_csv("x.csv", index=False)
+    frame.drop(columns="data").to_parquet("x.parquet")
+    for path, parts in (("x.jsonl", rows), ("x.csv", []), ("x.parquet", [])):
+        data = [span.data for span in read(reading_of(path, *parts))]
+        assert data == (told if parts else [{key: value for key, value in one.items() if key != "label"} for one in told])
+    assert [json.loads(data) for data in ingest(frame).spans()["data"]] == told
+    texts = "agent_id,start_time,end_time,detached,waits_for,done\nann,0,5,TRUE,true,true\n"
+    [span] = read(reading_of("y.csv", texts))
+    assert span.data == {"detached": True, "waits_for": True, "done": "true"}
+
+
 def test_a_column_may_be_named_as_the_agent_or_the_location():
     frame = pd.DataFrame({"who": ["ann"], "room": ["desk"], "begin": ["2026-06-21T10:00:00Z"], "lasts": [5]})
     report = ingest(frame, columns={"start_time": "begin", "duration": "lasts"}, agent="who", location="room", unit="ms")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
-from tokenvis import BadOption, IngestError, Store, StoreError, ingest, load_spans, load_traces
+from tokenvis import BadOption, IngestError, Store, StoreError, expand_data, ingest, load_spans, load_traces
 from tokenvis.formats.sessions.claude_code import lines as claude_lines
 from tokenvis.ingestion.watch.watch import Watch
 from tokenvis.store.maintenance import verify
@@ -498,6 +498,17 @@ def test_rules_for_agents_and_locations():
     spans = load_spans("s1")
     assert set(spans["agent_id"]) == {"boss"}  # which the others inherit
     assert set(spans["location_id"]) == {"model", "tool"}
+
+
+def test_a_rule_for_waits_reads_the_sessions_again():
+    simple()
+    with Watch("made") as watch:
+        watch.look()
+    with Watch("made", waits_for="gen_ai.tool.name") as watch:
+        watch.look()
+        assert watch.look() == []
+    spans = expand_data(load_spans("s1"), ["waits_for", "gen_ai.tool.name"])
+    assert spans["waits_for"].dropna().tolist() == spans["gen_ai.tool.name"].dropna().tolist() != []
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from contextlib import closing
 from datetime import datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from recordings import interrupted, locked, wait_until
 
-from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, load_spans, load_traces
+from tokenvis import BadOption, BadSpan, Recorder, Store, StoreError, expand_data, export, ingest, load_spans, load_traces
 from tokenvis.record import delivery, recorder, writer
 from tokenvis.record.live import current_span
 from tokenvis.record.recorder import new_trace_id
@@ -144,6 +146,31 @@ def test_a_tool_that_asks_waits_for_the_user():
         with own.span("Ann", "desk") as asked:
             asked.data["label"] = "tool.blocked_on_user"
     assert [data and data.get("waits_for") for data in data_of(load_spans("t"))] == ["user", "Eve", None, None, None, "user"]
+
+
+@pytest.mark.laws
+@settings(max_examples=settings.default.max_examples // 4)  # each example is a full recording
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["tool:AskUserQuestion", "tool:Bash", "desk"]),
+            st.dictionaries(
+                st.sampled_from(["label", "waits_for", "detached", "span_kind"]),
+                st.sampled_from(["tool.blocked_on_user", "Eve", "", "producer", True, False, None]),
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_reading_the_export_of_a_recording_changes_no_wait(tmp_path_factory, spans):
+    folder = tmp_path_factory.mktemp("law")
+    with Recorder("t", store=folder / "recorded.db") as own:
+        for location, data in spans:
+            own.event("Ann", location, **data)
+    recorded = load_spans("t", store=own.store)
+    ingest(export(recorded, folder / "t.jsonl"), store=folder / "read.db")
+    assert load_spans("t", store=folder / "read.db")["data"].equals(recorded["data"])
 
 
 def test_a_trace_without_a_name_is_named_by_the_time_and_stored_without_spans():

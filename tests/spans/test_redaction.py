@@ -49,6 +49,19 @@ def test_without_content_only_names_and_numbers_remain():
     assert redactor.n_cut == 3  # the events, the messages, the prompt
 
 
+@pytest.mark.parametrize("content", ["none", "short"])
+def test_waits_are_kept_whole(content):
+    waits = {"waits_for": "Eve\n" * 100, "detached": False, "span_kind": "producer"}
+    redactor = Redactor(content)
+    assert redactor.redacted(waits, "x") == waits
+    assert redactor.redacted({"waits_for": True}, "x") == {"waits_for": True}
+    assert redactor.n_cut == 0
+
+
+def test_without_content_a_mark_of_another_type_is_omitted():
+    assert Redactor("none").redacted({"waits_for": {"who": "secret"}, "detached": "secret"}, "x") == {}
+
+
 def test_long_texts_are_cut_at_any_depth():
     redactor = Redactor("short")
     data = {"label": "x", "attributes": {"a": ["x" * 201, "y"], "b": {"c": "é" * 300}, "n": 5}}

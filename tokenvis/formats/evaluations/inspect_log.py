@@ -225,7 +225,7 @@ def add_instant(sample: Sample, event: dict[str, Any], event_type: str, time: in
     call, asked = sample.approved_from.get(call_id, (None, time)) if call_id else (None, time)
     if call_id and call:
         sample.approved_from[call_id] = call, time
-    if event_type == "input" or (event_type == "approval" and event.get("approver") in HUMAN_APPROVERS):
+    if event_type == "input" or (event_type == "approval" and as_name(event.get("approver")) in HUMAN_APPROVERS):
         data["waits_for"] = USER
         if asked < time:
             start, data["estimated"] = asked, ["start_time"]

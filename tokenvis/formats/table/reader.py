@@ -28,6 +28,8 @@ from tokenvis.spans.columns import COLUMNS
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
+TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
+TRUTHS = {"true": True, "false": False}
 
 
 def recognises(head: Head) -> bool:
@@ -134,13 +136,19 @@ class RowConverter:
             raise TypeError(f"'data' is of type {type(data).__name__}, not an object")
         used = set(self.columns.values())
         others = {name: value for name, value in row.items() if name not in used and value is not None}
-        return {**{name: cell_number(cell) if self.all_text else cell for name, cell in others.items()}, **(data or {})}
+        return {**{name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}, **(data or {})}
 
 
 def cell_name(cells: dict[str, Any], field: str) -> str | None:
     """A cell as a name, with blanks unchanged; None if it is empty."""
     value = cells.get(field)
     return value or None if isinstance(value, str) else as_name(value)
+
+
+def cell_value(name: str, cell: str) -> Any:
+    """A cell as the value of a key: true or false if tokenvis gives these a meaning there, else a number or text."""
+    truth = TRUTHS.get(cell.strip().lower()) if name in TRUTH_KEYS else None
+    return cell_number(cell) if truth is None else truth
 
 
 def cell_number(cell: str) -> Any:
