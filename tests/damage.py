@@ -99,7 +99,7 @@ def read_damaged(name, path, content="full"):
     reading = Reading(source)
     assembly = Assembly(Path(path).with_suffix(".spool"))
     assembly.begin(reading)
-    rules = SpanRules(None, None, Redactor(content))
+    rules = SpanRules(None, None, None, Redactor(content))
     assert str(head_of(source))
     count = 0
     try:

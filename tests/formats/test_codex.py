@@ -216,6 +216,7 @@ def test_related_threads_are_one_trace(source):
 
 
 WAITED = "0193-waited"
+WAIT = [call(14, "w", "wait", ids=[CHILD]), output(25, "w", json.dumps({"status": {CHILD: {"completed": "x"}}}))]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ CLAUDE = [
     {"type": "ai-title", "aiTitle": "title"},
     prompt(0, "go", uuid="u0"),
     reply(2, "m1", "hi", call("t1", "Task", subagent_type="Explore", prompt="look")),
-    result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1"}),
-    reply(6, "m3", call("t2", "Bash", command="ls")),
+    result(5, "t1", "agentId: a1", toolUseResult={"agentId": "a1", "status": "async_launched"}),
+    reply(6, "m3", call("t2", "Bash", command="ls"), call("t3", "TaskOutput", task_id="a1")),
 ]
 OTLP = test_otlp.request(
     test_otlp.AGENT,
@@ -53,9 +53,9 @@ def examples():
     return {
         "claude_code": [text_of(*({**line, "sessionId": "s1"} for line in CLAUDE))],
         "chrome_trace": [text_of(json.dumps({"traceEvents": CHROME})), text_of(json.dumps(CHROME, indent=1))],
-        "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, test_codex.tokens(30, 5, 7))],
+        "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, *test_codex.WAIT, test_codex.tokens(30, 5, 7))],
         "inspect_log": [
-            text_of(test_inspect_log.log(test_inspect_log.SAMPLE)),
+            text_of(test_inspect_log.log(test_inspect_log.APPROVED)),
             test_inspect_log.log_archive("example.eval", test_inspect_log.SAMPLE).read_bytes(),
         ],
         "langfuse": [

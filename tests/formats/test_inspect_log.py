@@ -111,6 +111,9 @@ def approval(time, approver="human", within="t", call="c1", **more):
     return event("approval", time, within, approver=approver, decision="approve", call={"id": call}, **more)
 
 
+APPROVED = {**SAMPLE, "events": [*EVENTS[:5], approval(5), *EVENTS[6:]]}
+
+
 @pytest.mark.parametrize(
     ("approvals", "spans"),
     [

@@ -35,16 +35,15 @@ def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction,
     that the source has written; so does a caller's rule that returns None. Errors of the caller's functions propagate, and
     the span is then unchanged.
     """
-    locations, waits = [span.location], None
+    read_location, waits = span.location, None
     if agent or location or waits_for:
         fields: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
         fields |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
         waits = waits_for(fields) if waits_for else None
         own_agent, own_location = agent(fields) if agent else span.agent, location(fields) if location else None
         span.agent, span.location = own_agent, own_location or span.location
-        locations.append(span.location)
     if waits_for is None and "waits_for" not in span.data:
-        waits = next(filter(None, (default_wait(place, span.data) for place in locations)), None)
+        waits = default_wait(read_location, span.data) or (default_wait(span.location, span.data) if location else None)
     if waits:
         span.data["waits_for"] = waits
 

@@ -1,7 +1,7 @@
 """The payload: the JSON object in a span's ``data``, or nothing.
 
-The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``status``, ``estimated``) and any
-keys that a writer adds; ``attributes`` has the values from the source, under OpenTelemetry's names. Keys are literal: the
+The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``waits_for``, ``detached``,
+``span_kind``, ``status``, ``estimated``) and any keys that a writer adds; ``attributes`` has the values from the source, under OpenTelemetry's names. Keys are literal: the
 dots in ``gen_ai.request.model`` are part of the name.
 """
 

@@ -1,6 +1,6 @@
 """The waits of Claude Code: who waits for whom, as far as a session's files say it.
 
-Nobody waits for agents that a call starts in the background: the call's result says that it only launched them, or its input
+No call waits for agents that it starts in the background: the call's result says that it only launched them, or its input
 asks for that and no result says otherwise. A call of `TaskOutput` waits for such an agent. A call that the user rejected never
 ran, so its time is the wait for the answer; if an agent ran below it, it was interrupted instead. The files do not record
 how long the user took to permit a call.
