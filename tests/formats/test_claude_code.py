@@ -493,6 +493,21 @@ def test_whom_a_call_waits_for(tool, given, waits_for):
     )
 
 
+def test_a_session_that_asks_its_user():
+    write(
+        "s1.jsonl",
+        prompt(0, "go"),
+        reply(2, "m1", call("q1", "AskUserQuestion", questions=[{"question": "which?"}])),
+        result(902, "q1", "the blue one"),
+        reply(905, "m2", call("t1", "ExitPlanMode", plan="p")),
+        result(1505, "t1", "User has approved your plan"),
+        reply(1508, "m3", "done"),
+    )
+    spans = spans_in(ingest("s1.jsonl", content="none"), "waits_for")
+    seconds_of = (spans["end_time"] - spans["start_time"]) // 1_000_000
+    assert seconds_of.groupby(spans["waits_for"].fillna("work")).agg(list).to_dict() == {"user": [900, 600], "work": [2, 3, 3]}
+
+
 REJECTION = (
     "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a file edit, the "
     "new_string was NOT written to the file)."

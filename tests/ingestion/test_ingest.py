@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import test_langfuse
+import test_mlflow
 import test_otlp
+import test_phoenix
+import test_python_sdk
 from claude_sessions import agent, at, call, prompt, reply, report_lines, result, span_texts, write
 from files import write_file
 from hypothesis import given
@@ -525,6 +529,31 @@ def test_a_tool_that_asks_waits_for_the_user():
     assert expand_data(by_attribute, ["waits_for"])["waits_for"].tolist() == ["execute_tool"]
     by_function = ingest("asks.jsonl", waits_for=lambda span: None, store="c.db").spans()
     assert "waits_for" not in json.loads(by_function["data"].item())
+
+
+def asking_files(tool):
+    """A call of a tool, by format."""
+    slice_names = [{"ph": "M", "name": "thread_name", "args": {"name": f"tool:{tool}"}}]
+    return {
+        "otlp": test_otlp.request(
+            test_otlp.sent(1, 1, 9, "x", attributes=test_otlp.kv(**{**ASKS, "gen_ai__tool__name": tool}))
+        ),
+        "langfuse": test_langfuse.observation("a", 1, 9, tool, "TOOL"),
+        "phoenix": test_phoenix.row(test_phoenix.A, 1, 9, tool, "TOOL"),
+        "mlflow": {"info": test_mlflow.INFO, "data": {"spans": [test_mlflow.span(test_mlflow.A, 1, 9, tool, "TOOL")]}},
+        "python_sdk": test_python_sdk.dumped(test_python_sdk.ROOT, 1, 9, "x", attributes={"gen_ai.tool.name": tool}),
+        "chrome_trace": {"traceEvents": [*slice_names, {"ph": "X", "name": "x", "ts": 1, "dur": 8}]},
+        "table": {"agent_id": "ann", "location_id": f"tool:{tool}", "start_time": 1, "end_time": 9},
+    }
+
+
+@pytest.mark.parametrize("format_name", asking_files(""))
+def test_a_tool_that_asks_waits_in_every_format(format_name):
+    for tool, waits_for in (("ask_user", ["user"]), ("search", [])):
+        write_file(f"{tool}.jsonl", asking_files(tool)[format_name])
+        report = ingest(f"{tool}.jsonl", format=format_name, store=f"{tool}.db")
+        assert (report.problems, report.n_spans) == ([], 1)
+        assert expand_data(report.spans(), ["waits_for"])["waits_for"].dropna().tolist() == waits_for
 
 
 @pytest.mark.parametrize("content", ["short", "none"])

@@ -1,8 +1,9 @@
 """The payload: the JSON object in a span's ``data``, or nothing.
 
-The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``waits_for``, ``detached``,
-``span_kind``, ``status``, ``estimated``) and any keys that a writer adds; ``attributes`` has the values from the source, under OpenTelemetry's names. Keys are literal: the
-dots in ``gen_ai.request.model`` are part of the name.
+The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``status``, ``estimated``), among them
+``waits_for``, whom the span waits for; ``detached``, whether no agent waits for it; and ``span_kind``, "producer" or
+"consumer". A writer may add any keys. ``attributes`` has the values from the source, under OpenTelemetry's names. Keys are
+literal: the dots in ``gen_ai.request.model`` are part of the name.
 """
 
 import json
