@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from tokenvis.conventions.waits import USER
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
+from tokenvis.spans.states import USER
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"

@@ -11,7 +11,8 @@ Sources: the tool names in the sources of the tools and frameworks below; the te
 from collections.abc import Mapping
 from typing import Any
 
-USER = "user"
+from tokenvis.spans.states import USER
+
 ASKING_TOOLS = frozenset(
     [
         "AskUserQuestion",  # Claude Code

@@ -15,13 +15,13 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from tokenvis.conventions.waits import USER
 from tokenvis.errors import BadOption, BadSpan, quoted
 from tokenvis.record.lifecycle import ProcessHooks, register
 from tokenvis.record.live import LiveSpan, current_span, innermost
 from tokenvis.record.snapshot import name_text
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.spans.columns import is_integer
+from tokenvis.spans.states import USER
 from tokenvis.store.append import SpanRow
 from tokenvis.store.database import Target
 from tokenvis.store.rows import check_text

@@ -18,12 +18,12 @@ from typing import Any
 from tokenvis.conventions.rules import as_name, location_of
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
 from tokenvis.conventions.timestamps import microseconds
-from tokenvis.conventions.waits import USER
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import unpack_limit
+from tokenvis.spans.states import USER
 
 NAME = "Inspect logs"
 AGENT_SPAN_TYPES = {"agent", "subagent", "solver"}

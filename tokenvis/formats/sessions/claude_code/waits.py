@@ -8,8 +8,8 @@ how long the user took to permit a call.
 
 from collections.abc import Mapping
 
-from tokenvis.conventions.waits import USER
 from tokenvis.formats.sessions.claude_code.lines import ToolCall
+from tokenvis.spans.states import USER
 
 LAUNCHED_STATUSES = {"async_launched", "teammate_spawned", "remote_launched"}
 OUTPUT_TOOLS = {"TaskOutput": "task_id", "AgentOutputTool": "agentId"}  # older versions: AgentOutputTool
