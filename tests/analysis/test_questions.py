@@ -237,3 +237,26 @@ def test_delegation_usage_compare_and_diagnose(delegation):
         ("ann", "shelf", 1, 0, -1, 4, 0, -4, 4, 0, -4, None, 0, None),
     ]
     assert rows(tv.diagnose(delegation), "kind", "n_spans", "time_us") == [("assumed wait", 1, 7)]
+
+
+@every_question
+def test_parents_that_are_only_in_data_are_refused_with_the_line_that_adds_them(ask):
+    spans = spans_of("ann 0 20 desk", "bob 8 15 lab")
+    raw = with_data(spans, b={"parent_id": "a"})
+    with pytest.raises(
+        tv.MissingColumn, match=r"^The spans have parents in data, but no column 'parent_id'\. Add it: "
+    ) as error:
+        ask(raw)
+    scope = {"spans": raw, "tv": tv}
+    exec(str(error.value).split("Add it: ")[1].split(". To ignore")[0], scope)
+    assert_frame_equal(ask(scope["spans"]), ask(raw.assign(parent_id=spans["id"].map({"b": "a"}))))
+    assert_frame_equal(plain(ask(raw.assign(parent_id=None))), plain(ask(spans)))
+    assert_frame_equal(ask(with_data(spans, b={"attributes": {"parent_id": "a"}})), ask(spans))
+
+
+@every_question
+def test_a_group_of_apply_says_that_pandas_dropped_its_column(ask):
+    spans = spans_of("ann 0 20 desk t", "bob 8 15 lab u")
+    message = r" drops the column that it groups by\. Pass the whole frame: each trace is answered separately\.$"
+    with pytest.raises(tv.MissingColumn, match=message):
+        spans.groupby("trace_id").apply(ask)

@@ -94,6 +94,8 @@ def delegations(
 
 def callees_of(spans: pd.DataFrame, relations: Relations) -> Callees:
     """The callees of all spans."""
+    if not (relations.parent != NO_ROW).any():
+        return NO_CALLEES
     start, end = times_of(spans)
     agent = codes_of(spans["agent_id"])[0]
     agent_of = relations.by_identity(agent)

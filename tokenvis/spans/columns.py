@@ -22,6 +22,10 @@ TIMES = ("start_time", "end_time")
 YEAR_2000 = 946_684_800_000_000  # times from here to YEAR_10000 are read as microseconds since 1970
 YEAR_10000 = 253_402_300_800_000_000  # the end of calendars
 
+GROUPBY_HINT = (
+    " groupby(...).apply(...) drops the column that it groups by. Pass the whole frame: each trace is answered separately."
+)
+
 Spans: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 CONVERSIONS = {
@@ -37,7 +41,8 @@ def require(spans: pd.DataFrame, *more: str) -> None:
         raise BadSpan(f"Spans must be a DataFrame, not {type(spans).__name__}. load_spans() returns one.")
     missing = [column for column in dict.fromkeys([*REQUIRED, *more]) if column not in spans.columns]
     if missing:
-        raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(spans.columns)}.")
+        hint = GROUPBY_HINT if "name" in vars(spans) else ""  # groupby().apply() gives each group its name as an attribute
+        raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(spans.columns)}.{hint}")
     duplicates = spans.columns[spans.columns.duplicated()].intersection([*REQUIRED, "parent_id", "data", *more])
     if len(duplicates):
         raise BadSpan(f"The spans have several columns {listed(duplicates)}. Drop all but one.")

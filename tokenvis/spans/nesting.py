@@ -14,15 +14,15 @@ from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, run_starts
 from tokenvis.spans.intervals import Intervals, number_in_run, subtract, union
-from tokenvis.spans.relations import Relations, relations_of
+from tokenvis.spans.relations import NO_ROW, Relations, relations_of
 
 
 def pieces_of(spans: pd.DataFrame, relations: Relations | None = None) -> Intervals:
     """The spans without the time of their children of the same agent: (row of the span, start, end), by row, then time."""
     start, end = times_of(spans)
-    if "parent_id" not in spans.columns:
-        return np.arange(len(spans)), start, end
     relations = relations_of(spans, links=False) if relations is None else relations
+    if not (relations.parent != NO_ROW).any():
+        return np.arange(len(spans)), start, end
     agent = codes_of(spans["agent_id"])[0]
     child = relations.by_identity(agent)[relations.parent] == agent
     return subtract((relations.identity, start, end), union(relations.parent[child], start[child], end[child]))

@@ -1,4 +1,8 @@
-"""Parents: ``parent_id`` of each payload as a column, without parsing most payloads."""
+"""Parents: ``parent_id`` of each payload as a column, without parsing most payloads.
+
+Only the column ``parent_id`` defines nesting. A frame that was not loaded by tokenvis may have parents in ``data`` and no
+such column; a question about nesting refuses it, because the answer would be wrong.
+"""
 
 from contextlib import suppress
 from typing import Any
@@ -8,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tokenvis.errors import MissingColumn
 from tokenvis.spans.columns import text_array_of
 from tokenvis.spans.payload import buffers_contain, parse
 from tokenvis.spans.text import text_column
@@ -34,6 +39,22 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     if len(rows):
         column.iloc[rows] = text_column(map(parent_in, data.iloc[rows].tolist()), data.index[rows])
     return column if column.notna().any() else None
+
+
+def check_parents(spans: pd.DataFrame) -> None:
+    """Raise `MissingColumn` if the spans have parents in ``data``, but no column ``parent_id``."""
+    if "parent_id" in spans.columns or "data" not in spans.columns:
+        return
+    data = spans["data"]
+    if data.dtype == object:
+        has_parents = any(parent_in(value) is not None for value in data.tolist())
+    else:
+        has_parents = parents_of(data) is not None
+    if has_parents:
+        raise MissingColumn(
+            "The spans have parents in data, but no column 'parent_id'. Add it: spans = tv.expand_data(spans, 'parent_id'). "
+            "To ignore nesting: spans.assign(parent_id=None)."
+        )
 
 
 def parent_in(value: Any) -> str | None:

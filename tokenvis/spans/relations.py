@@ -15,6 +15,7 @@ from tokenvis.errors import BadSpan, check_choice, name_list, quoted
 from tokenvis.spans.columns import codes_of, parent_ids
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask, packed, run_starts
+from tokenvis.spans.parents import check_parents
 from tokenvis.spans.text import text_column
 
 NO_ROW = -1
@@ -118,14 +119,15 @@ def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = Tru
         )
     parent = np.full(len(spans), NO_ROW, dtype=np.int64)
     parent[child] = target[: len(child)]
-    in_cycle = cyclic(identity, parent)
+    in_cycle = cyclic(identity, parent) if (parent != NO_ROW).any() else np.zeros(len(spans), dtype=bool)
     parent[in_cycle] = NO_ROW
     return Relations(spans, identity, parent, in_cycle, source, target[len(child) :], bool(len(child) or len(source)))
 
 
 def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
-    """The rows that have a parent_id, and these ids."""
+    """The rows that have a parent_id, and these ids; `MissingColumn` if only ``data`` has parents."""
     if "parent_id" not in spans.columns:
+        check_parents(spans)
         return NO_REFERENCES
     child = np.flatnonzero(spans["parent_id"].notna().to_numpy())
     return child, parent_ids(spans["parent_id"].iloc[child])

@@ -6,7 +6,7 @@ span as a wait for an agent. "work": all other time. Effort counts only work. Pr
 every state.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class States:
     end: Int64Array
     state: StateCodes
     marks: Marks
-    callees: Callees = field(default=NO_CALLEES)
+    callees: Callees = NO_CALLEES
 
     def pieces(self, *states: int) -> Intervals:
         """The pieces in these states: (row of the span, start, end), by row, then time."""
@@ -120,11 +120,8 @@ def states_of(spans: pd.DataFrame, relations: Relations | None = None) -> States
     """The pieces of all spans, with their states; pieces that `self_spans` returned keep theirs."""
     if has_pieces(spans):
         return states_of_pieces(spans)
-    marks = marks_of(spans)
-    if "parent_id" not in spans.columns:
-        row, start, end = pieces_of(spans)
-        return States(row, start, end, marked_states(np.zeros(len(row), dtype=np.int8), row, marks, len(spans)), marks)
     relations = relations_of(spans, links=False) if relations is None else relations
+    marks = marks_of(spans)
     callees = callees_of(spans, relations)
     waits_for_callees = np.isin(relations.identity, callees.parent)
     waits_for_callees[marks.rows] = False
