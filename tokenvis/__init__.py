@@ -23,8 +23,10 @@ from tokenvis.analysis.moves import moves
 from tokenvis.analysis.occupancy import occupancy
 from tokenvis.analysis.rollup import rollup
 from tokenvis.analysis.summary import summary
+from tokenvis.analysis.time_spent import time_spent
 from tokenvis.analysis.transitions import transitions
 from tokenvis.analysis.usage import usage
+from tokenvis.analysis.waits import waits
 from tokenvis.errors import (
     BadOption,
     BadSpan,
@@ -118,8 +120,10 @@ __all__ = [
     "storyline",
     "summary",
     "theme",
+    "time_spent",
     "transitions",
     "usage",
+    "waits",
 ]
 
 PLOT_NAMES = [name for name in __all__ if name.startswith("plot_")]

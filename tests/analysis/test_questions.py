@@ -28,9 +28,12 @@ QUESTIONS = {
     "rollup by": partial(tv.rollup, every=3, by="agent_id"),
     "summary": tv.summary,
     "summary by": partial(tv.summary, by=["location_id", "agent_id"]),
+    "time_spent": tv.time_spent,
+    "time_spent by": partial(tv.time_spent, by=["trace_id", "location_id"]),
     "transitions": tv.transitions,
     "usage": tv.usage,
     "usage by": partial(tv.usage, by=["trace_id", "location_id"], prices={"m": {"input": 1, "output": 2}}),
+    "waits": tv.waits,
 }
 OF_TWO = {"compare"}  # takes two frames; see its own tests
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
@@ -127,7 +130,7 @@ def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(as
     assert full.dtypes.astype(str).to_dict() == empty.dtypes.astype(str).to_dict()
     assert full.columns[0] == "trace_id"
     kinds = set(full.dtypes.astype(str))
-    assert kinds <= {"category", "int64", "Int64", "Float64", "float64", "str", "object"}
+    assert kinds <= {"category", "int64", "Int64", "Float64", "float64", "str", "object", "bool"}
     assert not [name for name in full if name.endswith("_us") and full[name].dtype not in ("int64", "Int64", "float64")]
     assert [name for name in full if full[name].dtype == "float64"] in ([], ["running"], ["mean_gap_us"])
     assert [name for name in full if full[name].dtype == "object"] in ([], ["span_ids"])
@@ -222,6 +225,15 @@ def test_delegation_who_waited_for_whom(delegation):
         ("c", "bob", "lab", "parent", 8, 15, 7, 0),
         ("a", "ann", "desk", "child", 15, 20, 5, 0),
     ]
+    table = tv.waits(delegation)
+    assert rows(table, *table.columns[1:]) == [
+        ("a", "ann", "desk", "bob", "agent", "c", 8, 15, 7, 7, 7, "nested", False),
+    ]
+
+
+def test_delegation_where_the_time_went(delegation):
+    table = tv.time_spent(delegation)
+    assert rows(table, *table.columns[1:]) == [("ann", 0, 0, 13, 7, 0, 0, 20), ("bob", 0, 0, 7, 0, 0, 13, 20)]
 
 
 def test_delegation_usage_compare_and_diagnose(delegation):

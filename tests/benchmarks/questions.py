@@ -95,13 +95,17 @@ def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[
         "handoffs": tv.handoffs,
         "handoffs, location": partial(tv.handoffs, evidence="location"),
         "critical_path": tv.critical_path,
+        "waits": tv.waits,
+        "time_spent": tv.time_spent,
         "gaps": tv.gaps,
         "usage": tv.usage,
         "diagnose": tv.diagnose,
     }
     calls = {name: partial(ask, spans) for name, ask in plain.items()}
     calls["compare"] = partial(tv.compare, spans, spans)
-    for name in ("summary", "occupancy", "transitions", "handoffs", "critical_path", "usage", "diagnose"):
+    for name in (
+        *("summary", "occupancy", "transitions", "handoffs", "critical_path", "waits", "time_spent", "usage", "diagnose"),
+    ):
         calls[f"{name} (with relations)"] = partial(plain[name], related)
     return calls
 

@@ -123,6 +123,20 @@ def first_overlapping(intervals: Intervals, others: Intervals) -> tuple[Int64Arr
     return first, np.where(end > start, np.maximum(after - first, 0), 0)
 
 
+def covered(intervals: Intervals, others: Intervals) -> Int64Array:
+    """How much of each interval ``others``, a `union`, cover in its group."""
+    group, start, end = intervals
+    other_group, other_start, other_end = others
+    total = np.append(0, np.cumsum(other_end - other_start))  # may wrap around; differences within a group are exact
+    position = rank_in(other_group, other_start, np.tile(group, 2), np.concatenate([start, end]), side="left")
+    last = position - 1  # the last of the others to start before each time, if it is in the same group
+    time = np.concatenate([start, end])
+    in_group = np.append(other_group, -1)[last] == np.tile(group, 2)
+    rest = np.where(in_group, np.maximum(np.append(other_end, 0)[last] - time, 0), 0)
+    until_start, until_end = np.split(total[position] - rest, 2)
+    return until_end - until_start
+
+
 def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
     """Number of later intervals that each interval overlaps, for non-empty intervals sorted by group and start.
 

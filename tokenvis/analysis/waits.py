@@ -1,0 +1,191 @@
+"""Waits: who waited for whom, when, and for how long.
+
+A stretch is a maximal time in which a span waits: a piece of `self_spans` in state "agent" or "person". A row is a stretch, and
+a callee that runs in it; for a wait that the source marks, it is the stretch alone. Callees may run side by side. So the time
+of a stretch is shared out: each moment goes to the running callee that ends last, because the span goes on only after that one
+(`callees`). Pairs of callees and stretches are found by bisection, so the work grows with the number of rows.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.errors import BadSpan
+from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, Mask, difference, order_by
+from tokenvis.spans.intervals import Intervals, covered, first_overlapping, overlapping, union
+from tokenvis.spans.losses import recorded_spans
+from tokenvis.spans.relations import NO_ROW, relations_of
+from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of
+
+MAX_WAIT_ROWS = 50_000_000
+
+
+class Waits(NamedTuple):
+    """The rows of the table, in any order."""
+
+    row: Int64Array  # the span that waits
+    callee: Int64Array  # the row of the callee's first span, or -1
+    mark: Int64Array  # the number of the mark, or -1
+    state: StateCodes
+    stated: Mask  # whether the source says that the span waits
+    start: Int64Array
+    end: Int64Array
+    counted_end: Int64Array  # the time that goes to this callee is from its start to here
+
+
+def waits(spans: pd.DataFrame) -> pd.DataFrame:
+    """Each stretch in which a span waits, and the callee or the person that it waits for.
+
+    Parameters
+    ----------
+    spans
+        A frame of spans.
+
+    Returns
+    -------
+    DataFrame
+        A row for each maximal stretch in which a span waits and each callee that runs in it, or whom the source marks, ordered
+        by trace_id, start, end, agent_id, id, waits_for and callee. Rows without time are left out:
+
+        ``trace_id`` (category); ``id, agent_id, location_id`` of the span that waits; ``waits_for`` (category): the agent or
+        the person, "user" if the source does not name one; ``state`` (str): "agent" or "person"; ``callee`` (as ``id``, Int64
+        for integers): the first span of the callee, missing for a mark; ``start, end`` (int64, µs): the time of the stretch in
+        which this callee runs;
+        ``wait_us`` (int64, µs): the part of it that goes to this callee: each moment of a stretch goes to the running callee
+        that ends last (ties: the earlier start, then agent, id), so all rows add up to the time that spans wait;
+        ``overlap_us`` (int64, µs): end - start, which may overlap that of other callees;
+        ``exclusive_us`` (int64, µs): the part of wait_us in which no span of the same agent works;
+        ``evidence`` (str): "source" for a mark, or if the source says of each child that the span waits for it; else "nested";
+        ``wrapper`` (bool): whether the agent has no time of work in this trace, as the root of a workflow.
+
+    Raises
+    ------
+    MissingColumn, BadSpan
+        If ``spans`` is not a frame of spans, contains the pieces of `self_spans`, an id is in two rows of a trace with parents,
+        a duration does not fit into a 64-bit integer, or the table would have more than fifty million rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> spans = pd.DataFrame({
+    ...     "id": ["plan", "search", "code", "ask"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Eve", "Ann"],
+    ...     "location_id": "desk", "start_time": [0, 2, 4, 12], "end_time": [10, 6, 9, 15],
+    ...     "parent_id": [None, "plan", "plan", None], "data": [None, None, None, '{"waits_for": "user"}'],
+    ... })
+    >>> waits(spans)[["id", "agent_id", "waits_for", "callee", "start", "end", "wait_us", "overlap_us"]]
+         id agent_id waits_for  callee  start  end  wait_us  overlap_us
+    0  plan      Ann       Bob  search      2    6        2           4
+    1  plan      Ann       Eve    code      4    9        5           5
+    2   ask      Ann      user     NaN     12   15        3           3
+    """
+    require(spans)
+    if has_pieces(spans):
+        raise BadSpan("The spans are pieces of self_spans(), which lack the times of callees. Pass the uncut spans.")
+    spans = recorded_spans(spans)
+    relations = relations_of(spans, links=False)
+    parent = relations.parents()
+    states = states_of(spans, relations)
+    parts = zip(waits_for_callees(states, parent), marked_waits(states, len(spans)), strict=True)
+    return wait_table(spans, states, Waits(*map(np.concatenate, parts)))
+
+
+def waits_for_callees(states: States, parent: Int64Array) -> Waits:
+    """A wait for each unmarked stretch and callee that runs in it; ``parent`` is the row of each row's parent."""
+    callees, stretches = states.callees, states.pieces(AGENT)
+    unmarked = ~np.isin(stretches[0], states.marks.rows)
+    row, start, end = (column[unmarked] for column in stretches)
+    running = parent[callees.first], callees.start, callees.end
+    check_row_count(sum(first_overlapping(running, (row, start, end))[1].tolist()))
+    callee, stretch = overlapping(running, (row, start, end))
+    begin = np.maximum(callees.start[callee], start[stretch])
+    return Waits(
+        row=row[stretch],
+        callee=callees.first[callee],
+        mark=np.full(len(callee), NO_ROW),
+        state=np.full(len(callee), AGENT, dtype=np.int8),
+        stated=callees.stated[callee],
+        start=begin,
+        end=np.minimum(callees.end[callee], end[stretch]),
+        counted_end=np.maximum(np.minimum(callees.selected_end[callee], end[stretch]), begin),
+    )
+
+
+def check_row_count(n_rows: int) -> None:
+    """Raise `BadSpan` if the table would have too many rows."""
+    if n_rows > MAX_WAIT_ROWS:
+        raise BadSpan(f"The table of waits would have {n_rows:,} rows; the limit is {MAX_WAIT_ROWS:,}. Pass fewer traces at once.")
+
+
+def marked_waits(states: States, n_spans: int) -> Waits:
+    """A wait for each stretch of a span that the source marks."""
+    row, start, end = states.pieces(AGENT, PERSON)
+    mark_of = np.full(n_spans, NO_ROW)
+    mark_of[states.marks.rows] = np.arange(len(states.marks.rows))
+    marked = (mark_of[row] != NO_ROW) & (end > start)
+    row, start, end = row[marked], start[marked], end[marked]
+    return Waits(
+        row=row,
+        callee=np.full(len(row), NO_ROW),
+        mark=mark_of[row],
+        state=np.where(states.marks.is_agent, AGENT, PERSON)[mark_of[row]].astype(np.int8),
+        stated=np.ones(len(row), dtype=bool),
+        start=start,
+        end=end,
+        counted_end=end,
+    )
+
+
+def wait_table(spans: pd.DataFrame, states: States, found: Waits) -> pd.DataFrame:
+    """The result of `waits`."""
+    agents = groups_of(spans, "trace_id", "agent_id")
+    agent_of, (piece, work_start, work_end) = agents.group[found.row], states.work()
+    work = union(agents.group[piece], work_start, work_end)
+    has_work = np.zeros(len(agents), dtype=bool)
+    has_work[work[0]] = True
+    wait = found.counted_end - found.start
+    table = pd.DataFrame(
+        {
+            **{name: values_at(spans, name, found.row) for name in ("trace_id", "id", "agent_id", "location_id")},
+            "waits_for": names_waited_for(spans, found, states.marks.names),
+            "state": state_names(found.state),
+            "callee": callee_ids(spans, found.callee),
+            "start": found.start,
+            "end": found.end,
+            "wait_us": wait,
+            "overlap_us": difference(found.end, found.start),
+            "exclusive_us": wait - covered((agent_of, found.start, found.counted_end), work),
+            "evidence": pd.array(np.where(found.stated, "source", "nested"), dtype="str"),
+            "wrapper": ~has_work[agent_of],
+        }
+    )
+    return table.iloc[table_order(table)].reset_index(drop=True)
+
+
+def names_waited_for(spans: pd.DataFrame, found: Waits, names: list[str]) -> Any:
+    """The agent or the person of each row; ``names`` are those of the marks. All agents of the frame are categories."""
+    agents = values_at(spans, "agent_id", np.arange(len(spans)))
+    persons = pd.Index(names, dtype="str").unique()
+    categories = agents.categories.union(persons)
+    of_agents = categories.get_indexer(agents.categories)[agents.codes[found.callee]]
+    of_marks = np.append(categories.get_indexer(pd.Index(names, dtype="str")), NO_ROW)[found.mark]
+    return pd.Categorical.from_codes(np.where(found.mark == NO_ROW, of_agents, of_marks), categories)
+
+
+def callee_ids(spans: pd.DataFrame, callee: Int64Array) -> pd.Series:
+    """The id of each callee's first span, missing for -1."""
+    ids = pd.Series(values_at(spans, "id", np.maximum(callee, 0)))
+    ids = ids.astype("Int64") if pd.api.types.is_integer_dtype(ids.dtype) else ids
+    return ids.mask(callee == NO_ROW)
+
+
+def table_order(table: pd.DataFrame) -> Int64Array:
+    """Positions of the rows in the order of the result."""
+    keys = codes_of(table["trace_id"])[0], table["start"].to_numpy(), table["end"].to_numpy(), codes_of(table["agent_id"])[0]
+
+    def texts(tied: Int64Array) -> list[Int64Array]:
+        return [codes_of(table[name].iloc[tied])[0] for name in ("id", "waits_for", "callee", "location_id")]
+
+    return order_by(keys, texts)
