@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans.intervals import number_in_run, overlaps, running_counts, subtract, union
+from tokenvis.spans.intervals import covered, number_in_run, overlaps, running_counts, subtract, union
 
 FAR = 2**62
 INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
@@ -52,6 +52,20 @@ def test_subtract_equals_the_set_difference(owners, holes):
         if owners[number][2] == 0:
             assert (row == number).sum() == 1
     assert (np.diff(row) >= 0).all()
+
+
+def test_covered_is_the_time_in_the_others_of_the_group():
+    others = union(*arrays([(0, 0, 4), (0, 6, 2), (1, 3, 2)]))
+    assert covered(arrays([(0, 2, 5), (0, 4, 2), (1, 0, 9), (2, 0, 9), (0, 1, 0)]), others).tolist() == [3, 0, 2, 0, 0]
+
+
+@pytest.mark.laws
+@given(INTERVALS, INTERVALS, st.sampled_from([1, FAR // 10]))
+def test_covered_counts_the_microseconds_in_both(intervals, others, scale):
+    both = [len(cells(*arrays([one])) & cells(*arrays(others))) for one in intervals]
+    scaled = [(group, start * scale, length * scale) for group, start, length in intervals]
+    covers = union(*arrays([(group, start * scale, length * scale) for group, start, length in others]))
+    assert covered(arrays(scaled), covers).tolist() == [time * scale for time in both]
 
 
 def test_running_counts_merge_equal_times():

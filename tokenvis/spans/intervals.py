@@ -127,12 +127,11 @@ def covered(intervals: Intervals, others: Intervals) -> Int64Array:
     """How much of each interval ``others``, a `union`, cover in its group."""
     group, start, end = intervals
     other_group, other_start, other_end = others
-    total = np.append(0, np.cumsum(other_end - other_start))  # may wrap around; differences within a group are exact
-    position = rank_in(other_group, other_start, np.tile(group, 2), np.concatenate([start, end]), side="left")
-    last = position - 1  # the last of the others to start before each time, if it is in the same group
-    time = np.concatenate([start, end])
-    in_group = np.append(other_group, -1)[last] == np.tile(group, 2)
-    rest = np.where(in_group, np.maximum(np.append(other_end, 0)[last] - time, 0), 0)
+    total = np.append(0, np.cumsum(other_end - other_start))  # may wrap around, as may `rest`; their differences do not
+    group, time = np.tile(group, 2), np.concatenate([start, end])
+    position = rank_in(other_group, other_start, group, time, side="left")
+    last_group, last_end = np.append(other_group, -1)[position - 1], np.append(other_end, 0)[position - 1]
+    rest = np.where((last_group == group) & (last_end > time), last_end - time, 0)
     until_start, until_end = np.split(total[position] - rest, 2)
     return until_end - until_start
 
