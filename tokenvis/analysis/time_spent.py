@@ -1,10 +1,10 @@
 """Time spent: where the time of a trace went, for each agent or other group, so that the parts add up to the wall time.
 
-Each moment of a trace counts once in each group: for the first activity in the order of `ACTIVITIES` that a span of the group
-has at that moment, else as idle. Work comes before waiting, because an agent waits only while none of its spans works. Of work,
-a model comes first: what runs beside a model call is hidden by it, and would not end sooner without it. A wait for a person
-comes before a wait for an agent, because the agent that is waited for may itself wait for the person. Each union contains the
-one before it, so the growth of their lengths is the time of an activity without that of all earlier ones.
+Each moment of a trace counts once in each group: for the first of `ACTIVITIES` that a span of the group has at that moment, else
+as idle. Work comes before waiting, because an agent waits only while none of its spans works. A model comes first, because
+models usually take most of the time: tools that run beside a model call would not shorten the run by ending sooner. A wait for
+a person comes before a wait for an agent, because that agent may itself wait for the person; so the time of a whole trace in
+which someone waits for a person and nothing works is ``person_us``.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, require, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, sums
-from tokenvis.spans.intervals import Intervals, union
+from tokenvis.spans.intervals import Intervals, subtract, union
 from tokenvis.spans.kinds import KINDS_OF_WORK, kinds_of
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.states import AGENT, PERSON, WORK, states_of
@@ -94,15 +94,15 @@ def activities_of(spans: pd.DataFrame) -> tuple[Int64Array, Intervals]:
 def exclusive_times(activity: Int64Array, pieces: Intervals, n_groups: int) -> list[Int64Array]:
     """For each activity, the time of each group in which a piece has this activity, and none an earlier one."""
     group, start, end = pieces
-    covered = union(*(np.empty(0, dtype=np.int64) for _ in range(3)))
-    lengths = [np.zeros(n_groups, dtype=np.int64)]
+    counted: list[Intervals] = []
     for rank in range(len(ACTIVITIES)):
         rows = np.flatnonzero(activity == rank)
-        if len(rows):
-            added = group[rows], start[rows], end[rows]
-            covered = union(*(np.concatenate(columns) for columns in zip(covered, added, strict=True)))
-        lengths.append(sums(covered[0], difference(covered[2], covered[1]), n_groups))
-    return [longer - shorter for shorter, longer in zip(lengths, lengths[1:], strict=False)]
+        left = union(group[rows], start[rows], end[rows])
+        for earlier in counted:
+            owner, *times = subtract(left, earlier)
+            left = left[0][owner], *times
+        counted.append(left)
+    return [sums(in_group, difference(later, earlier), n_groups) for in_group, earlier, later in counted]
 
 
 def wall_times(spans: pd.DataFrame) -> Int64Array:
