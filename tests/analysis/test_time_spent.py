@@ -1,7 +1,6 @@
 import json
 import math
 
-import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given, settings
@@ -119,7 +118,9 @@ def expected_times(spans, key):
 def frames_with_kinds(draw):
     """Frames of waits, in which some locations are models and tools, and some spans have a kind."""
     spans = draw(waiting_frames())
-    payloads = {span: json.loads(data) if isinstance(data, str) else {} for span, data in zip(spans["id"], spans["data"], strict=True)}
+    payloads = {
+        span: json.loads(data) if isinstance(data, str) else {} for span, data in zip(spans["id"], spans["data"], strict=True)
+    }
     for payload in payloads.values():
         payload["kind"] = draw(st.sampled_from([None, "model", "embedding", "tool", "step"]))
     places = {"lab": "model:m", "attic": "tool:x"}

@@ -18,7 +18,9 @@ TIMES = ["start", "end", "wait_us", "overlap_us", "exclusive_us"]
 
 def rows(table, *columns):
     """Rows as text, with these columns; a missing value is "-"."""
-    return [" ".join("-" if pd.isna(value) else str(value) for value in row) for row in zip(*map(table.get, columns))]
+    return [
+        " ".join("-" if pd.isna(value) else str(value) for value in row) for row in table[list(columns)].itertuples(index=False)
+    ]
 
 
 def who(table):

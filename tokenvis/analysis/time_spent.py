@@ -1,10 +1,10 @@
 """Time spent: where the time of a trace went, for each agent or other group, so that the parts add up to the wall time.
 
-Each moment of a trace counts once in each group: for the first of `ACTIVITIES` that a span of the group has at that moment, else
-as idle. Work comes before waiting, because an agent waits only while none of its spans works. A model comes first, because
-models usually take most of the time: tools that run beside a model call would not shorten the run by ending sooner. A wait for
-a person comes before a wait for an agent, because that agent may itself wait for the person; so the time of a whole trace in
-which someone waits for a person and nothing works is ``person_us``.
+Each moment of a trace counts once in each group: for the first of `ACTIVITIES` that a span of the group has at that moment,
+else as idle. Work comes before waiting, because an agent waits only while none of its spans works. Of work, a model comes
+first, because model calls usually decide how long a run takes; then a tool, so that time spent in either is never shown as
+other work. A wait for a person comes before a wait for an agent, because that agent may itself wait for the person: in the row
+of a whole trace, ``person_us`` is all time in which nothing works and someone waits for a person.
 """
 
 from collections.abc import Iterable
@@ -41,8 +41,9 @@ def time_spent(spans: pd.DataFrame, *, by: str | Iterable[str] = "agent_id") -> 
         A row for each group, ordered by trace_id and the values of ``by``, a missing value last:
 
         ``trace_id`` (category), the columns of ``by`` (unchanged);
-        ``model_us, tool_us, other_us`` (int64, µs): time in which a span of the group works in a model, in a tool, or otherwise:
-        by the prefix of its location, "model:" or "tool:", else by ``kind`` in ``data``: "model", "embedding" or "tool";
+        ``model_us, tool_us, other_us`` (int64, µs): time in which a span of the group works: in a model, in a tool, or
+        otherwise, by the prefix of its location ("model:", "tool:"), else by ``kind`` ("model", "embedding", "tool") in
+        ``data``;
         ``agent_us, person_us`` (int64, µs): time in which a span of the group waits for an agent or a person, and none works;
         ``idle_us`` (int64, µs): the rest; ``wall_us`` (int64, µs): from the first start to the last end of the trace.
 
@@ -99,8 +100,8 @@ def exclusive_times(activity: Int64Array, pieces: Intervals, n_groups: int) -> l
         rows = np.flatnonzero(activity == rank)
         left = union(group[rows], start[rows], end[rows])
         for earlier in counted:
-            owner, *times = subtract(left, earlier)
-            left = left[0][owner], *times
+            owner, rest_start, rest_end = subtract(left, earlier)
+            left = left[0][owner], rest_start, rest_end
         counted.append(left)
     return [sums(in_group, difference(later, earlier), n_groups) for in_group, earlier, later in counted]
 

@@ -15,7 +15,7 @@ from tokenvis.errors import BadSpan
 from tokenvis.spans.columns import codes_of, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, order_by
-from tokenvis.spans.intervals import Intervals, covered, first_overlapping, overlapping, union
+from tokenvis.spans.intervals import covered, first_overlapping, overlapping, union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import NO_ROW, relations_of
 from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of
@@ -34,6 +34,11 @@ class Waits(NamedTuple):
     start: Int64Array
     end: Int64Array
     counted_end: Int64Array  # the time that goes to this callee is from its start to here
+
+    def and_also(self, others: "Waits") -> "Waits":
+        """These rows and the others."""
+        pairs: Any = zip(self, others, strict=True)
+        return Waits(*map(np.concatenate, pairs))
 
 
 def waits(spans: pd.DataFrame) -> pd.DataFrame:
@@ -88,8 +93,7 @@ def waits(spans: pd.DataFrame) -> pd.DataFrame:
     relations = relations_of(spans, links=False)
     parent = relations.parents()
     states = states_of(spans, relations)
-    parts = zip(waits_for_callees(states, parent), marked_waits(states, len(spans)), strict=True)
-    return wait_table(spans, states, Waits(*map(np.concatenate, parts)))
+    return wait_table(spans, states, waits_for_callees(states, parent).and_also(marked_waits(states, len(spans))))
 
 
 def waits_for_callees(states: States, parent: Int64Array) -> Waits:
@@ -116,7 +120,9 @@ def waits_for_callees(states: States, parent: Int64Array) -> Waits:
 def check_row_count(n_rows: int) -> None:
     """Raise `BadSpan` if the table would have too many rows."""
     if n_rows > MAX_WAIT_ROWS:
-        raise BadSpan(f"The table of waits would have {n_rows:,} rows; the limit is {MAX_WAIT_ROWS:,}. Pass fewer traces at once.")
+        raise BadSpan(
+            f"The table of waits would have {n_rows:,} rows; the limit is {MAX_WAIT_ROWS:,}. Pass fewer traces at once."
+        )
 
 
 def marked_waits(states: States, n_spans: int) -> Waits:

@@ -132,8 +132,9 @@ def covered(intervals: Intervals, others: Intervals) -> Int64Array:
     position = rank_in(other_group, other_start, group, time, side="left")
     last_group, last_end = np.append(other_group, -1)[position - 1], np.append(other_end, 0)[position - 1]
     rest = np.where((last_group == group) & (last_end > time), last_end - time, 0)
-    until_start, until_end = np.split(total[position] - rest, 2)
-    return until_end - until_start
+    until: Int64Array = total[position] - rest
+    result: Int64Array = until[len(until) // 2 :] - until[: len(until) // 2]
+    return result
 
 
 def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
