@@ -154,6 +154,10 @@ def test_the_answers_about_a_trace_are_consistent(name):
     assert tv.gaps(spans)["gap_us"].sum() == size["wall_us"] - size["active_us"]
     path = tv.critical_path(spans)
     assert path["part_us"].sum() + path["wait_us"].sum() == size["wall_us"]
+    spent = tv.time_spent(spans)
+    assert (spent.filter(like="_us").drop(columns="wall_us").sum(axis=1) == spent["wall_us"]).all()
+    waiting = tv.self_spans(spans).query("state != 'work'")
+    assert tv.waits(spans)["wait_us"].sum() == (waiting["end_time"] - waiting["start_time"]).sum()
     assert tv.transitions(spans)["n_moves"].sum() == len(tv.moves(spans))
     assert tv.rollup(spans, "10min")["busy_us"].sum() == size["busy_us"]
     assert (tv.compare(spans, spans)["busy_change_us"] == 0).all()

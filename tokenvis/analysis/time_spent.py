@@ -16,9 +16,9 @@ from tokenvis.spans.columns import codes_of, require, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import Intervals, subtract, union
-from tokenvis.spans.kinds import KINDS_OF_WORK, kinds_of
+from tokenvis.spans.kinds import KINDS_OF_WORK, KindCodes, kinds_of
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.states import AGENT, PERSON, WORK, states_of
+from tokenvis.spans.states import AGENT, PERSON, STATES, states_of
 
 ACTIVITIES = (*KINDS_OF_WORK, "person", "agent")
 TIME_COLUMNS = ("model_us", "tool_us", "other_us", "agent_us", "person_us", "idle_us", "wall_us")
@@ -83,16 +83,16 @@ def time_spent(spans: pd.DataFrame, *, by: str | Iterable[str] = "agent_id") -> 
     return pd.DataFrame({**groups.names(spans), **{name: times[name] for name in TIME_COLUMNS}})
 
 
-def activities_of(spans: pd.DataFrame) -> tuple[Int64Array, Intervals]:
+def activities_of(spans: pd.DataFrame) -> tuple[KindCodes, Intervals]:
     """The pieces of all spans, (row of the span, start, end), and the rank of each piece's activity in `ACTIVITIES`."""
-    states, kind = states_of(spans), kinds_of(spans)
-    rank_of_state = np.empty(3, dtype=np.int64)
-    rank_of_state[[PERSON, AGENT]] = ACTIVITIES.index("person"), ACTIVITIES.index("agent")
-    activity = np.where(states.state == WORK, kind[states.row], rank_of_state[states.state])
+    states = states_of(spans)
+    activity = kinds_of(spans)[states.row]
+    for state in (PERSON, AGENT):
+        activity[states.state == state] = ACTIVITIES.index(STATES[state])
     return activity, (states.row, states.start, states.end)
 
 
-def exclusive_times(activity: Int64Array, pieces: Intervals, n_groups: int) -> list[Int64Array]:
+def exclusive_times(activity: KindCodes, pieces: Intervals, n_groups: int) -> list[Int64Array]:
     """For each activity, the time of each group in which a piece has this activity, and none an earlier one."""
     group, start, end = pieces
     counted: list[Intervals] = []
