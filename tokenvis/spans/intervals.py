@@ -1,9 +1,9 @@
 """Intervals: a sweep line over intervals as integer arrays, for several groups at once.
 
 Intervals are half-open, [start, end), in int64; ``group`` is the rank, from 0, of each interval's group. An empty interval
-(an instant) covers nothing. All starts and ends are sorted once; the running sum of +1 and -1 is the number of intervals
-that cover each moment. This takes O(n log n), as in J. L. Bentley, "Algorithms for Klee's rectangle problems" (1977), and
-needs no Python loop over intervals.
+(an instant) covers nothing. All starts and ends are sorted once; the number of starts up to a moment minus that of ends is
+the number of intervals that cover it. This takes O(n log n), as in J. L. Bentley, "Algorithms for Klee's rectangle problems"
+(1977), and needs no Python loop over intervals.
 """
 
 from dataclasses import dataclass, replace
@@ -70,11 +70,25 @@ def running_counts(group: Int64Array, start: Int64Array, end: Int64Array) -> Int
 
 
 def union(group: Int64Array, start: Int64Array, end: Int64Array) -> Intervals:
-    """Union of the intervals of each group: (group, start, end) of the maximal intervals, by group, then time."""
-    changes = count_changes(group, start, end)
-    ends = changes.running == 0
-    starts = np.append(True, ends[:-1])[: len(ends)]
-    return *changes.at(starts), changes.at(ends)[1]
+    """Union of the intervals of each group: (group, start, end) of the maximal intervals, by group, then time.
+
+    Starts and ends are sorted separately. The start in position i begins a maximal interval if it is after the end in position
+    i - 1, because then all i intervals that started earlier have ended.
+    """
+    non_empty = end > start
+    if not non_empty.all():
+        group, start, end = group[non_empty], start[non_empty], end[non_empty]
+    packing = packing_of(group, (start, end))
+    if packing is None:
+        times, ranks = np.unique(np.concatenate([start, end]), return_inverse=True)
+        group, start, end = union(group, *np.split(ranks.reshape(-1), 2))
+        return group, times[start], times[end]
+    starts, ends = packing.pack(group, start), packing.pack(group, end)
+    starts.sort()
+    ends.sort()
+    begins = np.append(True, starts[1:] > ends[:-1])[: len(starts)]
+    group, start = packing.unpack(starts[begins])
+    return group, start, packing.unpack(ends[np.append(begins[1:], True)[: len(ends)]])[1]
 
 
 def subtract(intervals: Intervals, holes: Intervals) -> Intervals:
@@ -85,6 +99,8 @@ def subtract(intervals: Intervals, holes: Intervals) -> Intervals:
     """
     group, start, end = intervals
     _, hole_start, hole_end = holes
+    if not len(hole_start):
+        return np.arange(len(group)), start, end
     first, count = first_overlapping(intervals, holes)
     row = np.repeat(np.arange(len(group)), count + 1)
     piece = number_in_run(count + 1)
