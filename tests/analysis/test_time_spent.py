@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from waiting import callees_of, nodes_of, state_at, waiting_frames
 
-from tokenvis import BadOption, BadSpan, MissingColumn, self_spans, time_spent
+from tokenvis import BadOption, BadSpan, MissingColumn, self_spans, summary, time_spent
 
 TIMES = ["model_us", "tool_us", "other_us", "agent_us", "person_us", "idle_us", "wall_us"]
 oracle = settings(max_examples=math.ceil(2.5 * settings.default.max_examples))
@@ -155,6 +155,16 @@ def test_neither_time_nor_the_order_of_rows_nor_names_nor_other_traces_matter(sp
     assert_frame_equal(time_spent(later.iloc[::-1]), answer)
     parts = [spent(time_spent(part), "agent_id") for _, part in spans.groupby("trace_id", observed=True)]
     assert spent(answer, "agent_id") == [row for part in parts for row in part]
+
+
+@pytest.mark.laws
+@given(frames_with_kinds())
+def test_it_agrees_with_the_summary(spans):
+    for by in ("agent_id", "location_id"):
+        size, spent = summary(spans, by=by), time_spent(spans, by=by)
+        assert size["active_us"].tolist() == spent[["model_us", "tool_us", "other_us"]].sum(axis=1).tolist()
+        assert size["waiting_us"].tolist() == spent[["agent_us", "person_us"]].sum(axis=1).tolist()
+    assert summary(spans)["person_us"].tolist() == time_spent(spans, by="trace_id")["person_us"].tolist()
 
 
 @pytest.mark.laws
