@@ -35,7 +35,7 @@ class Waits(NamedTuple):
     end: Int64Array
     counted_end: Int64Array  # the time that goes to this callee is from its start to here
 
-    def and_also(self, others: "Waits") -> "Waits":
+    def joined(self, others: "Waits") -> "Waits":
         """These rows and the others."""
         pairs: Any = zip(self, others, strict=True)
         return Waits(*map(np.concatenate, pairs))
@@ -93,7 +93,7 @@ def waits(spans: pd.DataFrame) -> pd.DataFrame:
     relations = relations_of(spans, links=False)
     parent = relations.parents()
     states = states_of(spans, relations)
-    return wait_table(spans, states, waits_for_callees(states, parent).and_also(marked_waits(states, len(spans))))
+    return wait_table(spans, states, waits_for_callees(states, parent).joined(marked_waits(states, len(spans))))
 
 
 def waits_for_callees(states: States, parent: Int64Array) -> Waits:
