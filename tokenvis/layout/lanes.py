@@ -135,6 +135,7 @@ def place_spans(
     order: Iterable[str] | None = None,
     max_lanes: float = np.inf,
     width_px: float = np.inf,
+    wrappers: Mask | None = None,
 ) -> Placement:
     """Place the spans of one trace: bands from the top down, each with its packed lanes as far as they fit.
 
@@ -153,6 +154,9 @@ def place_spans(
         The number of lanes that fit into the picture.
     width_px
         The width of the picture, in pixels.
+    wrappers
+        The rows whose agents only wait (`wrapper_rows`): bands with only such spans follow all others that ``order`` does not
+        name.
 
     Raises
     ------
@@ -163,7 +167,8 @@ def place_spans(
     if (codes < 0).any():
         codes, labels = np.where(codes < 0, len(labels), codes), labels.append(pd.Index([None], dtype=object))
     start, end = times_of(spans)
-    rank = inverse_permutation(band_order(spans, codes, labels.tolist(), order))
+    works = np.ones(len(labels), dtype=bool) if wrappers is None else counts(codes[~wrappers], len(labels)) > 0
+    rank = inverse_permutation(band_order(spans, codes, labels.tolist(), order, works))
     names = labels[np.argsort(rank)].astype(object).tolist()
     band_code = rank[codes]
     max_bands = max(int(max_lanes // (1 + BAND_GAP)), 1) if np.isfinite(max_lanes) else len(names)
@@ -218,8 +223,10 @@ def rows_in_bands(bands: pd.DataFrame) -> tuple[pd.DataFrame, Int64Array]:
     return pd.DataFrame(rows), np.cumsum(n_rows) - n_rows
 
 
-def band_order(spans: pd.DataFrame, codes: Int64Array, labels: list[str], order: Iterable[str] | None) -> list[int]:
-    """Codes of the bands from the top: those in ``order``, then the others by first appearance."""
+def band_order(
+    spans: pd.DataFrame, codes: Int64Array, labels: list[str], order: Iterable[str] | None, works: Mask
+) -> list[int]:
+    """Codes of the bands from the top: those in ``order``, then by first appearance those that work, then the others."""
     named = [] if order is None else name_list("order", order)
     if len(set(named)) < len(named) or not set(named) <= set(labels):
         raise BadOption(f"order={listed(named)} does not fit: name each band at most once, from {listed(labels)}.")
@@ -227,7 +234,9 @@ def band_order(spans: pd.DataFrame, codes: Int64Array, labels: list[str], order:
     earliest = np.flatnonzero(start == first_starts(codes, start, len(labels))[codes])
     agent = codes_of(spans["agent_id"].iloc[earliest])[0]
     appearance = order_with_ids(spans, start[earliest], end[earliest], agent, row=earliest)
-    return list(dict.fromkeys([labels.index(name) for name in named] + codes[earliest][appearance].tolist()))
+    appeared = codes[earliest][appearance]
+    by_appearance = np.concatenate([appeared[works[appeared]], appeared[~works[appeared]]])
+    return list(dict.fromkeys([labels.index(name) for name in named] + by_appearance.tolist()))
 
 
 def first_starts(codes: Int64Array, start: Int64Array, n_codes: int) -> Int64Array:

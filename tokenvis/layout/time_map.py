@@ -1,10 +1,11 @@
 """The time map: from microseconds to positions on a time axis, and back.
 
 Positions are in microseconds from the map's origin. If most of a trace is idle, its long idle gaps are folded: each becomes a
-break of one small width. Between breaks the axis is linear, one to one.
+break of one small width. Between breaks the axis is linear, one to one. A trace is idle while no span works, so a long wait
+for a person is folded too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from tokenvis.errors import check_choice
 from tokenvis.spans.columns import YEAR_2000, require, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array
+from tokenvis.spans.states import States
 
 GapMode: TypeAlias = Literal["fold", "keep"]
 
@@ -27,13 +29,15 @@ MAX_BREAKS_WIDTH_SHARE = 0.25  # of all breaks together
 class TimeMap:
     """The position of each time on the axis: piecewise linear through the knots (offset from the origin, position).
 
-    ``folds`` is a table of the folded gaps: ``start, end`` (int64, µs), ``x0, x1`` (float64, positions).
+    ``folds`` is a table of the folded gaps: ``start, end`` (int64, µs), ``x0, x1`` (float64, positions). ``has_waits``: whether
+    spans may wait in a gap; else nothing runs in it.
     """
 
     origin: int
     offsets: Float64Array
     positions: Float64Array
     folds: pd.DataFrame
+    has_waits: bool = False
 
     def to_x(self, times: Int64Array) -> Float64Array:
         """The positions of times, as float64."""
@@ -54,7 +58,7 @@ class TimeMap:
         return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
+def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | None = None) -> TimeMap:
     """Compute the time axis of a trace.
 
     Parameters
@@ -64,6 +68,8 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
     gaps
         "fold": if more than half of the wall time is idle, gaps longer than 5% of the active time become breaks, at most the
         40 longest; a trace with only instants has no active time and no breaks. "keep": time is linear throughout.
+    states
+        The states of the spans (`states_of`): time in which spans only wait is a gap. By default all spans work.
 
     Returns
     -------
@@ -85,13 +91,17 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold") -> TimeMap:
     ends = offsets_from(origin, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)
+    has_waits = states is not None and bool(states.state.any())
+    if states is not None and has_waits:
+        _, work_start, work_end = states.work()
+        start, end = np.concatenate([[first], work_start, [last]]), np.concatenate([[first], work_end, [last]])
     idle_start, idle_end, active = idle_stretches(start, end)
     idle = idle_end.astype(float) - idle_start
     by_length = np.sort(idle)[::-1]
     folded = idle > max(MIN_FOLDED_GAP_SHARE * active, by_length[MAX_FOLDS] if len(by_length) > MAX_FOLDS else 0)
     if not active or idle.sum() <= FOLDING_IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
-    return folded_map(origin, ends, idle_start[folded], idle_end[folded])
+    return replace(folded_map(origin, ends, idle_start[folded], idle_end[folded]), has_waits=has_waits)
 
 
 def idle_stretches(start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, float]:

@@ -16,8 +16,18 @@ from matplotlib.path import Path
 from tokenvis.analysis.moves import moves
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
+from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import MAX_BARS, Bars, draw_bar_borders, draw_bar_markers, draw_bar_ticks, draw_bars, label_bars
+from tokenvis.plot.artists.bars import (
+    MAX_BARS,
+    Bars,
+    Waits,
+    draw_bar_borders,
+    draw_bar_markers,
+    draw_bar_ticks,
+    draw_bars,
+    label_bars,
+)
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
@@ -26,15 +36,19 @@ from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import marked_rows, marker_handles
 from tokenvis.plot.artists.names import draw_bands
+from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.states import States, states_of
+from tokenvis.spans.wrappers import wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
+WAITED_FOR = {"agent": "an agent", "person": "a person"}
 
 
 def plot_timeline(
@@ -117,16 +131,21 @@ def plot_timeline(
     require(spans, by, hue)
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
-    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    states = states_of(spans)
+    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz, states=states)
     losses, spans = losses_of(spans), recorded_spans(spans)
+    states = states_of(spans) if len(losses.rows) else states
+    wrappers, segments = wrapper_rows(spans, states), segments_of(spans, states)
     with themed(ax) as theme:
-        scale = color_scale(spans[hue], palette, theme)
+        scale = color_scale(spans[hue], palette, theme, last=set(spans[hue][wrappers]) if hue == "agent_id" else ())
         max_lanes, width_px = available_lanes_and_pixels(ax)
-        placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px)
-        bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping)
+        placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px, wrappers=wrappers)
+        waits = Waits(segments, theme) if len(segments.row) else None
+        bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping, waits)
         marker_rows = marked_rows(spans)
         legend_handles = [
             *(legend_patch(*entry) for entry in scale.legend),
+            *state_handles(states_that_occur(states), theme),
             *marker_handles(marker_rows, theme),
             *lost_handles(losses, theme),
         ]
@@ -148,7 +167,7 @@ def plot_timeline(
         draw_note(ax, lambda: [*(text for reporter in reporting for text in reporter.messages()), *unmarked], theme)
         draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
         draw_legend(ax, handles)
-        describe(ax, timeline_description(spans, by, axis), *losses.sentences())
+        describe(ax, timeline_description(spans, by, axis), *wait_sentences(states), *losses.sentences())
     return ax
 
 
@@ -158,6 +177,12 @@ def timeline_counts(spans: pd.DataFrame, axis: TimeAxis) -> str:
     start, end = times_of(spans)
     parts = [plural(count, name) for name, count in counts.items()]
     return " · ".join([*parts, axis.duration(int(end.max()) - int(start.min()))])
+
+
+def wait_sentences(states: States) -> list[str]:
+    """A sentence about the parts of bars in which spans wait, if there are any."""
+    waited_for = [f"for {noun}" for state, noun in WAITED_FOR.items() if state in states_that_occur(states)]
+    return [f"The paler parts of bars are waits {' and '.join(waited_for)}."] if waited_for else []
 
 
 def timeline_description(spans: pd.DataFrame, by: str, axis: TimeAxis) -> str:

@@ -2,7 +2,7 @@
 
 Up to `MAX_BARS` spans are one collection of rectangles. Beyond that, and in folded bands, each pixel has the colour that runs
 longest in it; its opacity is the busy share of the pixel. The raster is computed when it is drawn, so it is exact at every size
-and zoom.
+and zoom. The stretches in which spans wait have the looks of `tokenvis.plot.artists.states`, in rectangles and in the raster.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
 
 from tokenvis.layout.lanes import Placement
 from tokenvis.layout.raster import MAX_RASTER_CELLS, RasterGrid, rasterize
+from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import TimeMap
 from tokenvis.plot.artists.markers import draw_markers
+from tokenvis.plot.artists.states import (
+    MIN_HATCH_PIXELS,
+    darker,
+    draw_in_state,
+    hatch_color,
+    state_color,
+    texture_pixels,
+)
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.text import BarLabels, drawable, text_color_on
-from tokenvis.spans.integers import Float64Array, Int64Array, Mask
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask, run_starts
+from tokenvis.spans.states import STATES, WORK
 
 BAR_HEIGHT_SHARE = 0.78  # of the row
 MAX_BARS = 5_000
@@ -32,8 +42,16 @@ MAPPED_CHUNK_SPANS = 125_000  # spans that are mapped to the axis at once
 
 
 @dataclass(frozen=True)
+class Waits:
+    """The segments of the bars whose spans wait, and the theme in which they are drawn."""
+
+    segments: Segments
+    theme: ThemeColors
+
+
+@dataclass(frozen=True)
 class Bars:
-    """Spans as they are drawn: start, end, row and colour.
+    """Spans as they are drawn: start, end, row and colour; and where they wait, if any does.
 
     ``color`` is a position in ``colors``. The bars of a row take `BAR_HEIGHT_SHARE` of its height.
     """
@@ -44,6 +62,7 @@ class Bars:
     color: Int64Array
     colors: list[str]
     mapping: TimeMap
+    waits: Waits | None = None
 
     def x_ends(self, rows: Any = slice(None)) -> tuple[Float64Array, Float64Array]:
         """Positions of the starts and ends of spans on the time axis."""
@@ -69,6 +88,13 @@ class Bars:
             wide.append(chunk[is_lane[self.placement.row[chunk]] & (inside >= min_width) & (x1 > x0)])
         return np.concatenate(wide)
 
+    def segment_bars(self) -> "Bars":
+        """The segments of the spans that wait, as bars."""
+        assert self.waits is not None, "no span waits"
+        segments = self.waits.segments
+        placement = replace(self.placement, row=self.placement.row[segments.row])
+        return Bars(segments.start, segments.end, placement, self.color[segments.row], self.colors, self.mapping)
+
 
 def row_chunks(rows: Int64Array) -> Iterator[Int64Array]:
     """Rows, in chunks."""
@@ -84,6 +110,7 @@ def draw_bars(ax: Axes, bars: Bars, *, marked: Int64Array | None = None, zorder:
         edges = {color: darker(color) for color in set(faces)}
         style = {"facecolors": faces, "edgecolors": [edges[color] for color in faces], "linewidths": 0.5}
         ax.add_collection(rectangles(bars, rectangle_rows, zorder=zorder, label="spans", **style), autolim=False)
+        draw_waits(ax, bars, is_rectangle, zorder=zorder + 0.05)
     if marked is not None:
         is_rectangle[marked] = True
     if is_rectangle.all():
@@ -91,6 +118,23 @@ def draw_bars(ax: Axes, bars: Bars, *, marked: Int64Array | None = None, zorder:
     raster = Raster(ax, bars, np.flatnonzero(~is_rectangle), zorder=zorder - 0.1)
     ax.add_artist(raster)
     return raster
+
+
+def draw_waits(ax: Axes, bars: Bars, is_rectangle: Mask, *, zorder: float) -> None:
+    """Draw the stretches in which spans wait over the rectangles of these spans."""
+    if bars.waits is None:
+        return
+    segments, segment_bars = bars.waits.segments, bars.segment_bars()
+    for code, state in enumerate(STATES):
+        rows = np.flatnonzero((segments.state == code) & is_rectangle[segments.row])
+        if code != WORK:
+            draw_bars_in_state(ax, segment_bars, rows, state, bars.waits.theme, zorder=zorder)
+
+
+def draw_bars_in_state(ax: Axes, bars: Bars, rows: Int64Array, state: str, theme: ThemeColors, *, zorder: float) -> None:
+    """Draw these bars in the look of a state."""
+    colors = [bars.colors[code] for code in bars.color[rows].tolist()]
+    draw_in_state(ax, rectangle_corners(bars, rows), colors, state, theme, zorder=zorder)
 
 
 def draw_bar_borders(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:
@@ -133,35 +177,71 @@ def label_bars(ax: Axes, bars: Bars, texts: Callable[[Int64Array], pd.DataFrame]
             widest = np.sort(np.argsort(x0 - x1, kind="stable")[:MAX_BAR_LABELS])
             rows, x0, x1 = rows[widest], x0[widest], x1[widest]
         shown = texts(rows)
-        text_colors = [text_color_on(bars.colors[code]) for code in bars.color[rows].tolist()]
+        fills = np.array([bars.colors[code] for code in bars.color[rows].tolist()], dtype=object)
+        backgrounds = np.full(len(rows), "", dtype=object)
+        if bars.waits is not None:
+            places = label_places(bars, rows, low, high)
+            at = places.index
+            x0[at], x1[at], fills[at], backgrounds[at] = places["x0"], places["x1"], places["fill"], places["background"]
+        text_colors = [text_color_on(fill) for fill in fills]
         label = [drawable(str(text)) for text in shown["label"]]
         position = {"x0": x0, "x1": x1, "y": bars.placement.middle[rows]}
-        return pd.DataFrame({**position, "label": label, "suffix": shown["suffix"].to_numpy(), "color": text_colors})
+        return pd.DataFrame(
+            {
+                **position,
+                "label": label,
+                "suffix": shown["suffix"].to_numpy(),
+                "color": text_colors,
+                "background": backgrounds,
+            }
+        )
 
     ax.add_artist(BarLabels(labelled, size=size, height=BAR_HEIGHT_SHARE))
 
 
+def label_places(bars: Bars, rows: Int64Array, low: float, high: float) -> pd.DataFrame:
+    """Where the labels of those of these spans that wait are: in the widest segment in view, the first of several.
+
+    The index is the position in ``rows``, which ascend; ``x0, x1, fill``, and ``background``, "" unless there is a texture.
+    """
+    assert bars.waits is not None, "no span waits"
+    segments, theme = bars.waits.segments, bars.waits.theme
+    shown = np.flatnonzero(np.isin(segments.row, rows))
+    segment_bars = bars.segment_bars()
+    x0, x1 = segment_bars.x_ends(shown)
+    inside = np.minimum(x1, high) - np.maximum(x0, low)
+    order = np.lexsort((-inside, segments.row[shown]))
+    widest = order[run_starts(segments.row[shown][order])]
+    shown, x0, x1 = shown[widest], x0[widest], x1[widest]
+    states = [STATES[code] for code in segments.state[shown].tolist()]
+    colors = [bars.colors[code] for code in segment_bars.color[shown].tolist()]
+    fills = [state_color(color, state, theme) for color, state in zip(colors, states, strict=True)]
+    backgrounds = ["" if state == "work" else fill for fill, state in zip(fills, states, strict=True)]
+    at = np.searchsorted(rows, segments.row[shown])
+    return pd.DataFrame({"x0": x0, "x1": x1, "fill": fills, "background": backgrounds}, index=at, dtype=object)
+
+
 def rectangles(bars: Bars, rows: Int64Array, **style: Any) -> PolyCollection:
     """The rectangles of these bars, as one collection."""
+    return PolyCollection(list(rectangle_corners(bars, rows)), **style)
+
+
+def rectangle_corners(bars: Bars, rows: Int64Array) -> np.ndarray:
+    """The corners of the rectangles of these bars, from the lower left (n x 4 x 2)."""
     x0, x1 = bars.x_ends(rows)
     row_bounds = bars.placement.rows.iloc[bars.placement.row[rows]]
     middle = (row_bounds["top"] + row_bounds["height"] / 2).to_numpy()
     half = row_bounds["height"].to_numpy() * BAR_HEIGHT_SHARE / 2
     low, high = middle - half, middle + half
-    corners = np.stack([np.column_stack(corner) for corner in ((x0, low), (x1, low), (x1, high), (x0, high))], axis=1)
-    return PolyCollection(list(corners), **style)
-
-
-def darker(color: str) -> tuple[float, ...]:
-    """A darker shade of a colour, for the border of a bar."""
-    return tuple(0.75 * channel for channel in to_rgb(color))
+    return np.stack([np.column_stack(corner) for corner in ((x0, low), (x1, low), (x1, high), (x0, high))], axis=1)
 
 
 class Raster(AxesImage):
     """Spans as an image that is computed for each view.
 
     A pixel has the colour that runs longest in it, and its busy share as opacity. In a lane, a pixel is full if a span runs
-    throughout; in a folded band, if it is the busiest pixel of the band in view.
+    throughout; in a folded band, if it is the busiest pixel of the band in view. Time in which a span waits has a colour in the
+    look of its state, and a texture if it is wide enough.
     """
 
     def __init__(
@@ -172,6 +252,13 @@ class Raster(AxesImage):
         is_other = np.ones(len(bars.start), dtype=bool)
         is_other[rows] = False
         self.other_rows = np.flatnonzero(is_other)
+        self.colors = bars.colors
+        self.has_segments = np.zeros(len(bars.start), dtype=bool)
+        if bars.waits is not None:
+            self.has_segments[bars.waits.segments.row] = True
+            self.segment_bars = bars.segment_bars()
+            self.segments = np.flatnonzero(~is_other[bars.waits.segments.row])
+            self.colors = [state_color(color, state, bars.waits.theme) for state in STATES for color in bars.colors]
         self.n_wide = self.n_in_view = 0
         self.set_zorder(zorder)
         self.set_data(np.zeros((1, 1)))
@@ -199,7 +286,7 @@ class Raster(AxesImage):
             grid = rasterize(
                 lambda: self.pixel_spans(*view),
                 n_rows=len(self.bars.placement.rows),
-                n_colors=len(self.bars.colors),
+                n_colors=len(self.colors),
                 n_pixels=view[2],
                 max_cells=max(MAX_RASTER_CELLS, len(self.rows) // 2),
             )
@@ -231,25 +318,56 @@ class Raster(AxesImage):
             self.n_in_view += int(np.count_nonzero(in_view))
             if is_lane.any():
                 self.n_wide += int(np.count_nonzero(in_view & is_lane[row] & (x1 - x0 >= 1)))
-            yield x0, x1, row, self.bars.color[rows]
+            unsegmented = ~self.has_segments[rows] if self.bars.waits is not None else slice(None)
+            yield x0[unsegmented], x1[unsegmented], row[unsegmented], self.bars.color[rows][unsegmented]
+        if self.bars.waits is not None:
+            segments = self.bars.waits.segments
+            for rows in row_chunks(self.segments):
+                x0, x1 = ((x - low) * scale for x in self.segment_bars.x_ends(rows))
+                color = self.segment_bars.color[rows] + segments.state[rows] * len(self.bars.colors)
+                yield x0, x1, self.segment_bars.placement.row[rows], color
 
     def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:
         """The image, its left and lower edge, and no further transform: the interface of `AxesImage.draw`."""
         grid = self.grid(magnification)
         box = self.axes.bbox
-        image = self.row_colors(grid)[self.row_of_pixels(max(round(box.height * magnification), 1))]
+        row_of_pixel = self.row_of_pixels(max(round(box.height * magnification), 1))
+        image = self.row_colors(grid)[row_of_pixel]
+        if self.bars.waits is not None:
+            self.draw_textures(image, self.wide_states(grid, magnification)[row_of_pixel], magnification)
         low, high = self.axes.get_xlim()
         return image[::-1, :: 1 if low < high else -1], box.x0, box.y0, None
 
     def row_colors(self, grid: RasterGrid) -> np.ndarray:
         """Colour and opacity of each pixel of each row, and an additional empty row."""
-        palette = np.array([*(to_rgba(color) for color in self.bars.colors), (0, 0, 0, 0)])
+        palette = np.array([*(to_rgba(color) for color in self.colors), (0, 0, 0, 0)])
         full_share = np.where(self.bars.placement.rows["is_lane"], 1.0, grid.busy.max(axis=1, initial=0))[:, None]
         share = np.divide(grid.busy, full_share, out=np.zeros_like(grid.busy), where=full_share > 0)
         colors = palette[grid.color]
         only_instants = grid.busy == 0  # ticks of full colour
         colors[..., 3] *= np.where(only_instants, 1.0, self.min_alpha + (1 - self.min_alpha) * np.minimum(share, 1.0))
         return np.concatenate([np.round(colors * 255).astype(np.uint8), np.zeros((1, colors.shape[1], 4), dtype=np.uint8)])
+
+    def wide_states(self, grid: RasterGrid, magnification: float) -> np.ndarray:
+        """The state of each pixel of each row in which a texture fits, else work; and an additional row of work."""
+        state = np.where(grid.color >= 0, grid.color // len(self.bars.colors), WORK)
+        state = np.concatenate([state, np.full((1, state.shape[1]), WORK)])
+        row = np.repeat(np.arange(len(state)), state.shape[1])
+        run = np.cumsum(run_starts(row, state.ravel())) - 1
+        is_wide = np.bincount(run)[run] >= MIN_HATCH_PIXELS * magnification
+        return np.where(is_wide.reshape(state.shape), state, WORK)
+
+    def draw_textures(self, image: np.ndarray, states: np.ndarray, magnification: float) -> None:
+        """Draw the textures of the states of pixels onto an image."""
+        assert self.bars.waits is not None, "no span waits"
+        pixels_per_point = self.axes.figure.dpi / 72 * magnification
+        for code, state in enumerate(STATES):
+            if code == WORK or not (states == code).any():
+                continue
+            colored = (states == code) & texture_pixels(state, states.shape, pixels_per_point)
+            *color, alpha = hatch_color(state, self.bars.waits.theme)
+            image[colored, :3] = np.round(image[colored, :3] * (1 - alpha) + np.array(color) * 255 * alpha)
+            image[colored, 3] = np.maximum(image[colored, 3], round(255 * alpha))
 
     def row_of_pixels(self, n_pixels: int) -> Int64Array:
         """The row that each line of pixels shows, from the top; -1 for none."""

@@ -1,6 +1,6 @@
 """Colour scales: the colour of each span, and the entries of the legend."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -42,10 +42,10 @@ class ColorScale:
         return [self.colors[code] for code in self.code[rows].tolist()]
 
 
-def color_scale(values: pd.Series, palette: Palette, theme: ThemeColors) -> ColorScale:
+def color_scale(values: pd.Series, palette: Palette, theme: ThemeColors, *, last: Collection[str] = frozenset()) -> ColorScale:
     """The colour scale for a column: one colour for each name, or steps for more than a dozen numbers.
 
-    `BadOption` if the palette does not fit.
+    The legend lists the names in ``last`` after the others. `BadOption` if the palette does not fit.
     """
     check_palette(palette)
     codes, labels = codes_of(values)
@@ -56,6 +56,7 @@ def color_scale(values: pd.Series, palette: Palette, theme: ThemeColors) -> Colo
     is_colored = [name in colors and colors[name] != OTHERS_COLOR for name in names]
     legend = [(colors[name], name) for name, has_color in zip(names, is_colored, strict=True) if has_color]
     used_colors = [color for color, _ in legend]
+    legend.sort(key=lambda entry: entry[1] in last)
     n_others = len(is_colored) - len(used_colors)
     n_other_colors = n_others if n_others <= MAX_DISTINCT_OTHERS else 1
     if n_others:

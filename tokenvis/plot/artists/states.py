@@ -1,13 +1,13 @@
 """States: how a bar looks while its span works, waits for an agent, or waits for a person, in every picture.
 
-Work has the full colour of the bar. A wait for an agent is paler, with diagonal lines. A wait for a person is almost empty, with
-dots. An unexplained wait has no colour, and a dashed border. So the states differ in lightness and in texture, which remain in
-greyscale and with colour blindness. A texture needs some pixels: narrower bars are only paler.
+Work has the full colour of the bar. A wait for an agent is paler, with diagonal lines. A wait for a person is almost empty,
+with dots. An unexplained wait has no colour, and a dashed border. So the states differ in lightness and in texture, which
+remain in greyscale and with colour blindness. A texture needs some pixels: narrower bars are only paler.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,8 +18,6 @@ from matplotlib.patches import Patch
 
 from tokenvis.plot.artists.style import ThemeColors, blend_colors
 from tokenvis.spans.integers import Float64Array, Mask
-
-State: TypeAlias = Literal["work", "agent", "person", "unexplained"]
 
 MIN_HATCH_PIXELS = 8.0  # a narrower bar has no texture
 BORDER_WIDTH = 0.5
@@ -39,7 +37,7 @@ class Look:
     hatch_width: float = 1.0
 
 
-LOOKS: dict[State, Look] = {
+LOOKS: dict[str, Look] = {
     "work": Look("works", 1.0),
     "agent": Look("waits for an agent", 0.45, "///", 0.4, LINE_WIDTH_POINTS),
     "person": Look("waits for a person", 0.16, "....", 0.6),
@@ -47,14 +45,14 @@ LOOKS: dict[State, Look] = {
 }
 
 
-def state_color(color: str, state: State, theme: ThemeColors) -> str:
+def state_color(color: str, state: str, theme: ThemeColors) -> str:
     """The fill of a bar of this colour in a state."""
     if state == "unexplained":
         return theme.shading
     return to_hex(color) if state == "work" else blend_colors(color, theme.background, LOOKS[state].color_share)
 
 
-def border_style(colors: list[str], state: State, theme: ThemeColors) -> dict[str, Any]:
+def border_style(colors: list[str], state: str, theme: ThemeColors) -> dict[str, Any]:
     """The borders of bars of these colours in a state."""
     if state == "unexplained":
         return {"edgecolors": theme.muted, "linewidths": 2 * BORDER_WIDTH, "linestyles": [DASHES]}
@@ -67,13 +65,13 @@ def darker(color: str) -> tuple[float, ...]:
     return tuple(0.75 * channel for channel in to_rgb(color))
 
 
-def hatch_color(state: State, theme: ThemeColors) -> tuple[float, float, float, float]:
+def hatch_color(state: str, theme: ThemeColors) -> tuple[float, float, float, float]:
     """The colour of the texture of a state."""
     red, green, blue, _ = to_rgba(theme.text)
     return red, green, blue, LOOKS[state].hatch_alpha
 
 
-def draw_in_state(ax: Axes, corners: Any, colors: list[str], state: State, theme: ThemeColors, *, zorder: float) -> None:
+def draw_in_state(ax: Axes, corners: Any, colors: list[str], state: str, theme: ThemeColors, *, zorder: float) -> None:
     """Draw bars in the look of one state: a collection of their fills, and one of their textures.
 
     ``corners`` has the four corners of each bar, from the lower left (n x 4 x 2, data); ``colors`` are their colours in full.
@@ -93,35 +91,34 @@ class Texture(PolyCollection):
 
     axes: Any
 
-    def __init__(self, corners: Any, state: State, theme: ThemeColors, *, zorder: float) -> None:
+    def __init__(self, corners: Any, state: str, theme: ThemeColors, *, zorder: float) -> None:
         look = LOOKS[state]
         style: dict[str, Any] = {"edgecolors": [hatch_color(state, theme)], "linewidths": 0, "hatch": look.hatch}
         with mpl.rc_context({"hatch.linewidth": look.hatch_width}):
             super().__init__(list(corners), facecolors="none", zorder=zorder, label=f"{look.name}: texture", **style)
-        self.left, self.right = corners[:, 0, 0], corners[:, 1, 0]
-        self.all_paths = self.get_paths()
+        self.corners = corners
 
     def is_wide(self) -> Mask:
         """Which bars are wide enough, as far as they are in view."""
         low, high = sorted(self.axes.get_xlim())
-        inside: Float64Array = np.minimum(self.right, high) - np.maximum(self.left, low)
+        inside: Float64Array = np.minimum(self.corners[:, 1, 0], high) - np.maximum(self.corners[:, 0, 0], low)
         wide: Mask = inside * self.axes.bbox.width >= MIN_HATCH_PIXELS * (high - low)
         return wide
 
     def draw(self, renderer: Any) -> None:
         """Draw the texture of the bars that are wide enough."""
-        self.set_paths([self.all_paths[number] for number in np.flatnonzero(self.is_wide()).tolist()])
+        self.set_verts(list(self.corners[self.is_wide()]))
         if self.get_paths():
             super().draw(renderer)
 
 
-def state_handles(states: Iterable[State], theme: ThemeColors) -> list[Patch]:
+def state_handles(states: Iterable[str], theme: ThemeColors) -> list[Patch]:
     """Legend handles of these states; none if all spans work."""
     shown = [state for state in LOOKS if state in set(states)]
     return [state_patch(state, theme) for state in shown] if shown not in ([], ["work"]) else []
 
 
-def state_patch(state: State, theme: ThemeColors, label: str | None = None) -> Patch:
+def state_patch(state: str, theme: ThemeColors, label: str | None = None) -> Patch:
     """The legend handle of a state, by default with its name."""
     look = LOOKS[state]
     style: dict[str, Any] = {"facecolor": state_color(theme.muted, state, theme), "label": label or look.name}
@@ -135,9 +132,9 @@ def state_patch(state: State, theme: ThemeColors, label: str | None = None) -> P
         )
 
 
-def texture_pixels(state: State, n_lines: int, n_pixels: int, pixels_per_point: float) -> Mask:
-    """Which pixels of an image the texture of a state colours (lines of pixels x pixels)."""
-    line, pixel = np.arange(n_lines)[:, None], np.arange(n_pixels)[None, :]
+def texture_pixels(state: str, shape: tuple[int, ...], pixels_per_point: float) -> Mask:
+    """Which pixels of an image of this shape (lines of pixels x pixels) the texture of a state colours."""
+    line, pixel = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
     if state == "agent":
         period, width = (max(round(points * pixels_per_point), 1) for points in (LINE_PERIOD_POINTS, LINE_WIDTH_POINTS))
         return (line + pixel) % max(period, 3 * width) < width

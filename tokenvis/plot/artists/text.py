@@ -25,6 +25,7 @@ MISSING_GLYPH = "\N{WHITE SQUARE}"
 MISSING_NAME = "none"  # for a missing value
 MIN_CUT_LETTERS = 4
 LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
+LABEL_BOX_POINTS = 1.0  # around the text, in the box behind a label
 
 
 @lru_cache(maxsize=1)
@@ -138,7 +139,8 @@ class BarLabels(FittedTexts):
     ----------
     bars
         A function of (low, high, min_width) that returns the bars that take at least ``min_width`` of the interval, a row each:
-        ``x0, x1, y`` (data), ``label`` (cut if necessary), ``suffix`` (added if it fits completely), ``color`` (of the text).
+        ``x0, x1, y`` (data), ``label`` (cut if necessary), ``suffix`` (added if it fits completely), ``color`` (of the text),
+        ``background`` (the colour of a box behind the text, "" for none).
     size
         The font size in points.
     height
@@ -161,14 +163,16 @@ class BarLabels(FittedTexts):
         left, right = (to_pixels(np.column_stack([bars[x].clip(low, high), bars["y"]])) for x in ("x0", "x1"))
         available = right[:, 0] - left[:, 0] - 2 * LABEL_PADDING_EMS * em
         texts = []
-        for label, suffix, color, (x, y), width in zip(
-            bars["label"], bars["suffix"], bars["color"], left, available, strict=True
+        for label, suffix, color, background, (x, y), width in zip(
+            bars["label"], bars["suffix"], bars["color"], bars["background"], left, available, strict=True
         ):
             text = label + suffix
             if self.measure(text, renderer) > width:
                 text = fit_text(label, width, lambda cut: self.measure(cut, renderer))
             if text:
-                texts.append(self.text_at(x + LABEL_PADDING_EMS * em, y, text, color=color, va="center_baseline", ha="left"))
+                box = {"facecolor": background, "edgecolor": "none", "pad": LABEL_BOX_POINTS} if background else None
+                style = {"color": color, "va": "center_baseline", "ha": "left", "bbox": box}
+                texts.append(self.text_at(x + LABEL_PADDING_EMS * em, y, text, **style))
         return texts
 
 

@@ -11,6 +11,7 @@ from tokenvis.layout.time_map import GapMode, TimeMap, time_map
 from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_formatter, font_sizes, set_time_axis
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
+from tokenvis.spans.states import States, states_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,12 @@ def time_axis(
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
+    states: States | None = None,
 ) -> TimeAxis:
-    """The time axis of these spans; `BadSpan` for several traces, `BadOption` for an invalid option."""
+    """The time axis of these spans; `BadSpan` for several traces, `BadOption` for an invalid option.
+
+    ``states`` are the states of the spans, if they are known already.
+    """
     check_choice("time", time, ("elapsed", "clock"))
     duration_formatter(time_unit)
     traces = codes_of(spans["trace_id"])[1]
@@ -62,7 +67,9 @@ def time_axis(
             f"A picture over time shows one trace, but these spans belong to {len(traces):,}: {listed(traces)}. "
             "Select one: spans[spans['trace_id'] == ...]."
         )
-    mapping = time_map(spans, gaps=gaps)
+    if states is None and gaps == "fold":
+        states = states_of(spans)
+    mapping = time_map(spans, gaps=gaps, states=states)
     if time == "clock" and len(spans):
         check_clock(mapping, times_of(spans)[1].max(), tz)
     return TimeAxis(mapping, "step" if time_unit == "step" else time, tz, str(traces[0]) if len(traces) else "")

@@ -1,0 +1,50 @@
+"""Segments: the parts of a bar whose span waits, so that a picture shows waiting apart from work.
+
+The bar of a span is its whole time. Its segments are the stretches in which it waits, and the rest: work, and the time of
+children of the same agent, who have bars of their own. Only spans that wait have segments.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.spans.columns import times_of
+from tokenvis.spans.integers import Int64Array, run_starts, sort_order
+from tokenvis.spans.intervals import subtract
+from tokenvis.spans.states import STATES, WORK, StateCodes, States
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of the spans that wait, by span, then time: the row of the span, start, end, and the state as a code.
+
+    The segments of a span are disjoint, and cover it. A wait of no duration is no segment.
+    """
+
+    row: Int64Array
+    start: Int64Array
+    end: Int64Array
+    state: StateCodes
+
+
+def states_that_occur(states: States) -> list[str]:
+    """The states in which spans are for some time, in the order of `STATES`."""
+    occurs = np.bincount(states.state[states.end > states.start], minlength=len(STATES)) > 0
+    return [state for state, shown in zip(STATES, occurs.tolist(), strict=True) if shown]
+
+
+def segments_of(spans: pd.DataFrame, states: States) -> Segments:
+    """The segments of all spans that wait; ``states`` are those of the spans (`states_of`)."""
+    waits = (states.state != WORK) & (states.end > states.start)
+    row, start, end, state = states.row[waits], states.start[waits], states.end[waits], states.state[waits]
+    if not len(row):
+        return Segments(row, start, end, state)
+    waiting = row[run_starts(row)]
+    span_start, span_end = times_of(spans)
+    part, rest_start, rest_end = subtract((waiting, span_start[waiting], span_end[waiting]), (row, start, end))
+    row = np.concatenate([row, waiting[part]])
+    start, end = np.concatenate([start, rest_start]), np.concatenate([end, rest_end])
+    state = np.concatenate([state, np.full(len(part), WORK, dtype=np.int8)])
+    order = sort_order(row, start)
+    return Segments(row[order], start[order], end[order], state[order])
