@@ -1,4 +1,4 @@
-"""Segments: the parts of a bar whose span waits, so that a picture shows waiting apart from work.
+"""Segments: the parts of a bar whose span waits, and counts of spans that wait, so that pictures show waiting apart from work.
 
 The bar of a span is its whole time. Its segments are the stretches in which it waits, and the rest: work, and the time of
 children of the same agent, who have bars of their own. Only spans that wait have segments.
@@ -11,8 +11,8 @@ import pandas as pd
 
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
-from tokenvis.spans.intervals import subtract
-from tokenvis.spans.states import STATES, WORK, StateCodes, States
+from tokenvis.spans.intervals import running_counts, subtract
+from tokenvis.spans.states import AGENT, PERSON, STATES, WORK, StateCodes, States
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,20 @@ class Segments:
     start: Int64Array
     end: Int64Array
     state: StateCodes
+
+
+def waiting_counts(states: States) -> dict[str, pd.DataFrame]:
+    """How many spans of a trace wait at each moment: for each state of waiting that occurs, a table of steps.
+
+    ``time`` (int64, µs), and ``running`` (int64): the number of spans in that state from this time on, as in `concurrency`.
+    """
+    tables = {}
+    for code in (AGENT, PERSON):
+        row, start, end = states.pieces(code)
+        _, time, running = running_counts(np.zeros_like(row), start, end)
+        if len(time):
+            tables[STATES[code]] = pd.DataFrame({"time": time, "running": running})
+    return tables
 
 
 def states_that_occur(states: States) -> list[str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from tokenvis.errors import check_choice
 from tokenvis.spans.columns import YEAR_2000, require, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array
-from tokenvis.spans.states import States
+from tokenvis.spans.states import AGENT, PERSON, States
 
 GapMode: TypeAlias = Literal["fold", "keep"]
 
@@ -24,20 +24,22 @@ MAX_FOLDS = 40  # only the longest gaps are folded
 BREAK_WIDTH_SHARE = 0.025  # width of a break, as a share of the unfolded time
 MAX_BREAKS_WIDTH_SHARE = 0.25  # of all breaks together
 
+NO_STRETCHES = np.empty(0, np.int64), np.empty(0, np.int64)
+
 
 @dataclass(frozen=True)
 class TimeMap:
     """The position of each time on the axis: piecewise linear through the knots (offset from the origin, position).
 
-    ``folds`` is a table of the folded gaps: ``start, end`` (int64, µs), ``x0, x1`` (float64, positions). ``has_waits``: whether
-    spans may wait in a gap; else nothing runs in it.
+    ``folds`` is a table of the folded gaps: ``start, end`` (int64, µs), ``x0, x1`` (float64, positions). ``folds_waits``:
+    whether spans wait in them; else nothing runs.
     """
 
     origin: int
     offsets: Float64Array
     positions: Float64Array
     folds: pd.DataFrame
-    has_waits: bool = False
+    folds_waits: bool = False
 
     def to_x(self, times: Int64Array) -> Float64Array:
         """The positions of times, as float64."""
@@ -91,8 +93,8 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     ends = offsets_from(origin, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)
-    has_waits = states is not None and bool(states.state.any())
-    if states is not None and has_waits:
+    waits = NO_STRETCHES if states is None else states.pieces(AGENT, PERSON)[1:]
+    if states is not None and len(waits[0]):
         _, work_start, work_end = states.work()
         start, end = np.concatenate([[first], work_start, [last]]), np.concatenate([[first], work_end, [last]])
     idle_start, idle_end, active = idle_stretches(start, end)
@@ -101,7 +103,15 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     folded = idle > max(MIN_FOLDED_GAP_SHARE * active, by_length[MAX_FOLDS] if len(by_length) > MAX_FOLDS else 0)
     if not active or idle.sum() <= FOLDING_IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
-    return replace(folded_map(origin, ends, idle_start[folded], idle_end[folded]), has_waits=has_waits)
+    fold_from, fold_to = idle_start[folded], idle_end[folded]
+    return replace(folded_map(origin, ends, fold_from, fold_to), folds_waits=any_overlap(*waits, fold_from, fold_to))
+
+
+def any_overlap(start: Int64Array, end: Int64Array, other_start: Int64Array, other_end: Int64Array) -> bool:
+    """Whether any of these intervals overlaps one of the others, which are disjoint and sorted."""
+    first = np.searchsorted(other_end, start, side="right")
+    reached = first < len(other_start)
+    return bool((other_start[first[reached]] < end[reached]).any())
 
 
 def idle_stretches(start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array, float]:

@@ -1,9 +1,10 @@
-"""Concurrency over time: how many spans run, in total or by group.
+"""Concurrency over time: how many spans work, in total or by group; and below the axis, how many wait.
 
-Drawing only: the table is `tokenvis.analysis.concurrency`; if it has too many steps for the pixels of the picture, means and
-peaks of each pixel come from `tokenvis.layout.raster`.
+Drawing only: the table of work is `tokenvis.analysis.concurrency`, those of waits come from `tokenvis.layout.segments`; if they
+have too many steps for the pixels of the picture, means and peaks of each pixel come from `tokenvis.layout.raster`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +14,13 @@ from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
 from tokenvis.layout.raster import means_and_peaks
+from tokenvis.layout.segments import states_that_occur, waiting_counts
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
+from tokenvis.plot.artists.states import LOOKS, area_style, state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
@@ -25,9 +28,12 @@ from tokenvis.plot.artists.title import column_title, describe, described_name, 
 from tokenvis.spans.columns import codes_of, require
 from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.states import states_of
+from tokenvis.spans.wrappers import wrapper_rows
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text
+WAITS_HEADROOM = 1.1  # below the most spans that wait
 AREA_ALPHA = 0.85
 MAX_STEPS_PER_PIXEL = 4  # with more steps, a pixel shows its mean and its peak
 
@@ -44,7 +50,9 @@ def plot_concurrency(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how many spans run at each moment, in total or stacked by group, and mark the peak.
+    """Draw how many spans work at each moment, in total or stacked by group, and mark the peak.
+
+    Spans that wait (``state`` of `self_spans`) are counted downwards from 0: for an agent with lines, for a person with dots.
 
     Parameters
     ----------
@@ -64,8 +72,9 @@ def plot_concurrency(
     Returns
     -------
     Axes
-        x is that of `plot_timeline`, y is ``running`` of `concurrency`. If there are more steps than the picture can show,
-        areas are the mean of each pixel, a line is its maximum, and a note explains this.
+        x is that of `plot_timeline`, y is ``running`` of `concurrency`, and below 0 the number of spans that wait. If there
+        are more steps than the picture can show, areas are the mean of each pixel, a line is its maximum, and a note explains
+        this.
 
     Raises
     ------
@@ -86,8 +95,11 @@ def plot_concurrency(
     """
     require(spans, *([by] if by else []))
     check_axes(ax)
-    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    states = states_of(spans)
+    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz, states=states)
     losses, spans = losses_of(spans), recorded_spans(spans)
+    states = states_of(spans) if len(losses.rows) else states
+    waits = waiting_counts(states)
     total = concurrency(spans)
     with themed(ax) as theme:
         width_px = available_lanes_and_pixels(ax)[1]
@@ -98,11 +110,13 @@ def plot_concurrency(
         axis.draw(ax, theme)
         draw_losses(ax, losses, axis, theme)
         table = total if by is None else concurrency(spans, by=by)
-        scale = None if by is None else color_scale(table[by], palette, theme)
-        edges, is_exact = step_times(table, axis, width_px)
+        last = set(spans["agent_id"][wrapper_rows(spans, states)]) if by == "agent_id" else ()
+        scale = None if by is None else color_scale(table[by], palette, theme, last=last)
+        edges, is_exact = step_times([table, *waits.values()], width_px)
         x = axis.mapping.to_x(edges) if is_exact else pixel_edges(axis, width_px)
         stacked = stacked_levels(table, scale, by or "", axis, x, edges if is_exact else None)
         draw_areas(ax, x, stacked, scale, theme)
+        draw_waits(ax, x, waits, axis, edges if is_exact else None, theme.muted if scale else theme.accent, theme)
         if not is_exact:
             peak_levels = mean_and_peak_levels(total, axis, x, None)[1]
             ax.plot(
@@ -115,23 +129,33 @@ def plot_concurrency(
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         ax.tick_params(axis="y", length=0)
         peak = int(total["running"].max())
-        ax.set_ylim(0, max(peak, 1) * PEAK_HEADROOM)
-        draw_title(
-            ax, axis.name, "spans running at once" if by is None else f"spans running at once, by {column_title(by)}", theme
-        )
+        ax.set_ylim(ax.get_ylim()[0] if waits else 0, max(peak, 1) * PEAK_HEADROOM)
+        draw_title(ax, axis.name, concurrency_title(by, waits), theme)
         if legend:
-            draw_legend(
-                ax, [*(legend_patch(*entry) for entry in (scale.legend if scale else [])), *lost_handles(losses, theme)]
-            )
-        describe(
-            ax, f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}.", *losses.sentences()
-        )
+            names = [legend_patch(*entry) for entry in (scale.legend if scale else [])]
+            looks = state_handles(states_that_occur(states), theme, color="" if scale else theme.accent)
+            draw_legend(ax, [*names, *looks, *lost_handles(losses, theme)])
+        counted = f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}."
+        describe(ax, counted, *wait_sentences(waits), *losses.sentences())
     return ax
 
 
-def step_times(table: pd.DataFrame, axis: TimeAxis, width_px: float) -> tuple[np.ndarray, bool]:
+def concurrency_title(by: str | None, waits: Mapping[str, pd.DataFrame]) -> str:
+    """What the picture counts."""
+    counted = "spans working at once" if waits else "spans running at once"
+    groups = "" if by is None else f", by {column_title(by)}"
+    return f"{counted}{groups}; waiting below 0" if waits else f"{counted}{groups}"
+
+
+def wait_sentences(waits: Mapping[str, pd.DataFrame]) -> list[str]:
+    """A sentence about the spans that wait, if any does."""
+    maxima = [f"{int(table['running'].max()):,} {LOOKS[state].name.removeprefix('waits ')}" for state, table in waits.items()]
+    return [f"Below 0 are the spans that wait: at most {' and '.join(maxima)}."] if maxima else []
+
+
+def step_times(tables: list[pd.DataFrame], width_px: float) -> tuple[np.ndarray, bool]:
     """The times of all steps, and whether the picture can show each of them."""
-    times = table["time"].to_numpy()
+    times = np.sort(np.concatenate([table["time"].to_numpy() for table in tables]), kind="stable")
     edges = times[run_starts(times)]
     return edges, len(edges) <= MAX_STEPS_PER_PIXEL * width_px
 
@@ -177,6 +201,29 @@ def draw_areas(ax: Axes, x: Float64Array, levels: Any, scale: ColorScale | None,
             low, high = (np.append(edge, edge[-1:]) for edge in (below, level))
             ax.fill_between(x, low, high, step="post", color=color, alpha=AREA_ALPHA, linewidth=0, zorder=2, label="running")
         below = level
+
+
+def draw_waits(
+    ax: Axes,
+    x: Float64Array,
+    waits: Mapping[str, pd.DataFrame],
+    axis: TimeAxis,
+    edges: np.ndarray | None,
+    color: str,
+    theme: ThemeColors,
+) -> None:
+    """Draw the numbers of spans that wait, stacked downwards from 0."""
+    if not waits:
+        return
+    above = np.zeros(len(x) - 1)
+    for state, table in waits.items():
+        below = above - mean_and_peak_levels(table, axis, x, edges)[0]
+        low, high = (np.append(edge, edge[-1:]) for edge in (below, above))
+        ax.fill_between(x, low, high, step="post", zorder=2, label=LOOKS[state].name, **area_style(color, state, theme))
+        above = below
+    ax.axhline(0, color=theme.muted, linewidth=0.8, zorder=2.5, label="none")
+    ax.set_ylim(min(float(above.min()), -0.5) * WAITS_HEADROOM, 1)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
 
 
 def draw_peak(ax: Axes, total: pd.DataFrame, axis: TimeAxis, theme: ThemeColors) -> None:

@@ -349,13 +349,21 @@ class Raster(AxesImage):
         return np.concatenate([np.round(colors * 255).astype(np.uint8), np.zeros((1, colors.shape[1], 4), dtype=np.uint8)])
 
     def wide_states(self, grid: RasterGrid, magnification: float) -> np.ndarray:
-        """The state of each pixel of each row in which a texture fits, else work; and an additional row of work."""
+        """The state of each pixel of each row, work where it has no texture; and an additional row of work.
+
+        A pixel has a texture if at least half of the pixels around it are in its state, so that fine patterns have one, but
+        not a single narrow wait.
+        """
         state = np.where(grid.color >= 0, grid.color // len(self.bars.colors), WORK)
         state = np.concatenate([state, np.full((1, state.shape[1]), WORK)])
-        row = np.repeat(np.arange(len(state)), state.shape[1])
-        run = np.cumsum(run_starts(row, state.ravel())) - 1
-        is_wide = np.bincount(run)[run] >= MIN_HATCH_PIXELS * magnification
-        return np.where(is_wide.reshape(state.shape), state, WORK)
+        reach = max(round(MIN_HATCH_PIXELS * magnification), 1)
+        pixel = np.arange(state.shape[1])
+        low, high = np.maximum(pixel - reach, 0), np.minimum(pixel + reach + 1, len(pixel))
+        shown = np.full_like(state, WORK)
+        for code in range(WORK + 1, len(STATES)):
+            total = np.cumsum(np.pad(state == code, ((0, 0), (1, 0))), axis=1)
+            shown[(state == code) & (2 * (total[:, high] - total[:, low]) >= high - low)] = code
+        return shown
 
     def draw_textures(self, image: np.ndarray, states: np.ndarray, magnification: float) -> None:
         """Draw the textures of the states of pixels onto an image."""

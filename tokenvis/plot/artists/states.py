@@ -60,9 +60,10 @@ def border_style(colors: list[str], state: str, theme: ThemeColors) -> dict[str,
     return {"edgecolors": [edges[color] for color in colors], "linewidths": BORDER_WIDTH * (2 if state == "person" else 1)}
 
 
-def darker(color: str) -> tuple[float, ...]:
+def darker(color: str) -> tuple[float, float, float]:
     """A darker shade of a colour, for the border of a bar."""
-    return tuple(0.75 * channel for channel in to_rgb(color))
+    red, green, blue = to_rgb(color)
+    return 0.75 * red, 0.75 * green, 0.75 * blue
 
 
 def hatch_color(state: str, theme: ThemeColors) -> tuple[float, float, float, float]:
@@ -112,20 +113,26 @@ class Texture(PolyCollection):
             super().draw(renderer)
 
 
-def state_handles(states: Iterable[str], theme: ThemeColors) -> list[Patch]:
-    """Legend handles of these states; none if all spans work."""
+def area_style(color: str, state: str, theme: ThemeColors) -> dict[str, Any]:
+    """The style of an area of this colour in a state."""
+    texture = {"hatch": LOOKS[state].hatch or None, "edgecolor": hatch_color(state, theme)}
+    return {"facecolor": state_color(color, state, theme), "linewidth": 0, **texture}
+
+
+def state_handles(states: Iterable[str], theme: ThemeColors, *, color: str = "") -> list[Patch]:
+    """Legend handles of these states, by default in grey; none if all spans work."""
     shown = [state for state in LOOKS if state in set(states)]
-    return [state_patch(state, theme) for state in shown] if shown not in ([], ["work"]) else []
+    return [state_patch(state, theme, color=color) for state in shown] if shown not in ([], ["work"]) else []
 
 
-def state_patch(state: str, theme: ThemeColors, label: str | None = None) -> Patch:
-    """The legend handle of a state, by default with its name."""
+def state_patch(state: str, theme: ThemeColors, *, color: str = "", label: str = "") -> Patch:
+    """The legend handle of a state, by default in grey and with its name."""
     look = LOOKS[state]
-    style: dict[str, Any] = {"facecolor": state_color(theme.muted, state, theme), "label": label or look.name}
+    style: dict[str, Any] = {"facecolor": state_color(color or theme.muted, state, theme), "label": label or look.name}
     if state == "unexplained":
         return Patch(edgecolor=theme.muted, linewidth=2 * BORDER_WIDTH, linestyle=DASHES, **style)
     if not look.hatch:
-        return Patch(edgecolor=theme.muted, linewidth=BORDER_WIDTH, **style)
+        return Patch(edgecolor=darker(color or theme.muted), linewidth=BORDER_WIDTH, **style)
     with mpl.rc_context({"hatch.linewidth": look.hatch_width}):
         return Patch(
             edgecolor=blend_colors(theme.text, theme.background, 0.6), linewidth=BORDER_WIDTH, hatch=2 * look.hatch, **style

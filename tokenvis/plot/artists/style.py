@@ -326,5 +326,5 @@ def set_time_axis(axes: Axes, mapping: Any, *, time: TimeDisplay, tz: str) -> No
     )
     axes.xaxis.set_major_formatter(formatter)
     label = {"elapsed": "elapsed time", "clock": f"time ({tz})", "step": "step"}[time]
-    folded = "gaps without work folded" if mapping.has_waits else "idle gaps folded"
+    folded = "gaps without work folded" if mapping.folds_waits else "idle gaps folded"
     axes.set_xlabel(f"{label}, {folded}" if len(mapping.folds) else label)

@@ -179,8 +179,10 @@ class BarLabels(FittedTexts):
 class FoldLabels(FittedTexts):
     """The duration of each folded gap, vertical, inside its break, if the break is wide and high enough."""
 
-    def __init__(self, folds: pd.DataFrame, texts: list[str], *, size: float, color: str, background: str) -> None:
-        super().__init__(size=size, zorder=1.6)
+    def __init__(
+        self, folds: pd.DataFrame, texts: list[str], *, size: float, color: str, background: str, zorder: float
+    ) -> None:
+        super().__init__(size=size, zorder=zorder)
         self.middle = ((folds["x0"] + folds["x1"]) / 2).to_numpy()
         self.width = (folds["x1"] - folds["x0"]).to_numpy()
         self.labels, self.color, self.background = texts, color, background

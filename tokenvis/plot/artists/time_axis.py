@@ -1,7 +1,7 @@
 """The time axis of a picture of one trace: positions and labels of times."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,6 +12,8 @@ from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_forma
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
 from tokenvis.spans.states import States, states_of
+
+LABELS_BEHIND_BARS, LABELS_ON_BARS = 1.6, 4.1  # zorder of the durations of breaks
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class TimeAxis:
         texts = [self.duration(end - start) for start, end in zip(folds["start"].tolist(), folds["end"].tolist(), strict=True)]
         if texts:
             size = font_sizes(ax).bar
-            ax.add_artist(FoldLabels(folds, texts, size=size, color=theme.muted, background=theme.background))
+            zorder = LABELS_ON_BARS if self.mapping.folds_waits else LABELS_BEHIND_BARS
+            style: dict[str, Any] = {"size": size, "color": theme.muted, "background": theme.background}
+            ax.add_artist(FoldLabels(folds, texts, zorder=zorder, **style))
         set_time_axis(ax, self.mapping, time=self.kind, tz=self.tz)
         ax.xaxis.label.set_horizontalalignment("left")
         ax.xaxis.label.set_x(0.0)
