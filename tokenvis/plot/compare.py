@@ -13,21 +13,25 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
+from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
+from tokenvis.plot.artists.bars import Bars, Waits, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import Palette, color_scale
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.names import draw_names
+from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import MISSING_NAME, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, recorded_spans
+from tokenvis.spans.states import states_of
 
 SIDES = ("before", "after")
+PAYLOAD_COLUMNS = ("parent_id", "data")
 ORDER_NOTE = "each agent: before above, after below"
 
 
@@ -44,7 +48,8 @@ def plot_compare(
 ) -> Axes:
     """Draw two traces on one axis of elapsed time: for each agent two bands, before and after; colours are locations.
 
-    Each agent has a text with the change of its busy time, and a line marks the end of each trace.
+    Each agent has a text with the change of its busy time (its work, not its waits, which are paler as in `plot_timeline`), and
+    a line marks the end of each trace.
 
     Parameters
     ----------
@@ -89,7 +94,9 @@ def plot_compare(
     before, after = recorded_spans(before), recorded_spans(after)
     role = match if isinstance(match, str) else "role"
     both = combine_sides(before, after, match, role)
-    axis = time_axis(both, gaps=gaps, time_unit=time_unit)
+    states = states_of(both)
+    segments = segments_of(both, states)
+    axis = time_axis(both.assign(trace_id="both"), gaps=gaps, time_unit=time_unit, states=states)
     busy_changes = (
         table["busy_change_us"].groupby(table[role].astype(object).map(str, na_action="ignore").fillna(MISSING_NAME)).sum()
     )
@@ -100,7 +107,8 @@ def plot_compare(
         scale = color_scale(both["location_id"], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
-        handles = [legend_patch(color, name) for color, name in scale.legend] if legend else []
+        names = [legend_patch(color, name) for color, name in scale.legend]
+        handles = [*names, *state_handles(states_that_occur(states), theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(both):
             return draw_empty(
@@ -109,7 +117,8 @@ def plot_compare(
         apply_theme(ax)
         draw_agent_bands(ax, placement, theme)
         axis.draw(ax, theme)
-        bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping)
+        waits = Waits(segments, theme) if len(segments.row) else None
+        bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
         raster = draw_bars(ax, bars)
         label_bars(ax, bars, lambda rows: bar_label_texts(both.iloc[rows], "location_id", axis), size=font_sizes(ax).bar)
         draw_note(ax, lambda: [ORDER_NOTE, *loss_texts, *(raster.messages() if raster else [])], theme)
@@ -140,7 +149,7 @@ def band_name(name: str, side: str) -> str:
 
 
 def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callable[[str], str], role: str) -> pd.DataFrame:
-    """The spans of both sides, each starting at 0, with ``band``: the agent (or role) and the side."""
+    """The spans of both sides, each starting at 0, with ``band``: the agent (or role) and the side; each side is a trace."""
     sides = []
     for side, spans in zip(SIDES, (before, after), strict=True):
         start, end = times_of(spans)
@@ -149,10 +158,9 @@ def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callab
         roles = [match(str(label)) if callable(match) else label for label in labels]
         band = np.array([*(band_name(str(name), side) for name in roles), band_name(MISSING_NAME, side)], dtype=object)[codes]
         elapsed = {"start_time": start - origin, "end_time": end - origin}
-        columns = spans[["id", "agent_id", "location_id", *([] if "data" not in spans else ["data"])]].astype(
-            {"location_id": "str"}
-        )
-        sides.append(columns.assign(trace_id="both", band=band, **elapsed))
+        payload = [column for column in PAYLOAD_COLUMNS if column in spans]
+        columns = spans[["id", "agent_id", "location_id", *payload]].astype({"location_id": "str"})
+        sides.append(columns.assign(trace_id=side, band=band, **elapsed))
     both = pd.concat(sides, ignore_index=True)
     return both.assign(location_id=as_categorical(both["location_id"]), band=as_categorical(both["band"]))
 

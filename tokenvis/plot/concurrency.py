@@ -17,7 +17,7 @@ from tokenvis.layout.raster import means_and_peaks
 from tokenvis.layout.segments import states_that_occur, waiting_counts
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
-from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, new_axes
+from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, available_lanes_and_pixels, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.states import LOOKS, area_style, state_handles
@@ -29,7 +29,7 @@ from tokenvis.spans.columns import codes_of, require
 from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.states import states_of
-from tokenvis.spans.wrappers import wrapper_rows
+from tokenvis.spans.wrappers import wrappers_of
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text
@@ -101,17 +101,20 @@ def plot_concurrency(
     states = states_of(spans) if len(losses.rows) else states
     waits = waiting_counts(states)
     total = concurrency(spans)
+    table = total if by is None else concurrency(spans, by=by)
     with themed(ax) as theme:
         width_px = available_lanes_and_pixels(ax)[1]
-        ax = new_axes(CONCURRENCY_HEIGHT_INCHES) if ax is None else ax
+        last = wrappers_of(spans, states) if by == "agent_id" else ()
+        scale = None if by is None else color_scale(table[by], palette, theme, last=last)
+        names = [legend_patch(*entry) for entry in (scale.legend if scale else [])]
+        looks = state_handles(states_that_occur(states), theme, color="" if scale else theme.accent)
+        handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []
+        ax = new_axes(max(CONCURRENCY_HEIGHT_INCHES, (len(handles) - 2) * LEGEND_LINE_INCHES)) if ax is None else ax
         if not len(spans):
             return draw_empty(ax, theme, *losses.sentences())
         apply_theme(ax)
         axis.draw(ax, theme)
         draw_losses(ax, losses, axis, theme)
-        table = total if by is None else concurrency(spans, by=by)
-        last = set(spans["agent_id"][wrapper_rows(spans, states)]) if by == "agent_id" else ()
-        scale = None if by is None else color_scale(table[by], palette, theme, last=last)
         edges, is_exact = step_times([table, *waits.values()], width_px)
         x = axis.mapping.to_x(edges) if is_exact else pixel_edges(axis, width_px)
         stacked = stacked_levels(table, scale, by or "", axis, x, edges if is_exact else None)
@@ -131,10 +134,7 @@ def plot_concurrency(
         peak = int(total["running"].max())
         ax.set_ylim(ax.get_ylim()[0] if waits else 0, max(peak, 1) * PEAK_HEADROOM)
         draw_title(ax, axis.name, concurrency_title(by, waits), theme)
-        if legend:
-            names = [legend_patch(*entry) for entry in (scale.legend if scale else [])]
-            looks = state_handles(states_that_occur(states), theme, color="" if scale else theme.accent)
-            draw_legend(ax, [*names, *looks, *lost_handles(losses, theme)])
+        draw_legend(ax, handles)
         counted = f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}."
         describe(ax, counted, *wait_sentences(waits), *losses.sentences())
     return ax

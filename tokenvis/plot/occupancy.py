@@ -15,6 +15,8 @@ from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
 from tokenvis.plot.artists.style import duration_formatter, themed
 from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
+from tokenvis.spans.states import states_of
+from tokenvis.spans.wrappers import wrappers_of
 
 
 def plot_occupancy(
@@ -36,8 +38,9 @@ def plot_occupancy(
     Returns
     -------
     Axes
-        A cell is 1 wide and 1 high, its time is ``busy_us`` of `occupancy`. If an agent was never at a location, there is no
-        cell. Of more than 60 names, those with the least time are merged into one row or column.
+        A cell is 1 wide and 1 high, its time is ``busy_us`` of `occupancy`, which counts work, not waiting. If an agent was
+        never at a location, there is no cell. Agents that only wait are last. Of more than 60 names, those with the least time
+        are merged into one row or column.
 
     Raises
     ------
@@ -60,17 +63,20 @@ def plot_occupancy(
     check_axes(ax)
     duration = duration_formatter(time_unit)
     table = occupancy(spans)
+    states = states_of(spans)
+    counted = "working time" if states.state.any() else "time"
     with themed(ax) as theme:
-        cells = matrix_cells(table, "agent_id", "location_id", "busy_us")
+        cells = matrix_cells(table, "agent_id", "location_id", "busy_us", last=wrappers_of(spans, states))
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
             return draw_empty(ax, theme)
         draw_matrix(ax, cells, duration, theme, names=("agent", "location"), legend=legend)
-        draw_title(ax, trace_title(spans), "time of each agent at each location", theme)
+        draw_title(ax, trace_title(spans), f"{counted} of each agent at each location", theme)
         largest = table.iloc[int(table["busy_us"].argmax())]
         counts = [plural(table[f"{name}_id"].nunique(), name) for name in ("agent", "location")]
         top_cell = (
             f"{described_name(largest['agent_id'])} at {described_name(largest['location_id'])}, {duration(largest['busy_us'])}"
         )
-        describe(ax, f"Time of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}; the maximum is {top_cell}.")
+        described = f"{counted.capitalize()} of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}"
+        describe(ax, f"{described}; the maximum is {top_cell}.")
     return ax

@@ -6,6 +6,7 @@ It combines the other pictures, on one time axis.
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -13,9 +14,11 @@ from tokenvis.analysis.summary import summary
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
+from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
+from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.style import NORMAL_SIZES, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
@@ -25,6 +28,7 @@ from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.states import states_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
@@ -42,7 +46,7 @@ def plot_overview(
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
 ) -> Figure:
-    """Draw a summary of a trace: a line of key numbers, the timeline, the spans running at once by agent, and the occupancy.
+    """Draw a summary of a trace: key numbers, the timeline, the spans running at once by agent, and the occupancy.
 
     Timeline and concurrency share the time axis and the colours of agents.
 
@@ -81,9 +85,9 @@ def plot_overview(
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     max_lanes, width_px = available_lanes_and_pixels(None)
     recorded = recorded_spans(spans)
-    bands_inches = height_inches(
-        place_spans(recorded, max_lanes=max_lanes, width_px=width_px).height, min(recorded["agent_id"].nunique(), 13)
-    )
+    looks = states_that_occur(states_of(recorded))
+    n_handles = min(recorded["agent_id"].nunique(), 13) + (len(looks) if looks != ["work"] else 0)
+    bands_inches = height_inches(place_spans(recorded, max_lanes=max_lanes, width_px=width_px).height, n_handles)
     matrix_inches = min(max(ROW_INCHES * recorded["agent_id"].nunique(), 0.8), 6.0)
     heights = [bands_inches, CONCURRENCY_INCHES, matrix_inches]
     with themed(None) as theme:
@@ -102,20 +106,36 @@ def plot_overview(
             ax.set_title("", loc="left")
         upper.set_title("", loc="right")
         style: dict[str, Any] = {"fontsize": NORMAL_SIZES.text, "fontweight": "normal", "color": theme.muted}
-        upper.set_title(summary_line(spans, axis), loc="left", **style)
+        upper.set_title(
+            wrapped(summary_parts(spans, axis), OVERVIEW_WIDTH_INCHES * 72 * (1 - MAX_NAME_SHARE)), loc="left", **style
+        )
         name = fit_text(drawable(axis.name), OVERVIEW_WIDTH_INCHES * 60, lambda text: text_width(text, NAME_POINTS) * 1.15)
         title_style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
         figure.suptitle(name, x=0.006, ha="left", **title_style)
     return figure
 
 
-def summary_line(spans: pd.DataFrame, axis: TimeAxis) -> str:
-    """The key numbers of a trace, as one line."""
+def wrapped(parts: list[str], points: float) -> str:
+    """The parts on one line of this width, or on two of about the same length."""
+    line = " · ".join(parts)
+    if text_width(line, NORMAL_SIZES.text) <= points:
+        return line
+    lengths = np.cumsum([len(part) for part in parts])
+    n_first = int(np.searchsorted(lengths, lengths[-1] / 2)) + 1
+    return " · ".join(parts[:n_first]) + "\n" + " · ".join(parts[n_first:])
+
+
+def summary_parts(spans: pd.DataFrame, axis: TimeAxis) -> list[str]:
+    """The key numbers of a trace, as texts."""
     [totals] = summary(spans).to_dict("records")
     parts = [plural(totals[f"n_{name}s"], name) for name in ("span", "agent", "location")]
-    parts += [f"{axis.duration(totals['wall_us'])} wall", f"{axis.duration(totals['active_us'])} active"]
-    if pd.notna(totals["share_parallel"]):
-        parts.append(f"{totals['share_parallel']:.0%} of that parallel")
+    parallel = totals["share_parallel"]
+    at_once = "" if pd.isna(parallel) else f", two or more at once for {parallel:.0%} of it"
+    parts += [f"{axis.duration(totals['wall_us'])} wall", f"{axis.duration(totals['active_us'])} active{at_once}"]
+    if totals["person_us"]:
+        parts.append(f"waits for a person for {axis.duration(totals['person_us'])}")
+        if totals["idle_us"]:
+            parts.append(f"idle for {axis.duration(totals['idle_us'])}")
     parts.append(f"peak {totals['peak']:,}")
     if totals["n_errors"]:
         parts.append(plural(totals["n_errors"], "error"))
@@ -124,4 +144,4 @@ def summary_line(spans: pd.DataFrame, axis: TimeAxis) -> str:
     tokens = usage(spans, by="trace_id")[["input_tokens", "output_tokens"]].sum(min_count=1)
     if tokens.notna().any():
         parts.append(f"{short_number(int(tokens.fillna(0).sum()))} tokens")
-    return " · ".join(parts)
+    return parts

@@ -7,9 +7,20 @@ agents.
 import numpy as np
 import pandas as pd
 
+from tokenvis.spans.columns import codes_of
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Mask
+from tokenvis.spans.integers import Mask, counts
 from tokenvis.spans.states import WORK, States
+
+
+def wrappers_of(spans: pd.DataFrame, states: States) -> set[str]:
+    """The agents that are wrappers in each of their traces; ``states`` are those of the spans (`states_of`)."""
+    is_wrapper = wrapper_rows(spans, states)
+    if not is_wrapper.any():
+        return set()
+    codes, labels = codes_of(spans["agent_id"])
+    works = counts(codes[~is_wrapper], len(labels)) > 0
+    return {str(name) for name in labels[~works]}
 
 
 def wrapper_rows(spans: pd.DataFrame, states: States) -> Mask:

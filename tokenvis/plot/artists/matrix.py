@@ -1,6 +1,6 @@
 """The matrix: an amount for each pair of names, as colour and as text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import matplotlib as mpl
@@ -25,10 +25,19 @@ MAX_MATRIX_NAMES = 60  # rows, and columns
 LEGEND_STEPS = 4
 
 
-def matrix_cells(table: pd.DataFrame, row: str, column: str, amount: str, detail: pd.Series | None = None) -> pd.DataFrame:
+def matrix_cells(
+    table: pd.DataFrame,
+    row: str,
+    column: str,
+    amount: str,
+    detail: pd.Series | None = None,
+    *,
+    last: Collection[str] = frozenset(),
+) -> pd.DataFrame:
     """A cell for each pair of names: ``row, column`` (category, in lexical order), ``amount`` (summed), ``detail`` (a text).
 
-    If there are too many names, those with the smallest amounts are merged into "n others", without a detail.
+    The rows of the names in ``last`` follow the others. If there are too many names, those with the smallest amounts are merged
+    into "n others", without a detail.
     """
     details = detail if detail is not None else pd.Series("", index=table.index)
     cells = pd.DataFrame({"amount": table[amount].to_numpy(), "detail": details.to_numpy()})
@@ -42,7 +51,10 @@ def matrix_cells(table: pd.DataFrame, row: str, column: str, amount: str, detail
             names = [others if code in least else label for code, label in enumerate(names)]
         else:
             others = ""
-        order = [label for label in dict.fromkeys(names) if label != others] + [others] * (others in names)
+        order = [label for label in dict.fromkeys(names) if label != others]
+        if name == "row":
+            order.sort(key=lambda label: label in last)
+        order += [others] * (others in names)
         cells[name] = pd.Categorical([names[code] for code in codes.tolist()], order)
     groups = cells.groupby(["row", "column"], observed=True)
     single = groups["detail"].transform("size") == 1
