@@ -119,7 +119,7 @@ def plot_concurrency(
         x = axis.mapping.to_x(edges) if is_exact else pixel_edges(axis, width_px)
         stacked = stacked_levels(table, scale, by or "", axis, x, edges if is_exact else None)
         draw_areas(ax, x, stacked, scale, theme)
-        draw_waits(ax, x, waits, axis, edges if is_exact else None, theme.muted if scale else theme.accent, theme)
+        draw_waiting_areas(ax, x, waits, axis, edges if is_exact else None, theme.muted if scale else theme.accent, theme)
         if not is_exact:
             peak_levels = mean_and_peak_levels(total, axis, x, None)[1]
             ax.plot(
@@ -136,7 +136,7 @@ def plot_concurrency(
         draw_title(ax, axis.name, concurrency_title(by, waits), theme)
         draw_legend(ax, handles)
         counted = f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}."
-        describe(ax, counted, *wait_sentences(waits), *losses.sentences())
+        describe(ax, counted, *waiting_sentences(waits), *losses.sentences())
     return ax
 
 
@@ -147,7 +147,7 @@ def concurrency_title(by: str | None, waits: Mapping[str, pd.DataFrame]) -> str:
     return f"{counted}{groups}; waiting below 0" if waits else f"{counted}{groups}"
 
 
-def wait_sentences(waits: Mapping[str, pd.DataFrame]) -> list[str]:
+def waiting_sentences(waits: Mapping[str, pd.DataFrame]) -> list[str]:
     """A sentence about the spans that wait, if any does."""
     maxima = [f"{int(table['running'].max()):,} {LOOKS[state].name.removeprefix('waits ')}" for state, table in waits.items()]
     return [f"Below 0 are the spans that wait: at most {' and '.join(maxima)}."] if maxima else []
@@ -203,7 +203,7 @@ def draw_areas(ax: Axes, x: Float64Array, levels: Any, scale: ColorScale | None,
         below = level
 
 
-def draw_waits(
+def draw_waiting_areas(
     ax: Axes,
     x: Float64Array,
     waits: Mapping[str, pd.DataFrame],

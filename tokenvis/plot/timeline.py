@@ -167,7 +167,7 @@ def plot_timeline(
         draw_note(ax, lambda: [*(text for reporter in reporting for text in reporter.messages()), *unmarked], theme)
         draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
         draw_legend(ax, handles)
-        describe(ax, timeline_description(spans, by, axis), *wait_sentences(states), *losses.sentences())
+        describe(ax, timeline_description(spans, by, axis), *pale_part_sentences(states), *losses.sentences())
     return ax
 
 
@@ -179,7 +179,7 @@ def timeline_counts(spans: pd.DataFrame, axis: TimeAxis) -> str:
     return " · ".join([*parts, axis.duration(int(end.max()) - int(start.min()))])
 
 
-def wait_sentences(states: States) -> list[str]:
+def pale_part_sentences(states: States) -> list[str]:
     """A sentence about the parts of bars in which spans wait, if there are any."""
     waited_for = [f"for {noun}" for state, noun in WAITED_FOR.items() if state in states_that_occur(states)]
     return [f"The paler parts of bars are waits {' and '.join(waited_for)}."] if waited_for else []
