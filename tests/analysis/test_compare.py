@@ -116,3 +116,21 @@ def test_the_picture_takes_roles_and_an_empty_side():
     assert [label.get_text() for label in plot_compare(*nameless, match="team").get_yticklabels()] == ["none"]
     gone = plot_compare(before, after.iloc[:0])
     assert gone.get_title(loc="left") == "t and an empty trace"
+
+
+def test_the_picture_shows_waits_on_both_sides():
+    before = spans_of("ann 0 10 desk", "bob 2 8 lab", parents={"b": "a"})
+    after = with_data(spans_of("ann 100 110 desk", "bob 103 104 lab", parents={"b": "a"}), b={"waits_for": True})
+    ax = plot_compare(before, after.assign(trace_id="u"), gaps="keep")
+    waits = {
+        state: [
+            tuple(path.vertices[:2, 0])
+            for c in ax.collections
+            if c.get_label() == f"waits for {state}"
+            for path in c.get_paths()
+        ]
+        for state in ("an agent", "a person")
+    }
+    assert waits == {"an agent": [(2, 8), (3, 4)], "a person": [(3, 4)]}
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["desk", "lab", "works", "waits for an agent", "waits for a person"]

@@ -117,3 +117,49 @@ def test_more_steps_than_pixels_are_means_with_their_maximum():
     inner = [high for _, (_, high) in steps[1:-2]]
     assert 0.4 < min(inner) <= max(inner) < 0.6
     assert "area: mean per pixel, line: maximum" in [text.get_text() for text in ax.texts]
+
+
+def waits_below(ax, state):
+    """The lowest level of the area of spans that wait at each x."""
+    [area] = [c for c in ax.collections if c.get_label() == f"waits for {state}"]
+    path = area.get_paths()[0].vertices
+    return {x: path[path[:, 0] == x, 1].min() for x in np.unique(path[:, 0])}
+
+
+def test_spans_that_wait_are_below_0_and_work_is_above():
+    spans = spans_of("ann 0 10 desk", "bob 2 8 lab", "eve 4 6 hall", parents={"b": "a", "c": "b"})
+    spans = with_data(spans, c={"waits_for": "user"})
+    ax = plot_concurrency(spans, gaps="keep")
+    assert [waits_below(ax, "an agent")[x] for x in (2, 4, 6, 8)] == [-1, -2, -2, -1]
+    assert waits_below(ax, "a person")[4] == -3
+    low, high = ax.get_ylim()
+    assert low < -3 < 1 < high
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["works", "waits for an agent", "waits for a person"]
+    assert ax.get_title(loc="right") == "spans working at once; waiting below 0"
+    assert ax.get_label().endswith(" Below 0 are the spans that wait: at most 2 for an agent and 1 for a person.")
+    ax.figure.canvas.draw()
+    assert not [label.get_text() for label in ax.get_yticklabels() if not label.get_text().isdigit()]
+    by_agent = plot_concurrency(spans, by="agent_id", gaps="keep")
+    assert by_agent.get_title(loc="right") == "spans working at once, by agent; waiting below 0"
+    assert [text.get_text() for text in by_agent.get_legend().get_texts()][-3:] == [
+        "works",
+        "waits for an agent",
+        "waits for a person",
+    ]
+
+
+def test_more_waits_than_pixels_are_means():
+    rows = [row for n in range(3_000) for row in (f"ann {n * 10} {n * 10 + 8} desk", f"bob {n * 10 + 2} {n * 10 + 6} lab")]
+    spans = spans_of(*rows).sort_values(["start_time"])
+    spans["id"] = [f"{n}" for n in range(len(spans))]
+    spans["parent_id"] = [None if n % 2 == 0 else f"{n - 1}" for n in range(len(spans))]
+    figure, ax = plt.subplots(figsize=(4, 2), dpi=100)
+    plot_concurrency(spans, ax=ax)
+    levels = list(waits_below(ax, "an agent").values())[1:-2]
+    assert -0.5 < min(levels) <= max(levels) < -0.3
+
+
+def test_an_agent_that_only_waits_is_last_in_the_legend():
+    spans = spans_of("a-root 0 10 flow", "bob 0 10 lab", parents={"b": "a"})
+    names = [text.get_text() for text in plot_concurrency(spans, by="agent_id").get_legend().get_texts()]
+    assert names == ["bob", "a-root", "works", "waits for an agent"]

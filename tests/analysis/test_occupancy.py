@@ -69,3 +69,11 @@ def test_the_picture_of_a_simulation_is_in_steps():
     assert plot_occupancy(spans_of("ann 0 10 desk"), time_unit="step").get_label().endswith("ann at desk, 10 steps.")
     with pytest.raises(BadOption, match=r"^time_unit='s' is not one of 'auto', 'step'\.$"):
         plot_occupancy(spans_of("ann 0 10 desk"), time_unit="s")
+
+
+def test_the_picture_of_a_trace_with_waits_shows_work_and_lists_agents_that_only_wait_last():
+    spans = spans_of("a-root 0 10 flow", "bob 0 10 lab", parents={"b": "a"})
+    ax = plot_occupancy(spans)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bob", "a-root"]
+    assert ax.get_title(loc="right") == "working time of each agent at each location"
+    assert ax.get_label().startswith("Working time of 2 agents at 2 locations in t; the maximum is bob at lab, ")

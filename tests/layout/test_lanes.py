@@ -171,3 +171,12 @@ def test_spans_of_a_lane_never_overlap_and_are_in_their_band(spans, by, max_lane
             tops[band] + lanes_of[span] + 0.5 for span, band in zip(spans["id"], spans[by].astype(str), strict=True)
         ]
     assert placed.bands["n_spans"].sum() == len(spans)
+
+
+def test_bands_in_which_all_agents_only_wait_are_last_unless_they_are_named():
+    spans = spans_of("root 0 9 flow", "ann 1 5 desk", "root 2 9 hall", "bob 2 9 hall", "eve 6 9 lab")
+    wrappers = (spans["agent_id"] == "root").to_numpy()
+    assert place_spans(spans, wrappers=wrappers).bands["band"].tolist() == ["desk", "hall", "lab", "flow"]
+    assert place_spans(spans, by="agent_id", wrappers=wrappers).bands["band"].tolist() == ["ann", "bob", "eve", "root"]
+    assert place_spans(spans, order=["flow"], wrappers=wrappers).bands["band"].tolist() == ["flow", "desk", "hall", "lab"]
+    assert place_spans(spans).bands["band"].tolist() == ["flow", "desk", "hall", "lab"]

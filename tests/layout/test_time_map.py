@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import waiting_frames
 
 from tokenvis import BadOption
 from tokenvis.layout.time_map import BREAK_WIDTH_SHARE, time_map
 from tokenvis.spans.columns import YEAR_2000
+from tokenvis.spans.states import states_of
 
 IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs idle
 
@@ -93,3 +95,43 @@ def test_time_is_linear_while_spans_run_and_always_increases(spans, stretch):
 def test_an_invalid_choice_is_refused():
     with pytest.raises(BadOption, match=r"^gaps='hide' is not one of 'fold', 'keep'\.$"):
         time_map(spans_of(*IDLE), gaps="hide")
+
+
+def test_time_in_which_spans_only_wait_is_a_gap():
+    spans = spans_of("ann 0 100 desk", "ann 100 900 ask", "ann 900 980 desk")
+    marked = with_data(spans, b={"waits_for": "user"})
+    assert time_map(marked).folds.empty
+    mapping = time_map(marked, states=states_of(marked))
+    assert (mapping.folds["start"].tolist(), mapping.folds["end"].tolist(), mapping.folds_waits) == ([100], [900], True)
+    mapping = time_map(spans_of(*IDLE), states=states_of(spans_of(*IDLE)))
+    assert mapping.folds.equals(time_map(spans_of(*IDLE)).folds)
+    assert not mapping.folds_waits
+
+
+def test_a_wait_at_either_end_is_a_gap_too():
+    spans = with_data(spans_of("ann 0 800 ask", "ann 800 900 desk", "ann 900 1700 ask"), a={"waits_for": 1}, c={"waits_for": 1})
+    mapping = time_map(spans, states=states_of(spans))
+    assert (mapping.folds["start"].tolist(), mapping.folds["end"].tolist()) == ([1, 900], [800, 1700])
+
+
+def test_a_fold_with_waits_elsewhere_is_idle():
+    spans = spans_of("ann 0 100 desk", "bob 20 50 lab", "ann 900 980 desk", parents={"b": "a"})
+    mapping = time_map(spans, states=states_of(spans))
+    assert (len(mapping.folds), mapping.folds_waits) == (1, False)
+
+
+@pytest.mark.laws
+@given(waiting_frames())
+def test_a_fold_has_no_work(spans):
+    spans = spans[spans["trace_id"] == "t"]
+    states = states_of(spans)
+    mapping = time_map(spans, states=states)
+    pieces = list(zip(states.start, states.end, states.state, strict=True))
+    folded = [
+        any(a < end and start < b for start, end, state in pieces if (state == 0) == works)
+        for works in (True, False)
+        for a, b in zip(mapping.folds["start"], mapping.folds["end"], strict=True)
+    ]
+    n_folds = len(mapping.folds)
+    assert not any(folded[:n_folds])
+    assert any(folded[n_folds:]) == mapping.folds_waits

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import BarLabels, Note, drawable, fit_text, glyph, shorten_name, text_color_on, text_width
@@ -86,7 +87,7 @@ def labels_of(table):
 
 def labels_on(ax, *bars):
     """The labels of bars (x0, x1, label, suffix) as they are drawn now."""
-    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "suffix"]).assign(y=0.5, color="black"))
+    labels = labels_of(pd.DataFrame(bars, columns=["x0", "x1", "label", "suffix"]).assign(y=0.5, color="black", background=""))
     ax.add_artist(labels)
     renderer = ax.figure.canvas.get_renderer()
     texts = labels.texts(renderer)
@@ -114,7 +115,7 @@ def test_zooming_in_shows_more_labels():
 def test_a_bar_that_begins_outside_has_its_label_inside():
     ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(500, 1000), ylim=(0, 1))
     table = pd.DataFrame({"x0": [0], "x1": [2000], "y": [0.5], "label": ["Write"], "suffix": [" · 2 s"], "color": ["black"]})
-    labels = labels_of(table)
+    labels = labels_of(table.assign(background=""))
     ax.add_artist(labels)
     [text] = labels.texts(ax.figure.canvas.get_renderer())
     assert 0 < text.get_position()[0] < 10
@@ -131,3 +132,13 @@ def test_a_note_that_is_wider_than_the_figure_is_cut():
     figure.canvas.draw()
     assert note.get_text().endswith("…")
     assert note.get_window_extent().x0 >= -1
+
+
+def test_a_label_on_a_texture_has_a_box_of_the_colour_of_the_bar():
+    ax = plt.figure(figsize=(10, 1)).add_axes((0, 0, 1, 1), xlim=(0, 1000), ylim=(0, 1))
+    bars = {"x0": [0, 500], "x1": [400, 900], "y": 0.5, "label": ["Write", "Read"], "suffix": "", "color": "black"}
+    labels = labels_of(pd.DataFrame(bars).assign(background=["", "#ffeecc"]))
+    ax.add_artist(labels)
+    plain, boxed = labels.texts(ax.figure.canvas.get_renderer())
+    assert plain.get_bbox_patch() is None
+    assert to_hex(boxed.get_bbox_patch().get_facecolor()) == "#ffeecc"

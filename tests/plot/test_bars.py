@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,16 +11,20 @@ from hypothesis import given
 from matplotlib.backend_bases import MouseEvent
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from waiting import waiting_frames
 
 from tokenvis import palette, plot_timeline
 from tokenvis.layout.lanes import place_spans
+from tokenvis.layout.segments import segments_of
 from tokenvis.layout.time_map import time_map
 from tokenvis.plot.artists import bars as bars_module
-from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, Raster
+from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, Raster, Waits
 from tokenvis.plot.artists.color_scales import color_scale
+from tokenvis.plot.artists.states import state_color
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import Note
 from tokenvis.spans.columns import times_of
+from tokenvis.spans.states import states_of
 
 
 def bars_of(spans, **options):
@@ -184,3 +189,55 @@ def test_too_many_markers_are_ticks():
     instants = spans.assign(end_time=spans["start_time"])
     [raster] = rasters(plot_timeline(instants, ax=plt.subplots(figsize=(20, 2), dpi=100)[1]))
     assert (raster.grid().color >= 0).sum() == 600
+
+
+def test_waits_are_told_apart_in_the_raster():
+    spans = spans_of("ann 0 40 desk", "bob 20 30 lab", "eve 30 40 desk", parents={"b": "a"})
+    states = states_of(with_data(spans, c={"waits_for": True}))
+    waits = Waits(segments_of(spans, states), LIGHT)
+    bars = replace(bars_of(spans), waits=waits)
+    ax = axes_of(0, 40, n_pixels=40)
+    raster = Raster(ax, bars, np.arange(3))
+    image = raster.row_colors(raster.grid())
+    colors = palette(["ann", "bob", "eve"])
+    for row, pixel, color, state in (
+        (0, 10, "ann", "work"),
+        (0, 25, "ann", "agent"),
+        (1, 35, "eve", "person"),
+        (2, 25, "bob", "work"),
+    ):
+        assert to_rgba(tuple(image[row, pixel] / 255))[:3] == pytest.approx(
+            to_rgba(state_color(colors[color], state, LIGHT))[:3], abs=0.01
+        )
+    assert raster.messages() == []
+    assert raster.grid().busy.max() == 1
+    textured = raster.wide_states(raster.grid(), 1.0)
+    assert [np.flatnonzero(line).tolist() for line in textured[:3]] == [list(range(20, 30)), list(range(30, 40)), []]
+
+
+def test_the_raster_of_waits_has_textures_and_narrow_waits_have_none():
+    figure = plt.figure(figsize=(1, 1), dpi=100)
+    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, 100), ylim=(1, 0))
+    ax.set_axis_off()
+    spans = spans_of("ann 0 100 desk", "bob 10 60 lab", "bob 80 83 lab", parents={"b": "a", "c": "a"})
+    spans = with_data(
+        spans_of("ann 0 100 desk", "bob 10 60 lab", "ann 70 71 hall", "bob 80 83 lab", parents=dict.fromkeys("bcd", "a"))
+    )
+    waits = Waits(segments_of(spans, states_of(spans)), LIGHT)
+    bars = replace(bars_of(spans), waits=waits)
+    ax.add_artist(Raster(ax, bars, np.array([0])))
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
+    n_colors = [len(np.unique(pixels[20:80, low:high].reshape(-1, 3), axis=0)) for low, high in ((0, 10), (15, 55), (81, 82))]
+    assert n_colors == [1, 2, 1]
+
+
+@pytest.mark.laws
+@given(waiting_frames())
+def test_the_raster_adds_up_the_same_time_with_and_without_waits(spans):
+    spans = spans[spans["trace_id"] == "t"]
+    waits = Waits(segments_of(spans, states_of(spans)), LIGHT)
+    bars = bars_of(spans)
+    plain, told_apart = (Raster(axes_of(-1, 31, 64), one, np.arange(len(spans))) for one in (bars, replace(bars, waits=waits)))
+    assert np.allclose(plain.grid().busy, told_apart.grid().busy)
+    assert plain.messages() == told_apart.messages()

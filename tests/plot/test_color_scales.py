@@ -82,3 +82,11 @@ def test_an_invalid_palette_is_refused(given, message):
 
 def test_colours_are_hexadecimal():
     assert colors_of(["a"], ["rebeccapurple"]) == [to_hex("rebeccapurple")]
+
+
+def test_names_that_are_last_are_last_in_the_legend_and_keep_their_colours():
+    values = pd.Series(["root", "ann", "bob"])
+    plain, ordered = color_scale(values, None, LIGHT), color_scale(values, None, LIGHT, last={"ann"})
+    assert [name for _, name in ordered.legend] == ["bob", "root", "ann"]
+    assert (dict(ordered.legend), ordered.colors) == (dict(plain.legend), plain.colors)
+    assert ordered.code.tolist() == plain.code.tolist()

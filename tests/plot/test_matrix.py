@@ -85,3 +85,10 @@ def test_a_new_figure_fits_the_matrix():
 
 def test_a_matrix_of_zeros_can_be_drawn():
     assert drawn(draw(matrix_cells(table_of("ann desk 0"), "who", "where", "n"))) == [[0]]
+
+
+def test_some_rows_are_last():
+    table = pd.DataFrame({"from": ["a", "b", "c"], "to": ["c", "a", "b"], "n": [1, 2, 3]})
+    cells = matrix_cells(table, "from", "to", "n", last={"a"})
+    assert cells["row"].cat.categories.tolist() == ["b", "c", "a"]
+    assert cells["column"].cat.categories.tolist() == ["a", "b", "c"]

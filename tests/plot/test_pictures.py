@@ -4,7 +4,7 @@ import json
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from conftest import full_except, seeded_database, spans_frames, spans_of
+from conftest import full_except, seeded_database, spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -177,6 +177,25 @@ def test_every_picture_over_time_has_the_same_time_map(picture):
     assert ax.get_xlabel() == "elapsed time, idle gaps folded"
     assert ax.get_xlim() == timeline.get_xlim()
     assert PICTURES[picture](spans.iloc[::-1]).get_xlim() == ax.get_xlim()
+
+
+@pytest.mark.parametrize("picture", OVER_TIME)
+def test_every_picture_over_time_folds_long_waits(picture):
+    spans = seconds(spans_of("ann 0 60 desk", "ann 60 3660 tool:ask", "bob 3660 3720 desk"))
+    used = {"attributes": {"gen_ai.usage.input_tokens": 10}}
+    spans = with_data(spans, a=used, b={"waits_for": "user"}, c=used)
+    ax = PICTURES[picture](spans)
+    assert ax.get_xlabel() == "elapsed time, gaps without work folded"
+    assert ax.get_xlim() == tv.plot_timeline(spans).get_xlim()
+
+
+@every_figure
+def test_traces_with_waits_draw_without_overlaps(figure):
+    spans = seconds(
+        spans_of("flow 0 900 flow", "ann 0 900 desk", "bob 5 30 lab", "eve 40 800 lab", parents=dict.fromkeys("bcd", "a"))
+    )
+    spans = with_data(spans, c={"attributes": {"gen_ai.usage.input_tokens": 10}}, d={"waits_for": "$\\frac{ <b>"})
+    assert collisions(FIGURES[figure](spans)) == []
 
 
 @pytest.mark.parametrize("picture", OVER_TIME)

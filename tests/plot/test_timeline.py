@@ -5,18 +5,20 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import spans_frames, spans_of
+from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pictures import HOSTILE
+from waiting import waiting_frames
 
-from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline
+from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline, self_spans, theme
 from tokenvis.layout.lanes import BAND_GAP
 from tokenvis.plot.artists.bars import BAR_HEIGHT_SHARE
 from tokenvis.plot.artists.colors import OTHERS_COLOR
-from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.states import state_color
+from tokenvis.plot.artists.style import DARK, LIGHT
 from tokenvis.plot.artists.text import BarLabels, FoldLabels, Note
 
 SECOND = 1_000_000
@@ -31,6 +33,16 @@ def drawn_bars(ax):
     bars = next(c for c in ax.collections if c.get_label() == "spans")
     corners = [path.vertices for path in bars.get_paths()]
     colors = [to_hex(color) for color in bars.get_facecolor()]
+    return [
+        (v[:, 0].min(), v[:, 0].max(), (v[:4, 1].min() + v[:4, 1].max()) / 2, c) for v, c in zip(corners, colors, strict=True)
+    ]
+
+
+def drawn_waits(ax, state):
+    """Waits as they are drawn: (x0, x1, middle, colour)."""
+    found = [c for c in ax.collections if c.get_label() == f"waits for {'an agent' if state == 'agent' else 'a person'}"]
+    corners = [path.vertices for c in found for path in c.get_paths()]
+    colors = [to_hex(color) for c in found for color in c.get_facecolor()]
     return [
         (v[:, 0].min(), v[:, 0].max(), (v[:4, 1].min() + v[:4, 1].max()) / 2, c) for v, c in zip(corners, colors, strict=True)
     ]
@@ -345,3 +357,79 @@ def test_bars_are_one_collection_for_any_number():
     few, many = (plot_timeline(spans_of(*(f"ann {n} {n + 1} desk" for n in range(count)))) for count in (3, 300))
     assert len(few.collections) == len(many.collections)
     assert BAR_HEIGHT_SHARE < 1
+
+
+WAITING = ("ann 0 10 desk", "bob 2 8 lab", "bob 4 6 tool:ask")  # ann waits for bob, bob for a person
+
+
+def waiting():
+    return with_data(seconds(spans_of(*WAITING, parents={"b": "a", "c": "b"})), c={"waits_for": "user"})
+
+
+@pytest.mark.parametrize(("look", "colors"), [("light", LIGHT), ("dark", DARK)])
+def test_waits_are_parts_of_bars_in_the_look_of_their_state(look, colors):
+    with plt.rc_context(theme(look)):
+        ax = plot_timeline(waiting(), gaps="keep")
+    ann, bob = palette(["ann", "bob"]).values()
+    assert [bar[:2] for bar in drawn_bars(ax)] == [(0, 10 * SECOND), (2 * SECOND, 8 * SECOND), (4 * SECOND, 6 * SECOND)]
+    assert drawn_waits(ax, "agent") == [(2 * SECOND, 8 * SECOND, 0.5, state_color(ann, "agent", colors))]
+    assert drawn_waits(ax, "person") == [(4 * SECOND, 6 * SECOND, 2.5 + 2 * BAND_GAP, state_color(bob, "person", colors))]
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["ann", "bob", "works", "waits for an agent", "waits for a person"]
+    assert ax.get_label().endswith(
+        ": 3 spans · 2 agents · 3 locations · 10 s. The paler parts of bars are waits for an agent and for a person."
+    )
+
+
+def test_a_trace_without_waits_is_described_and_listed_as_before():
+    ax = plot_timeline(seconds(spans_of(*WAITING)))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob"]
+    assert ax.get_label() == "Timeline of t, a band for each location: 3 spans · 2 agents · 3 locations · 10 s."
+    assert {c.get_label() for c in ax.collections} == {"spans", "moves"}
+
+
+def test_a_label_is_in_the_widest_part_of_its_bar():
+    spans = seconds(spans_of("ann 0 20 desk", "bob 4 18 lab", "eve 4 5 lab", parents={"b": "a"}))
+    ax = plot_timeline(spans)
+    [drawn] = [artist for artist in ax.get_children() if isinstance(artist, BarLabels)]
+    table = drawn.bars(0, 20 * SECOND, 0).set_index("label")
+    pale = state_color(palette(["ann"])["ann"], "agent", LIGHT)
+    assert table.loc["ann", ["x0", "x1", "background", "color"]].tolist() == [4 * SECOND, 18 * SECOND, pale, LIGHT.text]
+    assert table.loc["bob", ["x0", "x1", "background"]].tolist() == [4 * SECOND, 18 * SECOND, ""]
+    in_view = drawn.bars(0, 5 * SECOND, 0).set_index("label")
+    assert in_view.loc["ann", ["x0", "x1", "background"]].tolist() == [0, 4 * SECOND, ""]
+
+
+def test_a_long_wait_for_a_person_is_folded_like_a_gap():
+    spans = seconds(spans_of("ann 0 920 desk", "ann 6 906 tool:ask", "bob 907 917 lab", parents={"b": "a", "c": "a"}))
+    spans = with_data(spans, b={"waits_for": True})
+    ax = plot_timeline(spans)
+    assert folds(ax) == ["15m"]
+    assert ax.get_xlabel() == "elapsed time, gaps without work folded"
+    [(x0, x1, *_)] = drawn_waits(ax, "person")
+    low, high = ax.get_xlim()
+    assert 0 < (x1 - x0) / (high - low) < 0.05
+
+
+def test_agents_that_only_wait_are_last():
+    spans = seconds(spans_of("a-root 0 10 flow", "lead 0 10 desk", "ann 2 8 lab", parents={"b": "a", "c": "b"}))
+    ax = plot_timeline(spans, by="agent_id")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["lead", "ann", "a-root"]
+    names = [text.get_text() for text in plot_timeline(spans).get_legend().get_texts()]
+    assert names == ["ann", "lead", "a-root", "works", "waits for an agent"]
+    ordered = plot_timeline(spans, by="agent_id", order=["a-root"])
+    assert [tick.get_text() for tick in ordered.get_yticklabels()] == ["a-root", "lead", "ann"]
+
+
+@pytest.mark.laws
+@given(waiting_frames())
+def test_the_picture_shows_every_wait(spans):
+    spans = spans[spans["trace_id"] == "t"]
+    ax = plot_timeline(spans, gaps="keep", ax=Figure(figsize=(12, 4)).subplots())
+    ax.figure.canvas.draw()
+    pieces = self_spans(spans)
+    pieces = pieces[pieces["end_time"] > pieces["start_time"]]
+    for state in ("agent", "person"):
+        own = pieces[pieces["state"] == state]
+        drawn = [bar[:2] for bar in drawn_waits(ax, state)]
+        assert sorted(drawn) == sorted(zip(own["start_time"], own["end_time"], strict=True))
