@@ -121,7 +121,7 @@ def wrapped(parts: list[str], points: float) -> str:
     if text_width(line, NORMAL_SIZES.text) <= points:
         return line
     lengths = np.cumsum([len(part) for part in parts])
-    n_first = int(np.searchsorted(lengths, lengths[-1] / 2)) + 1
+    n_first = int(np.abs(2 * lengths - lengths[-1]).argmin()) + 1
     return " · ".join(parts[:n_first]) + "\n" + " · ".join(parts[n_first:])
 
 
