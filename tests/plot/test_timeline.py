@@ -10,7 +10,7 @@ from hypothesis import given
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from pictures import HOSTILE
+from pictures import HOSTILE, collisions
 from waiting import waiting_frames
 
 from tokenvis import BadOption, BadSpan, MissingColumn, moves, pack_lanes, palette, plot_timeline, self_spans, theme
@@ -433,3 +433,10 @@ def test_the_picture_shows_every_wait(spans):
         own = pieces[pieces["state"] == state]
         drawn = [bar[:2] for bar in drawn_waits(ax, state)]
         assert sorted(drawn) == sorted(zip(own["start_time"], own["end_time"], strict=True))
+
+
+def test_a_narrow_picture_has_the_whole_names_of_states():
+    ax = plot_timeline(waiting(), ax=plt.subplots(figsize=(3.5, 2.5), layout="constrained")[1])
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["ann", "bob", "works", "waits for an agent", "waits for a person"]
+    assert collisions(ax.figure) == []

@@ -33,16 +33,18 @@ class Look:
     name: str
     color_share: float  # of the bar's colour; the rest is background
     hatch: str = ""  # as in matplotlib
+    legend_hatch: str = ""  # finer lines, for the small patch of a legend
     hatch_alpha: float = 0.0
     hatch_width: float = 1.0
 
 
 LOOKS: dict[str, Look] = {
     "work": Look("works", 1.0),
-    "agent": Look("waits for an agent", 0.45, "///", 0.4, LINE_WIDTH_POINTS),
-    "person": Look("waits for a person", 0.16, "....", 0.6),
+    "agent": Look("waits for an agent", 0.45, "///", "//////", 0.4, LINE_WIDTH_POINTS),
+    "person": Look("waits for a person", 0.16, "....", "....", 0.6),
     "unexplained": Look("unexplained", 0.0),
 }
+STATE_NAMES = {look.name for look in LOOKS.values()}
 
 
 def state_color(color: str, state: str, theme: ThemeColors) -> str:
@@ -135,7 +137,7 @@ def state_patch(state: str, theme: ThemeColors, *, color: str = "", label: str =
         return Patch(edgecolor=darker(color or theme.muted), linewidth=BORDER_WIDTH, **style)
     with mpl.rc_context({"hatch.linewidth": look.hatch_width}):
         return Patch(
-            edgecolor=blend_colors(theme.text, theme.background, 0.6), linewidth=BORDER_WIDTH, hatch=2 * look.hatch, **style
+            edgecolor=blend_colors(theme.text, theme.background, 0.6), linewidth=BORDER_WIDTH, hatch=look.legend_hatch, **style
         )
 
 
