@@ -43,14 +43,17 @@ def waiting_counts(states: States) -> dict[str, pd.DataFrame]:
 
 
 def states_that_occur(states: States) -> list[str]:
-    """The states in which spans are for some time, in the order of `STATES`."""
+    """The states in which spans are for some time, in the order of `STATES`; work, if none waits."""
+    if not states.state.any():
+        return [STATES[WORK]]
     occurs = np.bincount(states.state[states.end > states.start], minlength=len(STATES)) > 0
     return [state for state, shown in zip(STATES, occurs.tolist(), strict=True) if shown]
 
 
 def segments_of(spans: pd.DataFrame, states: States) -> Segments:
     """The segments of all spans that wait; ``states`` are those of the spans (`states_of`)."""
-    waits = (states.state != WORK) & (states.end > states.start)
+    waits = np.flatnonzero(states.state)
+    waits = waits[states.end[waits] > states.start[waits]]
     row, start, end, state = states.row[waits], states.start[waits], states.end[waits], states.state[waits]
     if not len(row):
         return Segments(row, start, end, state)

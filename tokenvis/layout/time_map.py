@@ -93,8 +93,9 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     ends = offsets_from(origin, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)
-    waits = NO_STRETCHES if states is None else states.pieces(AGENT, PERSON)[1:]
-    if states is not None and len(waits[0]):
+    wait_start, wait_end = NO_STRETCHES
+    if states is not None and states.state.any():
+        _, wait_start, wait_end = states.pieces(AGENT, PERSON)
         _, work_start, work_end = states.work()
         start, end = np.concatenate([[first], work_start, [last]]), np.concatenate([[first], work_end, [last]])
     idle_start, idle_end, active = idle_stretches(start, end)
@@ -104,7 +105,9 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     if not active or idle.sum() <= FOLDING_IDLE_SHARE * (idle.sum() + active) or not folded.any():
         return linear_map(origin, ends)
     fold_from, fold_to = idle_start[folded], idle_end[folded]
-    return replace(folded_map(origin, ends, fold_from, fold_to), folds_waits=any_overlap(*waits, fold_from, fold_to))
+    return replace(
+        folded_map(origin, ends, fold_from, fold_to), folds_waits=any_overlap(wait_start, wait_end, fold_from, fold_to)
+    )
 
 
 def any_overlap(start: Int64Array, end: Int64Array, other_start: Int64Array, other_end: Int64Array) -> bool:

@@ -44,7 +44,7 @@ from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.states import States, states_of
-from tokenvis.spans.wrappers import wrapper_rows, wrappers_of
+from tokenvis.spans.wrappers import wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
@@ -137,7 +137,7 @@ def plot_timeline(
     states = states_of(spans) if len(losses.rows) else states
     wrappers, segments = wrapper_rows(spans, states), segments_of(spans, states)
     with themed(ax) as theme:
-        scale = color_scale(spans[hue], palette, theme, last=wrappers_of(spans, states) if hue == "agent_id" else ())
+        scale = color_scale(spans[hue], palette, theme, last=wrapper_names(spans, wrappers) if hue == "agent_id" else ())
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px, wrappers=wrappers)
         waits = Waits(segments, theme) if len(segments.row) else None

@@ -15,7 +15,11 @@ from tokenvis.spans.states import WORK, States
 
 def wrappers_of(spans: pd.DataFrame, states: States) -> set[str]:
     """The agents that are wrappers in each of their traces; ``states`` are those of the spans (`states_of`)."""
-    is_wrapper = wrapper_rows(spans, states)
+    return wrapper_names(spans, wrapper_rows(spans, states))
+
+
+def wrapper_names(spans: pd.DataFrame, is_wrapper: Mask) -> set[str]:
+    """The agents of which each row is marked in ``is_wrapper`` (`wrapper_rows`)."""
     if not is_wrapper.any():
         return set()
     codes, labels = codes_of(spans["agent_id"])
