@@ -32,6 +32,23 @@ def million() -> pd.DataFrame:
     return pd.DataFrame({**spans, "start_time": start, "end_time": clock.astype(np.int64)})
 
 
+def waiting() -> pd.DataFrame:
+    """A lead that delegates to two workers, one after the other, then to both at once, and asks the user in between."""
+    second = 1_000_000
+    rows = [
+        ("plan", "workflow", "workflow", 0, 60, None, None),
+        ("lead", "lead", "desk", 0, 60, "plan", None),
+        ("search", "searcher", "library", 4, 14, "lead", None),
+        ("draft", "writer", "desk", 16, 28, "lead", None),
+        ("approve", "lead", "tool:AskUserQuestion", 30, 42, "lead", "user"),
+        ("check", "searcher", "library", 44, 54, "lead", None),
+        ("revise", "writer", "desk", 44, 57, "lead", None),
+    ]
+    columns = ("id", "agent_id", "location_id", "start_time", "end_time", "parent_id", "waits_for")
+    spans = pd.DataFrame(rows, columns=columns).assign(trace_id="work and waiting")
+    return spans.assign(start_time=spans["start_time"] * second, end_time=spans["end_time"] * second)
+
+
 def main() -> None:
     """Draw each picture from the demo traces, in a temporary database."""
     mpl.use("agg")
@@ -44,11 +61,13 @@ def main() -> None:
     pictures = {
         "timeline": tv.plot_timeline(spans).figure,
         "timeline-by-agent": tv.plot_timeline(spans, by="agent_id", hue="location_id").figure,
+        "timeline-waits": tv.plot_timeline(waiting()).figure,
         "timeline-million": tv.plot_timeline(million()).figure,
         "storyline": tv.plot_storyline(spans).figure,
         "overview": tv.plot_overview(spans),
         "critical-path": tv.plot_critical_path(spans).figure,
         "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,
+        "concurrency-waits": tv.plot_concurrency(waiting(), by="agent_id").figure,
         "usage": tv.plot_usage(spans).figure,
         "compare": tv.plot_compare(spans, later).figure,
         "handoffs": tv.plot_handoffs(spans).figure,

@@ -48,7 +48,8 @@ def plot_overview(
 ) -> Figure:
     """Draw a summary of a trace: key numbers, the timeline, the spans running at once by agent, and the occupancy.
 
-    Timeline and concurrency share the time axis and the colours of agents.
+    Timeline and concurrency share the time axis and the colours of agents, and show waits apart from work. The key numbers are
+    those of `summary`: active time is work.
 
     Parameters
     ----------

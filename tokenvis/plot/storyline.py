@@ -89,7 +89,7 @@ def plot_storyline(
         of `tokenvis.palette`, and shades of them for further agents; of more than thirty agents, only the twelve that share
         locations longest have colours, the others are grey.
     gaps
-        "fold": if more than half of the wall time is idle, long gaps become marked breaks. "keep": time is linear.
+        "fold": if nothing works for more than half of the wall time, long gaps become marked breaks. "keep": time is linear.
     time
         "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
     time_unit

@@ -72,10 +72,13 @@ def plot_timeline(
     the agent's colour (grey if colours are not agents). A bar is labelled with ``label`` from ``data`` (else its agent) and its
     duration, if they fit.
 
-    More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, with the busy share as opacity.
-    A band is folded into one strip if its lanes do not fit, or if its spans get less than a pixel each. A note then shows how
-    many spans are drawn as bars. Time in which spans were lost while recording is hatched, as in every picture over time, and
-    a note shows how many.
+    The parts of a bar in which its span waits (``state`` of `self_spans`) are paler: with lines while it waits for an agent,
+    with dots while it waits for a person. Bands in which all agents only wait are last.
+
+    More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, with the busy share as opacity;
+    work and waits of an agent have different colours. A band is folded into one strip if its lanes do not fit, or if its spans
+    get less than a pixel each. A note then shows how many spans are drawn as bars. Time in which spans were lost while recording
+    is hatched, as in every picture over time, and a note shows how many.
 
     Parameters
     ----------
@@ -91,7 +94,8 @@ def plot_timeline(
     order
         Bands that come first, from the top; the others follow by first start.
     gaps
-        "fold": if more than half of the wall time is idle, long gaps become marked breaks. "keep": time is linear.
+        "fold": if nothing works for more than half of the wall time, long gaps become marked breaks, with the waits in them.
+        "keep": time is linear.
     time
         "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
     time_unit

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from tokenvis.plot.artists.names import MAX_NAME_SHARE
-from tokenvis.plot.artists.states import STATE_NAMES
+from tokenvis.plot.artists.states import NAMES_OF_STATES
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
 from tokenvis.plot.artists.text import drawable, shorten_name, text_width
 
@@ -30,7 +30,7 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
     size = font_sizes(ax).text
     max_points = MAX_NAME_SHARE * width * 72
     labels = [drawable(str(handle.get_label())) for handle in handles]
-    names = [label if label in STATE_NAMES else shorten_name(label, max_points, size) for label in labels]
+    names = [label if label in NAMES_OF_STATES else shorten_name(label, max_points, size) for label in labels]
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
     if width <= SMALL_FIGURE_INCHES and not always_right:
         entry_points = max(text_width(name, size) for name in names) + 4 * size

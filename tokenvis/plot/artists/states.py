@@ -44,7 +44,7 @@ LOOKS: dict[str, Look] = {
     "person": Look("waits for a person", 0.16, "....", "....", 0.6),
     "unexplained": Look("unexplained", 0.0),
 }
-STATE_NAMES = {look.name for look in LOOKS.values()}
+NAMES_OF_STATES = {look.name for look in LOOKS.values()}
 
 
 def state_color(color: str, state: str, theme: ThemeColors) -> str:
