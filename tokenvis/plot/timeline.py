@@ -77,8 +77,8 @@ def plot_timeline(
 
     More than 5,000 spans are drawn as time per pixel: the colour that runs longest in a pixel, with the busy share as opacity;
     work and waits of an agent have different colours. A band is folded into one strip if its lanes do not fit, or if its spans
-    get less than a pixel each. A note then shows how many spans are drawn as bars. Time in which spans were lost while recording
-    is hatched, as in every picture over time, and a note shows how many.
+    get less than a pixel each. A note then shows how many spans are drawn as bars. Time in which spans were lost while
+    recording is hatched, as in every picture over time, and a note shows how many.
 
     Parameters
     ----------
@@ -147,13 +147,9 @@ def plot_timeline(
         waits = Waits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping, waits)
         marker_rows = marked_rows(spans)
-        legend_handles = [
-            *(legend_patch(*entry) for entry in scale.legend),
-            *state_handles(states_that_occur(states), theme),
-            *marker_handles(marker_rows, theme),
-            *lost_handles(losses, theme),
-        ]
-        handles = legend_handles if legend else []
+        names = [legend_patch(*entry) for entry in scale.legend]
+        looks = [*state_handles(states_that_occur(states), theme), *marker_handles(marker_rows, theme)]
+        handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
             return draw_empty(ax, theme, *losses.sentences())

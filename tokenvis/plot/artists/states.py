@@ -58,7 +58,7 @@ def border_style(colors: list[str], state: str, theme: ThemeColors) -> dict[str,
     """The borders of bars of these colours in a state."""
     if state == "unexplained":
         return {"edgecolors": theme.muted, "linewidths": 2 * BORDER_WIDTH, "linestyles": [DASHES]}
-    edges = {color: color if state == "person" else darker(color) for color in set(colors)}
+    edges = {color: darker(color) if state == "work" else to_rgb(color) for color in set(colors)}
     return {"edgecolors": [edges[color] for color in colors], "linewidths": BORDER_WIDTH * (2 if state == "person" else 1)}
 
 
