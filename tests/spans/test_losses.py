@@ -161,6 +161,7 @@ def test_a_comparison_reports_losses_per_side():
 def test_the_overview_counts_lost_spans():
     figure = tv.plot_overview(seconds(LOSING))
     assert figure.axes[0].get_title(loc="left") == (
-        "2 spans · 2 agents · 2 locations · 20 s wall · 20 s active, two or more at once for 25% of it · peak 2 · 1,235 spans lost"
+        "2 spans · 2 agents · 2 locations · 20 s wall · 20 s active, two or more at once for 25% of it"
+        " · peak 2 · 1,235 spans lost"
     )
     assert [ax.get_label() for ax in tv.plot_overview(LOSING.iloc[2:3]).axes] == ["1,234 spans were lost while recording."] * 3

@@ -25,7 +25,6 @@ from tokenvis.plot.artists.states import (
     MIN_HATCH_PIXELS,
     darker,
     draw_in_state,
-    hatch_color,
     state_color,
     texture_pixels,
 )
@@ -373,9 +372,7 @@ class Raster(AxesImage):
             if code == WORK or not (states == code).any():
                 continue
             colored = (states == code) & texture_pixels(state, states.shape, pixels_per_point)
-            *color, alpha = hatch_color(state, self.bars.waits.theme)
-            image[colored, :3] = np.round(image[colored, :3] * (1 - alpha) + np.array(color) * 255 * alpha)
-            image[colored, 3] = np.maximum(image[colored, 3], round(255 * alpha))
+            image[colored] = np.round(np.array(to_rgba(self.bars.waits.theme.muted)) * 255)
 
     def row_of_pixels(self, n_pixels: int) -> Int64Array:
         """The row that each line of pixels shows, from the top; -1 for none."""

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Patch
 
 from tokenvis.plot.artists.style import ThemeColors, blend_colors
@@ -34,14 +34,13 @@ class Look:
     color_share: float  # of the bar's colour; the rest is background
     hatch: str = ""  # as in matplotlib
     legend_hatch: str = ""  # finer lines, for the small patch of a legend
-    hatch_alpha: float = 0.0
     hatch_width: float = 1.0
 
 
 LOOKS: dict[str, Look] = {
     "work": Look("works", 1.0),
-    "agent": Look("waits for an agent", 0.45, "///", "//////", 0.4, LINE_WIDTH_POINTS),
-    "person": Look("waits for a person", 0.16, "....", "....", 0.6),
+    "agent": Look("waits for an agent", 0.45, "///", "//////", LINE_WIDTH_POINTS),
+    "person": Look("waits for a person", 0.16, "....", "...."),
     "unexplained": Look("unexplained", 0.0),
 }
 NAMES_OF_STATES = {look.name for look in LOOKS.values()}
@@ -68,12 +67,6 @@ def darker(color: str) -> tuple[float, float, float]:
     return 0.75 * red, 0.75 * green, 0.75 * blue
 
 
-def hatch_color(state: str, theme: ThemeColors) -> tuple[float, float, float, float]:
-    """The colour of the texture of a state."""
-    red, green, blue, _ = to_rgba(theme.text)
-    return red, green, blue, LOOKS[state].hatch_alpha
-
-
 def draw_in_state(ax: Axes, corners: Any, colors: list[str], state: str, theme: ThemeColors, *, zorder: float) -> None:
     """Draw bars in the look of one state: a collection of their fills, and one of their textures.
 
@@ -96,7 +89,7 @@ class Texture(PolyCollection):
 
     def __init__(self, corners: Any, state: str, theme: ThemeColors, *, zorder: float) -> None:
         look = LOOKS[state]
-        style: dict[str, Any] = {"edgecolors": [hatch_color(state, theme)], "linewidths": 0, "hatch": look.hatch}
+        style: dict[str, Any] = {"edgecolors": theme.muted, "linewidths": 0, "hatch": look.hatch}
         with mpl.rc_context({"hatch.linewidth": look.hatch_width}):
             super().__init__(list(corners), facecolors="none", zorder=zorder, label=f"{look.name}: texture", **style)
         self.corners = corners
@@ -117,7 +110,7 @@ class Texture(PolyCollection):
 
 def area_style(color: str, state: str, theme: ThemeColors) -> dict[str, Any]:
     """The style of an area of this colour in a state."""
-    texture = {"hatch": LOOKS[state].hatch or None, "edgecolor": hatch_color(state, theme)}
+    texture = {"hatch": LOOKS[state].hatch or None, "edgecolor": theme.muted}
     return {"facecolor": state_color(color, state, theme), "linewidth": 0, **texture}
 
 
@@ -136,9 +129,7 @@ def state_patch(state: str, theme: ThemeColors, *, color: str = "", label: str =
     if not look.hatch:
         return Patch(edgecolor=darker(color or theme.muted), linewidth=BORDER_WIDTH, **style)
     with mpl.rc_context({"hatch.linewidth": look.hatch_width}):
-        return Patch(
-            edgecolor=blend_colors(theme.text, theme.background, 0.6), linewidth=BORDER_WIDTH, hatch=look.legend_hatch, **style
-        )
+        return Patch(edgecolor=theme.muted, linewidth=BORDER_WIDTH, hatch=look.legend_hatch, **style)
 
 
 def texture_pixels(state: str, shape: tuple[int, ...], pixels_per_point: float) -> Mask:
