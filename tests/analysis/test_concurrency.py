@@ -136,6 +136,7 @@ def test_spans_that_wait_are_below_0_and_work_is_above():
     assert low < -3 < 1 < high
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["works", "waits for an agent", "waits for a person"]
     assert ax.get_title(loc="right") == "spans working at once; waiting below 0"
+    assert ax.get_label().startswith("Spans working at once in t over time; the maximum is 1.")
     assert ax.get_label().endswith(" Below 0 are the spans that wait: at most 2 for an agent and 1 for a person.")
     ax.figure.canvas.draw()
     assert not [label.get_text() for label in ax.get_yticklabels() if not label.get_text().isdigit()]

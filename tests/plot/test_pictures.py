@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from pictures import FIGURES, HOSTILE, PICTURES, collisions
+from waiting import waiting_frames
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
@@ -216,3 +217,20 @@ def test_any_trace_can_be_drawn(spans, picture):
     before = spans.copy(deep=True)
     PICTURES[picture](spans, ax=Figure(figsize=(8, 3)).subplots())
     assert spans.equals(before)
+
+
+@pytest.mark.laws
+@given(waiting_frames(), st.sampled_from(list(PICTURES)))
+def test_any_trace_with_waits_can_be_drawn(spans, picture):
+    spans = spans[spans["trace_id"] == "t"]
+    before = spans.copy(deep=True)
+    ax = PICTURES[picture](spans, ax=Figure(figsize=(8, 3)).subplots())
+    ax.figure.savefig(io.BytesIO())
+    assert spans.equals(before)
+
+
+@every_picture
+@pytest.mark.parametrize("waits_for", ["user", *HOSTILE[:2]])
+def test_a_trace_that_only_waits_draws(picture, waits_for):
+    ax = PICTURES[picture](with_data(spans_of("ann 0 9 desk"), a={"waits_for": waits_for}))
+    ax.figure.savefig(io.BytesIO())

@@ -135,7 +135,8 @@ def plot_concurrency(
         ax.set_ylim(ax.get_ylim()[0] if waits else 0, max(peak, 1) * PEAK_HEADROOM)
         draw_title(ax, axis.name, concurrency_title(by, waits), theme)
         draw_legend(ax, handles)
-        counted = f"Spans running at once in {described_name(axis.name)} over time; the maximum is {peak:,}."
+        verb = "working" if waits else "running"
+        counted = f"Spans {verb} at once in {described_name(axis.name)} over time; the maximum is {peak:,}."
         describe(ax, counted, *waiting_sentences(waits), *losses.sentences())
     return ax
 

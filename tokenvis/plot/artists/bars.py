@@ -185,15 +185,8 @@ def label_bars(ax: Axes, bars: Bars, texts: Callable[[Int64Array], pd.DataFrame]
         text_colors = [text_color_on(fill) for fill in fills]
         label = [drawable(str(text)) for text in shown["label"]]
         position = {"x0": x0, "x1": x1, "y": bars.placement.middle[rows]}
-        return pd.DataFrame(
-            {
-                **position,
-                "label": label,
-                "suffix": shown["suffix"].to_numpy(),
-                "color": text_colors,
-                "background": backgrounds,
-            }
-        )
+        texts_of_bars = {"label": label, "suffix": shown["suffix"].to_numpy()}
+        return pd.DataFrame({**position, **texts_of_bars, "color": text_colors, "background": backgrounds})
 
     ax.add_artist(BarLabels(labelled, size=size, height=BAR_HEIGHT_SHARE))
 
