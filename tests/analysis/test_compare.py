@@ -118,19 +118,30 @@ def test_the_picture_takes_roles_and_an_empty_side():
     assert gone.get_title(loc="left") == "t and an empty trace"
 
 
-def test_the_picture_shows_waits_on_both_sides():
-    before = spans_of("ann 0 10 desk", "bob 2 8 lab", parents={"b": "a"})
-    after = with_data(spans_of("ann 100 110 desk", "bob 103 104 lab", parents={"b": "a"}), b={"waits_for": True})
-    ax = plot_compare(before, after.assign(trace_id="u"), gaps="keep")
-    waits = {
-        state: [
+def waits_in(ax):
+    """Starts and ends of the waits in a picture, by whom they are for."""
+    return {
+        name: [
             tuple(path.vertices[:2, 0])
             for c in ax.collections
-            if c.get_label() == f"waits for {state}"
+            if c.get_label() == f"waits for {name}"
             for path in c.get_paths()
         ]
-        for state in ("an agent", "a person")
+        for name in ("an agent", "a person")
     }
-    assert waits == {"an agent": [(2, 8), (3, 4)], "a person": [(3, 4)]}
+
+
+def test_the_picture_shows_waits_on_both_sides():
+    before = spans_of("ann 0 10 desk", "bob 2 8 lab", parents={"b": "a"})
+    after = with_data(spans_of("ann 100 110 desk u", "bob 103 104 lab u", parents={"b": "a"}), b={"waits_for": True})
+    ax = plot_compare(before, after, gaps="keep")
+    assert waits_in(ax) == {"an agent": [(2, 8), (3, 4)], "a person": [(3, 4)]}
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["desk", "lab", "works", "waits for an agent", "waits for a person"]
+
+
+def test_the_picture_reads_waits_from_columns_of_either_frame():
+    before = spans_of("ann 0 10 desk", "bob 2 8 lab", parents={"b": "a"})
+    after = spans_of("ann 0 10 desk u", "bob 3 4 lab u").assign(waits_for=["Eve", None])
+    ax = plot_compare(before.assign(detached=[None, True]), after, gaps="keep")
+    assert waits_in(ax) == {"an agent": [], "a person": [(0, 10)]}

@@ -31,7 +31,7 @@ from tokenvis.spans.losses import Losses, losses_of, recorded_spans
 from tokenvis.spans.states import states_of
 
 SIDES = ("before", "after")
-PAYLOAD_COLUMNS = ("parent_id", "data")
+STATE_COLUMNS = ("parent_id", "waits_for", "detached", "span_kind", "status", "estimated")  # which states depend on
 ORDER_NOTE = "each agent: before above, after below"
 
 
@@ -158,8 +158,8 @@ def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callab
         roles = [match(str(label)) if callable(match) else label for label in labels]
         band = np.array([*(band_name(str(name), side) for name in roles), band_name(MISSING_NAME, side)], dtype=object)[codes]
         elapsed = {"start_time": start - origin, "end_time": end - origin}
-        payload = [column for column in PAYLOAD_COLUMNS if column in spans]
-        columns = spans[["id", "agent_id", "location_id", *payload]].astype({"location_id": "str"})
+        others = [column for column in (*STATE_COLUMNS, "data") if column in spans]
+        columns = spans[["id", "agent_id", "location_id", *others]].astype({"location_id": "str"})
         sides.append(columns.assign(trace_id=side, band=band, **elapsed))
     both = pd.concat(sides, ignore_index=True)
     return both.assign(location_id=as_categorical(both["location_id"]), band=as_categorical(both["band"]))
