@@ -18,7 +18,7 @@ from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.segments import segments_of
 from tokenvis.layout.time_map import time_map
 from tokenvis.plot.artists import bars as bars_module
-from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, Raster, Waits
+from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, BarWaits, Raster
 from tokenvis.plot.artists.color_scales import color_scale
 from tokenvis.plot.artists.states import state_color
 from tokenvis.plot.artists.style import LIGHT
@@ -194,7 +194,7 @@ def test_too_many_markers_are_ticks():
 def test_waits_are_told_apart_in_the_raster():
     spans = spans_of("ann 0 40 desk", "bob 20 30 lab", "eve 30 40 desk", parents={"b": "a"})
     states = states_of(with_data(spans, c={"waits_for": True}))
-    waits = Waits(segments_of(spans, states), LIGHT)
+    waits = BarWaits(segments_of(spans, states), LIGHT)
     bars = replace(bars_of(spans), waits=waits)
     ax = axes_of(0, 40, n_pixels=40)
     raster = Raster(ax, bars, np.arange(3))
@@ -223,7 +223,7 @@ def test_the_raster_of_waits_has_textures_and_narrow_waits_have_none():
     spans = with_data(
         spans_of("ann 0 100 desk", "bob 10 60 lab", "ann 70 71 hall", "bob 80 83 lab", parents=dict.fromkeys("bcd", "a"))
     )
-    waits = Waits(segments_of(spans, states_of(spans)), LIGHT)
+    waits = BarWaits(segments_of(spans, states_of(spans)), LIGHT)
     bars = replace(bars_of(spans), waits=waits)
     ax.add_artist(Raster(ax, bars, np.array([0])))
     figure.canvas.draw()
@@ -236,7 +236,7 @@ def test_the_raster_of_waits_has_textures_and_narrow_waits_have_none():
 @given(waiting_frames())
 def test_the_raster_adds_up_the_same_time_with_and_without_waits(spans):
     spans = spans[spans["trace_id"] == "t"]
-    waits = Waits(segments_of(spans, states_of(spans)), LIGHT)
+    waits = BarWaits(segments_of(spans, states_of(spans)), LIGHT)
     bars = bars_of(spans)
     plain, told_apart = (Raster(axes_of(-1, 31, 64), one, np.arange(len(spans))) for one in (bars, replace(bars, waits=waits)))
     assert np.allclose(plain.grid().busy, told_apart.grid().busy)

@@ -15,7 +15,7 @@ from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import Bars, Waits, draw_bars, label_bars
+from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import Palette, color_scale
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
@@ -117,7 +117,7 @@ def plot_compare(
         apply_theme(ax)
         draw_agent_bands(ax, placement, theme)
         axis.draw(ax, theme)
-        waits = Waits(segments, theme) if len(segments.row) else None
+        waits = BarWaits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
         raster = draw_bars(ax, bars)
         label_bars(ax, bars, lambda rows: bar_label_texts(both.iloc[rows], "location_id", axis), size=font_sizes(ax).bar)

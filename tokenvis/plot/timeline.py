@@ -18,10 +18,11 @@ from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
+from tokenvis.layout.wrappers import wrapper_names, wrapper_rows
 from tokenvis.plot.artists.bars import (
     MAX_BARS,
     Bars,
-    Waits,
+    BarWaits,
     draw_bar_borders,
     draw_bar_markers,
     draw_bar_ticks,
@@ -44,7 +45,6 @@ from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.states import States, states_of
-from tokenvis.spans.wrappers import wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
@@ -144,7 +144,7 @@ def plot_timeline(
         scale = color_scale(spans[hue], palette, theme, last=wrapper_names(spans, wrappers) if hue == "agent_id" else ())
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px, wrappers=wrappers)
-        waits = Waits(segments, theme) if len(segments.row) else None
+        waits = BarWaits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping, waits)
         marker_rows = marked_rows(spans)
         names = [legend_patch(*entry) for entry in scale.legend]

@@ -41,7 +41,7 @@ MAPPED_CHUNK_SPANS = 125_000  # spans that are mapped to the axis at once
 
 
 @dataclass(frozen=True)
-class Waits:
+class BarWaits:
     """The segments of the bars whose spans wait, and the theme in which they are drawn."""
 
     segments: Segments
@@ -61,7 +61,7 @@ class Bars:
     color: Int64Array
     colors: list[str]
     mapping: TimeMap
-    waits: Waits | None = None
+    waits: BarWaits | None = None
 
     def x_ends(self, rows: Any = slice(None)) -> tuple[Float64Array, Float64Array]:
         """Positions of the starts and ends of spans on the time axis."""
