@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans.intervals import covered, number_in_run, overlaps, running_counts, subtract, union
+from tokenvis.spans.intervals import covered, number_in_run, overlaps, running_counts, selected_ends, subtract, union
 
 FAR = 2**62
 INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
@@ -99,6 +99,19 @@ def test_overlaps_counts_each_pair_once(intervals):
     found = {(i, i + 1 + n) for i, count in enumerate(overlaps(group, start, end).tolist()) for n in range(count)}
     both = list(enumerate(zip(group.tolist(), start.tolist(), end.tolist(), strict=True)))
     assert found == {(i, j) for i, (g, s, e) in both for j, (h, t, f) in both if i < j and g == h and max(s, t) < min(e, f)}
+
+
+@pytest.mark.laws
+@given(INTERVALS)
+def test_the_running_interval_that_ends_last_is_selected(intervals):
+    group, start, end = arrays(sorted(intervals))
+    rows = list(enumerate(zip(group.tolist(), start.tolist(), end.tolist(), strict=True)))
+    selected = {}
+    for g, t in cells(group, start, end):
+        running = [(e, -row) for row, (h, s, e) in rows if h == g and s <= t < e]
+        selected[g, t] = -max(running)[1]
+    until = selected_ends(group, start, end).tolist()
+    assert {(g, t): row for row, (g, s, _) in rows for t in range(s, until[row])} == selected
 
 
 def test_number_in_run():

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of
@@ -5,6 +6,8 @@ from hypothesis import given
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, MissingColumn, self_spans
+from tokenvis.spans.nesting import nested_parts
+from tokenvis.spans.relations import relations_of
 
 
 def pieces(spans):
@@ -47,6 +50,15 @@ def test_spans_that_are_their_own_ancestors_do_not_cut_each_other():
 def test_a_cycle_of_two_agents_cuts_nothing():
     spans = spans_of("ann 0 9 desk", "eve 0 9 desk", "eve 0 5 lab", parents={"a": "c", "b": "a", "c": "b"})
     assert pieces(self_spans(spans)) == ["c.0 0 5", "a.0 0 9", "b.0 0 9"]
+
+
+def test_a_part_of_a_span_has_the_time_of_each_descendant_of_its_agent():
+    rows = "ann 0 20 desk", "ann 2 8 lab", "ann 4 12 hall", "ann 5 6 attic", "bob 5 9 hall"
+    spans = spans_of(*rows, parents={"b": "a", "c": "a", "d": "c", "e": "c"})
+    parts = nested_parts(spans, relations_of(spans).parents(), (np.array([0]), np.array([3]), np.array([10])))
+    ids = spans["id"].iloc[parts.row]
+    columns = ids, *(column.tolist() for column in (parts.level, parts.start, parts.end))
+    assert list(zip(*columns, strict=True)) == [("a", 0, 3, 10), ("b", 1, 3, 4), ("c", 1, 4, 10), ("d", 2, 5, 6)]
 
 
 def brute_force(spans: pd.DataFrame) -> set[tuple]:

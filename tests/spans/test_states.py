@@ -1,11 +1,14 @@
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from waiting import states_of, waiting_frames
 
 from tokenvis import BadSpan, MissingColumn, self_spans
+from tokenvis.spans import states as package
 
 
 def states(spans):
@@ -108,6 +111,16 @@ def test_neither_the_order_of_rows_nor_another_trace_matters(spans):
     for trace, part in spans.groupby("trace_id", observed=True):
         assert states(self_spans(part)) == states(whole[whole["trace_id"] == trace])
     assert_frame_equal(spans, before)
+
+
+@pytest.mark.laws
+@given(waiting_frames(), st.sets(st.integers(0, 11)))
+def test_some_spans_have_the_same_states_as_among_all(spans, chosen):
+    rows = np.array(sorted(row for row in chosen if row < len(spans)), dtype=np.int64)
+    every, some = package.states_of(spans), package.states_of(spans, rows=rows)
+    wanted = np.isin(every.row, rows)
+    for column in ("row", "start", "end", "state"):
+        assert getattr(some, column).tolist() == getattr(every, column)[wanted].tolist()
 
 
 @pytest.mark.laws

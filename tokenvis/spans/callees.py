@@ -14,7 +14,8 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import dense_ranks
-from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_ends, run_starts, running_max
+from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_starts, running_max
+from tokenvis.spans.intervals import selected_ends
 from tokenvis.spans.relations import NO_ROW, Relations
 
 
@@ -92,17 +93,25 @@ def delegations(
     return Delegations(child, np.cumsum(is_first) - 1, child[is_first])
 
 
-def callees_of(spans: pd.DataFrame, relations: Relations) -> Callees:
-    """The callees of all spans."""
+def callees_of(
+    spans: pd.DataFrame,
+    relations: Relations,
+    rows: Int64Array | None = None,
+    waited_or_detached: tuple[Mask, Mask] | None = None,
+) -> Callees:
+    """The callees of all spans, or of those in ``rows``; ``waited_or_detached`` is the result of `detachment`, if known."""
     if not (relations.parent != NO_ROW).any():
         return NO_CALLEES
     start, end = times_of(spans)
     agent = codes_of(spans["agent_id"])[0]
     agent_of = relations.by_identity(agent)
-    child = np.flatnonzero(agent_of[relations.parent] != agent)
-    child = child[relations.parent[child] != NO_ROW]
-    stated, detached = detachment(spans, relations)
-    child = child[~detached[child]]
+    is_child = (agent_of[relations.parent] != agent) & (relations.parent != NO_ROW)
+    if rows is not None:
+        is_wanted = np.zeros(len(agent_of), dtype=bool)
+        is_wanted[relations.identity[rows]] = True
+        is_child &= is_wanted[relations.parent]
+    stated, detached = waited_or_detached or detachment(spans, relations)
+    child = np.flatnonzero(is_child & ~detached)
     if not len(child):
         return NO_CALLEES
     trace = codes_of(spans["trace_id"])[0]
@@ -118,18 +127,6 @@ def callees_of(spans: pd.DataFrame, relations: Relations) -> Callees:
     first, last_end, not_stated = first[order], last_end[order], not_stated[order]
     parent = relations.parent[first]
     return Callees(parent, start[first], last_end, first, ~not_stated, selected_ends(parent, start[first], last_end))
-
-
-def selected_ends(parent: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
-    """Where the wait for each callee passes to a later one, for callees by parent, start, end."""
-    highest = running_max(parent, end)
-    selected = run_starts(parent, highest)
-    position = np.flatnonzero(selected)
-    next_start = np.append(start[position[1:]], 0)
-    last = run_ends(parent[position])
-    selected_end = start.copy()
-    selected_end[position] = np.where(last, end[position], np.minimum(end[position], next_start))
-    return selected_end
 
 
 def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:

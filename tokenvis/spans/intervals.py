@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.spans.integers import Int64Array, Mask, Packing, packing_of, rank_in, run_ends, run_starts
+from tokenvis.spans.integers import Int64Array, Mask, Packing, packing_of, rank_in, run_ends, run_starts, running_max
 
 Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
@@ -159,6 +159,22 @@ def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Arra
     Of the later rows, interval i overlaps exactly i + 1 to i + n, so each overlapping pair is counted once.
     """
     return rank_in(group, start, group, end, side="left") - np.arange(1, len(group) + 1)
+
+
+def selected_ends(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
+    """Until when each interval is selected: from its start on, it is the running interval of its group that ends last.
+
+    The intervals are sorted by group, start, end. Of several with the same end, the first is selected; an interval that is
+    never selected has its start as the result. So the selected intervals of a group are disjoint.
+    """
+    highest = running_max(group, end)
+    selected = run_starts(group, highest)
+    position = np.flatnonzero(selected)
+    next_start = np.append(start[position[1:]], 0)
+    last = run_ends(group[position])
+    selected_end = start.copy()
+    selected_end[position] = np.where(last, end[position], np.minimum(end[position], next_start))
+    return selected_end
 
 
 def number_in_run(count: Int64Array) -> Int64Array:

@@ -116,16 +116,24 @@ def state_names(codes: StateCodes) -> Any:
     return pd.array(np.array(STATES, dtype=object)[codes], dtype="str")
 
 
-def states_of(spans: pd.DataFrame, relations: Relations | None = None) -> States:
-    """The pieces of all spans, with their states; pieces that `self_spans` returned keep theirs."""
+def states_of(
+    spans: pd.DataFrame,
+    relations: Relations | None = None,
+    rows: Int64Array | None = None,
+    waited_or_detached: tuple[Mask, Mask] | None = None,
+) -> States:
+    """The pieces of all spans, or of those in ``rows`` (sorted), with their states; pieces of `self_spans` keep theirs.
+
+    ``waited_or_detached`` is the result of `detachment`, if known.
+    """
     if has_pieces(spans):
         return states_of_pieces(spans)
     relations = relations_of(spans, links=False) if relations is None else relations
     marks = marks_of(spans)
-    callees = callees_of(spans, relations)
+    callees = callees_of(spans, relations, rows, waited_or_detached)
     waits_for_callees = np.isin(relations.identity, callees.parent)
     waits_for_callees[marks.rows] = False
-    pieces = pieces_of(spans, relations)
+    pieces = pieces_of(spans, relations, rows)
     row, start, end, waiting = split_by_callees(pieces, relations.identity, waits_for_callees[pieces[0]], callees)
     return States(row, start, end, marked_states(waiting, row, marks, len(spans)), marks, callees)
 
