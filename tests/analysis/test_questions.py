@@ -219,11 +219,11 @@ def test_delegation_who_waited_for_whom(delegation):
     ]
     table = tv.critical_path(delegation)
     assert rows(table, *table.columns[1:]) == [
-        ("a", "ann", "desk", None, 0, 2, 2, 0),
-        ("b", "ann", "shelf", "parent", 2, 6, 4, 0),
-        ("a", "ann", "desk", "child", 6, 8, 2, 0),
-        ("c", "bob", "lab", "parent", 8, 15, 7, 0),
-        ("a", "ann", "desk", "child", 15, 20, 5, 0),
+        ("a", "ann", "desk", "work", None, 0, 2, 2),
+        ("b", "ann", "shelf", "work", "parent", 2, 6, 4),
+        ("a", "ann", "desk", "work", "child", 6, 8, 2),
+        ("c", "bob", "lab", "work", "parent", 8, 15, 7),
+        ("a", "ann", "desk", "work", "child", 15, 20, 5),
     ]
     table = tv.waits(delegation)
     assert rows(table, *table.columns[1:]) == [

@@ -2,37 +2,58 @@
 
 The path is traced backwards from the latest end. A span counts from its start, or from the latest end of a child that it
 waited for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022). The
-predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. The predecessor ends at or
-before the start, and comes earlier in the order of end, start, agent_id, id, so that instants cannot form a cycle; a
-predecessor that overlaps the start counts as ending there.
+predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. A predecessor that still runs
+at the start counts as ending there. The path passes a span at most once at one time, so links and instants cannot form a cycle.
+The parts of spans on the path are then cut by state and by innermost span (`states`, `nesting`), all at once.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from tokenvis.spans.callees import detachment
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, difference, lowest_of, run_ends, sort_order
+from tokenvis.spans.integers import (
+    Int64Array,
+    Mask,
+    counts,
+    difference,
+    highest_of,
+    lowest_of,
+    run_ends,
+    run_starts,
+    sort_order,
+)
+from tokenvis.spans.intervals import overlapping
 from tokenvis.spans.losses import recorded_spans
+from tokenvis.spans.nesting import NestedParts, nested_parts
 from tokenvis.spans.relations import NO_ROW, evidence_of, relations_of
+from tokenvis.spans.states import AGENT, PERSON, STATES, USER, States, states_of
+
+FOLLOWS = ("link", "parent", "child", "agent", "location", "span")
+LINK, PARENT, CHILD, SAME_AGENT, LOCATION, SPAN = range(len(FOLLOWS))
+NOTHING = -1
+PATH_STATES = (*STATES, "unexplained")
+UNEXPLAINED = len(STATES)
 
 
-class PathStep(NamedTuple):
-    """A part of a span on the path, why it follows the previous step, and how long it waited after that step."""
+class Steps(NamedTuple):
+    """Parts of spans on the path, and gaps (`NO_ROW`), in order; ``follows`` is why each goes on there, or `NOTHING`."""
 
-    row: int
-    start: int
-    end: int
-    follows: str | None
-    wait: int
+    row: Int64Array
+    start: Int64Array
+    end: Int64Array
+    follows: Int64Array  # position in `FOLLOWS`
 
 
 def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link", "parent")) -> pd.DataFrame:
-    """The chain of consecutive spans that ends last in each trace.
+    """The chain of consecutive work and waiting that ends last in each trace.
 
     Parameters
     ----------
@@ -45,15 +66,18 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     Returns
     -------
     DataFrame
-        A row for each step, ordered by trace_id and time:
+        Rows ordered by trace_id and time; each begins where the one before it ends, from the trace's first start to its last
+        end:
 
-        ``trace_id`` (category); ``id, agent_id, location_id`` of the span; ``follows`` (str): why it follows the previous
-        step: "link", "parent" (its parent started it), "child" (the span continues after its child), "agent" (the same agent's
-        latest end), "location"; missing for the first; ``start, end`` (int64, µs) of the part of the span that is on the path,
-        ``part_us`` (int64, µs: end - start), ``wait_us`` (int64, µs): from the end of the previous step to this start.
-
-        If the first step starts later than its trace, an "unexplained" row precedes it, without a span, which waits from the
-        trace's start. So all parts and waits of a trace add up to its wall time.
+        ``trace_id`` (category); ``id, agent_id, location_id`` of the span, missing for a gap, in which no span of the path
+        runs; ``state`` (str): "work"; "agent": the span waits for an agent, or a link, parent or location explains the work
+        after the gap; "person": the span waits for a person, or a person started the work after the gap; "unexplained": a gap,
+        and nothing leads from the work before it to the work after it;
+        ``follows`` (str): why the work goes on with this row: "link", "parent" (its parent started it), "child" (the span goes
+        on after its child), "agent" (the same agent's latest end), "location", "span" (the same span in another state);
+        missing for a gap, and if there is no predecessor;
+        ``start, end`` (int64, µs), ``part_us`` (int64, µs: end - start), 0 for an instant. All parts of a trace add up to its
+        wall time.
 
     Raises
     ------
@@ -71,152 +95,252 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     ...     "start_time": [0, 3, 12], "end_time": [10, 9, 20], "parent_id": [None, "plan", None],
     ...     "data": [None, None, '{"links": ["plan"]}'],
     ... })
-    >>> critical_path(spans)[["id", "agent_id", "follows", "start", "end", "part_us", "wait_us"]]
-           id agent_id follows  start  end  part_us  wait_us
-    0    plan      Ann     NaN      0    3        3        0
-    1  search      Bob  parent      3    9        6        0
-    2    plan      Ann   child      9   10        1        0
-    3  review      Eve    link     12   20        8        2
+    >>> critical_path(spans)[["id", "agent_id", "state", "follows", "start", "end", "part_us"]]
+           id agent_id  state follows  start  end  part_us
+    0    plan      Ann   work     NaN      0    3        3
+    1  search      Bob   work  parent      3    9        6
+    2    plan      Ann   work   child      9   10        1
+    3     NaN      NaN  agent     NaN     10   12        2
+    4  review      Eve   work    link     12   20        8
     """
     kinds = evidence_of(evidence)
     require(spans)
     spans = recorded_spans(spans)
-    index = path_index(spans, kinds)
-    chains = [list(index.chain(int(last), int(origin))) for last, origin in zip(index.last, index.origin, strict=True)]
-    steps = [step for chain in chains for step in reversed(chain)]
-    row, start, end, wait = (
-        np.array([(step.row, step.start, step.end, step.wait) for step in steps], dtype=np.int64).reshape(-1, 4).T
-    )
-    names = {column: pd.Series(values_at(spans, column, np.maximum(row, 0))) for column in ("id", "agent_id", "location_id")}
+    relations = relations_of(spans, links="link" in kinds)
+    parent, (source, target) = relations.parents(), relations.links()
+    waited_or_detached = detachment(spans, relations)
+    search = PathSearch(spans, kinds, parent, waited_or_detached[1], source, target)
+    last, origin = last_and_first(spans)
+    n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
+    of_trace = np.repeat(last, n_steps[::-1])
+    steps = search.steps_in_order()
+    parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
+    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), waited_or_detached)
+    pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
+    columns = {name: pd.Series(values_at(spans, name, np.maximum(pieces.row, 0))) for name in ("id", "agent_id", "location_id")}
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", np.repeat(index.last, [len(chain) for chain in chains])),
-            **{column: values.mask(row < 0) for column, values in names.items()},
-            "follows": pd.array([step.follows for step in steps], dtype="str"),
-            "start": start,
-            "end": end,
-            "part_us": end - start,
-            "wait_us": wait,
+            "trace_id": values_at(spans, "trace_id", of_trace[pieces.step]),
+            **{name: values.mask(pieces.row == NO_ROW) for name, values in columns.items()},
+            "state": names_of(PATH_STATES, pieces.state),
+            "follows": names_of(FOLLOWS, pieces.follows),
+            "start": pieces.start,
+            "end": pieces.end,
+            "part_us": pieces.end - pieces.start,
         }
     )
 
 
-@dataclass(frozen=True)
-class EndOrder:
-    """The rows of each group, ordered by their ends."""
-
-    row: Int64Array
-    end: Int64Array
-    rank: Int64Array
-    first: Int64Array  # position of the first row of each group, plus the total number of rows
-
-    def last(self, group: int, time: int, rank: int) -> int:
-        """The group's last row to end at or before a time, with a lower rank than the given one; else `NO_ROW`."""
-        rows = slice(int(self.first[group]), int(self.first[group + 1]))
-        found = int(min(np.searchsorted(self.end[rows], time, side="right"), np.searchsorted(self.rank[rows], rank)))
-        return int(self.row[rows.start + found - 1]) if found else NO_ROW
+def last_and_first(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+    """The row of each trace that ends last (ties: the latest start, then the last agent_id, id), and the first start."""
+    start, end = times_of(spans)
+    trace, traces = codes_of(spans["trace_id"])
+    rows = np.flatnonzero(end == highest_of(trace, end, len(traces))[trace])
+    rows = rows[order_with_ids(spans, trace[rows], start[rows], codes_of(spans["agent_id"].iloc[rows])[0], row=rows)]
+    last, origin = rows[run_ends(trace[rows])], lowest_of(trace, start, len(traces))
+    difference(end[last], origin)  # raises BadSpan if the wall time of a trace does not fit into int64
+    return last, origin
 
 
-@dataclass(frozen=True)
-class PathIndex:
-    """The lookup tables to trace a path backwards. ``last`` and ``origin`` have a value for each trace."""
+class Ends:
+    """The rows of each group, ordered by their ends (ties: the start, then agent_id, id)."""
 
-    ids: pd.Series
-    start: Int64Array
-    end: Int64Array
-    agent: Int64Array  # code of the name
-    rank: Int64Array  # in the order of trace, end, start, agent_id, id
-    last: Int64Array  # the row that ends last
-    origin: Int64Array  # the first start
-    sources: dict[int, list[int]]  # rows that each row links to
-    parent: Int64Array
-    children: EndOrder  # grouped by the parents' rows, without instants
-    fallbacks: list[tuple[str, Int64Array, EndOrder]]  # "agent", and "location" if requested: group of each row, groups
+    def __init__(self, spans: pd.DataFrame, group: Int64Array, rows: Int64Array, n_groups: int, agent: Int64Array) -> None:
+        """Sort these rows; ``group`` and ``agent`` are numbers of all rows of the frame."""
+        start, end = times_of(spans)
+        rows = rows[order_with_ids(spans, group[rows], end[rows], start[rows], agent[rows], row=rows)]
+        self.row, self.end = rows.data, end[rows].data
+        self.first = np.append(0, np.cumsum(counts(group[rows], n_groups))).data
 
-    def chain(self, row: int, origin: int) -> Iterator[PathStep]:
-        """The steps of a trace, from the last to the first."""
-        time, max_rank = int(self.end[row]), len(self.rank)
+    def last(self, group: int, time: int) -> tuple[int, int]:
+        """The position of the group's last row to end at or before a time, and that of its first row, which may be later."""
+        first = self.first[group]
+        return bisect_right(self.end, time, first, self.first[group + 1]) - 1, first
+
+
+class PathSearch:
+    """The search for the paths of all traces: ``steps`` has the steps found so far, backwards."""
+
+    def __init__(
+        self, spans: pd.DataFrame, kinds: set[str], parent: Int64Array, detached: Mask, source: Int64Array, target: Int64Array
+    ) -> None:
+        """Prepare the lookup tables; links lead from ``source`` to ``target`` and are sorted by ``target``."""
+        self.spans, self.kinds = spans, kinds
+        start, end = times_of(spans)
+        self.start, self.end = start.data, end.data
+        self.link_source, self.link_target = source.data, target.data
+        if "parent" not in kinds:
+            parent = np.full_like(parent, NO_ROW)
+        self.parent = parent.data
+        children = np.flatnonzero((parent != NO_ROW) & ~detached & (end > start))
+        self.children = Ends(spans, parent, children, len(spans), self.agent) if len(children) else None
+        self.steps: list[tuple[int, int, int, int]] = []
+        self.starters: list[tuple[int, int]] = []  # the position of each gap in ``steps``, and a row that starts after it
+        self.passed: set[int] = set()  # the rows that the path has left at ``passed_time``, their start
+        self.passed_time = 0
+        self.lowest: dict[tuple[int, int], int] = {}  # the position that each group has reached at ``passed_time``
+
+    @cached_property
+    def agent(self) -> Int64Array:
+        """The code of each row's agent."""
+        return codes_of(self.spans["agent_id"])[0]
+
+    @cached_property
+    def fallbacks(self) -> list[tuple[int, memoryview, Ends]]:
+        """For the same agent, and for the location if requested: `FOLLOWS`, the group of each row, and the groups."""
+        columns = {SAME_AGENT: "agent_id"} | ({LOCATION: "location_id"} if "location" in self.kinds else {})
+        groupings = {follows: groups_of(self.spans, "trace_id", column) for follows, column in columns.items()}
+        rows = np.arange(len(self.spans))
+        return [
+            (follows, grouping.group.data, Ends(self.spans, grouping.group, rows, len(grouping), self.agent))
+            for follows, grouping in groupings.items()
+        ]
+
+    def trace_back(self, row: int, origin: int) -> int:
+        """Append the steps of a trace, from the end of its last row back to its first start; returns how many there are."""
+        n_before, limit, follows = len(self.steps), self.end[row], NOTHING
+        self.passed, self.lowest = set(), {}
         while row != NO_ROW:
-            start, child = int(self.start[row]), self.last_child(row, time)
+            child = self.last_child(row, limit)
+            child_end = self.end[row] if child == NO_ROW else self.end[child]
+            time = min(limit, max(self.end[row], child_end))
+            self.add_gap(time, limit, follows)
             if child != NO_ROW:
-                child_end = int(self.end[child])
-                if child_end < time:
-                    yield PathStep(row, child_end, time, "child", 0)
-                row, time = child, child_end
+                self.add_part(row, child_end, time, CHILD)
+                row, limit = child, child_end
                 continue
-            if start == self.end[row]:
-                max_rank = int(self.rank[row])
-            source, follows = self.predecessor(row, start, max_rank)
-            ended_at = min(int(self.end[source]), start) if follows else start
-            yield PathStep(row, start, time, follows, start - ended_at)
-            row, time = source, ended_at
-        if start > origin:
-            yield PathStep(NO_ROW, start, start, "unexplained", start - origin)
+            start = self.start[row]
+            self.leave(row, start)
+            source, follows = self.predecessor(row, start)
+            self.add_part(row, start, time, follows)
+            row, limit = source, start
+        self.add_gap(origin, limit, NOTHING)
+        return len(self.steps) - n_before
+
+    def add_part(self, row: int, start: int, end: int, follows: int) -> None:
+        """Append a part of a span, unless it is empty though the span is not an instant."""
+        if start < end or (self.end[row] == start and follows != CHILD):
+            self.steps.append((row, start, end, follows))
+
+    def add_gap(self, start: int, end: int, follows: int) -> None:
+        """Append a gap, unless it is empty; ``follows`` is the evidence for the work after it."""
+        if start < end:
+            self.starters += [(len(self.steps), row) for row in self.passed]
+            self.steps.append((NO_ROW, start, end, follows))
+
+    def steps_in_order(self) -> Steps:
+        """The steps of all traces, if these were traced back from the last to the first."""
+        return Steps(*np.array(self.steps, dtype=np.int64).reshape(-1, 4)[::-1].T)
+
+    def leave(self, row: int, time: int) -> None:
+        """Note that the path has passed a row at its start."""
+        if time != self.passed_time:
+            self.passed, self.passed_time, self.lowest = set(), time, {}
+        self.passed.add(row)
 
     def last_child(self, row: int, time: int) -> int:
-        """The span's child with the latest end up to a time, if that is after the span's start; else `NO_ROW`."""
-        child = self.children.last(row, time, len(self.rank))
-        return child if child != NO_ROW and self.end[child] > self.start[row] else NO_ROW
+        """The child, not detached, with the latest end up to a time, if that is after the span's start; else `NO_ROW`."""
+        if self.children is None:
+            return NO_ROW
+        position, first = self.children.last(row, time)
+        return self.children.row[position] if position >= first and self.children.end[position] > self.start[row] else NO_ROW
 
-    def predecessor(self, row: int, time: int, max_rank: int) -> tuple[int, str | None]:
-        """The predecessor of a span that starts at a time, and its evidence; instants then need a rank below ``max_rank``."""
-        links = [source for source in self.sources.get(row, ()) if self.precedes(source, time, max_rank)]
+    def predecessor(self, row: int, time: int) -> tuple[int, int]:
+        """The predecessor of a span that starts at a time, and its evidence."""
+        links = self.sources(row, time)
         if links:
-            return max(links, key=lambda source: self.end_key(source, time)), "link"
-        parent = int(self.parent[row])
-        if parent != NO_ROW and (self.precedes(parent, time, max_rank) or self.start[parent] == time < self.end[parent]):
+            return links[0] if len(links) == 1 else self.last_to_end(links, time), LINK
+        parent = self.parent[row]
+        if parent != NO_ROW and self.precedes(parent, time):
             sibling = self.last_child(parent, time)
             waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
-            return parent, "agent" if waited else "parent"
-        for follows, group, order in self.fallbacks:
-            predecessor = order.last(int(group[row]), time, max_rank)
-            if predecessor != NO_ROW:
-                return predecessor, follows
-        return NO_ROW, None
+            return parent, SAME_AGENT if waited else PARENT
+        for follows, group, ends in self.fallbacks:
+            earlier = self.last_of_group(follows, group[row], ends, time)
+            if earlier != NO_ROW:
+                return earlier, follows
+        return NO_ROW, NOTHING
 
-    def precedes(self, row: int, time: int, max_rank: int) -> bool:
-        """Whether a span started before a time, or is an instant at that time with a rank below ``max_rank``."""
-        return bool(self.start[row] < time or (self.end[row] == time == self.start[row] and self.rank[row] < max_rank))
+    def sources(self, row: int, time: int) -> list[int]:
+        """The linked rows that precede a row."""
+        position, sources = bisect_left(self.link_target, row), []
+        while position < len(self.link_target) and self.link_target[position] == row:
+            if self.precedes(self.link_source[position], time):
+                sources.append(self.link_source[position])
+            position += 1
+        return sources
 
-    def end_key(self, row: int, time: int) -> tuple[int, int, int, str]:
-        """The sort key of predecessors by their end, where spans that still run at a time count as ending then."""
-        return min(int(self.end[row]), time), int(self.start[row]), int(self.agent[row]), str(self.ids.iloc[row])
+    def precedes(self, row: int, time: int) -> bool:
+        """Whether a span started before a time, or at that time if the path has not passed it."""
+        return self.start[row] < time or (self.start[row] == time and row not in self.passed)
+
+    def last_to_end(self, rows: list[int], time: int) -> int:
+        """The row that ends last (ties: the start, then agent_id, id); rows that still run at a time count as ending then."""
+        keys = [(min(self.end[row], time), self.start[row], int(self.agent[row])) for row in rows]
+        latest = max(keys)
+        tied = [row for row, key in zip(rows, keys, strict=True) if key == latest]
+        return tied[0] if len(tied) == 1 else tied[int(codes_of(self.spans["id"].iloc[tied])[0].argmax())]
+
+    def last_of_group(self, kind: int, group: int, ends: Ends, time: int) -> int:
+        """The group's last row to end at or before a time that the path has not passed at that time; else `NO_ROW`."""
+        position, first = ends.last(group, time)
+        position = min(position, self.lowest.get((kind, group), position))
+        while position >= first and ends.row[position] in self.passed:
+            position -= 1
+        self.lowest[kind, group] = position
+        return ends.row[position] if position >= first else NO_ROW
 
 
-def path_index(spans: pd.DataFrame, kinds: set[str]) -> PathIndex:
-    """The lookup tables for the requested kinds of evidence."""
-    start, end = times_of(spans)
-    (trace, traces), agent = codes_of(spans["trace_id"]), codes_of(spans["agent_id"])[0]
-    order = order_with_ids(spans, trace, end, start, agent)
-    rank = np.empty(len(spans), dtype=np.int64)
-    rank[order] = np.arange(len(spans))
-    last = order[run_ends(trace[order])]
-    origin = lowest_of(trace, start, len(traces))
-    difference(end[last], origin)  # raises BadSpan if the wall time of a trace does not fit into int64
+def gap_states(spans: pd.DataFrame, search: PathSearch, steps: Steps) -> Int64Array:
+    """The state of each step if it is a gap."""
+    state = np.where(np.isin(steps.follows, (LINK, PARENT, LOCATION)), AGENT, UNEXPLAINED)
+    gap, row = np.array(search.starters, dtype=np.int64).reshape(-1, 2).T
+    started, triggers = field_values(spans.iloc[row], "trigger")
+    by_person = started[[trigger == USER for trigger in triggers]]
+    state[len(state) - 1 - gap[by_person]] = PERSON
+    return state
 
-    def end_order(group: Int64Array, n_groups: int, rows: Int64Array) -> EndOrder:
-        rows = rows[sort_order(group[rows], rank[rows])]
-        return EndOrder(rows, end[rows], rank[rows], np.searchsorted(group[rows], np.arange(n_groups + 1)))
 
-    relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
-    sources: dict[int, list[int]] = {}
-    for source, target in zip(*(rows.tolist() for rows in relations.links()), strict=True):
-        sources.setdefault(target, []).append(source)
-    parent = relations.parents()
-    columns = {"agent": ("trace_id", "agent_id")} | ({"location": ("trace_id", "location_id")} if "location" in kinds else {})
-    groups = {follows: groups_of(spans, *names) for follows, names in columns.items()}
-    return PathIndex(
-        ids=spans["id"],
-        start=start,
-        end=end,
-        agent=agent,
-        rank=rank,
-        last=last,
-        origin=origin,
-        sources=sources,
-        parent=parent,
-        children=end_order(parent, len(spans), np.flatnonzero((parent >= 0) & (end > start))),
-        fallbacks=[
-            (follows, grouping.group, end_order(grouping.group, len(grouping), order)) for follows, grouping in groups.items()
-        ],
+class PathPieces(NamedTuple):
+    """The rows of the answer: the step and the span of each, its time, and its state and evidence as codes."""
+
+    step: Int64Array
+    row: Int64Array
+    start: Int64Array
+    end: Int64Array
+    state: Int64Array
+    follows: Int64Array
+
+
+def pieces_on_path(steps: Steps, parts: NestedParts, states: States, gap_state: Int64Array) -> PathPieces:
+    """The steps, cut where the innermost span or its state changes."""
+    part, piece = overlapping((parts.row, parts.start, parts.end), (states.row, states.start, states.end))
+    whole = np.flatnonzero((steps.row == NO_ROW) | (steps.start == steps.end))  # gaps and instants
+    instant = whole[steps.row[whole] != NO_ROW]
+    whole_state = gap_state.copy()
+    whole_state[instant] = states.state[np.searchsorted(states.row, steps.row[instant])]
+    columns = (
+        (parts.part[part], whole),
+        (part, whole),  # the parts of level 0 are the steps
+        (np.maximum(parts.start[part], states.start[piece]), steps.start[whole]),
+        (np.minimum(parts.end[part], states.end[piece]), steps.end[whole]),
+        (states.state[piece], whole_state[whole]),
     )
+    step, part, start, end, state = (np.concatenate(column) for column in columns)
+    order = sort_order(step, start)
+    step, part = step[order], part[order]
+    row = parts.row[part]
+    follows = np.where(run_starts(step), steps.follows[step], reasons(parts, part))
+    return PathPieces(step, row, start[order], end[order], state[order], np.where(row == NO_ROW, NOTHING, follows))
+
+
+def reasons(parts: NestedParts, part: Int64Array) -> Int64Array:
+    """Why each piece follows the previous piece of the same step."""
+    before = np.append(part[:1], part[:-1])[: len(part)]
+    kinds = [part == before, parts.contains(before, part), parts.contains(part, before)]
+    return np.select(kinds, [SPAN, PARENT, CHILD], SAME_AGENT)
+
+
+def names_of(names: tuple[str, ...], codes: Int64Array) -> Any:
+    """The names of codes, as ``str``; missing for -1."""
+    return pd.array(np.array([*names, None], dtype=object)[codes], dtype="str")

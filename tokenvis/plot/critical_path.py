@@ -1,22 +1,24 @@
 """The critical path on its timeline: the work that determined the end of the trace, in full colour over pale bars.
 
-Drawing only: the steps come from `tokenvis.analysis.critical_path`.
+Drawing only: the steps and their states come from `tokenvis.analysis.critical_path`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.patches import Patch
 
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
+from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import Bars, draw_bars, label_bars
+from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars, rectangle_corners
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
@@ -24,14 +26,25 @@ from tokenvis.plot.artists.labels import bar_label_texts
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_bands
+from tokenvis.plot.artists.states import LOOKS, Texture, border_style, state_color, state_patch
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
+from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.states import STATES
 
+PHRASES = {  # of the states, in titles and descriptions
+    "work": "work",
+    "agent": "waiting for an agent",
+    "person": "waiting for a person",
+    "unexplained": "unexplained",
+}
 OFF_PATH_COLOR_SHARE = 0.22  # of its colour, for a bar that is not on the path
 MAX_LEGEND_PARTS = 5
+GAP_HEIGHT_SHARE = 0.4  # of the row
+MIN_GAP_PIXELS = 2.0  # a narrower gap is not drawn
 MAX_CONNECTORS_PER_INCH = 15  # lines between steps, per inch of width
 
 
@@ -50,8 +63,9 @@ def plot_critical_path(
 ) -> Axes:
     """Draw the chain of work that determined the end of the trace, over its timeline in pale colours.
 
-    Steps of the path have the colours of their agents; a line connects each step to the next, dashed if the next one had to
-    wait. The legend lists the largest parts, with their share of the wall time.
+    Steps of the path have the colours of their agents, and waits the looks of their states. A gap is a narrow bar before the
+    step that follows it. A line leads from each step to the next. The legend lists the largest parts, all waits, and the
+    unexplained time, with their share of the wall time.
 
     Parameters
     ----------
@@ -73,7 +87,7 @@ def plot_critical_path(
     Returns
     -------
     Axes
-        x and y are as in `plot_timeline`; the steps are the rows of `critical_path`.
+        x and y are as in `plot_timeline`; the steps and gaps are the rows of `critical_path`.
 
     Raises
     ------
@@ -91,7 +105,7 @@ def plot_critical_path(
     ...     "data": [None, None, '{"links": ["plan"]}'],
     ... })
     >>> plot_critical_path(spans).get_label()
-    'Critical path of t: 2 steps, 18 s of work and 2 s of waiting.'
+    'Critical path of t: 2 steps in 20 s, work for 90% of it, waiting for an agent for 10% of it.'
     """
     require(spans, by)
     check_axes(ax)
@@ -99,13 +113,15 @@ def plot_critical_path(
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     losses, spans = losses_of(spans), recorded_spans(spans)
     path = critical_path(spans, evidence=evidence)
+    sums = path.groupby("state")["part_us"].sum().to_dict()
+    time_us = {state: int(sums[state]) for state in LOOKS if sums.get(state)}
     with themed(ax) as theme:
         scale = color_scale(spans["agent_id"], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, max_lanes=max_lanes, width_px=width_px)
         steps = rows_by_id(spans, path["id"])
-        largest = largest_parts(spans, path, steps, scale, axis, theme) if legend else []
-        ax = new_axes(height_inches(placement.height, len(largest))) if ax is None else ax
+        handles = [*part_handles(spans, path, steps, scale, axis), *wait_handles(time_us, theme)] if legend else []
+        ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
             return draw_empty(ax, theme, *losses.sentences())
         apply_theme(ax)
@@ -114,34 +130,49 @@ def plot_critical_path(
         draw_losses(ax, losses, axis, theme)
         pale_colors = [blend_colors(color, theme.background, OFF_PATH_COLOR_SHARE) for color in scale.colors]
         raster = draw_bars(ax, Bars(*times_of(spans), placement, scale.code, pale_colors, axis.mapping))
-        connectors = draw_path(ax, path, steps, placement, scale, axis, spans, theme)
-        draw_note(ax, lambda: [*losses.messages(), *(raster.messages() if raster else []), *connectors.messages()], theme)
-        work_us, wait_us = int(path["part_us"].sum()), int(path["wait_us"].sum())
-        details = f"{axis.duration(work_us)} of work, {axis.duration(wait_us)} of waiting on the critical path"
-        draw_title(ax, axis.name, details, theme)
-        draw_legend(ax, [*(legend_patch(*entry) for entry in largest), *(lost_handles(losses, theme) if legend else [])])
-        count = plural(int((path["id"].notna()).sum()), "step")
-        summary = f"{count}, {axis.duration(work_us)} of work and {axis.duration(wait_us)} of waiting"
-        describe(ax, f"Critical path of {described_name(axis.name)}: {summary}.", *losses.sentences())
+        path_bars = bars_of_path(path, steps, placement, scale, axis)
+        draw_steps(ax, path, steps, path_bars, spans, axis, theme)
+        draw_gaps(ax, path, path_bars, theme)
+        lines = draw_connectors(ax, path_bars, theme)
+        draw_note(ax, lambda: [*losses.messages(), *(raster.messages() if raster else []), *lines.messages()], theme)
+        details = ", ".join(f"{axis.duration(part_us)} {PHRASES[state]}" for state, part_us in time_us.items())
+        draw_title(ax, axis.name, f"critical path: {details}" if details else "critical path", theme)
+        draw_legend(ax, [*handles, *(lost_handles(losses, theme) if legend else [])])
+        describe(ax, description(path, time_us, axis), *losses.sentences())
     return ax
 
 
-def largest_parts(
-    spans: pd.DataFrame, path: pd.DataFrame, steps: np.ndarray, scale: ColorScale, axis: TimeAxis, theme: ThemeColors
-) -> list[tuple[str, str]]:
-    """Colour and text of the largest parts (the parts of each span summed), and of all waiting together."""
-    wall_us = int(path["part_us"].sum() + path["wait_us"].sum())
-    parts = path["part_us"].groupby(steps).sum()
+def description(path: pd.DataFrame, time_us: Mapping[str, int], axis: TimeAxis) -> str:
+    """The number of steps, the time, and the share of each state."""
+    wall_us = sum(time_us.values())
+    shares = {state: share_text(part_us, wall_us).replace("<", "less than ") for state, part_us in time_us.items()}
+    parts = [f", {PHRASES[state]} for {share} of it" for state, share in shares.items()]
+    count = plural(int((path["id"].notna()).sum()), "step")
+    return f"Critical path of {described_name(axis.name)}: {count} in {axis.duration(wall_us)}{''.join(parts)}."
+
+
+def part_handles(spans: pd.DataFrame, path: pd.DataFrame, steps: Int64Array, scale: ColorScale, axis: TimeAxis) -> list[Patch]:
+    """Legend handles of the largest parts: the work of each span on the path, summed."""
+    wall_us = int(path["part_us"].sum())
+    parts = path["part_us"].where(path["state"] == "work", 0).groupby(steps).sum()
     parts = parts[(parts.index >= 0) & (parts > 0)]
     largest = parts.iloc[np.argsort(-parts.to_numpy(), kind="stable")[:MAX_LEGEND_PARTS]]
     rows = largest.index.to_numpy()
     labels = bar_label_texts(spans.iloc[rows], "agent_id", axis)["label"]
-    entries = [
-        (color, f"{share_text(part, wall_us)} {label}")
+    return [
+        legend_patch(color, f"{share_text(part, wall_us)} {label}")
         for color, part, label in zip(scale.colors_of(rows), largest, labels, strict=True)
     ]
-    wait_us = int(path["wait_us"].sum())
-    return [*entries, (theme.grid, f"{share_text(wait_us, wall_us)} waiting")] if wait_us else entries
+
+
+def wait_handles(time_us: Mapping[str, int], theme: ThemeColors) -> list[Patch]:
+    """Legend handles of the states of waiting, and of unexplained time."""
+    wall_us = sum(time_us.values())
+    return [
+        state_patch(state, theme, label=f"{share_text(part_us, wall_us)} {LOOKS[state].name}")
+        for state, part_us in time_us.items()
+        if state != "work"
+    ]
 
 
 def share_text(part: int, whole: int) -> str:
@@ -149,47 +180,91 @@ def share_text(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if part * 100 >= whole else "<1%"
 
 
-def draw_path(
-    ax: Axes,
-    path: pd.DataFrame,
-    steps: np.ndarray,
-    placement: Placement,
-    scale: ColorScale,
-    axis: TimeAxis,
-    spans: pd.DataFrame,
-    theme: ThemeColors,
-) -> "StepConnectors":
-    """Draw the parts of spans on the path in full colour, with labels and a line from each part to the next."""
-    known_steps = np.flatnonzero(steps >= 0)
-    rows = steps[known_steps]
-    start, end = (path[column].to_numpy()[known_steps] for column in ("start", "end"))
-    bars = Bars(start, end, replace(placement, row=placement.row[rows]), scale.code[rows], scale.colors, axis.mapping)
+def bars_of_path(path: pd.DataFrame, steps: Int64Array, placement: Placement, scale: ColorScale, axis: TimeAxis) -> Bars:
+    """The rows of the path as bars; a gap has the place and the colour of the step after it."""
+    rows = np.where(steps < 0, np.append(steps[1:], 0)[: len(steps)], steps)
+    start, end = (path[column].to_numpy() for column in ("start", "end"))
+    return Bars(start, end, replace(placement, row=placement.row[rows]), scale.code[rows], scale.colors, axis.mapping)
+
+
+def draw_steps(
+    ax: Axes, path: pd.DataFrame, steps: Int64Array, path_bars: Bars, spans: pd.DataFrame, axis: TimeAxis, theme: ThemeColors
+) -> None:
+    """Draw the parts of spans on the path in the looks of their states, with labels."""
+    shown = np.flatnonzero(steps >= 0)
+    state = pd.Index(STATES).get_indexer(pd.Index(path["state"].iloc[shown])).astype(np.int8)
+    bars = selected_bars(path_bars, shown)
+    waiting = np.flatnonzero((state > 0) & (bars.end > bars.start))
+    segments = Segments(waiting, bars.start[waiting], bars.end[waiting], state[waiting])
+    bars = replace(bars, waits=BarWaits(segments, theme) if len(waiting) else None)
+    parts = spans.iloc[steps[shown]].assign(start_time=bars.start, end_time=bars.end)
     draw_bars(ax, bars, zorder=3.4)
-    label_bars(
-        ax, bars, lambda bar_rows: bar_label_texts(spans.iloc[rows[bar_rows]], "agent_id", axis), size=font_sizes(ax).bar
-    )
-    x0, x1 = bars.x_ends()
-    y = bars.placement.middle
-    begins, ends = np.column_stack([x1[:-1], y[:-1]]), np.column_stack([x0[1:], y[1:]])
-    waited = path["wait_us"].to_numpy()[known_steps] > 0
-    if len(known_steps) < len(path):  # the time before the first step is unexplained
-        waited[:1] = True
-        begins, ends = np.vstack([[axis.mapping.positions[0], y[0]], begins]), np.vstack([[x0[0], y[0]], ends])
-    else:
-        waited = waited[1:]
-    connectors = StepConnectors(begins, ends, waited, theme)
+    label_bars(ax, bars, lambda rows: bar_label_texts(parts.iloc[rows], "agent_id", axis), size=font_sizes(ax).bar)
+
+
+def draw_gaps(ax: Axes, path: pd.DataFrame, path_bars: Bars, theme: ThemeColors) -> None:
+    """Draw the gaps as narrow bars in the looks of their states."""
+    rows = path_bars.placement.rows
+    top = rows["top"] + rows["height"] * (1 - GAP_HEIGHT_SHARE) / 2
+    narrow = rows.assign(top=top, height=rows["height"] * GAP_HEIGHT_SHARE)
+    bars = replace(path_bars, placement=replace(path_bars.placement, rows=narrow))
+    for state in LOOKS:
+        gaps = np.flatnonzero((path["id"].isna() & (path["state"] == state)).to_numpy())
+        if len(gaps):
+            colors = [bars.colors[code] for code in bars.color[gaps].tolist()]
+            corners = rectangle_corners(bars, gaps)
+            ax.add_collection(GapBars(corners, colors, state, theme), autolim=False)
+            if LOOKS[state].hatch:
+                ax.add_collection(Texture(corners, state, theme, zorder=3.36), autolim=False)
+
+
+def draw_connectors(ax: Axes, path_bars: Bars, theme: ThemeColors) -> "StepConnectors":
+    """Draw a line from each row of the path to the next, where these are in different rows of the picture."""
+    x, y = path_bars.x_ends()[0][1:], path_bars.placement.middle
+    moved = y[1:] != y[:-1]
+    begins, ends = (np.column_stack([x[moved], height[moved]]) for height in (y[:-1], y[1:]))
+    connectors = StepConnectors(begins, ends, theme)
     ax.add_collection(connectors, autolim=False)
     return connectors
 
 
+def selected_bars(bars: Bars, rows: Int64Array) -> Bars:
+    """Some of the bars."""
+    placement = replace(bars.placement, row=bars.placement.row[rows])
+    return replace(bars, start=bars.start[rows], end=bars.end[rows], placement=placement, color=bars.color[rows])
+
+
+class GapBars(PolyCollection):
+    """Gaps in the look of one state, without those that are too narrow to see in the current view."""
+
+    axes: Any
+
+    def __init__(self, corners: Any, colors: list[str], state: str, theme: ThemeColors) -> None:
+        style = border_style(colors, state, theme)
+        fills = [state_color(color, state, theme) for color in colors]
+        super().__init__(list(corners), facecolors=fills, zorder=3.35, label=LOOKS[state].name, **style)
+        self.corners = corners
+        self.fills: Any = self.get_facecolor()
+        self.borders: Any = self.get_edgecolor()
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the gaps that are wide enough."""
+        low, high = sorted(self.axes.get_xlim())
+        width = self.corners[:, 1, 0] - self.corners[:, 0, 0]
+        shown = width * self.axes.bbox.width >= MIN_GAP_PIXELS * (high - low)
+        self.set_verts(list(self.corners[shown]))
+        self.set_facecolor(self.fills[shown])
+        self.set_edgecolor(self.borders[shown] if len(self.borders) > 1 else self.borders)
+        super().draw(renderer)
+
+
 class StepConnectors(DensityLimited, LineCollection):
-    """A line from each step to the next, dashed if the next one waited; drawn only if there are few enough to follow."""
+    """A line from each step to the next; drawn only if there are few enough to follow."""
 
     max_per_inch = MAX_CONNECTORS_PER_INCH
 
-    def __init__(self, begins: Any, ends: Any, waited: Any, theme: ThemeColors) -> None:
-        dashes = [(0, (2.0, 1.5)) if wait else "-" for wait in waited.tolist()]
-        style: dict[str, Any] = {"colors": theme.text, "linewidths": 0.9, "linestyles": dashes or "-", "alpha": 0.75}
+    def __init__(self, begins: Any, ends: Any, theme: ThemeColors) -> None:
+        style: dict[str, Any] = {"colors": theme.text, "linewidths": 0.9, "alpha": 0.75}
         super().__init__(list(np.stack([begins, ends], axis=1)), zorder=3.3, label="follows", **style)
         self.low, self.high = begins[:, 0], ends[:, 0]
 

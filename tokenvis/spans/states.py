@@ -180,7 +180,7 @@ def marks_of(spans: pd.DataFrame) -> Marks:
 
 
 def waited_for(value: object) -> str | None:
-    """The name in a value of ``waits_for``; `USER` for true, None if it names nobody."""
+    """The name in a value of ``waits_for``; `USER` for true, None if it names no one."""
     if isinstance(value, str):
         return value if value.strip() else None
     if isinstance(value, bool):
