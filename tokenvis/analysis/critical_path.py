@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.callees import detachment
-from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import codes_of, ids_at, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
@@ -117,10 +117,11 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
     states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), waited_or_detached)
     pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
-    columns = {name: pd.Series(values_at(spans, name, np.maximum(pieces.row, 0))) for name in ("id", "agent_id", "location_id")}
+    columns = {name: pd.Series(values_at(spans, name, np.maximum(pieces.row, 0))) for name in ("agent_id", "location_id")}
     return pd.DataFrame(
         {
             "trace_id": values_at(spans, "trace_id", of_trace[pieces.step]),
+            "id": ids_at(spans, pieces.row),
             **{name: values.mask(pieces.row == NO_ROW) for name, values in columns.items()},
             "state": names_of(PATH_STATES, pieces.state),
             "follows": names_of(FOLLOWS, pieces.follows),

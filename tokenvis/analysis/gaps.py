@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.columns import codes_of, is_integer, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import codes_of, ids_at, is_integer, order_with_ids, require, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, highest_of, lowest_of, rank_in, sort_order
@@ -131,11 +131,6 @@ def neighbours(spans: pd.DataFrame, work: Intervals, trace: Int64Array, found: G
     rows = [np.append(row[order], NO_ROW)[position] for order, position in ((by_end, before), (by_start, after))]
     before, after = (np.where(np.append(trace, NO_ROW)[found_rows] == found.trace, found_rows, NO_ROW) for found_rows in rows)
     return before, after
-
-
-def ids_at(spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
-    """The ids at these rows, missing for -1."""
-    return pd.Series(values_at(spans, "id", np.maximum(rows, 0))).mask(rows < 0) if len(spans) else spans["id"].iloc[:0]
 
 
 def causes(spans: pd.DataFrame, states: States, trace: Int64Array, found: Gaps) -> pd.Series:

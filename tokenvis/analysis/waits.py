@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.columns import codes_of, ids_at, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, order_by
 from tokenvis.spans.intervals import covered, first_overlapping, overlapping, union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import NO_ROW, relations_of
-from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of
+from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of, wrapper_rows
 
 MAX_WAIT_ROWS = 50_000_000
 
@@ -149,22 +149,20 @@ def wait_table(spans: pd.DataFrame, states: States, found: Waits) -> pd.DataFram
     agents = groups_of(spans, "trace_id", "agent_id")
     agent_of, (piece, work_start, work_end) = agents.group[found.row], states.work()
     work = union(agents.group[piece], work_start, work_end)
-    has_work = np.zeros(len(agents), dtype=bool)
-    has_work[work[0]] = True
     wait = found.counted_end - found.start
     table = pd.DataFrame(
         {
             **{name: values_at(spans, name, found.row) for name in ("trace_id", "id", "agent_id", "location_id")},
             "waits_for": names_waited_for(spans, found, states.marks.names),
             "state": state_names(found.state),
-            "callee": callee_ids(spans, found.callee),
+            "callee": ids_at(spans, found.callee),
             "start": found.start,
             "end": found.end,
             "wait_us": wait,
             "overlap_us": difference(found.end, found.start),
             "exclusive_us": wait - covered((agent_of, found.start, found.counted_end), work),
             "evidence": pd.array(np.where(found.stated, "source", "nested"), dtype="str"),
-            "wrapper": ~has_work[agent_of],
+            "wrapper": wrapper_rows(spans, states)[found.row],
         }
     )
     return table.iloc[table_order(table)].reset_index(drop=True)
@@ -178,13 +176,6 @@ def names_waited_for(spans: pd.DataFrame, found: Waits, names: list[str]) -> Any
     of_agents = categories.get_indexer(agents.categories)[agents.codes[found.callee]]
     of_marks = np.append(categories.get_indexer(pd.Index(names, dtype="str")), NO_ROW)[found.mark]
     return pd.Categorical.from_codes(np.where(found.mark == NO_ROW, of_agents, of_marks), categories)
-
-
-def callee_ids(spans: pd.DataFrame, callee: Int64Array) -> pd.Series:
-    """The id of each callee's first span, missing for -1."""
-    ids = pd.Series(values_at(spans, "id", np.maximum(callee, 0)))
-    ids = ids.astype("Int64") if pd.api.types.is_integer_dtype(ids.dtype) else ids
-    return ids.mask(callee == NO_ROW)
 
 
 def table_order(table: pd.DataFrame) -> Int64Array:

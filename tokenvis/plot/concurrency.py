@@ -16,7 +16,6 @@ from tokenvis.analysis.concurrency import concurrency
 from tokenvis.layout.raster import means_and_peaks
 from tokenvis.layout.segments import states_that_occur, waiting_counts
 from tokenvis.layout.time_map import GapMode
-from tokenvis.layout.wrappers import wrappers_of
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, available_lanes_and_pixels, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
@@ -29,7 +28,7 @@ from tokenvis.plot.artists.title import column_title, describe, described_name, 
 from tokenvis.spans.columns import codes_of, require
 from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import states_of
+from tokenvis.spans.states import states_of, wrappers_of
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text

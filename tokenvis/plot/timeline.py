@@ -18,7 +18,6 @@ from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.layout.wrappers import wrapper_names, wrapper_rows
 from tokenvis.plot.artists.bars import (
     MAX_BARS,
     Bars,
@@ -44,7 +43,7 @@ from tokenvis.plot.artists.title import describe, described_name, draw_note, dra
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import States, states_of
+from tokenvis.spans.states import States, states_of, wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind

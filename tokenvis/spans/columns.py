@@ -137,6 +137,13 @@ def values_at(spans: pd.DataFrame, column: str, rows: Int64Array) -> Any:
     return values.array
 
 
+def ids_at(spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
+    """The ids at these rows, missing for -1; integers are Int64, so that a missing id does not make them floats."""
+    ids = pd.Series(spans["id"].iloc[np.maximum(rows, 0)].array) if len(spans) else spans["id"]
+    ids = ids.astype("Int64") if pd.api.types.is_integer_dtype(ids.dtype) else ids
+    return ids.mask(rows < 0)
+
+
 def in_frame_order(spans: pd.DataFrame, *first: str) -> pd.DataFrame:
     """The rows in the order of `order_of`."""
     return spans.iloc[order_of(spans, *first)]

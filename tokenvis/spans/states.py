@@ -3,7 +3,7 @@
 The time of a span without its children of the same agent is cut into pieces of one state each. "person": the source marks the
 span as a wait for a person (``waits_for`` in ``data``). "agent": a callee of the span runs (`callees`), or the source marks the
 span as a wait for an agent. "work": all other time. Effort counts only work. Presence (where an agent is, and with whom) counts
-every state.
+every state. An agent that waits, and never works in its trace, is a wrapper, such as the root of a workflow.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from tokenvis.errors import BadSpan, listed, quoted
 from tokenvis.spans.callees import NO_CALLEES, Callees, callees_of
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.integers import Int64Array, Mask, sort_order
+from tokenvis.spans.groups import groups_of
+from tokenvis.spans.integers import Int64Array, Mask, counts, sort_order
 from tokenvis.spans.intervals import Intervals, intersect, subtract, union
 from tokenvis.spans.nesting import piece_numbers, pieces_of
 from tokenvis.spans.relations import Relations, relations_of
@@ -200,3 +201,31 @@ def states_of_pieces(spans: pd.DataFrame) -> States:
         row = int((codes < 0).argmax())
         raise BadSpan(f"state is {quoted(spans['state'].iloc[row])} in row {row}. The states of pieces are {listed(STATES)}.")
     return States(np.arange(len(spans)), *times_of(spans), codes.astype(np.int8), marks_of(spans))
+
+
+def wrappers_of(spans: pd.DataFrame, states: States) -> set[str]:
+    """The agents that are wrappers in each of their traces; ``states`` are those of the spans (`states_of`)."""
+    return wrapper_names(spans, wrapper_rows(spans, states))
+
+
+def wrapper_names(spans: pd.DataFrame, is_wrapper: Mask) -> set[str]:
+    """The agents of which each row is marked in ``is_wrapper`` (`wrapper_rows`)."""
+    if not is_wrapper.any():
+        return set()
+    codes, labels = codes_of(spans["agent_id"])
+    works = counts(codes[~is_wrapper], len(labels)) > 0
+    return {str(name) for name in labels[~works]}
+
+
+def wrapper_rows(spans: pd.DataFrame, states: States) -> Mask:
+    """The rows whose agent is a wrapper in its trace; ``states`` are those of the spans (`states_of`)."""
+    if not states.state.any():
+        return np.zeros(len(spans), dtype=bool)
+    agents = groups_of(spans, "trace_id", "agent_id")
+    takes_time = states.end > states.start
+    of_piece = agents.group[states.row]
+    works, waits = np.zeros(len(agents), dtype=bool), np.zeros(len(agents), dtype=bool)
+    works[of_piece[takes_time & (states.state == WORK)]] = True
+    waits[of_piece[takes_time & (states.state != WORK)]] = True
+    is_wrapper: Mask = (waits & ~works)[agents.group]
+    return is_wrapper

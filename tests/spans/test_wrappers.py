@@ -4,8 +4,7 @@ from hypothesis import given
 from waiting import waiting_frames
 
 from tokenvis import self_spans
-from tokenvis.layout.wrappers import wrapper_rows, wrappers_of
-from tokenvis.spans.states import states_of
+from tokenvis.spans.states import states_of, wrapper_rows, wrappers_of
 
 
 def wrappers(spans):
