@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
+from hypothesis import given
+from waiting import MARKS, waiting_frames
 
 import tokenvis as tv
 from tokenvis import BadOption, ingest
@@ -78,10 +80,10 @@ def test_free_text_is_in_a_page_only_if_requested(tmp_path, content, n_found):
 
 
 def test_user_columns_that_may_contain_texts_are_omitted(tmp_path):
-    spans = SPANS.assign(note=SECRET, cost=[1, 2, 3])
+    spans = SPANS.assign(note=SECRET, cost=[1, 2, 3], mixed=pd.Series([True, SECRET, None], dtype=object))
     keys = contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"]
     assert "cost" in keys
-    assert "note" not in keys
+    assert not {"note", "mixed"} & set(keys)
     assert "note" in contents(write_page(spans, tmp_path / "a.html", content="full"))["contents"][0]["keys"]
 
 
@@ -123,6 +125,18 @@ def test_waits_are_in_a_page_from_data_and_from_columns(content):
         assert kept["detached"].dropna().tolist() == [False]
 
 
+@pytest.mark.laws
+@pytest.mark.parametrize("content", ["none", "short", "full"])
+@given(spans=waiting_frames())
+def test_spans_in_a_page_have_the_states_of_the_frame(content, spans):
+    in_columns = tv.expand_data(spans, list(MARKS)).drop(columns="data")
+    as_objects = in_columns.assign(**{key: in_columns[key].astype(object) for key in MARKS})
+    shown = ["trace_id", "id", "start_time", "end_time", "state"]
+    for frame in (spans, in_columns, as_objects):
+        kept = tv.self_spans(redacted_spans(frame, content))[shown]
+        pd.testing.assert_frame_equal(kept, tv.self_spans(spans)[shown])
+
+
 def test_texts_in_columns_for_names_are_omitted():
     spans = SPANS.drop(columns="data").assign(status=[SECRET * 20, "ok", None], kind=[f"{SECRET}\nand", None, "tool"])
     kept = redacted_spans(spans, "none")
@@ -131,8 +145,9 @@ def test_texts_in_columns_for_names_are_omitted():
 
 
 def test_user_columns_of_numbers_and_times_are_kept(tmp_path):
-    spans = SPANS.assign(day=pd.Timestamp("2026-06-21"), level=pd.Categorical([1, 2, 1]), on=True)
-    assert {"day", "level", "on"} <= set(contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"])
+    some = pd.Series([True, None, False], dtype=object)
+    spans = SPANS.assign(day=pd.Timestamp("2026-06-21"), level=pd.Categorical([1, 2, 1]), on=True, some=some)
+    assert {"day", "level", "on", "some"} <= set(contents(write_page(spans, tmp_path / "a.html"))["contents"][0]["keys"])
 
 
 def test_a_page_opens_with_a_key_that_it_contains(tmp_path):

@@ -31,6 +31,7 @@ from tokenvis.spans.redaction import AGENT_KEY, STRUCTURAL_KEYS, Content, Redact
 
 SPANS_PER_BLOCK = 2_000  # spans per block of details
 PAGE_GZIP_LEVEL = 6
+NUMBER_OBJECTS = ("boolean", "integer", "floating")  # kinds of values in an object column, apart from missing ones
 NO_SELECTION: Int64Array = np.empty(0, dtype=np.int64)
 DEFAULT_OPENING: dict[str, Any] = {"steps": False, "fold": True, "state": {}}  # shows the whole first trace
 GENERATOR_TAG = b'<meta name="generator" content="tokenvis">'
@@ -134,9 +135,10 @@ def is_safe_column(values: pd.Series) -> bool:
     """Whether a user's column contains numbers, times, or texts that are names."""
     distinct = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else values
     types = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
-    return any(is_type(distinct.dtype) for is_type in types) or bool(
-        Redactor("none").names_and_numbers({str(values.name): "text"})
-    )
+    if any(is_type(distinct.dtype) for is_type in types):
+        return True
+    is_named = bool(Redactor("none").names_and_numbers({str(values.name): "text"}))
+    return is_named or pd.api.types.infer_dtype(distinct, skipna=True) in NUMBER_OBJECTS
 
 
 def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selected: Int64Array, *, omitted: bool) -> None:

@@ -43,7 +43,7 @@ class Redactor:
         if self.content == "short":
             return {key: value if key == AGENT_KEY else self.shortened(value) for key, value in data.items()}
         kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_name(value)}
-        if isinstance(data.get(AGENT_KEY), str | bool):
+        if isinstance(data.get(AGENT_KEY), str | int):
             kept[AGENT_KEY] = data[AGENT_KEY]
         if data.get("label"):
             kept["label"] = name
