@@ -1,12 +1,14 @@
 import json
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
+from waiting import waiting_frames
 
-from tokenvis import BadOption, MissingColumn, TraceNotFound, moves, summary, usage
+from tokenvis import BadOption, MissingColumn, TraceNotFound, moves, self_spans, usage
 from tokenvis.explorer.answers import Answers
 
 NESTED = spans_of("ann 0 10 desk", "ann 2 5 lab", "bob 5 20 desk", parents={"b": "a"})
@@ -64,7 +66,6 @@ def test_facts_add_up_to_the_answers_of_the_questions(spans):
         return
     answers = Answers(spans)
     facts = columns(answers.answer("facts", "t"))
-    assert sum(facts.get("self", [0])) == summary(spans)["busy_us"].iloc[0]
     used = usage(spans, by=None)
     for column, name in {"input": "input_tokens", "output": "output_tokens"}.items():
         expected = used[name].iloc[0] if len(used) else pd.NA
@@ -74,6 +75,52 @@ def test_facts_add_up_to_the_answers_of_the_questions(spans):
     assert facts.get("status", [0] * len(spans)) == [
         ["ok", "error", "open"].index(name) + 1 if name else 0 for name in statuses
     ]
+
+
+def test_pieces_are_sent_of_spans_that_are_cut_or_wait():
+    spans = spans_of("ann 5 15 desk", "ann 7 10 lab", "bob 10 12 desk", "eve 11 20 desk", parents={"b": "a", "c": "a"})
+    facts = columns(Answers(with_data(spans, d={"waits_for": "user"})).answer("facts", "t"))
+    assert facts == {
+        "cut": [0, 3],
+        "piece_row": [0, 0, 3, 0],
+        "piece_start": [0, 5, 6, 7],  # since the first start, 5
+        "piece_duration": [2, 2, 9, 3],
+        "piece_waits": [0, 1, 1, 0],
+    }
+
+
+def test_pieces_without_waits_and_completely_covered_spans():
+    spans = spans_of("ann 0 10 desk", "ann 0 10 lab", "ann 2 4 lab", parents={"b": "a", "c": "b"})
+    facts = columns(Answers(spans).answer("facts", "t"))
+    assert facts == {"cut": [0, 1], "piece_row": [1, 1], "piece_start": [0, 4], "piece_duration": [2, 6]}
+
+
+@pytest.mark.parametrize("parents", [None, {"b": "c"}, {"c": "unknown"}])
+def test_nothing_is_sent_of_spans_that_always_work(parents):
+    spans = spans_of("ann 0 10 desk", "bob 2 2 desk", "bob 5 20 lab", parents=parents)
+    assert Answers(spans).answer("facts", "t").header == {"columns": [], "trace": "t"}
+
+
+@pytest.mark.laws
+@given(waiting_frames())
+def test_pieces_equal_those_of_the_analysis(spans):
+    answers, pieces = Answers(spans), self_spans(spans)
+    for trace in answers.rows:
+        part = answers.spans_of_trace(trace)
+        facts = columns(answers.answer("facts", trace))
+        ids, first = part["id"].tolist(), part["start_time"].min()
+        names = ("piece_row", "piece_start", "piece_duration")
+        parts = zip(*(facts.get(name, []) for name in names), facts.get("piece_waits") or repeat(0), strict=False)
+        sent = [(ids[row], first + start, first + start + duration, waits) for row, start, duration, waits in parts]
+        sent += [
+            (row.id, row.start_time, row.end_time, 0)
+            for number, row in enumerate(part.itertuples())
+            if number not in facts.get("cut", [])
+        ]
+        expected = pieces[pieces["trace_id"] == trace]
+        waits = (expected["state"] != "work").astype(int)
+        assert sorted(sent) == sorted(zip(expected["id"], expected["start_time"], expected["end_time"], waits, strict=True))
+        assert facts.get("piece_start", []) == sorted(facts.get("piece_start", []))
 
 
 @pytest.mark.laws

@@ -58,6 +58,14 @@ def test_a_page_opens_offline_and_makes_no_requests(opened):
     assert visit.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [1280, 900]
 
 
+def test_a_page_shows_how_long_the_selected_span_waits(opened):
+    spans = seconds("lead 0 22 desk", "w0 1 11 desk", "w1 11 21 desk").assign(parent_id=[None, "a", "a"])
+    _, driver = opened(spans)
+    expect(driver.figures).to_have_text("3 spans · wall 22 s · active 22 s · busy 22 s")
+    driver.click(driver.on(spans, "a"))
+    expect(driver.figures).to_have_text("1 span selected · wall 22 s · active 2 s · busy 2 s · waits 20 s")
+
+
 def test_a_page_shows_the_number_of_lost_spans(opened):
     lost = with_data(seconds("ann 0 10 desk", "tokenvis 3 8 tokenvis.lost"), b={"status": "error", "n_lost": 1234})
     _, driver = opened(lost)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import spans_frames
+from conftest import spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import waiting_frames
 
-from tokenvis import moves, pack_lanes, summary
+from tokenvis import moves, pack_lanes, self_spans, summary
 from tokenvis.explorer.answers import Answers
 from tokenvis.explorer.wire import Message, rows_from_page
 from tokenvis.layout.time_map import time_map
@@ -90,13 +91,44 @@ def test_axis_times_equal_those_of_python(ask, spans, stretch, origin, offsets):
     assert ask("places", **knots, offsets=offsets) == pytest.approx(mapping.to_x(times).tolist(), rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.laws
-@given(traces(parents=True))
-def test_figures_equal_those_of_the_summary(ask, spans):
-    figures = ask("figures", **python_answers(spans, "trace", "facts"))
+TIMES = {"active": "active_us", "busy": "busy_us", "waits": "waiting_us"}
+
+
+def figures(ask, spans, rows):
+    """The page's figures of some rows of the only trace of a frame, named as in `summary`."""
+    shown = ask("figures", **python_answers(spans, "trace", "facts"), rows=rows)
+    times = {column: shown["times"][name] for name, column in TIMES.items()}
+    return {"n_spans": shown["n"], "wall_us": shown["wall"], **times}
+
+
+def summarised(spans):
+    """The same figures by `summary`, of the spans of one trace."""
     [row] = summary(spans).to_dict("records")
-    names = {"n": "n_spans", "wall": "wall_us", "active": "active_us", "busy": "busy_us"}
-    assert {name: figures[name] for name in names} == {name: row[column] for name, column in names.items()}
+    return {name: row[name] for name in ("n_spans", "wall_us", *TIMES.values())}
+
+
+def test_the_figures_of_a_lead_that_delegates_twice(ask):
+    spans = spans_of("lead 0 22 desk", "w0 1 11 desk", "w1 11 21 desk", parents={"b": "a", "c": "a"})
+    assert list(figures(ask, spans, [0, 1, 2]).values()) == [3, 22, 22, 22, 0]
+    assert list(figures(ask, spans, [0]).values()) == [1, 22, 2, 2, 20]
+
+
+@pytest.mark.laws
+@given(waiting_frames(n_traces=1).filter(len))
+def test_figures_equal_those_of_the_summary(ask, spans):
+    assert figures(ask, spans, list(range(len(spans)))) == summarised(spans)
+
+
+@pytest.mark.laws
+@given(waiting_frames(n_traces=1).filter(len), st.data())
+def test_figures_of_a_selection_equal_the_summary_of_its_pieces(ask, spans, data):
+    rows = data.draw(st.lists(st.integers(0, len(spans) - 1), min_size=1, unique=True).map(sorted))
+    selected = Answers(spans).spans_of_trace("t").iloc[rows]
+    pieces = self_spans(spans)
+    pieces = pieces[pieces["id"].isin(selected["id"])]
+    expected = summarised(pieces) if len(pieces) else dict.fromkeys(TIMES.values(), 0)
+    wall = selected["end_time"].max() - selected["start_time"].min()
+    assert figures(ask, spans, rows) == expected | {"n_spans": len(rows), "wall_us": wall}
 
 
 @pytest.mark.laws

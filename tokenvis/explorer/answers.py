@@ -20,10 +20,11 @@ from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, order_of, require, times_of
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.fields import field_columns, field_rows, field_values
-from tokenvis.spans.integers import Int64Array, difference, sums
+from tokenvis.spans.integers import Int64Array, difference
 from tokenvis.spans.losses import losses_of
-from tokenvis.spans.nesting import paths_of, pieces_of
+from tokenvis.spans.nesting import paths_of
 from tokenvis.spans.relations import relations_of
+from tokenvis.spans.states import WORK, States, states_of
 from tokenvis.spans.tokens import TOKEN_KEYS, tokens_of
 
 TRACE_KEYS = ("agent_id", "location_id")  # sent with the trace
@@ -136,22 +137,45 @@ def rows_by_trace(spans: pd.DataFrame) -> dict[str, Int64Array]:
 
 
 def facts_message(spans: pd.DataFrame) -> Message:
-    """Columns that at least one span has: time as its agent's innermost span, status, tokens counted once."""
+    """Columns that at least one span has: status, tokens counted once; and the pieces of spans that do not always work."""
     message = Message({"columns": []})
-    if "parent_id" in spans:
-        row, start, end = pieces_of(spans)
-        message.add("self", sums(row, end - start, len(spans)))
+    relations = relations_of(spans, links=False)
+    add_pieces(message, spans, states_of(spans, relations))
     rows, values = field_values(spans, "status")
     if len(rows):
         status = np.zeros(len(spans), dtype=np.int64)
         status[rows] = [STATUS_BY_CODE.index(value) if value in STATUS_BY_CODE else 0 for value in values]
         message.add("status", status)
     if len(field_rows(spans, *(TOKEN_KEYS[name] for name in TOKEN_FACTS.values()))):
-        tokens = tokens_of(spans, relations_of(spans, links=False).parents(), TOKEN_FACTS.values())
+        tokens = tokens_of(spans, relations.parents(), TOKEN_FACTS.values())
         for column, name in TOKEN_FACTS.items():
             if tokens[name].present.any():
                 message.add(column, np.where(tokens[name].counted, tokens[name].values, 0))
     return message
+
+
+def add_pieces(message: Message, spans: pd.DataFrame, states: States) -> None:
+    """Add the rows of the spans that do not work for all of their time, ``cut``, and their pieces in order of start.
+
+    A piece has the row of its span, its start in µs since the first start of the trace, its duration, and whether it waits. A
+    span that its children cover completely is in ``cut``, and has no piece. All other spans are one piece of work each.
+    """
+    start, end = times_of(spans)
+    row, work_start, work_end = states.work()
+    is_cut = np.ones(len(spans), dtype=bool)
+    is_cut[row[(work_start == start[row]) & (work_end == end[row])]] = False
+    if not is_cut.any():
+        return
+    pieces = np.flatnonzero(is_cut[states.row])
+    pieces = pieces[np.argsort(states.start[pieces], kind="stable")]
+    piece_start = states.start[pieces]
+    message.add("cut", np.flatnonzero(is_cut), ascending=True)
+    message.add("piece_row", states.row[pieces])
+    message.add("piece_start", difference(piece_start, np.full(len(pieces), start[0])), ascending=True)
+    message.add("piece_duration", difference(states.end[pieces], piece_start))
+    waits = states.state[pieces] != WORK
+    if waits.any():
+        message.add("piece_waits", waits.astype(np.int64))
 
 
 def moves_message(spans: pd.DataFrame) -> Message:

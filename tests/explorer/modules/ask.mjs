@@ -30,9 +30,8 @@ const answers = {
     const map = timeMap(knots, images)
     return places.map((place) => toOffset(map, place))
   },
-  figures({ trace, facts }) {
-    const { n, ...columns } = traceOf(read(trace))
-    return figuresOf(columns, factsOf(read(facts)), Array.from({ length: n }, (_, row) => row))
+  figures({ trace, facts, rows }) {
+    return figuresOf(traceOf(read(trace)), factsOf(read(facts)), rows)
   },
   columns({ message }) {
     const { header, buffers } = read(message)

@@ -6,6 +6,7 @@ import { coded, examples, messageOf, someSpans, sourceOf } from './traces.mjs'
 const ROWS = ['ann 0 10 lab', 'bob 2 4 desk', 'eve 3 8 desk', 'bob 12 20 lab'] // rows: 0 3 | 1 | 2
 const LONG = ['ann 0 100 desk', 'bob 900 1000 lab'] // and an idle gap of 800 µs, folded to 50
 const MAP = { offsets: [0, 100, 900, 1000], places: [0, 100, 150, 250] }
+const PIECES = { cut: [3], piece_row: [3, 3], piece_start: [12, 13], piece_duration: [1, 7], piece_waits: [0, 1] } // bob waits at 13
 const OPENING = { traces: [{ id: 't', n: 4 }], trace: 't', steps: false, fold: true, state: {} }
 
 /** Resolves when a part of a model changes. */
@@ -45,7 +46,8 @@ test('opening a trace shows all of it, coloured by agent, in bands of locations'
   assert.deepEqual(ends(model.window), [0, 20])
   assert.deepEqual([model.by, model.hue, model.keys], ['location_id', 'agent_id', ['agent_id', 'location_id', 'tool']])
   assert.deepEqual([...model.scene.placed.order], [0, 3, 1, 2])
-  assert.deepEqual(model.figures, { n: 4, wall: 20, active: 18, busy: 25, input: null, output: null })
+  const times = { active: 18, busy: 25, waits: 0 }
+  assert.deepEqual(model.figures, { n: 4, wall: 20, times, input: null, output: null })
   assert.deepEqual(source.asked.map(([what]) => what), ['trace', 'keys', 'facts', 'moves', 'selection'])
   assert.ok(source.asked.every(([, { trace }]) => trace === 't'))
   assert.deepEqual(source.reported, [])
@@ -92,7 +94,7 @@ test('a trace that cannot be fetched is reported', async () => {
 test('facts, moves and the selection come after the first frame', async () => {
   const { model, source } = await modelOf(ROWS, {
     answers: {
-      facts: () => messageOf({}, { self: [10, 2, 5, 1], status: [0, 2, 0, 3], input: [1, 2, 3, 4] }),
+      facts: () => messageOf({}, { ...PIECES, status: [0, 2, 0, 3], input: [1, 2, 3, 4] }),
       moves: () => messageOf({}, { from: [1], to: [3] }),
       selection: () => messageOf({}, { rows: [1, 3] }),
     },
@@ -100,7 +102,7 @@ test('facts, moves and the selection come after the first frame', async () => {
   assert.deepEqual(model.scene.marks, { errors: Uint32Array.of(2), open: Uint32Array.of(1), instants: new Uint32Array() })
   assert.deepEqual([[...model.moveIndex.leftAt], [...model.moveIndex.arrivedAt]], [[4], [12]])
   assert.deepEqual(model.selected, Uint32Array.of(1, 3))
-  assert.deepEqual(model.figures, { n: 2, wall: 18, active: 10, busy: 3, input: 6, output: null })
+  assert.deepEqual(model.figures, { n: 2, wall: 18, times: { active: 3, busy: 3, waits: 7 }, input: 6, output: null })
   assert.deepEqual(model.scene.highlight.positions, Uint32Array.of(1, 2))
   assert.deepEqual(source.reported, [])
 })
@@ -183,7 +185,7 @@ test('selecting a span fetches its details, and the figures are of it alone', as
   const { model, source } = await modelOf()
   model.select(Uint32Array.of(2))
   await changed(model, 'details')
-  assert.deepEqual([model.focus, model.details.id, model.figures.busy, model.scene.highlight], [2, 's2', 5, null])
+  assert.deepEqual([model.focus, model.details.id, model.figures.times.busy, model.scene.highlight], [2, 's2', 5, null])
   assert.deepEqual(source.reported, [{ selection: true, rows: [2], count: 4 }])
   model.select(new Uint32Array())
   assert.deepEqual([model.focus, model.details, model.figures.n], [-1, null, 4])

@@ -60,6 +60,17 @@ test('new spans are shown, and a window of the whole trace keeps showing all of 
   assert.ok(!changes.includes('trace'))
 })
 
+test('a span waits once the span that it waits for has arrived', async () => {
+  const waits = { cut: [0], piece_row: [0, 0], piece_start: [0, 20], piece_duration: [20, 30], piece_waits: [0, 1] }
+  let pieces = {}
+  const { model, grow } = await growingOf(['ann 0 50 desk'], { facts: () => messageOf({}, pieces) })
+  assert.deepEqual(model.figures.times, { active: 50, busy: 50, waits: 0 })
+  pieces = waits
+  grow(['ann 0 50 desk', 'bob 20 40 lab'])
+  await renew(model)
+  assert.deepEqual(model.figures.times, { active: 40, busy: 40, waits: 10 })
+})
+
 test('the old picture stays until the new one is ready', async () => {
   const { model, grow } = await growingOf(FEW)
   const { scene } = model

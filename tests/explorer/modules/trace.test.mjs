@@ -42,9 +42,17 @@ test('a key column', () => {
 })
 
 test('known facts', () => {
-  assert.deepEqual(factsOf(messageOf({})), { self: null, input: null, output: null, status: null })
-  const { self, input, output, status } = factsOf(messageOf({}, { self: [3], output: [8] }))
-  assert.deepEqual([self, input, output, status], [Uint32Array.of(3), null, Uint32Array.of(8), null])
+  assert.deepEqual(factsOf(messageOf({})), { pieces: null, input: null, output: null, status: null })
+  const { pieces, input, output, status } = factsOf(messageOf({}, { output: [8] }))
+  assert.deepEqual([pieces, input, output, status], [null, null, Uint32Array.of(8), null])
+})
+
+test('pieces of the spans that do not work for all of their time', () => {
+  const columns = { cut: [4], piece_row: [4, 4], piece_start: [0, 7], piece_duration: [5, 2] }
+  const of = (...values) => Uint32Array.of(...values)
+  const pieces = { cut: of(4), row: of(4, 4), start: of(0, 7), duration: of(5, 2), waits: null }
+  assert.deepEqual(factsOf(messageOf({}, columns)).pieces, pieces)
+  assert.deepEqual(factsOf(messageOf({}, { ...columns, piece_waits: [0, 1] })).pieces, { ...pieces, waits: of(0, 1) })
 })
 
 test('moves and rows', () => {

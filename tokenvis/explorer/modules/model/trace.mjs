@@ -15,8 +15,11 @@ import { timeMap } from './timemap.mjs'
  *   agent: KeyColumn, location: KeyColumn, lost: number, version?: number, isStale?: boolean}} Trace `start` and `end` are offsets in
  *   µs from the origin of the map; `clock` is that origin in µs since 1970, or null if times are not timestamps; `lost` is the
  *   number of spans lost while recording; a trace that grows has a `version`, and is stale once Python no longer keeps that version
- * @typedef {{self: Numbers | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts per span: µs in
- *   which it was its agent's innermost span (null: its whole duration), tokens (0 if not counted), index into `STATUS_BY_CODE`
+ * @typedef {{cut: Numbers, row: Numbers, start: Numbers, duration: Numbers, waits: Numbers | null}} Pieces `cut`: the rows of the
+ *   spans that do not work for all of their time, ascending; and all pieces of these spans, in order of start: the row, the start
+ *   in µs since the first start of the trace, the duration, and whether it waits (null: no piece waits)
+ * @typedef {{pieces: Pieces | null, input: Numbers | null, output: Numbers | null, status: Numbers | null}} Facts the pieces (null:
+ *   each span works for all of its time); per span: tokens (0 if not counted), index into `STATUS_BY_CODE`
  * @typedef {{from: Numbers, to: Numbers, before: Numbers | null, after: Numbers | null}} Moves rows of the trace, in order of
  *   arrival; `before`: µs from the departure to the end of the first span, `after`: from the start of the second to the arrival
  */
@@ -46,8 +49,10 @@ export function keyColumnOf({ header, buffers }) {
 
 /** @param {Message} message @returns {Facts} */
 export function factsOf({ header, buffers }) {
-  const { self = null, input = null, output = null, status = null } = columnsOf(header.columns, buffers)
-  return { self, input, output, status }
+  const { cut, piece_row: row, piece_start: start, piece_duration: duration, piece_waits: waits = null, ...columns } =
+    columnsOf(header.columns, buffers)
+  const { input = null, output = null, status = null } = columns
+  return { pieces: cut ? { cut, row, start, duration, waits } : null, input, output, status }
 }
 
 /** @param {Message} message @returns {Moves} */

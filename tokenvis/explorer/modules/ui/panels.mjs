@@ -255,14 +255,15 @@ export function statusBar(session) {
 
 /** @param {Model} model */
 function figuresText({ figures, selected, hasStepTimes, trace }) {
-  const { n, wall, active, busy, input, output } = /** @type {import('../model/figures.mjs').Figures} */ (figures)
-  const times = [['wall', wall], ['active', active], ['busy', busy]]
-    .map(([name, us]) => `${name} ${formatDuration(Number(us), hasStepTimes)}`)
+  const { n, wall, times, input, output } = /** @type {import('../model/figures.mjs').Figures} */ (figures)
+  const { active, busy, waits } = times ?? {}
+  const durations = Object.entries({ wall, active, busy, waits: waits || undefined })
+    .flatMap(([name, us]) => (us === undefined ? [] : [`${name} ${formatDuration(us, hasStepTimes)}`]))
   const tokens = [[input, 'in'], [output, 'out']].filter(([count]) => count)
     .map(([count, direction]) => `${formatCount(Number(count))} ${direction}`)
   const count = `${plural(n, 'span')}${selected.length ? ' selected' : ''}`
   const lost = trace?.lost ? [`${plural(trace.lost, 'span')} lost while recording`] : []
-  const parts = [count, ...times, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : []), ...lost]
+  const parts = [count, ...durations, ...(tokens.length ? [`tokens ${tokens.join(', ')}`] : []), ...lost]
   return parts.join(' · ')
 }
 
