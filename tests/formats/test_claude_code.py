@@ -21,7 +21,7 @@ from claude_sessions import (
 )
 from pandas.testing import assert_frame_equal
 
-from tokenvis import ingest, load_traces, self_spans
+from tokenvis import ingest, load_traces, self_spans, summary, waits
 
 
 def column(report, key):
@@ -530,8 +530,25 @@ def test_a_call_that_the_user_rejected_waited_for_the_user():
         ("main tool:Bash 2-90 error", "user"),
         ("main tool:Bash 2-90", False),
         ("main tool:Bash 2-90 error", False),
-        ("main tool:Agent 2-90 error", False),
+        ("main tool:Agent 2-90 error", "agent a1"),
     ]
+
+
+def test_a_call_that_runs_one_agent_waits_for_it_all_the_time():
+    write(
+        "s1.jsonl",
+        reply(2, "m1", call("t1", "Task", prompt="one"), call("t2", "Task", prompt="two")),
+        result(60, "t1", "agentId: a1"),
+        result(90, "t2", "agentId: a2"),
+    )
+    agent("a1", prompt(5, "one"), reply(6, "m3", "found"))
+    agent("a2", prompt(61, "two"), reply(70, "m4", "found"))
+    spans = ingest("s1.jsonl").spans()
+    assert waits(spans)[["waits_for", "state", "wait_us", "evidence"]].to_numpy().tolist() == [
+        ["agent a1", "agent", 58_000_000, "source"],
+        ["agent a2", "agent", 88_000_000, "source"],
+    ]
+    assert summary(spans)["peak"].item() == 1
 
 
 def test_a_compaction_is_a_separate_agent():

@@ -11,8 +11,9 @@ the background (`waits`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from tokenvis.formats.sessions.claude_code.lines import (
     Transcript,
     read_new_lines,
 )
-from tokenvis.formats.sessions.claude_code.waits import awaited, starts_in_background
+from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, awaited, starts_in_background
 
 NAME = "Claude Code sessions"
 CLAUDE_LINE_TYPES = {
@@ -164,9 +165,10 @@ class ClaudeCodeFollower:
         name_agents(self.session, transcripts)
         if transcripts:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
-        agents = {transcript.agent_id: transcript.name for transcript in transcripts}
+        agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
+        wait_of = partial(awaited, agents=agents, run_by=agents_run_by_calls(transcripts))
         for transcript in transcripts:
-            yield from transcript_spans(transcript, trace_id, agents)
+            yield from transcript_spans(transcript, trace_id, wait_of)
 
 
 def report_missing_transcripts(session: Session) -> None:
@@ -300,8 +302,8 @@ def session_title(session: Session, trace_id: str) -> str:
     return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
 
 
-def transcript_spans(transcript: Transcript, trace_id: str, agents: Mapping[str, str]) -> Iterator[SpanRead]:
-    """The spans of one transcript; ``agents`` are the names of all agents by their ids."""
+def transcript_spans(transcript: Transcript, trace_id: str, wait_of: Callable[[ToolCall], str | None]) -> Iterator[SpanRead]:
+    """The spans of one transcript; ``wait_of`` finds whom a call waits for."""
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
@@ -327,7 +329,7 @@ def transcript_spans(transcript: Transcript, trace_id: str, agents: Mapping[str,
         )
     for tool_call in transcript.tool_calls.values():
         data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {}) | detached
-        if waits_for := awaited(tool_call, agents):
+        if waits_for := wait_of(tool_call):
             data["waits_for"] = waits_for
         last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
         last_seen = max(last_seen, tool_call.last_seen, tool_call.subagent_last_seen)
