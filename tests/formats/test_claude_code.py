@@ -22,10 +22,15 @@ from claude_sessions import (
 from pandas.testing import assert_frame_equal
 
 from tokenvis import ingest, load_traces, self_spans, summary, waits
+from tokenvis.formats.sessions.claude_code.waits import INSTANT_TOOLS
 
 
 def column(report, key):
     return spans_in(report, key)[key].tolist()
+
+
+def marks(report, key):
+    return spans_in(report, key)[key].dropna().tolist()
 
 
 def agents(report):
@@ -491,6 +496,7 @@ def test_whom_a_call_waits_for(tool, given, waits_for):
     assert {place: value for place, value in waits.items() if isinstance(value, str)} == (
         {f"tool:{tool}": waits_for} if waits_for else {}
     )
+    assert marks(report, "waits_for_kind") == (["agent"] if waits_for == "Explore" else [])
 
 
 def test_a_session_that_asks_its_user():
@@ -514,24 +520,35 @@ REJECTION = (
 )
 
 
-def test_a_call_that_the_user_rejected_waited_for_the_user():
+def test_a_call_of_an_instant_tool_that_the_user_rejected_waited_for_the_user():
     write(
         "s1.jsonl",
-        reply(2, "m1", call("t1"), call("t2"), call("t3"), call("t4", "Agent", prompt="look")),
+        reply(2, "m1", call("t1", "Edit"), call("t2", "Edit"), call("t3", "Edit")),
         result(90, "t1", REJECTION, error=True),
         result(90, "t2", REJECTION),
         result(90, "t3", "The user doesn't want to take this action right now.", error=True),
-        result(90, "t4", REJECTION, error=True),
     )
-    agent("a1", prompt(3, "look"), reply(6, "m3", "found"))
     report = ingest("s1.jsonl")
     waits = [isinstance(value, str) and value for value in column(report, "waits_for")]
-    assert list(zip(report_lines(report), waits, strict=True))[1:5] == [
-        ("main tool:Bash 2-90 error", "user"),
-        ("main tool:Bash 2-90", False),
-        ("main tool:Bash 2-90 error", False),
-        ("main tool:Agent 2-90 error", "agent a1"),
+    assert list(zip(report_lines(report), waits, strict=True))[1:] == [
+        ("main tool:Edit 2-90 error", "user"),
+        ("main tool:Edit 2-90", False),
+        ("main tool:Edit 2-90 error", False),
     ]
+
+
+@pytest.mark.parametrize("tool", [*sorted(INSTANT_TOOLS), "Bash", "WebFetch", "Task", "mcp__tracker__search", "edit"])
+def test_a_rejected_call_of_another_tool_may_have_been_interrupted(tool):
+    write("s1.jsonl", reply(2, "m1", call("t1", tool)), result(90, "t1", REJECTION, error=True))
+    assert marks(ingest("s1.jsonl"), "waits_for") == (["user"] if tool in INSTANT_TOOLS else [])
+
+
+def test_an_agent_that_the_user_interrupted_was_waited_for():
+    write("s1.jsonl", reply(2, "m1", call("t4", "Agent", prompt="look")), result(90, "t4", REJECTION, error=True))
+    agent("a1", prompt(3, "look"), reply(6, "m3", "found"))
+    report = ingest("s1.jsonl")
+    assert report_lines(report)[1] == "main tool:Agent 2-90 error"
+    assert marks(report, "waits_for") == ["agent a1"]
 
 
 def test_a_call_that_runs_one_agent_waits_for_it_all_the_time():

@@ -243,9 +243,9 @@ def test_a_call_waits_for_the_agent_of_a_thread(tool, arguments, result, agent):
     spawned = [call(12, "s2", "spawn_agent"), output(13, "s2", json.dumps({"agent_id": WAITED, "nickname": "Camus"}))]
     wait = [call(14, "w", tool, **arguments), output(25, "w", json.dumps(result))]
     write_file(f"sessions/2026/06/21/rollout-1-{ROOT}.jsonl", *BASIC[:-1], *SPAWN, *spawned, *wait)
-    spans = expand_data(ingest("sessions").spans(), ["waits_for"]).set_index("id")
-    waits_for = spans["waits_for"].dropna()
-    assert waits_for.to_dict() == ({f"{ROOT}/w": agent} if agent else {})
+    spans = expand_data(ingest("sessions").spans(), ["waits_for", "waits_for_kind"]).set_index("id")
+    assert spans["waits_for"].dropna().to_dict() == ({f"{ROOT}/w": agent} if agent else {})
+    assert spans["waits_for_kind"].dropna().tolist() == (["agent"] if agent not in (None, "user") else [])
 
 
 def test_a_thread_does_not_wait_for_the_threads_that_it_starts():

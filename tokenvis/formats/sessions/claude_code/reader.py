@@ -34,7 +34,7 @@ from tokenvis.formats.sessions.claude_code.lines import (
     Transcript,
     read_new_lines,
 )
-from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, awaited, starts_in_background
+from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, starts_in_background, wait_data
 
 NAME = "Claude Code sessions"
 CLAUDE_LINE_TYPES = {
@@ -166,9 +166,9 @@ class ClaudeCodeFollower:
         if transcripts:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
         agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
-        wait_of = partial(awaited, agents=agents, run_by=agents_run_by_calls(transcripts))
+        wait = partial(wait_data, agents=agents, run_by=agents_run_by_calls(transcripts))
         for transcript in transcripts:
-            yield from transcript_spans(transcript, trace_id, wait_of)
+            yield from transcript_spans(transcript, trace_id, wait)
 
 
 def report_missing_transcripts(session: Session) -> None:
@@ -302,8 +302,8 @@ def session_title(session: Session, trace_id: str) -> str:
     return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
 
 
-def transcript_spans(transcript: Transcript, trace_id: str, wait_of: Callable[[ToolCall], str | None]) -> Iterator[SpanRead]:
-    """The spans of one transcript; ``wait_of`` finds whom a call waits for."""
+def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[ToolCall], dict[str, str]]) -> Iterator[SpanRead]:
+    """The spans of one transcript; ``wait`` returns the keys of a call's data that say whom it waits for."""
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
@@ -328,9 +328,7 @@ def transcript_spans(transcript: Transcript, trace_id: str, wait_of: Callable[[T
             parent=parent,
         )
     for tool_call in transcript.tool_calls.values():
-        data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {}) | detached
-        if waits_for := wait_of(tool_call):
-            data["waits_for"] = waits_for
+        data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {}) | detached | wait(tool_call)
         last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
         last_seen = max(last_seen, tool_call.last_seen, tool_call.subagent_last_seen)
         end = last_seen if tool_call.end is None else max(tool_call.start, tool_call.end)

@@ -2,9 +2,11 @@
 
 No call waits for agents that it starts in the background: the call's result says that it only launched them, or its input
 asks for that and no result says otherwise. A call of `TaskOutput` waits for such an agent. Any other call that runs one agent
-only waits for it, also before the agent's first span and after its last. A call that the user rejected never ran, so its time
-is the wait for the answer; if an agent ran below it, it was interrupted instead. The files do not record how long the user
-took to permit a call.
+only waits for it, also before the agent's first span and after its last.
+
+The result of a call is the same whether the user rejected the call before it ran, or interrupted it with Esc while it ran. A
+call of an instant tool with that result waited for the user; for any other tool, the files do not tell which of the two it
+was, and the call is not marked. Nor do the files record how long the user took to permit a call.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,9 @@ from tokenvis.spans.states import USER
 LAUNCHED_STATUSES = {"async_launched", "teammate_spawned", "remote_launched"}
 OUTPUT_TOOLS = {"TaskOutput": "task_id", "AgentOutputTool": "agentId"}  # older versions: AgentOutputTool
 REJECTED = "The user doesn't want to proceed with this tool use. The tool use was rejected"
+INSTANT_TOOLS = frozenset(  # they read or write one file, or the state of the session: only their permission takes time
+    ["Edit", "MultiEdit", "Write", "NotebookEdit", "Read", "TodoWrite", "EnterPlanMode", "ExitPlanMode"]
+)
 
 
 def starts_in_background(call: ToolCall) -> bool:
@@ -33,16 +38,30 @@ def agents_run_by_calls(transcripts: Iterable[Transcript]) -> dict[str, set[str]
     return run_by
 
 
-def awaited(call: ToolCall, agents: Mapping[str, str], run_by: Mapping[str, set[str]]) -> str | None:
-    """Whom a call waits for: an agent, the user, or None.
+def wait_data(call: ToolCall, agents: Mapping[str, str], run_by: Mapping[str, set[str]]) -> dict[str, str]:
+    """The keys of a call's data that name the user or the agent that it waits for; empty if it waits for neither.
 
     ``agents`` are the names of agents by their ids, ``run_by`` those of `agents_run_by_calls`.
     """
-    if call.failed and not call.subagent_last_seen and isinstance(call.result, str) and call.result.startswith(REJECTED):
-        return USER
+    if waited_for_permission(call):
+        return {"waits_for": USER}
+    agent = awaited_agent(call, agents, run_by)
+    return {"waits_for": agent, "waits_for_kind": "agent"} if agent else {}
+
+
+def waited_for_permission(call: ToolCall) -> bool:
+    """Whether a call waited for the user, who rejected it."""
+    is_rejected = call.failed and isinstance(call.result, str) and call.result.startswith(REJECTED)
+    return is_rejected and call.name in INSTANT_TOOLS
+
+
+def awaited_agent(call: ToolCall, agents: Mapping[str, str], run_by: Mapping[str, set[str]]) -> str | None:
+    """The agent that a call waits for, None if there is none; the parameters are those of `wait_data`."""
     if call.name in OUTPUT_TOOLS:
         arguments = call.input if isinstance(call.input, dict) else {}
         agent = arguments.get(OUTPUT_TOOLS[call.name])
         return agents.get(agent) if isinstance(agent, str) and agent and arguments.get("block") is not False else None
-    names = run_by.get(call.id, set()) | {agents[agent] for agent in [call.details.get("agentId")] if agent in agents}
+    names, launched = run_by.get(call.id, set()), call.details.get("agentId")
+    if isinstance(launched, str) and launched in agents:
+        names = names | {agents[launched]}
     return next(iter(names)) if len(names) == 1 and not starts_in_background(call) else None

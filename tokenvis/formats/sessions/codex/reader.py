@@ -211,7 +211,7 @@ def thread_spans(
         own_id = thread_span_id(root, lineage.id, call.id)
         location, data = location_of(tool=call.name), call_data(call, agent) | detached
         if awaited := awaited_thread(call):
-            data["waits_for"] = agent_of(awaited)
+            data |= {"waits_for": agent_of(awaited), "waits_for_kind": "agent"}
         yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, data, parent)
 
 
