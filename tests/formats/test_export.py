@@ -35,7 +35,11 @@ def test_a_file_contains_hostile_names(kind):
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_waits_are_written_and_read_back(kind):
-    waits = {"a": {"waits_for": "eve"}, "b": {"detached": False, "span_kind": "producer"}, "c": {"waits_for": None}}
+    waits = {
+        "a": {"waits_for": "eve", "waits_for_kind": "agent"},
+        "b": {"detached": False, "span_kind": "producer"},
+        "c": {"waits_for": None},
+    }
     path = export(with_data(SPANS, **waits), "made", format=kind)
     assert {row["id"]: row["data"] for row in read_back(path)} == waits
 

@@ -156,10 +156,11 @@ def test_the_kinds_of_spans_that_exchange_messages_are_kept(prefix):
 
 
 def test_a_program_can_mark_its_spans_with_attributes():
-    mine = kv(tokenvis__waits_for="eve", tokenvis__detached=False, phase="x")
+    mine = kv(tokenvis__waits_for="eve", tokenvis__waits_for_kind="agent", tokenvis__detached=False, phase="x")
     [made] = read(reading_of("x", request(sent(1, 1, 2, attributes=mine))))
     assert made.data == {
-        "label": "work", "kind": "span", "waits_for": "eve", "detached": False, "attributes": {"phase": "x"},
+        "label": "work", "kind": "span", "waits_for": "eve", "waits_for_kind": "agent", "detached": False,
+        "attributes": {"phase": "x"},
     }  # fmt: skip
 
 

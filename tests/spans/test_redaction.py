@@ -51,10 +51,10 @@ def test_without_content_only_names_and_numbers_remain():
 
 @pytest.mark.parametrize("content", ["none", "short"])
 def test_waits_are_kept_whole(content):
-    waits = {"waits_for": "Eve\n" * 100, "detached": False, "span_kind": "producer"}
+    waits = {"waits_for": "Eve\n" * 100, "waits_for_kind": "agent", "detached": False, "span_kind": "producer"}
     redactor = Redactor(content)
     assert redactor.redacted(waits, "x") == waits
-    for value in (True, 7):
+    for value in (True, 7, 1.0, None):
         assert redactor.redacted({"waits_for": value}, "x") == {"waits_for": value}
     assert redactor.n_cut == 0
 

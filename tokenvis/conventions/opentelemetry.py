@@ -70,7 +70,7 @@ KIND_ALIASES = {
     "invoke_workflow": "workflow",
 }
 MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
-OWN_ATTRIBUTES = {"tokenvis.waits_for": "waits_for", "tokenvis.detached": "detached"}  # attribute: key of data
+OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kind", "detached")}  # attribute: key of data
 GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 

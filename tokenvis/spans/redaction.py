@@ -18,7 +18,10 @@ from tokenvis.spans.text import without_surrogates
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
-STRUCTURAL_KEYS = {"kind", "parent_id", "links", "status", "estimated", "trigger", "span_kind"}  # their texts are not content
+STRUCTURAL_KEYS = {  # their texts are not content
+    *("kind", "parent_id", "links", "status", "estimated", "trigger"),
+    *("waits_for_kind", "span_kind"),
+}
 AGENT_KEY = "waits_for"  # the name of an agent or a person, kept whole as ``agent_id`` is
 NAMING_ATTRIBUTES = re.compile(
     r"gen_ai\.(operation\.name|provider\.name|system|output\.type|conversation\.id|data_source\.id|workflow\.name"
@@ -43,7 +46,7 @@ class Redactor:
         if self.content == "short":
             return {key: value if key == AGENT_KEY else self.shortened(value) for key, value in data.items()}
         kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_name(value)}
-        if isinstance(data.get(AGENT_KEY), str | int):
+        if AGENT_KEY in data and isinstance(data[AGENT_KEY], str | int | float | None):
             kept[AGENT_KEY] = data[AGENT_KEY]
         if data.get("label"):
             kept["label"] = name
