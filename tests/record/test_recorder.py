@@ -67,14 +67,14 @@ def test_an_agent_waits_where_it_is():
     with Recorder("t") as own, own.span("Ann", "desk") as around:
         with own.wait(label="May I?") as wait:
             assert own.current is wait
-        own.wait("Eve", location="hall").start().end()
+        own.wait("Eve", location="hall", waits_for_kind="agent").start().end()
     with own.wait(agent="Bob", location="lab", waits_for="Ann"):
         pass
     own.flush()
     spans = load_spans("t")
     assert told(spans[spans["id"] != around.id]) == [
         ("Ann", "desk", {"label": "May I?", "waits_for": "user"}),
-        ("Ann", "hall", {"waits_for": "Eve"}),
+        ("Ann", "hall", {"waits_for": "Eve", "waits_for_kind": "agent"}),
         ("Bob", "lab", {"waits_for": "Ann"}),
     ]
     assert spans["parent_id"].eq(around.id).sum() == 2
@@ -113,7 +113,7 @@ def test_waits_around_functions_and_coroutines():
 
 @pytest.mark.parametrize(
     ("given", "waits_for"),
-    [("", "user"), (" \n", "user"), (True, "user"), (None, "None"), (7, "7"), (b"x", "b'x'"), ("é", "é")],
+    [("", "user"), (" \n", "user"), (True, "user"), (None, "user"), (7, "7"), (b"x", "b'x'"), ("é", "é")],
 )
 def test_whom_a_wait_is_for_is_text(given, waits_for):
     with Recorder("t") as own, own.wait(given, agent="Ann", location="desk"):
@@ -155,8 +155,8 @@ def test_a_tool_that_asks_waits_for_the_user():
         st.tuples(
             st.sampled_from(["tool:AskUserQuestion", "tool:Bash", "desk"]),
             st.dictionaries(
-                st.sampled_from(["label", "waits_for", "detached", "span_kind"]),
-                st.sampled_from(["tool.blocked_on_user", "Eve", "", "producer", True, False, None]),
+                st.sampled_from(["label", "waits_for", "waits_for_kind", "detached", "span_kind"]),
+                st.sampled_from(["tool.blocked_on_user", "Eve", "", "agent", "producer", True, False, 0, None]),
             ),
         ),
         min_size=1,

@@ -151,7 +151,9 @@ class Recorder(ProcessHooks):
         """
         return LiveSpan(self, agent, location, data)
 
-    def wait(self, /, waits_for: str = USER, *, agent: str | None = None, location: str | None = None, **data: Any) -> LiveSpan:
+    def wait(
+        self, /, waits_for: str | None = USER, *, agent: str | None = None, location: str | None = None, **data: Any
+    ) -> LiveSpan:
         """A span in which an agent waits for a person or for another agent, where it is.
 
         Use it as `span`: with ``with``, ``async with``, or as a decorator, for which ``agent`` and ``location`` are those at
@@ -161,11 +163,11 @@ class Recorder(ProcessHooks):
         ----------
         waits_for
             The name of a person, by default "user", or of an agent of the trace. It is stored in ``waits_for``. Values that
-            are not text are converted to text; a blank name is "user".
+            are not text are converted to text; None and a blank name are "user".
         agent, location
             Who waits, and where; by default as in the innermost open span of this recorder.
         **data
-            As in `span`.
+            As in `span`; also ``waits_for_kind``, "agent" or "person", for a name that the trace does not explain.
 
         Returns
         -------
@@ -189,7 +191,7 @@ class Recorder(ProcessHooks):
         around = self.current
         if around is None and (agent is None or location is None):
             raise BadOption("There is no open span that waits. Call wait() inside a span, or pass agent= and location=.")
-        name = USER if isinstance(waits_for, bool) else name_text(waits_for)
+        name = USER if waits_for is None or isinstance(waits_for, bool) else name_text(waits_for)
         who = around.agent_id if around is not None and agent is None else agent
         where = around.location_id if around is not None and location is None else location
         return LiveSpan(self, who, where, {**data, "waits_for": name if name.strip() else USER})
