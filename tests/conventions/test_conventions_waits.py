@@ -50,18 +50,56 @@ def test_what_the_source_has_written_is_kept(written):
     assert waits_by(span=read_span(waits_for=written)) is written
 
 
-def test_a_rule_replaces_the_default_rule():
-    assert waits_by() == "user"
-    assert waits_by("reviewer") is None
+def test_a_rule_names_whom_a_span_waits_for():
     assert waits_by("reviewer", read_span("desk", attributes={"reviewer": "eve"})) == "eve"
-    assert waits_by("is_asking", read_span("desk", is_asking=True)) == "user"
-    assert waits_by("is_asking", read_span("desk", is_asking=False)) is None
     assert waits_by(lambda span: "eve" if span["location_id"] == "desk" else None, read_span("desk")) == "eve"
-
-
-def test_a_rule_that_finds_none_keeps_what_the_source_has_written():
-    assert waits_by(lambda span: None, read_span(waits_for="eve")) == "eve"
     assert waits_by(lambda span: "bob", read_span(waits_for="eve")) == "bob"
+
+
+@pytest.mark.parametrize("rule", [lambda span: None, "reviewer"], ids=["a function that returns None", "a missing attribute"])
+def test_a_rule_that_finds_none_keeps_the_default(rule):
+    assert waits_by(rule) == "user"
+    assert waits_by(rule, read_span("desk")) is None
+    assert waits_by(rule, read_span(waits_for="eve")) == "eve"
+    assert waits_by(rule, read_span(waits_for=None)) is None
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_function_can_say_that_a_span_does_not_wait(blank):
+    read = [
+        read_span("desk"),
+        read_span("desk", waits_for="eve", waits_for_kind="agent"),
+        read_span(),
+        read_span(waits_for="eve"),
+    ]
+    for span in read:
+        waits_by(lambda span: blank, span)
+    assert [span.data for span in read] == [{}, {}, {"waits_for": None}, {"waits_for": None}]
+    for span in read:  # as read from an export
+        waits_by(None, span)
+    assert [span.data for span in read] == [{}, {}, {"waits_for": None}, {"waits_for": None}]
+
+
+@pytest.mark.parametrize("value", [True, "true", "TRUE", 1, 1.0])
+def test_an_attribute_that_is_true_names_the_user(value):
+    assert waits_by("is_asking", read_span("desk", is_asking=value)) == "user"
+
+
+@pytest.mark.parametrize("value", [False, "false", "FALSE", 0, 0.0, "", " \n", [True], {"a": 1}])
+def test_an_attribute_that_names_no_one_says_that_the_span_does_not_wait(value):
+    assert waits_by("is_asking", read_span("desk", waits_for="eve", is_asking=value)) is None
+    assert waits_by("is_asking", read_span(is_asking=value)) is None
+
+
+def test_an_attribute_may_be_another_integer():
+    assert waits_by("reviewer", read_span("desk", reviewer=7)) == "7"
+
+
+def test_the_kind_of_a_name_is_removed_with_the_name():
+    for rule, kind in (("bob", None), ("eve", "agent"), (None, "agent")):
+        span = read_span(waits_for="eve", waits_for_kind="agent")
+        waits_by(lambda span, rule=rule: rule, span)
+        assert span.data.get("waits_for_kind") == kind
 
 
 def test_the_location_rule_does_not_hide_the_tool():

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tokenvis import BadOption, IngestError, expand_data, ingest, load_spans, load_traces, self_spans
+from tokenvis import BadOption, IngestError, expand_data, export, ingest, load_spans, load_traces, self_spans
 from tokenvis.formats.registry import FORMATS
 from tokenvis.spans.columns import require
 
@@ -527,8 +527,26 @@ def test_a_tool_that_asks_waits_for_the_user():
     assert expand_data(ingest("asks.jsonl").spans(), ["waits_for"])["waits_for"].tolist() == ["user"]
     by_attribute = ingest("asks.jsonl", waits_for="gen_ai.operation.name", store="b.db").spans()
     assert expand_data(by_attribute, ["waits_for"])["waits_for"].tolist() == ["execute_tool"]
-    by_function = ingest("asks.jsonl", waits_for=lambda span: None, store="c.db").spans()
-    assert "waits_for" not in json.loads(by_function["data"].item())
+    by_default = ingest("asks.jsonl", waits_for=lambda span: None, store="c.db").spans()
+    assert expand_data(by_default, ["waits_for"])["waits_for"].tolist() == ["user"]
+
+
+@pytest.mark.parametrize("content", ["full", "short", "none"])
+def test_a_span_that_does_not_wait_stays_so_in_an_export(content):
+    write_file("asks.jsonl", test_otlp.request(test_otlp.sent(1, 1, 9, "ask", attributes=test_otlp.kv(**ASKS))))
+    spans = ingest("asks.jsonl", waits_for=lambda span: "", content=content).spans()
+    again = ingest(export(spans, "again.jsonl"), content=content, store="b.db").spans()
+    for frame in (spans, again):
+        assert json.loads(frame["data"].item())["waits_for"] is None
+
+
+def test_a_column_of_truths_marks_the_waits_for_the_user():
+    rows = [("true", 1, 1.0), ("TRUE", 1, 1.0), ("false", 0, 0.0), ("False", 0, 0.0)]
+    texts = [f"ann,{start},{start + 1},{word},{digit},{number}" for start, (word, digit, number) in enumerate(rows)]
+    write_file("x.csv", "agent_id,start_time,end_time,word,digit,number", *texts)
+    for name in ("word", "digit", "number"):
+        spans = ingest("x.csv", waits_for=name, store=f"{name}.db").spans()
+        assert expand_data(spans, ["waits_for"])["waits_for"].fillna("work").tolist() == ["user", "user", "work", "work"]
 
 
 def asking_files(tool):
@@ -560,6 +578,6 @@ def test_a_tool_that_asks_waits_in_every_format(format_name):
 def test_waits_are_kept_without_texts(content):
     name = "eve " * 100
     row = {"agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
-    row |= {"waits_for": name, "detached": False, "span_kind": "producer"}
+    row |= {"waits_for": name, "waits_for_kind": "agent", "detached": False, "span_kind": "producer"}
     data = json.loads(ingest(pd.DataFrame([row]), content=content).spans()["data"].item())
-    assert data == {"waits_for": name, "detached": False, "span_kind": "producer"}
+    assert data == {"waits_for": name, "waits_for_kind": "agent", "detached": False, "span_kind": "producer"}

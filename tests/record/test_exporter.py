@@ -264,12 +264,18 @@ def test_if_a_rule_fails_a_tool_that_asks_still_waits(exporter):
 
 def test_whom_a_recorded_span_waits_for(exporter):
     tracer = tracer_of(exporter)
-    for rule in (None, "reviewer", lambda span: span["data"]["label"]):
+    for rule in (None, "reviewer", lambda span: span["data"]["label"], lambda span: None, lambda span: ""):
         exporter.configure(waits_for=rule)
         with tracer.start_as_current_span("ask", attributes={**ASKS, "reviewer": "Eve"}):
             pass
     assert exporter.force_flush()
-    assert tv.expand_data(tv.load_spans(store="run.db"), "waits_for")["waits_for"].tolist() == ["user", "Eve", "ask"]
+    assert tv.expand_data(tv.load_spans(store="run.db"), "waits_for")["waits_for"].fillna("work").tolist() == [
+        "user",
+        "Eve",
+        "ask",
+        "user",
+        "work",
+    ]
 
 
 def test_an_invalid_rule_is_refused_at_once():
@@ -753,6 +759,7 @@ ATTRIBUTES = st.fixed_dictionaries(
         "tool.name": st.sampled_from(["search", "é\U0001f600", "AskUserQuestion"]),
         "span.type": st.sampled_from(["tool.execution", "tool.blocked_on_user"]),
         "tokenvis.waits_for": st.sampled_from(["Ann", ""]),
+        "tokenvis.waits_for_kind": st.sampled_from(["agent", "person"]),
         "tokenvis.detached": st.booleans(),
         "llm.token_count.prompt": st.integers(0, 9),
         "gen_ai.usage.output_tokens": st.integers(0, 9) | st.just("7"),

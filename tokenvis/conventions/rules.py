@@ -16,7 +16,7 @@ import orjson
 
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
-from tokenvis.spans.states import USER
+from tokenvis.spans.states import waited_for
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"
@@ -108,21 +108,27 @@ def rule_function(option: str, rule: Rule) -> RuleFunction:
     if option == "location" and rule in LOCATION_PRESETS:
         return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_in_data}[rule]
     if option == "waits_for":
-        return lambda span: wait_name(look_up(span["data"], rule))
+        return lambda span: wait_in_data(span["data"], rule)
     return lambda span: as_name(look_up(span["data"], rule))
 
 
-def wait_name(value: Any) -> str | None:
-    """An attribute's value as the name of whom a span waits for: `as_name`, and "user" for true."""
-    return USER if value is True else as_name(value)
+def wait_in_data(data: Mapping[str, Any], key: str) -> str | None:
+    """Whom an attribute or column says that a span waits for: "" if for no one, None if the span does not have it."""
+    value = look_up(data, key)
+    return None if value is None else waited_for(value) or ""
 
 
 def apply_rule(option: str, rule: Callable[[Mapping[str, Any]], Any], span: dict[str, Any]) -> str | None:
-    """The name that a caller's function returns for a span; `BadOption` if it is neither a string nor None."""
+    """The name that a caller's function returns for a span, None to keep the default; `BadOption` if it is not a string.
+
+    For "waits_for", a blank name becomes "": the span does not wait.
+    """
     name = rule(span)
-    if name is None or isinstance(name, str):
-        return name or None
-    raise BadOption(f"{option}= returned {quoted(name)} for span {quoted(span['id'])}. It must return a string or None.")
+    if name is not None and not isinstance(name, str):
+        raise BadOption(f"{option}= returned {quoted(name)} for span {quoted(span['id'])}. It must return a string or None.")
+    if option == "waits_for" and name is not None:
+        return name if name.strip() else ""
+    return name or None
 
 
 def attributes_in_data(span: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -31,21 +31,36 @@ class SpanRead:
 def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction, waits_for: RuleFunction) -> None:
     """Set the agent, the location and ``waits_for`` of a span by a caller's rules, or ``waits_for`` by the default rule.
 
-    Each rule gets the span as it was read; the default rule looks at the locations before and after. It keeps a ``waits_for``
-    that the source has written; so does a caller's rule that returns None. Errors of the caller's functions propagate, and
+    Each rule gets the span as it was read; the default rule looks at the locations before and after, and keeps a ``waits_for``
+    that the source has written. It applies if the caller's rule returns None. Errors of the caller's functions propagate, and
     the span is then unchanged.
     """
-    read_location, waits = span.location, None
+    read_location, name = span.location, None
     if agent or location or waits_for:
         fields: dict[str, Any] = {"id": span.id, "trace_id": span.trace_id, "agent_id": span.agent}
         fields |= {"location_id": span.location, "start_time": span.start, "end_time": span.end, "data": span.data}
-        waits = waits_for(fields) if waits_for else None
+        name = waits_for(fields) if waits_for else None
         own_agent, own_location = agent(fields) if agent else span.agent, location(fields) if location else None
         span.agent, span.location = own_agent, own_location or span.location
-    if waits_for is None and "waits_for" not in span.data:
-        waits = default_wait(read_location, span.data) or (default_wait(span.location, span.data) if location else None)
-    if waits:
-        span.data["waits_for"] = waits
+    if name is None and "waits_for" in span.data:
+        return
+    default = default_wait(read_location, span.data) or (default_wait(span.location, span.data) if location else None)
+    if name is not None:
+        replace_wait(span.data, name, default)
+    elif default:
+        span.data["waits_for"] = default
+
+
+def replace_wait(data: dict[str, Any], name: str, default: str | None) -> None:
+    """Set whom a span waits for, "" for no one; ``default`` is whom the default rule names."""
+    if data.get("waits_for") != name:
+        data.pop("waits_for_kind", None)  # it describes the name that is replaced
+    if name:
+        data["waits_for"] = name
+    elif default:
+        data["waits_for"] = None  # so that the default rule marks no export of this span either
+    else:
+        data.pop("waits_for", None)
 
 
 class TraceNamer(Protocol):

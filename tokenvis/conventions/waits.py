@@ -2,7 +2,7 @@
 
 A span waits for whom ``waits_for`` in its data names: an agent, or a person, who is "user" unless the source names one. If the
 source has not written that key, this rule sets it for exact names only: a wait that the rule does not find is shown as work,
-but work is never shown as a wait. A caller can replace the rule with an attribute or a function of the span.
+but work is never shown as a wait. A caller can add to the rule, or override it, with an attribute or a function of the span.
 
 Sources: the tool names in the sources of the tools and frameworks below; the telemetry of Claude Code, whose spans
 ``claude_code.tool.blocked_on_user`` last from a permission request to its answer; OpenTelemetry's conventions for MCP.

@@ -58,9 +58,10 @@ def ingest(
         a function of the span (a dict with ``id, trace_id, agent_id, location_id, start_time, end_time, data``) that returns a
         name, or None to keep the default. For ``location`` also "tool", "file", "folder", "host" or "kind".
     waits_for
-        How to find whom a span waits for: an attribute or a function, as for ``agent``, instead of the default rule, which
-        finds tools that ask the user. The name of a person ("user") or of an agent becomes ``waits_for`` in the span's data;
-        None keeps what the source says. An attribute that is true means "user".
+        How to find whom a span waits for: an attribute or a function, as for ``agent``. The name of a person ("user") or of an
+        agent becomes ``waits_for`` in the span's data; "" says that the span does not wait, and removes the source's mark. If
+        the function returns None, or the attribute is missing, the default applies: the source's mark, else "user" for tools
+        that ask the user. An attribute or column may also contain truths: true and 1 mean "user", false and 0 mean "".
     content
         How much free text (prompts, answers, inputs and outputs of tools) is kept: "full"; "short", the first 200 characters of
         each text; "none".

@@ -38,7 +38,8 @@ def record_opentelemetry(
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
     agent, location, waits_for
         Rules for a span's agent, its location and whom it waits for that replace the default rules: the name of an
-        attribute, or a function of the span, as in `ingest`.
+        attribute, or a function of the span, as in `ingest`. A function returns None to keep the default, and that of
+        ``waits_for`` returns "" for a span that does not wait.
     open_spans
         Whether to store a span when it starts too, with the status "open" and the time of the last batch as its end.
     provider

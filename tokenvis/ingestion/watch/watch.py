@@ -80,7 +80,8 @@ class Watch:
         Only files changed since then: an age ("12h", "7d"), or an ISO 8601 date or time; sessions that were read before are
         always followed. By default everything in the given paths, or the last day of the default folders.
     agent, location, waits_for, content
-        As for `tokenvis.ingest`.
+        As for `tokenvis.ingest`: a function returns None to keep the default, and that of ``waits_for`` returns "" for a span
+        that does not wait.
 
     Attributes
     ----------
