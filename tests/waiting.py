@@ -79,6 +79,11 @@ class Callee:
         """Whether it has started and not ended."""
         return self.start <= time < self.end
 
+    def waited_for(self, time: int) -> tuple[bool, int, int, str, str]:
+        """The key of its rank among the running callees, the lowest first."""
+        works = any(child.start <= time < child.end for child in self.children)
+        return not works, -self.end, self.start, self.agent, self.children[0].id
+
 
 def nodes_of(spans: pd.DataFrame) -> list[Node]:
     """All spans; the parent of a span that is its own ancestor, and an unknown parent, is None."""
@@ -106,18 +111,19 @@ def callees_of(node: Node, nodes: list[Node]) -> list[Callee]:
     """The callees of a span, in the order of start, end, agent, id."""
     by_agent = defaultdict(list)
     for child in sorted(node.children, key=lambda child: (child.start, child.end, child.id)):
-        if child.agent != node.agent and not child.detached():
+        if child.agent != node.agent:
             by_agent[child.agent].append(child)
     starts = [other.start for other in nodes if other.trace == node.trace and other.agent == node.agent]
     callees = []
     for children in by_agent.values():
-        runs = [Callee([children[0]])]
-        for child in children[1:]:
-            if any(runs[-1].end <= start <= child.start for start in starts):
-                runs.append(Callee([child]))
+        run: Callee | None = None
+        for child in children:
+            if child.detached():
+                run = None
+            elif run is None or any(run.end <= start <= child.start for start in starts):
+                callees.append(run := Callee([child]))
             else:
-                runs[-1].children.append(child)
-        callees += runs
+                run.children.append(child)
     return sorted(callees, key=lambda callee: (callee.start, callee.end, callee.agent, callee.children[0].id))
 
 

@@ -141,7 +141,7 @@ def stretches_of(node, callees, nodes):
 def selected_at(time, callees):
     """The running callee that ends last."""
     running = [callee for callee in callees if callee.runs_at(time)]
-    return min(running, key=lambda callee: (-callee.end, callee.start, callee.agent, callee.children[0].id))
+    return min(running, key=lambda callee: callee.waited_for(time))
 
 
 def expected_waits(spans):

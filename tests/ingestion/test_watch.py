@@ -429,7 +429,7 @@ def test_files_that_come_later_are_found():
     watch = Watch("made")
     watch.look()
     path = agent("a1", *WORK, folder="made/s1/subagents")
-    assert told(watch.look()) == [("s1", "find it", 3, 0, 0, 6, 0)]
+    assert told(watch.look()) == [("s1", "find it", 3, 1, 0, 6, 0)]
     path.with_suffix(".meta.json").write_text('{"agentType": "Explorer"}')
     assert told(watch.look()) == [("s1", "find it", 0, 3, 0, 6, 0)]
     write("made/deep/s2.jsonl", *TASK, session="s2")
@@ -447,7 +447,7 @@ def test_a_file_is_followed_with_what_belongs_to_it_and_nothing_else():
     assert [change.trace_id for change in watch.look()] == ["s1"]
     agent("a1", *WORK, folder="made/s1/subagents")
     agent("b1", *WORK, folder="made", session="s2")
-    assert told(watch.look()) == [("s1", "find it", 3, 0, 0, 6, 0)]
+    assert told(watch.look()) == [("s1", "find it", 3, 1, 0, 6, 0)]
 
 
 def test_files_of_other_formats_are_passed_by(monkeypatch):

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans.intervals import covered, number_in_run, overlaps, running_counts, selected_ends, subtract, union
+from tokenvis.spans.intervals import (
+    covered,
+    highest_covering,
+    number_in_run,
+    overlaps,
+    running_counts,
+    selected_ends,
+    subtract,
+    union,
+)
 
 FAR = 2**62
 INTERVALS = st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 6), st.integers(0, 5)), max_size=10)
@@ -122,3 +131,21 @@ def test_the_limits_of_int64_are_valid_times():
     low, high = -(2**63), 2**63 - 1
     group, start, end = union(*(np.array([value], dtype=np.int64) for value in (0, low, high)))
     assert (start.tolist(), end.tolist()) == ([low], [high])
+
+
+@pytest.mark.laws
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 9)), max_size=12), st.randoms())
+def test_the_highest_value_covers_each_moment(rows, random):
+    values = list(range(len(rows)))
+    random.shuffle(values)
+    group, start, length = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    found = highest_covering((group, start, start + length), np.array(values, dtype=np.int64))
+    answer = {}
+    for number, first, last, value in zip(*(column.tolist() for column in found), strict=True):
+        answer |= {(number, time): value for time in range(first, last)}
+    expected = {}
+    for (number, first, n_times), value in zip(rows, values, strict=True):
+        for time in range(first, first + n_times):
+            expected[number, time] = max(value, expected.get((number, time), -1))
+    assert answer == expected
+    assert all(first < last for first, last in zip(found[1].tolist(), found[2].tolist(), strict=True))

@@ -192,9 +192,9 @@ def self_overlaps(spans: pd.DataFrame, states: States) -> Finding:
 
 def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
     """Spans that wait by nesting only, and waits for a name that is no agent of the trace."""
-    callees = states.callees
-    assumed = ~callees.stated & (callees.selected_end > callees.start)
-    others = callees.parent[assumed], callees.start[assumed], callees.selected_end[assumed]
+    (parent, start, end), callee = states.callees.selected()
+    assumed = ~states.callees.stated[callee]
+    others = parent[assumed], start[assumed], end[assumed]
     row, start, end = states.pieces(AGENT)
     nested = ~np.isin(row, states.marks.rows)
     row, start, end = row[nested], start[nested], end[nested]

@@ -2,8 +2,9 @@
 
 A stretch is a maximal time in which a span waits: a piece of `self_spans` in state "agent" or "person". A row is a stretch, and
 a callee that runs in it; for a wait that the source marks, it is the stretch alone. Callees may run side by side. So the time
-of a stretch is shared out: each moment goes to the running callee that ends last, because the span goes on only after that one
-(`callees`). Pairs of callees and stretches are found by bisection, so the work grows with the number of rows.
+of a stretch is shared out: each moment goes to the running callee that ends last, because the span goes on only after that
+one. A callee that is between two of its children comes after those of which a child runs (`callees`). Pairs of callees and
+stretches are found by bisection, so the work grows with the number of rows.
 """
 
 from typing import Any, NamedTuple
@@ -12,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
+from tokenvis.spans.callees import Callees
 from tokenvis.spans.columns import codes_of, ids_at, require, values_at
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, Mask, difference, order_by
-from tokenvis.spans.intervals import covered, first_overlapping, overlapping, union
+from tokenvis.spans.integers import Int64Array, Mask, difference, order_by, sums
+from tokenvis.spans.intervals import Intervals, covered, first_overlapping, overlapping, union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.relations import NO_ROW, relations_of
 from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of, wrapper_rows
@@ -33,12 +35,14 @@ class Waits(NamedTuple):
     stated: Mask  # whether the source says that the span waits
     start: Int64Array
     end: Int64Array
-    counted_end: Int64Array  # the time that goes to this callee is from its start to here
+    counted: Intervals  # the times that go to each row: (number of the row, start, end)
 
     def joined(self, others: "Waits") -> "Waits":
         """These rows and the others."""
-        pairs: Any = zip(self, others, strict=True)
-        return Waits(*map(np.concatenate, pairs))
+        number, *times = others.counted
+        pairs: Any = zip(self[:-1], others[:-1], strict=True)
+        counted: Any = zip(self.counted, (number + len(self.row), *times), strict=True)
+        return Waits(*map(np.concatenate, pairs), tuple(map(np.concatenate, counted)))
 
 
 def waits(spans: pd.DataFrame) -> pd.DataFrame:
@@ -60,7 +64,8 @@ def waits(spans: pd.DataFrame) -> pd.DataFrame:
         for integers): the first span of the callee, missing for a mark; ``start, end`` (int64, µs): the time of the stretch in
         which this callee runs;
         ``wait_us`` (int64, µs): the part of it that goes to this callee: each moment of a stretch goes to the running callee
-        that ends last (ties: the earlier start, then agent, id), so all rows add up to the time that spans wait;
+        that ends last (ties: the earlier start, then agent, id), first to those of which a child runs at that moment; so all
+        rows add up to the time that spans wait;
         ``overlap_us`` (int64, µs): end - start, which may overlap that of other callees;
         ``exclusive_us`` (int64, µs): the part of wait_us in which no span of the same agent works;
         ``evidence`` (str): "source" for a mark, or if the source says of each child that the span waits for it; else "nested";
@@ -100,21 +105,29 @@ def waits_for_callees(states: States, parent: Int64Array) -> Waits:
     """A wait for each unmarked stretch and callee that runs in it; ``parent`` is the row of each row's parent."""
     callees, stretches = states.callees, states.pieces(AGENT)
     unmarked = ~np.isin(stretches[0], states.marks.rows)
-    row, start, end = (column[unmarked] for column in stretches)
-    running = parent[callees.first], callees.start, callees.end
-    check_row_count(sum(first_overlapping(running, (row, start, end))[1].tolist()))
-    callee, stretch = overlapping(running, (row, start, end))
-    begin = np.maximum(callees.start[callee], start[stretch])
+    row, start, end = stretches = tuple(column[unmarked] for column in stretches)
+    waiter = parent[callees.first]
+    running = waiter, callees.start, callees.end
+    check_row_count(sum(first_overlapping(running, stretches)[1].tolist()))
+    callee, stretch = overlapping(running, stretches)
     return Waits(
         row=row[stretch],
         callee=callees.first[callee],
         mark=np.full(len(callee), NO_ROW),
         state=np.full(len(callee), AGENT, dtype=np.int8),
         stated=callees.stated[callee],
-        start=begin,
+        start=np.maximum(callees.start[callee], start[stretch]),
         end=np.minimum(callees.end[callee], end[stretch]),
-        counted_end=np.maximum(np.minimum(callees.selected_end[callee], end[stretch]), begin),
+        counted=counted_times(callees, waiter, stretches, callee * len(row) + stretch),
     )
+
+
+def counted_times(callees: Callees, waiter: Int64Array, stretches: Intervals, keys: Int64Array) -> Intervals:
+    """The times that go to each row; ``keys``, of callee and stretch, are sorted, and ``waiter`` is the row that waits."""
+    (_, start, end), callee = callees.selected()
+    part, stretch = overlapping((waiter[callee], start, end), stretches)
+    number = np.searchsorted(keys, callee[part] * len(stretches[0]) + stretch)
+    return number, np.maximum(start[part], stretches[1][stretch]), np.minimum(end[part], stretches[2][stretch])
 
 
 def check_row_count(n_rows: int) -> None:
@@ -140,7 +153,7 @@ def marked_waits(states: States, n_spans: int) -> Waits:
         stated=np.ones(len(row), dtype=bool),
         start=start,
         end=end,
-        counted_end=end,
+        counted=(np.arange(len(row)), start, end),
     )
 
 
@@ -149,7 +162,9 @@ def wait_table(spans: pd.DataFrame, states: States, found: Waits) -> pd.DataFram
     agents = groups_of(spans, "trace_id", "agent_id")
     agent_of, (piece, work_start, work_end) = agents.group[found.row], states.work()
     work = union(agents.group[piece], work_start, work_end)
-    wait = found.counted_end - found.start
+    number, start, end = found.counted
+    wait = sums(number, end - start, len(found.row))
+    beside_work = sums(number, covered((agent_of[number], start, end), work), len(found.row))
     table = pd.DataFrame(
         {
             **{name: values_at(spans, name, found.row) for name in ("trace_id", "id", "agent_id", "location_id")},
@@ -160,7 +175,7 @@ def wait_table(spans: pd.DataFrame, states: States, found: Waits) -> pd.DataFram
             "end": found.end,
             "wait_us": wait,
             "overlap_us": difference(found.end, found.start),
-            "exclusive_us": wait - covered((agent_of, found.start, found.counted_end), work),
+            "exclusive_us": wait - beside_work,
             "evidence": pd.array(np.where(found.stated, "source", "nested"), dtype="str"),
             "wrapper": wrapper_rows(spans, states)[found.row],
         }

@@ -14,8 +14,8 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import dense_ranks
-from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_starts, running_max
-from tokenvis.spans.intervals import selected_ends
+from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_ends, run_starts, running_max, sort_order
+from tokenvis.spans.intervals import Intervals, highest_covering
 from tokenvis.spans.relations import NO_ROW, Relations
 
 
@@ -30,22 +30,40 @@ class Delegations:
 
 @dataclass(frozen=True)
 class Callees:
-    """The callees of all spans, by the identity of the waiting span, then start, end, agent and id.
-
-    ``selected_end`` is where the wait for a callee passes to one that ends later: from its start to there, it is the running
-    callee that ends last (ties: the earlier start, then agent, id), if it is the latest so far; else it equals the start.
-    """
+    """The callees of all spans, by the identity of the waiting span, then start, end, agent and id."""
 
     parent: Int64Array  # identity of the span that waits
     start: Int64Array
     end: Int64Array
     first: Int64Array  # the row of the first child
     stated: Mask  # whether the source says of each child that the parent waits (`detached` is false)
-    selected_end: Int64Array
+    children: Intervals  # (number of the callee, start, end) of each child
+
+    def selected(self) -> tuple[Intervals, Int64Array]:
+        """Whom a span waits for at each moment: intervals by parent, then time, and the number of the callee.
+
+        It is the callee that ends last (ties: the earlier start, then agent, id), of those of which a child runs at that
+        moment, or, if none does, of all that have started and not ended.
+        """
+        only = run_starts(self.parent) & run_ends(self.parent)
+        by_rank = np.lexsort((-np.arange(len(self.end)), self.end))
+        rank = np.empty_like(by_rank)
+        rank[by_rank] = np.arange(len(by_rank))
+        callee, start, end = (column[~only[self.children[0]]] for column in self.children)
+        others = np.flatnonzero(~only)
+        group = np.concatenate([self.parent[callee], self.parent[others]])
+        times = np.concatenate([start, self.start[others]]), np.concatenate([end, self.end[others]])
+        *several, highest = highest_covering((group, *times), np.concatenate([rank[callee] + len(rank), rank[others]]))
+        number = np.concatenate([np.flatnonzero(only), by_rank[highest % max(len(by_rank), 1)]])
+        alone = self.parent[only], self.start[only], self.end[only]
+        parent, start, end = (np.concatenate(columns) for columns in zip(alone, several, strict=True))
+        order = sort_order(parent, start)
+        order = order[end[order] > start[order]]
+        return (parent[order], start[order], end[order]), number[order]
 
 
 NO_ROWS = np.empty(0, dtype=np.int64)
-NO_CALLEES = Callees(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS, np.empty(0, dtype=bool), NO_ROWS)
+NO_CALLEES = Callees(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS, np.empty(0, dtype=bool), (NO_ROWS, NO_ROWS, NO_ROWS))
 
 
 class AgentStarts:
@@ -73,22 +91,31 @@ class AgentStarts:
 
 
 def delegations(
-    spans: pd.DataFrame, child: Int64Array, parent: Int64Array, parent_agent: Int64Array, starts: AgentStarts
+    spans: pd.DataFrame,
+    child: Int64Array,
+    parent: Int64Array,
+    parent_agent: Int64Array,
+    starts: AgentStarts,
+    detached: Mask | None = None,
 ) -> Delegations:
     """The delegations to these children of another agent.
 
-    ``parent`` is the number of each child's parent, ``parent_agent`` the number of that parent's agent in its trace.
+    ``parent`` is the number of each child's parent, ``parent_agent`` the number of that parent's agent in its trace. Rows in
+    ``detached`` are left out; a delegation ends where the parent starts one of them.
     """
     start, end = times_of(spans)
     agent, labels = codes_of(spans["agent_id"])
     pair = dense_ranks(parent * len(labels) + agent[child], (int(parent.max(initial=-1)) + 1) * len(labels))[0]
     order = order_with_ids(spans, pair, start[child], end[child], row=child)
     child, pair, parent_agent = child[order], pair[order], parent_agent[order]
+    n_detached = np.zeros(len(child), dtype=np.int64)
+    if detached is not None and detached[child].any():
+        n_detached, waited = np.cumsum(detached[child]), ~detached[child]
+        child, pair, parent_agent, n_detached = child[waited], pair[waited], parent_agent[waited], n_detached[waited]
     previous_end = np.append(start[:1], running_max(pair, end[child])[:-1])[: len(child)]
-    first_of_pair = run_starts(pair)
-    after_pause = np.flatnonzero(~first_of_pair & (previous_end <= start[child]))
+    is_first = run_starts(pair, n_detached)
+    after_pause = np.flatnonzero(~is_first & (previous_end <= start[child]))
     between = starts.first_at_or_after(parent_agent[after_pause], previous_end[after_pause])
-    is_first = first_of_pair.copy()
     is_first[after_pause] = (between != NO_ROW) & (start[between] <= start[child[after_pause]])
     return Delegations(child, np.cumsum(is_first) - 1, child[is_first])
 
@@ -110,23 +137,24 @@ def callees_of(
         is_wanted = np.zeros(len(agent_of), dtype=bool)
         is_wanted[relations.identity[rows]] = True
         is_child &= is_wanted[relations.parent]
-    stated, detached = waited_or_detached or detachment(spans, relations)
-    child = np.flatnonzero(is_child & ~detached)
-    if not len(child):
+    if not is_child.any():
         return NO_CALLEES
+    stated, detached = waited_or_detached or detachment(spans, relations)
     trace = codes_of(spans["trace_id"])[0]
     agent_in_trace = trace * (int(agent.max()) + 1) + agent
-    parent = relations.parent[child]
+    child, parent = np.flatnonzero(is_child), relations.parent[is_child]
     parent_agent = relations.by_identity(agent_in_trace)[parent]
-    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace))
-    first = parts.first
-    last_end = highest_of(parts.delegation, end[parts.child], len(first))
+    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace), detached)
+    child, delegation, first = parts.child, parts.delegation, parts.first
+    last_end = highest_of(delegation, end[child], len(first))
     not_stated = np.zeros(len(first), dtype=bool)
-    not_stated[parts.delegation[~stated[parts.child]]] = True
+    not_stated[delegation[~stated[child]]] = True
     order = order_with_ids(spans, relations.parent[first], start[first], last_end, agent[first], row=first)
-    first, last_end, not_stated = first[order], last_end[order], not_stated[order]
-    parent = relations.parent[first]
-    return Callees(parent, start[first], last_end, first, ~not_stated, selected_ends(parent, start[first], last_end))
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    first = first[order]
+    children = number[delegation], start[child], end[child]
+    return Callees(relations.parent[first], start[first], last_end[order], first, ~not_stated[order], children)
 
 
 def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:

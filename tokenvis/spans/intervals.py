@@ -11,7 +11,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.spans.integers import Int64Array, Mask, Packing, packing_of, rank_in, run_ends, run_starts, running_max
+from tokenvis.spans.integers import (
+    Int64Array,
+    Mask,
+    Packing,
+    packing_of,
+    rank_in,
+    run_ends,
+    run_starts,
+    running_max,
+    sort_order,
+)
 
 Intervals: TypeAlias = tuple[Int64Array, Int64Array, Int64Array]
 
@@ -159,6 +169,45 @@ def overlaps(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Arra
     Of the later rows, interval i overlaps exactly i + 1 to i + n, so each overlapping pair is counted once.
     """
     return rank_in(group, start, group, end, side="left") - np.arange(1, len(group) + 1)
+
+
+def highest_covering(intervals: Intervals, value: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
+    """At each moment of each group, the highest value of the intervals that cover it: (group, start, end, value).
+
+    The result is disjoint and sorted by group, then time; moments that no interval covers are left out. Values are distinct,
+    and not negative. The time between two edges is a cell. An interval of n cells is written as two blocks of the largest power of
+    two that fits into it; then each level of blocks is divided into the next, so that 2 ** k cells take k steps.
+    """
+    non_empty = intervals[2] > intervals[1]
+    group, start, end = (column[non_empty] for column in intervals)
+    value = value[non_empty]
+    edges = union_of_edges(group, start, end)
+    first, after = (rank_in(*edges, group, edge, side="left") for edge in (start, end))
+    level = np.frexp((after - first).astype(np.float64))[1] - 1
+    highest = np.full(len(edges[0]), -1, dtype=np.int64)
+    for exponent in range(int(level.max(initial=0)), -1, -1):
+        rows, size = level == exponent, 1 << exponent
+        np.maximum.at(highest, first[rows], value[rows])
+        np.maximum.at(highest, after[rows] - size, value[rows])
+        if exponent:
+            half = size >> 1
+            highest[half:] = np.maximum(highest[half:], highest[:-half])
+    covered_cell = np.flatnonzero(highest >= 0)
+    group, start, end = edges[0][covered_cell], edges[1][covered_cell], np.append(edges[1], 0)[covered_cell + 1]
+    highest = highest[covered_cell]
+    is_first = run_starts(group, highest)
+    is_first[1:] |= start[1:] != end[:-1]
+    last = np.append(is_first[1:], True)[: len(is_first)]
+    return group[is_first], start[is_first], end[last], highest[is_first]
+
+
+def union_of_edges(group: Int64Array, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The distinct starts and ends of each group: (group, time), by group, then time."""
+    groups, times = np.concatenate([group, group]), np.concatenate([start, end])
+    order = sort_order(groups, times)
+    groups, times = groups[order], times[order]
+    is_first = run_starts(groups, times)
+    return groups[is_first], times[is_first]
 
 
 def selected_ends(group: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:
