@@ -41,6 +41,10 @@ def test_no_findings():
         ),
         ("assumed wait 1 6 a", spans_of("ann 0 9 desk", "bob 1 4 a", "eve 3 7 a", parents={"b": "a", "c": "a"})),
         (
+            "ignored parent 1 - c",
+            with_data(spans_of("ann 0 9 desk", "ann 0 0 desk", "ann 9 12 desk", parents={"b": "a"}), c={"parent_id": "a"}),
+        ),
+        (
             "unknown wait 1 - b",
             with_data(spans_of("ann 0 9 desk", "ann 9 10 desk"), a={"waits_for": "user"}, b={"waits_for": "Eve"}),
         ),
@@ -61,6 +65,12 @@ def test_a_finding(finding, spans):
     assert as_text(spans) == [finding]
     table = diagnose(spans)
     assert table["meaning"].tolist() == [MEANING_BY_KIND[kind] for kind in table["kind"]]
+
+
+def test_a_child_that_ends_later_is_assumed_to_run_in_the_background():
+    spans = spans_of("ann 0 9 desk", "bob 3 12 a", "ann 4 13 desk", parents={"b": "a", "c": "a"})
+    assert as_text(spans)[-2:] == ["outside parent 2 7 bc", "assumed background 1 6 b"]
+    assert as_text(spans.assign(detached=[None, True, None]))[-1:] == ["outside parent 2 7 bc"]
 
 
 def test_agents_that_nothing_connects():

@@ -431,7 +431,7 @@ def test_files_that_come_later_are_found():
     path = agent("a1", *WORK, folder="made/s1/subagents")
     assert told(watch.look()) == [("s1", "find it", 3, 1, 0, 6, 0)]
     path.with_suffix(".meta.json").write_text('{"agentType": "Explorer"}')
-    assert told(watch.look()) == [("s1", "find it", 0, 3, 0, 6, 0)]
+    assert told(watch.look()) == [("s1", "find it", 0, 4, 0, 6, 0)]
     write("made/deep/s2.jsonl", *TASK, session="s2")
     assert told(watch.look()) == [("s2", "find it", 3, 0, 0, 3, 0)]
     assert set(load_spans("s1")["agent_id"]) == {"main", "Explorer"}

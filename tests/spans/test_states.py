@@ -60,6 +60,30 @@ def test_a_mark_wins_over_a_callee_and_may_be_a_column():
     assert states(self_spans(spans.assign(waits_for=["Eve", None]))) == ["a 0 10 person", "b 2 4 work"]
 
 
+def test_the_kind_of_a_name_may_be_given():
+    spans = spans_of("ann 0 4 desk", "ann 4 6 desk", "bob 0 1 lab")
+    kinds = {"a": {"waits_for": "gone", "waits_for_kind": "agent"}, "b": {"waits_for": "bob", "waits_for_kind": "person"}}
+    assert states(self_spans(with_data(spans, **kinds)))[1:] == ["a 0 4 agent", "b 4 6 person"]
+
+
+@pytest.mark.parametrize(("true", "false"), [(True, False), (1, 0), (1.0, 0.0), ("true", "false"), ("True", " FALSE ")])
+def test_a_true_value_is_the_user_and_a_false_one_nobody(true, false):
+    spans = with_data(spans_of("ann 0 4 desk", "ann 4 6 desk"), a={"waits_for": true}, b={"waits_for": false})
+    assert states(self_spans(spans)) == ["a 0 4 person", "b 4 6 work"]
+
+
+@pytest.mark.parametrize("column", [[1, 0], [1.0, None], ["true", "false"], [True, None]])
+def test_detached_may_be_any_truth_of_a_table(column):
+    spans = spans_of("ann 0 10 desk", "bob 2 4 lab", parents={"b": "a"}).assign(detached=column[::-1])
+    assert states(self_spans(spans))[0] == "a 0 10 work"
+
+
+def test_data_may_be_categorical_or_all_missing():
+    spans = with_data(spans_of("ann 0 4 desk", "ann 4 6 desk"), a={"waits_for": "user"})
+    assert states(self_spans(spans.astype({"data": "category"}))) == ["a 0 4 person", "b 4 6 work"]
+    assert states(self_spans(spans.assign(data=float("nan")))) == ["a 0 4 work", "b 4 6 work"]
+
+
 def test_the_agent_of_another_trace_is_a_person():
     spans = with_data(spans_of("ann 0 4 desk t", "bob 0 4 desk u"), a={"waits_for": "bob"})
     assert states(self_spans(spans)) == ["a 0 4 person", "b 0 4 work"]

@@ -17,6 +17,11 @@ def test_an_agent_that_only_waits_is_a_wrapper():
     assert wrappers(with_data(spans, b={"detached": True})) == set()
 
 
+def test_an_agent_that_works_for_a_hundredth_of_its_wait_is_a_wrapper():
+    assert wrappers(spans_of("root 0 202 flow", "ann 1 201 desk", parents={"b": "a"})) == {"root"}
+    assert wrappers(spans_of("root 0 203 flow", "ann 1 201 desk", parents={"b": "a"})) == set()
+
+
 def test_an_agent_without_time_is_no_wrapper_and_an_instant_is_no_work():
     rows = "root 0 10 flow", "ann 0 10 desk", "root 3 3 flow", "eve 5 5 lab"
     assert wrappers(spans_of(*rows, parents={"b": "a"})) == {"root"}

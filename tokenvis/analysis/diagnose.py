@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tokenvis.spans.callees import consumers, ended_later
 from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
-from tokenvis.spans.fields import field_values
+from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -27,8 +28,9 @@ from tokenvis.spans.integers import (
 )
 from tokenvis.spans.intervals import intersect, overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.parents import rows_with_ignored_parent
 from tokenvis.spans.relations import Relations, identities, parent_references, relations_of
-from tokenvis.spans.states import AGENT, PERSON, USER, WORK, States, states_of
+from tokenvis.spans.states import AGENT, PERSON, WORK, States, states_of
 
 MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING_BY_KIND = {
@@ -42,7 +44,10 @@ MEANING_BY_KIND = {
     "wait, or different clocks.",
     "assumed wait": "Only nesting shows that these spans wait for a child of another agent; it may have run in the background. "
     "Set detached to true or false in the child's data to override this.",
-    "unknown wait": "waits_for names no agent of the trace, so the span counts as waiting for a person.",
+    "assumed background": "These children of another agent end after their parent, so it is assumed not to wait for them. "
+    "Set detached to true or false to confirm or override this.",
+    "unknown wait": "waits_for names no other agent of the trace. Unless waits_for_kind is agent, it counts as a person.",
+    "ignored parent": "data names a parent, but the column parent_id is empty here: the span counts as a root.",
     "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
     "estimated": "The source did not give these times or parents. Adjacent durations, waits and gaps are estimates.",
     "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
@@ -75,11 +80,13 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         to report:
 
         ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; loss markers replace them),
-        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "assumed wait"
-        (a span that waits for a child of another agent, by nesting only), "unknown wait" (``waits_for`` names no agent of the
-        trace, so it counts as a person), "open" (``status``), "estimated" (``estimated``), "orphan" (an agent whose spans have
-        no link or parent to another agent, while others have one; its first span), "unconnected" (none of several agents has
-        one; the first span of each), "idle" (nothing works or waits for a person for more than half of the wall time);
+        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "assumed wait" (a span that
+        waits for a child of another agent, by nesting only), "assumed background" (a child of another agent that ends after its
+        parent, which is assumed not to wait), "unknown wait" (``waits_for`` names no other agent of the trace), "ignored
+        parent" (in ``data``, but not in the column ``parent_id``), "open" (``status``), "estimated" (``estimated``), "orphan"
+        (an agent whose spans have no link or parent to another agent, while others have one; its first span), "unconnected"
+        (none of several agents has one; the first span of each), "idle" (nothing works or waits for a person for more than
+        half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
         or during which spans work at once, run outside their parent, wait, or nothing runs; else missing;
         ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
@@ -161,7 +168,7 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     yield Finding("duplicate id", duplicates)
     states = states_of(spans, relations)
     yield self_overlaps(spans, states)
-    yield from wait_findings(relations, states)
+    yield from wait_findings(spans, relations, states)
     first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
     distinct = spans.iloc[first] if len(duplicates) else spans
     relations = relations_of(distinct) if len(duplicates) else relations
@@ -190,8 +197,8 @@ def self_overlaps(spans: pd.DataFrame, states: States) -> Finding:
     return time_by_row("self-overlap", row[involved], overlap[involved])
 
 
-def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
-    """Spans that wait by nesting only, and waits for a name that is no agent of the trace."""
+def wait_findings(spans: pd.DataFrame, relations: Relations, states: States) -> Iterator[Finding]:
+    """Waits, and work in the background, that only nesting shows; waits for unknown names; and parents that are not used."""
     (parent, start, end), callee = states.callees.selected()
     assumed = ~states.callees.stated[callee]
     others = parent[assumed], start[assumed], end[assumed]
@@ -200,8 +207,22 @@ def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
     row, start, end = row[nested], start[nested], end[nested]
     piece, wait_start, wait_end = intersect((relations.identity[row], start, end), others)
     yield time_by_row("assumed wait", row[piece], wait_end - wait_start)
-    unknown = [not is_agent and name != USER for name, is_agent in zip(states.marks.names, states.marks.is_agent, strict=True)]
-    yield Finding("unknown wait", states.marks.rows[unknown])
+    yield assumed_background(spans, relations)
+    yield Finding("unknown wait", states.marks.rows[~states.marks.is_known])
+    yield Finding("ignored parent", rows_with_ignored_parent(spans))
+
+
+def assumed_background(spans: pd.DataFrame, relations: Relations) -> Finding:
+    """Children of another agent that end after their parent; the time is that in which both run."""
+    (start, end), agent = times_of(spans), codes_of(spans["agent_id"])[0]
+    later = ended_later(spans, relations) & (relations.by_identity(agent)[relations.parent] != agent)
+    rows, values = field_values(spans, "detached")
+    later[rows[[truth_of(value) is not None for value in values]]] = False
+    later[consumers(spans, relations)] = False
+    rows = np.flatnonzero(later)
+    parent = relations.parent[rows]
+    begin = np.maximum(start[rows], relations.by_identity(start)[parent])
+    return Finding("assumed background", rows, np.maximum(difference(relations.by_identity(end)[parent], begin), 0))
 
 
 def time_by_row(kind: str, rows: Int64Array, time: Int64Array) -> Finding:

@@ -39,10 +39,12 @@ class Waits(NamedTuple):
 
     def joined(self, others: "Waits") -> "Waits":
         """These rows and the others."""
-        number, *times = others.counted
+        number, start, end = others.counted
         pairs: Any = zip(self[:-1], others[:-1], strict=True)
-        counted: Any = zip(self.counted, (number + len(self.row), *times), strict=True)
-        return Waits(*map(np.concatenate, pairs), tuple(map(np.concatenate, counted)))
+        counted: Any = zip(self.counted, (number + len(self.row), start, end), strict=True)
+        columns: list[Any] = [np.concatenate(pair) for pair in pairs]
+        columns.append(tuple(np.concatenate(pair) for pair in counted))
+        return Waits(*columns)
 
 
 def waits(spans: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +71,8 @@ def waits(spans: pd.DataFrame) -> pd.DataFrame:
         ``overlap_us`` (int64, µs): end - start, which may overlap that of other callees;
         ``exclusive_us`` (int64, µs): the part of wait_us in which no span of the same agent works;
         ``evidence`` (str): "source" for a mark, or if the source says of each child that the span waits for it; else "nested";
-        ``wrapper`` (bool): whether the agent has no time of work in this trace, as the root of a workflow.
+        ``wrapper`` (bool): whether the agent does nothing but wait in this trace, as the root of a workflow: it works for at
+        most 1% of the time for which it waits.
 
     Raises
     ------
@@ -105,7 +108,8 @@ def waits_for_callees(states: States, parent: Int64Array) -> Waits:
     """A wait for each unmarked stretch and callee that runs in it; ``parent`` is the row of each row's parent."""
     callees, stretches = states.callees, states.pieces(AGENT)
     unmarked = ~np.isin(stretches[0], states.marks.rows)
-    row, start, end = stretches = tuple(column[unmarked] for column in stretches)
+    row, start, end = (column[unmarked] for column in stretches)
+    stretches = row, start, end
     waiter = parent[callees.first]
     running = waiter, callees.start, callees.end
     check_row_count(sum(first_overlapping(running, stretches)[1].tolist()))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
-from tokenvis.spans.fields import field_values
+from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_ends, run_starts, running_max, sort_order
 from tokenvis.spans.intervals import Intervals, highest_covering
@@ -165,8 +165,8 @@ def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:
     is_child = relations.parent != NO_ROW
     rows, values = field_values(spans, "detached")
     stated_detached, stated_waited = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
-    stated_detached[rows[[value is True for value in values]]] = True
-    stated_waited[rows[[value is False for value in values]]] = True
+    stated_detached[rows[[truth_of(value) is True for value in values]]] = True
+    stated_waited[rows[[truth_of(value) is False for value in values]]] = True
     detached = stated_detached | (consumers(spans, relations) | ended_later(spans, relations)) & ~stated_waited
     return stated_waited & is_child, detached & is_child
 

@@ -115,6 +115,13 @@ def with_values(column: pd.Series, rows: Int64Array, values: list[Any]) -> list[
     return merged.tolist()
 
 
+def truth_of(value: object) -> bool | None:
+    """The truth of a value: of booleans, and of 0, 1, "true" and "false", as tables and attributes write them; else None."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return bool(value) if isinstance(value, bool | int | float) and value in (0, 1) else None
+
+
 def json_values(column: pd.Series) -> list[Any]:
     """The values of a column as a JSON parser would return them."""
     return [json_value(value) for value in column.tolist()]

@@ -175,8 +175,8 @@ def highest_covering(intervals: Intervals, value: Int64Array) -> tuple[Int64Arra
     """At each moment of each group, the highest value of the intervals that cover it: (group, start, end, value).
 
     The result is disjoint and sorted by group, then time; moments that no interval covers are left out. Values are distinct,
-    and not negative. The time between two edges is a cell. An interval of n cells is written as two blocks of the largest power of
-    two that fits into it; then each level of blocks is divided into the next, so that 2 ** k cells take k steps.
+    and not negative. The time between two edges is a cell. An interval of n cells is written as two blocks of the largest power
+    of two that fits into it; then each level of blocks is divided into the next, so that 2 ** k cells take k steps.
     """
     non_empty = intervals[2] > intervals[1]
     group, start, end = (column[non_empty] for column in intervals)

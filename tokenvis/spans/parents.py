@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from tokenvis.errors import MissingColumn
 from tokenvis.spans.columns import text_array_of
-from tokenvis.spans.payload import buffers_contain, parse
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.payload import buffers_contain, parse, rows_containing
 from tokenvis.spans.text import text_column
 
 ENDS_WITH_PARENT = r'[{,]"parent_id":"(?P<parent>[^"\\]*)"}$'
@@ -49,12 +50,22 @@ def check_parents(spans: pd.DataFrame) -> None:
     if data.dtype == object:
         has_parents = any(parent_in(value) is not None for value in data.tolist())
     else:
-        has_parents = parents_of(data) is not None
+        has_parents = parents_of(data.astype("str")) is not None
     if has_parents:
         raise MissingColumn(
             "The spans have parents in data, but no column 'parent_id'. Add it: spans = tv.expand_data(spans, 'parent_id'). "
             "To ignore nesting: spans.assign(parent_id=None)."
         )
+
+
+def rows_with_ignored_parent(spans: pd.DataFrame) -> Int64Array:
+    """The rows that have a parent in ``data`` but none in the column ``parent_id``; none if the whole column is empty."""
+    if "parent_id" not in spans.columns or "data" not in spans.columns or spans["parent_id"].isna().all():
+        return np.empty(0, dtype=np.int64)
+    rows = np.flatnonzero(spans["parent_id"].isna().to_numpy())
+    rows = rows[rows_containing(spans.iloc[rows], '"parent_id"')]
+    in_data = [parent_in(value) is not None for value in spans["data"].iloc[rows].tolist()]
+    return rows[in_data]
 
 
 def parent_in(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 The time of a span without its children of the same agent is cut into pieces of one state each. "person": the source marks the
 span as a wait for a person (``waits_for`` in ``data``). "agent": a callee of the span runs (`callees`), or the source marks the
 span as a wait for an agent. "work": all other time. Effort counts only work. Presence (where an agent is, and with whom) counts
-every state. An agent that waits, and never works in its trace, is a wrapper, such as the root of a workflow.
+every state. An agent that does nothing but wait in its trace is a wrapper, such as the root of a workflow.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ import pandas as pd
 from tokenvis.errors import BadSpan, listed, quoted
 from tokenvis.spans.callees import NO_CALLEES, Callees, callees_of
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
-from tokenvis.spans.fields import field_values
+from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, Mask, counts, sort_order
+from tokenvis.spans.integers import Int64Array, Mask, counts, difference, sort_order, sums
 from tokenvis.spans.intervals import Intervals, intersect, subtract, union
 from tokenvis.spans.nesting import piece_numbers, pieces_of
 from tokenvis.spans.relations import Relations, relations_of
@@ -25,17 +25,19 @@ from tokenvis.spans.relations import Relations, relations_of
 STATES = ("work", "agent", "person")
 WORK, AGENT, PERSON = range(len(STATES))
 USER = "user"  # the person, if the source names none
+MAX_WRAPPER_WORK = 0.01  # of the time that a wrapper waits: the root of a workflow takes some milliseconds to start its agents
 
 StateCodes = np.ndarray[tuple[int], np.dtype[np.int8]]
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The spans that the source marks as waits: their rows, whom each waits for, and whether that is an agent of the trace."""
+    """The spans that the source marks as waits: their rows, whom each waits for, and what is known about that name."""
 
     rows: Int64Array
     names: list[str]
-    is_agent: Mask
+    is_agent: Mask  # it names an agent
+    is_known: Mask  # it names another agent of the trace, the user, or somebody whom the source calls a person
 
 
 @dataclass(frozen=True)
@@ -166,26 +168,37 @@ def marked_states(state: StateCodes, row: Int64Array, marks: Marks, n_spans: int
 
 
 def marks_of(spans: pd.DataFrame) -> Marks:
-    """The spans that wait for whom ``waits_for`` names: an agent of their trace, or a person."""
+    """The spans that wait for whom ``waits_for`` names: an agent, or a person.
+
+    ``waits_for_kind`` ("agent" or "person") decides which. Without it, it is an agent if the trace has an agent of that name.
+    """
     rows, values = field_values(spans, "waits_for")
     names = [waited_for(value) for value in values]
     rows = rows[[name is not None for name in names]]
     found = [name for name in names if name is not None]
     if not found:
-        return Marks(rows, found, np.empty(0, dtype=bool))
+        return Marks(rows, found, np.empty(0, dtype=bool), np.empty(0, dtype=bool))
     agent, labels = codes_of(spans["agent_id"])
     trace = codes_of(spans["trace_id"])[0]
     named = labels.astype(object).get_indexer(pd.Index(found, dtype=object))
-    known = np.isin(trace[rows] * (len(labels) + 1) + named, trace * (len(labels) + 1) + agent)
-    return Marks(rows, found, known & (named >= 0) & np.array([name != USER for name in found]))
+    in_trace = np.isin(trace[rows] * (len(labels) + 1) + named, trace * (len(labels) + 1) + agent) & (named >= 0)
+    with_kind, kinds = field_values(spans.iloc[rows], "waits_for_kind")
+    stated = {kind: np.zeros(len(rows), dtype=bool) for kind in ("agent", "person")}
+    for kind, mask in stated.items():
+        mask[with_kind[[value == kind for value in kinds]]] = True
+    is_user = np.array([name == USER for name in found])
+    is_agent: Mask = stated["agent"] | (in_trace & ~is_user & ~stated["person"])
+    is_known = np.where(is_agent, in_trace & (named != agent[rows]), is_user | stated["person"])
+    return Marks(rows, found, is_agent, is_known)
 
 
 def waited_for(value: object) -> str | None:
-    """The name in a value of ``waits_for``; `USER` for true, None if it names no one."""
+    """The name in a value of ``waits_for``: `USER` for a true value, None for a false value or one that is no name."""
+    truth = truth_of(value)
+    if truth is not None:
+        return USER if truth else None
     if isinstance(value, str):
         return value if value.strip() else None
-    if isinstance(value, bool):
-        return USER if value else None
     return str(value) if isinstance(value, int) else None
 
 
@@ -222,10 +235,7 @@ def wrapper_rows(spans: pd.DataFrame, states: States) -> Mask:
     if not states.state.any():
         return np.zeros(len(spans), dtype=bool)
     agents = groups_of(spans, "trace_id", "agent_id")
-    takes_time = states.end > states.start
-    of_piece = agents.group[states.row]
-    works, waits = np.zeros(len(agents), dtype=bool), np.zeros(len(agents), dtype=bool)
-    works[of_piece[takes_time & (states.state == WORK)]] = True
-    waits[of_piece[takes_time & (states.state != WORK)]] = True
-    is_wrapper: Mask = (waits & ~works)[agents.group]
+    of_piece, duration, works = agents.group[states.row], difference(states.end, states.start), states.state == WORK
+    work, waits = (sums(of_piece[mask], duration[mask], len(agents)) for mask in (works, ~works))
+    is_wrapper: Mask = ((waits > 0) & (work <= MAX_WRAPPER_WORK * waits))[agents.group]
     return is_wrapper
