@@ -130,7 +130,9 @@ def callees_of(node: Node, nodes: list[Node]) -> list[Callee]:
 def state_at(node: Node, time: int, callees: list[Callee], nodes: list[Node]) -> str:
     """The state of a span at one of its own microseconds."""
     if node.mark:
-        is_agent = node.mark != "user" and any(other.trace == node.trace and other.agent == node.mark for other in nodes)
+        in_trace = node.mark != "user" and any(other.trace == node.trace and other.agent == node.mark for other in nodes)
+        kind = node.data.get("waits_for_kind")
+        is_agent = kind == "agent" or (in_trace and kind != "person")
         return "agent" if is_agent else "person"
     return "agent" if any(callee.runs_at(time) for callee in callees) else "work"
 
@@ -146,6 +148,7 @@ def states_of(spans: pd.DataFrame) -> dict[tuple[str, str, int], str]:
 
 MARKS = {
     "waits_for": st.sampled_from(["user", "Ann", "bob", "eve", True, ""]),
+    "waits_for_kind": st.sampled_from(["agent", "person"]),
     "detached": st.booleans(),
     "span_kind": st.sampled_from(["producer", "consumer"]),
     "status": st.sampled_from(["ok", "error", "open"]),

@@ -31,7 +31,15 @@ from tokenvis.spans.losses import Losses, losses_of, recorded_spans
 from tokenvis.spans.states import states_of
 
 SIDES = ("before", "after")
-STATE_COLUMNS = ("parent_id", "waits_for", "detached", "span_kind", "status", "estimated")  # which states depend on
+STATE_COLUMNS = (
+    "parent_id",
+    "waits_for",
+    "waits_for_kind",
+    "detached",
+    "span_kind",
+    "status",
+    "estimated",
+)  # which states depend on
 ORDER_NOTE = "each agent: before above, after below"
 
 
