@@ -96,7 +96,10 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         categories = values.cat.categories
-        ranks, labels = pd.factorize(categories, sort=True)
+        if categories.is_monotonic_increasing:
+            ranks, labels = np.arange(len(categories)), categories
+        else:
+            ranks, labels = pd.factorize(categories, sort=True)
         codes = values.cat.codes.to_numpy()
         occurs = np.zeros(len(ranks) + 1, dtype=bool)
         occurs[codes] = True

@@ -31,7 +31,8 @@ def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
     data = spans["data"]
     if data.dtype == object:  # payloads that are not text
         return np.flatnonzero(data.notna().to_numpy())
-    data = data.astype("str")  # also of a Categorical, or of a column of NaN
+    if not isinstance(data.dtype, pd.StringDtype):
+        data = data.astype("str")  # of a Categorical, or of a column of NaN
     mentioned, texts = np.zeros(len(data), dtype=bool), pa.array(data.array)
     for word in words:
         if buffers_contain(texts, word.encode(errors="surrogatepass")):  # several times faster than a search in each text

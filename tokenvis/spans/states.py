@@ -37,7 +37,7 @@ class Marks:
     rows: Int64Array
     names: list[str]
     is_agent: Mask  # it names an agent
-    is_known: Mask  # it names another agent of the trace, the user, or somebody whom the source calls a person
+    is_known: Mask  # it names another agent of the trace, the user, or a person, by `waits_for_kind`
 
 
 @dataclass(frozen=True)
