@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_answers import columns
 from test_real_formats import EXPECTED_COUNTS
@@ -49,6 +50,14 @@ def test_a_page_contains_every_span_and_no_long_text(name, tmp_path):
     assert not [text for text in long_texts if json.dumps(text, ensure_ascii=False)[1:-1] in everything]
 
 
+def work_in(facts, duration):
+    """The sum of work of a trace: whole spans, and the pieces that work of those that are cut or wait."""
+    whole = sum(np.delete(duration, facts.get("cut", [])).tolist())
+    pieces = facts.get("piece_duration", [])
+    waits = facts.get("piece_waits", [0] * len(pieces))
+    return whole + sum(length for length, waits_then in zip(pieces, waits, strict=True) if not waits_then)
+
+
 @pytest.mark.parametrize("name", [*EXPECTED_COUNTS, *SESSIONS])
 def test_the_facts_of_a_file_add_up_to_the_numbers_of_the_questions(name):
     spans = tv.ingest(Path(ROOT, name)).spans()
@@ -57,5 +66,6 @@ def test_the_facts_of_a_file_add_up_to_the_numbers_of_the_questions(name):
     used = tv.usage(spans, by=None)
     for column in ("input", "output"):
         assert sum(sum(fact.get(column, [])) for fact in facts) == used[f"{column}_tokens"].sum()
-    if "parent_id" in spans:
-        assert sum(sum(fact["self"]) for fact in facts) == tv.summary(spans)["busy_us"].sum()
+    duration = (spans["end_time"] - spans["start_time"]).to_numpy()
+    of_traces = [duration[rows] for rows in answers.rows.values()]
+    assert sum(map(work_in, facts, of_traces)) == tv.summary(spans)["busy_us"].sum()

@@ -189,7 +189,7 @@ def test_a_subagent_with_many_calls_has_one_delegation():
     assert waited["start"].min() == table["arrived"].iloc[0]
     assert waited["end"].max() == table["left"].iloc[1]
     longest = tv.gaps(spans, min_us=60_000_000)
-    assert longest["cause"].tolist() == ["user"]
+    assert longest["cause"].tolist() == ["user", "user"]  # a prompt, and an answer
     kinds = tv.diagnose(spans).set_index("kind")["n_spans"].to_dict()
     assert kinds == {"self-overlap": 52, "estimated": 152, "orphan": 1, "idle": 2}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from conftest import payloads, spans_frames, with_data
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tokenvis import self_spans
@@ -145,6 +146,8 @@ def states_of(spans: pd.DataFrame) -> dict[tuple[str, str, int], str]:
         states |= {(node.trace, node.id, time): state_at(node, time, callees, nodes) for time in node.own_times()}
     return states
 
+
+oracle = settings(max_examples=500 if settings.default.max_examples > 10 else 10)  # for tests against these rules
 
 MARKS = {
     "waits_for": st.sampled_from(["user", "Ann", "bob", "eve", True, ""]),

@@ -2,15 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
-from waiting import callees_of, nodes_of, state_at, waiting_frames
+from waiting import callees_of, nodes_of, oracle, state_at, waiting_frames
 
 from tokenvis import BadSpan, critical_path, palette, plot_critical_path, self_spans, summary
 
 EVIDENCE = st.sets(st.sampled_from(["link", "parent", "location"]))
-many = settings(max_examples=settings.default.max_examples * 5 // 2)
 
 
 def as_text(spans, **options):
@@ -293,7 +292,7 @@ def plain_rows(table):
 
 
 @pytest.mark.laws
-@many
+@oracle
 @given(linked_frames(), EVIDENCE)
 def test_it_equals_the_rules(spans, evidence):
     table = critical_path(spans, evidence=evidence)

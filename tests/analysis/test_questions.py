@@ -4,10 +4,11 @@ from functools import partial
 
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from waiting import MARKS, waiting_frames
 
 import tokenvis as tv
 
@@ -38,9 +39,12 @@ QUESTIONS = {
 OF_TWO = {"compare"}  # takes two frames; see its own tests
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
 NAMES = ["trace_id", "agent_id", "location_id"]
-FRAMES = spans_frames(parents=True, data=True, n_traces=3)
-some = settings(max_examples=settings.default.max_examples // 3)  # there are many questions, and each has its own oracle
+FRAMES = waiting_frames(n_traces=3)
+some = settings(max_examples=settings.default.max_examples // 3 if settings.default.max_examples > 10 else 2)
 every_question = pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+most_questions = pytest.mark.parametrize(  # without their options in a quick run
+    "ask", [pytest.param(ask, id=name, marks=pytest.mark.full if " " in name else ()) for name, ask in QUESTIONS.items()]
+)
 
 
 def plain(table):
@@ -89,7 +93,7 @@ def test_traces_are_independent(ask, spans):
 
 
 @pytest.mark.laws
-@every_question
+@most_questions
 @some
 @given(spans=FRAMES)
 def test_the_dtype_of_names_makes_no_difference(ask, spans):
@@ -109,12 +113,12 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
 
 
 @pytest.mark.laws
-@every_question
+@most_questions
 @some
 @given(spans=FRAMES)
 def test_fields_in_columns_or_data_make_no_difference(ask, spans):
     tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
-    own = tv.expand_data(spans, ["links", "status", "trigger", "estimated", *tokens]).assign(data=None)
+    own = tv.expand_data(spans, ["links", *MARKS, *tokens]).assign(data=None)
     answer, middle = ask(spans), len(spans) // 2
     assert_frame_equal(ask(own), answer)
     assert_frame_equal(plain(ask(pd.concat([own.iloc[:middle], spans.iloc[middle:]]))), plain(answer))
@@ -146,7 +150,7 @@ def test_other_objects_than_frames_of_spans_are_refused(ask):
         ask(spans_of("ann 0 1 desk").assign(start_time=5))
 
 
-@every_question
+@most_questions
 def test_names_may_contain_any_character(ask):
     names = ["$\\frac{", "<script>alert(1)</script>", "a\nb", "\N{PILE OF POO}", "x" * 10_000, "nan", ""]
     spans = spans_of(*(f"n{n} {n} {n + 5} p{n}" for n in range(len(names))))

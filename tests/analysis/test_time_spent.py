@@ -1,17 +1,15 @@
 import json
-import math
 
 import pytest
 from conftest import spans_frames, spans_of, with_data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from waiting import callees_of, nodes_of, state_at, waiting_frames
+from waiting import callees_of, nodes_of, oracle, state_at, waiting_frames
 
 from tokenvis import BadOption, BadSpan, MissingColumn, self_spans, summary, time_spent
 
 TIMES = ["model_us", "tool_us", "other_us", "agent_us", "person_us", "idle_us", "wall_us"]
-oracle = settings(max_examples=math.ceil(2.5 * settings.default.max_examples))
 
 
 def spent(table, *columns):

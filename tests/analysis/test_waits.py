@@ -1,18 +1,16 @@
 import json
-import math
 
 import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hostile import PAYLOADS, hostile_trace
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from waiting import callees_of, nodes_of, state_at, waiting_frames
+from waiting import callees_of, nodes_of, oracle, state_at, waiting_frames
 
 from tokenvis import BadSpan, MissingColumn, self_spans, waits
 
-oracle = settings(max_examples=math.ceil(2.5 * settings.default.max_examples))
 TIMES = ["start", "end", "wait_us", "overlap_us", "exclusive_us"]
 
 

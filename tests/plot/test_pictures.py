@@ -229,7 +229,7 @@ def test_any_trace_with_waits_can_be_drawn(spans, picture):
     assert spans.equals(before)
 
 
-@every_picture
+@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "concurrency", "critical_path"))
 @pytest.mark.parametrize("waits_for", ["user", *HOSTILE[:2]])
 def test_a_trace_that_only_waits_draws(picture, waits_for):
     ax = PICTURES[picture](with_data(spans_of("ann 0 9 desk"), a={"waits_for": waits_for}))

@@ -3,7 +3,7 @@ import pytest
 import waiting
 from conftest import spans_of, with_data
 from hypothesis import given
-from waiting import waiting_frames
+from waiting import oracle, waiting_frames
 
 from tokenvis.spans.callees import callees_of
 from tokenvis.spans.relations import relations_of
@@ -60,6 +60,7 @@ def waited_for(node, nodes):
 
 
 @pytest.mark.laws
+@oracle
 @given(waiting_frames())
 def test_callees_are_those_of_the_rules(spans):
     spans = spans.reset_index(drop=True)

@@ -5,7 +5,7 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from waiting import states_of, waiting_frames
+from waiting import oracle, states_of, waiting_frames
 
 from tokenvis import BadSpan, MissingColumn, self_spans
 from tokenvis.spans import states as package
@@ -98,6 +98,7 @@ def test_a_column_state_of_other_meaning_is_refused():
 
 
 @pytest.mark.laws
+@oracle
 @given(waiting_frames())
 def test_each_moment_has_the_state_of_the_rules(spans):
     found = {}

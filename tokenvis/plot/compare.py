@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
@@ -23,7 +24,7 @@ from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
-from tokenvis.plot.artists.text import MISSING_NAME, text_width
+from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
@@ -183,33 +184,51 @@ def draw_agent_bands(ax: Axes, placement: Placement, theme: ThemeColors) -> None
     extents = agent_extents(placement)
     for top, height in extents[["top", "height"]].iloc[::2].itertuples(index=False):
         ax.axhspan(top - 0.2, top + height + 0.2, color=theme.shading, linewidth=0, zorder=0)
-    draw_names(ax.yaxis, extents["top"] + extents["height"] / 2, extents.index.tolist())
+    draw_names(ax.yaxis, extents["top"] + extents["height"] / 2, extents["name"].tolist())
     ax.set_ylim(placement.height + 0.2, -0.2)
 
 
 def agent_extents(placement: Placement) -> pd.DataFrame:
-    """``top`` and ``height`` of the two bands of each agent."""
+    """``name, top, height``: the two bands of each agent."""
     bands = placement.bands
     agent = pd.Index([str(band).rsplit("\n", 1)[0] for band in bands["band"]])
     bottoms = bands.assign(bottom=bands["top"] + bands["height"]).groupby(agent, sort=False)
     top = bottoms["top"].min()
-    return pd.DataFrame({"top": top, "height": bottoms["bottom"].max() - top})
+    return pd.DataFrame({"name": top.index, "top": top.to_numpy(), "height": (bottoms["bottom"].max() - top).to_numpy()})
 
 
 def draw_changes(ax: Axes, placement: Placement, busy_changes: pd.Series, axis: TimeAxis, theme: ThemeColors) -> None:
     """Draw the change of each agent's busy time at the right end of its bands, if it fits."""
     size = font_sizes(ax).bar
-    lane_points = ax.bbox.height / ax.figure.dpi * 72 / placement.height
     texts = {str(name): signed_duration(int(change), axis) for name, change in busy_changes.items() if change}
     low, high = ax.get_xlim()
     points = ax.bbox.width / ax.figure.dpi * 72
     margin = max((text_width(text, size) for text in texts.values()), default=0.0) + size
     ax.set_xlim(low, high + (high - low) * margin / points)
-    for name, top, height in agent_extents(placement).itertuples():
-        if name in texts and height * lane_points >= 1.2 * size:
-            color = theme.error if texts[name].startswith("+") else theme.accent
-            style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": size, "fontweight": "bold", "color": color}
-            ax.text(0.998, top + height / 2, texts[name], transform=ax.get_yaxis_transform(), zorder=5, **style)
+    extents = agent_extents(placement)
+    ax.add_artist(ChangeLabels(extents[extents["name"].isin(list(texts))], texts, theme, size=size))
+
+
+class ChangeLabels(FittedTexts):
+    """The change of each agent's busy time, at the right end of its bands; omitted if the bands are too low for a text."""
+
+    def __init__(self, extents: pd.DataFrame, texts: dict[str, str], theme: ThemeColors, *, size: float) -> None:
+        super().__init__(size=size, zorder=5)
+        self.extents, self.labels, self.theme = extents, texts, theme
+
+    def texts(self, renderer: Any) -> list[Text]:
+        """The texts that fit in the current view."""
+        box, (bottom, top) = self.axes.bbox, sorted(self.axes.get_ylim())
+        em = renderer.points_to_pixels(self.size)
+        shown = []
+        for name, first, height in self.extents.itertuples(index=False):
+            text = self.labels[name]
+            y = self.axes.transData.transform((0, first + height / 2))[1]
+            if height * box.height / (top - bottom) >= 1.2 * em:
+                color = self.theme.error if text.startswith("+") else self.theme.accent
+                style: dict[str, Any] = {"ha": "right", "va": "center", "fontweight": "bold", "color": color}
+                shown.append(self.text_at(box.x0 + 0.998 * box.width, y, text, **style))
+        return shown
 
 
 def draw_end_lines(ax: Axes, axis: TimeAxis, wall_us: list[int], theme: ThemeColors) -> None:
