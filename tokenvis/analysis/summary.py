@@ -100,7 +100,7 @@ def measures_per_group(spans: pd.DataFrame, group: Int64Array, count: int) -> Ma
     row, work_start, work_end = states.work()
     active, parallel, peak = active_parallel_peak(group[row], count, work_start, work_end)
     wall = difference(highest_of(group, end, count), lowest_of(group, start, count))
-    person, waiting = (time_covered(states, group, count, *waits) - active for waits in ((PERSON,), (AGENT, PERSON)))
+    person, waiting = (time_beside_work(states, group, active, *waits) for waits in ((PERSON,), (AGENT, PERSON)))
     with_status, status = field_values(spans, "status")
     p50, p95, longest = percentiles(group, difference(end, start), count, (50, 95, 100))
     return {
@@ -122,11 +122,13 @@ def measures_per_group(spans: pd.DataFrame, group: Int64Array, count: int) -> Ma
     }
 
 
-def time_covered(states: States, group: Int64Array, count: int, *waits: int) -> Int64Array:
-    """The time of each group in which a span works, or waits in one of these states."""
+def time_beside_work(states: States, group: Int64Array, active: Int64Array, *waits: int) -> Int64Array:
+    """The time of each group in which no span works and one waits in one of these states; ``active`` is the time of work."""
+    if not np.isin(states.state, waits).any():
+        return np.zeros_like(active)
     row, start, end = states.pieces(WORK, *waits)
     group, start, end = union(group[row], start, end)
-    return sums(group, end - start, count)
+    return sums(group, end - start, len(active)) - active
 
 
 def active_parallel_peak(
