@@ -147,7 +147,8 @@ def states_of(spans: pd.DataFrame) -> dict[tuple[str, str, int], str]:
     return states
 
 
-oracle = settings(max_examples=500 if settings.default.max_examples > 10 else 10)  # for tests against these rules
+n_examples = settings.default.max_examples
+oracle = settings(max_examples=500 if n_examples > 10 else n_examples)  # for tests against these rules
 
 MARKS = {
     "waits_for": st.sampled_from(["user", "Ann", "bob", "eve", True, ""]),
