@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.callees import detachment
+from tokenvis.spans.callees import detachment_of
 from tokenvis.spans.columns import codes_of, ids_at, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
@@ -108,14 +108,14 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     spans = recorded_spans(spans)
     relations = relations_of(spans, links="link" in kinds)
     parent, (source, target) = relations.parents(), relations.links()
-    waited_or_detached = detachment(spans, relations)
-    search = PathSearch(spans, kinds, parent, waited_or_detached[1], source, target)
+    detachment = detachment_of(spans, relations)
+    search = PathSearch(spans, kinds, parent, detachment.detached, source, target)
     last, origin = last_and_first(spans)
     n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
     of_trace = np.repeat(last, n_steps[::-1])
     steps = search.steps_in_order()
     parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
-    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), waited_or_detached)
+    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), detachment)
     pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
     columns = {name: pd.Series(values_at(spans, name, np.maximum(pieces.row, 0))) for name in ("agent_id", "location_id")}
     return pd.DataFrame(

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.callees import consumers, ended_later
+from tokenvis.spans.callees import detachment_of
 from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
-from tokenvis.spans.fields import field_values, truth_of
+from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -88,7 +88,7 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         (none of several agents has one; the first span of each), "idle" (nothing works or waits for a person for more than
         half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
-        or during which spans work at once, run outside their parent, wait, or nothing runs; else missing;
+        or during which spans work at once, run outside or beside their parent, wait, or nothing works; else missing;
         ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
 
@@ -166,9 +166,12 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     identity = relations.identity if relations.has_references else identities(spans)[0]
     duplicates = np.flatnonzero(counts(identity, len(spans))[identity] > 1)
     yield Finding("duplicate id", duplicates)
-    states = states_of(spans, relations)
+    detachment = detachment_of(spans, relations)
+    states = states_of(spans, relations, detachment=detachment)
     yield self_overlaps(spans, states)
-    yield from wait_findings(spans, relations, states)
+    yield from wait_findings(relations, states)
+    yield background(spans, relations, detachment.assumed)
+    yield Finding("ignored parent", rows_with_ignored_parent(spans))
     first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
     distinct = spans.iloc[first] if len(duplicates) else spans
     relations = relations_of(distinct) if len(duplicates) else relations
@@ -197,8 +200,8 @@ def self_overlaps(spans: pd.DataFrame, states: States) -> Finding:
     return time_by_row("self-overlap", row[involved], overlap[involved])
 
 
-def wait_findings(spans: pd.DataFrame, relations: Relations, states: States) -> Iterator[Finding]:
-    """Waits, and work in the background, that only nesting shows; waits for unknown names; and parents that are not used."""
+def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
+    """Waits that only nesting shows, and waits for unknown names."""
     (parent, start, end), callee = states.callees.selected()
     assumed = ~states.callees.stated[callee]
     others = parent[assumed], start[assumed], end[assumed]
@@ -207,19 +210,13 @@ def wait_findings(spans: pd.DataFrame, relations: Relations, states: States) -> 
     row, start, end = row[nested], start[nested], end[nested]
     piece, wait_start, wait_end = intersect((relations.identity[row], start, end), others)
     yield time_by_row("assumed wait", row[piece], wait_end - wait_start)
-    yield assumed_background(spans, relations)
     yield Finding("unknown wait", states.marks.rows[~states.marks.is_known])
-    yield Finding("ignored parent", rows_with_ignored_parent(spans))
 
 
-def assumed_background(spans: pd.DataFrame, relations: Relations) -> Finding:
-    """Children of another agent that end after their parent; the time is that in which both run."""
+def background(spans: pd.DataFrame, relations: Relations, assumed: Mask) -> Finding:
+    """Children of another agent that are assumed to be detached; the time is that in which both run."""
     (start, end), agent = times_of(spans), codes_of(spans["agent_id"])[0]
-    later = ended_later(spans, relations) & (relations.by_identity(agent)[relations.parent] != agent)
-    rows, values = field_values(spans, "detached")
-    later[rows[[truth_of(value) is not None for value in values]]] = False
-    later[consumers(spans, relations)] = False
-    rows = np.flatnonzero(later)
+    rows = np.flatnonzero(assumed & (relations.by_identity(agent)[relations.parent] != agent))
     parent = relations.parent[rows]
     begin = np.maximum(start[rows], relations.by_identity(start)[parent])
     return Finding("assumed background", rows, np.maximum(difference(relations.by_identity(end)[parent], begin), 0))

@@ -15,7 +15,7 @@ from tokenvis.errors import BadOption, quoted
 from tokenvis.spans.callees import AgentStarts, delegations
 from tokenvis.spans.columns import codes_of, is_integer, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import Int64Array, difference, rank_in, run_ends, run_starts, sort_order
+from tokenvis.spans.integers import Int64Array, difference, inverse_permutation, rank_in, run_ends, run_starts, sort_order
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.spans.nesting import pieces_of
 from tokenvis.spans.relations import evidence_of, relations_of
@@ -176,8 +176,7 @@ def strongest(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     order = np.lexsort((arrived, pairs["strength"].to_numpy(), target, source))
     order = order[run_starts(source[order], target[order])]
     source, target, arrived = source[order], target[order], arrived[order]
-    rank = np.empty(len(spans), dtype=np.int64)
-    rank[order_of(spans)] = np.arange(len(spans))
+    rank = inverse_permutation(order_of(spans))
     trace = codes_of(spans["trace_id"])[0]
     return pairs.iloc[order[np.lexsort((rank[target], rank[source], arrived, trace[target]))]]
 

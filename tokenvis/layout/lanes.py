@@ -14,7 +14,7 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of
-from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, lowest_of
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, inverse_permutation, lowest_of
 from tokenvis.spans.intervals import number_in_run, running_counts
 
 BAND_GAP = 0.4  # between two bands, in lanes
@@ -168,7 +168,7 @@ def place_spans(
         codes, labels = np.where(codes < 0, len(labels), codes), labels.append(pd.Index([None], dtype=object))
     start, end = times_of(spans)
     works = np.ones(len(labels), dtype=bool) if wrappers is None else counts(codes[~wrappers], len(labels)) > 0
-    rank = inverse_permutation(band_order(spans, codes, labels.tolist(), order, works))
+    rank = inverse_permutation(np.array(band_order(spans, codes, labels.tolist(), order, works), dtype=np.int64))
     names = labels[np.argsort(rank)].astype(object).tolist()
     band_code = rank[codes]
     max_bands = max(int(max_lanes // (1 + BAND_GAP)), 1) if np.isfinite(max_lanes) else len(names)
@@ -246,10 +246,3 @@ def first_starts(codes: Int64Array, start: Int64Array, n_codes: int) -> Int64Arr
     first = np.zeros(n_codes, dtype=np.int64)
     first[codes[::-1]] = start[::-1]
     return first
-
-
-def inverse_permutation(order: list[int]) -> Int64Array:
-    """The position of each number in ``order``."""
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(len(order))
-    return ranks

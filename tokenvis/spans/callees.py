@@ -7,6 +7,7 @@ it. Agents are numbered for each trace, and spans by their identities (`relation
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,17 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import dense_ranks
-from tokenvis.spans.integers import Int64Array, Mask, highest_of, rank_in, run_ends, run_starts, running_max, sort_order
+from tokenvis.spans.integers import (
+    Int64Array,
+    Mask,
+    highest_of,
+    inverse_permutation,
+    rank_in,
+    run_ends,
+    run_starts,
+    running_max,
+    sort_order,
+)
 from tokenvis.spans.intervals import Intervals, highest_covering
 from tokenvis.spans.relations import NO_ROW, Relations
 
@@ -47,8 +58,7 @@ class Callees:
         """
         only = run_starts(self.parent) & run_ends(self.parent)
         by_rank = np.lexsort((-np.arange(len(self.end)), self.end))
-        rank = np.empty_like(by_rank)
-        rank[by_rank] = np.arange(len(by_rank))
+        rank = inverse_permutation(by_rank)
         callee, start, end = (column[~only[self.children[0]]] for column in self.children)
         others = np.flatnonzero(~only)
         group = np.concatenate([self.parent[callee], self.parent[others]])
@@ -60,6 +70,14 @@ class Callees:
         order = sort_order(parent, start)
         order = order[end[order] > start[order]]
         return (parent[order], start[order], end[order]), number[order]
+
+
+class Detachment(NamedTuple):
+    """Masks of rows that have a parent."""
+
+    waited_for: Mask  # the source says that the parent waits for this child
+    detached: Mask  # the parent does not wait
+    assumed: Mask  # detached only because the child ends after its parent
 
 
 NO_ROWS = np.empty(0, dtype=np.int64)
@@ -124,9 +142,9 @@ def callees_of(
     spans: pd.DataFrame,
     relations: Relations,
     rows: Int64Array | None = None,
-    waited_or_detached: tuple[Mask, Mask] | None = None,
+    detachment: Detachment | None = None,
 ) -> Callees:
-    """The callees of all spans, or of those in ``rows``; ``waited_or_detached`` is the result of `detachment`, if known."""
+    """The callees of all spans, or of those in ``rows``; ``detachment`` is the result of `detachment_of`, if known."""
     if not (relations.parent != NO_ROW).any():
         return NO_CALLEES
     start, end = times_of(spans)
@@ -139,26 +157,24 @@ def callees_of(
         is_child &= is_wanted[relations.parent]
     if not is_child.any():
         return NO_CALLEES
-    stated, detached = waited_or_detached or detachment(spans, relations)
+    detachment = detachment_of(spans, relations) if detachment is None else detachment
     trace = codes_of(spans["trace_id"])[0]
     agent_in_trace = trace * (int(agent.max()) + 1) + agent
     child, parent = np.flatnonzero(is_child), relations.parent[is_child]
     parent_agent = relations.by_identity(agent_in_trace)[parent]
-    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace), detached)
+    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace), detachment.detached)
     child, delegation, first = parts.child, parts.delegation, parts.first
     last_end = highest_of(delegation, end[child], len(first))
     not_stated = np.zeros(len(first), dtype=bool)
-    not_stated[delegation[~stated[child]]] = True
+    not_stated[delegation[~detachment.waited_for[child]]] = True
     order = order_with_ids(spans, relations.parent[first], start[first], last_end, agent[first], row=first)
-    number = np.empty_like(order)
-    number[order] = np.arange(len(order))
     first = first[order]
-    children = number[delegation], start[child], end[child]
+    children = inverse_permutation(order)[delegation], start[child], end[child]
     return Callees(relations.parent[first], start[first], last_end[order], first, ~not_stated[order], children)
 
 
-def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:
-    """Two masks of rows: children for which the source says that their parent waits, and detached children.
+def detachment_of(spans: pd.DataFrame, relations: Relations) -> Detachment:
+    """Which children are detached.
 
     A child is detached if ``detached`` is true; or if it is not set, and the child is a consumer of its parent or ends later.
     """
@@ -167,8 +183,9 @@ def detachment(spans: pd.DataFrame, relations: Relations) -> tuple[Mask, Mask]:
     stated_detached, stated_waited = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
     stated_detached[rows[[truth_of(value) is True for value in values]]] = True
     stated_waited[rows[[truth_of(value) is False for value in values]]] = True
-    detached = stated_detached | (consumers(spans, relations) | ended_later(spans, relations)) & ~stated_waited
-    return stated_waited & is_child, detached & is_child
+    stated_detached |= consumers(spans, relations) & ~stated_waited
+    assumed = ended_later(spans, relations) & ~stated_waited & ~stated_detached
+    return Detachment(stated_waited & is_child, (stated_detached | assumed) & is_child, assumed)
 
 
 def consumers(spans: pd.DataFrame, relations: Relations) -> Mask:

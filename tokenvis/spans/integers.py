@@ -95,6 +95,13 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
     return order
 
 
+def inverse_permutation(order: Int64Array) -> Int64Array:
+    """The position of each row in an order."""
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    return position
+
+
 def run_starts(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") -> Mask:
     """Mark each row that differs from the previous row in any key, and the first row."""
     is_first = np.ones(len(keys[0]), dtype=bool)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, listed, quoted
-from tokenvis.spans.callees import NO_CALLEES, Callees, callees_of
+from tokenvis.spans.callees import NO_CALLEES, Callees, Detachment, callees_of
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
@@ -123,17 +123,17 @@ def states_of(
     spans: pd.DataFrame,
     relations: Relations | None = None,
     rows: Int64Array | None = None,
-    waited_or_detached: tuple[Mask, Mask] | None = None,
+    detachment: Detachment | None = None,
 ) -> States:
     """The pieces of all spans, or of those in ``rows`` (sorted), with their states; pieces of `self_spans` keep theirs.
 
-    ``waited_or_detached`` is the result of `detachment`, if known.
+    ``detachment`` is the result of `detachment_of`, if known.
     """
     if has_pieces(spans):
         return states_of_pieces(spans)
     relations = relations_of(spans, links=False) if relations is None else relations
     marks = marks_of(spans)
-    callees = callees_of(spans, relations, rows, waited_or_detached)
+    callees = callees_of(spans, relations, rows, detachment)
     waits_for_callees = np.isin(relations.identity, callees.parent)
     waits_for_callees[marks.rows] = False
     pieces = pieces_of(spans, relations, rows)

@@ -1,7 +1,7 @@
 """States: how a bar looks while its span works, waits for an agent, or waits for a person, in every picture.
 
 Work has the full colour of the bar. A wait for an agent is paler, with diagonal lines. A wait for a person is almost empty,
-with dots. An unexplained wait has no colour, and a dashed border. So the states differ in lightness and in texture, which
+with dots. Unexplained time has no colour, and a dashed border. So the states differ in lightness and in texture, which
 remain in greyscale and with colour blindness. A texture needs some pixels: narrower bars are only paler.
 """
 
