@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
 pytest.register_assert_rewrite("browsers")  # before a module imports it
 
-hypothesis.settings.register_profile("quick", max_examples=6, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=10, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
 

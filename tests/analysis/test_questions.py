@@ -40,7 +40,7 @@ OF_TWO = {"compare"}  # takes two frames; see its own tests
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
 NAMES = ["trace_id", "agent_id", "location_id"]
 FRAMES = waiting_frames(n_traces=3)
-some = settings(max_examples=settings.default.max_examples // 3 if settings.default.max_examples > 10 else 2)
+some = settings(max_examples=settings.default.max_examples // 3)  # there are many questions, and each has separate oracles
 every_question = pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
 most_questions = pytest.mark.parametrize(  # without their options in a quick run
     "ask", [pytest.param(ask, id=name, marks=pytest.mark.full if " " in name else ()) for name, ask in QUESTIONS.items()]
