@@ -54,6 +54,7 @@ FORBIDDEN_IMPORTS = {  # a file: the code added to it, and the beginning of the 
     "record/recorder.py": ("from tokenvis.output import one_line", "Only formats, ingestion"),
     "ingestion/ingest.py": ("from tokenvis.record import recorder", "Ingestion does not"),
     "spans/payload.py": ("from tokenvis.spans import text", "Layers within spans"),
+    "tree/relations.py": ("from tokenvis.tree import states", "Layers within tree"),
     "record/live.py": ("from tokenvis.record import writer", "Layers within record"),
     "layout/lanes.py": ("from tokenvis.layout.storylines import blocks", "Layers within layout"),
     "explorer/answers.py": ("from tokenvis.explorer import page", "Layers within the explorer"),

@@ -46,11 +46,11 @@ from tokenvis.layout.storylines.storyline import storyline
 from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
 from tokenvis.spans.samples import spans_from_samples
-from tokenvis.spans.states import self_spans
 from tokenvis.spans.typed_columns import expand_data
 from tokenvis.store.demo import seed_demo
 from tokenvis.store.load import load_spans, load_traces
 from tokenvis.store.store import Store
+from tokenvis.tree.states import self_spans
 
 if TYPE_CHECKING:
     from tokenvis.explorer.explore import explore

@@ -6,7 +6,7 @@ from waiting import waiting_frames
 
 from tokenvis import self_spans
 from tokenvis.layout.segments import segments_of, states_that_occur, waiting_counts
-from tokenvis.spans.states import STATES, states_of
+from tokenvis.tree.states import STATES, states_of
 
 
 def segments(spans):

@@ -8,7 +8,7 @@ from waiting import waiting_frames
 from tokenvis import BadOption
 from tokenvis.layout.time_map import BREAK_WIDTH_SHARE, time_map
 from tokenvis.spans.columns import YEAR_2000
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 IDLE = ("ann 0 100 desk", "bob 50 120 lab", "ann 900 980 desk")  # 200 µs of work, then 780 µs idle
 

@@ -24,7 +24,7 @@ from tokenvis.plot.artists.states import state_color
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import Note
 from tokenvis.spans.columns import times_of
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 
 def bars_of(spans, **options):

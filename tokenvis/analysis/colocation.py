@@ -14,7 +14,7 @@ from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.spans.intervals import number_in_run, overlaps, union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import pieces_of
+from tokenvis.tree.nesting import pieces_of
 
 MEETINGS_PER_CHUNK = 1_000_000  # in memory at once
 

@@ -15,9 +15,9 @@ from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, counts, difference, sums
 from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.relations import Relations, relations_of
-from tokenvis.spans.states import states_of
-from tokenvis.spans.tokens import tokens_of
+from tokenvis.tree.relations import Relations, relations_of
+from tokenvis.tree.states import states_of
+from tokenvis.tree.tokens import tokens_of
 
 MEASURE_SUFFIXES = {"n": "", "busy": "_us", "active": "_us", "tokens": ""}
 

@@ -14,7 +14,7 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import lowest_of, order_by
 from tokenvis.spans.intervals import running_counts
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 
 def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -> pd.DataFrame:

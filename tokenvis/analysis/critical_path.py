@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.callees import detachment_of
 from tokenvis.spans.columns import codes_of, ids_at, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
@@ -32,9 +31,10 @@ from tokenvis.spans.integers import (
 )
 from tokenvis.spans.intervals import overlapping
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import NestedParts, nested_parts
-from tokenvis.spans.relations import NO_ROW, evidence_of, relations_of
-from tokenvis.spans.states import AGENT, PERSON, STATES, USER, States, states_of
+from tokenvis.tree.callees import detachment_of
+from tokenvis.tree.nesting import NestedParts, nested_parts
+from tokenvis.tree.relations import NO_ROW, evidence_of, relations_of
+from tokenvis.tree.states import AGENT, PERSON, STATES, USER, States, states_of
 
 FOLLOWS = ("link", "parent", "child", "agent", "location", "span")
 LINK, PARENT, CHILD, SAME_AGENT, LOCATION, SPAN = range(len(FOLLOWS))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.callees import detachment_of
 from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
@@ -29,8 +28,9 @@ from tokenvis.spans.integers import (
 from tokenvis.spans.intervals import intersect, overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.parents import rows_with_ignored_parent
-from tokenvis.spans.relations import Relations, identities, parent_references, relations_of
-from tokenvis.spans.states import AGENT, PERSON, WORK, States, states_of
+from tokenvis.tree.callees import detachment_of
+from tokenvis.tree.relations import Relations, identities, parent_references, relations_of
+from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
 
 MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING_BY_KIND = {

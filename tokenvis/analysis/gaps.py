@@ -16,9 +16,9 @@ from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, highest_of, lowest_of, rank_in, sort_order
 from tokenvis.spans.intervals import Intervals, intersect, overlapping, subtract, union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.relations import NO_ROW
-from tokenvis.spans.states import PERSON, USER, WORK, States, states_of
 from tokenvis.spans.text import text_column
+from tokenvis.tree.relations import NO_ROW
+from tokenvis.tree.states import PERSON, USER, WORK, States, states_of
 
 
 def gaps(spans: pd.DataFrame, *, min_us: int = 0) -> pd.DataFrame:

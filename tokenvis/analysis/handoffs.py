@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.callees import AgentStarts, delegations
 from tokenvis.spans.columns import codes_of, is_integer, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, difference, inverse_permutation, rank_in, run_ends, run_starts, sort_order
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import pieces_of
-from tokenvis.spans.relations import evidence_of, relations_of
+from tokenvis.tree.callees import AgentStarts, delegations
+from tokenvis.tree.nesting import pieces_of
+from tokenvis.tree.relations import evidence_of, relations_of
 
 EVIDENCE_BY_STRENGTH = ("link", "delegate", "return", "location")
 

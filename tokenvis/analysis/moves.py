@@ -11,7 +11,7 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, order_with_ids, require, values_at
 from tokenvis.spans.integers import difference
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import paths_of
+from tokenvis.tree.nesting import paths_of
 
 
 def moves(spans: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,9 @@ from tokenvis.spans.groups import groups_of, ratio
 from tokenvis.spans.integers import counts, difference, run_starts, sums
 from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import paths_of
-from tokenvis.spans.relations import relations_of
-from tokenvis.spans.states import states_of
+from tokenvis.tree.nesting import paths_of
+from tokenvis.tree.relations import relations_of
+from tokenvis.tree.states import states_of
 
 
 def occupancy(spans: pd.DataFrame) -> pd.DataFrame:

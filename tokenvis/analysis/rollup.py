@@ -16,7 +16,7 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 MAX_ROLLUP_ROWS = 10_000_000
 ROLLUP_COLUMNS = ("time", "busy_us", "n_started", "running")

@@ -18,7 +18,7 @@ from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
 from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
 from tokenvis.spans.intervals import running_counts, union
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import AGENT, PERSON, WORK, States, states_of
+from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
 
 SUMMARY_COLUMNS = (
     *("n_spans", "n_agents", "n_locations", "wall_us", "active_us", "person_us", "idle_us", "busy_us", "waiting_us"),

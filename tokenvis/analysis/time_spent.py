@@ -18,7 +18,7 @@ from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_o
 from tokenvis.spans.intervals import Intervals, subtract, union
 from tokenvis.spans.kinds import KINDS_OF_WORK, KindCodes, kinds_of
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.states import AGENT, PERSON, STATES, states_of
+from tokenvis.tree.states import AGENT, PERSON, STATES, states_of
 
 ACTIVITIES = (*KINDS_OF_WORK, "person", "agent")
 TIME_COLUMNS = ("model_us", "tool_us", "other_us", "agent_us", "person_us", "idle_us", "wall_us")

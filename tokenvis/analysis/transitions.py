@@ -11,7 +11,7 @@ from tokenvis.spans.columns import codes_of, require, values_at
 from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import counts, difference, percentiles, sums
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.nesting import paths_of
+from tokenvis.tree.nesting import paths_of
 
 
 def transitions(spans: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Usage: tokens and cost by agent, model, location or other group.
 
-Key by key, a span counts only if no descendant has that key (`spans.tokens`), so sums that a source repeats on ancestors are
+Key by key, a span counts only if no descendant has that key (`tree.tokens`), so sums that a source repeats on ancestors are
 excluded, and reported as ``repeated_tokens``. A cost from the source is used unchanged; it covers all calls above and below it.
 """
 
@@ -17,8 +17,8 @@ from tokenvis.spans.fields import field_columns, field_numbers, field_rows
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.relations import have_ancestor, have_descendant, relations_of
-from tokenvis.spans.tokens import COST, TOKENS, TokenCounts, tokens_of
+from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
+from tokenvis.tree.tokens import COST, TOKENS, TokenCounts, tokens_of
 
 MODEL_COLUMN = "model"
 MODEL_KEYS = ("gen_ai.response.model", "gen_ai.request.model")

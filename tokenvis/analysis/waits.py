@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.callees import Callees
 from tokenvis.spans.columns import codes_of, ids_at, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, order_by, sums
 from tokenvis.spans.intervals import Intervals, covered, first_overlapping, overlapping, union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.spans.relations import NO_ROW, relations_of
-from tokenvis.spans.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of, wrapper_rows
+from tokenvis.tree.callees import Callees
+from tokenvis.tree.relations import NO_ROW, relations_of
+from tokenvis.tree.states import AGENT, PERSON, StateCodes, States, has_pieces, state_names, states_of, wrapper_rows
 
 MAX_WAIT_ROWS = 50_000_000
 

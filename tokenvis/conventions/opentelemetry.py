@@ -16,7 +16,7 @@ import orjson
 
 from tokenvis.conventions.rules import agent_named, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
-from tokenvis.spans.tokens import COST, TOKEN_KEYS
+from tokenvis.tree.tokens import COST, TOKEN_KEYS
 
 INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS, CACHE_CREATION_TOKENS = TOKEN_KEYS.values()
 TOKEN_ATTRIBUTES = frozenset(TOKEN_KEYS.values())

@@ -16,7 +16,7 @@ import orjson
 
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
-from tokenvis.spans.states import waited_for
+from tokenvis.tree.states import waited_for
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"

@@ -11,7 +11,7 @@ Sources: the tool names in the sources of the tools and frameworks below; the te
 from collections.abc import Mapping
 from typing import Any
 
-from tokenvis.spans.states import USER
+from tokenvis.tree.states import USER
 
 ASKING_TOOLS = frozenset(
     [

@@ -22,10 +22,10 @@ from tokenvis.spans.encoding import encoded
 from tokenvis.spans.fields import field_columns, field_rows, field_values
 from tokenvis.spans.integers import Int64Array, difference
 from tokenvis.spans.losses import losses_of
-from tokenvis.spans.nesting import paths_of
-from tokenvis.spans.relations import relations_of
-from tokenvis.spans.states import WORK, States, states_of
-from tokenvis.spans.tokens import TOKEN_KEYS, tokens_of
+from tokenvis.tree.nesting import paths_of
+from tokenvis.tree.relations import relations_of
+from tokenvis.tree.states import WORK, States, states_of
+from tokenvis.tree.tokens import TOKEN_KEYS, tokens_of
 
 TRACE_KEYS = ("agent_id", "location_id")  # sent with the trace
 MAX_SENT_LABEL_CHARS = 200  # longer labels are truncated

@@ -13,7 +13,7 @@ from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
 from tokenvis.spans.columns import NAMES, as_categorical, as_spans, as_text, parent_ids, require
-from tokenvis.spans.relations import identities
+from tokenvis.tree.relations import identities
 
 Format: TypeAlias = Literal["chrome", "otlp", "parquet", "csv", "jsonl"]
 

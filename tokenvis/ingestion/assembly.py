@@ -21,7 +21,7 @@ from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.redaction import payload_json, storable_name
-from tokenvis.spans.relations import cyclic, nearest_marked
+from tokenvis.tree.relations import cyclic, nearest_marked
 
 SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
 MISSING_CODE = -1

@@ -12,7 +12,7 @@ import pandas as pd
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.intervals import running_counts, subtract
-from tokenvis.spans.states import AGENT, PERSON, STATES, WORK, StateCodes, States
+from tokenvis.tree.states import AGENT, PERSON, STATES, WORK, StateCodes, States
 
 
 @dataclass(frozen=True)

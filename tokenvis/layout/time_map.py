@@ -14,7 +14,7 @@ import pandas as pd
 from tokenvis.errors import check_choice
 from tokenvis.spans.columns import YEAR_2000, require, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array
-from tokenvis.spans.states import AGENT, PERSON, States
+from tokenvis.tree.states import AGENT, PERSON, States
 
 GapMode: TypeAlias = Literal["fold", "keep"]
 

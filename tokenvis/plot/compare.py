@@ -29,7 +29,7 @@ from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, recorded_spans
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 SIDES = ("before", "after")
 STATE_COLUMNS = (

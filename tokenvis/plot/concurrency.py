@@ -28,7 +28,7 @@ from tokenvis.plot.artists.title import column_title, describe, described_name, 
 from tokenvis.spans.columns import codes_of, require
 from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import states_of, wrappers_of
+from tokenvis.tree.states import states_of, wrappers_of
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text

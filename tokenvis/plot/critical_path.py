@@ -33,7 +33,7 @@ from tokenvis.plot.artists.title import describe, described_name, draw_note, dra
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import STATES
+from tokenvis.tree.states import STATES
 
 PHRASES = {  # of the states, in titles and descriptions
     "work": "work",

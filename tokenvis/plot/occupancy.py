@@ -15,7 +15,7 @@ from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
 from tokenvis.plot.artists.style import duration_formatter, themed
 from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
-from tokenvis.spans.states import states_of, wrappers_of
+from tokenvis.tree.states import states_of, wrappers_of
 
 
 def plot_occupancy(

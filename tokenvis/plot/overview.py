@@ -28,7 +28,7 @@ from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import states_of
+from tokenvis.tree.states import states_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0

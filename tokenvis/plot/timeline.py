@@ -43,7 +43,7 @@ from tokenvis.plot.artists.title import describe, described_name, draw_note, dra
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.states import States, states_of, wrapper_names, wrapper_rows
+from tokenvis.tree.states import States, states_of, wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind

@@ -21,11 +21,11 @@ from tokenvis.record.live import LiveSpan, current_span, innermost
 from tokenvis.record.snapshot import name_text
 from tokenvis.record.writer import MAX_SECONDS, MAX_SPANS, Writer
 from tokenvis.spans.columns import is_integer
-from tokenvis.spans.states import USER
 from tokenvis.store.append import SpanRow
 from tokenvis.store.database import Target
 from tokenvis.store.rows import check_text
 from tokenvis.store.store import Store
+from tokenvis.tree.states import USER
 
 TIME_CONVERSIONS = {
     float: " Convert seconds: round(seconds * 1_000_000).",

@@ -23,7 +23,7 @@ from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import unpack_limit
-from tokenvis.spans.states import USER
+from tokenvis.tree.states import USER
 
 NAME = "Inspect logs"
 AGENT_SPAN_TYPES = {"agent", "subagent", "solver"}

@@ -28,7 +28,7 @@ from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
-from tokenvis.spans.tokens import COST
+from tokenvis.tree.tokens import COST
 
 NAME = "Langfuse traces and observations"
 OBSERVATION_TYPES = {

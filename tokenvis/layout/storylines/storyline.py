@@ -28,7 +28,7 @@ from tokenvis.spans.columns import NAMES, codes_of, order_of, order_with_ids, re
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, difference, lowest_of
 from tokenvis.spans.intervals import union
-from tokenvis.spans.nesting import pieces_of
+from tokenvis.tree.nesting import pieces_of
 
 AbsentMode: TypeAlias = Literal["line", "break"]
 LocationMode: TypeAlias = Literal["free", "bands"]

@@ -31,7 +31,7 @@ from tokenvis.plot.artists.states import (
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.text import BarLabels, drawable, text_color_on
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, run_starts
-from tokenvis.spans.states import STATES, WORK
+from tokenvis.tree.states import STATES, WORK
 
 BAR_HEIGHT_SHARE = 0.78  # of the row
 MAX_BARS = 5_000

@@ -11,7 +11,7 @@ from tokenvis.layout.time_map import GapMode, TimeMap, time_map
 from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_formatter, font_sizes, set_time_axis
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
-from tokenvis.spans.states import States, states_of
+from tokenvis.tree.states import States, states_of
 
 LABELS_BEHIND_BARS, LABELS_ON_BARS = 1.6, 4.1  # zorder of the durations of breaks
 

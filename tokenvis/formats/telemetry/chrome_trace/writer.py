@@ -22,8 +22,8 @@ from tokenvis.layout.lanes import last_microseconds, pack_lanes
 from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
-from tokenvis.spans.relations import relations_of
 from tokenvis.spans.typed_columns import is_number
+from tokenvis.tree.relations import relations_of
 
 DOCUMENT_START = b'{"traceEvents":['
 DOCUMENT_END = b'\n],"displayTimeUnit":"ms","otherData":{"writer":"tokenvis","version":1}}\n'

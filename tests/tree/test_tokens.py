@@ -3,8 +3,8 @@ import pytest
 from conftest import spans_of, with_data
 
 from tokenvis import BadSpan
-from tokenvis.spans.relations import relations_of
-from tokenvis.spans.tokens import TOKEN_KEYS, tokens_of
+from tokenvis.tree.relations import relations_of
+from tokenvis.tree.tokens import TOKEN_KEYS, tokens_of
 
 INPUT, OUTPUT = TOKEN_KEYS["input_tokens"], TOKEN_KEYS["output_tokens"]
 

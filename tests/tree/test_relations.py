@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption, BadSpan
-from tokenvis.spans.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of
+from tokenvis.tree.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of
 
 
 def linked(spans, **links):

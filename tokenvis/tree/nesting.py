@@ -14,7 +14,7 @@ from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, run_starts
 from tokenvis.spans.intervals import Intervals, number_in_run, overlapping, selected_ends, subtract, union
-from tokenvis.spans.relations import NO_ROW, Relations, relations_of
+from tokenvis.tree.relations import NO_ROW, Relations, relations_of
 
 
 def pieces_of(spans: pd.DataFrame, relations: Relations | None = None, rows: Int64Array | None = None) -> Intervals:

@@ -4,7 +4,7 @@ from hypothesis import given
 from waiting import waiting_frames
 
 from tokenvis import self_spans
-from tokenvis.spans.states import states_of, wrapper_rows, wrappers_of
+from tokenvis.tree.states import states_of, wrapper_rows, wrappers_of
 
 
 def wrappers(spans):

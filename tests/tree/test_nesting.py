@@ -6,8 +6,8 @@ from hypothesis import given
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, MissingColumn, self_spans
-from tokenvis.spans.nesting import nested_parts
-from tokenvis.spans.relations import relations_of
+from tokenvis.tree.nesting import nested_parts
+from tokenvis.tree.relations import relations_of
 
 
 def pieces(spans):

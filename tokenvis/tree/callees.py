@@ -27,7 +27,7 @@ from tokenvis.spans.integers import (
     sort_order,
 )
 from tokenvis.spans.intervals import Intervals, highest_covering
-from tokenvis.spans.relations import NO_ROW, Relations
+from tokenvis.tree.relations import NO_ROW, Relations
 
 
 @dataclass(frozen=True)

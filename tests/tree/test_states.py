@@ -8,7 +8,7 @@ from pandas.testing import assert_frame_equal
 from waiting import oracle, states_of, waiting_frames
 
 from tokenvis import BadSpan, MissingColumn, self_spans
-from tokenvis.spans import states as package
+from tokenvis.tree import states as package
 
 
 def states(spans):

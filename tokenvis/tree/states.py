@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, listed, quoted
-from tokenvis.spans.callees import NO_CALLEES, Callees, Detachment, callees_of
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, difference, sort_order, sums
 from tokenvis.spans.intervals import Intervals, intersect, subtract, union
-from tokenvis.spans.nesting import piece_numbers, pieces_of
-from tokenvis.spans.relations import Relations, relations_of
+from tokenvis.tree.callees import NO_CALLEES, Callees, Detachment, callees_of
+from tokenvis.tree.nesting import piece_numbers, pieces_of
+from tokenvis.tree.relations import Relations, relations_of
 
 STATES = ("work", "agent", "person")
 WORK, AGENT, PERSON = range(len(STATES))

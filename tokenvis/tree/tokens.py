@@ -14,7 +14,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.integers import Int64Array, Mask
-from tokenvis.spans.relations import have_descendant
+from tokenvis.tree.relations import have_descendant
 
 TOKEN_KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",

@@ -5,8 +5,8 @@ from conftest import spans_of, with_data
 from hypothesis import given
 from waiting import oracle, waiting_frames
 
-from tokenvis.spans.callees import callees_of
-from tokenvis.spans.relations import relations_of
+from tokenvis.tree.callees import callees_of
+from tokenvis.tree.relations import relations_of
 
 
 def callees(spans):
