@@ -7,6 +7,9 @@ from waiting import waiting_frames
 from tokenvis import diagnose, gaps, occupancy, summary
 from tokenvis.analysis.diagnose import MEANING_BY_KIND
 
+TOKENS = "gen_ai.usage.input_tokens"
+calls = spans_of("ann 0 9 desk", "ann 0 1 model:m", "ann 1 2 model:m", parents={"b": "a", "c": "a"})
+
 
 def as_text(spans):
     """Findings as text: "kind n time ids", without "unconnected"."""
@@ -47,6 +50,18 @@ def test_no_findings():
         (
             "unknown wait 1 - b",
             with_data(spans_of("ann 0 9 desk", "ann 9 10 desk"), a={"waits_for": "user"}, b={"waits_for": "Eve"}),
+        ),
+        ("invalid usage 1 - a", with_data(spans_of("ann 0 9 desk"), a={"attributes": {TOKENS: "many"}})),
+        ("silent call 1 - b", with_data(calls, a={"attributes": {TOKENS: 5}}, c={"status": "error"})),
+        (
+            "unexplained usage 1 - a",
+            with_data(
+                calls, a={"attributes": {TOKENS: 5}}, b={"attributes": {TOKENS: 9}}, c={"attributes": {"gen_ai.usage.cost": 1}}
+            ),
+        ),
+        (
+            "surplus usage 1 - a",
+            with_data(calls, a={"attributes": {TOKENS: 9}}, b={"attributes": {TOKENS: 5}}, c={"attributes": {TOKENS: 3}}),
         ),
         ("open 1 - a", with_data(spans_of("ann 0 9 desk"), a={"status": "open"})),
         (

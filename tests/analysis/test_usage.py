@@ -1,9 +1,9 @@
-import json
-
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given
+from hypothesis import strategies as st
+from test_tokens import frames_with_figures
 
 from tokenvis import BadOption, BadSpan, plot_usage, usage
 
@@ -31,10 +31,11 @@ def test_tokens_count_at_the_descendant_and_are_reported_as_repeated():
     assert as_text(spans, "n_calls", "input_tokens", by="trace_id") == [(3, 30)]
 
 
-def test_a_count_that_no_span_has_is_missing():
-    spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab"), b={INPUT: 0})
+def test_a_count_that_no_span_has_is_missing_and_a_span_with_zeros_is_not_a_call():
+    spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab", "eve 1 5 lab"), b={INPUT: 0}, c={INPUT: 0, OUTPUT: 2})
     columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "cost", "n_unpriced")
-    assert as_text(spans, *columns) == [("ann", 0, None, None, None, 0), ("bob", 1, 0, None, None, 1)]
+    used = [("ann", 0, None, None, None, 0), ("bob", 0, 0, None, None, 0), ("eve", 1, 0, 2, None, 1)]
+    assert as_text(spans, *columns) == used
 
 
 def test_the_model_is_from_the_response_else_from_the_request():
@@ -56,8 +57,8 @@ def test_prices_are_per_million_tokens_and_cached_tokens_may_cost_less():
     assert as_text(spans, "cost", "n_unpriced", prices={"n": plain["m"]}) == [(None, 1), (None, 0)]
 
 
-def test_a_cost_from_the_source_takes_precedence_and_covers_ancestors_and_descendants():
-    spans = spans_of("ann 0 9 desk", "ann 1 5 desk", "bob 2 3 lab", "eve 5 6 lab", parents={"b": "a", "c": "b"})
+def test_a_cost_from_the_source_takes_precedence_and_covers_descendants_and_the_tokens_of_an_agent():
+    spans = spans_of("ann 0 9 desk", "ann 1 5 desk", "bob 2 3 model:m", "eve 5 6 lab", parents={"b": "a", "c": "b"})
     call = {MODEL: "m", INPUT: 1}
     prices = {"m": {"input": 1_000_000, "output": 0}}
     given_in_the_middle = using(spans, b={COST: 8}, c=call, d=call)
@@ -68,6 +69,12 @@ def test_a_cost_from_the_source_takes_precedence_and_covers_ancestors_and_descen
     ]
     given_twice = using(spans, a={COST: 9.5}, c={**call, COST: 9.5})
     assert as_text(given_twice, "agent_id", "cost", prices=prices) == [("ann", None), ("bob", 9.5), ("eve", None)]
+    of_the_call = using(spans, a=call, c={COST: 9.5})
+    assert as_text(of_the_call, "agent_id", "cost", "n_unpriced", prices=prices) == [
+        ("ann", None, 0),
+        ("bob", 9.5, 0),
+        ("eve", None, 0),
+    ]
     alone = using(spans, d={COST: 2})
     assert as_text(alone, "agent_id", "n_calls", "cost")[-1] == ("eve", 1, 2.0)
 
@@ -101,46 +108,51 @@ def test_invalid_prices_are_refused(prices, message):
         usage(spans_of("ann 0 1 desk"), prices=prices)
 
 
-def descendants(name, rows):
-    """All spans below a span; none of one that is its own ancestor."""
-    children = [row.id for row in rows.values() if row.parent_id == name and not circular(row.id, rows)]
-    return [below for child in children for below in (child, *descendants(child, rows))]
+def test_the_calls_without_usage_are_counted_and_the_agent_stands_for_them():
+    spans = spans_of("desk 0 10 agent", "desk 1 4 model:big", "desk 5 9 model:big", parents={"b": "a", "c": "a"})
+    spans = using(spans, a={INPUT: 900, OUTPUT: 90, COST: 0.3}, b={INPUT: 300, OUTPUT: 30, COST: 0.1})
+    columns = ("location_id", "n_calls", "n_silent", "input_tokens", "output_tokens", "n_unpriced", "repeated_tokens")
+    assert as_text(spans, *columns, by="location_id") == [("agent", 0, 0, 600, 60, 0, 330), ("model:big", 1, 1, 300, 30, 0, 0)]
+    assert usage(spans)["cost"].tolist() == pytest.approx([0.3])
 
 
-def circular(name, rows):
-    above = rows.get(rows[name].parent_id)
-    for _ in rows:
-        if above is None or above.id == name:
-            break
-        above = rows.get(above.parent_id)
-    return above is not None and above.id == name
+def test_what_does_not_count_is_reported():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 model:m", "bob 4 6 model:m", "eve 7 8 model:m", parents={"b": "a", "c": "a"})
+    spans = with_data(
+        spans,
+        a={"attributes": {INPUT: 200, COST: 0.01}},
+        b={"attributes": {INPUT: 300, CACHED: 400, OUTPUT: "many", COST: 0.02}},
+        d={"attributes": {INPUT: 70, OUTPUT: 3}, "estimated": ["usage"]},
+    )
+    columns = ("n_calls", "n_silent", "input_tokens", "cached_tokens", "unexplained_tokens", "estimated_tokens", "n_invalid")
+    assert as_text(spans, "agent_id", *columns) == [
+        ("ann", 0, 0, 0, None, 200, 0, 0),
+        ("bob", 1, 1, 300, 300, 0, 0, 1),
+        ("eve", 0, 1, None, None, 0, 73, 0),
+    ]
+    assert as_text(spans, "cost", "unexplained_cost") == [(None, 0.01), (0.02, 0), (None, None)]
+
+
+def test_prices_are_for_calls_that_no_cost_covers():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 model:m", "bob 4 6 model:m", parents={"b": "a", "c": "a"})
+    prices = {"m": {"input": 1_000_000, "output": 0}}
+    call = {MODEL: "m", INPUT: 3}
+    covered = using(spans, a={COST: 9}, b=call, c={**call, COST: 2})
+    assert as_text(covered, "agent_id", "cost", "n_unpriced", prices=prices) == [("ann", 7, 0), ("bob", 2, 0)]
+    told_too_low = using(spans, a={COST: 1}, b=call, c={**call, COST: 2})
+    assert as_text(told_too_low, "agent_id", "cost", "unexplained_cost", prices=prices) == [("ann", None, 1), ("bob", 5, 0)]
+    sum_of_agent = using(spans, a={MODEL: "m", INPUT: 10}, b={**call, COST: 2})
+    assert as_text(sum_of_agent, "agent_id", "cost", "n_unpriced", prices=prices) == [("ann", 7, 0), ("bob", 2, 0)]
 
 
 @pytest.mark.laws
-@given(spans_frames(parents=True, data=True))
-def test_it_equals_brute_force(spans):
-    expected = []
-    for trace, of_trace in spans.groupby("trace_id", observed=True):
-        rows = {row.id: row for row in of_trace.itertuples()}
-        has = {
-            name: json.loads(row.data).get("attributes", {}) if isinstance(row.data, str) else {} for name, row in rows.items()
-        }
-        below = {name: descendants(name, rows) for name in rows}
-        counts = {
-            (name, key): key in has[name] and not any(key in has[other] for other in below[name])
-            for name in rows
-            for key in (INPUT, OUTPUT, COST)
-        }
-        for agent in sorted({row.agent_id for row in rows.values()}):
-            mine = [name for name, row in rows.items() if row.agent_id == agent]
-            total = {}
-            for key in (INPUT, OUTPUT, COST):
-                known = any(counts[name, key] for name in mine) if key == COST else any(key in has[name] for name in mine)
-                total[key] = sum(has[name][key] for name in mine if counts[name, key]) if known else None
-            repeated = sum(has[n].get(key, 0) for n in mine for key in (INPUT, OUTPUT) if not counts[n, key])
-            expected.append((trace, agent, total[INPUT], total[OUTPUT], total[COST], repeated))
-    columns = ("trace_id", "agent_id", "input_tokens", "output_tokens", "cost", "repeated_tokens")
-    assert as_text(spans, *columns) == expected
+@given(frames_with_figures(), st.sampled_from(["agent_id", "location_id", "id", "model", "start_time"]))
+def test_all_groups_add_up_to_the_same_totals(spans, by):
+    prices = {"m": {"input": 1, "output": 2}}
+    totals = usage(spans, by="trace_id", prices=prices).set_index("trace_id")
+    grouped = usage(spans, by=by, prices=prices).drop(columns=by).groupby("trace_id", observed=True).sum(min_count=1)
+    grouped = grouped.reindex(totals.index)  # a trace without figures has no model
+    pd.testing.assert_frame_equal(grouped.fillna(0), totals.fillna(0), check_dtype=False)
 
 
 def test_models_need_a_frame():

@@ -17,7 +17,7 @@ from tokenvis.spans.intervals import union
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.relations import Relations, relations_of
 from tokenvis.tree.states import states_of
-from tokenvis.tree.tokens import tokens_of
+from tokenvis.tree.tokens import any_of, usage_of
 
 MEASURE_SUFFIXES = {"n": "", "busy": "_us", "active": "_us", "tokens": ""}
 
@@ -109,10 +109,9 @@ def measures_of(spans: pd.DataFrame, match: str | Callable[[str], str], role: st
 
 def tokens_in(spans: pd.DataFrame, relations: Relations, group: Int64Array, count: int) -> pd.Series:
     """Input and output tokens of each group, each counted once; missing if no span has a count."""
-    token_counts = tokens_of(spans, relations.parents(), ("input_tokens", "output_tokens")).values()
-    values = np.concatenate([tokens_of_key.values[tokens_of_key.counted] for tokens_of_key in token_counts])
-    total = sums(np.concatenate([group[tokens_of_key.counted] for tokens_of_key in token_counts]), values, count)
-    present = counts(np.concatenate([group[tokens_of_key.present] for tokens_of_key in token_counts]), count) > 0
+    tokens = usage_of(spans, relations.parents()).tokens()
+    total = sums(np.tile(group, len(tokens)), np.concatenate([each.counted for each in tokens]), count)
+    present = counts(group[any_of(each.present for each in tokens)], count) > 0
     return pd.Series(total, dtype="Int64").where(present)
 
 

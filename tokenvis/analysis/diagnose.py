@@ -31,6 +31,7 @@ from tokenvis.spans.parents import rows_with_ignored_parent
 from tokenvis.tree.callees import detachment_of
 from tokenvis.tree.relations import Relations, identities, parent_references, relations_of
 from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
+from tokenvis.tree.tokens import Usage, any_of, usage_of
 
 MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING_BY_KIND = {
@@ -48,8 +49,17 @@ MEANING_BY_KIND = {
     "Set detached to true or false to confirm or override this.",
     "unknown wait": "waits_for names no other agent of the trace. Unless waits_for_kind is agent, it counts as a person.",
     "ignored parent": "data names a parent, but the column parent_id is empty here: the span counts as a root.",
+    "invalid usage": "A token count or cost is not a number of at least 0, and is left out; or it is a part that is larger "
+    "than its whole, as cached and input tokens, and is cut to it.",
+    "silent call": "These calls of a model have no token count and no cost, and did not fail. Unless a span above has the sum, "
+    "the totals are lower bounds.",
+    "unexplained usage": "A token count or cost is lower than that of the calls below, though one of these has none. It does "
+    "not count: the totals are those of the calls.",
+    "surplus usage": "A token count or cost is higher than that of the calls below, though none of these lacks it. The totals "
+    "are those of the calls, so calls may be missing from the trace.",
     "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
-    "estimated": "The source did not give these times or parents. Adjacent durations, waits and gaps are estimates.",
+    "estimated": "The source did not give these times, parents or figures. Adjacent durations, waits and gaps are estimates; "
+    "estimated token counts and costs do not count.",
     "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
     "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path has only one agent.",
     "idle": "Nothing works or waits for a person for most of the wall time. See gaps; these spans are next to the longest.",
@@ -83,10 +93,11 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "assumed wait" (a span that
         waits for a child of another agent, by nesting only), "assumed background" (a child of another agent that ends after its
         parent, which is assumed not to wait), "unknown wait" (``waits_for`` names no other agent of the trace), "ignored
-        parent" (in ``data``, but not in the column ``parent_id``), "open" (``status``), "estimated" (``estimated``), "orphan"
-        (an agent whose spans have no link or parent to another agent, while others have one; its first span), "unconnected"
-        (none of several agents has one; the first span of each), "idle" (nothing works or waits for a person for more than
-        half of the wall time);
+        parent" (in ``data``, but not in the column ``parent_id``), "invalid usage", "silent call", "unexplained usage",
+        "surplus usage" (token counts and costs that `usage` leaves out, misses or cannot explain), "open" (``status``),
+        "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent to another agent, while others have
+        one; its first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing works or
+        waits for a person for more than half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
         or during which spans work at once, run outside or beside their parent, wait, or nothing works; else missing;
         ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
@@ -175,7 +186,12 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
     distinct = spans.iloc[first] if len(duplicates) else spans
     relations = relations_of(distinct) if len(duplicates) else relations
-    for finding in (*parent_findings(distinct, relations), *link_findings(distinct, relations)):
+    figures = usage_of(distinct, relations.parents())
+    for finding in (
+        *parent_findings(distinct, relations),
+        *link_findings(distinct, relations),
+        *usage_findings(figures),
+    ):
         yield finding._replace(rows=first[finding.rows])
     rows, status = field_values(spans, "status")
     yield Finding("open", rows[[value == "open" for value in status]])
@@ -239,6 +255,15 @@ def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Findi
     inside = np.maximum(np.minimum(end[child], parent_end) - np.maximum(start[child], parent_start), 0)
     outside = (start[child] < parent_start) | (end[child] > parent_end)
     yield Finding("outside parent", child[outside], (difference(end[child], start[child]) - inside)[outside])
+
+
+def usage_findings(usage: Usage) -> Iterator[Finding]:
+    """Token counts and costs that do not count as they stand, and calls without any."""
+    figures = usage.figures.values()
+    yield Finding("invalid usage", np.flatnonzero(any_of(each.invalid for each in figures)))
+    yield Finding("silent call", np.flatnonzero(usage.silent))
+    yield Finding("unexplained usage", np.flatnonzero(any_of(each.unexplained for each in figures)))
+    yield Finding("surplus usage", np.flatnonzero(any_of(each.surplus for each in figures)))
 
 
 def link_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:

@@ -16,7 +16,9 @@ from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import recorded_spans
+from tokenvis.tree.relations import Relations, relations_of
 from tokenvis.tree.states import states_of
+from tokenvis.tree.tokens import FIGURE_KEYS, usage_of
 
 MAX_ROLLUP_ROWS = 10_000_000
 ROLLUP_COLUMNS = ("time", "busy_us", "n_started", "running")
@@ -36,7 +38,8 @@ def rollup(
     by
         A column, or several, whose values form groups within each trace; each group has all buckets of its trace.
     values
-        Numeric columns or keys of ``data`` to add up, such as ``"gen_ai.usage.output_tokens"``.
+        Numeric columns or keys of ``data`` to add up, such as ``"gen_ai.usage.output_tokens"``; token counts and
+        ``gen_ai.usage.cost`` are counted once, as in `usage`.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def rollup(
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a value is not a number.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a value is not a number, except for token counts and
+        costs, which are then left out.
     BadOption
         If ``every`` is not a length of time, the table would have more than ten million rows, or ``by`` or ``values`` has the
         name of a column of the result.
@@ -87,7 +91,8 @@ def rollup(
             f"every={quoted(every)} would make {n_rows:,} rows; the limit is {MAX_ROLLUP_ROWS:,}. Use longer buckets."
         )
     base = np.cumsum(size) - size
-    row, work_start, work_end = states_of(spans).work()
+    relations = relations_of(spans, links=False)
+    row, work_start, work_end = states_of(spans, relations).work()
     offset = origin[trace[row]]
     busy = busy_per_bucket(base[groups.group[row]], work_start - offset, difference(work_end, offset), width, n_rows)
     bucket = base[groups.group] + (start - origin[trace]) // width
@@ -99,9 +104,21 @@ def rollup(
     names = groups.names(spans, group[order])
     table = {"trace_id": names.pop("trace_id"), "time": (origin[of_trace] + bucket_index * width)[order], **names}
     table |= {"busy_us": busy[order], "n_started": started[order], "running": busy[order] / width}
-    for key, column in field_numbers(spans, keys).items():
+    for key, column in numbers_by_key(spans, keys, relations).items():
         table[key] = sums_per_bucket(column, groups.group, group, bucket)[order]
     return pd.DataFrame(table)
+
+
+def numbers_by_key(spans: pd.DataFrame, keys: list[str], relations: Relations) -> dict[str, pd.Series]:
+    """A column of numbers for each key, missing where a span has none; token counts and costs are counted once."""
+    figures = {key: name for name, key in FIGURE_KEYS.items() if key in keys}
+    columns = field_numbers(spans, [key for key in keys if key not in figures])
+    if figures:
+        usage = usage_of(spans, relations.parents())
+        for key, name in figures.items():
+            counted = pd.Series(usage[name].counted, dtype="Float64" if name == "cost" else "Int64")
+            columns[key] = counted.where(usage[name].present)
+    return {key: columns[key] for key in keys}
 
 
 def microseconds_of(every: int | str) -> int:

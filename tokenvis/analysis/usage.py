@@ -1,24 +1,26 @@
 """Usage: tokens and cost by agent, model, location or other group.
 
-Key by key, a span counts only if no descendant has that key (`tree.tokens`), so sums that a source repeats on ancestors are
-excluded, and reported as ``repeated_tokens``. A cost from the source is used unchanged; it covers all calls above and below it.
+What counts of each figure is decided for the whole trace (`tree.tokens`): sums that a source repeats on ancestors do not count,
+and figures of an agent stand for calls without their own. So all groups add up to the same totals. A cost from the source
+is used unchanged. It covers the span and all calls below it, which `prices` leaves out.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.columns import require
-from tokenvis.spans.fields import field_columns, field_numbers, field_rows
-from tokenvis.spans.groups import by_columns, groups_of
+from tokenvis.spans.fields import field_columns, field_rows
+from tokenvis.spans.groups import Groups, by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
-from tokenvis.tree.tokens import COST, TOKENS, TokenCounts, tokens_of
+from tokenvis.tree.tokens import TOKENS, Figures, Numbers, Usage, any_of, usage_of
 
 MODEL_COLUMN = "model"
 MODEL_KEYS = ("gen_ai.response.model", "gen_ai.request.model")
@@ -30,7 +32,10 @@ PRICED_TOKENS = {
 }
 PRICE_KINDS = tuple(PRICED_TOKENS)
 TOKENS_PER_PRICE = 1_000_000
-USAGE_COLUMNS = ("n_calls", *TOKENS, "cost", "n_unpriced", "repeated_tokens")
+USAGE_COLUMNS = (
+    *("n_calls", "n_silent", *TOKENS, "cost", "n_unpriced"),
+    *("repeated_tokens", "unexplained_tokens", "unexplained_cost", "estimated_tokens", "n_invalid"),
+)
 
 
 def usage(
@@ -45,7 +50,8 @@ def usage(
     ----------
     spans
         A frame of spans; tokens are columns, or keys of ``data``, with OpenTelemetry's names: ``gen_ai.usage.input_tokens``,
-        ``.cache_read.input_tokens``, ``.output_tokens``, ``.reasoning.output_tokens``, and ``gen_ai.usage.cost``.
+        ``.cache_read.input_tokens``, ``.cache_creation.input_tokens``, ``.output_tokens``, ``.reasoning.output_tokens``, and
+        ``gen_ai.usage.cost``. ``estimated`` may name them (or "usage" for all).
     by
         A column, or several, whose values form groups within each trace. ``"model"``, if the spans have no such column, is
         ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` returns one row per trace.
@@ -60,16 +66,25 @@ def usage(
         A row for each group, ordered by trace_id and the values of ``by``; a missing value has a row only if spans with
         tokens or a cost have it:
 
-        ``trace_id`` (category), the columns of ``by`` (unchanged); ``n_calls`` (int64): spans that count;
-        ``input_tokens, cached_tokens, output_tokens, reasoning_tokens`` (Int64; missing if no span has a count): input
-        includes cached tokens, output includes reasoning tokens; ``cost`` (Float64; missing if unknown for all spans);
-        ``n_unpriced`` (int64): calls of unknown cost; ``repeated_tokens`` (int64): input and output tokens that were excluded,
-        because a descendant has them.
+        ``trace_id`` (category), the columns of ``by`` (unchanged);
+        ``n_calls`` (int64): spans with a figure that is not zero, and none of this kind below; ``n_silent`` (int64): model
+        calls that did not fail, without any figure;
+        ``input_tokens, cached_tokens, cache_creation_tokens, output_tokens, reasoning_tokens`` (Int64; missing if no span has
+        a count): input includes tokens read from a cache and written to one, output includes reasoning tokens; ``cost``
+        (Float64; missing if unknown for all spans). A figure of a parent counts only for the part by which it is larger than
+        what counts below it, and only if a model call below has none;
+        ``n_unpriced`` (int64): calls, also silent ones, of unknown cost;
+        ``repeated_tokens`` (int64): input and output tokens that do not count, because they count below;
+        ``unexplained_tokens`` (int64), ``unexplained_cost`` (Float64; missing without a cost in the source): figures that do
+        not count, because they are lower than what counts below, though a call below has none; ``estimated_tokens`` (int64):
+        input and output tokens that the source marks as estimated, which do not count;
+        ``n_invalid`` (int64): spans with a figure that is not a number of at least 0, or not whole, and was left out; or that
+        is a part and larger than its whole (cached and input, reasoning and output), and was cut to it.
 
     Raises
     ------
     MissingColumn, BadSpan
-        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a token count is not an integer.
+        If ``spans`` is not a frame of spans, lacks a column of ``by``, or a sum does not fit into a 64-bit integer.
     BadOption
         If ``prices`` is not a mapping of this form, or ``by`` has the name of a column of the result.
 
@@ -95,26 +110,48 @@ def usage(
     if MODEL_COLUMN in columns and MODEL_COLUMN not in spans:
         spans = spans.assign(model=models_of(spans))
     parent = relations_of(spans, links=False).parents()
-    tokens = tokens_of(spans, parent)
-    costs = costs_of(spans, parent, tokens, prices)
-    calls = any_of(tokens_of_key.counted for tokens_of_key in tokens.values())
-    with_tokens = any_of(tokens_of_key.present for tokens_of_key in tokens.values())
-    calls |= costs.counted & ~with_tokens & ~have_descendant(parent, with_tokens)
+    figures = usage_of(spans, parent)
+    costs = costs_of(spans, parent, figures, prices)
     groups = groups_of(spans, *columns)
-    group, count = groups.group, len(groups)
-    unknown = counts(group[costs.counted], count) == 0
-    table = pd.DataFrame(
-        {
-            **groups.names(spans),
-            "n_calls": counts(group[calls], count),
-            **{name: token_sum(tokens[name], group, count) for name in TOKENS},
-            "cost": pd.Series(np.bincount(group, weights=costs.value, minlength=count), dtype="Float64").mask(unknown),
-            "n_unpriced": counts(group[calls & ~costs.covered], count),
-            "repeated_tokens": repeated_tokens(tokens, group, count),
-        }
-    )
-    used = counts(group[with_tokens | costs.counted], count) > 0
-    return table[used | table[columns].notna().all(axis=1)].reset_index(drop=True)
+    table = pd.DataFrame({**groups.names(spans), **measures_of_groups(figures, costs, parent, groups)})
+    used = counts(groups.group[costs.known | figures.silent | any_of(map(is_mentioned, figures.figures.values()))], len(groups))
+    return table[(used > 0) | table[columns].notna().all(axis=1)].reset_index(drop=True)
+
+
+def measures_of_groups(figures: Usage, costs: "Costs", parent: Int64Array, groups: Groups) -> dict[str, Any]:
+    """The columns of measures, with a row for each group."""
+    group, count, cost = groups.group, len(groups), figures["cost"]
+    calls = calls_of(figures, parent)
+    unknown, without_cost = (counts(group[rows], count) == 0 for rows in (costs.known, cost.present))
+    tokens = figures.tokens()
+    measures = {
+        "n_calls": counts(group[calls], count),
+        "n_silent": counts(group[figures.silent], count),
+        **{name: token_sum(figures[name], group, count) for name in TOKENS},
+        "cost": cost_sum(costs.value, group, count).mask(unknown),
+        "n_unpriced": counts(group[(calls | figures.silent) & ~costs.covered], count),
+        "repeated_tokens": total_of([each.repeated for each in tokens], group, count),
+        "unexplained_tokens": total_of([each.values * each.unexplained for each in tokens], group, count),
+        "unexplained_cost": cost_sum(cost.values * cost.unexplained, group, count).mask(without_cost),
+        "estimated_tokens": total_of([each.values * each.estimated for each in tokens], group, count),
+        "n_invalid": counts(group[any_of(each.invalid for each in figures.figures.values())], count),
+    }
+    return {name: measures[name] for name in USAGE_COLUMNS}
+
+
+def is_mentioned(figures: Figures) -> Mask:
+    """The rows for which the source gives a figure, of any use."""
+    return any_of([figures.present, figures.estimated, figures.invalid])
+
+
+def calls_of(figures: Usage, parent: Int64Array) -> Mask:
+    """The spans with tokens that are not nested; or with such a cost, if neither they nor spans below have tokens."""
+    tokens = [figures[name] for name in TOKENS]
+    with_tokens = any_of(each.present & (each.values > 0) for each in tokens)
+    calls = any_of((each.counted > 0) & ~each.nested for each in tokens)
+    cost = figures["cost"]
+    with_cost = cost.present & figures.told & ~cost.nested
+    return calls | (with_cost & ~with_tokens & ~have_descendant(parent, with_tokens))
 
 
 def models_of(spans: pd.DataFrame) -> pd.Series:
@@ -127,60 +164,56 @@ def models_of(spans: pd.DataFrame) -> pd.Series:
     return pd.Series(model, index=spans.index, dtype="str")
 
 
-def any_of(masks: Iterable[Mask]) -> Mask:
-    """The rows for which any of the masks is true."""
-    union: Mask = np.logical_or.reduce(list(masks))
-    return union
+def token_sum(figures: Figures, group: Int64Array, count: int) -> pd.Series:
+    """Sum of what counts in each group; missing if none of its spans has the key."""
+    total = pd.Series(total_of([figures.counted], group, count), dtype="Int64")
+    return total.mask(counts(group[figures.present], count) == 0)
 
 
-def token_sum(tokens_of_key: TokenCounts, group: Int64Array, count: int) -> pd.Series:
-    """Sum of the counted values in each group; missing if none of its spans has the key."""
-    total = pd.Series(sums(group[tokens_of_key.counted], tokens_of_key.values[tokens_of_key.counted], count), dtype="Int64")
-    return total.mask(counts(group[tokens_of_key.present], count) == 0)
+def total_of(amounts: list[Numbers], group: Int64Array, count: int) -> Int64Array:
+    """Sum of several amounts of each span in each group."""
+    rows = [np.flatnonzero(amount) for amount in amounts]
+    values = [amount[found] for amount, found in zip(amounts, rows, strict=True)]
+    return sums(group[np.concatenate(rows)], np.concatenate(values), count)
 
 
-def repeated_tokens(tokens: dict[str, TokenCounts], group: Int64Array, count: int) -> Int64Array:
-    """Sum of the input and output tokens in each group that are not counted."""
-    repeated = [
-        (tokens_of_key, tokens_of_key.present & ~tokens_of_key.counted)
-        for tokens_of_key in (tokens["input_tokens"], tokens["output_tokens"])
-    ]
-    values = np.concatenate([tokens_of_key.values[rows] for tokens_of_key, rows in repeated])
-    return sums(np.concatenate([group[rows] for _, rows in repeated]), values, count)
+def cost_sum(amounts: Numbers, group: Int64Array, count: int) -> pd.Series:
+    """Sum of amounts of money in each group."""
+    return pd.Series(np.bincount(group, weights=amounts, minlength=count), dtype="Float64")
 
 
 @dataclass(frozen=True)
 class Costs:
-    """The cost of each row (0 if unknown), and two masks.
+    """The cost that counts for each row (0 if unknown), and two masks.
 
-    ``counted`` marks the rows whose cost is counted, ``covered`` the rows that a cost covers: its own, its ancestors', its
-    descendants'.
+    ``known`` marks the rows with a cost from the source or a price, ``covered`` the calls of which the cost is known: by a cost
+    of the span, of an ancestor, or of the model calls below.
     """
 
     value: Float64Array
-    counted: Mask
+    known: Mask
     covered: Mask
 
 
 def costs_of(
-    spans: pd.DataFrame, parent: Int64Array, tokens: dict[str, TokenCounts], prices: Mapping[str, Mapping[str, float]] | None
+    spans: pd.DataFrame, parent: Int64Array, figures: Usage, prices: Mapping[str, Mapping[str, float]] | None
 ) -> Costs:
-    """Costs from the source; calls that these do not cover are priced with ``prices``."""
-    column = field_numbers(spans, [COST])[COST]
-    from_source = column.notna().to_numpy()
-    counted = from_source & ~have_descendant(parent, from_source)
-    value = np.where(counted, column.fillna(0).to_numpy(dtype=float), 0.0)
-    covered = from_source | have_ancestor(parent, from_source) | have_descendant(parent, from_source)
+    """Costs from the source; tokens that these do not cover are priced with ``prices``."""
+    cost, nested = figures["cost"], any_of(figures[name].nested for name in TOKENS)
+    known = cost.present & (~cost.nested | (cost.counted > 0))
+    covers = cost.present & figures.told & ~cost.unexplained
+    covered = covers | have_ancestor(parent, covers) | (have_descendant(parent, covers & figures.is_model) & ~nested)
     if not prices:
-        return Costs(value, counted, covered)
+        return Costs(cost.counted, known, covered)
     codes, models = pd.factorize(models_of(spans))
     priced = np.array([*(model in prices for model in models), False])[codes]
-    priced &= ~covered & any_of(tokens_of_key.counted for tokens_of_key in tokens.values())
+    priced &= ~covered & any_of(figures[name].counted > 0 for name in TOKENS)
     rates = {kind: np.array([*(price_of(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICE_KINDS}
-    billed = {kind: np.where(tokens[name].counted, tokens[name].values, 0) for kind, name in PRICED_TOKENS.items()}
+    billed = {kind: figures[name].counted for kind, name in PRICED_TOKENS.items()}
     uncached = np.maximum(billed["input"] - billed["cached"] - billed["cache_creation"], 0)
-    cost = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / TOKENS_PER_PRICE
-    return Costs(np.where(priced, cost, value), counted | priced, covered | priced)
+    price = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / TOKENS_PER_PRICE
+    covered |= priced | have_ancestor(parent, priced & nested)
+    return Costs(np.where(priced, price, cost.counted), known | priced, covered)
 
 
 def price_of(price: Mapping[str, float], kind: str) -> float:

@@ -18,7 +18,7 @@ from tokenvis.conventions.rules import agent_named, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.tree.tokens import COST, TOKEN_KEYS
 
-INPUT_TOKENS, CACHED_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS, CACHE_CREATION_TOKENS = TOKEN_KEYS.values()
+INPUT_TOKENS, CACHED_TOKENS, CACHE_CREATION_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS = TOKEN_KEYS.values()
 TOKEN_ATTRIBUTES = frozenset(TOKEN_KEYS.values())
 ATTRIBUTE_ALIASES = {
     "gen_ai.system": "gen_ai.provider.name",

@@ -25,7 +25,7 @@ from tokenvis.spans.losses import losses_of
 from tokenvis.tree.nesting import paths_of
 from tokenvis.tree.relations import relations_of
 from tokenvis.tree.states import WORK, States, states_of
-from tokenvis.tree.tokens import TOKEN_KEYS, tokens_of
+from tokenvis.tree.tokens import TOKEN_KEYS, usage_of
 
 TRACE_KEYS = ("agent_id", "location_id")  # sent with the trace
 MAX_SENT_LABEL_CHARS = 200  # longer labels are truncated
@@ -147,10 +147,10 @@ def facts_message(spans: pd.DataFrame) -> Message:
         status[rows] = [STATUS_BY_CODE.index(value) if value in STATUS_BY_CODE else 0 for value in values]
         message.add("status", status)
     if len(field_rows(spans, *(TOKEN_KEYS[name] for name in TOKEN_FACTS.values()))):
-        tokens = tokens_of(spans, relations.parents(), TOKEN_FACTS.values())
+        figures = usage_of(spans, relations.parents())
         for column, name in TOKEN_FACTS.items():
-            if tokens[name].present.any():
-                message.add(column, np.where(tokens[name].counted, tokens[name].values, 0))
+            if figures[name].present.any():
+                message.add(column, figures[name].counted)
     return message
 
 

@@ -1,60 +1,264 @@
-"""Tokens: the token counts of each span, counted once.
+"""Tokens and cost: the figures of each span, counted once.
 
-Many sources repeat the tokens of the calls below on an agent's span, as a sum. So, key by key, a span counts only if none of
-its descendants has that key. Names are from OpenTelemetry's conventions for generative AI: input tokens include cached
-tokens, output tokens include reasoning tokens.
+Many sources repeat the figures of the calls below on an agent's span, as a sum. Some give them for the agent only, and some for
+the agent and a part of its calls. So, key by key and from the bottom up, with T as the sum of what counts below a span:
+
+- Nothing below has a figure: the span's own figure counts.
+- No call below is silent: the own figure is a repetition of T. A model call is silent if it has no figure and did not fail.
+- A call below is silent, and the own figure is at least T: the difference counts for the span itself. It is what the silent
+  calls used. A lower figure is unexplained, and does not count.
+
+A figure that the source marks as estimated never counts. A span whose figures are all zero has none: instrumentations write
+zeros for calls whose usage they did not get. Names are from OpenTelemetry's conventions for generative AI: input tokens include
+cached tokens, output tokens include reasoning tokens.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadSpan, quoted
-from tokenvis.spans.fields import field_numbers
-from tokenvis.spans.integers import Int64Array, Mask
-from tokenvis.tree.relations import have_descendant
+from tokenvis.spans.fields import field_columns, field_rows, field_values, json_values, truth_of
+from tokenvis.spans.integers import INT64_MAX, Int64Array, Mask
+from tokenvis.spans.kinds import MODEL, kinds_of
+from tokenvis.tree.relations import NO_ROW, have_descendant, nearest_marked
 
 TOKEN_KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation_tokens": "gen_ai.usage.cache_creation.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
-    "cache_creation_tokens": "gen_ai.usage.cache_creation.input_tokens",
 }
-TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+TOKENS = tuple(TOKEN_KEYS)
 COST = "gen_ai.usage.cost"
+FIGURE_KEYS = {**TOKEN_KEYS, "cost": COST}
+ALL_FIGURES = "usage"  # in `estimated`: all figures of the span
+PARTS = (  # a part, its whole, and another part that it shares the whole with
+    ("cached_tokens", "input_tokens", None),
+    ("cache_creation_tokens", "input_tokens", "cached_tokens"),
+    ("reasoning_tokens", "output_tokens", None),
+)
+FAILED_STATUSES = ("error", "cancelled", "canceled")
+ROUNDING = 1e-9  # of a sum of costs, which may differ in its last digits
+
+Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]  # int64 for tokens, float64 for a cost
 
 
 @dataclass(frozen=True)
-class TokenCounts:
-    """One key: its ``values`` (0 if a span has none), the rows that have one (``present``), and those that are ``counted``."""
+class Figures:
+    """One key of all spans: numbers of tokens as int64, a cost as float64, 0 for a span without one."""
 
-    values: Int64Array
-    present: Mask
-    counted: Mask
+    values: Numbers  # as in the source
+    present: Mask  # the source gives a number, and does not mark it as estimated
+    estimated: Mask  # the source gives a number, and marks it as estimated
+    invalid: Mask  # not a number of at least 0, and left out; or a part that is larger than its whole, and cut
+    counted: Numbers  # the part of the value that counts for the span itself
+    nested: Mask  # a span below has a number too
+    unexplained: Mask  # lower than what counts below, though a call below is silent
+    surplus: Mask  # higher than what counts below, though no call below is silent
 
-
-def tokens_of(spans: pd.DataFrame, parent: Int64Array, names: Iterable[str] = TOKEN_KEYS) -> dict[str, TokenCounts]:
-    """Token counts of each span, by the names in `TOKEN_KEYS`; ``parent`` is the row of each span's parent, or -1."""
-    keys = {name: TOKEN_KEYS[name] for name in names}
-    columns = field_numbers(spans, keys.values())
-    return {name: counted_once(integer_counts(columns.pop(key), key, spans), parent) for name, key in keys.items()}
-
-
-def counted_once(column: pd.Series, parent: Int64Array) -> TokenCounts:
-    """A key's values, and which of them are counted."""
-    present: Mask = column.notna().to_numpy()
-    return TokenCounts(column.fillna(0).to_numpy(dtype=np.int64), present, present & ~have_descendant(parent, present))
+    @property
+    def repeated(self) -> Numbers:
+        """The part of each value that counts below."""
+        result: Numbers = np.where(self.present & ~self.unexplained, self.values - self.counted, 0)
+        return result
 
 
-def integer_counts(column: pd.Series, key: str, spans: pd.DataFrame) -> pd.Series:
-    """A column of counts as Int64; `BadSpan` if one is not a 64-bit integer."""
-    if column.dtype == "Int64":
-        return column
-    wrong = ((column % 1 != 0) | (column.abs() >= 2.0**63)).fillna(False).to_numpy(dtype=bool)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise BadSpan(f"{key} of span {quoted(spans['id'].iloc[row])} is {column.iloc[row]}, not an integer.")
-    return column.astype("Int64")
+@dataclass(frozen=True)
+class Usage:
+    """The figures of all spans, by the names in `FIGURE_KEYS`."""
+
+    figures: dict[str, Figures]
+    is_model: Mask  # the calls of a model
+    told: Mask  # a figure is present that is not zero
+    silent: Mask  # the calls of a model that did not fail, without a figure here or below
+
+    def __getitem__(self, name: str) -> Figures:
+        return self.figures[name]
+
+    def tokens(self) -> list[Figures]:
+        """The figures that add up to all tokens: input and output."""
+        return [self.figures["input_tokens"], self.figures["output_tokens"]]
+
+
+def usage_of(spans: pd.DataFrame, parent: Int64Array) -> Usage:
+    """The figures of each span, counted once; ``parent`` is the row of each span's parent, or -1."""
+    figures = figures_in(spans)
+    told = any_of(each.present & (each.values > 0) for each in figures.values())
+    is_model: Mask = kinds_of(spans) == MODEL
+    row = np.flatnonzero(told | is_model)
+    above = nearest_above(parent, row, len(spans))
+    told_by_key = {name: (each.present & told)[row] for name, each in figures.items()}
+    inner_by_key = {name: here & have_descendant(above, here) for name, here in told_by_key.items()}
+    may_be_silent = is_model[row] & ~told[row]
+    for name, inner in inner_by_key.items():
+        if inner.any():
+            may_be_silent |= is_model[row] & ~told_by_key[name]
+    may_be_silent[may_be_silent] = ~have_failed(spans.iloc[row[may_be_silent]])
+    for name, each in figures.items():
+        here, inner = told_by_key[name], inner_by_key[name]
+        sums = counted_once(each.values[row], here, inner, may_be_silent & ~here, above)
+        figures[name] = with_sums(each, row, inner, *sums)
+    silent = may_be_silent & ~told[row] & ~have_descendant(above, told[row])
+    return Usage(figures, is_model, told, at_rows(silent, row, len(spans)))
+
+
+def any_of(masks: Iterable[Mask]) -> Mask:
+    """The rows for which any of the masks is true."""
+    union: Mask = np.logical_or.reduce(list(masks))
+    return union
+
+
+def figures_in(spans: pd.DataFrame) -> dict[str, Figures]:
+    """The figures of each span as in the source, by name; nothing is counted yet."""
+    rows = field_rows(spans, *FIGURE_KEYS.values())
+    columns = field_columns(spans, FIGURE_KEYS.values(), rows)
+    estimates = estimated_names(spans, rows)
+    none: Mask = np.zeros(len(spans), dtype=bool)
+    figures = {}
+    for name, key in FIGURE_KEYS.items():
+        numbers, valid, invalid = numbers_of(columns.pop(key), is_count=name in TOKEN_KEYS)
+        is_estimate = np.isin(rows, [row for row, names in estimates.items() if names & {name, key, ALL_FIGURES}])
+        present, estimated, wrong = (
+            at_rows(found, rows, len(spans)) for found in (valid & ~is_estimate, valid & is_estimate, invalid)
+        )
+        values = at_rows(numbers, rows, len(spans))
+        figures[name] = Figures(values, present, estimated, wrong, np.zeros_like(values), none, none, none)
+    return without_larger_parts(figures)
+
+
+def at_rows(values: Numbers, rows: Int64Array, count: int) -> Numbers:
+    """An array for all ``count`` rows, with these values at ``rows``, and 0 or False at the others."""
+    result: Numbers = np.zeros(count, dtype=values.dtype)
+    result[rows] = values
+    return result
+
+
+def numbers_of(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mask]:
+    """A column as numbers, 0 where there is no valid one; where there is a valid one, and where there is another value."""
+    kind = "O" if isinstance(column.dtype, pd.ArrowDtype) else getattr(column.dtype, "kind", "O")
+    given: Mask = column.notna().to_numpy(dtype=bool)
+    if kind in "iuf":
+        numbers = column.fillna(0).to_numpy(dtype=column.dtype.type if kind != "f" else np.float64)
+        valid = given & (numbers >= 0) & (numbers < 2.0**63 if kind == "f" else numbers <= INT64_MAX)
+    else:
+        found = [valid_number(value) for value in json_values(column)]
+        valid = given & np.array([number is not None for number in found], dtype=bool)
+        numbers = np.array([number or 0 for number in found], dtype=np.float64 if not is_count else object)
+    if is_count and numbers.dtype.kind != "i":
+        valid &= np.array(np.where(valid, numbers, 0) % 1 == 0, dtype=bool)
+    valid_numbers: Numbers = np.where(valid, numbers, 0).astype(np.int64 if is_count else np.float64)
+    return valid_numbers, valid, given & ~valid
+
+
+def valid_number(value: Any) -> int | float | None:
+    """A value that is a number of at least 0 and below 2^63; else None."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= INT64_MAX else None
+
+
+def estimated_names(spans: pd.DataFrame, rows: Int64Array) -> dict[int, set[str]]:
+    """The figures that ``estimated`` names, for those of the rows that have any."""
+    with_names, values = field_values(spans.iloc[rows], "estimated")
+    figures = {*FIGURE_KEYS, *FIGURE_KEYS.values(), ALL_FIGURES}
+    names = [figures.intersection(name for name in value if isinstance(name, str)) for value in map(as_list, values)]
+    return {row: found for row, found in zip(rows[with_names].tolist(), names, strict=True) if found}
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list unchanged, any other value as the only one of a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def without_larger_parts(figures: dict[str, Figures]) -> dict[str, Figures]:
+    """The figures, where a part is at most its whole."""
+    for part, whole, other in PARTS:
+        limit = figures[whole].values - (figures[other].values if other else 0)
+        here = figures[part]
+        cut = here.present & figures[whole].present & (here.values > limit)
+        if cut.any():
+            figures[part] = replace(here, values=np.where(cut, limit, here.values), invalid=here.invalid | cut)
+    return figures
+
+
+def have_failed(spans: pd.DataFrame) -> Mask:
+    """Whether each span failed or was cancelled."""
+    failed = np.zeros(len(spans), dtype=bool)
+    rows, statuses = field_values(spans, "status")
+    failed[rows[[isinstance(status, str) and status.lower() in FAILED_STATUSES for status in statuses]]] = True
+    rows, values = field_values(spans, "cancelled")
+    failed[rows[[truth_of(value) is True for value in values]]] = True
+    return failed
+
+
+def nearest_above(parent: Int64Array, row: Int64Array, n_spans: int) -> Int64Array:
+    """For each of these rows, the position in ``row`` of its nearest ancestor that is one of them, or -1."""
+    if not (parent[row] != NO_ROW).any():
+        return np.full(len(row), NO_ROW)
+    marked = np.zeros(n_spans, dtype=bool)
+    marked[row] = True
+    position = np.full(n_spans + 1, NO_ROW)
+    position[row] = np.arange(len(row))
+    nearest = np.append(nearest_marked(parent, marked), NO_ROW)[parent[row]]
+    result: Int64Array = position[nearest]
+    return result
+
+
+def counted_once(values: Numbers, told: Mask, inner: Mask, silent: Mask, above: Int64Array) -> tuple[Numbers, Mask, Mask]:
+    """What counts of each value, and where a value is lower or higher than what counts below: unexplained, surplus.
+
+    ``inner`` are those of the ``told`` spans below which another is told; ``above`` is the position of the parent, or -1.
+    """
+    counted = np.where(told & ~inner, values, 0)
+    unexplained, surplus = np.zeros_like(told), np.zeros_like(told)
+    if inner.any():
+        own, is_open = values[inner], have_descendant(above, silent)[inner]
+        below = sums_below(counted, own, is_open, inner, above)
+        margin = ROUNDING * below if values.dtype.kind == "f" else 0
+        larger, smaller = own > below + margin, own < below - margin
+        counted[inner] = np.where(is_open & larger, own - below, 0)
+        unexplained[inner], surplus[inner] = is_open & smaller, ~is_open & larger
+    return counted, unexplained, surplus
+
+
+def sums_below(counted: Numbers, own: Numbers, is_open: Mask, inner: Mask, above: Int64Array) -> Numbers:
+    """What counts below each inner span; ``is_open`` are those above a silent call, ``own`` are their values.
+
+    The subtree of an inner span counts for its own value if it is open and the value is higher, else for what counts below it.
+    So each is added to the next inner span above, the deepest first.
+    """
+    number = np.full(len(above) + 1, NO_ROW)
+    number[:-1][inner] = np.arange(len(own))
+    owner = np.append(number[nearest_marked(above, inner)], NO_ROW)[above]
+    if own.dtype.kind == "i" and own.sum(dtype=np.float64) + counted.sum(dtype=np.float64) >= 2.0**62:
+        counted, own = counted.astype(object), own.astype(object)  # sums of Python's integers have no limit
+    below: Numbers = np.zeros(len(own) + 1, dtype=own.dtype)
+    np.add.at(below, owner, counted)
+    depth = depths(owner[inner])
+    deepest_first = np.argsort(-depth, kind="stable")
+    for level in np.split(deepest_first, np.flatnonzero(np.diff(depth[deepest_first])) + 1):
+        total = np.where(is_open[level], np.maximum(own[level], below[level]), below[level])
+        np.add.at(below, owner[inner][level], total)
+    return below[:-1]
+
+
+def depths(parent: Int64Array) -> Int64Array:
+    """The number of ancestors of each row, by pointer doubling."""
+    ancestor = np.append(parent, NO_ROW)
+    depth = (ancestor != NO_ROW).astype(np.int64)
+    while (ancestor != NO_ROW).any():
+        depth += depth[ancestor]
+        ancestor = ancestor[ancestor]
+    result: Int64Array = depth[:-1]
+    return result
+
+
+def with_sums(figures: Figures, row: Int64Array, inner: Mask, counted: Numbers, unexplained: Mask, surplus: Mask) -> Figures:
+    """The figures with what counts of those in ``row``; the others have none."""
+    counted, nested, lower, higher = (
+        at_rows(values, row, len(figures.values)) for values in (counted, inner, unexplained, surplus)
+    )
+    return replace(figures, counted=counted, nested=nested, unexplained=lower, surplus=higher)
