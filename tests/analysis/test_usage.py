@@ -1,3 +1,4 @@
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
@@ -190,7 +191,31 @@ def test_the_picture_by_group_has_the_largest_first():
     ax = plot_usage(spans, by="agent_id")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["bob", "ann"]
     assert [bar.get_width() for bar in ax.patches if bar.get_width()] == [900, 100, 5]
-    assert [text.get_text() for text in ax.texts] == ["900", "105"]
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["900", "105"]
+
+
+def test_the_picture_says_what_its_tokens_do_not_include():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 model:m", "bob 4 6 model:m", "eve 7 8 model:m", parents={"b": "a", "c": "a"})
+    tokens = {"a": used(0, input_tokens=200), "b": used(0, input_tokens=300, output_tokens="many")}
+    spans = with_data(spans, **tokens, d={**used(0, input_tokens=70), "estimated": ["usage"]})
+    for by in (None, "agent_id"):
+        ax = plot_usage(spans, by=by, ax=plt.subplots(figsize=(16, 3))[1])
+        ax.figure.canvas.draw()
+        assert ax.texts[-1].get_text() == (
+            "2 model calls without a token count · 200 tokens not counted: lower than the sum of the calls · "
+            "70 tokens not counted: estimated · 1 span with an invalid count"
+        )
+
+
+def test_cached_tokens_of_a_sum_are_part_of_the_input():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 model:m", parents={"b": "a"})
+    tokens = {INPUT: 300, "gen_ai.usage.output_tokens": 5}
+    spans = using(spans, a={**tokens, CACHED: 100}, b=tokens)
+    assert [text.get_text() for text in plot_usage(spans).get_legend().get_texts()] == [
+        "cached input 100",
+        "input 200",
+        "output 5",
+    ]
 
 
 def test_excess_groups_are_merged_and_a_trace_without_tokens_has_a_note():

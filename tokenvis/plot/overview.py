@@ -142,7 +142,14 @@ def summary_parts(spans: pd.DataFrame, axis: TimeAxis) -> list[str]:
         parts.append(plural(totals["n_errors"], "error"))
     if totals["n_lost"]:
         parts.append(f"{plural(totals['n_lost'], 'span')} lost")
-    tokens = usage(spans, by="trace_id")[["input_tokens", "output_tokens"]].sum(min_count=1)
-    if tokens.notna().any():
-        parts.append(f"{short_number(int(tokens.fillna(0).sum()))} tokens")
-    return parts
+    return parts + usage_parts(spans)
+
+
+def usage_parts(spans: pd.DataFrame) -> list[str]:
+    """The tokens of a trace and its cost as texts, if the source gives them."""
+    [used] = usage(spans, by="trace_id").to_dict("records")
+    tokens = [used[name] for name in ("input_tokens", "output_tokens") if not pd.isna(used[name])]
+    without = f", {plural(used['n_silent'], 'call')} without a count" if used["n_silent"] else ""
+    parts = [f"{short_number(sum(tokens))} tokens{without}"] if tokens else []
+    unpriced = f", {plural(used['n_unpriced'], 'call')} without a cost" if used["n_unpriced"] else ""
+    return parts if pd.isna(used["cost"]) else [*parts, f"cost {used['cost']:,.2f}{unpriced}"]

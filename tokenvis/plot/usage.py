@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tokenvis.analysis.usage import usage
+from tokenvis.errors import plural
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.colors import QUALITATIVE_COLORS
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
@@ -64,8 +65,8 @@ def plot_usage(
     Returns
     -------
     Axes
-        Tokens are those of `usage`, each counted once. Over time, y is the cumulative sum. By group, x is the sum; of more than
-        40 groups, the smallest are merged.
+        Tokens are those of `usage`, each counted once; a note says what they do not include. Over time, y is the cumulative
+        sum. By group, x is the sum; of more than 40 groups, the smallest are merged.
 
     Raises
     ------
@@ -90,9 +91,10 @@ def plot_usage(
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz) if by is None else None
     losses, spans = losses_of(spans), recorded_spans(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
+    left_out = messages_about(table)
     table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
-    tokens = tokens_by_kind(table)
-    totals = {kind: int(values.sum()) for kind, values in tokens.items()}
+    sums = cumulative_tokens(table)
+    totals = {kind: int(values[-1]) for kind, values in sums.items()}
     groups = None if by is None else token_groups(table, by)
     with themed(ax) as theme:
         ax = new_axes(USAGE_HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
@@ -100,11 +102,11 @@ def plot_usage(
             return draw_empty(ax, theme, *(["No span has a token count."] if len(spans) else losses.sentences()))
         apply_theme(ax)
         if axis is not None:
-            draw_token_sums(ax, table["end_time"].to_numpy(), tokens, axis, theme)
+            draw_token_sums(ax, table["end_time"].to_numpy(), sums, axis, theme)
             draw_losses(ax, losses, axis, theme)
-            draw_note(ax, losses.messages, theme)
         elif groups is not None:
             draw_token_groups(ax, groups, theme)
+        draw_note(ax, lambda: [*losses.messages(), *left_out], theme)
         draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
         if legend:
             kinds = [
@@ -118,18 +120,38 @@ def plot_usage(
     return ax
 
 
-def tokens_by_kind(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The tokens of each row, by kind."""
-    input_tokens, cached_tokens, output_tokens = (
-        table[f"{kind}_tokens"].fillna(0).to_numpy(dtype=np.int64) for kind in ("input", "cached", "output")
-    )
-    return {"cached input": cached_tokens, "input": np.maximum(input_tokens - cached_tokens, 0), "output": output_tokens}
+def messages_about(table: pd.DataFrame) -> list[str]:
+    """What the tokens of a table do not include."""
+    total = {name: int(table[name].sum()) for name in ("n_silent", "unexplained_tokens", "estimated_tokens", "n_invalid")}
+    messages = {
+        "n_silent": f"{plural(total['n_silent'], 'model call')} without a token count",
+        "unexplained_tokens": f"{plural(total['unexplained_tokens'], 'token')} not counted: lower than the sum of the calls",
+        "estimated_tokens": f"{plural(total['estimated_tokens'], 'token')} not counted: estimated",
+        "n_invalid": f"{plural(total['n_invalid'], 'span')} with an invalid count",
+    }
+    return [message for name, message in messages.items() if total[name]]
+
+
+def tokens_by_kind(input_tokens: Any, cached_tokens: Any, output_tokens: Any) -> dict[str, np.ndarray]:
+    """Tokens by kind, of which none is counted twice."""
+    cached = np.minimum(cached_tokens, input_tokens)  # more, if only the sum of an agent has the cached tokens
+    return {"cached input": cached, "input": input_tokens - cached, "output": output_tokens}
+
+
+def cumulative_tokens(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The tokens up to each row, by kind; the first is 0."""
+    return tokens_by_kind(*(np.append(0, np.cumsum(values)) for values in columns_of_tokens(table)))
+
+
+def columns_of_tokens(table: pd.DataFrame) -> list[np.ndarray]:
+    """Input, cached and output tokens of each row, 0 if missing."""
+    return [table[f"{kind}_tokens"].fillna(0).to_numpy(dtype=np.int64) for kind in ("input", "cached", "output")]
 
 
 def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """A row for each group, the largest first: ``name``, tokens by kind, ``cost``; traces are summed."""
     names = table[by].astype("str").fillna(MISSING_NAME).to_numpy()
-    groups = pd.DataFrame({"name": names, **tokens_by_kind(table), "cost": table["cost"].to_numpy()})
+    groups = pd.DataFrame({"name": names, **tokens_by_kind(*columns_of_tokens(table)), "cost": table["cost"].to_numpy()})
     sums = groups.groupby("name", as_index=False).sum(min_count=1)
     sums = sums.iloc[np.lexsort((sums["name"], -sums[list(TOKEN_COLORS)].sum(axis=1)))].reset_index(drop=True)
     if len(sums) <= MAX_GROUPS:
@@ -139,15 +161,14 @@ def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
     return pd.concat([sums.iloc[: MAX_GROUPS - 1], others], ignore_index=True)
 
 
-def draw_token_sums(ax: Axes, times: Any, tokens: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
-    """Draw the cumulative sums of the kinds, stacked."""
+def draw_token_sums(ax: Axes, times: Any, sums: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
+    """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time."""
     axis.draw(ax, theme)
     axis_ends = np.array(axis.mapping.positions[[0, -1]])
     x = np.concatenate([axis_ends[:1], axis.mapping.to_x(times), axis_ends[1:]])
     below = np.zeros(len(x))
-    for kind, values in tokens.items():
-        sums = np.cumsum(values)
-        level = below + np.concatenate([[0], sums, sums[-1:]])
+    for kind, values in sums.items():
+        level = below + np.append(values, values[-1:])
         ax.fill_between(x, below, level, step="post", color=TOKEN_COLORS[kind], linewidth=0, zorder=2, label=kind)
         below = level
     highest = max(float(below[-1]), 1.0)
