@@ -145,9 +145,9 @@ def numbers_of(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mas
         numbers = column.fillna(0).to_numpy(dtype=column.dtype.type if kind != "f" else np.float64)
         valid = given & (numbers >= 0) & (numbers < 2.0**63 if kind == "f" else numbers <= INT64_MAX)
     else:
-        found = [valid_number(value) for value in json_values(column)]
-        valid = given & np.array([number is not None for number in found], dtype=bool)
-        numbers = np.array([number or 0 for number in found], dtype=np.float64 if not is_count else object)
+        found = [valid_number(value) for value in json_values(column[given])]
+        valid = at_rows(np.array([number is not None for number in found], dtype=bool), np.flatnonzero(given), len(column))
+        numbers = at_rows(np.array([number or 0 for number in found], dtype=object), np.flatnonzero(given), len(column))
     if is_count and numbers.dtype.kind != "i":
         valid &= np.array(np.where(valid, numbers, 0) % 1 == 0, dtype=bool)
     valid_numbers: Numbers = np.where(valid, numbers, 0).astype(np.int64 if is_count else np.float64)
