@@ -125,11 +125,12 @@ def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
 
 @st.composite
 def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
-    """Possible data of a span: links, tokens, a cost, a status, a trigger."""
+    """Possible data of a span: links, requests, tokens, a cost, a status, a trigger."""
     tokens = {f"gen_ai.usage.{key}_tokens": st.integers(0, 20) for key in ("input", "output")}
     attributes = st.fixed_dictionaries({}, optional={**tokens, "gen_ai.usage.cost": st.sampled_from([0.5, 2, 8])})
     optional = {
         "links": st.lists(st.sampled_from([*ids, "unknown"]), max_size=2),
+        "requested_by": st.sampled_from([*ids, "unknown", [*ids[:2], "unknown"]]),
         "attributes": attributes,
         "status": st.sampled_from(["ok", "error", "open"]),
         "trigger": st.sampled_from(["user", "timer", 3]),

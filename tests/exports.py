@@ -22,7 +22,10 @@ def hostile_spans() -> pd.DataFrame:
     """A frame with every hostile name as an id, a trace, an agent, a location, and in the payload."""
     rows = [
         {"id": name, "trace_id": NAMES[number // 4], "agent_id": name, "location_id": NAMES[-number], "start_time": number}
-        | {"end_time": number + 5, "data": json.dumps({"label": name, name: [name, None, {"": 1.5}], "links": [NAMES[0]]})}
+        | {
+            "end_time": number + 5,
+            "data": json.dumps({"label": name, name: [name, None, {"": 1.5}], "links": [NAMES[0]], "requested_by": name}),
+        }
         for number, name in enumerate(NAMES)
     ]
     return as_spans(pd.DataFrame(rows))
@@ -91,7 +94,12 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
-keys = st.sampled_from(["label", "kind", "status", "links", "parent_id", "attributes", "gen_ai.usage.input_tokens"]) | texts
+keys = (
+    st.sampled_from(
+        ["label", "kind", "status", "links", "requested_by", "parent_id", "attributes", "gen_ai.usage.input_tokens"]
+    )
+    | texts
+)
 
 
 @st.composite

@@ -37,6 +37,10 @@ def test_no_findings():
         ("self-overlap 3 7 acb", spans_of("ann 0 9 desk", "ann 5 8 lab", "ann 3 7 lab", "ann 9 10 desk")),
         ("unknown parent 1 - b", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "gone"})),
         ("unknown link 1 - b", with_data(spans_of("ann 0 9 desk", "bob 0 9 desk"), b={"links": ["a", "gone", "away"]})),
+        (
+            "unknown link 2 - bc",
+            with_data(spans_of(*["ann 0 0 desk"] * 3), b={"requested_by": ["a", "x"]}, c={"requested_by": 7}),
+        ),
         ("cycle 2 - ab", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"a": "b", "b": "a"})),
         (
             "outside parent 2 8 cb",

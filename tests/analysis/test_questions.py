@@ -118,7 +118,7 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
 @given(spans=FRAMES)
 def test_fields_in_columns_or_data_make_no_difference(ask, spans):
     tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
-    own = tv.expand_data(spans, ["links", *MARKS, *tokens]).assign(data=None)
+    own = tv.expand_data(spans, ["links", "requested_by", *MARKS, *tokens]).assign(data=None)
     answer, middle = ask(spans), len(spans) // 2
     assert_frame_equal(ask(own), answer)
     assert_frame_equal(plain(ask(pd.concat([own.iloc[:middle], spans.iloc[middle:]]))), plain(answer))

@@ -9,7 +9,7 @@ from tokenvis.explorer.keys import KEY_SAMPLE_SPANS, key_column, keys_in
 SPANS = with_data(
     spans_of("ann 0 10 desk", "bob 5 20 desk", "ann 12 12 lab", "eve 30 40 lab"),
     a={"kind": "tool", "attributes": {"gen_ai.request.model": "m", "tokens": 3}, "label": "find"},
-    b={"kind": "model", "status": "error", "links": ["a"]},
+    b={"kind": "model", "status": "error", "links": ["a"], "requested_by": "a"},
     c={"kind": "tool", "nested": {"x": 1}},
 )
 

@@ -244,12 +244,15 @@ def test_invalid_times_are_refused_and_nothing_is_recorded(times, message):
 def test_a_span_in_data_is_stored_as_its_id_and_keys_may_have_any_name():
     with Recorder("t") as own:
         first = own.event("Ann", "desk", self=1)
-        own.event("Bob", "desk", parent_id=first, links=[first])
+        own.event("Bob", "desk", parent_id=first, links=[first], requested_by=first)
         with pytest.raises(
             TypeError, match=r"^<LiveSpan of 'Ann' at 'desk', ended> cannot be copied or sent to another process\. Send its id"
         ):
             pickle.dumps(first)
-    assert data_of(load_spans("t")) == [{"self": 1}, {"links": [first.id], "parent_id": first.id}]
+    assert data_of(load_spans("t")) == [
+        {"self": 1},
+        {"links": [first.id], "requested_by": first.id, "parent_id": first.id},
+    ]
 
 
 def test_spans_that_are_open_when_the_recorder_closes_get_the_same_end():

@@ -123,11 +123,13 @@ def test_lost_spans_are_counted_from_columns_and_data(spans):
 
 
 def test_lists_of_a_parquet_file_are_lists(tmp_path):
-    spans = with_data(two(), a={"links": ["b"], "estimated": ["start_time"], "status": "error"}, b={"links": ["a"]})
-    own = tv.expand_data(spans, ["links", "estimated", "status"]).assign(data=None)
+    marked = {"links": ["b"], "estimated": ["start_time"], "status": "error"}
+    spans = with_data(two(), a=marked, b={"links": ["a"], "requested_by": ["a"]})
+    own = tv.expand_data(spans, ["links", "requested_by", "estimated", "status"]).assign(data=None)
     own.to_parquet(tmp_path / "own.parquet")
     back = pd.read_parquet(tmp_path / "own.parquet")
     assert field_values(back, "links")[1] == [["b"], ["a"]]
+    assert field_values(back, "requested_by")[1] == [["a"]]
     assert_frame_equal(tv.handoffs(back, evidence="link"), tv.handoffs(spans, evidence="link"), check_dtype=False)
     assert tv.diagnose(back)["kind"].tolist() == tv.diagnose(spans)["kind"].tolist()
 

@@ -59,6 +59,16 @@ def test_waits_are_kept_whole(content):
     assert redactor.n_cut == 0
 
 
+def test_ids_of_other_spans_are_kept_whole():
+    references = {"links": ["a" * 300, "b"], "requested_by": "c" * 300, "parent_id": "d" * 300}
+    redactor = Redactor("short")
+    assert redactor.redacted(references, "x") == references
+    assert redactor.n_cut == 0
+    asked = {"requested_by": ["a", "b"], "task": "secret", "label": "x"}
+    assert Redactor("none").redacted(asked, "x") == {"requested_by": ["a", "b"], "label": "x"}
+    assert Redactor("short").redacted({"task": "x" * 201}, "x") == {"task": "x" * 200 + "…"}
+
+
 def test_without_content_a_mark_of_another_type_is_omitted():
     assert Redactor("none").redacted({"waits_for": {"who": "secret"}, "detached": "secret"}, "x") == {}
 

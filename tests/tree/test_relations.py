@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from conftest import spans_frames, spans_of, with_data
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption, BadSpan
-from tokenvis.tree.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of
+from tokenvis.tree.relations import cyclic, evidence_of, have_ancestor, have_descendant, relations_of, requests_in
 
 
 def linked(spans, **links):
@@ -63,6 +65,53 @@ def test_links_are_distinct_pairs_of_rows_without_unknown_ids():
     assert list(zip(*(rows.tolist() for rows in link_rows(spans)), strict=True)) == [(0, 1), (0, 2), (1, 2)]
     assert [len(rows) for rows in link_rows(spans.drop(columns="data"))] == [0, 0]
     assert [len(rows) for rows in link_rows(linked(spans, c=["unknown"]))] == [0, 0]
+
+
+def asked(spans, **requests):
+    """The spans with ``requested_by``: the id of the model call that asked for each one, or several ids."""
+    return with_data(spans, **{span: {"requested_by": named} for span, named in requests.items()})
+
+
+def request_rows(spans):
+    """Requests as pairs of rows: (the call, the model call that asked for it)."""
+    return list(zip(*(rows.tolist() for rows in requests_in(spans)), strict=True))
+
+
+def test_requests_are_distinct_pairs_of_rows_without_unknown_ids():
+    spans = spans_of("ann 0 9 model", "ann 1 3 tool", "ann 4 5 tool", "ann 6 7 tool")
+    mixed = asked(spans, b="a", c=["b", "a", "b", "unknown"], d="d")
+    assert request_rows(mixed) == [(1, 0), (2, 0), (2, 1)]
+    assert list(zip(*(rows.tolist() for rows in requests_in(mixed, relations_of(mixed))), strict=True)) == request_rows(mixed)
+    assert request_rows(spans.assign(requested_by=["x", None, ["a"], np.array(["a", "b"])])) == [(2, 0), (3, 0), (3, 1)]
+    assert request_rows(spans.assign(id=[1, 2, 3, 4], requested_by=[np.nan, 1, None, 3])) == [(1, 0), (3, 2)]
+    for odd in (7, 7.5, True, "", [], {}, {"id": "a"}, [["a"]], [None, {"a": []}], "a\n" * 5_000, "$\\frac{ <b>"):
+        assert request_rows(asked(spans, b=odd)) == []
+    assert request_rows(spans) == request_rows(spans[:0]) == []
+
+
+def test_requests_and_links_are_separate():
+    spans = with_data(spans_of("ann 0 9 model", "ann 1 3 tool", "bob 4 5 lab"), b={"requested_by": "a"}, c={"links": ["b"]})
+    relations = relations_of(spans)
+    assert [rows.tolist() for rows in relations.links()] == [[1], [2]]
+    assert [rows.tolist() for rows in relations.requests()] == [[0], [1]]
+    assert [len(rows) for rows in relations_of(spans, links=False).requests()] == [0, 0]
+    assert [rows.tolist() for rows in relations_of(spans, requests=False).links()] == [[1], [2]]
+    twice = spans.assign(id=["a", "a", "c"])
+    with pytest.raises(BadSpan, match=r"^Span 'a' is in several rows of trace 't'\. Pass each span once"):
+        requests_in(twice)
+
+
+@pytest.mark.laws
+@given(spans_frames(data=True))
+def test_requests_equal_the_ids_in_data(spans):
+    rows = [(row.trace_id, row.id, json.loads(row.data) if isinstance(row.data, str) else {}) for row in spans.itertuples()]
+    expected = []
+    for trace, span, data in rows:
+        named = data.get("requested_by", [])
+        named = set(named) if isinstance(named, list) else {named}
+        expected += [(span, other) for other_trace, other, _ in rows if other_trace == trace and other in named - {span}]
+    ids = spans["id"].tolist()
+    assert sorted((ids[call], ids[asked_by]) for call, asked_by in request_rows(spans)) == sorted(expected)
 
 
 @pytest.mark.laws

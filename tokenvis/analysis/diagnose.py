@@ -39,7 +39,7 @@ MEANING_BY_KIND = {
     "duplicate id": "Several rows have this id: time and tokens are counted twice, and links to it are ambiguous.",
     "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
     "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
-    "unknown link": "A link refers to a span that is not in the trace. Handoffs and the critical path ignore it.",
+    "unknown link": "A span in links or requested_by is not in the trace. Handoffs and the critical path ignore it.",
     "cycle": "These spans are their own ancestors. Their parents are ignored.",
     "outside parent": "The span runs before its parent starts or after it ends: background work, for which the parent does not "
     "wait, or different clocks.",
@@ -267,8 +267,11 @@ def usage_findings(usage: Usage) -> Iterator[Finding]:
 
 
 def link_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
-    """Unknown links, and agents without a link or parent to another agent."""
-    yield Finding("unknown link", np.unique(relations.link_row[relations.link_target < 0]))
+    """Unknown links and requests, and agents without a link or parent to another agent."""
+    links = relations.link_row, relations.link_target
+    requests = relations.request_row, relations.request_target
+    row, named = (np.concatenate(columns) for columns in zip(links, requests, strict=True))
+    yield Finding("unknown link", np.unique(row[named < 0]))
     parent = relations.parents()
     child = np.flatnonzero(parent >= 0)
     source, target = (np.concatenate(rows) for rows in zip(relations.links(), (parent[child], child), strict=True))

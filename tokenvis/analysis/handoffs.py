@@ -99,7 +99,7 @@ def candidate_handoffs(
 
 def link_and_parent_handoffs(spans: pd.DataFrame, kinds: set[str]) -> list[pd.DataFrame]:
     """The handoffs by links and parents, for the requested kinds of evidence."""
-    relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds)
+    relations = relations_of(spans, parents="parent" in kinds, links="link" in kinds, requests=False)
     found, parent = [link_handoffs(spans, *relations.links())], relations.parents()
     if (parent >= 0).any():
         found += delegation_handoffs(spans, parent)

@@ -24,7 +24,7 @@ from tokenvis.spans.text import without_surrogates
 AGENT_LOCATION_KEYS = ("agent_id", "location_id")
 LEADING_KEYS = (*AGENT_LOCATION_KEYS, "status", "kind")
 # Keys of data that are unique to each span, or not a single value
-EXCLUDED_DATA_KEYS = {"label", "parent_id", "links", "estimated", "attributes"}
+EXCLUDED_DATA_KEYS = {"label", "parent_id", "links", "requested_by", "estimated", "attributes"}
 KEY_SAMPLE_SPANS = 20_000  # spans that are searched for keys
 MAX_LISTED_KEYS = 60
 MAX_SAMPLED_TEXTS = 1_000  # distinct texts; a key with more in the sample is not offered

@@ -139,10 +139,11 @@ class Recorder(ProcessHooks):
         agent, location
             Who does the work, and where. Values that are not text are converted to text.
         **data
-            The data of the span, read when the span ends: ``label``, ``kind``, ``links``, ``parent_id`` (overrides the
-            enclosing span), ``detached`` (true: no agent waits for this span; false: its parent waits, whatever the times are),
-            ``waits_for`` (see `wait`; "user" by default at the location of a tool that asks the user, such as
-            "tool:AskUserQuestion"), and your own keys. Values that are not JSON, or too long, are cut and marked.
+            The data of the span, read when the span ends: ``label``, ``kind``, ``links``, ``requested_by`` (the model
+            call that asked for this call: a span or its id), ``parent_id`` (overrides the enclosing span), ``detached`` (true:
+            no agent waits for this span; false: its parent waits, whatever the times are), ``waits_for`` (see `wait`; "user" by
+            default at the location of a tool that asks the user, such as "tool:AskUserQuestion"), and your own keys. Values
+            that are not JSON, or too long, are cut and marked.
 
         Returns
         -------

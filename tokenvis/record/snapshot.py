@@ -37,7 +37,7 @@ JSON_SCALAR_TYPES = frozenset([str, int, float, bool, type(None)])
 JSON_CONTAINER_TYPES = frozenset([dict, list, tuple])
 PRIORITY_KEYS = frozenset(  # encoded first, so that they are never cut for lack of room
     [
-        *("label", "kind", "links", "parent_id", "waits_for", "waits_for_kind", "detached", "span_kind"),
+        *("label", "kind", "links", "requested_by", "parent_id", "waits_for", "waits_for_kind", "detached", "span_kind"),
         *("status", "status_message", "error.type", "exception.stacktrace", "cancelled"),
     ]
 )

@@ -1,4 +1,4 @@
-"""Fields: the optional attributes of a span (label, status, tokens, links), from columns or from ``data``.
+"""Fields: the optional attributes of a span (label, status, tokens, links, requests), from columns or from ``data``.
 
 The value of a field is the value in the frame's column of that name, else the key in ``data``. So a frame whose fields are
 columns, from `expand_data` or from a file, works like any other, also concatenated with frames without these columns. The

@@ -1,10 +1,11 @@
 """The payload: the JSON object in a span's ``data``, or nothing.
 
 The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``links``, ``status``, ``estimated``), among them
-``waits_for``, whom the span waits for; ``waits_for_kind``, whether that is an "agent" or a "person"; ``detached``, whether no
-agent waits for the span; and ``span_kind``, "producer" or "consumer". A writer may add any keys. ``attributes`` has the
-values from the source, under OpenTelemetry's names. Keys are literal: the dots in ``gen_ai.request.model`` are part of the
-name.
+``requested_by``, the id of the model call that asked for a call, or a list of ids; ``waits_for``, whom the span waits for;
+``waits_for_kind``, whether that is an "agent" or a "person"; ``detached``, whether no agent waits for the span; ``span_kind``,
+"producer" or "consumer"; and ``task``, what an agent was told to do, on its first span. A writer may add any keys.
+``attributes`` has the values from the source, under OpenTelemetry's names. Keys are literal: the dots in
+``gen_ai.request.model`` are part of the name.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Redaction: how much of a trace's free text is kept, and the JSON text of the redacted payload.
 
 "full" keeps everything; "short" keeps the first 200 characters of each text; "none" keeps numbers and, of the texts, only
-names: ids, models, tools, kinds, and whom a span waits for.
+names: ids, models, tools, kinds, and whom a span waits for. The ids of other spans are never cut.
 """
 
 import json
@@ -18,11 +18,14 @@ from tokenvis.spans.text import without_surrogates
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
+REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content
-    *("kind", "parent_id", "links", "status", "estimated", "trigger"),
+    *REFERENCE_KEYS,
+    *("kind", "status", "estimated", "trigger"),
     *("waits_for_kind", "span_kind"),
 }
 AGENT_KEY = "waits_for"  # the name of an agent or a person, kept whole as ``agent_id`` is
+WHOLE_KEYS = {AGENT_KEY, *REFERENCE_KEYS}  # not cut by content="short"
 NAMING_ATTRIBUTES = re.compile(
     r"gen_ai\.(operation\.name|provider\.name|system|output\.type|conversation\.id|data_source\.id|workflow\.name"
     r"|agent\.(id|name|version)|tool\.(name|type|call\.id)|request\.(?!messages|prompt|input|instructions|stop_sequences).*|response\.(id|model|finish_reasons))"
@@ -44,7 +47,7 @@ class Redactor:
         if self.content == "full":
             return data
         if self.content == "short":
-            return {key: value if key == AGENT_KEY else self.shortened(value) for key, value in data.items()}
+            return {key: value if key in WHOLE_KEYS else self.shortened(value) for key, value in data.items()}
         kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_name(value)}
         if AGENT_KEY in data and isinstance(data[AGENT_KEY], str | int | float | None):
             kept[AGENT_KEY] = data[AGENT_KEY]

@@ -1,7 +1,8 @@
-"""Relations: resolves the ids of parents and links to spans.
+"""Relations: resolves the ids of parents, links and requests to spans.
 
 An id is looked up within its trace. A parent that is not in the frame is ignored, and so is the parent of a span that is its
-own ancestor. Ids are numbered in one pass over the texts, unsorted; everything after is integer arithmetic.
+own ancestor. A request is a link within an agent: it leads from a model call to a call that the model asked for, which has it
+in ``requested_by``. Ids are numbered in one pass over the texts, unsorted; everything after is integer arithmetic.
 """
 
 from collections.abc import Iterable
@@ -56,7 +57,7 @@ def numbers_within_traces(
 
 @dataclass(frozen=True)
 class Relations:
-    """The parents and links of a frame's spans, as identities of spans, or -1; as rows only if each span has one row."""
+    """The parents, links and requests of a frame's spans, as identities, or -1; as rows only if each span has one row."""
 
     spans: pd.DataFrame
     identity: Int64Array  # the number of each row's span: rows of one trace with the same id share a number
@@ -64,6 +65,8 @@ class Relations:
     cyclic: Mask  # the rows that are their own ancestors
     link_row: Int64Array  # the row that has each link
     link_target: Int64Array  # the identity of the linked span
+    request_row: Int64Array  # the row that has each request
+    request_target: Int64Array  # the identity of the span that asked for it
     has_references: bool  # if False, each row has a different identity
 
     def by_identity(self, values: np.ndarray[tuple[int], np.dtype[Any]]) -> np.ndarray[tuple[int], np.dtype[Any]]:
@@ -85,15 +88,24 @@ class Relations:
 
     def links(self) -> tuple[Int64Array, Int64Array]:
         """Links as distinct pairs of rows: (the linked span, the span with the link); `BadSpan` as in `parents`."""
-        target = self.link_row[self.link_target >= 0]
-        if not len(target):
-            return target, target
-        source = self.rows()[self.link_target[self.link_target >= 0]]
-        pair = packed(target, source)
+        return self.pairs(self.link_row, self.link_target)
+
+    def requests(self) -> tuple[Int64Array, Int64Array]:
+        """Requests as distinct pairs of rows: (the model call, the call that it asked for); `BadSpan` as in `parents`."""
+        asked_by, call = self.pairs(self.request_row, self.request_target)
+        return asked_by[asked_by != call], call[asked_by != call]
+
+    def pairs(self, row: Int64Array, target: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Distinct pairs of rows, (the span that is named, the span that names it), ordered by the latter."""
+        naming = row[target >= 0]
+        if not len(naming):
+            return naming, naming
+        named = self.rows()[target[target >= 0]]
+        pair = packed(naming, named)
         assert pair is not None, "two rows fit into 63 bits"
         order = np.argsort(pair, kind="stable")
         order = order[run_starts(pair[order])]
-        return source[order], target[order]
+        return named[order], naming[order]
 
     def rows(self) -> Int64Array:
         """The row of each identity, plus a last element -1, so that the index -1 returns -1."""
@@ -108,20 +120,33 @@ class Relations:
         return row
 
 
-def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = True) -> Relations:
-    """The parents and links of the spans; if there are none, each row has a different identity."""
+def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = True, requests: bool | None = None) -> Relations:
+    """The parents, links and requests of the spans; if there are none, each row has a different identity.
+
+    Requests are read with the links, unless ``requests`` says otherwise.
+    """
     child, parent_id = parent_references(spans) if parents else NO_REFERENCES
-    source, link_id = links_in(spans) if links else NO_REFERENCES
-    identity, target = np.arange(len(spans)), np.empty(0, dtype=np.int64)
-    if len(child) or len(source):
-        identity, target = identities(
-            spans, pd.concat([parent_id, link_id], ignore_index=True), np.concatenate([child, source])
-        )
+    source, link_id = references_in(spans, "links") if links else NO_REFERENCES
+    call, request_id = references_in(spans, "requested_by") if (links if requests is None else requests) else NO_REFERENCES
+    naming, identity, target = np.concatenate([child, source, call]), np.arange(len(spans)), np.empty(0, dtype=np.int64)
+    if len(naming):
+        identity, target = identities(spans, pd.concat([parent_id, link_id, request_id], ignore_index=True), naming)
     parent = np.full(len(spans), NO_ROW, dtype=np.int64)
-    parent[child] = target[: len(child)]
+    parent[child], link, request = np.split(target, [len(child), len(child) + len(source)])
     in_cycle = cyclic(identity, parent) if (parent != NO_ROW).any() else np.zeros(len(spans), dtype=bool)
     parent[in_cycle] = NO_ROW
-    return Relations(spans, identity, parent, in_cycle, source, target[len(child) :], bool(len(child) or len(source)))
+    return Relations(spans, identity, parent, in_cycle, source, link, call, request, bool(len(naming)))
+
+
+def requests_in(spans: pd.DataFrame, relations: Relations | None = None) -> tuple[Int64Array, Int64Array]:
+    """The rows of the calls that a model asked for, and for each the row of a model call that did, ordered by the calls.
+
+    ``relations`` are those of the spans, with requests. A call has a pair for each id in ``requested_by`` that is the id of
+    another span of the trace. `BadSpan` if an id is in two rows of a trace.
+    """
+    relations = relations_of(spans, parents=False, links=False, requests=True) if relations is None else relations
+    asked_by, call = relations.requests()
+    return call, asked_by
 
 
 def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
@@ -191,9 +216,14 @@ def evidence_of(evidence: str | Iterable[str]) -> set[str]:
     return set(kinds)
 
 
-def links_in(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
-    """The row of each link, and the id of the linked span."""
-    rows, values = field_values(spans, "links")
-    links = [value if isinstance(value, list) else [value] for value in values]
-    ids = [link if isinstance(link, str) else str(link) for in_row in links for link in in_row]
-    return np.repeat(rows, [len(in_row) for in_row in links]), text_column(ids, pd.RangeIndex(len(ids)))
+def reference_text(value: object) -> str:
+    """An id that is not a text as one: a column of integers with missing values has whole floats."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def references_in(spans: pd.DataFrame, name: str) -> tuple[Int64Array, pd.Series]:
+    """The row of each id in a field with one id or several, ``links`` or ``requested_by``, and the id."""
+    rows, values = field_values(spans, name)
+    in_rows = [value if isinstance(value, list) else [value] for value in values]
+    ids = [value if isinstance(value, str) else reference_text(value) for in_row in in_rows for value in in_row]
+    return np.repeat(rows, [len(in_row) for in_row in in_rows]), text_column(ids, pd.RangeIndex(len(ids)))

@@ -118,7 +118,7 @@ def shown_tokens(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def flow_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, Any]]:
     """Two events for each link: its start and its end."""
-    source, target = relations_of(spans, parents=False).links()
+    source, target = relations_of(spans, parents=False, requests=False).links()
     start, end = times_of(spans)
     departure = np.clip(start[target], start[source], last_microseconds(start, end)[source])
     for first in range(0, len(source), PAYLOADS_PER_CHUNK):
