@@ -47,6 +47,32 @@ def test_a_link_to_a_caller_that_starts_at_the_same_time_continues_the_path():
     assert as_text(itself) == ["- unexplained - 0 6", "c work - 6 20"]
 
 
+def test_a_call_follows_the_model_call_that_asked_for_it():
+    spans = spans_of("ann 0 8 model", "ann 1 4 lab", "ann 5 20 tool")
+    assert as_text(with_data(spans, c={"requested_by": "a"})) == ["a work - 0 5", "c work request 5 20"]
+    alone = as_text(with_data(spans, c={"requested_by": "a"}), evidence="parent")
+    assert alone == ["- unexplained - 0 1", "b work - 1 4", "- unexplained - 4 5", "c work agent 5 20"]
+    later = spans_of("ann 0 4 model", "ann 3 9 lab", "ann 6 20 tool")
+    assert as_text(with_data(later, c={"requested_by": "a"})) == ["a work - 0 4", "- unexplained - 4 6", "c work request 6 20"]
+    itself = with_data(spans_of("ann 0 4 model"), a={"requested_by": ["a", "a"]})
+    assert as_text(itself) == ["a work - 0 4"]
+
+
+def test_calls_of_one_message_that_run_one_after_the_other_are_all_on_the_path():
+    spans = spans_of("ann 0 4 model", "ann 4 10 tool", "ann 10 15 tool", "ann 10 12 tool", "ann 15 16 model")
+    spans = with_data(spans, **{call: {"requested_by": "a"} for call in "bcd"})
+    path = ["a work - 0 4", "b work request 4 10", "c work request 10 15", "e work agent 15 16"]
+    assert as_text(spans) == path
+    delegating = spans_of(
+        "ann 0 30 agent", "ann 1 4 model", "ann 5 10 tool", "ann 11 20 tool", parents=dict.fromkeys("bcd", "a")
+    )
+    asked = with_data(delegating, c={"requested_by": "b"}, d={"requested_by": "b"})
+    assert as_text(asked) == as_text(delegating)  # the parent works from 4 to 5 and from 10 to 11
+    streaming = spans_of("ann 0 30 agent", "ann 1 9 model", "ann 5 20 tool", "bob 2 5 lab", parents=dict.fromkeys("bcd", "a"))
+    streaming = with_data(streaming, c={"requested_by": "b"})
+    assert as_text(streaming)[:3] == ["a work - 0 1", "b work parent 1 5", "c work request 5 20"]
+
+
 def test_a_parent_waits_for_its_children_of_any_agent():
     spans = spans_of("ann 0 20 desk", "bob 2 6 lab", "eve 3 12 lab", "zoe 13 18 lab", parents=dict.fromkeys("bcd", "a"))
     expected = ["a work - 0 2", "a agent span 2 3", "c work parent 3 12", "a work child 12 13"]
@@ -158,20 +184,24 @@ def test_a_log_of_steps_that_nothing_links_is_unexplained_where_another_agent_ru
 
 @st.composite
 def linked_frames(draw):
-    """Frames with parents, marks, and links in ``data`` or in a column."""
+    """Frames with parents, marks, and links and requests in ``data`` or in a column."""
     spans = draw(waiting_frames())
     ids = st.lists(st.sampled_from([*spans["id"], "unknown"]), min_size=1, max_size=2) if len(spans) else st.nothing()
-    links = [draw(ids) if draw(st.integers(0, 2)) == 0 else None for _ in range(len(spans))]
-    return spans.assign(links=pd.Series(links, index=spans.index, dtype="object"))
+    for name, one_in in (("links", 3), ("requested_by", 2)):
+        named = [draw(ids) if draw(st.integers(1, one_in)) == 1 else None for _ in range(len(spans))]
+        spans = spans.assign(**{name: pd.Series(named, index=spans.index, dtype="object")})
+    return spans
 
 
 def brute_force(spans, evidence):
     """The paths by the rules in docs/questions.md: (trace, id, state, follows, start, end), microsecond by microsecond."""
     nodes = nodes_of(spans)
-    links = {(trace, span): found for trace, span, found in zip(spans["trace_id"], spans["id"], spans["links"], strict=True)}
+    rows = {(row.trace_id, row.id): row for row in spans.itertuples()}
     for node in nodes:
-        named = (links[node.trace, node.id] or node.data.get("links", [])) if "link" in evidence else []
-        node.sources = [other for other in nodes if other.trace == node.trace and other.id in named]
+        for key, name in (("sources", "links"), ("asked_by", "requested_by")):
+            named = (getattr(rows[node.trace, node.id], name) or node.data.get(name, [])) if "link" in evidence else []
+            setattr(node, key, [other for other in nodes if other.trace == node.trace and other.id in named])
+        node.asked_by = [other for other in node.asked_by if other is not node]
     rows = []
     for trace in sorted({node.trace for node in nodes}):
         steps = traced_back([node for node in nodes if node.trace == trace], evidence)
@@ -234,7 +264,13 @@ def preceding(node, nodes, evidence, passed):
     links = [other for other in node.sources if other in earlier]
     if links:
         return max(links, key=lambda other: (min(other.end, time), *ending(other)[1:])), "link"
-    if "parent" in evidence and node.parent in earlier:
+    has_parent = "parent" in evidence and node.parent in earlier
+    requests = [other for other in node.asked_by if other in earlier]
+    requests += [other for other in earlier if other.end <= time and set(other.asked_by) & set(requests)]
+    asked = max(requests, key=lambda other: (min(other.end, time), *ending(other)[1:]), default=None)
+    if asked is not None and (asked.end >= time or not has_parent):
+        return asked, "request"
+    if has_parent:
         siblings = waited_for(node.parent, time, evidence)
         last = max(siblings, key=ending, default=None)
         continues = last is not None and last.end == time and last.agent == node.agent

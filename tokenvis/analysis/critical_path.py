@@ -2,9 +2,10 @@
 
 The path is traced backwards from the latest end. A span counts from its start, or from the latest end of a child that it
 waited for, as in Z. Zhang et al., "CRISP: Critical path analysis of large-scale microservice architectures" (2022). The
-predecessor of a start comes from the evidence: a link, the parent, or the agent's earlier work. A predecessor that still runs
-at the start counts as ending there. The path passes a span at most once at one time, so links and instants cannot form a cycle.
-The parts of spans on the path are then cut by state and by innermost span (`states`, `nesting`), all at once.
+predecessor of a start comes from the evidence: a link, a request (the model call that asked for it, or another call that the
+same one asked for), the parent, or the agent's earlier work. A predecessor that still runs at the start counts as ending there.
+The path passes a span at most once at one time, so links and instants cannot form a cycle. The parts of spans on the path are
+then cut by state and by innermost span (`states`, `nesting`), all at once.
 """
 
 from bisect import bisect_left, bisect_right
@@ -33,11 +34,11 @@ from tokenvis.spans.intervals import overlapping
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.callees import detachment_of
 from tokenvis.tree.nesting import NestedParts, nested_parts
-from tokenvis.tree.relations import NO_ROW, evidence_of, relations_of
+from tokenvis.tree.relations import NO_ROW, Relations, evidence_of, relations_of
 from tokenvis.tree.states import AGENT, PERSON, STATES, USER, States, states_of
 
-FOLLOWS = ("link", "parent", "child", "agent", "location", "span")
-LINK, PARENT, CHILD, SAME_AGENT, LOCATION, SPAN = range(len(FOLLOWS))
+FOLLOWS = ("link", "request", "parent", "child", "agent", "location", "span")
+LINK, REQUEST, PARENT, CHILD, SAME_AGENT, LOCATION, SPAN = range(len(FOLLOWS))
 NOTHING = -1
 PATH_STATES = (*STATES, "unexplained")
 UNEXPLAINED = len(STATES)
@@ -60,8 +61,9 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     spans
         A frame of spans.
     evidence
-        What explains a start, besides the agent's earlier work: ``"link"``, ``"parent"``, ``"location"`` (the last span to end
-        there), one or several. They are tried in this order: link, parent, the same agent, location.
+        What explains a start, besides the agent's earlier work: ``"link"`` (also the model call in ``requested_by``),
+        ``"parent"``, ``"location"`` (the last span to end there), one or several. They are tried in this order: link, request,
+        parent, the same agent, location.
 
     Returns
     -------
@@ -73,9 +75,9 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
         runs; ``state`` (str): "work"; "agent": the span waits for an agent, or a link, parent or location explains the work
         after the gap; "person": the span waits for a person, or a person started the work after the gap; "unexplained": a gap,
         and nothing leads from the work before it to the work after it;
-        ``follows`` (str): why the work goes on with this row: "link", "parent" (its parent started it), "child" (the span goes
-        on after its child), "agent" (the same agent's latest end), "location", "span" (the same span in another state);
-        missing for a gap, and if there is no predecessor;
+        ``follows`` (str): why the work goes on with this row: "link", "request" (a model call asked for it), "parent" (its
+        parent started it), "child" (the span goes on after its child), "agent" (the same agent's latest end), "location",
+        "span" (the same span in another state); missing for a gap, and if there is no predecessor;
         ``start, end`` (int64, µs), ``part_us`` (int64, µs: end - start), 0 for an instant. All parts of a trace add up to its
         wall time.
 
@@ -107,9 +109,8 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     require(spans)
     spans = recorded_spans(spans)
     relations = relations_of(spans, links="link" in kinds)
-    parent, (source, target) = relations.parents(), relations.links()
-    detachment = detachment_of(spans, relations)
-    search = PathSearch(spans, kinds, parent, detachment.detached, source, target)
+    parent, detachment = relations.parents(), detachment_of(spans, relations)
+    search = PathSearch(spans, kinds, parent, detachment.detached, relations)
     last, origin = last_and_first(spans)
     n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
     of_trace = np.repeat(last, n_steps[::-1])
@@ -147,11 +148,11 @@ class Ends:
     """The rows of each group, ordered by their ends (ties: the start, then agent_id, id)."""
 
     def __init__(self, spans: pd.DataFrame, group: Int64Array, rows: Int64Array, n_groups: int, agent: Int64Array) -> None:
-        """Sort these rows; ``group`` and ``agent`` are numbers of all rows of the frame."""
+        """Sort these rows by the ``group`` of each; ``agent`` are numbers of all rows of the frame."""
         start, end = times_of(spans)
-        rows = rows[order_with_ids(spans, group[rows], end[rows], start[rows], agent[rows], row=rows)]
+        rows = rows[order_with_ids(spans, group, end[rows], start[rows], agent[rows], row=rows)]
         self.row, self.end = rows.data, end[rows].data
-        self.first = np.append(0, np.cumsum(counts(group[rows], n_groups))).data
+        self.first = np.append(0, np.cumsum(counts(group, n_groups))).data
 
     def last(self, group: int, time: int) -> tuple[int, int]:
         """The position of the group's last row to end at or before a time, and that of its first row, which may be later."""
@@ -159,22 +160,35 @@ class Ends:
         return bisect_right(self.end, time, first, self.first[group + 1]) - 1, first
 
 
+class Sources:
+    """The rows that each row names: pairs of rows, sorted by the row that names the other."""
+
+    def __init__(self, named: Int64Array, naming: Int64Array) -> None:
+        self.named, self.naming = named.data, naming.data
+
+    def of(self, row: int) -> memoryview:
+        """The rows that a row names."""
+        first = bisect_left(self.naming, row)
+        return self.named[first : bisect_right(self.naming, row, first)]
+
+
 class PathSearch:
     """The search for the paths of all traces: ``steps`` has the steps found so far, backwards."""
 
-    def __init__(
-        self, spans: pd.DataFrame, kinds: set[str], parent: Int64Array, detached: Mask, source: Int64Array, target: Int64Array
-    ) -> None:
-        """Prepare the lookup tables; links lead from ``source`` to ``target`` and are sorted by ``target``."""
+    def __init__(self, spans: pd.DataFrame, kinds: set[str], parent: Int64Array, detached: Mask, relations: Relations) -> None:
+        """Prepare the lookup tables."""
         self.spans, self.kinds = spans, kinds
         start, end = times_of(spans)
         self.start, self.end = start.data, end.data
-        self.link_source, self.link_target = source.data, target.data
+        asked_by, call = relations.requests()
+        self.links = Sources(*relations.links())
+        self.requests = Sources(asked_by, call)
+        self.requested = Ends(spans, asked_by, call, len(spans), self.agent) if len(call) else None
         if "parent" not in kinds:
             parent = np.full_like(parent, NO_ROW)
         self.parent = parent.data
         children = np.flatnonzero((parent != NO_ROW) & ~detached & (end > start))
-        self.children = Ends(spans, parent, children, len(spans), self.agent) if len(children) else None
+        self.children = Ends(spans, parent[children], children, len(spans), self.agent) if len(children) else None
         self.steps: list[tuple[int, int, int, int]] = []
         self.starters: list[tuple[int, int]] = []  # the position of each gap in ``steps``, and a row that starts after it
         self.passed: set[int] = set()  # the rows that the path has left at ``passed_time``, their start
@@ -248,11 +262,15 @@ class PathSearch:
 
     def predecessor(self, row: int, time: int) -> tuple[int, int]:
         """The predecessor of a span that starts at a time, and its evidence."""
-        links = self.sources(row, time)
+        links = [source for source in self.links.of(row) if self.precedes(source, time)]
         if links:
-            return links[0] if len(links) == 1 else self.last_to_end(links, time), LINK
-        parent = self.parent[row]
-        if parent != NO_ROW and self.precedes(parent, time):
+            return self.last_to_end(links, time), LINK
+        parent, requests = self.parent[row], self.requesting(row, time)
+        has_parent = parent != NO_ROW and self.precedes(parent, time)
+        asked = self.last_to_end(requests, time) if requests else NO_ROW
+        if asked != NO_ROW and (self.end[asked] >= time or not has_parent):
+            return asked, REQUEST
+        if has_parent:
             sibling = self.last_child(parent, time)
             waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
             return parent, SAME_AGENT if waited else PARENT
@@ -262,14 +280,13 @@ class PathSearch:
                 return earlier, follows
         return NO_ROW, NOTHING
 
-    def sources(self, row: int, time: int) -> list[int]:
-        """The linked rows that precede a row."""
-        position, sources = bisect_left(self.link_target, row), []
-        while position < len(self.link_target) and self.link_target[position] == row:
-            if self.precedes(self.link_source[position], time):
-                sources.append(self.link_source[position])
-            position += 1
-        return sources
+    def requesting(self, row: int, time: int) -> list[int]:
+        """The model calls that asked for a row before a time, and for each the last call that it asked for to end by then."""
+        asked_by = [source for source in self.requests.of(row) if self.precedes(source, time)]
+        if not asked_by or self.requested is None:
+            return asked_by
+        calls = [self.last_of_group(REQUEST, source, self.requested, time) for source in asked_by]
+        return asked_by + [call for call in calls if call != NO_ROW]
 
     def precedes(self, row: int, time: int) -> bool:
         """Whether a span started before a time, or at that time if the path has not passed it."""
@@ -277,6 +294,8 @@ class PathSearch:
 
     def last_to_end(self, rows: list[int], time: int) -> int:
         """The row that ends last (ties: the start, then agent_id, id); rows that still run at a time count as ending then."""
+        if len(rows) == 1:
+            return rows[0]
         keys = [(min(self.end[row], time), self.start[row], int(self.agent[row])) for row in rows]
         latest = max(keys)
         tied = [row for row, key in zip(rows, keys, strict=True) if key == latest]
