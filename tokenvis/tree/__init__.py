@@ -1,1 +1,1 @@
-"""Tree: how spans belong together: parents and links, nesting, callees, states, and what is counted once along the tree."""
+"""Tree: how spans belong together: parents, links, nesting, callees, instances, states, and what counts once along the tree."""
