@@ -120,7 +120,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
         ("pysat", {"layout/storylines/proof.py"}),
         ("scipy", {"layout/storylines/heights.py"}),
-        ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/assembly.py"}),
+        ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/assembly.py", "ingestion/requests.py"}),
     ],
 )
 def test_a_library_is_imported_only_by_its_owners(library, places):
@@ -138,6 +138,10 @@ def test_only_the_store_contains_sql():
 PICTURED = ("colocation", "compare", "concurrency", "critical_path", "handoffs", "occupancy", "transitions", "usage")
 TESTED_IN = {  # modules without a test file of the same name
     "formats/registry.py": "formats/test_damage.py",
+    "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",
+    "formats/evaluations/inspect_log/events.py": "formats/test_inspect_log.py",
+    "formats/evaluations/inspect_log/reader.py": "formats/test_inspect_log.py",
+    "formats/sessions/claude_code/agents.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/waits.py": "formats/test_claude_code.py",

@@ -10,6 +10,7 @@ from pictures import PICTURES, collisions
 from test_real_traces import town
 
 import tokenvis as tv
+from tokenvis.tree.relations import requests_in
 
 ROOT = os.environ.get("TOKENVIS_REAL_TRACES")
 pytestmark = [
@@ -78,6 +79,43 @@ def test_a_file_read_again_or_exported_has_the_same_spans(name):
         back = tv.ingest(tv.export(spans, f"x.{suffix}"), store=f"{suffix}.db")
         assert back.problems == []
         assert_frame_equal(back.spans(), spans)
+
+
+#   file: tool calls, calls with the id of a call, calls that name the model call that asked for them, spans with a task
+REQUESTS = {
+    "anyagent_otel/GOOGLE_trace.json": (3, 3, 0, 0),  # the answers have no ids
+    "anyagent_otel/LANGCHAIN_trace.json": (2, 0, 0, 0),
+    "anyagent_otel/OPENAI_trace.json": (2, 0, 0, 0),
+    "claude_code/spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl": (183, 183, 183, 1),
+    "claude_code/spotter/subagent.jsonl": (16, 16, 16, 0),
+    "claude_code/spotter/tool_heavy.jsonl": (6, 6, 6, 0),
+    "claude_code/zoetrope/demo.jsonl": (20, 20, 20, 6),
+    "codex/agentsview/traex_rollout_subagent.jsonl": (3, 3, 3, 1),
+    "codex/letta/tool-calls.jsonl": (3, 3, 3, 0),
+    "inspect/2025-05-12T20-27-36-04-00_browser.json": (8, 4, 4, 0),  # each call is an event and a span
+    "inspect/utility_subagent_loop.json": (1, 1, 1, 0),
+    "langfuse/google-adk-2025-08-28.json": (1, 1, 0, 0),  # the id is not in the answer
+    "langfuse/openai-agents-2025-09-30.json": (1, 0, 0, 0),
+    "langfuse/pydantic-ai-tools-2025-12-04.json": (3, 3, 3, 0),
+    "mlflow/generated_3_spans.json": (1, 0, 0, 0),
+    "otlp/sample-1_VSGitHubCopilot_traces.jsonl": (3, 3, 0, 0),  # the model calls are not recorded
+    "otlp/sample-4_VSGitHubCopilot_traces.jsonl": (3, 3, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_tool_call_names_a_model_call_of_its_agent_that_started_before_it(name):
+    keys = ["kind", "gen_ai.tool.call.id", "requested_by", "task"]
+    spans = tv.expand_data(read(name).spans(), keys)
+    tools = spans[spans["kind"] == "tool"]
+    assert REQUESTS[name] == (len(tools), *(spans.loc[spans["kind"].notna(), key].notna().sum() for key in keys[1:]))
+    call, asked_by = requests_in(spans)
+    assert len(call) == REQUESTS[name][2]
+    calls, models = spans.iloc[call], spans.iloc[asked_by]
+    assert set(models["kind"]) <= {"model"}
+    assert calls["agent_id"].astype(str).tolist() == models["agent_id"].astype(str).tolist()
+    assert (calls["start_time"].to_numpy() >= models["start_time"].to_numpy()).all()
+    assert "unknown link" not in set(tv.diagnose(spans)["kind"])
 
 
 def test_the_folder_with_all_files_is_read_at_once():

@@ -91,6 +91,7 @@ def test_the_data_of_a_tool_calls_span():
         "label": "notes.md",
         "kind": "tool",
         "status": "ok",
+        "requested_by": "s1/m1",
         "attributes": {
             "gen_ai.agent.name": "main",
             "gen_ai.agent.id": "main",
@@ -342,6 +343,78 @@ def test_a_subagent_in_the_lines_of_the_session(mark):
     chained = [{**line, "parentUuid": f"w{number - 1}" if number else None} for number, line in enumerate(side)]
     write("s1.jsonl", *TASK[:2], *chained, TASK[2])
     assert span_texts() == BOTH
+
+
+def requests(report):
+    """The call and the model call that asked for it, without the trace."""
+    spans = spans_in(report, "requested_by").dropna(subset="requested_by")
+    pairs = zip(spans["id"], spans["requested_by"], strict=True)
+    return [" ".join(span.removeprefix("s1/") for span in pair) for pair in pairs]
+
+
+def test_a_call_is_requested_by_the_message_that_contains_it():
+    write(
+        "s1.jsonl",
+        prompt(0, "go"),
+        reply(2, "m1", "Both.", call("t1")),
+        reply(3, "m1", call("t2", "Task", prompt="look", subagent_type="Explore")),
+        result(4, "t1"),
+        result(9, "t2"),
+        reply(11, "m2", call("t3")),
+        reply(12, None, call("t4"), uuid="u9"),
+        reply(13, "m3", call("t1")),
+    )
+    agent("a1", prompt(5, "look"), reply(6, "m9", call("t9")), meta={"toolUseId": "t2"})
+    report = ingest("s1.jsonl")
+    assert requests(report) == ["t1 m1", "t2 m1", "t9 m9", "t3 m2", "t4 u9"]
+    assert report.skipped["repeated calls"] == 1
+    assert requests(ingest("s1.jsonl", content="none", store="none.db")) == requests(report)
+
+
+def test_requests_are_the_same_in_every_layout_of_a_session():
+    write("s1.jsonl", *TASK)
+    agent("a1", prompt(5, "look"), reply(6, "m3", call("t9")), folder=".")
+    beside = requests(ingest("s1.jsonl"))
+    side = [
+        {**line, "isSidechain": True, "uuid": f"w{number}", "agentId": "a1"}
+        for number, line in enumerate([prompt(5, "look"), reply(6, "m3", call("t9"))])
+    ]
+    Path("agent-a1.jsonl").unlink()
+    write("s1.jsonl", *TASK[:2], *side, TASK[2])
+    assert requests(ingest("s1.jsonl", store="inline.db")) == beside == ["t1 m1", "t9 m3"]
+
+
+def tasks(report):
+    """The spans that have a task, and the tasks."""
+    spans = spans_in(report, "task").dropna(subset="task")
+    return dict(zip(spans["id"], spans["task"], strict=True))
+
+
+def test_the_first_span_of_a_subagent_has_its_task():
+    write("s1.jsonl", prompt(0, "go"), *TASK)
+    agent("a1", prompt(5, "look\nclosely"), reply(6, "m3", call("t9")), result(7, "t9"), prompt(8, "more"), reply(9, "m4", "x"))
+    assert tasks(ingest("s1.jsonl")) == {"s1/m3": "look\nclosely"}
+
+
+def test_the_task_of_a_subagent_without_a_prompt_is_that_of_its_call():
+    write("s1.jsonl", reply(2, "m1", call("t1", "Task", prompt="look", subagent_type="Explore")))
+    agent("a1", reply(6, "m3", "hi"), meta={"toolUseId": "t1"})
+    assert tasks(ingest("s1.jsonl")) == {"s1/m3": "look"}
+    Path("s1/subagents/agent-a1.meta.json").unlink()
+    assert tasks(ingest("s1.jsonl", store="guessed.db")) == {}
+
+
+def test_a_compaction_has_no_task():
+    write("s1.jsonl", reply(2, "m1", "hi"))
+    agent("acompact-1", prompt(3, "Summarize."), reply(5, "m2", "short"))
+    assert tasks(ingest("s1.jsonl")) == {}
+
+
+@pytest.mark.parametrize(("content", "task"), [("full", "x" * 300), ("short", "x" * 200 + "…"), ("none", None)])
+def test_a_task_is_content(content, task):
+    write("s1.jsonl", *TASK)
+    agent("a1", prompt(5, "x" * 300), reply(6, "m3", "hi"))
+    assert list(tasks(ingest("s1.jsonl", content=content)).values()) == ([task] if task else [])
 
 
 def test_the_same_lines_inlined_and_in_a_file_count_once():
@@ -727,7 +800,7 @@ def test_content_none_keeps_no_text():
     ]
     assert column(report, "label") == ["→ Bash", "Bash", "→ Task", "Task", "opus"]
     assert name_in(report) == "s1"
-    assert report.n_cut == 7  # two prompts, two answers, the arguments of two tool calls, one tool result
+    assert report.n_cut == 8  # two prompts, two answers, the arguments of two tool calls, one tool result, one task
 
 
 def test_short_keeps_the_first_200_characters_of_each_text():

@@ -105,6 +105,7 @@ def test_the_data_of_a_codex_span():
     assert (second.data["label"], tool.data["label"], tool.data["status"]) == ("done", "ls -l", "ok")
     assert tool.data["attributes"]["gen_ai.tool.call.arguments"] == {"cmd": ["ls", "-l"]}
     assert (first.id, tool.id) == (f"{ROOT}/model.0", f"{ROOT}/c1")
+    assert tool.data["requested_by"] == first.id
 
 
 def test_tools_that_run_in_parallel_belong_to_one_response():
@@ -246,6 +247,43 @@ def test_a_call_waits_for_the_agent_of_a_thread(tool, arguments, result, agent):
     spans = expand_data(ingest("sessions").spans(), ["waits_for", "waits_for_kind"]).set_index("id")
     assert spans["waits_for"].dropna().to_dict() == ({f"{ROOT}/w": agent} if agent else {})
     assert spans["waits_for_kind"].dropna().tolist() == (["agent"] if agent not in (None, "user") else [])
+
+
+def test_a_call_is_requested_by_the_response_that_contains_it():
+    lines = [
+        meta(0), turn(0), user(1, "go"), call(2, "a"), call(3, "b"), output(4, "a"), output(6, "b"), assistant(7, "so"),
+        call(8, "c"), item(9, "web_search_call", action={"query": "x"}), user(10, "and?"), call(11, "d"),
+    ]  # fmt: skip
+    spans = expand_data(ingest(write_file("x.jsonl", *lines)).spans(), ["requested_by"])
+    names = [spans[key].dropna().str.removeprefix(f"{ROOT}/").tolist() for key in ("id", "requested_by")]
+    calls = [name for name in names[0] if not name.startswith("model.")]
+    assert dict(zip(calls, names[1], strict=True)) == {
+        "a": "model.0", "b": "model.0", "c": "model.1", "web_search.3": "model.1", "d": "model.2",
+    }  # fmt: skip
+
+
+def test_the_requests_and_tasks_of_related_threads():
+    family()
+    spans = expand_data(ingest("sessions").spans(), ["requested_by", "task"]).set_index("id")
+    requests = spans["requested_by"].dropna()
+    assert requests[f"{ROOT}/{CHILD}/s2"] == f"{ROOT}/{CHILD}/model.0"
+    assert set(requests) <= set(spans.index)
+    assert spans["task"].dropna().to_dict() == {f"{ROOT}/{CHILD}/model.0": "look"}
+
+
+@pytest.mark.parametrize(
+    ("source", "task"),
+    [
+        ({"source": {"subagent": {"thread_spawn": {"parent_thread_id": ROOT}}}}, "look"),
+        ({"parent_thread_id": ROOT, "source": "cli"}, "look"),
+        ({"forked_from_id": ROOT, "source": "cli"}, None),
+        ({"source": "cli"}, None),
+    ],
+)
+def test_only_a_thread_that_another_one_started_has_a_task(source, task):
+    first = line(0, "session_meta", id=CHILD, cwd="/work", **source)
+    spans = list(read(reading_of("x.jsonl", first, turn(0), user(1, "look"), call(2, "a"), output(3, "a"), assistant(4, "x"))))
+    assert [span.data.get("task") for span in spans] == [task, None, None]
 
 
 def test_a_thread_does_not_wait_for_the_threads_that_it_starts():

@@ -6,7 +6,8 @@ import pytest
 from files import problem_texts, reading_of, span_text
 
 from tokenvis import ingest, load_spans
-from tokenvis.formats.evaluations.inspect_log import inspect_tokens, read, recognises
+from tokenvis.formats.evaluations.inspect_log.calls import inspect_tokens
+from tokenvis.formats.evaluations.inspect_log.reader import read, recognises
 from tokenvis.formats.files import sources
 from tokenvis.formats.files.head import head_of
 
@@ -105,6 +106,79 @@ def test_kept_and_skipped_events():
     }
     assert spans["U/tool-3"].data["label"] == "what is it?"
     assert spans["U/tool-3"].data["attributes"]["gen_ai.tool.call.arguments"] == {"q": "what is it?"}
+
+
+def asking(time, *calls, within="a", **more):
+    """A model event whose answer asks for these calls."""
+    message = {"content": "", "tool_calls": [{"id": call, "function": "search", "arguments": {}} for call in calls]}
+    return event(
+        "model", time, within, model="opus", completed=at(time + 1), output={"choices": [{"message": message}]}, **more
+    )
+
+
+def used(time, call, within="a", **more):
+    return event("tool", time, within, id=call, function="search", arguments={}, completed=at(time + 1), **more)
+
+
+def data_by_name(*events, key, **sample):
+    reading = reading_of("log.json", log({**SAMPLE, "events": list(events), **sample}))
+    spans = {span.id.removeprefix("U/"): span.data[key] for span in read(reading) if key in span.data}
+    assert problem_texts(reading) == []
+    return spans
+
+
+def test_a_tool_call_is_requested_by_the_last_model_call_that_asked_for_it():
+    start = begin(1, "a", "ann", "agent")
+    spans = data_by_name(
+        start, asking(2, "c1", "c2"), used(3, "c1"), used(4, "c2"), used(5, "c3"), used(6, None), key="requested_by"
+    )
+    assert spans == {"tool-3": "U/model-2", "tool-4": "U/model-2"}
+    again = data_by_name(start, asking(2, "c1"), used(3, "c1"), asking(4, "c1"), used(5, "c1"), key="requested_by")
+    assert again == {"tool-3": "U/model-2", "tool-5": "U/model-4"}
+    pending = {**asking(2), "pending": True, "completed": None}
+    assert data_by_name(start, pending, asking(2, "c1"), used(3, "c1"), key="requested_by") == {"tool-3": "U/model-2"}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        "x",
+        {"choices": 5},
+        {"choices": [None, {"message": {"tool_calls": "x"}}, {"message": {"tool_calls": [5, {"id": []}]}}]},
+    ],
+)
+def test_an_answer_in_another_form_asks_for_nothing(output):
+    start = begin(1, "a", "ann", "agent")
+    strange = {**asking(2), "output": output}
+    assert data_by_name(start, strange, used(3, "c1"), key="requested_by") == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "task"),
+    [
+        ({"input": "look"}, "look"),
+        ({"prompt": "attachment://h"}, "what is it?"),
+        ({"n": 1, "task": "count", "input": " "}, "count"),
+        ({"input": ["look"]}, None),
+        ({}, None),
+    ],
+)
+def test_an_agent_that_a_tool_call_started_has_its_task(arguments, task):
+    started = event("tool", 3, "a", id="c1", function="bob", arguments=arguments, agent_span_id="b", completed=at(9))
+    events = [begin(1, "a", "ann", "agent"), started, begin(4, "b", "bob", "agent", "a"), end(8, "b"), end(9, "a")]
+    assert data_by_name(*events, key="task") == ({"b": task} if task else {})
+    late = [events[0], events[2], started, *events[3:]]
+    assert data_by_name(*late, key="task") == ({"b": task} if task else {})
+    unknown = {**started, "agent_span_id": "gone"}
+    assert data_by_name(begin(1, "a", "ann", "agent"), unknown, key="task") == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "task"), [({"input": "look"}, {"subtask-2": "look"}), ("look", {"subtask-2": "look"}), ({"n": 1}, {})]
+)
+def test_a_subtask_has_its_input_as_its_task(given, task):
+    assert data_by_name(event("subtask", 2, name="count", input=given, completed=at(3)), key="task") == task
 
 
 def approval(time, approver="human", within="t", call="c1", **more):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import ingest, load_spans
+from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.langfuse import langfuse_tokens, read, recognises
 
@@ -113,3 +113,22 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
             "x, line 3: 'startTime' is missing.",
         ],
     )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"output": {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "f"}}]}},
+        {"output": json.dumps([{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1"}]}])},
+        {"toolCalls": ['{"id": "c1", "name": "f"}']},
+        {"metadata": {"attributes": {"llm.output_messages.0.message.tool_calls.0.tool_call.id": "c1"}}},
+    ],
+)
+@pytest.mark.parametrize(
+    "made", [{"metadata": {"attributes": {"gen_ai.tool.call.id": "c1"}}}, {"output": {"type": "tool", "tool_call_id": "c1"}}]
+)
+def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id(answer, made):
+    tool = observation("c", 3, 4, "search", "TOOL", "a", **made)
+    write_file("x.jsonl", tool, OBSERVATIONS[0], observation("b", 2, 3, "chat", "GENERATION", "a", model="opus", **answer))
+    spans = expand_data(ingest("x.jsonl").spans(), ["requested_by"])
+    assert dict(zip(spans["id"], spans["requested_by"].fillna(""), strict=True)) == {"t1/a": "", "t1/b": "", "t1/c": "t1/b"}

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import ingest, load_spans
+from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.mlflow import read, recognises
 
@@ -113,3 +113,12 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
 def test_a_span_that_never_ended_is_open():
     write_file("x.json", {"info": INFO, "data": {"spans": [SPANS[0], {**SPANS[1], "end_time_unix_nano": None}]}})
     assert ingest("x.json").n_open == 1
+
+
+def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
+    answer = {"choices": [{"message": {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function"}]}}]}
+    asking = span(B, 2, 4, "ask", "CHAT_MODEL", A, **USAGE, **{"mlflow.spanOutputs": answer})
+    tool = span(C, 4, 5, "search", "TOOL", A, **{"mlflow.spanOutputs": {"content": "x", "type": "tool", "tool_call_id": "c1"}})
+    write_file("x.json", json.dumps({"info": INFO, "data": {"spans": [SPANS[0], tool, asking]}}))
+    spans = expand_data(ingest("x.json").spans(), ["requested_by"]).set_index("location_id")
+    assert spans["requested_by"].dropna().to_dict() == {"tool:search": spans.loc["model:opus", "id"]}

@@ -241,3 +241,39 @@ def test_a_message_that_is_too_long_is_not_read(monkeypatch):
     [alone] = messages(request(AGENT, CHAT, TOOL))
     assert spans_of(alone)[1][-1] == "x: only the first 50 bytes, the limit of one message, were read."
     assert spans_of(len(alone).to_bytes(4, "big") + alone)[1] == ["x: is truncated; the complete part was read."]
+
+
+def asked_for(*ids):
+    parts = [{"type": "tool_call", "id": call, "name": "sh", "arguments": {}} for call in ids]
+    return kv(gen_ai__output__messages=json.dumps([{"role": "assistant", "parts": parts, "finish_reason": "tool_call"}]))
+
+
+def requests_in_file(*records, **options):
+    """The numbers of the spans that have ``requested_by``, and those of the model calls."""
+    spans = expand_data(ingest(write_file("asked.jsonl", *records), **options).spans(), ["requested_by"])
+    spans = spans.dropna(subset="requested_by")
+    pairs = zip(spans["id"], spans["requested_by"], strict=True)
+    return {int(span[-16:], 16): int(asked_by[-16:], 16) for span, asked_by in pairs}
+
+
+@pytest.mark.parametrize("content", ["full", "none"])
+def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id(content):
+    chat = [sent(2, 1, 3, "chat", 1, attributes=[*CHAT["attributes"], *asked_for("c1", "c2")])]
+    chat += [sent(5, 6, 8, "chat", 1, attributes=[*CHAT["attributes"], *asked_for("c9")])]
+    made = kv(gen_ai__tool__name="sh", gen_ai__tool__call__id="c1"), kv(tool__name="ls", tool_call__id="c2")
+    tools = [sent(number, 3, 5, "run", 1, attributes=attributes) for number, attributes in zip((3, 4), made, strict=True)]
+    other = sent(6, 7, 9, "run", trace=OTHER, attributes=kv(gen_ai__tool__name="sh", gen_ai__tool__call__id="c1"))
+    inner = sent(7, 4, 5, "mcp", 3, attributes=made[0])
+    lines = [request(span) for span in (*tools, other, inner, AGENT, *chat)]
+    assert requests_in_file(*lines, content=content) == {3: 2, 4: 2}
+    assert requests_in_file(request(*tools, other, inner, AGENT, *chat), content=content, store="one.db") == {3: 2, 4: 2}
+
+
+def test_vercels_spans_of_tools_are_requested_too():
+    model = {"gen_ai__request__model": "opus", "gen_ai__usage__output_tokens": 5}
+    calls = kv(ai__response__toolCalls=json.dumps([{"toolCallId": "c1", "toolName": "sh", "args": "{}"}]), **model)
+    whole = kv(ai__response__toolCalls=json.dumps([{"toolCallId": "c1"}]), operation__name="ai.generateText")
+    tool = kv(ai__toolCall__name="sh", ai__toolCall__id="c1")
+    steps = sent(2, 2, 3, "ai.generateText.doGenerate", 1, attributes=calls), sent(3, 3, 5, "ai.toolCall", 1, attributes=tool)
+    assert requests_in_file(request(sent(1, 1, 9, "ai.generateText", attributes=whole), *steps)) == {3: 2}
+    assert set(load_spans(TRACE)["location_id"]) == {"span", "model:opus", "tool:sh"}

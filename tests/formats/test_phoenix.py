@@ -3,7 +3,7 @@ import json
 import pandas as pd
 from files import problem_texts, reading_of, span_text
 
-from tokenvis import ingest, load_spans
+from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.phoenix import read, recognises
 
@@ -89,3 +89,14 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
             "x, line 3: 'start_time' is missing.",
         ],
     )
+
+
+def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
+    nested = {"llm.output_messages": [{"message": {"role": "assistant", "tool_calls": [{"tool_call": {"id": "c1"}}]}}]}
+    tool = row("03" * 8, 3, 4, "sh", "TOOL", A, **{"tool.name": "sh", "tool.id": "c1"})
+    asking = row(B, 2, 3, "ChatOpenAI", "LLM", A, **nested)
+    pd.DataFrame([ROWS[0], tool, asking]).to_parquet("asked.parquet")
+    for number, source in enumerate((pd.DataFrame([ROWS[0], tool, asking]), "asked.parquet")):
+        spans = expand_data(ingest(source, store=f"{number}.db").spans(), ["requested_by"])
+        assert spans["requested_by"].dropna().tolist() == [f"{TRACE}/{B}"]
+        assert spans.loc[spans["requested_by"].notna(), "id"].tolist() == [f"{TRACE}/{'03' * 8}"]

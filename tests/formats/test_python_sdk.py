@@ -1,8 +1,9 @@
 import json
 
 import pytest
-from files import problem_texts, reading_of, span_text
+from files import problem_texts, reading_of, span_text, write_file
 
+from tokenvis import expand_data, ingest
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.python_sdk import read, recognises
 
@@ -92,3 +93,11 @@ def test_a_bad_span_is_a_problem_and_the_others_are_kept(change, reason):
 def test_the_kinds_of_spans_that_exchange_messages_are_kept(kind, kept):
     [made] = read(reading_of("x", json.dumps({**AGENT, "kind": kind})))
     assert made.data.get("span_kind") == kept
+
+
+def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
+    attributes = {**CHAT["attributes"], "gen_ai.completion.0.tool_calls.0.id": "c1"}
+    tool = dumped(7, 3, 4, "execute_tool sh", ROOT, attributes={"gen_ai.tool.name": "sh", "gen_ai.tool.call.id": "c1"})
+    write_file("x.json", json.dumps([tool, AGENT, {**CHAT, "attributes": attributes}]))
+    spans = expand_data(ingest("x.json").spans(), ["requested_by"]).set_index("location_id")
+    assert spans["requested_by"].dropna().to_dict() == {"tool:sh": f"{TRACE:032x}/{CHILD:016x}"}

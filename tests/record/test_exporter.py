@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -744,6 +745,50 @@ def test_a_killed_program_leaves_its_ended_and_its_open_spans():
     spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "status"]).set_index("label")
     assert spans["agent_id"].to_dict() == {"invoke_agent Ann": "Ann", "ended": "Ann", "running": "Ann"}
     assert spans["status"].fillna("").to_dict() == {"invoke_agent Ann": "open", "ended": "", "running": "open"}
+
+
+ASKING = {**CHAT, "gen_ai.output.messages": json.dumps([{"parts": [{"type": "tool_call", "id": "c1"}]}])}
+CALLED = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "sh", "gen_ai.tool.call.id": "c1"}
+
+
+@pytest.mark.parametrize("processor", [SimpleSpanProcessor, LiveSpanProcessor])
+def test_a_tool_call_names_the_model_call_that_asked_for_it(processor):
+    exporter, memory = TokenvisSpanExporter(store="run.db", open_spans=True), InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor(exporter))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer("t")
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        with tracer.start_as_current_span("chat opus", attributes=ASKING):
+            pass
+        with tracer.start_as_current_span("execute_tool sh", attributes=CALLED):
+            with tracer.start_as_current_span("other", attributes={**CALLED, "gen_ai.tool.call.id": "c2"}):
+                pass
+            exporter.force_flush()
+            running = tv.expand_data(tv.load_spans(store="run.db"), ["label", "requested_by"]).set_index("label")
+    provider.shutdown()
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "requested_by"]).set_index("label")
+    assert spans["requested_by"].dropna().to_dict() == {"execute_tool sh": spans.loc["chat opus", "id"]}
+    assert processor is SimpleSpanProcessor or running.loc["execute_tool sh", "requested_by"] == spans.loc["chat opus", "id"]
+    Path("dump.json").write_text("\n".join(span.to_json() for span in memory.get_finished_spans()))
+    read = tv.expand_data(tv.ingest("dump.json", store="read.db").spans(), "requested_by").set_index("id")["requested_by"]
+    assert read.dropna().to_dict() == spans.set_index("id")["requested_by"].dropna().to_dict()
+
+
+def test_a_part_of_a_running_call_names_nobody():
+    exporter = TokenvisSpanExporter(store="run.db")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(LiveSpanProcessor(exporter))
+    tracer = provider.get_tracer("t")
+    with tracer.start_as_current_span("invoke_agent Ann", attributes=AGENT):
+        with tracer.start_as_current_span("chat opus", attributes=ASKING):
+            pass
+        tool = tracer.start_as_current_span("execute_tool sh", attributes=CALLED)
+        with tool, tracer.start_as_current_span("step"), tracer.start_as_current_span("mcp sh", attributes=CALLED):
+            pass
+    provider.shutdown()
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "requested_by"]).set_index("label")
+    assert spans["requested_by"].dropna().index.tolist() == ["execute_tool sh"]
 
 
 KINDS = ["chat", "execute_tool", "invoke_agent"]

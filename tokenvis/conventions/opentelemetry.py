@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from tokenvis.conventions.rules import agent_named, as_name, default_location
+from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
+from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
 from tokenvis.tree.tokens import COST, TOKEN_KEYS
 
 INPUT_TOKENS, CACHED_TOKENS, CACHE_CREATION_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS = TOKEN_KEYS.values()
@@ -30,8 +31,12 @@ ATTRIBUTE_ALIASES = {
     "embedding.model_name": "gen_ai.request.model",
     "reranker.model_name": "gen_ai.request.model",
     "tool.name": "gen_ai.tool.name",
-    "tool.id": "gen_ai.tool.call.id",
-    "tool_call.id": "gen_ai.tool.call.id",
+    "tool.id": CALL_ID,
+    "tool_call.id": CALL_ID,
+    "tool_call_id": CALL_ID,
+    "tool_use_id": CALL_ID,
+    "ai.toolCall.id": CALL_ID,
+    "ai.toolCall.name": "gen_ai.tool.name",
     "agent.name": "gen_ai.agent.name",
     "llm.token_count.prompt": INPUT_TOKENS,
     "llm.token_count.prompt_details.cache_read": CACHED_TOKENS,
@@ -165,6 +170,7 @@ def span_of(
     payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
+    is_model, is_tool = work_kind in MODEL_KINDS, work_kind == "tool" or "gen_ai.tool.name" in attributes
     agent = agent_named(attributes, work_kind, name)
     if not parent:
         trace_namer.name_trace(trace_id, agent or name, start)
@@ -179,6 +185,8 @@ def span_of(
         payload,
         f"{trace_id}/{parent}" if parent else None,
         service,
+        calls=calls_asked_for(attributes, data) if is_model else (),
+        call=call_made(attributes, data) if is_tool and not is_model else None,
     )
 
 

@@ -1,5 +1,7 @@
 """A span as read from a file or a running program, and checks of the values in source records."""
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +14,9 @@ class SpanRead:
     """A span as read from a source.
 
     ``agent`` is None if the span itself names none: the agent is then the nearest ancestor's, else ``fallback_agent``, else the
-    trace's name. ``end`` is None if the span never ended. ``name`` replaces the label when texts are not stored.
+    trace's name. ``end`` is None if the span never ended. ``name`` replaces the label when texts are not stored. ``calls`` are
+    the ids of the calls that a model's answer asks for, and ``call`` is the id of the call that the span of a tool made: it is
+    resolved to ``requested_by`` when the spans of the trace are collected.
     """
 
     trace_id: str
@@ -26,6 +30,8 @@ class SpanRead:
     parent: str | None = None
     fallback_agent: str | None = None
     line: int | None = None
+    calls: tuple[str, ...] = ()
+    call: str | None = None
 
 
 def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction, waits_for: RuleFunction) -> None:
@@ -61,6 +67,18 @@ def replace_wait(data: dict[str, Any], name: str, default: str | None) -> None:
         data["waits_for"] = None  # so that the default rule marks no export of this span either
     else:
         data.pop("waits_for", None)
+
+
+def with_task(spans: Iterable[SpanRead], task: str | None) -> Iterator[SpanRead]:
+    """The spans of an agent, the first of them with the task that the agent was given, if it is known."""
+    if not task:
+        yield from spans
+        return
+    read = list(spans)
+    if read:
+        first = min(read, key=lambda span: (span.start, math.inf if span.end is None else span.end, span.id))
+        first.data["task"] = task
+    yield from read
 
 
 class TraceNamer(Protocol):

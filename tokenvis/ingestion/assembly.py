@@ -3,7 +3,7 @@
 The agent of a span may be named by a span that is read later, or in another file. So spans are spooled to temporary Arrow files
 as they are read; only their ids and parents, some bytes each, are in memory together at the end. Then a span without an agent
 gets that of its nearest ancestor, else the name of its service, task or trace; a span without an end gets the last time of its
-trace; and of several spans with one id, the last is kept.
+trace; a tool call gets the model call that asked for it (`requests`); and of several spans with one id, the last is kept.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from tokenvis.conventions.span import SpanRead
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
+from tokenvis.ingestion.requests import requesting_spans, with_requests
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
@@ -26,11 +27,12 @@ from tokenvis.tree.relations import cyclic, nearest_marked
 SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
 MISSING_CODE = -1
 INDEX_SCHEMA = pa.schema(
-    [(name, pa.large_string()) for name in ("id", "parent_id")]
+    [(name, pa.large_string()) for name in ("id", "parent_id", "call")]
     + [(name, pa.int64()) for name in ("start_time", "end_time", "line")]
     + [(name, pa.int32()) for name in ("trace", "agent", "service", "location", "file")]
 )
 DATA_SCHEMA = pa.schema([("data", pa.large_string())])
+ANSWER_SCHEMA = pa.schema([("row", pa.int64()), ("call", pa.large_string())])
 
 
 class Spool:
@@ -85,7 +87,10 @@ class Assembly:
 
     def __init__(self, path: Path) -> None:
         self.index, self.data = Spool(path, INDEX_SCHEMA), Spool(path.with_suffix(".data"), DATA_SCHEMA)
+        self.answers = Spool(path.with_suffix(".answers"), ANSWER_SCHEMA)
         self.rows: list[tuple[Any, ...]] = []
+        self.asked_for: list[tuple[int, str]] = []  # the row of a model call, and a call that its answer asks for
+        self.n_flushed = 0
         self.readings: list[Reading] = []
         self.traces, self.agents, self.services, self.locations = NameCodes(), NameCodes(), NameCodes(), NameCodes()
         self.counts: Counter[str] = Counter()
@@ -103,12 +108,16 @@ class Assembly:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
-        row = (payload_json(data), storable_name(span.id), storable_name(span.parent), start, end, span.line)
+        call = storable_name(span.call) if "requested_by" not in data else None
+        row = (payload_json(data), storable_name(span.id), storable_name(span.parent), call, start, end, span.line)
         codes = (
             self.traces.code_of(span.trace_id),
             self.agents.code_of(span.agent),
             self.services.code_of(span.fallback_agent),
         )
+        if span.calls:
+            number = self.n_flushed + len(self.rows)
+            self.asked_for += [(number, storable_name(call) or "") for call in span.calls]
         self.rows.append((*row, *codes, self.locations.code_of(span.location), len(self.readings) - 1))
         self.counts["estimated"] += "estimated" in data
         self.counts["open"] += data.get("status") == "open"
@@ -121,16 +130,21 @@ class Assembly:
             data, *columns = zip(*self.rows, strict=True)
             self.data.write([data])
             self.index.write(columns)
+            self.n_flushed += len(self.rows)
             self.rows.clear()
+        if self.asked_for:
+            self.answers.write(zip(*self.asked_for, strict=True))
+            self.asked_for.clear()
 
     def frames(self, names: Mapping[str, str]) -> Iterator[pd.DataFrame]:
         """Frames of complete spans in reading order, with the index of each span's ``file``; ``names`` are those of traces."""
         self.flush()
-        self.index.close()
-        self.data.close()
-        table = pa.Table.from_batches(self.index.batches(), INDEX_SCHEMA)
+        for spool in (self.index, self.data, self.answers):
+            spool.close()
+        table, answers = (pa.Table.from_batches(spool.batches(), spool.schema) for spool in (self.index, self.answers))
         kept, parent = self.resolve_ids(table)
         agents, ends = self.resolve_agents(table, parent, names), closed_ends(table)
+        requested, asked_by = requesting_spans(table, answers, parent)
         traces, locations, first = self.traces.array(), self.locations.array(), 0
         for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
             rows = slice(first, first := first + len(batch))
@@ -141,7 +155,7 @@ class Assembly:
                 "location_id": locations[numpy_values(batch["location"])],
                 "start_time": numpy_values(batch["start_time"]),
                 "end_time": ends[rows],
-                "data": numpy_values(data["data"]),
+                "data": with_requests(numpy_values(data["data"]), first - len(batch), requested, asked_by),
                 "file": numpy_values(batch["file"]),
             }
             yield pd.DataFrame(columns)[kept[rows]]

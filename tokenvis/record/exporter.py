@@ -274,7 +274,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             read.data["parent_id"] = read.parent
         row = (read.id, read.trace_id, "", name_text(read.location), read.start, end, json_text(read.data))
         agent, service = (name and name_text(name) for name in (read.agent, read.fallback_agent))
-        return Arrival(row, read.parent, agent, service, trace_name)
+        return Arrival(row, read.parent, agent, service, trace_name, read.calls, read.call)
 
     def read(self, span: ReadableSpan) -> tuple[SpanRead, tuple[int, str] | None]:
         """A span as the file reader returns it, and the name that it gives its trace; if a rule fails, the defaults apply."""
@@ -295,7 +295,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             read, trace_name = self.read(span)
         except Exception:  # the program is modifying it
             return None
-        return RunningSpan(read.agent and name_text(read.agent), read.parent, trace_name and trace_name[1])
+        return RunningSpan(read.agent and name_text(read.agent), read.parent, trace_name and trace_name[1], read.call)
 
     def attempt(self, action: Callable[[], None]) -> bool:
         """Run an action without creating spans for it; return False, and log once, if the store fails."""

@@ -5,6 +5,8 @@ or else to the name of its trace. A running program reports a span when it ends,
 of a span is written at once with the likely agent, and stays pending until an ancestor arrives that names an agent or has no
 parent. If the agent is different then, the row is written again.
 
+A row also gets the model call that asked for it (`requests`).
+
 Memory is bounded: a pending row that is evicted keeps the agent that it has.
 """
 
@@ -13,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from tokenvis.record.requests import Requests
+from tokenvis.spans.encoding import with_first_key
 from tokenvis.store.append import SpanRow
 
 AGENT_INDEX = 2  # in a row
@@ -26,24 +30,27 @@ Value = TypeVar("Value")
 
 
 class RunningSpan(NamedTuple):
-    """A span that is still running: its agent and parent, if any, and the name that it gives its trace."""
+    """A span that is still running: its agent and parent, if any, the name that it gives its trace, the call that it makes."""
 
     agent: str | None
     parent: str | None
     trace_name: str | None = None
+    call: str | None = None
 
 
 RunningLookup: TypeAlias = Callable[[str], RunningSpan | None]
 
 
 class Arrival(NamedTuple):
-    """A span that arrived: its row, whose agent is ignored, and the values that determine its agent."""
+    """A span that arrived: its row, whose agent is ignored, and the values that determine its agent and who asked for it."""
 
     row: SpanRow
     parent: str | None
     agent: str | None  # the agent that the span names
     service: str | None
     trace_name: tuple[int, str] | None = None  # the start of the span, and the name that it gives its trace: the earliest wins
+    calls: tuple[str, ...] = ()  # that a model's answer asks for
+    call: str | None = None  # that another span makes
 
 
 class Resolution(NamedTuple):
@@ -85,6 +92,7 @@ class Lineage:
         self.groups: dict[str, dict[str, PendingGroup]] = {}  # by trace, then by the ancestor that has not arrived
         self.pending: OrderedDict[str, PendingRow] = OrderedDict()
         self.n_characters = 0
+        self.requests = Requests()
 
     def add(self, arrival: Arrival, find_running: RunningLookup = lambda _: None) -> list[SpanRow]:
         """The row of a span with its agent, after the earlier rows whose agent has changed.
@@ -92,19 +100,35 @@ class Lineage:
         ``find_running`` looks up an ancestor that is still running by its id, and returns None if there is none.
         """
         span, trace = arrival.row[:2]
+        self.requests.add(trace, span, arrival.row[4], arrival.calls)
         self.drop_pending(span)
         rows = self.rename_trace(trace, arrival.trace_name)
         resolution = self.resolve(arrival)
         set_newest(self.resolutions, span, resolution, self.max_resolutions)
         rows += self.resolve_pending(trace, span, resolution)
-        row = with_agent(arrival.row, self.agent_of(arrival, resolution, find_running))
+        row = self.with_request(
+            with_agent(arrival.row, self.agent_of(arrival, resolution, find_running)), arrival, find_running
+        )
         if resolution.ancestor:
             self.add_pending(row, arrival.service, resolution.ancestor)
         return [*rows, row]
 
     def running_row(self, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
         """The row of a span that is still running, with its likely agent; nothing is remembered."""
-        return with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
+        row = with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
+        return self.with_request(row, arrival, find_running)
+
+    def with_request(self, row: SpanRow, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
+        """The row of a span, with the model call that asked for it, as far as it is known now."""
+        if arrival.call is None:
+            return row
+
+        def call_and_parent(span: str) -> tuple[str | None, str | None] | None:
+            running = find_running(span)
+            return None if running is None else (running.call, running.parent)
+
+        asked_by = self.requests.requesting_span(row[1], arrival.call, row[4], arrival.parent, call_and_parent)
+        return row if asked_by is None else (*row[:-1], with_first_key(row[-1], "requested_by", asked_by))
 
     def agent_of(self, arrival: Arrival, resolution: Resolution, find_running: RunningLookup) -> str:
         """The agent of a span, as far as it is known now."""

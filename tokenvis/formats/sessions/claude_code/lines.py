@@ -47,12 +47,13 @@ class ModelCall:
 
 @dataclass
 class ToolCall:
-    """A tool call, and its result if there is one."""
+    """A tool call, the id of the message that asked for it, and its result if there is one."""
 
     id: str
     name: str
     input: Any
     start: int
+    message: str
     end: int | None = None
     failed: bool = False
     result: Any = None
@@ -91,6 +92,7 @@ class Transcript:
     parent_call: str | None = None
     parent_guessed: bool = False
     detached: bool = False
+    task: str | None = None
 
 
 @dataclass
@@ -296,7 +298,7 @@ def add_model_block(session: Session, transcript: Transcript, call: ModelCall, b
     """Add a block of a model message: text, reasoning or a tool call."""
     block_type = block.get("type")
     if block_type == "tool_use":
-        tool = ToolCall(required_value(block, "id", str), required_value(block, "name", str), block.get("input"), time)
+        tool = ToolCall(required_value(block, "id", str), required_value(block, "name", str), block.get("input"), time, call.id)
         if tool.id in transcript.tool_calls or not owns_call(session, transcript, tool.id, "tool"):
             session.reading.skipped["repeated calls"] += 1
             return

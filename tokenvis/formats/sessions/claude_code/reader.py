@@ -6,8 +6,9 @@ in old versions, as sidechain lines of the session's main file. There is no publ
 of versions 1.0 to 2.1.
 
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
-message; its start is ``estimated``. Spans of a subagent are children of the call that started it, ``detached`` if it runs in
-the background (`waits`).
+message; its start is ``estimated``. The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
+a subagent are children of the call that started it, ``detached`` if it runs in the background (`waits`); the first of them has
+the subagent's ``task``.
 """
 
 import re
@@ -17,15 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tokenvis.conventions.rules import distinct_names, location_of
-from tokenvis.conventions.span import SpanRead, shorten
+from tokenvis.conventions.rules import location_of
+from tokenvis.conventions.span import SpanRead, shorten, with_task
 from tokenvis.errors import quoted
 from tokenvis.formats.files.head import Head
-from tokenvis.formats.files.lenient_json import parse_json
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
 from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
 from tokenvis.formats.sessions.claude_code.lines import (
-    SPAWNING_TOOLS,
     FileRank,
     ModelCall,
     Session,
@@ -34,7 +34,7 @@ from tokenvis.formats.sessions.claude_code.lines import (
     Transcript,
     read_new_lines,
 )
-from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, starts_in_background, wait_data
+from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
 
 NAME = "Claude Code sessions"
 CLAUDE_LINE_TYPES = {
@@ -47,8 +47,6 @@ CLAUDE_LINE_TYPES = {
     "file-history-snapshot",
     "queue-operation",
 }
-MAIN_AGENT = "main"
-MAX_SESSION_TITLE_LENGTH = 60
 CLAUDE_LABEL_KEYS = ("description", "file_path", "notebook_path", "pattern", "query", "url", "command", "skill", "name", "path")
 SLASH_COMMAND = re.compile(r"<command-name>(.*?)</command-name>(?:.*?<command-args>(.*?)</command-args>)?", re.DOTALL)
 CLAUDE_USAGE_KEYS = {
@@ -168,7 +166,7 @@ class ClaudeCodeFollower:
         agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
         wait = partial(wait_data, agents=agents, run_by=agents_run_by_calls(transcripts))
         for transcript in transcripts:
-            yield from transcript_spans(transcript, trace_id, wait)
+            yield from with_task(transcript_spans(transcript, trace_id, wait), transcript.task)
 
 
 def report_missing_transcripts(session: Session) -> None:
@@ -193,102 +191,6 @@ def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -
             if sessions_of.get(file) in session.session_ids:
                 siblings.append(file)
     return [(1, file) for file in nested] + [(2, file) for file in siblings]
-
-
-def name_agents(session: Session, transcripts: list[Transcript]) -> None:
-    """Find the call that started each subagent and name the subagent after it, with a number if a name is repeated."""
-    main = session.transcripts.get("")
-    subagents = sorted((t for t in transcripts if t is not main), key=lambda t: (t.first_seen or 0, t.agent_id))
-    calls = {call.id: call for transcript in transcripts for call in transcript.tool_calls.values()}
-    metas = {transcript.agent_id: meta_of(transcript) for transcript in subagents}
-    for call in calls.values():
-        call.subagent_last_seen = 0
-    for transcript in subagents:
-        _, reported_id = session.spawning_calls.get(transcript.agent_id, (None, None))
-        parent_ids = metas[transcript.agent_id].get("toolUseId"), reported_id
-        parent = next((id_ for id_ in parent_ids if id_ and isinstance(id_, str)), None) or call_of_workflow(transcript, calls)
-        transcript.parent_call, transcript.parent_guessed = None if parent in transcript.tool_calls else parent, False
-    pair_by_prompt(subagents, calls)
-    pair_in_order(subagents, calls)
-    for transcript in subagents:
-        parent_call = calls.get(transcript.parent_call or "")
-        transcript.detached = parent_call is not None and starts_in_background(parent_call)
-        if parent_call is not None and not transcript.detached:
-            parent_call.subagent_last_seen = max(parent_call.subagent_last_seen, transcript.last_seen)
-    names = [subagent_name(session, transcript, metas[transcript.agent_id], calls) for transcript in subagents]
-    for transcript, name in zip(subagents, distinct_names([MAIN_AGENT, *names])[1:], strict=True):
-        transcript.name = name
-
-
-def meta_file_of(path: Path) -> Path:
-    """The metadata file beside an agent's transcript."""
-    return path.with_suffix(".meta.json")
-
-
-def meta_of(transcript: Transcript) -> dict[str, Any]:
-    """The content of the metadata file beside a subagent's transcript, empty if there is none."""
-    path = meta_file_of(transcript.file) if transcript.file else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        meta = parse_json(path.read_bytes())
-    except (ValueError, OSError):
-        return {}
-    return meta if isinstance(meta, dict) else {}
-
-
-def call_of_workflow(transcript: Transcript, calls: dict[str, ToolCall]) -> str | None:
-    """The call that started the workflow whose folder contains a transcript."""
-    folder = transcript.file.parent.name if transcript.file else ""
-    return next((call.id for call in calls.values() if call.details.get("runId") == folder), None)
-
-
-def unpaired(subagents: list[Transcript], calls: dict[str, ToolCall]) -> tuple[list[Transcript], list[ToolCall]]:
-    """Subagents without a call, and spawning calls without a subagent."""
-    paired = {transcript.parent_call for transcript in subagents}
-    unpaired_calls = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in paired]
-    return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith("acompact-")], unpaired_calls
-
-
-def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
-    """Pair subagents with the calls whose prompt is their first prompt."""
-    orphans, unpaired_calls = unpaired(subagents, calls)
-    for transcript in orphans:
-        for call in unpaired_calls:
-            prompt = str(call.input.get("prompt", "")).strip() if isinstance(call.input, dict) else ""
-            if prompt and prompt == transcript.first_prompt and call.id not in transcript.tool_calls:
-                transcript.parent_call = call.id
-                unpaired_calls.remove(call)
-                break
-
-
-def pair_in_order(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
-    """Pair the remaining subagents and calls in order if their numbers are equal and each call precedes its subagent."""
-    orphans, unpaired_calls = unpaired(subagents, calls)
-    if len(orphans) != len(unpaired_calls):
-        return
-    pairs = list(zip(orphans, unpaired_calls, strict=True))
-    if all(call.start <= (t.first_seen or 0) and call.id not in t.tool_calls for t, call in pairs):
-        for transcript, call in pairs:
-            transcript.parent_call, transcript.parent_guessed = call.id, True
-
-
-def short_text(source: dict[str, Any], key: str) -> str | None:
-    """The text under a key on one truncated line, None if it is missing or blank."""
-    value = source.get(key)
-    return shorten(value, MAX_SESSION_TITLE_LENGTH) or None if isinstance(value, str) else None
-
-
-def subagent_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
-    """The name of a subagent: its type, else its workflow, else its task (unless texts are omitted), else its id."""
-    if transcript.agent_id.startswith("acompact-"):
-        return "compaction"
-    call = calls.get(transcript.parent_call or "")
-    arguments = call.input if call and isinstance(call.input, dict) else {}
-    workflow = short_text(call.details, "workflowName") if call else None
-    task = short_text(arguments, "description") if not session.reading.options.without_texts else None
-    names = (short_text(meta, "agentType"), short_text(arguments, "subagent_type"), workflow, task)
-    return next(filter(None, names), f"agent {transcript.agent_id[:8]}")
 
 
 def session_title(session: Session, trace_id: str) -> str:
@@ -329,6 +231,7 @@ def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[Tool
         )
     for tool_call in transcript.tool_calls.values():
         data = tool_data(tool_call, agent) | ({"estimated": guessed} if guessed else {}) | detached | wait(tool_call)
+        data["requested_by"] = f"{trace_id}/{tool_call.message}"
         last_seen = transcript.last_seen if tool_call.id in transcript.unanswered else tool_call.start
         last_seen = max(last_seen, tool_call.last_seen, tool_call.subagent_last_seen)
         end = last_seen if tool_call.end is None else max(tool_call.start, tool_call.end)

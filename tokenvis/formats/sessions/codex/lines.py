@@ -50,12 +50,13 @@ class ModelResponse:
 
 @dataclass
 class CodexToolCall:
-    """A tool call and its result."""
+    """A tool call, the number of the response that asked for it, and its result."""
 
     id: str
     name: str
     arguments: Any
     start: int
+    response: int
     end: int | None = None
     result: Any = None
     failed: bool = False
@@ -142,10 +143,11 @@ def add_tool_call(thread: CodexThread, item: dict[str, Any], item_type: str, tim
         thread.reading.skipped["repeated calls"] += 1
         return
     arguments = next((item[key] for key in ("arguments", "input", "action") if key in item), None)
-    thread.calls[call_id] = CodexToolCall(
-        call_id, name, decode_json_text(arguments), start, time if done else None, answered=done, estimated=done
-    )
-    response_at(thread, time).tools.append(name)
+    response = response_at(thread, time)
+    response.tools.append(name)
+    call = CodexToolCall(call_id, name, decode_json_text(arguments), start, response.number, answered=done, estimated=done)
+    call.end = time if done else None
+    thread.calls[call_id] = call
 
 
 def add_tool_output(thread: CodexThread, item: dict[str, Any], time: int) -> None:

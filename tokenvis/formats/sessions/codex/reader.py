@@ -3,7 +3,8 @@
 A thread's first ``session_meta`` names the thread that started it; all threads with the same root are one trace. Its file may
 begin with a copy of its parent's lines, which include another ``session_meta``: the copy is skipped. Its spans are children of
 the call that started it, which is in the parent's file, and ``detached``: that call does not wait for them. The calls that do
-(`waits`) name the agent in ``waits_for``. Requests for approval are not in these files.
+(`waits`) name the agent in ``waits_for``. The first span of a started thread has its first prompt as its ``task``; the response
+that contains a call is the call's ``requested_by``. Requests for approval are not in these files.
 
 There is no public specification; this reader is based on the source of Codex' recorder and on files.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import location_of
-from tokenvis.conventions.span import SpanRead, shorten
+from tokenvis.conventions.span import SpanRead, shorten, with_task
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import first_objects
 from tokenvis.formats.files.reading import Reading
@@ -170,7 +171,8 @@ class CodexFollower:
             reading.name_trace(root, title, None if root == lineage.id else thread.first_seen)
             call = ancestors[0].spawned.get(lineage.id) if ancestors else None
             parent = thread_span_id(root, ancestors[0].id, call) if call else None
-            yield from thread_spans(thread, lineage, root, parent, partial(self.agent_of, rollout))
+            spans = thread_spans(thread, lineage, root, parent, partial(self.agent_of, rollout))
+            yield from with_task(spans, thread.first_prompt if lineage.is_subagent else None)
 
     def agent_of(self, rollout: Rollout, thread: str) -> str:
         """The agent of a thread that another one names: by its file, else its nickname in the other's file, else its id."""
@@ -203,16 +205,22 @@ def thread_spans(
     for response in thread.responses:
         location, name = location_of(model=response.model), response_tools(response) or response.model or "model"
         data = response_data(response, agent, by_user=lineage.parent is None) | detached
-        own_id = thread_span_id(root, lineage.id, f"model.{response.number}")
+        own_id = thread_span_id(root, lineage.id, response_part(response.number))
         yield SpanRead(root, own_id, response.start, response.end, lineage.agent, location, name, data, parent)
     last = thread.last_event or 0
     for call in thread.calls.values():
         end = max(call.start, call.end if call.end is not None else last)
         own_id = thread_span_id(root, lineage.id, call.id)
         location, data = location_of(tool=call.name), call_data(call, agent) | detached
+        data["requested_by"] = thread_span_id(root, lineage.id, response_part(call.response))
         if awaited := awaited_thread(call):
             data |= {"waits_for": agent_of(awaited), "waits_for_kind": "agent"}
         yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, data, parent)
+
+
+def response_part(number: int) -> str:
+    """The part of a span's id that identifies a response in its thread."""
+    return f"model.{number}"
 
 
 def response_tools(response: ModelResponse) -> str:

@@ -42,6 +42,7 @@ class ThreadLineage:
     nicknames: dict[str, str] = field(default_factory=dict)
     turns: dict[str, tuple[int, int]] = field(default_factory=dict)
     last_copied_meta: int = 0
+    is_subagent: bool = False  # another thread started it, so its first prompt is a task
 
 
 ParentLookup: TypeAlias = Callable[["Rollout"], ThreadLineage | None]
@@ -159,7 +160,9 @@ def lineage_from_meta(payload: dict[str, Any], line: dict[str, Any], source: Sou
         metadata.get(key) if isinstance(metadata.get(key), str) else None for key in ("agent_nickname", "agent_role")
     )
     agent = nickname or (f"{role} {thread_id[-4:]}" if role else f"codex {thread_id[-4:]}" if parent else "codex")
-    return ThreadLineage(thread_id, parent if parent != thread_id else None, agent, line_time(line) or 0)
+    parent = parent if parent != thread_id else None
+    is_subagent = bool(parent) and (isinstance(spawn, dict) or isinstance(payload.get("parent_thread_id"), str))
+    return ThreadLineage(thread_id, parent, agent, line_time(line) or 0, is_subagent=is_subagent)
 
 
 def note_turn(lineage: ThreadLineage, number: int, line: dict[str, Any], payload: dict[str, Any]) -> None:

@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from files import reading_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.conventions.span import SpanRead
+from tokenvis.ingestion import assembly
+from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.requests import with_requests
+
+
+def model(span, start, *calls, trace="t", parent=None):
+    return SpanRead(trace, span, start, start + 1, None, "model:m", "chat", {"kind": "model"}, parent, calls=calls)
+
+
+def tool(span, start, call=None, trace="t", parent=None, **data):
+    return SpanRead(trace, span, start, start + 1, None, "tool:f", "f", {"kind": "tool", **data}, parent, call=call)
+
+
+def requested(*spans):
+    """Who asked for each span that has ``requested_by``."""
+    whole = Assembly(Path("spool"))
+    whole.begin(reading_of("x.jsonl", ""))
+    for span in spans:
+        whole.add(span)
+    rows = [row for frame in whole.frames({}) for row in zip(frame["id"], frame["data"], strict=True)]
+    return {span: json.loads(data)["requested_by"] for span, data in rows if data and "requested_by" in json.loads(data)}
+
+
+def test_a_call_is_requested_by_the_model_call_whose_answer_has_its_id():
+    assert requested(tool("b", 5, "c1"), model("a", 0, "c1", "c2"), tool("c", 6, "c2"), tool("d", 7, "c3"), tool("e", 8)) == {
+        "b": "a",
+        "c": "a",
+    }
+    assert requested(model("a", 0, "c1"), tool("b", 5)) == requested(model("a", 0), tool("b", 5, "c1")) == requested() == {}
+
+
+def test_of_several_model_calls_the_last_to_start_before_the_call_counts():
+    answers = model("a", 0, "c"), model("b", 4, "c"), model("d", 9, "c")
+    assert requested(*answers, tool("x", 5, "c"), tool("y", 4, "c"), tool("z", 3, "c")) == {"x": "b", "y": "b", "z": "a"}
+    assert requested(model("a", 5, "c"), tool("x", 4, "c")) == {}
+
+
+def test_an_id_counts_within_its_trace():
+    assert requested(model("a", 0, "c", trace="u"), tool("b", 5, "c"), tool("d", 5, "c", trace="u")) == {"d": "a"}
+
+
+def test_a_span_inside_a_span_with_the_same_id_is_a_part_of_that_call():
+    outer, step, other = tool("b", 5, "c"), tool("s", 5, parent="b"), tool("e", 6, "c2", parent="s")
+    spans = model("a", 0, "c", "c2"), outer, step, tool("d", 6, "c", parent="s"), other, tool("f", 7, "c2", parent="e")
+    assert requested(*spans) == {"b": "a", "e": "a"}
+
+
+def test_a_request_of_the_source_is_kept():
+    assert requested(model("a", 0, "c"), tool("b", 5, "c", requested_by="z")) == {"b": "z"}
+
+
+def test_the_last_of_several_spans_with_one_id_is_requested():
+    assert requested(tool("b", 5), model("a", 0), model("a", 0, "c"), tool("b", 5, "c")) == {"b": "a"}
+
+
+def test_requests_of_any_batch(monkeypatch):
+    monkeypatch.setattr(assembly, "SPANS_PER_BATCH", 2)
+    spans = [model("m", 0, *(f"c{n}" for n in range(7))), *(tool(f"t{n}", 5, f"c{n}" if n % 2 else None) for n in range(7))]
+    assert requested(*spans) == {"t1": "m", "t3": "m", "t5": "m"}
+
+
+def test_payloads_with_requests():
+    data = np.array(['{"kind":"tool","parent_id":"p"}', None, "{}", '{"a":1}'], dtype=object)
+    texts = with_requests(data, 10, np.array([3, 10, 11, 12, 20]), ["w", 'x"', "y", "z", "w"])
+    assert texts.tolist() == [
+        '{"requested_by":"x\\"","kind":"tool","parent_id":"p"}', '{"requested_by":"y"}', '{"requested_by":"z"}', '{"a":1}',
+    ]  # fmt: skip
+    assert data[1] is None
+    assert with_requests(data, 13, np.array([3, 17]), ["w", "w"]) is data
+
+
+NAMES = st.sampled_from(["c1", "c2", "é\U0001f600", "$\\frac{ <b>\n"])
+TIMES = st.integers(0, 6)
+SPANS = st.lists(
+    st.tuples(st.just("model"), TIMES, st.sampled_from("tu"), st.lists(NAMES, max_size=3))
+    | st.tuples(st.just("tool"), TIMES, st.sampled_from("tu"), st.none() | NAMES),
+    max_size=12,
+)
+
+
+@pytest.mark.laws
+@given(SPANS, st.data())
+def test_requests_equal_the_rules(drawn, data):
+    spans = [
+        (model(str(n), start, *calls, trace=trace) if kind == "model" else tool(str(n), start, calls, trace))
+        for n, (kind, start, trace, calls) in enumerate(drawn)
+    ]
+    for number, span in enumerate(spans):
+        above = data.draw(st.none() | st.sampled_from(range(number))) if number else None
+        span.parent = None if above is None else str(above)
+    by_id = {span.id: span for span in spans}
+    expected = {}
+    for span in spans:
+        asked_by = [m for m in spans if span.call in m.calls and m.trace_id == span.trace_id and m.start <= span.start]
+        above = by_id.get(span.parent)
+        while above is not None and above.call is None:
+            above = by_id.get(above.parent)
+        if asked_by and (above is None or above.call != span.call):
+            latest = max(m.start for m in asked_by)
+            expected[span.id] = [m.id for m in asked_by if m.start == latest]
+    found = requested(*(pd.Series(spans, dtype="object").sample(frac=1, random_state=7).tolist()))
+    assert found.keys() == expected.keys()
+    assert all(span in expected[call] for call, span in found.items())

@@ -1,0 +1,140 @@
+"""Evaluation logs of Inspect: .json, or .eval, which is a zip with a file for each sample.
+
+A log is ``{"eval", "samples": [{"id", "epoch", "uuid", "events": [...]}]}``; the events of a sample become spans (`events`).
+
+Source: Inspect's documentation of its logs, and logs of several of its versions.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from tokenvis.conventions.rules import as_name
+from tokenvis.conventions.span import SpanRead, shorten
+from tokenvis.formats.evaluations.inspect_log.events import Sample, add_events
+from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.sources import unpack_limit
+
+NAME = "Inspect logs"
+
+
+def recognises(head: Head) -> bool:
+    """Whether the head contains an evaluation or a list of its events; of an archive, whether it has a log's members."""
+    if head.kind == "archive":
+        return "header.json" in head.names or "_journal/start.json" in head.names
+    return any(
+        (isinstance(item.get("eval"), dict) and {"task", "task_id", "run_id"} & item["eval"].keys())
+        or is_sample_event(next(iter(events), None) if isinstance(events := item.get("events"), list) else None)
+        for item in head.objects
+    )
+
+
+def is_sample_event(event: Any) -> bool:
+    """Whether a value looks like an event of a sample."""
+    return isinstance(event, dict) and isinstance(event.get("event"), str) and "timestamp" in event
+
+
+def read(reading: Reading) -> Iterator[SpanRead]:
+    """The spans of every sample."""
+    head = head_of(reading.source)
+    is_one_sample = head.kind != "archive" and any("events" in item and "eval" not in item for item in head.objects[:1])
+    reading.record_noun = "sample"
+    if head.kind == "archive":
+        evaluation, samples = archive_samples(reading)
+    elif is_one_sample:
+        evaluation, samples = (
+            {},
+            ((number, {"id": "sample", **log}) for number, log in document_items(reading, "") if isinstance(log, dict)),
+        )
+    else:
+        evaluation = next(
+            (value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {}
+        )
+        samples = document_items(reading, "samples.item")
+    has_samples = False
+    for number, sample in samples:
+        reading.record_noun = "sample"
+        has_samples = True
+        yield from spans_of_sample(reading, evaluation, number, sample)
+    if not has_samples:
+        reading.add_problem(None, "contains no samples")
+
+
+def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
+    """The evaluation object of an archive, and its samples."""
+    try:
+        with zipfile.ZipFile(reading.source.path) as archive:
+            names = archive.namelist()
+            start = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
+            header = parse_json(member_bytes(archive, start, unpack_limit(reading.source))) if start else {}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+        reading.add_problem(None, f"is a damaged archive ({error})")
+        return {}, iter(())
+    evaluation = header.get("eval") if isinstance(header, dict) else None
+    return evaluation if isinstance(evaluation, dict) else {}, sample_members(
+        reading, [name for name in names if is_sample_name(name)]
+    )
+
+
+def is_sample_name(name: str) -> bool:
+    """Whether a name in an archive is a sample's."""
+    return name.startswith("samples/") and name.endswith(".json")
+
+
+def sample_members(reading: Reading, names: list[str]) -> Iterator[tuple[int, Any]]:
+    """The samples of an archive; a sample that cannot be read becomes a problem."""
+    bytes_left = unpack_limit(reading.source)
+    with zipfile.ZipFile(reading.source.path) as archive:
+        for number, name in enumerate(sorted(names), start=1):
+            try:
+                text = member_bytes(archive, name, bytes_left)
+                bytes_left -= len(text)
+            except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+                reading.add_problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
+                continue
+            value = parse_damaged_line(text, number, reading, reading.source)  # scores may be NaN
+            if value is not UNREADABLE:
+                yield number, value
+
+
+def member_bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """The bytes of an archive's member; `ValueError` if they exceed the limit."""
+    with archive.open(name) as packed:
+        text = packed.read(limit + 1)
+    if len(text) > limit:
+        raise ValueError(f"it unpacks to more than {limit:,} bytes")
+    return text
+
+
+def spans_of_sample(reading: Reading, evaluation: dict[str, Any], number: int, record: Any) -> Iterator[SpanRead]:
+    """The spans of one sample, which is a trace."""
+    if not isinstance(record, dict) or not isinstance(record.get("events"), list):
+        reading.add_problem(number, "has no events")
+        return
+    task = as_name(evaluation.get("task")) or "sample"
+    attachments = record.get("attachments")
+    sample = Sample(
+        reading, sample_trace_id(reading, evaluation, record), task, attachments if isinstance(attachments, dict) else {}
+    )
+    epoch = f" epoch {record['epoch']}" if isinstance(record.get("epoch"), int) else ""
+    reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
+    add_events(sample, record["events"], number)
+    for source_id in sample.tasks.keys() & sample.spans_by_source_id.keys():
+        sample.spans_by_source_id[source_id].data["task"] = sample.tasks[source_id]
+    for span in sample.spans.values():
+        span.line = number
+        yield span
+
+
+def sample_trace_id(reading: Reading, evaluation: dict[str, Any], record: dict[str, Any]) -> str:
+    """The trace id of a sample: its own id, else its run, number and epoch."""
+    if uuid := as_name(record.get("uuid")):
+        return uuid
+    run = as_name(evaluation.get("run_id")) or as_name(evaluation.get("eval_id"))
+    run = run or blake2b(reading.source.origin.encode(), digest_size=8).hexdigest()
+    return f"{run}/{as_name(record.get('id')) or 'sample'}/{as_name(record.get('epoch')) or 1}"
