@@ -1,9 +1,8 @@
 import pytest
 
-from tokenvis.conventions.opentelemetry import decode_json_text, hex_id, int_or_none, kind_of, normalise_attributes, status_of
+from tokenvis.conventions.opentelemetry import hex_id, kind_of, normalise_attributes, status_of
 
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
-CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
 
 
 @pytest.mark.parametrize(
@@ -11,23 +10,20 @@ CACHED, CREATED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_cr
     [
         ({"llm.model_name": "opus", "llm.provider": "x"}, {"gen_ai.request.model": "opus", "gen_ai.provider.name": "x"}),
         ({"llm.token_count.prompt": 5, "llm.token_count.completion": "7"}, {INPUT: 5, OUTPUT: 7}),
-        ({"gen_ai.usage.prompt_tokens": 5.0, INPUT: 6}, {INPUT: 6}),
-        ({INPUT: "417", OUTPUT: "many"}, {INPUT: 417}),
-        ({INPUT: True, OUTPUT: 1.5}, {}),
-        ({INPUT: 10, CACHED: 4}, {INPUT: 10, CACHED: 4}),
-        ({INPUT: 10, CACHED: 40, CREATED: 2}, {INPUT: 52, CACHED: 40, CREATED: 2}),
         ({"session.id": "s"}, {"session.id": "s", "gen_ai.conversation.id": "s"}),
         ({"operation.cost": "0.5", INPUT: 1}, {INPUT: 1, "gen_ai.usage.cost": 0.5}),
         ({"my.own": [1]}, {"my.own": [1]}),
     ],
 )
 def test_attributes_under_one_name(attributes, normalised):
-    assert normalise_attributes(dict(attributes)) == normalised
+    assert normalise_attributes(attributes) == []
+    assert attributes == normalised
 
 
 def test_of_several_aliases_the_same_one_always_wins_and_the_order_is_the_same():
     attributes = {"llm.token_count.completion": 7, "llm.system": "openai", "llm.provider": "azure", "mine": 1, INPUT: 5}
-    assert list(normalise_attributes(attributes).items()) == [
+    normalise_attributes(attributes)
+    assert list(attributes.items()) == [
         ("mine", 1),
         ("gen_ai.provider.name", "azure"),
         (INPUT, 5),
@@ -79,20 +75,3 @@ def test_a_value_that_is_not_an_id(value):
 def test_a_status_in_any_form():
     statuses = ["STATUS_CODE_OK", "StatusCode.ERROR", "ok", "ERROR", 1, 2, 0, None, "UNSET", {}]
     assert [status_of(status) for status in statuses] == ["ok", "error", "ok", "error", "ok", "error", None, None, None, None]
-
-
-def test_json_in_a_text():
-    assert [decode_json_text(value) for value in ('{"a": 1}', "[1]", "{x", "5", "", None, 5)] == [
-        {"a": 1},
-        [1],
-        "{x",
-        "5",
-        "",
-        None,
-        5,
-    ]
-
-
-def test_whole_numbers():
-    values = [5, "5", 5.0, "5.5", None, True, "x", [], 2**70, "1e400", float("nan")]
-    assert [int_or_none(value) for value in values] == [5, 5, 5, None, None, None, None, None, 2**70, None, None]

@@ -138,6 +138,17 @@ def test_the_data_of_an_event_are_kept():
     }  # fmt: skip
 
 
+def test_figures_in_arguments_have_opentelemetrys_names():
+    arguments = {"llm.token_count.prompt": 5, "gen_ai.usage.cache_read_tokens": 40.0, "gen_ai.usage.estimated": True}
+    [span] = read(reading_of("x.json", json.dumps([complete(0, 5, "chat", args=arguments)])))
+    assert span.data["attributes"] == {
+        "gen_ai.usage.estimated": True,
+        "gen_ai.usage.input_tokens": 45,
+        "gen_ai.usage.cache_read.input_tokens": 40,
+    }
+    assert span.data["estimated"] == ["gen_ai.usage.input_tokens", "gen_ai.usage.cache_read.input_tokens"]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

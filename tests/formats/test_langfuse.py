@@ -6,7 +6,7 @@ from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
-from tokenvis.formats.telemetry.langfuse import langfuse_tokens, read, recognises
+from tokenvis.formats.telemetry.langfuse import read, recognises
 
 
 def at(seconds):
@@ -88,18 +88,27 @@ def test_the_data_of_an_observation_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("usage", "counts"),
+    ("fields", "figures"),
     [
-        ({"input": 5, "output": 7, "total": 12}, (5, None, 7, None)),
-        ({"input": 5, "output": 7, "prompt_details.cache_read": 3, "total": 12}, (5, 3, 7, None)),
-        ({"input": 5, "input_cached_tokens": 40, "output": 7, "output_reasoning_tokens": 3, "total": 55}, (45, 40, 10, 3)),
-        ({"input": 5, "cache_read_input_tokens": 40, "output": 7}, (45, 40, 7, None)),
-        ({}, (None, None, None, None)),
+        ({"usageDetails": {"input": 5, "input_cached_tokens": 40}, "costDetails": {"total": 0.5}}, (45, 0.5)),
+        ({"usageDetails": {}, "usage": {"input": 5, "output": 7, "unit": "TOKENS"}, "totalCost": 0}, (5, None)),
+        ({"usageDetails": '{"input": 5}', "costDetails": '{"input": 0.25, "output": 0.5}'}, (5, 0.75)),
+        ({"promptTokens": 5, "calculatedInputCost": 0.25, "calculatedOutputCost": 0.5}, (5, 0.75)),
+        ({"usageDetails": {"input": 50, "cache_read": 40, "output": 7, "total": 97}}, (90, None)),
+        ({"usage": {"input": 5, "unit": "CHARACTERS"}}, (None, None)),
+        ({"usageDetails": {"input": "many"}, "totalCost": "n/a"}, ("many", "n/a")),
     ],
 )
-def test_tokens_are_counted_once(usage, counts):
-    keys = ("input_tokens", "cache_read.input_tokens", "output_tokens", "reasoning.output_tokens")
-    assert tuple(langfuse_tokens(usage).get(f"gen_ai.usage.{key}") for key in keys) == counts
+def test_figures_are_where_any_version_has_them(fields, figures):
+    [span] = read(reading_of("x", observation("b", 2, 3, "chat", "GENERATION", **fields)))
+    attributes = span.data.get("attributes", {})
+    assert tuple(attributes.get(f"gen_ai.usage.{key}") for key in ("input_tokens", "cost")) == figures
+
+
+def test_usage_in_another_unit_stays_under_its_own_name():
+    usage = {"input": 5, "unit": "CHARACTERS"}
+    [span] = read(reading_of("x", observation("b", 2, 3, "chat", "GENERATION", usage=usage)))
+    assert span.data["attributes"] == {"langfuse.usage.input": 5, "langfuse.usage.unit": "CHARACTERS"}
 
 
 def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():

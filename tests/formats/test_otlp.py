@@ -55,6 +55,20 @@ def test_lines_a_document_and_an_array_of_documents_are_read_alike():
     assert spans_of(json.dumps([request(AGENT), request(CHAT, TOOL)])) == (SPANS, [])
 
 
+def test_figures_have_one_name_and_those_that_are_no_numbers_or_estimates_are_told():
+    figures = kv(gen_ai__usage__prompt_tokens=5, gen_ai__usage__cache_read_tokens=4, gen_ai__usage__output_tokens="many")
+    flag = kv(gen_ai__usage__estimated=True)
+    write_file("x.json", request(sent(1, 1, 2, attributes=figures), sent(2, 1, 2, attributes=figures + flag)))
+    first, second = (json.loads(text) for text in ingest("x.json").spans()["data"])
+    assert first["attributes"] == {
+        "gen_ai.usage.input_tokens": 5,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.output_tokens": "many",
+    }
+    assert "estimated" not in first
+    assert second["estimated"] == list(first["attributes"])
+
+
 def test_names_in_snake_case_and_of_old_versions_are_read_too():
     snake = json.loads(
         json.dumps(request(AGENT, CHAT, TOOL)).replace("resourceSpans", "resource_spans").replace("scopeSpans", "scope_spans")

@@ -1,8 +1,8 @@
 """The conventions of the OpenTelemetry family, mapped to OpenTelemetry's attribute names for generative AI.
 
 Instrumentations name the same thing in many ways: OpenTelemetry itself (``gen_ai.*``, and its older names), OpenInference
-(``llm.*``, ``tool.*``), OpenLLMetry (``traceloop.*``), MLflow. This module maps them to one name each. Input tokens include
-cached tokens: if a source reports fewer input tokens than cached tokens, it counts them separately, and they are added.
+(``llm.*``, ``tool.*``), OpenLLMetry (``traceloop.*``), MLflow. This module maps them to one name each; those of token counts
+and costs are in `tokenvis.conventions.figures`.
 
 Sources: the semantic conventions of OpenTelemetry for generative AI, and those of OpenInference.
 """
@@ -12,15 +12,12 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from tokenvis.conventions.figures import normalise_figures
 from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
-from tokenvis.tree.tokens import COST, TOKEN_KEYS
+from tokenvis.conventions.usage_objects import OUTPUT_TOKENS
 
-INPUT_TOKENS, CACHED_TOKENS, CACHE_CREATION_TOKENS, OUTPUT_TOKENS, REASONING_TOKENS = TOKEN_KEYS.values()
-TOKEN_ATTRIBUTES = frozenset(TOKEN_KEYS.values())
 ATTRIBUTE_ALIASES = {
     "gen_ai.system": "gen_ai.provider.name",
     "llm.provider": "gen_ai.provider.name",
@@ -38,24 +35,8 @@ ATTRIBUTE_ALIASES = {
     "ai.toolCall.id": CALL_ID,
     "ai.toolCall.name": "gen_ai.tool.name",
     "agent.name": "gen_ai.agent.name",
-    "llm.token_count.prompt": INPUT_TOKENS,
-    "llm.token_count.prompt_details.cache_read": CACHED_TOKENS,
-    "llm.token_count.prompt_details.cache_write": CACHE_CREATION_TOKENS,
-    "llm.token_count.completion": OUTPUT_TOKENS,
-    "llm.token_count.completion_details.reasoning": REASONING_TOKENS,
-    "gen_ai.usage.prompt_tokens": INPUT_TOKENS,
-    "llm.usage.prompt_tokens": INPUT_TOKENS,
-    "gen_ai.usage.completion_tokens": OUTPUT_TOKENS,
-    "llm.usage.completion_tokens": OUTPUT_TOKENS,
-    "gen_ai.usage.cache_read_input_tokens": CACHED_TOKENS,
-    "gen_ai.usage.details.cache_read_tokens": CACHED_TOKENS,
-    "gen_ai.usage.cache_creation_input_tokens": CACHE_CREATION_TOKENS,
-    "gen_ai.usage.details.cache_write_tokens": CACHE_CREATION_TOKENS,
-    "gen_ai.usage.reasoning_tokens": REASONING_TOKENS,
-    "gen_ai.usage.details.reasoning_tokens": REASONING_TOKENS,
-    "llm.cost.total": COST,
-    "operation.cost": COST,
 }
+ALIAS_RANK = {alias: rank for rank, alias in enumerate(ATTRIBUTE_ALIASES)}
 TRACE_ID_DIGITS, SPAN_ID_DIGITS = 32, 16  # hex digits of an id
 HEX_DIGITS = set("0123456789abcdefABCDEF")
 KIND_KEYS = ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "mlflow.spanType", "logfire.span_type")
@@ -79,53 +60,14 @@ OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kin
 GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 
-def normalise_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Rename attributes to OpenTelemetry's names and make token counts whole numbers; changes and returns the mapping."""
-    for alias in [alias for alias in ATTRIBUTE_ALIASES if alias in attributes]:  # not a set: its order differs between runs
+def normalise_attributes(attributes: dict[str, Any]) -> list[str]:
+    """Rename attributes to OpenTelemetry's names, and figures to numbers; returns the names of estimated figures."""
+    for alias in sorted(ATTRIBUTE_ALIASES.keys() & attributes.keys(), key=ALIAS_RANK.__getitem__):  # the first one wins
         value = attributes.pop(alias)
         attributes.setdefault(ATTRIBUTE_ALIASES[alias], value)
     if "session.id" in attributes:
         attributes.setdefault("gen_ai.conversation.id", attributes["session.id"])
-    if TOKEN_ATTRIBUTES.isdisjoint(attributes):
-        return attributes
-    for key in [key for key in attributes if key in TOKEN_ATTRIBUTES]:
-        count = int_or_none(attributes.pop(key))
-        if count is not None:
-            attributes[key] = count
-    if INPUT_TOKENS in attributes:
-        attributes[INPUT_TOKENS] = include_cached(
-            attributes[INPUT_TOKENS],
-            attributes.get(CACHED_TOKENS, 0) + attributes.get(CACHE_CREATION_TOKENS, 0),
-        )
-    if COST in attributes and (cost := float_or_none(attributes.pop(COST))) is not None:
-        attributes[COST] = cost
-    elif (cost := float_or_none(attributes.get("gen_ai.usage.input_cost"))) is not None:
-        attributes[COST] = cost + (float_or_none(attributes.get("gen_ai.usage.output_cost")) or 0)
-    return attributes
-
-
-def include_cached(count: int, cached: int) -> int:
-    """Input tokens including cached tokens: a source that reports fewer input than cached tokens counts them separately."""
-    return count + cached if count < cached else count
-
-
-def int_or_none(value: Any) -> int | None:
-    """A count as an integer, None if it is not one: some sources write counts as strings or floats."""
-    if type(value) is int:
-        return value
-    number = float_or_none(value)
-    return int(number) if number is not None and number == int(number) else None
-
-
-def float_or_none(value: Any) -> float | None:
-    """A number, or a string that contains one, as a float; None for anything else, NaN and magnitudes of 2^63 or more."""
-    if isinstance(value, bool) or value is None or isinstance(value, list | dict):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if abs(number) < 2.0**63 else None
+    return normalise_figures(attributes)
 
 
 def kind_of(attributes: Mapping[str, Any], source_kind: str = "") -> str | None:
@@ -158,7 +100,7 @@ def span_of(
     **data: Any,
 ) -> SpanRead:
     """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
-    attributes = normalise_attributes(attributes)
+    estimated = normalise_attributes(attributes)
     work_kind = kind_of(attributes, kind)
     payload: dict[str, Any] = {
         "label": shorten(name) if len(name) > 80 or "\n" in name else name,
@@ -167,6 +109,8 @@ def span_of(
     if kind.lower() in MESSAGE_KINDS:
         payload["span_kind"] = kind.lower()
     payload |= {key: value for key, value in data.items() if value}
+    if estimated:
+        payload["estimated"] = estimated
     payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
@@ -227,13 +171,3 @@ def status_of(status: Any) -> str | None:
         return "ok" if status == 1 else "error"
     word = str(status).rpartition("_")[2].rpartition(".")[2].lower()
     return word if word in ("ok", "error") else None
-
-
-def decode_json_text(value: Any) -> Any:
-    """The value of a string that contains a JSON object or list; any other value unchanged."""
-    if isinstance(value, str) and value[:1] in "{[" and value:
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value

@@ -268,7 +268,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             read.data["status"] = "open"
             end = max(read.start, from_nanoseconds(time_ns()))
         elif end < read.start:  # the system clock was set back
-            read.data["estimated"] = ["end_time"]
+            read.data["estimated"] = [*read.data.get("estimated", ()), "end_time"]
             end = read.start
         if read.parent:
             read.data["parent_id"] = read.parent

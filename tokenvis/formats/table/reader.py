@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from tokenvis.conventions.opentelemetry import decode_json_text
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.timestamps import from_unit, is_number_text
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, spans_of_records

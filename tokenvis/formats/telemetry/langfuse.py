@@ -11,19 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenvis.conventions.opentelemetry import (
-    CACHE_CREATION_TOKENS,
-    CACHED_TOKENS,
-    INPUT_TOKENS,
-    OUTPUT_TOKENS,
-    REASONING_TOKENS,
     camel_case,
-    decode_json_text,
-    int_or_none,
     service_of,
     span_of,
 )
 from tokenvis.conventions.span import SpanRead, optional_value, required_value
 from tokenvis.conventions.timestamps import from_unit
+from tokenvis.conventions.usage_objects import cost_figures, langfuse_figures
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, spans_of_records
@@ -51,11 +46,15 @@ IGNORED_KEYS = {
     "projectId", "createdAt", "updatedAt", "internalModelId", "latency", "inputCost", "outputCost", "inputUsage", "outputUsage",
     "totalUsage", "promptTokens", "completionTokens", "totalTokens", "unit", "inputPrice", "outputPrice", "totalPrice",
 }  # fmt: skip
-USAGE_WORDS = {
-    CACHED_TOKENS: ("cache_read", "cached"),
-    CACHE_CREATION_TOKENS: ("cache_creation", "cache_write"),
-    REASONING_TOKENS: ("reasoning",),
+OLD_USAGE_NAMES = {
+    "inputUsage": "input",
+    "promptTokens": "input",
+    "outputUsage": "output",
+    "completionTokens": "output",
+    "totalUsage": "total",
+    "totalTokens": "total",
 }
+COST_PARTS = (("inputCost", "outputCost"), ("calculatedInputCost", "calculatedOutputCost"))
 
 
 def recognises(head: Head) -> bool:
@@ -151,30 +150,22 @@ def langfuse_attributes(record: dict[str, Any], metadata: Mapping[str, Any]) -> 
     model = record.get("model") or record.get("providedModelName")
     if isinstance(model, str):
         attributes.setdefault("gen_ai.request.model", model)
-    usage = mapping_or_empty(decode_json_text(record.get("usageDetails"))) or mapping_or_empty(
-        decode_json_text(record.get("usage"))
-    )
-    attributes |= langfuse_tokens({key: count for key, value in usage.items() if (count := int_or_none(value)) is not None})
-    cost = (
-        record.get("totalCost") or record.get("calculatedTotalCost") or mapping_or_empty(record.get("costDetails")).get("total")
-    )
-    if cost:
-        attributes[COST] = cost
-    return attributes
+    return attributes | recorded_figures(record)
 
 
-def langfuse_tokens(usage: dict[str, int]) -> dict[str, int]:
-    """Token counts: input is the sum of all counts with "input" in the name, unless the total shows that "input" is the sum."""
-    tokens = {}
-    total = usage.get("total")
-    for name, side in ((INPUT_TOKENS, "input"), (OUTPUT_TOKENS, "output")):
-        parts = {key: count for key, count in usage.items() if side in key}
-        if side in parts and total == usage.get("input", 0) + usage.get("output", 0):
-            tokens[name] = parts[side]
-        elif parts:
-            tokens[name] = sum(parts.values())
-    for name, words in USAGE_WORDS.items():
-        counts = [count for key, count in usage.items() if any(word in key for word in words)]
-        if counts:
-            tokens[name] = sum(counts)
-    return tokens
+def recorded_figures(record: dict[str, Any]) -> dict[str, Any]:
+    """The token counts and the cost of an observation; a cost of 0 is one that Langfuse does not know."""
+    usage = mapping_or_empty(decode_json_text(record.get("usageDetails")))
+    usage = usage or mapping_or_empty(decode_json_text(record.get("usage")))
+    usage = usage or {name: record[old] for old, name in OLD_USAGE_NAMES.items() if record.get(old)}
+    unit = record.get("unit") or usage.get("unit")
+    is_tokens = not unit or unit == "TOKENS"
+    figures = langfuse_figures(usage) if is_tokens else {f"langfuse.usage.{key}": value for key, value in usage.items()}
+    costs = [
+        {"total": record.get("totalCost")},
+        {"total": record.get("calculatedTotalCost")},
+        mapping_or_empty(decode_json_text(record.get("costDetails"))),
+        *({key: record.get(key) for key in keys} for keys in COST_PARTS),
+    ]
+    cost = next((cost for details in costs if (cost := cost_figures(details).get(COST))), None)
+    return figures | ({COST: cost} if cost else {})

@@ -13,17 +13,15 @@ from typing import Any
 import orjson
 
 from tokenvis.conventions.opentelemetry import (
-    INPUT_TOKENS,
-    OUTPUT_TOKENS,
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
-    decode_json_text,
     hex_id,
     span_of,
     status_of,
 )
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
@@ -124,14 +122,10 @@ def first_value(record: dict[str, Any], *keys: str) -> Any:
 
 
 def mlflow_attributes(record: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with decoded values, and token counts under OpenTelemetry's names."""
+    """Attributes with decoded values, and model and tool under OpenTelemetry's names."""
     attributes = {}
     for key, value in (optional_value(record, "attributes", dict) or {}).items():
         attributes[ATTRIBUTE_NAMES.get(key, key)] = decoded_value(value)
-    usage = attributes.get("mlflow.chat.tokenUsage")
-    if isinstance(usage, dict):
-        attributes |= {INPUT_TOKENS: usage.get("input_tokens"), OUTPUT_TOKENS: usage.get("output_tokens")}
-        attributes |= {f"gen_ai.usage.{key}": count for key, count in usage.items() if key.startswith("cache_")}
     for key in ("mlflow.llm.model", "mlflow.chat.model", "model"):
         if isinstance(attributes.get(key), str):
             attributes.setdefault("gen_ai.request.model", attributes[key])

@@ -10,9 +10,10 @@ Source: Phoenix's documentation of its client and its API.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, decode_json_text, hex_id, span_of, status_of
+from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, hex_id, span_of, status_of
 from tokenvis.conventions.span import SpanRead, optional_value
 from tokenvis.conventions.timestamps import from_unit
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, text_start
 from tokenvis.formats.files.reading import Reading, spans_of_records

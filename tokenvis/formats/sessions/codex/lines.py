@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokenvis.conventions.opentelemetry import decode_json_text
 from tokenvis.conventions.span import optional_value, required_value
 from tokenvis.conventions.timestamps import microseconds
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.reading import Reading
 
 CALL_TYPES = {"function_call", "custom_tool_call", "local_shell_call", "tool_search_call", "web_search_call", "mcp_tool_call"}

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tokenvis.conventions.opentelemetry import decode_json_text
 from tokenvis.conventions.span import problem_reason
 from tokenvis.conventions.timestamps import microseconds
+from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, ReadPosition, json_lines
 from tokenvis.formats.files.reading import Problem, Reading
 from tokenvis.formats.files.sources import Source

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeAlias
 
+from tokenvis.conventions.figures import normalise_figures
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
 from tokenvis.conventions.timestamps import is_number_text
 from tokenvis.formats.files.documents import document_items
@@ -347,6 +348,8 @@ def slice_span(thread_slice: Slice, row: int, outline: Outline, trace_id: str) -
         sources = dict.fromkeys(links)
         data["links"] = [slice_id(trace_id, outline.slice_threads[source], outline.numbers[source]) for source in sources]
     if args := event_arguments(event):
+        if estimated := normalise_figures(args):
+            data["estimated"] = [*data.get("estimated", ()), *estimated]
         data["attributes"] = args
     parent = None
     if thread_slice.parent_number != NO_SLICE:
