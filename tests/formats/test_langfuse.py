@@ -141,3 +141,10 @@ def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id(answ
     write_file("x.jsonl", tool, OBSERVATIONS[0], observation("b", 2, 3, "chat", "GENERATION", "a", model="opus", **answer))
     spans = expand_data(ingest("x.jsonl").spans(), ["requested_by"])
     assert dict(zip(spans["id"], spans["requested_by"].fillna(""), strict=True)) == {"t1/a": "", "t1/b": "", "t1/c": "t1/b"}
+
+
+def test_agents_of_one_name_are_told_apart_by_their_ids():
+    metadata = [{"attributes": {"gen_ai.agent.name": "Ann", "gen_ai.agent.id": id_}} for id_ in ("a", "b")]
+    runs = [observation(str(number), 1, 5, "run", "AGENT", metadata=said) for number, said in enumerate(metadata)]
+    write_file("x.json", json.dumps(runs))
+    assert sorted(ingest("x.json").spans()["agent_id"]) == ["Ann", "Ann 2"]

@@ -122,3 +122,26 @@ def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
     write_file("x.json", json.dumps({"info": INFO, "data": {"spans": [SPANS[0], tool, asking]}}))
     spans = expand_data(ingest("x.json").spans(), ["requested_by"]).set_index("location_id")
     assert spans["requested_by"].dropna().to_dict() == {"tool:search": spans.loc["model:opus", "id"]}
+
+
+def test_agents_of_one_name_are_told_apart_by_their_ids():
+    named = {"gen_ai.agent.name": "Ann"}
+    runs = [span(id_, 1, 5, "run", "AGENT", **named, **{"gen_ai.agent.id": id_}) for id_ in (A, B)]
+    write_file("x.json", {"info": INFO, "data": {"spans": runs}})
+    assert sorted(ingest("x.json").spans()["agent_id"]) == ["Ann", "Ann 2"]
+
+
+def test_the_figures_of_a_span():
+    usage = {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 2}
+    cost = {"input_cost": 0.25, "output_cost": 0.5, "total_cost": 0.75}
+    [read_span] = read(
+        reading_of(
+            "x",
+            {
+                "info": INFO,
+                "data": {"spans": [span(A, 1, 5, "run", "LLM", **{"mlflow.chat.tokenUsage": usage, "mlflow.llm.cost": cost})]},
+            },
+        )
+    )
+    names = ("input_tokens", "cache_read.input_tokens", "output_tokens", "cache_creation.input_tokens", "cost")
+    assert [read_span.data["attributes"][f"gen_ai.usage.{name}"] for name in names] == [47, 40, 7, 2, 0.75]

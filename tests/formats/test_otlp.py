@@ -4,7 +4,7 @@ import json
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import IngestError, expand_data, ingest, load_spans
+from tokenvis import IngestError, expand_data, handoffs, ingest, load_spans
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.otlp import reader as otlp
 from tokenvis.formats.telemetry.otlp.reader import read, recognises
@@ -53,6 +53,37 @@ def test_lines_a_document_and_an_array_of_documents_are_read_alike():
     several = request(AGENT)["resourceSpans"] + request(CHAT, TOOL)["resourceSpans"]
     assert spans_of(json.dumps({"resourceSpans": several}, indent=1)) == (SPANS, [])
     assert spans_of(json.dumps([request(AGENT), request(CHAT, TOOL)])) == (SPANS, [])
+
+
+def run_of(number, agent_id, start, end):
+    named = kv(gen_ai__operation__name="invoke_agent", gen_ai__agent__name="researcher", gen_ai__agent__id=agent_id)
+    return sent(number, start, end, "invoke_agent researcher", 1, attributes=named)
+
+
+def test_three_researchers_at_once_are_three_agents():
+    calls = [sent(number, 2, 8, "chat", number - 10, attributes=kv(gen_ai__request__model="opus")) for number in (20, 21, 22)]
+    researchers = [run_of(10, "r-0", 1, 9), run_of(11, "r-1", 1, 9), run_of(12, "r-2", 2, 9)]
+    write_file("x.json", request(*calls, *reversed(researchers), AGENT))
+    spans = ingest("x.json").spans()
+    agents = dict(zip(spans["id"].str[-2:], spans["agent_id"], strict=True))
+    researcher = ["researcher", "researcher 2", "researcher 3"]
+    assert [agents[number] for number in ("0a", "0b", "0c")] == researcher
+    assert [agents[number] for number in ("14", "15", "16")] == researcher
+    assert handoffs(spans)["evidence"].tolist().count("delegate") == 3
+    assert expand_data(spans, "gen_ai.agent.id")["gen_ai.agent.id"].dropna().tolist() == ["r-0", "r-1", "r-2"]
+    assert set(ingest("x.json", agent="service.none", store="y.db").spans()["agent_id"]) == {"shop"}
+    by_rule = ingest("x.json", agent=lambda span: span["agent_id"], store="z.db").spans()
+    assert set(by_rule["agent_id"]) == {"Ann", "researcher"}
+
+
+def test_a_file_that_grows_tells_agents_apart_again():
+    write_file("x.json", request(AGENT, run_of(11, "r-1", 3, 9)))
+    assert set(ingest("x.json").spans()["agent_id"]) == {"Ann", "researcher"}
+    write_file("x.json", request(AGENT, run_of(11, "r-1", 3, 9)), request(run_of(10, "r-0", 1, 9)))
+    report = ingest("x.json")
+    assert [(written.added, written.updated) for written in report.written] == [(1, 1)]
+    assert report.spans()["agent_id"].tolist() == ["Ann", "researcher", "researcher 2"]
+    assert [(written.added, written.updated) for written in ingest("x.json").written] == [(0, 0)]
 
 
 def test_figures_have_one_name_and_those_that_are_no_numbers_or_estimates_are_told():

@@ -100,3 +100,9 @@ def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
         spans = expand_data(ingest(source, store=f"{number}.db").spans(), ["requested_by"])
         assert spans["requested_by"].dropna().tolist() == [f"{TRACE}/{B}"]
         assert spans.loc[spans["requested_by"].notna(), "id"].tolist() == [f"{TRACE}/{'03' * 8}"]
+
+
+def test_agents_of_one_name_are_told_apart_by_their_ids():
+    named = {"agent": {"name": "Ann"}, "agno": {"agent": {"id": "a-1"}}}
+    runs = [row(A, 1, 5, "run", "AGENT", **named), row(B, 2, 6, "run", "AGENT", **{"agent.name": "Ann", "agent.id": "a-2"})]
+    assert ingest(pd.DataFrame(runs)).spans()["agent_id"].tolist() == ["Ann", "Ann 2"]

@@ -101,3 +101,10 @@ def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id():
     write_file("x.json", json.dumps([tool, AGENT, {**CHAT, "attributes": attributes}]))
     spans = expand_data(ingest("x.json").spans(), ["requested_by"]).set_index("location_id")
     assert spans["requested_by"].dropna().to_dict() == {"tool:sh": f"{TRACE:032x}/{CHILD:016x}"}
+
+
+def test_agents_of_one_name_are_told_apart_by_their_ids():
+    attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "Ann"}
+    runs = [dumped(number, 1, 5, "run", attributes=attributes | {"gen_ai.agent.id": f"a-{number}"}) for number in (1, 2)]
+    write_file("x.json", *runs)
+    assert sorted(ingest("x.json").spans()["agent_id"]) == ["Ann", "Ann 2"]

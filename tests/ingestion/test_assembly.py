@@ -89,6 +89,78 @@ def test_nothing_is_gathered():
     assert gathered()[0].empty
 
 
+def keyed(id_, agent, key, start=0, end=5, parent=None, *, trace="t"):
+    return SpanRead(trace, id_, start, end, agent, "desk", "work", {}, parent, agent_key=key)
+
+
+def names(*spans):
+    return agents(*spans)[0]
+
+
+def test_agents_of_one_name_that_run_at_once_are_told_apart_by_their_ids():
+    researchers = [keyed("c", "Ann", "r-2", 3), keyed("b", "Ann", "r-1", 1), keyed("a", "Ann", "r-0", 1)]
+    chats = [
+        span("d", parent="a"),
+        span("e", agent="Ann", parent="b"),
+        span("f", agent="Bob", parent="c"),
+        span("g", parent="f"),
+    ]
+    told = {"a": "Ann", "b": "Ann 2", "c": "Ann 3", "d": "Ann", "e": "Ann 2", "f": "Bob", "g": "Bob"}
+    assert names(*researchers, *chats) == told
+    assert names(*chats, *reversed(researchers)) == told
+
+
+def test_a_new_id_at_each_run_does_not_make_a_new_agent():
+    assert names(keyed("a", "Ann", "r-0", 0, 5), keyed("b", "Ann", "r-1", 5, 9)) == {"a": "Ann", "b": "Ann"}
+    assert names(keyed("a", "Ann", "r-0"), keyed("b", "Ann", "r-1", trace="u")) == {"a": "Ann", "b": "Ann"}
+    assert names(keyed("a", "Ann", "r"), keyed("b", "Bob", "r"), keyed("c", "Ann", "r")) == {"a": "Ann", "b": "Bob", "c": "Ann"}
+
+
+def test_the_name_of_a_namesake_is_not_taken_yet():
+    spans = [keyed("a", "Ann", "r-0"), keyed("b", "Ann", "r-1"), span("c", agent="Ann 2"), keyed("d", "Ann 2", "r-1", 2)]
+    assert names(*spans, keyed("e", "Ann 2", "r-2")) == {"a": "Ann", "b": "Ann 3", "c": "Ann 2", "d": "Ann 2 2", "e": "Ann 2"}
+
+
+def test_open_spans_and_earlier_versions_of_a_span_tell_agents_apart_as_they_are_kept():
+    assert names(keyed("a", "Ann", "r-0", 0, None), keyed("b", "Ann", "r-1", 3, 9)) == {"a": "Ann", "b": "Ann 2"}
+    earlier, later = keyed("a", "Ann", "r-0", 0, 9), keyed("a", "Ann", "r-0", 0, 3)
+    assert names(earlier, keyed("b", "Ann", "r-1", 3, 9), later) == {"b": "Ann", "a": "Ann"}
+
+
+@pytest.mark.laws
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("tu"),
+            st.sampled_from(["Ann", "Ann 2"]),
+            st.sampled_from("abc"),
+            st.integers(0, 9),
+            st.integers(0, 5),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_ids_that_run_at_the_same_time_are_different_agents_in_any_order_of_reading(tmp_path_factory, rows, random):
+    spans = [keyed(str(number), *row[1:4], row[3] + row[4], trace=row[0]) for number, row in enumerate(rows)]
+    path = str(tmp_path_factory.mktemp("law") / "spool")
+    told = agents(*spans, path=path)[0]
+    for one in spans:
+        alike = [other for other in spans if (other.trace_id, other.agent) == (one.trace_id, one.agent)]
+        at_once = [
+            (a.id, b.id)
+            for a in alike
+            for b in alike
+            if a.agent_key != b.agent_key and max(a.start, b.start) < min(a.end, b.end)
+        ]
+        assert all(told[a] != told[b] for a, b in at_once)
+        assert at_once or {told[other.id] for other in alike} == {one.agent}
+        assert len({told[other.id] for other in alike if other.agent_key == one.agent_key}) == 1
+    random.shuffle(spans)
+    assert agents(*spans, path=path)[0] == told
+
+
 def brute_force(spans):
     """Agents by walking up, span by span."""
     by_id = {one.id: one for one in spans}

@@ -229,6 +229,49 @@ def test_work_that_outlives_its_agents_span_keeps_the_agent(exporter):
     assert [agent for agent, _, _ in stored(exporter)] == ["Ann"] * 3
 
 
+def researcher(number):
+    return AGENT | {"gen_ai.agent.name": "Ann", "gen_ai.agent.id": f"a-{number}"}
+
+
+def test_agents_of_one_name_that_run_at_once_are_told_apart_when_they_start(exporter):
+    tracer = tracer_of(exporter)
+    context = trace.set_span_in_context(tracer.start_span("root", start_time=0))
+    runs = [tracer.start_span("run", context, attributes=researcher(number), start_time=number * SECOND) for number in range(3)]
+    for number in (2, 1, 0):  # the last to start ends first
+        inside = trace.set_span_in_context(runs[number])
+        named = tracer.start_span("named", inside, attributes={"gen_ai.agent.name": "Ann"}, start_time=5 * SECOND)
+        tracer.start_span("chat", trace.set_span_in_context(named), attributes=CHAT, start_time=6 * SECOND).end(7 * SECOND)
+        named.end(8 * SECOND)
+        runs[number].end((9 - number) * SECOND)
+    frame_order = ["Ann", "Ann 2", "Ann 3"]
+    agents = [(agent, label) for agent, _, label in stored(exporter)]
+    assert {label: sorted(agent for agent, other in agents if other == label) for label in ("run", "named", "chat")} == {
+        "run": frame_order,
+        "named": frame_order,
+        "chat": frame_order,
+    }
+    assert [agent for agent, label in agents if label == "run"] == frame_order
+
+
+def test_a_new_id_at_each_run_does_not_make_a_new_agent(exporter):
+    tracer = tracer_of(exporter)
+    context = trace.set_span_in_context(tracer.start_span("root", start_time=0))
+    for number in range(3):
+        run = tracer.start_span("run", context, attributes=researcher(number), start_time=number * SECOND)
+        run.end((number + 1) * SECOND)
+    assert [agent for agent, *_ in stored(exporter)] == ["Ann"] * 3
+
+
+def test_a_rule_for_agents_goes_before_their_ids():
+    exporter = TokenvisSpanExporter(store="run.db", agent=lambda span: span["agent_id"])
+    tracer = tracer_of(exporter)
+    context = trace.set_span_in_context(tracer.start_span("root"))
+    for run in [tracer.start_span("run", context, attributes=researcher(number)) for number in range(2)]:
+        run.end()
+    assert [agent for agent, *_ in stored(exporter)] == ["Ann", "Ann"]
+    exporter.shutdown()
+
+
 def test_custom_rules():
     exporter = TokenvisSpanExporter(store="run.db", agent="crew.role", location=lambda span: span["data"]["label"].upper())
     tracer = tracer_of(exporter)

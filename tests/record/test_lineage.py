@@ -95,6 +95,32 @@ def test_a_running_span_gets_its_likely_agent_and_is_not_remembered():
     assert (len(lineage.resolutions), len(lineage.trace_names), len(lineage.pending)) == (1, 0, 0)
 
 
+def named(span, agent, key=None, parent=None, start=0, end=9):
+    return Arrival((span, "t", "", "place", start, end, "{}"), parent, agent, None, None, agent_key=key)
+
+
+def test_agents_of_one_name_are_told_apart_by_their_ids():
+    lineage = Lineage()
+    runs = [named("run", "Ann", "a"), named("run 2", "Ann", "b", start=3), named("run 3", "Ann", "c", start=9, end=12)]
+    assert written(lineage, arrival("chat", "run 2"), *runs) == [
+        ["chat t"],
+        ["run Ann"],
+        ["chat Ann 2", "run 2 Ann 2"],
+        ["run 3 Ann"],
+    ]
+    late = [named("tool", "Ann", parent="run 2"), arrival("late", "tool"), named("other", "Ann", parent="run")]
+    assert written(lineage, *late, named("alone", "Ann")) == [["tool Ann 2"], ["late Ann 2"], ["other Ann"], ["alone Ann"]]
+
+
+def test_a_running_namesake_is_told_apart_from_one_that_ends():
+    lineage = Lineage()
+    running = {"run": RunningSpan("Ann", None, agent_key="a", start=0), "step": RunningSpan(None, "run")}
+    assert written(lineage, arrival("chat", "step"), find_running=running.get) == [["chat Ann"]]
+    assert written(lineage, named("run 2", "Ann", "b", start=3), find_running=running.get) == [["run 2 Ann 2"]]
+    assert written(lineage, named("tool", "Ann", parent="step"), find_running=running.get) == [["tool Ann"]]
+    assert lineage.running_row(named("run 3", "Ann", "c", start=5, end=6), running.get)[2] == "Ann 3"
+
+
 def test_the_lookup_of_running_ancestors_is_bounded():
     running = {f"s{n}": RunningSpan(None, f"s{n + 1}") for n in range(100_000)}
     assert written(Lineage(), arrival("chat", "s0"), find_running=running.get) == [["chat t"]]

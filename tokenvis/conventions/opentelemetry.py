@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenvis.conventions.figures import normalise_figures
+from tokenvis.conventions.namesakes import agent_id_of
 from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
@@ -131,6 +132,7 @@ def span_of(
         service,
         calls=calls_asked_for(attributes, data) if is_model else (),
         call=call_made(attributes, data) if is_tool and not is_model else None,
+        agent_key=agent_id_of(attributes, agent),
     )
 
 

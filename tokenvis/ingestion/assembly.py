@@ -2,25 +2,28 @@
 
 The agent of a span may be named by a span that is read later, or in another file. So spans are spooled to temporary Arrow files
 as they are read; only their ids and parents, some bytes each, are in memory together at the end. Then a span without an agent
-gets that of its nearest ancestor, else the name of its service, task or trace; a span without an end gets the last time of its
-trace; a tool call gets the model call that asked for it (`requests`); and of several spans with one id, the last is kept.
+gets that of its nearest ancestor, else the name of its service, task or trace; agents with one name that run at the same time
+are told apart by their ids; a span without an end gets the last time of its trace; a tool call gets the model call that asked
+for it (`requests`); and of several spans with one id, the last is kept.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tokenvis.conventions.namesakes import namesake_numbers
+from tokenvis.conventions.rules import distinct_names
 from tokenvis.conventions.span import SpanRead
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.requests import requesting_spans, with_requests
-from tokenvis.spans.integers import Int64Array, Mask
+from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, packed
 from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
 
@@ -29,10 +32,11 @@ MISSING_CODE = -1
 INDEX_SCHEMA = pa.schema(
     [(name, pa.large_string()) for name in ("id", "parent_id", "call")]
     + [(name, pa.int64()) for name in ("start_time", "end_time", "line")]
-    + [(name, pa.int32()) for name in ("trace", "agent", "service", "location", "file")]
+    + [(name, pa.int32()) for name in ("trace", "agent", "agent_key", "service", "location", "file")]
 )
 DATA_SCHEMA = pa.schema([("data", pa.large_string())])
 ANSWER_SCHEMA = pa.schema([("row", pa.int64()), ("call", pa.large_string())])
+Pairs: TypeAlias = tuple[Int64Array, Int64Array]
 
 
 class Spool:
@@ -93,6 +97,7 @@ class Assembly:
         self.n_flushed = 0
         self.readings: list[Reading] = []
         self.traces, self.agents, self.services, self.locations = NameCodes(), NameCodes(), NameCodes(), NameCodes()
+        self.agent_keys = NameCodes()
         self.counts: Counter[str] = Counter()
 
     def begin(self, reading: Reading) -> None:
@@ -113,6 +118,7 @@ class Assembly:
         codes = (
             self.traces.code_of(span.trace_id),
             self.agents.code_of(span.agent),
+            self.agent_keys.code_of(span.agent_key),
             self.services.code_of(span.fallback_agent),
         )
         if span.calls:
@@ -143,7 +149,8 @@ class Assembly:
             spool.close()
         table, answers = (pa.Table.from_batches(spool.batches(), spool.schema) for spool in (self.index, self.answers))
         kept, parent = self.resolve_ids(table)
-        agents, ends = self.resolve_agents(table, parent, names), closed_ends(table)
+        ends = closed_ends(table)
+        agents = self.resolve_agents(table, self.own_agents(table, kept, parent, ends), parent, names)
         requested, asked_by = requesting_spans(table, answers, parent)
         traces, locations, first = self.traces.array(), self.locations.array(), 0
         for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
@@ -196,9 +203,53 @@ class Assembly:
         for span in table.select(["id", "file", "line"]).take(pa.array(rows, pa.int64())).to_pylist():
             self.readings[span["file"]].add_problem(span["line"], f"span {quoted(span['id'])} {reason}")
 
-    def resolve_agents(self, table: pa.Table, parent: Int64Array, names: Mapping[str, str]) -> "np.ndarray[Any, Any]":
+    def own_agents(self, table: pa.Table, kept: Mask, parent: Int64Array, ends: Int64Array) -> Int64Array:
+        """The code of the agent that each span names, -1 if none; agents with one name that run at once get a code each."""
+        named: Int64Array = table["agent"].to_numpy().astype(np.int64)
+        keyed: Mask = kept & (named >= 0) & (table["agent_key"].to_numpy() >= 0)
+        rows = np.flatnonzero(keyed)
+        if not len(rows):
+            return named
+        trace = table["trace"].to_numpy().astype(np.int64)
+        key_rank = inverse_permutation(np.argsort(self.agent_keys.array()))[table["agent_key"].to_numpy()[rows]]
+        agents, agent = distinct_pairs(trace[rows], named[rows])
+        identities, identity = distinct_pairs(agent, key_rank)
+        numbers = namesake_numbers(agent, identity, table["start_time"].to_numpy()[rows], ends[rows])
+        if not numbers.any():
+            return named
+        own = named.copy()
+        own[rows] = self.namesake_codes(agents, identities[0], numbers, (trace, named))[identity]
+        source = nearest_marked(parent, keyed)
+        heirs = np.flatnonzero((named >= 0) & ~keyed & (source >= 0))
+        heirs = heirs[named[heirs] == named[source[heirs]]]
+        own[heirs] = own[source[heirs]]
+        return own
+
+    def namesake_codes(self, agents: Pairs, agent: Int64Array, numbers: Int64Array, named: Pairs) -> Int64Array:
+        """The code of each identity's name: of its agent's, or of a new one that its trace does not have yet.
+
+        ``agents`` are the trace and the code of each agent, ``agent`` is the agent of each identity, sorted, ``numbers`` are
+        those of `namesake_numbers`, and ``named`` are the trace and the code of every span's agent.
+        """
+        codes = agents[1][agent]
+        (traces, in_trace), _ = distinct_pairs(*(column[np.isin(named[0], agents[0]) & (named[1] >= 0)] for column in named))
+        labels = self.agents.array()
+        added: dict[int, list[str]] = {}
+        for number in np.unique(agent[numbers > 0]).tolist():
+            trace, code = int(agents[0][number]), int(agents[1][number])
+            names = labels[in_trace[slice(*np.searchsorted(traces, [trace, trace + 1]))]].tolist()
+            names += added.setdefault(trace, [])
+            identities = slice(*np.searchsorted(agent, [number, number + 1]))
+            new = distinct_names([*names, *[labels[code]] * int(numbers[identities].max())])[len(names) :]
+            added[trace] += new
+            codes[identities] = np.array([code, *map(self.agents.code_of, new)])[numbers[identities]]
+        return codes
+
+    def resolve_agents(
+        self, table: pa.Table, own: Int64Array, parent: Int64Array, names: Mapping[str, str]
+    ) -> "np.ndarray[Any, Any]":
         """The agent of each span: its own, else its nearest ancestor's, else its service, else its trace."""
-        own, service, trace = (table[name].to_numpy() for name in ("agent", "service", "trace"))
+        service, trace = (table[name].to_numpy() for name in ("service", "trace"))
         agents, services = self.agents.array(), self.services.array()
         traces = np.array([names.get(trace_id) or trace_id for trace_id in self.traces.array()], dtype=object)
         source = nearest_marked(parent, own >= 0)
@@ -208,6 +259,14 @@ class Assembly:
         self.counts["inherited"] += int(((source >= 0) & (own < 0)).sum())
         self.counts["fallback"] += int((source < 0).sum())
         return np.concatenate([agents, services, traces])[code]
+
+
+def distinct_pairs(first: Int64Array, second: Int64Array) -> tuple[Pairs, Int64Array]:
+    """The distinct pairs of two columns, sorted, and the number of each row's pair."""
+    pair = packed(first, second)
+    assert pair is not None, "two codes fit into 63 bits"
+    _, rows, number = np.unique(pair, return_index=True, return_inverse=True)
+    return (first[rows], second[rows]), number.reshape(-1)
 
 
 def numpy_values(column: pa.Array | pa.ChunkedArray) -> Any:

@@ -6,10 +6,9 @@ thread, and even from the garbage collector while another span is being processe
 thread at a time processes the queue. Each thread checks the queue again afterwards, for spans that arrived meanwhile.
 """
 
-import base64
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
@@ -21,18 +20,17 @@ from weakref import WeakValueDictionary
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import SpanContext
 
-from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
+from tokenvis.conventions.namesakes import AGENT_ID_KEYS
 from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import StoreError
 from tokenvis.record.lifecycle import ProcessHooks, register
 from tokenvis.record.lineage import Arrival, Lineage, RunningSpan
+from tokenvis.record.sdk_spans import TraceNameCapture, read_span, stored_span_id
 from tokenvis.record.snapshot import json_text, name_text
 from tokenvis.record.writer import WRITER_THREAD_NAME, Writer
-from tokenvis.spans.integers import INT64_MIN
 from tokenvis.store.append import SpanRow
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store
@@ -41,7 +39,6 @@ FLUSH_TIMEOUT_MS = 30_000  # the SDK's default
 MAX_QUEUED_ARRIVALS = 512  # with more, threads that export wait
 EXPORT_TIMEOUT_S = 1.0
 PROCESSING_TIME_S = 0.1  # of the writer thread before each batch
-ATTRIBUTE_SCALARS = (str, bool, int, float, type(None))
 OpenSpans: TypeAlias = WeakValueDictionary[str, Span]  # by id; a span without other references can never end
 ActionResult = TypeVar("ActionResult")
 
@@ -139,7 +136,7 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             self.own_span_ids.add(stored_span_id(context))
             return
         self.open[stored_span_id(context)] = span
-        if self.open_spans:
+        if self.open_spans or (self.rules[0] is None and not (span.attributes or {}).keys().isdisjoint(AGENT_ID_KEYS)):
             self.accept([span], is_running=True)
 
     def open_rows(self) -> list[SpanRow]:
@@ -241,6 +238,9 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         arrival, is_running = self.arrivals[0]
         trace, trace_name = arrival.row[1], arrival.trace_name
         rows = self.rows_of(arrival, is_running=is_running)
+        if is_running and not self.open_spans:  # it only had to be told apart from its namesakes
+            self.arrivals.popleft()
+            return
         if trace_name and (is_running or self.lineage.trace_names.get(trace) == trace_name):
             self.writer.name_trace(trace, trace_name[1])
         for row in rows:
@@ -273,8 +273,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         if read.parent:
             read.data["parent_id"] = read.parent
         row = (read.id, read.trace_id, "", name_text(read.location), read.start, end, json_text(read.data))
-        agent, service = (name and name_text(name) for name in (read.agent, read.fallback_agent))
-        return Arrival(row, read.parent, agent, service, trace_name, read.calls, read.call)
+        agent, service, key = (name and name_text(name) for name in (read.agent, read.fallback_agent, read.agent_key))
+        return Arrival(row, read.parent, agent, service, trace_name, read.calls, read.call, key)
 
     def read(self, span: ReadableSpan) -> tuple[SpanRead, tuple[int, str] | None]:
         """A span as the file reader returns it, and the name that it gives its trace; if a rule fails, the defaults apply."""
@@ -295,7 +295,8 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
             read, trace_name = self.read(span)
         except Exception:  # the program is modifying it
             return None
-        return RunningSpan(read.agent and name_text(read.agent), read.parent, trace_name and trace_name[1], read.call)
+        agent, key = (name and name_text(name) for name in (read.agent, read.agent_key))
+        return RunningSpan(agent, read.parent, trace_name and trace_name[1], read.call, key, read.start)
 
     def attempt(self, action: Callable[[], None]) -> bool:
         """Run an action without creating spans for it; return False, and log once, if the store fails."""
@@ -330,64 +331,9 @@ class LiveSpanProcessor(SimpleSpanProcessor):
         return self.exporter.force_flush(timeout_millis)
 
 
-class TraceNameCapture:
-    """Captures the name that a span gives its trace."""
-
-    name: tuple[int, str] | None = None
-
-    def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
-        """Capture the name."""
-        self.name = (INT64_MIN if start is None else start, name_text(name)) if name else None
-
-
-def read_span(span: ReadableSpan, names: TraceNameCapture) -> SpanRead:
-    """A span of the SDK, as `tokenvis.formats.telemetry.python_sdk` reads it from the SDK's JSON."""
-    context, parent = span.get_span_context(), span.parent
-    if context is None or span.start_time is None:
-        raise ValueError("it has no ids, or no start")
-    return span_of(
-        names,
-        f"{context.trace_id:032x}",
-        f"{context.span_id:016x}",
-        f"{parent.span_id:016x}" if parent and parent.span_id else None,
-        span.name or "span",
-        from_nanoseconds(span.start_time),
-        None if span.end_time is None else from_nanoseconds(span.end_time),
-        otel_value(span.attributes or {}),
-        kind=span.kind.name,
-        service=service_of(span.resource.attributes),
-        status=status_of(span.status.status_code.name),
-        status_message=span.status.description,
-        events=[event_of(event) for event in span.events] if span.end_time else None,
-        links=[stored_span_id(link.context) for link in span.links],
-    )
-
-
-def event_of(event: Any) -> dict[str, Any]:
-    """A span event: name, time, attributes."""
-    fields = {"name": event.name, "time": from_nanoseconds(event.timestamp), "attributes": otel_value(event.attributes or {})}
-    return {key: value for key, value in fields.items() if value}
-
-
-def otel_value(value: Any) -> Any:
-    """An attribute value as JSON; bytes in base64, as in OTLP."""
-    if isinstance(value, ATTRIBUTE_SCALARS):
-        return value
-    if isinstance(value, Mapping):
-        return {key: otel_value(item) for key, item in value.items()}
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return [otel_value(item) for item in value] if isinstance(value, Sequence) else value
-
-
 def seconds_left(deadline: float) -> float:
     """The seconds until the deadline, 0 if it has passed."""
     return max(deadline - monotonic(), 0.0)
-
-
-def stored_span_id(context: SpanContext) -> str:
-    """The id of a span in the store."""
-    return f"{context.trace_id:032x}/{context.span_id:016x}"
 
 
 @contextmanager

@@ -5,7 +5,9 @@ or else to the name of its trace. A running program reports a span when it ends,
 of a span is written at once with the likely agent, and stays pending until an ancestor arrives that names an agent or has no
 parent. If the agent is different then, the row is written again.
 
-A row also gets the model call that asked for it (`requests`).
+Agents with one name that run at the same time are told apart by their ids, each when it is first seen; see
+`tokenvis.conventions.namesakes`. A row also gets the model call
+that asked for it (`requests`).
 
 Memory is bounded: a pending row that is evicted keeps the agent that it has.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from tokenvis.conventions.namesakes import LiveNamesakes
 from tokenvis.record.requests import Requests
 from tokenvis.spans.encoding import with_first_key
 from tokenvis.store.append import SpanRow
@@ -30,12 +33,14 @@ Value = TypeVar("Value")
 
 
 class RunningSpan(NamedTuple):
-    """A span that is still running: its agent and parent, if any, the name that it gives its trace, the call that it makes."""
+    """A span that is still running, as far as its descendants need it."""
 
     agent: str | None
     parent: str | None
     trace_name: str | None = None
-    call: str | None = None
+    call: str | None = None  # that it makes
+    agent_key: str | None = None  # the source's id of its agent
+    start: int = 0
 
 
 RunningLookup: TypeAlias = Callable[[str], RunningSpan | None]
@@ -51,6 +56,7 @@ class Arrival(NamedTuple):
     trace_name: tuple[int, str] | None = None  # the start of the span, and the name that it gives its trace: the earliest wins
     calls: tuple[str, ...] = ()  # that a model's answer asks for
     call: str | None = None  # that another span makes
+    agent_key: str | None = None  # the source's id of the agent that the span names
 
 
 class Resolution(NamedTuple):
@@ -89,6 +95,7 @@ class Lineage:
         self.max_rows, self.max_characters, self.max_resolutions = max_rows, max_characters, max_resolutions
         self.resolutions: OrderedDict[str, Resolution] = OrderedDict()
         self.trace_names: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self.namesakes = LiveNamesakes()
         self.groups: dict[str, dict[str, PendingGroup]] = {}  # by trace, then by the ancestor that has not arrived
         self.pending: OrderedDict[str, PendingRow] = OrderedDict()
         self.n_characters = 0
@@ -102,6 +109,7 @@ class Lineage:
         span, trace = arrival.row[:2]
         self.requests.add(trace, span, arrival.row[4], arrival.calls)
         self.drop_pending(span)
+        arrival = self.told_apart(arrival, find_running, is_running=False)
         rows = self.rename_trace(trace, arrival.trace_name)
         resolution = self.resolve(arrival)
         set_newest(self.resolutions, span, resolution, self.max_resolutions)
@@ -114,7 +122,8 @@ class Lineage:
         return [*rows, row]
 
     def running_row(self, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
-        """The row of a span that is still running, with its likely agent; nothing is remembered."""
+        """The row of a span that is still running, with its likely agent; only the id of that agent is remembered."""
+        arrival = self.told_apart(arrival, find_running, is_running=True)
         row = with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
         return self.with_request(row, arrival, find_running)
 
@@ -130,11 +139,25 @@ class Lineage:
         asked_by = self.requests.requesting_span(row[1], arrival.call, row[4], arrival.parent, call_and_parent)
         return row if asked_by is None else (*row[:-1], with_first_key(row[-1], "requested_by", asked_by))
 
+    def told_apart(self, arrival: Arrival, find_running: RunningLookup, *, is_running: bool) -> Arrival:
+        """The arrival with the name that tells its agent apart from others of that name, by its id or its ancestors."""
+        span, trace, _, _, start, end, _ = arrival.row
+        agent, key = arrival.agent, arrival.agent_key
+        if agent and key:
+            name = self.namesakes.name_of(trace, agent, key, span, start, None if is_running else end)
+            return arrival._replace(agent=name)
+        if agent and self.namesakes.has_several(trace, agent):
+            above = self.resolve_ancestor(arrival.parent)
+            nearest = above.agent or self.agent_from_running(trace, above.ancestor, find_running, is_unnamed=False)
+            if nearest and self.namesakes.is_namesake(trace, agent, nearest):
+                return arrival._replace(agent=nearest)
+        return arrival
+
     def agent_of(self, arrival: Arrival, resolution: Resolution, find_running: RunningLookup) -> str:
         """The agent of a span, as far as it is known now."""
         trace = arrival.row[1]
         agent = resolution.agent or self.agent_from_running(
-            resolution.ancestor, find_running, is_unnamed=not (arrival.service or self.trace_name(trace))
+            trace, resolution.ancestor, find_running, is_unnamed=not (arrival.service or self.trace_name(trace))
         )
         return agent or self.fallback_agent(trace, arrival.service or (arrival.trace_name and arrival.trace_name[1]))
 
@@ -168,13 +191,18 @@ class Lineage:
             self.resolutions[step] = resolution
         return resolution
 
-    def agent_from_running(self, ancestor: str | None, find_running: RunningLookup, *, is_unnamed: bool) -> str | None:
+    def agent_from_running(
+        self, trace: str, ancestor: str | None, find_running: RunningLookup, *, is_unnamed: bool
+    ) -> str | None:
         """The likely agent, from ancestors that are still running; in an unnamed trace, the name that its root will give it."""
         for _ in range(MAX_RUNNING_ANCESTORS):
             running = find_running(ancestor) if ancestor else None
-            if running is None:
+            if running is None or ancestor is None:
                 return None
-            resolution = Resolution(running.agent, None) if running.agent else self.resolve_ancestor(running.parent)
+            agent, key = running.agent, running.agent_key
+            if agent and key:
+                agent = self.namesakes.name_of(trace, agent, key, ancestor, running.start, None)
+            resolution = Resolution(agent, None) if agent else self.resolve_ancestor(running.parent)
             if resolution.agent or resolution.ancestor is None:
                 return resolution.agent or (running.trace_name if is_unnamed else None)
             ancestor = resolution.ancestor
