@@ -80,10 +80,31 @@ def test_a_cost_from_the_source_takes_precedence_and_covers_descendants_and_the_
     assert as_text(alone, "agent_id", "n_calls", "cost")[-1] == ("eve", 1, 2.0)
 
 
+def test_the_source_of_costs_and_the_models_without_a_price_are_told():
+    spans = spans_of(*(f"ann {n} {n + 1} model:m" for n in range(6)), "bob 6 7 desk", "eve 7 8 desk")
+    calls = dict(zip("abcde", [{MODEL: "m"}, {MODEL: "y"}, {MODEL: "x"}, {MODEL: "y"}, {}], strict=True))
+    spans = using(spans, **{span: {**call, INPUT: 1} for span, call in calls.items()}, f={MODEL: "silent"}, g={COST: 2})
+    prices = {"m": {"input": 1, "output": 1}}
+    table = usage(spans, prices=prices)[["agent_id", "price_source", "n_unpriced", "unpriced_models"]]
+    assert table.astype(object).where(table.notna(), None).to_numpy().tolist() == [
+        ["ann", "prices=", 5, ["silent", "unknown", "x", "y"]],
+        ["bob", "source", 0, []],
+        ["eve", None, 0, []],
+    ]
+    assert usage(spans, by="trace_id", prices=prices)["price_source"].tolist() == ["source, prices="]
+    assert usage(spans, by="trace_id", prices={})["unpriced_models"].tolist() == [["m", "silent", "unknown", "x", "y"]]
+    assert usage(spans, by="trace_id")["unpriced_models"].tolist() == [None]
+
+
 @pytest.mark.parametrize(
     ("prices", "message"),
     [
-        (3, r"prices=3 is not a mapping such as "),
+        (
+            3,
+            r"prices=3 is neither a mapping such as \{\"some-model\": \{\"input\": 3, \"output\": 15\}\}, nor 'genai-prices', "
+            r"nor a list of these\.$",
+        ),
+        (["openai"], r"prices='openai' is neither a mapping such as .*, nor 'genai-prices', nor a list of these\.$"),
         (
             {"m": 3},
             r"prices\['m'\]=3 must have input and output, and no keys except 'input', 'cached', 'cache_creation', ",
@@ -150,8 +171,9 @@ def test_prices_are_for_calls_that_no_cost_covers():
 @given(frames_with_figures(), st.sampled_from(["agent_id", "location_id", "id", "model", "start_time"]))
 def test_all_groups_add_up_to_the_same_totals(spans, by):
     prices = {"m": {"input": 1, "output": 2}}
-    totals = usage(spans, by="trace_id", prices=prices).set_index("trace_id")
-    grouped = usage(spans, by=by, prices=prices).drop(columns=by).groupby("trace_id", observed=True).sum(min_count=1)
+    texts = ["price_source", "unpriced_models"]
+    totals = usage(spans, by="trace_id", prices=prices).set_index("trace_id").drop(columns=texts)
+    grouped = usage(spans, by=by, prices=prices).drop(columns=[by, *texts]).groupby("trace_id", observed=True).sum(min_count=1)
     grouped = grouped.reindex(totals.index)  # a trace without figures has no model
     pd.testing.assert_frame_equal(grouped.fillna(0), totals.fillna(0), check_dtype=False)
 

@@ -5,35 +5,34 @@ and figures of an agent stand for calls without their own. So all groups add up 
 is used unchanged. It covers the span and all calls below it, which `prices` leaves out.
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.columns import require
-from tokenvis.spans.fields import field_columns, field_rows
 from tokenvis.spans.groups import Groups, by_columns, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
+from tokenvis.tree.price_lists import PriceList
+from tokenvis.tree.prices import (
+    FROM_SOURCE,
+    MODEL_COLUMN,
+    PRICED_TOKENS,
+    Prices,
+    cost_of_calls,
+    models_of,
+    price_lists_of,
+    source_names,
+    unpriced_models,
+)
 from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.tree.tokens import TOKENS, Figures, Numbers, Usage, any_of, usage_of
 
-MODEL_COLUMN = "model"
-MODEL_KEYS = ("gen_ai.response.model", "gen_ai.request.model")
-PRICED_TOKENS = {
-    "input": "input_tokens",
-    "cached": "cached_tokens",
-    "cache_creation": "cache_creation_tokens",
-    "output": "output_tokens",
-}
-PRICE_KINDS = tuple(PRICED_TOKENS)
-TOKENS_PER_PRICE = 1_000_000
 USAGE_COLUMNS = (
-    *("n_calls", "n_silent", *TOKENS, "cost", "n_unpriced"),
+    *("n_calls", "n_silent", *TOKENS, "cost", "price_source", "n_unpriced", "unpriced_models"),
     *("repeated_tokens", "unexplained_tokens", "unexplained_cost", "estimated_tokens", "n_invalid"),
 )
 
@@ -42,7 +41,7 @@ def usage(
     spans: pd.DataFrame,
     *,
     by: str | Iterable[str] = "agent_id",
-    prices: Mapping[str, Mapping[str, float]] | None = None,
+    prices: Prices | None = None,
 ) -> pd.DataFrame:
     """Calls, tokens and cost of each agent, model, location, or other group.
 
@@ -56,9 +55,11 @@ def usage(
         A column, or several, whose values form groups within each trace. ``"model"``, if the spans have no such column, is
         ``gen_ai.response.model``, else ``gen_ai.request.model``. ``"trace_id"`` returns one row per trace.
     prices
-        For each model, the price of a million tokens: ``{"some-model": {"input": 3, "output": 15, "cached": 0.3}}``. ``cached``
-        tokens (read from a cache) and ``cache_creation`` tokens (written to one) are subtracted from the input tokens; without
-        a separate price they cost the same as input. A cost from the source takes precedence. There are no built-in prices.
+        Prices of calls without a cost. Either a mapping from models to prices of a million tokens, ``{"some-model": {"input":
+        3, "output": 15, "cached": 0.3}}``: ``cached`` tokens (read from a cache) and ``cache_creation`` tokens (written to
+        one) are subtracted from the input tokens; without a separate price they cost the same as input. Or
+        ``"genai-prices"``: the prices in US dollars in this package (extra ``tokenvis[prices]``), as at the start of the call.
+        Or a list of these: the first that has the model decides. A cost from the source takes precedence.
 
     Returns
     -------
@@ -73,7 +74,10 @@ def usage(
         a count): input includes tokens read from a cache and written to one, output includes reasoning tokens; ``cost``
         (Float64; missing if unknown for all spans). A figure of a parent counts only for the part by which it is larger than
         what counts below it, and only if a model call below has none;
-        ``n_unpriced`` (int64): calls, also silent ones, of unknown cost;
+        ``price_source`` (str; missing without a cost): where the cost is from, several joined by ", ": "source", "prices="
+        (your mapping), the package with its version and newest price;
+        ``n_unpriced`` (int64): calls, also silent ones, of unknown cost; ``unpriced_models`` (object; missing without
+        ``prices``): the sorted list of their models, "unknown" for calls without a model;
         ``repeated_tokens`` (int64): input and output tokens that do not count, because they count below;
         ``unexplained_tokens`` (int64), ``unexplained_cost`` (Float64; missing without a cost in the source): figures that do
         not count, because they are lower than what counts below, though a call below has none; ``estimated_tokens`` (int64):
@@ -86,7 +90,7 @@ def usage(
     MissingColumn, BadSpan
         If ``spans`` is not a frame of spans, lacks a column of ``by``, or a sum does not fit into a 64-bit integer.
     BadOption
-        If ``prices`` is not a mapping of this form, or ``by`` has the name of a column of the result.
+        If ``prices`` has another form, its package is not installed, or ``by`` has the name of a column of the result.
 
     Examples
     --------
@@ -104,32 +108,36 @@ def usage(
     1      Bob        1            40  0.00012                0
     """
     columns = by_columns(by, USAGE_COLUMNS)
-    check_prices(prices)
+    lists = price_lists_of(prices)
     require(spans, *(column for column in columns if column != MODEL_COLUMN))
     spans = recorded_spans(spans)
     if MODEL_COLUMN in columns and MODEL_COLUMN not in spans:
         spans = spans.assign(model=models_of(spans))
     parent = relations_of(spans, links=False).parents()
     figures = usage_of(spans, parent)
-    costs = costs_of(spans, parent, figures, prices)
+    costs = costs_of(spans, parent, figures, lists)
     groups = groups_of(spans, *columns)
-    table = pd.DataFrame({**groups.names(spans), **measures_of_groups(figures, costs, parent, groups)})
+    table = pd.DataFrame({**groups.names(spans), **measures_of_groups(spans, figures, costs, parent, groups)})
     used = counts(groups.group[costs.known | figures.silent | any_of(map(is_mentioned, figures.figures.values()))], len(groups))
     return table[(used > 0) | table[columns].notna().all(axis=1)].reset_index(drop=True)
 
 
-def measures_of_groups(figures: Usage, costs: "Costs", parent: Int64Array, groups: Groups) -> dict[str, Any]:
+def measures_of_groups(
+    spans: pd.DataFrame, figures: Usage, costs: "Costs", parent: Int64Array, groups: Groups
+) -> dict[str, Any]:
     """The columns of measures, with a row for each group."""
     group, count, cost = groups.group, len(groups), figures["cost"]
     calls = calls_of(figures, parent)
     unknown, without_cost = (counts(group[rows], count) == 0 for rows in (costs.known, cost.present))
-    tokens = figures.tokens()
+    unpriced, tokens = (calls | figures.silent) & ~costs.covered, figures.tokens()
     measures = {
         "n_calls": counts(group[calls], count),
         "n_silent": counts(group[figures.silent], count),
         **{name: token_sum(figures[name], group, count) for name in TOKENS},
         "cost": cost_sum(costs.value, group, count).mask(unknown),
-        "n_unpriced": counts(group[(calls | figures.silent) & ~costs.covered], count),
+        "price_source": source_names(costs.sources, group, count),
+        "n_unpriced": counts(group[unpriced], count),
+        "unpriced_models": unpriced_models(spans, unpriced, group, count) if costs.lists else None,
         "repeated_tokens": total_of([each.repeated for each in tokens], group, count),
         "unexplained_tokens": total_of([each.values * each.unexplained for each in tokens], group, count),
         "unexplained_cost": cost_sum(cost.values * cost.unexplained, group, count).mask(without_cost),
@@ -154,16 +162,6 @@ def calls_of(figures: Usage, parent: Int64Array) -> Mask:
     return calls | (with_cost & ~with_tokens & ~have_descendant(parent, with_tokens))
 
 
-def models_of(spans: pd.DataFrame) -> pd.Series:
-    """The model of each span, as ``str``: of the response, else of the request; missing if there is none."""
-    rows = field_rows(spans, *MODEL_KEYS)
-    model = np.full(len(spans), np.nan, dtype=object)
-    if len(rows):
-        response, request = (column.astype("str") for column in field_columns(spans, MODEL_KEYS, rows).values())
-        model[rows] = response.fillna(request).to_numpy()
-    return pd.Series(model, index=spans.index, dtype="str")
-
-
 def token_sum(figures: Figures, group: Int64Array, count: int) -> pd.Series:
     """Sum of what counts in each group; missing if none of its spans has the key."""
     total = pd.Series(total_of([figures.counted], group, count), dtype="Int64")
@@ -184,60 +182,31 @@ def cost_sum(amounts: Numbers, group: Int64Array, count: int) -> pd.Series:
 
 @dataclass(frozen=True)
 class Costs:
-    """The cost that counts for each row (0 if unknown), and two masks.
+    """The cost that counts for each row (0 if unknown), and masks.
 
     ``known`` marks the rows with a cost from the source or a price, ``covered`` the calls of which the cost is known: by a cost
-    of the span, of an ancestor, or of the model calls below.
+    of the span, of an ancestor, or of the model calls below. ``sources`` are the known rows by where their cost is from,
+    ``lists`` the price lists.
     """
 
     value: Float64Array
     known: Mask
     covered: Mask
+    sources: dict[str, Mask]
+    lists: tuple[PriceList, ...]
 
 
-def costs_of(
-    spans: pd.DataFrame, parent: Int64Array, figures: Usage, prices: Mapping[str, Mapping[str, float]] | None
-) -> Costs:
-    """Costs from the source; tokens that these do not cover are priced with ``prices``."""
+def costs_of(spans: pd.DataFrame, parent: Int64Array, figures: Usage, lists: tuple[PriceList, ...]) -> Costs:
+    """Costs from the source; tokens that these do not cover are priced by the price lists."""
     cost, nested = figures["cost"], any_of(figures[name].nested for name in TOKENS)
     known = cost.present & (~cost.nested | (cost.counted > 0))
     covers = cost.present & figures.told & ~cost.unexplained
     covered = covers | have_ancestor(parent, covers) | (have_descendant(parent, covers & figures.is_model) & ~nested)
-    if not prices:
-        return Costs(cost.counted, known, covered)
-    codes, models = pd.factorize(models_of(spans))
-    priced = np.array([*(model in prices for model in models), False])[codes]
-    priced &= ~covered & any_of(figures[name].counted > 0 for name in TOKENS)
-    rates = {kind: np.array([*(price_of(prices.get(model, {}), kind) for model in models), 0.0])[codes] for kind in PRICE_KINDS}
-    billed = {kind: figures[name].counted for kind, name in PRICED_TOKENS.items()}
-    uncached = np.maximum(billed["input"] - billed["cached"] - billed["cache_creation"], 0)
-    price = sum((uncached if kind == "input" else billed[kind]) * rates[kind] for kind in PRICE_KINDS) / TOKENS_PER_PRICE
-    covered |= priced | have_ancestor(parent, priced & nested)
-    return Costs(np.where(priced, price, cost.counted), known | priced, covered)
-
-
-def price_of(price: Mapping[str, float], kind: str) -> float:
-    """The price of a million tokens of a kind; by default the price of input."""
-    return float(price.get(kind, price.get("input", 0.0)))
-
-
-def check_prices(prices: object) -> None:
-    """Raise `BadOption` unless prices map models to prices of a million tokens."""
-    if prices is None:
-        return
-    shape = '{"some-model": {"input": 3, "output": 15}}'
-    if not isinstance(prices, Mapping):
-        raise BadOption(f"prices={quoted(prices)} is not a mapping such as {shape}.")
-    for model, price in prices.items():
-        if not isinstance(price, Mapping) or not {"input", "output"} <= set(price) <= set(PRICE_KINDS):
-            raise BadOption(
-                f"prices[{quoted(model)}]={quoted(price)} must have input and output, and no keys except "
-                f"{listed(PRICE_KINDS)}: {shape}."
-            )
-        for kind, amount in price.items():
-            is_number = isinstance(amount, int | float | np.number) and not isinstance(amount, bool)
-            if not is_number or not math.isfinite(amount) or amount < 0:
-                raise BadOption(
-                    f"prices[{quoted(model)}][{quoted(kind)}]={quoted(amount)} is not a price. "
-                    "Pass a number of at least 0, per million tokens."
-                )
+    if not lists:
+        return Costs(cost.counted, known, covered, {FROM_SOURCE: known}, lists)
+    calls = ~covered & any_of(figures[name].counted > 0 for name in TOKENS)
+    tokens = {kind: figures[name].counted for kind, name in PRICED_TOKENS.items()}
+    priced = cost_of_calls(spans, calls, tokens, lists, single=figures.is_model & ~nested)
+    covered |= priced.known | have_ancestor(parent, priced.known & nested)
+    sources = {FROM_SOURCE: known, **priced.sources()}
+    return Costs(cost.counted + priced.cost, known | priced.known, covered, sources, lists)

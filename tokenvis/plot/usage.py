@@ -3,7 +3,6 @@
 Drawing only: the table is `tokenvis.analysis.usage`.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +24,7 @@ from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title, short_number, trace_title
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.tree.prices import Prices
 
 USAGE_HEIGHT_INCHES = 2.6
 GROUP_BAR_HEIGHT = 0.7
@@ -36,7 +36,7 @@ def plot_usage(
     spans: pd.DataFrame,
     *,
     by: str | None = None,
-    prices: Mapping[str, Mapping[str, float]] | None = None,
+    prices: Prices | None = None,
     gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
     time_unit: Literal["auto", "step"] = "auto",
@@ -54,7 +54,7 @@ def plot_usage(
         The column whose values define the groups, or "model", as in `usage`; a bar for each group, the largest first, with
         its cost if known. By default tokens are cumulative over time, each call counted at its end.
     prices
-        The price of a million tokens, for each model, as in `usage`.
+        Prices of calls without a cost, as in `usage`.
     gaps, time, time_unit, tz
         The time axis, as in `plot_timeline`.
     legend
