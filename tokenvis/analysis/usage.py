@@ -6,7 +6,6 @@ is used unchanged. It covers the span and all calls below it, which `prices` lea
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,11 @@ import pandas as pd
 
 from tokenvis.spans.columns import require
 from tokenvis.spans.groups import Groups, by_columns, groups_of
-from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, sums
+from tokenvis.spans.integers import Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.tree.price_lists import PriceList
-from tokenvis.tree.prices import (
-    FROM_SOURCE,
-    MODEL_COLUMN,
-    PRICED_TOKENS,
-    Prices,
-    cost_of_calls,
-    models_of,
-    price_lists_of,
-    source_names,
-    unpriced_models,
-)
-from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
+from tokenvis.tree.costs import Costs, costs_of
+from tokenvis.tree.prices import MODEL_COLUMN, Prices, models_of, price_lists_of, source_names, unpriced_models
+from tokenvis.tree.relations import have_descendant, relations_of
 from tokenvis.tree.tokens import TOKENS, Figures, Numbers, Usage, any_of, usage_of
 
 USAGE_COLUMNS = (
@@ -122,9 +111,7 @@ def usage(
     return table[(used > 0) | table[columns].notna().all(axis=1)].reset_index(drop=True)
 
 
-def measures_of_groups(
-    spans: pd.DataFrame, figures: Usage, costs: "Costs", parent: Int64Array, groups: Groups
-) -> dict[str, Any]:
+def measures_of_groups(spans: pd.DataFrame, figures: Usage, costs: Costs, parent: Int64Array, groups: Groups) -> dict[str, Any]:
     """The columns of measures, with a row for each group."""
     group, count, cost = groups.group, len(groups), figures["cost"]
     calls = calls_of(figures, parent)
@@ -178,35 +165,3 @@ def total_of(amounts: list[Numbers], group: Int64Array, count: int) -> Int64Arra
 def cost_sum(amounts: Numbers, group: Int64Array, count: int) -> pd.Series:
     """Sum of amounts of money in each group."""
     return pd.Series(np.bincount(group, weights=amounts, minlength=count), dtype="Float64")
-
-
-@dataclass(frozen=True)
-class Costs:
-    """The cost that counts for each row (0 if unknown), and masks.
-
-    ``known`` marks the rows with a cost from the source or a price, ``covered`` the calls of which the cost is known: by a cost
-    of the span, of an ancestor, or of the model calls below. ``sources`` are the known rows by where their cost is from,
-    ``lists`` the price lists.
-    """
-
-    value: Float64Array
-    known: Mask
-    covered: Mask
-    sources: dict[str, Mask]
-    lists: tuple[PriceList, ...]
-
-
-def costs_of(spans: pd.DataFrame, parent: Int64Array, figures: Usage, lists: tuple[PriceList, ...]) -> Costs:
-    """Costs from the source; tokens that these do not cover are priced by the price lists."""
-    cost, nested = figures["cost"], any_of(figures[name].nested for name in TOKENS)
-    known = cost.present & (~cost.nested | (cost.counted > 0))
-    covers = cost.present & figures.told & ~cost.unexplained
-    covered = covers | have_ancestor(parent, covers) | (have_descendant(parent, covers & figures.is_model) & ~nested)
-    if not lists:
-        return Costs(cost.counted, known, covered, {FROM_SOURCE: known}, lists)
-    calls = ~covered & any_of(figures[name].counted > 0 for name in TOKENS)
-    tokens = {kind: figures[name].counted for kind, name in PRICED_TOKENS.items()}
-    priced = cost_of_calls(spans, calls, tokens, lists, single=figures.is_model & ~nested)
-    covered |= priced.known | have_ancestor(parent, priced.known & nested)
-    sources = {FROM_SOURCE: known, **priced.sources()}
-    return Costs(cost.counted + priced.cost, known | priced.known, covered, sources, lists)
