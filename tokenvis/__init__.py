@@ -12,6 +12,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenvis.analysis.agent_tree import agent_tree
 from tokenvis.analysis.colocation import colocation
 from tokenvis.analysis.compare import compare
 from tokenvis.analysis.concurrency import concurrency
@@ -83,6 +84,7 @@ __all__ = [
     "TokenvisError",
     "TraceNotFound",
     "__version__",
+    "agent_tree",
     "colocation",
     "compare",
     "concurrency",

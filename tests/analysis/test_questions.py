@@ -14,6 +14,8 @@ import tokenvis as tv
 
 EVERY_EVIDENCE = ("link", "parent", "location")
 QUESTIONS = {
+    "agent_tree": tv.agent_tree,
+    "agent_tree prices": partial(tv.agent_tree, prices={"m": {"input": 1, "output": 2}}),
     "colocation": tv.colocation,
     "concurrency": tv.concurrency,
     "concurrency by": partial(tv.concurrency, by=["agent_id", "location_id"]),
@@ -233,6 +235,16 @@ def test_delegation_who_waited_for_whom(delegation):
     assert rows(table, *table.columns[1:]) == [
         ("a", "ann", "desk", "bob", "agent", "c", 8, 15, 7, 7, 7, "nested", False),
     ]
+
+
+def test_delegation_who_started_whom(delegation):
+    table = tv.agent_tree(delegation)
+    assert rows(table, *table.columns[1:11]) == [
+        ("ann", 0, "ann", "a", None, None, None, 0, 20, "ok"),
+        ("ann / bob", 1, "bob", "c", "ann", "a", "parent", 8, 15, "error"),
+    ]
+    assert rows(table, *table.columns[11:18]) == [(2, 0, 13, 7, 0, 0, None), (1, 1, 7, 0, 50, 8, None)]
+    assert rows(table, *table.columns[18:]) == [(3, 1, 20, 7, 50, 8, None), (1, 1, 7, 0, 50, 8, None)]
 
 
 def test_delegation_where_the_time_went(delegation):

@@ -94,6 +94,7 @@ def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[
         "transitions": tv.transitions,
         "handoffs": tv.handoffs,
         "handoffs, location": partial(tv.handoffs, evidence="location"),
+        "agent_tree": tv.agent_tree,
         "critical_path": tv.critical_path,
         "waits": tv.waits,
         "time_spent": tv.time_spent,
@@ -104,7 +105,8 @@ def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[
     calls = {name: partial(ask, spans) for name, ask in plain.items()}
     calls["compare"] = partial(tv.compare, spans, spans)
     for name in (
-        *("summary", "occupancy", "transitions", "handoffs", "critical_path", "waits", "time_spent", "usage", "diagnose"),
+        *("summary", "occupancy", "transitions", "handoffs", "agent_tree", "critical_path", "waits", "time_spent", "usage"),
+        "diagnose",
     ):
         calls[f"{name} (with relations)"] = partial(plain[name], related)
     return calls

@@ -134,7 +134,18 @@ def sums(group: Int64Array, values: Int64Array, n_groups: int) -> Int64Array:
     high, low = np.zeros(n_groups, dtype=np.int64), np.zeros(n_groups, dtype=np.int64)
     np.add.at(high, group, values >> 32)
     np.add.at(low, group, values & LOW_32_BITS)
-    high += low >> 32
+    return sum_of_words(high, low)
+
+
+def slice_sums(values: Int64Array, first: Int64Array, after: Int64Array) -> Int64Array:
+    """Sum of ``values[first:after]``, for each pair; `BadSpan` if one does not fit into int64."""
+    high, low = (np.append(0, np.cumsum(words)) for words in (values >> 32, values & LOW_32_BITS))
+    return sum_of_words(high[after] - high[first], low[after] - low[first])
+
+
+def sum_of_words(high: Int64Array, low: Int64Array) -> Int64Array:
+    """Sums of the high and of the low 32 bits of values as sums of the values; `BadSpan` if one does not fit into int64."""
+    high = high + (low >> 32)
     if len(high) and (int(high.min()) < -HIGH_WORD_LIMIT or int(high.max()) >= HIGH_WORD_LIMIT):
         raise BadSpan(
             "A sum over the spans does not fit into a 64-bit integer. Check the unit of the times, and the token counts."

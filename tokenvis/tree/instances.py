@@ -32,6 +32,7 @@ class Instances:
     """The instance of each row, and for each instance its first span, times, and the span that started it."""
 
     of_row: Int64Array
+    is_top: Mask  # the rows of spans that were started from outside the instance
     first: Int64Array  # the row of the first top span, by start, end, id
     caller: Int64Array  # the row of the span that started it, or -1
     parent: Int64Array  # the instance of the caller, or -1; never a cycle
@@ -67,7 +68,7 @@ def instances_of(spans: pd.DataFrame, relations: Relations) -> Instances:
     caller, evidence = callers_of(spans, relations, of_row, first, parent[first])
     start, end = times_of(spans)
     start, end = lowest_of(of_row, start, n_instances), highest_of(of_row, end, n_instances)
-    return Instances(of_row, first, caller, np.append(of_row, NO_ROW)[caller], start, end, evidence)
+    return Instances(of_row, is_top, first, caller, np.append(of_row, NO_ROW)[caller], start, end, evidence)
 
 
 def first_rows(spans: pd.DataFrame, rows: Int64Array, number: Int64Array, n_groups: int) -> Int64Array:
