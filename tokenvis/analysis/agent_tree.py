@@ -12,32 +12,32 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, ids_at, order_with_ids, require, times_of, values_at
-from tokenvis.spans.fields import field_numbers, field_values, truth_of
+from tokenvis.spans.columns import codes_of, ids_at, require, times_of, values_at
+from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
     counts,
     difference,
     highest_of,
-    inverse_permutation,
     run_starts,
     sort_order,
     sums,
 )
 from tokenvis.spans.kinds import OTHER, kinds_of
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.tree.forest import Forest, forest_of
-from tokenvis.tree.instances import EVIDENCE, Instances, instances_of
-from tokenvis.tree.relations import NO_ROW, have_descendant, relations_of
+from tokenvis.tree.forest import Forest
+from tokenvis.tree.instances import EVIDENCE, Instances, InstanceTree, instances_of, tree_of
+from tokenvis.tree.relations import NO_ROW, relations_of
 from tokenvis.tree.states import AGENT, PERSON, States, has_pieces, states_of
-from tokenvis.tree.tokens import COST, tokens_of
+from tokenvis.tree.tokens import usage_of
 
 USAGE_TOKENS = ("input_tokens", "output_tokens")
 PATH_SEPARATOR = " / "  # between the names of a path
 MAX_PATH_NAMES = 16  # of a longer path, the names in the middle are only counted
 N_LAST_NAMES = 12  # of a longer path
 OUTCOMES = ("ok", "cancelled", "error", "open")
+OUTCOME_NAMES = np.array(OUTCOMES, dtype=object)
 OK, CANCELLED, ERROR, OPEN = range(len(OUTCOMES))
 CANCELLED_STATUSES = ("cancelled", "canceled")
 
@@ -133,45 +133,33 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     spans = recorded_spans(spans)
     relations = relations_of(spans)
     instances = instances_of(spans, relations)
-    siblings = sibling_order(spans, instances)
-    number = np.append(inverse_permutation(siblings), NO_ROW)
-    forest = forest_of(number[instances.parent[siblings]])
-    instance = siblings[forest.node]  # of each row of the table
-    row = np.append(inverse_permutation(instance), NO_ROW)  # of each instance
-    parent = row[instances.parent[instance]]
+    tree = tree_of(spans, instances)
+    row, parent = tree.row_of[instances.of_row], relations.parents()
     endings = endings_of(spans)
-    measures = instance_measures(states_of(spans, relations), endings, row[instances.of_row], len(instance))
-    measures |= usage_measures(spans, relations.parents(), row[instances.of_row], len(instance), prices)
-    below = {f"subtree_{name}": measure.of_subtrees(forest) for name, measure in measures.items()}
+    measures = instance_measures(states_of(spans, relations), endings, row, len(instances))
+    measures |= usage_measures(spans, parent, row, len(instances), prices)
+    below = {f"subtree_{name}": measure.of_subtrees(tree.forest) for name, measure in measures.items()}
     return pd.DataFrame(
         {
-            **name_columns(spans, instances, instance, parent, forest.depth),
-            "start": instances.start[instance],
-            "end": instances.end[instance],
-            "outcome": pd.array(np.array(OUTCOMES, dtype=object)[outcomes(spans, instances, endings)[instance]], dtype="str"),
+            **name_columns(spans, instances, tree),
+            "start": instances.start[tree.instance],
+            "end": instances.end[tree.instance],
+            "outcome": pd.array(OUTCOME_NAMES[outcomes(spans, instances, endings)[tree.instance]], dtype="str"),
             **{name: measure.column() for name, measure in (measures | below).items()},
         }
     )
 
 
-def sibling_order(spans: pd.DataFrame, instances: Instances) -> Int64Array:
-    """The instances by trace, start, end, agent and id."""
-    trace, agent = (codes_of(spans[name])[0][instances.first] for name in ("trace_id", "agent_id"))
-    return order_with_ids(spans, trace, instances.start, instances.end, agent, row=instances.first)
-
-
-def name_columns(
-    spans: pd.DataFrame, instances: Instances, instance: Int64Array, parent: Int64Array, depth: Int64Array
-) -> dict[str, Any]:
-    """The columns of names; ``instance`` is that of each row of the table, ``parent`` the row of its parent, or -1."""
-    first, caller = instances.first[instance], instances.caller[instance]
+def name_columns(spans: pd.DataFrame, instances: Instances, tree: InstanceTree) -> dict[str, Any]:
+    """The columns of names."""
+    first, caller = instances.first[tree.instance], instances.caller[tree.instance]
     agents = values_at(spans, "agent_id", np.arange(len(spans)))
     starter = np.append(agents.codes, NO_ROW)[caller]
-    evidence = np.array([*EVIDENCE, np.nan], dtype=object)[instances.evidence[instance]]
+    evidence = np.array([*EVIDENCE, np.nan], dtype=object)[instances.evidence[tree.instance]]
     return {
         "trace_id": values_at(spans, "trace_id", first),
-        "path": pd.array(instance_paths(spans, first, parent, depth), dtype="str"),
-        "depth": depth,
+        "path": pd.array(instance_paths(spans, first, tree.parent, tree.forest.depth), dtype="str"),
+        "depth": tree.forest.depth,
         "agent_id": values_at(spans, "agent_id", first),
         "id": values_at(spans, "id", first),
         "started_by": pd.Categorical.from_codes(starter, agents.categories),
@@ -268,16 +256,15 @@ def usage_measures(
     spans: pd.DataFrame, parent: Int64Array, row: Int64Array, n_rows: int, prices: Mapping[str, Mapping[str, float]] | None
 ) -> dict[str, Measure]:
     """The tokens and the cost of each row of the table."""
-    tokens = tokens_of(spans, parent, USAGE_TOKENS)
-    measures = {
-        name: Measure(sums(row[each.counted], each.values[each.counted], n_rows), counts(row[each.present], n_rows))
-        for name, each in tokens.items()
+    figures = usage_of(spans, parent)
+    cost = figures["cost"]
+    known = cost.present & (~cost.nested | (cost.counted > 0))
+    amounts = np.bincount(row, weights=cost.counted, minlength=n_rows).astype(np.float64)
+    tokens = {
+        name: Measure(sums(row, figures[name].counted, n_rows), counts(row[figures[name].present], n_rows))
+        for name in USAGE_TOKENS
     }
-    column = field_numbers(spans, [COST])[COST]
-    known = column.notna().to_numpy()
-    counted = known & ~have_descendant(parent, known)
-    cost = np.bincount(row, weights=np.where(counted, column.fillna(0).to_numpy(dtype=float), 0.0), minlength=n_rows)
-    return measures | {"cost": Measure(cost.astype(np.float64), counts(row[known], n_rows))}
+    return {**tokens, "cost": Measure(amounts, counts(row[known], n_rows))}
 
 
 def outcomes(spans: pd.DataFrame, instances: Instances, endings: Endings) -> Int64Array:

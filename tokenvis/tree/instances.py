@@ -14,9 +14,20 @@ import pandas as pd
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import dense_ranks, groups_of
-from tokenvis.spans.integers import Int64Array, Mask, counts, highest_of, lowest_of, rank_in, run_starts, running_max
+from tokenvis.spans.integers import (
+    Int64Array,
+    Mask,
+    counts,
+    highest_of,
+    inverse_permutation,
+    lowest_of,
+    rank_in,
+    run_starts,
+    running_max,
+)
 from tokenvis.spans.kinds import OTHER, kinds_of
 from tokenvis.tree.callees import AgentStarts, Delegations, delegations
+from tokenvis.tree.forest import Forest, forest_of
 from tokenvis.tree.relations import NO_ROW, Relations, cyclic, nearest_marked
 
 EVIDENCE = ("parent", "link")
@@ -157,3 +168,24 @@ def callers_of(
     in_cycle = cyclic(np.arange(len(first)), np.append(of_row, NO_ROW)[caller]) & (evidence == BY_LINK)
     caller[in_cycle], evidence[in_cycle] = NO_ROW, NO_EVIDENCE
     return caller, evidence
+
+
+@dataclass(frozen=True)
+class InstanceTree:
+    """The instances in depth-first order by trace: siblings, and the roots of a trace, by start, end, agent and id."""
+
+    instance: Int64Array  # the number of the instance in each row
+    row_of: Int64Array  # the row of each instance
+    parent: Int64Array  # the row of each row's parent, or -1
+    forest: Forest
+
+
+def tree_of(spans: pd.DataFrame, instances: Instances) -> InstanceTree:
+    """The tree of the instances, over all traces."""
+    trace, agent = (codes_of(spans[name])[0][instances.first] for name in ("trace_id", "agent_id"))
+    siblings = order_with_ids(spans, trace, instances.start, instances.end, agent, row=instances.first)
+    number = np.append(inverse_permutation(siblings), NO_ROW)
+    forest = forest_of(number[instances.parent[siblings]])
+    instance = siblings[forest.node]
+    row_of = inverse_permutation(instance)
+    return InstanceTree(instance, row_of, np.append(row_of, NO_ROW)[instances.parent[instance]], forest)
