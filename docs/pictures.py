@@ -49,6 +49,29 @@ def waiting() -> pd.DataFrame:
     return spans.assign(start_time=spans["start_time"] * second, end_time=spans["end_time"] * second)
 
 
+def research() -> pd.DataFrame:
+    """A lead that starts a planner, three researchers at once, of which one fails, and a writer, who starts a reviewer."""
+    second = 1_000_000
+    rows = [
+        ("lead", "lead", "desk", 0, 120, None, 8_200, "ok"),
+        ("plan", "planner", "desk", 4, 18, "lead", 5_400, "ok"),
+        ("search-1", "researcher", "library", 20, 52, "lead", 31_000, "ok"),
+        ("search-2", "researcher", "library", 21, 38, "lead", 12_500, "error"),
+        ("search-3", "researcher", "library", 22, 66, "lead", 44_100, "ok"),
+        ("read", "reader", "library", 30, 48, "search-3", 18_700, "ok"),
+        ("draft", "writer", "desk", 70, 114, "lead", 26_300, "ok"),
+        ("review", "reviewer", "desk", 88, 104, "draft", 9_900, "ok"),
+    ]
+    columns = ("id", "agent_id", "location_id", "start_time", "end_time", "parent_id", "gen_ai.usage.input_tokens", "status")
+    agents = pd.DataFrame(rows, columns=columns).assign(kind="agent")
+    agents["gen_ai.usage.cost"] = agents["gen_ai.usage.input_tokens"] * 3 / 1_000_000
+    usage = ["gen_ai.usage.input_tokens", "gen_ai.usage.cost"]
+    calls = agents.assign(id=agents["id"] + "-call", parent_id=agents["id"], location_id="model:demo", kind=None, status="ok")
+    spans = pd.concat([agents.drop(columns=usage), calls.assign(end_time=calls["start_time"] + 3)], ignore_index=True)
+    spans = spans.assign(trace_id="a team of researchers")
+    return spans.assign(start_time=spans["start_time"] * second, end_time=spans["end_time"] * second)
+
+
 def main() -> None:
     """Draw each picture from the demo traces, in a temporary database."""
     mpl.use("agg")
@@ -66,6 +89,7 @@ def main() -> None:
         "storyline": tv.plot_storyline(spans).figure,
         "overview": tv.plot_overview(spans),
         "critical-path": tv.plot_critical_path(spans).figure,
+        "agent-tree": tv.plot_agent_tree(research()).figure,
         "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,
         "concurrency-waits": tv.plot_concurrency(waiting(), by="agent_id").figure,
         "usage": tv.plot_usage(spans).figure,

@@ -27,6 +27,7 @@ PICTURES = {
     "transitions": tv.plot_transitions,
     "handoffs": tv.plot_handoffs,
     "critical path": tv.plot_critical_path,
+    "agent tree": tv.plot_agent_tree,
     "usage": tv.plot_usage,
     "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
     "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),

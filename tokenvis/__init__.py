@@ -55,6 +55,7 @@ from tokenvis.tree.states import self_spans
 
 if TYPE_CHECKING:
     from tokenvis.explorer.explore import explore
+    from tokenvis.plot.agent_tree import plot_agent_tree
     from tokenvis.plot.artists.style import theme
     from tokenvis.plot.colocation import plot_colocation
     from tokenvis.plot.compare import plot_compare
@@ -103,6 +104,7 @@ __all__ = [
     "occupancy",
     "pack_lanes",
     "palette",
+    "plot_agent_tree",
     "plot_colocation",
     "plot_compare",
     "plot_concurrency",

@@ -15,7 +15,7 @@ import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
 from tokenvis.spans.columns import YEAR_2000
 
-OVER_TIME = ("timeline", "concurrency", "critical path", "usage")
+OVER_TIME = ("timeline", "concurrency", "critical path", "agent tree", "usage")
 
 
 every_picture = pytest.mark.parametrize("picture", PICTURES)

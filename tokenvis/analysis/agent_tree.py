@@ -131,7 +131,7 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     if has_pieces(spans):
         raise BadSpan("The spans are pieces of self_spans(), which lack the times of callees. Pass the uncut spans.")
     spans = recorded_spans(spans)
-    relations = relations_of(spans)
+    relations = relations_of(spans, requests=False)
     instances = instances_of(spans, relations)
     tree = tree_of(spans, instances)
     row, parent = tree.row_of[instances.of_row], relations.parents()

@@ -145,13 +145,13 @@ def draw_bar_borders(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None
 
 
 def draw_bar_markers(
-    ax: Axes, bars: Bars, rows: Int64Array, kind: Literal["instant", "open", "error"], theme: ThemeColors
+    ax: Axes, bars: Bars, rows: Int64Array, kind: Literal["instant", "open", "error", "cancelled"], theme: ThemeColors
 ) -> None:
     """Draw a marker for each of these spans: a diamond at the start, an arrow at the end, a cross at the upper right corner."""
-    is_error = kind == "error"
-    colors = [theme.error if is_error else bars.colors[code] for code in bars.color[rows].tolist()]
+    color = {"error": theme.error, "cancelled": theme.muted}.get(kind)
+    colors = [color or bars.colors[code] for code in bars.color[rows].tolist()]
     row = bars.placement.row[rows]
-    corner = bars.placement.rows["height"].to_numpy()[row] * BAR_HEIGHT_SHARE / 2 if is_error else 0
+    corner = bars.placement.rows["height"].to_numpy()[row] * BAR_HEIGHT_SHARE / 2 if color else 0
     x = bars.x_ends(rows)[0 if kind == "instant" else 1]
     draw_markers(ax, x, bars.placement.middle[rows] - corner, kind, colors, theme.background)
 

@@ -13,9 +13,9 @@ from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Float64Array, Int64Array
 
-MARKER_NAMES = {"instant": "instant", "error": "error", "open": "still open"}
-MARKER_SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "open": ">"}
-MARKER_SIZES = {"instant": 52, "dot": 34, "error": 46, "open": 34}  # square points
+MARKER_NAMES = {"instant": "instant", "error": "error", "cancelled": "cancelled", "open": "still open"}
+MARKER_SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "cancelled": "X", "open": ">"}
+MARKER_SIZES = {"instant": 52, "dot": 34, "error": 46, "cancelled": 46, "open": 34}  # square points
 
 
 def marked_rows(spans: pd.DataFrame) -> dict[str, Int64Array]:
@@ -37,7 +37,7 @@ def draw_markers(ax: Axes, x: Float64Array, y: Float64Array, shape: str, colors:
 def marker_handles(rows_by_marker: Mapping[str, Int64Array], theme: ThemeColors, *, instant: str = "instant") -> list[Line2D]:
     """Legend handles of the markers that occur; ``instant`` is the shape of instants."""
     shapes = MARKER_SHAPES | {"instant": MARKER_SHAPES[instant]}
-    colors = {"error": theme.error}
+    colors = {"error": theme.error, "cancelled": theme.muted}
     style: dict[str, Any] = {"markersize": 7, "linestyle": "none", "markeredgecolor": theme.background}
     return [
         Line2D([], [], marker=shapes[name], color=colors.get(name, theme.text), label=MARKER_NAMES[name], **style)
