@@ -4,7 +4,6 @@ A row is an instance (`tree.instances`): the spans of one agent that one span st
 in which a subtree is contiguous; so sums over subtrees are differences of cumulative sums, at any depth (`tree.forest`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,11 @@ from tokenvis.spans.integers import (
 )
 from tokenvis.spans.kinds import OTHER, kinds_of
 from tokenvis.spans.losses import recorded_spans
+from tokenvis.tree.costs import costs_of
 from tokenvis.tree.forest import Forest
 from tokenvis.tree.instances import EVIDENCE, Instances, InstanceTree, instances_of, tree_of
+from tokenvis.tree.price_lists import PriceList
+from tokenvis.tree.prices import Prices, price_lists_of
 from tokenvis.tree.relations import NO_ROW, relations_of
 from tokenvis.tree.states import AGENT, PERSON, States, has_pieces, states_of
 from tokenvis.tree.tokens import usage_of
@@ -71,7 +73,7 @@ class Endings:
     is_open: Mask
 
 
-def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]] | None = None) -> pd.DataFrame:
+def agent_tree(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataFrame:
     """Who started whom: each agent instance, with the measures of itself and of its subtree.
 
     An instance is the spans of one agent that one span of another agent started together: a delegation, or one of several
@@ -83,7 +85,7 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     spans
         A frame of spans.
     prices
-        The price of a million tokens, for each model, as in `usage`.
+        Prices of calls without a cost, as in `usage`.
 
     Returns
     -------
@@ -109,9 +111,9 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     ------
     MissingColumn, BadSpan
         If ``spans`` is not a frame of spans, contains the pieces of `self_spans`, a parent or linked id is in two rows of a
-        trace, a token count is not an integer, or a sum does not fit into a 64-bit integer.
+        trace, or a sum does not fit into a 64-bit integer.
     BadOption
-        If ``prices`` is not a mapping as in `usage`.
+        If ``prices`` is not as in `usage`.
 
     Examples
     --------
@@ -127,6 +129,7 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     1    Ann / Bob   plan      2    6        1        4        0                4
     2  Ann / Bob 2   plan      2    8        2        6        0                6
     """
+    lists = price_lists_of(prices)
     require(spans)
     if has_pieces(spans):
         raise BadSpan("The spans are pieces of self_spans(), which lack the times of callees. Pass the uncut spans.")
@@ -137,7 +140,7 @@ def agent_tree(spans: pd.DataFrame, *, prices: Mapping[str, Mapping[str, float]]
     row, parent = tree.row_of[instances.of_row], relations.parents()
     endings = endings_of(spans)
     measures = instance_measures(states_of(spans, relations), endings, row, len(instances))
-    measures |= usage_measures(spans, parent, row, len(instances), prices)
+    measures |= usage_measures(spans, parent, row, len(instances), lists)
     below = {f"subtree_{name}": measure.of_subtrees(tree.forest) for name, measure in measures.items()}
     return pd.DataFrame(
         {
@@ -253,18 +256,17 @@ def instance_measures(states: States, endings: Endings, row: Int64Array, n_rows:
 
 
 def usage_measures(
-    spans: pd.DataFrame, parent: Int64Array, row: Int64Array, n_rows: int, prices: Mapping[str, Mapping[str, float]] | None
+    spans: pd.DataFrame, parent: Int64Array, row: Int64Array, n_rows: int, lists: tuple[PriceList, ...]
 ) -> dict[str, Measure]:
     """The tokens and the cost of each row of the table."""
     figures = usage_of(spans, parent)
-    cost = figures["cost"]
-    known = cost.present & (~cost.nested | (cost.counted > 0))
-    amounts = np.bincount(row, weights=cost.counted, minlength=n_rows).astype(np.float64)
+    costs = costs_of(spans, parent, figures, lists)
+    amounts = np.bincount(row, weights=costs.value, minlength=n_rows).astype(np.float64)
     tokens = {
         name: Measure(sums(row, figures[name].counted, n_rows), counts(row[figures[name].present], n_rows))
         for name in USAGE_TOKENS
     }
-    return {**tokens, "cost": Measure(amounts, counts(row[known], n_rows))}
+    return {**tokens, "cost": Measure(amounts, counts(row[costs.known], n_rows))}
 
 
 def outcomes(spans: pd.DataFrame, instances: Instances, endings: Endings) -> Int64Array:

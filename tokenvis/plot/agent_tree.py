@@ -4,7 +4,6 @@ Drawing only: rows and measures come from `tokenvis.analysis.agent_tree`, the ch
 `tokenvis.layout.agent_rows`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -36,6 +35,7 @@ from tokenvis.plot.artists.title import describe, described_name, draw_note, dra
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.tree.prices import Prices
 from tokenvis.tree.relations import relations_of
 from tokenvis.tree.states import WORK, states_of
 
@@ -54,7 +54,7 @@ MARKER_KINDS: tuple[MarkerKind, ...] = ("instant", "error", "cancelled", "open")
 def plot_agent_tree(
     spans: pd.DataFrame,
     *,
-    prices: Mapping[str, Mapping[str, float]] | None = None,
+    prices: Prices | None = None,
     palette: Palette = None,
     gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
@@ -82,7 +82,7 @@ def plot_agent_tree(
     spans
         A frame of spans of one trace.
     prices
-        The price of a million tokens, for each model, as in `usage`.
+        Prices of calls without a cost, as in `usage`.
     palette
         Colours of the agents, as in `plot_timeline`.
     gaps, time, time_unit, tz
