@@ -18,6 +18,7 @@ from tokenvis.analysis.compare import compare
 from tokenvis.analysis.concurrency import concurrency
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.analysis.diagnose import diagnose
+from tokenvis.analysis.fanouts import fanouts
 from tokenvis.analysis.gaps import gaps
 from tokenvis.analysis.handoffs import handoffs
 from tokenvis.analysis.moves import moves
@@ -94,6 +95,7 @@ __all__ = [
     "expand_data",
     "explore",
     "export",
+    "fanouts",
     "find_sessions",
     "gaps",
     "handoffs",

@@ -1,0 +1,95 @@
+"""Pipelines: branches that link to each other, which are no fan-out.
+
+Two branches of a batch are linked if a span of one links to a span of the other. A chain, in which each branch is linked to one
+earlier and to one later branch, is one branch: three stages are no fan-out, two chains of two stages are a fan-out of two. All
+other links separate: a new batch begins at a branch that is linked to one of the batch before it. So a planner, three workers
+that link to it, and a reducer that links to them are a fan-out of the three workers.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.spans.integers import Int64Array, Mask, counts, highest_of, run_starts, running_max
+from tokenvis.tree.branches import Branches, Nodes, enclosing_branches
+from tokenvis.tree.relations import NO_ROW
+
+
+def without_pipelines(nodes: Nodes, branches: Branches) -> Branches:
+    """The branches, with each chain as one branch, and each batch split where branches are linked."""
+    earlier, later = linked_branches(nodes, branches)
+    if not len(earlier):
+        return branches
+    n_branches = len(branches.node)
+    in_chain = (counts(earlier, n_branches)[earlier] == 1) & (counts(later, n_branches)[later] == 1)
+    head = np.arange(n_branches)
+    head[later[in_chain]] = earlier[in_chain]
+    while (head[head] != head).any():
+        head = head[head]
+    is_first = run_starts(branches.batch)
+    is_first[separating(head[earlier[~in_chain]], later[~in_chain])] = True
+    end, is_call = highest_of(head, branches.end, n_branches), counts(head[~branches.is_call], n_branches) == 0
+    split = branches._replace(batch=np.cumsum(is_first), end=end, is_call=is_call)
+    split = split.where(head == np.arange(n_branches)).of_several()
+    return split.where(overlapping_if_calls(split))
+
+
+def separating(earlier: Int64Array, later: Int64Array) -> list[int]:
+    """Branches at which a new batch begins, so that no batch has two linked branches; each as late as possible.
+
+    Whether a link still has to separate depends on where the batch before it began, so this is a loop over linked branches.
+    """
+    found, begin = [], NO_ROW
+    nearest = np.full(int(later.max(initial=-1)) + 1, NO_ROW)
+    np.maximum.at(nearest, later, earlier)
+    linked = np.flatnonzero(nearest != NO_ROW)
+    for branch, before in zip(linked.tolist(), nearest[linked].tolist(), strict=True):
+        if before >= begin:
+            found.append(branch)
+            begin = branch
+    return found
+
+
+def overlapping_if_calls(branches: Branches) -> Mask:
+    """The branches of batches that are not only calls that were beside others, or in which two branches overlap."""
+    n_batches = int(branches.batch.max(initial=-1)) + 1
+    beside_earlier = np.append(False, running_max(branches.batch, branches.end)[:-1] > branches.start[1:])[: len(branches.batch)]
+    beside_earlier &= ~run_starts(branches.batch)
+    counts_as_one = ~branches.is_call | beside_earlier
+    return (counts(branches.batch[counts_as_one], n_batches) > 0)[branches.batch]
+
+
+def linked_branches(nodes: Nodes, branches: Branches) -> tuple[Int64Array, Int64Array]:
+    """Distinct pairs of branches of a batch, (the earlier, the later), of which spans of one link to spans of the other."""
+    source, target = nodes.relations.links()
+    if not len(source) or not len(branches.node):
+        return source[:0], target[:0]
+    innermost, above = enclosing_branches(nodes, branches)
+    one, other = innermost[source], innermost[target]
+    between = (one != NO_ROW) & (other != NO_ROW) & (one != other)
+    return pairs_in_batches(branches.batch, above, one[between], other[between])
+
+
+def pairs_in_batches(
+    batch: Int64Array, above: Int64Array, one: Int64Array, other: Int64Array
+) -> tuple[Int64Array, Int64Array]:
+    """The distinct pairs of different branches of one batch that enclose the two branches of a pair, or are these.
+
+    ``above`` is the branch that encloses each branch, or -1.
+    """
+    pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
+    sides = [enclosing(batch, above, pairs[side].to_numpy()) for side in ("one", "other")]
+    both = sides[0].merge(sides[1], on=["pair", "batch"])
+    one, other = both["branch_x"].to_numpy(), both["branch_y"].to_numpy()
+    found = pd.DataFrame({"earlier": np.minimum(one, other), "later": np.maximum(one, other)})
+    found = found[one != other].drop_duplicates()
+    return found["earlier"].to_numpy(), found["later"].to_numpy()
+
+
+def enclosing(batch: Int64Array, above: Int64Array, branch: Int64Array) -> pd.DataFrame:
+    """Each of these branches and all that enclose it, with the position of the former and the batch of the latter."""
+    pair, found = np.arange(len(branch)), []
+    while len(branch):
+        found.append(pd.DataFrame({"pair": pair, "batch": batch[branch], "branch": branch}))
+        branch = above[branch]
+        pair, branch = pair[branch != NO_ROW], branch[branch != NO_ROW]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"pair": pair, "batch": pair, "branch": pair})
