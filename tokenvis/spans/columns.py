@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.integers import Int64Array, order_by
+from tokenvis.spans.integers import Int64Array, inverse_permutation, order_by
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
 COLUMNS = (*REQUIRED, "data")
@@ -43,12 +45,14 @@ def require(spans: pd.DataFrame, *more: str) -> None:
     if missing:
         hint = GROUPBY_HINT if "name" in vars(spans) else ""  # groupby().apply() gives each group its name as an attribute
         raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(spans.columns)}.{hint}")
-    duplicates = spans.columns[spans.columns.duplicated()].intersection([*REQUIRED, "parent_id", "data", *more])
-    if len(duplicates):
-        raise BadSpan(f"The spans have several columns {listed(duplicates)}. Drop all but one.")
+    if not spans.columns.is_unique:
+        duplicates = spans.columns[spans.columns.duplicated()].intersection([*REQUIRED, "parent_id", "data", *more])
+        if len(duplicates):
+            raise BadSpan(f"The spans have several columns {listed(duplicates)}. Drop all but one.")
     for column in ("id", *NAMES):
-        if spans[column].isna().any():
-            raise BadSpan(f"{column} is missing in row {first_row(spans[column].isna())}. Every span needs one.")
+        missing = spans[column].array.isna()
+        if missing.any():
+            raise BadSpan(f"{column} is missing in row {int(missing.argmax())}. Every span needs one.")
     start, end = times_of(spans)
     backwards = end < start
     if backwards.any():
@@ -94,23 +98,39 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
 
     The ranks do not depend on whether the column is Categorical, on its categories, or on earlier concatenation.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        categories = values.cat.categories
-        if categories.is_monotonic_increasing:
-            ranks, labels = np.arange(len(categories)), categories
-        else:
-            ranks, labels = pd.factorize(categories, sort=True)
-        codes = values.cat.codes.to_numpy()
-        occurs = np.zeros(len(ranks) + 1, dtype=bool)
-        occurs[codes] = True
-        used = np.zeros(len(labels), dtype=bool)
-        used[ranks[occurs[:-1]]] = True
-        dense = np.append((np.cumsum(used) - 1)[ranks], -1)
-        return dense[codes], labels[used]
+    if isinstance(values.array, pd.Categorical):
+        return codes_of_categories(values.array)
+    if isinstance(values.array, pd.arrays.ArrowStringArray):
+        return codes_of_texts(values.array)
     if values.dtype == object:
         values = values.map(str, na_action="ignore")
     codes, labels = pd.factorize(values, sort=True)
     return codes.astype(np.int64, copy=False), pd.Index(labels)
+
+
+def codes_of_categories(values: pd.Categorical) -> tuple[Int64Array, pd.Index]:
+    """The result of `codes_of` for a Categorical: only its categories are sorted, not its values."""
+    codes, labels = values.codes, values.categories
+    occurs = np.zeros(len(labels) + 1, dtype=bool)
+    occurs[codes] = True
+    is_sorted = labels.is_monotonic_increasing
+    if is_sorted and occurs[:-1].all():
+        return codes.astype(np.int64), labels
+    ranks, labels = (np.arange(len(labels)), labels) if is_sorted else pd.factorize(labels, sort=True)
+    used = np.zeros(len(labels), dtype=bool)
+    used[ranks[occurs[:-1]]] = True
+    dense = np.append((np.cumsum(used) - 1)[ranks], -1)
+    return dense[codes], labels[used]
+
+
+def codes_of_texts(values: Any) -> tuple[Int64Array, pd.Index]:
+    """The result of `codes_of` for an array of Arrow texts; Arrow sorts them by their bytes, which is the order of Python."""
+    texts = pa.array(values)
+    encoded = (texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts).dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary)
+    ranks = np.append(inverse_permutation(order.to_numpy().astype(np.int64)), -1)
+    codes = encoded.indices.fill_null(len(order)).to_numpy()
+    return ranks[codes], pd.Index(values.dtype.__from_arrow__(encoded.dictionary.take(order)))
 
 
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
@@ -134,10 +154,8 @@ def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | Non
 
 def values_at(spans: pd.DataFrame, column: str, rows: Int64Array) -> Any:
     """Values of a column at these rows; names are a Categorical, with the frame's categories if it has any."""
-    values = spans[column].iloc[rows]
-    if column in NAMES and not isinstance(values.dtype, pd.CategoricalDtype):
-        return as_categorical(values)
-    return values.array
+    values = spans[column].array[rows]
+    return as_categorical(values) if column in NAMES and not isinstance(values, pd.Categorical) else values
 
 
 def ids_at(spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
