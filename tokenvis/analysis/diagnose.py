@@ -142,6 +142,8 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
 
 def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int, int | None]]:
     """For each trace of a finding: the trace's code, the rows in the order of a frame, the number of spans, the total time."""
+    if not len(finding.rows):
+        return
     found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
     order = order_of(found, "trace_id")
     rows = finding.rows[order]

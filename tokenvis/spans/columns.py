@@ -125,8 +125,7 @@ def codes_of_categories(values: pd.Categorical) -> tuple[Int64Array, pd.Index]:
 
 def codes_of_texts(values: Any) -> tuple[Int64Array, pd.Index]:
     """The result of `codes_of` for an array of Arrow texts; Arrow sorts them by their bytes, which is the order of Python."""
-    texts = pa.array(values)
-    encoded = (texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts).dictionary_encode()
+    encoded = arrow_texts(values).dictionary_encode()
     order = pc.array_sort_indices(encoded.dictionary)
     ranks = np.append(inverse_permutation(order.to_numpy().astype(np.int64)), -1)
     codes = encoded.indices.fill_null(len(order)).to_numpy()
@@ -237,6 +236,12 @@ def as_text(values: pd.Series) -> pd.Series:
         return values.astype("str")
     except UnicodeEncodeError as error:
         raise BadSpan(f"{values.name} contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
+
+
+def arrow_texts(values: Any) -> Any:
+    """An array of texts as an Arrow array in one chunk."""
+    texts = pa.array(values, pa.large_string())
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def text_array_of(arrow: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from tokenvis.errors import BadSpan, check_choice, name_list, quoted
-from tokenvis.spans.columns import codes_of, parent_ids
+from tokenvis.spans.columns import arrow_texts, codes_of, parent_ids
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask, packed, run_starts
 from tokenvis.spans.parents import check_parents
@@ -25,15 +26,15 @@ EVIDENCE_KINDS = ("link", "parent", "location")
 
 
 def identities(
-    spans: pd.DataFrame, references: pd.Series = NO_REFERENCES[1], source: Int64Array = NO_REFERENCES[0]
+    spans: pd.DataFrame, references: Iterable[pd.Series] = (), source: Int64Array = NO_REFERENCES[0]
 ) -> tuple[Int64Array, Int64Array]:
     """A number for each row's (trace, id), and the number of the span that each reference resolves to, or -1.
 
-    ``references`` are ids, ``source`` is the row of each reference; it is resolved in that row's trace. Numbers run from 0
-    without gaps; rows of one trace with the same id share a number.
+    ``references`` are columns of ids, ``source`` is the row of each reference; it is resolved in that row's trace. Numbers run
+    from 0 without gaps; rows of one trace with the same id share a number.
     """
-    texts = pd.concat([spans["id"].astype("str"), references.astype("str")], ignore_index=True)
-    codes, trace = pd.factorize(texts)[0].astype(np.int64, copy=False), codes_of(spans["trace_id"])[0]
+    texts = pa.concat_arrays([arrow_texts(ids.array.astype("str")) for ids in (spans["id"], *references)])
+    codes, trace = texts.dictionary_encode().indices.to_numpy().astype(np.int64), codes_of(spans["trace_id"])[0]
     identity, target = codes[: len(spans)], codes[len(spans) :]
     n_ids = int(identity.max(initial=-1)) + 1
     target[target >= n_ids] = NO_ROW
@@ -130,7 +131,7 @@ def relations_of(spans: pd.DataFrame, *, parents: bool = True, links: bool = Tru
     call, request_id = references_in(spans, "requested_by") if (links if requests is None else requests) else NO_REFERENCES
     naming, identity, target = np.concatenate([child, source, call]), np.arange(len(spans)), np.empty(0, dtype=np.int64)
     if len(naming):
-        identity, target = identities(spans, pd.concat([parent_id, link_id, request_id], ignore_index=True), naming)
+        identity, target = identities(spans, (parent_id, link_id, request_id), naming)
     parent = np.full(len(spans), NO_ROW, dtype=np.int64)
     parent[child], link, request = np.split(target, [len(child), len(child) + len(source)])
     in_cycle = cyclic(identity, parent) if (parent != NO_ROW).any() else np.zeros(len(spans), dtype=bool)
@@ -154,8 +155,9 @@ def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
     if "parent_id" not in spans.columns:
         check_parents(spans)
         return NO_REFERENCES
-    child = np.flatnonzero(spans["parent_id"].notna().to_numpy())
-    return child, parent_ids(spans["parent_id"].iloc[child])
+    parents = spans["parent_id"]
+    child = np.flatnonzero(~parents.array.isna())
+    return child, parent_ids(parents.iloc[child])
 
 
 def cyclic(identity: Int64Array, parent: Int64Array) -> Mask:
