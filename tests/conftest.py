@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import strategies as st
-
-from tokenvis.spans.columns import as_spans, in_frame_order
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
@@ -93,27 +91,42 @@ def full_except(names: Iterable[str], *quick: str) -> list[Any]:
 
 def spans_of(*rows: str, parents: dict[str, str] | None = None) -> pd.DataFrame:
     """Spans written as text: "agent start end location [trace]"; ids are a, b, c, ... in the order of the rows."""
-    fields = [row.split() for row in rows]
-    frame = pd.DataFrame(
+    fields = sorted(
+        (int(start), int(end), agent, chr(ord("a") + number), trace[0] if trace else "t", location)
+        for number, (agent, start, end, location, *trace) in enumerate(row.split() for row in rows)
+    )
+    start, end, agent, ids, trace, location = zip(*fields, strict=True) if fields else [()] * 6
+    spans = pd.DataFrame(
         {
-            "id": [chr(ord("a") + number) for number in range(len(fields))],
-            "trace_id": [field[4] if len(field) > 4 else "t" for field in fields],
-            "agent_id": [field[0] for field in fields],
-            "location_id": [field[3] for field in fields],
-            "start_time": np.array([int(field[1]) for field in fields], dtype=np.int64),
-            "end_time": np.array([int(field[2]) for field in fields], dtype=np.int64),
+            "id": pd.array(ids, dtype="str"),
+            "trace_id": names_of(trace),
+            "agent_id": names_of(agent),
+            "location_id": names_of(location),
+            "start_time": np.array(start, dtype=np.int64),
+            "end_time": np.array(end, dtype=np.int64),
+            "data": pd.array([None] * len(fields), dtype="str"),
         }
     )
-    spans = as_spans(frame)
-    if parents is not None:
-        spans["parent_id"] = spans["id"].map(parents).astype("str")
-    return in_frame_order(spans).reset_index(drop=True)
+    return spans if parents is None else spans.assign(parent_id=pd.array([parents.get(span) for span in ids], dtype="str"))
+
+
+def names_of(names: Sequence[str]) -> pd.Categorical:
+    """Names as in a frame of spans. It is several times faster than a Categorical of texts: a law makes thousands of frames."""
+    categories = sorted(set(names))
+    codes = {name: code for code, name in enumerate(categories)}
+    return pd.Categorical.from_codes([codes[name] for name in names], dtype=names_type(*categories))
+
+
+@cache
+def names_type(*categories: str) -> pd.CategoricalDtype:
+    """The type of a column with these names."""
+    return pd.CategoricalDtype(pd.Index(categories, dtype="str"))
 
 
 def with_data(spans: pd.DataFrame, **payloads: dict[str, Any]) -> pd.DataFrame:
     """The spans with payloads, by id."""
-    data = [json.dumps(payloads[span]) if span in payloads else None for span in spans["id"]]
-    return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
+    data = [json.dumps(payloads[span]) if span in payloads else None for span in spans["id"].tolist()]
+    return spans.assign(data=pd.array(data, dtype="str"))
 
 
 def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
@@ -123,8 +136,8 @@ def spans_with(*payloads: str | Mapping[str, Any] | None) -> pd.DataFrame:
     return spans.assign(data=pd.Series(payloads, dtype="str" if are_texts else "object"))
 
 
-@st.composite
-def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
+@cache
+def payloads(*ids: str) -> st.SearchStrategy[dict[str, Any]]:
     """Possible data of a span: links, requests, tokens, a cost, a status, a trigger."""
     tokens = {f"gen_ai.usage.{key}_tokens": st.integers(0, 20) for key in ("input", "output")}
     attributes = st.fixed_dictionaries({}, optional={**tokens, "gen_ai.usage.cost": st.sampled_from([0.5, 2, 8])})
@@ -136,14 +149,12 @@ def payloads(draw: st.DrawFn, ids: list[str]) -> dict[str, Any]:
         "trigger": st.sampled_from(["user", "timer", 3]),
         "estimated": st.sampled_from([[], ["start_time"]]),
     }
-    return draw(st.fixed_dictionaries({}, optional=optional))
+    return st.fixed_dictionaries({}, optional=optional)
 
 
-@st.composite
-def spans_frames(
-    draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, max_spans: int = 12
-) -> pd.DataFrame:
-    """Small frames on a small time grid: ties, instants, overlaps of an agent with itself, and several traces."""
+@cache
+def rows_of_spans(n_traces: int, max_spans: int) -> st.SearchStrategy[list[tuple[str, int, int, str, str]]]:
+    """Agent, start, length, location and trace of each span; a strategy that is used again need not be made again."""
     row = st.tuples(
         st.sampled_from(["ann", "bob", "eve"]),
         st.integers(0, 8),
@@ -151,14 +162,35 @@ def spans_frames(
         st.sampled_from(["desk", "lab", "attic"]),
         st.sampled_from(["t", "u", "v"][:n_traces]),
     )
-    rows = draw(st.lists(row, max_size=max_spans))
+    return st.lists(row, max_size=max_spans)
+
+
+@cache
+def parents_of_spans(count: int) -> st.SearchStrategy[list[int | None]]:
+    """The position of each span's parent, or None; ``count`` is unknown. Parents with several children are likely."""
+    positions = range(count + 1)
+    parent = st.none() | st.sampled_from(positions[:2]) | st.sampled_from(positions)
+    return st.lists(parent, min_size=count, max_size=count)
+
+
+@cache
+def orders(count: int) -> st.SearchStrategy[list[int]]:
+    """The orders of so many rows."""
+    return st.permutations(range(count))
+
+
+@st.composite
+def spans_frames(
+    draw: st.DrawFn, *, parents: bool = False, data: bool = False, n_traces: int = 2, max_spans: int = 12
+) -> pd.DataFrame:
+    """Small frames on a small time grid: ties, instants, overlaps of an agent with itself, and several traces."""
+    rows = draw(rows_of_spans(n_traces, max_spans))
     frame = spans_of(*(f"{agent} {start} {start + length} {place} {trace}" for agent, start, length, place, trace in rows))
+    ids = frame["id"].tolist()
     if parents:
-        ids = [*frame["id"], "unknown"]
-        parent = st.none() | st.sampled_from(ids[:2]) | st.sampled_from(ids)  # makes parents with several children likely
-        chosen = draw(st.lists(parent, min_size=len(frame), max_size=len(frame)))
-        frame["parent_id"] = pd.Series(chosen, dtype="str")
+        chosen = draw(parents_of_spans(len(ids)))
+        references = [None if parent is None else [*ids, "unknown"][parent] for parent in chosen]
+        frame["parent_id"] = pd.array(references, dtype="str")
     if data:
-        frame = with_data(frame, **{span: draw(payloads(frame["id"].tolist())) for span in frame["id"] if draw(st.booleans())})
-    order = draw(st.permutations(range(len(frame))))
-    return frame.iloc[order]
+        frame = with_data(frame, **{span: draw(payloads(*sorted(ids))) for span in ids if draw(st.booleans())})
+    return frame.iloc[draw(orders(len(ids)))]

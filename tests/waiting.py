@@ -159,6 +159,8 @@ MARKS = {
     "estimated": st.sampled_from([[], ["start_time"], ["end_time"]]),
     "trigger": st.sampled_from(["user", "timer"]),
 }
+OPTIONAL_MARKS = st.fixed_dictionaries({}, optional=MARKS)
+ONE_OF_THREE = st.integers(0, 2)
 
 
 @st.composite
@@ -167,9 +169,9 @@ def waiting_frames(draw: st.DrawFn, *, marks: bool = True, n_traces: int = 2) ->
     spans = draw(spans_frames(parents=True, n_traces=n_traces))
     if not marks:
         return spans
-    marked = [span for span in spans["id"] if draw(st.integers(0, 2)) == 0]
-    optional = st.fixed_dictionaries({}, optional=MARKS)
-    return with_data(spans, **{span: draw(payloads(spans["id"].tolist())) | draw(optional) for span in marked})
+    ids = sorted(spans["id"].tolist())
+    marked = [span for span in ids if draw(ONE_OF_THREE) == 0]
+    return with_data(spans, **{span: draw(payloads(*ids)) | draw(OPTIONAL_MARKS) for span in marked})
 
 
 def work_of(spans: pd.DataFrame) -> pd.DataFrame:

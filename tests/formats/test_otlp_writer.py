@@ -250,7 +250,7 @@ def test_any_file_is_valid_by_the_official_definition(spans):
 
 
 @pytest.mark.laws
-@given(data=payloads(["a", "b"]) | st.just({}))
+@given(data=payloads("a", "b") | st.just({}))
 def test_attributes_mean_the_same_by_the_official_definition(data):
     message = protobuf_of(document_of(with_data(spans_of("ann 3 8 desk"), a=data)))
     attributes = MessageToDict(message.resource_spans[0].scope_spans[0].spans[0])["attributes"]

@@ -213,6 +213,12 @@ def test_the_order_equals_that_of_row_tuples(spans):
     assert sorted(order_of(spans)) == list(range(len(spans)))
 
 
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True))
+def test_plain_columns_get_the_types_and_the_order_of_a_spans_frame(spans):
+    assert_frame_equal(in_frame_order(as_spans(spans.astype("object"))).reset_index(drop=True), spans.sort_index())
+
+
 def test_equal_ids_in_two_traces_have_an_order():
     spans = spans_of("ann 0 1 desk u", "ann 0 1 desk t").assign(id="same")
     assert in_frame_order(spans)["trace_id"].tolist() == ["t", "u"]
