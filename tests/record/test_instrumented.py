@@ -6,7 +6,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
-import openai
 import pytest
 from model_server import model_server
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +20,12 @@ INSTRUMENTATIONS = {
     "OpenInference": "openinference.instrumentation.openai",
     "GenAI": "opentelemetry.instrumentation.genai.openai",
 }
+
+
+@pytest.fixture(scope="module")
+def openai():
+    """The client's package: it takes a second to import, so only the process that uses it does."""
+    return importlib.import_module("openai")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def tree(spans):
     return [(row.agent_id, row.location_id, places.get(row.parent_id)) for row in spans.itertuples()]
 
 
-def test_an_agent_calls_a_model_that_calls_a_tool(provider, address):
+def test_an_agent_calls_a_model_that_calls_a_tool(openai, provider, address):
     with openai.OpenAI(base_url=address, api_key="none", max_retries=0) as client, agent(provider, "Ann"):
         answer = client.chat.completions.create(**request("use a tool"))
         call = answer.choices[0].message.tool_calls[0].function
@@ -95,7 +100,7 @@ def test_an_agent_calls_a_model_that_calls_a_tool(provider, address):
     assert tv.load_traces(store="run.db")["name"].tolist() == ["Ann"]
 
 
-def test_an_error_of_the_model(provider, address):
+def test_an_error_of_the_model(openai, provider, address):
     client, refused = openai.OpenAI(base_url=address, api_key="none", max_retries=0), pytest.raises(openai.InternalServerError)
     with client, agent(provider, "Ann"), refused:
         client.chat.completions.create(**request("fail"))
@@ -104,7 +109,7 @@ def test_an_error_of_the_model(provider, address):
     assert "no model today" in json.loads(failed["data"])["status_message"]
 
 
-def test_agents_in_threads(provider, address):
+def test_agents_in_threads(openai, provider, address):
     def work(name):
         with openai.OpenAI(base_url=address, api_key="none") as client, agent(provider, name):
             for _ in range(5):
@@ -119,7 +124,7 @@ def test_agents_in_threads(provider, address):
     assert spans["location_id"].value_counts().to_dict() == {"model:tiny": 20, "agent": 4, "span": 1}
 
 
-def test_agents_in_tasks_of_asyncio(provider, address):
+def test_agents_in_tasks_of_asyncio(openai, provider, address):
     async def work(client, name):
         with agent(provider, name):
             await asyncio.gather(*(client.chat.completions.create(**request("hello")) for _ in range(3)))
@@ -135,7 +140,7 @@ def test_agents_in_tasks_of_asyncio(provider, address):
     assert sorted(tv.load_traces(store="run.db")["name"]) == [f"agent {number}" for number in range(4)]
 
 
-def test_reading_an_otlp_export_of_the_same_run_later_changes_nothing(provider, address, tmp_path):
+def test_reading_an_otlp_export_of_the_same_run_later_changes_nothing(openai, provider, address, tmp_path):
     with openai.OpenAI(base_url=address, api_key="none", max_retries=0) as client, agent(provider, "Ann") as span:
         span.set_attributes({"raw": b"\x00\xff", "shares": [0.5, 1.5], "flags": [True, False], "none": 0})
         client.chat.completions.create(**request("use a tool"))

@@ -132,6 +132,13 @@ def codes_of_texts(values: Any) -> tuple[Int64Array, pd.Index]:
     return ranks[codes], pd.Index(values.dtype.__from_arrow__(encoded.dictionary.take(order)))
 
 
+def numbers_of_texts(*columns: pd.Series) -> Int64Array:
+    """A number for each value of these columns, the first column first: from 0, in the order in which texts first occur."""
+    texts = pa.concat_arrays([arrow_texts(column.array.astype("str")) for column in columns])
+    numbers: Int64Array = texts.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return numbers
+
+
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
     """Row positions sorted by the columns named, then by start_time, end_time, agent_id, id, trace_id."""
     keys = [codes_of(spans[column])[0] for column in first]
