@@ -200,7 +200,7 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
         typed = spans_frame(**columns, start_time=start, end_time=end, data=data)
     except UnicodeEncodeError as error:
         raise BadSpan(f"data contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
-    return typed.assign(parent_id=parent_ids(frame["parent_id"]).to_numpy()) if "parent_id" in frame else typed
+    return typed.assign(parent_id=parent_ids(frame["parent_id"]).array) if "parent_id" in frame else typed
 
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
