@@ -135,7 +135,17 @@ def test_only_the_store_contains_sql():
     assert folders == {"store"}
 
 
-PICTURED = ("colocation", "compare", "concurrency", "critical_path", "handoffs", "occupancy", "transitions", "usage")
+PICTURED = (
+    "agent_tree",
+    "colocation",
+    "compare",
+    "concurrency",
+    "critical_path",
+    "handoffs",
+    "occupancy",
+    "transitions",
+    "usage",
+)
 TESTED_IN = {  # modules without a test file of the same name
     "formats/registry.py": "formats/test_damage.py",
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",

@@ -1,3 +1,4 @@
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from instances import Expected, instance_frames, is_call
 from pandas.testing import assert_series_equal
+from pictures import collisions
 from waiting import oracle
 
 import tokenvis as tv
 from tokenvis import BadSpan, agent_tree
+from tokenvis.plot.artists.row_texts import RowTexts
+from tokenvis.plot.artists.text import Note
 from tokenvis.tree.instances import instances_of
 from tokenvis.tree.relations import relations_of
 
@@ -256,3 +260,93 @@ def test_a_subtree_is_the_row_and_the_subtrees_of_its_children(spans):
     for name in ("input_tokens", "output_tokens", "cost"):
         total = roots[f"subtree_{name}"].sum(min_count=1).reindex(whole.index)
         assert_series_equal(total.astype(whole[name].dtype), whole[name], check_names=False)
+
+
+SECOND = 1_000_000
+TEAM = ("lead 0 90 desk", "ann 10 30 lab", "ann 20 50 lab", "bob 60 70 lab", "eve 80 80 hall")
+
+
+def team(**payloads):
+    """A lead that starts two agents of one name at once, then bob; eve is a root."""
+    spans = with_data(spans_of(*TEAM, parents=dict.fromkeys("bcd", "a")), **payloads)
+    return spans.assign(start_time=spans["start_time"] * SECOND, end_time=spans["end_time"] * SECOND)
+
+
+def side_texts(ax):
+    """The texts beside the Axes, a list for each column."""
+    ax.figure.canvas.draw()  # gives the Axes their final size
+    renderer = ax.figure.canvas.get_renderer()
+    columns = [artist for artist in ax.get_children() if isinstance(artist, RowTexts)]
+    return [[text.get_text() for text in column.texts(renderer)] for column in columns]
+
+
+def collection(ax, label):
+    [found] = [artist for artist in ax.collections if artist.get_label() == label]
+    return found
+
+
+def test_the_picture_has_a_row_for_each_instance_with_its_numbers():
+    ax = tv.plot_agent_tree(team(b=used(1_500, 0.5), c=used(20_000, 0.001), d=used(5, 0)))
+    assert side_texts(ax) == [
+        ["lead", "ann", "ann 2", "bob", "eve"],
+        ["tokens", "1,500", "20k", "5"],
+        ["of 21.5k"],
+        ["cost", "0.50", "0.001", "0.00"],
+        ["of 0.50"],
+    ]
+    assert ax.get_title(loc="right") == "5 instances of 4 agents · 2 levels · 1m 30s"
+    assert ax.get_label() == "Agent tree of t: 5 instances of 4 agents, 2 levels, 1m 30s."
+    left = next(artist.offsets.tolist() for artist in ax.get_children() if isinstance(artist, RowTexts))
+    assert left[1] == left[2] == left[3] > left[0] == left[4]
+
+
+def seconds_of(bars):
+    """Bars as (row, start, end), in seconds."""
+    boxes = [path.get_extents() for path in bars.get_paths()]
+    return sorted((int(box.y0), round(box.x0 / SECOND), round(box.x1 / SECOND)) for box in boxes)
+
+
+def test_bars_are_the_work_of_rows_and_waits_have_their_own_look():
+    ax = tv.plot_agent_tree(team())
+    of_lead = [(0, 0, 10), (0, 10, 50), (0, 50, 60), (0, 60, 70), (0, 70, 90)]
+    assert seconds_of(collection(ax, "spans")) == [*of_lead, (1, 10, 30), (2, 20, 50), (3, 60, 70)]
+    assert seconds_of(collection(ax, "waits for an agent")) == [(0, 10, 50), (0, 60, 70)]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["works", "waits for an agent", "instant"]
+
+
+def test_a_line_leads_from_the_caller_to_the_start():
+    spans = spans_of("lead 0 9 desk", "ann 5 30 lab", "bob 12 20 lab", parents={"b": "a"})
+    ax = tv.plot_agent_tree(with_data(spans, c={"links": ["a"]}))
+    assert [segment.tolist() for segment in collection(ax, "starts").get_segments()] == [[[5, 0.5], [5, 0.5], [5, 1.5]]]
+    [link] = collection(ax, "links").get_segments()
+    assert link.tolist() == [[9, 0.5], [12, 0.5], [12, 2.5]]
+    assert "started by a link" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_outcomes_have_markers_and_the_name_of_a_failed_agent_is_red():
+    ax = tv.plot_agent_tree(team(b={"status": "error"}, c={"status": "open"}, d={"cancelled": True}))
+    markers = {kind: collection(ax, kind).get_offsets()[0, 0] / SECOND for kind in ("error", "open", "cancelled", "instant")}
+    assert markers == {"error": 30, "open": 50, "cancelled": 70, "instant": 80}
+    names = next(artist for artist in ax.get_children() if isinstance(artist, RowTexts))
+    assert names.colors[1] != names.colors[0] == names.colors[2]
+    assert "1 failed" in ax.get_title(loc="right")
+
+
+def test_of_more_than_200_rows_the_picture_says_how_many_it_shows():
+    spans = spans_of("lead 0 900 desk", *(f"w{n:03} {n} {n + n % 7 + 1} lab" for n in range(260)))
+    spans["parent_id"] = np.where(spans["agent_id"] == "lead", None, "a")
+    ax = tv.plot_agent_tree(spans)
+    assert side_texts(ax)[0][0] == "lead (+61)"
+    assert len(side_texts(ax)[0]) == 200
+    assert ax.get_label().endswith("200 of 261 rows drawn, those with the most work.")
+    [note] = [artist for artist in ax.get_children() if isinstance(artist, Note)]
+    assert note.messages() == ["200 of 261 rows drawn, those with the most work"]
+
+
+@pytest.mark.parametrize(("width", "n_columns"), [(3.5, 2), (7.2, 3), (11, 5)])
+def test_totals_then_columns_that_do_not_fit_are_left_out(width, n_columns):
+    spans = team(b=used(123_456, 12_345.67), c=used(20_000, 1_000), d=used(5, 0))
+    ax = tv.plot_agent_tree(spans, ax=plt.subplots(figsize=(width, 3), layout="constrained")[1])
+    assert len(side_texts(ax)) == n_columns
+    assert collisions(ax.figure) == []

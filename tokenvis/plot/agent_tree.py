@@ -40,7 +40,7 @@ from tokenvis.tree.relations import relations_of
 from tokenvis.tree.states import WORK, states_of
 
 MAX_ROWS = 200
-ROW_INCHES, MAX_TREE_INCHES = 0.27, 18.0  # of a row, and of all rows in a new figure
+TREE_ROW_INCHES, MAX_TREE_INCHES = 0.27, 18.0  # of a row, and of all rows in a new figure
 MAX_ROW_INCHES = 0.45  # on given Axes: few rows do not fill them
 MAX_NAMES_SHARE, MAX_NUMBERS_SHARE = 0.26, 0.3  # of the figure's width
 INDENT_POINTS, MAX_INDENT_SHARE = 11.0, 0.5  # of a level; of all levels, as a share of the column of names
@@ -158,7 +158,7 @@ def plot_agent_tree(
 
 def tree_inches(n_rows: int) -> float:
     """The height of the rows in a new figure."""
-    return max(min((n_rows + 1) * ROW_INCHES, MAX_TREE_INCHES), 1.2)
+    return max(min((n_rows + 1) * TREE_ROW_INCHES, MAX_TREE_INCHES), 1.2)
 
 
 def tree_counts(table: pd.DataFrame, axis: TimeAxis) -> str:
