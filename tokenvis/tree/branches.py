@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
-from tokenvis.spans.groups import dense_ranks
+from tokenvis.spans.groups import dense_ranks, groups_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
@@ -26,6 +26,7 @@ from tokenvis.spans.integers import (
 )
 from tokenvis.spans.intervals import covered, overlaps
 from tokenvis.spans.kinds import KINDS_OF_WORK, TOOL, kinds_of
+from tokenvis.tree.callees import AgentStarts
 from tokenvis.tree.instances import BY_PARENT, Instances, instances_of
 from tokenvis.tree.relations import NO_ROW, Relations, nearest_marked, requests_in
 from tokenvis.tree.states import states_of
@@ -42,6 +43,7 @@ class Nodes:
     instances: Instances
     row_parent: Int64Array  # the row of each row's parent, or -1
     agent: Int64Array  # the code of each row's agent
+    starts: AgentStarts
     parent: Int64Array  # the node above each node, or -1
     first: Int64Array  # the row of each node's first span
     start: Int64Array
@@ -77,7 +79,8 @@ class Branches(NamedTuple):
 
 def nodes_of(spans: pd.DataFrame, relations: Relations) -> Nodes:
     """The nodes of all spans and instances; `BadSpan` if a parent or linked id is in several rows of a trace."""
-    instances, row_parent = instances_of(spans, relations), relations.parents()
+    starts = AgentStarts(spans, groups_of(spans, "trace_id", "agent_id").group)
+    instances, row_parent = instances_of(spans, relations, starts), relations.parents()
     agent, (start, end) = codes_of(spans["agent_id"])[0], times_of(spans)
     is_top = (row_parent == NO_ROW) | (agent[row_parent] != agent)
     end = last_ends(end, row_parent)
@@ -88,6 +91,7 @@ def nodes_of(spans: pd.DataFrame, relations: Relations) -> Nodes:
         instances,
         row_parent,
         agent,
+        starts,
         parent=np.concatenate([np.where(is_top, len(spans) + instances.of_row, row_parent), caller]),
         first=np.concatenate([np.arange(len(spans)), instances.first]),
         start=np.concatenate([start, start[instances.first]]),
@@ -131,6 +135,8 @@ def message_branches(nodes: Nodes) -> Branches:
 def enclosing_branches(nodes: Nodes, branches: Branches) -> tuple[Int64Array, Int64Array]:
     """The innermost branch of each row, and the branch that encloses each branch; -1 without one."""
     branch_of = np.full(len(nodes.parent) + 1, NO_ROW)
+    if not len(branches.node):
+        return branch_of[: len(nodes.spans)], branches.node
     branch_of[branches.node] = np.arange(len(branches.node))
     innermost = branch_of[np.append(nearest_marked(nodes.parent, branch_of[:-1] != NO_ROW), NO_ROW)]
     return innermost[: len(nodes.spans)], innermost[nodes.parent[branches.node]]
@@ -164,9 +170,9 @@ def parent_branches(nodes: Nodes, asked: Branches) -> Branches:
     row, node, caller, is_call = (column[branch] for column in (*children[:3], children.is_call))
     is_first = (run_starts(children.caller) | ~np.append(False, children.is_branch[:-1]))[branch]
     start, end = nodes.start[node], nodes.end[node]
-    following = np.flatnonzero(~is_first)
-    limit = MAX_WORK_BETWEEN * difference(end, start)[following - 1]
-    is_first[following] = work_between(nodes, caller[following], start[following - 1], start[following]) > limit
+    limit = MAX_WORK_BETWEEN * difference(end, start)
+    later = np.flatnonzero(~is_first & np.append(True, np.diff(start) > limit[:-1])[: len(start)])
+    is_first[later] = work_between(nodes, caller[later], start[later - 1], start[later]) > limit[later - 1]
     last_end = running_max(np.cumsum(is_first), end)
     after_all = np.append(False, last_end[:-1] <= start[1:])
     is_first |= after_all & (is_call | np.append(False, is_call[:-1]))
@@ -264,7 +270,8 @@ def work_between(nodes: Nodes, caller: Int64Array, start: Int64Array, end: Int64
     """For how long each caller works from ``start`` to ``end``."""
     if not len(caller):
         return caller
-    row, work_start, work_end = states_of(nodes.spans, nodes.relations, np.unique(caller)).work()
+    states = states_of(nodes.spans, nodes.relations, np.unique(caller), starts=nodes.starts)
+    row, work_start, work_end = states.work()
     takes_time = work_end > work_start
     return covered((caller, start, end), (row[takes_time], work_start[takes_time], work_end[takes_time]))
 

@@ -143,8 +143,12 @@ def callees_of(
     relations: Relations,
     rows: Int64Array | None = None,
     detachment: Detachment | None = None,
+    starts: AgentStarts | None = None,
 ) -> Callees:
-    """The callees of all spans, or of those in ``rows``; ``detachment`` is the result of `detachment_of`, if known."""
+    """The callees of all spans, or of those in ``rows``.
+
+    ``detachment`` is the result of `detachment_of`, ``starts`` are those of all spans, by agent and trace, if known.
+    """
     if not (relations.parent != NO_ROW).any():
         return NO_CALLEES
     start, end = times_of(spans)
@@ -157,12 +161,12 @@ def callees_of(
         is_child &= is_wanted[relations.parent]
     if not is_child.any():
         return NO_CALLEES
-    detachment = detachment_of(spans, relations) if detachment is None else detachment
-    trace = codes_of(spans["trace_id"])[0]
-    agent_in_trace = trace * (int(agent.max()) + 1) + agent
+    detachment = detachment_of(spans, relations, is_child) if detachment is None else detachment
+    if starts is None:
+        starts = AgentStarts(spans, codes_of(spans["trace_id"])[0] * (int(agent.max()) + 1) + agent)
     child, parent = np.flatnonzero(is_child), relations.parent[is_child]
-    parent_agent = relations.by_identity(agent_in_trace)[parent]
-    parts = delegations(spans, child, parent, parent_agent, AgentStarts(spans, agent_in_trace), detachment.detached)
+    parent_agent = relations.by_identity(starts.agents)[parent]
+    parts = delegations(spans, child, parent, parent_agent, starts, detachment.detached)
     child, delegation, first = parts.child, parts.delegation, parts.first
     last_end = highest_of(delegation, end[child], len(first))
     not_stated = np.zeros(len(first), dtype=bool)
@@ -173,18 +177,18 @@ def callees_of(
     return Callees(relations.parent[first], start[first], last_end[order], first, ~not_stated[order], children)
 
 
-def detachment_of(spans: pd.DataFrame, relations: Relations) -> Detachment:
-    """Which children are detached.
+def detachment_of(spans: pd.DataFrame, relations: Relations, wanted: Mask | None = None) -> Detachment:
+    """Which children are detached, of all or of those in ``wanted``.
 
     A child is detached if ``detached`` is true; or if it is not set, and the child is a consumer of its parent or ends later.
     """
-    is_child = relations.parent != NO_ROW
+    is_child = relations.parent != NO_ROW if wanted is None else wanted
     rows, values = field_values(spans, "detached")
     stated_detached, stated_waited = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
     stated_detached[rows[[truth_of(value) is True for value in values]]] = True
     stated_waited[rows[[truth_of(value) is False for value in values]]] = True
     stated_detached |= consumers(spans, relations) & ~stated_waited
-    assumed = ended_later(spans, relations) & ~stated_waited & ~stated_detached
+    assumed = ended_later(spans, relations, is_child) & ~stated_waited & ~stated_detached
     return Detachment(stated_waited & is_child, (stated_detached | assumed) & is_child, assumed)
 
 
@@ -201,11 +205,11 @@ def consumers(spans: pd.DataFrame, relations: Relations) -> Mask:
     return below_producer
 
 
-def ended_later(spans: pd.DataFrame, relations: Relations) -> Mask:
-    """Rows that end after their parent, where both have ended and both ends are from the source."""
+def ended_later(spans: pd.DataFrame, relations: Relations, is_child: Mask) -> Mask:
+    """The children that end after their parent, where both have ended and both ends are from the source."""
     end = times_of(spans)[1]
     end_of = relations.by_identity(end)
-    later: Mask = (relations.parent != NO_ROW) & (end > end_of[relations.parent])
+    later: Mask = is_child & (end > end_of[relations.parent])
     if not later.any():
         return later
     is_parent = np.zeros(len(end_of), dtype=bool)

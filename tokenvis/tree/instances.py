@@ -55,20 +55,21 @@ class Instances:
         return len(self.first)
 
 
-def instances_of(spans: pd.DataFrame, relations: Relations) -> Instances:
+def instances_of(spans: pd.DataFrame, relations: Relations, starts: AgentStarts | None = None) -> Instances:
     """The instances of all spans; `BadSpan` if an id that is a parent or linked is in several rows of its trace.
 
     A span without a parent is started by the span that it links to, if it is the first of its instance: by the span of another
     instance that started earlier, of several the one that ends last (ties: the earlier start, then agent, id). Links that would
-    close a cycle are ignored.
+    close a cycle are ignored. ``starts`` are those of all spans, by agent and trace, if known.
     """
     parent = relations.parents()
-    agent = groups_of(spans, "trace_id", "agent_id").group
+    starts = AgentStarts(spans, groups_of(spans, "trace_id", "agent_id").group) if starts is None else starts
+    agent = starts.agents
     is_root = parent == NO_ROW
     is_top = is_root | (agent[parent] != agent)
     root, child = np.flatnonzero(is_root), np.flatnonzero(is_top & ~is_root)
     number, n_roots = dense_ranks(agent[root], int(agent.max(initial=-1)) + 1)
-    child, started = started_together(spans, child, parent, agent)
+    child, started = started_together(spans, child, parent, starts)
     of_top = np.full(len(spans), NO_ROW)
     of_top[root], of_top[child] = number, started + n_roots
     n_instances = n_roots + int(started.max(initial=-1)) + 1
@@ -93,12 +94,12 @@ def first_rows(spans: pd.DataFrame, rows: Int64Array, number: Int64Array, n_grou
 
 
 def started_together(
-    spans: pd.DataFrame, child: Int64Array, parent: Int64Array, agent: Int64Array
+    spans: pd.DataFrame, child: Int64Array, parent: Int64Array, starts: AgentStarts
 ) -> tuple[Int64Array, Int64Array]:
     """Children of another agent, by parent, agent and start, and the number of the instance of each; detached ones too."""
     if not len(child):
         return child, child
-    parts = delegations(spans, child, parent[child], agent[parent[child]], AgentStarts(spans, agent))
+    parts = delegations(spans, child, parent[child], starts.agents[parent[child]], starts)
     several = np.flatnonzero(counts(parts.delegation, len(parts.first))[parts.delegation] > 1)
     if not len(several):
         return parts.child, parts.delegation

@@ -18,7 +18,7 @@ from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, difference, sort_order, sums
 from tokenvis.spans.intervals import Intervals, intersect, subtract, union
-from tokenvis.tree.callees import NO_CALLEES, Callees, Detachment, callees_of
+from tokenvis.tree.callees import NO_CALLEES, AgentStarts, Callees, Detachment, callees_of
 from tokenvis.tree.nesting import piece_numbers, pieces_of
 from tokenvis.tree.relations import Relations, relations_of
 
@@ -124,16 +124,17 @@ def states_of(
     relations: Relations | None = None,
     rows: Int64Array | None = None,
     detachment: Detachment | None = None,
+    starts: AgentStarts | None = None,
 ) -> States:
     """The pieces of all spans, or of those in ``rows`` (sorted), with their states; pieces of `self_spans` keep theirs.
 
-    ``detachment`` is the result of `detachment_of`, if known.
+    ``detachment`` and ``starts`` are as for `callees_of`, if known.
     """
     if has_pieces(spans):
         return states_of_pieces(spans)
     relations = relations_of(spans, links=False) if relations is None else relations
     marks = marks_of(spans)
-    callees = callees_of(spans, relations, rows, detachment)
+    callees = callees_of(spans, relations, rows, detachment, starts)
     waits_for_callees = np.isin(relations.identity, callees.parent)
     waits_for_callees[marks.rows] = False
     pieces = pieces_of(spans, relations, rows)
