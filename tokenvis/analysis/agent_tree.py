@@ -12,7 +12,7 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan
 from tokenvis.spans.columns import codes_of, ids_at, require, times_of, values_at
-from tokenvis.spans.fields import field_values, truth_of
+from tokenvis.spans.endings import Endings, endings_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
@@ -41,7 +41,6 @@ N_LAST_NAMES = 12  # of a longer path
 OUTCOMES = ("ok", "cancelled", "error", "open")
 OUTCOME_NAMES = np.array(OUTCOMES, dtype=object)
 OK, CANCELLED, ERROR, OPEN = range(len(OUTCOMES))
-CANCELLED_STATUSES = ("cancelled", "canceled")
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,6 @@ class Measure:
         """The sums over subtrees."""
         add = forest.subtree_sums_of_floats if self.values.dtype.kind == "f" else forest.subtree_sums
         return Measure(add(self.values), None if self.known is None else forest.subtree_sums(self.known))
-
-
-@dataclass(frozen=True)
-class Endings:
-    """The rows of spans that failed, were cancelled, or are still open."""
-
-    failed: Mask
-    cancelled: Mask
-    is_open: Mask
 
 
 def agent_tree(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataFrame:
@@ -233,18 +223,6 @@ def told_apart(paths: Any, trace: Int64Array) -> Any:
         if not len(again):
             return paths
         paths[again] = [f"{path} {count + 1}" for path, count in zip(paths[again], number[again].tolist(), strict=True)]
-
-
-def endings_of(spans: pd.DataFrame) -> Endings:
-    """Which spans failed, were cancelled, or are still open."""
-    failed, cancelled, is_open = (np.zeros(len(spans), dtype=bool) for _ in range(3))
-    rows, statuses = field_values(spans, "status")
-    failed[rows[[status == "error" for status in statuses]]] = True
-    is_open[rows[[status == "open" for status in statuses]]] = True
-    cancelled[rows[[isinstance(status, str) and status in CANCELLED_STATUSES for status in statuses]]] = True
-    rows, values = field_values(spans, "cancelled")
-    cancelled[rows[[truth_of(value) is True for value in values]]] = True
-    return Endings(failed, cancelled, is_open)
 
 
 def instance_measures(states: States, endings: Endings, row: Int64Array, n_rows: int) -> dict[str, Measure]:

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.fields import field_columns, field_rows, field_values, json_values, truth_of
+from tokenvis.spans.endings import endings_of
+from tokenvis.spans.fields import field_columns, field_rows, field_values, json_values
 from tokenvis.spans.integers import INT64_MAX, Int64Array, Mask
 from tokenvis.spans.kinds import MODEL, kinds_of
 from tokenvis.tree.relations import NO_ROW, have_descendant, nearest_marked
@@ -41,7 +42,6 @@ PARTS = (  # a part, its whole, and another part that it shares the whole with
     ("cache_creation_tokens", "input_tokens", "cached_tokens"),
     ("reasoning_tokens", "output_tokens", None),
 )
-FAILED_STATUSES = ("error", "cancelled", "canceled")
 ROUNDING = 1e-9  # of a sum of costs, which may differ in its last digits
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]  # int64 for tokens, float64 for a cost
@@ -97,7 +97,8 @@ def usage_of(spans: pd.DataFrame, parent: Int64Array) -> Usage:
     for name, inner in inner_by_key.items():
         if inner.any():
             may_be_silent |= is_model[row] & ~told_by_key[name]
-    may_be_silent[may_be_silent] = ~have_failed(spans.iloc[row[may_be_silent]])
+    endings = endings_of(spans.iloc[row[may_be_silent]])
+    may_be_silent[may_be_silent] = ~(endings.failed | endings.cancelled)
     for name, each in figures.items():
         here, inner = told_by_key[name], inner_by_key[name]
         sums = counted_once(each.values[row], here, inner, may_be_silent & ~here, above)
@@ -182,16 +183,6 @@ def without_larger_parts(figures: dict[str, Figures]) -> dict[str, Figures]:
         if cut.any():
             figures[part] = replace(here, values=np.where(cut, limit, here.values), invalid=here.invalid | cut)
     return figures
-
-
-def have_failed(spans: pd.DataFrame) -> Mask:
-    """Whether each span failed or was cancelled."""
-    failed = np.zeros(len(spans), dtype=bool)
-    rows, statuses = field_values(spans, "status")
-    failed[rows[[isinstance(status, str) and status.lower() in FAILED_STATUSES for status in statuses]]] = True
-    rows, values = field_values(spans, "cancelled")
-    failed[rows[[truth_of(value) is True for value in values]]] = True
-    return failed
 
 
 def nearest_above(parent: Int64Array, row: Int64Array, n_spans: int) -> Int64Array:
