@@ -24,6 +24,8 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
+from tokenvis import Store, load_spans
+
 ROOT = Path(__file__).parents[1]
 matplotlib.use("agg")
 pytest.register_assert_rewrite("browsers")  # before a module imports it
@@ -56,6 +58,12 @@ def seeded_database() -> Path:
         subprocess.run([npm, "run", "--silent", "seed"], cwd=ROOT, env=environment, check=True, capture_output=True)
     done.touch()
     return database
+
+
+@cache
+def seeded_spans(name: str) -> pd.DataFrame:
+    """A trace of the seeded database. Tests share the frame, because no function changes the frame that it gets."""
+    return load_spans(name, store=Store(seeded_database(), create=False))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """All pictures by name, and a check of their texts for collisions."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 import tokenvis as tv
@@ -39,7 +40,7 @@ FIGURES |= {"overview": tv.plot_overview}  # which creates its own figure
 
 def boxes_of(figure: Figure):
     """Each text of a figure as it is drawn, with its box in pixels."""
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     texts = []
     for ax in figure.axes:
@@ -54,13 +55,12 @@ def boxes_of(figure: Figure):
 
 def collisions(figure: Figure):
     """Texts that overlap by more than a pixel, and texts that leave the figure."""
-    boxes = boxes_of(figure)
+    texts, boxes = zip(*boxes_of(figure), strict=True)
+    x0, y0, x1, y1 = np.array([box.extents for box in boxes]).T
     width, height = figure.canvas.get_width_height()
-    found = [text for text, box in boxes if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
-    for number, (text, box) in enumerate(boxes):
-        for other, other_box in boxes[:number]:
-            shared = box.intersection(box, other_box)
-            if shared and shared.width > 1 and shared.height > 1:
-                found.append((text, other))
-    assert boxes
-    return found
+    found = [texts[row] for row in np.flatnonzero((x0 < -1) | (y0 < -1) | (x1 > width + 1) | (y1 > height + 1))]
+    shared_width, shared_height = (
+        np.minimum.outer(end, end) - np.maximum.outer(start, start) for start, end in ((x0, x1), (y0, y1))
+    )
+    overlapping = np.argwhere(np.tril((shared_width > 1) & (shared_height > 1), k=-1))
+    return found + [(texts[row], texts[other]) for row, other in overlapping]

@@ -2,11 +2,11 @@
 
 import pandas as pd
 import pytest
-from conftest import seeded_database
+from conftest import seeded_database, seeded_spans
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
-from tokenvis import Store, expand_data, load_spans, load_traces, moves
+from tokenvis import Store, expand_data, load_traces, moves
 from tokenvis.store.schema import Base, Span, Trace
 
 SECOND = 1_000_000
@@ -16,12 +16,12 @@ LOCATIONS = ["Code Studio", "Deploy Zone", "Planning Room", "Research Lab", "Rev
 
 @pytest.fixture
 def kitchen() -> pd.DataFrame:
-    return load_spans("kitchen-sink", store=seeded_database())
+    return seeded_spans("kitchen-sink")
 
 
 @pytest.fixture
 def workflow() -> pd.DataFrame:
-    return load_spans("multi-agent-workflow", store=seeded_database())
+    return seeded_spans("multi-agent-workflow")
 
 
 def overlap(one: pd.Series, other: pd.Series) -> int:

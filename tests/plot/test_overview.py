@@ -1,13 +1,13 @@
 import matplotlib.pyplot as plt
 import pytest
-from conftest import seeded_database, spans_of, with_data
+from conftest import seeded_spans, spans_of, with_data
 
-from tokenvis import Store, load_spans, palette, plot_overview
+from tokenvis import palette, plot_overview
 from tokenvis.plot.overview import wrapped
 
 
 def workflow():
-    return load_spans("multi-agent-workflow", store=Store(seeded_database(), create=False))
+    return seeded_spans("multi-agent-workflow")
 
 
 def test_the_overview_combines_three_pictures_on_one_time_axis():

@@ -4,7 +4,7 @@ import json
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from conftest import full_except, seeded_database, spans_frames, spans_of, with_data
+from conftest import full_except, seeded_spans, spans_frames, spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from pictures import FIGURES, HOSTILE, PICTURES, collisions
 from waiting import waiting_frames
 
 import tokenvis as tv
-from tokenvis import BadOption, BadSpan, MissingColumn, Store, load_spans
+from tokenvis import BadOption, BadSpan, MissingColumn
 from tokenvis.spans.columns import YEAR_2000
 
 OVER_TIME = ("timeline", "concurrency", "critical path", "agent tree", "usage")
@@ -29,9 +29,8 @@ def seconds(spans):
     return spans.assign(start_time=spans["start_time"] * SECOND, end_time=spans["end_time"] * SECOND)
 
 
-def seeds():
-    store = Store(seeded_database(), create=False)
-    return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
+def workflow():
+    return seeded_spans("multi-agent-workflow")
 
 
 def test_every_picture_is_tested_here():
@@ -44,19 +43,19 @@ def test_every_picture_is_tested_here():
 @pytest.mark.parametrize("width", [3.5, *(pytest.param(width, marks=pytest.mark.full) for width in (7.2, 11))])
 def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
     figure, ax = plt.subplots(figsize=(width, max(width * 0.5, 2.8)), layout="constrained")
-    PICTURES[picture](seeds()[1], ax=ax)
+    PICTURES[picture](workflow(), ax=ax)
     assert collisions(figure) == []
 
 
 @every_figure
 def test_no_text_overlaps_another_in_a_new_figure(figure):
-    assert collisions(FIGURES[figure](seeds()[1])) == []
+    assert collisions(FIGURES[figure](workflow())) == []
 
 
 @every_picture
 def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
     before = dict(mpl.rcParams)
-    spans = seeds()[1]
+    spans = workflow()
     kept = spans.copy(deep=True)
     _, ax = plt.subplots()
     assert PICTURES[picture](spans, ax=ax) is ax
@@ -67,7 +66,7 @@ def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
 
 @every_picture
 def test_each_picture_is_described_in_a_sentence(picture):
-    sentence = PICTURES[picture](seeds()[1]).get_label()
+    sentence = PICTURES[picture](workflow()).get_label()
     assert sentence.endswith(".")
     assert "multi-agent-workflow" in sentence
     assert "\n" not in sentence
@@ -122,7 +121,7 @@ def test_hostile_names_draw_as_text(figure, form):
 @pytest.mark.parametrize("form", ["svg", "pdf"])
 def test_text_is_text_in_files_for_papers(form):
     figure, ax = plt.subplots(figsize=(3.5, 2.5), layout="constrained")
-    tv.plot_timeline(seeds()[1], ax=ax)
+    tv.plot_timeline(workflow(), ax=ax)
     file = io.BytesIO()
     with mpl.rc_context(tv.theme()):
         figure.savefig(file, format=form, metadata=None)
@@ -135,13 +134,13 @@ def test_text_is_text_in_files_for_papers(form):
 @pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "storyline", "colocation", "usage"))
 def test_a_dark_figure_has_a_dark_picture(picture):
     with plt.rc_context(tv.theme("dark")):
-        dark = PICTURES[picture](seeds()[1])
+        dark = PICTURES[picture](workflow())
         assert dark.figure.get_facecolor() == mpl.colors.to_rgba("#16191f")
-    light = PICTURES[picture](seeds()[1])
+    light = PICTURES[picture](workflow())
     assert light._left_title.get_color() != dark._left_title.get_color()
     with plt.style.context("dark_background"):
         ax = plt.subplots()[1]
-    assert PICTURES[picture](seeds()[1], ax=ax)._left_title.get_color() == dark._left_title.get_color()
+    assert PICTURES[picture](workflow(), ax=ax)._left_title.get_color() == dark._left_title.get_color()
 
 
 @pytest.mark.parametrize("picture", OVER_TIME)

@@ -1,13 +1,7 @@
-from conftest import seeded_database
+from conftest import seeded_spans
 
 import tokenvis as tv
-from tokenvis import Store, load_spans
 from tokenvis.plot.artists.title import column_title, short_number
-
-
-def seeds():
-    store = Store(seeded_database(), create=False)
-    return [load_spans(name, store=store) for name in ("kitchen-sink", "multi-agent-workflow")]
 
 
 def test_large_numbers_are_short():
@@ -24,7 +18,7 @@ def test_large_numbers_are_short():
 
 
 def test_a_custom_title_stays():
-    ax = tv.plot_timeline(seeds()[0])
+    ax = tv.plot_timeline(seeded_spans("kitchen-sink"))
     ax.set_title("My title", loc="left")
     ax.figure.canvas.draw()
     assert ax.get_title(loc="left") == "My title"
