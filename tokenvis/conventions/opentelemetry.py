@@ -115,11 +115,10 @@ def span_of(
     payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
-    is_model, is_tool = work_kind in MODEL_KINDS, work_kind == "tool" or "gen_ai.tool.name" in attributes
     agent = agent_named(attributes, work_kind, name)
     if not parent:
         trace_namer.name_trace(trace_id, agent or name, start)
-    return SpanRead(
+    span = SpanRead(
         trace_id,
         f"{trace_id}/{source_id}",
         start,
@@ -130,10 +129,13 @@ def span_of(
         payload,
         f"{trace_id}/{parent}" if parent else None,
         service,
-        calls=calls_asked_for(attributes, data) if is_model else (),
-        call=call_made(attributes, data) if is_tool and not is_model else None,
         agent_key=agent_id_of(attributes, agent),
     )
+    if work_kind in MODEL_KINDS:
+        span.calls = calls_asked_for(attributes, data)
+    elif work_kind == "tool" or "gen_ai.tool.name" in attributes:
+        span.call = call_made(attributes, data)
+    return span
 
 
 def hex_id(value: Any, digits: int) -> str:

@@ -18,11 +18,14 @@ import orjson
 from tokenvis.conventions.rules import as_name
 
 CALL_ID = "gen_ai.tool.call.id"
-ANSWER_KEYS = (  # of attributes, or of the rest of the payload
-    *("gen_ai.output.messages", "llm.output_messages", "gen_ai.completion", "gen_ai.output", "response_data"),
-    *("gcp.vertex.agent.llm_response", "output.value", "output", "traceloop.entity.output", "langfuse.observation.output"),
-)
-CALL_LIST_KEYS = ("ai.response.toolCalls", "ai.result.toolCalls", "gen_ai.response.tool_calls", "toolCalls")
+ANSWER_KEYS = {  # of attributes or of the rest of the payload, and whether they contain only calls
+    **dict.fromkeys(("ai.response.toolCalls", "ai.result.toolCalls", "gen_ai.response.tool_calls", "toolCalls"), True),
+    **dict.fromkeys(
+        ("gen_ai.output.messages", "llm.output_messages", "gen_ai.completion", "gen_ai.output", "response_data"), False
+    ),
+    **dict.fromkeys(("gcp.vertex.agent.llm_response", "output.value", "output", "langfuse.observation.output"), False),
+    **dict.fromkeys(("traceloop.entity.output", "events"), False),
+}
 INDEXED_CALL_ID = re.compile(r"llm\.output_messages\.\d+\..+\.tool_call\.id|gen_ai\.completion\.\d+\.tool_calls\.\d+\.id")
 ANSWER_EVENTS = ("gen_ai.choice", "gen_ai.client.inference.operation.details")
 INPUT_KEYS = {"gen_ai.input.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions"}
@@ -41,7 +44,7 @@ CALL_ID_KEYS = ("call_id", "toolCallId", "toolUseId", "tool_call_id", "tool_call
 SKIPPED_KEYS = {"arguments", "args", "input", "parameters", "attributes"}  # they may contain anything
 RESULT_KEYS = ("output.value", "output", "traceloop.entity.output", "gen_ai.tool.call.result")
 RESULT_ID_KEYS = ("tool_call_id", "tool_use_id", "toolCallId")
-MARKERS = ("ool", "unction")  # one of them is in every text with a call
+MARKERS = ('"tool', '"function_call', '"functionCall')  # one of them is in every JSON text with a call
 MAX_ANSWER_DEPTH = 16
 
 
@@ -53,30 +56,28 @@ def calls_asked_for(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> t
     >>> calls_asked_for({"gen_ai.output.messages": '[{"parts": [{"type": "tool_call", "id": "call_1"}]}]'}, {})
     ('call_1',)
     """
-    indexed = [as_name(value) for key, value in attributes.items() if key.endswith(".id") and INDEXED_CALL_ID.fullmatch(key)]
-    if indexed:
-        return tuple(dict.fromkeys(call for call in indexed if call))
-    for answer, is_call in answers_in(attributes, data):
-        if found := tuple(dict.fromkeys(call_ids(answer, is_call=is_call))):
-            return found
-    return ()
-
-
-def answers_in(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[Any, bool]]:
-    """The values that may contain a model's answer, each with whether it is a list of calls; a later one repeats the first."""
+    found: dict[str, None] = {}
     for values in (attributes, data):
-        for key in CALL_LIST_KEYS:
-            if key in values:
-                yield values[key], True
-        for key in ANSWER_KEYS:
-            if key in values:
-                yield values[key], False
-        if "events" in values:
-            yield from answers_in_events(values["events"])
+        for key in values:
+            if key in ANSWER_KEYS and not found:  # the others contain the same answer
+                add_answer(found, key, values[key])
+    if not found and "tool_call" in "\n".join(attributes):  # most models have no such attribute
+        indexed = (attributes[key] for key in attributes if INDEXED_CALL_ID.fullmatch(key))
+        found |= dict.fromkeys(call for value in indexed if (call := as_name(value)))
+    return tuple(found)
+
+
+def add_answer(found: dict[str, None], key: str, value: Any) -> None:
+    """Add the ids of the calls in an attribute, or in another value of the payload, that may contain an answer."""
+    if key != "events":
+        add_call_ids(found, value, is_call=ANSWER_KEYS[key])
+        return
+    for answer, is_call in answers_in_events(value):
+        add_call_ids(found, answer, is_call=is_call)
 
 
 def answers_in_events(events: Any) -> Iterator[tuple[Any, bool]]:
-    """The same for the events of a span, or for Logfire's attribute of that name."""
+    """The answers in the events of a span, or in Logfire's attribute of that name, each with whether it is a list of calls."""
     events = parsed_answer(events)
     for event in events if isinstance(events, list) else ():
         if isinstance(event, dict) and event.get("event.name", event.get("name")) in ANSWER_EVENTS:
@@ -87,23 +88,26 @@ def answers_in_events(events: Any) -> Iterator[tuple[Any, bool]]:
                     yield value, key in ASKING_KEYS
 
 
-def call_ids(answer: Any, depth: int = 0, *, is_call: bool = False) -> Iterator[str]:
-    """The ids of the calls in an answer of any shape; ``is_call``: it is a call, or a list of calls."""
-    if isinstance(answer, str) and (is_call or depth == 0):  # other texts are what the model said
+def add_call_ids(found: dict[str, None], answer: Any, depth: int = 0, *, is_call: bool = False) -> None:
+    """Add the ids of the calls in an answer of any shape; ``is_call``: it is a call, or a list of calls."""
+    if type(answer) is str:
         answer = parsed_answer(answer, is_call=is_call)
-    if isinstance(answer, list) and depth < MAX_ANSWER_DEPTH:
+    if type(answer) is list and depth < MAX_ANSWER_DEPTH:
         for item in answer:
-            yield from call_ids(item, depth + 1, is_call=is_call)
-    elif isinstance(answer, dict) and depth < MAX_ANSWER_DEPTH:
+            if is_call or type(item) is not str:
+                add_call_ids(found, item, depth + 1, is_call=is_call)
+    elif type(answer) is dict and depth < MAX_ANSWER_DEPTH:
         kind = answer.get("type")
-        if is_call or (isinstance(kind, str) and kind in ASKING_TYPES):
-            call = next((name for key in CALL_ID_KEYS if (name := as_name(answer.get(key)))), None)
-            if call is not None:
-                yield call
-                return
-        for key, nested in answer.items():
-            if key not in SKIPPED_KEYS:
-                yield from call_ids(nested, depth + 1, is_call=key in ASKING_KEYS)
+        if is_call or (type(kind) is str and kind in ASKING_TYPES):
+            for key in CALL_ID_KEYS:
+                if key in answer and (call := as_name(answer[key])):
+                    found[call] = None
+                    return
+        for key, nested in answer.items():  # a text is what the model said, unless it is under the key of a call
+            if key in ASKING_KEYS:
+                add_call_ids(found, nested, depth + 1, is_call=True)
+            elif (type(nested) is list or type(nested) is dict) and key not in SKIPPED_KEYS:
+                add_call_ids(found, nested, depth + 1)
 
 
 def parsed_answer(value: Any, *, is_call: bool = False) -> Any:
@@ -121,7 +125,9 @@ def parsed_answer(value: Any, *, is_call: bool = False) -> Any:
 def call_made(attributes: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
     """The id of the call that the span of a tool made: an attribute, else in the message with its result; None if unknown."""
     call = as_name(attributes.get(CALL_ID))
-    for key in RESULT_KEYS if call is None else ():
+    if call is not None:
+        return call
+    for key in RESULT_KEYS:
         result = parsed_answer(attributes.get(key, data.get(key)))
         for message in (result, result.get("output"), result.get("kwargs")) if isinstance(result, dict) else ():
             if isinstance(message, dict):

@@ -113,7 +113,7 @@ class Assembly:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
-        call = storable_name(span.call) if "requested_by" not in data else None
+        call = None if span.call is None or "requested_by" in data else storable_name(span.call)
         row = (payload_json(data), storable_name(span.id), storable_name(span.parent), call, start, end, span.line)
         codes = (
             self.traces.code_of(span.trace_id),

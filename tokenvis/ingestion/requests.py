@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.spans.encoding import with_first_key
-from tokenvis.spans.integers import Int64Array, rank_in, sort_order
+from tokenvis.spans.integers import Int64Array, Mask, rank_in, sort_order
 from tokenvis.tree.relations import NO_ROW, nearest_marked
 
 
@@ -27,9 +27,8 @@ def requesting_spans(spans: pa.Table, answers: pa.Table, parent: Int64Array) -> 
         return np.empty(0, dtype=np.int64), []
     texts = pa.concat_arrays([spans["call"].combine_chunks(), answers["call"].combine_chunks()])
     codes = pc.fill_null(texts.dictionary_encode().indices, NO_ROW).to_numpy().astype(np.int64)
-    above = np.append(nearest_marked(parent, made), NO_ROW)[parent]
     call, asked_for = codes[: len(spans)], codes[len(spans) :]
-    rows = np.flatnonzero(made & ((above == NO_ROW) | (call[above] != call)))
+    rows = np.flatnonzero(made & ~parts_of_calls(call, parent))
     trace, start = spans["trace"].to_numpy().astype(np.int64), spans["start_time"].to_numpy()
     model = answers["row"].to_numpy()
     n_calls = int(codes.max()) + 1
@@ -40,6 +39,16 @@ def requesting_spans(spans: pa.Table, answers: pa.Table, parent: Int64Array) -> 
     position = rank_in(group, start[model], wanted, start[rows], side="right") - 1
     found = (position >= 0) & (group[position] == wanted)
     return rows[found], spans["id"].take(pa.array(model[position[found]])).to_pylist()
+
+
+def parts_of_calls(call: Int64Array, parent: Int64Array) -> Mask:
+    """Mark the rows whose nearest ancestor that made a call made the same one; ``call`` is the code of each row's, or -1."""
+    made = call != NO_ROW
+    if np.bincount(call[made], minlength=1).max() == 1:
+        return np.zeros(len(call), dtype=bool)
+    above = np.append(nearest_marked(parent, made), NO_ROW)[parent]
+    marked: Mask = made & (above != NO_ROW) & (call[above] == call)
+    return marked
 
 
 def with_requests(data: Any, first: int, rows: Int64Array, asked_by: list[str]) -> Any:

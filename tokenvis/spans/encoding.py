@@ -55,9 +55,8 @@ def parents_agree(spans: pd.DataFrame) -> bool:
 
 def with_first_key(payload: str | None, key: str, value: str) -> str:
     """The JSON text of an object with another key before the others: readers look for ``parent_id`` at the end."""
-    pair = f"{orjson.dumps(key).decode()}:{orjson.dumps(value).decode()}"
-    rest = payload[1:] if payload else "}"
-    return f"{{{pair}{'' if rest == '}' else ','}{rest}"
+    pair = f'{{"{key}":{orjson.dumps(value).decode()}'
+    return f"{pair}}}" if payload is None or payload == "{}" else f"{pair},{payload[1:]}"
 
 
 def encode(payload: Mapping[str, Any]) -> str:
