@@ -9,6 +9,7 @@ from tokenvis.formats.files.head import head_of
 from tokenvis.formats.files.reading import Reading, ReadOptions
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.table.reader import read, recognises, table_trace_id
+from tokenvis.tree.relations import requests_in
 
 COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
 ROWS = [
@@ -155,3 +156,12 @@ def test_a_frame_is_not_changed():
     before = frame.copy(deep=True)
     list(read(Reading(Source(write_file("x", ""), "the DataFrame", "DataFrame", frame=frame), ReadOptions())))
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_who_asked_for_a_call_may_be_a_column():
+    table = pd.DataFrame({"id": ["a", "b", "c"], "start_time": 0, "end_time": 5, "agent_id": "ann"})
+    spans = ingest(table.assign(requested_by=[None, "a", ["a", "b"]]), store="x.db").spans()
+    assert [rows.tolist() for rows in requests_in(spans)] == [[1, 2, 2], [0, 0, 1]]
+    table.assign(requested_by=[None, "a", "a"]).to_csv("x.csv", index=False)
+    spans = ingest("x.csv", store="y.db").spans()
+    assert [rows.tolist() for rows in requests_in(spans)] == [[1, 2], [0, 0]]
