@@ -84,6 +84,10 @@ class Rules:
         others = [other for other in self.nodes if other.trace == node.trace and other.id in ids and other is not node]
         return min(others, key=lambda other: (-other.end, -other.start, other.id), default=None)
 
+    def is_asked_for(self, first: Node) -> bool:
+        """Whether another agent asked for the instance with this first span."""
+        return first in self.asked_by and self.asked_by[first].agent != first.agent
+
     def tops(self, number: int) -> list[Node]:
         """The top spans of an instance, the first first."""
         return [node for node in self.instances.members[number] if node.parent is None or node.parent.agent != node.agent]
@@ -103,7 +107,7 @@ class Rules:
         branches = []
         for call in self.nodes:
             if self.asked_by.get(call) is asker:
-                is_instance = self.tops(self.instance_of[call])[0] is call and call.agent != asker.agent
+                is_instance = self.tops(self.instance_of[call])[0] is call and self.is_asked_for(call)
                 branches.append(self.instance_branch(call) if is_instance else branch_of(call))
         outer = [one for one in branches if not any(one.first in other.spans for other in branches if other is not one)]
         return in_order(outer)
@@ -135,7 +139,7 @@ class Rules:
         """The batches below a span, before pipelines are left out."""
         own = [child for child in caller.children if child.agent == caller.agent]
         branches = [branch_of(node, is_call=not self.runs_agent(node)) for node in own if node in self.own_branches]
-        branches += [self.instance_branch(first) for first in self.started_by(caller) if first not in self.asked_by]
+        branches += [self.instance_branch(first) for first in self.started_by(caller) if not self.is_asked_for(first)]
         work = [node for node in own if node not in self.own_branches]
         batches: list[list[Branch]] = []
         for branch in in_order(branches):

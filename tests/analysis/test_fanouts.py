@@ -1,9 +1,8 @@
-import json
-
 import pandas as pd
 import pytest
 from branching import fanouts_of
 from conftest import spans_of, with_data
+from hostile import hostile_trace
 from hypothesis import given
 from hypothesis import strategies as st
 from test_instances import instance_frames
@@ -11,14 +10,23 @@ from waiting import oracle
 
 from tokenvis import BadSpan, fanouts, self_spans
 
-MEASURES = ["start", "end", "elapsed_us", "sum_us", "union_us", "longest_us", "share_overlapped", "peak", "speedup", "max_speedup"]
+MEASURES = [
+    "start",
+    "end",
+    "elapsed_us",
+    "sum_us",
+    "union_us",
+    "longest_us",
+    "share_overlapped",
+    "peak",
+    "speedup",
+    "max_speedup",
+]
 
 
 def rows(table, *columns):
     """Rows as text, with these columns; a missing value is "-"."""
-    return [
-        " ".join(text_of(value) for value in row) for row in table[list(columns)].itertuples(index=False)
-    ]
+    return [" ".join(text_of(value) for value in row) for row in table[list(columns)].itertuples(index=False)]
 
 
 def text_of(value):
@@ -90,144 +98,6 @@ def test_equal_names_are_told_apart():
     assert who(with_data(one_after_another, b={"kind": "agent"})) == ["ann a parent b+c+d serial"]
 
 
-# Which branches belong together
-
-
-def test_the_calls_of_one_message_are_a_fan_out_even_one_after_another():
-    spans = spans_of("ann 0 2 model:m", "ann 2 4 tool:t", "ann 6 9 tool:t", "ann 9 11 model:m", "ann 11 12 tool:t")
-    spans = with_data(spans, b={"requested_by": "a"}, c={"requested_by": "a"}, e={"requested_by": ["d", "unknown"]})
-    assert who(spans) == ["ann a message b+c serial"]
-
-
-def test_a_call_of_several_messages_belongs_to_the_last():
-    spans = spans_of("ann 0 2 model:m", "ann 2 4 model:m", *["ann 5 9 tool:t"] * 3)
-    spans = with_data(spans, c={"requested_by": ["a", "b"]}, d={"requested_by": ["b", "a"]}, e={"requested_by": "a"})
-    assert who(spans) == ["ann b message c+d parallel"]
-
-
-def test_a_call_lasts_until_the_end_of_the_agent_that_it_starts_in_the_background():
-    rows_of_spans = "ann 0 1 model:m", "ann 1 2 tool:t", "ann 2 3 tool:t", "bob 2 9 lab", "bob 3 30 lab", "eve 8 12 lab"
-    spans = spans_of(*rows_of_spans, parents={"d": "b", "e": "d", "f": "c"})
-    spans = with_data(spans, b={"requested_by": "a"}, c={"requested_by": "a"}, d={"detached": True})
-    assert rows(fanouts(spans), "start", "end", "sum_us", "last_branch", "last_agent") == ["1 30 39 b bob"]
-
-
-def test_the_first_span_of_another_agent_stands_for_the_agent():
-    spans = spans_of("ann 0 9 model:m", "bob 1 2 lab", "bob 4 6 lab", "eve 1 3 lab", parents=dict.fromkeys("bcd", "a"))
-    asked = {"requested_by": "a"}
-    assert who(with_data(spans, b=asked, d=asked)) == ["ann a message b+d parallel"]
-    assert fanouts(with_data(spans, b=asked, d=asked))["end"].tolist() == [6]
-
-
-def test_a_call_within_another_call_of_the_message_is_a_part_of_it():
-    spans = spans_of("ann 0 1 model:m", "ann 1 9 tool:t", "ann 2 8 tool:t", "ann 3 7 tool:u", parents={"c": "b"})
-    asked = {"requested_by": "a"}
-    assert who(with_data(spans, b=asked, c=asked)) == []
-    assert who(with_data(spans, b=asked, c=asked, d=asked)) == ["ann a message b+d parallel"]
-
-
-def test_a_new_batch_begins_when_a_child_of_the_caller_starts():
-    times = "bob 1 5 lab", "eve 2 6 lab", "ann 6 7 model:m", "bob 7 9 lab", "eve 7 9 lab", "dan 9 10 lab"
-    spans = spans_of("ann 0 20 desk", *times, parents=dict.fromkeys("bcdefg", "a"))
-    assert who(spans) == ["ann a parent b+c partly", "ann a parent e+f+g partly"]
-
-
-def test_a_new_batch_begins_when_the_caller_works_for_more_than_a_twentieth_of_the_branch_before():
-    spans = spans_of("ann 0 900 desk", "bob 100 200 lab", "eve 205 300 lab", parents=dict.fromkeys("bc", "a"))
-    assert who(spans) == ["ann a parent b+c serial"]
-    assert who(spans.assign(start_time=[0, 100, 206])) == []
-    assert who(with_data(spans.assign(start_time=[0, 100, 206]), a={"waits_for": "user"})) == ["ann a parent b+c serial"]
-
-
-def test_workers_in_the_background_are_one_batch_if_they_start_at_once():
-    spans = spans_of("ann 0 20 desk", "bob 1 90 lab", "eve 2 80 lab", "dan 9 70 lab", parents=dict.fromkeys("bcd", "a"))
-    assert who(spans) == ["ann a parent b+c parallel"]
-
-
-def test_model_calls_at_once_are_a_fan_out_and_the_call_after_them_is_not_in_it():
-    times = "ann 0 4 model:m", "ann 1 5 model:m", "ann 5 8 model:m", "ann 9 12 model:m", "ann 9 11 model:m"
-    spans = spans_of("ann 0 20 desk", *times, parents=dict.fromkeys("bcdef", "a"))
-    assert who(spans) == ["ann a parent b+c partly", "ann a parent f+e parallel"]
-
-
-def test_a_tool_call_beside_a_model_call_is_no_fan_out():
-    spans = spans_of("ann 0 9 desk", "ann 0 4 model:m", "ann 3 5 tool:t", "ann 2 9 cache", parents=dict.fromkeys("bcd", "a"))
-    assert who(spans) == []
-
-
-def test_calls_of_a_message_are_no_calls_of_the_parent():
-    spans = spans_of("ann 0 9 desk", "ann 0 2 model:m", "ann 2 6 tool:t", "ann 3 7 tool:t", parents=dict.fromkeys("bcd", "a"))
-    assert who(spans) == ["ann a parent c+d partly"]
-    assert who(with_data(spans, c={"requested_by": "b"}, d={"requested_by": "b"})) == ["ann b message c+d partly"]
-
-
-def test_spans_around_the_calls_of_a_message_are_no_second_fan_out():
-    times = "ann 0 2 model:m", "ann 2 8 step", "ann 3 7 tool:t", "ann 2 8 step", "ann 3 6 tool:t"
-    spans = spans_of("ann 0 9 desk", *times, parents={"b": "a", "c": "a", "d": "c", "e": "a", "f": "e"})
-    assert who(spans) == ["ann a parent c+e parallel"]
-    assert who(with_data(spans, d={"requested_by": "b"}, f={"requested_by": "b"})) == ["ann b message f+d parallel"]
-
-
-def test_turns_that_contain_model_calls_are_no_calls_of_agents():
-    times = "ann 0 5 turn", "ann 0 1 model:m", "bob 1 5 lab", "ann 5 9 turn", "ann 5 6 model:m", "eve 6 9 lab"
-    spans = spans_of("ann 0 9 desk", *times, parents={"b": "a", "c": "b", "d": "b", "e": "a", "f": "e", "g": "e"})
-    assert who(spans) == []
-    tools = spans["location_id"].astype("str").replace("turn", "tool:t")
-    assert who(spans.assign(location_id=tools)) == ["ann a parent b+e serial"]
-
-
-def test_many_calls_of_a_subagent_are_no_fan_out_of_the_caller():
-    calls = [f"bob {time} {time + 1} {place}" for time in range(1, 20, 2) for place in ("model:m", "tool:t")]
-    spans = spans_of("ann 0 30 tool:Task", *calls, parents=dict.fromkeys("bcdefghijklmnopqrstu", "a"))
-    assert who(spans) == []
-    assert who(with_data(spans, c={"requested_by": "b"}, e={"requested_by": "b"})) == ["bob b message c+e serial"]
-
-
-def test_nested_fan_outs():
-    times = "bob 1 9 lab", "eve 1 8 lab", "dan 2 4 lab", "fay 2 5 lab"
-    spans = spans_of("ann 0 9 desk", *times, parents={"b": "a", "c": "a", "d": "b", "e": "b"})
-    assert who(spans) == ["ann a parent c+b parallel", "bob b parent d+e parallel"]
-
-
-# Pipelines
-
-
-def linked(spans, **links):
-    """The spans, of which some link to others, by id."""
-    return with_data(spans, **{span: {"links": list(names)} for span, names in links.items()})
-
-
-def test_stages_that_link_to_each_other_are_no_fan_out():
-    spans = spans_of("ann 0 9 desk", "bob 0 3 lab", "eve 3 6 lab", "dan 6 9 lab", parents=dict.fromkeys("bcd", "a"))
-    assert who(spans) == ["ann a parent b+c+d serial"]
-    assert who(linked(spans, c="b", d="c")) == []
-
-
-def test_chains_of_stages_are_branches():
-    times = "bob 0 3 lab", "eve 0 5 lab", "dan 3 6 lab", "fay 5 9 lab"
-    spans = linked(spans_of("ann 0 9 desk", *times, parents=dict.fromkeys("bcde", "a")), d="b", e="c")
-    assert rows(fanouts(spans), *MEASURES) == ["0 9 9 15 9 9 1.00 2 1.67 1.67"]
-    assert rows(fanouts(spans), "branch_ids", "last_branch", "last_agent", "last_by_us") == ["b+c c eve 3"]
-
-
-def test_workers_between_a_planner_and_a_reducer_are_a_fan_out():
-    times = "bob 0 2 lab", "w0 2 6 lab", "w1 2 7 lab", "w2 2 5 lab", "eve 7 9 lab"
-    spans = spans_of("ann 0 9 desk", *times, parents=dict.fromkeys("bcdef", "a"))
-    assert who(linked(spans, c="b", d="b", e="b", f="cde")) == ["ann a parent e+c+d parallel"]
-
-
-def test_a_link_of_any_span_within_a_branch_counts():
-    spans = delegations("1 11", "1 11", "1 11")
-    assert who(linked(spans, e="c")) == ["lead a parent b+f parallel"]
-    assert who(linked(spans, e="a")) == ["lead a parent b+d+f parallel"]
-
-
-def test_the_calls_of_a_message_may_be_a_pipeline_too():
-    spans = spans_of("ann 0 2 model:m", "ann 2 4 tool:t", "ann 4 9 tool:t")
-    asked = {"requested_by": "a"}
-    assert who(with_data(spans, b=asked, c=asked | {"links": ["b"]})) == []
-
-
 # Laws
 
 
@@ -241,13 +111,15 @@ def tuples(table):
 
 @st.composite
 def fanning_frames(draw):
-    """Frames in which most spans have one of three parents, and some are linked, asked for by one of two, marked or detached."""
+    """Frames in which most spans have a few parents, and some are linked, asked for by one of two, marked or detached."""
     names, count = "abcdefghijklmn", draw(st.integers(3, 14))
     agents = st.sampled_from(draw(st.sampled_from([["ann"], ["ann", "ann", "bob", "eve"]])))
     places, lengths = st.sampled_from(["desk", "desk", "model:m", "tool:t"]), st.integers(0, 8)
     rows = [f"{draw(agents)} {start} {start + draw(lengths)} {draw(places)}" for start in draw(starts(count))]
     common = draw(st.sampled_from(["a", "acd"]))  # of the first spans as children, most others are children of these
-    parents = {name: draw(st.sampled_from([*common * 2, *names[:4]] if at > 3 else "a")) for at, name in enumerate(names[:count])}
+    parents = {
+        name: draw(st.sampled_from([*common * 2, *names[:4]] if at > 3 else "a")) for at, name in enumerate(names[:count])
+    }
     parents.pop("a")
     ids, askers = st.sampled_from(names[:count]), st.sampled_from("ab")
     keys = {
@@ -274,3 +146,77 @@ def starts(count):
 @given(fanning_frames() | instance_frames())
 def test_it_equals_brute_force(spans):
     assert tuples(fanouts(spans)) == fanouts_of(spans)
+
+
+@pytest.mark.laws
+@given(fanning_frames())
+def test_the_measures_fit_together(spans):
+    table = fanouts(spans)
+    assert (table["n_branches"] == table["branch_ids"].map(len)).all()
+    assert (table["n_branches"] > 1).all()
+    assert ((table["longest_us"] <= table["union_us"]) & (table["union_us"] <= table["sum_us"])).all()
+    assert (table["union_us"] <= table["elapsed_us"]).all()
+    assert (table["peak"] <= table["n_branches"]).all()
+    assert ((table["speedup"] <= table["max_speedup"]) | table["max_speedup"].isna()).all()
+    assert table["share_overlapped"].dropna().between(0, 1).all()
+    assert (table["verdict"].isna() == (table["sum_us"] == table["longest_us"])).all()
+    assert not table.explode("branch_ids").duplicated(["trace_id", "evidence", "branch_ids"]).any()
+
+
+# Errors and limits
+
+
+def test_a_loss_marker_is_no_branch():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 lab", "tokenvis 1 3 tokenvis.lost", parents=dict.fromkeys("bc", "a"))
+    assert who(spans) == []
+
+
+def test_integers_as_ids_stay_integers():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 lab", "eve 2 4 lab").assign(id=[2**60, 2**60 + 1, 3])
+    table = fanouts(spans.assign(parent_id=pd.array([None, 2**60, 2**60], dtype="Int64")))
+    assert table["id"].dtype == table["last_branch"].dtype == "int64"
+    assert rows(table, "id", "last_branch", "branch_ids") == [f"{2**60} 3 {2**60 + 1}+3"]
+
+
+def test_names_may_contain_any_character():
+    spans = hostile_trace()
+    callers = spans["id"].iloc[0]
+    table = fanouts(spans.assign(parent_id=[None, *[callers] * (len(spans) - 1)], data=None))
+    assert len(table) > 0
+    assert set(table["branch_ids"].explode()) <= set(spans["id"])
+    assert set(table["last_agent"]) <= set(spans["agent_id"])
+
+
+def test_ids_may_repeat_across_traces():
+    one = delegations("1 11", "11 21")
+    both = pd.concat([one, one.assign(trace_id="u")], ignore_index=True)
+    assert who(both) == ["lead a parent b+d serial"] * 2
+
+
+def test_deeply_nested_fan_outs_take_no_longer_than_flat_ones():
+    count = 3_000
+    names = [f"n{number:05}" for number in range(2 * count)]
+    parents = {name: names[2 * (number // 2) - 2] for number, name in enumerate(names) if number > 1}
+    spans = spans_of(*(f"agent{number % 7} {number // 2} 9999 desk" for number in range(2 * count)))
+    table = fanouts(spans.assign(id=names, parent_id=pd.Series(names).map(parents)))
+    assert table["n_branches"].tolist() == [2] * (count - 1)
+
+
+def test_a_span_in_several_rows_is_refused():
+    spans = spans_of("ann 0 9 desk", "bob 1 3 lab", "eve 2 4 lab", parents=dict.fromkeys("bc", "a")).assign(id=["a", "b", "b"])
+    message = r"^Span 'b' is in several rows of trace 't'\. Pass each span once, uncut: not the pieces of self_spans\(\)\.$"
+    with pytest.raises(BadSpan, match=message):
+        fanouts(spans)
+
+
+def test_pieces_are_refused():
+    message = r"^The spans are pieces of self_spans\(\), which are not whole branches\. Pass the uncut spans\.$"
+    with pytest.raises(BadSpan, match=message):
+        fanouts(self_spans(delegations("1 11", "11 21")))
+
+
+def test_times_that_do_not_fit_are_refused():
+    far = spans_of("ann 0 1 desk", "bob 0 1 lab", "eve 0 1 lab", parents=dict.fromkeys("bc", "a"))
+    far = far.assign(start_time=-(2**62) - 1, end_time=2**62)
+    with pytest.raises(BadSpan, match=r"^The time from -\d+ to \d+ does not fit into a 64-bit integer\.$"):
+        fanouts(far)

@@ -22,6 +22,7 @@ QUESTIONS = {
     "critical_path": tv.critical_path,
     "critical_path location": partial(tv.critical_path, evidence=EVERY_EVIDENCE),
     "diagnose": tv.diagnose,
+    "fanouts": tv.fanouts,
     "gaps": tv.gaps,
     "handoffs": tv.handoffs,
     "handoffs location": partial(tv.handoffs, evidence=EVERY_EVIDENCE, within_us=2),
@@ -129,7 +130,8 @@ def test_fields_in_columns_or_data_make_no_difference(ask, spans):
 @every_question
 def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(ask):
     spans = spans_of("ann 0 9 desk", "bob 2 5 desk", "ann 20 22 lab", "ann 21 22 lab", parents={"b": "a"})
-    spans = with_data(spans, c={"links": ["b"], "attributes": {"gen_ai.usage.input_tokens": 3}, "trigger": "user"})
+    payload = {"links": ["b"], "requested_by": "a", "attributes": {"gen_ai.usage.input_tokens": 3}, "trigger": "user"}
+    spans = with_data(spans, c=payload, d={"requested_by": "a"})
     full, empty = ask(spans), ask(spans.iloc[:0])
     assert len(full) > 0
     assert len(empty) == 0
@@ -139,7 +141,7 @@ def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(as
     assert kinds <= {"category", "int64", "Int64", "Float64", "float64", "str", "object", "bool"}
     assert not [name for name in full if name.endswith("_us") and full[name].dtype not in ("int64", "Int64", "float64")]
     assert [name for name in full if full[name].dtype == "float64"] in ([], ["running"], ["mean_gap_us"])
-    assert [name for name in full if full[name].dtype == "object"] in ([], ["span_ids"], ["unpriced_models"])
+    assert [name for name in full if full[name].dtype == "object"] in ([], ["span_ids"], ["branch_ids"], ["unpriced_models"])
 
 
 @every_question
@@ -235,6 +237,7 @@ def test_delegation_who_waited_for_whom(delegation):
     assert rows(table, *table.columns[1:]) == [
         ("a", "ann", "desk", "bob", "agent", "c", 8, 15, 7, 7, 7, "nested", False),
     ]
+    assert len(tv.fanouts(delegation)) == 0
 
 
 def test_delegation_who_started_whom(delegation):

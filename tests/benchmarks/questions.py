@@ -99,14 +99,15 @@ def questions(spans: pd.DataFrame, related: pd.DataFrame) -> dict[str, Callable[
         "waits": tv.waits,
         "time_spent": tv.time_spent,
         "gaps": tv.gaps,
+        "fanouts": tv.fanouts,
         "usage": tv.usage,
         "diagnose": tv.diagnose,
     }
     calls = {name: partial(ask, spans) for name, ask in plain.items()}
     calls["compare"] = partial(tv.compare, spans, spans)
     for name in (
-        *("summary", "occupancy", "transitions", "handoffs", "agent_tree", "critical_path", "waits", "time_spent", "usage"),
-        "diagnose",
+        *("summary", "occupancy", "transitions", "handoffs", "agent_tree", "critical_path", "waits", "fanouts"),
+        *("time_spent", "usage", "diagnose"),
     ):
         calls[f"{name} (with relations)"] = partial(plain[name], related)
     return calls

@@ -1,9 +1,10 @@
-"""Fan-outs: an agent starts several others, or several calls: was it worth being parallel?
+"""Fan-outs: an agent starts several others, or several calls, and it may have been worth being parallel.
 
-A row is a batch of branches (`branches`), without pipelines (`pipelines`). If its branches take 6, 8 and 10 s, they take 24 s one
-after the other, and 10 s at best, all at once. How much of these 14 s overlapped is the share by which the verdict is given.
+A row is a batch of branches (`branches`), without pipelines (`pipelines`). Branches of 6, 8 and 10 s take 24 s one after
+another, and 10 s if they start at once. The verdict is given by how much of these 14 s overlapped.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def fanout_table(nodes: Nodes, branches: Branches) -> pd.DataFrame:
     spans, batch = nodes.spans, branches.batch
     first = np.flatnonzero(run_starts(batch))
     caller, last = branches.caller[first], last_of_each(branches)
-    measures = measures_of(branches, len(first))
+    measures = batch_measures(branches, len(first))
     table = pd.DataFrame(
         {
             **{name: values_at(spans, name, caller) for name in ("trace_id", "agent_id", "id", "location_id")},
@@ -121,7 +122,7 @@ def fanout_table(nodes: Nodes, branches: Branches) -> pd.DataFrame:
     return table.iloc[rows_in_order(table, first)].reset_index(drop=True)
 
 
-def measures_of(branches: Branches, n_batches: int) -> dict[str, Any]:
+def batch_measures(branches: Branches, n_batches: int) -> dict[str, Any]:
     """The times of each batch, and what follows from them."""
     batch, start, end = branches.batch, branches.start, branches.end
     took = difference(end, start)
@@ -174,7 +175,7 @@ def verdicts(share: pd.Series) -> Any:
 def id_lists(spans: pd.DataFrame, rows: Int64Array, first: Int64Array) -> pd.Series:
     """The ids at these rows as lists, one from each position in ``first`` to the next."""
     ids, bounds = spans["id"].iloc[rows].tolist(), [*first.tolist(), len(rows)]
-    return pd.Series([ids[begin:end] for begin, end in zip(bounds, bounds[1:], strict=False)], dtype="object")
+    return pd.Series([ids[begin:end] for begin, end in pairwise(bounds)], dtype="object")
 
 
 def rows_in_order(table: pd.DataFrame, first: Int64Array) -> Int64Array:

@@ -1,6 +1,6 @@
 """Branches: the work that an agent starts together, in batches.
 
-A branch is a call, or an instance of another agent (`instances`), with all that runs below it: it lasts from its own start to the
+A branch is a call, or an instance of another agent (`instances`), with all that runs below it: it lasts from its start to the
 last end below it. The calls that one message asked for are a batch. Below a span, the instances that it started, the calls that
 run an agent, and the calls that run at once are a batch as long as the caller does not work in between. Spans and instances
 are the nodes of one tree: a span is below its parent, or below its instance, which is below the span that started it.
@@ -63,8 +63,8 @@ class Branches(NamedTuple):
 
     def where(self, kept: Mask) -> "Branches":
         """These branches, with new numbers for their batches."""
-        batch, *others = (column[kept] for column in self)
-        return Branches(np.cumsum(run_starts(batch)) - 1, *others)
+        columns: list[Any] = [column[kept] for column in self]
+        return Branches(*columns)._replace(batch=np.cumsum(run_starts(columns[0])) - 1)
 
     def of_several(self) -> "Branches":
         """The branches of batches that have two or more."""
@@ -110,18 +110,27 @@ def last_ends(end: Int64Array, parent: Int64Array) -> Int64Array:
     return last
 
 
+def last_requests(nodes: Nodes) -> tuple[Int64Array, Int64Array]:
+    """The calls that spans asked for, and of the spans that asked for each, the one that ends last.
+
+    Ties go to the last start, then the first id.
+    """
+    call, asked_by = requests_in(nodes.spans, nodes.relations)
+    start, end = times_of(nodes.spans)
+    order = order_with_ids(nodes.spans, call, ~end[asked_by], ~start[asked_by], row=asked_by)
+    order = order[run_starts(call[order])]
+    return call[order], asked_by[order]
+
+
 def message_branches(nodes: Nodes) -> Branches:
     """The calls that one span asked for, if there are several.
 
-    If several spans asked for a call, the one that ends last counts (ties: the last start, then id). The first span of an
-    instance of another agent stands for the instance. A call below another one of the same message is a part of that one.
+    The first span of an instance of another agent stands for the instance. A call below another one of the same message is a
+    part of that one.
     """
     spans, instances = nodes.spans, nodes.instances
-    call, asked_by = requests_in(spans, nodes.relations)
+    call, asked_by = last_requests(nodes)
     start, end = times_of(spans)
-    order = order_with_ids(spans, call, ~end[asked_by], ~start[asked_by], row=asked_by)
-    order = order[run_starts(call[order])]
-    call, asked_by = call[order], asked_by[order]
     order = order_with_ids(spans, asked_by, start[call], end[call], nodes.agent[call], row=call)
     call, asked_by = call[order], asked_by[order]
     instance = instances.of_row[call]
@@ -154,7 +163,7 @@ def within_same_batch(nodes: Nodes, branches: Branches) -> Mask:
 
 
 class Children(NamedTuple):
-    """The children of spans that may be branches, or the caller's own work, by caller, then start, end, agent, id."""
+    """The children of spans that are branches, or the caller's own work."""
 
     row: Int64Array
     node: Int64Array
@@ -162,12 +171,17 @@ class Children(NamedTuple):
     is_branch: Mask
     is_call: Mask
 
+    def at(self, kept: Mask | Int64Array) -> "Children":
+        """These children, in this order."""
+        columns: list[Any] = [column[kept] for column in self]
+        return Children(*columns)
+
 
 def parent_branches(nodes: Nodes, asked: Branches) -> Branches:
     """The branches below one span, in batches; ``asked`` are those of messages, which are no branches here."""
     children = branches_below(nodes, asked)
     branch = np.flatnonzero(children.is_branch)
-    row, node, caller, is_call = (column[branch] for column in (*children[:3], children.is_call))
+    node, caller, is_call = children.node[branch], children.caller[branch], children.is_call[branch]
     is_first = (run_starts(children.caller) | ~np.append(False, children.is_branch[:-1]))[branch]
     start, end = nodes.start[node], nodes.end[node]
     limit = MAX_WORK_BETWEEN * difference(end, start)
@@ -176,19 +190,20 @@ def parent_branches(nodes: Nodes, asked: Branches) -> Branches:
     last_end = running_max(np.cumsum(is_first), end)
     after_all = np.append(False, last_end[:-1] <= start[1:])
     is_first |= after_all & (is_call | np.append(False, is_call[:-1]))
-    asked = np.zeros(len(node), dtype=bool)
-    return Branches(np.cumsum(is_first) - 1, node, start, end, caller, asked, is_call).of_several()
+    is_asked = np.zeros(len(node), dtype=bool)
+    return Branches(np.cumsum(is_first) - 1, node, start, end, caller, is_asked, is_call).of_several()
 
 
 def branches_below(nodes: Nodes, asked: Branches) -> Children:
-    """The children of each span that has two or more branches.
+    """The children of each span that has two or more branches, by caller, then start, end, agent, id.
 
     Branches are instances of other agents; calls of the span's agent that run another agent; and calls that run at once.
     """
     spans, instances, parent = nodes.spans, nodes.instances, nodes.row_parent
-    is_asked = np.zeros(len(spans), dtype=bool)
-    is_asked[requests_in(spans, nodes.relations)[0]] = True
-    started = np.flatnonzero((instances.evidence == BY_PARENT) & ~is_asked[instances.first])
+    call, asked_by = last_requests(nodes)
+    is_asked, by_other = (np.zeros(len(spans), dtype=bool) for _ in range(2))
+    is_asked[call], by_other[call] = True, nodes.agent[call] != nodes.agent[asked_by]
+    started = np.flatnonzero((instances.evidence == BY_PARENT) & ~by_other[instances.first])
     own = np.flatnonzero((parent != NO_ROW) & (nodes.agent[parent] == nodes.agent))
     runs_agent, at_once = calls_of_agents(nodes, own), calls_at_once(nodes, own[~is_asked[own]])
     is_branch = (runs_agent | at_once) & ~is_asked
@@ -201,16 +216,16 @@ def branches_below(nodes: Nodes, asked: Branches) -> Children:
         is_call=np.concatenate([np.zeros(len(started), dtype=bool), (is_branch & ~runs_agent)[own]]),
     )
     several = counts(children.caller[children.is_branch], len(spans))[children.caller] > 1
-    children = Children(*(column[several] for column in children))
+    children = children.at(several)
     start, end = (times[children.row] for times in times_of(spans))
     order = order_with_ids(spans, children.caller, start, end, nodes.agent[children.row], row=children.row)
-    return Children(*(column[order] for column in children))
+    return children.at(order)
 
 
 def calls_of_agents(nodes: Nodes, own: Int64Array) -> Mask:
     """Mark the rows, of those whose parent has the same agent, that directly contain an instance of another agent.
 
-    A tool call, or a span without other children of its agent: the turn of an agent, which contains its model calls, is no call.
+    A tool call, or a span without children of its agent: the turn of an agent, which contains its model calls, is no call.
     """
     instances = nodes.instances
     contains, has_own_child = (np.zeros(len(nodes.agent), dtype=bool) for _ in range(2))

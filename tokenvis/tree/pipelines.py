@@ -51,11 +51,11 @@ def separating(earlier: Int64Array, later: Int64Array) -> list[int]:
 
 def overlapping_if_calls(branches: Branches) -> Mask:
     """The branches of batches that are not only calls that were beside others, or in which two branches overlap."""
-    n_batches = int(branches.batch.max(initial=-1)) + 1
-    beside_earlier = np.append(False, running_max(branches.batch, branches.end)[:-1] > branches.start[1:])[: len(branches.batch)]
-    beside_earlier &= ~run_starts(branches.batch)
-    counts_as_one = ~branches.is_call | beside_earlier
-    return (counts(branches.batch[counts_as_one], n_batches) > 0)[branches.batch]
+    batch, n_batches = branches.batch, int(branches.batch.max(initial=-1)) + 1
+    beside_earlier = np.append(False, running_max(batch, branches.end)[:-1] > branches.start[1:])[: len(batch)]
+    counted = ~branches.is_call | (beside_earlier & ~run_starts(batch))
+    kept: Mask = (counts(batch[counted], n_batches) > 0)[batch]
+    return kept
 
 
 def linked_branches(nodes: Nodes, branches: Branches) -> tuple[Int64Array, Int64Array]:
@@ -69,9 +69,7 @@ def linked_branches(nodes: Nodes, branches: Branches) -> tuple[Int64Array, Int64
     return pairs_in_batches(branches.batch, above, one[between], other[between])
 
 
-def pairs_in_batches(
-    batch: Int64Array, above: Int64Array, one: Int64Array, other: Int64Array
-) -> tuple[Int64Array, Int64Array]:
+def pairs_in_batches(batch: Int64Array, above: Int64Array, one: Int64Array, other: Int64Array) -> tuple[Int64Array, Int64Array]:
     """The distinct pairs of different branches of one batch that enclose the two branches of a pair, or are these.
 
     ``above`` is the branch that encloses each branch, or -1.
