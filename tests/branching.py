@@ -21,6 +21,7 @@ class Branch:
     end: int
     is_call: bool  # it is a branch only because it runs beside other calls
     is_instance: bool
+    runs: list[range]  # between them, the branch pauses
 
     @property
     def start(self) -> int:
@@ -35,7 +36,8 @@ def all_below(*nodes: Node) -> list[Node]:
 def branch_of(*tops: Node, is_call: bool = False, is_instance: bool = False) -> Branch:
     """The branch of a call, or of the top spans of an instance."""
     spans = all_below(*tops)
-    return Branch(tops[0], spans, max(node.end for node in spans), is_call, is_instance)
+    runs = [range(top.start, max(node.end for node in all_below(top))) for top in tops]
+    return Branch(tops[0], spans, max(node.end for node in spans), is_call, is_instance, runs)
 
 
 def frame_key(node: Node) -> tuple[int, int, str, str]:
@@ -157,12 +159,13 @@ class Rules:
         between = [time for time in caller.own_times() if before.start <= time < branch.start]
         worked = [time for time in between if state_at(caller, time, callees, self.nodes) == "work"]
         after_all = max(other.end for other in batch) <= branch.start
-        return len(worked) > 0.05 * (before.end - before.start) or (after_all and (branch.is_call or before.is_call))
+        longer = max(before.end - before.start, branch.end - branch.start)
+        return len(worked) > 0.05 * longer or (after_all and (branch.is_call or before.is_call))
 
 
 def are_linked(one: Branch, other: Branch) -> bool:
-    """Whether a span of one branch links to a span of the other."""
-    return any(
+    """Whether a span of one branch links to a span of the other, which runs after it."""
+    return one.end <= other.start and any(
         node.id in span.data.get("links", []) for a, b in ((one, other), (other, one)) for span in a.spans for node in b.spans
     )
 
@@ -178,6 +181,7 @@ def without_pipelines(batch: list[Branch]) -> list[list[Branch]]:
         if len(before) == 1 and len(later[before[0]]) == 1:
             chain = chains[branch] = chains[before[0]]
             chain.end, chain.is_call = max(chain.end, branch.end), chain.is_call and branch.is_call
+            chain.runs = [range(chain.start, chain.end)]
             continue
         chains[branch] = replace(branch)
         if not parts or any(chains[other] in parts[-1] for other in before):
@@ -191,12 +195,25 @@ def meet(branches: list[Branch]) -> bool:
     return any(overlap(one, other) for one in branches for other in branches if one is not other)
 
 
+def times_in(branch: Branch, batch: list[Branch]) -> set[int]:
+    """The microseconds in which a branch runs, or pauses, unless the others fill the pause."""
+    found = {time for run in branch.runs for time in run}
+    others = {time for other in batch for run in other.runs for time in run}
+    pauses: list[list[int]] = []
+    for time in range(branch.start, branch.end):
+        if time not in found:
+            begins = not pauses or pauses[-1][-1] != time - 1
+            pauses += [[time]] if begins else []
+            pauses[-1] += [] if begins else [time]
+    return found.union(*(pause for pause in pauses if len(others & set(pause)) < 0.95 * len(pause)))
+
+
 def fanouts_of(spans: pd.DataFrame) -> list[tuple[Any, ...]]:
     """The table of `fanouts`: a tuple for each row."""
     rules, found = Rules(spans), []
     for caller, evidence, branches in rules.found:
-        took = [branch.end - branch.start for branch in branches]
-        running = Counter(time for branch in branches for time in range(branch.start, branch.end))
+        times = [times_in(branch, branches) for branch in branches]
+        took, running = list(map(len, times)), Counter(time for of_branch in times for time in of_branch)
         start, end = min(branch.start for branch in branches), max(branch.end for branch in branches)
         total, longest, union = sum(took), max(took), len(running)
         share = (total - union) / (total - longest) if total > longest else None

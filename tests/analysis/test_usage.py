@@ -35,7 +35,7 @@ def test_tokens_count_at_the_descendant_and_are_reported_as_repeated():
 def test_a_count_that_no_span_has_is_missing_and_a_span_with_zeros_is_not_a_call():
     spans = using(spans_of("ann 0 9 desk", "bob 1 5 lab", "eve 1 5 lab"), b={INPUT: 0}, c={INPUT: 0, OUTPUT: 2})
     columns = ("agent_id", "n_calls", "input_tokens", "output_tokens", "cost", "n_unpriced")
-    used = [("ann", 0, None, None, None, 0), ("bob", 0, 0, None, None, 0), ("eve", 1, 0, 2, None, 1)]
+    used = [("ann", 0, None, None, None, 0), ("bob", 0, None, None, None, 0), ("eve", 1, 0, 2, None, 1)]
     assert as_text(spans, *columns) == used
 
 
@@ -135,6 +135,8 @@ def test_the_calls_without_usage_are_counted_and_the_agent_stands_for_them():
     spans = using(spans, a={INPUT: 900, OUTPUT: 90, COST: 0.3}, b={INPUT: 300, OUTPUT: 30, COST: 0.1})
     columns = ("location_id", "n_calls", "n_silent", "input_tokens", "output_tokens", "n_unpriced", "repeated_tokens")
     assert as_text(spans, *columns, by="location_id") == [("agent", 0, 0, 600, 60, 0, 330), ("model:big", 1, 1, 300, 30, 0, 0)]
+    without_cost = spans.assign(data=spans["data"].str.replace("usage.cost", "other"))
+    assert usage(without_cost, by="location_id")["n_unpriced"].tolist() == [1, 1]
     assert usage(spans)["cost"].tolist() == pytest.approx([0.3])
 
 

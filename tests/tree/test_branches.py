@@ -1,5 +1,5 @@
 from conftest import spans_of, with_data
-from test_fanouts import rows, who
+from test_fanouts import MEASURES, rows, who
 
 from tokenvis import fanouts
 
@@ -104,3 +104,10 @@ def test_nested_fan_outs():
     times = "bob 1 9 lab", "eve 1 8 lab", "dan 2 4 lab", "fay 2 5 lab"
     spans = spans_of("ann 0 9 desk", *times, parents={"b": "a", "c": "a", "d": "b", "e": "b"})
     assert who(spans) == ["ann a parent c+b parallel", "bob b parent d+e parallel"]
+
+
+def test_agents_that_take_turns_do_not_run_at_once():
+    turns = spans_of("ann 0 99 desk", "bob 0 10 lab", "eve 10 20 lab", "bob 20 90 lab", parents=dict.fromkeys("bcd", "a"))
+    assert rows(fanouts(turns), *MEASURES) == ["0 90 90 90 90 80 0.00 1 1.00 1.12"]
+    retry = spans_of("ann 0 99 desk", "bob 0 3 lab", "eve 0 10 lab", "bob 12 15 lab", parents=dict.fromkeys("bcd", "a"))
+    assert rows(fanouts(retry), "sum_us", "union_us", "verdict") == ["25 15 parallel"]

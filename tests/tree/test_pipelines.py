@@ -29,9 +29,14 @@ def test_workers_between_a_planner_and_a_reducer_are_a_fan_out():
 
 
 def test_a_link_of_any_span_within_a_branch_counts():
-    spans = delegations("1 11", "1 11", "1 11")
+    spans = delegations("1 5", "5 11", "1 11")
     assert who(linked(spans, e="c")) == ["lead a parent b+f parallel"]
-    assert who(linked(spans, e="a")) == ["lead a parent b+d+f parallel"]
+    assert who(linked(spans, e="a")) == ["lead a parent b+f+d parallel"]
+
+
+def test_branches_that_run_at_once_are_no_pipeline():
+    spans = delegations("1 11", "1 11", "1 11")
+    assert who(linked(spans, e="c")) == ["lead a parent b+d+f parallel"]
 
 
 def test_the_calls_of_a_message_may_be_a_pipeline_too():
@@ -41,6 +46,9 @@ def test_the_calls_of_a_message_may_be_a_pipeline_too():
 
 
 def test_calls_that_no_longer_overlap_are_no_fan_out():
-    spans = spans_of("ann 0 9 desk", "ann 0 9 step", "ann 1 3 step", "ann 4 6 step", parents=dict.fromkeys("bcd", "a"))
-    assert who(spans) == ["ann a parent b+c+d parallel"]
-    assert who(linked(spans, c="b", d="b")) == []
+    times = "ann 0 3 step", "ann 1 4 step", "ann 3 6 step", "ann 3 5 step"
+    spans = spans_of("ann 0 9 desk", *times, parents=dict.fromkeys("bcde", "a"))
+    assert who(spans) == ["ann a parent b+c+e+d partly"]
+    assert who(linked(spans, d="b")) == ["ann a parent b+c+e parallel"]
+    one_call = spans_of("ann 0 9 desk", *times[:1], *times[2:], parents=dict.fromkeys("bcd", "a"))
+    assert who(linked(one_call, c="b", d="b")) == ["ann a parent d+c parallel"]

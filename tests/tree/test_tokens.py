@@ -102,6 +102,14 @@ def test_figures_that_are_all_zero_are_none():
     assert counted(spans) == [600, 0, 300]
     assert counted(spans, "output_tokens") == [10, 0, 0]
     assert figures(spans).silent.tolist() == [False, True, False]
+    assert figures(spans)["input_tokens"].present.tolist() == [True, False, True]
+
+
+def test_a_cost_of_0_is_not_a_cost():
+    spans = using(run, a={COST: 0.3}, b={INPUT: 4, COST: 0.1}, c={INPUT: 5, COST: 0})
+    assert counted(spans, "cost") == pytest.approx([0.2, 0.1, 0])
+    assert figures(spans)["cost"].present.tolist() == [True, True, False]
+    assert not figures(spans)["cost"].invalid.any()
 
 
 def test_a_part_is_at_most_its_whole():
@@ -192,7 +200,7 @@ def test_it_equals_brute_force(spans):
 def told_figure(node, name, key):
     """The figure of a span that may count, None if it has none."""
     given = own_figures(node)
-    has_any = any(given.values())
+    has_any = any(given.values()) and (given[name] > 0 or name != "cost") if name in given else False
     is_given = key in node.data["attributes"] and not {name, key, "usage"} & set(node.data.get("estimated", []))
     return given[name] if has_any and is_given else None
 

@@ -28,7 +28,7 @@ from tokenvis.spans.integers import (
 )
 from tokenvis.spans.intervals import running_counts, union
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.tree.branches import Branches, Nodes, message_branches, nodes_of, parent_branches, workers_of
+from tokenvis.tree.branches import Branches, Nodes, branch_times, message_branches, nodes_of, parent_branches, workers_of
 from tokenvis.tree.pipelines import without_pipelines
 from tokenvis.tree.relations import relations_of
 from tokenvis.tree.states import has_pieces
@@ -54,12 +54,12 @@ def fanouts(spans: pd.DataFrame) -> pd.DataFrame:
         ``evidence`` (str): "message", it is the model call that asked for all of them (``requested_by``), or "parent", they
         are below it: other agents, calls that run another agent, and calls of one kind that overlap. A new batch begins when
         the agent works in between: when another child of the agent starts, or when the span itself works for more than 5% of
-        the time of the branch before. Branches that link to each other are a pipeline: a chain of them is one branch, and at
-        any other link a new batch begins;
+        the time of the longer of two branches. Linked branches that run one after the other are a pipeline: a chain of them is
+        one branch, and at any other link a new batch begins;
         ``n_branches`` (int64);
         ``start, end`` (int64, µs): the first start, and the last end, of the branches and of all that runs below them;
         ``elapsed_us`` (int64): end - start; ``sum_us``, ``union_us``, ``longest_us`` (int64): of the times of the branches,
-        each from its start to its end;
+        each from its start to its end, without pauses of its agent that the other branches fill;
         ``share_overlapped`` (Float64): (sum - union) / (sum - longest): 0 if no two branches run at once, 1 if all the time of
         the others is within that of the longest; missing for 0 / 0;
         ``peak`` (int64): the most branches at once;
@@ -105,7 +105,7 @@ def fanout_table(nodes: Nodes, branches: Branches) -> pd.DataFrame:
     spans, batch = nodes.spans, branches.batch
     first = np.flatnonzero(run_starts(batch))
     caller, last = branches.caller[first], last_of_each(branches)
-    measures = batch_measures(branches, len(first))
+    measures = batch_measures(nodes, branches, len(first))
     table = pd.DataFrame(
         {
             **{name: values_at(spans, name, caller) for name in ("trace_id", "agent_id", "id", "location_id")},
@@ -122,15 +122,15 @@ def fanout_table(nodes: Nodes, branches: Branches) -> pd.DataFrame:
     return table.iloc[rows_in_order(table, first)].reset_index(drop=True)
 
 
-def batch_measures(branches: Branches, n_batches: int) -> dict[str, Any]:
+def batch_measures(nodes: Nodes, branches: Branches, n_batches: int) -> dict[str, Any]:
     """The times of each batch, and what follows from them."""
-    batch, start, end = branches.batch, branches.start, branches.end
-    took = difference(end, start)
-    first, last = lowest_of(batch, start, n_batches), highest_of(batch, end, n_batches)
+    batch, (branch, start, end) = branches.batch, branch_times(nodes, branches)
+    took = sums(branch, difference(end, start), len(batch))
+    first, last = lowest_of(batch, branches.start, n_batches), highest_of(batch, branches.end, n_batches)
     elapsed, total, longest = difference(last, first), sums(batch, took, n_batches), highest_of(batch, took, n_batches)
-    of_union, union_start, union_end = union(batch, start, end)
+    of_union, union_start, union_end = union(batch[branch], start, end)
     merged = sums(of_union, union_end - union_start, n_batches)
-    group, _, running = running_counts(batch, start, end)
+    group, _, running = running_counts(batch[branch], start, end)
     peak = np.zeros(n_batches, dtype=np.int64)
     np.maximum.at(peak, group, running)
     return {

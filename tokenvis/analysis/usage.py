@@ -17,7 +17,7 @@ from tokenvis.spans.integers import Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.costs import Costs, costs_of
 from tokenvis.tree.prices import MODEL_COLUMN, Prices, models_of, price_lists_of, source_names, unpriced_models
-from tokenvis.tree.relations import have_descendant, relations_of
+from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
 from tokenvis.tree.tokens import TOKENS, Figures, Numbers, Usage, any_of, usage_of
 
 USAGE_COLUMNS = (
@@ -65,8 +65,8 @@ def usage(
         what counts below it, and only if a model call below has none;
         ``price_source`` (str; missing without a cost): where the cost is from, several joined by ", ": "source", "prices="
         (your mapping), the package with its version and newest price;
-        ``n_unpriced`` (int64): calls, also silent ones, of unknown cost; ``unpriced_models`` (object; missing without
-        ``prices``): the sorted list of their models, "unknown" for calls without a model;
+        ``n_unpriced`` (int64): calls of unknown cost, also silent ones, or the span that stands for these;
+        ``unpriced_models`` (object; missing without ``prices``): the sorted list of their models, "unknown" for calls without;
         ``repeated_tokens`` (int64): input and output tokens that do not count, because they count below;
         ``unexplained_tokens`` (int64), ``unexplained_cost`` (Float64; missing without a cost in the source): figures that do
         not count, because they are lower than what counts below, though a call below has none; ``estimated_tokens`` (int64):
@@ -116,7 +116,7 @@ def measures_of_groups(spans: pd.DataFrame, figures: Usage, costs: Costs, parent
     group, count, cost = groups.group, len(groups), figures["cost"]
     calls = calls_of(figures, parent)
     unknown, without_cost = (counts(group[rows], count) == 0 for rows in (costs.known, cost.present))
-    unpriced, tokens = (calls | figures.silent) & ~costs.covered, figures.tokens()
+    unpriced, tokens = unpriced_rows(figures, calls, parent) & ~costs.covered, figures.tokens()
     measures = {
         "n_calls": counts(group[calls], count),
         "n_silent": counts(group[figures.silent], count),
@@ -145,8 +145,14 @@ def calls_of(figures: Usage, parent: Int64Array) -> Mask:
     with_tokens = any_of(each.present & (each.values > 0) for each in tokens)
     calls = any_of((each.counted > 0) & ~each.nested for each in tokens)
     cost = figures["cost"]
-    with_cost = cost.present & figures.told & ~cost.nested
+    with_cost = cost.present & ~cost.nested
     return calls | (with_cost & ~with_tokens & ~have_descendant(parent, with_tokens))
+
+
+def unpriced_rows(figures: Usage, calls: Mask, parent: Int64Array) -> Mask:
+    """The spans that need a price, unless a cost covers them: calls; those that stand for silent calls, else these calls."""
+    stand_for_others = any_of((each.counted > 0) & each.nested for each in figures.tokens())
+    return calls | stand_for_others | (figures.silent & ~have_ancestor(parent, stand_for_others))
 
 
 def token_sum(figures: Figures, group: Int64Array, count: int) -> pd.Series:

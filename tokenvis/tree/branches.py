@@ -24,14 +24,15 @@ from tokenvis.spans.integers import (
     running_max,
     sort_order,
 )
-from tokenvis.spans.intervals import covered, overlaps
+from tokenvis.spans.intervals import Intervals, covered, overlaps, subtract, union
 from tokenvis.spans.kinds import KINDS_OF_WORK, TOOL, kinds_of
 from tokenvis.tree.callees import AgentStarts
 from tokenvis.tree.instances import BY_PARENT, Instances, instances_of
 from tokenvis.tree.relations import NO_ROW, Relations, nearest_marked, requests_in
 from tokenvis.tree.states import states_of
 
-MAX_WORK_BETWEEN = 0.05  # of the time of the branch before: a loop takes some milliseconds to start each worker
+MIN_FILLED = 0.95  # of a pause that is the turn of others: they take some milliseconds to begin
+MAX_WORK_BETWEEN = 0.05  # of the time of the longer of two branches: a loop takes some milliseconds to start each worker
 
 
 @dataclass(frozen=True)
@@ -289,6 +290,27 @@ def work_between(nodes: Nodes, caller: Int64Array, start: Int64Array, end: Int64
     row, work_start, work_end = states.work()
     takes_time = work_end > work_start
     return covered((caller, start, end), (row[takes_time], work_start[takes_time], work_end[takes_time]))
+
+
+def branch_times(nodes: Nodes, branches: Branches) -> Intervals:
+    """When each branch runs: (position of the branch, start, end), by branch, then time.
+
+    An instance may pause between two spans that were started from outside. A pause is time of the branch, unless other branches
+    of the batch fill it: two agents that take turns do not run at once. A chain of branches has no pause.
+    """
+    n_rows, instances = len(nodes.spans), nodes.instances
+    is_whole = (branches.node < n_rows) | (branches.end != nodes.end[branches.node])
+    branch_of = np.full(len(instances), NO_ROW)
+    branch_of[branches.node[~is_whole] - n_rows] = np.flatnonzero(~is_whole)
+    top = np.flatnonzero(instances.is_top & (branch_of[instances.of_row] != NO_ROW))
+    branch = np.concatenate([np.flatnonzero(is_whole), branch_of[instances.of_row[top]]])
+    start = np.concatenate([branches.start[is_whole], nodes.start[top]])
+    end = np.concatenate([branches.end[is_whole], nodes.end[top]])
+    owner, *pause = subtract((np.arange(len(is_whole)), branches.start, branches.end), union(branch, start, end))
+    filled = covered((branches.batch[owner], *pause), union(branches.batch[branch], start, end))
+    counts_too = filled < MIN_FILLED * difference(pause[1], pause[0])
+    parts = zip((branch, start, end), (owner[counts_too], *(times[counts_too] for times in pause)), strict=True)
+    return union(*(np.concatenate(columns) for columns in parts))
 
 
 def workers_of(nodes: Nodes, branch: Int64Array) -> Int64Array:

@@ -34,7 +34,7 @@ def costs_of(spans: pd.DataFrame, parent: Int64Array, figures: Usage, lists: tup
     """Costs from the source; tokens that these do not cover are priced by the price lists."""
     cost, nested = figures["cost"], any_of(figures[name].nested for name in TOKENS)
     known = cost.present & (~cost.nested | (cost.counted > 0))
-    covers = cost.present & figures.told & ~cost.unexplained
+    covers = cost.present & ~cost.unexplained
     covered = covers | have_ancestor(parent, covers) | (have_descendant(parent, covers & figures.is_model) & ~nested)
     if not lists:
         return Costs(cost.counted, known, covered, {FROM_SOURCE: known}, lists)

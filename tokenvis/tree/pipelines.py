@@ -1,9 +1,9 @@
 """Pipelines: branches that link to each other, which are no fan-out.
 
-Two branches of a batch are linked if a span of one links to a span of the other. A chain, in which each branch is linked to one
-earlier and to one later branch, is one branch: three stages are no fan-out, two chains of two stages are a fan-out of two. All
-other links separate: a new batch begins at a branch that is linked to one of the batch before it. So a planner, three workers
-that link to it, and a reducer that links to them are a fan-out of the three workers.
+Two branches of a batch are linked if they run one after the other, and a span of one links to a span of the other. A chain, in
+which each branch is linked to one earlier and to one later branch, is one branch: three stages are no fan-out, two chains of
+two stages are a fan-out of two. All other links separate: a new batch begins at a branch that is linked to one of the batch
+before it. So a planner, three workers that link to it, and a reducer that links to them are a fan-out of the three workers.
 """
 
 import numpy as np
@@ -59,14 +59,16 @@ def overlapping_if_calls(branches: Branches) -> Mask:
 
 
 def linked_branches(nodes: Nodes, branches: Branches) -> tuple[Int64Array, Int64Array]:
-    """Distinct pairs of branches of a batch, (the earlier, the later), of which spans of one link to spans of the other."""
+    """Distinct pairs of linked branches of a batch, (the earlier, the later); the later one starts after the earlier ends."""
     source, target = nodes.relations.links()
     if not len(source) or not len(branches.node):
         return source[:0], target[:0]
     innermost, above = enclosing_branches(nodes, branches)
     one, other = innermost[source], innermost[target]
     between = (one != NO_ROW) & (other != NO_ROW) & (one != other)
-    return pairs_in_batches(branches.batch, above, one[between], other[between])
+    earlier, later = pairs_in_batches(branches.batch, above, one[between], other[between])
+    one_after_other = branches.start[later] >= branches.end[earlier]
+    return earlier[one_after_other], later[one_after_other]
 
 
 def pairs_in_batches(batch: Int64Array, above: Int64Array, one: Int64Array, other: Int64Array) -> tuple[Int64Array, Int64Array]:

@@ -8,9 +8,9 @@ the agent and a part of its calls. So, key by key and from the bottom up, with T
 - A call below is silent, and the own figure is at least T: the difference counts for the span itself. It is what the silent
   calls used. A lower figure is unexplained, and does not count.
 
-A figure that the source marks as estimated never counts. A span whose figures are all zero has none: instrumentations write
-zeros for calls whose usage they did not get. Names are from OpenTelemetry's conventions for generative AI: input tokens include
-cached tokens, output tokens include reasoning tokens.
+A figure that the source marks as estimated never counts. A span whose figures are all zero has none, and a cost of 0 is none:
+instrumentations write zeros for calls whose usage or price they do not know. Names are from OpenTelemetry's conventions for
+generative AI: input tokens include cached tokens, output tokens include reasoning tokens.
 """
 
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class Figures:
     """One key of all spans: numbers of tokens as int64, a cost as float64, 0 for a span without one."""
 
     values: Numbers  # as in the source
-    present: Mask  # the source gives a number, and does not mark it as estimated
+    present: Mask  # the source gives a number, does not mark it as estimated, and not all figures of the span are zero
     estimated: Mask  # the source gives a number, and marks it as estimated
     invalid: Mask  # not a number of at least 0, and left out; or a part that is larger than its whole, and cut
     counted: Numbers  # the part of the value that counts for the span itself
@@ -73,7 +73,6 @@ class Usage:
 
     figures: dict[str, Figures]
     is_model: Mask  # the calls of a model
-    told: Mask  # a figure is present that is not zero
     silent: Mask  # the calls of a model that did not fail, without a figure here or below
 
     def __getitem__(self, name: str) -> Figures:
@@ -87,11 +86,11 @@ class Usage:
 def usage_of(spans: pd.DataFrame, parent: Int64Array) -> Usage:
     """The figures of each span, counted once; ``parent`` is the row of each span's parent, or -1."""
     figures = figures_in(spans)
-    told = any_of(each.present & (each.values > 0) for each in figures.values())
+    told = any_of(each.present for each in figures.values())
     is_model: Mask = kinds_of(spans) == MODEL
     row = np.flatnonzero(told | is_model)
     above = nearest_above(parent, row, len(spans))
-    told_by_key = {name: (each.present & told)[row] for name, each in figures.items()}
+    told_by_key = {name: each.present[row] for name, each in figures.items()}
     inner_by_key = {name: here & have_descendant(above, here) for name, here in told_by_key.items()}
     may_be_silent = is_model[row] & ~told[row]
     for name, inner in inner_by_key.items():
@@ -104,7 +103,7 @@ def usage_of(spans: pd.DataFrame, parent: Int64Array) -> Usage:
         sums = counted_once(each.values[row], here, inner, may_be_silent & ~here, above)
         figures[name] = with_sums(each, row, inner, *sums)
     silent = may_be_silent & ~told[row] & ~have_descendant(above, told[row])
-    return Usage(figures, is_model, told, at_rows(silent, row, len(spans)))
+    return Usage(figures, is_model, at_rows(silent, row, len(spans)))
 
 
 def any_of(masks: Iterable[Mask]) -> Mask:
@@ -128,7 +127,8 @@ def figures_in(spans: pd.DataFrame) -> dict[str, Figures]:
         )
         values = at_rows(numbers, rows, len(spans))
         figures[name] = Figures(values, present, estimated, wrong, np.zeros_like(values), none, none, none)
-    return without_larger_parts(figures)
+    not_zero = any_of(each.present & (each.values > 0) for each in figures.values())
+    return without_larger_parts({name: replace(each, present=each.present & not_zero) for name, each in figures.items()})
 
 
 def at_rows(values: Numbers, rows: Int64Array, count: int) -> Numbers:
@@ -139,7 +139,10 @@ def at_rows(values: Numbers, rows: Int64Array, count: int) -> Numbers:
 
 
 def numbers_of(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mask]:
-    """A column as numbers, 0 where there is no valid one; where there is a valid one, and where there is another value."""
+    """A column as numbers, 0 where there is no valid one; where there is a valid one, and where there is another value.
+
+    A cost of 0 is neither.
+    """
     kind = "O" if isinstance(column.dtype, pd.ArrowDtype) else getattr(column.dtype, "kind", "O")
     given: Mask = column.notna().to_numpy(dtype=bool)
     if kind in "iuf":
@@ -152,7 +155,7 @@ def numbers_of(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mas
     if is_count and numbers.dtype.kind != "i":
         valid &= np.array(np.where(valid, numbers, 0) % 1 == 0, dtype=bool)
     valid_numbers: Numbers = np.where(valid, numbers, 0).astype(np.int64 if is_count else np.float64)
-    return valid_numbers, valid, given & ~valid
+    return valid_numbers, valid if is_count else valid & (valid_numbers > 0), given & ~valid
 
 
 def valid_number(value: Any) -> int | float | None:
