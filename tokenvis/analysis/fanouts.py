@@ -84,12 +84,12 @@ def fanouts(spans: pd.DataFrame) -> pd.DataFrame:
     ...     "location_id": "desk", "start_time": [0, 2, 4], "end_time": [10, 6, 9], "parent_id": [None, "plan", "plan"],
     ... })
     >>> table = fanouts(spans)
-    >>> table[["agent_id", "n_branches", "elapsed_us", "sum_us", "union_us", "longest_us", "share_overlapped"]]
-      agent_id  n_branches  elapsed_us  sum_us  union_us  longest_us  share_overlapped
-    0      Ann           2           7       9         7           5               0.5
-    >>> table[["peak", "max_speedup", "last_branch", "last_agent", "last_by_us", "verdict", "branch_ids"]]
-       peak  max_speedup last_branch last_agent  last_by_us verdict      branch_ids
-    0     2          1.8        code        Eve           3  partly  [search, code]
+    >>> table[["n_branches", "elapsed_us", "sum_us", "longest_us", "share_overlapped", "verdict"]]
+       n_branches  elapsed_us  sum_us  longest_us  share_overlapped verdict
+    0           2           7       9           5               0.5  partly
+    >>> table[["max_speedup", "last_branch", "last_agent", "last_by_us", "branch_ids"]]
+       max_speedup last_branch last_agent  last_by_us      branch_ids
+    0          1.8        code        Eve           3  [search, code]
     """
     require(spans)
     if has_pieces(spans):
