@@ -84,13 +84,13 @@ def beside_axes(ax: Axes) -> Any:
 
 
 def draw_tree_lines(ax: Axes, offsets: Float64Array, parent: Int64Array, theme: ThemeColors) -> None:
-    """Draw a line from below each name to the names of its children; ``offsets`` are those of the names, in points."""
+    """Draw a line from below each name to its last child, with a branch to each; ``offsets`` are those of the names."""
     child = np.flatnonzero(parent >= 0)
-    above = parent[child]
-    x = offsets[above] + ELBOW_POINTS
-    y = child + 0.5
-    corners = [(x, above + 0.95), (x, y), (np.maximum(offsets[child] - 2, x), y)]
-    lines = list(np.stack([np.column_stack(corner) for corner in corners], axis=1))
+    x, y = offsets[parent[child]] + ELBOW_POINTS, child + 0.5
+    last = child[::-1][np.unique(parent[child][::-1], return_index=True)[1]]  # of each parent
+    trunk = offsets[parent[last]] + ELBOW_POINTS
+    pairs = [((trunk, parent[last] + 0.95), (trunk, last + 0.5)), ((x, y), (np.maximum(offsets[child] - 2, x), y))]
+    lines = [line for ends in pairs for line in np.stack([np.column_stack(end) for end in ends], axis=1)]
     color = blend_colors(theme.muted, theme.background, LINE_COLOR_SHARE)
     style: dict[str, Any] = {"colors": color, "linewidths": LINE_WIDTH, "clip_on": False, "in_layout": False}
     ax.add_collection(LineCollection(lines, transform=beside_axes(ax), zorder=1, label="tree", **style), autolim=False)
