@@ -27,13 +27,14 @@ from hypothesis import strategies as st
 from tokenvis import Store, load_spans
 
 ROOT = Path(__file__).parents[1]
+PROFILE = os.environ.get("TOKENVIS_TEST_PROFILE", "quick")
+MEMORY = Path("/dev/shm")  # Linux keeps its files in memory: there SQLite does not wait for a disk at each commit
 matplotlib.use("agg")
 pytest.register_assert_rewrite("browsers")  # before a module imports it
 
 hypothesis.settings.register_profile("quick", max_examples=10, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=200, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("TOKENVIS_TEST_PROFILE", "quick"))
-
+hypothesis.settings.load_profile(PROFILE)
 
 SEEDED = "TOKENVIS_TEST_SEEDED"  # names the folder of the seeded database to all processes of a run
 
@@ -67,9 +68,20 @@ def seeded_spans(name: str) -> pd.DataFrame:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Create the folder of the seeded database in the main process, before it starts the workers."""
-    if not hasattr(config, "workerinput"):
-        os.environ[SEEDED] = tempfile.mkdtemp(prefix="tokenvis-")
+    """In the main process, before it starts the workers: create the folder of the seeded database, and choose that of tests."""
+    if hasattr(config, "workerinput"):
+        return
+    os.environ[SEEDED] = tempfile.mkdtemp(prefix="tokenvis-")
+    if PROFILE == "quick" and has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the tests may write a gigabyte into a folder, and execute programs there."""
+    if not os.access(folder, os.W_OK):
+        return False
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize > 1_000_000_000 and not system.f_flag & os.ST_NOEXEC
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

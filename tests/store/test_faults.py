@@ -103,7 +103,7 @@ def traces():
 def as_nobody(folder: Path, *calls: str) -> list[str]:
     """The results of calls in a process without root permissions."""
     for above in (folder, *folder.parents):  # pytest creates its folders accessible to the owner only
-        if above != Path("/tmp") and str(above).startswith(("/tmp/", str(folder))):
+        if above == folder or any(part.startswith("pytest-of-") for part in above.parts):
             above.chmod(above.stat().st_mode | 0o055)
     code = AS_NOBODY + "".join(f"print(tried({call}))\n" for call in calls)
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
