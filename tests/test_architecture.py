@@ -23,6 +23,12 @@ PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" 
 MAX_LINES, MAX_FILES = 400, 20
 
 
+@cache
+def syntax_of(path: Path) -> ast.Module:
+    """The syntax of a module."""
+    return ast.parse(path.read_text())
+
+
 def lint(folder: Path) -> subprocess.CompletedProcess:
     """Run import-linter in a folder, with the contracts of its pyproject.toml."""
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
@@ -78,7 +84,7 @@ def test_a_forbidden_import_is_found(file):
 
 
 def test_imports_are_absolute():
-    nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    nodes = [node for path in MODULES for node in ast.walk(syntax_of(path)) if isinstance(node, ast.ImportFrom)]
     assert not [node.module for node in nodes if node.level]
 
 
@@ -93,14 +99,14 @@ def test_a_file_is_short():
 
 
 def test_every_package_has_a_docstring():
-    assert [str(folder) for folder in PACKAGES if not ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))] == []
+    assert [str(folder) for folder in PACKAGES if not ast.get_docstring(syntax_of(folder / "__init__.py"))] == []
 
 
 @cache
 def libraries_of(path: Path) -> frozenset[str]:
     """The top-level packages that a file imports, at any level of its code."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax_of(path)):
         if isinstance(node, ast.Import):
             found |= {name.name.split(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -222,7 +228,7 @@ SHARED_NAMES = {  # top-level names that several modules define, and why
 def defined_names(path: Path) -> set[str]:
     """The functions, classes and constants that a module defines at its top level."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in syntax_of(path).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -282,6 +288,6 @@ def test_no_package_has_a_public_name():
 
 @pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_exports_of_a_package_hide_none_of_its_files(folder):
-    tree = ast.parse((folder / "__init__.py").read_text())
-    exported = {name.asname or name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    body = syntax_of(folder / "__init__.py").body
+    exported = {name.asname or name.name for node in body if isinstance(node, ast.ImportFrom) for name in node.names}
     assert not exported & {path.stem for path in folder.iterdir()}

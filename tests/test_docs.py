@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,7 @@ def template_of(node: ast.AST) -> str | None:
     return None
 
 
+@cache
 def nodes_of_the_code() -> list[ast.AST]:
     """The syntax of all modules, without docstrings."""
     trees = [ast.parse(path.read_text()) for path in sorted((ROOT / "tokenvis").rglob("*.py"))]
@@ -235,6 +237,7 @@ def nodes_of_the_code() -> list[ast.AST]:
     return [node for tree in trees for node in ast.walk(tree) if id(node) not in docstrings]
 
 
+@cache
 def messages_in(text: str) -> list[str]:
     """The messages that the tables with the heading "message" quote."""
     tables = re.findall(r"^\| message \|.*\n\|[-: |]+\n((?:\|.*\n)+)", text, re.MULTILINE)
