@@ -269,7 +269,7 @@ def test_a_benchmark_can_be_imported(path):
 
 def test_nothing_heavy_is_loaded_before_it_is_used():
     heavy = ["matplotlib", "IPython", "scipy", "anywidget", "opentelemetry"]
-    code = "import tokenvis, tokenvis.record, tokenvis.ingestion; tokenvis.palette(['a'])"
+    code = "import tokenvis, tokenvis.record, tokenvis.ingestion; tokenvis.palette(['a']); tokenvis.record_opentelemetry"
     script = f"{code}; import sys; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 

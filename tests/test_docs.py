@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from conftest import ROOT, seeded_database
 
 import tokenvis
 from tokenvis import errors
-from tokenvis.__main__ import parser
+from tokenvis.__main__ import main, parser
 from tokenvis.store.demo import kitchen_sink, multi_agent_workflow
 from tokenvis.store.schema import Base
 
@@ -122,7 +121,7 @@ def test_the_example_span_can_be_stored_and_loaded():
     assert span["data"] == next(seeded["data"] for seeded in multi_agent_workflow() if seeded["id"] == span["id"])
 
 
-def test_the_instructions_of_the_trace_format_work(monkeypatch):
+def test_the_instructions_of_the_trace_format_work(monkeypatch, capsys):
     page = ROOT / "docs" / "trace-format.md"
     monkeypatch.setenv("TOKENVIS_DATABASE", str(seeded_database()))
     [code] = blocks(page, "python")
@@ -132,7 +131,8 @@ def test_the_instructions_of_the_trace_format_work(monkeypatch):
         rows = [tuple(map(str, row)) for row in connection.exec_driver_sql(query)]
     assert rows == re.findall(r"^\| ([a-z-]+) \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(), re.MULTILINE)
     assert blocks(page, "console") == ["$ npm run seed\n", "$ npm run --silent tokenvis traces\n"]
-    shown = subprocess.run([sys.executable, "-m", "tokenvis", "traces"], capture_output=True, text=True, check=True).stdout
+    assert not main(["traces"])
+    shown = capsys.readouterr().out
     assert all(name in shown for name, *_ in rows)
 
 

@@ -120,11 +120,6 @@ def test_the_global_provider_is_recorded_to_the_end_of_the_program(set_up):
     assert agents() == ["Ann", "Ann"]
 
 
-def test_importing_tokenvis_loads_no_telemetry():
-    code = "import sys, tokenvis; tokenvis.record_opentelemetry; print('opentelemetry' in sys.modules)"
-    assert run(code).stdout == "False\n"
-
-
 @pytest.mark.parametrize("missing", full_except(["opentelemetry", "opentelemetry.sdk"], "opentelemetry"))
 def test_the_missing_extra_is_named(missing):
     code = "try: tokenvis.record_opentelemetry()\nexcept tokenvis.TokenvisError as error: print(error)"
