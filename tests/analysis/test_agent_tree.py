@@ -60,9 +60,9 @@ def test_siblings_come_in_the_order_of_start_end_agent_and_are_numbered():
         ("lead", 0),
         ("lead / bob", 3),
         ("lead / ann", 3),
-        ("lead / bob 2", 3),
+        ("lead / bob #2", 3),
         ("lead / eve", 5),
-        ("lead / bob 3", 40),
+        ("lead / bob #3", 40),
     ]
 
 
@@ -108,7 +108,7 @@ def test_loss_markers_are_no_agents():
     assert agent_tree(spans)["path"].tolist() == ["ann"]
 
 
-HOSTILE = ["a", "b", "a 2", "a / b", "/", "a /", "/ a", " ", "", "<b>$\\frac{", "x" * 10_000, "two\nlines"]
+HOSTILE = ["a", "b", "a #2", "a / b", "/", "a /", "/ a", " ", "", "<b>$\\frac{", "x" * 10_000, "two\nlines"]
 
 
 @st.composite
@@ -132,10 +132,10 @@ def test_paths_that_would_be_equal_are_numbered():
     names = ["a", "b", "a / b"]
     spans = spans_of("0 0 90 desk", "1 1 9 lab", "2 2 9 lab", parents={"b": "a"})
     spans["agent_id"] = names
-    assert agent_tree(spans)["path"].tolist() == ["a", "a / b", "a / b 2"]
+    assert agent_tree(spans)["path"].tolist() == ["a", "a / b", "a / b #2"]
     spans = spans_of("0 0 90 desk", "1 1 9 lab", "1 1 9 lab", "2 2 9 lab", parents=dict.fromkeys("bcd", "a"))
-    spans["agent_id"] = ["lead", "a", "a", "a 2"]
-    assert agent_tree(spans)["path"].tolist() == ["lead", "lead / a", "lead / a 2", "lead / a 2 2"]
+    spans["agent_id"] = ["lead", "a", "a", "a #2"]
+    assert agent_tree(spans)["path"].tolist() == ["lead", "lead / a", "lead / a #2", "lead / a #2 #2"]
 
 
 def chain(length):
@@ -175,7 +175,7 @@ def walk(expected, number=None, path="", depth=0):
         count[depth and name, expected.members[other][0].trace] = nth = (
             count.get((depth and name, expected.members[other][0].trace), 0) + 1
         )
-        own = f"{path}{name}" if nth == 1 or not depth else f"{path}{name} {nth}"
+        own = f"{path}{name}" if nth == 1 or not depth else f"{path}{name} #{nth}"
         yield other, own, depth
         yield from walk(expected, other, f"{own} / ", depth + 1)
 
@@ -288,10 +288,10 @@ def collection(ax, label):
 def test_the_picture_has_a_row_for_each_instance_with_its_numbers():
     ax = tv.plot_agent_tree(team(b=used(1_500, 0.5), c=used(20_000, 0.001), d=used(5, 0)))
     assert side_texts(ax) == [
-        ["lead", "ann", "ann 2", "bob", "eve"],
+        ["lead", "ann", "ann #2", "bob", "eve"],
         ["tokens", "1,500", "20k", "5"],
         ["of 21.5k"],
-        ["cost", "0.50", "0.001", "0.00"],
+        ["cost", "0.50", "0.001"],
         ["of 0.50"],
     ]
     assert ax.get_title(loc="right") == "5 instances of 4 agents · 2 levels · 1m 30s"

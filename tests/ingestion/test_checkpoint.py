@@ -90,10 +90,10 @@ def test_where_it_cannot_be_written_it_is_not():
         b"[]",
         b"{}",
         b"[" * 100_000,
-        b'{"version": 2, "files": {}, "sessions": {}}',
-        b'{"version": 1, "files": {"a": {"stamp": [1, 2]}}, "sessions": {}}',
-        b'{"version": 1, "files": {"a": {"stamp": [1, 2, 3], "more": 1}}, "sessions": {}}',
-        b'{"version": 1, "files": {"a": {"stamp": [1, 2, 3]}}, "sessions": {"a": {"stamps": {}, "traces": []}}}',
+        b'{"version": 1, "files": {}, "sessions": {}}',
+        b'{"version": 2, "files": {"a": {"stamp": [1, 2]}}, "sessions": {}}',
+        b'{"version": 2, "files": {"a": {"stamp": [1, 2, 3], "more": 1}}, "sessions": {}}',
+        b'{"version": 2, "files": {"a": {"stamp": [1, 2, 3]}}, "sessions": {"a": {"stamps": {}, "traces": []}}}',
     ],
 )
 def test_what_is_damaged_is_as_nothing(content):

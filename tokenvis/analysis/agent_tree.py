@@ -83,7 +83,7 @@ def agent_tree(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataF
         A row for each instance, ordered by trace_id, then depth-first, siblings by start, end, agent_id and id:
 
         ``trace_id`` (category); ``path`` (str): the names from the root on, joined by " / ", different for all rows of a trace:
-        the second sibling of a name is "name 2", and the middle of more than 16 names is only counted; ``depth`` (int64): 0
+        the second sibling of a name is "name #2", and the middle of more than 16 names is only counted; ``depth`` (int64): 0
         for a root;
         ``agent_id`` (category); ``id`` (as in the frame): the first of its spans that was started from outside;
         ``started_by`` (category), ``caller`` (as ``id``, Int64 for integers): the agent and the span that started it, missing
@@ -114,10 +114,10 @@ def agent_tree(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataF
     ...     "parent_id": [None, "plan", "search", "plan"],
     ... })
     >>> agent_tree(spans)[["path", "caller", "start", "end", "n_spans", "busy_us", "wait_us", "subtree_busy_us"]]
-              path caller  start  end  n_spans  busy_us  wait_us  subtree_busy_us
-    0          Ann    NaN      0   10        1        4        6               14
-    1    Ann / Bob   plan      2    6        1        4        0                4
-    2  Ann / Bob 2   plan      2    8        2        6        0                6
+               path caller  start  end  n_spans  busy_us  wait_us  subtree_busy_us
+    0           Ann    NaN      0   10        1        4        6               14
+    1     Ann / Bob   plan      2    6        1        4        0                4
+    2  Ann / Bob #2   plan      2    8        2        6        0                6
     """
     lists = price_lists_of(prices)
     require(spans)
@@ -197,7 +197,7 @@ def numbered_names(names: Any, agent: Int64Array, number: Int64Array) -> tuple[A
     pair_agent, pair_number = np.divmod(pairs, int(number.max(initial=0)) + 1)
     texts = np.empty(len(pairs), dtype=object)
     texts[:] = [
-        names[code] if count == 1 else f"{names[code]} {count}"
+        names[code] if count == 1 else f"{names[code]} #{count}"
         for code, count in zip(pair_agent.tolist(), pair_number.tolist(), strict=True)
     ]
     return texts[agent_and_number], not set(names).isdisjoint(texts[pair_number > 1])
@@ -222,7 +222,7 @@ def told_apart(paths: Any, trace: Int64Array) -> Any:
         again = np.flatnonzero(number)
         if not len(again):
             return paths
-        paths[again] = [f"{path} {count + 1}" for path, count in zip(paths[again], number[again].tolist(), strict=True)]
+        paths[again] = [f"{path} #{count + 1}" for path, count in zip(paths[again], number[again].tolist(), strict=True)]
 
 
 def instance_measures(states: States, endings: Endings, row: Int64Array, n_rows: int) -> dict[str, Measure]:

@@ -36,7 +36,7 @@ from tokenvis.tree.tokens import Usage, any_of, usage_of
 MIN_IDLE_SHARE = 0.5  # of the wall time
 MEANING_BY_KIND = {
     "lost": "These spans could not be recorded. Counts and times are lower bounds, and lost spans may have filled the gaps.",
-    "duplicate id": "Several rows have this id: time and tokens are counted twice, and links to it are ambiguous.",
+    "duplicate id": "Several rows have this id: its time counts twice, and questions about parents or links refuse the trace.",
     "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
     "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
     "unknown link": "A span in links or requested_by is not in the trace. Handoffs and the critical path ignore it.",

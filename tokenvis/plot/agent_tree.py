@@ -31,7 +31,7 @@ from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
 from tokenvis.plot.artists.text import drawable, shorten_name, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, short_number
+from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
@@ -334,8 +334,3 @@ def number_columns(shown: pd.DataFrame) -> list[NumberColumn]:
 def tokens_of_rows(shown: pd.DataFrame, prefix: str) -> pd.Series:
     """Input and output tokens of each row."""
     return shown[[f"{prefix}input_tokens", f"{prefix}output_tokens"]].sum(axis=1, min_count=1)
-
-
-def cost_text(cost: float) -> str:
-    """A cost with two decimal places, or, if that would be 0.00, with two digits."""
-    return f"{cost:,.2f}" if cost >= 0.01 or not cost else f"{cost:.2g}"

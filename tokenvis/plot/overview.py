@@ -22,7 +22,7 @@ from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.style import NORMAL_SIZES, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import short_number
+from tokenvis.plot.artists.title import cost_text, short_number
 from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
@@ -150,6 +150,7 @@ def usage_parts(spans: pd.DataFrame) -> list[str]:
     [used] = usage(spans, by="trace_id").to_dict("records")
     tokens = [used[name] for name in ("input_tokens", "output_tokens") if not pd.isna(used[name])]
     without = f", {plural(used['n_silent'], 'call')} without a count" if used["n_silent"] else ""
-    parts = [f"{short_number(sum(tokens))} tokens{without}"] if tokens else []
+    invalid = f", {plural(used['n_invalid'], 'invalid count')} left out" if used["n_invalid"] else ""
+    parts = [f"{short_number(sum(tokens))} tokens{without}{invalid}"] if tokens else []
     unpriced = f", {plural(used['n_unpriced'], 'call')} without a cost" if used["n_unpriced"] else ""
-    return parts if pd.isna(used["cost"]) else [*parts, f"cost {used['cost']:,.2f}{unpriced}"]
+    return parts if pd.isna(used["cost"]) else [*parts, f"cost {cost_text(used['cost'])}{unpriced}"]

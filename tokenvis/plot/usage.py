@@ -21,7 +21,16 @@ from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title, short_number, trace_title
+from tokenvis.plot.artists.title import (
+    column_title,
+    cost_text,
+    describe,
+    described_name,
+    draw_note,
+    draw_title,
+    short_number,
+    trace_title,
+)
 from tokenvis.spans.columns import require
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.prices import Prices
@@ -162,10 +171,12 @@ def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def draw_token_sums(ax: Axes, times: Any, sums: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
-    """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time."""
+    """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time.
+
+    They end at the margin of the axis, so that tokens that count at the end of the trace are visible.
+    """
     axis.draw(ax, theme)
-    axis_ends = np.array(axis.mapping.positions[[0, -1]])
-    x = np.concatenate([axis_ends[:1], axis.mapping.to_x(times), axis_ends[1:]])
+    x = np.concatenate([axis.mapping.positions[:1], axis.mapping.to_x(times), ax.get_xlim()[1:]])
     below = np.zeros(len(x))
     for kind, values in sums.items():
         level = below + np.append(values, values[-1:])
@@ -199,5 +210,5 @@ def draw_token_groups(ax: Axes, groups: pd.DataFrame, theme: ThemeColors) -> Non
     if ax.bbox.height / ax.figure.dpi * 72 < 1.2 * size * len(groups):
         return
     for position, total, cost in zip(positions, left, groups["cost"], strict=True):
-        text = short_number(total) + ("" if pd.isna(cost) else f" · {cost:,.2f}")
+        text = short_number(total) + ("" if pd.isna(cost) else f" · {cost_text(cost)}")
         ax.annotate(text, (total, position), (4, 0), textcoords="offset points", va="center", fontsize=size, color=theme.text)

@@ -306,10 +306,11 @@ def branch_times(nodes: Nodes, branches: Branches) -> Intervals:
     branch = np.concatenate([np.flatnonzero(is_whole), branch_of[instances.of_row[top]]])
     start = np.concatenate([branches.start[is_whole], nodes.start[top]])
     end = np.concatenate([branches.end[is_whole], nodes.end[top]])
-    owner, *pause = subtract((np.arange(len(is_whole)), branches.start, branches.end), union(branch, start, end))
-    filled = covered((branches.batch[owner], *pause), union(branches.batch[branch], start, end))
-    counts_too = filled < MIN_FILLED * difference(pause[1], pause[0])
-    parts = zip((branch, start, end), (owner[counts_too], *(times[counts_too] for times in pause)), strict=True)
+    extents = np.arange(len(is_whole)), branches.start, branches.end
+    owner, pause_start, pause_end = subtract(extents, union(branch, start, end))
+    filled = covered((branches.batch[owner], pause_start, pause_end), union(branches.batch[branch], start, end))
+    counts_too = filled < MIN_FILLED * difference(pause_end, pause_start)
+    parts = zip((branch, start, end), (column[counts_too] for column in (owner, pause_start, pause_end)), strict=True)
     return union(*(np.concatenate(columns) for columns in parts))
 
 

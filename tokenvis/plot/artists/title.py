@@ -57,6 +57,11 @@ def short_number(count: float, *, reference: float = 0) -> str:
     return f"{round(count):,}"
 
 
+def cost_text(cost: float) -> str:
+    """A cost with two decimal places, or, if that would be 0.00, with two digits."""
+    return f"{cost:,.2f}" if cost >= 0.01 or not cost else f"{cost:.2g}"
+
+
 def column_title(column: str) -> str:
     """The name of a column in a title: "agent" for "agent_id"."""
     return column.removesuffix("_id")
