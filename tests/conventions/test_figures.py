@@ -50,6 +50,10 @@ def test_cached_tokens_that_nobody_knew_made_a_call_too_dear():
         ({INPUT: "many", PROMPT: 5}, {INPUT: 5}),
         ({INPUT: None, PROMPT: 5}, {INPUT: 5}),
         ({"gen_ai.usage.cost": 0.5, "llm.cost.total": 0.25}, {COST: 0.5, "llm.cost.total": 0.25}),
+        ({INPUT: 0, PROMPT: 5}, {INPUT: 5}),  # 0 is written for what is not counted
+        ({PROMPT: 0, "llm.token_count.prompt": 5}, {INPUT: 5, PROMPT: 0}),
+        ({INPUT: 0, PROMPT: 0}, {INPUT: 0}),
+        ({INPUT: 0, PROMPT: "n/a"}, {INPUT: 0, PROMPT: "n/a"}),
     ],
 )
 def test_of_several_names_the_first_number_counts_and_another_value_stays(attributes, left):
@@ -79,6 +83,10 @@ def test_a_value_that_says_nothing_is_left_out(value):
         ({"llm.cost.prompt": 0.25, "llm.cost.completion": "?"}, {COST: "?"}),  # not a part of the cost as the whole
         ({"llm.cost.prompt": 0.25, "llm.cost.completion": 0.5, "llm.cost.total": 1}, {COST: 1.0}),
         ({"gen_ai.usage.text.input_tokens": 5, "gen_ai.usage.image.input_tokens": 7}, {INPUT: 12}),
+        ({"gen_ai.usage.cost.input": 0.25, "gen_ai.usage.cost.output": 0.5}, {COST: 0.75}),
+        ({"gen_ai.usage.cost.input": 0.25, COST: 0}, {COST: 0.25}),
+        ({"gen_ai.usage.cost.input": 0, COST: 0}, {COST: 0.0}),
+        ({"gen_ai.usage.cost.input": "?", COST: 0}, {COST: 0.0}),
         ({"gen_ai.usage.text.input_tokens": 5, INPUT: 9}, {INPUT: 9}),
         ({"gen_ai.usage.cache_creation_5m.input_tokens": 5, "gen_ai.usage.cache_creation_1h.input_tokens": 2}, {CREATED: 7}),
     ],
@@ -96,6 +104,12 @@ def test_parts_are_added_up_where_the_whole_is_missing(attributes, counts):
         ({"langfuse.observation.usage_details": '{"input": 5, "input_cached_tokens": 40}'}, {INPUT: 45, CACHED: 40}),
         ({"langfuse.observation.cost_details": '{"input": 0.25, "output": 0.5}'}, {COST: 0.75}),
         ({"mlflow.chat.tokenUsage": {"input_tokens": 5}, INPUT: 6}, {INPUT: 6}),
+        ({"mlflow.chat.tokenUsage": {"input_tokens": 5}, INPUT: 0}, {INPUT: 5}),
+        ({COST: {"input": 0.25, "output": 0.5, "total": 0.75}}, {COST: 0.75}),
+        ({COST: '{"input": 0.25, "output": 0.5, "total": 0}'}, {COST: 0.75}),
+        ({"llm.usage.cost": {"total": 0.5}}, {COST: 0.5}),
+        ({COST: {"amount": 5}}, {COST: {"amount": 5}}),  # who knows what that is
+        ({COST: {"total": "n/a"}}, {COST: {"total": "n/a"}}),
         ({"mlflow.chat.tokenUsage": {"input_tokens": "many"}}, {INPUT: "many"}),
         ({"mlflow.chat.tokenUsage": '{"input_tok'}, {}),
     ],

@@ -39,6 +39,10 @@ def test_a_total_goes_with_details_that_are_on_no_side():
         ({"total_cost": 0.5, "input_cost": 9}, 0.5),
         ({"input": 0.25, "output": "0.5", "note": "x"}, 0.75),
         ({"total": "n/a"}, "n/a"),
+        ({"total": 0, "input": 0.25, "output": 0.5}, 0.75),
+        ({"total": 0, "total_cost": 0.5, "input": 9}, 0.5),
+        ({"total": 0, "input": 0, "output": 0}, 0),
+        ({"total": 0}, 0),
         ({}, None),
     ],
 )

@@ -111,6 +111,32 @@ def test_numbers_in_other_columns_of_a_csv_are_numbers():
     assert span.data == {"tokens": 5, "cost": 0.5, "note": "hello", "code": "007"}
 
 
+def test_columns_with_older_names_of_figures_count():
+    names = ["gen_ai.usage.prompt_tokens", "gen_ai.usage.cache_read_tokens", "gen_ai.usage.estimated_cost_usd", "estimated"]
+    write_file("x.csv", f"agent_id,start_time,end_time,{','.join(names)}", "ann,0,1,1000,900,0.5,start_time", "ann,1,2,7,,,")
+    told = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.cache_read.input_tokens": 900, "gen_ai.usage.cost": 0.5}
+    assert [span.data for span in read(reading_of("x.csv"))] == [
+        told | {"estimated": ["start_time", "gen_ai.usage.cost"]},
+        {"gen_ai.usage.input_tokens": 7},
+    ]
+    frame = pd.DataFrame({"agent_id": ["ann"], "start_time": [0], names[0]: [5], "gen_ai.usage.input_tokens": [6]})
+    assert json.loads(ingest(frame).spans()["data"][0])["gen_ai.usage.input_tokens"] == 6  # OpenTelemetry's own name
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [
+        *[("ERROR", "error"), ("Cancelled", "cancelled"), ("OK", "ok"), ("Canceled", "cancelled"), (" open ", "open")],
+        *[("In Review", "In Review"), (5, 5), (True, True)],
+    ],
+)
+def test_a_status_in_any_case(status, stored):
+    row = {"agent_id": "ann", "start_time": 0, "end_time": 1}
+    for fields in ({"status": status}, {"data": {"status": status}}):
+        [span] = read(reading_of("x.jsonl", {**row, **fields}))
+        assert span.data["status"] == stored
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

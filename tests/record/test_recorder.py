@@ -255,6 +255,33 @@ def test_a_span_in_data_is_stored_as_its_id_and_keys_may_have_any_name():
     ]
 
 
+def test_older_names_of_figures_count():
+    with Recorder("t") as own:
+        with own.span("Ann", "model:m", **{"gen_ai.usage.prompt_tokens": 1_000}) as call:
+            call.data["gen_ai.usage.cache_read_tokens"] = 900
+        own.event("Ann", "desk", **{"gen_ai.usage.prompt_tokens": 5, "gen_ai.usage.input_tokens": 6})
+        own.event("Ann", "desk", **{"gen_ai.usage.estimated_cost_usd": 0.5, "estimated": ["start_time"]})
+        own.event("Ann", "desk", **{"gen_ai.usage.cost": {"input": 0.25, "output": 0.5, "total": 0}})
+    assert call.data == {"gen_ai.usage.prompt_tokens": 1_000, "gen_ai.usage.cache_read_tokens": 900}  # the program's own
+    assert data_of(load_spans("t")) == [
+        {"gen_ai.usage.input_tokens": 1_000, "gen_ai.usage.cache_read.input_tokens": 900},
+        {"gen_ai.usage.input_tokens": 6, "gen_ai.usage.prompt_tokens": 5},
+        {"estimated": ["start_time", "gen_ai.usage.cost"], "gen_ai.usage.cost": 0.5},
+        {"gen_ai.usage.cost": 0.75},
+    ]
+
+
+def test_figures_whose_methods_raise_are_recorded():
+    class Odd:
+        def __float__(self):
+            raise RuntimeError
+
+    with Recorder("t") as own:
+        own.event("Ann", "desk", **{"gen_ai.usage.prompt_tokens": Odd(), "label": "x"})
+    [data] = data_of(load_spans("t"))
+    assert (data["label"], data["tokenvis.cut"]) == ("x", ["gen_ai.usage.prompt_tokens"])
+
+
 def test_spans_that_are_open_when_the_recorder_closes_get_the_same_end():
     own = Recorder("t")
     for _ in range(9):

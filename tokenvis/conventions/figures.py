@@ -1,9 +1,10 @@
 """Figures: the token counts and the cost of a span, under whatever name its source has for them.
 
 Every name in use becomes one of OpenTelemetry's, and its value a number. Of several names of one figure, the first in the
-tables below that has a number counts: OpenTelemetry's own names stand first, today's before older ones. A name with another
-value stays as it is, beside it. A value that is not a number stays too, so that `usage` can report it. A figure that the
-source gives in parts only is their sum; one that it gives in an object only is read from there.
+tables below that has a positive number counts, else the first that has a number: some sources write 0 for what they do not
+count. OpenTelemetry's own names stand first, today's before older ones. A name with another value stays as it is, beside it. A
+value that is not a number stays too, so that `usage` can report it. A figure that the source gives in parts only is their
+sum; one that it gives in an object only is read from there; so is one that is 0 under its names.
 
 Input tokens include cached tokens, and output tokens include reasoning tokens. Where a source counts them apart, they are
 added: see `add_apart`.
@@ -18,13 +19,15 @@ from typing import Any
 from tokenvis.conventions.usage_objects import (
     CACHE_CREATION_TOKENS,
     CACHED_TOKENS,
+    COST_TOTALS,
     INPUT_TOKENS,
     OBJECTS,
     OUTPUT_TOKENS,
     REASONING_TOKENS,
+    cost_figures,
     object_figures,
 )
-from tokenvis.conventions.values import float_or_none, int_or_none, is_missing
+from tokenvis.conventions.values import decode_json_text, float_or_none, int_or_none, is_missing
 from tokenvis.spans.fields import truth_of
 from tokenvis.tree.tokens import COST, TOKEN_KEYS
 
@@ -48,6 +51,11 @@ FIGURE_NAMES = {
         "gen_ai.usage.details.cache_read_input_tokens",
         "gen_ai.usage.cache_read_tokens",  # OpenClaw, Agno, Braintrust
         "gen_ai.usage.cached_input_tokens",  # Mastra
+        "gen_ai.usage.prompt_cache_hit_tokens",  # DeepSeek's name
+        "gen_ai.usage.cache_hit_tokens",
+        "gen_ai.usage.cache_input_tokens",
+        "gen_ai.usage.input_cache_tokens",
+        "gen_ai.usage.cacheReadTokens",
         "gen_ai.usage.input_cached_tokens",  # LiveKit Agents
         "gen_ai.usage.cached_tokens",  # rig
         "gen_ai.usage.cache.read_input_tokens",  # OpenLIT, older versions
@@ -155,6 +163,7 @@ FIGURE_PARTS: dict[str, list[tuple[str, ...]]] = {
     COST: [
         ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost"),  # Laminar, any-agent, Latitude
         ("gen_ai.usage.prompt_cost", "gen_ai.usage.completion_cost"),  # AgentOps
+        ("gen_ai.usage.cost.input", "gen_ai.usage.cost.output"),
         ("gen_ai.cost.input_cost", "gen_ai.cost.output_cost"),  # LiteLLM
         ("gen_ai.cost.input_tokens", "gen_ai.cost.output_tokens"),  # Sentry: with the parts for cached and reasoning tokens
         ("gen_ai.cost.input", "gen_ai.cost.output"),
@@ -187,6 +196,7 @@ KEY_OF = {name: key for key, names in FIGURE_NAMES.items() for name in names}
 RANK = {name: rank for rank, name in enumerate(KEY_OF)}
 PART_NAMES = {name for groups in FIGURE_PARTS.values() for group in groups for name in group}
 KNOWN_NAMES = KEY_OF.keys() | PART_NAMES | OBJECTS.keys() | {*ESTIMATED_FLAGS, "span.type"}
+OTHER_NAMES = KNOWN_NAMES - FIGURES - {"span.type"}
 
 
 def normalise_figures(attributes: dict[str, Any]) -> list[str]:
@@ -211,6 +221,27 @@ def normalise_figures(attributes: dict[str, Any]) -> list[str]:
     return estimated
 
 
+def with_figures(data: dict[str, Any]) -> dict[str, Any]:
+    """The data that a program or a table gives for a span, with its figures under OpenTelemetry's names.
+
+    The names of those that are estimates are added to ``estimated``. Data without other names is returned as it is: its
+    figures may have been normalised before.
+
+    Examples
+    --------
+    >>> with_figures({"gen_ai.usage.prompt_tokens": 20, "gen_ai.usage.estimated_cost_usd": 0.5})
+    {'gen_ai.usage.input_tokens': 20, 'gen_ai.usage.cost': 0.5, 'estimated': ['gen_ai.usage.cost']}
+    """
+    if OTHER_NAMES.isdisjoint(data) and (COST not in data or type(data[COST]) is not dict):
+        return data
+    data = data.copy()
+    if names := normalise_figures(data):
+        before = data.get("estimated")
+        known = before if isinstance(before, list | tuple) else [] if is_missing(before) else [before]
+        data["estimated"] = [*known, *(name for name in names if name not in known)]
+    return data
+
+
 def rename_all(attributes: dict[str, Any], found: set[str]) -> list[str]:
     """Put the figures of a span with other names than OpenTelemetry's under these; returns the names of estimated figures."""
     if attributes.get("span.type") not in CLAUDE_CODE_CALLS:
@@ -224,8 +255,9 @@ def rename_all(attributes: dict[str, Any], found: set[str]) -> list[str]:
     if not found <= KEY_OF.keys():
         objects = [object_figures(name, attributes[name]) for name in OBJECTS if name in found]
         for figures in (parts_figures(attributes), *objects):
-            for key in [key for key in figures if key not in attributes]:
-                set_figure(attributes, key, figures[key])
+            for key, value in figures.items():
+                if key not in attributes or (is_zero(key, attributes[key]) and is_positive(key, figure_of(key, value))):
+                    set_figure(attributes, key, value)
     if any(truth_of(attributes.get(flag)) for flag in ESTIMATED_FLAGS):
         estimated += [key for key in TOKEN_KEYS.values() if key in attributes]
     return estimated
@@ -240,7 +272,8 @@ def rename_figures(attributes: dict[str, Any], names: list[str]) -> list[str]:
             by_key.setdefault(KEY_OF[name], {})[name] = figure_of(KEY_OF[name], value)
     estimated = []
     for key, figures in by_key.items():
-        used = next((name for name, value in figures.items() if is_numeric(key, value)), next(iter(figures)))
+        numeric = [name for name, value in figures.items() if is_numeric(key, value)]
+        used = next((name for name in numeric if is_positive(key, figures[name])), next(iter(numeric or figures)))
         attributes |= {name: value for name, value in figures.items() if name != key and value != figures[used]}
         attributes[key] = figures[used]
         if used in ESTIMATED_COSTS:
@@ -249,14 +282,31 @@ def rename_figures(attributes: dict[str, Any], names: list[str]) -> list[str]:
 
 
 def figure_of(key: str, value: Any) -> Any:
-    """A count as an integer, a cost as a float; any other value unchanged."""
-    number = float_or_none(value) if key == COST else int_or_none(value)
+    """A count as an integer, a cost, or the total of an object of costs, as a float; any other value unchanged."""
+    number = float_or_none(total_cost_of(value)) if key == COST else int_or_none(value)
     return value if number is None else number
+
+
+def total_cost_of(value: Any) -> Any:
+    """The cost in an object with a total, or in its JSON; any other value unchanged."""
+    content = decode_json_text(value)
+    has_total = isinstance(content, Mapping) and not content.keys().isdisjoint(COST_TOTALS)
+    return cost_figures(content).get(COST, value) if has_total else value
 
 
 def is_numeric(key: str, figure: Any) -> bool:
     """Whether a figure is a number, after `figure_of`."""
     return type(figure) is (float if key == COST else int)
+
+
+def is_zero(key: str, figure: Any) -> bool:
+    """Whether a figure is the number 0, after `figure_of`."""
+    return is_numeric(key, figure) and figure == 0
+
+
+def is_positive(key: str, figure: Any) -> bool:
+    """Whether a figure is a positive number, after `figure_of`."""
+    return is_numeric(key, figure) and figure > 0
 
 
 def parts_figures(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ LANGFUSE_DETAILS = {
     CACHE_CREATION_TOKENS: ("cache_creation", "cache_write"),
     REASONING_TOKENS: ("reasoning", "thinking", "thoughts"),
 }
+COST_TOTALS = ("total", "total_cost")
 TOTAL_TOKENS = "gen_ai.usage.total_tokens"
 
 
@@ -58,17 +59,20 @@ def usage_figures(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cost_figures(costs: Mapping[str, Any]) -> dict[str, Any]:
-    """The cost in an object of costs: its total, else the sum of its parts.
+    """The cost in an object of costs: its total, else the sum of its parts; a total of 0 beside positive parts says nothing.
 
     Examples
     --------
     >>> cost_figures({"input": 0.25, "input_cached_tokens": 0.5})
     {'gen_ai.usage.cost': 0.75}
+    >>> cost_figures({"input": 0.25, "output": 0.5, "total": 0})
+    {'gen_ai.usage.cost': 0.75}
     """
-    total = next((costs[name] for name in ("total", "total_cost") if not is_missing(costs.get(name))), None)
-    if total is not None:
+    totals = [costs[name] for name in COST_TOTALS if not is_missing(costs.get(name))]
+    parts = [cost for name, value in costs.items() if name not in COST_TOTALS and (cost := float_or_none(value)) is not None]
+    total = next((total for total in totals if float_or_none(total)), next(iter(totals), None))
+    if total is not None and not (float_or_none(total) == 0 and any(part > 0 for part in parts)):
         return {COST: total}
-    parts = [cost for cost in map(float_or_none, costs.values()) if cost is not None]
     return {COST: sum(parts)} if parts else {}
 
 

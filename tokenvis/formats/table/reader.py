@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.timestamps import from_unit, is_number_text
@@ -29,6 +30,7 @@ from tokenvis.spans.columns import COLUMNS
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
+STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 TRUTHS = {"true": True, "false": False}
 
 
@@ -136,7 +138,16 @@ class RowConverter:
             raise TypeError(f"'data' is of type {type(data).__name__}, not an object")
         used = set(self.columns.values())
         others = {name: value for name, value in row.items() if name not in used and value is not None}
-        return {**{name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}, **(data or {})}
+        values = {name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}
+        return with_status(with_figures({**values, **(data or {})}))
+
+
+def with_status(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with a status of tokenvis, in any case and in either spelling of "cancelled", as tokenvis writes it."""
+    status = data.get("status")
+    if isinstance(status, str) and (known := STATUSES.get(status.strip().lower())):
+        data["status"] = known
+    return data
 
 
 def cell_name(cells: dict[str, Any], field: str) -> str | None:
