@@ -314,6 +314,16 @@ def test_a_tool_call_is_requested_by_the_model_call_whose_answer_has_its_id(cont
     assert requests_in_file(request(*tools, other, inner, AGENT, *chat), content=content, store="one.db") == {3: 2, 4: 2}
 
 
+def test_two_agents_at_once_with_the_same_ids_ask_for_their_own_calls():
+    agents = [
+        sent(number, 0, 9, "invoke_agent", attributes=kv(gen_ai__agent__name=name)) for number, name in ((1, "Ann"), (2, "Bob"))
+    ]
+    chats = [sent(n + 2, n, n + 1, "chat", n, attributes=[*CHAT["attributes"], *asked_for("call_0")]) for n in (1, 2)]
+    made = kv(gen_ai__tool__name="sh", gen_ai__tool__call__id="call_0")
+    tools = [sent(n + 4, 4, 5, "run", n, attributes=made) for n in (1, 2)]
+    assert requests_in_file(request(*tools, *chats, *agents)) == {5: 3, 6: 4}
+
+
 def test_vercels_spans_of_tools_are_requested_too():
     model = {"gen_ai__request__model": "opus", "gen_ai__usage__output_tokens": 5}
     calls = kv(ai__response__toolCalls=json.dumps([{"toolCallId": "c1", "toolName": "sh", "args": "{}"}]), **model)

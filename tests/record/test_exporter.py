@@ -818,6 +818,25 @@ def test_a_tool_call_names_the_model_call_that_asked_for_it(processor):
     assert read.dropna().to_dict() == spans.set_index("id")["requested_by"].dropna().to_dict()
 
 
+@pytest.mark.parametrize("processor", [LiveSpanProcessor, SimpleSpanProcessor])
+def test_two_agents_at_once_with_the_same_ids_ask_for_their_own_calls(processor):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor(TokenvisSpanExporter(store="run.db")))
+    tracer = provider.get_tracer("t")
+    with tracer.start_as_current_span("root"):
+        agents = [tracer.start_span("invoke_agent", attributes={**AGENT, "gen_ai.agent.name": name}) for name in ("Ann", "Bob")]
+        for name, attributes in (("chat", ASKING), ("execute_tool", CALLED)):
+            for agent, number in zip(agents, "12", strict=True):
+                tracer.start_span(name + number, attributes=attributes, context=trace.set_span_in_context(agent)).end()
+        for agent in agents:
+            agent.end()
+    provider.shutdown()
+    spans = tv.expand_data(tv.load_spans(store="run.db"), ["label", "requested_by"])
+    labels = spans.set_index("id")["label"]
+    asked = spans.dropna(subset="requested_by").set_index("label")["requested_by"].map(labels)
+    assert asked.to_dict() == {"execute_tool1": "chat1", "execute_tool2": "chat2"}
+
+
 def test_a_part_of_a_running_call_names_nobody():
     exporter = TokenvisSpanExporter(store="run.db")
     provider = TracerProvider(shutdown_on_exit=False)

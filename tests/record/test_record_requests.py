@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tokenvis.record.lineage import Arrival, Lineage, RunningSpan
-from tokenvis.record.requests import Requests
+from tokenvis.record.requests import Asker, Requests
 
 
 def nothing(span):
@@ -11,14 +11,14 @@ def nothing(span):
 
 
 def asked(requests, call, start=9, trace="t", parent=None, running=nothing):
-    return requests.requesting_span(trace, call, start, parent, running)
+    return requests.requesting_span(trace, call, Asker(start, parent), running)
 
 
 def test_the_last_model_call_to_start_before_the_call_asked_for_it():
     requests = Requests()
-    requests.add("t", "a", 0, ("c1", "c2"))
-    requests.add("t", "b", 5, ("c1",))
-    requests.add("t", "b", 5, ("c1",))
+    requests.add("t", "a", Asker(0), ("c1", "c2"))
+    requests.add("t", "b", Asker(5), ("c1",))
+    requests.add("t", "b", Asker(5), ("c1",))
     assert [asked(requests, "c1", start) for start in (-1, 0, 4, 5, 9)] == [None, "a", "a", "b", "b"]
     assert (asked(requests, "c2"), asked(requests, "c3"), asked(requests, "c1", trace="u")) == ("a", None, None)
 
@@ -36,15 +36,40 @@ def test_the_last_model_call_to_start_before_the_call_asked_for_it():
 )
 def test_a_span_inside_a_running_span_with_the_same_call_is_a_part_of_it(running, span):
     requests = Requests()
-    requests.add("t", "a", 0, ("c",))
+    requests.add("t", "a", Asker(0), ("c",))
     assert asked(requests, "c", parent="p", running=running.get) == span
+
+
+@pytest.mark.parametrize(
+    ("parent", "agent", "span"),
+    [
+        ("p", "Ann", "a"),  # the last of its parent
+        ("q", "Ann", "b"),
+        ("q", "Eve", "b"),
+        (None, "Ann", "a"),
+        ("r", "Bob", "b"),
+        ("r", "Eve", None),  # two other agents may have asked
+    ],
+)
+def test_of_two_agents_with_one_id_the_parent_then_the_agent_counts(parent, agent, span):
+    requests = Requests()
+    for name, asker in {"z": Asker(0, "p", "Ann"), "a": Asker(1, "p", "Ann"), "b": Asker(2, "q", "Bob")}.items():
+        requests.add("t", name, asker, ("c",))
+    assert requests.requesting_span("t", "c", Asker(5, parent, agent), nothing) == span
+
+
+def test_the_only_agent_with_the_id_counts():
+    requests = Requests()
+    for name, asker in {"z": Asker(0, "p", "Ann"), "a": Asker(1, "p", "Ann")}.items():
+        requests.add("t", name, asker, ("c",))
+    assert requests.requesting_span("t", "c", Asker(5, "r", "Eve"), nothing) == "a"
 
 
 def test_the_oldest_answers_are_forgotten():
     requests = Requests(max_calls=2)
     for number in range(4):
-        requests.add("t", f"m{number}", 0, (f"c{number}",))
-        requests.add("t", "m0", 0, ("c0",))
+        requests.add("t", f"m{number}", Asker(0), (f"c{number}",))
+        requests.add("t", "m0", Asker(0), ("c0",))
     assert [asked(requests, f"c{number}") for number in range(4)] == ["m0", None, None, "m3"]
 
 

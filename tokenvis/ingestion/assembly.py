@@ -151,7 +151,7 @@ class Assembly:
         kept, parent = self.resolve_ids(table)
         ends = closed_ends(table)
         agents = self.resolve_agents(table, self.own_agents(table, kept, parent, ends), parent, names)
-        requested, asked_by = requesting_spans(table, answers, parent)
+        requested, asked_by = requesting_spans(table, answers, parent, agents)
         traces, locations, first = self.traces.array(), self.locations.array(), 0
         for batch, data in zip(table.to_batches(), self.data.batches(), strict=True):
             rows = slice(first, first := first + len(batch))

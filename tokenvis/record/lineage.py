@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from tokenvis.conventions.namesakes import LiveNamesakes
-from tokenvis.record.requests import Requests
+from tokenvis.record.requests import Asker, Requests
 from tokenvis.spans.encoding import with_first_key
 from tokenvis.store.append import SpanRow
 
@@ -107,16 +107,15 @@ class Lineage:
         ``find_running`` looks up an ancestor that is still running by its id, and returns None if there is none.
         """
         span, trace = arrival.row[:2]
-        self.requests.add(trace, span, arrival.row[4], arrival.calls)
         self.drop_pending(span)
         arrival = self.told_apart(arrival, find_running, is_running=False)
         rows = self.rename_trace(trace, arrival.trace_name)
         resolution = self.resolve(arrival)
         set_newest(self.resolutions, span, resolution, self.max_resolutions)
         rows += self.resolve_pending(trace, span, resolution)
-        row = self.with_request(
-            with_agent(arrival.row, self.agent_of(arrival, resolution, find_running)), arrival, find_running
-        )
+        agent = self.agent_of(arrival, resolution, find_running)
+        self.requests.add(trace, span, Asker(arrival.row[4], arrival.parent, agent), arrival.calls)
+        row = self.with_request(with_agent(arrival.row, agent), arrival, find_running)
         if resolution.ancestor:
             self.add_pending(row, arrival.service, resolution.ancestor)
         return [*rows, row]
@@ -136,7 +135,8 @@ class Lineage:
             running = find_running(span)
             return None if running is None else (running.call, running.parent)
 
-        asked_by = self.requests.requesting_span(row[1], arrival.call, row[4], arrival.parent, call_and_parent)
+        made = Asker(row[4], arrival.parent, row[2])
+        asked_by = self.requests.requesting_span(row[1], arrival.call, made, call_and_parent)
         return row if asked_by is None else (*row[:-1], with_first_key(row[-1], "requested_by", asked_by))
 
     def told_apart(self, arrival: Arrival, find_running: RunningLookup, *, is_running: bool) -> Arrival:
