@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
+from tokenvis.plot.artists import text as text_artists
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import BarLabels, Note, drawable, fit_text, glyph, shorten_name, text_color_on, text_width
 
@@ -142,3 +143,16 @@ def test_a_label_on_a_texture_has_a_box_of_the_colour_of_the_bar():
     plain, boxed = labels.texts(ax.figure.canvas.get_renderer())
     assert plain.get_bbox_patch() is None
     assert to_hex(boxed.get_bbox_patch().get_facecolor()) == "#ffeecc"
+
+
+def test_a_text_is_measured_again_at_another_resolution_and_if_many_were_measured(monkeypatch):
+    monkeypatch.setattr(text_artists, "MAX_WIDTHS", 2)
+    ax = plt.figure(figsize=(10, 1), dpi=100).add_axes((0, 0, 1, 1))
+    labels = labels_of(pd.DataFrame(columns=["x0", "x1", "y", "label", "suffix", "color", "background"]))
+    ax.add_artist(labels)
+    small = labels.measure("Write", ax.figure.canvas.get_renderer())
+    ax.figure.set_dpi(200)
+    large = labels.measure("Write", ax.figure.canvas.get_renderer())
+    assert large == pytest.approx(2 * small, rel=0.1)
+    assert labels.measure("Write" * 2, ax.figure.canvas.get_renderer()) > large
+    assert len(labels.widths) == 1

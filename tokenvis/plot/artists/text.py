@@ -26,6 +26,7 @@ MISSING_NAME = "none"  # for a missing value
 MIN_CUT_LETTERS = 4
 LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
 LABEL_BOX_POINTS = 1.0  # around the text, in the box behind a label
+MAX_WIDTHS = 10_000  # of the texts of an artist that are kept
 
 
 @lru_cache(maxsize=1)
@@ -106,6 +107,7 @@ class FittedTexts(Artist):
         super().__init__()
         self.size = size
         self.font = FontProperties(family=FONT, size=size)
+        self.widths: dict[tuple[type, float, str], float] = {}
         self.set_zorder(zorder)
 
     def texts(self, renderer: RendererBase) -> list[Text]:
@@ -113,8 +115,14 @@ class FittedTexts(Artist):
         raise NotImplementedError
 
     def measure(self, text: str, renderer: RendererBase) -> float:
-        """The width of a text in this renderer."""
-        return renderer.get_text_width_height_descent(text, self.font, ismath=False)[0]
+        """The width of a text in this renderer; kept, because a figure is drawn several times, and shaping a text is slow."""
+        em: Any = renderer.points_to_pixels(self.size)
+        key = type(renderer), em, text
+        if key not in self.widths:
+            if len(self.widths) >= MAX_WIDTHS:
+                self.widths.clear()
+            self.widths[key] = renderer.get_text_width_height_descent(text, self.font, ismath=False)[0]
+        return self.widths[key]
 
     def text_at(self, x: float, y: float, text: str, **style: Any) -> Text:
         """One text at a position in pixels."""
