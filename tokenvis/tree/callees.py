@@ -20,6 +20,7 @@ from tokenvis.spans.integers import (
     Mask,
     highest_of,
     inverse_permutation,
+    packing_of,
     rank_in,
     run_ends,
     run_starts,
@@ -98,6 +99,26 @@ class AgentStarts:
         row = order_with_ids(self.spans, self.agents, start, end)
         return row, self.agents[row], start[row]
 
+    @cached_property
+    def times(self) -> tuple[Int64Array, Int64Array]:
+        """The agents and starts of all spans, by agent, then start; sorted when first used, without the rows."""
+        start = times_of(self.spans)[0]
+        packing = packing_of(self.agents, start)
+        if packing is None:
+            return self.in_order[1:]
+        key = packing.pack(self.agents, start)
+        key.sort()
+        agents, starts = packing.unpack(key)
+        return agents, starts
+
+    def any_between(self, agent: Int64Array, first: Int64Array, last: Int64Array) -> Mask:
+        """Whether a span of the agent starts at one of these times, from the first to the last, both included."""
+        if not len(agent):
+            return np.empty(0, dtype=bool)
+        before = rank_in(*self.times, agent, first, side="left")
+        between: Mask = rank_in(*self.times, agent, last, side="right") > before
+        return between
+
     def first_at_or_after(self, agent: Int64Array, time: Int64Array) -> Int64Array:
         """The row of the agent's first span to start at or after a time, or -1."""
         if not len(agent):
@@ -133,8 +154,8 @@ def delegations(
     previous_end = np.append(start[:1], running_max(pair, end[child])[:-1])[: len(child)]
     is_first = run_starts(pair, n_detached)
     after_pause = np.flatnonzero(~is_first & (previous_end <= start[child]))
-    between = starts.first_at_or_after(parent_agent[after_pause], previous_end[after_pause])
-    is_first[after_pause] = (between != NO_ROW) & (start[between] <= start[child[after_pause]])
+    pause = previous_end[after_pause], start[child[after_pause]]
+    is_first[after_pause] = starts.any_between(parent_agent[after_pause], *pause)
     return Delegations(child, np.cumsum(is_first) - 1, child[is_first])
 
 
