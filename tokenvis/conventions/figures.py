@@ -232,7 +232,7 @@ def with_figures(data: dict[str, Any]) -> dict[str, Any]:
     >>> with_figures({"gen_ai.usage.prompt_tokens": 20, "gen_ai.usage.estimated_cost_usd": 0.5})
     {'gen_ai.usage.input_tokens': 20, 'gen_ai.usage.cost': 0.5, 'estimated': ['gen_ai.usage.cost']}
     """
-    if OTHER_NAMES.isdisjoint(data) and (COST not in data or type(data[COST]) is not dict):
+    if OTHER_NAMES.isdisjoint(data) and type(data.get(COST)) is not dict:
         return data
     data = data.copy()
     if names := normalise_figures(data):

@@ -180,7 +180,10 @@ class LiveSpan(StoredById):
         if not (is_named and type(start) is int is type(end) and INT64_MIN <= start <= end <= INT64_MAX):
             start, end = self._repair(end)
         if type(data) is dict:
-            data = figures_named(data)
+            try:
+                data = with_figures(data)
+            except Exception:  # a method of a key or a value raises
+                data = self.data
         if self.parent_id is not None and not (type(data) is dict and "parent_id" in data):
             extra = {**(extra or {}), "parent_id": self.parent_id}
         if type(data) is dict and "waits_for" not in data and (waits_for := default_wait(self.location_id, data)):
@@ -197,14 +200,6 @@ class LiveSpan(StoredById):
         if self.end_time is not None:
             self.end_time = end
         return start, end
-
-
-def figures_named(data: dict[str, Any]) -> dict[str, Any]:
-    """The data with its figures under OpenTelemetry's names; as it is, if the methods of its values or keys raise."""
-    try:
-        return with_figures(data)
-    except Exception:
-        return data
 
 
 def innermost() -> LiveSpan | None:
