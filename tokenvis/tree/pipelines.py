@@ -77,19 +77,40 @@ def pairs_in_batches(batch: Int64Array, above: Int64Array, one: Int64Array, othe
     ``above`` is the branch that encloses each branch, or -1.
     """
     pairs = pd.DataFrame({"one": one, "other": other}).drop_duplicates()
-    sides = [enclosing(batch, above, pairs[side].to_numpy()) for side in ("one", "other")]
-    both = sides[0].merge(sides[1], on=["pair", "batch"])
+    sides = enclosing_until_common(above, pairs["one"].to_numpy(), pairs["other"].to_numpy())
+    tables = [pd.DataFrame({"pair": pair, "batch": batch[branch], "branch": branch}) for pair, branch in sides]
+    both = tables[0].merge(tables[1], on=["pair", "batch"])
     one, other = both["branch_x"].to_numpy(), both["branch_y"].to_numpy()
-    found = pd.DataFrame({"earlier": np.minimum(one, other), "later": np.maximum(one, other)})
-    found = found[one != other].drop_duplicates()
+    found = pd.DataFrame({"earlier": np.minimum(one, other), "later": np.maximum(one, other)}).drop_duplicates()
     return found["earlier"].to_numpy(), found["later"].to_numpy()
 
 
-def enclosing(batch: Int64Array, above: Int64Array, branch: Int64Array) -> pd.DataFrame:
-    """Each of these branches and all that enclose it, with the position of the former and the batch of the latter."""
-    pair, found = np.arange(len(branch)), []
-    while len(branch):
-        found.append(pd.DataFrame({"pair": pair, "batch": batch[branch], "branch": branch}))
-        branch = above[branch]
-        pair, branch = pair[branch != NO_ROW], branch[branch != NO_ROW]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame({"pair": pair, "batch": pair, "branch": pair})
+def enclosing_until_common(above: Int64Array, one: Int64Array, other: Int64Array) -> list[tuple[Int64Array, Int64Array]]:
+    """For each side of the pairs: (number of the pair, branch), for the branch and all around it that enclose only this side.
+
+    The deeper side is followed upwards, both if they are equally deep, until they meet.
+    """
+    depth = np.append(depths(above), NO_ROW)
+    above = np.append(above, NO_ROW)
+    pair = np.arange(len(one))
+    found: list[list[tuple[Int64Array, Int64Array]]] = [[(pair, one)], [(pair, other)]]
+    while len(pair):
+        moves = depth[one] >= depth[other], depth[other] >= depth[one]
+        one, other = np.where(moves[0], above[one], one), np.where(moves[1], above[other], other)
+        apart = one != other
+        pair, one, other = pair[apart], one[apart], other[apart]
+        for side, branch, moved in zip(found, (one, other), moves, strict=True):
+            new = moved[apart] & (branch != NO_ROW)
+            side.append((pair[new], branch[new]))
+    return [
+        (np.concatenate(pairs), np.concatenate(branches)) for pairs, branches in (zip(*side, strict=True) for side in found)
+    ]
+
+
+def depths(above: Int64Array) -> Int64Array:
+    """How many branches enclose each branch, by pointer doubling."""
+    depth, ancestor = np.append((above != NO_ROW).astype(np.int64), 0), np.append(above, NO_ROW)
+    while (ancestor != NO_ROW).any():
+        depth += np.where(ancestor != NO_ROW, depth[ancestor], 0)
+        ancestor = ancestor[ancestor]
+    return depth[:-1]
