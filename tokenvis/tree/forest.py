@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenvis.spans.integers import Float64Array, Int64Array, inverse_permutation, slice_sums
-from tokenvis.tree.relations import NO_ROW
+from tokenvis.tree.relations import NO_ROW, depths
 
 WORD_BITS = 40  # of each of the two words in which a sum of floats is computed; they allow for 2 ** 22 nodes
 
@@ -52,7 +52,7 @@ def forest_of(parent: Int64Array) -> Forest:
     offset[siblings] = before - before[first_sibling]
     is_child = (parent != NO_ROW).astype(np.int64)
     node = inverse_permutation(sums_upwards(parent, offset + is_child))
-    return Forest(node, size[node], sums_upwards(parent, is_child)[node])
+    return Forest(node, size[node], depths(parent)[node])
 
 
 def subtree_sizes(parent: Int64Array) -> Int64Array:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tokenvis.spans.integers import Int64Array, Mask, counts, highest_of, run_starts, running_max
 from tokenvis.tree.branches import Branches, Nodes, enclosing_branches
-from tokenvis.tree.relations import NO_ROW
+from tokenvis.tree.relations import NO_ROW, depths
 
 
 def without_pipelines(nodes: Nodes, branches: Branches) -> Branches:
@@ -105,12 +105,3 @@ def enclosing_until_common(above: Int64Array, one: Int64Array, other: Int64Array
     return [
         (np.concatenate(pairs), np.concatenate(branches)) for pairs, branches in (zip(*side, strict=True) for side in found)
     ]
-
-
-def depths(above: Int64Array) -> Int64Array:
-    """How many branches enclose each branch, by pointer doubling."""
-    depth, ancestor = np.append((above != NO_ROW).astype(np.int64), 0), np.append(above, NO_ROW)
-    while (ancestor != NO_ROW).any():
-        depth += np.where(ancestor != NO_ROW, depth[ancestor], 0)
-        ancestor = ancestor[ancestor]
-    return depth[:-1]

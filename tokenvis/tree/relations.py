@@ -197,6 +197,17 @@ def have_ancestor(parent: Int64Array, marked: Mask) -> Mask:
     return result
 
 
+def depths(parent: Int64Array) -> Int64Array:
+    """The number of ancestors of each row, by pointer doubling."""
+    ancestor = np.append(parent, NO_ROW)
+    depth = (ancestor != NO_ROW).astype(np.int64)
+    while (ancestor != NO_ROW).any():
+        depth += depth[ancestor]
+        ancestor = ancestor[ancestor]
+    result: Int64Array = depth[:-1]
+    return result
+
+
 def nearest_marked(parent: Int64Array, marked: Mask) -> Int64Array:
     """The row of each row's nearest marked ancestor, or of itself if marked, else -1; by pointer doubling."""
     ancestor = np.append(np.where(marked, np.arange(len(parent)), parent), NO_ROW)

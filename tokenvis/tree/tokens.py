@@ -24,7 +24,7 @@ from tokenvis.spans.endings import endings_of
 from tokenvis.spans.fields import field_columns, field_rows, field_values, json_values
 from tokenvis.spans.integers import INT64_MAX, Int64Array, Mask
 from tokenvis.spans.kinds import MODEL, kinds_of
-from tokenvis.tree.relations import NO_ROW, have_descendant, nearest_marked
+from tokenvis.tree.relations import NO_ROW, depths, have_descendant, nearest_marked
 
 TOKEN_KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
@@ -237,17 +237,6 @@ def sums_below(counted: Numbers, own: Numbers, is_open: Mask, inner: Mask, above
         total = np.where(is_open[level], np.maximum(own[level], below[level]), below[level])
         np.add.at(below, owner[inner][level], total)
     return below[:-1]
-
-
-def depths(parent: Int64Array) -> Int64Array:
-    """The number of ancestors of each row, by pointer doubling."""
-    ancestor = np.append(parent, NO_ROW)
-    depth = (ancestor != NO_ROW).astype(np.int64)
-    while (ancestor != NO_ROW).any():
-        depth += depth[ancestor]
-        ancestor = ancestor[ancestor]
-    result: Int64Array = depth[:-1]
-    return result
 
 
 def with_sums(figures: Figures, row: Int64Array, inner: Mask, counted: Numbers, unexplained: Mask, surplus: Mask) -> Figures:
