@@ -12,7 +12,15 @@ from pandas.testing import assert_frame_equal
 import tokenvis as tv
 from tokenvis.explorer.answers import facts_message, span_labels
 from tokenvis.plot.artists.markers import marked_rows
-from tokenvis.spans.fields import field_columns, field_numbers, field_rows, field_values, has_column
+from tokenvis.spans.fields import (
+    field_columns,
+    field_numbers,
+    field_rows,
+    field_values,
+    has_column,
+    several_field_values,
+    valid_field_numbers,
+)
 
 INPUT, COST = "gen_ai.usage.input_tokens", "gen_ai.usage.cost"
 OWN = ["label", "links", "status", "trigger", "estimated", INPUT, "gen_ai.usage.output_tokens", COST]
@@ -97,6 +105,26 @@ def test_a_value_that_is_not_a_number_is_refused(value, kind):
     with pytest.raises(tv.BadSpan) as error:
         field_numbers(spans, [INPUT])
     assert str(error.value) == f"{INPUT} of span 'b' is {value!r}, not a 64-bit number."
+
+
+def test_values_that_are_not_numbers_are_told_if_wanted():
+    spans = two().assign(**{COST: ["free", 0.5]})
+    numbers = valid_field_numbers(spans, [INPUT, COST])
+    assert [numbers[name].column.tolist() for name in (INPUT, COST)] == [[3, pd.NA], [pd.NA, 0.5]]
+    assert [(numbers[name].invalid_rows.tolist(), numbers[name].invalid_values) for name in (INPUT, COST)] == [
+        ([], []),
+        ([0], ["free"]),
+    ]
+
+
+def test_several_fields_are_read_at_once():
+    spans = two().assign(status=[None, "open"])
+    found = several_field_values(spans, "status", "label", "links")
+    assert {name: (rows.tolist(), values) for name, (rows, values) in found.items()} == {
+        "status": ([0, 1], ["error", "open"]),
+        "label": ([0], ["plan"]),
+        "links": ([], []),
+    }
 
 
 @pytest.mark.laws

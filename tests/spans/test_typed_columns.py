@@ -11,7 +11,6 @@ from pandas.testing import assert_series_equal
 from tokenvis import BadOption, MissingColumn, expand_data
 from tokenvis.spans import typed_columns
 from tokenvis.spans.parents import parents_of
-from tokenvis.spans.typed_columns import numbers_in
 
 
 def column(key, *values):
@@ -77,11 +76,3 @@ def test_the_chunk_size_makes_no_difference(values, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typed_columns, "PAYLOADS_PER_CHUNK", chunk)
         assert_series_equal(column("key", *values), whole)
-
-
-def test_numbers_come_from_mappings_too():
-    spans = spans_with({"n": 3}, None, {"n": 0.5}, {"attributes": {"n": 2**62}})
-    large = numbers_in(spans.assign(data=[{"n": 3}, None, {"n": 0.5}, {"n": 2**62 + 1}]), ["n"])["n"]
-    assert large.fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
-    assert numbers_in(spans, ["n", "m"])["n"].fillna(-1).tolist() == [3.0, -1.0, 0.5, 2.0**62]
-    assert numbers_in(spans, ["n", "m"])["m"].isna().all()

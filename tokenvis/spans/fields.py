@@ -15,8 +15,9 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import COLUMNS
 from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.numbers import Numbers, numbers_in, numbers_of
 from tokenvis.spans.payload import rows_containing, values_in
-from tokenvis.spans.typed_columns import columns_in, numbers_in, numeric_column, typed_column
+from tokenvis.spans.typed_columns import columns_in, typed_column
 
 NOT_FIELDS = {*COLUMNS, "parent_id"}
 
@@ -41,11 +42,21 @@ def field_rows(spans: pd.DataFrame, *names: str) -> Int64Array:
 
 def field_values(spans: pd.DataFrame, name: str) -> tuple[Int64Array, list[Any]]:
     """The rows that have a value for a tokenvis field, a top-level key of ``data``, and those values."""
-    if not has_column(spans, name):
-        return values_in(spans, name)
+    return several_field_values(spans, name)[name]
+
+
+def several_field_values(spans: pd.DataFrame, *names: str) -> dict[str, tuple[Int64Array, list[Any]]]:
+    """The result of `field_values` for each field; a payload is parsed once for all of them."""
+    columns = [name for name in names if has_column(spans, name)]
+    found = values_in(spans, *(name for name in names if name not in columns))
+    return {name: filled_values(spans, name) if name in columns else found[name] for name in names}
+
+
+def filled_values(spans: pd.DataFrame, name: str) -> tuple[Int64Array, list[Any]]:
+    """The rows that have a value in the frame's column of a field, or else in ``data``, and those values."""
     in_column = spans[name].notna().to_numpy()
     others = np.flatnonzero(~in_column)
-    found, from_data = values_in(spans.iloc[others], name)
+    found, from_data = values_in(spans.iloc[others], name)[name]
     rows = np.concatenate([np.flatnonzero(in_column), others[found]])
     values = [*json_values(spans[name][in_column]), *from_data]
     order = np.argsort(rows)
@@ -65,9 +76,19 @@ def field_columns(spans: pd.DataFrame, names: Iterable[str], rows: Int64Array | 
 def field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series]:
     """A column of numbers for each field, Int64 or Float64, missing if a span has none; `BadSpan` for other values."""
     names = list(names)
+    found = valid_field_numbers(spans, names)
+    for name, numbers in found.items():
+        if numbers.invalid_values:
+            span, value = spans["id"].iloc[int(numbers.invalid_rows[0])], numbers.invalid_values[0]
+            raise BadSpan(f"{name} of span {quoted(span)} is {quoted(value)}, not a 64-bit number.")
+    return {name: found[name].column for name in names}
+
+
+def valid_field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, Numbers]:
+    """The numbers of each field, as in `field_numbers`; a span with another value has none, and is listed with that value."""
+    names = list(names)
     filled = {name: filled_numbers(spans, name) for name in names if has_column(spans, name)}
-    in_data = numbers_in(spans, [name for name in names if name not in filled])
-    return {name: filled[name] if name in filled else in_data[name] for name in names}
+    return filled | numbers_in(spans, [name for name in names if name not in filled])
 
 
 def filled_column(spans: pd.DataFrame, name: str) -> pd.Series:
@@ -79,8 +100,8 @@ def filled_column(spans: pd.DataFrame, name: str) -> pd.Series:
     return typed_column(with_values(column, rows, values), column.index)
 
 
-def filled_numbers(spans: pd.DataFrame, name: str) -> pd.Series:
-    """The column of `filled_column` as numbers, Int64 or Float64."""
+def filled_numbers(spans: pd.DataFrame, name: str) -> Numbers:
+    """The numbers in the column of `filled_column`."""
     column, index = spans[name], pd.RangeIndex(len(spans))
     rows, values = values_from_data(spans, column)
     kind = getattr(column.dtype, "kind", "O")
@@ -90,7 +111,7 @@ def filled_numbers(spans: pd.DataFrame, name: str) -> pd.Series:
         numbers = column.set_axis(index).astype("Int64")
     else:
         numbers = pd.Series(pd.array(column.to_numpy(dtype=float, na_value=np.nan), dtype="Float64"), index=index)
-    return numeric_column(name, numbers, spans, np.arange(len(spans)))
+    return numbers_of(numbers)
 
 
 def values_from_data(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:

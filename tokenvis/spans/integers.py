@@ -19,6 +19,7 @@ Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LOW_32_BITS = 0xFFFF_FFFF
+NO_ROWS: Int64Array = np.empty(0, dtype=np.int64)
 HIGH_WORD_LIMIT = 2**31
 
 

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import MissingColumn
+from tokenvis.spans.buffers import contain_any
 from tokenvis.spans.columns import text_array_of
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import buffers_contain, parse, rows_containing
+from tokenvis.spans.payload import parse, rows_containing
 from tokenvis.spans.text import text_column
 
 ENDS_WITH_PARENT = r'[{,]"parent_id":"(?P<parent>[^"\\]*)"}$'
@@ -29,7 +30,7 @@ def parents_of(data: pd.Series) -> pd.Series | None:
     that is not a JSON object has no parent; `expand_data` raises an error for it.
     """
     texts = pa.array(data.array)
-    if not buffers_contain(texts, b'"parent_id"'):
+    if not contain_any(texts, '"parent_id"'):
         return None
     parents = pc.struct_field(pc.extract_regex(texts, ENDS_WITH_PARENT), "parent")
     rows = np.flatnonzero(parents.is_null().to_numpy(zero_copy_only=False))

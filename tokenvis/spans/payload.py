@@ -9,7 +9,6 @@ The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``li
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.buffers import Texts, rows_with, text_slices
 from tokenvis.spans.integers import Int64Array
 
 PAYLOADS_PER_CHUNK = 65_536  # parsed payloads in memory at once
@@ -34,38 +34,44 @@ def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
         return np.flatnonzero(data.notna().to_numpy())
     if not isinstance(data.dtype, pd.StringDtype):
         data = data.astype("str")  # of a Categorical, or of a column of NaN
-    mentioned, texts = np.zeros(len(data), dtype=bool), pa.array(data.array)
-    for word in words:
-        if buffers_contain(texts, word.encode(errors="surrogatepass")):  # several times faster than a search in each text
-            mentioned |= data.str.contains(word, regex=False, na=False).to_numpy(dtype=bool)
-    return np.flatnonzero(mentioned)
+    return rows_with(pa.array(data.array), *words)
 
 
-def buffers_contain(texts: pa.Array | pa.ChunkedArray, word: bytes) -> bool:
-    """Whether the character buffers of an array contain a word, possibly outside the slice that the array covers."""
-    buffers = [part.buffers()[2] for part in (texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts])]
-    return any(re.search(re.escape(word), buffer) for buffer in buffers if buffer is not None)
+def values_in(spans: pd.DataFrame, *keys: str) -> dict[str, tuple[Int64Array, list[Any]]]:
+    """For each key, the rows whose payload has it at the top level, and its values; a payload is parsed once for all keys."""
+    rows = rows_containing(spans, *(f'"{key}"' for key in keys))
+    found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
+    for row, payload in zip(rows.tolist(), parsed_payloads(spans, rows) if len(rows) else (), strict=True):
+        for key, (rows_of_key, values) in found.items():
+            value = payload.get(key)
+            if value is not None:
+                rows_of_key.append(row)
+                values.append(value)
+    return {key: (np.array(rows_of_key, dtype=np.int64), values) for key, (rows_of_key, values) in found.items()}
 
 
-def values_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, list[Any]]:
-    """The rows whose payload has a top-level key, and its values."""
-    rows = rows_containing(spans, f'"{key}"')
-    values = [payload.get(key) for payload in parsed_payloads(spans.iloc[rows])] if len(rows) else []
-    present = [value is not None for value in values]
-    return rows[present], [value for value in values if value is not None]
-
-
-def parsed_payloads(spans: pd.DataFrame) -> Iterator[Mapping[str, Any]]:
-    """The payload of each row, an empty mapping if there is none."""
-    loads = orjson.loads
-    for position, value in enumerate(spans["data"].tolist()):
+def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iterator[Mapping[str, Any]]:
+    """The payload of each row, or of each of ``rows`` (sorted), an empty mapping if there is none."""
+    data, loads = spans["data"], orjson.loads
+    rows = np.arange(len(spans)) if rows is None else rows
+    texts = arrow_texts(data)
+    values = data.iloc[rows].tolist() if texts is None else text_slices(texts, rows)
+    text_type = str if texts is None else memoryview
+    for position, value in enumerate(values):
         try:
-            payload = loads(value) if type(value) is str else None
+            payload = loads(value) if type(value) is text_type else None
         except orjson.JSONDecodeError:
             payload = None
         if type(payload) is not dict:
-            payload = parse_or_raise(value, spans["id"].iloc[position])
+            row = int(rows[position])
+            payload = EMPTY_PAYLOAD if value is None else parse_or_raise(data.iloc[row], spans["id"].iloc[row])
         yield payload
+
+
+def arrow_texts(data: pd.Series) -> Texts | None:
+    """A column of texts as Arrow stores it; None for columns of other types."""
+    is_stored_by_arrow = isinstance(data.dtype, pd.StringDtype) and data.dtype.storage == "pyarrow"
+    return pa.array(data.array) if is_stored_by_arrow else None
 
 
 def parse_or_raise(value: Any, span: Any) -> Mapping[str, Any]:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.errors import BadOption, BadSpan, listed, name_list, quoted
+from tokenvis.errors import BadOption, listed, name_list
 from tokenvis.spans.columns import REQUIRED, require
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import EMPTY_PAYLOAD, PAYLOADS_PER_CHUNK, parsed_payloads, rows_containing
+from tokenvis.spans.payload import EMPTY_PAYLOAD, PAYLOADS_PER_CHUNK, parsed_payloads
 from tokenvis.spans.text import text_column
 
 INT64_RANGE = range(-(2**63), 2**63)
@@ -64,26 +64,29 @@ def expand_data(spans: pd.DataFrame, keys: str | Iterable[str]) -> pd.DataFrame:
 
 
 def columns_in(spans: pd.DataFrame, keys: Iterable[str], rows: Int64Array | None = None) -> dict[str, pd.Series]:
-    """A column for each key, typed as in `expand_data`, for the given rows (by default all); parses one chunk at a time."""
-    selected = spans[["id", "data"]] if rows is None else spans[["id", "data"]].iloc[rows]
+    """A column for each key, typed as in `expand_data`, for the given rows (sorted, by default all), one chunk at a time."""
+    rows = np.arange(len(spans)) if rows is None else rows
     parts: dict[str, list[pd.Series]] = {key: [] for key in keys}
-    for first in range(0, max(len(selected), 1), PAYLOADS_PER_CHUNK):
-        chunk = selected.iloc[first : first + PAYLOADS_PER_CHUNK]
-        for key, values in values_by_key(chunk, list(parts)).items():
-            parts[key].append(typed_column(values, chunk.index))
+    for first in range(0, max(len(rows), 1), PAYLOADS_PER_CHUNK):
+        chunk = rows[first : first + PAYLOADS_PER_CHUNK]
+        index = spans.index[chunk]
+        for key, values in values_by_key(spans, list(parts), chunk).items():
+            parts[key].append(typed_column(values, index))
     return {key: concatenated(columns) for key, columns in parts.items()}
 
 
-def values_by_key(spans: pd.DataFrame, keys: list[str]) -> dict[str, list[Any]]:
+def values_by_key(spans: pd.DataFrame, keys: list[str], rows: Int64Array) -> dict[str, list[Any]]:
     """The result of `look_up` for each key and row, several times faster: it reads ``attributes`` once per payload."""
-    values: dict[str, list[Any]] = {key: [] for key in keys}
-    appenders = [(key, column.append) for key, column in values.items()]
-    for payload in parsed_payloads(spans):
-        value = payload.get("attributes", EMPTY_PAYLOAD)
-        attributes = value if type(value) is dict or isinstance(value, Mapping) else EMPTY_PAYLOAD
-        for key, append in appenders:
-            append(payload[key] if key in payload else attributes.get(key))
-    return values
+    values: list[Any] = []
+    append_all, top_keys = values.extend, frozenset(keys)
+    for payload in parsed_payloads(spans, rows):
+        found = payload.get("attributes", EMPTY_PAYLOAD)
+        attributes = found if type(found) is dict or isinstance(found, Mapping) else EMPTY_PAYLOAD
+        if top_keys.isdisjoint(payload):
+            append_all(map(attributes.get, keys))
+        else:
+            append_all([payload[key] if key in payload else attributes.get(key) for key in keys])
+    return {key: values[number :: len(keys)] for number, key in enumerate(keys)}
 
 
 def concatenated(parts: list[pd.Series]) -> pd.Series:
@@ -96,43 +99,6 @@ def concatenated(parts: list[pd.Series]) -> pd.Series:
     return typed_column(values, pd.concat([part.index.to_series() for part in parts]).index)
 
 
-def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, pd.Series]:
-    """A column of numbers for each key, Int64 or Float64, missing if a span has none; `BadSpan` for other values."""
-    keys = list(keys)
-    rows = rows_containing(spans, *keys)
-    columns = columns_in(spans, keys, rows) if len(rows) else {}
-    return {key: with_missing_rows(numeric_column(key, columns.get(key), spans, rows), rows, len(spans)) for key in keys}
-
-
-def numeric_column(key: str, values: pd.Series | None, spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
-    """The column of a key as Int64 or Float64; `BadSpan` if a value is not a number."""
-    if values is None or not values.notna().any():
-        return pd.Series(pd.NA, index=range(len(rows)), dtype="Int64")
-    if str(values.dtype) not in ("Int64", "Float64"):
-        row = next((row for row, value in enumerate(values.tolist()) if not is_number(value)), None)
-        if row is None:  # floats and integers that are too large for exact floats
-            return values.astype("Float64")
-        span = quoted(spans["id"].iloc[int(rows[row])])
-        raise BadSpan(f"{key} of span {span} is {quoted(values.tolist()[row])}, not a 64-bit number.")
-    return values
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is missing, or a number that fits into 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value is None or value is pd.NA
-    return isinstance(value, float) or value in INT64_RANGE
-
-
-def with_missing_rows(values: pd.Series, rows: Int64Array, count: int) -> pd.Series:
-    """A column for all ``count`` rows, missing where ``rows`` has no value."""
-    if len(rows) == count:
-        return values.reset_index(drop=True)
-    column = pd.Series(pd.NA, index=range(count), dtype=values.dtype)
-    column.iloc[rows] = values.array
-    return column
-
-
 def typed_column(values: list[Any], index: pd.Index) -> pd.Series:
     """Values as a column of the narrowest type that fits them all; None is missing."""
     kinds = set(map(type, values)) - {type(None)}
@@ -141,7 +107,9 @@ def typed_column(values: list[Any], index: pd.Index) -> pd.Series:
             return text_column(values, index)
         if kinds == {int}:
             return pd.Series(nullable_array(pa.array(values, pa.int64())), index=index)
-        if kinds in ({float}, {int, float}):
+        if kinds == {float}:
+            return pd.Series(nullable_array(pa.array(values, pa.float64())), index=index)
+        if kinds == {int, float}:
             floats = [None if value is None else float(value) for value in values]
             if floats == values:  # no integer loses digits
                 return pd.Series(nullable_array(pa.array(floats, pa.float64())), index=index)
@@ -155,3 +123,10 @@ def nullable_array(numbers: pa.Array) -> Any:
     missing = numbers.is_null().to_numpy(zero_copy_only=False)
     array_type = pd.arrays.IntegerArray if pa.types.is_integer(numbers.type) else pd.arrays.FloatingArray
     return array_type(np.array(numbers.fill_null(0)), missing)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that fits into 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or value in INT64_RANGE

@@ -16,6 +16,7 @@ from tokenvis.spans.columns import codes_of, order_with_ids, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import (
+    NO_ROWS,
     Int64Array,
     Mask,
     highest_of,
@@ -81,7 +82,6 @@ class Detachment(NamedTuple):
     assumed: Mask  # detached only because the child ends after its parent
 
 
-NO_ROWS = np.empty(0, dtype=np.int64)
 NO_CALLEES = Callees(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS, np.empty(0, dtype=bool), (NO_ROWS, NO_ROWS, NO_ROWS))
 
 
