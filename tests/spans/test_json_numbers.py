@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tokenvis import BadSpan
 from tokenvis.spans import json_numbers, numbers
-from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_of_texts
+from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_in_texts
 
 COST = "gen_ai.usage.cost"
 VALUES = [
@@ -78,13 +78,13 @@ def test_arrow_finds_the_same_numbers_as_the_parser_of_payloads(first, rest, chu
         patch.setattr(numbers, "FIRST_PAYLOADS", len(first))
         patch.setattr(numbers, "CHUNK_BYTES", chunk)
         by_arrow = [answer(spans, keys) for keys in (["n", COST], ["attributes", "n"])]
-        patch.setattr(numbers, "numbers_of_texts", lambda texts, types: None)
+        patch.setattr(numbers, "numbers_in_texts", lambda texts, types: None)
         assert by_arrow == [answer(spans, keys) for keys in (["n", COST], ["attributes", "n"])]
 
 
 def read(*payloads, type_of_n=INT64):
     """The numbers under "n" in these texts, or None."""
-    found = numbers_of_texts(pa.array(payloads, pa.large_string()), {"n": type_of_n})
+    found = numbers_in_texts(pa.array(payloads, pa.large_string()), {"n": type_of_n})
     return None if found is None else found["n"].to_pylist()
 
 
@@ -116,7 +116,7 @@ def test_a_float_that_may_be_an_integer_is_left_to_the_parser_of_payloads(number
 
 @pytest.mark.parametrize("key", ["é", 'a"b', "a\\b", "a/b", "\ud83d", "attributes", "a\tb"])
 def test_a_key_that_can_be_written_in_several_ways_is_left_to_the_parser_of_payloads(key):
-    assert numbers_of_texts(pa.array(["{}"], pa.large_string()), {key: INT64}) is None
+    assert numbers_in_texts(pa.array(["{}"], pa.large_string()), {key: INT64}) is None
 
 
 def test_a_text_may_be_longer_than_a_block(monkeypatch):
@@ -131,7 +131,7 @@ def test_all_texts_are_read_by_arrow_once_their_types_are_known(monkeypatch):
     payloads = [json.dumps({"attributes": {"n": number, COST: number / 8}}) for number in range(3_000)]
     read_by_arrow = []
     monkeypatch.setattr(
-        numbers, "numbers_of_texts", lambda *found: read_by_arrow.append(numbers_of_texts(*found)) or read_by_arrow[-1]
+        numbers, "numbers_in_texts", lambda *found: read_by_arrow.append(numbers_in_texts(*found)) or read_by_arrow[-1]
     )
     found = numbers.numbers_in(spans_with(*payloads, None, "{}"), ["n", COST])
     assert [len(arrays["n"]) for arrays in read_by_arrow] == [3_000 - numbers.FIRST_PAYLOADS]

@@ -15,7 +15,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import COLUMNS
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.numbers import Numbers, numbers_in, numbers_of
+from tokenvis.spans.numbers import FieldNumbers, numbers_in, numbers_in_column
 from tokenvis.spans.payload import rows_containing, values_in
 from tokenvis.spans.typed_columns import columns_in, typed_column
 
@@ -84,7 +84,7 @@ def field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Ser
     return {name: found[name].column for name in names}
 
 
-def valid_field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, Numbers]:
+def valid_field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, FieldNumbers]:
     """The numbers of each field, as in `field_numbers`; a span with another value has none, and is listed with that value."""
     names = list(names)
     filled = {name: filled_numbers(spans, name) for name in names if has_column(spans, name)}
@@ -100,7 +100,7 @@ def filled_column(spans: pd.DataFrame, name: str) -> pd.Series:
     return typed_column(with_values(column, rows, values), column.index)
 
 
-def filled_numbers(spans: pd.DataFrame, name: str) -> Numbers:
+def filled_numbers(spans: pd.DataFrame, name: str) -> FieldNumbers:
     """The numbers in the column of `filled_column`."""
     column, index = spans[name], pd.RangeIndex(len(spans))
     rows, values = values_from_data(spans, column)
@@ -111,7 +111,7 @@ def filled_numbers(spans: pd.DataFrame, name: str) -> Numbers:
         numbers = column.set_axis(index).astype("Int64")
     else:
         numbers = pd.Series(pd.array(column.to_numpy(dtype=float, na_value=np.nan), dtype="Float64"), index=index)
-    return numbers_of(numbers)
+    return numbers_in_column(numbers)
 
 
 def values_from_data(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:

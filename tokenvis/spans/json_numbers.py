@@ -22,7 +22,7 @@ LIMIT = 2.0**63  # of floats: a larger number may be an integer that does not fi
 INT64, FLOAT64 = pa.int64(), pa.float64()
 
 
-def numbers_of_texts(texts: pa.Array, types: dict[str, pa.DataType]) -> dict[str, pa.Array] | None:
+def numbers_in_texts(texts: pa.Array, types: dict[str, pa.DataType]) -> dict[str, pa.Array] | None:
     """The numbers under each key, at the top level or else under ``attributes``; null if a text has none.
 
     ``types`` are `INT64` or `FLOAT64`. The result is None if the texts have to be parsed one by one.

@@ -1,4 +1,4 @@
-"""Numbers: keys of the payload as columns of numbers. Values that are not numbers are returned separately."""
+"""FieldNumbers: keys of the payload as columns of numbers. Values that are not numbers are returned separately."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -9,15 +9,15 @@ import pyarrow as pa
 
 from tokenvis.spans.buffers import text_sizes, texts_at
 from tokenvis.spans.integers import NO_ROWS, Int64Array
-from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_of_texts
-from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, arrow_texts, rows_containing
+from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_in_texts
+from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, rows_containing, stored_texts
 from tokenvis.spans.typed_columns import is_number, nullable_array, typed_column, values_by_key
 
 FIRST_PAYLOADS = 2_048  # parsed one by one, which shows the types of the numbers
 CHUNK_BYTES = 1 << 25
 
 
-class Numbers(NamedTuple):
+class FieldNumbers(NamedTuple):
     """The numbers under a key, Int64 or Float64, missing where a span has none; and the other values, with their rows."""
 
     column: pd.Series
@@ -25,7 +25,7 @@ class Numbers(NamedTuple):
     invalid_values: list[Any]
 
 
-def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, Numbers]:
+def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, FieldNumbers]:
     """The numbers under each key, for all rows."""
     keys = list(keys)
     rows = rows_containing(spans, *keys) if keys else NO_ROWS
@@ -36,28 +36,30 @@ def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, Numbers]:
 
 def chunks_of_rows(spans: pd.DataFrame, rows: Int64Array) -> list[Int64Array]:
     """The rows as chunks of a limited size: a small one, then others of limited numbers of rows and bytes."""
-    texts = arrow_texts(spans["data"])
+    texts = stored_texts(spans["data"])
     sizes = np.zeros(len(rows), dtype=np.int64) if texts is None else text_sizes(texts)[rows]
     number = np.cumsum(sizes + CHUNK_BYTES // PAYLOADS_PER_CHUNK) // CHUNK_BYTES
     number[FIRST_PAYLOADS:] += 1
     return np.split(rows, np.flatnonzero(np.diff(number)) + 1)
 
 
-def parts_in(spans: pd.DataFrame, keys: list[str], chunks: list[Int64Array]) -> Iterator[dict[str, Numbers]]:
+def parts_in(spans: pd.DataFrame, keys: list[str], chunks: list[Int64Array]) -> Iterator[dict[str, FieldNumbers]]:
     """The numbers at the rows of each chunk. Once a chunk has shown their types, Arrow reads the next one if it can."""
-    texts, types = arrow_texts(spans["data"]), None
+    texts, types = stored_texts(spans["data"]) if chunks else None, None
     for rows in chunks:
-        arrays = numbers_of_texts(texts_at(texts, rows), types) if texts is not None and types else None
+        arrays = numbers_in_texts(texts_at(texts, rows), types) if texts is not None and types else None
         if arrays is not None:
-            part = {key: Numbers(pd.Series(nullable_array(numbers)), NO_ROWS, []) for key, numbers in arrays.items()}
+            part = {key: FieldNumbers(pd.Series(nullable_array(numbers)), NO_ROWS, []) for key, numbers in arrays.items()}
         else:
             index = pd.RangeIndex(len(rows))
-            part = {key: numbers_of(typed_column(values, index)) for key, values in values_by_key(spans, keys, rows).items()}
+            part = {
+                key: numbers_in_column(typed_column(values, index)) for key, values in values_by_key(spans, keys, rows).items()
+            }
         types = next_types(part, types or {})
         yield part
 
 
-def next_types(part: dict[str, Numbers], types: dict[str, pa.DataType]) -> dict[str, pa.DataType] | None:
+def next_types(part: dict[str, FieldNumbers], types: dict[str, pa.DataType]) -> dict[str, pa.DataType] | None:
     """The types to expect after a part: floats if there was any; None if a value was not a number."""
     if any(numbers.invalid_values for numbers in part.values()):
         return None
@@ -65,27 +67,29 @@ def next_types(part: dict[str, Numbers], types: dict[str, pa.DataType]) -> dict[
     return {key: FLOAT64 if key in floats else INT64 for key in part}
 
 
-def joined(parts: list[Numbers], chunks: list[Int64Array], count: int) -> Numbers:
+def joined(parts: list[FieldNumbers], chunks: list[Int64Array], count: int) -> FieldNumbers:
     """The parts as one column for all ``count`` rows: floats if any part has floats."""
     dtype = "Float64" if any(part.column.dtype == "Float64" for part in parts) else "Int64"
     column = pd.Series(pd.NA, index=pd.RangeIndex(count), dtype=dtype)
     for part, rows in zip(parts, chunks, strict=True):
         column.array[rows] = part.column.array.astype(dtype)
     invalid_rows = [rows[part.invalid_rows] for part, rows in zip(parts, chunks, strict=True)]
-    return Numbers(column, np.concatenate([NO_ROWS, *invalid_rows]), [value for part in parts for value in part.invalid_values])
+    return FieldNumbers(
+        column, np.concatenate([NO_ROWS, *invalid_rows]), [value for part in parts for value in part.invalid_values]
+    )
 
 
-def numbers_of(values: pd.Series) -> Numbers:
+def numbers_in_column(values: pd.Series) -> FieldNumbers:
     """The numbers in a column of `typed_column`."""
     present = values.notna()
     if not present.any():
-        return Numbers(pd.Series(pd.NA, index=values.index, dtype="Int64"), NO_ROWS, [])
+        return FieldNumbers(pd.Series(pd.NA, index=values.index, dtype="Int64"), NO_ROWS, [])
     if str(values.dtype) in ("Int64", "Float64"):
-        return Numbers(values, NO_ROWS, [])
+        return FieldNumbers(values, NO_ROWS, [])
     rows = np.flatnonzero(present.to_numpy())
     rows = rows[[not is_number(value) for value in values[present].tolist()]]
     if not len(rows):  # floats and integers that are too large for exact floats
-        return Numbers(values.astype("Float64"), NO_ROWS, [])
+        return FieldNumbers(values.astype("Float64"), NO_ROWS, [])
     present.iloc[rows] = False
     valid = values.astype("object").where(present, None).tolist()
-    return Numbers(numbers_of(typed_column(valid, values.index)).column, rows, values.iloc[rows].tolist())
+    return FieldNumbers(numbers_in_column(typed_column(valid, values.index)).column, rows, values.iloc[rows].tolist())

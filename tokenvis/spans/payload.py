@@ -54,7 +54,7 @@ def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iter
     """The payload of each row, or of each of ``rows`` (sorted), an empty mapping if there is none."""
     data, loads = spans["data"], orjson.loads
     rows = np.arange(len(spans)) if rows is None else rows
-    texts = arrow_texts(data)
+    texts = stored_texts(data)
     values = data.iloc[rows].tolist() if texts is None else text_slices(texts, rows)
     text_type = str if texts is None else memoryview
     for position, value in enumerate(values):
@@ -68,7 +68,7 @@ def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iter
         yield payload
 
 
-def arrow_texts(data: pd.Series) -> Texts | None:
+def stored_texts(data: pd.Series) -> Texts | None:
     """A column of texts as Arrow stores it; None for columns of other types."""
     is_stored_by_arrow = isinstance(data.dtype, pd.StringDtype) and data.dtype.storage == "pyarrow"
     return pa.array(data.array) if is_stored_by_arrow else None

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.endings import endings_of
-from tokenvis.spans.fields import field_columns, field_rows, field_values, json_values
-from tokenvis.spans.integers import INT64_MAX, Int64Array, Mask
+from tokenvis.spans.fields import field_values, valid_field_numbers
+from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.kinds import MODEL, kinds_of
 from tokenvis.tree.relations import NO_ROW, depths, have_descendant, nearest_marked
 
@@ -36,6 +36,7 @@ TOKEN_KEYS = {
 TOKENS = tuple(TOKEN_KEYS)
 COST = "gen_ai.usage.cost"
 FIGURE_KEYS = {**TOKEN_KEYS, "cost": COST}
+NAME_OF = {key: name for name, key in FIGURE_KEYS.items()}
 ALL_FIGURES = "usage"  # in `estimated`: all figures of the span
 PARTS = (  # a part, its whole, and another part that it shares the whole with
     ("cached_tokens", "input_tokens", None),
@@ -114,21 +115,29 @@ def any_of(masks: Iterable[Mask]) -> Mask:
 
 def figures_in(spans: pd.DataFrame) -> dict[str, Figures]:
     """The figures of each span as in the source, by name; nothing is counted yet."""
-    rows = field_rows(spans, *FIGURE_KEYS.values())
-    columns = field_columns(spans, FIGURE_KEYS.values(), rows)
-    estimates = estimated_names(spans, rows)
     none: Mask = np.zeros(len(spans), dtype=bool)
     figures = {}
-    for name, key in FIGURE_KEYS.items():
-        numbers, valid, invalid = numbers_of(columns.pop(key), is_count=name in TOKEN_KEYS)
-        is_estimate = np.isin(rows, [row for row, names in estimates.items() if names & {name, key, ALL_FIGURES}])
-        present, estimated, wrong = (
-            at_rows(found, rows, len(spans)) for found in (valid & ~is_estimate, valid & is_estimate, invalid)
-        )
-        values = at_rows(numbers, rows, len(spans))
-        figures[name] = Figures(values, present, estimated, wrong, np.zeros_like(values), none, none, none)
+    for key, found in valid_field_numbers(spans, FIGURE_KEYS.values()).items():
+        values, valid, invalid = figure_numbers(found.column, is_count=key != COST)
+        invalid[found.invalid_rows] = True
+        figures[NAME_OF[key]] = Figures(values, valid, none, invalid, np.zeros_like(values), none, none, none)
+    figures = without_estimates(spans, figures)
     not_zero = any_of(each.present & (each.values > 0) for each in figures.values())
     return without_larger_parts({name: replace(each, present=each.present & not_zero) for name, each in figures.items()})
+
+
+def without_estimates(spans: pd.DataFrame, figures: dict[str, Figures]) -> dict[str, Figures]:
+    """The figures, where those that ``estimated`` names are not present, but estimated."""
+    rows = np.flatnonzero(any_of(each.present for each in figures.values()))
+    estimates = estimated_names(spans, rows)
+    if not estimates:
+        return figures
+    result = {}
+    for name, each in figures.items():
+        named = [row for row, names in estimates.items() if names & {name, FIGURE_KEYS[name], ALL_FIGURES}]
+        is_named = at_rows(np.ones(len(named), dtype=bool), np.array(named, dtype=np.int64), len(spans))
+        result[name] = replace(each, present=each.present & ~is_named, estimated=each.present & is_named)
+    return result
 
 
 def at_rows(values: Numbers, rows: Int64Array, count: int) -> Numbers:
@@ -138,30 +147,19 @@ def at_rows(values: Numbers, rows: Int64Array, count: int) -> Numbers:
     return result
 
 
-def numbers_of(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mask]:
-    """A column as numbers, 0 where there is no valid one; where there is a valid one, and where there is another value.
+def figure_numbers(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask, Mask]:
+    """Numbers as an array, 0 where there is no valid one; where there is a valid one, and where there is another number.
 
     A cost of 0 is neither.
     """
-    kind = "O" if isinstance(column.dtype, pd.ArrowDtype) else getattr(column.dtype, "kind", "O")
+    numbers = column.fillna(0).to_numpy(dtype=np.int64 if column.dtype == "Int64" else np.float64)
     given: Mask = column.notna().to_numpy(dtype=bool)
-    if kind in "iuf":
-        numbers = column.fillna(0).to_numpy(dtype=column.dtype.type if kind != "f" else np.float64)
-        valid = given & (numbers >= 0) & (numbers < 2.0**63 if kind == "f" else numbers <= INT64_MAX)
-    else:
-        found = [valid_number(value) for value in json_values(column[given])]
-        valid = at_rows(np.array([number is not None for number in found], dtype=bool), np.flatnonzero(given), len(column))
-        numbers = at_rows(np.array([number or 0 for number in found], dtype=object), np.flatnonzero(given), len(column))
-    if is_count and numbers.dtype.kind != "i":
-        valid &= np.array(np.where(valid, numbers, 0) % 1 == 0, dtype=bool)
-    valid_numbers: Numbers = np.where(valid, numbers, 0).astype(np.int64 if is_count else np.float64)
-    return valid_numbers, valid if is_count else valid & (valid_numbers > 0), given & ~valid
-
-
-def valid_number(value: Any) -> int | float | None:
-    """A value that is a number of at least 0 and below 2^63; else None."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and 0 <= value <= INT64_MAX else None
+    valid = given & (numbers >= 0)
+    if numbers.dtype.kind == "f":
+        valid &= numbers < 2.0**63
+        valid &= (np.where(valid, numbers, 0) % 1 == 0) | (not is_count)
+    values: Numbers = np.where(valid, numbers, 0).astype(np.int64 if is_count else np.float64)
+    return values, valid if is_count else valid & (values > 0), given & ~valid
 
 
 def estimated_names(spans: pd.DataFrame, rows: Int64Array) -> dict[int, set[str]]:
