@@ -56,11 +56,16 @@ def streamed(model):
     return "".join(f"data: {json.dumps(part)}\n\n" for part in parts) + "data: [DONE]\n\n"
 
 
+class Server(ThreadingHTTPServer):
+    """A server for many connections at once: with the usual queue of 5, others would try again a second later."""
+
+    request_queue_size = 64
+
+
 @contextmanager
 def model_server():
     """The address of a running server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Chats)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Chats)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

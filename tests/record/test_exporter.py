@@ -393,7 +393,7 @@ def test_a_flush_of_a_slow_store_keeps_its_timeout(exporter, monkeypatch):
 
     def slow(appender, *arguments):
         writes.append(len(writes))
-        time.sleep(0.6)
+        time.sleep(0.2)
         return append(appender, *arguments)
 
     monkeypatch.setattr(Appender, "append", slow)
@@ -401,7 +401,7 @@ def test_a_flush_of_a_slow_store_keeps_its_timeout(exporter, monkeypatch):
     while not writes:
         time.sleep(0.01)
     tracer.start_span("second").end()
-    assert exporter.force_flush(800) is False  # the second batch ends later
+    assert exporter.force_flush(270) is False  # the second batch ends later
     assert [label for _, _, label in stored(exporter)] == ["first", "second"]
 
 
@@ -487,15 +487,15 @@ def test_the_writer_thread_writes_even_if_spans_arrive_without_end(exporter, mon
 
     def put(row):
         rows.append(row)
-        if len(rows) < 100:
+        if len(rows) < 30:
             time.sleep(0.01)
             in_thread(lambda: tracer.start_span("next").end())
 
     monkeypatch.setattr(exporter.writer, "put", put)
     exporter.open_rows()
-    assert 1 <= len(rows) < 100
+    assert 1 <= len(rows) < 30
     assert is_soon_processed(exporter)  # by the next batch
-    assert len(rows) == 100
+    assert len(rows) == 30
 
 
 @pytest.mark.parametrize("processor", [LiveSpanProcessor, SimpleSpanProcessor])
