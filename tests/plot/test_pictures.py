@@ -1,5 +1,6 @@
 import io
 import json
+from functools import cache
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -33,6 +34,12 @@ def workflow():
     return seeded_spans("multi-agent-workflow")
 
 
+@cache
+def drawn(figure):
+    """A figure of the workflow, for tests that only look at it."""
+    return FIGURES[figure](workflow())
+
+
 def test_every_picture_is_tested_here():
     names = {name.removeprefix("plot_").replace("_", " ") for name in tv.__all__ if name.startswith("plot_")}
     assert names - set(FIGURES) == set(), "add each public picture to PICTURES in tests/pictures.py"
@@ -49,7 +56,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
 
 @every_figure
 def test_no_text_overlaps_another_in_a_new_figure(figure):
-    assert collisions(FIGURES[figure](workflow())) == []
+    assert collisions(drawn(figure)) == []
 
 
 @every_picture
@@ -66,7 +73,7 @@ def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
 
 @every_picture
 def test_each_picture_is_described_in_a_sentence(picture):
-    sentence = PICTURES[picture](workflow()).get_label()
+    sentence = drawn(picture).axes[0].get_label()
     assert sentence.endswith(".")
     assert "multi-agent-workflow" in sentence
     assert "\n" not in sentence
