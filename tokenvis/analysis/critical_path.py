@@ -8,8 +8,8 @@ The path passes a span at most once at one time, so links and instants cannot fo
 then cut by state and by innermost span (`states`, `nesting`), all at once.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -163,13 +163,13 @@ class Ends:
 class Sources:
     """The rows that each row names: pairs of rows, sorted by the row that names the other."""
 
-    def __init__(self, named: Int64Array, naming: Int64Array) -> None:
-        self.named, self.naming = named.data, naming.data
+    def __init__(self, named: Int64Array, naming: Int64Array, n_rows: int) -> None:
+        self.named = named.data
+        self.first = np.append(0, np.cumsum(counts(naming, n_rows))).data if len(naming) else None
 
-    def of(self, row: int) -> memoryview:
+    def of(self, row: int) -> Sequence[int]:
         """The rows that a row names."""
-        first = bisect_left(self.naming, row)
-        return self.named[first : bisect_right(self.naming, row, first)]
+        return () if self.first is None else self.named[self.first[row] : self.first[row + 1]]
 
 
 class PathSearch:
@@ -181,8 +181,8 @@ class PathSearch:
         start, end = times_of(spans)
         self.start, self.end = start.data, end.data
         asked_by, call = relations.requests()
-        self.links = Sources(*relations.links())
-        self.requests = Sources(asked_by, call)
+        self.links = Sources(*relations.links(), len(spans))
+        self.requests = Sources(asked_by, call, len(spans))
         self.requested = Ends(spans, asked_by, call, len(spans), self.agent) if len(call) else None
         if "parent" not in kinds:
             parent = np.full_like(parent, NO_ROW)
