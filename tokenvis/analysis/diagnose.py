@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
-from tokenvis.spans.fields import field_values
+from tokenvis.spans.fields import several_field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -195,9 +195,10 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
         *usage_findings(figures),
     ):
         yield finding._replace(rows=first[finding.rows])
-    rows, status = field_values(spans, "status")
+    fields = several_field_values(spans, "status", "estimated")
+    rows, status = fields["status"]
     yield Finding("open", rows[[value == "open" for value in status]])
-    rows, estimated = field_values(spans, "estimated")
+    rows, estimated = fields["estimated"]
     yield Finding("estimated", rows[[bool(value) for value in estimated]])
     yield idleness(spans, states)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.fields import field_values, truth_of
+from tokenvis.spans.fields import several_field_values, truth_of
 from tokenvis.spans.integers import Mask
 
 CANCELLED_STATUSES = ("cancelled", "canceled")
@@ -23,10 +23,11 @@ class Endings:
 def endings_of(spans: pd.DataFrame) -> Endings:
     """Which spans failed, were cancelled, or are still open."""
     failed, cancelled, is_open = (np.zeros(len(spans), dtype=bool) for _ in range(3))
-    rows, statuses = field_values(spans, "status")
+    fields = several_field_values(spans, "status", "cancelled")
+    rows, statuses = fields["status"]
     failed[rows[[status == "error" for status in statuses]]] = True
     is_open[rows[[status == "open" for status in statuses]]] = True
     cancelled[rows[[isinstance(status, str) and status in CANCELLED_STATUSES for status in statuses]]] = True
-    rows, values = field_values(spans, "cancelled")
+    rows, values = fields["cancelled"]
     cancelled[rows[[truth_of(value) is True for value in values]]] = True
     return Endings(failed, cancelled, is_open)

@@ -1,4 +1,4 @@
-"""FieldNumbers: keys of the payload as columns of numbers. Values that are not numbers are returned separately."""
+"""Numbers: keys of the payload as columns of numbers. Values that are not numbers are returned separately."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple

@@ -7,13 +7,13 @@ it. Agents are numbered for each trace, and spans by their identities (`relation
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of, order_with_ids, times_of
-from tokenvis.spans.fields import field_values, truth_of
+from tokenvis.spans.fields import several_field_values, truth_of
 from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import (
     NO_ROWS,
@@ -204,22 +204,22 @@ def detachment_of(spans: pd.DataFrame, relations: Relations, wanted: Mask | None
     A child is detached if ``detached`` is true; or if it is not set, and the child is a consumer of its parent or ends later.
     """
     is_child = relations.parent != NO_ROW if wanted is None else wanted
-    rows, values = field_values(spans, "detached")
+    fields = several_field_values(spans, "detached", "span_kind")
+    rows, values = fields["detached"]
     stated_detached, stated_waited = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
     stated_detached[rows[[truth_of(value) is True for value in values]]] = True
     stated_waited[rows[[truth_of(value) is False for value in values]]] = True
-    stated_detached |= consumers(spans, relations) & ~stated_waited
+    stated_detached |= consumers(relations, *fields["span_kind"]) & ~stated_waited
     assumed = ended_later(spans, relations, is_child) & ~stated_waited & ~stated_detached
     return Detachment(stated_waited & is_child, (stated_detached | assumed) & is_child, assumed)
 
 
-def consumers(spans: pd.DataFrame, relations: Relations) -> Mask:
-    """Rows that consume a message of their parent: OpenTelemetry's kind CONSUMER below PRODUCER.
+def consumers(relations: Relations, rows: Int64Array, kinds: list[Any]) -> Mask:
+    """Rows that consume a message of their parent: OpenTelemetry's kind CONSUMER below PRODUCER; ``rows`` have these kinds.
 
     https://opentelemetry.io/docs/specs/otel/trace/api/#spankind
     """
-    rows, kinds = field_values(spans, "span_kind")
-    consumer, producer = np.zeros(len(spans), dtype=bool), np.zeros(len(spans), dtype=bool)
+    consumer, producer = np.zeros(len(relations.parent), dtype=bool), np.zeros(len(relations.parent), dtype=bool)
     consumer[rows[[kind == "consumer" for kind in kinds]]] = True
     producer[rows[[kind == "producer" for kind in kinds]]] = True
     below_producer: Mask = consumer & relations.by_identity(producer)[relations.parent]
@@ -244,8 +244,8 @@ def ended_later(spans: pd.DataFrame, relations: Relations, is_child: Mask) -> Ma
 
 def uncertain_ends(spans: pd.DataFrame) -> Int64Array:
     """Rows whose end is not the end of the work: open spans, and estimated ends."""
-    open_rows, statuses = field_values(spans, "status")
-    estimated_rows, estimated = field_values(spans, "estimated")
+    fields = several_field_values(spans, "status", "estimated")
+    (open_rows, statuses), (estimated_rows, estimated) = fields["status"], fields["estimated"]
     is_open = open_rows[[status == "open" for status in statuses]]
     is_estimated = estimated_rows[[isinstance(names, list | str) and "end_time" in names for names in estimated]]
     return np.concatenate([is_open, is_estimated])
