@@ -118,6 +118,11 @@ def test_losses_come_first_and_hide_no_other_finding():
     assert "unconnected" not in diagnose(spans)["kind"].tolist()  # because a loss marker is not an agent
 
 
+def test_a_trace_that_only_waits_for_an_unrecorded_agent_is_idle():
+    spans = with_data(spans_of("ann 0 9 desk"), a={"waits_for": "bob", "waits_for_kind": "agent"})
+    assert as_text(spans) == ["unknown wait 1 - a", "idle 1 9 a"]
+
+
 def test_duplicate_ids_hide_no_other_finding():
     spans = spans_of("ann 0 9 desk", "bob 0 9 desk", "eve 0 9 desk", parents={"c": "gone"}).assign(id=["a", "a", "c"])
     assert as_text(spans) == ["duplicate id 2 - aa", "unknown parent 1 - c"]

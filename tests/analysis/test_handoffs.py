@@ -71,7 +71,7 @@ def test_at_a_location_agents_are_where_their_innermost_span_is():
 def brute_force(spans, evidence, within):
     """All handoffs, from the definitions, with loops."""
     rows = [row._replace(data=json.loads(row.data) if isinstance(row.data, str) else {}) for row in spans.itertuples()]
-    pieces = list(self_spans(spans).itertuples())
+    pieces = stays(spans)
     found = []  # trace, strength, arrived, left, from, to
     for row in rows:
         mine = {other.id: other for other in rows if other.trace_id == row.trace_id}
@@ -111,6 +111,18 @@ def brute_force(spans, evidence, within):
     for trace, strength, arrived, left, source, target in sorted(found):
         best.setdefault((trace, source, target), (strength, left, arrived))
     return sorted((*key, *value) for key, value in best.items())
+
+
+def stays(spans):
+    """The pieces of spans at a location: a span that waits is still there."""
+    merged = []
+    for piece in self_spans(spans).sort_values(["trace_id", "id", "piece"]).itertuples():
+        last = merged[-1] if merged else piece
+        if (last.trace_id, last.id, last.end_time) == (piece.trace_id, piece.id, piece.start_time) and merged:
+            merged[-1] = last._replace(end_time=piece.end_time)
+        else:
+            merged.append(piece)
+    return merged
 
 
 def ending(row):

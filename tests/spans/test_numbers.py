@@ -25,6 +25,11 @@ def test_other_values_are_returned_with_their_rows():
     assert (rows.tolist(), values) == ([1, 3, 5], ["2", True, 2**63])
 
 
+def test_a_float_beside_an_integer_beyond_64_bits_does_not_make_it_a_number():
+    column, rows, values = numbers_in(spans_with('{"n": 0.5}', '{"n": 9223372036854775808}', '{"n": 1e300}'), ["n"])["n"]
+    assert (column.tolist(), rows.tolist(), values) == ([0.5, pd.NA, 1e300], [1], [2**63])
+
+
 def test_no_key_is_no_column():
     assert numbers_in(spans_with("not JSON"), []) == {}
     for spans in (spans_with(None), spans_with(None).drop(columns="data")):

@@ -46,15 +46,16 @@ def cost(*calls):
 
 
 def cost_by_the_library(provider, model, start, tokens):
-    """The cost by the library's own function; NaN if it has no price for the input or the output tokens."""
+    """The cost by the library's own function; NaN if it has no price for the input or the output tokens, or for neither."""
     given = genai_prices.Usage(**{NAMES[kind]: count for kind, count in tokens.items()})
     time = EPOCH + timedelta(microseconds=start)
     try:
         found = genai_prices.calc_price(given, model, provider_id=provider, genai_request_timestamp=time)
     except (LookupError, ValueError):
         return np.nan
-    no_price = [kind for kind in ("input", "output") if tokens[kind] and getattr(found.model_price, f"{kind}_mtok") is None]
-    return np.nan if no_price else float(found.total_price)
+    no_price = [kind for kind in ("input", "output") if getattr(found.model_price, f"{kind}_mtok") is None]
+    is_unknown = len(no_price) == 2 or any(tokens[kind] for kind in no_price)
+    return np.nan if is_unknown else float(found.total_price)
 
 
 def edges(model):

@@ -105,6 +105,12 @@ def test_figures_that_are_all_zero_are_none():
     assert figures(spans)["input_tokens"].present.tolist() == [True, False, True]
 
 
+def test_a_part_of_nothing_is_no_figure():
+    usage = figures(using(run, a={INPUT: 9}, b={INPUT: 0, CACHED: 4}, c={INPUT: 5}))
+    assert (usage["input_tokens"].counted.tolist(), usage.silent.tolist()) == ([4, 0, 5], [False, True, False])
+    assert usage["cached_tokens"].invalid.tolist() == [False, True, False]
+
+
 def test_a_cost_of_0_is_not_a_cost():
     spans = using(run, a={COST: 0.3}, b={INPUT: 4, COST: 0.1}, c={INPUT: 5, COST: 0})
     assert counted(spans, "cost") == pytest.approx([0.2, 0.1, 0])

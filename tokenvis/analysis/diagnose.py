@@ -313,7 +313,9 @@ def idleness(spans: pd.DataFrame, states: States) -> Finding:
     mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
     longest_start, longest_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (gap_start, gap_end))
     adjacent = mostly_idle[trace[row]] & ((piece_end == longest_start[trace[row]]) | (piece_start == longest_end[trace[row]]))
-    rows = np.unique(row[adjacent])
+    rows = row[adjacent]
+    never_works = np.flatnonzero((mostly_idle & (counts(trace[row], n_traces) == 0))[trace])  # the gap is the whole trace
+    rows = np.unique(np.append(rows, never_works))
     return Finding("idle", rows, at_first_row(trace[rows], idle))
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import COLUMNS
-from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.numbers import FieldNumbers, numbers_in, numbers_in_column
+from tokenvis.spans.integers import NO_ROWS, Int64Array
+from tokenvis.spans.numbers import FieldNumbers, numbers_in, numbers_in_values
 from tokenvis.spans.payload import rows_containing, values_in
 from tokenvis.spans.typed_columns import columns_in, typed_column
 
@@ -106,12 +106,11 @@ def filled_numbers(spans: pd.DataFrame, name: str) -> FieldNumbers:
     rows, values = values_from_data(spans, column)
     kind = getattr(column.dtype, "kind", "O")
     if len(rows) or kind not in ("i", "f") or isinstance(column.dtype, pd.ArrowDtype):
-        numbers = typed_column(with_values(column, rows, values), index)
-    elif kind == "i":
-        numbers = column.set_axis(index).astype("Int64")
-    else:
-        numbers = pd.Series(pd.array(column.to_numpy(dtype=float, na_value=np.nan), dtype="Float64"), index=index)
-    return numbers_in_column(numbers)
+        return numbers_in_values(with_values(column, rows, values))
+    if kind == "i":
+        return FieldNumbers(column.set_axis(index).astype("Int64"), NO_ROWS, [])
+    floats = pd.array(column.to_numpy(dtype=float, na_value=np.nan), dtype="Float64")
+    return FieldNumbers(pd.Series(floats, index=index), NO_ROWS, [])
 
 
 def values_from_data(spans: pd.DataFrame, column: pd.Series) -> tuple[Int64Array, list[Any]]:

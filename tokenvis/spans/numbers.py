@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tokenvis.spans.buffers import text_sizes, texts_at
 from tokenvis.spans.integers import NO_ROWS, Int64Array
-from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_in_texts
+from tokenvis.spans.json_numbers import FLOAT64, INT64, LIMIT, numbers_in_texts
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, rows_containing, stored_texts
 from tokenvis.spans.typed_columns import is_number, nullable_array, typed_column, values_by_key
 
@@ -51,10 +51,7 @@ def parts_in(spans: pd.DataFrame, keys: list[str], chunks: list[Int64Array]) -> 
         if arrays is not None:
             part = {key: FieldNumbers(pd.Series(nullable_array(numbers)), NO_ROWS, []) for key, numbers in arrays.items()}
         else:
-            index = pd.RangeIndex(len(rows))
-            part = {
-                key: numbers_in_column(typed_column(values, index)) for key, values in values_by_key(spans, keys, rows).items()
-            }
+            part = {key: numbers_in_values(values) for key, values in values_by_key(spans, keys, rows).items()}
         types = next_types(part, types or {})
         yield part
 
@@ -79,17 +76,18 @@ def joined(parts: list[FieldNumbers], chunks: list[Int64Array], count: int) -> F
     )
 
 
-def numbers_in_column(values: pd.Series) -> FieldNumbers:
-    """The numbers in a column of `typed_column`."""
-    present = values.notna()
-    if not present.any():
-        return FieldNumbers(pd.Series(pd.NA, index=values.index, dtype="Int64"), NO_ROWS, [])
-    if str(values.dtype) in ("Int64", "Float64"):
-        return FieldNumbers(values, NO_ROWS, [])
-    rows = np.flatnonzero(present.to_numpy())
-    rows = rows[[not is_number(value) for value in values[present].tolist()]]
-    if not len(rows):  # floats and integers that are too large for exact floats
-        return FieldNumbers(values.astype("Float64"), NO_ROWS, [])
-    present.iloc[rows] = False
-    valid = values.astype("object").where(present, None).tolist()
-    return FieldNumbers(numbers_in_column(typed_column(valid, values.index)).column, rows, values.iloc[rows].tolist())
+def numbers_in_values(values: list[Any]) -> FieldNumbers:
+    """The numbers in a list, None for missing ones."""
+    index = pd.RangeIndex(len(values))
+    column = typed_column(values, index)
+    if not column.notna().any():
+        return FieldNumbers(column.astype("Int64"), NO_ROWS, [])
+    if column.dtype == "Int64" or (column.dtype == "Float64" and not (column.abs() >= LIMIT).any()):
+        return FieldNumbers(column, NO_ROWS, [])
+    invalid = [row for row, value in enumerate(values) if value is not None and not is_number(value)]
+    if not invalid:  # floats beside integers that are too large for exact floats
+        return FieldNumbers(column.astype("Float64"), NO_ROWS, [])
+    others = list(values)
+    for row in invalid:
+        others[row] = None
+    return FieldNumbers(numbers_in_values(others).column, np.array(invalid), [values[row] for row in invalid])

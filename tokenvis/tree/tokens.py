@@ -121,9 +121,9 @@ def figures_in(spans: pd.DataFrame) -> dict[str, Figures]:
         values, valid, invalid = figure_numbers(found.column, is_count=key != COST)
         invalid[found.invalid_rows] = True
         figures[NAME_OF[key]] = Figures(values, valid, none, invalid, np.zeros_like(values), none, none, none)
-    figures = without_estimates(spans, figures)
+    figures = without_larger_parts(without_estimates(spans, figures))
     not_zero = any_of(each.present & (each.values > 0) for each in figures.values())
-    return without_larger_parts({name: replace(each, present=each.present & not_zero) for name, each in figures.items()})
+    return {name: replace(each, present=each.present & not_zero) for name, each in figures.items()}
 
 
 def without_estimates(spans: pd.DataFrame, figures: dict[str, Figures]) -> dict[str, Figures]:
