@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tokenvis.spans.buffers import text_sizes, texts_at
 from tokenvis.spans.integers import NO_ROWS, Int64Array
-from tokenvis.spans.json_numbers import FLOAT64, INT64, LIMIT, numbers_in_texts
+from tokenvis.spans.json_columns import FLOAT64, INT64, LIMIT, numbers_in_texts
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, rows_containing, stored_texts
 from tokenvis.spans.typed_columns import is_number, nullable_array, typed_column, values_by_key
 

@@ -40,14 +40,13 @@ def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
 def values_in(spans: pd.DataFrame, *keys: str) -> dict[str, tuple[Int64Array, list[Any]]]:
     """For each key, the rows whose payload has it at the top level, and its values; a payload is parsed once for all keys."""
     rows = rows_containing(spans, *(f'"{key}"' for key in keys))
-    found: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
-    for row, payload in zip(rows.tolist(), parsed_payloads(spans, rows) if len(rows) else (), strict=True):
-        for key, (rows_of_key, values) in found.items():
-            value = payload.get(key)
-            if value is not None:
-                rows_of_key.append(row)
-                values.append(value)
-    return {key: (np.array(rows_of_key, dtype=np.int64), values) for key, (rows_of_key, values) in found.items()}
+    found: dict[str, list[Any]] = {key: [] for key in keys}
+    appenders = [(key, values.append) for key, values in found.items()]
+    for payload in parsed_payloads(spans, rows) if len(rows) else ():
+        for key, append in appenders:
+            append(payload.get(key))
+    present = {key: np.array([value is not None for value in values], dtype=bool) for key, values in found.items()}
+    return {key: (rows[present[key]], [value for value in values if value is not None]) for key, values in found.items()}
 
 
 def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iterator[Mapping[str, Any]]:

@@ -14,10 +14,11 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, check_choice, name_list, quoted
 from tokenvis.spans.columns import codes_of, numbers_of_texts, parent_ids
-from tokenvis.spans.fields import field_values
+from tokenvis.spans.fields import field_values, has_column
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask, packed, run_starts
 from tokenvis.spans.parents import check_parents
 from tokenvis.spans.text import text_column
+from tokenvis.spans.text_lists import text_lists_in
 
 NO_ROW = -1
 NO_REFERENCES = (np.empty(0, dtype=np.int64), pd.Series(dtype="str"))
@@ -234,6 +235,9 @@ def reference_text(value: object) -> str:
 
 def references_in(spans: pd.DataFrame, name: str) -> tuple[Int64Array, pd.Series]:
     """The row of each id in a field with one id or several, ``links`` or ``requested_by``, and the id."""
+    lists = None if has_column(spans, name) else text_lists_in(spans, name)
+    if lists is not None:
+        return lists
     rows, values = field_values(spans, name)
     in_rows = [value if isinstance(value, list) else [value] for value in values]
     ids = [value if isinstance(value, str) else reference_text(value) for in_row in in_rows for value in in_row]

@@ -1,4 +1,4 @@
-"""JSON numbers: the numbers under some keys of many JSON texts, read by Arrow on all cores, without Python objects.
+"""JSON columns: the values of some keys of many JSON texts, read by Arrow on all cores, without Python objects.
 
 Arrow's reader takes the types of the wanted keys, and skips all other values. It accepts more than JSON, and cannot tell a null
 from a missing key. So texts that `is_unusual` finds, and values of other types, are left to the parser of `payload`.
@@ -27,36 +27,46 @@ def numbers_in_texts(texts: pa.Array, types: dict[str, pa.DataType]) -> dict[str
 
     ``types`` are `INT64` or `FLOAT64`. The result is None if the texts have to be parsed one by one.
     """
-    lines = pc.binary_join_element_wise(texts, *(pa.scalar(text, texts.type) for text in ("", "\n")))
-    ends = np.frombuffer(lines.buffers()[1], dtype=np.int64)[: len(lines) + 1]
-    characters = lines.buffers()[2].slice(0, int(ends[-1]))
-    if not all(map(is_plain, types)) or is_unusual(characters, ends, types):
-        return None
-    table = table_of_lines(characters, int(np.diff(ends).max()), types)
-    if table is None or len(table) != len(texts):  # a text that is not one object
+    is_readable = "attributes" not in types and all(map(is_plain, types))
+    table = table_of_texts(texts, {**types, "attributes": pa.struct(list(types.items()))}) if is_readable else None
+    if table is None:
         return None
     below = table.column(len(types))
     columns = [pc.coalesce(table.column(n), pc.struct_field(below, [n])).combine_chunks() for n in range(len(types))]
     return None if any(map(is_ambiguous, columns)) else dict(zip(types, columns, strict=True))
 
 
-def table_of_lines(characters: pa.Buffer, longest: int, types: dict[str, pa.DataType]) -> pa.Table | None:
-    """The wanted keys of objects, one in each line; the last column is ``attributes``. None if Arrow refuses them."""
-    fields = [pa.field(key, of_key) for key, of_key in types.items()]
-    schema = pa.schema([*fields, pa.field("attributes", pa.struct(fields))])
+def lists_in_texts(texts: pa.Array, key: str) -> pa.Array | None:
+    """The list of texts under a key at the top level; null if there is none.
+
+    The result is None if the texts have to be parsed one by one, or a value is not a list of texts.
+    """
+    table = table_of_texts(texts, {key: pa.list_(pa.large_string())}) if is_plain(key) else None
+    lists = None if table is None else table.column(0).combine_chunks()
+    return lists if lists is not None and not pc.list_flatten(lists).null_count else None
+
+
+def table_of_texts(texts: pa.Array, types: dict[str, pa.DataType]) -> pa.Table | None:
+    """The wanted keys of texts, each of them one object; None if Arrow cannot read them as `payload` does."""
+    lines = pc.binary_join_element_wise(texts, *(pa.scalar(text, texts.type) for text in ("", "\n")))
+    ends = np.frombuffer(lines.buffers()[1], dtype=np.int64)[: len(lines) + 1]
+    characters = lines.buffers()[2].slice(0, int(ends[-1]))
+    if is_unusual(characters, ends, types):
+        return None
     try:
-        return pyarrow.json.read_json(
+        table = pyarrow.json.read_json(
             pa.BufferReader(characters),
-            pyarrow.json.ReadOptions(block_size=max(BLOCK_BYTES, 2 * longest)),
-            pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+            pyarrow.json.ReadOptions(block_size=max(BLOCK_BYTES, 2 * int(np.diff(ends).max()))),
+            pyarrow.json.ParseOptions(explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore"),
         )
     except pa.ArrowInvalid:
         return None
+    return table if len(table) == len(texts) else None
 
 
 def is_plain(key: str) -> bool:
     """Whether a key is written in only one way, unless its characters are escaped as numbers."""
-    return key.isascii() and key.isprintable() and not set(key) & set('"\\/') and key != "attributes"
+    return key.isascii() and key.isprintable() and not set(key) & set('"\\/')
 
 
 def is_unusual(characters: pa.Buffer, ends: Int64Array, keys: Iterable[str]) -> bool:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadSpan
-from tokenvis.spans import json_numbers, numbers
-from tokenvis.spans.json_numbers import FLOAT64, INT64, numbers_in_texts
+from tokenvis.spans import json_columns, numbers
+from tokenvis.spans.json_columns import FLOAT64, INT64, numbers_in_texts
 
 COST = "gen_ai.usage.cost"
 VALUES = [
@@ -74,7 +74,7 @@ def answer(spans, keys):
 def test_arrow_finds_the_same_numbers_as_the_parser_of_payloads(first, rest, chunk, block):
     spans = spans_with(*first, *rest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_numbers, "BLOCK_BYTES", block)
+        patch.setattr(json_columns, "BLOCK_BYTES", block)
         patch.setattr(numbers, "FIRST_PAYLOADS", len(first))
         patch.setattr(numbers, "CHUNK_BYTES", chunk)
         by_arrow = [answer(spans, keys) for keys in (["n", COST], ["attributes", "n"])]
@@ -120,10 +120,10 @@ def test_a_key_that_can_be_written_in_several_ways_is_left_to_the_parser_of_payl
 
 
 def test_a_text_may_be_longer_than_a_block(monkeypatch):
-    monkeypatch.setattr(json_numbers, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(json_columns, "BLOCK_BYTES", 16)
     long = json.dumps({"m": "x" * 1_000, "n": 1})
     assert read(long, '{"n": 2}') == [1, 2]
-    monkeypatch.setattr(json_numbers, "MAX_TEXT_BYTES", 1_000)
+    monkeypatch.setattr(json_columns, "MAX_TEXT_BYTES", 1_000)
     assert read(long, '{"n": 2}') is None
 
 
