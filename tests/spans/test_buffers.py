@@ -19,6 +19,12 @@ def test_words_are_found_literally():
     assert not contain_any(CHUNKED, "\ud83d", "y")
 
 
+def test_a_slice_is_searched_without_the_rest_of_its_array():
+    texts = pa.array(["a", "b", None, "c"], pa.large_string()).slice(1, 2)
+    assert [contain_any(texts, word) for word in "abc"] == [False, True, False]
+    assert not contain_any(texts.slice(1), "b")
+
+
 @pytest.mark.laws
 @given(
     st.lists(st.none() | st.lists(st.sampled_from(WORDS), max_size=3).map("".join), max_size=5),

@@ -29,10 +29,17 @@ def rows_with(texts: Texts, *words: str) -> Int64Array:
 
 
 def contain_any(texts: Texts, *words: str) -> bool:
-    """Whether the buffers of an array contain one of these words, possibly outside the slice that the array covers."""
+    """Whether the bytes of all texts of an array contain one of these words, possibly across the end of a text."""
     pattern = pattern_of(words)
-    buffers = [chunk.buffers()[2] for chunk in chunks_of(texts)]
-    return any(contains(buffer, pattern) for buffer in buffers if buffer is not None)
+    return any(contains(bytes_of(chunk), pattern) for chunk in chunks_of(texts) if len(chunk) > chunk.null_count)
+
+
+def bytes_of(texts: pa.Array) -> pa.Buffer:
+    """The bytes of all texts of a contiguous array, which may be a slice of a larger one."""
+    texts = texts.cast(pa.large_string())
+    _, offsets, characters = texts.buffers()
+    first, after = np.frombuffer(offsets, dtype=np.int64)[[texts.offset, texts.offset + len(texts)]].tolist()
+    return characters.slice(first, after - first)
 
 
 def pattern_of(words: Iterable[str]) -> bytes:
