@@ -4,6 +4,7 @@ A finding is not an error: sessions with open spans and estimated starts are nor
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -128,6 +129,8 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         for trace_code, rows, count, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
+    ends = np.cumsum([len(rows) for _, _, rows, *_ in found]).tolist()
+    ids = spans["id"].iloc[[row for _, _, rows, *_ in found for row in rows]].tolist()
     return pd.DataFrame(
         {
             "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, *_ in found], dtype=np.int64)),
@@ -135,7 +138,7 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
             "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
             "time_us": pd.array([time for *_, time in found], dtype="Int64"),
             "meaning": pd.array([MEANING_BY_KIND[kind] for kind in kinds], dtype="str"),
-            "span_ids": pd.Series([spans["id"].iloc[rows].tolist() for _, _, rows, *_ in found], dtype="object"),
+            "span_ids": pd.Series([ids[first:end] for first, end in pairwise([0, *ends])], dtype="object"),
         }
     )
 
