@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadSpan
-from tokenvis.spans import json_columns, numbers
+from tokenvis.spans import json_columns, numbers, payload
 from tokenvis.spans.json_columns import FLOAT64, INT64, numbers_in_texts
 
 COST = "gen_ai.usage.cost"
@@ -75,11 +75,39 @@ def test_arrow_finds_the_same_numbers_as_the_parser_of_payloads(first, rest, chu
     spans = spans_with(*first, *rest)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_columns, "BLOCK_BYTES", block)
-        patch.setattr(numbers, "FIRST_PAYLOADS", len(first))
-        patch.setattr(numbers, "CHUNK_BYTES", chunk)
+        patch.setattr(payload, "FIRST_PAYLOADS", len(first))
+        patch.setattr(payload, "CHUNK_BYTES", chunk)
         by_arrow = [answer(spans, keys) for keys in (["n", COST], ["attributes", "n"])]
         patch.setattr(numbers, "numbers_in_texts", lambda texts, types: None)
         assert by_arrow == [answer(spans, keys) for keys in (["n", COST], ["attributes", "n"])]
+
+
+names = st.sampled_from(["ok", "error", "", "é", "\x00", '"', "\N{GRINNING FACE}"])
+statuses = st.fixed_dictionaries({}, optional={"status": names, "label": names, "m": st.none() | names})
+
+
+@pytest.mark.laws
+@given(
+    first=st.lists(statuses.map(json.dumps), min_size=1, max_size=2),
+    rest=st.lists(statuses.map(json.dumps) | objects(values).map(lambda text: text.replace('"n"', '"status"')), max_size=3),
+    among=st.none() | st.sets(st.integers(0, 4)),
+)
+def test_arrow_finds_the_same_texts_as_the_parser_of_payloads(first, rest, among):
+    spans = spans_with(*first, *rest)
+    rows = None if among is None else np.array(sorted(row for row in among if row < len(spans)), dtype=np.int64)
+
+    def found():
+        try:
+            result = payload.values_in(spans, "status", "label", among=rows)
+        except BadSpan as error:
+            return str(error)
+        return {key: (rows_of_key.tolist(), repr(values)) for key, (rows_of_key, values) in result.items()}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payload, "FIRST_PAYLOADS", len(first))
+        by_arrow = found()
+        patch.setattr(payload, "values_in_texts", lambda texts, keys: None)
+        assert found() == by_arrow
 
 
 def read(*payloads, type_of_n=INT64):
@@ -134,6 +162,6 @@ def test_all_texts_are_read_by_arrow_once_their_types_are_known(monkeypatch):
         numbers, "numbers_in_texts", lambda *found: read_by_arrow.append(numbers_in_texts(*found)) or read_by_arrow[-1]
     )
     found = numbers.numbers_in(spans_with(*payloads, None, "{}"), ["n", COST])
-    assert [len(arrays["n"]) for arrays in read_by_arrow] == [3_000 - numbers.FIRST_PAYLOADS]
+    assert [len(arrays["n"]) for arrays in read_by_arrow] == [3_000 - payload.FIRST_PAYLOADS]
     assert found["n"].column.dropna().tolist() == list(range(3_000))
     assert found[COST].column.dropna().tolist() == (np.arange(3_000) / 8).tolist()

@@ -6,7 +6,7 @@ from conftest import spans_with
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans import numbers
+from tokenvis.spans import payload
 from tokenvis.spans.numbers import numbers_in
 
 
@@ -46,8 +46,8 @@ def test_the_chunk_size_makes_no_difference(values, first, chunk):
     spans = spans_with(*(None if value is ... else json.dumps({"n": value}) for value in values))
     whole = numbers_in(spans, ["n"])["n"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers, "FIRST_PAYLOADS", first)
-        patch.setattr(numbers, "CHUNK_BYTES", chunk)
+        patch.setattr(payload, "FIRST_PAYLOADS", first)
+        patch.setattr(payload, "CHUNK_BYTES", chunk)
         part = numbers_in(spans, ["n"])["n"]
     pd.testing.assert_series_equal(part.column, whole.column)
     assert (part.invalid_rows.tolist(), part.invalid_values) == (whole.invalid_rows.tolist(), whole.invalid_values)

@@ -5,7 +5,7 @@ from conftest import spans_with
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.spans import numbers, text_lists
+from tokenvis.spans import payload, text_lists
 from tokenvis.spans.text_lists import text_lists_in
 from tokenvis.tree.relations import references_in
 
@@ -54,7 +54,7 @@ values = st.lists(texts, max_size=3) | st.lists(texts | st.integers(0, 9) | st.n
 def test_arrow_finds_the_same_references_as_the_parser_of_payloads(links, chunk):
     spans = spans_with(*(json.dumps({"links": value}) for value in links))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers, "CHUNK_BYTES", chunk)
+        patch.setattr(payload, "CHUNK_BYTES", chunk)
         rows, ids = references_in(spans, "links")
         patch.setattr(text_lists, "FIRST_PAYLOADS", 10)
         expected_rows, expected_ids = references_in(spans, "links")

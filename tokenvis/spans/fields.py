@@ -40,9 +40,17 @@ def field_rows(spans: pd.DataFrame, *names: str) -> Int64Array:
     return np.flatnonzero(may_have)
 
 
-def field_values(spans: pd.DataFrame, name: str) -> tuple[Int64Array, list[Any]]:
-    """The rows that have a value for a tokenvis field, a top-level key of ``data``, and those values."""
-    return several_field_values(spans, name)[name]
+def field_values(spans: pd.DataFrame, name: str, among: Int64Array | None = None) -> tuple[Int64Array, list[Any]]:
+    """The rows that have a value for a tokenvis field, a top-level key of ``data``, and those values.
+
+    Of all rows, or of those in ``among`` (sorted).
+    """
+    if not has_column(spans, name):
+        return values_in(spans, name, among=among)[name]
+    if among is None:
+        return filled_values(spans, name)
+    rows, values = filled_values(spans.iloc[among], name)
+    return among[rows], values
 
 
 def several_field_values(spans: pd.DataFrame, *names: str) -> dict[str, tuple[Int64Array, list[Any]]]:

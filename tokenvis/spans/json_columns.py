@@ -46,6 +46,23 @@ def lists_in_texts(texts: pa.Array, key: str) -> pa.Array | None:
     return lists if lists is not None and not pc.list_flatten(lists).null_count else None
 
 
+def values_in_texts(texts: pa.Array, keys: Iterable[str]) -> dict[str, list[str | None]] | None:
+    """The text under each key at the top level, or None if there is none, for each of these JSON texts.
+
+    The result is None if the JSON texts have to be parsed one by one, or a value is not a text.
+    """
+    keys = list(keys)
+    table = table_of_texts(texts, dict.fromkeys(keys, pa.large_string())) if all(map(is_plain, keys)) else None
+    if table is None:
+        return None
+    found = {}
+    for key, column in zip(keys, table.columns, strict=True):
+        encoded = column.combine_chunks().dictionary_encode()
+        names = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+        found[key] = names[encoded.indices.fill_null(len(names) - 1).to_numpy()].tolist()
+    return found
+
+
 def table_of_texts(texts: pa.Array, types: dict[str, pa.DataType]) -> pa.Table | None:
     """The wanted keys of texts, each of them one object; None if Arrow cannot read them as `payload` does."""
     lines = pc.binary_join_element_wise(texts, *(pa.scalar(text, texts.type) for text in ("", "\n")))

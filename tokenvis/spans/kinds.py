@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of
-from tokenvis.spans.fields import field_rows, field_values
+from tokenvis.spans.fields import field_values
 
 KINDS_OF_WORK = ("model", "tool", "other")
 MODEL, TOOL, OTHER = range(len(KINDS_OF_WORK))
@@ -24,11 +24,8 @@ def kinds_of(spans: pd.DataFrame) -> KindCodes:
     """The kind of work of each row, as a code: `MODEL`, `TOOL` or `OTHER`."""
     location, labels = codes_of(spans["location_id"])
     kind = np.array([kind_of_location(label) for label in labels.tolist()], dtype=np.int8)[location]
-    undecided = field_rows(spans, "kind")
-    undecided = undecided[kind[undecided] == OTHER]
-    if len(undecided):
-        rows, values = field_values(spans.iloc[undecided], "kind")
-        kind[undecided[rows]] = [KINDS_IN_DATA.get(value, OTHER) if isinstance(value, str) else OTHER for value in values]
+    rows, values = field_values(spans, "kind", np.flatnonzero(kind == OTHER))
+    kind[rows] = [KINDS_IN_DATA.get(value, OTHER) if isinstance(value, str) else OTHER for value in values]
     return kind
 
 

@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.spans.buffers import text_sizes, texts_at
+from tokenvis.spans.buffers import texts_at
 from tokenvis.spans.integers import NO_ROWS, Int64Array
 from tokenvis.spans.json_columns import FLOAT64, INT64, LIMIT, numbers_in_texts
-from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, rows_containing, stored_texts
+from tokenvis.spans.payload import chunks_of_rows, rows_containing, stored_texts
 from tokenvis.spans.typed_columns import is_number, nullable_array, typed_column, values_by_key
-
-FIRST_PAYLOADS = 2_048  # parsed one by one, which shows the types of the numbers
-CHUNK_BYTES = 1 << 25
 
 
 class FieldNumbers(NamedTuple):
@@ -29,18 +26,9 @@ def numbers_in(spans: pd.DataFrame, keys: Iterable[str]) -> dict[str, FieldNumbe
     """The numbers under each key, for all rows."""
     keys = list(keys)
     rows = rows_containing(spans, *keys) if keys else NO_ROWS
-    chunks = chunks_of_rows(spans, rows) if len(rows) else []
-    parts = list(parts_in(spans, keys, chunks)) if chunks else []
+    chunks = chunks_of_rows(spans, rows)
+    parts = list(parts_in(spans, keys, chunks))
     return {key: joined([part[key] for part in parts], chunks, len(spans)) for key in keys}
-
-
-def chunks_of_rows(spans: pd.DataFrame, rows: Int64Array) -> list[Int64Array]:
-    """The rows as chunks of a limited size: a small one, then others of limited numbers of rows and bytes."""
-    texts = stored_texts(spans["data"])
-    sizes = np.zeros(len(rows), dtype=np.int64) if texts is None else text_sizes(texts)[rows]
-    number = np.cumsum(sizes + CHUNK_BYTES // PAYLOADS_PER_CHUNK) // CHUNK_BYTES
-    number[FIRST_PAYLOADS:] += 1
-    return np.split(rows, np.flatnonzero(np.diff(number)) + 1)
 
 
 def parts_in(spans: pd.DataFrame, keys: list[str], chunks: list[Int64Array]) -> Iterator[dict[str, FieldNumbers]]:

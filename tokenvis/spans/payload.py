@@ -9,7 +9,7 @@ The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``li
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadSpan, quoted
-from tokenvis.spans.buffers import Texts, rows_with, text_slices
-from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.buffers import Texts, rows_with, text_sizes, text_slices, texts_at
+from tokenvis.spans.integers import NO_ROWS, Int64Array
+from tokenvis.spans.json_columns import values_in_texts
 
 PAYLOADS_PER_CHUNK = 65_536  # parsed payloads in memory at once
+FIRST_PAYLOADS = 2_048  # parsed one by one, which shows the types of the values
+CHUNK_BYTES = 1 << 25
 EMPTY_PAYLOAD: Mapping[str, Any] = {}
 
 
@@ -37,16 +40,51 @@ def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
     return rows_with(pa.array(data.array), *words)
 
 
-def values_in(spans: pd.DataFrame, *keys: str) -> dict[str, tuple[Int64Array, list[Any]]]:
-    """For each key, the rows whose payload has it at the top level, and its values; a payload is parsed once for all keys."""
+def chunks_of_rows(spans: pd.DataFrame, rows: Int64Array) -> list[Int64Array]:
+    """The rows as chunks of a limited size: a small one, then others of limited numbers of rows and bytes."""
+    if not len(rows):
+        return []
+    texts = stored_texts(spans["data"])
+    sizes = np.zeros(len(rows), dtype=np.int64) if texts is None else text_sizes(texts)[rows]
+    number = np.cumsum(sizes + CHUNK_BYTES // PAYLOADS_PER_CHUNK) // CHUNK_BYTES
+    number[FIRST_PAYLOADS:] += 1
+    return np.split(rows, np.flatnonzero(np.diff(number)) + 1)
+
+
+def values_in(spans: pd.DataFrame, *keys: str, among: Int64Array | None = None) -> dict[str, tuple[Int64Array, list[Any]]]:
+    """For each key, the rows whose payload has it at the top level, and its values; of all rows, or of those in ``among``.
+
+    A payload is parsed once for all keys. If all values of a chunk are texts, Arrow reads the next one if it can.
+    """
     rows = rows_containing(spans, *(f'"{key}"' for key in keys))
-    found: dict[str, list[Any]] = {key: [] for key in keys}
-    appenders = [(key, values.append) for key, values in found.items()]
-    for payload in parsed_payloads(spans, rows) if len(rows) else ():
+    if among is not None:
+        rows = rows[np.isin(rows, among, assume_unique=True, kind="table")] if len(rows) else rows
+    found: dict[str, tuple[list[Int64Array], list[Any]]] = {key: ([NO_ROWS], []) for key in keys}
+    are_texts = False
+    for chunk in chunks_of_rows(spans, rows):
+        columns = text_values(spans, keys, chunk) if are_texts else None
+        columns = parsed_values(spans, keys, chunk) if columns is None else columns
+        are_texts = {type(value) for values in columns.values() for value in values} <= {str, type(None)}
+        for key, values in columns.items():
+            found[key][0].append(chunk[[value is not None for value in values]])
+            found[key][1].extend(value for value in values if value is not None)
+    return {key: (np.concatenate(rows_of_key), values) for key, (rows_of_key, values) in found.items()}
+
+
+def text_values(spans: pd.DataFrame, keys: Iterable[str], rows: Int64Array) -> dict[str, list[Any]] | None:
+    """The result of `parsed_values`, read by Arrow; None if that cannot be done."""
+    texts = stored_texts(spans["data"])
+    return None if texts is None else values_in_texts(texts_at(texts, rows), keys)
+
+
+def parsed_values(spans: pd.DataFrame, keys: Iterable[str], rows: Int64Array) -> dict[str, list[Any]]:
+    """The value of each key at the top level of the payloads in these rows, or None."""
+    values: dict[str, list[Any]] = {key: [] for key in keys}
+    appenders = [(key, of_key.append) for key, of_key in values.items()]
+    for payload in parsed_payloads(spans, rows):
         for key, append in appenders:
             append(payload.get(key))
-    present = {key: np.array([value is not None for value in values], dtype=bool) for key, values in found.items()}
-    return {key: (rows[present[key]], [value for value in values if value is not None]) for key, values in found.items()}
+    return values
 
 
 def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iterator[Mapping[str, Any]]:

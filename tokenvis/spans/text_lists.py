@@ -9,8 +9,7 @@ from tokenvis.spans.buffers import texts_at
 from tokenvis.spans.columns import text_array_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.json_columns import lists_in_texts
-from tokenvis.spans.numbers import FIRST_PAYLOADS, chunks_of_rows
-from tokenvis.spans.payload import rows_containing, stored_texts
+from tokenvis.spans.payload import FIRST_PAYLOADS, chunks_of_rows, rows_containing, stored_texts
 
 
 def text_lists_in(spans: pd.DataFrame, key: str) -> tuple[Int64Array, pd.Series] | None:

@@ -164,10 +164,10 @@ def figure_numbers(column: pd.Series, *, is_count: bool) -> tuple[Numbers, Mask,
 
 def estimated_names(spans: pd.DataFrame, rows: Int64Array) -> dict[int, set[str]]:
     """The figures that ``estimated`` names, for those of the rows that have any."""
-    with_names, values = field_values(spans.iloc[rows], "estimated")
+    with_names, values = field_values(spans, "estimated", rows)
     figures = {*FIGURE_KEYS, *FIGURE_KEYS.values(), ALL_FIGURES}
     names = [figures.intersection(name for name in value if isinstance(name, str)) for value in map(as_list, values)]
-    return {row: found for row, found in zip(rows[with_names].tolist(), names, strict=True) if found}
+    return {row: found for row, found in zip(with_names.tolist(), names, strict=True) if found}
 
 
 def as_list(value: Any) -> list[Any]:
