@@ -4,8 +4,9 @@ All ratios are measured on the same spans in one run: 50 agents, 20 locations, o
 first table compares each question with a pandas sort of the same rows by trace, agent and start, on rows in frame order
 (already nearly sorted) and on shuffled rows, and shows the memory beyond the frame. The next tables compare `concurrency` and
 `transitions` with plain numpy, some questions with plain pandas, and, if PM4Py is installed, with its directly-follows
-graph and its handover of work (minutes for a million spans). Compared results are checked to be equal. By default, it runs with
-one and ten million spans, in half an hour.
+graph and its handover of work (minutes for a million spans). Compared results are checked to be equal. Two tables are about
+other spans: model calls with all tokens, a cost and some long texts, against parsing their JSON with orjson; and many small
+traces in one frame, against a call for each of them. By default, it runs with one and ten million spans, in half an hour.
 """
 
 import gc
@@ -15,16 +16,27 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 
 import tokenvis as tv
 
 COUNTS = (1_000_000, 10_000_000)
+N_TRACES, SPANS_PER_TRACE = 10_000, 40
+N_MEASURED_TRACES = 300  # the time of a call for each trace is measured on these, and scaled
+TOKEN_LIMITS = {
+    "input_tokens": 50_000,
+    "cache_read.input_tokens": 20_000,
+    "cache_creation.input_tokens": 5_000,
+    "output_tokens": 4_000,
+    "reasoning.output_tokens": 2_000,
+}
 AGENTS, PLACES = 50, 20
 REPEAT_BELOW_S = 2.0  # a longer call is timed once
 PM4PY_MAX_SPANS = 1_000_000
@@ -57,6 +69,46 @@ def with_relations(spans: pd.DataFrame) -> pd.DataFrame:
     tokens = pd.Series(random.integers(1, 5_000, count)).astype("str")
     used = '{"attributes": {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": ' + tokens + "}}"
     return spans.assign(parent_id=parent, data=links.where(kind == 0, used.where(kind == 1)).astype("str"))
+
+
+def with_usage(spans: pd.DataFrame) -> pd.DataFrame:
+    """The spans; every second one is a model call with all tokens and a cost, and one call in five has a text of 1 kB."""
+    random = np.random.default_rng(len(spans) + 2)
+    counts = {f"gen_ai.usage.{name}": random.integers(1, limit, len(spans)).tolist() for name, limit in TOKEN_LIMITS.items()}
+    cost, is_long = (random.integers(1, 10**6, len(spans)) / 10**6).tolist(), (random.random(len(spans)) < 0.2).tolist()
+    text = {"gen_ai.output.messages": "Some text of a model. " * 46}
+    payloads: list[str | None] = [None] * len(spans)
+    for row in range(0, len(spans), 2):
+        attributes: dict[str, Any] = {"gen_ai.request.model": f"model-{row % 5}", "gen_ai.provider.name": "provider"}
+        attributes |= {name: of_name[row] for name, of_name in counts.items()} | {"gen_ai.usage.cost": cost[row]}
+        attributes |= text if is_long[row] else {}
+        payload = {"label": f"call {row}", "kind": "model", "status": "ok", "attributes": attributes}
+        payloads[row] = orjson.dumps(payload).decode()
+    return spans.assign(data=pd.array(payloads, dtype="str"))
+
+
+def many_traces() -> pd.DataFrame:
+    """Small traces in the order of a loaded frame; nearly all spans have a parent, some a link, half of them tokens."""
+    random = np.random.default_rng(N_TRACES)
+    count = N_TRACES * SPANS_PER_TRACE
+    trace, number = np.divmod(np.arange(count), SPANS_PER_TRACE)
+    start = np.sort(random.integers(0, 100_000, (N_TRACES, SPANS_PER_TRACE)), axis=1).reshape(-1) + 10**6 * trace
+    ids = pd.Series(trace).astype("str") + "/" + pd.Series(number).astype("str")
+    parent, link = (ids[np.arange(count) - np.minimum(random.integers(1, 8, count), number)].array for _ in range(2))
+    tokens = pd.Series(random.integers(1, 5_000, count)).astype("str")
+    used = '{"attributes": {"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": ' + tokens + "}}"
+    links = '{"links": ["' + pd.Series(link, dtype="str") + '"]}'
+    kind = np.where(number > 0, random.integers(0, 10, count), 9)
+    names = {"agent_id": ("agent", 4), "location_id": ("room", 6)}
+    spans = {
+        column: pd.Categorical.from_codes(random.integers(0, size, count), [f"{name} {n}" for n in range(size)])
+        for column, (name, size) in names.items()
+    }
+    spans |= {"id": ids, "trace_id": pd.Categorical.from_codes(trace, [f"trace {n:05}" for n in range(N_TRACES)])}
+    spans |= {"start_time": start, "end_time": start + random.integers(0, 30_000, count)}
+    spans |= {"parent_id": pd.Series(parent, dtype="str").where(kind < 9).astype("str")}
+    spans |= {"data": links.where(kind < 2, used.where(kind < 7)).astype("str")}
+    return pd.DataFrame(spans).sort_values(["start_time", "end_time", "agent_id", "id"], ignore_index=True)
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -128,6 +180,37 @@ def against_a_sort(spans: pd.DataFrame) -> None:
             f"{name:32} {took:>7.2f} s {took / in_order:>7.1f} {took / at_random:>10.1f} {memory:>14.0f} {rows:>12,}",
             flush=True,
         )
+
+
+def against_orjson(spans: pd.DataFrame) -> None:
+    """Compare the usage of model calls with parsing their payloads."""
+    calls = with_usage(spans)
+    texts = calls["data"].dropna().tolist()
+    keys = ["kind", "status", *(f"gen_ai.usage.{name}" for name in (*TOKEN_LIMITS, "cost"))]
+    columns = tv.expand_data(calls, keys).drop(columns="data")
+    assert tv.usage(columns).equals(tv.usage(calls))
+    frames = {"usage": calls, "usage, from columns": columns}
+    pairs = {
+        name: (partial(tv.usage, frame), lambda: sum(map(len, map(orjson.loads, texts)))) for name, frame in frames.items()
+    }
+    table("orjson alone", pairs, len(spans))
+
+
+def against_calls() -> None:
+    """Compare questions about many traces at once with a call for each trace."""
+    spans = many_traces()
+    traces = [
+        trace.assign(**{name: trace[name].cat.remove_unused_categories() for name in ("trace_id", "agent_id", "location_id")})
+        for _, trace in islice(spans.groupby("trace_id", observed=True), N_MEASURED_TRACES)
+    ]
+    print(f"\n{N_TRACES:,} traces of {SPANS_PER_TRACE} spans; calls are measured on {N_MEASURED_TRACES} traces, and scaled")
+    print(f"{'':32} {'at once':>9} {'a call for each':>16} {'one call':>9} {'ratio':>7}")
+    for name in ("summary", "usage", "critical_path", "diagnose"):
+        ask = getattr(tv, name)
+        at_once, one = seconds(partial(ask, spans)), seconds(partial(lambda ask: [ask(trace) for trace in traces], ask))
+        one /= len(traces)
+        each = one * N_TRACES
+        print(f"{name:32} {at_once:>7.2f} s {each:>14.1f} s {one * 1e3:>6.1f} ms {each / at_once:>7.0f}", flush=True)
 
 
 def numpy_concurrency(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -270,8 +353,10 @@ def main() -> None:
         against_a_sort(spans)
         against_numpy(spans)
         against_pandas(spans)
+        against_orjson(spans)
         if count <= PM4PY_MAX_SPANS:
             against_pm4py(spans)
+    against_calls()
 
 
 if __name__ == "__main__":
