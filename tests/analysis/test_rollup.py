@@ -1,11 +1,9 @@
-import json
-
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import waiting_frames, work_of
+from waiting import nodes_of, waiting_frames, work_of
 
 from tokenvis import BadOption, BadSpan, rollup
 
@@ -74,7 +72,7 @@ def test_values_that_are_not_numbers_are_refused():
 def test_it_equals_brute_force(spans, every):
     key = "gen_ai.usage.input_tokens"
     table = rollup(spans, every, by="agent_id", values=key)
-    pieces = work_of(spans)
+    pieces, tokens = work_of(spans), counted_tokens(spans, key)
     expected = []
     for trace, rows in spans.groupby("trace_id", observed=True):
         first = rows["start_time"].min()
@@ -85,9 +83,8 @@ def test_it_equals_brute_force(spans, every):
                 inside = mine["end_time"].clip(time, time + every) - mine["start_time"].clip(time, time + every)
                 of_agent = rows[rows["agent_id"] == agent]
                 starts = of_agent[of_agent["start_time"].between(time, time + every - 1)]
-                read = [tokens_in(data, key) for data in starts["data"]]
-                known = any(tokens_in(data, key) is not None for data in of_agent["data"])
-                total = sum(value or 0 for value in read) if known else None
+                known = any((trace, span) in tokens for span in of_agent["id"])
+                total = sum(tokens.get((trace, span), 0) for span in starts["id"]) if known else None
                 expected.append((trace, time, agent, inside.sum(), len(starts), inside.sum() / every, total))
     columns = ["trace_id", "time", "agent_id", "busy_us", "n_started", "running", key]
     assert table.columns.tolist() == columns
@@ -95,6 +92,17 @@ def test_it_equals_brute_force(spans, every):
     assert [tuple(None if value is pd.NA else value for value in row) for row in found] == expected
 
 
-def tokens_in(data, key):
-    """A number in a payload, or None."""
-    return json.loads(data).get("attributes", {}).get(key) if isinstance(data, str) else None
+def counted_tokens(spans, key):
+    """What counts of a figure for each span that has one: nothing if a span below has one too. No span is a silent call."""
+
+    def figure(node):
+        attributes = node.data.get("attributes", {})
+        return attributes.get(key) if any(attributes.values()) else None
+
+    def is_above_figures(node):
+        return any(figure(child) is not None or is_above_figures(child) for child in node.children)
+
+    found = {(node.trace, node.id): figure(node) for node in nodes_of(spans) if figure(node) is not None}
+    return found | {
+        (node.trace, node.id): 0 for node in nodes_of(spans) if (node.trace, node.id) in found and is_above_figures(node)
+    }
