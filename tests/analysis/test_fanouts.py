@@ -115,6 +115,7 @@ def fanning_frames(draw):
     names, count = "abcdefghijklmn", draw(st.integers(3, 14))
     agents = st.sampled_from(draw(st.sampled_from([["ann"], ["ann", "ann", "bob", "eve"]])))
     places, lengths = st.sampled_from(["desk", "desk", "model:m", "tool:t"]), st.integers(0, 8)
+    lengths = draw(st.sampled_from([lengths, lengths, st.sampled_from([1, 2, 20, 40])]))
     rows = [f"{draw(agents)} {start} {start + draw(lengths)} {draw(places)}" for start in draw(starts(count))]
     common = draw(st.sampled_from(["a", "acd"]))  # of the first spans as children, most others are children of these
     parents = {

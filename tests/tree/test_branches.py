@@ -49,11 +49,14 @@ def test_a_new_batch_begins_when_a_child_of_the_caller_starts():
     assert who(spans) == ["ann a parent b+c partly", "ann a parent e+f+g partly"]
 
 
-def test_a_new_batch_begins_when_the_caller_works_for_more_than_a_twentieth_of_the_branch_before():
+def test_a_new_batch_begins_when_the_caller_works_for_more_than_a_twentieth_of_the_longer_branch():
     spans = spans_of("ann 0 900 desk", "bob 100 200 lab", "eve 205 300 lab", parents=dict.fromkeys("bc", "a"))
     assert who(spans) == ["ann a parent b+c serial"]
     assert who(spans.assign(start_time=[0, 100, 206])) == []
     assert who(with_data(spans.assign(start_time=[0, 100, 206]), a={"waits_for": "user"})) == ["ann a parent b+c serial"]
+    first_is_short = spans.assign(end_time=[900, 101, 200])
+    assert who(first_is_short.assign(start_time=[0, 100, 105])) == ["ann a parent b+c serial"]
+    assert who(first_is_short.assign(start_time=[0, 100, 106])) == []
 
 
 def test_workers_in_the_background_are_one_batch_if_they_start_at_once():
@@ -111,3 +114,9 @@ def test_agents_that_take_turns_do_not_run_at_once():
     assert rows(fanouts(turns), *MEASURES) == ["0 90 90 90 90 80 0.00 1 1.00 1.12"]
     retry = spans_of("ann 0 99 desk", "bob 0 3 lab", "eve 0 10 lab", "bob 12 15 lab", parents=dict.fromkeys("bcd", "a"))
     assert rows(fanouts(retry), "sum_us", "union_us", "verdict") == ["25 15 parallel"]
+
+
+def test_a_pause_is_the_turn_of_others_if_they_fill_nineteen_twentieths_of_it():
+    spans = spans_of("ann 0 99 desk", "bob 0 10 lab", "eve 10 29 lab", "bob 30 40 lab", parents=dict.fromkeys("bcd", "a"))
+    assert rows(fanouts(spans), "sum_us", "verdict") == ["39 serial"]
+    assert rows(fanouts(spans.assign(end_time=[10, 99, 28, 40])), "sum_us", "verdict") == ["58 parallel"]

@@ -185,9 +185,10 @@ def parent_branches(nodes: Nodes, asked: Branches) -> Branches:
     node, caller, is_call = children.node[branch], children.caller[branch], children.is_call[branch]
     is_first = (run_starts(children.caller) | ~np.append(False, children.is_branch[:-1]))[branch]
     start, end = nodes.start[node], nodes.end[node]
-    limit = MAX_WORK_BETWEEN * difference(end, start)
-    later = np.flatnonzero(~is_first & np.append(True, np.diff(start) > limit[:-1])[: len(start)])
-    is_first[later] = work_between(nodes, caller[later], start[later - 1], start[later]) > limit[later - 1]
+    took = difference(end, start)
+    limit = MAX_WORK_BETWEEN * np.maximum(took, np.append(took[:1], took[:-1]))
+    later = np.flatnonzero(~is_first & (np.diff(start, prepend=start[:1]) > limit))
+    is_first[later] = work_between(nodes, caller[later], start[later - 1], start[later]) > limit[later]
     last_end = running_max(np.cumsum(is_first), end)
     after_all = np.append(False, last_end[:-1] <= start[1:])
     is_first |= after_all & (is_call | np.append(False, is_call[:-1]))
