@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
-from test_instances import Expected
+from instances import Expected
 from waiting import Node, callees_of, nodes_of, state_at
 
 

@@ -5,7 +5,7 @@ from conftest import spans_of, with_data
 from hostile import hostile_trace
 from hypothesis import given
 from hypothesis import strategies as st
-from test_instances import instance_frames
+from instances import instance_frames
 from waiting import oracle
 
 from tokenvis import BadSpan, fanouts, self_spans

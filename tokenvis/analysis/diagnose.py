@@ -4,13 +4,13 @@ A finding is not an error: sessions with open spans and estimated starts are nor
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import codes_of, id_lists, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import several_field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
@@ -129,16 +129,17 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         for trace_code, rows, count, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
-    ends = np.cumsum([len(rows) for _, _, rows, *_ in found]).tolist()
-    ids = spans["id"].iloc[[row for _, _, rows, *_ in found for row in rows]].tolist()
+    sizes = np.array([len(rows) for _, _, rows, *_ in found], dtype=np.int64)
+    rows = np.array(list(chain.from_iterable(rows for _, _, rows, *_ in found)), dtype=np.int64)
+    first = np.cumsum(sizes) - sizes
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", np.array([rows[0] for _, _, rows, *_ in found], dtype=np.int64)),
+            "trace_id": values_at(spans, "trace_id", rows[first]),
             "kind": pd.array(kinds, dtype="str"),
             "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
             "time_us": pd.array([time for *_, time in found], dtype="Int64"),
             "meaning": pd.array([MEANING_BY_KIND[kind] for kind in kinds], dtype="str"),
-            "span_ids": pd.Series([ids[first:end] for first, end in pairwise([0, *ends])], dtype="object"),
+            "span_ids": id_lists(spans, rows, first),
         }
     )
 

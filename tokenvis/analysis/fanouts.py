@@ -1,17 +1,16 @@
-"""Fan-outs: an agent starts several others, or several calls, and it may have been worth being parallel.
+"""Fan-outs: how much of the work overlapped that an agent started together, in other agents or in calls.
 
 A row is a batch of branches (`branches`), without pipelines (`pipelines`). Branches of 6, 8 and 10 s take 24 s one after
 another, and 10 s if they start at once. The verdict is given by how much of these 14 s overlapped.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.columns import codes_of, id_lists, require, values_at
 from tokenvis.spans.groups import ratio
 from tokenvis.spans.integers import (
     Int64Array,
@@ -170,12 +169,6 @@ def verdicts(share: pd.Series) -> Any:
     known = share.fillna(0).to_numpy(dtype=np.float64)
     number = np.where(known < MAX_SERIAL, 0, np.where(known <= MAX_PARTLY, 1, 2))
     return pd.Series(pd.array(np.array(VERDICTS, dtype=object)[number], dtype="str")).mask(share.isna())
-
-
-def id_lists(spans: pd.DataFrame, rows: Int64Array, first: Int64Array) -> pd.Series:
-    """The ids at these rows as lists, one from each position in ``first`` to the next."""
-    ids, bounds = spans["id"].iloc[rows].tolist(), [*first.tolist(), len(rows)]
-    return pd.Series([ids[begin:end] for begin, end in pairwise(bounds)], dtype="object")
 
 
 def rows_in_order(table: pd.DataFrame, first: Int64Array) -> Int64Array:

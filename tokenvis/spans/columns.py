@@ -7,6 +7,7 @@ tie-breaking use `codes_of`, which depends only on the values.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -169,6 +170,12 @@ def ids_at(spans: pd.DataFrame, rows: Int64Array) -> pd.Series:
     ids = pd.Series(spans["id"].iloc[np.maximum(rows, 0)].array) if len(spans) else spans["id"]
     ids = ids.astype("Int64") if pd.api.types.is_integer_dtype(ids.dtype) else ids
     return ids.mask(rows < 0)
+
+
+def id_lists(spans: pd.DataFrame, rows: Int64Array, first: Int64Array) -> pd.Series:
+    """The ids at these rows as lists, one from each position in ``first`` to the next."""
+    ids, bounds = spans["id"].iloc[rows].tolist(), [*first.tolist(), len(rows)]
+    return pd.Series([ids[begin:end] for begin, end in pairwise(bounds)], dtype="object")
 
 
 def in_frame_order(spans: pd.DataFrame, *first: str) -> pd.DataFrame:
