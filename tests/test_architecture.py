@@ -122,7 +122,6 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("matplotlib", {"plot/"}),
         ("anywidget", {"explorer/widget.py"}),
         ("tqdm", {"ingestion/ingest.py"}),
-        ("ijson", {"formats/files/"}),
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
         ("pysat", {"layout/storylines/proof.py"}),
         ("scipy", {"layout/storylines/heights.py"}),

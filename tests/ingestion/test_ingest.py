@@ -125,12 +125,12 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
 
 DAMAGE = {
     "not JSON": ("}", "not JSON from character 1 on"),
-    "cut off": ('{"type": "user", "mes', "not JSON from character 22 on"),
+    "cut off": ('{"type": "user", "mes', "not JSON from character 18 on"),
     "not UTF-8": (b'{"type": "us\xff"}', "invalid UTF-8 was replaced by U+FFFD"),
     "NaN": ('{"type": NaN}', "NaN is not valid JSON, replaced by null"),
     "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is not valid JSON, replaced by null"),
-    "deep": ("[" * 2000 + "]" * 2000, "not JSON (nested more than 200 levels deep)"),
-    "deep, escaped": ('{"\\ud800":' * 2000, "not JSON (nested more than 200 levels deep)"),
+    "deep": ("[" * 2000 + "]" * 2000, "cannot be read (nested more than 200 levels deep)"),
+    "deep, escaped": ('{"\\ud800":' * 2000, "cannot be read (nested more than 200 levels deep)"),
     "array": ("[]", "is of type list, not an object"),
     "no timestamp": ({"type": "user", "message": {}}, "'timestamp' is missing"),
     "bad timestamp": (

@@ -45,5 +45,11 @@ def test_a_head_shows_the_beginning_of_a_long_document():
 def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text):
     reading = reading_of(tmp_path_factory.mktemp("bytes") / "x", text)
     assert str(head_of(reading.source))
-    for read in (json_lines(reading), document_items(reading, "item"), table_rows(reading)):
+    for read in (
+        json_lines(reading),
+        document_items(reading, "[*]"),
+        document_items(reading, ""),
+        document_items(reading, "a.b"),
+        table_rows(reading),
+    ):
         assert list(read) is not None

@@ -26,7 +26,7 @@ def test_a_line_that_is_not_an_object_is_a_problem_and_reading_continues():
         [(2, {"a": 1})],
         [
             "x.jsonl, line 1: is of type int, not an object.",
-            "x.jsonl, line 3: not JSON from character 3 on.",
+            "x.jsonl, line 3: not JSON from character 1 on.",
             "x.jsonl, line 4: not JSON from character 8 on.",
         ],
     )

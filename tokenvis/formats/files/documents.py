@@ -1,126 +1,129 @@
-"""Documents: streams the values of a JSON document of any size; a damaged document is read up to the damage."""
+"""Documents: the values under a path in a JSON document of any size, each parsed alone.
 
-import codecs
-import json
-import re
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import IO, Any
+A path consists of keys and "[*]", which stands for the items of an array: ``resourceSpans[*].resource``; "*" at its end stands
+for the members of an object. The empty path means the documents of a file, which may follow one another. A damaged value
+becomes a problem, and the next one is read; damage around the values ends the reading.
+"""
 
-import ijson
+from collections.abc import Iterator
+from typing import Any
 
-from tokenvis.formats.files.lenient_json import INVALID_UTF8
-from tokenvis.formats.files.lines import BOM, MAX_LINE_BYTES, READ_BUFFER_BYTES
+import orjson
+
+from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES, UNREADABLE, parse_damaged, parse_json
+from tokenvis.formats.files.lines import BOM
+from tokenvis.formats.files.path_cutter import BLANKS_AND_COMMAS, MEMBERS, PathCutter, Piece, Unbalanced
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.spans.text import REPLACEMENT
+from tokenvis.formats.files.structure import JSON_BLOCK_BYTES
 
-REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-STRING_OR_CONSTANT = re.compile(rf'"{REST_OF_STRING.pattern}(?P<closed>"?)|-?(?:NaN|Infinity)', re.DOTALL)
-IJSON_OPTIONS: dict[str, Any] = {"multiple_values": True, "buf_size": READ_BUFFER_BYTES}
-UNFINISHED_WORD = re.compile(r"-?[A-Za-z]*\Z")
-
-
-class DocumentStream:
-    """A file stream for the JSON parser: skips the byte-order mark, reports its position, repairs the text if requested."""
-
-    def __init__(self, source: Source, file: IO[bytes], *, repair: bool) -> None:
-        self.source, self.file, self.repair = source, file, repair
-        self.position, self.pending, self.in_string = 0, "", False
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.repairs: set[str] = set()
-
-    def read(self, size: int) -> bytes:
-        """The next bytes, empty at the end."""
-        while size:
-            piece = self.file.read(READ_BUFFER_BYTES)
-            text = piece if self.position else piece.removeprefix(BOM)
-            self.position += len(piece)
-            self.source.report_position(self.position)
-            text = self.repaired(text, last=not piece) if self.repair else text
-            if text or not piece:
-                return text
-        return b""
-
-    def repaired(self, piece: bytes, *, last: bool) -> bytes:
-        """Bytes with invalid UTF-8 replaced and NaN as null; a token that may be cut at the end waits for the next piece."""
-        decoded = self.decoder.decode(piece, final=last)
-        if REPLACEMENT in decoded and REPLACEMENT.encode() not in piece:
-            self.repairs.add(INVALID_UTF8)
-        text = self.pending + decoded
-        cut = len(text) if last else last_safe_cut(text)
-        text, self.pending = text[:cut], text[cut:]
-        string_end = 0
-        if self.in_string:
-            string_end = REST_OF_STRING.match(text).end() + 1  # type: ignore[union-attr]
-            self.in_string = string_end > len(text)
-        return (text[:string_end] + STRING_OR_CONSTANT.sub(self.replacement, text[string_end:])).encode()
-
-    def replacement(self, match: re.Match[str]) -> str:
-        """A string unchanged; NaN and Infinity as null."""
-        if match[0][0] == '"':
-            self.in_string = not match["closed"]
-            return match[0]
-        self.repairs.add(f"{match[0]} is not valid JSON, replaced by null")
-        return "null"
+END_OF_DATA = "unexpected end of data"  # the error of `orjson` for a text that could go on
+CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
+UNREADABLE_ONLY = (UNREADABLE,)
+MAX_UNREADABLE = 100  # values in a row; then the rest of a document is taken for damaged
 
 
-def last_safe_cut(text: str) -> int:
-    """The last position at which a text can be cut without splitting an escape, NaN or Infinity."""
-    escape = len(text.rstrip("\\"))
-    last = text[-len("-Infinity") :]
-    return escape if escape < len(text) else len(text) - len(last) + UNFINISHED_WORD.search(last).start()  # type: ignore[union-attr]
-
-
-def document_items(reading: Reading, prefix: str, source: Source | None = None) -> Iterator[tuple[int, Any]]:
-    """The number and value of each item under an ijson prefix, in one JSON document or several in a row; floats are Decimals.
-
-    A damaged document yields the items before the damage; the damage is a problem.
-    """
-    return parse_document(reading, source or reading.source, lambda stream: ijson.items(stream, prefix, **IJSON_OPTIONS))
-
-
-def document_pairs(reading: Reading, prefix: str = "") -> Iterator[tuple[int, tuple[str, Any]]]:
-    """Each key and value of the object under a prefix, numbered as in `document_items`."""
-    return parse_document(reading, reading.source, lambda stream: ijson.kvitems(stream, prefix, **IJSON_OPTIONS))
-
-
-def parse_document(
-    reading: Reading, source: Source, parse: Callable[[DocumentStream], Iterator[Any]]
+def document_items(
+    reading: Reading, path: str, source: Source | None = None, *, exact: bool = False
 ) -> Iterator[tuple[int, Any]]:
-    """The numbered values that a parser finds in a document; after an error, the rest is parsed with the text repaired."""
-    n_values, reading.record_noun = 0, "item"
-    for repair in (False, True):
-        damage = None
-        with source.path.open("rb") as file:
-            stream = DocumentStream(source, file, repair=repair)
-            try:
-                for value in islice(parse(stream), n_values, None):
-                    n_values += 1
-                    yield n_values, value
-            except (ijson.JSONError, ArithmeticError, ValueError) as error:  # also raised for invalid numbers
-                damage = str(error)
-        for reason in sorted(stream.repairs):
-            reading.add_problem(None, reason, source)
-        if damage is None:
-            return
-        if "premature EOF" in damage:
-            reading.add_problem(None, "is truncated; the complete part was read", source)
-            return
-        if repair:
-            reading.add_problem(None, f"not JSON{syntax_error_detail(source)}; the part before was read", source)
+    """The number and value of each value under a path, in one JSON document or several in a row.
+
+    If ``exact``, a number that a float would round is a `Decimal`. A damaged document yields the values before the damage; the
+    damage is a problem.
+    """
+    for number, value, _ in parsed_pieces(reading, path, source or reading.source, exact=exact):
+        yield number, value
 
 
-def syntax_error_detail(source: Source) -> str:
-    """Why or where a document is not valid JSON, for a message; empty if it is too large to search."""
-    if source.size > MAX_LINE_BYTES:
-        return ""
-    try:
-        json.loads(source.path.read_bytes().removeprefix(BOM).decode(errors="replace"))
-    except json.JSONDecodeError as error:
-        return f" from line {error.lineno}, character {error.colno} on"
-    except RecursionError:
-        return ", nested too deeply"
-    except ValueError:
-        return ", a number with too many digits"
-    return ""
+def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
+    """Each key and value of a document that is an object, numbered as in `document_items`."""
+    for number, value, key in parsed_pieces(reading, MEMBERS, reading.source, exact=False):
+        yield number, (str(parse_json(key)), value)
+
+
+def parsed_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[tuple[int, Any, bytes]]:
+    """The number, value and key of each piece under a path."""
+    number, n_unreadable, reading.record_noun = 0, 0, "item"
+    for piece in file_pieces(reading, path, source, exact=exact):
+        try:
+            text = (piece.text or b"").lstrip(BLANKS_AND_COMMAS)
+            values = (orjson.loads(text) if piece.is_plain else parse_json(text, exact=exact),)
+        except ValueError:
+            values = damaged_values(piece, number + 1, reading, source, exact=exact)
+        n_unreadable = n_unreadable + 1 if values == UNREADABLE_ONLY else 0
+        if n_unreadable == MAX_UNREADABLE:
+            reading.add_problem(
+                None, f"is not JSON from item {number + 2 - MAX_UNREADABLE} on; the part before was read", source
+            )
+            return
+        for value in values:
+            number += 1
+            if value is not UNREADABLE:
+                yield number, value, piece.key
+
+
+def damaged_values(piece: Piece, number: int, reading: Reading, source: Source, *, exact: bool) -> tuple[Any, ...]:
+    """The values of a piece that is not the text of one valid value; what is wrong is a problem."""
+    if piece.text is None:
+        reading.add_problem(number, f"is longer than {MAX_RECORD_BYTES:,} bytes; it was skipped", source)
+        return UNREADABLE_ONLY
+    text = piece.text.strip(BLANKS_AND_COMMAS)
+    if text.startswith((b"{", b"[")):
+        return (parse_damaged(text, number, reading, source, exact=exact),)
+    values = parse_damaged(b"[" + text + b"]", number, reading, source, exact=exact)
+    return UNREADABLE_ONLY if values is UNREADABLE else tuple(values)
+
+
+def file_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[Piece]:
+    """The pieces under a path in a file; damage between them is a problem and ends the reading."""
+    cutter = PathCutter(path, exact=exact)
+    with source.path.open("rb") as file:
+        skipped = len(BOM) if file.read(len(BOM)) == BOM else 0
+        file.seek(skipped)
+        try:
+            while block := file.read(JSON_BLOCK_BYTES):
+                yield from cutter.pieces(block)
+                source.report_position(skipped + cutter.offset)
+            yield from last_pieces(cutter, reading, source)
+        except Unbalanced as error:
+            place = place_in(source, skipped + error.offset)
+            reading.add_problem(None, f"not JSON from {place} on; the part before was read", source)
+
+
+def last_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[Piece]:
+    """What follows the last complete value; `Unbalanced` if it is not JSON."""
+    rest = cutter.rest()
+    text = (rest or b"").lstrip(BLANKS_AND_COMMAS)
+    if rest is None:
+        yield Piece(None, is_plain=False)
+    elif text and cutter.in_values:
+        try:
+            parse_json(text)
+        except orjson.JSONDecodeError as error:
+            if not error.msg.startswith(END_OF_DATA):
+                n_valid = len(error.doc[: error.pos].encode(errors="surrogatepass"))
+                raise Unbalanced(cutter.offset - len(text) + n_valid) from None
+        except ValueError:
+            yield Piece(text, is_plain=False)
+        else:
+            yield Piece(text, is_plain=False)
+    elif text and cutter.is_complete:
+        raise Unbalanced(cutter.offset - len(text))
+    if not cutter.is_complete:
+        reading.add_problem(None, "is truncated; the complete part was read", source)
+
+
+def place_in(source: Source, offset: int) -> str:
+    """The line and the character at a position in a file."""
+    line, character, position = 1, 1, 0
+    with source.path.open("rb") as file:
+        while position < offset and (block := file.read(min(JSON_BLOCK_BYTES, offset - position))):
+            position += len(block)
+            *ended, rest = block.split(b"\n")
+            line, character = line + len(ended), (1 if ended else character) + n_characters(rest)
+    return f"line {line}, character {character}"
+
+
+def n_characters(text: bytes) -> int:
+    """The number of characters that begin in a UTF-8 text."""
+    return len(text.translate(None, CONTINUATION_BYTES))

@@ -1,20 +1,22 @@
 """Heads: the beginning of a source, from which its format is recognised."""
 
-import io
-from contextlib import suppress
+import json
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
-import ijson
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, ignore_repair, repaired_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import ZIP_MAGIC, Source, member_names
+from tokenvis.formats.files.structure import CLOSING_BIT, CLOSING_OF, QUOTE, JsonMarks, StructureScanner
 from tokenvis.formats.files.tables import csv_rows, frame_records
 
+MAX_CUTS = 30  # how often a head is cut shorter to parse it
 HEAD_BYTES = 1 << 20  # bytes of a file that are read to recognise its format
 
 
@@ -86,11 +88,28 @@ def text_start(source: Source) -> bytes:
 
 def document_head(text: bytes) -> list[Any]:
     """The value of a document as far as it can be parsed, in a list; an empty list if nothing can."""
-    builder = ijson.common.ObjectBuilder()
-    with suppress(ijson.JSONError, RecursionError, ArithmeticError, ValueError):
-        for event, value in ijson.basic_parse(io.BytesIO(text)):
-            builder.event(event, value)
-    return [builder.value] if hasattr(builder, "value") else []
+    marks = StructureScanner().marks(text, MAX_JSON_DEPTH)
+    n_marks = int(np.argmax(marks.levels == MAX_JSON_DEPTH)) if marks.deepest > MAX_JSON_DEPTH else len(marks.levels)
+    for _ in range(MAX_CUTS):
+        if not n_marks:
+            break
+        position = int(marks.positions[n_marks - 1])
+        candidate = text[: position + 1] + closing_brackets(marks, n_marks)
+        try:
+            return [repaired_value(candidate, ignore_repair)]
+        except json.JSONDecodeError as error:
+            n_valid = len(error.doc[: error.pos].encode())
+            n_marks = min(n_marks - 1, int(np.searchsorted(marks.positions, n_valid)))
+    return []
+
+
+def closing_brackets(marks: JsonMarks, n_marks: int) -> bytes:
+    """The brackets that close what is open after the first marks."""
+    levels, codes = marks.levels[:n_marks], marks.codes[:n_marks]
+    is_opening = (codes != QUOTE) & (codes & CLOSING_BIT == 0)
+    depth = int(levels[-1]) + bool(is_opening[-1])
+    opened = [codes[is_opening & (levels == level)][-1] for level in reversed(range(depth))]
+    return bytes(CLOSING_OF[code] for code in opened)
 
 
 def is_binary(start: bytes) -> bool:

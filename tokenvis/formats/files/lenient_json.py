@@ -1,84 +1,134 @@
-"""Lenient JSON: parses invalid JSON where that loses less than skipping it.
+"""Lenient JSON: parses any JSON text without a risk for the process, and invalid JSON where that loses less than skipping it.
 
-NaN and Infinity become null, and invalid UTF-8 becomes U+FFFD; both are reported. Lone surrogates, which JSON allows but no
-database accepts, become U+FFFD silently. Values nested too deep to be stored are refused.
+NaN, Infinity and numbers that are too large become null, and invalid UTF-8 becomes U+FFFD; all of it is reported. Lone
+surrogates, which JSON allows but no database accepts, become U+FFFD silently. Integers beyond 64 bits are kept. Values that are
+nested too deep to be stored, or that would take much more memory than their text, are refused before they are parsed.
 """
 
 import json
 import math
-import re
+import sys
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.spans.payload import refuse_constant
+from tokenvis.formats.files.structure import is_nested_deeper, may_have_long_number, n_values_about
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
+MAX_RECORD_BYTES = 256 << 20  # of a line, or of an item of a document
 MAX_JSON_DEPTH = 200  # nested brackets; SQLite stores 1,000, and Python's stack is shared with the caller
-JSON_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-JSON_BRACKET = re.compile(rb"[\[\]{}]")
+MAX_JSON_VALUES = 4_000_000  # in one record: a value takes up to 150 bytes, its text as few as 2
+MAX_INTEGER_DIGITS = sys.int_info.default_max_str_digits  # more take Python quadratic time
+MAX_SHOWN_DIGITS = 20
 INVALID_UTF8 = "invalid UTF-8 was replaced by U+FFFD"
 UNREADABLE = object()
 
+RepairReporter = Callable[[str], object]  # called with each reason for which a value differs from its text
 
-def parse_json(text: bytes) -> Any:
-    """The value of a JSON text; lone surrogates, which cannot be stored, become U+FFFD; `ValueError` if it is not JSON."""
-    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
-        check_depth(text)
+
+def parse_json(text: bytes, *, exact: bool = False) -> Any:
+    """The value of a JSON text; lone surrogates, which cannot be stored, become U+FFFD; `ValueError` if it is not JSON.
+
+    If ``exact``, a number with a fraction and more than 15 digits is a `Decimal`.
+    """
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH or len(text) > MAX_JSON_VALUES:
+        check_size(text)
+    if may_have_long_number(text, exact=exact):
+        return strict_value(text, exact=exact)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         if b"\\u" not in text:
             raise
-        value = json.loads(text, parse_constant=refuse_constant)
-        return repaired_value(value)
+        return strict_value(text, exact=exact)
 
 
-def check_depth(text: bytes) -> None:
-    """Raise `ValueError` if brackets outside of strings are nested too deep to be stored."""
-    depth = 0
-    for bracket in JSON_BRACKET.findall(JSON_STRING.sub(b"", text)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_JSON_DEPTH:
-            raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
+def check_size(text: bytes) -> None:
+    """Raise `ValueError` if a JSON text is too long, nested too deep, or has too many values."""
+    if len(text) > MAX_RECORD_BYTES:
+        raise ValueError(f"longer than {MAX_RECORD_BYTES:,} bytes")
+    if is_nested_deeper(text, MAX_JSON_DEPTH):
+        raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
+    if text.count(b",") > MAX_JSON_VALUES and n_values_about(text) > MAX_JSON_VALUES:
+        raise ValueError(f"of more than {MAX_JSON_VALUES:,} values")
 
 
-def repaired_value(value: Any) -> Any:
-    """A JSON value with lone surrogates replaced by U+FFFD, and infinite numbers by null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if isinstance(value, list):
-        return [repaired_value(item) for item in value]
-    if isinstance(value, dict):
-        return {repaired_value(key): repaired_value(item) for key, item in value.items()}
+def strict_value(text: bytes, *, exact: bool) -> Any:
+    """The value of a JSON text with integers of any size; `ValueError` for a number that Python cannot represent."""
+    problems: list[str] = []
+    value = value_of(text.decode(), problems.append, exact=exact)
+    if problems:
+        raise ValueError(problems[0])
     return value
 
 
-def parse_damaged_line(text: bytes, number: int, reading: Reading, source: Source) -> Any:
-    """The value of a line that is not valid JSON, with each repair as a problem; `UNREADABLE` if it cannot be repaired."""
+def value_of(text: str, report: RepairReporter, *, exact: bool) -> Any:
+    """The value of a JSON text, in which NaN and numbers that are too large become null; each is reported."""
+    integer_limit = min(MAX_INTEGER_DIGITS, sys.get_int_max_str_digits() or MAX_INTEGER_DIGITS)
+
+    def integer(digits: str) -> int | None:
+        if len(digits.lstrip("-")) <= integer_limit:
+            return int(digits)
+        report(too_large(digits))
+        return None
+
+    def number(digits: str) -> float | Decimal | None:
+        if math.isfinite(value := float(digits)):
+            return Decimal(digits) if exact else value
+        report(too_large(digits))
+        return None
+
+    def constant(name: str) -> None:
+        report(f"{name} is not valid JSON, replaced by null")
+
+    value = json.loads(text, parse_int=integer, parse_float=number, parse_constant=constant)
+    return without_lone_surrogates(value) if "\\u" in text else value
+
+
+def too_large(digits: str) -> str:
+    """Why a number is not kept."""
+    name = digits if len(digits) <= MAX_SHOWN_DIGITS else f"a number of {len(digits):,} characters"
+    return f"{name} is too large, replaced by null"
+
+
+def without_lone_surrogates(value: Any) -> Any:
+    """A JSON value with lone surrogates replaced by U+FFFD."""
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if isinstance(value, list):
+        return [without_lone_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {without_surrogates(key): without_lone_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def repaired_value(text: bytes, report: RepairReporter, *, exact: bool = False) -> Any:
+    """The value of a text that may be invalid JSON; each repair is reported; `ValueError` if it cannot be repaired."""
+    check_size(text)
+    decoded = text.decode(errors="replace")
+    if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:
+        report(INVALID_UTF8)
+    return value_of(decoded, report, exact=exact)
+
+
+def ignore_repair(_: str) -> None:
+    """Ignore that a value was repaired."""
+
+
+def parse_damaged(text: bytes, number: int, reading: Reading, source: Source, *, exact: bool = False) -> Any:
+    """The value of a record that is not valid JSON, with each repair as a problem; `UNREADABLE` if it cannot be repaired."""
+    repairs: dict[str, None] = {}
     try:
-        return parse_json(text)
-    except ValueError as error:
-        strict_error = error
-    repairs = set[str]()
-    try:
-        decoded = text.decode(errors="replace")
-        if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:
-            repairs.add(INVALID_UTF8)
-        check_depth(text)
-        value = json.loads(decoded, parse_constant=lambda name: repairs.add(f"{name} is not valid JSON, replaced by null"))
-        value = repaired_value(value)
-    except (ValueError, RecursionError):
-        detail = (
-            f" from character {strict_error.pos + 1} on"
-            if isinstance(strict_error, json.JSONDecodeError)
-            else f" ({strict_error})"
-        )
-        reading.add_problem(number, f"not JSON{detail}", source)
+        value = repaired_value(text, lambda reason: repairs.setdefault(reason), exact=exact)
+    except json.JSONDecodeError as error:
+        reading.add_problem(number, f"not JSON from character {error.pos + 1} on", source)
+        return UNREADABLE
+    except (ValueError, RecursionError) as error:
+        reading.add_problem(number, f"cannot be read ({error})", source)
         return UNREADABLE
     for reason in sorted(repairs):
         reading.add_problem(number, reason, source)

@@ -2,27 +2,35 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
+from tokenvis.formats.files.lenient_json import (
+    MAX_RECORD_BYTES,
+    UNREADABLE,
+    ignore_repair,
+    parse_damaged,
+    parse_json,
+    repaired_value,
+)
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 
 BOM = b"\xef\xbb\xbf"
 HEAD_LINES = 20
-MAX_LINE_BYTES = 256 << 20
 READ_BUFFER_BYTES = 1 << 18
 TAIL_BYTES = 1_024  # bytes before a read position that are kept for comparison
 
 
 def line_value_or_none(line: bytes) -> Any:
-    """The value of a line, None if it is not JSON."""
+    """The value of a line, repaired if necessary; None if it is not JSON."""
     try:
         return parse_json(line)
     except ValueError:
+        with suppress(ValueError, RecursionError):
+            return repaired_value(line, ignore_repair)
         return None
 
 
@@ -65,8 +73,8 @@ def json_lines(
     source, position = source or reading.source, position or ReadPosition()
     with source.path.open("rb", buffering=READ_BUFFER_BYTES) as file:
         seek_position(position, file)
-        for line in raw_lines(file):
-            ended = line.endswith(b"\n") or len(line) == MAX_LINE_BYTES
+        while line := file.readline(MAX_RECORD_BYTES + 1):
+            ended = line.endswith(b"\n") or len(line) > MAX_RECORD_BYTES
             if position.line_break_missing and line.strip():
                 raise FilesChanged
             if growing and not ended and not is_complete_object(line, source):
@@ -76,10 +84,16 @@ def json_lines(
                 position.line_break_missing = not ended
                 continue
             position.n_lines += 1
+            if len(line) > MAX_RECORD_BYTES:
+                skip_line(file, position)
+                position.line_break_missing = growing and not position.tail.endswith(b"\n")
+                reading.add_problem(position.n_lines, f"is longer than {MAX_RECORD_BYTES:,} bytes; it was skipped", source)
+                continue
             position.line_break_missing = growing and not ended
             if not position.n_lines % 256:
                 source.report_position(position.offset)
             value = parse_line(line, position.n_lines, reading, source)
+            line = b""
             if type(value) is dict:
                 yield position.n_lines, value
             elif value is not UNREADABLE:
@@ -109,16 +123,17 @@ def parse_line(line: bytes, number: int, reading: Reading, source: Source) -> An
         return parse_json(text)
     except ValueError:
         text = text.strip()
-        return parse_damaged_line(text, number, reading, source) if text else UNREADABLE
+        return parse_damaged(text, number, reading, source) if text else UNREADABLE
 
 
-def raw_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file; a line over the limit comes in pieces, which are not JSON."""
-    while line := file.readline(MAX_LINE_BYTES):
-        yield line
+def skip_line(file: IO[bytes], position: ReadPosition) -> None:
+    """Skip the rest of a line, unless it ended already."""
+    while not position.tail.endswith(b"\n") and (piece := file.readline(READ_BUFFER_BYTES)):
+        position.advance(piece)
 
 
 def first_objects(path: Path, count: int = HEAD_LINES) -> list[dict[str, Any]]:
     """The objects in the first lines of a JSON-lines file; other lines are ignored silently."""
     with path.open("rb") as file:
-        return [value for line in islice(raw_lines(file), count) if isinstance(value := line_value_or_none(line.strip()), dict)]
+        lines = [file.readline(MAX_RECORD_BYTES) for _ in range(count)]
+        return [value for line in lines if isinstance(value := line_value_or_none(line.strip()), dict)]

@@ -20,7 +20,7 @@ def table_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     if head.kind == "lines":
         yield from json_lines(reading)
     elif head.kind == "document":
-        yield from document_items(reading, "item" if text_start(source)[:1] == b"[" else "")
+        yield from document_items(reading, "[*]" if text_start(source)[:1] == b"[" else "")
     elif head.start.startswith(b"PAR1"):
         yield from parquet_rows(reading)
     else:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, shorten
 from tokenvis.conventions.timestamps import UNIX_EPOCH
-from tokenvis.formats.files.documents import document_pairs
+from tokenvis.formats.files.documents import document_members
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lenient_json import parse_json
 from tokenvis.formats.files.reading import Reading
@@ -68,7 +68,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     clock = read_clock(reading)
     runs: dict[str, ActivityRun] = {}
     last = 0
-    for number, (key, personas) in document_pairs(reading):
+    for number, (key, personas) in document_members(reading):
         reading.record_noun = "step"
         if not key.isdecimal() or len(key) > MAX_STEP_DIGITS:
             reading.add_problem(number, f"{key[:40]!r} is not a step")

@@ -99,12 +99,12 @@ def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int,
     if not isinstance(document, dict) or is_observation(document):
         yield from table_rows(reading)
     elif isinstance(document.get("data"), list):
-        yield from document_items(reading, "data.item")
+        yield from document_items(reading, "data[*]")
     else:
         trace = mapping_or_empty(document.get("trace", document))
         if isinstance(trace.get("id"), str) and isinstance(trace.get("name"), str):
             names[trace["id"]] = trace["name"]
-        yield from document_items(reading, "observations.item")
+        yield from document_items(reading, "observations[*]")
 
 
 def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanRead:

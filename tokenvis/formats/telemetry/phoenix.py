@@ -44,7 +44,7 @@ def is_phoenix_span(item: dict[str, Any]) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a table or of an API response."""
     has_data = reading.source.frame is None and is_api_response(reading)
-    records = document_items(reading, "data.item") if has_data else table_rows(reading)
+    records = document_items(reading, "data[*]") if has_data else table_rows(reading)
     yield from spans_of_records(records, reading, lambda record: [phoenix_span(record, reading)])
 
 

@@ -42,8 +42,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
     head = head_of(reading.source)
     has_spans = any("spans" in item for item in head.objects[:1])
-    prefix = "item." if text_start(reading.source)[:1] == b"[" else ""
-    records = document_items(reading, f"{prefix}spans.item" if has_spans else prefix.removesuffix("."))
+    root = "[*]" if text_start(reading.source)[:1] == b"[" else ""
+    records = document_items(reading, f"{root}.spans[*]" if has_spans else root)
     yield from spans_of_records(records, reading, lambda record: [sdk_span(record, reading)])
 
 

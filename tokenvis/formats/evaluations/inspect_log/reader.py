@@ -16,7 +16,7 @@ from tokenvis.conventions.span import SpanRead, shorten
 from tokenvis.formats.evaluations.inspect_log.events import Sample, add_events
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged_line, parse_json
+from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged, parse_json
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import unpack_limit
 
@@ -55,7 +55,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
         evaluation = next(
             (value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {}
         )
-        samples = document_items(reading, "samples.item")
+        samples = document_items(reading, "samples[*]")
     has_samples = False
     for number, sample in samples:
         reading.record_noun = "sample"
@@ -97,7 +97,7 @@ def sample_members(reading: Reading, names: list[str]) -> Iterator[tuple[int, An
             except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
                 reading.add_problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
                 continue
-            value = parse_damaged_line(text, number, reading, reading.source)  # scores may be NaN
+            value = parse_damaged(text, number, reading, reading.source)  # scores may be NaN
             if value is not UNREADABLE:
                 yield number, value
 

@@ -203,7 +203,7 @@ def events(reading: Reading) -> Iterator[tuple[int, Any]]:
     in_array = text_start(reading.source)[:1] == b"["
     n_problems = len(reading.problems)
     in_lines = not in_array and any(is_trace_event(item) for item in head_of(reading.source).objects[:1])
-    yield from document_items(reading, "item" if in_array else "" if in_lines else "traceEvents.item")
+    yield from document_items(reading, "[*]" if in_array else "" if in_lines else "traceEvents[*]", exact=True)
     if in_array and len(reading.problems) > n_problems and ends_after_an_event(reading):
         reading.problems.pop()
 

@@ -86,16 +86,16 @@ def read_document(reading: Reading) -> Iterator[SpanRead]:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
-    for number, span in document_items(reading, f"{prefix}.{scopes}.item.spans.item"):
+    for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
         yield from span_or_problem(reading, number, span, services[0])
 
 
 def document_keys(reading: Reading) -> tuple[str, str]:
-    """The ijson prefix of the resources in a document, and the key of their scopes."""
+    """The path of the resources in a document, and the key of their scopes."""
     start = text_start(reading.source)
     name = "resource_spans" if b'"resource_spans"' in start else "resourceSpans"
     scopes_key = next((key for key in SCOPE_KEYS[1:] if f'"{key}"'.encode() in start), SCOPE_KEYS[0])
-    return f"item.{name}.item" if start[:1] == b"[" else f"{name}.item", scopes_key
+    return f"[*].{name}[*]" if start[:1] == b"[" else f"{name}[*]", scopes_key
 
 
 def resource_service(resource: Any) -> str | None:

@@ -1,0 +1,55 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.formats.files.path_cutter import PathCutter, Unbalanced
+
+
+def texts_of(path, *blocks):
+    cutter = PathCutter(path, exact=False)
+    return [(piece.key, piece.text) for block in blocks for piece in cutter.pieces(block)], cutter.rest()
+
+
+def test_the_text_of_each_value_is_cut_out_as_it_is():
+    assert texts_of("a[*]", b'{"x": [1], "a": [{"b" : [2]}, 5, [6] ]}') == (
+        [(b"", b'{"b" : [2]}'), (b"", b", 5, [6]")],
+        b"",
+    )
+    assert texts_of("*", b'{"a": tr', b'ue, "b":"x', b'y" , "c": [', b"], }") == (
+        [(b'"a"', b"true"), (b'"b"', b'"xy"'), (b'"c"', b"[]")],
+        b"",
+    )
+    assert texts_of("", b'{"a":', b"1}{}", b" {") == ([(b"", b'{"a":1}'), (b"", b"{}")], b" {")
+
+
+def test_long_numbers_and_depth_are_not_plain():
+    cutter = PathCutter("[*]", exact=False)
+    assert [piece.is_plain for piece in cutter.pieces(b"[[1], [2], [")] == [True, True]
+    assert [piece.is_plain for piece in cutter.pieces(b"3], [4]")] == [False, True]
+    assert [piece.is_plain for piece in cutter.pieces(b", [12345678901234567890]]")] == [False]
+
+
+@pytest.mark.parametrize(("text", "offset"), [(b"[1}", 2), (b"[] x []", 5), (b"[]]", 2)])
+def test_what_is_not_balanced_is_an_error_with_its_place(text, offset):
+    with pytest.raises(Unbalanced) as error:
+        texts_of("[*]", text)
+    assert error.value.offset == offset
+
+
+@pytest.mark.laws
+@given(
+    st.text('{}[]":, a1\\', max_size=40).map(str.encode), st.integers(1, 50), st.sampled_from(["", "[*]", "*", "a", "a[*].a"])
+)
+def test_any_text_gives_pieces_of_it_or_an_error(text, size, path):
+    blocks = [text[first : first + size] for first in range(0, len(text), size)]
+    try:
+        pieces, rest = texts_of(path, text)
+    except Unbalanced as damage:
+        with pytest.raises(Unbalanced) as error:
+            texts_of(path, *blocks)
+        assert error.value.offset == damage.offset < len(text)
+        return
+    position = 0
+    for _, piece in [*pieces, ("", rest)]:
+        position = text.index(piece, position) + len(piece)
+    assert texts_of(path, *blocks) == (pieces, rest)

@@ -1,0 +1,123 @@
+"""Structure: the quotes and brackets of a JSON text, found with NumPy one block at a time, without parsing a value.
+
+Finding them takes linear time and a few times the memory of a block, whatever the text contains: a depth is only a number here.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from tokenvis.spans.integers import Int64Array, Mask
+
+JSON_BLOCK_BYTES = 1 << 18  # read and scanned at a time; it fits into a processor's cache
+QUOTE, BACKSLASH, OPENING_ARRAY, OPENING_OBJECT = b'"\\[{'
+CLOSING_BIT = 0x04  # "]" and "}" have it, "[" and "{" do not
+CLOSING_OF = {OPENING_ARRAY: ord("]"), OPENING_OBJECT: ord("}")}
+QUOTES_AND_BRACKETS = bytes(code in b'"[]{}' for code in range(256))
+QUOTES_AND_COMMAS = bytes(code in b'",' for code in range(256))
+DIGITS_ALIKE = bytes(ord("1") if chr(code) in "0123456789" else code for code in range(256))
+NUMBERS_ALIKE = DIGITS_ALIKE.replace(b".", b"1")
+LONG_INTEGERS = (b"1" * 20, b"-" + b"1" * 19)  # with all digits alike: an integer that may not fit into 64 bits
+LONG_NUMBERS = (b"1" * 17,)  # with all digits and points alike: a number that may have more digits than a float
+BEFORE_A_NUMBER = frozenset(b" \t\r\n:,[-")
+
+Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
+
+
+class JsonMarks(NamedTuple):
+    """Quotes and brackets outside of strings: position in the block, character, and level, the number of containers around it.
+
+    A bracket's own container is not around it. ``deepest`` is how deep the brackets in the block are nested at most.
+    """
+
+    positions: Int64Array
+    codes: Codes
+    levels: Int64Array
+    deepest: int
+
+
+class StructureScanner:
+    """Finds the marks of a text that comes in blocks."""
+
+    def __init__(self) -> None:
+        self.depth, self.in_string, self.is_escaped = 0, False, False
+
+    def marks(self, block: bytes, max_level: int) -> JsonMarks:
+        """The marks of the next block up to a level."""
+        positions, codes, outside = self.candidates(block, QUOTES_AND_BRACKETS)
+        is_quote = codes == QUOTE
+        step = np.where(is_quote, 0, 1 - ((codes & CLOSING_BIT) >> 1).view(np.int8)) * outside
+        rise = np.cumsum(step, dtype=np.int32)
+        around = rise - (step > 0)
+        kept = np.flatnonzero((around <= max_level - self.depth) & (outside | is_quote))
+        levels, deepest = self.depth + around[kept].astype(np.int64), self.depth + int(rise.max(initial=0))
+        self.depth += int(rise[-1]) if len(rise) else 0
+        return JsonMarks(positions[kept], codes[kept], levels, deepest)
+
+    def n_commas(self, block: bytes) -> int:
+        """The number of commas outside of strings in the next block."""
+        _, codes, outside = self.candidates(block, QUOTES_AND_COMMAS)
+        return int(np.count_nonzero(outside & (codes != QUOTE)))
+
+    def candidates(self, block: bytes, table: bytes) -> tuple[Int64Array, Codes, Mask]:
+        """Characters of the next block, quotes among them: their positions, their codes, and if no string is open after them."""
+        all_codes = np.frombuffer(block, np.uint8)
+        positions = np.flatnonzero(np.frombuffer(block.translate(table), np.bool_))
+        if self.is_escaped or b"\\" in block:
+            positions = self.without_escaped(all_codes, positions)
+        codes = all_codes[positions]
+        in_string = (np.cumsum(codes == QUOTE, dtype=np.uint8) & 1).view(np.bool_) ^ self.in_string
+        if len(positions):
+            self.in_string = bool(in_string[-1])
+        return positions, codes, ~in_string
+
+    def without_escaped(self, codes: Codes, positions: Int64Array) -> Int64Array:
+        """The positions that no backslash escapes: an odd number of backslashes in a row escapes the character that follows."""
+        slashes = np.flatnonzero(codes == BACKSLASH)
+        first = slashes[np.diff(slashes, prepend=-2) != 1]
+        after = slashes[np.diff(slashes, append=len(codes) + 1) != 1] + 1
+        is_odd = (after - first) % 2 == 1
+        if self.is_escaped:
+            if len(first) and first[0] == 0:
+                is_odd[0] = not is_odd[0]
+            else:
+                after, is_odd = np.append(0, after), np.append(True, is_odd)
+        escaped = after[is_odd]
+        self.is_escaped = bool(len(escaped)) and int(escaped[-1]) == len(codes)
+        is_escaped = np.zeros(len(codes) + 1, dtype=np.bool_)
+        is_escaped[escaped] = True
+        kept: Int64Array = positions[~is_escaped[positions]]
+        return kept
+
+
+def blocks_of(text: bytes) -> Iterator[bytes]:
+    """A text in blocks."""
+    for first in range(0, len(text), JSON_BLOCK_BYTES):
+        yield text[first : first + JSON_BLOCK_BYTES]
+
+
+def is_nested_deeper(text: bytes, limit: int) -> bool:
+    """Whether brackets outside of strings are nested deeper than a limit."""
+    scanner = StructureScanner()
+    return any(scanner.marks(block, 0).deepest > limit for block in blocks_of(text))
+
+
+def n_values_about(text: bytes) -> int:
+    """The number of values in a JSON text, without empty and only members of containers: its commas outside of strings."""
+    scanner = StructureScanner()
+    return sum(scanner.n_commas(block) for block in blocks_of(text))
+
+
+def may_have_long_number(text: bytes, *, exact: bool) -> bool:
+    """Whether a text may contain an integer beyond 64 bits, or, if ``exact``, a number that is not exact as a float."""
+    alike = text.translate(NUMBERS_ALIKE if exact else DIGITS_ALIKE)
+    return any(begins_a_number(digits, alike) for digits in (LONG_NUMBERS if exact else LONG_INTEGERS))
+
+
+def begins_a_number(digits: bytes, text: bytes) -> bool:
+    """Whether digits are anywhere at the beginning of a number, not inside of a text such as an id."""
+    position = text.find(digits)
+    while position > 0 and text[position - 1] not in BEFORE_A_NUMBER:
+        position = text.find(digits, position + len(digits))
+    return position >= 0
