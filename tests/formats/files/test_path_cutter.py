@@ -10,6 +10,13 @@ def texts_of(path, *blocks):
     return [(piece.key, piece.text) for block in blocks for piece in cutter.pieces(block)], cutter.rest()
 
 
+def texts_or_damage(path, *blocks):
+    try:
+        return texts_of(path, *blocks)
+    except Unbalanced as damage:
+        return damage.offset
+
+
 def test_the_text_of_each_value_is_cut_out_as_it_is():
     assert texts_of("a[*]", b'{"x": [1], "a": [{"b" : [2]}, 5, [6] ]}') == (
         [(b"", b'{"b" : [2]}'), (b"", b", 5, [6]")],
@@ -42,14 +49,8 @@ def test_what_is_not_balanced_is_an_error_with_its_place(text, offset):
 )
 def test_any_text_gives_pieces_of_it_or_an_error(text, size, path):
     blocks = [text[first : first + size] for first in range(0, len(text), size)]
-    try:
-        pieces, rest = texts_of(path, text)
-    except Unbalanced as damage:
-        with pytest.raises(Unbalanced) as error:
-            texts_of(path, *blocks)
-        assert error.value.offset == damage.offset < len(text)
-        return
-    position = 0
+    found = texts_or_damage(path, text)
+    assert texts_or_damage(path, *blocks) == found
+    position, (pieces, rest) = 0, found if isinstance(found, tuple) else ([], text[:found])
     for _, piece in [*pieces, ("", rest)]:
         position = text.index(piece, position) + len(piece)
-    assert texts_of(path, *blocks) == (pieces, rest)

@@ -61,7 +61,7 @@ class StructureScanner:
         return int(np.count_nonzero(outside & (codes != QUOTE)))
 
     def candidates(self, block: bytes, table: bytes) -> tuple[Int64Array, Codes, Mask]:
-        """Characters of the next block, quotes among them: their positions, their codes, and if no string is open after them."""
+        """Characters of the next block, quotes among them: their positions and codes, and if no string is open after them."""
         all_codes = np.frombuffer(block, np.uint8)
         positions = np.flatnonzero(np.frombuffer(block.translate(table), np.bool_))
         if self.is_escaped or b"\\" in block:
