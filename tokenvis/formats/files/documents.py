@@ -12,10 +12,10 @@ import orjson
 
 from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES, UNREADABLE, parse_damaged, parse_json
 from tokenvis.formats.files.lines import BOM
-from tokenvis.formats.files.path_cutter import BLANKS_AND_COMMAS, MEMBERS, PathCutter, Piece, Unbalanced
+from tokenvis.formats.files.path_cutter import MEMBERS, PathCutter, Piece, Unbalanced
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import JSON_BLOCK_BYTES
+from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, JSON_BLOCK_BYTES
 
 END_OF_DATA = "unexpected end of data"  # the error of `orjson` for a text that could go on
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))

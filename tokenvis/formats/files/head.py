@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, ignore_repair, repaired_value
+from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import ZIP_MAGIC, Source, member_names
-from tokenvis.formats.files.structure import CLOSING_BIT, CLOSING_OF, QUOTE, JsonMarks, StructureScanner
+from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, CLOSING_BIT, CLOSING_OF, QUOTE, JsonMarks, StructureScanner
 from tokenvis.formats.files.tables import csv_rows, frame_records
 
 MAX_CUTS = 30  # how often a head is cut shorter to parse it
@@ -89,17 +89,20 @@ def text_start(source: Source) -> bytes:
 def document_head(text: bytes) -> list[Any]:
     """The value of a document as far as it can be parsed, in a list; an empty list if nothing can."""
     marks = StructureScanner().marks(text, MAX_JSON_DEPTH)
-    n_marks = int(np.argmax(marks.levels == MAX_JSON_DEPTH)) if marks.deepest > MAX_JSON_DEPTH else len(marks.levels)
+    n_marks, cut = len(marks.positions), len(text)
+    if marks.deepest > MAX_JSON_DEPTH:
+        n_marks = int(np.argmax(marks.levels == MAX_JSON_DEPTH))
+        cut = int(marks.positions[n_marks])
     for _ in range(MAX_CUTS):
-        if not n_marks:
-            break
-        position = int(marks.positions[n_marks - 1])
-        candidate = text[: position + 1] + closing_brackets(marks, n_marks)
+        candidate = text[:cut].rstrip(BLANKS_AND_COMMAS) + closing_brackets(marks, n_marks)
         try:
-            return [repaired_value(candidate, ignore_repair)]
+            return [lenient_value(candidate, ignore_repair)]
         except json.JSONDecodeError as error:
             n_valid = len(error.doc[: error.pos].encode())
-            n_marks = min(n_marks - 1, int(np.searchsorted(marks.positions, n_valid)))
+            n_marks = min(n_marks, int(np.searchsorted(marks.positions, n_valid, side="right"))) - 1
+        if n_marks < 0:
+            break
+        cut = int(marks.positions[n_marks])
     return []
 
 
@@ -107,7 +110,7 @@ def closing_brackets(marks: JsonMarks, n_marks: int) -> bytes:
     """The brackets that close what is open after the first marks."""
     levels, codes = marks.levels[:n_marks], marks.codes[:n_marks]
     is_opening = (codes != QUOTE) & (codes & CLOSING_BIT == 0)
-    depth = int(levels[-1]) + bool(is_opening[-1])
+    depth = int(levels[-1]) + bool(is_opening[-1]) if n_marks else 0
     opened = [codes[is_opening & (levels == level)][-1] for level in reversed(range(depth))]
     return bytes(CLOSING_OF[code] for code in opened)
 

@@ -106,6 +106,14 @@ def without_lone_surrogates(value: Any) -> Any:
     return value
 
 
+def lenient_value(text: bytes, report: RepairReporter) -> Any:
+    """The value of a JSON text, repaired if necessary; `ValueError` if it cannot be repaired."""
+    try:
+        return parse_json(text)
+    except ValueError:
+        return repaired_value(text, report)
+
+
 def repaired_value(text: bytes, report: RepairReporter, *, exact: bool = False) -> Any:
     """The value of a text that may be invalid JSON; each repair is reported; `ValueError` if it cannot be repaired."""
     check_size(text)

@@ -11,9 +11,9 @@ from tokenvis.formats.files.lenient_json import (
     MAX_RECORD_BYTES,
     UNREADABLE,
     ignore_repair,
+    lenient_value,
     parse_damaged,
     parse_json,
-    repaired_value,
 )
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
@@ -26,12 +26,9 @@ TAIL_BYTES = 1_024  # bytes before a read position that are kept for comparison
 
 def line_value_or_none(line: bytes) -> Any:
     """The value of a line, repaired if necessary; None if it is not JSON."""
-    try:
-        return parse_json(line)
-    except ValueError:
-        with suppress(ValueError, RecursionError):
-            return repaired_value(line, ignore_repair)
-        return None
+    with suppress(ValueError, RecursionError):
+        return lenient_value(line, ignore_repair)
+    return None
 
 
 @dataclass

@@ -12,6 +12,7 @@ import orjson
 
 from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, MAX_RECORD_BYTES
 from tokenvis.formats.files.structure import (
+    BLANKS_AND_COMMAS,
     CLOSING_BIT,
     CLOSING_OF,
     OPENING_ARRAY,
@@ -24,8 +25,6 @@ from tokenvis.formats.files.structure import (
 PATH_STEP = re.compile(r"\[\*\]|[^.\[]+")
 ITEMS = "[*]"  # a step of a path: into each item of an array
 MEMBERS = "*"  # the last step of a path: each member of an object
-BLANKS = b" \t\r\n"
-BLANKS_AND_COMMAS = b" \t\r\n,"
 NOWHERE = -1
 
 
@@ -77,7 +76,8 @@ class TextCapture:
         """Go on to the next block."""
         if self.start != NOWHERE:
             self.n_earlier += len(self.block) - self.start
-            self.earlier.append(self.block[self.start :])
+            part = self.block[self.start :]
+            self.earlier.append(part if self.earlier else part.lstrip(BLANKS_AND_COMMAS))  # a long text is not copied for it
             if self.n_earlier > MAX_RECORD_BYTES:
                 self.earlier = []
             self.start = 0

@@ -14,6 +14,7 @@ JSON_BLOCK_BYTES = 1 << 18  # read and scanned at a time; it fits into a process
 QUOTE, BACKSLASH, OPENING_ARRAY, OPENING_OBJECT = b'"\\[{'
 CLOSING_BIT = 0x04  # "]" and "}" have it, "[" and "{" do not
 CLOSING_OF = {OPENING_ARRAY: ord("]"), OPENING_OBJECT: ord("}")}
+BLANKS_AND_COMMAS = b" \t\r\n,"
 QUOTES_AND_BRACKETS = bytes(code in b'"[]{}' for code in range(256))
 QUOTES_AND_COMMAS = bytes(code in b'",' for code in range(256))
 DIGITS_ALIKE = bytes(ord("1") if chr(code) in "0123456789" else code for code in range(256))
