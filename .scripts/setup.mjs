@@ -14,7 +14,7 @@ import { findPython, isNewEnough, probe } from './python.mjs'
 import { exitCodeOf, Problem, run } from './run.mjs'
 
 export const project = dirname(dirname(fileURLToPath(import.meta.url)))
-const venv = join(project, '.venv')
+export const venv = join(project, '.venv')
 const stampFile = join(venv, 'tokenvis-stamp')
 
 export const binFolder = (platform = process.platform) => (platform === 'win32' ? 'Scripts' : 'bin')

@@ -3,10 +3,11 @@
 // These settings are defaults: arguments and the user's Jupyter configuration override them. The server runs as long as its
 // standard input is open, so it also ends if this process is killed by a signal that cannot be forwarded.
 
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { main, run } from './run.mjs'
-import { ensureVenv, project, venvEnvironment, venvProgram } from './setup.mjs'
+import { ensureVenv, project, venv, venvEnvironment, venvProgram } from './setup.mjs'
 
 const SERVER = `
 import json, os, signal, sys, threading
@@ -44,13 +45,17 @@ const SETTINGS = {
   LabApp: {
     default_url: '/lab/tree/notebooks/01-first-look.ipynb',
     log_level: 'WARN',
-    news_url: null, // no news, and no question about news
+    news_url: null, // no request for news
     check_for_updates_class: 'jupyterlab.handlers.announcements.NeverCheckForUpdate',
   },
 }
 
+// The default of the user's setting: without it, JupyterLab asks about news, even if there is no news_url.
+const NO_QUESTION = { '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false } }
+
 main(async () => {
   await ensureVenv()
+  setDefaults(join(venv, 'share', 'jupyter', 'lab', 'settings', 'overrides.d'))
   const options = { cwd: project, env: venvEnvironment() }
   const python = venvProgram('python')
   const seed = await run(python, ['-m', 'tokenvis', 'seed'], { ...options, stdio: 'inherit' })
@@ -59,6 +64,12 @@ main(async () => {
   const closeInput = (server) => server.stdin.end()
   return (await run(python, args, { ...options, stdio: ['pipe', 'inherit', 'inherit'], stop: closeInput })).code
 })
+
+/** Sets defaults of JupyterLab's settings in the .venv; what the user has set in JupyterLab overrides them. */
+function setDefaults(folder) {
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'tokenvis.json'), JSON.stringify(NO_QUESTION))
+}
 
 function hasDisplay() {
   return process.platform !== 'linux' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY)

@@ -532,6 +532,8 @@ def test_npm_start_serves_the_first_notebook_and_leaves_no_process(server, clone
     assert ask(address, "/api/status")[0] == 200
     assert {"notebooks", "docs"} <= {entry["name"] for entry in ask(address, "/api/contents")[1]["content"]}
     assert ask(address, "/lab/api/news")[1] == {"news": []}
+    notifications = ask(address, "/lab/api/settings/@jupyterlab/apputils-extension:notification")[1]["schema"]["properties"]
+    assert notifications["fetchNews"]["default"] == "false"  # else JupyterLab asks about news, over every notebook
     assert run_in_kernel(address, "import tokenvis as tv; print(len(tv.load_spans('kitchen-sink')))") == "7\n"
     assert "WARNING" not in output_file.read_text()
 
