@@ -1,3 +1,6 @@
+import re
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,12 +70,12 @@ def test_the_given_frame_is_not_changed():
         (
             {"end_time": pd.Timestamp(0)},
             r"^end_time has type datetime64\[.*\], not integer microseconds\. "
-            r"Convert it: times\.astype\('datetime64\[us\]'\)\.astype\('int64'\)\.$",
+            r"Convert it: pd\.to_datetime\(times, utc=True\)\.dt\.as_unit\('us'\)\.astype\('int64'\)\.$",
         ),
         (
             {"end_time": pd.Timedelta(5)},
             r"^end_time has type timedelta64\[.*\], not integer microseconds\. "
-            r"Convert it: times\.astype\('timedelta64\[us\]'\)\.astype\('int64'\)\.$",
+            r"Convert it: pd\.to_timedelta\(times\)\.dt\.as_unit\('us'\)\.astype\('int64'\)\.$",
         ),
         ({"start_time": True}, r"^start_time has type bool, not integer microseconds\.$"),
         ({"start_time": "0"}, r"^start_time has type str, not integer microseconds\.$"),
@@ -112,8 +115,64 @@ def test_the_first_time_that_is_not_an_integer_is_shown(odd, shown):
 def test_a_time_is_refused_in_a_frame_too():
     with pytest.raises(BadSpan, match=r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$"):
         as_spans(pd.DataFrame([ONE]).astype({"end_time": "uint64"}).assign(end_time=np.uint64(2**63)))
-    with pytest.raises(BadSpan, match=r"^start_time has type category, not integer microseconds\.$"):
+    with pytest.raises(
+        BadSpan, match=r"^start_time has type category, not integer microseconds\. Convert it: times\.astype\('int64'\)\.$"
+    ):
         as_spans(pd.DataFrame([ONE]).astype({"start_time": "category"}))
+
+
+NOON = pd.Series(pd.to_datetime(["2026-06-21T12:00:00.25", "2026-06-21T12:00:01"], format="ISO8601"))
+NOON_US = [1_782_043_200_250_000, 1_782_043_201_000_000]
+SPENT = pd.Series(pd.to_timedelta([1.25, 2], unit="s"))
+IN_BERLIN = NOON.dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+TIMES_OF_OTHER_TYPES = [
+    *((times.dt.as_unit(unit), NOON_US) for unit in ("ms", "us", "ns") for times in (NOON, IN_BERLIN)),
+    *((times.dt.as_unit("ns").astype(f"{name}[pyarrow]"), NOON_US) for times, name in (
+        (NOON, "timestamp[ns]"), (NOON, "timestamp[us]"), (IN_BERLIN, "timestamp[ms, tz=Europe/Berlin]"),
+    )),
+    (IN_BERLIN.dt.floor("s").dt.as_unit("s"), [1_782_043_200_000_000, 1_782_043_201_000_000]),
+    (NOON.dt.date, [1_782_000_000_000_000] * 2),
+    (NOON.dt.date.astype("date32[pyarrow]"), [1_782_000_000_000_000] * 2),
+    (NOON.astype(object), NOON_US),
+    (IN_BERLIN.astype(object), NOON_US),
+    (NOON.astype("category"), NOON_US),
+    (pd.Series(["2026-06-21T12:00:00.25Z", "2026-06-21T14:00:01+02:00"]), NOON_US),
+    (pd.Series(["2026-06-21T12:00:00.25", "2026-06-21 12:00:01"], dtype=object), NOON_US),
+    (pd.Series(["2026-06-21T12:00:00.25", "2026-06-21T12:00:01"], dtype="string[pyarrow]"), NOON_US),
+    *((SPENT.dt.as_unit(unit), [1_250_000, 2_000_000]) for unit in ("ms", "us", "ns")),
+    (SPENT.dt.as_unit("ms").astype("duration[ms][pyarrow]"), [1_250_000, 2_000_000]),
+    (SPENT.astype(object), [1_250_000, 2_000_000]),
+    *((pd.Series([1.25, 2.0], dtype=name), [1_250_000, 2_000_000]) for name in (
+        "float64", "float32", "Float64", "double[pyarrow]", "object",
+    )),
+    (pd.Series([Decimal("1.25"), Decimal(2)]), [1_250_000, 2_000_000]),
+    (pd.Series([5, 6], dtype=object), [5, 6]),
+    (pd.Series([5, 6]).astype("category"), [5, 6]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("times", "expected"), TIMES_OF_OTHER_TYPES, ids=lambda value: str(getattr(value, "dtype", "")))
+def test_the_advice_on_times_of_another_type_is_right_when_it_is_followed(times, expected):
+    spans = spans_of("ann 0 1 desk", "ann 1 2 desk").assign(start_time=times.array)
+    with pytest.raises(BadSpan) as caught:
+        times_of(spans)
+    advice = re.fullmatch(r"start_time has type .*, not integer microseconds\. Convert it: (.*)\.", str(caught.value))[1]
+    converted = eval(advice, {"pd": pd, "times": times, "seconds": times})
+    assert (converted.dtype, converted.tolist()) == ("int64", expected)
+
+
+@pytest.mark.parametrize("times", [["9", "x"], [True, 5], ["5", 5], [NOON[0], 5], pd.period_range("2026", periods=2, freq="D")])
+def test_times_of_several_types_or_of_none_have_no_advice(times):
+    spans = spans_of("ann 0 1 desk", "ann 1 2 desk").assign(start_time=pd.Series(times, dtype=getattr(times, "dtype", object)))
+    with pytest.raises(BadSpan, match=r"^start_time has type .*, not integer microseconds\.$"):
+        times_of(spans)
+
+
+@pytest.mark.parametrize("times", [NOON, IN_BERLIN, SPENT, pd.Series([1.5, 2]), pd.Series(["2026-06-21", "2026-06-22"])])
+def test_a_missing_time_is_told_before_its_type(times):
+    spans = spans_of("ann 0 1 desk", "ann 1 2 desk").assign(start_time=times.where([True, False]).array)
+    with pytest.raises(BadSpan, match=r"^start_time is missing in row 1\. Every span needs one\.$"):
+        times_of(spans)
 
 
 def test_a_parent_is_a_text_or_missing():

@@ -6,7 +6,10 @@ or missing) are ``str``; times are int64. Your own frame may have the same value
 tie-breaking use `codes_of`, which depends only on the values.
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -32,10 +35,20 @@ GROUPBY_HINT = (
 Spans: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 CONVERSIONS = {
-    "f": "(seconds * 1_000_000).round().astype('int64')",
-    "M": "times.astype('datetime64[us]').astype('int64')",
-    "m": "times.astype('timedelta64[us]').astype('int64')",
+    "seconds": "(seconds * 1_000_000).round().astype('int64')",
+    "dates": "pd.to_datetime(times, utc=True).dt.as_unit('us').astype('int64')",
+    "texts": "pd.to_datetime(times, utc=True, format='ISO8601').dt.as_unit('us').astype('int64')",
+    "durations": "pd.to_timedelta(times).dt.as_unit('us').astype('int64')",
+    "integers": "times.astype('int64')",
 }
+CONVERSION_OF_KIND = {"f": "seconds", "M": "dates", "m": "durations"}  # by the kind of a column's dtype
+CONVERSION_OF_TYPES: tuple[tuple[tuple[type, ...], str], ...] = (  # by the type of all its values
+    ((int, np.integer), "integers"),
+    ((float, np.floating, Decimal, int), "seconds"),
+    ((date, np.datetime64), "dates"),
+    ((timedelta, np.timedelta64), "durations"),
+)
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def require(spans: pd.DataFrame, *more: str) -> None:
@@ -76,11 +89,24 @@ def int64_values(values: pd.Series) -> Int64Array:
     dtype = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
-        hint = f" Convert it: {CONVERSIONS[kind]}." if kind in CONVERSIONS else ""
+        conversion = conversion_of(values, kind)
+        hint = f" Convert it: {CONVERSIONS[conversion]}." if conversion else ""
         raise BadSpan(f"{values.name} has type {dtype}{non_integer_example(values)}, not integer microseconds.{hint}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
         raise BadSpan(f"{values.name} contains {values.max()}, which does not fit into a 64-bit integer.")
     return values.to_numpy(dtype=np.int64)
+
+
+def conversion_of(values: pd.Series, kind: str) -> str | None:
+    """The name of the conversion that makes integers of a column, None if its values are of no type, or of several."""
+    if kind not in "OU":
+        return CONVERSION_OF_KIND.get(kind)
+    types = {type(value) for value in values}
+    if types == {str}:
+        return "texts" if all(map(ISO_DATE.match, values)) else None
+    if bool in types:
+        return None
+    return next((name for kinds, name in CONVERSION_OF_TYPES if all(issubclass(one, kinds) for one in types)), None)
 
 
 def non_integer_example(values: pd.Series) -> str:
