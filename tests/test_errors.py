@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import pytest
 
@@ -57,3 +58,8 @@ def test_a_choice_is_one_of_the_list():
     check_choice("gaps", "fold", ("fold", "keep"))
     with pytest.raises(BadOption, match=r"^gaps='hide' is not one of 'fold', 'keep'\.$"):
         check_choice("gaps", "hide", ("fold", "keep"))
+
+
+def test_an_error_can_be_pickled():
+    again = pickle.loads(pickle.dumps(BadOption("height=5 is too small.")))
+    assert (type(again), str(again)) == (BadOption, "height=5 is too small.")

@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -25,6 +26,10 @@ def test_batches_of_one_trace_are_counted_together():
     report = filled()
     assert report.written == [Written(Path("x.db"), "t", 2, updated=1)]
     assert (report.n_spans, report.n_agents, report.n_locations) == (3, 2, 1)
+
+
+def test_a_report_can_be_pickled():
+    assert str(pickle.loads(pickle.dumps(filled()))) == str(filled())
 
 
 def test_the_report_as_text():

@@ -129,7 +129,7 @@ def test_a_low_bar_has_no_label():
 
 def test_a_note_that_is_wider_than_the_figure_is_cut():
     figure, ax = plt.subplots(figsize=(3.5, 2), layout="constrained")
-    note = Note(ax, lambda: ["a long note about what is left out"] * 9, size=7, color="#000000")
+    note = Note(ax, ["a long note about what is left out"] * 9, size=7, color="#000000")
     figure.canvas.draw()
     assert note.get_text().endswith("…")
     assert note.get_window_extent().x0 >= -1

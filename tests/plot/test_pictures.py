@@ -1,6 +1,12 @@
+import copy
+import inspect
 import io
 import json
+import pickle
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -240,3 +246,46 @@ def test_any_trace_with_waits_can_be_drawn(spans, picture):
 def test_a_trace_that_only_waits_draws(picture, waits_for):
     ax = PICTURES[picture](with_data(spans_of("ann 0 9 desk"), a={"waits_for": waits_for}))
     ax.figure.savefig(io.BytesIO())
+
+
+@every_figure
+def test_a_figure_can_be_pickled(figure):
+    assert pickle.loads(pickle.dumps(drawn(figure))).axes[0].get_label() == drawn(figure).axes[0].get_label()
+
+
+def png_in_two_sizes(figure: Figure) -> list[bytes]:
+    """A figure as PNG, also after it was resized."""
+    pictures = []
+    for width, height in (tuple(figure.get_size_inches()), (6, 4)):
+        figure.set_size_inches(width, height)
+        figure.savefig(written := io.BytesIO())
+        pictures.append(written.getvalue())
+    return pictures
+
+
+DRAW_AGAIN = f"""
+import io, pickle, sys
+from matplotlib.figure import Figure
+import matplotlib
+matplotlib.use("agg")
+{inspect.getsource(png_in_two_sizes)}
+with open("figures", "rb") as file:
+    pictures = {{name: png_in_two_sizes(figure) for name, figure in pickle.load(file).items()}}
+with open("pictures", "wb") as file:
+    pickle.dump(pictures, file)
+"""
+
+
+@pytest.mark.full
+def test_a_pickled_figure_draws_the_same_picture_in_another_process():
+    figures = {name: draw(workflow()) for name, draw in FIGURES.items()}
+    Path("figures").write_bytes(pickle.dumps(figures))
+    subprocess.run([sys.executable, "-c", DRAW_AGAIN], check=True)
+    again = pickle.loads(Path("pictures").read_bytes())
+    assert [name for name, figure in figures.items() if png_in_two_sizes(figure) != again[name]] == []
+
+
+@pytest.mark.full
+def test_a_copied_figure_draws_the_same_picture():
+    original = FIGURES["timeline"](workflow())
+    assert png_in_two_sizes(copy.deepcopy(original)) == png_in_two_sizes(original)

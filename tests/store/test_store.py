@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 import re
 import threading
 
@@ -11,13 +13,23 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
-from tokenvis import BadOption, BadSpan, Store, StoreError, TraceNotFound, load_spans, load_traces
+from tokenvis import BadOption, BadSpan, Store, StoreError, StoreNotFound, TraceNotFound, load_spans, load_traces
 from tokenvis.store.store import Written
 
 
 @pytest.fixture
 def store() -> Store:
     return one_trace()
+
+
+@pytest.mark.parametrize("copied", [lambda store: pickle.loads(pickle.dumps(store)), copy.deepcopy])
+def test_a_copy_of_a_store_opens_the_same_file(store, copied):
+    other = copied(store)
+    other.write_trace("u", [{**ONE_SPAN, "id": "other"}])
+    assert sorted(load_traces(store=store)["id"]) == ["t", "u"]
+    store.path.unlink()
+    with pytest.raises(StoreNotFound):
+        copied(store)
 
 
 def test_write_trace_replaces_all_spans_of_the_trace(store):

@@ -146,7 +146,7 @@ def plot_agent_tree(
         draw_tree_names(ax, table, rows, theme)
         right_points = draw_numbers(ax, shown, theme)
         notes = [*row_notes(len(shown), len(table)), *(["bars drawn as time per pixel"] if raster else [])]
-        draw_note(ax, lambda: [*losses.messages(), *notes], theme)
+        draw_note(ax, [losses, *notes], theme)
         draw_title(ax, axis.name, tree_counts(table, axis), theme)
         draw_legend(
             ax, [*handles, *lost_handles(losses, theme)] if legend else [], offset_points=right_points + LEGEND_GAP_POINTS

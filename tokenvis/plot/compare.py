@@ -4,6 +4,7 @@ Drawing only: the differences come from `tokenvis.analysis.compare`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -129,8 +130,8 @@ def plot_compare(
         waits = BarWaits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
         raster = draw_bars(ax, bars)
-        label_bars(ax, bars, lambda rows: bar_label_texts(both.iloc[rows], "location_id", axis), size=font_sizes(ax).bar)
-        draw_note(ax, lambda: [ORDER_NOTE, *loss_texts, *(raster.messages() if raster else [])], theme)
+        label_bars(ax, bars, partial(bar_label_texts, both, "location_id", axis), size=font_sizes(ax).bar)
+        draw_note(ax, [ORDER_NOTE, *loss_texts, *([raster] if raster else [])], theme)
         wall_us = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
         draw_changes(ax, placement, busy_changes, axis, theme)
         draw_end_lines(ax, axis, wall_us, theme)

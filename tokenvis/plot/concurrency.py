@@ -126,7 +126,7 @@ def plot_concurrency(
             )
         notes = [*losses.messages(), *([] if is_exact else ["area: mean per pixel, line: maximum"])]
         if notes:
-            draw_note(ax, lambda: notes, theme)
+            draw_note(ax, notes, theme)
         draw_peak(ax, total, axis, theme)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         ax.tick_params(axis="y", length=0)
@@ -223,7 +223,12 @@ def draw_waiting_areas(
         above = below
     ax.axhline(0, color=theme.muted, linewidth=0.8, zorder=2.5, label="none")
     ax.set_ylim(min(float(above.min()), -0.5) * WAITS_HEADROOM, 1)
-    ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):,.0f}")
+    ax.yaxis.set_major_formatter(magnitude_text)
+
+
+def magnitude_text(value: float, _: Any) -> str:
+    """The label of a tick, without its sign."""
+    return f"{abs(value):,.0f}"
 
 
 def draw_peak(ax: Axes, total: pd.DataFrame, axis: TimeAxis, theme: ThemeColors) -> None:

@@ -5,6 +5,7 @@ Drawing only: the steps and their states come from `tokenvis.analysis.critical_p
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -134,7 +135,7 @@ def plot_critical_path(
         draw_steps(ax, path, steps, path_bars, spans, axis, theme)
         draw_gaps(ax, path, path_bars, theme)
         lines = draw_connectors(ax, path_bars, theme)
-        draw_note(ax, lambda: [*losses.messages(), *(raster.messages() if raster else []), *lines.messages()], theme)
+        draw_note(ax, [losses, *([raster] if raster else []), lines], theme)
         details = ", ".join(f"{axis.duration(part_us)} {PHRASES[state]}" for state, part_us in time_us.items())
         draw_title(ax, axis.name, f"critical path: {details}" if details else "critical path", theme)
         draw_legend(ax, [*handles, *(lost_handles(losses, theme) if legend else [])])
@@ -158,7 +159,7 @@ def part_handles(spans: pd.DataFrame, path: pd.DataFrame, steps: Int64Array, sca
     parts = parts[(parts.index >= 0) & (parts > 0)]
     largest = parts.iloc[np.argsort(-parts.to_numpy(), kind="stable")[:MAX_LEGEND_PARTS]]
     rows = largest.index.to_numpy()
-    labels = bar_label_texts(spans.iloc[rows], "agent_id", axis)["label"]
+    labels = bar_label_texts(spans, "agent_id", axis, rows)["label"]
     return [
         legend_patch(color, f"{share_text(part, wall_us)} {label}")
         for color, part, label in zip(scale.colors_of(rows), largest, labels, strict=True)
@@ -199,7 +200,7 @@ def draw_steps(
     bars = replace(bars, waits=BarWaits(segments, theme) if len(waiting) else None)
     parts = spans.iloc[steps[shown]].assign(start_time=bars.start, end_time=bars.end)
     draw_bars(ax, bars, zorder=3.4)
-    label_bars(ax, bars, lambda rows: bar_label_texts(parts.iloc[rows], "agent_id", axis), size=font_sizes(ax).bar)
+    label_bars(ax, bars, partial(bar_label_texts, parts, "agent_id", axis), size=font_sizes(ax).bar)
 
 
 def draw_gaps(ax: Axes, path: pd.DataFrame, path_bars: Bars, theme: ThemeColors) -> None:

@@ -167,7 +167,7 @@ def plot_storyline(
         name_options = {"at_left": locations == "free", "both_ends": len(geometry.heights) >= MIN_LAYERS_NAMED_AT_BOTH_ENDS}
         labels = LineLabels(ax, geometry, boxes, agent_colors, location_colors, theme, **name_options)
         ax.add_artist(labels)
-        draw_note(ax, lambda: [*losses.messages(), *storyline_notes(total, len(layout.branches), axis)], theme)
+        draw_note(ax, [losses, *storyline_notes(total, len(layout.branches), axis)], theme)
         draw_title(ax, axis.name, storyline_counts(spans, total), theme)
         draw_legend(ax, handles, offset_points=labels.right_width_points())
         described = f"Storyline of {described_name(axis.name)}, a line for each agent: {storyline_counts(spans, total)}."

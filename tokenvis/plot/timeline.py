@@ -5,6 +5,7 @@ moves from `tokenvis.analysis.moves`.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -160,10 +161,10 @@ def plot_timeline(
         raster = draw_bars(ax, bars, marked=marker_rows["instant"] if len(marker_rows["instant"]) <= MAX_MARKERS else None)
         draw_span_markers(ax, bars, marker_rows, theme)
         label_column = "location_id" if by == "agent_id" else "agent_id"
-        label_bars(ax, bars, lambda rows: bar_label_texts(spans.iloc[rows], label_column, axis), size=font_sizes(ax).bar)
+        label_bars(ax, bars, partial(bar_label_texts, spans, label_column, axis), size=font_sizes(ax).bar)
         unmarked = [f"{plural(n_open, 'open end')} not marked"] if (n_open := len(marker_rows["open"])) > MAX_MARKERS else []
         reporting = [reporter for reporter in (losses, raster, move_curves) if reporter]
-        draw_note(ax, lambda: [*(text for reporter in reporting for text in reporter.messages()), *unmarked], theme)
+        draw_note(ax, [*reporting, *unmarked], theme)
         draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
         draw_legend(ax, handles)
         describe(ax, timeline_description(spans, by, axis), *pale_part_sentences(states), *losses.sentences())

@@ -3,12 +3,13 @@
 Drawing only: the table is `tokenvis.analysis.usage`.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
@@ -29,6 +30,7 @@ from tokenvis.plot.artists.title import (
     draw_note,
     draw_title,
     short_number,
+    tick_number,
     trace_title,
 )
 from tokenvis.spans.columns import require
@@ -115,7 +117,7 @@ def plot_usage(
             draw_losses(ax, losses, axis, theme)
         elif groups is not None:
             draw_token_groups(ax, groups, theme)
-        draw_note(ax, lambda: [*losses.messages(), *left_out], theme)
+        draw_note(ax, [losses, *left_out], theme)
         draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
         if legend:
             kinds = [
@@ -185,7 +187,7 @@ def draw_token_sums(ax: Axes, times: Any, sums: dict[str, np.ndarray], axis: Tim
     highest = max(float(below[-1]), 1.0)
     ax.set_ylim(0, highest * 1.05)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value, reference=highest)))
+    ax.yaxis.set_major_formatter(partial(tick_number, reference=highest))
     ax.tick_params(axis="y", length=0)
 
 
@@ -204,7 +206,7 @@ def draw_token_groups(ax: Axes, groups: pd.DataFrame, theme: ThemeColors) -> Non
     ax.grid(visible=True, axis="x")
     ax.grid(visible=False, axis="y")
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value, reference=highest)))
+    ax.xaxis.set_major_formatter(partial(tick_number, reference=highest))
     ax.set_xlabel("tokens")
     size = font_sizes(ax).bar
     if ax.bbox.height / ax.figure.dpi * 72 < 1.2 * size * len(groups):

@@ -9,6 +9,7 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -124,6 +125,9 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), create=False), (self.path.absolute(),)  # a copy opens the same file
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ and zoom. The stretches in which spans wait have the looks of `tokenvis.plot.art
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -168,27 +169,30 @@ def draw_bar_ticks(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:
 
 def label_bars(ax: Axes, bars: Bars, texts: Callable[[Int64Array], pd.DataFrame], *, size: float) -> None:
     """Label the bars where the labels fit; ``texts`` returns ``label`` and ``suffix`` for rows."""
+    ax.add_artist(BarLabels(partial(labelled_bars, bars, texts), size=size, height=BAR_HEIGHT_SHARE))
 
-    def labelled(low: float, high: float, min_width: float) -> pd.DataFrame:
-        rows = bars.wide_rows(np.arange(len(bars.start)), low, high, min_width)
-        x0, x1 = bars.x_ends(rows)
-        if len(rows) > MAX_BAR_LABELS:
-            widest = np.sort(np.argsort(x0 - x1, kind="stable")[:MAX_BAR_LABELS])
-            rows, x0, x1 = rows[widest], x0[widest], x1[widest]
-        shown = texts(rows)
-        fills = np.array([bars.colors[code] for code in bars.color[rows].tolist()], dtype=object)
-        backgrounds = np.full(len(rows), "", dtype=object)
-        if bars.waits is not None:
-            places = label_places(bars, rows, low, high)
-            at = places.index
-            x0[at], x1[at], fills[at], backgrounds[at] = places["x0"], places["x1"], places["fill"], places["background"]
-        text_colors = [text_color_on(fill) for fill in fills]
-        label = [drawable(str(text)) for text in shown["label"]]
-        position = {"x0": x0, "x1": x1, "y": bars.placement.middle[rows]}
-        texts_of_bars = {"label": label, "suffix": shown["suffix"].to_numpy()}
-        return pd.DataFrame({**position, **texts_of_bars, "color": text_colors, "background": backgrounds})
 
-    ax.add_artist(BarLabels(labelled, size=size, height=BAR_HEIGHT_SHARE))
+def labelled_bars(
+    bars: Bars, texts: Callable[[Int64Array], pd.DataFrame], low: float, high: float, min_width: float
+) -> pd.DataFrame:
+    """The bars that take at least ``min_width`` of an interval of the axis, with their labels: a row each, for `BarLabels`."""
+    rows = bars.wide_rows(np.arange(len(bars.start)), low, high, min_width)
+    x0, x1 = bars.x_ends(rows)
+    if len(rows) > MAX_BAR_LABELS:
+        widest = np.sort(np.argsort(x0 - x1, kind="stable")[:MAX_BAR_LABELS])
+        rows, x0, x1 = rows[widest], x0[widest], x1[widest]
+    shown = texts(rows)
+    fills = np.array([bars.colors[code] for code in bars.color[rows].tolist()], dtype=object)
+    backgrounds = np.full(len(rows), "", dtype=object)
+    if bars.waits is not None:
+        places = label_places(bars, rows, low, high)
+        at = places.index
+        x0[at], x1[at], fills[at], backgrounds[at] = places["x0"], places["x1"], places["fill"], places["background"]
+    text_colors = [text_color_on(fill) for fill in fills]
+    label = [drawable(str(text)) for text in shown["label"]]
+    position = {"x0": x0, "x1": x1, "y": bars.placement.middle[rows]}
+    texts_of_bars = {"label": label, "suffix": shown["suffix"].to_numpy()}
+    return pd.DataFrame({**position, **texts_of_bars, "color": text_colors, "background": backgrounds})
 
 
 def label_places(bars: Bars, rows: Int64Array, low: float, high: float) -> pd.DataFrame:

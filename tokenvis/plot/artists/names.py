@@ -1,5 +1,6 @@
 """Names along an axis: of bands, and of the rows and columns of a matrix."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,15 @@ def draw_names(axis: Any, positions: Any, names: list[str], *, points: float | N
         float(position): shorten_name(drawable(name), points, size) for position, name in zip(positions, names, strict=True)
     }
     axis.set_major_locator(NameLocator(sorted(texts)))
-    axis.set_major_formatter(lambda position, _: texts.get(float(position), ""))
+    axis.set_major_formatter(partial(name_at, texts))
     axis.set_tick_params(length=0, pad=8)
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
+
+
+def name_at(texts: dict[float, str], position: float, _: Any) -> str:
+    """The name at a position of an axis, empty if there is none."""
+    return texts.get(float(position), "")
 
 
 def draw_bands(ax: Axes, placement: Placement, theme: ThemeColors) -> None:

@@ -5,9 +5,9 @@ missing in the font. Texts that do not fit are cut: labels at the end, names in 
 the end. Space depends on the size and the zoom, so texts are fitted when a picture is drawn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -286,20 +286,31 @@ class TitleFitter(Artist):
         return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
 
 
+class Reporter(Protocol):
+    """An artist or a table that reports what it leaves out."""
+
+    def messages(self) -> list[str]:
+        """The texts in the current view."""
+
+
 class Note(Text):
     """A line below the Axes, right-aligned, about what the picture leaves out.
 
-    Its text is computed when it is drawn. It is next to the label of the x axis, or below it if both do not fit. It is cut if
-    it is wider than the figure.
+    Its ``parts`` are texts, and reporters that are asked when it is drawn. It is next to the label of the x axis, or below it
+    if both do not fit. It is cut if it is wider than the figure.
     """
 
-    def __init__(self, ax: Axes, messages: Callable[[], list[str]], *, size: float, color: str) -> None:
+    def __init__(self, ax: Axes, parts: Iterable[str | Reporter], *, size: float, color: str) -> None:
         super().__init__(1.0, 0.0, "", fontsize=size, color=color, ha="right", va="bottom", parse_math=False)
-        self.messages = messages
+        self.parts = list(parts)
         self.set_figure(ax.figure)
         self.axes = ax
         ax.add_artist(self)
         self.set_clip_on(False)
+
+    def messages(self) -> list[str]:
+        """The texts in the current view."""
+        return [text for part in self.parts for text in ([part] if isinstance(part, str) else part.messages())]
 
     def refit(self, renderer: RendererBase) -> None:
         """Update the text and its position."""

@@ -1,6 +1,6 @@
 """The title of a picture, the note below it, and its description for people who cannot see it."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from tokenvis.errors import plural
 from tokenvis.plot.artists.style import ThemeColors, font_sizes
-from tokenvis.plot.artists.text import Note, TitleFitter, drawable, fit_text, text_width
+from tokenvis.plot.artists.text import Note, Reporter, TitleFitter, drawable, fit_text, text_width
 from tokenvis.spans.columns import codes_of
 
 BOLD_WIDTH_FACTOR = 1.15  # width of bold text, relative to regular text
@@ -44,9 +44,9 @@ def draw_title(ax: Axes, name: str, details: str, theme: ThemeColors) -> None:
     TitleFitter(ax, left, right, name, details)
 
 
-def draw_note(ax: Axes, messages: Callable[[], list[str]], theme: ThemeColors) -> None:
+def draw_note(ax: Axes, parts: Iterable[str | Reporter], theme: ThemeColors) -> None:
     """Draw a line below the picture about what it leaves out."""
-    Note(ax, messages, size=font_sizes(ax).text, color=theme.muted)
+    Note(ax, parts, size=font_sizes(ax).text, color=theme.muted)
 
 
 def short_number(count: float, *, reference: float = 0) -> str:
@@ -55,6 +55,11 @@ def short_number(count: float, *, reference: float = 0) -> str:
         if max(abs(count), abs(reference)) >= min_value:
             return f"{count / divisor:.3g}{unit}" if count else "0"
     return f"{round(count):,}"
+
+
+def tick_number(value: float, _: Any, *, reference: float) -> str:
+    """The label of a tick, in the unit of ``reference``."""
+    return short_number(value, reference=reference)
 
 
 def cost_text(cost: float) -> str:
