@@ -1,4 +1,6 @@
 import json
+from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -96,6 +98,17 @@ def test_a_frame_without_traces_is_identified_by_its_content():
     frames = [pd.DataFrame({"agent_id": ["a"], "start_time": [number]}) for number in (1, 1, 2)]
     names = [table_trace_id(Source(write_file("x", ""), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
     assert names[0] == names[1] != names[2]
+
+
+@pytest.mark.parametrize(
+    "cell", [10**5_000, Decimal("sNaN"), "\ud800", [10**5_000]], ids=["digits", "sNaN", "surrogate", "list"]
+)
+def test_a_frame_is_identified_by_its_content_if_a_cell_has_no_text(cell):
+    frames = [pd.DataFrame({"start_time": [number], "note": [cell]}, dtype=object) for number in (1, 1, 2)]
+    names = [table_trace_id(Source(Path.cwd(), "the DataFrame", "DataFrame", frame=frame)) for frame in frames]
+    assert names[0] == names[1] != names[2]
+    report = ingest(frames[0].assign(agent_id="ann"))
+    assert (report.n_spans, len(report.problems)) in [(1, 0), (0, 1)]
 
 
 def test_formulas_that_tokenvis_escaped_are_restored():

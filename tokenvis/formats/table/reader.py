@@ -8,6 +8,7 @@ other column becomes a key of the span's data. Times are numbers in the caller's
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -76,8 +77,25 @@ def table_trace_id(source: Source) -> str:
     """The trace id of rows without one: an id for each file or, without a file, for the content."""
     name, origin = PurePosixPath(source.name).stem, source.origin.encode()
     if source.frame is not None:
-        name, origin = "table", pd.util.hash_pandas_object(source.frame.astype("str")).to_numpy().tobytes()
+        name, origin = "table", frame_content(source.frame)
     return f"{name}-{blake2b(origin, digest_size=4).hexdigest()}"
+
+
+def frame_content(frame: pd.DataFrame) -> bytes:
+    """Bytes that are equal for frames of equal cells."""
+    try:
+        return pd.util.hash_pandas_object(frame.astype("str")).to_numpy().tobytes()
+    except (ArithmeticError, TypeError, ValueError):  # a cell has no text, or none in UTF-8
+        columns = (frame.iloc[:, number].tolist() for number in range(frame.shape[1]))
+        return "\0".join(map(cell_text, chain.from_iterable(columns))).encode(errors="surrogatepass")
+
+
+def cell_text(cell: Any) -> str:
+    """The text of a cell; of an integer with too many digits in hex, which has no limit."""
+    try:
+        return str(cell)
+    except ValueError:
+        return hex(cell) if isinstance(cell, int) else type(cell).__name__
 
 
 @dataclass(frozen=True)
