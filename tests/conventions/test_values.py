@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from tokenvis.conventions.values import decode_json_text, int_or_none, is_missing
+from tokenvis.conventions.values import decode_json_text, int_or_none, is_missing, json_text_value
 
 
 def test_json_in_a_text():
@@ -15,6 +15,18 @@ def test_json_in_a_text():
         None,
         5,
     ]
+
+
+def test_integers_in_a_text_keep_all_their_digits():
+    digits = "273475590164507581703505203264503192396"
+    assert json_text_value(f'{{"id": {digits}, "b": [1e5, -9223372036854775809]}}') == {
+        "id": int(digits),
+        "b": [1e5, -(2**63) - 1],
+    }
+    for text in ("9" * 4_301, f"[{digits}, NaN]", f"[{digits}, 1e999]", f"[{digits}, {'[' * 5_000}", f"[{digits}", "[NaN]"):
+        with pytest.raises(ValueError):  # noqa: PT011  (the text of the error is that of the parser)
+            json_text_value(text)
+        assert decode_json_text(text) == text
 
 
 def test_whole_numbers():

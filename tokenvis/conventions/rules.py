@@ -12,8 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-import orjson
-
+from tokenvis.conventions.values import json_text_value
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
 from tokenvis.tree.states import waited_for
@@ -144,8 +143,8 @@ def tool_arguments(span: Mapping[str, Any]) -> Mapping[str, Any]:
         value = look_up(span["data"], key)
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             try:
-                value = orjson.loads(value)
-            except orjson.JSONDecodeError:
+                value = json_text_value(value)
+            except ValueError:
                 continue
         if isinstance(value, Mapping):
             return {**attributes, **value}

@@ -13,9 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from tokenvis.conventions.rules import as_name
+from tokenvis.conventions.values import json_text_value
 
 CALL_ID = "gen_ai.tool.call.id"
 ANSWER_KEYS = {  # of attributes or of the rest of the payload, and whether they contain only calls
@@ -117,8 +116,8 @@ def parsed_answer(value: Any, *, is_call: bool = False) -> Any:
     if value[:1] not in ("[", "{") or not (is_call or any(marker in value for marker in MARKERS)):
         return None
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return json_text_value(value)
+    except ValueError:
         return None
 
 

@@ -1,8 +1,14 @@
 """Values of attributes: numbers and JSON, which some sources write as texts."""
 
+import json
+import math
+import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
+
+LONG_INTEGER = re.compile(r"[0-9]{19}")  # which may not fit into 64 bits: `orjson` would round it
 
 
 def int_or_none(value: Any) -> int | None:
@@ -32,8 +38,23 @@ def is_missing(value: Any) -> bool:
 def decode_json_text(value: Any) -> Any:
     """The value of a string that contains a JSON object or list; any other value unchanged."""
     if isinstance(value, str) and value[:1] in "{[" and value:
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
+        with suppress(ValueError):
+            return json_text_value(value)
     return value
+
+
+def json_text_value(text: str) -> Any:
+    """The value of a JSON text with all digits of its integers; `ValueError` if it has none, or none that can be kept."""
+    if not LONG_INTEGER.search(text):
+        return orjson.loads(text)
+    try:
+        return json.loads(text, parse_float=finite_number, parse_constant=finite_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def finite_number(text: str) -> float:
+    """A number with a fraction or an exponent; `ValueError` if it is too large, or not a number."""
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text[:20]} is not a number of JSON")

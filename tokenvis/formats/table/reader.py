@@ -12,14 +12,13 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
-import orjson
 import pandas as pd
 
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.timestamps import from_unit, is_number_text
-from tokenvis.conventions.values import decode_json_text
+from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, spans_of_records
@@ -185,6 +184,6 @@ def cell_number(cell: str) -> Any:
     if not is_number_text(cell):
         return cell
     try:
-        return orjson.loads(cell)
-    except orjson.JSONDecodeError:
+        return json_text_value(cell)
+    except ValueError:
         return cell

@@ -10,8 +10,6 @@ Source: files made with MLflow 3.17, and MLflow's documentation.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from tokenvis.conventions.opentelemetry import (
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
@@ -21,7 +19,7 @@ from tokenvis.conventions.opentelemetry import (
 )
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
-from tokenvis.conventions.values import decode_json_text
+from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
@@ -139,6 +137,6 @@ def decoded_value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return json_text_value(value)
+    except ValueError:
         return value
