@@ -28,6 +28,8 @@ from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
 
 SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
+CHARACTERS_PER_BATCH = 16 << 20  # of their data
+MAX_DATA_BYTES = 32 << 20  # of one span: on its way into the store, it is in memory several times
 MISSING_CODE = -1
 INDEX_SCHEMA = pa.schema(
     [(name, pa.large_string()) for name in ("id", "parent_id", "call")]
@@ -94,7 +96,7 @@ class Assembly:
         self.answers = Spool(path.with_suffix(".answers"), ANSWER_SCHEMA)
         self.rows: list[tuple[Any, ...]] = []
         self.asked_for: list[tuple[int, str]] = []  # the row of a model call, and a call that its answer asks for
-        self.n_flushed = 0
+        self.n_flushed, self.n_characters = 0, 0
         self.readings: list[Reading] = []
         self.traces, self.agents, self.services, self.locations = NameCodes(), NameCodes(), NameCodes(), NameCodes()
         self.agent_keys = NameCodes()
@@ -113,8 +115,9 @@ class Assembly:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
+        text = payload_json(data, max_bytes=MAX_DATA_BYTES)
         call = None if span.call is None or "requested_by" in data else storable_name(span.call)
-        row = (payload_json(data), storable_name(span.id), storable_name(span.parent), call, start, end, span.line)
+        row = (text, storable_name(span.id), storable_name(span.parent), call, start, end, span.line)
         codes = (
             self.traces.code_of(span.trace_id),
             self.agents.code_of(span.agent),
@@ -127,7 +130,8 @@ class Assembly:
         self.rows.append((*row, *codes, self.locations.code_of(span.location), len(self.readings) - 1))
         self.counts["estimated"] += "estimated" in data
         self.counts["open"] += data.get("status") == "open"
-        if len(self.rows) == SPANS_PER_BATCH:
+        self.n_characters += 0 if text is None else len(text)
+        if len(self.rows) == SPANS_PER_BATCH or self.n_characters > CHARACTERS_PER_BATCH:
             self.flush()
 
     def flush(self) -> None:
@@ -138,6 +142,7 @@ class Assembly:
             self.index.write(columns)
             self.n_flushed += len(self.rows)
             self.rows.clear()
+            self.n_characters = 0
         if self.asked_for:
             self.answers.write(zip(*self.asked_for, strict=True))
             self.asked_for.clear()

@@ -91,14 +91,20 @@ def is_name(value: Any) -> bool:
     return not isinstance(value, dict)
 
 
-def payload_json(data: dict[str, Any]) -> str | None:
-    """A payload as JSON text, None if it is empty; `TypeError` or `RecursionError` if JSON cannot represent it."""
+def payload_json(data: dict[str, Any], max_bytes: int | None = None) -> str | None:
+    """A payload as JSON text, None if it is empty; `TypeError` or `RecursionError` if JSON cannot represent it.
+
+    `ValueError` if it is longer than ``max_bytes``.
+    """
     if not data:
         return None
     try:
-        return orjson.dumps(data, default=float_or_null).decode()
+        text = orjson.dumps(data, default=float_or_null)
     except orjson.JSONEncodeError:
-        return json.dumps(json_safe(data), ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS)
+        text = json.dumps(json_safe(data), ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS).encode()
+    if max_bytes is not None and len(text) > max_bytes:
+        raise ValueError(f'its data has {len(text):,} bytes, more than {max_bytes:,}; content="short" shortens its texts')
+    return text.decode()
 
 
 def storable_name(text: str | None) -> str | None:

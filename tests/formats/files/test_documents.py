@@ -106,7 +106,7 @@ def test_what_is_too_long_or_has_too_many_values_is_a_problem_of_one_item(monkey
         [{"c": ",,"}],
         [
             "x.json, item 1: cannot be read (of more than 100,000 values).",
-            "x.json, item 2: is longer than 268,435,456 bytes; it was skipped.",
+            "x.json, item 2: is longer than 134,217,728 bytes; it was skipped.",
         ],
     )
 

@@ -20,6 +20,7 @@ from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, JSON_BLOCK_BYTES
 END_OF_DATA = "unexpected end of data"  # the error of `orjson` for a text that could go on
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 UNREADABLE_ONLY = (UNREADABLE,)
+NO_PIECE = Piece(b"", is_plain=True)
 MAX_UNREADABLE = 100  # values in a row; then the rest of a document is taken for damaged
 
 
@@ -56,10 +57,11 @@ def parsed_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -
                 None, f"is not JSON from item {number + 2 - MAX_UNREADABLE} on; the part before was read", source
             )
             return
+        key, text, piece = piece.key, b"", NO_PIECE  # a long text is not kept in memory beside its value
         for value in values:
             number += 1
             if value is not UNREADABLE:
-                yield number, value, piece.key
+                yield number, value, key
 
 
 def damaged_values(piece: Piece, number: int, reading: Reading, source: Source, *, exact: bool) -> tuple[Any, ...]:
