@@ -134,6 +134,15 @@ def test_a_library_is_imported_only_by_its_owners(library, places):
     assert not [user for user in users if not user.startswith(tuple(places))]
 
 
+def test_only_private_creates_files_and_folders():
+    creating = re.compile(r"\b(O_CREAT|mk[ds]temp|\w*Temporary(File|Directory)|makedirs)\b|\.(touch|mkdir)\(|[\"']x[bt+]+[\"']")
+    assert {path.name for path in MODULES if creating.search(path.read_text())} == {"private.py"}
+    writing = re.compile(r"""["'][wa][bt+]+["']|open\(.*["'][wa]["']|\.write_(text|bytes)\(""")
+    writers = {path for path in MODULES if writing.search(path.read_text())}
+    assert {path.name for path in writers} == {"assembly.py", "development.py", "output.py", "sources.py"}
+    assert not [path for path in writers if not re.search(r"\b(touch_private|create_part_file)\(", path.read_text())]
+
+
 def test_only_the_store_contains_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
     folders = {path.parent.name for path in MODULES if words.search(path.read_text())}

@@ -22,11 +22,12 @@ from pictures import FIGURES
 
 import tokenvis as tv
 from tokenvis.__main__ import main
+from tokenvis.errors import JOINERS
 from tokenvis.explorer.bundle import bundle
 from tokenvis.explorer.page import write_page
 from tokenvis.formats.registry import WRITERS
 from tokenvis.ingestion.report import MAX_LINES
-from tokenvis.output import FORMULA_STARTS, JOINERS, one_line
+from tokenvis.output import FORMULA_STARTS, one_line
 
 every_format = pytest.mark.parametrize("kind", WRITERS)
 every_picture = pytest.mark.parametrize("picture", FIGURES)

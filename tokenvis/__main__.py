@@ -10,15 +10,14 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
 from tokenvis import __version__
 from tokenvis.conventions.rules import LOCATION_PRESETS
 from tokenvis.conventions.timestamps import UNITS
-from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, plural, quoted
+from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, escaped, plural, quoted
 from tokenvis.formats.export import export
 from tokenvis.formats.registry import FORMATS, WRITERS
 from tokenvis.ingestion.ingest import ingest
@@ -34,6 +33,7 @@ from tokenvis.store.demo import seed_demo
 from tokenvis.store.load import load_spans, load_traces
 from tokenvis.store.maintenance import backup, verify
 from tokenvis.store.store import Store
+from tokenvis.temporary import temporary_folder
 
 MAX_PAUSE_S = 86_400
 
@@ -55,10 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def parser() -> ArgumentParser:
+class Parser(ArgumentParser):
+    """An argument parser whose messages are safe to print: `tokenvis verify *` passes on the names of files."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message, and exit."""
+        super().error(escaped(message))
+
+
+def parser() -> Parser:
     """The argument parser with all commands and their options."""
-    shared = ArgumentParser(add_help=False)
-    root = ArgumentParser(prog="tokenvis", description="Traces of multi-agent systems: who was where, when, and with whom.")
+    shared = Parser(add_help=False)
+    root = Parser(prog="tokenvis", description="Traces of multi-agent systems: who was where, when, and with whom.")
     for options, default in ((root, None), (shared, SUPPRESS)):  # before the command or after it
         options.add_argument(
             "--database",
@@ -217,7 +225,7 @@ def run_seed(args: Namespace) -> None:
     """Write the demo traces; print the database and the size of each trace."""
     with Store(args.database) as store:
         seeded = {written.trace_id for written in seed_demo(store=store)}
-        print(f"Database: {store.path}")
+        print(f"Database: {escaped(store.path)}")
         traces = load_traces(details=True, store=store)
         for trace in traces[traces["id"].isin(seeded)].itertuples():
             print(f"{trace.id}: {trace.n_spans} spans, {trace.n_agents} agents, {trace.n_locations} locations")
@@ -246,6 +254,7 @@ def listed_sessions(args: Namespace) -> list[str]:
     shown = sessions.assign(
         modified=sessions["modified"].dt.strftime("%Y-%m-%d %H:%M UTC"),
         size=[f"{size / 1e6:,.1f} MB" for size in sessions["size"]],
+        **{name: sessions[name].map(escaped, na_action="ignore") for name in ("project", "path")},
     )
     print(shown.fillna("").to_string(index=False))
     if not args.all:
@@ -290,10 +299,7 @@ def spans_to_show(source: str, database: str | None) -> pd.DataFrame:
             return load_spans(source, store=database)
         except (StoreNotFound, TraceNotFound) as error:
             raise IngestError(f"{quoted(source)} is neither a file nor a trace. {error}") from None
-    with (
-        TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder,
-        Store(Path(folder) / "sqlite.db") as store,
-    ):
+    with temporary_folder() as folder, Store(folder / "sqlite.db") as store:
         report = ingest(source, store=store)
         if report.problems:
             print(report, file=sys.stderr)
@@ -319,14 +325,14 @@ def run_export(args: Namespace) -> None:
     """Write traces to a file."""
     spans = load_spans(args.traces or None, store=args.database)
     path = export(spans, args.file, format=args.format)
-    print(f"{path}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
+    print(f"{escaped(path)}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
 
 
 def run_traces(args: Namespace) -> None:
     """Print the traces in the database."""
     with Store(args.database, create=False) as store:
         traces = load_traces(store=store)
-        print(f"Database: {store.path}")
+        print(f"Database: {escaped(store.path)}")
     texts = {name: traces[name].map(one_line) for name in ("id", "name")}
     shown = traces.assign(**texts, start_time=traces["start_time"].map(time_text))
     print(shown.to_string(index=False) if len(shown) else "No traces yet. `tokenvis seed` writes two.")
@@ -335,10 +341,10 @@ def run_traces(args: Namespace) -> None:
 def run_delete(args: Namespace) -> None:
     """Delete traces, each in its own transaction."""
     with Store(args.database, create=False) as store:
-        print(f"Database: {store.path}")
+        print(f"Database: {escaped(store.path)}")
         for trace in args.traces:
             written = store.delete_trace(trace)
-            print(f"{written.trace_id}: deleted, with {plural(written.removed, 'span')}")
+            print(f"{one_line(written.trace_id)}: deleted, with {plural(written.removed, 'span')}")
 
 
 def run_verify(args: Namespace) -> int:
@@ -351,7 +357,7 @@ def run_verify(args: Namespace) -> int:
 def run_backup(args: Namespace) -> None:
     """Copy the database."""
     copy = backup(args.destination, args.database)
-    print(f"{copy}: {copy.stat().st_size:,} bytes")
+    print(f"{escaped(copy)}: {copy.stat().st_size:,} bytes")
 
 
 def time_text(start: Any) -> str:
@@ -371,7 +377,7 @@ def run_info(args: Namespace) -> None:
         size += f", and {wal_bytes:,} in its write-ahead log"
     print(f"tokenvis {__version__}")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, pandas {pd.__version__}")
-    print(f"Database: {path} ({size})")
+    print(f"Database: {escaped(path)} ({size})")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,20 @@ TokenvisError
 └── IngestError        a file of traces cannot be read
 """
 
+import unicodedata
 from collections.abc import Iterable
 
 MAX_QUOTED_LENGTH = 60
 MAX_LISTED_VALUES = 8
+INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of Unicode
+JOINERS = "\u200c\u200d"
 
 
 class TokenvisError(Exception):
-    """The base class of all errors that tokenvis raises on purpose."""
+    """The base class of all errors that tokenvis raises on purpose; its message is `escaped`."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(escaped(message))
 
 
 class StoreNotFound(TokenvisError):
@@ -62,6 +68,29 @@ def quoted(value: object) -> str:
     if len(shown) > MAX_QUOTED_LENGTH:
         return f"{shown[:MAX_QUOTED_LENGTH]!r}… ({len(shown):,} characters)"
     return repr(value)
+
+
+def escaped(value: object, max_length: int | None = None) -> str:
+    r"""A path, or a message that contains one, as a text that is safe to print, cut to ``max_length`` characters.
+
+    Control characters, line breaks, direction marks, invisible characters and bytes that are not Unicode are escaped, as in
+    `quoted`; joiners (U+200C, U+200D) stay, because some scripts need them.
+
+    Examples
+    --------
+    >>> print(escaped("run.json"), escaped("run\x1b[31m.json"), escaped("two\nlines", 4))
+    run.json run\x1b[31m.json two\n…
+    """
+    text = str(value)
+    cut = text if max_length is None or len(text) <= max_length else f"{text[:max_length]}…"
+    if cut.isprintable():
+        return cut
+    return "".join(repr(character)[1:-1] if is_invisible(character) else character for character in cut)
+
+
+def is_invisible(character: str) -> bool:
+    """Whether a character controls a terminal or the direction of text, breaks a line, is invisible, or not Unicode."""
+    return unicodedata.category(character) in INVISIBLE_CATEGORIES and character not in JOINERS
 
 
 def listed(values: Iterable[object]) -> str:

@@ -1,6 +1,7 @@
 """Output: complete files, and texts from traces that are safe in spreadsheets and terminals.
 
-Files are written atomically: to a temporary file in the same folder, which replaces the target once it is complete.
+Files are written atomically: to a temporary file in the same folder, which replaces the target once it is complete. A new file
+is private; a file that exists keeps its mode, its group and its access list.
 
 A spreadsheet may run a CSV cell as a formula if it begins with one of ``= + - @``, a tab, a line break or a null character. An
 apostrophe is put in front of it. A text that begins with an apostrophe gets another one, so escaping is reversible.
@@ -10,20 +11,18 @@ and invisible characters become U+FFFD; joiners (U+200C, U+200D) stay, because s
 """
 
 import os
-import secrets
-import shutil
-import unicodedata
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tokenvis.errors import BadOption, quoted
+from tokenvis.errors import BadOption, is_invisible, quoted
+from tokenvis.private import copy_access
+from tokenvis.temporary import clear_leftovers, create_part_file
 
 FORMULA_STARTS = "=+-@\t\r\n\0"
 MAX_LINE_LENGTH = 200
-INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of Unicode
-JOINERS = "\u200c\u200d"
 
 
 def writable_path(path: str | os.PathLike[str]) -> Path:
@@ -45,21 +44,23 @@ def writable_path(path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A temporary file to write to, which replaces ``path`` if no error is raised."""
+    """A temporary file to write to, which replaces ``path`` if no error is raised; a new file is private."""
     target = Path(os.path.realpath(path))  # the file that a link points to
-    temporary = target.with_name(f".tokenvis-{secrets.token_hex(8)}.part")
+    clear_leftovers(target.parent)
     try:
-        file = temporary.open("xb")
+        temporary, descriptor = create_part_file(target.parent)
     except OSError as error:
         raise BadOption(f"path={quoted(str(path))} cannot be written: {error.strerror}.") from None
     try:
-        with file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
+            copy_access(target, file.fileno())
+            if sys.platform != "win32":
+                temporary.replace(target)  # while it is locked
+        if sys.platform == "win32":  # it replaces no open file
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -104,4 +105,4 @@ def visible_character(character: str) -> str:
     """A space for a line break or tab, U+FFFD for an invisible character, any other character unchanged."""
     if character in "\n\r\t\v\f":
         return " "
-    return "\ufffd" if unicodedata.category(character) in INVISIBLE_CATEGORIES and character not in JOINERS else character
+    return "\ufffd" if is_invisible(character) else character

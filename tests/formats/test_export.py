@@ -266,11 +266,6 @@ def test_an_existing_file_is_replaced_and_keeps_its_mode():
     assert there() == ["a.csv"]
 
 
-def test_a_new_file_has_the_mode_that_any_new_file_has():
-    Path("other").touch()
-    assert export(SPANS, "a.csv").stat().st_mode == Path("other").stat().st_mode
-
-
 def test_a_link_stays_a_link():
     Path("folder").mkdir()
     Path("a.csv").symlink_to("folder/real.csv")

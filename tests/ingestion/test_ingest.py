@@ -296,7 +296,7 @@ def test_a_path_that_is_not_there():
     long = "x" * 300
     assert error_of(long) == f"'{'x' * 60}'… (300 characters) cannot be read: File name too long."
     assert error_of("~no-such-user/x") == "'~no-such-user/x' cannot be read: Could not determine home directory."
-    assert error_of("a\0b") == "There is no file or folder a\0b."
+    assert error_of("a\0b") == "There is no file or folder a\\x00b."
 
 
 def test_a_file_that_may_not_be_read(monkeypatch):

@@ -14,7 +14,7 @@ from tokenvis.record import delivery as delivery_module
 from tokenvis.record import overflow
 from tokenvis.record.delivery import Delivery, save_to_overflow_file
 
-posix = pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 LOCKED = "database is locked. Another program is writing to it. Close that program, or try again."
 
 

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tokenvis.temporary
 from tokenvis import load_spans
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.record import overflow
 from tokenvis.record.overflow import LossCounter, Overflow, OverflowFile, abandoned_files, overflow_paths
 
-posix = pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 
 
 def row(number: int, trace: str = "t", data: str | None = None) -> tuple:
@@ -205,11 +206,11 @@ def test_a_new_file_that_another_process_has_claimed_is_not_used(tmp_path, monke
         path.unlink()
         return True
 
-    monkeypatch.setattr(overflow, "lock_file", claimed)
+    monkeypatch.setattr(tokenvis.temporary, "lock_file", claimed)
     assert OverflowFile.create(path) is None
-    monkeypatch.setattr(overflow, "lock_file", lambda descriptor: False)
+    monkeypatch.setattr(tokenvis.temporary, "lock_file", lambda descriptor: False)
     assert OverflowFile.create(path) is None
-    monkeypatch.setattr(overflow, "lock_file", lambda descriptor: None)  # a file system without locks
+    monkeypatch.setattr(tokenvis.temporary, "lock_file", lambda descriptor: None)  # a file system without locks
     assert OverflowFile.create(path.with_name("other")) is not None
 
 
@@ -309,7 +310,7 @@ def test_without_locks_and_on_windows_files_are_written_but_not_claimed(tmp_path
             raise PermissionError(errno.EACCES, "it is in use")
         unlink(path, *given, **options)
 
-    monkeypatch.setattr(overflow, "fcntl", None)
+    monkeypatch.setattr(tokenvis.temporary, "fcntl", None)
     for name in ("pwrite", "pread", "getuid"):
         monkeypatch.delattr(overflow.os, name, raising=False)
     monkeypatch.setattr(Path, "unlink", unlink_closed)

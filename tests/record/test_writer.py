@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import threading
 import time
@@ -497,7 +498,7 @@ def test_at_the_end_each_row_is_stored_at_once(made, at_the_end):
         assert not threads()
 
 
-@pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_at_the_end_a_failing_store_costs_one_timeout(made, failing, at_the_end, monkeypatch):
     tries = []
     monkeypatch.setattr(writer, "CLOSE_TIMEOUT_S", 0.05)
@@ -518,7 +519,7 @@ def test_at_the_end_a_failing_store_costs_one_timeout(made, failing, at_the_end,
     assert numbers(own.store) == [*range(11)]
 
 
-@pytest.mark.skipif(overflow.fcntl is None, reason="locks of POSIX")
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
 def test_at_the_end_the_rows_of_a_hanging_thread_are_logged_and_saved(made, monkeypatch, caplog):
     go, own, started = threading.Event(), made(), threading.Event()
     deliver = Delivery.deliver

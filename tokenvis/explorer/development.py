@@ -7,12 +7,13 @@ for it, so this module writes that script to a file, and again whenever a module
 import atexit
 import logging
 import os
-import shutil
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
 
 from tokenvis.explorer.bundle import bundle, style_sheet
+from tokenvis.private import touch_private
+from tokenvis.temporary import temporary_folder
 
 log = logging.getLogger("tokenvis")
 
@@ -33,9 +34,10 @@ def script_source() -> str | Path:
     """The script of the widget; during development, a file that is kept up to date."""
     if not is_hot_reloading():
         return bundle("widget")
-    folder = Path(mkdtemp(prefix="tokenvis-explorer-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = folder / "widget.mjs"
+    stack = ExitStack()
+    atexit.register(stack.close)
+    file = stack.enter_context(temporary_folder()) / "widget.mjs"
+    touch_private(file)
     write_script(file)
     threading.Thread(target=rebuild_on_change, args=(file,), daemon=True, name="tokenvis-modules").start()
     return file

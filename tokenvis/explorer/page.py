@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from tokenvis.errors import BadOption, plural
+from tokenvis.errors import BadOption, escaped, plural
 from tokenvis.explorer.answers import TRACE_KEYS, Answers, details
 from tokenvis.explorer.bundle import bundle, style_sheet
 from tokenvis.explorer.keys import is_key_column, keys_in
@@ -58,7 +58,7 @@ class Page:
 
     def __str__(self) -> str:
         texts = {"none": "without free text", "short": "with the first 200 characters of each text", "full": "with all texts"}
-        return f"{self.path}: {size_text(self.size)}, {plural(self.n_spans, 'span')}, {texts[self.content]}"
+        return f"{escaped(self.path)}: {size_text(self.size)}, {plural(self.n_spans, 'span')}, {texts[self.content]}"
 
     __repr__ = __str__
 

@@ -7,6 +7,7 @@ are told apart by their ids; a span without an end gets the last time of its tra
 for it (`requests`); and of several spans with one id, the last is kept.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from tokenvis.conventions.span import SpanRead
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.requests import requesting_spans, with_requests
+from tokenvis.private import touch_private
 from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, packed
 from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
@@ -46,7 +48,8 @@ class Spool:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
-        self.file = pa.OSFile(str(path), "wb")
+        touch_private(path)
+        self.file = pa.OSFile(os.fsencode(path), "wb")
         self.writer = pa.ipc.new_file(self.file, schema)
 
     def write(self, columns: Iterable[tuple[Any, ...]]) -> None:
@@ -61,7 +64,7 @@ class Spool:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The written batches, one in memory at a time."""
-        with pa.OSFile(str(self.path)) as file, pa.ipc.open_file(file) as reader:
+        with pa.OSFile(os.fsencode(self.path)) as file, pa.ipc.open_file(file) as reader:
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 

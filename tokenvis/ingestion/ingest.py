@@ -8,7 +8,7 @@ what was skipped, and why.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 from tqdm import tqdm
@@ -26,6 +26,7 @@ from tokenvis.ingestion.report import Report
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store, as_store
+from tokenvis.temporary import clear_leftovers, temporary_folder
 
 PROGRESS_FROM_BYTES = 8 << 20  # size of the input from which a progress bar is shown
 
@@ -92,9 +93,9 @@ def ingest(
         check_choice("format", format, FORMATS)
     rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content))
     read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
-    with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
+    clear_leftovers()
+    with temporary_folder() as temporary:
         problems: list[Problem] = []
-        temporary = Path(folder)
         sources = list(sources_in(source, temporary, lambda name, reason: problems.append(Problem(name, None, reason))))
         by_format = sources_by_format(source, sources, "table" if columns and format is None else format, problems)
         rules.is_only_source = len(sources) == 1
@@ -111,7 +112,7 @@ def ingest(
                 try:
                     read_into_store(report, FORMATS[name], group, rules, read_options, temporary / f"{name}.spool")
                 except OSError as error:
-                    raise IngestError(f"The temporary folder {temporary.parent} cannot be written: {error}.") from error
+                    raise IngestError(f"The temporary folder {gettempdir()} cannot be written: {error}.") from error
     report.n_cut = rules.redactor.n_cut
     return report
 

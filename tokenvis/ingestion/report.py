@@ -7,13 +7,14 @@ from html import escape
 
 import pandas as pd
 
-from tokenvis.errors import plural, quoted
+from tokenvis.errors import escaped, plural, quoted
 from tokenvis.formats.files.reading import Problem
 from tokenvis.output import one_line
 from tokenvis.store.load import load_spans
 from tokenvis.store.store import Store, Written
 
 MAX_LINES = 12  # lines of each list; the rest is counted
+MAX_REASON_LENGTH = 200  # of what was skipped, which may contain names from a file
 
 
 @dataclass
@@ -110,7 +111,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """The report as text."""
-        yield f"Database: {self.store.path}"
+        yield f"Database: {escaped(self.store.path)}"
         for name, count in Counter(self.formats.values()).items():
             yield f"Read: {name}, {plural(count, 'file')}"
         written = self.written
@@ -121,7 +122,9 @@ class Report:
             yield f"and {plural(len(written) - MAX_LINES, 'more trace')}: {count_text(Written(self.store.path, '', *rest))}"
         yield f"{plural(self.n_spans, 'span')}, {plural(self.n_agents, 'agent')}, {plural(self.n_locations, 'location')}"
         yield from self.remarks()
-        yield from shortlist("Skipped:", [f"{reason}: {count:,}" for reason, count in sorted(self.skipped.items())])
+        yield from shortlist(
+            "Skipped:", [f"{escaped(reason, MAX_REASON_LENGTH)}: {count:,}" for reason, count in sorted(self.skipped.items())]
+        )
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
     def remarks(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from tokenvis.errors import plural
+from tokenvis.errors import escaped, plural
 from tokenvis.record.overflow import LossesByTrace, Overflow, OverflowFile, abandoned_files
 from tokenvis.record.snapshot import json_text
 from tokenvis.spans.losses import LOST_COUNT_KEY, LOST_LOCATION
@@ -100,7 +100,9 @@ class Delivery:
         if losses := self.overflow.losses.drain():
             self.loss_rows += rows_of_losses(losses)
             count = plural(sum(loss[0] for loss in losses.values()), "span")
-            log.error("%s: %s lost while recording. Spans of kind %r show where.", self.store.path, count, LOST_LOCATION)
+            log.error(
+                "%s: %s lost while recording. Spans of kind %r show where.", escaped(self.store.path), count, LOST_LOCATION
+            )
         self._store(self.loss_rows)
         self.loss_rows = []
 
@@ -136,14 +138,14 @@ class Delivery:
         losses = overflow.losses.drain()
         if losses:
             count = plural(sum(loss[0] for loss in losses.values()), "span")
-            log.error("Neither %s nor an overflow file could be written: %s lost.", self.store.path, count)
+            log.error("Neither %s nor an overflow file could be written: %s lost.", escaped(self.store.path), count)
             self.loss_rows += rows_of_losses(losses)
         if file := overflow.file:
             if file.write(self.loss_rows, ignore_limit=True):
                 self.loss_rows = []
             log.error(
                 "%s could not be written. %s contains %s. The next recording, or `tokenvis ingest`, stores that file.",
-                *(self.store.path, file.path, plural(file.n_rows, "span")),
+                *(escaped(self.store.path), escaped(file.path), plural(file.n_rows, "span")),
             )
             file.release()
             self.released_file = file

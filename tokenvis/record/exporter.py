@@ -25,7 +25,7 @@ from tokenvis.conventions.namesakes import AGENT_ID_KEYS
 from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import from_nanoseconds
-from tokenvis.errors import StoreError
+from tokenvis.errors import StoreError, escaped
 from tokenvis.record.lifecycle import ProcessHooks, register
 from tokenvis.record.lineage import Arrival, Lineage, RunningSpan
 from tokenvis.record.sdk_spans import TraceNameCapture, read_span, stored_span_id
@@ -312,7 +312,9 @@ class TokenvisSpanExporter(SpanExporter, ProcessHooks):
         """Log a warning, only the first time."""
         if message not in self.logged_messages:
             self.logged_messages.add(message)
-            log.warning("%s (%s: %s); further failures of this kind are not logged.", message, type(error).__name__, error)
+            log.warning(
+                "%s (%s: %s); further failures of this kind are not logged.", message, type(error).__name__, escaped(error)
+            )
 
 
 class LiveSpanProcessor(SimpleSpanProcessor):

@@ -21,14 +21,10 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from tokenvis.errors import quoted
+from tokenvis.errors import escaped, quoted
 from tokenvis.record.snapshot import storable_time
 from tokenvis.store.append import SpanRow
-
-try:
-    import fcntl
-except ImportError:  # without file locks, abandoned files are not stored automatically
-    fcntl = None  # type: ignore[assignment]
+from tokenvis.temporary import OPEN_FLAGS, create_locked_file, is_of_this_user, lock_file
 
 MAX_OVERFLOW_FILE_BYTES = 1 << 30
 MAX_UNSTORED_BYTES = 64 << 20  # of rows in memory
@@ -38,7 +34,6 @@ MAX_OVERFLOW_CHUNK_BYTES = 4 << 20  # a chunk ends with the row that exceeds thi
 OVERFLOW_COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
 OVERFLOW_COLUMN_TYPES = ((str, str, str, str, int, int, str), (str, str, str, str, int, int, type(None)))
 OVERFLOW_SUFFIX = ".waiting.jsonl"
-OPEN_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 LOSSES_LOCK_TIMEOUT_S = 1.0
 
 LossesByTrace: TypeAlias = dict[str, tuple[int, int, int]]  # number of rows, first start, last end
@@ -99,7 +94,7 @@ class Overflow:
             file = OverflowFile.create(path)
             if file and file.write(rows):
                 self.file = file
-                log.warning("Spans are buffered in %s until %s can be written.", path, self.database)
+                log.warning("Spans are buffered in %s until %s can be written.", escaped(path), escaped(self.database))
                 return True
             if file:
                 file.remove()
@@ -166,13 +161,10 @@ class OverflowFile:
     def create(cls, path: Path) -> "OverflowFile | None":
         """A new file; None if it cannot be created."""
         try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+            descriptor = create_locked_file(path)
         except OSError:
             return None
-        if lock_file(descriptor) is False or not path.exists():  # another process has claimed it as abandoned
-            os.close(descriptor)
-            return None
-        return cls(path, descriptor)
+        return None if descriptor is None else cls(path, descriptor)
 
     @classmethod
     def claim(cls, path: Path, *, is_own: bool = False) -> "OverflowFile | None":
@@ -184,7 +176,7 @@ class OverflowFile:
         file = cls(path, descriptor)
         file_stat = os.fstat(descriptor)
         is_locked = lock_file(descriptor)
-        if is_locked is False or not path.exists() or not (is_own or (is_locked and file_stat.st_uid == os.getuid())):
+        if is_locked is False or not path.exists() or not (is_own or (is_locked and is_of_this_user(file_stat))):
             os.close(descriptor)
             return None
         file.size = file_stat.st_size
@@ -221,7 +213,7 @@ class OverflowFile:
         try:
             lines = self._lines()
         except OSError as error:
-            log.error("%s cannot be read: %s. The file is kept.", self.path, error)
+            log.error("%s cannot be read: %s. The file is kept.", escaped(self.path), error)
             self.is_unreadable, lines = True, []
         self.next_offset = self.offset + sum(map(len, lines)) if lines else self.size
         rows = [row for line in lines if line.strip() and (row := self.parse_row(line))]
@@ -258,7 +250,7 @@ class OverflowFile:
         if tuple(map(type, row)) in OVERFLOW_COLUMN_TYPES:
             parsed: SpanRow = row
             return parsed
-        log.error("%s contains a line that is not a span: %s.", self.path, quoted(line[:60]))
+        log.error("%s contains a line that is not a span: %s.", escaped(self.path), quoted(line[:60]))
         return None
 
     def remove(self) -> None:
@@ -308,7 +300,7 @@ def overflow_paths(database: Path, key: str) -> list[Path]:
 
 def abandoned_files(database: Path) -> Iterator[OverflowFile]:
     """The overflow files for a database whose processes have ended."""
-    if fcntl is None:
+    if not hasattr(os, "getuid"):  # Windows does not tell whose a file is
         return
     for pattern in overflow_paths(database, "*"):
         for path in sorted(pattern.parent.glob(glob_pattern(pattern.name))):
@@ -319,19 +311,6 @@ def abandoned_files(database: Path) -> Iterator[OverflowFile]:
 def glob_pattern(name: str) -> str:
     """A glob pattern in which only the last star of the name is a wildcard."""
     return "*".join("".join(f"[{letter}]" if letter in "*?[" else letter for letter in part) for part in name.rsplit("*", 1))
-
-
-def lock_file(descriptor: int) -> bool | None:
-    """Try to lock a file; return whether it is locked now, or None on a file system without locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def row_line(row: SpanRow) -> bytes:

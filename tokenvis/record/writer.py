@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from tokenvis.errors import BadOption, StoreError, plural, quoted
+from tokenvis.errors import BadOption, StoreError, escaped, plural, quoted
 from tokenvis.record.delivery import Delivery, save_to_overflow_file
 from tokenvis.record.lifecycle import ProcessHooks, process, register
 from tokenvis.record.overflow import MAX_UNSTORED_BYTES, size_of
@@ -226,9 +226,8 @@ class Writer(ProcessHooks):
         """Block no thread until the store can be written again."""
         was_stalled, self._is_stalled = self._is_stalled, True
         if not was_stalled:
-            log.warning(
-                "%s cannot be written. Spans are buffered, and the program continues. %s", self.store.path, self._last_error
-            )
+            message = "%s cannot be written. Spans are buffered, and the program continues. %s"
+            log.warning(message, escaped(self.store.path), self._last_error)
 
     def _put_while_stalled(self, row: SpanRow) -> None:
         """Accept a row without blocking; if there is no room, count it as lost."""
@@ -245,7 +244,7 @@ class Writer(ProcessHooks):
     def _abandon_thread(self) -> None:
         """Stop waiting for a thread that hangs in the store; at the end of the process, save its rows to an overflow file."""
         rows = self._queue.rows()
-        log.error("%s does not respond. Not stored: %s.", self.store.path, plural(len(rows), "span"))
+        log.error("%s does not respond. Not stored: %s.", escaped(self.store.path), plural(len(rows), "span"))
         if process.is_ending and rows:
             save_to_overflow_file(self.store, rows)
 
@@ -365,7 +364,7 @@ class Writer(ProcessHooks):
         for request in completed:
             request.complete(is_stored=True)
         if was_stalled:
-            log.warning("%s can be written again. All buffered spans are stored.", self.store.path)
+            log.warning("%s can be written again. All buffered spans are stored.", escaped(self.store.path))
 
     def _finish(self, *, is_late: bool) -> bool:
         """Close the database, complete all requests, and return whether the thread ends: not if rows came meanwhile."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, name_list, plural, quoted
+from tokenvis.errors import BadOption, BadSpan, escaped, name_list, plural, quoted
 from tokenvis.spans.columns import COLUMNS, order_of, text_array_of
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.database import Target
@@ -130,7 +130,7 @@ def report_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> Non
             f"{path} has {plural(len(faults), 'row')} with invalid values: {examples}{more}. "
             "load_spans(..., skip_bad=True) skips such rows."
         )
-    warnings.warn(f"{path}: {plural(len(faults), 'row')} skipped: {examples}{more}.", stacklevel=3)
+    warnings.warn(f"{escaped(path)}: {plural(len(faults), 'row')} skipped: {examples}{more}.", stacklevel=3)
 
 
 def frame_without_parents(columns: SpanColumns) -> pd.DataFrame:

@@ -8,15 +8,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, plural
+from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, escaped, plural
+from tokenvis.private import narrow_mode, touch_private
 from tokenvis.store.connections import as_store_error, connect, engine_of, read_only_uri
 from tokenvis.store.database import Target, is_new, path_of
 from tokenvis.store.scan import Fault, all_rowids, read_chunks, texts_as_bytes
+from tokenvis.temporary import clear_leftovers, temporary_folder
 
 MAX_FINDINGS_PER_KIND = 20
 ORPHAN_COUNT_QUERY = "SELECT count(*) FROM spans WHERE NOT EXISTS (SELECT 1 FROM traces WHERE traces.id = spans.trace_id)"
@@ -33,7 +34,7 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         counts = f"{plural(self.n_traces, 'trace')} and {plural(self.n_spans, 'span')} can be read."
         findings = self.findings or ["No problems found."]
-        return "\n".join([f"Database: {self.path}", counts, *findings])
+        return "\n".join(map(escaped, [f"Database: {self.path}", counts, *findings]))
 
 
 def verify(target: Target = None) -> Verdict:
@@ -107,6 +108,8 @@ def check_rows(connection: Connection, verdict: Verdict) -> Verdict:
 def backup(destination: str | Path, target: Target = None) -> Path:
     """Copy a database consistently while others write to it; a plain copy of the file would lack the contents of its WAL.
 
+    Only this user can read the copy, whatever the mode of the database is.
+
     Parameters
     ----------
     destination
@@ -133,10 +136,13 @@ def backup(destination: str | Path, target: Target = None) -> Path:
     with as_store_error(copy):
         copy = copy / path.name if copy.is_dir() else copy
         check_does_not_exist(copy)
-        with TemporaryDirectory(prefix=f".{copy.name[:40]}.", dir=copy.parent) as folder:
-            part = Path(folder) / path.name
+        clear_leftovers(copy.parent)
+        with temporary_folder(copy.parent) as folder:
+            part = folder / path.name
+            touch_private(part)
             with closing(connect(read_only_uri(path))) as source, closing(sqlite3.connect(part)) as target_connection:
                 source.backup(target_connection)
+            narrow_mode(part, path)
             check_does_not_exist(copy)
             part.rename(copy)
     return copy

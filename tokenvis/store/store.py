@@ -18,6 +18,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
 
 from tokenvis.errors import MAX_LISTED_VALUES, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
+from tokenvis.private import touch_private
 from tokenvis.spans.columns import Spans
 from tokenvis.store.connections import (
     CHECKPOINT_WAL_BYTES,
@@ -111,8 +112,7 @@ class Store:
                     f"`tokenvis ingest PATH` one with your traces; or set ${DATABASE_VARIABLE} to use another one."
                 )
             if new:
-                with suppress(FileExistsError):
-                    self.path.resolve().touch(exist_ok=False)
+                touch_private(self.path.resolve())
             self.engine = engine_of(self.path)
             self._inode = self.path.stat().st_ino
             if is_writable(self.path):

@@ -134,7 +134,7 @@ def csv_head(source: Source, start: bytes) -> Head:
 def parquet_head(source: Source, start: bytes) -> Head:
     """The head of a Parquet file: its columns and first rows."""
     try:
-        with pq.ParquetFile(source.path) as file:
+        with source.arrow_file() as raw, pq.ParquetFile(raw) as file:
             rows = next(file.iter_batches(HEAD_LINES), None)
             return Head("table", rows.to_pylist() if rows is not None else [], file.schema_arrow.names, start)
     except (pa.ArrowException, OSError):

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tokenvis.conventions.span import SpanRead, problem_reason
+from tokenvis.errors import escaped
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.integers import INT64_MIN
 
 MAX_PROBLEMS = 10_000  # per source; further problems are only counted
+MAX_FILE_NAME_LENGTH = 200  # of a file in a message: in an archive, it may have 65,535 characters
 
 
 class Problem(NamedTuple):
@@ -25,8 +27,9 @@ class Problem(NamedTuple):
     unit: str = "line"
 
     def __str__(self) -> str:
-        position = self.file if self.line is None else f"{self.file}, {self.unit} {self.line}"
-        return f"{position}: {self.reason}."
+        file = escaped(self.file, MAX_FILE_NAME_LENGTH)
+        position = file if self.line is None else f"{file}, {self.unit} {self.line}"
+        return f"{position}: {escaped(self.reason)}."
 
 
 @dataclass(frozen=True)

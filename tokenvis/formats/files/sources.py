@@ -13,13 +13,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
 from typing import IO, Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.errors import IngestError, plural, quoted
+from tokenvis.errors import IngestError, escaped, plural, quoted
+from tokenvis.private import create_private_folder, new_private_folder, touch_private
 
 DATABASE_NAME = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
 ZIP_MAGIC, GZIP_MAGIC, ZSTD_MAGIC = b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -39,7 +39,7 @@ def ignore_progress(_: int) -> None:
 
 @dataclass(eq=False)
 class Source:
-    """Something to read: its path, its name in reports, and an origin that identifies it among all sources."""
+    """Something to read: its path, its name in reports (`escaped`), and an origin that identifies it among all sources."""
 
     path: Path
     name: str
@@ -49,12 +49,17 @@ class Source:
     n_bytes_read: int = 0
 
     def __post_init__(self) -> None:
+        self.name = escaped(self.name)
         self.size = 0 if self.frame is not None else self.path.stat().st_size
 
     def sibling(self, path: Path) -> "Source":
         """Another file in the same folder."""
         folder = self.name.rpartition("/")[0]
         return Source(path, f"{folder}/{path.name}" if folder else path.name, origin_of(path), progress=self.progress)
+
+    def arrow_file(self) -> pa.NativeFile:
+        """The file, opened by Arrow, which takes a name that is not Unicode only as bytes."""
+        return pa.OSFile(os.fsencode(self.path))
 
     def report_position(self, position: int) -> None:
         """Report how far the source was read; reading the same bytes again does not count."""
@@ -64,8 +69,8 @@ class Source:
 
 
 def origin_of(path: Path) -> str:
-    """A text that identifies a file among all files."""
-    return path.absolute().as_posix()
+    """A text that identifies a file among all files; bytes that are not Unicode are escaped."""
+    return path.absolute().as_posix().encode(errors="backslashreplace").decode()
 
 
 def sources_in(source_input: Any, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
@@ -118,6 +123,7 @@ def copied_stream(stream: Any, folder: Path) -> Source:
     name = getattr(stream, "name", None)
     name = Path(name).name if isinstance(name, str) and name else "stream"
     path = folder / "stream"
+    touch_private(path)
     with path.open("wb") as file:
         while piece := stream.read(COPY_CHUNK_BYTES):
             file.write(piece.encode() if isinstance(piece, str) else piece)
@@ -170,7 +176,7 @@ def unpack_limit(source: Source) -> int:
 
 def zip_members(source: Source, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
     """The files of a .zip, in the order of their names."""
-    target = new_folder(folder)
+    target = new_private_folder(folder)
     bytes_left = unpack_limit(source)
     try:
         with zipfile.ZipFile(source.path) as archive:
@@ -187,7 +193,7 @@ def zip_members(source: Source, folder: Path, report_problem: ProblemReporter) -
                     report_problem(name, "its path leads out of the archive; it was skipped")
                     continue
                 try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    create_private_folder(path.parent)
                     with archive.open(entry) as packed:
                         bytes_left -= copy_limited(packed, path, bytes_left, source)
                 except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
@@ -197,11 +203,6 @@ def zip_members(source: Source, folder: Path, report_problem: ProblemReporter) -
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise IngestError(f"{source.name} cannot be unpacked: {str(error).removesuffix('.')}.") from None
     yield from sources
-
-
-def new_folder(folder: Path) -> Path:
-    """A new folder for unpacked files."""
-    return Path(mkdtemp(dir=folder))
 
 
 def path_inside(folder: Path, name: str) -> Path | None:
@@ -214,10 +215,10 @@ def path_inside(folder: Path, name: str) -> Path | None:
 
 def decompressed(source: Source, folder: Path, report_problem: ProblemReporter, codec: str) -> Iterator[Source]:
     """The one file in a .gz or .zst; a damaged file is unpacked up to the damage."""
-    path = new_folder(folder) / (source.path.stem or "file")
+    path = new_private_folder(folder) / (source.path.stem or "file")
     name = source.name.removesuffix(".gz").removesuffix(".zst")
     try:
-        with pa.CompressedInputStream(pa.OSFile(str(source.path)), codec) as packed:
+        with source.arrow_file() as raw, pa.CompressedInputStream(raw, codec) as packed:
             copy_limited(packed, path, unpack_limit(source), source)
     except (OSError, pa.ArrowException) as error:
         reason = f"cannot be unpacked completely ({str(error).removesuffix('.')})"
@@ -230,6 +231,7 @@ def decompressed(source: Source, folder: Path, report_problem: ProblemReporter, 
 def copy_limited(packed: IO[bytes], path: Path, limit: int, source: Source) -> int:
     """Write a stream to a file and return its number of bytes; `IngestError` if it exceeds the limit."""
     total = 0
+    touch_private(path)
     with path.open("wb") as file:
         while piece := packed.read(UNPACK_CHUNK_BYTES):
             total += len(piece)

@@ -58,7 +58,7 @@ def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     source, number = reading.source, 0
     reading.record_noun = "row"
     try:
-        with pq.ParquetFile(source.path) as file:
+        with source.arrow_file() as raw, pq.ParquetFile(raw) as file:
             for batch in file.iter_batches(ROWS_PER_BATCH):
                 for row in batch.to_pylist():
                     yield number, {name: cell_as_json(value) for name, value in row.items()}

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TextIO
 
-from tokenvis.errors import StoreError, plural
+from tokenvis.errors import StoreError, escaped, plural
 from tokenvis.ingestion.watch.watch import Change, Watch
 from tokenvis.output import one_line
 
@@ -92,9 +92,9 @@ def change_line(change: Change) -> str:
 def follow_in_terminal(watch: Watch, *, every: float = 1.0, once: bool = False) -> None:
     """Poll every ``every`` seconds until Ctrl-C is pressed, or just ``once``; failed writes to the database are retried."""
     terminal = Terminal(rewrites=sys.stdout.isatty() and not once)
-    terminal.print_text(f"Database: {watch.store.path}")
+    terminal.print_text(f"Database: {escaped(watch.store.path)}")
     for path in watch.paths:
-        terminal.print_text(f"Watching: {one_line(str(path))}{'' if path.exists() else ' (does not exist yet)'}")
+        terminal.print_text(f"Watching: {escaped(path)}{'' if path.exists() else ' (does not exist yet)'}")
     try:
         if once:
             n_changes = poll_once(terminal, watch)
@@ -151,6 +151,6 @@ def poll_until_stored(terminal: Terminal, watch: Watch, every: float) -> None:
 def print_problems(terminal: Terminal, watch: Watch) -> None:
     """Print the problems of the last poll."""
     for problem in watch.problems[:MAX_LINES_AT_ONCE]:
-        terminal.print_text(f"Problem: {one_line(str(problem))}", sys.stderr)
+        terminal.print_text(f"Problem: {problem}", sys.stderr)
     if len(watch.problems) > MAX_LINES_AT_ONCE:
         terminal.print_text(f"and {plural(len(watch.problems) - MAX_LINES_AT_ONCE, 'more problem')}", sys.stderr)

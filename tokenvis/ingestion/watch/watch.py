@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pandas as pd
@@ -32,6 +31,7 @@ from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
 from tokenvis.store.load import load_traces
 from tokenvis.store.store import Store, Written, as_store
+from tokenvis.temporary import clear_leftovers, temporary_folder
 
 DEFAULT_SINCE = "1d"  # for the default folders
 FAMILY_IDLE_TIMEOUT_S = 3_600.0  # a family that has not grown for this long is dropped from memory
@@ -125,6 +125,7 @@ class Watch:
             content,
             *(rule if rule is None or isinstance(rule, str) else function_marker for rule in (agent, location, waits_for)),
         ]
+        clear_leftovers()
         self.store = as_store(store, create=True)
         self.checkpoint = Checkpoint(self.store.path)
         traces = load_traces(store=self.store)
@@ -250,8 +251,8 @@ class Watch:
         family.names.clear()
         [main_reading, *_] = readings = family.follower.readings
         try:
-            with TemporaryDirectory(prefix="tokenvis-", ignore_cleanup_errors=True) as folder:
-                assembly = Assembly(Path(folder, "spool"))
+            with temporary_folder() as folder:
+                assembly = Assembly(folder / "spool")
                 assembly.begin(main_reading)
                 for span in family.follower.spans():
                     if self.rules.process(span, main_reading, assembly) and span.data.get("status") == "open":
