@@ -70,9 +70,12 @@ def copy_access(existing: Path, descriptor: int) -> None:
 
     If the group or the access list cannot be kept, the group gets no rights.
     """
-    if os.name != "posix" or not existing.exists():
+    if os.name != "posix":
         return
-    status = existing.stat()
+    try:
+        status = existing.stat()
+    except FileNotFoundError:
+        return
     is_kept = copy_group(status, descriptor) and copy_access_list(existing, descriptor)
     with suppress(OSError):  # a file system without modes
         os.fchmod(descriptor, status.st_mode & RIGHTS & (RIGHTS if is_kept else ~GROUP_RIGHTS))
