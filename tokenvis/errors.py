@@ -11,6 +11,7 @@ TokenvisError
 └── IngestError        a file of traces cannot be read
 """
 
+import difflib
 import unicodedata
 from collections.abc import Iterable
 
@@ -98,6 +99,13 @@ def listed(values: Iterable[object]) -> str:
     items = list(values)
     shown = ", ".join(quoted(value) for value in items[:MAX_LISTED_VALUES])
     return f"{shown} and {len(items) - MAX_LISTED_VALUES:,} more" if len(items) > MAX_LISTED_VALUES else shown or "none"
+
+
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """The names that are similar to a name, most similar first; only the beginnings of long names are compared."""
+    by_beginning = {other[:MAX_QUOTED_LENGTH]: other for other in names}
+    similar = difflib.get_close_matches(name[:MAX_QUOTED_LENGTH], by_beginning, n=MAX_LISTED_VALUES, cutoff=0.4)
+    return [by_beginning[beginning] for beginning in similar]
 
 
 def plural(count: int, noun: str) -> str:

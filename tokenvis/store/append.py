@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from tokenvis.errors import StoreError, quoted
 from tokenvis.store.connections import CHECKPOINT_WAL_BYTES, as_store_error, checkpoint, connect, read_write_uri, wal_size
+from tokenvis.store.obstacles import check_writing
 from tokenvis.store.rows import (
     INSERT_MISSING_TRACE,
     SPAN_COLUMNS,
@@ -48,6 +49,7 @@ class Appender:
         self.store = store
         self.connection: sqlite3.Connection | None = None
         self.inode: int | None = None
+        self.checked_schema: int | None = None  # the version of the schema that the connection has checked
         self.statement = UPSERT_SPAN
         self.existing_traces: set[str] = set()  # a cache: traces that are in the database
         self.n_bytes_unchecked = 0  # written since the size of the WAL was last checked
@@ -91,8 +93,9 @@ class Appender:
         if self.connection is None:
             self.inode = self.store.inode()
             connection = connect(read_write_uri(self.store.path), timeout_s=APPEND_BUSY_TIMEOUT_S, shared=True)
+            self.checked_schema = None
             try:
-                with immediate_transaction(connection):  # fails soon if the file is locked; the engine below would wait longer
+                with self._transaction(connection):  # fails soon if the file is locked; the engine below would wait longer
                     pass
                 with self.store.engine.connect() as reader:
                     self.statement = UPSERT_SPAN_IN_PLACE if has_integer_key(reader) else UPSERT_SPAN
@@ -103,27 +106,31 @@ class Appender:
         return self.connection
 
     def _put(self, connection: sqlite3.Connection, rows: Sequence[SpanRow], names: Mapping[str, str | None]) -> list[SpanRow]:
+        traces, refused = {row[1] for row in rows}, []
         try:
-            self._put_traces(connection, {row[1] for row in rows} - self.existing_traces, names)
-            put_rows(connection, self.statement, rows)
+            with self._transaction(connection):
+                put_traces(connection, traces - self.existing_traces, names)
+                put_rows(connection, self.statement, rows)
         except ROW_ERRORS:  # a trace was deleted meanwhile, or a row violates a constraint
             self.existing_traces.clear()
-            self._put_traces(connection, {row[1] for row in rows}, names)
-            return put_each(connection, self.statement, rows)
-        return []
-
-    def _put_traces(self, connection: sqlite3.Connection, traces: Iterable[str], names: Mapping[str, str | None]) -> None:
-        """Insert missing traces, and set names."""
-        new = [(trace, trace) for trace in {*traces, *names} if names.get(trace) is None]
-        named = [(trace, name) for trace, name in names.items() if name is not None]
-        if not (new or named):
-            return
-        with immediate_transaction(connection):
-            connection.executemany(INSERT_MISSING_TRACE, new)
-            connection.executemany(UPSERT_TRACE, named)
+            with self._transaction(connection):
+                put_traces(connection, traces, names)
+            with self._transaction(connection):
+                refused = put_each(connection, self.statement, rows)
         if len(self.existing_traces) > MAX_CACHED_TRACES:
             self.existing_traces.clear()
         self.existing_traces.update(traces, names)
+        return refused
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """A transaction that has the write lock from its start, all or nothing; checks the schema if it has changed."""
+        with immediate_transaction(connection):
+            [version] = connection.execute("PRAGMA schema_version").fetchone()
+            if version != self.checked_schema:  # until it changes, SQLite uses the schema that it has read
+                check_writing(connection, self.store.path)
+                self.checked_schema = version
+            yield
 
 
 @contextmanager
@@ -134,8 +141,17 @@ def immediate_transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
 
 
+def put_traces(connection: sqlite3.Connection, traces: Iterable[str], names: Mapping[str, str | None]) -> None:
+    """Insert missing traces, and set names."""
+    new = [(trace, trace) for trace in {*traces, *names} if names.get(trace) is None]
+    named = [(trace, name) for trace, name in names.items() if name is not None]
+    for statement, rows in ((INSERT_MISSING_TRACE, new), (UPSERT_TRACE, named)):
+        if rows:
+            connection.executemany(statement, rows)
+
+
 def put_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[SpanRow]) -> None:
-    """Write rows in as few statements as possible; each statement is all or nothing."""
+    """Write rows in as few statements as possible."""
     driver_limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(SPAN_COLUMNS)
     limit = min(MAX_ROWS_PER_STATEMENT, 1 << driver_limit.bit_length() - 1)
     for first in range(0, len(rows), limit):
@@ -148,12 +164,11 @@ def put_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Span
 def put_each(connection: sqlite3.Connection, statement: str, rows: Sequence[SpanRow]) -> list[SpanRow]:
     """Write rows one by one; returns and logs the rows that the database refuses."""
     refused: list[tuple[SpanRow, Exception]] = []
-    with immediate_transaction(connection):
-        for row in rows:
-            try:
-                connection.execute(statement, row)
-            except ROW_ERRORS as error:
-                refused.append((row, error))
+    for row in rows:
+        try:
+            connection.execute(statement, row)
+        except ROW_ERRORS as error:
+            refused.append((row, error))
     for row, reason in refused:
         log.error("The database refused span %s of trace %s: %s.", quoted(row[0]), quoted(row[1]), reason)
     return [row for row, _ in refused]

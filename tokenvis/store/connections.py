@@ -15,9 +15,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -44,6 +45,7 @@ ERROR_HINTS = {
     sqlite3.SQLITE_CANTOPEN: "It is missing, or you lack permission for it or its folder. `tokenvis info` shows its path",
     sqlite3.SQLITE_CORRUPT: DAMAGED_HINT,
     sqlite3.SQLITE_NOTADB: DAMAGED_HINT,
+    sqlite3.SQLITE_CONSTRAINT: "A constraint of the table refuses a row, and the write was rolled back",
     sqlite3.SQLITE_IOERR: "The disk failed, or the file is truncated. `tokenvis verify` shows what can be read",
 }
 
@@ -82,7 +84,23 @@ def connect(uri: str, *, timeout_s: float | None = None, shared: bool = False) -
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=not shared)
     for name, value in PRAGMAS.items():
         connection.execute(f"PRAGMA {name} = {value}")
+    connection.execute(f"PRAGMA trusted_schema = {'OFF' if json_is_safe() else 'ON'}")
     return connection
+
+
+@cache
+def json_is_safe() -> bool:
+    """Whether this SQLite opens a table whose constraints call JSON functions, as ours do, while the schema is not trusted.
+
+    Some versions, such as 3.40, count these functions as unsafe by mistake.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        try:
+            connection.execute("CREATE TABLE texts (text CHECK (json_valid(text)))")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 def read_write_uri(path: Path) -> str:
@@ -110,6 +128,12 @@ def engine_of(path: Path, uri_function: Callable[[Path], str] = read_write_uri) 
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection below one of SQLAlchemy."""
+    driver: Any = connection.connection.driver_connection
+    return cast(sqlite3.Connection, driver)
 
 
 def enable_wal(connection: Any, path: Path, *, required: bool) -> None:

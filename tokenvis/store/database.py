@@ -14,12 +14,12 @@ from sqlalchemy.exc import ArgumentError
 
 from tokenvis.errors import StoreError, listed, quoted
 from tokenvis.store.connections import connect, inspection_uri
+from tokenvis.store.obstacles import schema_objects, unusable_tables
 from tokenvis.store.schema import SCHEMA_VERSION, Base
 
 DATABASE_VARIABLE = "TOKENVIS_DATABASE"
 DEFAULT_FILE = "sqlite.db"
 PROJECT_MARKERS = (".git", "pyproject.toml", "package.json")
-TABLE_COLUMNS_QUERY = "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
 
 Target: TypeAlias = str | os.PathLike[str] | URL | None
 
@@ -87,33 +87,44 @@ def is_new(path: Path) -> bool:
 
 
 class DatabaseInfo(NamedTuple):
-    """The schema of a file: the columns of each table, the format version, and whether the table ``spans`` has rowids."""
+    """The schema of a file: its tables, the columns of ours, the format version, and what makes our tables unusable.
+
+    ``has_rowids`` tells whether the table ``spans`` has SQLite's rowid.
+    """
 
     is_empty: bool
+    tables: list[str]
     columns: dict[str, set[str]]
     version: int
     has_rowids: bool
+    obstacle: str | None
 
 
 def inspect_database(path: Path) -> DatabaseInfo:
     """Read the schema of a file without changing it; `StoreError` if it is not a SQLite database."""
-    columns: dict[str, set[str]] = {}
     try:
         with closing(connect(inspection_uri(path))) as connection:
             [version] = connection.execute("PRAGMA user_version").fetchone()
-            [n_objects] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            for table, column in connection.execute(TABLE_COLUMNS_QUERY):
-                columns.setdefault(table, set()).add(column)
-            return DatabaseInfo(not n_objects, columns, version, has_rowids(connection, columns))
+            objects = schema_objects(connection)
+            tables = sorted(item.name for item in objects if item.kind == "table")
+            stored = {item.name.lower() for item in objects if item.kind == "table" and item.is_stored}
+            columns = {table: columns_of(connection, table) for table in stored & set(Base.metadata.tables)}
+            obstacle = next(unusable_tables(objects), None)
+            return DatabaseInfo(not objects, tables, columns, version, has_rowids(connection, columns), obstacle)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise StoreError(f"{path} is not a SQLite database. Set ${DATABASE_VARIABLE} to use another one.") from None
         raise
 
 
+def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The columns of a table, in lower case, as SQLite compares them."""
+    return {name.lower() for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
+
+
 def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> bool:
     """Whether the table ``spans`` has SQLite's rowid: False for a table WITHOUT ROWID, and if a column has that name."""
-    if "spans" not in columns or "rowid" in map(str.lower, columns["spans"]):
+    if "spans" not in columns or "rowid" in columns["spans"]:
         return False
     try:
         connection.execute("SELECT rowid FROM spans LIMIT 0")
@@ -126,12 +137,14 @@ def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> 
 
 def check_is_store(path: Path, info: DatabaseInfo) -> None:
     """Raise `StoreError` if the tables or the format version are not those of a tokenvis database."""
+    if info.obstacle:
+        raise StoreError(f"{path} {info.obstacle}.")
     tables = [] if info.is_empty else Base.metadata.sorted_tables
     for table in tables:
         missing = {column.name for column in table.columns} - info.columns.get(table.name, set())
         if missing:
             raise StoreError(
-                f"{path} is not a tokenvis database: it has the tables {listed(sorted(info.columns))}, and no "
+                f"{path} is not a tokenvis database: it has the tables {listed(info.tables)}, and no "
                 f"{table.name!r} with {listed(sorted(missing))}. Set ${DATABASE_VARIABLE} to use another one."
             )
     if info.version > SCHEMA_VERSION:

@@ -12,15 +12,24 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, escaped, plural
+from tokenvis.errors import StoreError, StoreNotFound, TokenvisError, escaped, listed, plural
 from tokenvis.private import narrow_mode, touch_private
-from tokenvis.store.connections import as_store_error, connect, engine_of, read_only_uri
+from tokenvis.store.connections import as_store_error, connect, driver_of, engine_of, read_only_uri
 from tokenvis.store.database import Target, is_new, path_of
+from tokenvis.store.obstacles import (
+    OWN_SQL,
+    acting_keys,
+    reading_obstacles,
+    schema_objects,
+    tables_changed_with,
+    writing_obstacles,
+)
 from tokenvis.store.scan import Fault, all_rowids, read_chunks, texts_as_bytes
+from tokenvis.store.trace_index import MISSING_INDEX, has_trace_index
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
 MAX_FINDINGS_PER_KIND = 20
-ORPHAN_COUNT_QUERY = "SELECT count(*) FROM spans WHERE NOT EXISTS (SELECT 1 FROM traces WHERE traces.id = spans.trace_id)"
+ORPHAN_COUNT_QUERY = "SELECT count(*) FROM spans WHERE trace_id NOT IN (SELECT id FROM traces WHERE id IS NOT NULL)"
 
 
 class Verdict(NamedTuple):
@@ -65,11 +74,28 @@ def verify(target: Target = None) -> Verdict:
             if is_new(path):
                 return verdict._replace(findings=[f"The file is empty. Store({str(path)!r}) creates a database in it."])
             with engine_of(path, read_only_uri).begin() as connection:
+                verdict.findings.extend(schema_findings(driver_of(connection)))
                 verdict.findings.extend(damage_findings(connection))
                 verdict.findings.extend(orphan_findings(connection))
                 return check_rows(connection, verdict)
     except TokenvisError as error:
         return verdict._replace(findings=[*verdict.findings, str(error)])
+
+
+def schema_findings(connection: sqlite3.Connection) -> Iterator[str]:
+    """Properties of the schema that make reading or writing untrue or slow, and SQL of the file."""
+    objects = schema_objects(connection)
+    unreadable = list(reading_obstacles(connection, objects))
+    yield from (f"Reading is refused: the file {obstacle}." for obstacle in unreadable)
+    if unreadable:
+        raise StoreError("The rows were not checked.")
+    yield from (f"Writing is refused: the file {obstacle}." for obstacle in writing_obstacles(connection, objects))
+    if views := sorted(item.name for item in objects if item.kind == "view"):
+        yield f"The file has the views {listed(views)}. They run SQL of the file if you query them; tokenvis does not."
+    if tables := sorted(tables_changed_with(OWN_SQL, acting_keys(connection, objects)) - set(OWN_SQL)):
+        yield f"Deleting spans or traces also changes the tables {listed(tables)}, through foreign keys (ON DELETE)."
+    if not has_trace_index(connection):
+        yield f"The file {MISSING_INDEX} Store(path) adds it."
 
 
 def damage_findings(connection: Connection) -> Iterator[str]:

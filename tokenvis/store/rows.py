@@ -17,6 +17,7 @@ from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.columns import Spans, as_spans
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.text import encodable
+from tokenvis.store.connections import driver_of
 from tokenvis.store.scan import MAX_ROWID, has_own_schema, is_one_of
 from tokenvis.store.schema import Span, Trace
 
@@ -67,8 +68,9 @@ def check_text(option: str, value: object) -> None:
 
 def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
     """Insert the trace if it is missing, and set its name if one is given."""
-    driver: Any = connection.connection.driver_connection
-    driver.execute(INSERT_MISSING_TRACE if name is None else UPSERT_TRACE, (trace_id, trace_id if name is None else name))
+    driver_of(connection).execute(
+        INSERT_MISSING_TRACE if name is None else UPSERT_TRACE, (trace_id, trace_id if name is None else name)
+    )
 
 
 def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, statement: str) -> int:
@@ -79,8 +81,7 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
-        driver: Any = connection.connection.driver_connection  # consumes the iterator in C
-        driver.executemany(statement, tuples_of(rows))
+        driver_of(connection).executemany(statement, tuples_of(rows))  # consumes the iterator in C
     except sqlite3.IntegrityError as error:
         check_no_other_trace(connection, trace_id, rows, error)
         raise
@@ -110,7 +111,7 @@ def upsert_statement(*, renumbers: bool) -> str:
     the highest rowid at that time.
     """
     spans = table("spans", column("rowid"), *map(column, SPAN_COLUMNS))
-    insert, all_spans = sqlite.insert(spans), spans.alias("all_spans")
+    insert, all_spans = sqlite.insert(spans).prefix_with(OR_ABORT), spans.alias("all_spans")
     new = insert.excluded
     same_trace = sql_case((spans.c.trace_id == new.trace_id, spans.c.trace_id), else_=None)
     max_rowid = func.nullif(func.max(all_spans.c.rowid), literal_column(str(MAX_ROWID)))
@@ -128,10 +129,11 @@ def upsert_statement(*, renumbers: bool) -> str:
     return str(statement.compile(dialect=sqlite.dialect(), column_keys=SPAN_COLUMNS))
 
 
-INSERT_SPAN = str(sqlite.insert(Span).compile(dialect=sqlite.dialect()))
+OR_ABORT = "OR ABORT"  # an ON CONFLICT clause of another program's table must not drop or replace rows
+INSERT_SPAN = str(sqlite.insert(Span).prefix_with(OR_ABORT).compile(dialect=sqlite.dialect()))
 UPSERT_SPAN, UPSERT_SPAN_IN_PLACE = upsert_statement(renumbers=True), upsert_statement(renumbers=False)
-TRACE_INSERT = sqlite.insert(Trace)
-INSERT_MISSING_TRACE = str(TRACE_INSERT.on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
+TRACE_INSERT = sqlite.insert(Trace).prefix_with(OR_ABORT)
+INSERT_MISSING_TRACE = str(TRACE_INSERT.on_conflict_do_nothing(index_elements=[Trace.id]).compile(dialect=sqlite.dialect()))
 UPSERT_TRACE = str(
     TRACE_INSERT.on_conflict_do_update(index_elements=[Trace.id], set_={"name": TRACE_INSERT.excluded.name}).compile(
         dialect=sqlite.dialect()

@@ -20,9 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Connection, Integer, bindparam, func, literal_column, or_, select, type_coerce
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import NullType
 
 from tokenvis.errors import quoted
@@ -30,6 +28,8 @@ from tokenvis.spans.columns import NAMES, TIMES
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.payload import parse
 from tokenvis.spans.text import encodable
+from tokenvis.store.connections import driver_of
+from tokenvis.store.obstacles import OWN_SQL
 from tokenvis.store.schema import NAME_RULE, ROW_RULE, Span
 
 TEXT_COLUMNS = ("id", *NAMES, "data")
@@ -48,8 +48,6 @@ JOINED_COLUMNS = [
     )
     for name in (*TEXT_COLUMNS, *TIMES)
 ]
-
-SPANS_TABLE_SQL = str(CreateTable(Span.metadata.tables["spans"]).compile(dialect=sqlite.dialect())).split()
 
 Arrays: TypeAlias = dict[str, pa.Array]
 Conditions: TypeAlias = Sequence[ColumnElement[bool]]
@@ -173,13 +171,13 @@ def invalidate_watermarks(connection: Connection) -> None:
 def has_own_schema(connection: Connection) -> bool:
     """Whether the table of spans was created by our schema, so that its constraints hold for all rows."""
     sql = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = 'spans'").scalar()
-    return isinstance(sql, str) and sql.split() == SPANS_TABLE_SQL
+    return isinstance(sql, str) and sql.split() == OWN_SQL["spans"]
 
 
 @contextmanager
 def texts_as_bytes(connection: Connection) -> Iterator[None]:
     """A context in which the driver returns texts as bytes."""
-    driver: Any = connection.connection.driver_connection
+    driver = driver_of(connection)
     driver.text_factory = bytes
     try:
         yield

@@ -5,9 +5,8 @@ the write lock at its start, and is all or nothing. Each call of a `Store` opens
 `Appender` keeps one open between calls.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,21 +14,24 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, literal, or_, select
 
-from tokenvis.errors import MAX_LISTED_VALUES, BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
+from tokenvis.errors import BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.private import touch_private
 from tokenvis.spans.columns import Spans
 from tokenvis.store.connections import (
     CHECKPOINT_WAL_BYTES,
     as_store_error,
     checkpoint,
+    driver_of,
     enable_wal,
     engine_of,
     is_writable,
     wal_size,
 )
 from tokenvis.store.database import DATABASE_VARIABLE, Target, is_new, path_of
+from tokenvis.store.lookup import trace_ids_of
+from tokenvis.store.obstacles import check_reading, check_writing
 from tokenvis.store.rows import (
     INSERT_SPAN,
     UPSERT_SPAN,
@@ -53,6 +55,8 @@ from tokenvis.store.scan import (
     rowids_of_traces,
 )
 from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
+from tokenvis.store.trace_index import add_trace_index, has_trace_index, report_missing_index
+from tokenvis.store.trace_list import select_trace_list
 
 
 class Written(NamedTuple):
@@ -115,6 +119,9 @@ class Store:
                 touch_private(self.path.resolve())
             self.engine = engine_of(self.path)
             self._inode = self.path.stat().st_ino
+            if not new:
+                with self._reading() as connection:
+                    has_index = has_trace_index(driver_of(connection))
             if is_writable(self.path):
                 with closing(self.engine.raw_connection()) as connection:
                     enable_wal(connection.driver_connection, self.path, required=create)
@@ -122,6 +129,19 @@ class Store:
                 with self._writing() as connection:
                     Base.metadata.create_all(connection)
                     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif not has_index:
+                self._add_or_report_index(add=create)
+
+    def _add_or_report_index(self, *, add: bool) -> None:
+        """Add the index of the spans of a trace to a file of another program; report it where it is not added."""
+        if not add:
+            report_missing_index(self.path, f"Store({str(self.path)!r}) adds it.")
+            return
+        try:
+            with as_store_error(self.path), self._writing() as connection:
+                add_trace_index(driver_of(connection))
+        except StoreError as error:  # the file can be read all the same
+            report_missing_index(self.path, f"It cannot be added: {error}")
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -217,7 +237,7 @@ class Store:
         """
         check_text("trace", trace)
         with as_store_error(self.path), self._writing() as connection:
-            trace_id, *others = self._ids_of(connection, [trace])
+            trace_id, *others = trace_ids_of(connection, [trace])
             if others:
                 raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
             removed = remove_spans(connection, trace_id)
@@ -261,15 +281,8 @@ class Store:
 
     def select_traces(self, *, details: bool = False) -> list[Row[Any]]:
         """Rows (id, name, n_spans, start_time), newest first; with ``details`` also (end_time, n_agents, n_locations)."""
-        in_trace = Span.trace_id == Trace.id
-        n_spans = select(func.count()).where(in_trace).scalar_subquery()  # reads only the index, twice as fast as a join
-        start = select(func.min(Span.start_time)).where(in_trace).scalar_subquery().label("start_time")
-        query = select(Trace.id, Trace.name, n_spans, start).order_by(start.desc().nulls_last(), Trace.id)
-        if details:
-            table = TRACE_DETAILS.subquery()
-            counts = [func.coalesce(column, 0) for column in (table.c.n_agents, table.c.n_locations)]
-            query = query.add_columns(table.c.end_time, *counts).outerjoin(table, table.c.trace_id == Trace.id)
         with as_store_error(self.path), self._reading() as connection:
+            query = select_trace_list(details=details, has_index=has_trace_index(driver_of(connection)))
             return list(connection.execute(query))
 
     def select_spans(
@@ -278,10 +291,13 @@ class Store:
         *,
         start: int | None = None,
         end: int | None = None,
-        agents: Iterable[str] | None = None,
-        locations: Iterable[str] | None = None,
+        agents: Sequence[str] | None = None,
+        locations: Sequence[str] | None = None,
     ) -> SpanColumns:
-        """Spans as columns, unordered; ``traces`` are ids or exact names, None for all."""
+        """Spans as columns, unordered; ``traces`` are ids or exact names, None for all.
+
+        `BadOption` if none of the traces has such an agent or location, at any time.
+        """
         conditions = []
         if agents is not None:
             conditions.append(is_one_of(Span.agent_id, agents))
@@ -292,7 +308,8 @@ class Store:
         if end is not None:
             conditions += [Span.start_time < end, literal(start is None or start < end)]
         with as_store_error(self.path), self._reading() as connection:
-            rows = all_rowids(connection) if traces is None else rowids_of_traces(connection, self._ids_of(connection, traces))
+            trace_ids = None if traces is None else trace_ids_of(connection, traces)
+            rows = all_rowids(connection) if trace_ids is None else rowids_of_traces(connection, trace_ids)
             return read_columns(connection, rows, conditions)
 
     def select_changes(
@@ -305,38 +322,16 @@ class Store:
         missing, and if one of them exists, ``traces`` may be missing too.
         """
         with as_store_error(self.path), self._reading() as connection:
-            return read_changes(connection, self._ids_of(connection, traces, also), self._inode, since)
-
-    def _ids_of(self, connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
-        """Ids of traces given by id or by exact name; a name selects every trace that has it.
-
-        Existing ids from ``also`` come first; if there is one, ``traces`` may be missing.
-        """
-        wanted, further = list(dict.fromkeys(traces)), list(also)
-        existing = set(connection.scalars(select(Trace.id).where(is_one_of(Trace.id, [*wanted, *further]))))
-        found = {trace: [trace] for trace in wanted if trace in existing}
-        if rest := [trace for trace in wanted if trace not in existing]:
-            for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(is_one_of(Trace.name, rest))):
-                found.setdefault(name, []).append(trace_id)
-        first = [trace for trace in further if trace in existing]
-        for trace in wanted:
-            if trace not in found and not first:
-                raise self._not_found(connection, trace)
-        return list(dict.fromkeys([*first, *(trace_id for trace in wanted for trace_id in found.get(trace, []))]))
-
-    def _not_found(self, connection: Connection, trace: str) -> TraceNotFound:
-        """The error for a missing trace, which lists the traces of the store, similar names first."""
-        rows = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
-        words = dict.fromkeys(word for trace_id, name in rows[:2_000] for word in (trace_id, name))
-        similar = difflib.get_close_matches(str(trace), words, n=MAX_LISTED_VALUES, cutoff=0.4)
-        rest = [trace_id for trace_id, name in rows if trace_id not in similar and name not in similar]
-        return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(similar + rest)}.")
+            return read_changes(connection, trace_ids_of(connection, traces, also), self._inode, since)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection in a read transaction."""
         self._check_file()
         with self.engine.begin() as connection:
+            driver = driver_of(connection)
+            check_reading(driver, self.path)
+            driver.execute("PRAGMA trusted_schema = OFF")  # in all versions: SQLite has read the schema
             yield connection
 
     @contextmanager
@@ -346,13 +341,19 @@ class Store:
         with self.engine.connect().execution_options(immediate=True) as connection:
             before, inode = wal_size(self.path), self._inode
             with connection.begin():
+                check_writing(driver_of(connection), self.path)
                 yield connection
             self._check_file()
             if self._inode != inode:
                 raise StoreError(f"{self.path} was replaced during the write, which went to the old file. Repeat the write.")
             # checkpoints once per CHECKPOINT_WAL_BYTES of growth, since readers may block each attempt
             if wal_size(self.path) // CHECKPOINT_WAL_BYTES > before // CHECKPOINT_WAL_BYTES:
-                checkpoint(connection.connection.driver_connection)
+                checkpoint(driver_of(connection))
+
+    def check_writing(self) -> None:
+        """Raise `StoreError` if the file's schema makes writes untrue, such as a trigger."""
+        with as_store_error(self.path), self.engine.connect() as connection:
+            check_writing(driver_of(connection), self.path)
 
     def inode(self) -> int:
         """The inode of the file that is at the path now; errors as for a write."""
@@ -386,13 +387,8 @@ def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnEleme
 
 
 def as_store(store: Store | Target, *, create: bool) -> Store:
-    """The given store, or the store of a target."""
-    return store if isinstance(store, Store) else Store(store, create=create)
-
-
-TRACE_DETAILS = select(
-    Span.trace_id,
-    func.max(Span.end_time).label("end_time"),
-    func.count(Span.agent_id.distinct()).label("n_agents"),
-    func.count(Span.location_id.distinct()).label("n_locations"),
-).group_by(Span.trace_id)
+    """The given store, or the store of a target; one to write to (``create``) must have no obstacle to writing."""
+    database = store if isinstance(store, Store) else Store(store, create=create)
+    if create:
+        database.check_writing()
+    return database

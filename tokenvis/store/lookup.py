@@ -1,0 +1,63 @@
+"""Lookup: traces by id or name, and whether agents and locations exist; the error for a wrong name lists the nearest ones."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, type_coerce
+from sqlalchemy.types import NullType
+
+from tokenvis.errors import MAX_LISTED_VALUES, BadOption, TraceNotFound, listed, nearest, quoted
+from tokenvis.store.scan import is_one_of, texts_as_bytes
+from tokenvis.store.schema import Span, Trace
+
+MAX_COMPARED_NAMES = 2_000
+
+
+def trace_ids_of(connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
+    """Ids of traces given by id or by exact name; a name selects every trace that has it.
+
+    Existing ids from ``also`` come first; if there is one, ``traces`` may be missing.
+    """
+    wanted, further = list(dict.fromkeys(traces)), list(also)
+    existing = set(connection.scalars(select(Trace.id).where(is_one_of(Trace.id, [*wanted, *further]))))
+    found = {trace: [trace] for trace in wanted if trace in existing}
+    if rest := [trace for trace in wanted if trace not in existing]:
+        for trace_id, name in connection.execute(select(Trace.id, Trace.name).where(is_one_of(Trace.name, rest))):
+            found.setdefault(name, []).append(trace_id)
+    first = [trace for trace in further if trace in existing]
+    for trace in wanted:
+        if trace not in found and not first:
+            raise trace_not_found(connection, trace)
+    return list(dict.fromkeys([*first, *(trace_id for trace in wanted for trace_id in found.get(trace, []))]))
+
+
+def trace_not_found(connection: Connection, trace: str) -> TraceNotFound:
+    """The error for a missing trace, which lists the traces of the store, similar names first."""
+    rows = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
+    words = dict.fromkeys(word for trace_id, name in rows[:MAX_COMPARED_NAMES] for word in (trace_id, name))
+    similar = nearest(trace, words)
+    rest = [trace_id for trace_id, name in rows if trace_id not in similar and name not in similar]
+    return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(similar + rest)}.")
+
+
+def check_names(connection: Connection, column: str, names: Iterable[str], trace_ids: Sequence[str] | None) -> None:
+    """Raise `BadOption` unless each of these agents or locations has a span in the traces, at any time; None for all traces."""
+    existing = dict.fromkeys(names_in(connection, column, trace_ids))
+    if unknown := [name for name in names if name not in existing]:
+        compared = list(existing)[:MAX_COMPARED_NAMES]
+        similar = [name for wrong in unknown[:MAX_LISTED_VALUES] for name in nearest(wrong, compared)]
+        nouns = f"{column.removesuffix('_id')}s"
+        raise BadOption(
+            f"The traces have no {nouns} {listed(unknown)}. They have: {listed(dict.fromkeys([*similar, *existing]))}."
+        )
+
+
+def names_in(connection: Connection, column: str, trace_ids: Sequence[str] | None) -> list[str]:
+    """The sorted names in a column of the spans of these traces; None for all traces."""
+    name = Span.__table__.c[column]
+    query = select(type_coerce(name, NullType())).distinct().where(func.typeof(name) == "text")
+    if trace_ids is not None:
+        query = query.where(is_one_of(Span.trace_id, trace_ids))
+    with texts_as_bytes(connection):
+        texts: list[Any] = list(connection.scalars(query))
+    return sorted(text.decode(errors="replace") for text in texts)
