@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tokenvis.errors import BadOption, listed, name_list, quoted
+from tokenvis.errors import BadOption, listed, name_list, nearest, quoted
 from tokenvis.spans.columns import is_integer
 
 
@@ -29,7 +29,8 @@ def checked_agents(names: Any, names_in_trace: Iterable[str]) -> tuple[str, ...]
     valid, agents = list(names_in_trace), set(name_list("agents", names))
     unknown = sorted(agents - set(valid))
     if unknown:
-        raise BadOption(f"The trace has no agents {listed(unknown)}. It has: {listed(valid)}.")
+        similar = [agent for name in unknown for agent in nearest(name, valid)]
+        raise BadOption(f"The trace has no agents {listed(unknown)}. It has: {listed(dict.fromkeys([*similar, *valid]))}.")
     return tuple(sorted(agents))
 
 

@@ -74,7 +74,7 @@ def load_spans(
     start, end
         A window in µs, [start, end): spans that touch it are loaded, uncut.
     agents, locations
-        Only spans of these agents or locations.
+        Only spans of these agents or locations. Each name must occur in the traces, but not necessarily in the window.
     skip_bad
         Whether to skip rows that violate the schema, with a warning that counts them; by default they are an error. Only a
         database of another program can have such rows.
@@ -92,7 +92,8 @@ def load_spans(
     TraceNotFound
         There is no trace of that id or name.
     BadOption
-        A time is not an integer, or a name is not a text.
+        A time is not an integer, a name is not a text, or the traces have no such agent or location; the error lists the
+        nearest ones.
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
     BadSpan

@@ -30,7 +30,7 @@ from tokenvis.store.connections import (
     wal_size,
 )
 from tokenvis.store.database import DATABASE_VARIABLE, Target, is_new, path_of
-from tokenvis.store.lookup import trace_ids_of
+from tokenvis.store.lookup import check_names, trace_ids_of
 from tokenvis.store.obstacles import check_reading, check_writing
 from tokenvis.store.rows import (
     INSERT_SPAN,
@@ -310,7 +310,12 @@ class Store:
         with as_store_error(self.path), self._reading() as connection:
             trace_ids = None if traces is None else trace_ids_of(connection, traces)
             rows = all_rowids(connection) if trace_ids is None else rowids_of_traces(connection, trace_ids)
-            return read_columns(connection, rows, conditions)
+            columns = read_columns(connection, rows, conditions)
+            for name, wanted in (("agent_id", agents), ("location_id", locations)):
+                without_rows = set(wanted or ()).difference(columns.names[name])  # perhaps because of the other conditions
+                if without_rows:
+                    check_names(connection, name, sorted(without_rows), trace_ids)
+            return columns
 
     def select_changes(
         self, traces: Iterable[str], since: Watermark | None = None, *, also: Iterable[str] = ()
