@@ -142,3 +142,11 @@ def test_a_trace_with_invalid_times_is_reported():
     with_sql(Path("sqlite.db"), *ORIGINAL, "UPDATE spans SET start_time = -0.5 WHERE id = 'old/1'")
     with pytest.raises(BadSpan, match=r"^start_time of trace 'old' is -0\.5 in the database, not integer microseconds\.$"):
         load_traces()
+
+
+def test_a_schema_that_is_not_utf8_is_an_error(tmp_path):
+    path = with_sql(tmp_path / "sqlite.db", *UNCHECKED, "CREATE TABLE nnnn (a)")
+    path.write_bytes(path.read_bytes().replace(b"nnnn", b"n\xff\xfen"))
+    for call in (lambda: Store(path), lambda: load_spans(store=path)):
+        with pytest.raises(StoreError, match="Could not decode to UTF-8"):
+            call()

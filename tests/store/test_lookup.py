@@ -1,8 +1,11 @@
 """Names of agents and locations that are not there: an error, not an empty frame."""
 
-import pytest
+from pathlib import Path
 
-from tokenvis import BadOption, Store, load_spans
+import pytest
+from databases import UNCHECKED, with_sql
+
+from tokenvis import BadOption, Store, TraceNotFound, load_spans
 
 KITCHEN = [
     {"id": "1", "agent_id": "Ann", "location_id": "desk", "start_time": 0, "end_time": 5},
@@ -43,3 +46,11 @@ def test_hostile_names_are_compared_quickly():
     Store().write_trace("t", rows)
     with pytest.raises(BadOption, match=r"^The traces have no agents 'x{60}'… \(9,990 characters\)\. They have: 'x{60}'… "):
         load_spans("t", agents="x" * 9_990)
+
+
+def test_traces_whose_ids_are_not_texts_are_listed():
+    store = Store(
+        with_sql(Path("theirs.db"), "CREATE TABLE traces (id, name)", UNCHECKED[1], "INSERT INTO traces VALUES (7, x'ff')")
+    )
+    with pytest.raises(TraceNotFound, match=r"^No trace 't'\. This store has: 7\.$"):
+        load_spans("t", store=store)

@@ -158,7 +158,7 @@ def set_wal_mode(connection: Any) -> str:
         try:
             return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(RETRY_DELAY_S)
 
@@ -184,6 +184,11 @@ def checkpoint(connection: Any, timeout_s: float | None = None) -> None:
     connection.execute(f"PRAGMA busy_timeout = {usual_ms}")
 
 
+def error_code(error: BaseException) -> int:
+    """SQLite's primary result code; 0 if the error is from another source, such as the driver that cannot decode a text."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 @contextmanager
 def as_store_error(path: Path) -> Iterator[None]:
     """Convert errors of SQLite and the file system to a `StoreError` with the path and a hint."""
@@ -193,6 +198,6 @@ def as_store_error(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {error}. {DAMAGED_HINT}.") from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
-        hint = ERROR_HINTS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        hint = ERROR_HINTS.get(error_code(cause))
         message = " ".join(str(cause).split())
         raise StoreError(f"{path}: {message}. {hint}." if hint else f"{path}: {message}.") from error

@@ -13,7 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tokenvis.errors import StoreError, listed, quoted
-from tokenvis.store.connections import connect, inspection_uri
+from tokenvis.store.connections import connect, error_code, inspection_uri
 from tokenvis.store.obstacles import schema_objects, unusable_tables
 from tokenvis.store.schema import SCHEMA_VERSION, Base
 
@@ -112,7 +112,7 @@ def inspect_database(path: Path) -> DatabaseInfo:
             obstacle = next(unusable_tables(objects), None)
             return DatabaseInfo(not objects, tables, columns, version, has_rowids(connection, columns), obstacle)
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+        if error_code(error) == sqlite3.SQLITE_NOTADB:
             raise StoreError(f"{path} is not a SQLite database. Set ${DATABASE_VARIABLE} to use another one.") from None
         raise
 
@@ -129,7 +129,7 @@ def has_rowids(connection: sqlite3.Connection, columns: dict[str, set[str]]) -> 
     try:
         connection.execute("SELECT rowid FROM spans LIMIT 0")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+        if error_code(error) == sqlite3.SQLITE_ERROR:
             return False
         raise
     return True

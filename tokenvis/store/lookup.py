@@ -34,7 +34,7 @@ def trace_ids_of(connection: Connection, traces: Iterable[str], also: Iterable[s
 def trace_not_found(connection: Connection, trace: str) -> TraceNotFound:
     """The error for a missing trace, which lists the traces of the store, similar names first."""
     rows = connection.execute(select(Trace.id, Trace.name).order_by(Trace.id)).all()
-    words = dict.fromkeys(word for trace_id, name in rows[:MAX_COMPARED_NAMES] for word in (trace_id, name))
+    words = dict.fromkeys(word for row in rows[:MAX_COMPARED_NAMES] for word in row if isinstance(word, str))
     similar = nearest(trace, words)
     rest = [trace_id for trace_id, name in rows if trace_id not in similar and name not in similar]
     return TraceNotFound(f"No trace {quoted(trace)}. This store has: {listed(similar + rest)}.")
