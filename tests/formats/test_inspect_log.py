@@ -1,14 +1,16 @@
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
+from archives import zipped_by_hand, zstd, zstd_zipped
 from files import problem_texts, reading_of, span_text
 
-from tokenvis import ingest, load_spans
+from tokenvis import IngestError, ingest, load_spans
+from tokenvis.formats.evaluations.inspect_log import reader
 from tokenvis.formats.evaluations.inspect_log.calls import inspect_tokens
 from tokenvis.formats.evaluations.inspect_log.reader import read, recognises
-from tokenvis.formats.files import sources
 from tokenvis.formats.files.head import head_of
 
 EVAL = {"task": "browse", "task_id": "x", "run_id": "run", "model": "m"}
@@ -287,7 +289,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
     )
 
 
-def test_damaged_archives(monkeypatch):
+def test_damaged_archives():
     log_archive("log.eval", SAMPLE, "{x", json.dumps({**SAMPLE, "uuid": "V", "scores": float("nan")}))
     assert spans_of(path="log.eval") == (
         TOLD * 2,
@@ -301,10 +303,29 @@ def test_damaged_archives(monkeypatch):
     reading = reading_of("bad.eval", whole[:place] + b"\xff\xff\xff\xff" + whole[place + 4 :])
     assert list(read(reading)) == []
     assert problem_texts(reading)[0].startswith("bad.eval: samples/2_epoch_1.json cannot be read (")
-    monkeypatch.setattr(sources, "MIN_UNPACK_LIMIT_BYTES", 10)
-    monkeypatch.setattr(sources, "MAX_UNPACK_RATIO", 1)
-    log_archive("bomb.eval", {**SAMPLE, "text": "x" * 100_000})
-    assert "unpacks to more than" in spans_of(path="bomb.eval")[1][0]
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused():
+    header = json.dumps({"eval": EVAL}).encode()
+    bomb = [("samples/1_epoch_1.json", b"?", (1 << 32) - 1, 0)]
+    zipped_by_hand("bomb.eval", [("header.json", zstd(header), len(header), zlib.crc32(header)), *bomb])
+    with pytest.raises(IngestError, match=r"^bomb\.eval unpacks to more than 200 times its size, and to more than the 100 MiB"):
+        spans_of(path="bomb.eval")
+
+
+def test_a_sample_that_is_too_long_is_a_problem(monkeypatch):
+    monkeypatch.setattr(reader, "MAX_RECORD_BYTES", 100_000)
+    log_archive("log.eval", SAMPLE, {**SAMPLE, "text": "x" * 100_000})
+    assert spans_of(path="log.eval") == (
+        TOLD,
+        ["log.eval: samples/3_epoch_1.json cannot be read (it unpacks to more than 100,000 bytes)."],
+    )
+
+
+def test_samples_compressed_with_zstandard_are_read_on_every_version_of_python():
+    members = {"header.json": {"eval": EVAL}, "summaries.json": [], "samples/1_epoch_1.json": SAMPLE}
+    zstd_zipped("log.eval", **{name: json.dumps(value).encode() for name, value in members.items()})
+    assert spans_of(path="log.eval") == (TOLD, [])
 
 
 def test_a_file_that_is_not_an_inspect_log():

@@ -18,8 +18,9 @@ from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.inputs import sources_in
 from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
-from tokenvis.formats.files.sources import Source, sources_in
+from tokenvis.formats.files.sources import Source
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
@@ -28,6 +29,7 @@ from tokenvis.store.database import Target
 from tokenvis.store.store import Store, as_store
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
+MAX_REASONS = 5  # problems in the error if no file can be read
 PROGRESS_FROM_BYTES = 8 << 20  # size of the input from which a progress bar is shown
 
 
@@ -184,14 +186,16 @@ def recognised_format(head: Head, format: str | None, *, is_only_source: bool) -
 def unknown_format(source_input: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
     """The error if no source has a known format."""
     formats = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
+    reasons = "".join(f" {problem}" for problem in problems[:MAX_REASONS])
+    if len(problems) > MAX_REASONS:
+        reasons += f" And {plural(len(problems) - MAX_REASONS, 'other problem')}."
     if not sources:
-        reasons = "".join(f" {problem}" for problem in problems)
         return IngestError(f"No file in {source_input} can be read.{reasons}")
     if not heads:
-        return IngestError(" ".join(map(str, problems)))
+        return IngestError(reasons.removeprefix(" "))
     if len(sources) == 1:
-        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {formats}")
-    return IngestError(f"None of the {plural(len(sources), 'file')} in {source_input} has a known format. {formats}")
+        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {formats}{reasons}")
+    return IngestError(f"None of the {plural(len(sources), 'file')} in {source_input} has a known format. {formats}{reasons}")
 
 
 def read_into_store(

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tokenvis.formats.files.archives import ZIP_MAGIC
 from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.sources import ZIP_MAGIC, Source, member_names
+from tokenvis.formats.files.sources import Source
 from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, CLOSING_BIT, CLOSING_OF, QUOTE, JsonMarks, StructureScanner
 from tokenvis.formats.files.tables import csv_rows, frame_records
+from tokenvis.formats.files.zip_members import member_names
 
 MAX_CUTS = 30  # how often a head is cut shorter to parse it
 HEAD_BYTES = 1 << 20  # bytes of a file that are read to recognise its format

@@ -6,7 +6,6 @@ Source: Inspect's documentation of its logs, and logs of several of its versions
 """
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, shorten
 from tokenvis.formats.evaluations.inspect_log.events import Sample, add_events
+from tokenvis.formats.files.archives import SPARE_MIB, check_excess, excess_bytes
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.lenient_json import UNREADABLE, parse_damaged, parse_json
+from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES, UNREADABLE, parse_damaged, parse_json
 from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.sources import unpack_limit
+from tokenvis.formats.files.zip_members import damage_text, member_names, member_pieces
 
 NAME = "Inspect logs"
 
@@ -66,14 +66,15 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 
 def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
-    """The evaluation object of an archive, and its samples."""
+    """The evaluation object of an archive, and its samples; `IngestError` if it unpacks to too much."""
     try:
         with zipfile.ZipFile(reading.source.path) as archive:
-            names = archive.namelist()
+            check_excess(excess_bytes(archive.infolist(), reading.source), SPARE_MIB << 20, reading.source)
+            names = member_names(reading.source)
             start = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
-            header = parse_json(member_bytes(archive, start, unpack_limit(reading.source))) if start else {}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-        reading.add_problem(None, f"is a damaged archive ({error})")
+            header = parse_json(member_bytes(archive, start)) if start else {}
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        reading.add_problem(None, f"is a damaged archive ({damage_text(error)})")
         return {}, iter(())
     evaluation = header.get("eval") if isinstance(header, dict) else None
     return evaluation if isinstance(evaluation, dict) else {}, sample_members(
@@ -88,27 +89,24 @@ def is_sample_name(name: str) -> bool:
 
 def sample_members(reading: Reading, names: list[str]) -> Iterator[tuple[int, Any]]:
     """The samples of an archive; a sample that cannot be read becomes a problem."""
-    bytes_left = unpack_limit(reading.source)
     with zipfile.ZipFile(reading.source.path) as archive:
         for number, name in enumerate(sorted(names), start=1):
             try:
-                text = member_bytes(archive, name, bytes_left)
-                bytes_left -= len(text)
-            except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-                reading.add_problem(None, f"{name} cannot be read ({str(error) or type(error).__name__})")
+                text = member_bytes(archive, name)
+            except (zipfile.BadZipFile, ValueError) as error:
+                reading.add_problem(None, f"{name} cannot be read ({damage_text(error)})")
                 continue
             value = parse_damaged(text, number, reading, reading.source)  # scores may be NaN
             if value is not UNREADABLE:
                 yield number, value
 
 
-def member_bytes(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """The bytes of an archive's member; `ValueError` if they exceed the limit."""
-    with archive.open(name) as packed:
-        text = packed.read(limit + 1)
-    if len(text) > limit:
-        raise ValueError(f"it unpacks to more than {limit:,} bytes")
-    return text
+def member_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of an archive's member; `ValueError` if they are too many, `zipfile.BadZipFile` if they cannot be read."""
+    entry = archive.getinfo(name)
+    if entry.file_size > MAX_RECORD_BYTES:
+        raise ValueError(f"it unpacks to more than {MAX_RECORD_BYTES:,} bytes")
+    return b"".join(member_pieces(archive, entry))
 
 
 def spans_of_sample(reading: Reading, evaluation: dict[str, Any], number: int, record: Any) -> Iterator[SpanRead]:

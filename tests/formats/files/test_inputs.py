@@ -1,0 +1,50 @@
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from archives import found
+from files import write_file
+
+from tokenvis import IngestError
+from tokenvis.formats.files.inputs import sources_in
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("unpacked")
+
+
+def test_a_file_and_all_files_below_a_folder(folder):
+    write_file("in/b.jsonl", "b")
+    write_file("in/deep/a.json", "a")
+    assert found("in/b.jsonl", folder) == ([("b.jsonl", b"b")], [])
+    assert found(Path("in"), folder) == ([("b.jsonl", b"b"), ("a.json", b"a")], [])
+
+
+def test_databases_are_not_opened(folder):
+    for name in ("sqlite.db", "sqlite.db-wal", "x.SQLite3", "a.json"):
+        (folder / name).write_bytes(b"a")
+    assert found(folder, folder / "work") == ([("a.json", b"a")], [])
+    with pytest.raises(
+        IngestError,
+        match=r"^sqlite\.db is a SQLite database\. If tokenvis wrote it, read it with load_spans\(store='.*sqlite\.db'\)",
+    ):
+        found(folder / "sqlite.db", folder / "work")
+
+
+def test_an_open_file_and_a_frame(folder):
+    assert found(io.BytesIO(b"x"), folder) == ([("stream", b"x")], [])
+    assert found(io.StringIO("é"), folder) == ([("stream", "é".encode())], [])
+    with write_file("in/a.jsonl", "line\nmore").open("rb") as file:
+        file.readline()
+        assert found(file, folder) == ([("a.jsonl", b"more")], [])
+    frame = pd.DataFrame({"a": [1]})
+    [source] = sources_in(frame, folder, print)
+    assert source.frame is frame
+
+
+@pytest.mark.parametrize("given", [None, 5, ["a"]])
+def test_an_input_that_is_not_a_source(folder, given):
+    with pytest.raises(IngestError, match=r" is not a path, an open file or a DataFrame\.$"):
+        found(given, folder)
