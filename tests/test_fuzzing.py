@@ -5,6 +5,7 @@
 """
 
 import os
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,8 @@ def test_records_grow_in_front():
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzzing")
-    write_examples(folder, examples())
+    with chdir(folder):  # the examples are written there
+        write_examples(folder, examples())
     return Campaign("fuzzing.inputs:prepared", folder, Path(os.environ.get("TOKENVIS_FUZZ_KEEP", folder / "kept")))
 
 

@@ -5,6 +5,7 @@ valid record of a format; others are a whole file. Each has four variants: the r
 the format is recognised or given.
 """
 
+import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fuzzing.json_text import PAST_HEAD_BYTES, Document
 from fuzzing.spellings import DEPTHS, DIGITS, long_list, long_text, nested, repeated_key, unclosed, wide_object
 
 N_VARIANTS = 4
+N_CHOICES = 5  # of the last records, one gets the bomb
 MEGABYTE = 1 << 20
 TINY = b'{"a":1}'
 
@@ -150,7 +152,9 @@ def exploded(bomb: Bomb, text: bytes, variant: int, chance: random.Random, size:
 
 def planted(document: Document, place: str, spelling: bytes, chance: random.Random) -> bytes:
     """The text of a document in which a value or a key of one of the last records is written like this."""
-    record = chance.choice(document.records()[-5:])
+    records = document.records()
+    records[-N_CHOICES:] = [copy.deepcopy(record) for record in records[-N_CHOICES:]]  # a repeated record is one object
+    record = chance.choice(records[-N_CHOICES:])
     container, key = chance.choice(list(places_in(record, place)))
     mark = document.mark(spelling)
     if place == "key":

@@ -1,8 +1,8 @@
 """Inputs: what a name stands for, and what must hold after it is ingested.
 
-Names are ``<target>/<number>`` and ``<target>/<bomb>/<variant>``. A target is a format, or one of "archives", "frames" and
-"folders". Valid files come from the folder ``examples`` of the working directory, where the parent writes those of
-`test_damage`.
+Names are ``<target>/<number>`` and ``<target>/<bomb>/<variant>``, which may end in ``/<size>``. A target is a format, or one of
+"archives", "frames" and "folders". Valid files come from the folder ``examples`` of the working directory, where the parent
+writes those of `test_damage`.
 """
 
 import io
@@ -19,6 +19,7 @@ from fuzzing.frames import strange_frame
 from fuzzing.mutations import mutated
 from tokenvis import IngestError
 from tokenvis.formats.registry import FORMATS
+from tokenvis.spans.columns import as_spans
 
 OTHER_TARGETS = ("archives", "frames", "folders")
 TARGETS = (*FORMATS, *OTHER_TARGETS)
@@ -27,20 +28,25 @@ GOOD = [
     {"id": f"good/{number}", "trace_id": "good", "agent_id": "ann", "location_id": "desk", "start_time": number, "end_time": 9}
     for number in range(3)
 ]
+EXPORTED = [
+    {**row, "id": f"t/{row['start_time']}", "trace_id": "t", "data": json.dumps({"label": "x", "attributes": {"n": 1}})}
+    for row in GOOD
+]
 GOOD_LINES = "".join(f"{json.dumps(row)}\n" for row in GOOD)
 GOOD_IDS = {row["id"] for row in GOOD}
 
 
 def write_examples(folder: Path, examples: dict[str, list[bytes]]) -> None:
-    """Write valid files, by format, into the folder in which children look for them."""
-    rows = [json.loads(line) for line in examples["phoenix"][0].splitlines()]
-    tables = {"table": pd.DataFrame(GOOD), "phoenix": pd.DataFrame(rows)}
+    """Write valid files, by format, into the folder in which children look for them; among them files that tokenvis exports."""
     for name, texts in examples.items():
         (folder / EXAMPLES / name).mkdir(parents=True)
         for number, text in enumerate(texts):
             (folder / EXAMPLES / name / f"{number}").write_bytes(text)
-        if name in tables:
-            tables[name].to_parquet(folder / EXAMPLES / name / "parquet")
+    rows = pd.DataFrame([json.loads(line) for line in examples["phoenix"][0].splitlines()])
+    rows.to_parquet(folder / EXAMPLES / "phoenix" / "parquet")
+    spans = as_spans(pd.DataFrame(EXPORTED))
+    for name, suffix in (("chrome_trace", ".json"), ("otlp", ".otlp.json"), ("table", ".parquet"), ("table", ".csv")):
+        tokenvis.export(spans, folder / EXAMPLES / name / f"exported{suffix}")
 
 
 def examples_of(target):
@@ -58,15 +64,16 @@ def bomb_names(target):
 
 def prepared(name: str, folder: Path):
     """Make the input of a name in a folder; returns the function that ingests it and checks the result."""
-    target, kind, *variant = name.split("/")
+    target, kind, *of_bomb = name.split("/")
     chance = random.Random(name)
     source = folder / "source"
     options = random_options(target, chance)
-    if variant and target == "archives":
+    if of_bomb and target == "archives":
         source.write_bytes(ARCHIVE_BOMBS[kind]())
-    elif variant:
-        source.write_bytes(exploded(BOMBS[kind], chance.choice(examples_of(target)), int(variant[0]), chance))
-        options = {"format": target} if int(variant[0]) >= N_VARIANTS // 2 else {}
+        options = {}
+    elif of_bomb:
+        source.write_bytes(bomb_bytes(target, kind, *map(int, of_bomb)))
+        options = {"format": target} if int(of_bomb[0]) >= N_VARIANTS // 2 else {}
     elif target == "frames":
         source = strange_frame(random_rows(chance), chance)
     elif target == "archives":
@@ -80,8 +87,15 @@ def prepared(name: str, folder: Path):
         else:
             source.write_bytes(text)
             source = io.BytesIO(text) if chance.random() < 0.05 else source
-    is_thorough = bool(variant) or chance.random() < 0.2
+    is_thorough = bool(of_bomb) or chance.random() < 0.2
     return lambda: ingested(source, options, folder / "spans.db", is_thorough, GOOD_IDS if target == "folders" else set())
+
+
+def bomb_bytes(target, kind, variant, size=None):
+    """The bytes of a bomb of a size; where it is in a file does not depend on the size."""
+    chance = random.Random(f"{target}/{kind}/{variant}")
+    texts = [text for text in examples_of(target) if b"\0" not in text]
+    return exploded(BOMBS[kind], chance.choice(texts), variant, chance, size)
 
 
 def random_rows(chance):
