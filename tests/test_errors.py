@@ -36,6 +36,10 @@ def test_a_long_value_is_cut():
     assert quoted(["x"] * 1_000).endswith("… (5,000 characters)")
 
 
+def test_a_value_without_a_text_is_described():
+    assert quoted(10**5_000) == "a value of type int with too many digits to show"
+
+
 def test_a_long_list_is_cut():
     assert listed("abc") == "'a', 'b', 'c'"
     assert listed(range(1_010)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1,002 more"

@@ -66,6 +66,8 @@ def quoted(value: object) -> str:
         shown = value if isinstance(value, str) else repr(value)
     except RecursionError:
         return f"a {type(value).__name__} nested too deeply to show"
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a value of type {type(value).__name__} with too many digits to show"
     if len(shown) > MAX_QUOTED_LENGTH:
         return f"{shown[:MAX_QUOTED_LENGTH]!r}… ({len(shown):,} characters)"
     return repr(value)

@@ -81,6 +81,14 @@ def test_what_the_database_could_not_hold_is_refused():
         whole.add(span("a", 5, 2))
     with pytest.raises(TypeError, match=r"^a name is of type int$"):
         whole.add(span(5))
+    for start, end, wrong in [
+        (2**63, None, str(2**63)),
+        (0, 2**63, str(2**63)),
+        (-(2**63) - 1, 5, str(-(2**63) - 1)),
+        (0, True, "True"),
+    ]:
+        with pytest.raises(ValueError, match=rf"^{wrong} is not a 64-bit integer of microseconds$"):
+            whole.add(span("c", start, end))
     whole.add(span("b"))
     assert [frame["id"].tolist() for frame in whole.frames({})] == [["b"]]
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tokenvis.conventions.rules import RuleFunction
 from tokenvis.conventions.waits import default_wait
 
+DIGITS_ERROR = "Exceeds the limit ("  # Python reads and writes no integers of more than 4,300 digits
 
 @dataclass(slots=True)
 class SpanRead:
@@ -95,7 +96,13 @@ def problem_reason(error: Exception) -> str:
     """The reason that a record cannot be used, for a problem's text."""
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    return f"invalid value ({str(error) or type(error).__name__})"
+    return f"invalid value ({error_text(error)})"
+
+
+def error_text(error: Exception) -> str:
+    """What an error says about a value, in words that do not advise to change Python's own limits."""
+    text = str(error)
+    return "a number has too many digits" if text.startswith(DIGITS_ERROR) else text or type(error).__name__
 
 
 def optional_value(source: dict[str, Any], key: str, expected_type: type | tuple[type, ...]) -> Any:

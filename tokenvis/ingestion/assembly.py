@@ -25,7 +25,7 @@ from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.requests import requesting_spans, with_requests
 from tokenvis.private import touch_private
-from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, packed
+from tokenvis.spans.integers import INT64_MAX, INT64_MIN, Int64Array, Mask, inverse_permutation, packed
 from tokenvis.spans.redaction import payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
 
@@ -112,6 +112,9 @@ class Assembly:
     def add(self, span: SpanRead) -> None:
         """Add a span; `ValueError`, `TypeError` or `RecursionError` if the database cannot store it."""
         start, end, data = span.start, span.end, span.data
+        for time in (start, end):
+            if time is not None and (type(time) is not int or not INT64_MIN <= time <= INT64_MAX):
+                raise ValueError(f"{quoted(time)} is not a 64-bit integer of microseconds")
         if end is None:
             data["status"] = "open"
         elif end < start:

@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tokenvis.conventions.rules import Rule, RuleFunction, rule_functions
-from tokenvis.conventions.span import SpanRead, assign_by_rules
+from tokenvis.conventions.span import SpanRead, assign_by_rules, error_text
 from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.formats.files.head import Head, head_of
@@ -143,7 +143,7 @@ class SpanRules:
             self.redact(span)
             assembly.add(span)
         except (ValueError, TypeError, RecursionError) as error:
-            reading.add_problem(span.line, f"span {quoted(span.id)} cannot be stored ({error})")
+            reading.add_problem(span.line, f"span {quoted(span.id)} cannot be stored ({error_text(error)})")
             return False
         return True
 

@@ -189,7 +189,7 @@ def slices(reading: Reading, threads: ThreadStates) -> Iterator[Slice]:
     for number, event in events(reading):
         try:
             thread_slice = completed_slice(reading, threads, number, event)
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
         if thread_slice is not None:
