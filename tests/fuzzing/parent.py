@@ -38,7 +38,7 @@ class Limits:
     """
 
     seconds: float = 20
-    waiting_seconds: float = 60
+    waiting_seconds: float = 240
     resident_bytes: int = 1 << 30
     preparing_seconds: float = 300
 
