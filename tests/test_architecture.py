@@ -139,8 +139,10 @@ def test_only_private_creates_files_and_folders():
     assert {path.name for path in MODULES if creating.search(path.read_text())} == {"private.py"}
     writing = re.compile(r"""["'][wa][bt+]+["']|open\(.*["'][wa]["']|\.write_(text|bytes)\(""")
     writers = {path for path in MODULES if writing.search(path.read_text())}
-    assert {path.name for path in writers} == {"assembly.py", "development.py", "output.py", "sources.py"}
-    assert not [path for path in writers if not re.search(r"\b(touch_private|create_part_file)\(", path.read_text())]
+    assert {path.name for path in writers} == {"archives.py", "assembly.py", "development.py", "inputs.py", "output.py"}
+    assert not [
+        path for path in writers if not re.search(r"\b(touch_private|create_private_file|create_part_file)\(", path.read_text())
+    ]
 
 
 def test_only_the_store_contains_sql():

@@ -141,20 +141,28 @@ def span_of(
 def hex_id(value: Any, digits: int) -> str:
     """An id in lower-case hex, from hex in either case, base64 or a number."""
     if type(value) is str:
-        if len(value) == digits and HEX_DIGITS.issuperset(value):
-            return value.lower()
         try:
-            raw = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            raw = b""
-        if len(raw) * 2 == digits:
-            return raw.hex()
-        hex_digits = value.removeprefix("0x")
-        if 0 < len(hex_digits) <= digits and HEX_DIGITS.issuperset(hex_digits):
-            return hex_digits.lower().rjust(digits, "0")
-    elif type(value) is int and 0 <= value < 16**digits:
+            hex_digits = binascii.unhexlify(value).hex()
+        except ValueError:
+            hex_digits = ""
+        return hex_digits if len(hex_digits) == digits else unusual_id(value, digits)
+    if type(value) is int and 0 <= value < 16**digits:
         return f"{value:0{digits}x}"
     raise ValueError(f"{str(value)[:60]!r} is not an id of {digits} hex digits")
+
+
+def unusual_id(text: str, digits: int) -> str:
+    """An id in hex from base64, from hex with the prefix 0x, or with fewer digits."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) * 2 == digits:
+        return raw.hex()
+    hex_digits = text.removeprefix("0x")
+    if 0 < len(hex_digits) <= digits and HEX_DIGITS.issuperset(hex_digits):
+        return hex_digits.lower().rjust(digits, "0")
+    raise ValueError(f"{text[:60]!r} is not an id of {digits} hex digits")
 
 
 def camel_case(name: str) -> str:

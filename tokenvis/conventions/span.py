@@ -10,6 +10,7 @@ from tokenvis.conventions.waits import default_wait
 
 DIGITS_ERROR = "Exceeds the limit ("  # Python reads and writes no integers of more than 4,300 digits
 
+
 @dataclass(slots=True)
 class SpanRead:
     """A span as read from a source.

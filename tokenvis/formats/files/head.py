@@ -10,11 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenvis.formats.files.archives import ZIP_MAGIC
-from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, ignore_repair, lenient_value
+from tokenvis.formats.files.lenient_json import ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, CLOSING_BIT, CLOSING_OF, QUOTE, JsonMarks, StructureScanner
+from tokenvis.formats.files.structure import (
+    BLANKS_AND_COMMAS,
+    CLOSING_BIT,
+    CLOSING_OF,
+    MAX_JSON_DEPTH,
+    QUOTE,
+    JsonMarks,
+    StructureScanner,
+)
 from tokenvis.formats.files.tables import csv_rows, frame_records
 from tokenvis.formats.files.zip_members import member_names
 

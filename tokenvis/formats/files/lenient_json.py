@@ -16,11 +16,10 @@ import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import is_nested_deeper, may_have_long_number, n_values_about
+from tokenvis.formats.files.structure import MAX_JSON_DEPTH, is_nested_deeper, may_have_long_number, n_values_about
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
 MAX_RECORD_BYTES = 128 << 20  # of a line, or of an item of a document
-MAX_JSON_DEPTH = 200  # nested brackets; SQLite stores 1,000, and Python's stack is shared with the caller
 MAX_JSON_VALUES = 4_000_000  # in one record: a value takes up to 150 bytes, its text as few as 2
 MAX_INTEGER_DIGITS = sys.int_info.default_max_str_digits  # more take Python quadratic time
 MAX_SHOWN_DIGITS = 20

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from tokenvis.formats.files.lenient_json import (
     MAX_RECORD_BYTES,
     UNREADABLE,
@@ -17,6 +19,7 @@ from tokenvis.formats.files.lenient_json import (
 )
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
+from tokenvis.formats.files.structure import plain_lines
 
 BOM = b"\xef\xbb\xbf"
 HEAD_LINES = 20
@@ -70,7 +73,7 @@ def json_lines(
     source, position = source or reading.source, position or ReadPosition()
     with source.path.open("rb", buffering=READ_BUFFER_BYTES) as file:
         seek_position(position, file)
-        while line := file.readline(MAX_RECORD_BYTES + 1):
+        for line, is_plain in checked_lines(file):
             ended = line.endswith(b"\n") or len(line) > MAX_RECORD_BYTES
             if position.line_break_missing and line.strip():
                 raise FilesChanged
@@ -89,13 +92,23 @@ def json_lines(
             position.line_break_missing = growing and not ended
             if not position.n_lines % 256:
                 source.report_position(position.offset)
-            value = parse_line(line, position.n_lines, reading, source)
+            value = parse_line(line, position.n_lines, reading, source, is_plain=is_plain)
             line = b""
             if type(value) is dict:
                 yield position.n_lines, value
             elif value is not UNREADABLE:
                 reading.add_problem(position.n_lines, f"is of type {type(value).__name__}, not an object", source)
     source.report_position(position.offset)
+
+
+def checked_lines(file: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The lines of a file, each with whether `orjson` can parse it safely; of a line that is too long, only the beginning."""
+    while block := file.read(READ_BUFFER_BYTES):
+        *lines, last = block.split(b"\n")
+        lines = [line + b"\n" for line in lines]
+        yield from zip(lines, plain_lines(lines), strict=True)
+        if last:
+            yield last + file.readline(MAX_RECORD_BYTES + 1 - len(last)), False
 
 
 def seek_position(position: ReadPosition, file: IO[bytes]) -> None:
@@ -113,11 +126,11 @@ def is_complete_object(line: bytes, source: Source) -> bool:
     return line.rstrip().endswith(b"}") and type(parse_line(line, 0, Reading(source), source)) is dict
 
 
-def parse_line(line: bytes, number: int, reading: Reading, source: Source) -> Any:
+def parse_line(line: bytes, number: int, reading: Reading, source: Source, *, is_plain: bool = False) -> Any:
     """The value of a line; `UNREADABLE` if it has none, which is a problem unless the line is blank."""
     text = line.removeprefix(BOM) if number == 1 else line
     try:
-        return parse_json(text)
+        return orjson.loads(text) if is_plain else parse_json(text)
     except ValueError:
         text = text.strip()
         return parse_damaged(text, number, reading, source) if text else UNREADABLE

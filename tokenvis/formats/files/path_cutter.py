@@ -8,18 +8,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import orjson
 
-from tokenvis.formats.files.lenient_json import MAX_JSON_DEPTH, MAX_RECORD_BYTES
+from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES
 from tokenvis.formats.files.structure import (
     BLANKS_AND_COMMAS,
     CLOSING_BIT,
     CLOSING_OF,
+    MAX_JSON_DEPTH,
     OPENING_ARRAY,
     OPENING_OBJECT,
     QUOTE,
     StructureScanner,
-    may_have_long_number,
+    long_numbers,
 )
 
 PATH_STEP = re.compile(r"\[\*\]|[^.\[]+")
@@ -113,7 +115,8 @@ class PathCutter:
             self.capture.begin(0)
         self.capture.next_block(block)
         marks = self.scanner.marks(block, len(self.steps))
-        self.is_plain = marks.deepest <= len(self.steps) + MAX_JSON_DEPTH and not may_have_long_number(block, exact=self.exact)
+        is_deep, codes = marks.deepest > len(self.steps) + MAX_JSON_DEPTH, np.frombuffer(block, np.uint8)
+        self.is_plain = not is_deep and not len(long_numbers(codes, exact=self.exact))
         for position, code, level in zip(marks.positions.tolist(), marks.codes.tolist(), marks.levels.tolist(), strict=True):
             if level == self.depth and self.in_values:
                 if code & CLOSING_BIT:

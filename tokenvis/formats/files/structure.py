@@ -3,15 +3,17 @@
 Finding them takes linear time and a few times the memory of a block, whatever the text contains: a depth is only a number here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from tokenvis.spans.integers import Int64Array, Mask
 
+MAX_JSON_DEPTH = 200  # nested brackets; SQLite stores 1,000, and Python's stack is shared with the caller
 JSON_BLOCK_BYTES = 1 << 18  # read and scanned at a time; it fits into a processor's cache
 QUOTE, BACKSLASH, OPENING_ARRAY, OPENING_OBJECT = b'"\\[{'
+LOWER_CASE = 0x20  # makes "{" of "[", and no other character
 CLOSING_BIT = 0x04  # "]" and "}" have it, "[" and "{" do not
 CLOSING_OF = {OPENING_ARRAY: ord("]"), OPENING_OBJECT: ord("}")}
 BLANKS_AND_COMMAS = b" \t\r\n,"
@@ -19,9 +21,13 @@ QUOTES_AND_BRACKETS = bytes(code in b'"[]{}' for code in range(256))
 QUOTES_AND_COMMAS = bytes(code in b'",' for code in range(256))
 DIGITS_ALIKE = bytes(ord("1") if chr(code) in "0123456789" else code for code in range(256))
 NUMBERS_ALIKE = DIGITS_ALIKE.replace(b".", b"1")
-LONG_INTEGERS = (b"1" * 20, b"-" + b"1" * 19)  # with all digits alike: an integer that may not fit into 64 bits
+LONG_INTEGER_DIGITS = 20
+LONG_INTEGERS = (
+    b"1" * LONG_INTEGER_DIGITS,
+    b"-" + b"1" * (LONG_INTEGER_DIGITS - 1),
+)  # with all digits alike: an integer that may not fit into 64 bits
 LONG_NUMBERS = (b"1" * 17,)  # with all digits and points alike: a number that may have more digits than a float
-BEFORE_A_NUMBER = frozenset(b" \t\r\n:,[-")
+BEFORE_A_NUMBER = np.isin(np.arange(256), list(b" \t\r\n:,[-"))  # by character
 
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
@@ -110,6 +116,36 @@ def n_values_about(text: bytes) -> int:
     return sum(scanner.n_commas(block) for block in blocks_of(text))
 
 
+def plain_lines(lines: Sequence[bytes]) -> list[bool]:
+    """Which lines `orjson` can parse safely: those with few brackets and without a number of many digits."""
+    ends = np.cumsum([len(line) for line in lines])
+    codes = np.frombuffer(b"".join(lines), np.uint8)
+    opening = np.flatnonzero((codes | LOWER_CASE) == OPENING_OBJECT)
+    n_opening = np.diff(np.searchsorted(opening, ends), prepend=0)
+    numbers = np.searchsorted(long_numbers(codes, exact=False), ends)
+    is_plain: list[bool] = ((n_opening <= MAX_JSON_DEPTH) & (np.diff(numbers, prepend=0) == 0)).tolist()
+    return is_plain
+
+
+def long_numbers(codes: Codes, *, exact: bool) -> Int64Array:
+    """Positions in numbers of about ten digits or more, among them all that `may_have_long_number` looks for."""
+    step = 8 if exact else 9  # 17 or 19 digits in a row are at two of these positions at least
+    sampled = is_digit(codes[::step], exact=exact)
+    positions = np.flatnonzero(sampled[:-1] & sampled[1:]) * step
+    before = np.maximum(positions[:, np.newaxis] - np.arange(1, LONG_INTEGER_DIGITS + 1), 0)
+    digits = is_digit(codes[before], exact=exact)
+    first = before[np.arange(len(before)), np.argmin(digits, axis=1)]  # the nearest other character before
+    begins_number = BEFORE_A_NUMBER[codes[first]] | digits.all(axis=1) | (first == 0)
+    found: Int64Array = positions[begins_number]
+    return found
+
+
+def is_digit(codes: Codes, *, exact: bool) -> Mask:
+    """Mark digits; if ``exact``, also the decimal point."""
+    marked: Mask = (codes - ord("0")) < 10
+    return marked | (codes == ord(".")) if exact else marked
+
+
 def may_have_long_number(text: bytes, *, exact: bool) -> bool:
     """Whether a text may contain an integer beyond 64 bits, or, if ``exact``, a number that is not exact as a float."""
     alike = text.translate(NUMBERS_ALIKE if exact else DIGITS_ALIKE)
@@ -119,6 +155,6 @@ def may_have_long_number(text: bytes, *, exact: bool) -> bool:
 def begins_a_number(digits: bytes, text: bytes) -> bool:
     """Whether digits are anywhere at the beginning of a number, not inside of a text such as an id."""
     position = text.find(digits)
-    while position > 0 and text[position - 1] not in BEFORE_A_NUMBER:
+    while position > 0 and not BEFORE_A_NUMBER[text[position - 1]]:
         position = text.find(digits, position + len(digits))
     return position >= 0

@@ -9,7 +9,6 @@ Source: the specification of OTLP, and of its file exporter.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -87,7 +86,8 @@ def read_document(reading: Reading) -> Iterator[SpanRead]:
             yield from spans_of_resource(reading, number, resource_spans)
         return
     for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
-        yield from span_or_problem(reading, number, span, services[0])
+        if read := span_or_problem(reading, number, span, services[0]):
+            yield read
 
 
 def document_keys(reading: Reading) -> tuple[str, str]:
@@ -118,20 +118,21 @@ def list_under(source: Any, *keys: str) -> list[Any]:
 def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
     """The spans of one resource."""
     service = resource_service(resource_spans.get("resource") or {}) if isinstance(resource_spans, dict) else None
-    scopes = list_under(resource_spans, *SCOPE_KEYS)
-    for record in chain.from_iterable(list_under(scope, "spans") for scope in scopes):
-        yield from span_or_problem(reading, number, record, service)
+    for scope in list_under(resource_spans, *SCOPE_KEYS):
+        for record in list_under(scope, "spans"):
+            if span := span_or_problem(reading, number, record, service):
+                yield span
 
 
-def span_or_problem(reading: Reading, number: int, record: Any, service: str | None) -> Iterator[SpanRead]:
-    """The span of a record, none if the record is a problem."""
+def span_or_problem(reading: Reading, number: int, record: Any, service: str | None) -> SpanRead | None:
+    """The span of a record; None, and a problem, if it cannot be used."""
     try:
         span = otlp_span(record, service, reading)
     except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         reading.add_problem(number, problem_reason(error))
-        return
+        return None
     span.line = number
-    yield span
+    return span
 
 
 def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
