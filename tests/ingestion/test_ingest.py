@@ -581,3 +581,12 @@ def test_waits_are_kept_without_texts(content):
     row |= {"waits_for": name, "waits_for_kind": "agent", "detached": False, "span_kind": "producer"}
     data = json.loads(ingest(pd.DataFrame([row]), content=content).spans()["data"].item())
     assert data == {"waits_for": name, "waits_for_kind": "agent", "detached": False, "span_kind": "producer"}
+
+
+@pytest.mark.parametrize("option", ["agent", "location", "waits_for"])
+def test_an_attribute_that_no_span_has_is_a_problem(option):
+    write_file("spans.csv", "id,trace_id,agent_id,location_id,start_time,end_time,role\nn,t,ann,desk,0,5,cook\n")
+    assert [str(problem) for problem in ingest("spans.csv", **{option: "rolle"}).problems] == [
+        f"{option}='rolle': no span has a name in this attribute or column."
+    ]
+    assert ingest("spans.csv", **{option: "role"}).problems == []

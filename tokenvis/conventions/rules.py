@@ -8,6 +8,7 @@ with an attribute, a function of the span or a preset.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -106,9 +107,23 @@ def rule_function(option: str, rule: Rule) -> RuleFunction:
         raise BadOption(f"{option}={quoted(rule)} is neither the name of an attribute nor a function of the span{presets}.")
     if option == "location" and rule in LOCATION_PRESETS:
         return {"file": file_of, "folder": folder_of, "host": host_of, "kind": kind_in_data}[rule]
-    if option == "waits_for":
-        return lambda span: wait_in_data(span["data"], rule)
-    return lambda span: as_name(look_up(span["data"], rule))
+    return AttributeRule(option, rule)
+
+
+@dataclass
+class AttributeRule:
+    """A caller's rule that takes a name from an attribute or column; counts the spans that have one there."""
+
+    option: str
+    key: str
+    n_found: int = 0
+
+    def __call__(self, span: dict[str, Any]) -> str | None:
+        """The name that the span has there; None if it has none."""
+        data = span["data"]
+        name = wait_in_data(data, self.key) if self.option == "waits_for" else as_name(look_up(data, self.key))
+        self.n_found += name is not None
+        return name
 
 
 def wait_in_data(data: Mapping[str, Any], key: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tokenvis.conventions.rules import Rule, RuleFunction, rule_functions
+from tokenvis.conventions.rules import AttributeRule, Rule, RuleFunction, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules, error_text
 from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
@@ -116,7 +116,15 @@ def ingest(
                 except OSError as error:
                     raise IngestError(f"The temporary folder {gettempdir()} cannot be written: {error}.") from error
     report.n_cut = rules.redactor.n_cut
+    report.problems.extend(unused_rules(rules) if report.n_spans else [])
     return report
+
+
+def unused_rules(rules: "SpanRules") -> Iterator[Problem]:
+    """A problem for each attribute that a caller's rule names and no span has: its name may be misspelled."""
+    for rule in (rules.agent, rules.location, rules.waits_for):
+        if isinstance(rule, AttributeRule) and not rule.n_found:
+            yield Problem(f"{rule.option}={quoted(rule.key)}", None, "no span has a name in this attribute or column")
 
 
 def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
