@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.formats.files.path_cutter import PathCutter, Unbalanced
+from tokenvis.formats.files.path_cutter import PathCutter, Piece, Unbalanced
 
 
 def texts_of(path, *blocks):
@@ -18,8 +18,8 @@ def texts_or_damage(path, *blocks):
 
 
 def test_the_text_of_each_value_is_cut_out_as_it_is():
-    assert texts_of("a[*]", b'{"x": [1], "a": [{"b" : [2]}, 5, [6] ]}') == (
-        [(b"", b'{"b" : [2]}'), (b"", b", 5, [6]")],
+    assert texts_of("a[*]", b'{"x": [1], "a": [{"b" : [2', b"]}, 5, [6], [7] ]}") == (
+        [(b"", b'{"b" : [2]}'), (b"", b", 5, [6], [7]")],
         b"",
     )
     assert texts_of("*", b'{"a": tr', b'ue, "b":"x', b'y" , "c": [', b"], }") == (
@@ -31,9 +31,15 @@ def test_the_text_of_each_value_is_cut_out_as_it_is():
 
 def test_long_numbers_and_depth_are_not_plain():
     cutter = PathCutter("[*]", exact=False)
-    assert [piece.is_plain for piece in cutter.pieces(b"[[1], [2], [")] == [True, True]
-    assert [piece.is_plain for piece in cutter.pieces(b"3], [4]")] == [False, True]
-    assert [piece.is_plain for piece in cutter.pieces(b", [12345678901234567890]]")] == [False]
+    assert list(cutter.pieces(b"[[1], [2], [")) == [Piece(b"[1], [2]", is_plain=True, is_batch=True)]
+    assert list(cutter.pieces(b"3], [4]")) == [
+        Piece(b"[3]", is_plain=False),
+        Piece(b", [4]", is_plain=True, is_batch=True),
+    ]
+    assert list(cutter.pieces(b", [12345678901234567890], []]")) == [
+        Piece(b", [12345678901234567890]", is_plain=False),
+        Piece(b", []", is_plain=False),
+    ]
 
 
 @pytest.mark.parametrize(("text", "offset"), [(b"[1}", 2), (b"[] x []", 5), (b"[]]", 2)])

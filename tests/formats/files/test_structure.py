@@ -1,10 +1,18 @@
 import json
+import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.formats.files.structure import StructureScanner, is_nested_deeper, may_have_long_number, n_values_about
+from tokenvis.formats.files.structure import (
+    StructureScanner,
+    is_nested_deeper,
+    long_numbers,
+    n_values_about,
+    plain_lines,
+)
 
 PART = st.sampled_from(['"', "\\", "\\\\", "[", "]", "{", "}", ",", "x", '"a"', '\\"'])
 
@@ -55,7 +63,8 @@ def test_values_are_counted_by_the_commas_between_them():
 @pytest.mark.parametrize(
     ("text", "is_long", "is_long_if_exact"),
     [
-        (b'{"a": 9223372036854775807}', False, True),
+        (b'{"a": 922337203685477580}', False, True),
+        (b'{"a": 9223372036854775807}', True, True),
         (b'{"a": 18446744073709551616}', True, True),
         (b"[-9223372036854775809]", True, True),
         (b'{"id": "12345678901234567890123456789012", "b": 1}', False, False),
@@ -65,5 +74,29 @@ def test_values_are_counted_by_the_commas_between_them():
     ],
 )
 def test_numbers_that_are_not_exact_as_a_float_or_in_64_bits(text, is_long, is_long_if_exact):
-    assert may_have_long_number(text, exact=False) is is_long
-    assert may_have_long_number(text, exact=True) is is_long_if_exact
+    codes = np.frombuffer(text, np.uint8)
+    assert [bool(len(long_numbers(codes, exact=exact))) for exact in (False, True)] == [is_long, is_long_if_exact]
+
+
+@pytest.mark.laws
+@given(
+    st.lists(st.sampled_from(["1", "1" * 7, "1" * 16, ".5", "-", '"', ":", "a", " "]), max_size=12).map("".join),
+    st.integers(0, 20),
+    st.booleans(),
+)
+def test_a_long_number_is_found_wherever_it_is(text, n_before, exact):
+    text = " " * n_before + text
+    digits = "[0-9.]{17}" if exact else "[0-9]{19}"
+    found = [match.end() for match in re.finditer(rf"(?:^|[ :,])-?(?<![0-9.])(?={digits})", text)]
+    assert long_numbers(np.frombuffer(text.encode(), np.uint8), exact=exact).tolist() == found
+
+
+def test_digits_of_an_id_are_no_number():
+    text = b'{"id": "00000000000000000000000000000001", "time": "1781293600000000000"}' * 100
+    assert not len(long_numbers(np.frombuffer(text, np.uint8), exact=False))
+
+
+def test_lines_that_are_safe_to_parse():
+    deep, long = b"[" * 150 + b"{}" * 60, b"[12345678901234567890]"
+    assert plain_lines([b"{}", deep, b"[1]\n", long, b""]) == [True, False, True, False, True]
+    assert plain_lines([]) == []

@@ -5,7 +5,8 @@ for the members of an object. The empty path means the documents of a file, whic
 becomes a problem, and the next one is read; damage around the values ends the reading.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -43,37 +44,22 @@ def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
 
 
 def parsed_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[tuple[int, Any, bytes]]:
-    """The number, value and key of each piece under a path."""
+    """The number, value and key of each value under a path."""
     number, n_unreadable, reading.record_noun = 0, 0, "item"
     for piece in file_pieces(reading, path, source, exact=exact):
-        try:
-            text = (piece.text or b"").lstrip(BLANKS_AND_COMMAS)
-            values = (orjson.loads(text) if piece.is_plain else parse_json(text, exact=exact),)
-        except ValueError:
-            values = damaged_values(piece, number + 1, reading, source, exact=exact)
-        n_unreadable = n_unreadable + 1 if values == UNREADABLE_ONLY else 0
-        if n_unreadable == MAX_UNREADABLE:
-            reading.add_problem(
-                None, f"is not JSON from item {number + 2 - MAX_UNREADABLE} on; the part before was read", source
-            )
-            return
-        key, text, piece = piece.key, b"", NO_PIECE  # a long text is not kept in memory beside its value
+        values, key = piece_values(piece, number + 1, reading, source, exact=exact), piece.key
+        piece = NO_PIECE
         for value in values:
             number += 1
             if value is not UNREADABLE:
+                n_unreadable = 0
                 yield number, value, key
-
-
-def damaged_values(piece: Piece, number: int, reading: Reading, source: Source, *, exact: bool) -> tuple[Any, ...]:
-    """The values of a piece that is not the text of one valid value; what is wrong is a problem."""
-    if piece.text is None:
-        reading.add_problem(number, f"is longer than {MAX_RECORD_BYTES:,} bytes; it was skipped", source)
-        return UNREADABLE_ONLY
-    text = piece.text.strip(BLANKS_AND_COMMAS)
-    if text.startswith((b"{", b"[")):
-        return (parse_damaged(text, number, reading, source, exact=exact),)
-    values = parse_damaged(b"[" + text + b"]", number, reading, source, exact=exact)
-    return UNREADABLE_ONLY if values is UNREADABLE else tuple(values)
+                continue
+            n_unreadable += 1
+            if n_unreadable == MAX_UNREADABLE:
+                first = number + 1 - MAX_UNREADABLE
+                reading.add_problem(None, f"is not JSON from item {first} on; the part before was read", source)
+                return
 
 
 def file_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[Piece]:
@@ -90,6 +76,33 @@ def file_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> 
         except Unbalanced as error:
             place = place_in(source, skipped + error.offset)
             reading.add_problem(None, f"not JSON from {place} on; the part before was read", source)
+
+
+def piece_values(piece: Piece, number: int, reading: Reading, source: Source, *, exact: bool) -> Iterable[Any]:
+    """The values of a piece; of a batch with a damaged value, each by itself."""
+    text = (piece.text or b"").lstrip(BLANKS_AND_COMMAS)
+    try:
+        if piece.is_batch:
+            values: list[Any] = orjson.loads(b"[" + text + b"]")
+            return values
+        return (orjson.loads(text) if piece.is_plain else parse_json(text, exact=exact),)
+    except ValueError:
+        if piece.is_batch:
+            pieces = enumerate(PathCutter("", exact=exact).pieces(text), number)
+            return chain.from_iterable(piece_values(each, n, reading, source, exact=exact) for n, each in pieces)
+        return damaged_values(piece, number, reading, source, exact=exact)
+
+
+def damaged_values(piece: Piece, number: int, reading: Reading, source: Source, *, exact: bool) -> tuple[Any, ...]:
+    """The values of a piece that is not the text of one valid value; what is wrong is a problem."""
+    if piece.text is None:
+        reading.add_problem(number, f"is longer than {MAX_RECORD_BYTES:,} bytes; it was skipped", source)
+        return UNREADABLE_ONLY
+    text = piece.text.strip(BLANKS_AND_COMMAS)
+    if text.startswith((b"{", b"[")):
+        return (parse_damaged(text, number, reading, source, exact=exact),)
+    values = parse_damaged(b"[" + text + b"]", number, reading, source, exact=exact)
+    return UNREADABLE_ONLY if values is UNREADABLE else tuple(values)
 
 
 def last_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[Piece]:

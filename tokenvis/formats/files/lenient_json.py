@@ -12,11 +12,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import MAX_JSON_DEPTH, is_nested_deeper, may_have_long_number, n_values_about
+from tokenvis.formats.files.structure import MAX_JSON_DEPTH, is_nested_deeper, long_numbers, n_values_about
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
 MAX_RECORD_BYTES = 128 << 20  # of a line, or of an item of a document
@@ -36,7 +37,7 @@ def parse_json(text: bytes, *, exact: bool = False) -> Any:
     """
     if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH or len(text) > MAX_JSON_VALUES:
         check_size(text)
-    if may_have_long_number(text, exact=exact):
+    if len(long_numbers(np.frombuffer(text, np.uint8), exact=exact)):
         return strict_value(text, exact=exact)
     try:
         return orjson.loads(text)

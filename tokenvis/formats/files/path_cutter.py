@@ -41,12 +41,14 @@ class Unbalanced(ValueError):
 class Piece(NamedTuple):
     """The text of a value, in an array also of the scalars before it; None if it is too long.
 
-    If ``is_plain``, it is not nested too deep and has no long numbers. ``key`` is the key of a member, with its quotes.
+    If ``is_plain``, it is not nested too deep and has no long numbers. ``key`` is the key of a member, with its quotes. A batch
+    has the plain values of an array that end in one block.
     """
 
     text: bytes | None
     is_plain: bool
     key: bytes = b""
+    is_batch: bool = False
 
 
 class TextCapture:
@@ -117,16 +119,30 @@ class PathCutter:
         marks = self.scanner.marks(block, len(self.steps))
         is_deep, codes = marks.deepest > len(self.steps) + MAX_JSON_DEPTH, np.frombuffer(block, np.uint8)
         self.is_plain = not is_deep and not len(long_numbers(codes, exact=self.exact))
+        batch_end = NOWHERE
         for position, code, level in zip(marks.positions.tolist(), marks.codes.tolist(), marks.levels.tolist(), strict=True):
             if level == self.depth and self.in_values:
-                if code & CLOSING_BIT:
+                if code & CLOSING_BIT and self.is_plain and self.steps and not self.capture.n_earlier:
+                    batch_end = position + 1
+                elif code & CLOSING_BIT:
                     yield self.piece(position + 1)
                     self.capture.begin(position + 1)
-            elif level < self.depth:
-                yield from self.close(position, code)
-            elif level == self.depth:
-                yield from self.follow(position, code)
+                continue
+            if level > self.depth:
+                continue
+            if batch_end != NOWHERE:
+                yield self.batch(batch_end)
+                batch_end = NOWHERE
+            yield from self.close(position, code) if level < self.depth else self.follow(position, code)
+        if batch_end != NOWHERE:
+            yield self.batch(batch_end)
         self.offset += len(block)
+
+    def batch(self, end: int) -> Piece:
+        """The captured text as a batch; what follows is captured."""
+        text = self.capture.take(end)
+        self.capture.begin(end)
+        return Piece(text, is_plain=True, is_batch=True)
 
     def follow(self, position: int, code: int) -> Iterator[Piece]:
         """Follow the innermost open container, whose values are not cut out in each place."""

@@ -19,15 +19,9 @@ CLOSING_OF = {OPENING_ARRAY: ord("]"), OPENING_OBJECT: ord("}")}
 BLANKS_AND_COMMAS = b" \t\r\n,"
 QUOTES_AND_BRACKETS = bytes(code in b'"[]{}' for code in range(256))
 QUOTES_AND_COMMAS = bytes(code in b'",' for code in range(256))
-DIGITS_ALIKE = bytes(ord("1") if chr(code) in "0123456789" else code for code in range(256))
-NUMBERS_ALIKE = DIGITS_ALIKE.replace(b".", b"1")
-LONG_INTEGER_DIGITS = 20
-LONG_INTEGERS = (
-    b"1" * LONG_INTEGER_DIGITS,
-    b"-" + b"1" * (LONG_INTEGER_DIGITS - 1),
-)  # with all digits alike: an integer that may not fit into 64 bits
-LONG_NUMBERS = (b"1" * 17,)  # with all digits and points alike: a number that may have more digits than a float
-BEFORE_A_NUMBER = np.isin(np.arange(256), list(b" \t\r\n:,[-"))  # by character
+LONG_INTEGER_DIGITS = 19  # an integer of as many may not fit into 64 bits
+LONG_NUMBER_CHARACTERS = 17  # a number with a fraction of as many may have more digits than a float
+BEFORE_A_NUMBER = np.isin(np.arange(256), list(b" \t\r\n:,["))  # by character; or a minus after one of these
 
 Codes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
@@ -128,33 +122,32 @@ def plain_lines(lines: Sequence[bytes]) -> list[bool]:
 
 
 def long_numbers(codes: Codes, *, exact: bool) -> Int64Array:
-    """Positions in numbers of about ten digits or more, among them all that `may_have_long_number` looks for."""
-    step = 8 if exact else 9  # 17 or 19 digits in a row are at two of these positions at least
+    """Where integers begin that may not fit into 64 bits; if ``exact``, numbers that may not be exact as floats.
+
+    Digits in a text count if they look like a number of JSON, so not those of an id.
+    """
+    length = LONG_NUMBER_CHARACTERS if exact else LONG_INTEGER_DIGITS
+    step = length // 2  # as many digits in a row are at two of the positions that are multiples of it, at least
     sampled = is_digit(codes[::step], exact=exact)
     positions = np.flatnonzero(sampled[:-1] & sampled[1:]) * step
-    before = np.maximum(positions[:, np.newaxis] - np.arange(1, LONG_INTEGER_DIGITS + 1), 0)
-    digits = is_digit(codes[before], exact=exact)
-    first = before[np.arange(len(before)), np.argmin(digits, axis=1)]  # the nearest other character before
-    begins_number = BEFORE_A_NUMBER[codes[first]] | digits.all(axis=1) | (first == 0)
-    found: Int64Array = positions[begins_number]
+    before = positions[:, np.newaxis] - np.arange(1, step + 1)
+    ends_before = ~is_digit(codes[np.maximum(before, 0)], exact=exact) | (before < 0)
+    first = positions[ends_before.any(axis=1)] - np.argmax(ends_before[ends_before.any(axis=1)], axis=1)
+    inside = np.minimum(first[:, np.newaxis] + np.arange(length), len(codes) - 1)
+    is_long = is_digit(codes[inside], exact=exact).all(axis=1) & (first + length <= len(codes))
+    first = first[is_long]
+    begins: Mask = begins_number(codes, first) | ((codes[first - 1] == ord("-")) & begins_number(codes, first - 1))
+    found: Int64Array = first[begins]
     return found
+
+
+def begins_number(codes: Codes, positions: Int64Array) -> Mask:
+    """Mark positions at which a number can begin."""
+    begins: Mask = (positions <= 0) | BEFORE_A_NUMBER[codes[positions - 1]]
+    return begins
 
 
 def is_digit(codes: Codes, *, exact: bool) -> Mask:
     """Mark digits; if ``exact``, also the decimal point."""
     marked: Mask = (codes - ord("0")) < 10
     return marked | (codes == ord(".")) if exact else marked
-
-
-def may_have_long_number(text: bytes, *, exact: bool) -> bool:
-    """Whether a text may contain an integer beyond 64 bits, or, if ``exact``, a number that is not exact as a float."""
-    alike = text.translate(NUMBERS_ALIKE if exact else DIGITS_ALIKE)
-    return any(begins_a_number(digits, alike) for digits in (LONG_NUMBERS if exact else LONG_INTEGERS))
-
-
-def begins_a_number(digits: bytes, text: bytes) -> bool:
-    """Whether digits are anywhere at the beginning of a number, not inside of a text such as an id."""
-    position = text.find(digits)
-    while position > 0 and not BEFORE_A_NUMBER[text[position - 1]]:
-        position = text.find(digits, position + len(digits))
-    return position >= 0
