@@ -50,14 +50,14 @@ def test_an_unwritable_path_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "cell"),
-    [("=1+1", "'=1+1"), ("-5", "'-5"), ("\tx", "'\tx"), ("'", "''"), ("'=x", "''=x"), ("", ""), ("a=b", "a=b"), ("é", "é")],
+    [("=1+1", "'=1+1"), ("-5", "'-5"), ("\tx", "'\tx"), ("'", "''"), ("'=x", "''=x"), ("", "'"), ("a=b", "a=b"), ("é", "é")],
 )
 def test_a_text_becomes_a_cell_and_back(text, cell):
     assert (escape_cell(text), unescape_cell(cell)) == (cell, text)
 
 
 def test_a_cell_of_another_program_is_unchanged():
-    assert [unescape_cell(cell) for cell in ("'80s", "it's", "=1", "'")] == ["'80s", "it's", "=1", "'"]
+    assert [unescape_cell(cell) for cell in ("'80s", "it's", "=1", "")] == ["'80s", "it's", "=1", ""]
 
 
 @pytest.mark.laws

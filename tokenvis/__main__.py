@@ -18,7 +18,7 @@ from tokenvis import __version__
 from tokenvis.conventions.rules import LOCATION_PRESETS
 from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, escaped, plural, quoted
-from tokenvis.formats.export import export
+from tokenvis.formats.export import export_file
 from tokenvis.formats.registry import FORMATS, WRITERS
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
@@ -99,6 +99,12 @@ def parser() -> Parser:
     exporting.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all traces)")
     exporting.add_argument(
         "--format", choices=WRITERS, metavar="NAME", help=f"one of {', '.join(WRITERS)} (default: by the suffix of FILE)"
+    )
+    exporting.add_argument(
+        "--content",
+        choices=CONTENTS,
+        default="full",
+        help="how much free text (labels, prompts, answers, tool output) the file contains (default: full)",
     )
     exporting.set_defaults(run=run_export)
 
@@ -324,8 +330,10 @@ def path_exists(source: str) -> bool:
 def run_export(args: Namespace) -> None:
     """Write traces to a file."""
     spans = load_spans(args.traces or None, store=args.database)
-    path = export(spans, args.file, format=args.format)
+    path, n_cut = export_file(spans, args.file, format=args.format, content=args.content)
     print(f"{escaped(path)}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
+    if args.content != "full":
+        print(f"Texts shortened or removed: {n_cut:,}")
 
 
 def run_traces(args: Namespace) -> None:

@@ -4,7 +4,8 @@ Files are written atomically: to a temporary file in the same folder, which repl
 is private; a file that exists keeps its mode, its group and its access list.
 
 A spreadsheet may run a CSV cell as a formula if it begins with one of ``= + - @``, a tab, a line break or a null character. An
-apostrophe is put in front of it. A text that begins with an apostrophe gets another one, so escaping is reversible.
+apostrophe is put in front of it. A text that begins with an apostrophe gets another one, and an empty text becomes one, so that
+it is not a missing value: escaping is reversible.
 
 Terminals, lists and titles show a text from a trace on one line. Line breaks become spaces; control characters, direction marks
 and invisible characters become U+FFFD; joiners (U+200C, U+200D) stay, because some scripts need them.
@@ -66,14 +67,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def escape_cell(text: str) -> str:
-    """A text as a CSV cell that a spreadsheet does not run as a formula.
+    """A text as a CSV cell that is not empty, and that a spreadsheet does not run as a formula.
 
     Examples
     --------
-    >>> escape_cell("=1+1"), escape_cell("ann"), escape_cell("'90s")
-    ("'=1+1", 'ann', "''90s")
+    >>> escape_cell("=1+1"), escape_cell("ann"), escape_cell("'90s"), escape_cell("")
+    ("'=1+1", 'ann', "''90s", "'")
     """
-    return f"'{text}" if text[:1] in {*FORMULA_STARTS, "'"} else text
+    return f"'{text}" if text[:1] in {*FORMULA_STARTS, "'", ""} else text
 
 
 def unescape_cell(cell: str) -> str:
@@ -81,10 +82,10 @@ def unescape_cell(cell: str) -> str:
 
     Examples
     --------
-    >>> unescape_cell("'=1+1"), unescape_cell("ann"), unescape_cell("'80s")
-    ('=1+1', 'ann', "'80s")
+    >>> unescape_cell("'=1+1"), unescape_cell("ann"), unescape_cell("'80s"), unescape_cell("'")
+    ('=1+1', 'ann', "'80s", '')
     """
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in {*FORMULA_STARTS, "'"} else cell
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in {*FORMULA_STARTS, "'", ""} else cell
 
 
 def one_line(text: str, max_length: int = MAX_LINE_LENGTH) -> str:

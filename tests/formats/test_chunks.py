@@ -18,7 +18,7 @@ def ids(chunks):
 def test_chunks_follow_the_order_of_the_frame_or_of_the_rows(monkeypatch):
     monkeypatch.setattr("tokenvis.formats.chunks.PAYLOADS_PER_CHUNK", 2)
     assert ids(export_chunks(SPANS)) == [["a", "b"], ["c"]]
-    assert ids(export_chunks(SPANS, np.array([2, 0, 1]))) == [["c", "a"], ["b"]]
+    assert ids(export_chunks(SPANS, rows=np.array([2, 0, 1]))) == [["c", "a"], ["b"]]
     assert ids(export_chunks(SPANS[:0])) == []
 
 

@@ -246,7 +246,7 @@ def test_an_error_half_way_keeps_the_existing_file(kind, monkeypatch):
 
 
 def test_an_interruption_keeps_the_existing_file(monkeypatch):
-    def interrupted(spans, file):
+    def interrupted(spans, file, redactor):
         file.write(b"half of it")
         raise KeyboardInterrupt
 

@@ -19,7 +19,8 @@ class SpanRead:
     trace's name. ``agent_key`` is the source's id of that agent, if it has one beside its name. ``end`` is None if the span
     never ended. ``name`` replaces the label when texts are not stored. ``calls`` are the ids of the calls that a model's answer
     asks for, and ``call`` is the id of the call that the span of a tool made: it is resolved to ``requested_by`` when the spans
-    of the trace are collected.
+    of the trace are collected. A ``restored`` span is one that tokenvis exported: it is complete, and no default rule changes
+    it. ``text`` is then its data as JSON text, which is stored as it is: None if it has no data, or if ``data`` was changed.
     """
 
     trace_id: str
@@ -36,14 +37,16 @@ class SpanRead:
     calls: tuple[str, ...] = ()
     call: str | None = None
     agent_key: str | None = None
+    restored: bool = False
+    text: str | None = None
 
 
 def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction, waits_for: RuleFunction) -> None:
     """Set the agent, the location and ``waits_for`` of a span by a caller's rules, or ``waits_for`` by the default rule.
 
     Each rule gets the span as it was read; the default rule looks at the locations before and after, and keeps a ``waits_for``
-    that the source has written. It applies if the caller's rule returns None. Errors of the caller's functions propagate, and
-    the span is then unchanged.
+    that the source has written. It applies if the caller's rule returns None, but never to a restored span. Errors of the
+    caller's functions propagate, and the span is then unchanged.
     """
     read_location, name = span.location, None
     if agent or location or waits_for:
@@ -53,11 +56,12 @@ def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction,
         own_agent, own_location = agent(fields) if agent else span.agent, location(fields) if location else None
         span.agent, span.location = own_agent, own_location or span.location
         span.agent_key = None if agent else span.agent_key
-    if name is None and "waits_for" in span.data:
+    if name is None and (span.restored or "waits_for" in span.data):
         return
     default = default_wait(read_location, span.data) or (default_wait(span.location, span.data) if location else None)
     if name is not None:
         replace_wait(span.data, name, default)
+        span.text = None
     elif default:
         span.data["waits_for"] = default
 

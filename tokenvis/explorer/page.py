@@ -26,8 +26,7 @@ from tokenvis.output import atomic_write, one_line, writable_path
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.spans.fields import json_values
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import parsed_payloads
-from tokenvis.spans.redaction import AGENT_KEY, STRUCTURAL_KEYS, Content, Redactor, is_name, payload_json
+from tokenvis.spans.redaction import AGENT_KEY, STRUCTURAL_KEYS, Content, Redactor, is_structure, redacted_data
 
 SPANS_PER_BLOCK = 2_000  # spans per block of details
 PAGE_GZIP_LEVEL = 6
@@ -118,7 +117,7 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
     kept = {*TRACE_KEYS, AGENT_KEY}
     for column in [column for column in spans.columns if is_key_column(spans, column) and column not in kept]:
         if content == "none" and column in STRUCTURAL_KEYS:
-            is_named = [is_name(value) for value in json_values(spans[column])]
+            is_named = [is_structure(column, value) for value in json_values(spans[column])]
             spans = spans.assign(**{column: spans[column].where(np.array(is_named, dtype=bool))})
         elif content == "none" and not is_safe_column(spans[column]):
             spans = spans.drop(columns=column)
@@ -126,9 +125,7 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
             spans = spans.assign(**{column: spans[column].astype(object).map(redactor.shortened, na_action="ignore")})
     if "data" not in spans:
         return spans
-    payloads = (redactor.redacted(dict(payload), "") for payload in parsed_payloads(spans))
-    data = [payload_json({key: value for key, value in payload.items() if value != ""}) for payload in payloads]
-    return spans.assign(data=pd.Series(data, index=spans.index, dtype="str"))
+    return spans.assign(data=redacted_data(spans, redactor))
 
 
 def is_safe_column(values: pd.Series) -> bool:

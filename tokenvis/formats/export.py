@@ -1,21 +1,31 @@
 """Export: writes spans to a file that other programs read.
 
-`tokenvis.ingest` reads every exported file back, span by span.
+`tokenvis.ingest` reads every exported file back, span by span: each format carries all columns of a frame, or `export` refuses
+the value that it cannot carry.
 """
 
 import os
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
-from tokenvis.spans.columns import NAMES, as_categorical, as_spans, as_text, parent_ids, require
+from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, parent_ids, require, times_of
+from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.tree.relations import identities
 
 Format: TypeAlias = Literal["chrome", "otlp", "parquet", "csv", "jsonl"]
+TEXT_TABLES = ("csv", "jsonl")  # their times may be of any program, so a reader refuses those beyond the calendar
+
+
+class Exported(NamedTuple):
+    """An exported file, and how many texts were shortened or removed because of ``content``."""
+
+    path: Path
+    n_cut: int
 
 
 def export(
@@ -23,6 +33,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     format: Format | None = None,  # noqa: A002  (the usual name of such an option)
+    content: Content = "full",
 ) -> Path:
     """Write spans to a file: for Perfetto, for OpenTelemetry, or as a table.
 
@@ -40,6 +51,9 @@ def export(
         "otlp": a JSON document of OpenTelemetry. "parquet", "csv", "jsonl": a table with a row for each span; in CSV, a text
         that a spreadsheet would run as a formula gets an apostrophe. By default the file's suffix decides: ``.parquet``,
         ``.csv``, ``.jsonl``, ``.otlp.json`` (otlp), or any other ``.json`` (chrome).
+    content
+        How much free text (labels, prompts, answers, inputs and outputs of tools) the file contains: "full"; "short", the first
+        200 characters of each text; "none", only numbers and names: ids, agents, locations, models, tools, kinds, statuses.
 
     Returns
     -------
@@ -49,9 +63,10 @@ def export(
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, contains a span twice, or (otlp) has a time before 1970 or after 2554.
+        ``spans`` is not a frame of spans, or contains a span twice; ``data`` is nested more than 900 levels deep; a time is
+        before 1970 or after 2554 (otlp), or beyond the year 9999 (csv, jsonl).
     BadOption
-        The format is unknown, or ``path`` is not valid.
+        The format or ``content`` is unknown, or ``path`` is not valid.
 
     Examples
     --------
@@ -63,12 +78,39 @@ def export(
     id,trace_id,agent_id,location_id,start_time,end_time,data
     a,t,Ann,desk,0,5,
     """
+    return export_file(spans, path, format=format, content=content).path
+
+
+def export_file(
+    spans: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    format: Format | None = None,  # noqa: A002
+    content: Content = "full",
+) -> Exported:
+    """Write spans to a file, as `export` does, and count the texts that were cut."""
+    check_choice("content", content, CONTENTS)
     target = writable_path(path)
-    write = WRITERS[export_format(target, format)]
+    format_name = export_format(target, format)
     frame = checked_spans(spans)
+    if format_name in TEXT_TABLES:
+        check_calendar(frame, format_name)
+    redactor = Redactor(content)
     with atomic_write(target) as file:
-        write(frame, file)
-    return target
+        WRITERS[format_name](frame, file, None if content == "full" else redactor)
+    return Exported(target, redactor.n_cut)
+
+
+def check_calendar(spans: pd.DataFrame, format_name: str) -> None:
+    """Raise `BadSpan` for a time that the reader of a table takes for one in another unit."""
+    for verb, times in zip(("starts", "ends"), times_of(spans), strict=True):
+        is_beyond = (times >= YEAR_10000) | (times <= -YEAR_10000)
+        if is_beyond.any():
+            row = int(is_beyond.argmax())
+            raise BadSpan(
+                f"Span {quoted(spans['id'].iloc[row])} {verb} at {times[row]}: times in {format_name!r} end with the year 9999, "
+                f"because times beyond it are mostly in another unit. Shift the times, or export them as 'parquet' or 'chrome'."
+            )
 
 
 def export_format(path: Path, format: str | None) -> str:  # noqa: A002

@@ -19,8 +19,9 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.sessions import claude_code, codex
 from tokenvis.formats.simulations import smallville
 from tokenvis.formats.telemetry import chrome_trace, langfuse, mlflow, otlp, phoenix, python_sdk
+from tokenvis.spans.redaction import Redactor
 
-SpanWriter: TypeAlias = Callable[[pd.DataFrame, IO[bytes]], None]  # called with a checked frame, its names Categorical
+SpanWriter: TypeAlias = Callable[[pd.DataFrame, IO[bytes], Redactor | None], None]  # of a checked frame, its names Categorical
 
 
 class FormatReader(Protocol):

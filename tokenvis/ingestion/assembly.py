@@ -26,7 +26,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.requests import requesting_spans, with_requests
 from tokenvis.private import touch_private
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN, Int64Array, Mask, inverse_permutation, packed
-from tokenvis.spans.redaction import payload_json, storable_name
+from tokenvis.spans.redaction import check_size, payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
 
 SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
@@ -121,7 +121,8 @@ class Assembly:
             raise ValueError(f"it ends {start - end:,} µs before it starts")
         if span.parent:
             data["parent_id"] = span.parent
-        text = payload_json(data, max_bytes=MAX_DATA_BYTES)
+        text = payload_json(data, max_bytes=MAX_DATA_BYTES) if span.text is None else span.text
+        check_size(len(text or ""), MAX_DATA_BYTES)
         call = None if span.call is None or "requested_by" in data else storable_name(span.call)
         row = (text, storable_name(span.id), storable_name(span.parent), call, start, end, span.line)
         codes = (
@@ -202,7 +203,7 @@ class Assembly:
         if not len(earlier):
             return earlier
         texts = pa.Table.from_batches(self.data.batches(), DATA_SCHEMA)["data"]
-        columns = {name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "location")}
+        columns = {name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "trace", "agent", "location")}
         differs = np.zeros(len(earlier), dtype=bool)
         for column in (*columns.values(), texts.fill_null("")):
             earlier_values, later_values = (column.take(pa.array(rows)) for rows in (earlier, later))

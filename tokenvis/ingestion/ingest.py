@@ -158,7 +158,7 @@ class SpanRules:
     def redact(self, span: SpanRead) -> None:
         """Keep as much of the texts as the caller asked for."""
         if self.redactor.content != "full":
-            span.data = self.redactor.redacted(span.data, span.name)
+            span.data, span.text = self.redactor.redacted(span.data, span.name), None
 
 
 def sources_by_format(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.parents import parents_of
-from tokenvis.spans.payload import parse
+from tokenvis.spans.payload import parse, parse_exactly
 from tokenvis.spans.text import encodable
 
 COMPACT_SEPARATORS = (",", ":")
@@ -28,8 +28,7 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
             if isinstance(value, str) and not encodable(value):
                 raise ValueError("a lone surrogate cannot be encoded as UTF-8")
             if isinstance(parent, str) and payload.get("parent_id") != parent:
-                exact = json.loads(value) if isinstance(value, str) else payload  # keeps all digits of large integers
-                value = {**exact, "parent_id": parent}
+                value = {**parse_exactly(value), "parent_id": parent}
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
         except (ValueError, TypeError, RecursionError) as error:
             raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None

@@ -11,8 +11,11 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import orjson
+import pandas as pd
 
+from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.encoding import COMPACT_SEPARATORS
+from tokenvis.spans.payload import parse_exactly
 from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
@@ -42,17 +45,19 @@ class Redactor:
         self.content = content
         self.n_cut = 0
 
-    def redacted(self, data: dict[str, Any], name: str) -> dict[str, Any]:
-        """The redacted payload; with content="none", ``name`` replaces the label."""
+    def redacted(self, data: dict[str, Any], name: str | None) -> dict[str, Any]:
+        """The redacted payload; with content="none", ``name`` replaces the label, which is removed if there is no name."""
         if self.content == "full":
             return data
         if self.content == "short":
             return {key: value if key in WHOLE_KEYS else self.shortened(value) for key, value in data.items()}
-        kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_name(value)}
+        kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_structure(key, value)}
         if AGENT_KEY in data and isinstance(data[AGENT_KEY], str | int | float | None):
             kept[AGENT_KEY] = data[AGENT_KEY]
-        if data.get("label"):
+        if data.get("label") and name:
             kept["label"] = name
+        elif data.get("label"):
+            self.n_cut += 1
         separate = {*STRUCTURAL_KEYS, AGENT_KEY, "label", "attributes"}
         rest = {key: value for key, value in data.items() if key not in separate}
         kept |= self.names_and_numbers(rest)
@@ -82,6 +87,13 @@ class Redactor:
         return kept
 
 
+def is_structure(key: str, value: Any) -> bool:
+    """Whether a value under one of the structural keys is no content: a name, or ids of other spans of any length."""
+    if key not in REFERENCE_KEYS:
+        return is_name(value)
+    return all(isinstance(item, str) or is_name(item) for item in (value if isinstance(value, list) else [value]))
+
+
 def is_name(value: Any) -> bool:
     """Whether a value can be a name: a short text of one line, a number, or a list of these."""
     if isinstance(value, list):
@@ -89,6 +101,19 @@ def is_name(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_SHORT_CHARACTERS and "\n" not in value
     return not isinstance(value, dict)
+
+
+def redacted_data(spans: pd.DataFrame, redactor: Redactor) -> pd.Series:
+    """The data of each row as redacted JSON text, missing where it is missing; a removed label is not replaced."""
+    texts = []
+    has_data = spans["data"].notna().tolist()
+    for span, value, has_payload in zip(spans["id"].tolist(), spans["data"].tolist(), has_data, strict=True):
+        try:
+            payload = redactor.redacted(dict(parse_exactly(value)), None)
+            texts.append(payload_json(payload) or ("{}" if has_payload else None))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
+    return pd.Series(texts, index=spans.index, dtype="str")
 
 
 def payload_json(data: dict[str, Any], max_bytes: int | None = None) -> str | None:
@@ -102,9 +127,15 @@ def payload_json(data: dict[str, Any], max_bytes: int | None = None) -> str | No
         text = orjson.dumps(data, default=float_or_null)
     except orjson.JSONEncodeError:
         text = json.dumps(json_safe(data), ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS).encode()
-    if max_bytes is not None and len(text) > max_bytes:
-        raise ValueError(f'its data has {len(text):,} bytes, more than {max_bytes:,}; content="short" shortens its texts')
+    if max_bytes is not None:
+        check_size(len(text), max_bytes)
     return text.decode()
+
+
+def check_size(n_bytes: int, max_bytes: int) -> None:
+    """Raise `ValueError` for data that has too many bytes."""
+    if n_bytes > max_bytes:
+        raise ValueError(f'its data has {n_bytes:,} bytes, more than {max_bytes:,}; content="short" shortens its texts')
 
 
 def storable_name(text: str | None) -> str | None:

@@ -2,9 +2,11 @@
 
 A row is a span. Its columns are the columns of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time,
 data, parent_id``, or the caller's names for them; ``duration`` may replace ``end_time``. Only ``start_time`` is required. Every
-other column becomes a key of the span's data. Times are numbers in the caller's unit, or ISO 8601.
+other column becomes a key of the span's data. Times are numbers in the caller's unit, or ISO 8601. The rows of a file that
+tokenvis exported, which has exactly the columns of a frame, are kept as they are.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -13,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
@@ -24,11 +27,15 @@ from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
+from tokenvis.formats.restored import restored_span
+from tokenvis.formats.table.writer import CSV_START, JSONL_START, PARQUET_MARK
 from tokenvis.output import unescape_cell
-from tokenvis.spans.columns import COLUMNS
+from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
+PARQUET_MAGIC = b"PAR1"
+WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
 STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 TRUTHS = {"true": True, "false": False}
@@ -53,10 +60,21 @@ def read(reading: Reading) -> Iterator[SpanRead]:
         columns=columns_by_field(reading, columns),
         unit=reading.options.unit,
         trace_id=table_trace_id(reading.source),
-        all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(b"PAR1"),
+        all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(PARQUET_MAGIC),
         written_by_tokenvis=columns[: len(COLUMNS)] == list(COLUMNS),
+        is_export=is_export(reading, head, columns),
+        has_any_time=head.start.startswith(PARQUET_MAGIC),
     )
     yield from spans_of_records(((number, (number, row)) for number, row in table_rows(reading)), reading, converter.spans)
+
+
+def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
+    """Whether tokenvis exported a table: it has the columns of a frame, in their order, and begins as tokenvis writes it."""
+    if columns not in ([*COLUMNS], [*COLUMNS, "parent_id"]) or reading.options.columns or reading.options.unit != "us":
+        return False
+    if head.start.startswith(PARQUET_MAGIC):
+        return PARQUET_MARK.items() <= (pq.read_schema(reading.source.path).metadata or {}).items()
+    return head.start.startswith((CSV_START, JSONL_START))
 
 
 def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
@@ -102,7 +120,8 @@ class RowConverter:
     """Converts the rows of a table to spans.
 
     ``columns`` maps each span field to its column; ``all_text`` is set if all cells are texts; ``written_by_tokenvis`` if
-    tokenvis wrote the table, with texts escaped that a spreadsheet would run as formulas.
+    tokenvis wrote the table, with texts escaped that a spreadsheet would run as formulas; ``is_export`` if no other program has
+    saved it since, and ``has_any_time`` if its times cannot be in another unit.
     """
 
     columns: dict[str, str]
@@ -110,6 +129,8 @@ class RowConverter:
     trace_id: str
     all_text: bool
     written_by_tokenvis: bool
+    is_export: bool
+    has_any_time: bool
 
     def spans(self, numbered_row: tuple[int, Any]) -> Iterator[SpanRead]:
         """The span of a numbered row; the number becomes its id if it has none."""
@@ -118,6 +139,9 @@ class RowConverter:
             raise TypeError(f"a row is of type {type(row).__name__}")
         if self.all_text and self.written_by_tokenvis:
             row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        if self.is_export and (span := self.exported_span(row)):
+            yield span
+            return
         cells = {field: row.get(name) for field, name in self.columns.items()}
         trace_id = cell_name(cells, "trace_id") or self.trace_id
         start = from_unit(self.required_cell(cells, "start_time"), self.unit)
@@ -135,6 +159,18 @@ class RowConverter:
             data,
             parent if isinstance(parent, str) else None,
         )
+
+    def exported_span(self, row: dict[str, Any]) -> SpanRead | None:
+        """The span of an exported row; None if the row was changed, so that it is read like that of any other table."""
+        if self.all_text:
+            times = {name: row.get(name) or "" for name in TIMES}
+            row = row | {name: int(time) for name, time in times.items() if WHOLE_NUMBER.fullmatch(time)}
+        try:
+            span = restored_span(row)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
+        is_dated = all(abs(row[name]) < YEAR_10000 for name in TIMES)
+        return span if (is_dated or self.has_any_time) and row.get("parent_id") in (None, span.parent) else None
 
     def required_cell(self, cells: dict[str, Any], field: str) -> Any:
         """The cell of a required field; `KeyError` if it is empty."""

@@ -1,7 +1,8 @@
 """Flat tables with a row for each span, in Parquet, CSV or JSON lines.
 
 The columns are the columns of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time, data``, and
-``parent_id`` if the frame has it (in CSV it is only in ``data``). Times are whole µs since 1970, ``data`` is JSON.
+``parent_id`` if the frame has it (in CSV it is only in ``data``). Times are whole µs since 1970, ``data`` is JSON. The reader
+recognises the beginning of a file, or the mark in a Parquet file, and keeps its rows as they are.
 """
 
 import csv
@@ -14,12 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment
+from tokenvis.formats.chunks import chunk_rows, data_in_json, export_chunks
 from tokenvis.output import escape_cell
 from tokenvis.spans.columns import COLUMNS, NAMES, TIMES
+from tokenvis.spans.redaction import Redactor
 
 NAME_TYPE = pa.dictionary(pa.int32(), pa.string())
 TEXT_TYPE = pa.large_string()  # the texts of a chunk may exceed 2 GiB
+CSV_START, JSONL_START = f"{','.join(COLUMNS)}\r\n".encode(), b'{"id":'
+PARQUET_MARK = {b"tokenvis": b"spans"}
 
 
 def written_columns(spans: pd.DataFrame) -> list[str]:
@@ -27,14 +31,14 @@ def written_columns(spans: pd.DataFrame) -> list[str]:
     return [*COLUMNS, "parent_id"] if "parent_id" in spans.columns else list(COLUMNS)
 
 
-def write_parquet(spans: pd.DataFrame, file: IO[bytes]) -> None:
+def write_parquet(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as Parquet: names as dictionaries, a row group for each chunk."""
     types = (
         dict.fromkeys(written_columns(spans), TEXT_TYPE) | dict.fromkeys(NAMES, NAME_TYPE) | dict.fromkeys(TIMES, pa.int64())
     )
-    schema = pa.schema(list(types.items()))
+    schema = pa.schema(list(types.items()), metadata=PARQUET_MARK)
     with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=list(NAMES)) as writer:
-        for chunk in export_chunks(spans):
+        for chunk in export_chunks(spans, redactor):
             arrays = [arrow_array(chunk[field.name], field.type) for field in schema]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
@@ -48,15 +52,15 @@ def arrow_array(values: pd.Series, arrow_type: pa.DataType) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(used.categories, pa.string()))
 
 
-def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
+def write_csv(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as CSV (RFC 4180, UTF-8); texts that a spreadsheet would run as formulas are escaped."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text)  # ends lines with \r\n, so it quotes a cell that has either
         writer.writerow(COLUMNS)
-        for chunk in export_chunks(spans):
+        for chunk in export_chunks(spans, redactor):
             columns = [
-                column if name in TIMES else [cell and escape_cell(cell) for cell in column]
+                column if name in TIMES else [None if cell is None else escape_cell(cell) for cell in column]
                 for name, column in zip(COLUMNS, zip(*chunk_rows(chunk, *COLUMNS), strict=True), strict=True)
             ]
             writer.writerows(zip(*columns, strict=True))
@@ -64,12 +68,10 @@ def write_csv(spans: pd.DataFrame, file: IO[bytes]) -> None:
         text.detach()
 
 
-def write_jsonl(spans: pd.DataFrame, file: IO[bytes]) -> None:
-    """Write spans as JSON lines: one object per line, ``data`` as a nested object or null."""
+def write_jsonl(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
+    """Write spans as JSON lines: one object per line, ``data`` as a nested object, null, or JSON text (`data_in_json`)."""
     columns = written_columns(spans)
-    data_index = columns.index("data")
-    for chunk in export_chunks(spans):
-        for row in chunk_rows(chunk, *columns):
-            span = dict(zip(columns, row, strict=True))
-            span["data"] = json_fragment(row[data_index])
+    for chunk in export_chunks(spans, redactor):
+        for row, data in zip(chunk_rows(chunk, *columns), data_in_json(chunk), strict=True):
+            span = dict(zip(columns, row, strict=True)) | {"data": data}
             file.write(orjson.dumps(span, option=orjson.OPT_APPEND_NEWLINE))

@@ -19,11 +19,12 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple, TypeAlias
 
 from tokenvis.conventions.figures import normalise_figures
-from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, required_value, shorten
+from tokenvis.conventions.span import SpanRead, problem_reason, required_value, shorten
 from tokenvis.conventions.timestamps import is_number_text
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.restored import restored_span
 from tokenvis.spans.columns import YEAR_10000
 
 NAME = "Chrome traces"
@@ -32,7 +33,7 @@ NO_END = 2**62  # the end time of a slice without an end
 INSTANT_PHASES = {"i", "I", "R", "n"}
 BEGIN_PHASES, END_PHASES = {"b", "S"}, {"e", "F"}
 FLOW_PHASES = {"s", "t", "f"}
-CHROME_SPAN_KEYS = ("id", "trace_id", "agent_id", "location_id")
+WRITER = {"writer": "tokenvis", "version": 1}
 ThreadKey: TypeAlias = tuple[str, str]
 IntArray: TypeAlias = "array[int]"
 
@@ -85,7 +86,9 @@ class Outline:
 
 
 def recognises(head: Head) -> bool:
-    """Whether the head contains events with a phase and a time, or names."""
+    """Whether the head contains events with a phase and a time, or names, or begins an export without spans."""
+    if any(item.get("otherData") == WRITER and item.get("traceEvents") == [] for item in head.objects):
+        return True
     lists = [item.get("traceEvents", [item]) for item in head.objects]
     return any(is_trace_event(event) for items in lists if isinstance(items, list) for event in items)
 
@@ -103,7 +106,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     for row, thread_slice in enumerate(slices(reading, ThreadStates())):
         if "tokenvis" in event_arguments(thread_slice.event):
             try:
-                span = restored_chrome_span(thread_slice.event["args"]["tokenvis"])
+                span = restored_chrome_span(event_arguments(thread_slice.event)["tokenvis"])
             except (KeyError, TypeError, ValueError) as error:
                 reading.add_problem(thread_slice.event_number, problem_reason(error))
                 continue
@@ -188,7 +191,8 @@ def slices(reading: Reading, threads: ThreadStates) -> Iterator[Slice]:
     """The slices of a file, each when it is complete; slices that never end come last."""
     for number, event in events(reading):
         try:
-            thread_slice = completed_slice(reading, threads, number, event)
+            is_export = type(event) is dict and event.get("ph") == "X" and "tokenvis" in event_arguments(event)
+            thread_slice = exported_slice(event, number) if is_export else completed_slice(reading, threads, number, event)
         except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
@@ -249,6 +253,11 @@ def completed_slice(reading: Reading, threads: ThreadStates, number: int, event:
     else:
         reading.skipped[f"events of phase {phase[:1]!r}"] += 1
     return None
+
+
+def exported_slice(event: dict[str, Any], event_number: int) -> Slice:
+    """A slice that tokenvis wrote: its arguments contain the whole span, so its own times, which may be huge, do not count."""
+    return Slice(("", ""), NO_SLICE, 0, 0, event, event_number, nested=False)
 
 
 def begin_slice(
@@ -369,8 +378,4 @@ def restored_chrome_span(record: Any) -> SpanRead:
     """A span that tokenvis exported, unchanged."""
     if not isinstance(record, dict):
         raise TypeError(f"'tokenvis' is of type {type(record).__name__}")
-    span_id, trace_id, agent, location = (required_value(record, key, str) for key in CHROME_SPAN_KEYS)
-    start, end = (required_value(record, key, int) for key in ("start_time", "end_time"))
-    data = optional_value(record, "data", dict) or {}
-    parent = optional_value(record, "parent_id", str) or optional_value(data, "parent_id", str)
-    return SpanRead(trace_id, span_id, start, end, agent, location, str(data.get("label", location)), data, parent)
+    return restored_span(record)

@@ -17,11 +17,12 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment, payload_text
+from tokenvis.formats.chunks import chunk_rows, data_in_json, export_chunks, payload_text
 from tokenvis.layout.lanes import last_microseconds, pack_lanes
 from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
+from tokenvis.spans.redaction import Redactor
 from tokenvis.spans.typed_columns import is_number
 from tokenvis.tree.relations import relations_of
 
@@ -30,12 +31,12 @@ DOCUMENT_END = b'\n],"displayTimeUnit":"ms","otherData":{"writer":"tokenvis","ve
 SHOWN_TOKENS = {"input": "gen_ai.usage.input_tokens", "output": "gen_ai.usage.output_tokens"}
 
 
-def write_chrome_trace(spans: pd.DataFrame, file: IO[bytes]) -> None:
+def write_chrome_trace(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as trace events, one per line."""
     threads = thread_ids(spans)
     file.write(DOCUMENT_START)
     comma = b"\n"
-    for events in (name_events(spans, threads), slice_events(spans, threads), flow_events(spans, threads)):
+    for events in (name_events(spans, threads), slice_events(spans, threads, redactor), flow_events(spans, threads)):
         for event in events:
             file.write(comma)
             file.write(orjson.dumps(event))
@@ -81,14 +82,15 @@ def name_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, A
         yield {"ph": "M", "pid": int(threads.pid[row]), "tid": int(tid), "name": "thread_name", "args": {"name": name}}
 
 
-def slice_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, Any]]:
+def slice_events(spans: pd.DataFrame, threads: ThreadIds, redactor: Redactor | None) -> Iterator[dict[str, Any]]:
     """A complete event for each span."""
     columns = [*COLUMNS, *(["parent_id"] if "parent_id" in spans.columns else [])]
     with_ids = spans.assign(pid=threads.pid, tid=threads.tid)
-    for chunk in export_chunks(with_ids):
+    for chunk in export_chunks(with_ids, redactor):
         ids = zip(chunk["pid"].tolist(), chunk["tid"].tolist(), strict=True)
-        for pid_tid, row, payload in zip(ids, chunk_rows(chunk, *columns), parsed_payloads(chunk), strict=True):
-            yield slice_event(pid_tid, dict(zip(columns, row, strict=True)), payload)
+        rows = zip(ids, chunk_rows(chunk, *columns), data_in_json(chunk), parsed_payloads(chunk), strict=True)
+        for pid_tid, row, data, payload in rows:
+            yield slice_event(pid_tid, dict(zip(columns, row, strict=True)) | {"data": data}, payload)
 
 
 def slice_event(pid_tid: tuple[int, int], span: dict[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def slice_event(pid_tid: tuple[int, int], span: dict[str, Any], payload: Mapping
         "cat": payload_text(payload, "kind") or "span",
         "args": {
             **{key: value for key, value in shown.items() if value},
-            "tokenvis": {**span, "data": json_fragment(span["data"])},
+            "tokenvis": span,
         },
     }
 

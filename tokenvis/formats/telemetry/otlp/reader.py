@@ -11,8 +11,6 @@ Source: the specification of OTLP, and of its file exporter.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from tokenvis.conventions.opentelemetry import (
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
@@ -29,12 +27,12 @@ from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.lines import json_lines
 from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.restored import EXPORTED_NAMES, restored_span
 
 NAME = "OpenTelemetry OTLP files"
 MAX_MESSAGE_BYTES = 256 << 20
 SCOPE_KEYS = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
-OTLP_SPAN_KEYS = ("tokenvis.id", "tokenvis.trace_id", "tokenvis.agent_id", "tokenvis.location_id", "tokenvis.data")
 NO_PARENT_ID = "0" * SPAN_ID_DIGITS
 OTLP_KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
@@ -177,12 +175,8 @@ def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
 
 def restored_otlp_span(attributes: dict[str, Any], start: int, end: int) -> SpanRead:
     """A span that tokenvis exported, unchanged."""
-    span_id, trace_id, agent, location = (required_value(attributes, key, str) for key in OTLP_SPAN_KEYS[:4])
-    data = optional_value(attributes, "tokenvis.data", str)
-    payload = orjson.loads(data) if data else {}
-    if not isinstance(payload, dict):
-        raise TypeError("'tokenvis.data' is not an object")
-    return SpanRead(trace_id, span_id, start, end, agent, location, str(payload.get("label", location)), payload)
+    names = {key: attributes[f"tokenvis.{key}"] for key in EXPORTED_NAMES}
+    return restored_span({**names, "start_time": start, "end_time": end, "data": attributes.get("tokenvis.data")})
 
 
 def otlp_attributes(record: dict[str, Any]) -> dict[str, Any]:

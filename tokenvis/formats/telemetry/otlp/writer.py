@@ -23,6 +23,7 @@ from tokenvis.errors import BadSpan, quoted
 from tokenvis.formats.chunks import chunk_rows, export_chunks, payload_text
 from tokenvis.spans.columns import COLUMNS, codes_of, times_of
 from tokenvis.spans.payload import parsed_payloads
+from tokenvis.spans.redaction import Redactor
 from tokenvis.spans.text import without_surrogates
 from tokenvis.spans.typed_columns import INT64_RANGE
 
@@ -36,13 +37,13 @@ MAX_OTLP_DEPTH = 16  # nesting levels of a value; protobuf parsers refuse more t
 CUT_VALUE = {"stringValue": "…"}
 
 
-def write_otlp(spans: pd.DataFrame, file: IO[bytes]) -> None:
+def write_otlp(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as one document, one span per line, trace after trace."""
     check_otlp_times(spans)
     order = np.argsort(codes_of(spans["trace_id"])[0], kind="stable")
     current_trace = None
     file.write(b'{"resourceSpans":[')
-    for chunk in export_chunks(spans, order):
+    for chunk in export_chunks(spans, redactor, rows=order):
         for row, payload in zip(chunk_rows(chunk, *COLUMNS), parsed_payloads(chunk), strict=True):
             record = orjson.dumps(otlp_record(row, payload))
             if row[1] == current_trace:
