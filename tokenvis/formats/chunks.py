@@ -1,44 +1,63 @@
 """Chunks: prepares spans for the writers of all formats.
 
-Spans are written a few thousand at a time, so that a large frame is never fully copied into Python objects. ``data`` is the
-JSON text that the store would contain: unchanged, with the frame's ``parent_id`` added; or redacted.
+Spans are written a few thousand at a time, fewer if their data is large, so that only some megabytes of a frame are Python
+objects at once. ``data`` is the JSON text that the store would contain: unchanged, with the frame's ``parent_id`` added; or
+redacted.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.buffers import text_sizes
 from tokenvis.spans.columns import arrow_texts
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.integers import Int64Array
-from tokenvis.spans.payload import MAX_LEVELS, PAYLOADS_PER_CHUNK, is_deeper, levels_of
+from tokenvis.spans.payload import CHUNK_BYTES, MAX_LEVELS, PAYLOADS_PER_CHUNK, is_deeper, levels_of, stored_texts
 from tokenvis.spans.redaction import Redactor, redacted_data
 from tokenvis.spans.text import without_surrogates
 
+ROWS_PER_CHUNK = 8_192
 MAX_NESTED_LEVELS = 150  # of data within a document, in which it is a few levels deep
 UNUSUAL_JSON = r"\\u[dD][89a-fA-F]|[0-9]{300}|[eE]\+?0*[0-9]{3}"  # may be half of a character, or beyond a double
 
 
 def export_chunks(
-    spans: pd.DataFrame, redactor: Redactor | None = None, *, rows: Int64Array | None = None
+    spans: pd.DataFrame,
+    redactor: Redactor | None = None,
+    *,
+    rows: Int64Array | None = None,
+    rows_per_chunk: int = ROWS_PER_CHUNK,
 ) -> Iterator[pd.DataFrame]:
-    """The spans in chunks of a few thousand, in the order of the frame or of ``rows``; ``data`` is JSON text or missing.
+    """The spans in chunks, in the order of the frame or of ``rows``; ``data`` is JSON text or missing.
 
     `BadSpan` if a payload is not a JSON object, or is nested so deep that no format could be read back.
     """
     if "data" not in spans.columns:
         spans = spans.assign(data=pd.Series(None, index=spans.index, dtype="str"))
-    for first in range(0, len(spans), PAYLOADS_PER_CHUNK):
-        last = first + PAYLOADS_PER_CHUNK
+    texts = stored_texts(spans["data"])
+    sizes = np.zeros(len(spans), dtype=np.int64) if texts is None else text_sizes(texts)
+    for first, last in chunk_bounds(sizes if rows is None else sizes[rows], min(rows_per_chunk, PAYLOADS_PER_CHUNK)):
         chunk = spans.iloc[first:last] if rows is None else spans.iloc[rows[first:last]]
         chunk = chunk.assign(data=encoded(chunk))
         check_levels(chunk)
         yield chunk if redactor is None else chunk.assign(data=redacted_data(chunk, redactor))
+
+
+def chunk_bounds(sizes: Int64Array, max_rows: int) -> Iterator[tuple[int, int]]:
+    """The first row of each chunk, and the row after its last: chunks of limited numbers of rows and bytes."""
+    for first in range(0, len(sizes), max_rows):
+        of_rows = sizes[first : first + max_rows]
+        before = np.cumsum(of_rows) - of_rows
+        firsts = first + np.flatnonzero(np.append(True, np.diff(before // CHUNK_BYTES) > 0))
+        yield from pairwise([*firsts.tolist(), first + len(of_rows)])
 
 
 def check_levels(chunk: pd.DataFrame) -> None:

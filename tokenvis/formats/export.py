@@ -8,12 +8,16 @@ import os
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
-from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, parent_ids, require, times_of
+from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, codes_of, parent_ids, require, times_of
+from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.payload import PAYLOADS_PER_CHUNK
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.tree.relations import identities
 
@@ -136,10 +140,22 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
     frame = spans.assign(id=as_text(spans["id"]), **{name: as_categorical(spans[name]) for name in NAMES})
     if "parent_id" in frame.columns:
         frame = frame.assign(parent_id=parent_ids(frame["parent_id"]))
-    duplicated = pd.Series(identities(frame)[0]).duplicated().to_numpy()
+    similar = frame[["id", "trace_id"]].iloc[rows_with_equal_hashes(frame)]
+    duplicated = pd.Series(identities(similar)[0]).duplicated().to_numpy()
     if duplicated.any():
-        span, trace = (quoted(str(frame[name].iloc[int(duplicated.argmax())])) for name in ("id", "trace_id"))
+        span, trace = (quoted(str(similar[name].iloc[int(duplicated.argmax())])) for name in ("id", "trace_id"))
         raise BadSpan(
             f"Span {span} is in several rows of trace {trace}. Pass each span once, uncut: not the pieces of self_spans()."
         )
     return frame
+
+
+def rows_with_equal_hashes(spans: pd.DataFrame) -> Int64Array:
+    """Rows whose trace and id have the hash of another row, so may be equal: it takes a few bytes a row, a table of ids many."""
+    ids, trace = spans["id"], codes_of(spans["trace_id"])[0]
+    hashes = np.empty(len(ids), dtype=np.uint64)
+    for first in range(0, len(ids), PAYLOADS_PER_CHUNK):
+        rows = slice(first, first + PAYLOADS_PER_CHUNK)
+        hashes[rows] = hash_array(ids.iloc[rows].to_numpy(dtype=object)) ^ hash_array(trace[rows])
+    values, counts = np.unique(hashes, return_counts=True)
+    return np.flatnonzero(np.isin(hashes, values[counts > 1]))

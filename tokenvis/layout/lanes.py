@@ -17,6 +17,7 @@ from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, 
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, inverse_permutation, lowest_of
 from tokenvis.spans.intervals import number_in_run, running_counts
 
+SPANS_PER_BLOCK = 65_536  # whose times are Python numbers at once
 BAND_GAP = 0.4  # between two bands, in lanes
 MAX_FOLDED_LANES = 3.0  # maximum height of a folded band, in lanes
 MIN_LANES_PER_BAND = (
@@ -76,31 +77,30 @@ def last_microseconds(start: Int64Array, end: Int64Array) -> Int64Array:
 def lowest_free_lanes(band: Int64Array, start: Int64Array, last: Int64Array) -> Int64Array:
     """The lowest free lane of each span.
 
-    Within a band, spans are in order; ``last`` is the last microsecond that a span occupies. The sweep is sequential, so it is
-    a loop over events; all sorting happens before it. A start precedes a release at the same microsecond, because that
-    microsecond is still occupied.
+    ``last`` is the last microsecond that a span occupies: its lane is free again after it. The sweep over the starts of a band
+    is sequential, so it is a loop, over blocks of Python numbers; all sorting happens before it.
     """
-    count = len(start)
-    indices = np.arange(2 * count)
-    order = np.lexsort((indices, np.concatenate([start, last]), np.concatenate([band, band])))
-    lanes = [0] * count
+    lanes = np.zeros(len(start), dtype=np.int64)
+    busy: list[tuple[int, int]] = []  # the last microsecond and the lane of each span that may still run
     free: list[int] = []
-    n_used = 0
-    current_band = None
-    bands = band.tolist()
-    for event in order.tolist():
-        if event >= count:
-            heappush(free, lanes[event - count])
-            continue
-        if bands[event] != current_band:
-            current_band, n_used = bands[event], 0
-            free.clear()
-        if free:
-            lanes[event] = heappop(free)
-        else:
-            lanes[event] = n_used
-            n_used += 1
-    return np.array(lanes, dtype=np.int64)
+    current_band, n_used = None, 0
+    order = np.lexsort((start, band))
+    for first in range(0, len(order), SPANS_PER_BLOCK):
+        rows = order[first : first + SPANS_PER_BLOCK]
+        lanes_of_rows = []
+        for row_band, row_start, row_last in zip(*(values[rows].tolist() for values in (band, start, last)), strict=True):
+            if row_band != current_band:
+                current_band, n_used = row_band, 0
+                busy.clear()
+                free.clear()
+            while busy and busy[0][0] < row_start:
+                heappush(free, heappop(busy)[1])
+            lane = heappop(free) if free else n_used
+            n_used += lane == n_used
+            heappush(busy, (row_last, lane))
+            lanes_of_rows.append(lane)
+        lanes[rows] = lanes_of_rows
+    return lanes
 
 
 @dataclass(frozen=True)

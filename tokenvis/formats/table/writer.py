@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from tokenvis.formats.chunks import chunk_rows, data_in_json, export_chunks
 from tokenvis.output import escape_cell
 from tokenvis.spans.columns import COLUMNS, NAMES, TIMES
+from tokenvis.spans.payload import PAYLOADS_PER_CHUNK
 from tokenvis.spans.redaction import Redactor
 
 NAME_TYPE = pa.dictionary(pa.int32(), pa.string())
@@ -38,7 +39,7 @@ def write_parquet(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | Non
     )
     schema = pa.schema(list(types.items()), metadata=PARQUET_MARK)
     with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=list(NAMES)) as writer:
-        for chunk in export_chunks(spans, redactor):
+        for chunk in export_chunks(spans, redactor, rows_per_chunk=PAYLOADS_PER_CHUNK):
             arrays = [arrow_array(chunk[field.name], field.type) for field in schema]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 

@@ -18,8 +18,8 @@ import orjson
 import pandas as pd
 
 from tokenvis.formats.chunks import chunk_rows, data_in_json, export_chunks, payload_text
-from tokenvis.layout.lanes import last_microseconds, pack_lanes
-from tokenvis.spans.columns import COLUMNS, REQUIRED, codes_of, times_of
+from tokenvis.layout.lanes import last_microseconds, lowest_free_lanes
+from tokenvis.spans.columns import COLUMNS, codes_of, order_with_ids, times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
 from tokenvis.spans.redaction import Redactor
@@ -57,8 +57,11 @@ def thread_ids(spans: pd.DataFrame) -> ThreadIds:
     trace, agent, location = (codes_of(spans[name])[0] for name in ("trace_id", "agent_id", "location_id"))
     process = combination_ranks(trace, agent)
     band = combination_ranks(process, location)
-    lanes = pack_lanes(spans[[*REQUIRED]].reset_index(drop=True).assign(band=band), by="band")["lane"]
-    thread = combination_ranks(band, lanes.sort_index().to_numpy())
+    start, end = times_of(spans)
+    order = order_with_ids(spans, band, start, end)
+    lane = np.empty(len(order), dtype=np.int64)
+    lane[order] = lowest_free_lanes(band[order], start[order], last_microseconds(start, end)[order])
+    thread = combination_ranks(band, lane)
     return ThreadIds(process + 1, thread + int(process.max(initial=0)) + 2)
 
 
