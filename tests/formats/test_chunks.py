@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 
-from tokenvis.formats.chunks import chunk_rows, export_chunks, json_fragment, payload_text
+from tokenvis import BadSpan
+from tokenvis.formats.chunks import chunk_bounds, chunk_rows, data_in_json, export_chunks, json_fragment, payload_text
 
 SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 6 lab", "eve 7 8 lab"), b={"label": "x"})
 
@@ -55,3 +56,38 @@ def test_a_fragment_is_json_on_one_line(data, line):
 )
 def test_the_text_under_a_key_of_a_payload(payload, text):
     assert payload_text(payload, "label") == text
+
+
+def test_chunks_are_smaller_where_data_is_large(monkeypatch):
+    monkeypatch.setattr("tokenvis.formats.chunks.CHUNK_BYTES", 10)
+    assert list(chunk_bounds(np.array([4, 4, 4, 30, 1, 1]), 4)) == [(0, 3), (3, 4), (4, 6)]
+    assert list(chunk_bounds(np.array([], dtype=np.int64), 4)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"half":"\\ud83d"}', '{"huge":1e400}', f'{{"digits":{"9" * 400}}}', '{"a":' + "[" * 151 + "]" * 151 + "}"],
+)
+def test_json_that_other_parsers_refuse_stays_a_text(text):
+    spans = SPANS.assign(data=['{"e":"1e400 [\\\\ud83d"}', text, None])
+    assert [value if isinstance(value, str) else type(value).__name__ for value in data_in_json(spans)] == [
+        "Fragment",
+        text,
+        "NoneType",
+    ]
+
+
+def test_data_that_no_reader_accepts_is_refused():
+    deep = '{"a":' + "[" * 900 + "]" * 900 + "}"
+    with pytest.raises(BadSpan) as caught:
+        list(export_chunks(SPANS.assign(data=deep)))
+    assert str(caught.value) == (
+        "data of span 'a' is nested 901 levels deep; a file may have at most 900, in any format. Flatten it."
+    )
+    assert len(list(export_chunks(SPANS.assign(data='{"a":"' + "[" * 900 + '"}')))) == 1
+
+
+def test_an_integer_of_too_many_digits_is_refused():
+    with pytest.raises(BadSpan) as caught:
+        list(export_chunks(SPANS[:1].assign(data='{"a":' + "9" * 4_301 + "}")))
+    assert str(caught.value).endswith("(it has an integer of 4,301 digits; at most 4,300 are read).")

@@ -112,8 +112,9 @@ def check_calendar(spans: pd.DataFrame, format_name: str) -> None:
         if is_beyond.any():
             row = int(is_beyond.argmax())
             raise BadSpan(
-                f"Span {quoted(spans['id'].iloc[row])} {verb} at {times[row]}: times in {format_name!r} end with the year 9999, "
-                f"because times beyond it are mostly in another unit. Shift the times, or export them as 'parquet' or 'chrome'."
+                f"Span {quoted(spans['id'].iloc[row])} {verb} at {times[row]}: times in {format_name!r} end with the year "
+                "9999, because times beyond it are mostly in another unit. "
+                "Shift the times, or export them as 'parquet' or 'chrome'."
             )
 
 
@@ -151,7 +152,7 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_with_equal_hashes(spans: pd.DataFrame) -> Int64Array:
-    """Rows whose trace and id have the hash of another row, so may be equal: it takes a few bytes a row, a table of ids many."""
+    """Rows whose trace and id have the hash of another row, so may be equal: it takes less memory than a table of ids."""
     ids, trace = spans["id"], codes_of(spans["trace_id"])[0]
     hashes = np.empty(len(ids), dtype=np.uint64)
     for first in range(0, len(ids), PAYLOADS_PER_CHUNK):

@@ -203,7 +203,9 @@ class Assembly:
         if not len(earlier):
             return earlier
         texts = pa.Table.from_batches(self.data.batches(), DATA_SCHEMA)["data"]
-        columns = {name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "trace", "agent", "location")}
+        columns = {
+            name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "trace", "agent", "location")
+        }
         differs = np.zeros(len(earlier), dtype=bool)
         for column in (*columns.values(), texts.fill_null("")):
             earlier_values, later_values = (column.take(pa.array(rows)) for rows in (earlier, later))

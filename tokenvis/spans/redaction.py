@@ -51,9 +51,9 @@ class Redactor:
             return data
         if self.content == "short":
             return {key: value if key in WHOLE_KEYS else self.shortened(value) for key, value in data.items()}
-        kept = {key: value for key, value in data.items() if key in STRUCTURAL_KEYS and is_structure(key, value)}
-        if AGENT_KEY in data and isinstance(data[AGENT_KEY], str | int | float | None):
-            kept[AGENT_KEY] = data[AGENT_KEY]
+        structure = {key: value for key, value in data.items() if key in (*STRUCTURAL_KEYS, AGENT_KEY)}
+        kept = {key: value for key, value in structure.items() if is_structure(key, value)}
+        self.n_cut += len(structure) - len(kept)
         if data.get("label") and name:
             kept["label"] = name
         elif data.get("label"):
@@ -88,7 +88,9 @@ class Redactor:
 
 
 def is_structure(key: str, value: Any) -> bool:
-    """Whether a value under one of the structural keys is no content: a name, or ids of other spans of any length."""
+    """Whether a value under one of the structural keys is no content: a name, an agent, or ids of other spans of any length."""
+    if key == AGENT_KEY:
+        return isinstance(value, str | int | float | None)
     if key not in REFERENCE_KEYS:
         return is_name(value)
     return all(isinstance(item, str) or is_name(item) for item in (value if isinstance(value, list) else [value]))

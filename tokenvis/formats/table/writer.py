@@ -23,7 +23,7 @@ from tokenvis.spans.redaction import Redactor
 
 NAME_TYPE = pa.dictionary(pa.int32(), pa.string())
 TEXT_TYPE = pa.large_string()  # the texts of a chunk may exceed 2 GiB
-CSV_START, JSONL_START = f"{','.join(COLUMNS)}\r\n".encode(), b'{"id":'
+CSV_START, JSONL_START = f"{','.join(COLUMNS)}\r\n".encode(), b'{"id":"'
 PARQUET_MARK = {b"tokenvis": b"spans"}
 
 

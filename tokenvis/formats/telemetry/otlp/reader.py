@@ -20,7 +20,7 @@ from tokenvis.conventions.opentelemetry import (
     span_of,
     status_of,
 )
-from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason, required_value
+from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
 from tokenvis.formats.files.documents import document_items
