@@ -141,6 +141,7 @@ def test_binary_messages_alone_and_after_their_lengths():
     assert spans_of(alone) == (SPANS, [])
     several = b"".join(len(message).to_bytes(4, "big") + message for message in messages(request(AGENT), request(CHAT, TOOL)))
     assert spans_of(several) == (SPANS, [])
+    assert spans_of(several + bytes(1_000)) == (SPANS, [])
     assert recognises(head_of(reading_of("x").source))
     assert spans_of(several[:-5])[1] == ["x: is truncated; the complete part was read."]
     assert spans_of(len(alone).to_bytes(4, "big") + b"\x0a\x02\xff\xff" + alone[4:])[1][0].startswith(

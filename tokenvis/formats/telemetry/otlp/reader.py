@@ -266,6 +266,8 @@ def raw_messages(reading: Reading, *, single_message: bool) -> Iterator[bytes]:
             return
         while length := file.read(4):
             size = int.from_bytes(length, "big")
+            if not size:  # a file that was not completely written ends with many null bytes
+                continue
             message = file.read(size) if size <= MAX_MESSAGE_BYTES else b""
             if len(message) < size:
                 reading.add_problem(None, "is truncated; the complete part was read")
