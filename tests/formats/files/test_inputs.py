@@ -8,6 +8,7 @@ from files import write_file
 
 from tokenvis import IngestError
 from tokenvis.formats.files.inputs import sources_in
+from tokenvis.formats.files.sources import origin_of
 
 
 @pytest.fixture
@@ -48,3 +49,17 @@ def test_an_open_file_and_a_frame(folder):
 def test_an_input_that_is_not_a_source(folder, given):
     with pytest.raises(IngestError, match=r" is not a path, an open file or a DataFrame\.$"):
         found(given, folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_a_text_in_utf_16_or_utf_32_is_converted(folder, encoding):
+    text, problems = '{"a": "é🙂"}\r\n{"b": 2}\n', []
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"
+    path = write_file("x.jsonl", (mark + text).encode(encoding))
+    [source] = sources_in(path, folder, lambda *problem: problems.append(problem))
+    assert (source.path.read_bytes(), source.name, source.origin) == (text.encode(), "x.jsonl", origin_of(path))
+    assert problems == []
+    path.write_bytes(path.read_bytes()[:-1])
+    [source] = sources_in(path, folder, lambda *problem: problems.append(problem))
+    assert source.path.read_bytes() == text[:-1].encode() + "\ufffd".encode()
+    assert problems == [("x.jsonl", f"invalid {encoding[:6].upper()} was replaced by U+FFFD")]

@@ -4,6 +4,7 @@ A folder stands for all files below it, an open stream is copied into the tempor
 DataFrame is a source without a file.
 """
 
+import codecs
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +13,56 @@ from typing import Any
 import pandas as pd
 
 from tokenvis.errors import IngestError, quoted
-from tokenvis.formats.files.archives import ProblemReporter, Unpacker
+from tokenvis.formats.files.archives import ProblemReporter, Unpacker, check_disk, first_bytes
 from tokenvis.formats.files.sources import DATABASE_NAME, Source, existing_path, origin_of
-from tokenvis.private import touch_private
+from tokenvis.private import create_private_file, new_private_folder, touch_private
+from tokenvis.spans.text import REPLACEMENT
 
 COPY_CHUNK_BYTES = 1 << 20
+BYTE_ORDER_MARKS = {  # of 32 bits first: the mark of UTF-16 is the beginning of one of them
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 def sources_in(source_input: Any, folder: Path, report_problem: ProblemReporter) -> Iterator[Source]:
-    """The sources in a caller's input; unpacked and copied files go into ``folder``."""
+    """The sources in a caller's input, texts in UTF-8; unpacked, converted and copied files go into ``folder``."""
     unpacker = Unpacker(folder, report_problem)
     if isinstance(source_input, pd.DataFrame):
         yield Source(folder, "the DataFrame", "DataFrame", frame=source_input)
     elif hasattr(source_input, "read"):
-        yield from unpacker.sources(copied_stream(source_input, folder))
+        yield from utf8_sources(copied_stream(source_input, folder), unpacker)
     elif isinstance(source_input, str | os.PathLike):
         yield from files_at(existing_path(source_input), unpacker)
     else:
         raise IngestError(f"{quoted(source_input)} is not a path, an open file or a DataFrame.")
+
+
+def utf8_sources(source: Source, unpacker: Unpacker) -> Iterator[Source]:
+    """A source, or the sources unpacked from it; a text in UTF-16 or UTF-32, as PowerShell writes, is converted to UTF-8."""
+    for unpacked in unpacker.sources(source):
+        start = first_bytes(unpacked)
+        encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
+        yield unpacked if encoding is None else converted(unpacked, encoding, unpacker)
+
+
+def converted(source: Source, encoding: str, unpacker: Unpacker) -> Source:
+    """A copy of a text in UTF-8; what is not valid in its encoding becomes U+FFFD, and is reported."""
+    check_disk(unpacker.folder, 2 * source.size, source)
+    path = new_private_folder(unpacker.folder) / (source.path.name or "file")
+    is_valid = True
+    with (
+        source.path.open(encoding=encoding, errors="replace", newline="") as text,
+        os.fdopen(create_private_file(path), "wb") as copy,
+    ):
+        while piece := text.read(COPY_CHUNK_BYTES):
+            is_valid &= REPLACEMENT not in piece
+            copy.write(piece.encode(errors="replace"))
+    if not is_valid:
+        unpacker.report_problem(source.name, f"invalid {encoding.upper()} was replaced by U+FFFD")
+    return Source(path, source.name, source.origin)
 
 
 def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
@@ -42,12 +75,12 @@ def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
             raise IngestError(
                 f"{path.name} is a SQLite database. If tokenvis wrote it, read it with load_spans(store={str(path)!r})."
             )
-        yield from unpacker.sources(Source(path.absolute(), path.name, origin_of(path)))
+        yield from utf8_sources(Source(path.absolute(), path.name, origin_of(path)), unpacker)
         return
     for file in sorted(path.rglob("*")):
         if file.is_file() and not DATABASE_NAME.search(file.name):
             try:
-                yield from unpacker.sources(Source(file.absolute(), file.name, origin_of(file)))
+                yield from utf8_sources(Source(file.absolute(), file.name, origin_of(file)), unpacker)
             except IngestError as error:
                 unpacker.report_problem(file.name, str(error).removesuffix("."))
 
