@@ -495,7 +495,7 @@ def test_one_bad_file_of_a_folder_does_not_keep_the_others_out():
     write_file("in/t.csv", "agent_id,start_time\nann,5")
     report = ingest("in", columns=None)
     assert report.n_spans == 4
-    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: bad.gz cannot be unpacked completely"]
+    assert [problem.split(" (")[0] for problem in problems(report)] == ["bad.gz: cannot be unpacked completely"]
 
 
 def test_what_is_nested_too_deep_in_a_document_is_a_problem():

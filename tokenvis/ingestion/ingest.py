@@ -20,7 +20,7 @@ from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.inputs import sources_in
 from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
-from tokenvis.formats.files.sources import Source
+from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
@@ -176,6 +176,9 @@ def sources_by_format(
         except OSError as error:
             problems.append(Problem(source.name, None, f"cannot be read ({error.strerror})"))
             continue
+        except IngestError as error:
+            problems.append(Problem(source.name, None, refusal_reason(error, source.name)))
+            continue
         heads.append(head)
         if name := recognised_format(head, format, is_only_source=len(sources) == 1):
             by_format.setdefault(name, []).append(source)
@@ -247,4 +250,4 @@ def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bo
     except IngestError as error:
         if is_only_source:
             raise
-        reading.add_problem(None, str(error).removesuffix("."))
+        reading.add_problem(None, refusal_reason(error, reading.source.name))

@@ -1,3 +1,4 @@
+import bz2
 import gzip
 
 import pytest
@@ -27,6 +28,8 @@ from tokenvis.formats.files.rows import table_rows
         (b"hello", "text"),
         (b"hello,you\n1,2", "a table with the columns 'hello', 'you'"),
         (b"\0\1", "binary"),
+        (b"ARROW1\0\0\xff", "an Arrow (Feather) file. Write it as Parquet"),
+        (bz2.compress(b"x"), "a bzip2 file. Unpack it"),
         (b"\xff\xfe\xfd", "binary"),
         (gzip.compress(b"x", mtime=0), "binary"),
     ],

@@ -1,10 +1,13 @@
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
-from files import problem_texts, reading_of, source_of, write_file
+from files import problem_texts, reading_of
 
 from tokenvis.formats.files import tables
-from tokenvis.formats.files.tables import csv_rows, frame_rows, parquet_rows
+from tokenvis.formats.files.tables import csv_rows, frame_rows
 
 
 def test_values_of_a_frame_become_json_values():
@@ -25,11 +28,65 @@ def test_values_of_a_frame_become_json_values():
 @pytest.mark.parametrize("batch", [1, 3, 10, 11])
 def test_rows_are_numbered_across_batches(batch, monkeypatch):
     monkeypatch.setattr(tables, "ROWS_PER_BATCH", batch)
-    frame = pd.DataFrame({"n": range(10)})
-    frame.to_parquet("x.parquet")
-    expected = [(number, {"n": number}) for number in range(10)]
-    assert list(frame_rows(reading_of("x", b""), frame)) == expected
-    assert list(parquet_rows(reading_of("x.parquet"))) == expected
+    assert list(frame_rows(reading_of("x", b""), pd.DataFrame({"n": range(10)}))) == [(n, {"n": n}) for n in range(10)]
+
+
+LOOP = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        (pd.Categorical(["x", None]), ["x", None]),
+        (pd.array([1, None], "Int64"), [1, None]),
+        (pd.array([1, None], "timestamp[ns, UTC][pyarrow]"), ["1970-01-01T00:00:00.000000001+00:00", None]),
+        (np.array([1.5, np.nan], "longdouble"), [1.5, None]),
+        (np.array(["20000-01-01", "NaT"], "datetime64[s]"), ["20000-01-01T00:00:00", None]),
+        ([b"ann", b"\xff"], ["ann", r"b'\xff'"]),
+        ([1j, {2}], ["1j", "{2}"]),
+        (pd.period_range("2026", periods=2, freq="D"), ["2026-01-01", "2026-01-02"]),
+        (pd.arrays.SparseArray([0, 1]), [0, 1]),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_cells_of_unusual_types(column, cells):
+    reading = reading_of("x", b"")
+    assert [row["a"] for _, row in frame_rows(reading, pd.DataFrame({"a": column}))] == cells
+    assert problem_texts(reading) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ([1, 2, LOOP], "maximum recursion depth exceeded"),
+        ([1, 2, datetime], "unbound method datetime.isoformat() needs an argument"),
+        (pd.array([1, 2, 2**60], pd.ArrowDtype(pa.timestamp("s"))), "Python int too large to convert to C int"),
+    ],
+    ids=["loop", "class", "time"],
+)
+def test_a_cell_that_cannot_be_read_is_left_out(column, reason, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS_PER_BATCH", 2)
+    frame = pd.DataFrame({"n": range(3), "a": pd.Series(column, dtype=getattr(column, "dtype", object))})
+    reading = reading_of("x", b"")
+    rows = [row for _, row in frame_rows(reading, frame)]
+    assert [row["n"] for row in rows] == [0, 1, 2]
+    assert rows[2]["a"] is None
+    [problem] = problem_texts(reading)
+    assert problem.startswith(f"x, row 2: a value in column 'a' cannot be read ({reason}")
+    assert problem.endswith("); it was left out.")
+
+
+def test_of_columns_with_one_name_the_first_is_read():
+    reading = reading_of("x", b"")
+    levels = pd.MultiIndex.from_tuples([(5, 6, 7)], names=["i", "i", "a"])
+    assert list(frame_rows(reading, pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"], index=levels))) == [
+        (0, {"i": 5, "a": 1, "b": 2})
+    ]
+    assert problem_texts(reading) == ["x: has 2 columns 'a'; the first is read."]
+    reading = reading_of("x.csv", b"a,b,a\n1,2,3\n4")
+    assert [row for _, row in csv_rows(reading.source, reading)] == [{"a": "1", "b": "2"}, {"a": "4"}]
+    assert problem_texts(reading) == ["x.csv: has 2 columns 'a'; the first is read."]
 
 
 def test_a_csv_row_with_too_many_cells_is_a_problem():
@@ -38,20 +95,18 @@ def test_a_csv_row_with_too_many_cells_is_a_problem():
     assert problem_texts(reading) == ["x.csv, line 2: 3 cells in a table of 2 columns."]
 
 
-def test_a_truncated_parquet_file_is_a_problem():
-    pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
-    write_file("x.parquet", source_of("x.parquet").path.read_bytes()[:-8])
-    reading = reading_of("x.parquet")
-    assert list(parquet_rows(reading)) == []
-    [problem] = problem_texts(reading)
-    assert problem.startswith("x.parquet: is not a valid Parquet file (")
-
-
-def test_any_damage_to_a_parquet_file_is_survived():
-    pd.DataFrame({"n": range(10)}).to_parquet("x.parquet")
-    whole = source_of("x.parquet").path.read_bytes()
-    for first in range(4, len(whole) - 30, 30):
-        write_file("x.parquet", whole[:first] + b"\0" * 30 + whole[first + 30 :])
-        reading = reading_of("x.parquet")
-        n_rows = len(list(parquet_rows(reading)))
-        assert n_rows == 10 or len(problem_texts(reading)) == 1
+@pytest.mark.parametrize(
+    ("text", "rows", "problems"),
+    [
+        (b"a,b\n" + b"x" * 50 + b",1\n2,3", [{"a": "2", "b": "3"}], ["line 1: not CSV (line longer than 20 characters)"]),
+        (b"a,b\n" + b"x" * 50, [], ["line 1: not CSV (line longer than 20 characters)"]),
+        (b'a,b\n"' + b"x\n" * 15 + b"1,2\n", [{"a": "1", "b": "2"}], ["field larger than field limit (20)"]),
+        (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], []),
+    ],
+)
+def test_long_lines_and_cells_of_a_csv_file_are_problems(text, rows, problems, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_CSV_CHARACTERS", 20)
+    reading = reading_of("x.csv", text)
+    found = [row for _, row in csv_rows(reading.source, reading)]
+    assert found[-len(rows) :] == rows if rows else not found
+    assert [problem in text for problem, text in zip(problems, problem_texts(reading), strict=True)] == [True] * len(problems)

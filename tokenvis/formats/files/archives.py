@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from tokenvis.errors import IngestError, plural
-from tokenvis.formats.files.sources import Source
+from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.files.zip_members import damage_text, member_names, member_pieces
 from tokenvis.private import create_private_file, create_private_folder, new_private_folder
 
@@ -73,7 +73,7 @@ class Unpacker:
             except IngestError as error:
                 if not is_zip:
                     raise
-                self.report_problem(member.name, str(error).removesuffix("."))
+                self.report_problem(member.name, refusal_reason(error, member.name))
 
     def zip_members(self, source: Source, input_share: float) -> list[tuple[Source, float]]:
         """The files of a .zip, in the order of their names, each with its share of the input."""
@@ -97,7 +97,8 @@ class Unpacker:
 
     def accepted_entries(self, archive: zipfile.ZipFile, source: Source, input_share: float) -> dict[Path, zipfile.ZipInfo]:
         """The files of a .zip that may be unpacked, by their paths; `IngestError` if they are too many or too large."""
-        entries = sorted((entry for entry in archive.infolist() if not entry.is_dir()), key=lambda entry: entry.filename)
+        files = (entry for entry in archive.infolist() if not entry.filename.endswith("/"))
+        entries = sorted(files, key=lambda entry: entry.filename)
         self.take_files(len(entries), source)
         excess = excess_bytes(entries, source, input_share)
         check_excess(excess, self.spare_bytes, source)

@@ -6,12 +6,11 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tokenvis.formats.files.archives import ZIP_MAGIC
 from tokenvis.formats.files.lenient_json import ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
+from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_start
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.files.structure import (
@@ -23,11 +22,18 @@ from tokenvis.formats.files.structure import (
     JsonMarks,
     StructureScanner,
 )
-from tokenvis.formats.files.tables import csv_rows, frame_records
+from tokenvis.formats.files.tables import csv_rows, frame_columns, frame_records
 from tokenvis.formats.files.zip_members import member_names
 
 MAX_CUTS = 30  # how often a head is cut shorter to parse it
 HEAD_BYTES = 1 << 20  # bytes of a file that are read to recognise its format
+BINARY_FILES = {  # by their first bytes: files that are not read, and what to give instead
+    **dict.fromkeys([b"ARROW1", b"FEA1"], "an Arrow (Feather) file. Write it as Parquet"),
+    b"SQLite format 3\0": "a SQLite database. Load a table of it with pandas, and ingest the DataFrame",
+    b"BZh": "a bzip2 file. Unpack it",
+    b"\xfd7zXZ\0": "an xz file. Unpack it",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive. Unpack it",
+}
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,21 @@ class Head:
         }
         if self.kind in descriptions:
             return f"{descriptions[self.kind]} {keys}" if keys else descriptions[self.kind].split(" with")[0]
-        return {"binary": "binary", "text": "text", "empty": "empty"}[self.kind]
+        known = (name for magic, name in BINARY_FILES.items() if self.start.startswith(magic))
+        return next(known, "binary") if self.kind == "binary" else self.kind
 
 
 def head_of(source: Source) -> Head:
-    """The head of a source."""
+    """The head of a source; `IngestError` if it is a Parquet file that cannot be read."""
     if source.frame is not None:
-        return Head("table", frame_records(source.frame.head(HEAD_LINES)), list(map(str, source.frame.columns)))
+        return Head("table", frame_records(source.frame.head(HEAD_LINES)), list(frame_columns(source.frame)))
     with source.path.open("rb") as file:
         start = file.read(HEAD_BYTES)
     if start.startswith(ZIP_MAGIC):
         return Head("archive", names=member_names(source), start=start)
-    if start.startswith(b"PAR1"):
-        return parquet_head(source, start)
+    if start.startswith(PARQUET_MAGIC):
+        names, rows = parquet_start(source, HEAD_LINES)
+        return Head("table", rows, names, start)
     text = start.removeprefix(BOM).lstrip()
     if not text:
         return Head("empty")
@@ -139,13 +147,3 @@ def csv_head(source: Source, start: bytes) -> Head:
     rows = [row for _, row in islice(csv_rows(source, Reading(source)), HEAD_LINES)]
     names = list(rows[0]) if rows else []
     return Head("table" if len(names) > 1 else "text", rows, names, start)
-
-
-def parquet_head(source: Source, start: bytes) -> Head:
-    """The head of a Parquet file: its columns and first rows."""
-    try:
-        with source.arrow_file() as raw, pq.ParquetFile(raw) as file:
-            rows = next(file.iter_batches(HEAD_LINES), None)
-            return Head("table", rows.to_pylist() if rows is not None else [], file.schema_arrow.names, start)
-    except (pa.ArrowException, OSError):
-        return Head("binary", start=start)

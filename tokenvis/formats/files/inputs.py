@@ -14,7 +14,7 @@ import pandas as pd
 
 from tokenvis.errors import IngestError, quoted
 from tokenvis.formats.files.archives import ProblemReporter, Unpacker, check_disk, first_bytes
-from tokenvis.formats.files.sources import DATABASE_NAME, Source, existing_path, origin_of
+from tokenvis.formats.files.sources import DATABASE_NAME, Source, existing_path, origin_of, refusal_reason
 from tokenvis.private import create_private_file, new_private_folder, touch_private
 from tokenvis.spans.text import REPLACEMENT
 
@@ -82,7 +82,7 @@ def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
             try:
                 yield from utf8_sources(Source(file.absolute(), file.name, origin_of(file)), unpacker)
             except IngestError as error:
-                unpacker.report_problem(file.name, str(error).removesuffix("."))
+                unpacker.report_problem(file.name, refusal_reason(error, file.name))
 
 
 def copied_stream(stream: Any, folder: Path) -> Source:

@@ -49,6 +49,11 @@ class Source:
             self.n_bytes_read = position
 
 
+def refusal_reason(error: IngestError, name: str) -> str:
+    """The message of an error about a source, without the source's name and the full stop: the reason of a problem."""
+    return str(error).removeprefix(f"{name} ").removesuffix(".")
+
+
 def origin_of(path: Path) -> str:
     """A text that identifies a file among all files; bytes that are not Unicode are escaped."""
     return path.absolute().as_posix().encode(errors="backslashreplace").decode()

@@ -1,37 +1,100 @@
-"""Tables: the rows of a DataFrame, a Parquet file or a CSV file, as dicts of JSON values, in batches."""
+"""Tables: the rows of a DataFrame or a CSV file, as dicts of JSON values.
+
+A cell that has no JSON value is left out, and is a problem. Of several columns with one name, the first is read.
+"""
 
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO, TypeAlias, TypeVar
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 
 ROWS_PER_BATCH = 4_096
-MAX_CELL_CHARACTERS = 256 << 20
+MAX_CSV_CHARACTERS = 64 << 20  # of a line, and of a cell with line breaks
+
+CellReporter: TypeAlias = Callable[[int, str], None]  # called with the number of a row and the reason
+Named = TypeVar("Named")
+
+
+def ignore_cell(_: int, __: str) -> None:
+    """Ignore a cell that cannot be read, in a head."""
 
 
 def frame_rows(reading: Reading, frame: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a DataFrame."""
     reading.record_noun = "row"
+    report_repeated(list(map(str, frame.columns)), reading)
     for first in range(0, len(frame), ROWS_PER_BATCH):
-        yield from enumerate(frame_records(frame.iloc[first : first + ROWS_PER_BATCH]), first)
+        batch = frame.iloc[first : first + ROWS_PER_BATCH]
+        yield from enumerate(frame_records(batch, reading.add_problem, first), first)
 
 
-def frame_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a DataFrame as dicts of Python values, missing ones as None; a named index becomes a column."""
-    if any(name is not None and name not in frame.columns for name in frame.index.names):
-        frame = frame.reset_index()
-    columns = [[cell_as_json(value) for value in frame[column].tolist()] for column in frame.columns]
-    names = list(map(str, frame.columns))
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+def frame_columns(frame: pd.DataFrame) -> dict[str, pd.Series | pd.Index]:
+    """The levels of a named index, then the columns of a DataFrame, by name."""
+    columns = [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
+    names = {name for name, _ in columns}
+    levels = [
+        (str(name), frame.index.get_level_values(level))
+        for level, name in enumerate(frame.index.names)
+        if name is not None and str(name) not in names
+    ]
+    return first_by_name([*levels, *columns])
+
+
+def first_by_name(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
+    """The first value of each name."""
+    first: dict[str, Named] = {}
+    for name, value in named:
+        first.setdefault(name, value)
+    return first
+
+
+def report_repeated(names: list[str], reading: Reading) -> None:
+    """Report each name that several columns have."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            reading.add_problem(None, f"has {count} columns {quoted(name)}; the first is read")
+
+
+def frame_records(frame: pd.DataFrame, report: CellReporter = ignore_cell, first: int = 0) -> list[dict[str, Any]]:
+    """Rows of a DataFrame, numbered from ``first``, as dicts of JSON values, missing ones as None."""
+    columns = frame_columns(frame)
+    cells = [
+        json_cells(name, column.tolist, column.array.__getitem__, range(first, first + len(frame)), report)
+        for name, column in columns.items()
+    ]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*cells, strict=True)]
+
+
+def json_cells(
+    name: str, cells: Callable[[], list[Any]], cell_at: Callable[[int], Any], rows: range, report: CellReporter
+) -> list[Any]:
+    """The cells of a column as JSON values; if that fails, cell by cell."""
+    with suppress(Exception):  # a cell may be an object of any type
+        return [cell_as_json(cell) for cell in cells()]
+    values = []
+    for place, row in enumerate(rows):
+        try:
+            values.append(cell_as_json(cell_at(place)))
+        except Exception as error:
+            report(row, f"a value in column {quoted(name)} cannot be read ({error_reason(error)}); it was left out")
+            values.append(None)
+    return values
+
+
+def error_reason(error: BaseException) -> str:
+    """The first line of an error's message, without its full stop; its kind if it has none."""
+    return next(iter(str(error).splitlines()), "").removesuffix(".") or type(error).__name__
 
 
 def cell_as_json(value: Any) -> Any:
@@ -42,6 +105,10 @@ def cell_as_json(value: Any) -> Any:
         return None if math.isnan(value) else value
     if value is pd.NaT or value is pd.NA:
         return None
+    if isinstance(value, bytes):
+        return bytes_as_text(value)
+    if isinstance(value, np.floating):
+        return cell_as_json(float(value))  # of a long double, tolist() is a long double
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "tolist"):
@@ -53,27 +120,41 @@ def cell_as_json(value: Any) -> Any:
     return value if isinstance(value, Decimal) else str(value)
 
 
-def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbered rows of a Parquet file."""
-    source, number = reading.source, 0
-    reading.record_noun = "row"
+def bytes_as_text(value: bytes) -> str:
+    """Bytes as text: in UTF-8, as writers without a type for texts store it, else as Python shows them."""
     try:
-        with source.arrow_file() as raw, pq.ParquetFile(raw) as file:
-            for batch in file.iter_batches(ROWS_PER_BATCH):
-                for row in batch.to_pylist():
-                    yield number, {name: cell_as_json(value) for name, value in row.items()}
-                    number += 1
-                source.report_position(source.size * number // max(file.metadata.num_rows, 1))
-    except (pa.ArrowException, OSError) as error:
-        reading.add_problem(None, f"is not a valid Parquet file ({str(error).splitlines()[0]})")
+        return value.decode()
+    except UnicodeDecodeError:
+        return str(value)
+
+
+class BoundedLines:
+    """The lines of a text file; `csv.Error` for a line that is too long, which is skipped."""
+
+    def __init__(self, text: TextIO) -> None:
+        self.text = text
+
+    def __iter__(self) -> "BoundedLines":
+        return self
+
+    def __next__(self) -> str:
+        line = piece = self.text.readline(MAX_CSV_CHARACTERS)
+        while len(piece) == MAX_CSV_CHARACTERS and not piece.endswith(("\n", "\r")):
+            piece = self.text.readline(MAX_CSV_CHARACTERS)
+        if piece is not line:
+            raise csv.Error(f"line longer than {MAX_CSV_CHARACTERS:,} characters")
+        if not line:
+            raise StopIteration
+        return line
 
 
 def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns."""
-    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    csv.field_size_limit(MAX_CSV_CHARACTERS)
     with source.path.open("rb") as raw:
-        lines = csv.reader(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
+        lines = csv.reader(BoundedLines(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")))
         names: list[str] | None = None
+        places: dict[str, int] = {}
         while True:
             try:
                 row = next(lines, None)
@@ -83,12 +164,13 @@ def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, 
             if row is None:
                 break
             if names is None:
-                names = row
+                names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
+                report_repeated(names, reading)
                 continue
             if not lines.line_num % 1024:
                 source.report_position(raw.tell())
             if len(row) > len(names):
                 reading.add_problem(lines.line_num, f"{len(row)} cells in a table of {len(names)} columns")
             elif row:
-                yield lines.line_num, {name: cell or None for name, cell in zip(names, row, strict=False)}
+                yield lines.line_num, {name: row[place] or None for name, place in places.items() if place < len(row)}
     source.report_position(source.size)
