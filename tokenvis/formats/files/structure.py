@@ -100,6 +100,8 @@ def blocks_of(text: bytes) -> Iterator[bytes]:
 
 def is_nested_deeper(text: bytes, limit: int) -> bool:
     """Whether brackets outside of strings are nested deeper than a limit."""
+    if text.count(b"[") + text.count(b"{") <= limit:
+        return False
     scanner = StructureScanner()
     return any(scanner.marks(block, 0).deepest > limit for block in blocks_of(text))
 
