@@ -2,13 +2,12 @@
 
 import json
 import math
-import re
 from contextlib import suppress
 from typing import Any
 
 import orjson
 
-LONG_INTEGER = re.compile(r"[0-9]{19}")  # which may not fit into 64 bits: `orjson` would round it
+from tokenvis.spans.payload import LONG_NUMBER
 
 
 def int_or_none(value: Any) -> int | None:
@@ -45,7 +44,7 @@ def decode_json_text(value: Any) -> Any:
 
 def json_text_value(text: str) -> Any:
     """The value of a JSON text with all digits of its integers; `ValueError` if it has none, or none that can be kept."""
-    if not LONG_INTEGER.search(text):
+    if not LONG_NUMBER.search(text):
         return orjson.loads(text)
     try:
         return json.loads(text, parse_float=finite_number, parse_constant=finite_number)

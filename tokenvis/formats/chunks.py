@@ -12,21 +12,17 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.buffers import text_sizes
-from tokenvis.spans.columns import arrow_texts
-from tokenvis.spans.encoding import encoded
-from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.encoding import encoded_and_checked
+from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.payload import CHUNK_BYTES, MAX_LEVELS, PAYLOADS_PER_CHUNK, is_deeper, levels_of, stored_texts
 from tokenvis.spans.redaction import Redactor, redacted_data
 from tokenvis.spans.text import without_surrogates
 
 ROWS_PER_CHUNK = 8_192
 MAX_NESTED_LEVELS = 150  # of data within a document, in which it is a few levels deep
-UNUSUAL_JSON = r"\\u[dD][89a-fA-F]|[0-9]{300}|[eE]\+?0*[0-9]{3}"  # may be half of a character, or beyond a double
 
 
 def export_chunks(
@@ -38,6 +34,8 @@ def export_chunks(
 ) -> Iterator[pd.DataFrame]:
     """The spans in chunks, in the order of the frame or of ``rows``; ``data`` is JSON text or missing.
 
+    A column ``is_portable`` marks data that any JSON parser reads as it is, also within a document.
+
     `BadSpan` if a payload is not a JSON object, or is nested so deep that no format could be read back.
     """
     if "data" not in spans.columns:
@@ -46,9 +44,12 @@ def export_chunks(
     sizes = np.zeros(len(spans), dtype=np.int64) if texts is None else text_sizes(texts)
     for first, last in chunk_bounds(sizes if rows is None else sizes[rows], min(rows_per_chunk, PAYLOADS_PER_CHUNK)):
         chunk = spans.iloc[first:last] if rows is None else spans.iloc[rows[first:last]]
-        chunk = chunk.assign(data=encoded(chunk))
-        check_levels(chunk)
-        yield chunk if redactor is None else chunk.assign(data=redacted_data(chunk, redactor))
+        data, is_checked = encoded_and_checked(chunk)
+        chunk = chunk.assign(data=data)
+        deep = deep_rows(chunk)
+        if redactor is not None:
+            chunk, is_checked = chunk.assign(data=redacted_data(chunk, redactor)), False
+        yield chunk.assign(is_portable=portable_rows(chunk["data"], deep, is_checked=is_checked))
 
 
 def chunk_bounds(sizes: Int64Array, max_rows: int) -> Iterator[tuple[int, int]]:
@@ -60,22 +61,33 @@ def chunk_bounds(sizes: Int64Array, max_rows: int) -> Iterator[tuple[int, int]]:
         yield from pairwise([*firsts.tolist(), first + len(of_rows)])
 
 
-def check_levels(chunk: pd.DataFrame) -> None:
-    """Raise `BadSpan` for data that is nested deeper than any reader accepts."""
-    for row in rows_with_brackets(arrow_texts(chunk["data"].array), MAX_LEVELS):
-        levels = levels_of(chunk["data"].iloc[row])
-        if levels > MAX_LEVELS:
-            raise BadSpan(
-                f"data of span {quoted(chunk['id'].iloc[row])} is nested {levels:,} levels deep; a file may have at most "
-                f"{MAX_LEVELS:,}, in any format. Flatten it."
-            )
-
-
-def rows_with_brackets(texts: pa.Array, count: int) -> list[int]:
-    """The rows whose JSON text opens more than so many brackets, so may be nested deeper."""
-    brackets = pc.add(pc.count_substring(texts, "{"), pc.count_substring(texts, "["))
-    rows: list[int] = pc.indices_nonzero(pc.greater(brackets, count).fill_null(False)).to_pylist()
+def deep_rows(chunk: pd.DataFrame) -> list[int]:
+    """The rows with data that is nested too deep for a document; `BadSpan` if it is too deep for every reader."""
+    rows = []
+    for row, text in enumerate(chunk["data"].tolist()):
+        if isinstance(text, str) and is_deeper(text, MAX_NESTED_LEVELS):
+            rows.append(row)
+            if (levels := levels_of(text)) > MAX_LEVELS:
+                raise BadSpan(
+                    f"data of span {quoted(chunk['id'].iloc[row])} is nested {levels:,} levels deep; a file may have at most "
+                    f"{MAX_LEVELS:,}, in any format. Flatten it."
+                )
     return rows
+
+
+def portable_rows(data: pd.Series, deep: list[int], *, is_checked: bool) -> Mask:
+    """Mark the rows whose data every JSON parser reads as it is, within a document; ``is_checked`` if orjson has read it."""
+    is_portable = np.array([True] * len(data) if is_checked else [is_strict_json(text) for text in data.tolist()], dtype=bool)
+    is_portable[deep] = False
+    return is_portable
+
+
+def is_strict_json(text: str | float | None) -> bool:
+    """Whether orjson parses a JSON text: it refuses numbers beyond a double, and halves of surrogate pairs."""
+    try:
+        return not isinstance(text, str) or orjson.loads(text) is not None
+    except orjson.JSONDecodeError:
+        return False
 
 
 def chunk_rows(chunk: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
@@ -87,29 +99,14 @@ def chunk_rows(chunk: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
     return zip(*values, strict=True)
 
 
-def data_in_json(chunk: pd.DataFrame) -> list[orjson.Fragment | str | None]:
+def data_in_json(chunk: pd.DataFrame) -> Iterator[orjson.Fragment | str | None]:
     """The data of each row as a value in other JSON: an object on one line, or null.
 
     JSON that another parser would change or refuse stays a string: numbers beyond a double, halves of surrogate pairs, and
     objects nested too deep for a document.
     """
-    values: list[Any] = [json_fragment(data) for (data,) in chunk_rows(chunk, "data")]
-    texts = arrow_texts(chunk["data"].array)
-    unusual = pc.indices_nonzero(pc.match_substring_regex(texts, UNUSUAL_JSON).fill_null(False)).to_pylist()
-    for row in {*unusual, *rows_with_brackets(texts, MAX_NESTED_LEVELS)}:
-        text = texts[row].as_py()
-        if not is_portable(text):
-            values[row] = text
-    return values
-
-
-def is_portable(text: str) -> bool:
-    """Whether every JSON parser reads this text as it is, a few levels deep in a document."""
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return not is_deeper(text, MAX_NESTED_LEVELS)
+    for data, is_portable in chunk_rows(chunk, "data", "is_portable"):
+        yield json_fragment(data) if is_portable else data
 
 
 def json_fragment(data: str | None) -> orjson.Fragment | None:

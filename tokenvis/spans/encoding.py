@@ -17,9 +17,14 @@ COMPACT_SEPARATORS = (",", ":")
 
 def encoded(spans: pd.DataFrame) -> pd.Series:
     """The payload of each row as JSON text, missing if there is none; ``parent_id`` is set from the frame's column."""
+    return encoded_and_checked(spans)[0]
+
+
+def encoded_and_checked(spans: pd.DataFrame) -> tuple[pd.Series, bool]:
+    """The payloads as `encoded` returns them, and whether it is known that orjson, a strict parser, reads all of them."""
     data = spans["data"]
     if data.dtype == "str" and are_objects(data) and parents_agree(spans):
-        return data
+        return data, True
     parents = spans["parent_id"].tolist() if "parent_id" in spans else [None] * len(spans)
     texts = []
     for span, value, parent in zip(spans["id"].tolist(), data.tolist(), parents, strict=True):
@@ -32,7 +37,7 @@ def encoded(spans: pd.DataFrame) -> pd.Series:
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
         except (ValueError, TypeError, RecursionError) as error:
             raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
-    return pd.Series(texts, index=spans.index, dtype="str")
+    return pd.Series(texts, index=spans.index, dtype="str"), False
 
 
 def are_objects(texts: pd.Series) -> bool:

@@ -30,7 +30,7 @@ CHUNK_BYTES = 1 << 25
 EMPTY_PAYLOAD: Mapping[str, Any] = {}
 MAX_LEVELS = 900  # of nested objects and lists in an exported payload: SQLite stores 1,000, Python's parser reads about as many
 MAX_DIGITS = 4_300  # of an integer: Python reads no more by default
-LONG_NUMBER = re.compile("[0-9]{19}")  # it may need more than 64 bits
+LONG_NUMBER = re.compile("[0-9]{19}")  # it may not fit into 64 bits: orjson would round it
 JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 BRACKET_LEVELS = {"{": 1, "[": 1, "}": -1, "]": -1}
 

@@ -170,7 +170,7 @@ class RowConverter:
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
         is_dated = all(abs(row[name]) < YEAR_10000 for name in TIMES)
-        return span if (is_dated or self.has_any_time) and row.get("parent_id") in (None, span.parent) else None
+        return span if (is_dated or self.has_any_time) and row.get("parent_id") in (None, span.data.get("parent_id")) else None
 
     def required_cell(self, cells: dict[str, Any], field: str) -> Any:
         """The cell of a required field; `KeyError` if it is empty."""
