@@ -164,6 +164,7 @@ PICTURED = (
 )
 TESTED_IN = {  # modules without a test file of the same name
     "formats/registry.py": "formats/test_damage.py",
+    "formats/restored.py": "formats/test_round_trips.py",
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",
     "formats/evaluations/inspect_log/events.py": "formats/test_inspect_log.py",
     "formats/evaluations/inspect_log/reader.py": "formats/test_inspect_log.py",

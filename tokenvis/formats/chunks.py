@@ -14,15 +14,17 @@ import orjson
 import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.formats.files.structure import nesting_depth
 from tokenvis.spans.buffers import text_sizes
 from tokenvis.spans.encoding import encoded_and_checked
 from tokenvis.spans.integers import Int64Array, Mask
-from tokenvis.spans.payload import CHUNK_BYTES, MAX_LEVELS, PAYLOADS_PER_CHUNK, is_deeper, levels_of, stored_texts
+from tokenvis.spans.payload import CHUNK_BYTES, PAYLOADS_PER_CHUNK, stored_texts
 from tokenvis.spans.redaction import Redactor, redacted_data
 from tokenvis.spans.text import without_surrogates
 
 ROWS_PER_CHUNK = 8_192
-MAX_NESTED_LEVELS = 150  # of data within a document, in which it is a few levels deep
+MAX_EXPORTED_DEPTH = 900  # of brackets in data: SQLite stores 1,000, and Python's parser reads about as many
+MAX_PORTABLE_DEPTH = 150  # of data within a document, in which it is a few levels deep
 
 
 def export_chunks(
@@ -65,13 +67,14 @@ def deep_rows(chunk: pd.DataFrame) -> list[int]:
     """The rows with data that is nested too deep for a document; `BadSpan` if it is too deep for every reader."""
     rows = []
     for row, text in enumerate(chunk["data"].tolist()):
-        if isinstance(text, str) and is_deeper(text, MAX_NESTED_LEVELS):
+        depth = nesting_depth(text.encode(), MAX_PORTABLE_DEPTH) if isinstance(text, str) else 0
+        if depth > MAX_PORTABLE_DEPTH:
             rows.append(row)
-            if (levels := levels_of(text)) > MAX_LEVELS:
-                raise BadSpan(
-                    f"data of span {quoted(chunk['id'].iloc[row])} is nested {levels:,} levels deep; a file may have at most "
-                    f"{MAX_LEVELS:,}, in any format. Flatten it."
-                )
+        if depth > MAX_EXPORTED_DEPTH:
+            raise BadSpan(
+                f"data of span {quoted(chunk['id'].iloc[row])} is nested {depth:,} levels deep; a file may have at most "
+                f"{MAX_EXPORTED_DEPTH:,}, in any format. Flatten it."
+            )
     return rows
 
 

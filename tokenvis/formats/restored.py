@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenvis.conventions.span import SpanRead
+from tokenvis.formats.chunks import MAX_EXPORTED_DEPTH
+from tokenvis.formats.files.structure import nesting_depth
 from tokenvis.spans.columns import TIMES, is_integer
-from tokenvis.spans.payload import MAX_LEVELS, is_deeper, parse, parse_exactly
+from tokenvis.spans.payload import parse, parse_exactly
 from tokenvis.spans.redaction import payload_json
 from tokenvis.spans.typed_columns import INT64_RANGE
 
@@ -59,8 +61,8 @@ def exported_data(value: Any) -> tuple[dict[str, Any], str | None]:
         return value, payload_json(value) or "{}"
     if not isinstance(value, str):
         raise TypeError(f"'data' is of type {type(value).__name__}, not an object")
-    if is_deeper(value, MAX_LEVELS):
-        raise ValueError(f"'data' is nested more than {MAX_LEVELS} levels deep")
+    if nesting_depth(value.encode(), MAX_EXPORTED_DEPTH) > MAX_EXPORTED_DEPTH:
+        raise ValueError(f"'data' is nested more than {MAX_EXPORTED_DEPTH} levels deep")
     try:
         return dict(parse_exactly(value)), value
     except RecursionError:  # it is nested deep, and has long numbers

@@ -17,7 +17,7 @@ from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, 
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, inverse_permutation, lowest_of
 from tokenvis.spans.intervals import number_in_run, running_counts
 
-SPANS_PER_BLOCK = 65_536  # whose times are Python numbers at once
+PACKED_AT_ONCE = 65_536  # whose times are Python numbers at once
 BAND_GAP = 0.4  # between two bands, in lanes
 MAX_FOLDED_LANES = 3.0  # maximum height of a folded band, in lanes
 MIN_LANES_PER_BAND = (
@@ -85,8 +85,8 @@ def lowest_free_lanes(band: Int64Array, start: Int64Array, last: Int64Array) -> 
     free: list[int] = []
     current_band, n_used = None, 0
     order = np.lexsort((start, band))
-    for first in range(0, len(order), SPANS_PER_BLOCK):
-        rows = order[first : first + SPANS_PER_BLOCK]
+    for first in range(0, len(order), PACKED_AT_ONCE):
+        rows = order[first : first + PACKED_AT_ONCE]
         lanes_of_rows = []
         for row_band, row_start, row_last in zip(*(values[rows].tolist() for values in (band, start, last)), strict=True):
             if row_band != current_band:

@@ -11,7 +11,6 @@ The top level has the keys of tokenvis (``label``, ``kind``, ``parent_id``, ``li
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,8 @@ PAYLOADS_PER_CHUNK = 65_536  # parsed payloads in memory at once
 FIRST_PAYLOADS = 2_048  # parsed one by one, which shows the types of the values
 CHUNK_BYTES = 1 << 25
 EMPTY_PAYLOAD: Mapping[str, Any] = {}
-MAX_LEVELS = 900  # of nested objects and lists in an exported payload: SQLite stores 1,000, Python's parser reads about as many
 MAX_DIGITS = 4_300  # of an integer: Python reads no more by default
 LONG_NUMBER = re.compile("[0-9]{19}")  # it may not fit into 64 bits: orjson would round it
-JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-BRACKET_LEVELS = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 
 def rows_containing(spans: pd.DataFrame, *words: str) -> Int64Array:
@@ -144,17 +140,6 @@ def parse_exactly(value: Any) -> Mapping[str, Any]:
     """One payload with all digits of its integers, of which `parse` makes floats if they need more than 64 bits."""
     payload = parse(value)
     return json.loads(value) if isinstance(value, str) and LONG_NUMBER.search(value) else payload
-
-
-def is_deeper(text: str, levels: int) -> bool:
-    """Whether objects and lists are nested in more than so many levels in a JSON text."""
-    return text.count("{") + text.count("[") > levels and levels_of(text) > levels
-
-
-def levels_of(text: str) -> int:
-    """How deep objects and lists are nested in a JSON text; the outermost one is level 1."""
-    brackets = re.findall(r"[\[\]{}]", JSON_STRING.sub("", text))
-    return max(accumulate(map(BRACKET_LEVELS.__getitem__, brackets)), default=0)
 
 
 def exact_integer(digits: str) -> int:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tokenvis.formats.files.structure import (
     StructureScanner,
-    is_nested_deeper,
     long_numbers,
     n_values_about,
+    nesting_depth,
     plain_lines,
 )
 
@@ -50,9 +50,10 @@ def test_marks_are_found_in_blocks_of_any_size(text, size, max_level):
 
 
 def test_depth_counts_brackets_outside_of_strings():
-    assert is_nested_deeper(b'[{"[[[": [1]}]', 2)
-    assert not is_nested_deeper(b'[{"[[[": [1]}]', 3)
-    assert is_nested_deeper(b"[]" * 300_000 + b"[[]]", 1)
+    assert nesting_depth(b'[{"[[[": [1]}]') == 3
+    assert nesting_depth(b'[{"x": [1]}]', 3) == 0
+    assert nesting_depth(b"[]" * 300_000 + b"[[]]") == 2
+    assert nesting_depth(b"") == 0
 
 
 def test_values_are_counted_by_the_commas_between_them():

@@ -17,7 +17,7 @@ import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import MAX_JSON_DEPTH, is_nested_deeper, long_numbers, n_values_about
+from tokenvis.formats.files.structure import MAX_JSON_DEPTH, long_numbers, n_values_about, nesting_depth
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
 MAX_RECORD_BYTES = 128 << 20  # of a line, or of an item of a document
@@ -50,7 +50,7 @@ def check_record_size(text: bytes) -> None:
     """Raise `ValueError` if a JSON text is too long, nested too deep, or has too many values."""
     if len(text) > MAX_RECORD_BYTES:
         raise ValueError(f"longer than {MAX_RECORD_BYTES:,} bytes")
-    if is_nested_deeper(text, MAX_JSON_DEPTH):
+    if nesting_depth(text, MAX_JSON_DEPTH) > MAX_JSON_DEPTH:
         raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
     if len(text) > MAX_JSON_VALUES and n_values_about(text) > MAX_JSON_VALUES:
         raise ValueError(f"of more than {MAX_JSON_VALUES:,} values")

@@ -98,12 +98,12 @@ def blocks_of(text: bytes) -> Iterator[bytes]:
         yield text[first : first + JSON_BLOCK_BYTES]
 
 
-def is_nested_deeper(text: bytes, limit: int) -> bool:
-    """Whether brackets outside of strings are nested deeper than a limit."""
-    if text.count(b"[") + text.count(b"{") <= limit:
-        return False
+def nesting_depth(text: bytes, at_least: int = 0) -> int:
+    """How deep brackets outside of strings are nested; 0 if that is certainly not deeper than ``at_least``."""
+    if text.count(b"[") + text.count(b"{") <= at_least:
+        return 0
     scanner = StructureScanner()
-    return any(scanner.marks(block, 0).deepest > limit for block in blocks_of(text))
+    return max((scanner.marks(block, 0).deepest for block in blocks_of(text)), default=0)
 
 
 def n_values_about(text: bytes) -> int:

@@ -24,6 +24,7 @@ from tokenvis.conventions.timestamps import from_unit, is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.parquet import PARQUET_MAGIC
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
@@ -34,7 +35,6 @@ from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
-PARQUET_MAGIC = b"PAR1"
 WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
 STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
