@@ -55,6 +55,25 @@ def test_lines_a_document_and_an_array_of_documents_are_read_alike():
     assert spans_of(json.dumps([request(AGENT), request(CHAT, TOOL)])) == (SPANS, [])
 
 
+def test_damage_in_a_document_costs_one_span():
+    whole = request(AGENT, sent(9, 1, 2, "broken"), CHAT, TOOL)
+    anonymous = {"resourceSpans": [{"scopeSpans": whole["resourceSpans"][0]["scopeSpans"]}]}
+    for record in (whole, anonymous):
+        text = json.dumps(record, indent=1)
+        assert spans_of(text.replace('"broken"', "broken")) == (SPANS, ["x, item 2: not JSON from character 109 on."])
+        assert spans_of(text[: text.index('"broken"')]) == (SPANS[:1], ["x: is truncated; the complete part was read."])
+
+
+def test_a_name_that_is_a_key_of_older_files_is_not_taken_for_it():
+    text = json.dumps(request(sent(1, 1, 9, "scope_spans"), sent(2, 1, 9, "resource_spans")), indent=1)
+    assert spans_of(text) == (["- span 1-9", "- span 1-9"], [])
+
+
+def test_a_count_without_a_number_does_not_cost_the_span():
+    count = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": None}}
+    assert spans_of(request({**CHAT, "attributes": [*CHAT["attributes"], count]})) == (SPANS[1:2], [])
+
+
 def run_of(number, agent_id, start, end):
     named = kv(gen_ai__operation__name="invoke_agent", gen_ai__agent__name="researcher", gen_ai__agent__id=agent_id)
     return sent(number, start, end, "invoke_agent researcher", 1, attributes=named)

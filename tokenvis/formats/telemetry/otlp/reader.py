@@ -8,6 +8,7 @@ protobuf encoder wrote them; names are in camelCase or snake_case. Times are nan
 Source: the specification of OTLP, and of its file exporter.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -75,25 +76,32 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def read_document(reading: Reading) -> Iterator[SpanRead]:
-    """The spans of one document of any size: with one resource, span by span; else resource by resource."""
+    """The spans of one document of any size: with several resources, resource by resource; else span by span."""
     prefix, scopes = document_keys(reading)
     first_reading = Reading(reading.source)
     services = [resource_service(resource) for _, resource in document_items(first_reading, f"{prefix}.resource")]
-    if len(services) != 1 or first_reading.problems:
+    is_resource_unreadable = any(problem.line is not None for problem in first_reading.problems)
+    if len(services) > 1 or is_resource_unreadable:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
+    service = services[0] if services else None
     for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
-        if read := span_or_problem(reading, number, span, services[0]):
+        if read := span_or_problem(reading, number, span, service):
             yield read
 
 
 def document_keys(reading: Reading) -> tuple[str, str]:
     """The path of the resources in a document, and the key of their scopes."""
     start = text_start(reading.source)
-    name = "resource_spans" if b'"resource_spans"' in start else "resourceSpans"
-    scopes_key = next((key for key in SCOPE_KEYS[1:] if f'"{key}"'.encode() in start), SCOPE_KEYS[0])
+    name = "resource_spans" if has_key(start, "resource_spans") else "resourceSpans"
+    scopes_key = next((key for key in SCOPE_KEYS[1:] if has_key(start, key)), SCOPE_KEYS[0])
     return f"[*].{name}[*]" if start[:1] == b"[" else f"{name}[*]", scopes_key
+
+
+def has_key(text: bytes, key: str) -> bool:
+    """Whether a JSON text has a key, which is not just one of its strings."""
+    return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
 
 
 def resource_service(resource: Any) -> str | None:
@@ -207,7 +215,7 @@ def attribute_value(value: Any) -> Any:
         if type_name in SCALAR_TYPES:
             return content
         if type_name == "intValue":
-            return int(content)
+            return None if content is None else int(content)
         if type_name == "arrayValue":
             return (
                 [attribute_value(item) for item in optional_value(content, "values", list) or ()]
