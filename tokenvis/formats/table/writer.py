@@ -74,5 +74,6 @@ def write_jsonl(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None 
     columns = written_columns(spans)
     for chunk in export_chunks(spans, redactor):
         for row, data in zip(chunk_rows(chunk, *columns), data_in_json(chunk), strict=True):
-            span = dict(zip(columns, row, strict=True)) | {"data": data}
+            span = dict(zip(columns, row, strict=True))
+            span["data"] = data
             file.write(orjson.dumps(span, option=orjson.OPT_APPEND_NEWLINE))

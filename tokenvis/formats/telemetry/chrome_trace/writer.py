@@ -93,7 +93,9 @@ def slice_events(spans: pd.DataFrame, threads: ThreadIds, redactor: Redactor | N
         ids = zip(chunk["pid"].tolist(), chunk["tid"].tolist(), strict=True)
         rows = zip(ids, chunk_rows(chunk, *columns), data_in_json(chunk), parsed_payloads(chunk), strict=True)
         for pid_tid, row, data, payload in rows:
-            yield slice_event(pid_tid, dict(zip(columns, row, strict=True)) | {"data": data}, payload)
+            span = dict(zip(columns, row, strict=True))
+            span["data"] = data
+            yield slice_event(pid_tid, span, payload)
 
 
 def slice_event(pid_tid: tuple[int, int], span: dict[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
