@@ -202,7 +202,7 @@ def test_a_value_is_typed(value, form):
 
 
 def test_values_nested_too_deep_are_cut_but_complete_in_the_data():
-    deep = json.loads("[" * 900 + "]" * 900)
+    deep = json.loads("[" * 890 + "]" * 890)
     spans = spans_of("ann 3 8 desk").assign(data=json.dumps({"attributes": {"deep": deep}}))
     document = document_of(spans)
     protobuf_of(document)

@@ -135,7 +135,7 @@ def test_a_thread_that_was_forked_goes_on_without_the_one_it_was_forked_from():
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"PAR1", "binary"),
+        (b"\0\1", "binary"),
         (b'{"resourceSpans": []}\n' * 4, "JSON lines with the keys 'resourceSpans'"),
         (b'{"resourceSpans": []}', "JSON lines with the keys 'resourceSpans'"),
         (b'{"resourceSpans": [{"resource', "a JSON document with the keys 'resourceSpans'"),
