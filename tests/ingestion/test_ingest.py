@@ -129,7 +129,7 @@ DAMAGE = {
     "not UTF-8": (b'{"type": "us\xff"}', "invalid UTF-8 was replaced by U+FFFD"),
     "NaN": ('{"type": NaN}', "NaN is not valid JSON, replaced by null"),
     "NaN, escaped": ('{"type": "\\ud800", "x": NaN}', "NaN is not valid JSON, replaced by null"),
-    "deep": ("[" * 2000 + "]" * 2000, "cannot be read (nested more than 200 levels deep)"),
+    "deep": ('{"a":' * 2000 + "1" + "}" * 2000, "nested more than 200 levels deep, replaced by null there"),
     "deep, escaped": ('{"\\ud800":' * 2000, "cannot be read (nested more than 200 levels deep)"),
     "array": ("[]", "is of type list, not an object"),
     "no timestamp": ({"type": "user", "message": {}}, "'timestamp' is missing"),
@@ -505,8 +505,8 @@ def test_what_is_nested_too_deep_in_a_document_is_a_problem():
     bad = json.dumps(test_otlp.request({**CHAT, "attributes": [{"key": "a", "value": "DEEP"}]}, AGENT), indent=1)
     write_file("x.json", bad.replace('"DEEP"', deep))
     report = ingest("x.json")
-    assert report.n_spans == 1
-    assert len(report.problems) == 1
+    assert report.n_spans == 2
+    assert problems(report) == ["x.json, item 1: nested more than 200 levels deep, replaced by null there."]
 
 
 def test_a_temporary_folder_that_is_full_is_an_error_of_ours(monkeypatch):

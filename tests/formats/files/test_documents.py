@@ -14,6 +14,12 @@ def items_of(text, path="[*]", **options):
     return [value for _, value in document_items(reading, path, **options)], problem_texts(reading)
 
 
+def nested(depth, value):
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def test_the_items_of_a_document():
     text = b'{"other": [{"spans": 1}, "x"], "spans": [{"id": "a"}, [], 3, "x", null], "spans": {"id": "b"}, "s\\u0070ans": [5]}'
     assert items_of(text, "spans[*]") == ([{"id": "a"}, [], 3, "x", None, 5], [])
@@ -82,20 +88,24 @@ def test_a_number_of_any_length_is_kept_or_a_problem(before, sign):
         )
 
 
-@pytest.mark.parametrize("depth", [201, 5_000, 500_000])
+@pytest.mark.parametrize("depth", [200, 5_000, 500_000])
 def test_depth_is_a_problem_of_one_item(depth):
     deep = "[" * depth + "]" * depth
-    assert items_of(f'[{{"a": 1}}, {deep}, {{"c": 3}}]'.encode()) == (
-        [{"a": 1}, {"c": 3}],
-        ["x.json, item 2: cannot be read (nested more than 200 levels deep)."],
-    )
-    assert items_of(f'[{{"a": 1}}, {"[" * depth}'.encode()) == (
+    [first, second, third], problems = items_of(f'[{{"a": 1}}, {{"x": {deep}, "y": [{deep}]}}, {{"c": 3}}]'.encode())
+    assert (first, third) == ({"a": 1}, {"c": 3})
+    assert json.dumps(second) == json.dumps({"x": nested(199, None), "y": nested(199, None)})
+    assert problems == ["x.json, item 2: nested more than 200 levels deep, replaced by null there."]
+
+
+def test_an_item_that_is_truncated_and_too_deep_is_a_problem():
+    assert items_of(b'[{"a": 1}, ' + b"[" * 5_000) == (
         [{"a": 1}],
         [
             "x.json, item 2: cannot be read (nested more than 200 levels deep).",
             "x.json: is truncated; the complete part was read.",
         ],
     )
+    assert items_of(b'[{"a": 1}, [')[1] == ["x.json: is truncated; the complete part was read."]
 
 
 def test_what_is_too_long_or_has_too_many_values_is_a_problem_of_one_item(monkeypatch):

@@ -25,6 +25,8 @@ from tokenvis.formats.files.rows import table_rows
         (b'{\n"a": 1,\n"b": {"c"', "a JSON document with the keys 'a', 'b'"),
         (b'[\n{"a": 1},\n{"b": 2}\n', "a JSON document with the keys 'a', 'b'"),
         (b"[]", "a JSON document"),
+        (b'id,data\na,"x\n{}\ny"\n', "a table with the columns 'id', 'data'"),
+        (b'cut, ...\n{"b": 2}\n{"b": 3}', "JSON lines with the keys 'b'"),
         (b"hello", "text"),
         (b"hello,you\n1,2", "a table with the columns 'hello', 'you'"),
         (b"\0\1", "binary"),

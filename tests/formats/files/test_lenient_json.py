@@ -41,12 +41,21 @@ def test_repairable_lines_are_kept_and_reported():
     ("text", "problem"),
     [
         (b'{"a": 1', "not JSON from character 8 on"),
-        (b"[" * 201 + b"]" * 201, "cannot be read (nested more than 200 levels deep)"),
+        (b"[" * 200 + b"[]," * 10_001 + b"1" + b"]" * 200, "cannot be read (nested more than 200 levels deep)"),
         (b"[" * 100_000, "cannot be read (nested more than 200 levels deep)"),
     ],
 )
 def test_unrepairable_lines_are_skipped_and_reported(text, problem):
     assert line(text) == (UNREADABLE, [f"x.jsonl, line 7: {problem}."])
+
+
+def test_what_is_nested_too_deep_becomes_null():
+    value, problems = line(b"[" * 200 + b'{"[": "]"}, 1, [[2]], "x"' + b"]" * 200)
+    for _ in range(199):
+        [value] = value
+    assert value == [None, 1, None, "x"]
+    assert problems == ["x.jsonl, line 7: nested more than 200 levels deep, replaced by null there."]
+    assert line(b" " * 400_000 + b"[" * 300_000 + b"]" * 300_000)[1] == problems
 
 
 def test_lone_surrogates_are_replaced_everywhere():

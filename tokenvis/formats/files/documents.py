@@ -18,7 +18,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.files.structure import BLANKS_AND_COMMAS, JSON_BLOCK_BYTES
 
-END_OF_DATA = "unexpected end of data"  # the error of `orjson` for a text that could go on
+END_OF_DATA = ("unexpected end of data", "failed to allocate memory")  # of `orjson`; the second for brackets only
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 UNREADABLE_ONLY = (UNREADABLE,)
 NO_PIECE = Piece(b"", is_plain=True)
@@ -33,21 +33,27 @@ def document_items(
     If ``exact``, a number that a float would round is a `Decimal`. A damaged document yields the values before the damage; the
     damage is a problem.
     """
-    for number, value, _ in parsed_pieces(reading, path, source or reading.source, exact=exact):
+    for number, value, _ in parsed_pieces(PathCutter(path, exact=exact), reading, source or reading.source):
         yield number, value
 
 
 def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Each key and value of a document that is an object, numbered as in `document_items`."""
-    for number, value, key in parsed_pieces(reading, MEMBERS, reading.source, exact=False):
+    for number, value, key in parsed_pieces(PathCutter(MEMBERS, exact=False), reading, reading.source):
         yield number, (str(parse_json(key)), value)
 
 
-def parsed_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[tuple[int, Any, bytes]]:
-    """The number, value and key of each value under a path."""
+def document_property(reading: Reading, path: str) -> tuple[list[Any], int]:
+    """The values under a path that ends in a key, and the number of objects that could have the key."""
+    cutter = PathCutter(path, exact=False)
+    return [value for _, value, _ in parsed_pieces(cutter, reading, reading.source)], cutter.n_entered
+
+
+def parsed_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[tuple[int, Any, bytes]]:
+    """The number, value and key of each value that is cut out of a file."""
     number, n_unreadable, reading.record_noun = 0, 0, "item"
-    for piece in file_pieces(reading, path, source, exact=exact):
-        values, key = piece_values(piece, number + 1, reading, source, exact=exact), piece.key
+    for piece in file_pieces(cutter, reading, source):
+        values, key = piece_values(piece, number + 1, reading, source, exact=cutter.exact), piece.key
         piece = NO_PIECE
         for value in values:
             number += 1
@@ -62,9 +68,8 @@ def parsed_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -
                 return
 
 
-def file_pieces(reading: Reading, path: str, source: Source, *, exact: bool) -> Iterator[Piece]:
-    """The pieces under a path in a file; damage between them is a problem and ends the reading."""
-    cutter = PathCutter(path, exact=exact)
+def file_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[Piece]:
+    """The pieces that are cut out of a file; damage between them is a problem and ends the reading."""
     with source.path.open("rb") as file:
         skipped = len(BOM) if file.read(len(BOM)) == BOM else 0
         file.seek(skipped)

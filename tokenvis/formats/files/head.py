@@ -86,16 +86,18 @@ def head_of(source: Source) -> Head:
         return Head("empty")
     if text[:1] == b"[":
         return Head("document", document_head(text), start=start)
-    lines = [value for line in islice(text.splitlines(), HEAD_LINES) if isinstance(value := line_value_or_none(line), dict)]
-    if text[:1] == b"{" and not isinstance(line_value_or_none(text.splitlines()[0]), dict):
+    first_lines = text.splitlines()[:HEAD_LINES]
+    lines = [value for line in first_lines if isinstance(value := line_value_or_none(line), dict)]
+    if text[:1] == b"{" and not isinstance(line_value_or_none(first_lines[0]), dict):
         values = document_head(text)
         if values and (values[0] or not lines):
             return Head("document", values, start=start)
-    if lines:
+    if lines and (text[:1] == b"{" or 2 * len(lines) > len(first_lines)):
         return Head("lines", lines, start=start)
     if b"\0" in text.split(b"\n", 1)[0] or is_binary(start):
         return Head("binary", start=start)
-    return csv_head(source, start)
+    table = csv_head(source, start)
+    return Head("lines", lines, start=start) if lines and table.kind == "text" else table
 
 
 def text_start(source: Source) -> bytes:

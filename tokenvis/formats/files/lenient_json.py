@@ -17,12 +17,22 @@ import orjson
 
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.files.structure import MAX_JSON_DEPTH, long_numbers, n_values_about, nesting_depth
+from tokenvis.formats.files.structure import (
+    JSON_BLOCK_BYTES,
+    MAX_JSON_DEPTH,
+    QUOTE,
+    StructureScanner,
+    blocks_of,
+    long_numbers,
+    n_values_about,
+    nesting_depth,
+)
+from tokenvis.spans.payload import MAX_DIGITS
 from tokenvis.spans.text import REPLACEMENT, without_surrogates
 
 MAX_RECORD_BYTES = 128 << 20  # of a line, or of an item of a document
 MAX_JSON_VALUES = 4_000_000  # in one record: a value takes up to 150 bytes, its text as few as 2
-MAX_INTEGER_DIGITS = sys.int_info.default_max_str_digits  # more take Python quadratic time
+MAX_DEEP_VALUES = 10_000  # in one record; each is replaced by null
 MAX_SHOWN_DIGITS = 20
 INVALID_UTF8 = "invalid UTF-8 was replaced by U+FFFD"
 UNREADABLE = object()
@@ -67,7 +77,7 @@ def strict_value(text: bytes, *, exact: bool) -> Any:
 
 def value_of(text: str, report: RepairReporter, *, exact: bool) -> Any:
     """The value of a JSON text, in which NaN and numbers that are too large become null; each is reported."""
-    integer_limit = min(MAX_INTEGER_DIGITS, sys.get_int_max_str_digits() or MAX_INTEGER_DIGITS)
+    integer_limit = min(MAX_DIGITS, sys.get_int_max_str_digits() or MAX_DIGITS)
 
     def integer(digits: str) -> int | None:
         if len(digits.lstrip("-")) <= integer_limit:
@@ -105,6 +115,24 @@ def without_lone_surrogates(value: Any) -> Any:
     return value
 
 
+def without_deep_values(text: bytes, report: RepairReporter) -> bytes:
+    """A JSON text with null in place of containers that are nested too deep; unchanged if these are too many, or not closed."""
+    if len(text) > MAX_RECORD_BYTES or nesting_depth(text, MAX_JSON_DEPTH) <= MAX_JSON_DEPTH:
+        return text
+    scanner, brackets = StructureScanner(), list[int]()
+    for number, block in enumerate(blocks_of(text)):
+        marks = scanner.marks(block, MAX_JSON_DEPTH)
+        is_deep = (marks.levels == MAX_JSON_DEPTH) & (marks.codes != QUOTE)
+        brackets += (number * JSON_BLOCK_BYTES + marks.positions[is_deep]).tolist()
+        if len(brackets) > 2 * MAX_DEEP_VALUES:
+            return text
+    if len(brackets) % 2:
+        return text
+    report(f"nested more than {MAX_JSON_DEPTH} levels deep, replaced by null there")
+    ends = [0, *(closing + 1 for closing in brackets[1::2])]
+    return b"null".join(text[end:opening] for end, opening in zip(ends, [*brackets[::2], len(text)], strict=True))
+
+
 def lenient_value(text: bytes, report: RepairReporter) -> Any:
     """The value of a JSON text, repaired if necessary; `ValueError` if it cannot be repaired."""
     try:
@@ -115,6 +143,7 @@ def lenient_value(text: bytes, report: RepairReporter) -> Any:
 
 def repaired_value(text: bytes, report: RepairReporter, *, exact: bool = False) -> Any:
     """The value of a text that may be invalid JSON; each repair is reported; `ValueError` if it cannot be repaired."""
+    text = without_deep_values(text, report)
     check_record_size(text)
     decoded = text.decode(errors="replace")
     if REPLACEMENT in decoded and REPLACEMENT.encode() not in text:

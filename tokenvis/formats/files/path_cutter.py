@@ -89,20 +89,24 @@ class TextCapture:
 
 
 class PathCutter:
-    """Cuts the values under a path out of the blocks of a text; ``exact`` if its numbers must not be rounded."""
+    """Cuts the values under a path out of the blocks of a text; ``exact`` if its numbers must not be rounded.
+
+    ``n_entered`` counts the containers that could have such values.
+    """
 
     def __init__(self, path: str, *, exact: bool) -> None:
         self.steps = PATH_STEP.findall(path)
         self.kinds = [OPENING_ARRAY if step == ITEMS else OPENING_OBJECT for step in self.steps]
         self.exact = exact
         self.scanner, self.capture = StructureScanner(), TextCapture()
-        self.offset, self.is_plain = 0, True
+        self.offset, self.is_plain, self.n_entered = 0, True, 0
         self.key: bytes | None = None  # the key before the next value, if the innermost container is an object
         self.enter(0)
 
     def enter(self, depth: int) -> None:
         """Set how many containers of the path are open, and if each value in the innermost of them is cut out."""
         self.depth = depth
+        self.n_entered += depth == len(self.steps)
         self.in_values = depth == len(self.steps) and (not depth or self.kinds[-1] == OPENING_ARRAY)
         self.key, self.in_string = None, False
 

@@ -61,7 +61,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
         reading.record_noun = "sample"
         has_samples = True
         yield from spans_of_sample(reading, evaluation, number, sample)
-    if not has_samples:
+    if not has_samples and not reading.problems:
         reading.add_problem(None, "contains no samples")
 
 

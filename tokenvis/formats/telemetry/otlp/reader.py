@@ -24,7 +24,7 @@ from tokenvis.conventions.opentelemetry import (
 from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
-from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.documents import document_items, document_property
 from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.lines import json_lines
 from tokenvis.formats.files.reading import Reading
@@ -79,13 +79,13 @@ def read_document(reading: Reading) -> Iterator[SpanRead]:
     """The spans of one document of any size: with several resources, resource by resource; else span by span."""
     prefix, scopes = document_keys(reading)
     first_reading = Reading(reading.source)
-    services = [resource_service(resource) for _, resource in document_items(first_reading, f"{prefix}.resource")]
+    resources, n_resources = document_property(first_reading, f"{prefix}.resource")
     is_resource_unreadable = any(problem.line is not None for problem in first_reading.problems)
-    if len(services) > 1 or is_resource_unreadable:
+    if n_resources > 1 or is_resource_unreadable:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
-    service = services[0] if services else None
+    service = resource_service(resources[0]) if resources else None
     for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
         if read := span_or_problem(reading, number, span, service):
             yield read
@@ -215,7 +215,7 @@ def attribute_value(value: Any) -> Any:
         if type_name in SCALAR_TYPES:
             return content
         if type_name == "intValue":
-            return None if content is None else int(content)
+            return integer_or_content(content)
         if type_name == "arrayValue":
             return (
                 [attribute_value(item) for item in optional_value(content, "values", list) or ()]
@@ -227,6 +227,14 @@ def attribute_value(value: Any) -> Any:
         if "_" in type_name:
             return attribute_value(in_camel_case(value))
     return None
+
+
+def integer_or_content(content: Any) -> Any:
+    """The integer that a content is or has as digits; any other content, and one of too many digits, unchanged."""
+    try:
+        return content if content is None else int(content)
+    except ValueError:
+        return content
 
 
 def otlp_link(link: dict[str, Any]) -> str:
