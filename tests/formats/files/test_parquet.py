@@ -118,8 +118,8 @@ def test_a_long_value_in_many_rows_is_unpacked_in_small_batches(options, batch_b
 
 def test_rows_that_are_far_larger_than_the_file_end_the_reading(monkeypatch):
     monkeypatch.setattr(parquet, "MIN_UNPACKED_LIMIT_BYTES", 300 * 512)
-    reading = written(n=pa.nulls(100_000, pa.int64()))
-    limit = reading.source.size * 1_000
+    reading = written(n=pa.nulls(200_000, pa.int64()))
+    limit = reading.source.size * 2_000
     assert len(rows_of(reading)) == limit // 512 // 256 * 256
     assert problem_texts(reading) == [f"x.parquet: unpacks to more than {limit:,} bytes; the rows before were read."]
 

@@ -102,6 +102,12 @@ def test_a_csv_row_with_too_many_cells_is_a_problem():
         (b"a,b\n" + b"x" * 50, [], ["line 1: not CSV (line longer than 20 characters)"]),
         (b'a,b\n"' + b"x\n" * 15 + b"1,2\n", [{"a": "1", "b": "2"}], ["field larger than field limit (20)"]),
         (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], []),
+        (
+            b'a,b\n1,2\n3,"4\n5,6\n',
+            [{"a": "1", "b": "2"}, {"a": "3", "b": "4\n5,6\n"}],
+            ["x.csv, line 3: a quote is not closed; the rest of the file was read as one row."],
+        ),
+        (b'a,b\n1,2\n3,"4\n5"', [{"a": "1", "b": "2"}, {"a": "3", "b": "4\n5"}], []),
     ],
 )
 def test_long_lines_and_cells_of_a_csv_file_are_problems(text, rows, problems, monkeypatch):

@@ -32,7 +32,8 @@ from tokenvis.formats.files.tables import (
 PARQUET_MAGIC = b"PAR1"
 MIN_BATCH_ROWS, MAX_BATCH_ROWS = 8, 256
 BATCH_BYTES = 64 << 20
-MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT_BYTES = 1_000, 1 << 30
+MAX_USUAL_RATIO = 50  # of the pages of long texts to the file
+MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT_BYTES = 2_000, 1 << 29  # of rows to the file
 MIN_ROW_BYTES = 512  # what a row counts at least
 OPTIONS: dict[str, Any] = {
     "page_checksum_verification": True,
@@ -65,11 +66,18 @@ def opened_parquet(source: Source) -> Iterator[pq.ParquetFile]:
         raise IngestError(f"{source.name} is not a valid Parquet file ({error_reason(error)}).") from None
 
 
-def unpacked_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file, in small batches; one by one if they are large."""
+def parquet_metadata(source: Source) -> dict[bytes, bytes]:
+    """The metadata that a Parquet file has for its writer's own use; `IngestError` if the file is damaged."""
+    with opened_parquet(source) as file:
+        return dict(file.schema_arrow.metadata or {})
+
+
+def unpacked_batches(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file of this size, in small batches; one by one if they are large."""
     for group in range(file.metadata.num_row_groups if file.schema_arrow.names else 0):
         longest = file.metadata.row_group(group).total_byte_size  # a value is not longer than the pages of its group
-        n_rows = max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, BATCH_BYTES // max(longest, 1)))
+        min_rows = MIN_BATCH_ROWS if longest < MAX_USUAL_RATIO * size else 1
+        n_rows = max(min_rows, min(MAX_BATCH_ROWS, BATCH_BYTES // max(longest, 1)))
         for batch in file.iter_batches(n_rows, row_groups=[group], use_threads=False):
             if batch.nbytes <= BATCH_BYTES:
                 yield batch
@@ -82,7 +90,7 @@ def parquet_batches(source: Source) -> Iterator[pa.RecordBatch]:
     limit = max(MIN_UNPACKED_LIMIT_BYTES, MAX_UNPACKED_RATIO * source.size)
     n_bytes = n_rows = 0
     with opened_parquet(source) as file:
-        for batch in unpacked_batches(file):
+        for batch in unpacked_batches(file, source.size):
             n_bytes += max(batch.nbytes, MIN_ROW_BYTES * len(batch))
             n_rows += len(batch)
             if n_bytes > limit:
@@ -130,5 +138,5 @@ def cell_of(column: pa.Array, row: int) -> Any:
 def parquet_start(source: Source, n_rows: int) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns and the first rows of a Parquet file; `IngestError` if it is damaged, or unpacks to too much."""
     with opened_parquet(source) as file:
-        batch = next(unpacked_batches(file), None)
+        batch = next(unpacked_batches(file, source.size), None)
         return file.schema_arrow.names, batch_records(batch.slice(0, n_rows)) if batch is not None else []

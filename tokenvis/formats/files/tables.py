@@ -20,7 +20,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 
 ROWS_PER_BATCH = 4_096
-MAX_CSV_CHARACTERS = 64 << 20  # of a line, and of a cell with line breaks
+MAX_CSV_CHARACTERS = 32 << 20  # of a line, and of a cell with line breaks, for which csv needs 8 bytes each
 
 CellReporter: TypeAlias = Callable[[int, str], None]  # called with the number of a row and the reason
 Named = TypeVar("Named")
@@ -132,7 +132,7 @@ class BoundedLines:
     """The lines of a text file; `csv.Error` for a line that is too long, which is skipped."""
 
     def __init__(self, text: TextIO) -> None:
-        self.text = text
+        self.text, self.ended = text, False
 
     def __iter__(self) -> "BoundedLines":
         return self
@@ -144,6 +144,7 @@ class BoundedLines:
         if piece is not line:
             raise csv.Error(f"line longer than {MAX_CSV_CHARACTERS:,} characters")
         if not line:
+            self.ended = True
             raise StopIteration
         return line
 
@@ -152,7 +153,8 @@ def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, 
     """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns."""
     csv.field_size_limit(MAX_CSV_CHARACTERS)
     with source.path.open("rb") as raw:
-        lines = csv.reader(BoundedLines(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")))
+        text = BoundedLines(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
+        lines, n_lines = csv.reader(text), 0
         names: list[str] | None = None
         places: dict[str, int] = {}
         while True:
@@ -163,6 +165,9 @@ def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, 
                 continue
             if row is None:
                 break
+            if text.ended:  # csv has asked for more lines of this row
+                reading.add_problem(n_lines + 1, "a quote is not closed; the rest of the file was read as one row")
+            n_lines = lines.line_num
             if names is None:
                 names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
                 report_repeated(names, reading)

@@ -15,7 +15,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
@@ -24,7 +23,7 @@ from tokenvis.conventions.timestamps import from_unit, is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.parquet import PARQUET_MAGIC
+from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_metadata
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
@@ -73,7 +72,7 @@ def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
     if columns not in ([*COLUMNS], [*COLUMNS, "parent_id"]) or reading.options.columns or reading.options.unit != "us":
         return False
     if head.start.startswith(PARQUET_MAGIC):
-        return PARQUET_MARK.items() <= (pq.read_schema(reading.source.path).metadata or {}).items()
+        return PARQUET_MARK.items() <= parquet_metadata(reading.source).items()
     return head.start.startswith((CSV_START, JSONL_START))
 
 
