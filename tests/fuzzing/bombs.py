@@ -117,8 +117,8 @@ def files():
         "minus": b"-", "colons": b'{"a"::\n', "slashes": b"//\n", "letters": b"x",
     }  # fmt: skip
     for name, piece in pieces.items():
-        yield f"file-of-{name}", Bomb(2 * MEGABYTE, partial(text_around, piece=piece), "file")
-        yield f"rest-of-{name}", Bomb(2 * MEGABYTE, partial(text_around, piece=piece, before=b"\n"), "rest")
+        yield f"file-of-{name}", Bomb(MEGABYTE, partial(text_around, piece=piece), "file")
+        yield f"rest-of-{name}", Bomb(MEGABYTE, partial(text_around, piece=piece, before=b"\n"), "rest")
     yield "file-of-many-lines", Bomb(1_000_000, lambda size: b"1\n" * size, "file")
     yield "file-of-nul-64MB", Bomb(64 * MEGABYTE, lambda size: bytes(size), "file")
     yield "file-of-letters-64MB", Bomb(64 * MEGABYTE, lambda size: b"x" * size, "file")

@@ -3,12 +3,14 @@
 import copy
 import json
 import random
+from contextlib import suppress
 
 from damage import damaged
 
 from fuzzing.json_text import Document
 from fuzzing.spellings import NUMBERS, TEXTS, nested, unclosed
 
+MAX_BYTES = 4 << 20
 LINE_BREAKS = [b"\n", b"\r\n", b"\r", b"\n\n", b"\n\r", b"\x0b", b"\x0c", b"\x1c", b"\xc2\x85", b"\xe2\x80\xa8", b" ", b""]
 ENCODINGS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7", "cp037", "latin-1"]
 BYTE_ORDER_MARKS = [
@@ -197,5 +199,6 @@ def mutated(text: bytes, chance: random.Random, others: list[bytes]) -> bytes:
     """A file after one to three mutations; ``others`` are valid files of any format."""
     for _ in range(chance.choice([1, 1, 2, 3])):
         kinds = chance.choice([[changed_values], OF_STRUCTURE, OF_STRUCTURE, OF_BYTES])
-        text = chance.choice(kinds)(text, chance, others)[: 4 << 20]
+        with suppress(RecursionError):  # after an earlier mutation it may be too deep for `json`
+            text = chance.choice(kinds)(text, chance, others)[:MAX_BYTES]
     return text
