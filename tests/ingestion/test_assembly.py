@@ -89,6 +89,9 @@ def test_what_the_database_could_not_hold_is_refused():
     ]:
         with pytest.raises(ValueError, match=rf"^{wrong} is not a 64-bit integer of microseconds$"):
             whole.add(span("c", start, end))
+    for too_long in (span("x" * 1_048_577), span("c", agent="é" * 1_048_577), span("c", trace="x" * 1_048_577)):
+        with pytest.raises(ValueError, match=r"^a name has 1,048,577 characters, more than 1,048,576$"):
+            whole.add(too_long)
     whole.add(span("b"))
     assert [frame["id"].tolist() for frame in whole.frames({})] == [["b"]]
 

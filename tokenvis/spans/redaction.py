@@ -20,6 +20,7 @@ from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
+MAX_NAME_CHARACTERS = 1 << 20  # of an id, an agent or a location: on its way into the store, it is in memory several times
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
 REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content
@@ -141,11 +142,16 @@ def check_size(n_bytes: int, max_bytes: int) -> None:
 
 
 def storable_name(text: str | None) -> str | None:
-    """A name that a database can store: lone surrogates become U+FFFD; `TypeError` if it is not a text."""
-    if text is None or (type(text) is str and text.isascii()):
+    """A name or an id that a database can store: lone surrogates become U+FFFD; `ValueError` if it is too long.
+
+    `TypeError` if it is not a text.
+    """
+    if text is None or (type(text) is str and len(text) <= MAX_NAME_CHARACTERS and text.isascii()):
         return text
     if not isinstance(text, str):
         raise TypeError(f"a name is of type {type(text).__name__}")
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise ValueError(f"a name has {len(text):,} characters, more than {MAX_NAME_CHARACTERS:,}")
     return without_surrogates(text)
 
 
