@@ -33,6 +33,8 @@ def test_the_earliest_span_names_its_trace_unless_the_trace_has_its_own_name():
     reading.name_trace("t", "its own")
     reading.name_trace("t", "earliest", -(2**62))
     assert reading.names["t"][1] == "its own"
+    reading.name_trace("u", "half \ud83d")
+    assert reading.names["u"][1] == "half \ufffd"
 
 
 def test_an_unusable_record_is_a_problem_and_reading_continues():

@@ -13,6 +13,7 @@ from tokenvis.conventions.span import SpanRead, problem_reason
 from tokenvis.errors import escaped
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.integers import INT64_MIN
+from tokenvis.spans.text import without_surrogates
 
 MAX_PROBLEMS = 10_000  # per source; further problems are only counted
 MAX_FILE_NAME_LENGTH = 200  # of a file in a message: in an archive, it may have 65,535 characters
@@ -65,7 +66,7 @@ class Reading:
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
-        candidate = (INT64_MIN if start is None else start, name)
+        candidate = (INT64_MIN if start is None else start, without_surrogates(name))
         if name and (trace_id not in self.names or candidate < self.names[trace_id]):
             self.names[trace_id] = candidate
 
