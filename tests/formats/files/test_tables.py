@@ -7,7 +7,7 @@ import pytest
 from files import problem_texts, reading_of
 
 from tokenvis.formats.files import tables
-from tokenvis.formats.files.tables import csv_rows, frame_rows
+from tokenvis.formats.files.tables import csv_rows, frame_records, frame_rows
 
 
 def test_values_of_a_frame_become_json_values():
@@ -116,3 +116,12 @@ def test_long_lines_and_cells_of_a_csv_file_are_problems(text, rows, problems, m
     found = [row for _, row in csv_rows(reading.source, reading)]
     assert found[-len(rows) :] == rows if rows else not found
     assert [problem in text for problem, text in zip(problems, problem_texts(reading), strict=True)] == [True] * len(problems)
+
+
+def test_a_column_with_a_label_that_has_no_text_is_named_after_its_type():
+    class Mute:
+        def __str__(self):
+            raise RuntimeError("mute")
+
+    frame = pd.DataFrame([[1, 2, 3, 4]], columns=pd.Index([10**5_000, Mute(), "half \ud83d", 5], dtype=object))
+    assert frame_records(frame) == [{"int": 1, "Mute": 2, "half \ufffd": 3, "5": 4}]

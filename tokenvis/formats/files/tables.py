@@ -18,6 +18,7 @@ import pandas as pd
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
+from tokenvis.spans.text import without_surrogates
 
 ROWS_PER_BATCH = 4_096
 MAX_CSV_CHARACTERS = 32 << 20  # of a line, and of a cell with line breaks, for which csv needs 8 bytes each
@@ -33,7 +34,7 @@ def ignore_cell(_: int, __: str) -> None:
 def frame_rows(reading: Reading, frame: pd.DataFrame) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a DataFrame."""
     reading.record_noun = "row"
-    report_repeated(list(map(str, frame.columns)), reading)
+    report_repeated(list(map(column_name, frame.columns)), reading)
     for first in range(0, len(frame), ROWS_PER_BATCH):
         batch = frame.iloc[first : first + ROWS_PER_BATCH]
         yield from enumerate(frame_records(batch, reading.add_problem, first), first)
@@ -41,14 +42,22 @@ def frame_rows(reading: Reading, frame: pd.DataFrame) -> Iterator[tuple[int, dic
 
 def frame_columns(frame: pd.DataFrame) -> dict[str, pd.Series | pd.Index]:
     """The levels of a named index, then the columns of a DataFrame, by name."""
-    columns = [(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
+    columns = [(column_name(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
     names = {name for name, _ in columns}
     levels = [
-        (str(name), frame.index.get_level_values(level))
+        (column_name(name), frame.index.get_level_values(level))
         for level, name in enumerate(frame.index.names)
-        if name is not None and str(name) not in names
+        if name is not None and column_name(name) not in names
     ]
     return first_by_name([*levels, *columns])
+
+
+def column_name(label: Any) -> str:
+    """The label of a column as a name; its type for a label that has no text, such as an integer of too many digits."""
+    try:
+        return without_surrogates(str(label))
+    except Exception:  # a label may be an object of any type
+        return type(label).__name__
 
 
 def first_by_name(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
