@@ -117,6 +117,7 @@ def theirs(tmp_path):
     folder = tmp_path / "theirs"
     folder.mkdir()
     Store(folder / "sqlite.db").write_trace("t", spans(200))
+    (folder / "sqlite.db").chmod(0o644)  # the owner shares it
     yield folder
     folder.chmod(0o755)
 
