@@ -20,7 +20,9 @@ from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
-MAX_NAME_CHARACTERS = 1 << 20  # of an id, an agent or a location: on its way into the store, it is in memory several times
+MAX_STORED_NAME_CHARACTERS = (
+    1 << 20
+)  # of an id, an agent or a location: on its way into the store, it is in memory several times
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
 REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content
@@ -146,12 +148,12 @@ def storable_name(text: str | None) -> str | None:
 
     `TypeError` if it is not a text.
     """
-    if text is None or (type(text) is str and len(text) <= MAX_NAME_CHARACTERS and text.isascii()):
+    if text is None or (type(text) is str and len(text) <= MAX_STORED_NAME_CHARACTERS and text.isascii()):
         return text
     if not isinstance(text, str):
         raise TypeError(f"a name is of type {type(text).__name__}")
-    if len(text) > MAX_NAME_CHARACTERS:
-        raise ValueError(f"a name has {len(text):,} characters, more than {MAX_NAME_CHARACTERS:,}")
+    if len(text) > MAX_STORED_NAME_CHARACTERS:
+        raise ValueError(f"a name has {len(text):,} characters, more than {MAX_STORED_NAME_CHARACTERS:,}")
     return without_surrogates(text)
 
 
