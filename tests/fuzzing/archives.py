@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fuzzing.mutations import flipped_bits, mutated
 
@@ -130,6 +131,32 @@ def members(count, text=b"", names="%d.jsonl"):
     return zipped([(names % number, text) for number in range(count)])
 
 
+def parquet(**columns):
+    """A Parquet file of a table of spans with these columns."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def parquet_rows(count, text="x"):
+    """A Parquet file of rows that are alike, each with a text."""
+    sink, at_once = pa.BufferOutputStream(), min(count, 1_000_000)
+    texts = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), at_once), pa.array([text]))
+    rows = pa.table({"start_time": pa.repeat(pa.scalar(0), at_once), "agent_id": texts})
+    with pq.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
+        for _ in range(count // at_once):
+            writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+def parquet_nested(depth):
+    """A Parquet file with a column of lists in lists."""
+    column = pa.array([1])
+    for _ in range(depth):
+        column = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), column)
+    return parquet(start_time=pa.array([0]), agent_id=pa.array(["ann"]), note=column)
+
+
 def inspect_log(sample: bytes) -> bytes:
     """A log of Inspect with one sample."""
     header = b'{"eval": {"task": "t", "task_id": "t", "run_id": "r"}}'
@@ -154,6 +181,11 @@ ARCHIVE_BOMBS: dict[str, Callable[[], bytes]] = {
     "members-100001": lambda: members(100_001),
     "members-alike": lambda: members(10_000, b"{}", "a%.0s"),
     "members-in-folders": lambda: members(2_000, b"{}", "d/" * 1_000 + "%d"),
+    "parquet-of-a-long-text": lambda: parquet_rows(100_000, "x" * (1 << 20)),
+    "parquet-of-rows": lambda: parquet_rows(300_000),
+    "parquet-of-depth-150": lambda: parquet_nested(150),
+    "parquet-of-depth-2000": lambda: parquet_nested(2_000),
+    "parquet-of-columns": lambda: parquet(start_time=[0], agent_id=["ann"], **{f"c{number}": [1] for number in range(20_000)}),
     "log-of-4GB": lambda: zip_of(deflated_zeros(4 * GIGABYTE), 4 * GIGABYTE, [b"header.json", b"samples/1.json"]),
     "log-of-90MB": lambda: zip_of(deflated_zeros(90 << 20, b" "), 90 << 20, [b"header.json", b"samples/1.json"]),
     "log-that-overlaps": lambda: zip_of(

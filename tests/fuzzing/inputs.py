@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 import tokenvis
 from fuzzing.archives import ARCHIVE_BOMBS, archived
@@ -87,6 +88,7 @@ def prepared(name: str, folder: Path):
         else:
             source.write_bytes(text)
             source = io.BytesIO(text) if chance.random() < 0.05 else source
+    pa.default_memory_pool().release_unused()  # what making the input took is not measured
     is_thorough = bool(of_bomb) or chance.random() < 0.2
     return lambda: ingested(source, options, folder / "spans.db", is_thorough, GOOD_IDS if target == "folders" else set())
 

@@ -206,6 +206,15 @@ def test_agents_are_those_found_by_walking_up(tmp_path_factory, rows, batch):
     assert counts.get("duplicates", 0) == len(spans) - len(found)
 
 
+def test_a_batch_of_long_names_is_short(monkeypatch):
+    monkeypatch.setattr(assembly, "CHARACTERS_PER_BATCH", 1_000)
+    whole = Assembly(Path("gathered"))
+    whole.begin(reading_of("x.jsonl", ""))
+    for number in range(6):
+        whole.add(span(str(number), agent="a" * 400))
+    assert [len(frame) for frame in whole.frames({})] == [3, 3]
+
+
 def test_many_batches_are_one_table(monkeypatch):
     monkeypatch.setattr(assembly, "SPANS_PER_BATCH", 7)
     frame, _ = gathered(*(span(f"{n}", n, n + 1, agent="Ann" if n == 0 else None, parent="0") for n in range(50)))

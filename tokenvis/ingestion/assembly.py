@@ -30,7 +30,7 @@ from tokenvis.spans.redaction import check_size, payload_json, storable_name
 from tokenvis.tree.relations import cyclic, nearest_marked
 
 SPANS_PER_BATCH = 8_192  # spans buffered as Python objects before they are written
-CHARACTERS_PER_BATCH = 16 << 20  # of their data
+CHARACTERS_PER_BATCH = 16 << 20  # of their data and names: a long name is in memory once for each span of a frame
 MAX_DATA_BYTES = 32 << 20  # of one span: on its way into the store, it is in memory several times
 MISSING_CODE = -1
 INDEX_SCHEMA = pa.schema(
@@ -137,7 +137,8 @@ class Assembly:
         self.rows.append((*row, *codes, self.locations.code_of(span.location), len(self.readings) - 1))
         self.counts["estimated"] += "estimated" in data
         self.counts["open"] += data.get("status") == "open"
-        self.n_characters += 0 if text is None else len(text)
+        names = (span.id, span.trace_id, span.agent, span.location, span.fallback_agent)
+        self.n_characters += sum(map(len, filter(None, (text, *names))))
         if len(self.rows) == SPANS_PER_BATCH or self.n_characters > CHARACTERS_PER_BATCH:
             self.flush()
 
