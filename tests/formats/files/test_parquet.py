@@ -6,7 +6,7 @@ from files import problem_texts, reading_of, source_of, write_file
 
 from tokenvis import IngestError, ingest
 from tokenvis.formats.files import parquet
-from tokenvis.formats.files.parquet import parquet_batches, parquet_rows, parquet_start
+from tokenvis.formats.files.parquet import parquet_batches, parquet_rows, parquet_start, unpacked_bytes
 
 ROWS = {"agent_id": ["Ann", "Bob"], "location_id": "desk", "start_time": [0, 5], "end_time": [5, 9]}
 
@@ -114,6 +114,34 @@ def test_a_long_value_in_many_rows_is_unpacked_in_small_batches(options, batch_b
     source = source_of("x.parquet")
     assert source.size < 20_000
     assert max(len(batch) for batch in parquet_batches(source)) == n_rows
+
+
+def dictionary(*codes):
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(["x" * 100, "y"]))
+
+
+COLUMNS = {
+    "text": dictionary(0, 1, 0),
+    "list": pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), dictionary(0, 1, 0)),
+    "struct": pa.StructArray.from_arrays([dictionary(0, 1, 0)], ["a"]),
+    "map": pa.MapArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), pa.array(["", "", ""]), dictionary(0, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_value_of_a_dictionary_counts_each_time_it_occurs(name):
+    column = COLUMNS[name]
+    assert 201 <= unpacked_bytes(column) <= 230
+    assert 100 <= unpacked_bytes(column.slice(2, 1)) <= 120
+    assert unpacked_bytes(column.slice(0, 0)) < 20
+
+
+def test_a_dictionary_does_not_hide_how_much_a_file_unpacks_to(monkeypatch):
+    monkeypatch.setattr(parquet, "MIN_UNPACKED_LIMIT_BYTES", 20 << 20)
+    codes = pa.array([0] * 100, pa.int32())
+    reading = written(a=pa.DictionaryArray.from_arrays(codes, pa.array(["x" * (1 << 20)])))
+    assert len(rows_of(reading)) <= 20
+    assert problem_texts(reading) == ["x.parquet: unpacks to more than 20,971,520 bytes; the rows before were read."]
 
 
 def test_rows_that_are_far_larger_than_the_file_end_the_reading(monkeypatch):

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tokenvis.errors import IngestError
@@ -79,10 +80,27 @@ def unpacked_batches(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch
         min_rows = MIN_BATCH_ROWS if longest < MAX_USUAL_RATIO * size else 1
         n_rows = max(min_rows, min(MAX_BATCH_ROWS, BATCH_BYTES // max(longest, 1)))
         for batch in file.iter_batches(n_rows, row_groups=[group], use_threads=False):
-            if batch.nbytes <= BATCH_BYTES:
+            if sum(map(unpacked_bytes, batch.columns)) <= BATCH_BYTES:
                 yield batch
             else:
                 yield from (batch.slice(row, 1) for row in range(len(batch)))
+
+
+def unpacked_bytes(column: pa.Array) -> int:
+    """The bytes of a column in which a value of a dictionary counts each time it occurs, not once."""
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return sum(map(unpacked_bytes, column.flatten()))
+    if pa.types.is_map(kind):
+        first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+        return sum(unpacked_bytes(part.slice(first, last - first)) for part in (column.keys, column.items))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return unpacked_bytes(column.flatten())
+    if not pa.types.is_dictionary(kind):
+        return int(column.nbytes)
+    if pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type):
+        return pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+    return len(column) * int(column.dictionary.nbytes) // max(len(column.dictionary), 1)
 
 
 def parquet_batches(source: Source) -> Iterator[pa.RecordBatch]:
@@ -91,7 +109,7 @@ def parquet_batches(source: Source) -> Iterator[pa.RecordBatch]:
     n_bytes = n_rows = 0
     with opened_parquet(source) as file:
         for batch in unpacked_batches(file, source.size):
-            n_bytes += max(batch.nbytes, MIN_ROW_BYTES * len(batch))
+            n_bytes += max(sum(map(unpacked_bytes, batch.columns)), MIN_ROW_BYTES * len(batch))
             n_rows += len(batch)
             if n_bytes > limit:
                 raise IngestError(f"{source.name} unpacks to more than {limit:,} bytes; the rows before were read.")
@@ -138,5 +156,6 @@ def cell_of(column: pa.Array, row: int) -> Any:
 def parquet_start(source: Source, n_rows: int) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns and the first rows of a Parquet file; `IngestError` if it is damaged, or unpacks to too much."""
     with opened_parquet(source) as file:
-        batch = next(unpacked_batches(file, source.size), None)
-        return file.schema_arrow.names, batch_records(batch.slice(0, n_rows)) if batch is not None else []
+        names = file.schema_arrow.names
+    batch = next(parquet_batches(source), None)
+    return names, batch_records(batch.slice(0, n_rows)) if batch is not None else []
