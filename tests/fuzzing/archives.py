@@ -149,6 +149,13 @@ def parquet_rows(count, text="x"):
     return sink.getvalue().to_pybytes()
 
 
+def parquet_lists(rows, items, text):
+    """A Parquet file with a list in each row that has a text many times."""
+    texts = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows * items), pa.array([text]))
+    lists = pa.ListArray.from_arrays(pa.array(range(0, rows * items + 1, items), pa.int32()), texts)
+    return parquet(start_time=pa.array([0] * rows), agent_id=pa.array(["ann"] * rows), note=lists)
+
+
 def parquet_nested(depth):
     """A Parquet file with a column of lists in lists."""
     column = pa.array([1])
@@ -182,7 +189,8 @@ ARCHIVE_BOMBS: dict[str, Callable[[], bytes]] = {
     "members-alike": lambda: members(10_000, b"{}", "a%.0s"),
     "members-in-folders": lambda: members(2_000, b"{}", "d/" * 1_000 + "%d"),
     "parquet-of-a-long-text": lambda: parquet_rows(100_000, "x" * (1 << 20)),
-    "parquet-of-rows": lambda: parquet_rows(300_000),
+    "parquet-of-a-long-text-in-lists": lambda: parquet_lists(100, 10_000, "x" * (1 << 20)),
+    "parquet-of-rows": lambda: parquet_rows(200_000),
     "parquet-of-depth-150": lambda: parquet_nested(150),
     "parquet-of-depth-2000": lambda: parquet_nested(2_000),
     "parquet-of-columns": lambda: parquet(start_time=[0], agent_id=["ann"], **{f"c{number}": [1] for number in range(20_000)}),

@@ -34,7 +34,7 @@ PARQUET_MAGIC = b"PAR1"
 MIN_BATCH_ROWS, MAX_BATCH_ROWS = 8, 256
 BATCH_BYTES = 64 << 20
 MAX_USUAL_RATIO = 50  # of the pages of long texts to the file
-MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT_BYTES = 2_000, 1 << 29  # of rows to the file
+MAX_UNPACKED_RATIO, MIN_UNPACKED_LIMIT_BYTES = 2_000, 1 << 27  # of rows to the file
 MIN_ROW_BYTES = 512  # what a row counts at least
 OPTIONS: dict[str, Any] = {
     "page_checksum_verification": True,
