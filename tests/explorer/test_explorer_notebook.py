@@ -33,9 +33,9 @@ TOWER = seconds(*(f"ann {floor} {floor + 1} floor-{floor:02}" for floor in range
 DEMOS = "pandas.concat([tokenvis.load_spans(name) for name in ('kitchen-sink', 'multi-agent-workflow')])"
 
 NOTE_PROBLEMS = """
-import sys
+import traceback
 problems = []  # errors while the kernel handles page messages, which a notebook does not show
-get_ipython().showtraceback = lambda *_, **options: problems.append(repr(sys.exc_info()[1]))
+get_ipython().showtraceback = lambda *_, **options: problems.append(traceback.format_exc())
 """
 
 

@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
+from tokenvis.plot.artists.figure import hidden_figures
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.typed_columns import expand_data
 
@@ -13,10 +13,8 @@ from tokenvis.spans.typed_columns import expand_data
 def timeline_png(spans: pd.DataFrame, *, by: str, hue: str, **options: Any) -> bytes:
     """The timeline of `plot_timeline` as a PNG; ``by`` and ``hue`` may be keys of ``data``."""
     keys = [key for key in dict.fromkeys([by, hue]) if key not in spans.columns]
-    figure: Any = plot_timeline(expand_data(spans, keys) if keys else spans, by=by, hue=hue, **options).figure
+    with hidden_figures():
+        figure: Any = plot_timeline(expand_data(spans, keys) if keys else spans, by=by, hue=hue, **options).figure
     file = io.BytesIO()
-    try:
-        figure.savefig(file, format="png")
-    finally:
-        plt.close(figure)  # else a notebook shows it again
+    figure.savefig(file, format="png")
     return file.getvalue()

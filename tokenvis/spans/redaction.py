@@ -20,9 +20,7 @@ from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
 CONTENTS = ("full", "short", "none")
-MAX_STORED_NAME_CHARACTERS = (
-    1 << 20
-)  # of an id, an agent or a location: on its way into the store, it is in memory several times
+MAX_STORED_NAME_CHARACTERS = 1 << 20  # of an id, an agent or a location, which are in memory several times
 MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with content="none"
 REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content

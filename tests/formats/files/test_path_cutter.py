@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.formats.files.path_cutter import PathCutter, Piece, Unbalanced
+from tokenvis.formats.files.structure import BLANKS_AND_COMMAS
 
 
 def texts_of(path, *blocks):
@@ -49,14 +50,29 @@ def test_what_is_not_balanced_is_an_error_with_its_place(text, offset):
     assert error.value.offset == offset
 
 
+def without_separators(text):
+    return text.translate(None, BLANKS_AND_COMMAS)
+
+
 @pytest.mark.laws
 @given(
-    st.text('{}[]":, a1\\', max_size=40).map(str.encode), st.integers(1, 50), st.sampled_from(["", "[*]", "*", "a", "a[*].a"])
+    st.one_of(
+        st.text('{}[]":, a1\\', max_size=40),
+        st.lists(st.sampled_from(['"a":', "[", "]", "{", "}", ",", " ", '"a"', '"\\\\"', "1"]), max_size=20).map("".join),
+    ).map(str.encode),
+    st.integers(1, 50),
+    st.sampled_from(["", "[*]", "*", "a", "a[*].a"]),
 )
-def test_any_text_gives_pieces_of_it_or_an_error(text, size, path):
+def test_pieces_of_any_text_in_any_blocks_are_those_of_the_whole_text_or_an_error(text, size, path):
     blocks = [text[first : first + size] for first in range(0, len(text), size)]
-    found = texts_or_damage(path, text)
-    assert texts_or_damage(path, *blocks) == found
-    position, (pieces, rest) = 0, found if isinstance(found, tuple) else ([], text[:found])
+    found, whole = texts_or_damage(path, *blocks), texts_or_damage(path, text)
+    if isinstance(whole, int):
+        assert found == whole
+        return
+    pieces, rest = whole
+    position = 0
     for _, piece in [*pieces, ("", rest)]:
         position = text.index(piece, position) + len(piece)
+    assert [key for key, _ in found[0] if key] == [key for key, _ in pieces if key]
+    cut, cut_whole = (b"".join(text for _, text in [*parts, ("", end)]) for parts, end in (found, whole))
+    assert without_separators(cut) == without_separators(cut_whole)

@@ -1,7 +1,12 @@
 """The figure: its Axes, and its size, which fits the content."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes
@@ -11,10 +16,28 @@ MAX_BANDS_INCHES = 14.0  # height of the bands of a new figure
 MIN_LANE_POINTS = 3.0  # height of a lane
 LEGEND_LINE_INCHES = 0.2  # height of a line of the legend
 
+is_hidden: ContextVar[bool] = ContextVar("is_hidden", default=False)
+
+
+@contextmanager
+def hidden_figures() -> Iterator[None]:
+    """Create figures that pyplot does not know.
+
+    A notebook shows the figures that pyplot knows after each cell, and after each message of a widget, which another thread
+    may handle while a figure is drawn.
+    """
+    token = is_hidden.set(True)
+    try:
+        yield
+    finally:
+        is_hidden.reset(token)
+
 
 def new_axes(inches: float, *, width: float = FIGURE_WIDTH_INCHES) -> Axes:
     """The Axes of a new figure for content of this height."""
-    return plt.subplots(figsize=(width, inches + 0.95), layout="constrained")[1]
+    create = Figure if is_hidden.get() else plt.figure
+    axes: Axes = create(figsize=(width, inches + 0.95), layout="constrained").subplots()
+    return axes
 
 
 def check_axes(ax: object) -> None:
