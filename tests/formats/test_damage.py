@@ -98,3 +98,28 @@ def test_damage_is_survived(name):
     for seed in range(COUNT):
         text = damaged(every[seed % len(every)], seed)
         read_damaged(name, write_file("damaged", text), "none" if seed % 5 == 0 else "full")
+
+
+def with_one_replaced(value, new):
+    """The JSON value with each of its values replaced, one at a time."""
+    for key, nested in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for replaced in (new, *with_one_replaced(nested, new)):
+            copied = value.copy()
+            copied[key] = replaced
+            yield copied
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("new", [{}, [{"a": []}], 10**20], ids=repr)
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_value_may_be_of_another_type(name, new):
+    for text in examples_of(name):
+        try:
+            records = [json.loads(line) for line in text.splitlines()]
+        except ValueError:
+            continue
+        for replaced in with_one_replaced(records, new):
+            path = write_file("replaced", *replaced)
+            head = head_of(test_otlp.reading_of(path).source)
+            assert {reader.recognises(head) for reader in FORMATS.values()} <= {True, False}
+            read_damaged(name, path)

@@ -65,6 +65,15 @@ def test_of_several_spans_with_one_id_the_last_is_kept():
     ]
 
 
+def test_spans_with_one_id_are_compared_across_batches(monkeypatch):
+    monkeypatch.setattr(assembly, "SPANS_PER_BATCH", 2)
+    same = [span("a", x="é" * 1_000, line=line) for line in range(1, 6)]
+    others = [span("b", line=6), span("b", x=1, line=7), span("c", 0, 5, line=8), span("c", 0, 6, line=9), span("b", line=10)]
+    frame, whole = gathered(*same, *others)
+    assert frame["id"].tolist() == ["a", "c", "b"]
+    assert [problem.line for problem in whole.readings[0].problems] == [7, 8]
+
+
 def test_spans_above_themselves_have_no_parent():
     frame, whole = gathered(span("a", parent="b"), span("b", parent="a", line=2), span("c", parent="a"), names={"t": "talk"})
     assert set(frame["agent_id"]) == {"talk"}

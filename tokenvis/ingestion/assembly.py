@@ -10,6 +10,7 @@ for it (`requests`); and of several spans with one id, the last is kept.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -203,15 +204,25 @@ class Assembly:
         """The earlier rows whose content differs from the later row of the same id."""
         if not len(earlier):
             return earlier
-        texts = pa.Table.from_batches(self.data.batches(), DATA_SCHEMA)["data"]
-        columns = {
-            name: table[name].fill_null(MISSING_CODE) for name in ("start_time", "end_time", "trace", "agent", "location")
-        }
+        rows, positions = np.unique(np.concatenate([earlier, later]), return_inverse=True)
         differs = np.zeros(len(earlier), dtype=bool)
-        for column in (*columns.values(), texts.fill_null("")):
-            earlier_values, later_values = (column.take(pa.array(rows)) for rows in (earlier, later))
-            differs |= numpy_values(pc.not_equal(earlier_values, later_values))
+        for name in ("start_time", "end_time", "trace", "agent", "location"):
+            values = numpy_values(table[name].fill_null(MISSING_CODE).take(pa.array(rows)))
+            differs |= np.not_equal(*values[positions].reshape(2, -1))
+        differs |= np.not_equal(*self.text_codes(rows)[positions].reshape(2, -1))
         return np.compress(differs, earlier)
+
+    def text_codes(self, rows: Int64Array) -> Int64Array:
+        """A code of the data of each of these rows, in increasing order; equal data have equal codes."""
+        codes: dict[bytes, int] = {}
+        found, first = [], 0
+        for batch in self.data.batches():
+            in_batch, texts = rows[slice(*np.searchsorted(rows, [first, first + len(batch)]))] - first, batch["data"]
+            first += len(batch)
+            for row in in_batch.tolist():  # one text in memory at a time
+                digest = blake2b((texts[row].as_py() or "").encode(), digest_size=16).digest()
+                found.append(codes.setdefault(digest, len(codes)))
+        return np.array(found, dtype=np.int64)
 
     def report_problem(self, table: pa.Table, reason: str, rows: Int64Array) -> None:
         """Report a problem for each of these rows."""

@@ -57,9 +57,14 @@ class Reading:
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
 
+    @property
+    def only_counts(self) -> bool:
+        """Whether there are so many problems that further ones are only counted."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def add_problem(self, line: int | None, reason: str, source: Source | None = None) -> None:
         """Add a problem with a record, or (None) a whole file; by default the source. Beyond the limit it is only counted."""
-        if len(self.problems) >= MAX_PROBLEMS:
+        if self.only_counts:
             self.skipped[f"problems beyond the first {MAX_PROBLEMS:,}"] += 1
             return
         self.problems.append(Problem((source or self.source).name, line, reason, self.record_noun))

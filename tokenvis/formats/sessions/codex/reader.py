@@ -25,7 +25,7 @@ from tokenvis.formats.sessions.codex.threads import Rollout, ThreadLineage, line
 from tokenvis.formats.sessions.codex.waits import awaited_thread
 
 NAME = "Codex rollouts"
-ROLLOUT_LINE_TYPES = {"session_meta", "turn_context", "response_item", "event_msg", "compacted"}
+ROLLOUT_LINE_TYPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacted")
 CODEX_LABEL_KEYS = ("cmd", "command", "query", "message", "path", "explanation", "description")
 MAX_ANCESTORS = 50
 MAX_THREAD_TITLE_LENGTH = 60

@@ -19,7 +19,7 @@ from tokenvis.formats.files.reading import Problem, Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.sessions.codex.lines import CodexThread, add_rollout_line
 
-TURN_START_TYPES = {"task_started", "turn_started"}
+TURN_START_TYPES = ("task_started", "turn_started")
 PARENT_KEYS = ("parent_thread_id", "forked_from_id")
 COPIED_LINES = "lines copied from the parent thread"
 NO_OWN_LINE_YET = 2**62
