@@ -36,6 +36,15 @@ def test_the_members_of_a_document():
     assert [pair for _, pair in document_members(reading)] == [("a", 1), ("b\n", {"c": [2]}), ("", "x,"), ("n", None)]
 
 
+def test_a_member_with_a_damaged_key_is_a_problem_or_its_key_is_repaired():
+    reading = reading_of("x.json", b'{"a": 1, "b\x01": 2, "\xff": 3, "\\ud800": 4, "c": 5}')
+    assert [pair for _, pair in document_members(reading)] == [("a", 1), ("\ufffd", 3), ("\ufffd", 4), ("c", 5)]
+    assert problem_texts(reading) == [
+        "x.json, item 2: not JSON from character 3 on.",
+        "x.json, item 3: invalid UTF-8 was replaced by U+FFFD.",
+    ]
+
+
 def test_integers_of_any_size_and_exact_times():
     text = b'[{"id": 273475590164507581703505203264503192396}, {"t": 1781293600000000.999}, {"u": 0.5}]'
     assert items_of(text)[0] == [{"id": 273475590164507581703505203264503192396}, {"t": 1781293600000001.0}, {"u": 0.5}]

@@ -38,9 +38,14 @@ def document_items(
 
 
 def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
-    """Each key and value of a document that is an object, numbered as in `document_items`."""
+    """Each key and value of a document that is an object, numbered as in `document_items`; a damaged key is a problem."""
     for number, value, key in parsed_pieces(PathCutter(MEMBERS, exact=False), reading, reading.source):
-        yield number, (str(parse_json(key)), value)
+        try:
+            name = parse_json(key)
+        except ValueError:
+            name = parse_damaged(key, number, reading, reading.source)
+        if name is not UNREADABLE:
+            yield number, (name, value)
 
 
 def document_property(reading: Reading, path: str) -> tuple[list[Any], int]:
