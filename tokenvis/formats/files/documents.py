@@ -41,7 +41,7 @@ def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Each key and value of a document that is an object, numbered as in `document_items`; a damaged key is a problem."""
     for number, value, key in parsed_pieces(PathCutter(MEMBERS, exact=False), reading, reading.source):
         try:
-            name = parse_json(key)
+            name = orjson.loads(key)
         except ValueError:
             name = parse_damaged(key, number, reading, reading.source)
         if name is not UNREADABLE:
