@@ -3,9 +3,10 @@ import gzip
 
 import pytest
 from files import reading_of, source_of, write_file
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tokenvis.errors import IngestError
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.files.lines import json_lines
@@ -47,14 +48,19 @@ def test_a_head_shows_the_beginning_of_a_long_document():
 
 @pytest.mark.laws
 @given(st.binary(max_size=60))
+@example(b"PAR1")
+@example(b"PK\x03\x04")
 def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text):
     reading = reading_of(tmp_path_factory.mktemp("bytes") / "x", text)
-    assert str(head_of(reading.source))
     for read in (
         json_lines(reading),
         document_items(reading, "[*]"),
         document_items(reading, ""),
         document_items(reading, "a.b"),
-        table_rows(reading),
     ):
         assert list(read) is not None
+    try:
+        assert str(head_of(reading.source))
+        assert list(table_rows(reading)) is not None
+    except IngestError:
+        assert text.startswith(b"PAR1")
