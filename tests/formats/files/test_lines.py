@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from files import problem_texts, reading_of, source_of, write_file
 
-from tokenvis.formats.files import reading
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, ReadPosition, json_lines
 from tokenvis.formats.files.reading import Reading
 
@@ -34,7 +33,7 @@ def test_a_line_that_is_not_an_object_is_a_problem_and_reading_continues():
 
 
 def test_beyond_many_problems_lines_that_are_no_objects_are_only_counted(monkeypatch):
-    monkeypatch.setattr(reading, "MAX_PROBLEMS", 2)
+    monkeypatch.setattr("tokenvis.formats.files.reading.MAX_PROBLEMS", 2)
     source = source_of(write_file("x.jsonl", b'x\n[1\nNaN\n\n{"a": NaN}\n"x\n{"b": 2}\n'))
     found = Reading(source)
     assert list(json_lines(found)) == [(5, {"a": None}), (7, {"b": 2})]

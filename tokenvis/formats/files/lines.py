@@ -133,10 +133,11 @@ def parse_line(line: bytes, number: int, reading: Reading, source: Source, *, is
         return orjson.loads(text) if is_plain else parse_json(text)
     except ValueError:
         text = text.strip()
-        if not reading.only_counts or text.startswith(b"{"):
-            return parse_damaged(text, number, reading, source) if text else UNREADABLE
-        if text:  # no repair makes an object of it, and a file of another kind may have millions of such lines
-            reading.add_problem(number, "not JSON", source)
+        if not text:
+            return UNREADABLE
+        if text.startswith(b"{") or not reading.only_counts:
+            return parse_damaged(text, number, reading, source)
+        reading.add_problem(number, "not JSON", source)  # a file of another kind may have millions of such lines
         return UNREADABLE
 
 
