@@ -32,9 +32,9 @@ def checked_trace_rows(spans: Spans, trace_id: str, name: str | None) -> pd.Data
 
 
 def checked_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
-    """Checked spans with the columns of the table, in time order."""
+    """Checked spans with the columns of the table, in time order; an id may be in several traces."""
     frame = as_spans(spans, trace_id=trace_id)
-    duplicates = frame["id"].duplicated()
+    duplicates = frame.duplicated(["trace_id", "id"])
     if duplicates.any():
         raise BadSpan(f"Two spans have the id {quoted(frame['id'][duplicates].iloc[0])}. Every span needs a unique id.")
     return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")

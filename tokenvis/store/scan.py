@@ -142,6 +142,13 @@ def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -
     return SpanColumns(values, {name: list(labels) for name, labels in codes.items()}, faults)
 
 
+def row_chunks(connection: Connection, trace_ids: Iterable[str]) -> Iterator[Arrays]:
+    """The valid rows of traces, as columns of texts and times, in chunks of limited memory."""
+    rows, has_constraints = rowids_of_traces(connection, list(trace_ids)), has_own_schema(connection)
+    with texts_as_bytes(connection):
+        yield from read_chunks(connection, rows, [], [], has_constraints=has_constraints)
+
+
 def read_changes(connection: Connection, trace_ids: Sequence[str], inode: int, since: Watermark | None) -> ChangedSpans:
     """Spans of these traces that are new or changed since a watermark; all spans if there is none, or if it is invalid."""
     watermark = watermark_of(connection, trace_ids, inode)

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, literal, or_, sel
 from tokenvis.errors import BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.private import touch_private
 from tokenvis.spans.columns import Spans
+from tokenvis.store.additions import add_rows_of_traces, remove_former, unchanged_rows
 from tokenvis.store.connections import (
     CHECKPOINT_WAL_BYTES,
     as_store_error,
@@ -41,9 +42,9 @@ from tokenvis.store.rows import (
     count_spans,
     put_spans,
     put_trace,
-    trace_ids_of_spans,
 )
 from tokenvis.store.scan import (
+    Arrays,
     ChangedSpans,
     SpanColumns,
     Watermark,
@@ -52,9 +53,11 @@ from tokenvis.store.scan import (
     is_one_of,
     read_changes,
     read_columns,
+    row_chunks,
     rowids_of_traces,
 )
 from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
+from tokenvis.store.sources import TraceSource, put_sources, remove_sources, sources_of
 from tokenvis.store.trace_index import add_trace_index, has_trace_index, report_missing_index
 from tokenvis.store.trace_list import select_trace_list
 
@@ -183,6 +186,7 @@ class Store:
         """
         rows = checked_trace_rows(spans, trace_id, name)
         with as_store_error(self.path), self._writing() as connection:
+            remove_sources(connection, trace_id)
             put_trace(connection, trace_id, name)
             removed = remove_spans(connection, trace_id)
             put_spans(connection, trace_id, rows, INSERT_SPAN)
@@ -201,29 +205,42 @@ class Store:
             added = count_spans(connection, trace_id) - before
         return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
 
-    def add_traces(self, spans: Spans, names: Mapping[str, str]) -> tuple[list[Written], dict[str, str]]:
+    def add_traces(
+        self, spans: Spans, names: Mapping[str, str], *, former: Iterable[tuple[str, str]] = ()
+    ) -> tuple[list[Written], dict[str, str]]:
         """Add spans of several traces, given by ``trace_id``, as `add_spans` does for one trace.
 
         A span whose id belongs to another trace is skipped. Returns the result for each trace, and the skipped ids with the
         traces that they belong to. ``names`` maps traces to names; a trace not in it keeps its current name, else its id.
+        ``former`` are traces and ids of spans that have other ids now: their old rows are removed.
         """
-        frame = checked_rows(spans)
+        rows = checked_rows(spans)
         with as_store_error(self.path), self._writing() as connection:
-            existing = trace_ids_of_spans(connection, frame["id"].tolist())
-            existing_trace = frame["id"].map(existing)
-            in_other_trace = (existing_trace.notna() & (existing_trace != frame["trace_id"].astype("str"))).to_numpy(dtype=bool)
-            written = [
-                self._add(connection, str(trace_id), part, names.get(str(trace_id)), int(part["id"].isin(existing).sum()))
-                for trace_id, part in frame[~in_other_trace].groupby("trace_id", observed=True)
-            ]
-        return written, {span: existing[span] for span in frame["id"][in_other_trace]}
+            remove_former(connection, former)
+            additions, foreign = add_rows_of_traces(connection, rows, names)
+        return [Written(self.path, *addition) for addition in additions], foreign
 
-    def _add(self, connection: Connection, trace_id: str, frame: pd.DataFrame, name: str | None, n_existing: int) -> Written:
-        """Add rows of one trace; ``n_existing`` of them are in the database already."""
-        put_trace(connection, trace_id, name)
-        added = len(frame) - n_existing
-        updated = put_spans(connection, trace_id, frame, UPSERT_SPAN) - added
-        return Written(self.path, trace_id, added, updated, n_existing - updated)
+    def select_sources(self, traces: Iterable[str]) -> list[TraceSource]:
+        """The files that an ingest has read into these traces, given by id."""
+        with as_store_error(self.path), self._reading() as connection:
+            return sources_of(connection, traces)
+
+    def put_sources(self, sources: Sequence[TraceSource]) -> None:
+        """Remember that files were read into traces."""
+        with as_store_error(self.path), self._writing() as connection:
+            put_sources(connection, sources)
+
+    def select_rows(self, traces: Iterable[str]) -> Iterator[Arrays]:
+        """The rows of traces, given by id, as columns, in chunks of limited memory."""
+        with as_store_error(self.path), self._reading() as connection:
+            yield from row_chunks(connection, traces)
+
+    def revise_spans(self, rows: pd.DataFrame, before: pd.DataFrame) -> list[Written]:
+        """Replace rows by rows of the same ids, except those that no longer are as ``before`` has them."""
+        with as_store_error(self.path), self._writing() as connection:
+            unchanged = unchanged_rows(connection, rows, before)
+            additions, _ = add_rows_of_traces(connection, unchanged, {})
+        return [Written(self.path, *addition) for addition in additions]
 
     def delete_trace(self, trace: str) -> Written:
         """Delete a trace, given by id or exact name, and its spans.
@@ -241,6 +258,7 @@ class Store:
             if others:
                 raise BadOption(f"{quoted(trace)} is the name of several traces. Give an id: {listed([trace_id, *others])}.")
             removed = remove_spans(connection, trace_id)
+            remove_sources(connection, trace_id)
             connection.execute(delete(Trace).where(Trace.id == trace_id))
         return Written(self.path, trace_id, added=0, removed=removed)
 

@@ -1,0 +1,68 @@
+"""Sources: which files have told of a trace, and the name that each of them gave it.
+
+A file that is read again replaces what it told; a file that tells a span for the first time may only add to what others told.
+So an ingest remembers a digest of each file's path, by trace, in the table ``tokenvis_sources``, which the first ingest
+creates. A trace without rows there was recorded, or written as a whole: every file may replace its spans. The name of a trace
+is that of the file whose span named it the earliest, whatever the order in which the files are read.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, delete, inspect, select
+from sqlalchemy.dialects import sqlite
+
+from tokenvis.store.connections import driver_of
+from tokenvis.store.scan import is_one_of
+
+SOURCES = Table(
+    "tokenvis_sources",
+    MetaData(),
+    Column("trace_id", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("named_at", Integer),
+    Column("name", Text),
+    sqlite_with_rowid=False,
+)
+INSERT = sqlite.insert(SOURCES)
+PUT_SOURCE = str(
+    INSERT.on_conflict_do_update(
+        index_elements=[SOURCES.c.trace_id, SOURCES.c.origin],
+        set_={name: INSERT.excluded[name] for name in ("named_at", "name")},
+    ).compile(dialect=sqlite.dialect(), column_keys=[column.key for column in SOURCES.c])
+)
+
+
+class TraceSource(NamedTuple):
+    """A file that told of a trace: the digest of its path, the start of the span that named the trace, and that name."""
+
+    trace_id: str
+    origin: str
+    named_at: int | None
+    name: str | None
+
+
+def has_sources(connection: Connection) -> bool:
+    """Whether an ingest has created the table."""
+    return inspect(connection).has_table(SOURCES.name)
+
+
+def sources_of(connection: Connection, trace_ids: Iterable[str]) -> list[TraceSource]:
+    """The sources of these traces."""
+    if not has_sources(connection):
+        return []
+    rows = connection.execute(select(SOURCES).where(is_one_of(SOURCES.c.trace_id, trace_ids)))
+    return [TraceSource(*row) for row in rows]
+
+
+def put_sources(connection: Connection, sources: Sequence[TraceSource]) -> None:
+    """Add sources, or replace the names that they gave."""
+    if sources:
+        SOURCES.create(connection, checkfirst=True)
+        driver_of(connection).executemany(PUT_SOURCE, sources)
+
+
+def remove_sources(connection: Connection, trace_id: str) -> None:
+    """Forget the sources of a trace, which is deleted or replaced as a whole."""
+    if has_sources(connection):
+        connection.execute(delete(SOURCES).where(SOURCES.c.trace_id == trace_id))
