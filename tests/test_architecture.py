@@ -125,7 +125,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
         ("pysat", {"layout/storylines/proof.py"}),
         ("scipy", {"layout/storylines/heights.py"}),
-        ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/assembly.py", "ingestion/requests.py"}),
+        ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/"}),
     ],
 )
 def test_a_library_is_imported_only_by_its_owners(library, places):
@@ -139,7 +139,7 @@ def test_only_private_creates_files_and_folders():
     assert {path.name for path in MODULES if creating.search(path.read_text())} == {"private.py"}
     writing = re.compile(r"""["'][wa][bt+]+["']|open\(.*["'][wa]["']|\.write_(text|bytes)\(""")
     writers = {path for path in MODULES if writing.search(path.read_text())}
-    assert {path.name for path in writers} == {"archives.py", "assembly.py", "development.py", "inputs.py", "output.py"}
+    assert {path.name for path in writers} == {"archives.py", "spool.py", "development.py", "inputs.py", "output.py"}
     assert not [
         path for path in writers if not re.search(r"\b(touch_private|create_private_file|create_part_file)\(", path.read_text())
     ]
@@ -179,6 +179,10 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/table/reader.py": "formats/test_table.py",
     "formats/telemetry/chrome_trace/reader.py": "formats/test_chrome_trace.py",
     "formats/telemetry/otlp/reader.py": "formats/test_otlp.py",
+    **{f"ingestion/{module}.py": "ingestion/test_same_store.py" for module in ("resolution", "snapshots", "spool", "stored")},
+    "ingestion/agents.py": "ingestion/test_assembly.py",
+    "store/additions.py": "store/test_rows.py",
+    "store/ingested.py": "store/test_sources.py",
     "plot/artists/connectors.py": "plot/test_timeline.py",
     "plot/artists/labels.py": "plot/test_timeline.py",
     "plot/artists/legend.py": "plot/test_timeline.py",

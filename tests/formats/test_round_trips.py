@@ -137,8 +137,8 @@ def test_one_id_in_two_traces_is_written_twice_and_stored_once_with_a_problem(ki
     spans = spans_of("ann 0 10 desk", "ann 0 10 desk u").assign(id="a")
     path = export(spans, "made", format=kind)
     report = ingest(path)
-    assert [problem.reason for problem in report.problems] == ["span 'a' occurs again with other content; the last is kept"]
-    assert report.spans()["trace_id"].tolist() == ["u"]
+    assert [problem.reason for problem in report.problems] == ["span 'a' already belongs to trace 't'"]
+    assert report.spans()["trace_id"].tolist() == ["t"]
 
 
 @pytest.mark.parametrize("kind", full_except(WRITERS, "chrome", "csv"))
@@ -166,7 +166,7 @@ def test_a_time_that_a_table_of_text_cannot_carry_is_refused(time, verb):
 def test_a_table_that_another_program_saved_again_is_read_as_any_table():
     row = {"id": "a", "trace_id": "t", "agent_id": "ann", "location_id": "tool:ask_user", "start_time": 0, "end_time": 5}
     row |= {"data": {"status": "OK", "gen_ai.usage.prompt_tokens": 5}}
-    told = {"status": "ok", "gen_ai.usage.input_tokens": 5, "waits_for": "user"}
+    told = {"status": "ok", "gen_ai.usage.input_tokens": 5, "waits_for": "user", "source_id": "a"}
     exported = export(pd.DataFrame([row]), "a.jsonl")
     assert json.loads(ingest(exported, store="a.db").spans()["data"][0]) == row["data"]
     Path("b.jsonl").write_text(json.dumps(row))

@@ -96,7 +96,7 @@ def test_a_session_that_was_cut_loses_nothing():
     write("s1.jsonl", *SESSION)
     ingest("s1.jsonl")
     write("s1.jsonl", *SESSION[:2], reply(9, "m3", "new"))
-    assert span_texts() == ["main model:opus 0-2", "main tool:Bash 2-2 open", "main model:opus 2-9", "main model:opus 5-6"]
+    assert span_texts() == ["main model:opus 0-2", "main tool:Bash 2-5", "main model:opus 2-9", "main model:opus 5-6"]
 
 
 def test_only_the_database_is_written():
@@ -116,7 +116,7 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
     write("in/notes.jsonl", '{"a": 1}')
     report = ingest("in")
     assert sorted(counts(report)) == [("s1", 4, 0, 0), ("s2", 4, 0, 0)]
-    assert report.n_agents == 4
+    assert report.n_agents == 3
     assert len(report.formats) == 4
     assert report.skipped == {"files of unknown format": 1}
 

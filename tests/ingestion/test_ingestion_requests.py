@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from files import reading_of
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from tokenvis.conventions.span import SpanRead
 from tokenvis.ingestion import assembly
 from tokenvis.ingestion.assembly import Assembly
-from tokenvis.ingestion.requests import with_requests
 
 
 def model(span, start, *calls, trace="t", parent=None, agent=None):
@@ -84,16 +82,6 @@ def test_requests_of_any_batch(monkeypatch):
     monkeypatch.setattr(assembly, "SPANS_PER_BATCH", 2)
     spans = [model("m", 0, *(f"c{n}" for n in range(7))), *(tool(f"t{n}", 5, f"c{n}" if n % 2 else None) for n in range(7))]
     assert requested(*spans) == {"t1": "m", "t3": "m", "t5": "m"}
-
-
-def test_payloads_with_requests():
-    data = np.array(['{"kind":"tool","parent_id":"p"}', None, "{}", '{"a":1}'], dtype=object)
-    texts = with_requests(data, 10, np.array([3, 10, 11, 12, 20]), ["w", 'x"', "y", "z", "w"])
-    assert texts.tolist() == [
-        '{"requested_by":"x\\"","kind":"tool","parent_id":"p"}', '{"requested_by":"y"}', '{"requested_by":"z"}', '{"a":1}',
-    ]  # fmt: skip
-    assert data[1] is None
-    assert with_requests(data, 13, np.array([3, 17]), ["w", "w"]) is data
 
 
 NAMES = st.sampled_from(["c1", "c2", "é\U0001f600", "$\\frac{ <b>\n"])

@@ -34,7 +34,8 @@ def test_a_report_can_be_pickled():
 
 def test_the_report_as_text():
     report = filled()
-    report.count(Counter({"own": 1, "inherited": 1_000, "fallback": 1, "estimated": 2, "open": 3, "duplicates": 4}))
+    agents = {"own": 1, "ancestor": 1_000, "service": 2, "trace": 1}
+    report.count(Counter({**agents, "estimated": 2, "open": 3, "identical": 4, "snapshots": 5}))
     report.n_cut = 5
     report.skipped["lines of type 'x'"] = 6
     report.problems += reading_of("x.jsonl", "").problems
@@ -44,10 +45,11 @@ def test_the_report_as_text():
         "Read: MLflow traces, 1 file",
         "Trace 't' (<b>talk</b>): 2 spans added, 1 updated, 0 unchanged",
         "3 spans, 2 agents, 1 location",
-        "Agents: named by 1 span, inherited from an ancestor by 1,000, taken from the service, task or trace by 1",
+        "Agents, by spans: named by the span itself 1, by an ancestor 1,000, by its service 2, by its trace 1",
         "Estimated values: 2 (missing in the source; see `estimated` in data)",
         'Without an end: 3 (closed at the last time seen; `status` is "open")',
-        "Duplicates dropped: 4",
+        "Duplicates dropped: 4 (identical records)",
+        "Earlier snapshots of spans: 5 (a later record replaced them)",
         "Texts shortened or removed: 5",
         "Skipped:",
         "  lines of type 'x': 6",
@@ -60,7 +62,7 @@ def test_many_traces_are_summed_up():
         report.add(spans(f"t{number}", "Ann"), [Written(Path("x.db"), f"t{number}", 1, unchanged=number)])
     assert str(report).splitlines()[MAX_LINES + 1 :] == [
         "and 3 more traces: 3 spans added, 0 updated, 39 unchanged",
-        "15 spans, 15 agents, 15 locations",
+        "15 spans, 1 agent, 1 location",
     ]
 
 

@@ -150,6 +150,7 @@ def test_all_fields_of_a_stored_span(exporter):
     assert (row["trace_id"], row["agent_id"], row["location_id"]) == (f"{context.trace_id:032x}", "shop", "client")
     assert (row["start_time"], row["end_time"]) == (5_000_001, 7_000_000)
     assert json.loads(row["data"]) == {
+        "agent_from": "service",
         "label": "chat",
         "kind": "client",
         "status": "error",

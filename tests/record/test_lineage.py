@@ -138,10 +138,10 @@ def test_the_oldest_pending_row_is_evicted_beyond_the_row_limit():
 
 
 def test_the_oldest_pending_row_is_evicted_beyond_the_character_limit():
-    lineage = Lineage(max_characters=10)
+    lineage = Lineage(max_characters=52)
     written(lineage, arrival("a", "run", data="123456"), arrival("b", "run", data="12345"), arrival("c", "run", data="12345"))
-    assert (list(lineage.pending), lineage.n_characters) == (["b", "c"], 10)
-    written(lineage, arrival("long", "run", data="1" * 11))
+    assert (list(lineage.pending), lineage.n_characters) == (["b", "c"], 52)
+    written(lineage, arrival("long", "run", data="1" * 53))
     assert (list(lineage.pending), lineage.n_characters, lineage.groups) == ([], 0, {})
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from tokenvis.conventions.figures import normalise_figures
 from tokenvis.conventions.namesakes import agent_id_of
 from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
-from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
+from tokenvis.conventions.span import SpanRead, TraceNamer, shorten, stored_id
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
 from tokenvis.conventions.usage_objects import OUTPUT_TOKENS
 
@@ -120,14 +120,14 @@ def span_of(
         trace_namer.name_trace(trace_id, agent or name, start)
     span = SpanRead(
         trace_id,
-        f"{trace_id}/{source_id}",
+        stored_id(trace_id, source_id),
         start,
         end,
         agent,
         default_location(attributes, work_kind, name),
         name,
         payload,
-        f"{trace_id}/{parent}" if parent else None,
+        stored_id(trace_id, parent) if parent else None,
         service,
         agent_key=agent_id_of(attributes, agent),
     )

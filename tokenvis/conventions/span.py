@@ -21,6 +21,7 @@ class SpanRead:
     asks for, and ``call`` is the id of the call that the span of a tool made: it is resolved to ``requested_by`` when the spans
     of the trace are collected. A ``restored`` span is one that tokenvis exported: it is complete, and no default rule changes
     it. ``text`` is then its data as JSON text, which is stored as it is: None if it has no data, or if ``data`` was changed.
+    ``former_id`` is the id under which an earlier version of tokenvis stored the span, if it is another one.
     """
 
     trace_id: str
@@ -39,6 +40,31 @@ class SpanRead:
     agent_key: str | None = None
     restored: bool = False
     text: str | None = None
+    former_id: str | None = None
+
+
+def stored_id(trace_id: str, source_id: str) -> str:
+    """The id of a span in the database, where ids are unique over all traces; the trace's id is escaped up to the first slash.
+
+    Examples
+    --------
+    >>> stored_id("run-1", "0"), stored_id("a/b", "c"), stored_id("a", "b/c")
+    ('run-1/0', 'a%2Fb/c', 'a/b/c')
+    """
+    return f"{escaped_trace(trace_id)}/{source_id}"
+
+
+def escaped_trace(trace_id: str) -> str:
+    """A trace's id without slashes, so that what follows one is the id of a span."""
+    return trace_id.replace("%", "%25").replace("/", "%2F") if "/" in trace_id or "%" in trace_id else trace_id
+
+
+def former_id_of(span: SpanRead) -> str | None:
+    """The other id that an earlier version of tokenvis gave a span, None if it gave the same: it did not escape slashes."""
+    if span.former_id is not None or not ("/" in span.trace_id or "%" in span.trace_id) or span.restored:
+        return span.former_id
+    start = f"{escaped_trace(span.trace_id)}/"
+    return f"{span.trace_id}/{span.id.removeprefix(start)}" if span.id.startswith(start) else None
 
 
 def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction, waits_for: RuleFunction) -> None:

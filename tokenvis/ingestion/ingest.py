@@ -24,8 +24,10 @@ from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.report import Report
+from tokenvis.ingestion.stored import StoredTraces, source_of
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
+from tokenvis.store.ingested import put_sources, revise_spans
 from tokenvis.store.store import Store, as_store
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
@@ -213,32 +215,43 @@ def read_into_store(
     report: Report, reader: FormatReader, sources: list[Source], rules: SpanRules, read_options: ReadOptions, spool: Path
 ) -> None:
     """Read sources of one format, and add their spans to the store."""
-    assembly = Assembly(spool)
+    assembly = Assembly(spool, rules.redactor)
     read_paths: set[Path] = set()
-    names: dict[str, tuple[int, str]] = {}
     readings = []
     for source in sources:
         if source.path in read_paths and source.frame is None:
             continue
-        reading = Reading(source, read_options, names=names)
+        reading = Reading(source, read_options)
         readings.append(reading)
         assembly.begin(reading)
         for span in readable_spans(reader, reading, is_only_source=rules.is_only_source):
             rules.process(span, reading, assembly)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
-    report.names |= {trace: name for trace, (_, name) in names.items()}
-    for frame in assembly.frames(report.names):
-        files, spans = frame["file"], frame.drop(columns="file")
-        written, foreign = report.store.add_traces(spans, report.names)
-        report.add(spans[~spans["id"].isin(foreign)], written)
-        for refused, owner in foreign.items():
-            reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
-            readings[int(files[spans["id"] == refused].iloc[0])].add_problem(None, reason)
+    write_spans(report, assembly, readings)
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
     report.count(assembly.counts)
+
+
+def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> None:
+    """Write the spans of an assembly, the stored spans that change because of them, and which files they came from."""
+    stored = StoredTraces(report.store, assembly.traces.array().tolist())
+    report.names |= stored.names(readings)
+    for frame in assembly.frames(report.names, stored):
+        files, spans = frame["file"], frame.drop(columns="file")
+        written, foreign = report.store.add_traces(spans, report.names, former=assembly.former)
+        assembly.former.clear()
+        report.add(spans[~spans["id"].isin(foreign)], written)
+        for refused, owner in foreign.items():
+            reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
+            readings[int(files[spans["id"] == refused].iloc[0])].add_problem(None, reason)
+    for rows, before in assembly.changes:
+        report.add_written(revise_spans(report.store, rows, before))
+    report.add_kept(assembly.kept)
+    sources = [source_of(trace, readings[file]) for trace, file in assembly.told_by]
+    put_sources(report.store, sources, report.names)
 
 
 def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:

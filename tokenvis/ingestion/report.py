@@ -14,6 +14,12 @@ from tokenvis.store.load import load_spans
 from tokenvis.store.store import Store, Written
 
 MAX_LINES = 12  # lines of each list; the rest is counted
+AGENT_FROM = {
+    "own": "named by the span itself",
+    "ancestor": "by an ancestor",
+    "service": "by its service",
+    "trace": "by its trace",
+}
 MAX_REASON_LENGTH = 200  # of what was skipped, which may contain names from a file
 
 
@@ -32,14 +38,14 @@ class Report:
     written : list of Written
         The numbers of spans added, updated and unchanged, by trace.
     n_spans, n_agents, n_locations : int
-        Totals. Agents and locations are counted by name within each trace.
-    n_own, n_inherited, n_fallback : int
-        Spans that name their agent; that inherit it from their nearest ancestor; that take it from their service, task or
-        trace.
+        Totals. Agents and locations are counted by name, over all traces.
+    agents_from : Counter
+        The number of spans whose agent is their "own", their nearest "ancestor"'s, their "service" (or task), or the "trace"'s
+        name: `agent_from` in their data.
     n_estimated, n_open : int
         Spans with an estimated value (a time, or `parent_id`), and spans without an end.
-    n_duplicates : int
-        Spans with the id of another span in the same input.
+    n_duplicates, n_snapshots : int
+        Records that repeat another one exactly, and earlier snapshots of spans, which a later record replaced.
     problems : list of Problem
         Problems in the files: file, line, reason.
     skipped : Counter
@@ -52,15 +58,14 @@ class Report:
     formats: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     totals: dict[str, Written] = field(default_factory=dict, repr=False)
-    agents: set[tuple[str, str]] = field(default_factory=set, repr=False)
-    locations: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    agents: set[str] = field(default_factory=set, repr=False)
+    locations: set[str] = field(default_factory=set, repr=False)
     n_spans: int = 0
-    n_own: int = 0
-    n_inherited: int = 0
-    n_fallback: int = 0
+    agents_from: Counter[str] = field(default_factory=Counter)
     n_estimated: int = 0
     n_open: int = 0
     n_duplicates: int = 0
+    n_snapshots: int = 0
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     n_cut: int = 0
@@ -72,12 +77,12 @@ class Report:
 
     @property
     def n_agents(self) -> int:
-        """The number of agents, counted within each trace."""
+        """The number of agents, by name over all traces."""
         return len(self.agents)
 
     @property
     def n_locations(self) -> int:
-        """The number of locations, counted within each trace."""
+        """The number of locations, by name over all traces."""
         return len(self.locations)
 
     def spans(self) -> pd.DataFrame:
@@ -87,22 +92,29 @@ class Report:
     def add(self, spans: pd.DataFrame, written: list[Written]) -> None:
         """Add written spans to the totals."""
         self.n_spans += len(spans)
-        for column, pairs in (("agent_id", self.agents), ("location_id", self.locations)):
-            distinct = spans[["trace_id", column]].drop_duplicates()
-            pairs.update(zip(distinct["trace_id"], distinct[column], strict=True))
+        self.agents.update(spans["agent_id"].unique())
+        self.locations.update(spans["location_id"].unique())
+        self.add_written(written)
+
+    def add_written(self, written: list[Written]) -> None:
+        """Add the counts of a write to the totals of its traces."""
         for counts in written:
             total = self.totals.get(counts.trace_id, Written(counts.database, counts.trace_id, 0))
             sums = (old + new for old, new in zip(total[2:], counts[2:], strict=True))
             self.totals[counts.trace_id] = Written(counts.database, counts.trace_id, *sums)
 
+    def add_kept(self, n_kept: Counter[str]) -> None:
+        """Add spans, by trace, of which the store keeps what another file told."""
+        self.n_spans += n_kept.total()
+        self.add_written([Written(self.store.path, trace, 0, 0, count) for trace, count in n_kept.items()])
+
     def count(self, counts: Counter[str]) -> None:
         """Add the counts of an assembly."""
-        self.n_own += counts["own"]
-        self.n_inherited += counts["inherited"]
-        self.n_fallback += counts["fallback"]
+        self.agents_from.update({source: counts[source] for source in AGENT_FROM if counts[source]})
         self.n_estimated += counts["estimated"]
         self.n_open += counts["open"]
-        self.n_duplicates += counts["duplicates"]
+        self.n_duplicates += counts["identical"]
+        self.n_snapshots += counts["snapshots"]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -129,17 +141,17 @@ class Report:
 
     def remarks(self) -> Iterator[str]:
         """Lines about agents, estimated values and duplicates."""
-        if self.n_inherited or self.n_fallback:
-            yield (
-                f"Agents: named by {plural(self.n_own, 'span')}, inherited from an ancestor by {self.n_inherited:,}, "
-                f"taken from the service, task or trace by {self.n_fallback:,}"
-            )
+        if self.agents_from.keys() - {"own"}:
+            told = ", ".join(f"{how} {self.agents_from[source]:,}" for source, how in AGENT_FROM.items())
+            yield f"Agents, by spans: {told}"
         if self.n_estimated:
             yield f"Estimated values: {self.n_estimated:,} (missing in the source; see `estimated` in data)"
         if self.n_open:
             yield f'Without an end: {self.n_open:,} (closed at the last time seen; `status` is "open")'
         if self.n_duplicates:
-            yield f"Duplicates dropped: {self.n_duplicates:,}"
+            yield f"Duplicates dropped: {self.n_duplicates:,} (identical records)"
+        if self.n_snapshots:
+            yield f"Earlier snapshots of spans: {self.n_snapshots:,} (a later record replaced them)"
         if self.n_cut:
             yield f"Texts shortened or removed: {self.n_cut:,}"
 

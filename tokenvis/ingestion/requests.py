@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokenvis.spans.encoding import with_first_key
 from tokenvis.spans.integers import Int64Array, Mask, rank_in, run_starts, sort_order
 from tokenvis.tree.relations import NO_ROW, cyclic, nearest_marked
 
@@ -36,14 +35,18 @@ class Asking:
         return Asking(self.row[positions], self.call[positions], self.agent[positions], self.start[positions])
 
 
-def requesting_spans(spans: pa.Table, answers: pa.Table, parent: Int64Array, agents: Any) -> tuple[Int64Array, list[str]]:
+def requesting_spans(
+    spans: pa.Table, answers: pa.Table, winner: Int64Array, parent: Int64Array, agents: Any
+) -> tuple[Int64Array, list[str]]:
     """The rows of calls that a model call asked for, in order, and the id of that model call's span for each.
 
     ``spans`` has the ``call`` that each row made, and its ``id``, ``trace`` and ``start_time``; ``answers`` has the ``row`` of
-    a model call and a ``call`` that its answer asks for; ``parent`` is the row of each row's parent, or -1; ``agents`` are the
-    names of their agents.
+    a model call and a ``call`` that its answer asks for; ``winner`` is the row that counts for each row's span, and the
+    others are ignored; ``parent`` is the row of each row's parent, or -1; ``agents`` are the names of their agents.
     """
-    made = spans["call"].is_valid().to_numpy()
+    kept = winner == np.arange(len(winner))
+    made = spans["call"].is_valid().to_numpy() & kept
+    answers = answers.filter(pa.array(kept[answers["row"].to_numpy()]))
     if not made.any() or not len(answers):
         return np.empty(0, dtype=np.int64), []
     texts = pa.concat_arrays([spans["call"].combine_chunks(), answers["call"].combine_chunks()])
@@ -53,7 +56,7 @@ def requesting_spans(spans: pa.Table, answers: pa.Table, parent: Int64Array, age
     trace, start = spans["trace"].to_numpy().astype(np.int64), spans["start_time"].to_numpy()
     agent = pd.factorize(agents)[0].astype(np.int64)
     n_calls = int(codes.max()) + 1
-    model = last_rows(spans["id"])[answers["row"].to_numpy()]
+    model = answers["row"].to_numpy()
     within = np.append(trace[model] * n_calls + asked_for, trace[made_rows] * n_calls + call[made_rows])
     within = np.unique(within, return_inverse=True)[1].reshape(-1).astype(np.int64)
     models = Asking(model, within[: len(model)], agent[model], start[model])
@@ -62,15 +65,6 @@ def requesting_spans(spans: pa.Table, answers: pa.Table, parent: Int64Array, age
     asked_by = asking_rows(models, calls, upwards, agent)
     found = asked_by != NO_ROW
     return made_rows[found], spans["id"].take(pa.array(asked_by[found])).to_pylist()
-
-
-def last_rows(ids: pa.ChunkedArray) -> Int64Array:
-    """The last row with the id of each row, which is the one that is kept."""
-    code = ids.combine_chunks().dictionary_encode().indices.to_numpy()
-    last = np.empty(len(code), dtype=np.int64)
-    last[code] = np.arange(len(code))
-    rows: Int64Array = last[code]
-    return rows
 
 
 def asking_rows(models: Asking, calls: Asking, parent: Int64Array, agent: Int64Array) -> Int64Array:
@@ -153,14 +147,3 @@ def parts_of_calls(call: Int64Array, parent: Int64Array) -> Mask:
     above = np.append(nearest_marked(parent, made), NO_ROW)[parent]
     marked: Mask = made & (above != NO_ROW) & (call[above] == call)
     return marked
-
-
-def with_requests(data: Any, first: int, rows: Int64Array, asked_by: list[str]) -> Any:
-    """The payloads of consecutive rows from ``first``, with ``requested_by`` in those of the given rows, which are sorted."""
-    start, stop = np.searchsorted(rows, [first, first + len(data)]).tolist()
-    if start == stop:
-        return data
-    data = data.copy()
-    for row, span in zip((rows[start:stop] - first).tolist(), asked_by[start:stop], strict=True):
-        data[row] = with_first_key(data[row], "requested_by", span)
-    return data

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from tokenvis.conventions.marks import with_marks
 from tokenvis.conventions.namesakes import LiveNamesakes
 from tokenvis.record.requests import Asker, Requests
-from tokenvis.spans.encoding import with_first_key
 from tokenvis.store.append import SpanRow
 
 AGENT_INDEX = 2  # in a row
@@ -113,9 +113,10 @@ class Lineage:
         resolution = self.resolve(arrival)
         set_newest(self.resolutions, span, resolution, self.max_resolutions)
         rows += self.resolve_pending(trace, span, resolution)
-        agent = self.agent_of(arrival, resolution, find_running)
+        rows = list({row[0]: row for row in rows}.values())  # a row may change twice
+        agent, source = self.agent_of(arrival, resolution, find_running)
         self.requests.add(trace, span, Asker(arrival.row[4], arrival.parent, agent), arrival.calls)
-        row = self.with_request(with_agent(arrival.row, agent), arrival, find_running)
+        row = self.with_request(with_agent(arrival.row, agent, source), arrival, find_running)
         if resolution.ancestor:
             self.add_pending(row, arrival.service, resolution.ancestor)
         return [*rows, row]
@@ -123,7 +124,7 @@ class Lineage:
     def running_row(self, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
         """The row of a span that is still running, with its likely agent; only the id of that agent is remembered."""
         arrival = self.told_apart(arrival, find_running, is_running=True)
-        row = with_agent(arrival.row, self.agent_of(arrival, self.resolve(arrival), find_running))
+        row = with_agent(arrival.row, *self.agent_of(arrival, self.resolve(arrival), find_running))
         return self.with_request(row, arrival, find_running)
 
     def with_request(self, row: SpanRow, arrival: Arrival, find_running: RunningLookup) -> SpanRow:
@@ -137,37 +138,38 @@ class Lineage:
 
         made = Asker(row[4], arrival.parent, row[2])
         asked_by = self.requests.requesting_span(row[1], arrival.call, made, call_and_parent)
-        return row if asked_by is None else (*row[:-1], with_first_key(row[-1], "requested_by", asked_by))
+        return row if asked_by is None else (*row[:-1], with_marks(row[-1], {"requested_by": asked_by}))
 
     def told_apart(self, arrival: Arrival, find_running: RunningLookup, *, is_running: bool) -> Arrival:
         """The arrival with the name that tells its agent apart from others of that name, by its id or its ancestors."""
         span, trace, _, _, start, end, _ = arrival.row
         agent, key = arrival.agent, arrival.agent_key
         if agent and key:
-            name = self.namesakes.name_of(trace, agent, key, span, start, None if is_running else end)
-            return arrival._replace(agent=name)
+            return renamed(arrival, self.namesakes.name_of(trace, agent, key, span, start, None if is_running else end))
         if agent and self.namesakes.has_several(trace, agent):
             above = self.resolve_ancestor(arrival.parent)
             nearest = above.agent or self.agent_from_running(trace, above.ancestor, find_running, is_unnamed=False)
             if nearest and self.namesakes.is_namesake(trace, agent, nearest):
-                return arrival._replace(agent=nearest)
+                return renamed(arrival, nearest)
         return arrival
 
-    def agent_of(self, arrival: Arrival, resolution: Resolution, find_running: RunningLookup) -> str:
-        """The agent of a span, as far as it is known now."""
+    def agent_of(self, arrival: Arrival, resolution: Resolution, find_running: RunningLookup) -> tuple[str, str | None]:
+        """The agent of a span, as far as it is known now, and where it is from, None if the span names it."""
+        if arrival.agent:
+            return arrival.agent, None
         trace = arrival.row[1]
         agent = resolution.agent or self.agent_from_running(
             trace, resolution.ancestor, find_running, is_unnamed=not (arrival.service or self.trace_name(trace))
         )
-        return agent or self.fallback_agent(trace, arrival.service or (arrival.trace_name and arrival.trace_name[1]))
+        return (agent, "ancestor") if agent else self.fallback_agent(trace, arrival.service, arrival.trace_name)
 
     def trace_name(self, trace: str) -> str | None:
         """The name of a trace, or None if no span has given it one."""
         return self.trace_names[trace][1] if trace in self.trace_names else None
 
-    def fallback_agent(self, trace: str, service: str | None) -> str:
-        """The agent of a span without an ancestor that names one."""
-        return service or self.trace_name(trace) or trace
+    def fallback_agent(self, trace: str, service: str | None, name: tuple[int, str] | None = None) -> tuple[str, str]:
+        """The agent of a span without an ancestor that names one, and where it is from; ``name`` is what the span calls it."""
+        return (service, "service") if service else ((name and name[1]) or self.trace_name(trace) or trace, "trace")
 
     def resolve(self, arrival: Arrival) -> Resolution:
         """Resolve the agent of a span.
@@ -217,7 +219,7 @@ class Lineage:
         for group in self.groups.get(trace, {}).values():
             for span, row in group.rows.items():
                 if row[AGENT_INDEX] == trace and not self.pending[span].service:
-                    group.rows[span] = with_agent(row, name[1])
+                    group.rows[span] = with_agent(row, name[1], "trace")
                     changed.append(group.rows[span])
         return changed
 
@@ -231,9 +233,10 @@ class Lineage:
             return []
         changed = []
         for row in group.rows.values():
-            agent = resolution.agent or self.fallback_agent(trace, self.pending[row[0]].service)
-            if agent != row[AGENT_INDEX]:
-                changed.append(with_agent(row, agent))
+            found = (resolution.agent, "ancestor") if resolution.agent else None
+            corrected = with_agent(row, *(found or self.fallback_agent(trace, self.pending[row[0]].service)))
+            if corrected != row:
+                changed.append(corrected)
             self.n_characters -= length_of(row)
             del self.pending[row[0]]
         if not self.groups[trace]:
@@ -280,9 +283,17 @@ def set_newest(cache: OrderedDict[str, Value], key: str, value: Value, limit: in
         cache.popitem(last=False)
 
 
-def with_agent(row: SpanRow, agent: str) -> SpanRow:
-    """A copy of the row with another agent."""
-    return (row[0], row[1], agent, row[3], row[4], row[5], row[6])
+def with_agent(row: SpanRow, agent: str, source: str | None) -> SpanRow:
+    """A copy of the row with another agent, and where that is from, None if the span names it."""
+    return (row[0], row[1], agent, row[3], row[4], row[5], with_marks(row[6], {"agent_from": source} if source else {}))
+
+
+def renamed(arrival: Arrival, agent: str) -> Arrival:
+    """An arrival whose agent is told apart from others of its name by another one."""
+    if agent == arrival.agent:
+        return arrival
+    data = with_marks(arrival.row[-1], {"agent_in_source": arrival.agent})
+    return arrival._replace(agent=agent, row=(*arrival.row[:-1], data))
 
 
 def length_of(row: SpanRow) -> int:

@@ -57,12 +57,6 @@ def parents_agree(spans: pd.DataFrame) -> bool:
     return in_payload is not None and bool((in_column.isna() | (in_column == in_payload)).all())
 
 
-def with_first_key(payload: str | None, key: str, value: str) -> str:
-    """The JSON text of an object with another key before the others: readers look for ``parent_id`` at the end."""
-    pair = f'{{"{key}":{orjson.dumps(value).decode()}'
-    return f"{pair}}}" if payload is None or payload == "{}" else f"{pair},{payload[1:]}"
-
-
 def encode(payload: Mapping[str, Any]) -> str:
     """A payload as JSON text; `ValueError` or `TypeError` for NaN and for values that JSON cannot represent."""
     text = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False, separators=COMPACT_SEPARATORS)

@@ -142,7 +142,7 @@ def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -
     return SpanColumns(values, {name: list(labels) for name, labels in codes.items()}, faults)
 
 
-def row_chunks(connection: Connection, trace_ids: Iterable[str]) -> Iterator[Arrays]:
+def chunks_of_traces(connection: Connection, trace_ids: Iterable[str]) -> Iterator[Arrays]:
     """The valid rows of traces, as columns of texts and times, in chunks of limited memory."""
     rows, has_constraints = rowids_of_traces(connection, list(trace_ids)), has_own_schema(connection)
     with texts_as_bytes(connection):

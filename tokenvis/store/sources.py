@@ -6,7 +6,7 @@ creates. A trace without rows there was recorded, or written as a whole: every f
 is that of the file whose span named it the earliest, whatever the order in which the files are read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, delete, inspect, select
@@ -31,6 +31,7 @@ PUT_SOURCE = str(
         set_={name: INSERT.excluded[name] for name in ("named_at", "name")},
     ).compile(dialect=sqlite.dialect(), column_keys=[column.key for column in SOURCES.c])
 )
+RENAME_TRACE = "UPDATE traces SET name = ? WHERE id = ? AND name IS NOT ?"
 
 
 class TraceSource(NamedTuple):
@@ -55,11 +56,13 @@ def sources_of(connection: Connection, trace_ids: Iterable[str]) -> list[TraceSo
     return [TraceSource(*row) for row in rows]
 
 
-def put_sources(connection: Connection, sources: Sequence[TraceSource]) -> None:
-    """Add sources, or replace the names that they gave."""
+def add_sources(connection: Connection, sources: Sequence[TraceSource], names: Mapping[str, str]) -> None:
+    """Add sources, or replace the names that they gave, and set the names of their traces."""
     if sources:
         SOURCES.create(connection, checkfirst=True)
         driver_of(connection).executemany(PUT_SOURCE, sources)
+        named = {source.trace_id: names[source.trace_id] for source in sources if source.trace_id in names}
+        driver_of(connection).executemany(RENAME_TRACE, [(name, trace, name) for trace, name in named.items()])
 
 
 def remove_sources(connection: Connection, trace_id: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, literal, or_, sel
 from tokenvis.errors import BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.private import touch_private
 from tokenvis.spans.columns import Spans
-from tokenvis.store.additions import add_rows_of_traces, remove_former, unchanged_rows
+from tokenvis.store.additions import add_rows_of_traces, remove_former
 from tokenvis.store.connections import (
     CHECKPOINT_WAL_BYTES,
     as_store_error,
@@ -44,7 +44,6 @@ from tokenvis.store.rows import (
     put_trace,
 )
 from tokenvis.store.scan import (
-    Arrays,
     ChangedSpans,
     SpanColumns,
     Watermark,
@@ -53,11 +52,10 @@ from tokenvis.store.scan import (
     is_one_of,
     read_changes,
     read_columns,
-    row_chunks,
     rowids_of_traces,
 )
 from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
-from tokenvis.store.sources import TraceSource, put_sources, remove_sources, sources_of
+from tokenvis.store.sources import remove_sources
 from tokenvis.store.trace_index import add_trace_index, has_trace_index, report_missing_index
 from tokenvis.store.trace_list import select_trace_list
 
@@ -219,28 +217,6 @@ class Store:
             remove_former(connection, former)
             additions, foreign = add_rows_of_traces(connection, rows, names)
         return [Written(self.path, *addition) for addition in additions], foreign
-
-    def select_sources(self, traces: Iterable[str]) -> list[TraceSource]:
-        """The files that an ingest has read into these traces, given by id."""
-        with as_store_error(self.path), self._reading() as connection:
-            return sources_of(connection, traces)
-
-    def put_sources(self, sources: Sequence[TraceSource]) -> None:
-        """Remember that files were read into traces."""
-        with as_store_error(self.path), self._writing() as connection:
-            put_sources(connection, sources)
-
-    def select_rows(self, traces: Iterable[str]) -> Iterator[Arrays]:
-        """The rows of traces, given by id, as columns, in chunks of limited memory."""
-        with as_store_error(self.path), self._reading() as connection:
-            yield from row_chunks(connection, traces)
-
-    def revise_spans(self, rows: pd.DataFrame, before: pd.DataFrame) -> list[Written]:
-        """Replace rows by rows of the same ids, except those that no longer are as ``before`` has them."""
-        with as_store_error(self.path), self._writing() as connection:
-            unchanged = unchanged_rows(connection, rows, before)
-            additions, _ = add_rows_of_traces(connection, unchanged, {})
-        return [Written(self.path, *addition) for addition in additions]
 
     def delete_trace(self, trace: str) -> Written:
         """Delete a trace, given by id or exact name, and its spans.

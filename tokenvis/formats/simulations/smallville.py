@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, shorten
+from tokenvis.conventions.span import SpanRead, optional_value, problem_reason, shorten, stored_id
 from tokenvis.conventions.timestamps import UNIX_EPOCH
 from tokenvis.formats.files.documents import document_members
 from tokenvis.formats.files.head import Head
@@ -178,5 +178,5 @@ def run_span(trace_id: str, persona: str, run: ActivityRun, clock: StepClock, en
     data: dict[str, Any] = {"label": shorten(run.activity) or run.location, "kind": "activity"}
     if run.data:
         data["attributes"] = run.data
-    own_id = f"{trace_id}/{persona}/{run.step}"
+    own_id = stored_id(trace_id, f"{persona}/{run.step}")
     return SpanRead(trace_id, own_id, clock.time_of(run.step), end, persona, run.location, run.location, data)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
-from tokenvis.conventions.span import SpanRead
+from tokenvis.conventions.span import SpanRead, escaped_trace, stored_id
 from tokenvis.conventions.timestamps import from_unit, is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed
@@ -145,18 +145,23 @@ class RowConverter:
         trace_id = cell_name(cells, "trace_id") or self.trace_id
         start = from_unit(self.required_cell(cells, "start_time"), self.unit)
         data = self.data_of(row, cells)
-        parent = cell_name(cells, "parent_id") or data.get("parent_id")
+        parent, source_id = cell_name(cells, "parent_id") or data.get("parent_id"), cell_name(cells, "id")
         location = cell_name(cells, "location_id") or as_name(data.get("kind")) or "span"
+        span_id = stored_id(trace_id, str(number)) if source_id is None else table_span_id(trace_id, source_id)
+        if source_id is not None and span_id != source_id:
+            data["source_id"] = source_id
+        resolve_references(data, trace_id)
         yield SpanRead(
             trace_id,
-            cell_name(cells, "id") or f"{trace_id}/{number}",
+            span_id,
             start,
             self.end_of(cells, start),
             cell_name(cells, "agent_id"),
             location,
             location,
             data,
-            parent if isinstance(parent, str) else None,
+            table_span_id(trace_id, parent) if isinstance(parent, str) and parent else None,
+            former_id=source_id if span_id != source_id else None,
         )
 
     def exported_span(self, row: dict[str, Any]) -> SpanRead | None:
@@ -192,6 +197,20 @@ class RowConverter:
         others = {name: value for name, value in row.items() if name not in used and value is not None}
         values = {name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}
         return with_status(with_figures({**values, **(data or {})}))
+
+
+def resolve_references(data: dict[str, Any], trace_id: str) -> None:
+    """Replace the ids of other spans of the trace, as the table has them, by their ids in the database."""
+    for key in ("links", "requested_by"):
+        if isinstance(found := data.get(key), list):
+            data[key] = [table_span_id(trace_id, span) if isinstance(span, str) else span for span in found]
+        elif isinstance(found, str):
+            data[key] = table_span_id(trace_id, found)
+
+
+def table_span_id(trace_id: str, source_id: str) -> str:
+    """The id in the database of a span with this id in a table; one that begins with its trace's id is such an id already."""
+    return source_id if source_id.startswith(f"{escaped_trace(trace_id)}/") else stored_id(trace_id, source_id)
 
 
 def with_status(data: dict[str, Any]) -> dict[str, Any]:

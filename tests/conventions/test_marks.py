@@ -1,0 +1,29 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.conventions.marks import MARKS, split_marks, with_marks
+
+TEXTS = st.text() | st.sampled_from(['"', "\\", '\\"}', "é\U0001f600", "$\\frac{ <b>\n", "]", ","])
+VALUES = {
+    **dict.fromkeys(MARKS[:4], TEXTS),
+    "from_snapshot": st.lists(TEXTS, max_size=3),
+    "disputed": st.just(True),
+}
+
+
+def test_marks_stand_before_the_keys_of_the_source():
+    assert with_marks('{"label":"x"}', {"agent_from": "service"}) == '{"agent_from":"service","label":"x"}'
+    assert with_marks(None, {"disputed": True}) == with_marks("{}", {"disputed": True}) == '{"disputed":true}'
+    assert with_marks('{"label":"x"}', {}) == '{"label":"x"}'
+    assert with_marks('{"agent_from":"trace","x":1}', {"agent_from": "ancestor"}) == '{"agent_from":"ancestor","x":1}'
+
+
+@given(st.fixed_dictionaries({}, optional=VALUES), st.none() | st.dictionaries(TEXTS, TEXTS | st.integers()))
+def test_marks_are_taken_off_as_they_were_put_on(marks, payload):
+    payload = payload and {key: value for key, value in payload.items() if key not in MARKS}
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")) if payload else None
+    marked = with_marks(text, marks)
+    assert split_marks(marked) == (marks, text)
+    assert json.loads(marked or "{}") == {**marks, **(payload or {})}

@@ -1,0 +1,96 @@
+"""The same files give the same store: in any order, in one call or several, and read again."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis import Store, ingest
+
+TRACES = ("aa" * 16, "bb" * 16)
+
+
+def kv(attributes):
+    return [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+
+
+def record(span, start, end, name="work", parent=None, trace=TRACES[0], **attributes):
+    """A span of OTLP; ``end`` is None while it runs."""
+    above = {} if parent is None else {"parentSpanId": f"{parent:016x}"}
+    ended = {} if end is None else {"endTimeUnixNano": end * 1000}
+    ids = {"traceId": trace, "spanId": f"{span:016x}", **above, "name": name}
+    return {**ids, "startTimeUnixNano": start * 1000, **ended, "attributes": kv(attributes)}
+
+
+def write_lines(path, records, service):
+    resource = {"attributes": kv({"service.name": service} if service else {})}
+    lines = [json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [one]}]}]}) for one in records]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def contents(store):
+    """All rows of a store."""
+    with store.engine.connect() as connection:
+        return [
+            sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {table}")), key=repr)
+            for table in ("traces", "spans", "tokenvis_sources")
+        ]
+
+
+def stored_after(folder, name, *calls):
+    """What a new store has after these calls of `ingest`."""
+    store = Store(folder / f"{name}.db")
+    for call in calls:
+        ingest(call, store=store)
+    return contents(store)
+
+
+NAMES = st.sampled_from(["work", "chat", "invoke_agent Ann", "invoke_agent Bob"])
+ATTRIBUTES = st.fixed_dictionaries(
+    {},
+    optional={
+        "gen_ai.agent.name": st.sampled_from(["Ann", "Bob"]),
+        "gen_ai.agent.id": st.sampled_from(["1", "2", "3"]),
+        "gen_ai.operation.name": st.sampled_from(["chat", "execute_tool"]),
+        "gen_ai.tool.call.id": st.sampled_from(["c1", "c2"]),
+        "gen_ai.output.messages": st.just('[{"parts": [{"type": "tool_call", "id": "c1"}]}]'),
+        "x": st.sampled_from(["1", "22"]),
+    },
+)
+SPANS = st.dictionaries(
+    st.tuples(st.sampled_from(TRACES), st.integers(1, 5)),
+    st.tuples(st.integers(0, 6), st.integers(0, 6), NAMES, st.none() | st.integers(1, 6), ATTRIBUTES),
+    min_size=1,
+)
+
+
+@st.composite
+def files_of_spans(draw):
+    """Files that tell of the same spans: each record is a whole span, or a snapshot that lacks some of its attributes."""
+    spans, files = draw(SPANS), []
+    for _ in range(draw(st.integers(1, 4))):
+        records = []
+        for trace, number in draw(st.lists(st.sampled_from(sorted(spans)), min_size=1, max_size=5)):
+            start, length, name, parent, attributes = spans[trace, number]
+            is_open = draw(st.booleans())
+            if is_open:
+                attributes = {key: attributes[key] for key in attributes if draw(st.booleans())}
+            records.append(record(number, start, None if is_open else start + length, name, parent, trace, **attributes))
+        files.append((records, draw(st.sampled_from(["", "shop"]))))
+    return files
+
+
+@pytest.mark.laws
+@given(files_of_spans(), st.data())
+def test_any_order_of_the_files_gives_the_same_store(files, data):
+    with TemporaryDirectory(dir=".") as temporary:
+        folder = Path(temporary) / "in"
+        folder.mkdir()
+        paths = [write_lines(folder / f"{n}.jsonl", records, service) for n, (records, service) in enumerate(files)]
+        whole = stored_after(Path(temporary), "whole", folder)
+        calls = data.draw(st.permutations(paths)) + data.draw(st.lists(st.sampled_from([*paths, folder]), max_size=3))
+        assert stored_after(Path(temporary), "calls", *calls) == whole

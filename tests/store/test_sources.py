@@ -1,0 +1,51 @@
+import pandas as pd
+
+from tokenvis import Store, load_spans, load_traces
+from tokenvis.store.ingested import put_sources, revise_spans, select_rows, select_sources
+from tokenvis.store.sources import TraceSource
+
+ROW = {"id": "a", "trace_id": "t", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5, "data": None}
+
+
+def tables(store):
+    with store.engine.connect() as connection:
+        return {name for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+
+def test_sources_are_remembered_by_trace_until_the_trace_is_replaced_or_deleted():
+    store = Store("x.db")
+    store.add_traces([ROW, {**ROW, "id": "b", "trace_id": "u"}], {})
+    assert select_sources(store, ["t"]) == []
+    assert tables(store) == {"traces", "spans"}
+    told = [TraceSource("t", "f1", None, None), TraceSource("t", "f2", 3, "walk"), TraceSource("u", "f1", 0, "talk")]
+    put_sources(store, told, {"t": "walk", "u": "talk", "v": "none"})
+    put_sources(store, [TraceSource("t", "f1", 1, "run")], {"t": "run"})
+    assert select_sources(store, ["t", "v"]) == [TraceSource("t", "f1", 1, "run"), TraceSource("t", "f2", 3, "walk")]
+    assert load_traces(store=store).set_index("id")["name"].to_dict() == {"t": "run", "u": "talk"}
+    store.write_trace("t", [])
+    store.delete_trace("u")
+    assert select_sources(store, ["t", "u"]) == []
+
+
+def test_rows_that_changed_meanwhile_are_not_revised():
+    store = Store("x.db")
+    rows = pd.DataFrame([ROW, {**ROW, "id": "b"}, {**ROW, "id": "c", "data": '{"x":1}'}])
+    store.add_traces(rows, {})
+    store.add_traces([{**ROW, "id": "b", "end_time": 9}], {})
+    [written] = revise_spans(store, rows.assign(agent_id="bob"), rows)
+    assert (written.added, written.updated, written.unchanged) == (0, 2, 0)
+    assert load_spans("t", store=store).set_index("id")["agent_id"].to_dict() == {"a": "bob", "b": "ann", "c": "bob"}
+
+
+def test_the_rows_of_traces_as_columns():
+    store = Store("x.db")
+    store.add_traces([ROW, {**ROW, "id": "b", "trace_id": "u"}], {})
+    assert [chunk["id"].to_pylist() for chunk in select_rows(store, ["u"])] == [["b"]]
+    assert list(select_rows(store, ["v"])) == []
+
+
+def test_ids_that_their_spans_no_longer_have_are_removed_in_their_trace():
+    store = Store("x.db")
+    store.add_traces([ROW, {**ROW, "id": "b"}], {})
+    store.add_traces([{**ROW, "id": "t/a"}], {}, former=[("t", "a"), ("u", "b")])
+    assert sorted(load_spans("t", store=store)["id"]) == ["b", "t/a"]
