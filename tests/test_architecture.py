@@ -171,6 +171,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/sessions/claude_code/agents.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
+    "formats/sessions/claude_code/transcripts.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/waits.py": "formats/test_claude_code.py",
     "formats/sessions/codex/lines.py": "formats/test_codex.py",
     "formats/sessions/codex/threads.py": "formats/test_codex.py",

@@ -10,7 +10,8 @@ from typing import Any
 from tokenvis.conventions.rules import distinct_names
 from tokenvis.conventions.span import shorten
 from tokenvis.formats.files.lenient_json import parse_json
-from tokenvis.formats.sessions.claude_code.lines import SPAWNING_TOOLS, Session, ToolCall, Transcript
+from tokenvis.formats.sessions.claude_code.lines import SPAWNING_TOOLS
+from tokenvis.formats.sessions.claude_code.transcripts import Session, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import starts_in_background
 
 MAIN_AGENT = "main"

@@ -6,7 +6,7 @@ in old versions, as sidechain lines of the session's main file. There is no publ
 of versions 1.0 to 2.1.
 
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
-message; its start is ``estimated``. The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
+message; its start is ``estimated`` (`lines`). The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
 a subagent are children of the call that started it, ``detached`` if it runs in the background (`waits`); the first of them has
 the subagent's ``task``.
 """
@@ -25,15 +25,8 @@ from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
-from tokenvis.formats.sessions.claude_code.lines import (
-    FileRank,
-    ModelCall,
-    Session,
-    SessionFile,
-    ToolCall,
-    Transcript,
-    read_new_lines,
-)
+from tokenvis.formats.sessions.claude_code.lines import read_new_lines
+from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
 
 NAME = "Claude Code sessions"
@@ -260,7 +253,7 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
-    usage = {key: count for key, count in call.usage.items() if type(count) is int}
+    usage = usage_counts(call.usage)
     if inputs := [usage[key] for key in CLAUDE_INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
     attributes |= {name: usage[key] for key, name in CLAUDE_USAGE_KEYS.items() if key in usage}
@@ -272,6 +265,18 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     trigger = {"trigger": "user"} if call.prompt and by_user else {}
     label = shorten(first_text) or message_tools(call) or call.model or "model"
     return {"label": label, "kind": "model", **trigger, "attributes": attributes}
+
+
+def usage_counts(usage: dict[str, Any]) -> dict[str, int]:
+    """The counts of a message, with those of the compactions within its request, which its own counts leave out."""
+    counts = {key: count for key, count in usage.items() if type(count) is int}
+    iterations = usage.get("iterations")
+    for iteration in iterations if isinstance(iterations, list) else ():
+        if isinstance(iteration, dict) and iteration.get("type") == "compaction":
+            for key in ("output_tokens", *CLAUDE_INPUT_KEYS):
+                if type(iteration.get(key)) is int:
+                    counts[key] = counts.get(key, 0) + iteration[key]
+    return counts
 
 
 def tool_data(call: ToolCall, agent: dict[str, Any]) -> dict[str, Any]:
