@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tokenvis import ingest, load_traces, self_spans, summary, waits
+from tokenvis import agent_tree, diagnose, expand_data, gaps, ingest, load_traces, self_spans, summary, waits
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.sessions.claude_code.lines import add_transcript_line
@@ -756,6 +756,71 @@ def test_a_compaction_is_a_separate_agent():
     write("s1.jsonl", reply(2, "m1", call("t1", "Task", prompt="sum up")), result(3, "t1"))
     agent("acompact-1f", prompt(4, "sum up"), reply(9, "m2", "summary"))
     assert span_texts()[2:] == ["compaction model:opus 4-9"]
+
+
+def boundary(time, trigger):
+    metadata = {"trigger": trigger, "preTokens": 170_000}
+    return {"type": "system", "subtype": "compact_boundary", "timestamp": at(time), "compactMetadata": metadata}
+
+
+def compacted(trigger, *, line=True):
+    return write(
+        "s1.jsonl",
+        prompt(0, "go"),
+        reply(3, "m1", call("t1")),
+        result(5, "t1"),
+        *([boundary(20, trigger), prompt(20, "The summary", isCompactSummary=True)] if line else []),
+        *([] if line else [prompt(20, "go on")]),
+        reply(24, "m2", "done"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "cause"), [("manual", "user"), ("auto", "context"), ("new", None), ({"by": "x"}, None), (None, None)]
+)
+def test_a_compaction_has_a_cause_and_a_place_among_the_calls(trigger, cause):
+    compacted(trigger)
+    agent("acompact-1f", prompt(7, "sum up"), reply(19, "c1", "The summary"))
+    spans = ingest("s1.jsonl").spans()
+    found = expand_data(spans, ["links", "trigger"]).set_index("id")
+    assert found["links"].dropna().to_dict() == {"s1/c1": ["s1/t1"], "s1/m2": ["s1/c1"]}
+    assert found["trigger"].dropna().to_dict() == {"s1/m1": "user"} | ({"s1/c1": cause} if cause else {})
+    assert agent_tree(spans)[["path", "evidence"]].fillna("").to_numpy().tolist() == [["main", ""], ["main / compaction", "link"]]
+    assert "orphan" not in diagnose(spans)["kind"].tolist()
+    assert gaps(spans)["cause"].fillna("").tolist() == [cause or "", ""]
+
+
+def test_a_compaction_without_a_boundary_is_linked():
+    compacted("auto", line=False)
+    agent("acompact-1f", prompt(7, "sum up"), reply(19, "c1", "The summary"))
+    assert marks(ingest("s1.jsonl"), "links") == [["s1/t1"], ["s1/c1"]]
+
+
+def test_a_compaction_without_a_transcript_is_the_cause_of_the_next_model_call():
+    compacted("auto")
+    assert marks(ingest("s1.jsonl"), "trigger") == ["user", "context"]
+    compacted("manual")
+    assert marks(ingest("s1.jsonl", store="manual.db"), "trigger") == ["user", "user"]
+
+
+def test_the_compaction_of_a_subagent_is_linked_to_the_subagent():
+    write("s1.jsonl", *TASK)
+    agent("a1", *WORK[:3], boundary(15, "auto"), reply(17, "m3", "found"), meta={"agentType": "Explore", "toolUseId": "t1"})
+    agent("acompact-1f", prompt(9, "sum up"), reply(14, "c1", "The summary"))
+    assert marks(ingest("s1.jsonl"), "links") == [["s1/t2"], ["s1/c1"]]
+
+
+def test_two_compactions_of_a_session_have_their_own_causes():
+    lines = [prompt(0, "go"), reply(3, "m1", "x"), boundary(10, "auto"), reply(12, "m2", "y"), boundary(20, "manual")]
+    write("s1.jsonl", *lines, reply(23, "m3", "z"))
+    agent("acompact-2", prompt(14, "sum up"), reply(19, "c2", "two"))
+    agent("acompact-1", prompt(4, "sum up"), reply(9, "c1", "one"))
+    found = spans_in(ingest("s1.jsonl"), "links", "trigger").set_index("id")
+    assert found["links"].dropna().to_dict() == {
+        **{"s1/c1": ["s1/m1"], "s1/m2": ["s1/c1"]},
+        **{"s1/c2": ["s1/m2"], "s1/m3": ["s1/c2"]},
+    }
+    assert found["trigger"].dropna().to_dict() == {"s1/m1": "user", "s1/c1": "context", "s1/c2": "user"}
 
 
 def test_repeated_names_are_numbered_by_first_start_and_the_raw_id_is_kept():

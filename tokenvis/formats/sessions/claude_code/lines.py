@@ -66,6 +66,9 @@ def add_transcript_line(session: Session, line: dict[str, Any]) -> None:
                 add_assistant_line(session, transcript, line, time)
             elif line_type == "user":
                 add_user_line(session, transcript, line, time)
+            elif line.get("subtype") == "compact_boundary":
+                note_input(transcript, time)
+                transcript.boundaries.append((time, (optional_value(line, "compactMetadata", dict) or {}).get("trigger")))
         finally:
             note_line_time(transcript, time)
     elif line_type == "attachment" and agent_id in session.transcripts and line.get("timestamp"):

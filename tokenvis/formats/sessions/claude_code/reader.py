@@ -8,7 +8,7 @@ of versions 1.0 to 2.1.
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
 message; its start is ``estimated`` (`lines`). The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
 a subagent are children of the call that started it, ``detached`` if it runs in the background (`waits`); the first of them has
-the subagent's ``task``.
+the subagent's ``task``. A compaction is linked to the calls before and after it (`compactions`).
 """
 
 import re
@@ -25,6 +25,7 @@ from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
+from tokenvis.formats.sessions.claude_code.compactions import causes_of_compactions
 from tokenvis.formats.sessions.claude_code.lines import read_new_lines
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
@@ -158,8 +159,9 @@ class ClaudeCodeFollower:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
         agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
         wait = partial(wait_data, agents=agents, run_by=agents_run_by_calls(transcripts))
+        causes = causes_of_compactions(transcripts, trace_id)
         for transcript in transcripts:
-            yield from with_task(transcript_spans(transcript, trace_id, wait), transcript.task)
+            yield from with_task(transcript_spans(transcript, trace_id, wait, causes), transcript.task)
 
 
 def report_missing_transcripts(session: Session) -> None:
@@ -197,8 +199,13 @@ def session_title(session: Session, trace_id: str) -> str:
     return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
 
 
-def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[ToolCall], dict[str, str]]) -> Iterator[SpanRead]:
-    """The spans of one transcript; ``wait`` returns the keys of a call's data that say whom it waits for."""
+def transcript_spans(
+    transcript: Transcript, trace_id: str, wait: Callable[[ToolCall], dict[str, str]], causes: dict[str, dict[str, Any]]
+) -> Iterator[SpanRead]:
+    """The spans of one transcript.
+
+    ``wait`` returns the keys of a call's data that say whom it waits for, ``causes`` has those of model calls at compactions.
+    """
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
@@ -208,7 +215,7 @@ def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[Tool
     guessed = ["parent_id"] if transcript.parent_guessed else []
     detached = {"detached": True} if transcript.detached else {}
     for model_call in transcript.model_calls.values():
-        data = model_data(model_call, agent, by_user=transcript.agent_id == "") | detached
+        data = causes.get(model_call.id, {}) | model_data(model_call, agent, by_user=transcript.agent_id == "") | detached
         data["estimated"] = ["start_time", *guessed]
         location, name = location_of(model=model_call.model), message_tools(model_call) or model_call.model or "model"
         yield SpanRead(
@@ -253,7 +260,7 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
-    usage = usage_counts(call.usage)
+    usage = message_counts(call.usage)
     if inputs := [usage[key] for key in CLAUDE_INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
     attributes |= {name: usage[key] for key, name in CLAUDE_USAGE_KEYS.items() if key in usage}
@@ -267,7 +274,7 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     return {"label": label, "kind": "model", **trigger, "attributes": attributes}
 
 
-def usage_counts(usage: dict[str, Any]) -> dict[str, int]:
+def message_counts(usage: dict[str, Any]) -> dict[str, int]:
     """The counts of a message, with those of the compactions within its request, which its own counts leave out."""
     counts = {key: count for key, count in usage.items() if type(count) is int}
     iterations = usage.get("iterations")

@@ -61,6 +61,7 @@ class Transcript:
     """The work of one agent: its calls by id, in the order of their first lines.
 
     ``last_input`` is the time at which the next model call may start; ``is_asked`` is set if it has something to answer.
+    ``boundaries`` are the times at which the agent's context was compacted, with what triggered it.
     """
 
     agent_id: str
@@ -71,6 +72,7 @@ class Transcript:
     last_seen: int = 0
     last_input: int | None = None
     is_asked: bool = False
+    boundaries: list[tuple[int, Any]] = field(default_factory=list)
     pending_prompt: str | None = None
     unanswered: dict[str, ToolCall] = field(default_factory=dict)
     model_calls: dict[str, ModelCall] = field(default_factory=dict)
