@@ -785,7 +785,10 @@ def test_a_compaction_has_a_cause_and_a_place_among_the_calls(trigger, cause):
     found = expand_data(spans, ["links", "trigger"]).set_index("id")
     assert found["links"].dropna().to_dict() == {"s1/c1": ["s1/t1"], "s1/m2": ["s1/c1"]}
     assert found["trigger"].dropna().to_dict() == {"s1/m1": "user"} | ({"s1/c1": cause} if cause else {})
-    assert agent_tree(spans)[["path", "evidence"]].fillna("").to_numpy().tolist() == [["main", ""], ["main / compaction", "link"]]
+    assert agent_tree(spans)[["path", "evidence"]].fillna("").to_numpy().tolist() == [
+        ["main", ""],
+        ["main / compaction", "link"],
+    ]
     assert "orphan" not in diagnose(spans)["kind"].tolist()
     assert gaps(spans)["cause"].fillna("").tolist() == [cause or "", ""]
 
@@ -817,8 +820,10 @@ def test_two_compactions_of_a_session_have_their_own_causes():
     agent("acompact-1", prompt(4, "sum up"), reply(9, "c1", "one"))
     found = spans_in(ingest("s1.jsonl"), "links", "trigger").set_index("id")
     assert found["links"].dropna().to_dict() == {
-        **{"s1/c1": ["s1/m1"], "s1/m2": ["s1/c1"]},
-        **{"s1/c2": ["s1/m2"], "s1/m3": ["s1/c2"]},
+        "s1/c1": ["s1/m1"],
+        "s1/m2": ["s1/c1"],
+        "s1/c2": ["s1/m2"],
+        "s1/m3": ["s1/c2"],
     }
     assert found["trigger"].dropna().to_dict() == {"s1/m1": "user", "s1/c1": "context", "s1/c2": "user"}
 

@@ -25,7 +25,7 @@ MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with
 REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content
     *REFERENCE_KEYS,
-    *("kind", "status", "estimated", "trigger"),
+    *("kind", "status", "estimated", "trigger", "continues"),
     *("waits_for_kind", "span_kind"),
 }
 AGENT_KEY = "waits_for"  # the name of an agent or a person, kept whole as ``agent_id`` is

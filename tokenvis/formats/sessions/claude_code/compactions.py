@@ -33,8 +33,7 @@ def causes_of_compactions(transcripts: list[Transcript], trace_id: str) -> dict[
             boundaries.remove(boundary)
         trigger, owner = boundary[1:] if boundary else (None, next((each for each in others if not each.agent_id), None))
         if owner is not None and compaction.model_calls:
-            for call, data in links_of_compaction(compaction, owner, trace_id):
-                causes[call] = data
+            causes |= dict(links_of_compaction(compaction, owner, trace_id))
             first = min(compaction.model_calls.values(), key=start_and_id)
             causes.setdefault(first.id, {}).update(trigger_data(trigger))
     for time, trigger, owner in boundaries:

@@ -18,7 +18,9 @@ from typing import Any
 
 from tokenvis.conventions.span import optional_value, problem_reason, required_value
 from tokenvis.conventions.timestamps import microseconds
+from tokenvis.errors import quoted
 from tokenvis.formats.files.lines import FilesChanged, json_lines
+from tokenvis.formats.sessions.claude_code.forks import owner_in
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 
 TITLE_KEYS = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
@@ -164,7 +166,7 @@ def add_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
     if data.get("type") == "agent_progress" and agent and call:
         note_spawning_call(session, agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
-        session.echo_counts[agent] += 1
+        session.echo_counts[agent] += call not in session.ancestry.tool_calls
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
         note_hook(session.transcripts[agent_id], data, line)
         session.reading.skipped["progress lines of hooks"] += 1
@@ -186,6 +188,10 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
         transcript.is_asked = False
         return
     call_id = optional_value(message, "id", str) or required_value(line, "uuid", str)
+    if owner := owner_in(session.ancestry, line, session.reading.source.path.stem):
+        skip_copied_message(session, transcript, call_id, owner)
+        note_input(transcript, time)
+        return
     if not owns_call(session, transcript, call_id, "model"):
         session.reading.skipped["repeated lines"] += 1
         return
@@ -202,6 +208,18 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
         call.end = max(call.end, time)
         note_input(transcript, time)
     for_each_block(message, lambda block: add_model_block(session, transcript, call, block, time))
+
+
+def skip_copied_message(session: Session, transcript: Transcript, call_id: str, owner: str) -> None:
+    """Skip a message of an earlier session; the prompts and compactions before it belong to that session too."""
+    if call_id not in session.copied:
+        session.copied[call_id] = owner
+        session.reading.skipped[f"messages of session {quoted(owner)}, which this session continues"] += 1
+    transcript.continues = owner
+    transcript.copied_prompt = transcript.copied_prompt or transcript.first_prompt
+    transcript.first_prompt = transcript.pending_prompt = None
+    transcript.is_asked = False
+    transcript.boundaries.clear()
 
 
 def add_usage(usage: dict[str, Any], more: dict[str, Any]) -> None:
@@ -292,7 +310,7 @@ def add_user_line(session: Session, transcript: Transcript, line: dict[str, Any]
 
 
 def note_text(transcript: Transcript, time: int, *, is_input: bool) -> None:
-    """Record the time of a text: of an input, or of a remark, which starts a model call only if no input does."""
+    """Record the time of an input, or of a remark, which starts a model call only if no input does."""
     if is_input or not transcript.is_asked:
         note_input(transcript, time)
     transcript.is_asked = transcript.is_asked or is_input
@@ -300,16 +318,18 @@ def note_text(transcript: Transcript, time: int, *, is_input: bool) -> None:
 
 def add_tool_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
     """Add a tool result, which may name the subagent or workflow that the call started."""
-    call = transcript.tool_calls.get(required_value(block, "tool_use_id", str))
-    if call is None:
-        session.reading.skipped["results of missing calls"] += 1
-        return
-    if call.end is not None:
+    call_id = required_value(block, "tool_use_id", str)
+    call = transcript.tool_calls.get(call_id)
+    if call is not None and call.end is not None:
         session.reading.skipped["repeated results"] += 1
         return
+    note_text(transcript, time, is_input=True)
+    if call is None:
+        is_copied = call_id in session.ancestry.tool_calls
+        session.reading.skipped["copied results" if is_copied else "results of missing calls"] += 1
+        return
     transcript.unanswered.pop(call.id, None)
-    call.end, transcript.is_asked = time, True
-    note_input(transcript, time)
+    call.end = time
     call.failed = bool(block.get("is_error"))
     call.result = result_text(block.get("content"))
     if isinstance(details, dict):

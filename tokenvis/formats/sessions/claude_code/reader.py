@@ -6,9 +6,11 @@ in old versions, as sidechain lines of the session's main file. There is no publ
 of versions 1.0 to 2.1.
 
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
-message; its start is ``estimated`` (`lines`). The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
-a subagent are children of the call that started it, ``detached`` if it runs in the background (`waits`); the first of them has
-the subagent's ``task``. A compaction is linked to the calls before and after it (`compactions`).
+message; its start is ``estimated`` (`lines`). The model call whose message has the ``tool_use`` is the call's
+``requested_by``. Spans of a subagent are children of the call that started it, ``detached`` if it runs in the background
+(`waits`); the first of them has the subagent's ``task``. A compaction is linked to the calls before and after it
+(`compactions`). Messages that a session has copied from an earlier one are skipped (`forks`); its first span then names that
+session in ``continues``.
 """
 
 import re
@@ -19,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import location_of
-from tokenvis.conventions.span import SpanRead, shorten, with_task
+from tokenvis.conventions.span import SpanRead, shorten, with_first_data
 from tokenvis.errors import quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
 from tokenvis.formats.sessions.claude_code.compactions import causes_of_compactions
+from tokenvis.formats.sessions.claude_code.forks import ancestry_of_session, read_ancestry
 from tokenvis.formats.sessions.claude_code.lines import read_new_lines
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
@@ -48,6 +51,7 @@ CLAUDE_USAGE_KEYS = {
     "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
 }
+MAX_SESSION_NAME_LENGTH = 9  # of the session that another one continues: its first eight characters
 CLAUDE_INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -95,13 +99,17 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     follower = ClaudeCodeFollower(reading)
     follower.advance(growing=False)
     report_missing_transcripts(follower.session)
-    if not follower.transcripts():
+    report_missing_sessions(follower.session)
+    if not follower.transcripts() and not follower.session.copied:
         reading.add_problem(None, "contains no model or tool calls")
     yield from follower.spans()
 
 
 class ClaudeCodeFollower:
-    """Reads a session's files while they grow, only new lines each time."""
+    """Reads a session's files while they grow, only new lines each time.
+
+    If the files of earlier sessions that it continues appear or disappear, all is read again.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self.readings = [reading]
@@ -110,6 +118,7 @@ class ClaudeCodeFollower:
     def reset(self) -> None:
         """Discard everything that was read."""
         [reading] = self.readings
+        self.has_ancestry = False
         reading.skipped.clear()
         main_file = SessionFile(reading.source)
         self.session = Session(reading, main_file)
@@ -136,6 +145,7 @@ class ClaudeCodeFollower:
     def read_new(self, *, growing: bool) -> None:
         """Read the new lines of the session's main file, then of its subagents' files."""
         [reading], main_files = self.readings, list(self.files.values())[:1]
+        self.find_ancestry(reading.source.path)
         read_new_lines(self.session, main_files[0], growing=growing)
         for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
             path = rank[1]
@@ -143,6 +153,17 @@ class ClaudeCodeFollower:
                 self.files[path] = SessionFile(reading.source.sibling(path), path.stem.removeprefix("agent-"), rank)
             read_new_lines(self.session, self.files[path], growing=growing)
         reading.files = [file.source for file in self.files.values()]
+
+    def find_ancestry(self, path: Path) -> None:
+        """Find the relatives, and read the earlier ones once; `FilesChanged` if others are the earlier ones now."""
+        found, known = ancestry_of_session(path), self.session.ancestry
+        if not self.has_ancestry:
+            read_ancestry(found, path)
+            self.session.ancestry, self.has_ancestry = found, True
+        elif [(head.path, head.trace) for head in found.earlier] != [(head.path, head.trace) for head in known.earlier]:
+            raise FilesChanged
+        else:
+            known.later, known.missing = found.later, found.missing
 
     def transcripts(self) -> list[Transcript]:
         """The transcripts that contain calls, in the reading order."""
@@ -161,15 +182,24 @@ class ClaudeCodeFollower:
         wait = partial(wait_data, agents=agents, run_by=agents_run_by_calls(transcripts))
         causes = causes_of_compactions(transcripts, trace_id)
         for transcript in transcripts:
-            yield from with_task(transcript_spans(transcript, trace_id, wait, causes), transcript.task)
+            spans = transcript_spans(transcript, trace_id, wait, causes)
+            yield from with_first_data(spans, {"task": transcript.task, "continues": transcript.continues})
 
 
 def report_missing_transcripts(session: Session) -> None:
     """Report subagents whose transcripts are missing although the session contains their echoes."""
     for agent, count in session.echo_counts.items():
-        if agent not in session.transcripts:
+        if count and agent not in session.transcripts:
             reason = f"the transcript of subagent {quoted(agent)} is missing, so its work was skipped"
             session.reading.add_problem(None, f"{reason}; echo lines in this file: {count:,}")
+
+
+def report_missing_sessions(session: Session) -> None:
+    """Report the sessions that this one continues, if their files are missing: the copies of their messages count here."""
+    if session.ancestry.missing:
+        names = ", ".join(map(quoted, session.ancestry.missing))
+        reason = f"contains messages of {names}, whose file is not in this folder: they count in this session"
+        session.reading.add_problem(None, reason)
 
 
 def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[FileRank]:
@@ -183,7 +213,7 @@ def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -
         if file != path and file.is_file():
             if file not in sessions_of and (line := next(iter(first_objects(file)), None)) is not None:
                 sessions_of[file] = str(line.get("sessionId"))
-            if sessions_of.get(file) in session.session_ids:
+            if sessions_of.get(file) in session.session_ids.keys() - {head.trace for head in session.ancestry.earlier}:
                 siblings.append(file)
     return [(1, file) for file in nested] + [(2, file) for file in siblings]
 
@@ -194,9 +224,10 @@ def session_title(session: Session, trace_id: str) -> str:
         return trace_id
     main = session.transcripts.get("") or min(session.transcripts.values(), key=lambda transcript: transcript.rank)
     titles = [session.titles[kind][1] for kind in ("custom-title", "ai-title", "summary") if kind in session.titles]
-    title = next(iter(titles), None) or main.first_prompt or trace_id
+    title = next(iter(titles), None) or main.first_prompt or main.copied_prompt or trace_id
     command = SLASH_COMMAND.search(title)
-    return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
+    title = shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
+    return f"{title} (continues {shorten(main.continues, MAX_SESSION_NAME_LENGTH)})" if main.continues else title
 
 
 def transcript_spans(

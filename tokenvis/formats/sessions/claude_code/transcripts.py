@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from tokenvis.formats.files.lines import ReadPosition
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
+from tokenvis.formats.sessions.claude_code.forks import Ancestry
 
 FileRank: TypeAlias = tuple[int, Path]
 
@@ -61,6 +62,7 @@ class Transcript:
     """The work of one agent: its calls by id, in the order of their first lines.
 
     ``last_input`` is the time at which the next model call may start; ``is_asked`` is set if it has something to answer.
+    ``continues`` is the session whose messages it begins with, and ``copied_prompt`` the first prompt of that copy.
     ``boundaries`` are the times at which the agent's context was compacted, with what triggered it.
     """
 
@@ -68,6 +70,8 @@ class Transcript:
     file: Path | None = None
     rank: FileRank = (0, Path())
     first_prompt: str | None = None
+    copied_prompt: str | None = None
+    continues: str | None = None
     first_seen: int | None = None
     last_seen: int = 0
     last_input: int | None = None
@@ -89,6 +93,7 @@ class Session:
     """A session while it is read: transcripts by agent id ("" is the main one), titles, and counts of echoes.
 
     ``uuid_ranks``, ``call_owners``, ``agent_ranks``, ``titles`` and ``spawning_calls`` contain the rank of the source file.
+    ``copied`` has the message and tool calls that were skipped because they belong to the session that it names.
     """
 
     reading: Reading
@@ -102,3 +107,5 @@ class Session:
     titles: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
     spawning_calls: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
     echo_counts: Counter[str] = field(default_factory=Counter)
+    ancestry: Ancestry = field(default_factory=Ancestry)
+    copied: dict[str, str] = field(default_factory=dict)
