@@ -23,6 +23,7 @@ from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
@@ -48,7 +49,7 @@ def ingest(
     """Read traces in any known format into the store.
 
     Spans are added by id: reading a file again changes nothing, and reading a file that has grown adds the new spans. Nothing
-    is ever deleted. Formats are recognised by content.
+    is ever deleted, except copies of a session's spans whose originals are in the store. Formats are recognised by content.
 
     Parameters
     ----------
@@ -227,6 +228,8 @@ def read_into_store(
             rules.process(span, reading, assembly)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
+        if reading.continued_by:
+            sources += outdated_sources(report.store, reading, {*read_paths, *(other.path for other in sources)})
     report.names |= {trace: name for trace, (_, name) in names.items()}
     for frame in assembly.frames(report.names):
         files, spans = frame["file"], frame.drop(columns="file")
@@ -235,6 +238,8 @@ def read_into_store(
         for refused, owner in foreign.items():
             reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
             readings[int(files[spans["id"] == refused].iloc[0])].add_problem(None, reason)
+    if n_deleted := delete_copies(report.store, readings):
+        report.skipped[REMOVED_COPIES] += n_deleted
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tokenvis.conventions.timestamps import microseconds
 from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES
@@ -30,8 +30,7 @@ MessageKey: TypeAlias = tuple[str, str | None]  # the ids of a message and of it
 FileState: TypeAlias = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class SessionHead:
+class SessionHead(NamedTuple):
     """The beginning of a session's file: its trace, its first message, and the sessions that its lines name beside its own."""
 
     path: Path

@@ -190,6 +190,11 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
     call_id = optional_value(message, "id", str) or required_value(line, "uuid", str)
     if owner := owner_in(session.ancestry, line, session.reading.source.path.stem):
         skip_copied_message(session, transcript, call_id, owner)
+        session.copied |= {
+            block["id"]: owner
+            for block in content_blocks(message)
+            if block.get("type") == "tool_use" and block.get("id") in session.ancestry.tool_calls
+        }
         note_input(transcript, time)
         return
     if not owns_call(session, transcript, call_id, "model"):

@@ -25,7 +25,7 @@ from tokenvis.conventions.span import SpanRead, shorten, with_first_data
 from tokenvis.errors import quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
-from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.reading import Continuation, Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
 from tokenvis.formats.sessions.claude_code.compactions import causes_of_compactions
 from tokenvis.formats.sessions.claude_code.forks import ancestry_of_session, read_ancestry
@@ -155,13 +155,17 @@ class ClaudeCodeFollower:
         reading.files = [file.source for file in self.files.values()]
 
     def find_ancestry(self, path: Path) -> None:
-        """Find the relatives, and read the earlier ones once; `FilesChanged` if others are the earlier ones now."""
+        """Find the relatives, and read the earlier ones; `FilesChanged` if others are the earlier ones now.
+
+        They are read until the session has a message of its own: what it copies was there before.
+        """
         found, known = ancestry_of_session(path), self.session.ancestry
-        if not self.has_ancestry:
+        if self.has_ancestry and [head[:2] for head in found.earlier] != [head[:2] for head in known.earlier]:
+            raise FilesChanged
+        main = self.session.transcripts.get("")
+        if main is None or not main.model_calls:
             read_ancestry(found, path)
             self.session.ancestry, self.has_ancestry = found, True
-        elif [(head.path, head.trace) for head in found.earlier] != [(head.path, head.trace) for head in known.earlier]:
-            raise FilesChanged
         else:
             known.later, known.missing = found.later, found.missing
 
@@ -176,6 +180,7 @@ class ClaudeCodeFollower:
         trace_id = reading.source.path.stem
         trace_id = trace_id if trace_id in ids else next(iter(ids), trace_id)
         name_agents(self.session, transcripts)
+        self.note_copies(trace_id, transcripts)
         if transcripts:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
         agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
@@ -184,6 +189,19 @@ class ClaudeCodeFollower:
         for transcript in transcripts:
             spans = transcript_spans(transcript, trace_id, wait, causes)
             yield from with_first_data(spans, {"task": transcript.task, "continues": transcript.continues})
+
+    def note_copies(self, trace_id: str, transcripts: list[Transcript]) -> None:
+        """Record which spans the session, and those that continue it, have copied."""
+        [reading], session = self.readings, self.session
+        reading.trace_id = trace_id
+        reading.copies = {f"{trace_id}/{call}": (f"{owner}/{call}", owner) for call, owner in session.copied.items()}
+        calls = (
+            [call for each in transcripts for call in (*each.model_calls, *each.tool_calls)] if session.ancestry.later else []
+        )
+        reading.continued_by = [
+            Continuation(head.path, head.trace, frozenset(f"{head.trace}/{call}" for call in calls))
+            for head in session.ancestry.later
+        ]
 
 
 def report_missing_transcripts(session: Session) -> None:
