@@ -172,6 +172,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/sessions/claude_code/compactions.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
+    "formats/sessions/claude_code/recognition.py": "formats/test_session_documents.py",
     "formats/sessions/claude_code/transcripts.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/waits.py": "formats/test_claude_code.py",
     "formats/sessions/codex/lines.py": "formats/test_codex.py",

@@ -235,6 +235,9 @@ def attached(time, **hook):
         (prompt(59, "<task-notification>x</task-notification>"), 59),
         (prompt(59, "The summary", isCompactSummary=True), 59),
         (prompt(59, "one more thing"), 59),
+        (prompt(59, [{"type": "image", "source": {}}]), 59),
+        (prompt(59, " "), 59),
+        (result(59, "a call of another file"), 59),
     ],
 )
 def test_what_comes_while_a_model_works_takes_no_time_from_it(line, start):

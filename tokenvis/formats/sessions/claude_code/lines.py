@@ -21,6 +21,7 @@ from tokenvis.conventions.timestamps import microseconds
 from tokenvis.errors import quoted
 from tokenvis.formats.files.lines import FilesChanged, json_lines
 from tokenvis.formats.sessions.claude_code.forks import owner_in
+from tokenvis.formats.sessions.claude_code.session_documents import lines_of_document, path_in_source
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 
 TITLE_KEYS = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
@@ -36,7 +37,10 @@ def read_new_lines(session: Session, file: SessionFile, *, growing: bool) -> Non
     """Read the new lines of one file."""
     session.file, reading, source = file, session.reading, file.source
     try:
-        for number, line in json_lines(reading, source, file.position, growing=growing):
+        path = path_in_source(source) if not file.position.offset or file.in_document else None
+        file.in_document = path is not None
+        lines = lines_of_document(reading, source, file.position, path) if path else None
+        for number, line in lines or json_lines(reading, source, file.position, growing=growing):
             try:
                 add_transcript_line(session, line)
             except (KeyError, TypeError, ValueError) as error:
@@ -293,18 +297,18 @@ def add_model_block(session: Session, transcript: Transcript, call: ModelCall, b
 
 def add_user_line(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
     """Add a line of the user role: tool results or a prompt."""
-    texts: list[str] = []
+    parts: list[dict[str, Any]] = []
 
     def add_block(block: dict[str, Any]) -> None:
         if block.get("type") == "tool_result":
             add_tool_result(session, transcript, block, line.get("toolUseResult"), time)
-        elif block.get("type") == "text":
-            texts.append(optional_value(block, "text", str) or "")
+        else:
+            parts.append(block)
 
     for_each_block(required_value(line, "message", dict), add_block)
-    text = "\n".join(texts).strip()
+    text = "\n".join(optional_value(part, "text", str) or "" for part in parts if part.get("type") == "text").strip()
     is_of_user = not (line.get("isMeta") or line.get("isCompactSummary") or text.startswith(CLAUDE_NON_USER_PREFIXES))
-    if text:
+    if parts:
         note_text(transcript, time, is_input=is_of_user or text.startswith(NOTICE) or bool(line.get("isCompactSummary")))
     if not text or not is_of_user:
         return

@@ -49,12 +49,16 @@ class ToolCall:
 
 @dataclass
 class SessionFile:
-    """A file of a session: the agent of lines that name none, its rank in the reading order, its read position."""
+    """A file of a session: the agent of lines that name none, its rank in the reading order, its read position.
+
+    ``in_document`` is set if the file is one JSON document.
+    """
 
     source: Source
     agent_id: str = ""
     rank: FileRank = (0, Path())
     position: ReadPosition = field(default_factory=ReadPosition)
+    in_document: bool = False
 
 
 @dataclass
