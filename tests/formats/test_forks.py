@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from tokenvis import ingest, load_spans, load_traces, usage
 from tokenvis.formats.sessions.claude_code import forks
-from tokenvis.formats.sessions.claude_code.forks import relatives_of
+from tokenvis.formats.sessions.claude_code.forks import relatives_of, sessions_in
 
 FIRST = [
     prompt(0, "go"),
@@ -249,9 +249,10 @@ def test_law_each_message_counts_once_in_the_session_where_it_happened(parents, 
 
 def test_the_relatives_of_a_session_have_one_order():
     written()
-    assert [head.path.name for head in relatives_of(Path("b.jsonl"))] == ["a.jsonl", "b.jsonl"]
-    assert relatives_of(Path("a.jsonl")) == relatives_of(Path("b.jsonl"))
-    assert relatives_of(Path("none.jsonl")) == []
+    index = sessions_in(Path())
+    assert [head.path.name for head in relatives_of(Path("b.jsonl"), index)] == ["a.jsonl", "b.jsonl"]
+    assert relatives_of(Path("a.jsonl"), index) == relatives_of(Path("b.jsonl"), index)
+    assert relatives_of(Path("none.jsonl"), index) == []
 
 
 def test_without_texts_the_name_of_a_fork_is_its_id():

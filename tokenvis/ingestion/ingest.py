@@ -217,11 +217,12 @@ def read_into_store(
     assembly = Assembly(spool)
     read_paths: set[Path] = set()
     names: dict[str, tuple[int, str]] = {}
+    folders: dict[Path, Any] = {}
     readings = []
     for source in sources:
         if source.path in read_paths and source.frame is None:
             continue
-        reading = Reading(source, read_options, names=names)
+        reading = Reading(source, read_options, names=names, folders=folders)
         readings.append(reading)
         assembly.begin(reading)
         for span in readable_spans(reader, reading, is_only_source=rules.is_only_source):
@@ -238,12 +239,17 @@ def read_into_store(
         for refused, owner in foreign.items():
             reason = f"span {quoted(refused)} already belongs to trace {quoted(owner)}"
             readings[int(files[spans["id"] == refused].iloc[0])].add_problem(None, reason)
+    report_readings(report, readings)
+    report.count(assembly.counts)
+
+
+def report_readings(report: Report, readings: list[Reading]) -> None:
+    """Delete the copies that the readings found, and report what they could not use."""
     if n_deleted := delete_copies(report.store, readings):
         report.skipped[REMOVED_COPIES] += n_deleted
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
-    report.count(assembly.counts)
 
 
 def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:

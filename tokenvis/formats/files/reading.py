@@ -55,7 +55,8 @@ class Continuation(NamedTuple):
 class Reading:
     """The problems, skipped records and trace names found while reading one source.
 
-    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. If the source
+    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins.
+    ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
     begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
     ``trace_id`` to its own id and trace.
     """
@@ -67,6 +68,7 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
+    folders: dict[Path, Any] = field(default_factory=dict)
     trace_id: str = ""
     copies: dict[str, tuple[str, str]] = field(default_factory=dict)
     continued_by: list[Continuation] = field(default_factory=list)

@@ -22,7 +22,7 @@ from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES
 from tokenvis.formats.files.lines import line_value_or_none
 
 HEAD_BYTES_OF_SESSION, TAIL_BYTES_OF_SESSION = 1 << 18, 1 << 14
-CACHED_HEADS, CACHED_FILES = 4_096, 32
+CACHED_HEADS, CACHED_FOLDERS, CACHED_FILES = 4_096, 4, 32
 UNIQUE_ID_PREFIX = "msg_"  # of the ids that the API gives; those of other servers may be numbered in each session
 NO_TIME = 2**63
 
@@ -40,6 +40,13 @@ class SessionHead(NamedTuple):
     named: frozenset[str]
 
 
+class FolderIndex(NamedTuple):
+    """The beginnings of the sessions in a folder by file name, and the names of the files that have each common name."""
+
+    heads: dict[str, SessionHead]
+    members: dict[tuple[str, ...], set[str]]
+
+
 @dataclass
 class Ancestry:
     """The relatives of a session, ``earlier`` and ``later``, and the sessions that it names but that are ``missing``.
@@ -54,23 +61,50 @@ class Ancestry:
     tool_calls: dict[str, str] = field(default_factory=dict)
 
 
-def relatives_of(path: Path) -> list[SessionHead]:
-    """A session and its relatives in the same folder, in their order; only the session if it has no relatives."""
-    heads = {head.path: head for head in heads_in(path.parent)}
-    if path not in heads:
+def sessions_in(folder: Path) -> FolderIndex:
+    """The sessions in a folder, by their beginnings."""
+    return index_of_folder(folder, states_in(folder))
+
+
+def relatives_of(path: Path, index: FolderIndex) -> list[SessionHead]:
+    """A session and its relatives in its folder, in their order; only the session if it has no relatives."""
+    if path.name not in index.heads:
         return []
-    members: dict[tuple[str, ...], list[Path]] = {}
-    for head in heads.values():
-        for name in common_names(head):
-            members.setdefault(name, []).append(head.path)
-    found, waiting = {path}, [path]
+    found, waiting = {path.name}, [path.name]
     while waiting:
-        for name in common_names(heads[waiting.pop()]):
-            new = set(members[name]) - found
+        for name in common_names(index.heads[waiting.pop()]):
+            new = index.members[name] - found
             found |= new
             waiting += new
-    depth = depths_of([heads[file] for file in found])
-    return sorted((heads[file] for file in found), key=lambda head: (depth[head.path], head.first_time, head.trace, head.path))
+    heads = [index.heads[name] for name in found]
+    depth = depths_of(heads) if len(heads) > 1 else {path: 0}
+    return sorted(heads, key=lambda head: (depth[head.path], head.first_time, head.trace, head.path))
+
+
+def states_in(folder: Path) -> tuple[tuple[str, FileState], ...]:
+    """The names of the files that may be sessions in a folder, with their states."""
+    states = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".jsonl") and not entry.name.startswith("agent-"):
+                with suppress(OSError):
+                    status = entry.stat()
+                    states.append((entry.name, (status.st_size, status.st_mtime_ns, status.st_ino)))
+    return tuple(states)
+
+
+@lru_cache(maxsize=CACHED_FOLDERS)
+def index_of_folder(folder: Path, states: tuple[tuple[str, FileState], ...]) -> FolderIndex:
+    """The sessions in a folder whose files are in these states."""
+    index = FolderIndex({}, {})
+    for name, state in states:
+        with suppress(OSError):
+            head = session_head(folder / name, state)
+            if head is not None:
+                index.heads[name] = head
+                for common_name in common_names(head):
+                    index.members.setdefault(common_name, set()).add(name)
+    return index
 
 
 def common_names(head: SessionHead) -> Iterator[tuple[str, ...]]:
@@ -95,18 +129,6 @@ def depths_of(heads: list[SessionHead]) -> dict[Path, int]:
         if depth == before:
             break
     return depth
-
-
-def heads_in(folder: Path) -> Iterator[SessionHead]:
-    """The beginnings of the sessions in a folder."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(".jsonl") and not entry.name.startswith("agent-"):
-                with suppress(OSError):
-                    status = entry.stat()
-                    head = session_head(folder / entry.name, (status.st_size, status.st_mtime_ns, status.st_ino))
-                    if head is not None:
-                        yield head
 
 
 @lru_cache(maxsize=CACHED_HEADS)
@@ -155,9 +177,9 @@ def time_of(line: dict[str, Any]) -> int:
         return NO_TIME - 1
 
 
-def ancestry_of_session(path: Path) -> Ancestry:
-    """The earlier and the later relatives of a session, and which sessions are missing."""
-    relatives = relatives_of(path)
+def ancestry_of_session(path: Path, index: FolderIndex) -> Ancestry:
+    """The earlier and the later relatives of a session in its folder, and which sessions are missing."""
+    relatives = relatives_of(path, index)
     own = next((head for head in relatives if head.path == path), None)
     if own is None:
         return Ancestry()

@@ -28,7 +28,7 @@ from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objec
 from tokenvis.formats.files.reading import Continuation, Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
 from tokenvis.formats.sessions.claude_code.compactions import causes_of_compactions
-from tokenvis.formats.sessions.claude_code.forks import ancestry_of_session, read_ancestry
+from tokenvis.formats.sessions.claude_code.forks import ancestry_of_session, read_ancestry, sessions_in
 from tokenvis.formats.sessions.claude_code.lines import read_new_lines
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
@@ -145,7 +145,7 @@ class ClaudeCodeFollower:
     def read_new(self, *, growing: bool) -> None:
         """Read the new lines of the session's main file, then of its subagents' files."""
         [reading], main_files = self.readings, list(self.files.values())[:1]
-        self.find_ancestry(reading.source.path)
+        self.find_ancestry(reading.source.path, growing=growing)
         read_new_lines(self.session, main_files[0], growing=growing)
         for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
             path = rank[1]
@@ -154,12 +154,16 @@ class ClaudeCodeFollower:
             read_new_lines(self.session, self.files[path], growing=growing)
         reading.files = [file.source for file in self.files.values()]
 
-    def find_ancestry(self, path: Path) -> None:
+    def find_ancestry(self, path: Path, *, growing: bool) -> None:
         """Find the relatives, and read the earlier ones; `FilesChanged` if others are the earlier ones now.
 
         They are read until the session has a message of its own: what it copies was there before.
         """
-        found, known = ancestry_of_session(path), self.session.ancestry
+        [reading], folder = self.readings, path.parent
+        index = None if growing else reading.folders.get(folder)
+        if index is None:
+            index = reading.folders[folder] = sessions_in(folder)
+        found, known = ancestry_of_session(path, index), self.session.ancestry
         if self.has_ancestry and [head[:2] for head in found.earlier] != [head[:2] for head in known.earlier]:
             raise FilesChanged
         main = self.session.transcripts.get("")
