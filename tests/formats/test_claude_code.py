@@ -19,9 +19,15 @@ from claude_sessions import (
     spans_in,
     write,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tokenvis import ingest, load_traces, self_spans, summary, waits
+from tokenvis import agent_tree, diagnose, expand_data, gaps, ingest, load_traces, self_spans, summary, waits
+from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.sources import Source
+from tokenvis.formats.sessions.claude_code.lines import add_transcript_line
+from tokenvis.formats.sessions.claude_code.transcripts import Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import INSTANT_TOOLS
 
 
@@ -127,7 +133,7 @@ def test_the_label_of_a_tool_call_is_its_main_argument(given, label):
     assert column(ingest("s1.jsonl"), "label")[1] == label
 
 
-def test_a_message_on_several_lines_is_one_span_and_its_last_usage_counts():
+def test_a_message_on_several_lines_is_one_span_and_its_largest_usage_counts():
     write(
         "s1.jsonl",
         prompt(0, "go"),
@@ -135,6 +141,8 @@ def test_a_message_on_several_lines_is_one_span_and_its_last_usage_counts():
         reply(3, "m1", "I look.", usage=(100, 5)),
         reply(4, "m1", call("t1"), usage=(100, 40)),
         reply(5, "m1", call("t2", "Read"), usage=(100, 55)),
+        reply(5, "m1", usage=(100, 3)),
+        {**reply(5, "m1"), "message": {"role": "assistant", "id": "m1", "content": [], "usage": {}}},
         result(6, "t1"),
         result(8, "t2"),
     )
@@ -143,6 +151,27 @@ def test_a_message_on_several_lines_is_one_span_and_its_last_usage_counts():
     assert column(report, "gen_ai.usage.output_tokens")[0] == 55
     assert column(report, "gen_ai.usage.input_tokens")[0] == 100
     assert column(report, "label")[0] == "I look."
+
+
+def test_the_usage_of_a_message_is_the_largest_count_of_each_kind():
+    counts = [{"input_tokens": 9, "output_tokens": 1}, {"output_tokens": 60, "server_tool_use": {"web_search_requests": 1}}]
+    counts += [{"input_tokens": 0, "output_tokens": 8, "cache_read_input_tokens": 5}, {"output_tokens": "many"}, {}, None]
+    lines = [reply(2, "m1", f"part {number}") for number in range(len(counts))]
+    for line, usage in zip(lines, counts, strict=True):
+        line["message"]["usage"] = usage
+    write("s1.jsonl", *lines)
+    report = ingest("s1.jsonl")
+    assert [column(report, f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output")] == [[14], [60]]
+
+
+def test_compactions_within_a_request_count_beside_its_own_tokens():
+    line = reply(2, "m1", "hi")
+    summary = {"type": "compaction", "input_tokens": 180, "output_tokens": 35}
+    own = {"input_tokens": 23, "output_tokens": 10}
+    line["message"]["usage"] = {**own, "iterations": [summary, {"type": "message", **own}, 5, {"type": "compaction"}]}
+    write("s1.jsonl", line)
+    report = ingest("s1.jsonl")
+    assert [column(report, f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output")] == [[203], [45]]
 
 
 def test_input_tokens_include_cached_tokens():
@@ -159,7 +188,7 @@ def test_input_tokens_include_cached_tokens():
     assert spans.iloc[0, -4:].astype(object).where(spans.iloc[0, -4:].notna(), None).tolist() == [753, 50, 700, None]
 
 
-def test_a_model_call_starts_at_the_previous_event_as_an_estimate():
+def test_a_model_call_starts_at_what_it_answers_as_an_estimate():
     write(
         "s1.jsonl",
         reply(1, "m0", "I go first: nothing comes before."),
@@ -173,7 +202,7 @@ def test_a_model_call_starts_at_the_previous_event_as_an_estimate():
     report = ingest("s1.jsonl")
     assert report_lines(report) == [
         "main model:opus 1-1",
-        "main model:opus 21-25",
+        "main model:opus 20-25",
         "main tool:Bash 25-30",
         "main model:opus 31-34",
     ]
@@ -182,6 +211,81 @@ def test_a_model_call_starts_at_the_previous_event_as_an_estimate():
         ["start_time"],
     ]
     assert report.n_estimated == 3
+
+
+def attached(time, **hook):
+    return {"type": "attachment", "timestamp": at(time), "attachment": hook}
+
+
+@pytest.mark.parametrize(
+    ("line", "start"),
+    [
+        ({"type": "system", "subtype": "api_error", "timestamp": at(59)}, 0),
+        ({"type": "queue-operation", "operation": "enqueue", "timestamp": at(59)}, 0),
+        ({"type": "progress", "timestamp": at(59), "data": {"type": "bash_progress"}}, 0),
+        ({"type": "progress", "timestamp": at(59), "data": {"type": "hook_progress", "hookEvent": "Notification"}}, 0),
+        (echo(59, "a9", "t1"), 0),
+        (attached(59, type="queued_command", prompt="later"), 0),
+        (attached(59, type="hook_success", hookEvent="PreToolUse", hookName="PreToolUse:Bash"), 0),
+        (attached(59, type="hook_success", hookName="UserPromptSubmit"), 59),
+        (hook(59), 59),
+        (prompt(59, "<local-command-stdout>x</local-command-stdout>"), 0),
+        (prompt(59, "<system-reminder>x</system-reminder>"), 0),
+        (prompt(59, "Caveat", isMeta=True), 0),
+        (prompt(59, "<task-notification>x</task-notification>"), 59),
+        (prompt(59, "The summary", isCompactSummary=True), 59),
+        (prompt(59, "one more thing"), 59),
+        (prompt(59, [{"type": "image", "source": {}}]), 59),
+        (prompt(59, " "), 59),
+        (result(59, "a call of another file"), 59),
+    ],
+)
+def test_what_comes_while_a_model_works_takes_no_time_from_it(line, start):
+    write("s1.jsonl", prompt(-1, "x"), reply(-1, "m0", "hi"), prompt(0, "go"), line, reply(61, "m1", "done"))
+    assert span_texts()[-1] == f"main model:opus {start}-61"
+
+
+def test_a_remark_starts_a_model_call_that_nothing_else_starts():
+    write("s1.jsonl", prompt(0, "go"), reply(2, "m1", "hi"), prompt(50, "Continue.", isMeta=True), reply(61, "m2", "done"))
+    assert span_texts() == ["main model:opus 0-2", "main model:opus 50-61"]
+
+
+KINDS = {
+    "prompt": lambda number, time: prompt(time, "go"),
+    "result": lambda number, time: result(time, f"t{number}"),
+    "remark": lambda number, time: prompt(time, "meta", isMeta=True),
+    "hook": lambda number, time: hook(time),
+    "system": lambda number, time: {"type": "system", "timestamp": at(time)},
+    "queue": lambda number, time: {"type": "queue-operation", "timestamp": at(time)},
+    "reply": lambda number, time: reply(time, f"m{number}", "hi"),
+}
+
+
+def starts_by_brute_force(events):
+    """The start of each reply: the latest of what it answers, found by looking at all lines before it."""
+    starts = []
+    for position in (position for position, (kind, _) in enumerate(events) if kind == "reply"):
+        times = []
+        for earlier, (kind, time) in enumerate(events[:position]):
+            turn = next((n for n in range(earlier - 1, -1, -1) if events[n][0] == "reply"), -1)
+            is_asked = {"prompt", "result"} & {kind for kind, _ in events[turn + 1 : earlier]}
+            if kind in ("prompt", "result", "hook", "reply") or (kind == "remark" and not is_asked):
+                times.append(time)
+        starts.append(min([max(times, default=events[position][1]), events[position][1]]))
+    return starts
+
+
+@pytest.mark.laws
+@given(events=st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.integers(0, 9))))
+def test_law_a_model_call_starts_at_the_latest_of_what_it_answers(events):
+    transcript = Transcript("")
+    source = Source(write("s1.jsonl"), "s1.jsonl", "s1.jsonl")
+    session = Session(Reading(source), SessionFile(source), {"": transcript})
+    transcript.tool_calls = {f"t{n}": ToolCall(f"t{n}", "Bash", {}, 0, "m0") for n in range(len(events))}
+    for number, (kind, time) in enumerate(events):
+        add_transcript_line(session, {"uuid": f"u{number}", **KINDS[kind](number, time)})
+    starts = [(call.start - T0_US) // 1_000_000 for call in transcript.model_calls.values()]
+    assert starts == starts_by_brute_force(events)
 
 
 def test_lines_out_of_time_order_still_end_after_they_start():
@@ -249,11 +353,21 @@ def test_repeated_lines_and_messages_count_once():
     again = [{**line, "uuid": f"s1-{number}"} for number, line in enumerate(lines)]
     write("s1.jsonl", *lines, *again, reply(6, "m1", "hi", call("t1"), usage=(10, 1)))
     report = ingest("s1.jsonl")
-    assert report_lines(report) == ["main model:opus 0-6", "main tool:Bash 3-5"]
+    assert report_lines(report) == ["main model:opus 0-3", "main tool:Bash 3-5"]
     assert report.skipped == {"repeated lines": 3, "repeated calls": 1}
     assert json.loads(report.spans()["data"].iloc[0])["attributes"]["gen_ai.output.messages"][0]["parts"] == [
         {"type": "text", "content": "hi"}
     ]
+
+
+def test_a_copy_in_another_branch_stretches_nothing():
+    lines = [prompt(0, "go"), reply(3, "m1", reasoning("hm")), reply(4, "m1", call("t1"), usage=(10, 9)), result(5, "t1")]
+    late = [prompt(90, "go"), reply(91, "m1", reasoning("hm")), reply(92, "m1", call("t1")), result(93, "t1", "again")]
+    write("s1.jsonl", *lines, *late, prompt(100, "else"), reply(103, "m2", "done"))
+    report = ingest("s1.jsonl")
+    assert report_lines(report) == ["main model:opus 0-4", "main tool:Bash 4-5", "main model:opus 100-103"]
+    assert report.skipped == {"repeated calls": 1, "repeated results": 1}
+    assert column(report, "gen_ai.tool.call.result")[1] == "done"
 
 
 def test_a_subagent_that_replays_its_parent_adds_only_its_own_lines():
@@ -645,6 +759,76 @@ def test_a_compaction_is_a_separate_agent():
     write("s1.jsonl", reply(2, "m1", call("t1", "Task", prompt="sum up")), result(3, "t1"))
     agent("acompact-1f", prompt(4, "sum up"), reply(9, "m2", "summary"))
     assert span_texts()[2:] == ["compaction model:opus 4-9"]
+
+
+def boundary(time, trigger):
+    metadata = {"trigger": trigger, "preTokens": 170_000}
+    return {"type": "system", "subtype": "compact_boundary", "timestamp": at(time), "compactMetadata": metadata}
+
+
+def compacted(trigger, *, line=True):
+    return write(
+        "s1.jsonl",
+        prompt(0, "go"),
+        reply(3, "m1", call("t1")),
+        result(5, "t1"),
+        *([boundary(20, trigger), prompt(20, "The summary", isCompactSummary=True)] if line else []),
+        *([] if line else [prompt(20, "go on")]),
+        reply(24, "m2", "done"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "cause"), [("manual", "user"), ("auto", "context"), ("new", None), ({"by": "x"}, None), (None, None)]
+)
+def test_a_compaction_has_a_cause_and_a_place_among_the_calls(trigger, cause):
+    compacted(trigger)
+    agent("acompact-1f", prompt(7, "sum up"), reply(19, "c1", "The summary"))
+    spans = ingest("s1.jsonl").spans()
+    found = expand_data(spans, ["links", "trigger"]).set_index("id")
+    assert found["links"].dropna().to_dict() == {"s1/c1": ["s1/t1"], "s1/m2": ["s1/c1"]}
+    assert found["trigger"].dropna().to_dict() == {"s1/m1": "user"} | ({"s1/c1": cause} if cause else {})
+    assert agent_tree(spans)[["path", "evidence"]].fillna("").to_numpy().tolist() == [
+        ["main", ""],
+        ["main / compaction", "link"],
+    ]
+    assert "orphan" not in diagnose(spans)["kind"].tolist()
+    assert gaps(spans)["cause"].fillna("").tolist() == [cause or "", ""]
+
+
+def test_a_compaction_without_a_boundary_is_linked():
+    compacted("auto", line=False)
+    agent("acompact-1f", prompt(7, "sum up"), reply(19, "c1", "The summary"))
+    assert marks(ingest("s1.jsonl"), "links") == [["s1/t1"], ["s1/c1"]]
+
+
+def test_a_compaction_without_a_transcript_is_the_cause_of_the_next_model_call():
+    compacted("auto")
+    assert marks(ingest("s1.jsonl"), "trigger") == ["user", "context"]
+    compacted("manual")
+    assert marks(ingest("s1.jsonl", store="manual.db"), "trigger") == ["user", "user"]
+
+
+def test_the_compaction_of_a_subagent_is_linked_to_the_subagent():
+    write("s1.jsonl", *TASK)
+    agent("a1", *WORK[:3], boundary(15, "auto"), reply(17, "m3", "found"), meta={"agentType": "Explore", "toolUseId": "t1"})
+    agent("acompact-1f", prompt(9, "sum up"), reply(14, "c1", "The summary"))
+    assert marks(ingest("s1.jsonl"), "links") == [["s1/t2"], ["s1/c1"]]
+
+
+def test_two_compactions_of_a_session_have_their_own_causes():
+    lines = [prompt(0, "go"), reply(3, "m1", "x"), boundary(10, "auto"), reply(12, "m2", "y"), boundary(20, "manual")]
+    write("s1.jsonl", *lines, reply(23, "m3", "z"))
+    agent("acompact-2", prompt(14, "sum up"), reply(19, "c2", "two"))
+    agent("acompact-1", prompt(4, "sum up"), reply(9, "c1", "one"))
+    found = spans_in(ingest("s1.jsonl"), "links", "trigger").set_index("id")
+    assert found["links"].dropna().to_dict() == {
+        "s1/c1": ["s1/m1"],
+        "s1/m2": ["s1/c1"],
+        "s1/c2": ["s1/m2"],
+        "s1/m3": ["s1/c2"],
+    }
+    assert found["trigger"].dropna().to_dict() == {"s1/m1": "user", "s1/c1": "context", "s1/c2": "user"}
 
 
 def test_repeated_names_are_numbered_by_first_start_and_the_raw_id_is_kept():

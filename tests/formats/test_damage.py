@@ -50,7 +50,10 @@ def examples():
     """Small valid files, by format."""
     otlp = [text_of(OTLP, test_otlp.request(test_otlp.TOOL)), *test_otlp.messages(OTLP)]
     return {
-        "claude_code": [text_of(*({**line, "sessionId": "s1"} for line in CLAUDE))],
+        "claude_code": [
+            text_of(*({**line, "sessionId": "s1"} for line in CLAUDE)),
+            text_of(json.dumps({"loglines": [{**line, "sessionId": "s1"} for line in CLAUDE]}, indent=1)),
+        ],
         "chrome_trace": [text_of(json.dumps({"traceEvents": CHROME})), text_of(json.dumps(CHROME, indent=1))],
         "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, *test_codex.WAIT, test_codex.tokens(30, 5, 7))],
         "inspect_log": [

@@ -1,7 +1,7 @@
 """A span as read from a file or a running program, and checks of the values in source records."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -106,13 +106,19 @@ def replace_wait(data: dict[str, Any], name: str, default: str | None) -> None:
 
 def with_task(spans: Iterable[SpanRead], task: str | None) -> Iterator[SpanRead]:
     """The spans of an agent, the first of them with the task that the agent was given, if it is known."""
-    if not task:
+    return with_first_data(spans, {"task": task})
+
+
+def with_first_data(spans: Iterable[SpanRead], data: Mapping[str, str | None]) -> Iterator[SpanRead]:
+    """The spans of an agent, the first of them with these keys in its data; a key without a text is left out."""
+    texts = {key: text for key, text in data.items() if text}
+    if not texts:
         yield from spans
         return
     read = list(spans)
     if read:
         first = min(read, key=lambda span: (span.start, math.inf if span.end is None else span.end, span.id))
-        first.data["task"] = task
+        first.data.update(texts)
     yield from read
 
 

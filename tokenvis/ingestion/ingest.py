@@ -23,6 +23,7 @@ from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.ingestion.stored import StoredTraces, source_of
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
@@ -50,7 +51,7 @@ def ingest(
     """Read traces in any known format into the store.
 
     Spans are added by id: reading a file again changes nothing, and reading a file that has grown adds the new spans. Nothing
-    is ever deleted. Formats are recognised by content.
+    is ever deleted, except copies of a session's spans whose originals are in the store. Formats are recognised by content.
 
     Parameters
     ----------
@@ -217,22 +218,32 @@ def read_into_store(
     """Read sources of one format, and add their spans to the store."""
     assembly = Assembly(spool, rules.redactor)
     read_paths: set[Path] = set()
+    folders: dict[Path, Any] = {}
     readings = []
     for source in sources:
         if source.path in read_paths and source.frame is None:
             continue
-        reading = Reading(source, read_options)
+        reading = Reading(source, read_options, folders=folders)
         readings.append(reading)
         assembly.begin(reading)
         for span in readable_spans(reader, reading, is_only_source=rules.is_only_source):
             rules.process(span, reading, assembly)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
+        if reading.continued_by:
+            sources += outdated_sources(report.store, reading, {*read_paths, *(other.path for other in sources)})
     write_spans(report, assembly, readings)
+    report_readings(report, readings)
+    report.count(assembly.counts)
+
+
+def report_readings(report: Report, readings: list[Reading]) -> None:
+    """Delete the copies that the readings found, and report what they could not use."""
+    if n_deleted := delete_copies(report.store, readings):
+        report.skipped[REMOVED_COPIES] += n_deleted
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
-    report.count(assembly.counts)
 
 
 def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> None:

@@ -25,7 +25,7 @@ MAX_SHORT_CHARACTERS = 200  # of a text with content="short", and of a name with
 REFERENCE_KEYS = {"parent_id", "links", "requested_by"}  # the ids of other spans
 STRUCTURAL_KEYS = {  # their texts are not content
     *REFERENCE_KEYS,
-    *("kind", "status", "estimated", "trigger", "source_id"),
+    *("kind", "status", "estimated", "trigger", "continues", "source_id"),
     *("agent_from", "agent_in_source", "end_from", "from_snapshot", "disputed"),
     *("waits_for_kind", "span_kind"),
 }

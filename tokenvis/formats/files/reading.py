@@ -7,6 +7,7 @@ records skipped on purpose (counted by reason). It never truncates texts; a late
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenvis.conventions.span import SpanRead, problem_reason
@@ -42,11 +43,22 @@ class ReadOptions:
     unit: str = "us"
 
 
+class Continuation(NamedTuple):
+    """A source that continues a session: its file, its trace, and the ids that copies of the session's spans have in it."""
+
+    path: Path
+    trace_id: str
+    copies: frozenset[str]
+
+
 @dataclass
 class Reading:
     """The problems, skipped records and trace names found while reading one source.
 
     ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins.
+    ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
+    begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
+    ``trace_id`` to its own id and trace.
     """
 
     source: Source
@@ -56,6 +68,10 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
+    folders: dict[Path, Any] = field(default_factory=dict)
+    trace_id: str = ""
+    copies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    continued_by: list[Continuation] = field(default_factory=list)
 
     @property
     def only_counts(self) -> bool:

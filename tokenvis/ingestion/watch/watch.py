@@ -19,10 +19,11 @@ import pandas as pd
 from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.errors import StoreError, TraceNotFound, check_choice, quoted
 from tokenvis.formats.files.lines import FilesChanged
-from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
+from tokenvis.formats.files.reading import Continuation, Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, existing_path
 from tokenvis.formats.registry import GROWING_FORMATS, SessionFollower
 from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.copies import delete_copies, outdated_sources
 from tokenvis.ingestion.ingest import SpanRules
 from tokenvis.ingestion.sessions import session_folders, since_time
 from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileStamp, SessionEntry, file_stamp
@@ -55,7 +56,7 @@ class Family:
     """A family in memory: its follower, and the state of its rows in the store.
 
     ``digests`` are hashes of the stored rows, by span id; ``added`` has the trace id of each span that this watch added, by
-    span id.
+    span id; ``copies`` are those of its readings when copies were last deleted.
     """
 
     follower: SessionFollower
@@ -64,6 +65,7 @@ class Family:
     n_open: Counter[str] = field(default_factory=Counter)
     digests: dict[str, int | None] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
+    copies: list[tuple[dict[str, tuple[str, str]], list[Continuation]]] = field(default_factory=list)
     changed_at: float = field(default_factory=time.monotonic)
 
 
@@ -137,6 +139,7 @@ class Watch:
         self.pending_changes: list[Change] = []
         self.family_of_file: dict[str, str] = {}
         self.dropped: set[str] = set()
+        self.outdated: set[str] = set()
 
     def __enter__(self) -> "Watch":
         return self
@@ -178,6 +181,8 @@ class Watch:
     def is_due(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> bool:
         """Whether a family has changed since it was read; a family never read is due unless it is older than ``since``."""
         session = self.checkpoint.sessions.get(name)
+        if name in self.outdated:
+            return True
         if session is None or session.manner != self.option_values:
             return session is not None or self.since_ns is None or any(stamps[file][1] >= self.since_ns for file in files)
         current = {path: stamps.get(path) or file_stamp(path) for path in (*session.stamps, *files)}
@@ -192,7 +197,10 @@ class Watch:
     def read_family(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> None:
         """Read the new lines of a family's files, and write the changed spans."""
         is_new = name not in self.families
+        outdated = self.families.pop(name, None) if name in self.outdated else None
         family = self.open_family(name, files)
+        if outdated:
+            family.added, family.digests, family.stored_names = outdated.added, outdated.digests, outdated.stored_names
         session = self.checkpoint.sessions.get(name)
         paths = (*(session.stamps if session else ()), *files, *map(str, family.follower.paths()))
         stamps_before = {path: stamps.get(path) or file_stamp(path) for path in paths}
@@ -206,6 +214,8 @@ class Watch:
             return
         rows = self.assemble(family)
         self.write(family, rows)
+        self.outdated.discard(name)
+        self.delete_copies(family)
         n_spans = {str(trace): len(part) for trace, part in rows.groupby("trace_id")}
         read_stamps = {path: stamps.get(path) for path in map(str, family.follower.paths())}
         for path in read_stamps.keys() - stamps.keys():  # files of parent threads
@@ -310,6 +320,17 @@ class Watch:
             return self.store.delete_spans(trace, spans, drop_empty=True).removed
         except TraceNotFound:
             return 0
+
+    def delete_copies(self, family: Family) -> None:
+        """Delete the family's copies of spans of another session, and read the sessions again that have copied its own."""
+        copies = [(reading.copies, reading.continued_by) for reading in family.follower.readings]
+        if copies == family.copies:
+            return
+        family.copies = copies
+        delete_copies(self.store, family.follower.readings)
+        for reading in family.follower.readings:
+            outdated = outdated_sources(self.store, reading, ())
+            self.outdated |= {str(source.path) for source in outdated} & self.checkpoint.sessions.keys()
 
     def rewrite_traces(self, family: Family, traces: set[str]) -> None:
         """Make other families write these traces again, because this family no longer contains them."""

@@ -5,9 +5,9 @@ from tokenvis.formats.sessions.claude_code.reader import (
     is_fork,
     main_file_candidates,
     read,
-    recognises,
     session_key_of,
 )
 from tokenvis.formats.sessions.claude_code.reader import ClaudeCodeFollower as SessionFollower
+from tokenvis.formats.sessions.claude_code.recognition import recognises
 
 __all__ = ["NAME", "SessionFollower", "is_fork", "main_file_candidates", "read", "recognises", "session_key_of"]

@@ -10,11 +10,12 @@ from typing import Any
 from tokenvis.conventions.rules import distinct_names
 from tokenvis.conventions.span import shorten
 from tokenvis.formats.files.lenient_json import parse_json
-from tokenvis.formats.sessions.claude_code.lines import SPAWNING_TOOLS, Session, ToolCall, Transcript
+from tokenvis.formats.sessions.claude_code.compactions import is_compaction
+from tokenvis.formats.sessions.claude_code.lines import SPAWNING_TOOLS
+from tokenvis.formats.sessions.claude_code.transcripts import Session, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import starts_in_background
 
 MAIN_AGENT = "main"
-COMPACTION_PREFIX = "acompact-"
 MAX_SESSION_TITLE_LENGTH = 60
 
 
@@ -71,7 +72,7 @@ def unpaired(subagents: list[Transcript], calls: dict[str, ToolCall]) -> tuple[l
     """Subagents without a call, and spawning calls without a subagent."""
     paired = {transcript.parent_call for transcript in subagents}
     unpaired_calls = [call for call in calls.values() if call.name in SPAWNING_TOOLS and call.id not in paired]
-    return [t for t in subagents if t.parent_call is None and not t.agent_id.startswith(COMPACTION_PREFIX)], unpaired_calls
+    return [t for t in subagents if t.parent_call is None and not is_compaction(t)], unpaired_calls
 
 
 def pair_by_prompt(subagents: list[Transcript], calls: dict[str, ToolCall]) -> None:
@@ -105,7 +106,7 @@ def short_text(source: dict[str, Any], key: str) -> str | None:
 
 def subagent_name(session: Session, transcript: Transcript, meta: dict[str, Any], calls: dict[str, ToolCall]) -> str:
     """The name of a subagent: its type, else its workflow, else its task (unless texts are omitted), else its id."""
-    if transcript.agent_id.startswith(COMPACTION_PREFIX):
+    if is_compaction(transcript):
         return "compaction"
     call = calls.get(transcript.parent_call or "")
     arguments = call.input if call and isinstance(call.input, dict) else {}
@@ -117,7 +118,7 @@ def subagent_name(session: Session, transcript: Transcript, meta: dict[str, Any]
 
 def task_of(transcript: Transcript, call: ToolCall | None) -> str | None:
     """The task that a subagent was given: its first prompt, else the prompt of the call that started it."""
-    if transcript.agent_id.startswith(COMPACTION_PREFIX):
+    if is_compaction(transcript):
         return None
     is_known = call is not None and not transcript.parent_guessed and isinstance(call.input, dict)
     prompt = call.input.get("prompt") if call is not None and is_known else None

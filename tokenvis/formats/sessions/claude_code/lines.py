@@ -1,7 +1,11 @@
 """The lines of a Claude Code transcript, grouped into model calls and tool calls.
 
-One message of the model spans several lines, each with the usage so far, so the last line counts. The start of a model call is
-not recorded: the time of the previous event is used. Progress lines and echoes of subagents repeat other lines.
+One message of the model spans several lines, each with the usage so far: the largest count of each kind is its usage. A copy
+of a line, such as one in another branch, has other ids and may have a later time: a line without a new block moves no time.
+Progress lines and echoes of subagents repeat other lines.
+
+The start of a model call is not recorded. It is the latest of what a model answers or follows: a tool's result, a prompt, the
+end of the message before, and the hooks that run before a request. Other lines may come while the model works already.
 
 A session's files are read in a fixed order, and a record that occurs in several files counts in the first. Growing files are
 read in turns, so an earlier file may later contain a record that was first found in a later file: `FilesChanged` is then
@@ -9,117 +13,34 @@ raised, and all files are read again in order.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from tokenvis.conventions.span import optional_value, problem_reason, required_value
 from tokenvis.conventions.timestamps import microseconds
-from tokenvis.formats.files.lines import FilesChanged, ReadPosition, json_lines
-from tokenvis.formats.files.reading import Reading
-from tokenvis.formats.files.sources import Source
+from tokenvis.errors import quoted
+from tokenvis.formats.files.lines import FilesChanged, json_lines
+from tokenvis.formats.sessions.claude_code.forks import owner_in
+from tokenvis.formats.sessions.claude_code.session_documents import lines_of_document, path_in_source
+from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 
 TITLE_KEYS = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 SPAWNING_TOOLS = {"Task", "Agent"}
 TEXT_BLOCKS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # block type: key of its text, part type
-CLAUDE_NON_USER_PREFIXES = ("<task-notification", "<system-reminder", "<local-command", "[Request interrupted")
+NOTICE = "<task-notification"  # of an agent or command in the background; the model answers it
+CLAUDE_NON_USER_PREFIXES = (NOTICE, "<system-reminder", "<local-command", "[Request interrupted")
+BLOCKING_HOOKS = {"PostToolUse", "PostToolUseFailure", "UserPromptSubmit", "UserPromptExpansion", "SessionStart", "PreCompact"}
 AGENT_ID_IN_RESULT = re.compile(r"agentId: ([\w-]+)")
-
-FileRank: TypeAlias = tuple[int, Path]
-
-
-@dataclass
-class ModelCall:
-    """A model call: its times, the usage of its last line, its output and the names of the tools it called."""
-
-    id: str
-    start: int
-    end: int
-    prompt: str | None
-    model: str | None = None
-    usage: dict[str, Any] = field(default_factory=dict)
-    stop_reason: str | None = None
-    parts: list[dict[str, str]] = field(default_factory=list)
-    tools: list[str] = field(default_factory=list)
-
-
-@dataclass
-class ToolCall:
-    """A tool call, the id of the message that asked for it, and its result if there is one."""
-
-    id: str
-    name: str
-    input: Any
-    start: int
-    message: str
-    end: int | None = None
-    failed: bool = False
-    result: Any = None
-    details: dict[str, Any] = field(default_factory=dict)
-    launch_status: str | None = None  # of a call that started agents: "completed", "async_launched", ...
-    last_seen: int = 0
-    subagent_last_seen: int = 0
-
-
-@dataclass
-class SessionFile:
-    """A file of a session: the agent of lines that name none, its rank in the reading order, its read position."""
-
-    source: Source
-    agent_id: str = ""
-    rank: FileRank = (0, Path())
-    position: ReadPosition = field(default_factory=ReadPosition)
-
-
-@dataclass
-class Transcript:
-    """The work of one agent: its calls by id, in the order of their first lines."""
-
-    agent_id: str
-    file: Path | None = None
-    rank: FileRank = (0, Path())
-    first_prompt: str | None = None
-    first_seen: int | None = None
-    last_seen: int = 0
-    last_event: int | None = None
-    pending_prompt: str | None = None
-    unanswered: dict[str, ToolCall] = field(default_factory=dict)
-    model_calls: dict[str, ModelCall] = field(default_factory=dict)
-    tool_calls: dict[str, ToolCall] = field(default_factory=dict)
-    name: str = "main"
-    parent_call: str | None = None
-    parent_guessed: bool = False
-    detached: bool = False
-    task: str | None = None
-
-
-@dataclass
-class Session:
-    """A session while it is read: transcripts by agent id ("" is the main one), titles, and counts of echoes.
-
-    ``uuid_ranks``, ``call_owners``, ``agent_ranks``, ``titles`` and ``spawning_calls`` contain the rank of the source file.
-    """
-
-    reading: Reading
-    file: SessionFile
-    transcripts: dict[str, Transcript] = field(default_factory=dict)
-    sidechain_of: dict[str, str] = field(default_factory=dict)
-    session_ids: dict[str, None] = field(default_factory=dict)
-    uuid_ranks: dict[str, FileRank] = field(default_factory=dict)
-    call_owners: dict[str, tuple[FileRank, str, str]] = field(default_factory=dict)
-    agent_ranks: dict[str, FileRank] = field(default_factory=dict)
-    titles: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
-    spawning_calls: dict[str, tuple[FileRank, str]] = field(default_factory=dict)
-    echo_counts: Counter[str] = field(default_factory=Counter)
 
 
 def read_new_lines(session: Session, file: SessionFile, *, growing: bool) -> None:
     """Read the new lines of one file."""
     session.file, reading, source = file, session.reading, file.source
     try:
-        for number, line in json_lines(reading, source, file.position, growing=growing):
+        path = path_in_source(source) if not file.position.offset or file.in_document else None
+        file.in_document = path is not None
+        lines = lines_of_document(reading, source, file.position, path) if path else None
+        for number, line in lines or json_lines(reading, source, file.position, growing=growing):
             try:
                 add_transcript_line(session, line)
             except (KeyError, TypeError, ValueError) as error:
@@ -151,8 +72,14 @@ def add_transcript_line(session: Session, line: dict[str, Any]) -> None:
                 add_assistant_line(session, transcript, line, time)
             elif line_type == "user":
                 add_user_line(session, transcript, line, time)
+            elif line.get("subtype") == "compact_boundary":
+                note_input(transcript, time)
+                transcript.boundaries.append((time, (optional_value(line, "compactMetadata", dict) or {}).get("trigger")))
         finally:
             note_line_time(transcript, time)
+    elif line_type == "attachment" and agent_id in session.transcripts and line.get("timestamp"):
+        note_hook(session.transcripts[agent_id], optional_value(line, "attachment", dict) or {}, line)
+        session.reading.skipped["lines of type 'attachment'"] += 1
     else:
         session.reading.skipped[f"lines of type {str(line_type)[:40]!r}"] += 1
 
@@ -199,15 +126,21 @@ def is_repeated_line(session: Session, line: dict[str, Any]) -> bool:
 
 
 def note_line_time(transcript: Transcript, time: int) -> None:
-    """Record the time of a transcript line, at which the next model call may start."""
+    """Record the time of a transcript line."""
     transcript.first_seen = time if transcript.first_seen is None else min(transcript.first_seen, time)
     transcript.last_seen = max(transcript.last_seen, time)
-    note_event_time(transcript, time)
 
 
-def note_event_time(transcript: Transcript, time: int) -> None:
-    """Record the time of an event; the latest counts, since lines are not always in order of time."""
-    transcript.last_event = time if transcript.last_event is None else max(transcript.last_event, time)
+def note_input(transcript: Transcript, time: int) -> None:
+    """Record what the next model call answers or follows; the latest counts, since lines are not always in order of time."""
+    transcript.last_input = time if transcript.last_input is None else max(transcript.last_input, time)
+
+
+def note_hook(transcript: Transcript, hook: dict[str, Any], line: dict[str, Any]) -> None:
+    """Record the time of a hook for which the next model call waits."""
+    event = optional_value(hook, "hookEvent", str) or (optional_value(hook, "hookName", str) or "").partition(":")[0]
+    if event in BLOCKING_HOOKS:
+        note_input(transcript, microseconds(required_value(line, "timestamp", str)))
 
 
 def close_unanswered(transcript: Transcript) -> None:
@@ -237,9 +170,9 @@ def add_progress(session: Session, line: dict[str, Any], agent_id: str) -> None:
     if data.get("type") == "agent_progress" and agent and call:
         note_spawning_call(session, agent, call)
         session.reading.skipped["echoes of a subagent"] += 1
-        session.echo_counts[agent] += 1
+        session.echo_counts[agent] += call not in session.ancestry.tool_calls
     elif data.get("type") == "hook_progress" and agent_id in session.transcripts and line.get("timestamp"):
-        note_event_time(session.transcripts[agent_id], microseconds(required_value(line, "timestamp", str)))
+        note_hook(session.transcripts[agent_id], data, line)
         session.reading.skipped["progress lines of hooks"] += 1
     else:
         session.reading.skipped["progress lines"] += 1
@@ -255,22 +188,73 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
     )
     if model == "<synthetic>":
         session.reading.skipped["synthetic messages"] += 1
+        note_input(transcript, time)
+        transcript.is_asked = False
         return
     call_id = optional_value(message, "id", str) or required_value(line, "uuid", str)
+    if owner := owner_in(session.ancestry, line, session.reading.source.path.stem):
+        skip_copied_message(session, transcript, call_id, owner)
+        session.copied |= {
+            block["id"]: owner
+            for block in content_blocks(message)
+            if block.get("type") == "tool_use" and block.get("id") in session.ancestry.tool_calls
+        }
+        note_input(transcript, time)
+        return
     if not owns_call(session, transcript, call_id, "model"):
         session.reading.skipped["repeated lines"] += 1
         return
     call = transcript.model_calls.get(call_id)
     if call is None:
         close_unanswered(transcript)
-        start = time if transcript.last_event is None else min(transcript.last_event, time)
+        start = time if transcript.last_input is None else min(transcript.last_input, time)
         call = transcript.model_calls[call_id] = ModelCall(call_id, start, time, transcript.pending_prompt)
-        transcript.pending_prompt = None
-    call.end = max(call.end, time)
+        transcript.pending_prompt, transcript.is_asked = None, False
     call.model = model or call.model
-    call.usage = usage or call.usage
+    add_usage(call.usage, usage or {})
     call.stop_reason = stop or call.stop_reason
+    if has_new_block(call, message):
+        call.end = max(call.end, time)
+        note_input(transcript, time)
     for_each_block(message, lambda block: add_model_block(session, transcript, call, block, time))
+
+
+def skip_copied_message(session: Session, transcript: Transcript, call_id: str, owner: str) -> None:
+    """Skip a message of an earlier session; the prompts and compactions before it belong to that session too."""
+    if call_id not in session.copied:
+        session.copied[call_id] = owner
+        session.reading.skipped[f"messages of session {quoted(owner)}, which this session continues"] += 1
+    transcript.continues = owner
+    transcript.copied_prompt = transcript.copied_prompt or transcript.first_prompt
+    transcript.first_prompt = transcript.pending_prompt = None
+    transcript.is_asked = False
+    transcript.boundaries.clear()
+
+
+def add_usage(usage: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add the usage of a line to that of its message: the largest count, and the longest list of iterations."""
+    for key, value in more.items():
+        known = usage.get(key)
+        if type(value) is int and type(known) is int:
+            usage[key] = max(known, value)
+        elif isinstance(value, list) and isinstance(known, list):
+            usage[key] = max(known, value, key=len)
+        elif value is not None and not (type(known) is int and type(value) is not int):
+            usage[key] = value
+
+
+def has_new_block(call: ModelCall, message: dict[str, Any]) -> bool:
+    """Whether a line of a message adds a block to it; a line without any blocks does so once."""
+    blocks = content_blocks(message)
+    new = {block_key(block) for block in blocks or [{}]} - call.blocks
+    call.blocks |= new
+    return bool(new)
+
+
+def block_key(block: dict[str, Any]) -> int:
+    """A number that equal blocks of one message have in common."""
+    content = [block.get(key) for key in ("type", "text", "thinking", "id")]
+    return hash(repr(content if any(content[1:]) else block))
 
 
 def owns_call(session: Session, transcript: Transcript, call_id: str, call_kind: str) -> bool:
@@ -313,17 +297,20 @@ def add_model_block(session: Session, transcript: Transcript, call: ModelCall, b
 
 def add_user_line(session: Session, transcript: Transcript, line: dict[str, Any], time: int) -> None:
     """Add a line of the user role: tool results or a prompt."""
-    texts: list[str] = []
+    parts: list[dict[str, Any]] = []
 
     def add_block(block: dict[str, Any]) -> None:
         if block.get("type") == "tool_result":
             add_tool_result(session, transcript, block, line.get("toolUseResult"), time)
-        elif block.get("type") == "text":
-            texts.append(optional_value(block, "text", str) or "")
+        else:
+            parts.append(block)
 
     for_each_block(required_value(line, "message", dict), add_block)
-    text = "\n".join(texts).strip()
-    if not text or line.get("isMeta") or line.get("isCompactSummary") or text.startswith(CLAUDE_NON_USER_PREFIXES):
+    text = "\n".join(optional_value(part, "text", str) or "" for part in parts if part.get("type") == "text").strip()
+    is_of_user = not (line.get("isMeta") or line.get("isCompactSummary") or text.startswith(CLAUDE_NON_USER_PREFIXES))
+    if parts:
+        note_text(transcript, time, is_input=is_of_user or text.startswith(NOTICE) or bool(line.get("isCompactSummary")))
+    if not text or not is_of_user:
         return
     close_unanswered(transcript)
     transcript.pending_prompt = text
@@ -331,14 +318,27 @@ def add_user_line(session: Session, transcript: Transcript, line: dict[str, Any]
         transcript.first_prompt = text
 
 
+def note_text(transcript: Transcript, time: int, *, is_input: bool) -> None:
+    """Record the time of an input, or of a remark, which starts a model call only if no input does."""
+    if is_input or not transcript.is_asked:
+        note_input(transcript, time)
+    transcript.is_asked = transcript.is_asked or is_input
+
+
 def add_tool_result(session: Session, transcript: Transcript, block: dict[str, Any], details: Any, time: int) -> None:
     """Add a tool result, which may name the subagent or workflow that the call started."""
-    call = transcript.tool_calls.get(required_value(block, "tool_use_id", str))
+    call_id = required_value(block, "tool_use_id", str)
+    call = transcript.tool_calls.get(call_id)
+    if call is not None and call.end is not None:
+        session.reading.skipped["repeated results"] += 1
+        return
+    note_text(transcript, time, is_input=True)
     if call is None:
-        session.reading.skipped["results of missing calls"] += 1
+        is_copied = call_id in session.ancestry.tool_calls
+        session.reading.skipped["copied results" if is_copied else "results of missing calls"] += 1
         return
     transcript.unanswered.pop(call.id, None)
-    call.end = time if call.end is None else max(call.end, time)
+    call.end = time
     call.failed = bool(block.get("is_error"))
     call.result = result_text(block.get("content"))
     if isinstance(details, dict):

@@ -6,9 +6,11 @@ in old versions, as sidechain lines of the session's main file. There is no publ
 of versions 1.0 to 2.1.
 
 A tool call is a span from its ``tool_use`` to its ``tool_result``. A model call is a span that ends with the last line of its
-message; its start is ``estimated``. The model call whose message has the ``tool_use`` is the call's ``requested_by``. Spans of
-a subagent are children of the call that started it, ``detached`` if it runs in the background (`waits`); the first of them has
-the subagent's ``task``.
+message; its start is ``estimated`` (`lines`). The model call whose message has the ``tool_use`` is the call's
+``requested_by``. Spans of a subagent are children of the call that started it, ``detached`` if it runs in the background
+(`waits`); the first of them has the subagent's ``task``. A compaction is linked to the calls before and after it
+(`compactions`). Messages that a session has copied from an earlier one are skipped (`forks`); its first span then names that
+session in ``continues``.
 """
 
 import re
@@ -19,21 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import location_of
-from tokenvis.conventions.span import SpanRead, shorten, with_task
+from tokenvis.conventions.span import SpanRead, shorten, with_first_data
 from tokenvis.errors import quoted
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, first_objects
-from tokenvis.formats.files.reading import Reading
+from tokenvis.formats.files.reading import Continuation, Reading
 from tokenvis.formats.sessions.claude_code.agents import MAIN_AGENT, MAX_SESSION_TITLE_LENGTH, meta_file_of, name_agents
-from tokenvis.formats.sessions.claude_code.lines import (
-    FileRank,
-    ModelCall,
-    Session,
-    SessionFile,
-    ToolCall,
-    Transcript,
-    read_new_lines,
-)
+from tokenvis.formats.sessions.claude_code.compactions import causes_of_compactions
+from tokenvis.formats.sessions.claude_code.forks import ancestry_of_session, read_ancestry, sessions_in
+from tokenvis.formats.sessions.claude_code.lines import read_new_lines
+from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 from tokenvis.formats.sessions.claude_code.waits import agents_run_by_calls, wait_data
 
 NAME = "Claude Code sessions"
@@ -54,6 +51,7 @@ CLAUDE_USAGE_KEYS = {
     "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
 }
+MAX_SESSION_NAME_LENGTH = 9  # of the session that another one continues: its first eight characters
 CLAUDE_INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -101,13 +99,17 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     follower = ClaudeCodeFollower(reading)
     follower.advance(growing=False)
     report_missing_transcripts(follower.session)
-    if not follower.transcripts():
+    report_missing_sessions(follower.session)
+    if not follower.transcripts() and not follower.session.copied:
         reading.add_problem(None, "contains no model or tool calls")
     yield from follower.spans()
 
 
 class ClaudeCodeFollower:
-    """Reads a session's files while they grow, only new lines each time."""
+    """Reads a session's files while they grow, only new lines each time.
+
+    If the files of earlier sessions that it continues appear or disappear, all is read again.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self.readings = [reading]
@@ -116,6 +118,7 @@ class ClaudeCodeFollower:
     def reset(self) -> None:
         """Discard everything that was read."""
         [reading] = self.readings
+        self.has_ancestry = False
         reading.skipped.clear()
         main_file = SessionFile(reading.source)
         self.session = Session(reading, main_file)
@@ -142,6 +145,7 @@ class ClaudeCodeFollower:
     def read_new(self, *, growing: bool) -> None:
         """Read the new lines of the session's main file, then of its subagents' files."""
         [reading], main_files = self.readings, list(self.files.values())[:1]
+        self.find_ancestry(reading.source.path, growing=growing)
         read_new_lines(self.session, main_files[0], growing=growing)
         for rank in subagent_files(reading.source.path, self.session, self.sessions_of):
             path = rank[1]
@@ -149,6 +153,25 @@ class ClaudeCodeFollower:
                 self.files[path] = SessionFile(reading.source.sibling(path), path.stem.removeprefix("agent-"), rank)
             read_new_lines(self.session, self.files[path], growing=growing)
         reading.files = [file.source for file in self.files.values()]
+
+    def find_ancestry(self, path: Path, *, growing: bool) -> None:
+        """Find the relatives, and read the earlier ones; `FilesChanged` if others are the earlier ones now.
+
+        They are read until the session has a message of its own: what it copies was there before.
+        """
+        [reading], folder = self.readings, path.parent
+        index = None if growing else reading.folders.get(folder)
+        if index is None:
+            index = reading.folders[folder] = sessions_in(folder)
+        found, known = ancestry_of_session(path, index), self.session.ancestry
+        if self.has_ancestry and [head[:2] for head in found.earlier] != [head[:2] for head in known.earlier]:
+            raise FilesChanged
+        main = self.session.transcripts.get("")
+        if main is None or not main.model_calls:
+            read_ancestry(found, path)
+            self.session.ancestry, self.has_ancestry = found, True
+        else:
+            known.later, known.missing = found.later, found.missing
 
     def transcripts(self) -> list[Transcript]:
         """The transcripts that contain calls, in the reading order."""
@@ -161,20 +184,44 @@ class ClaudeCodeFollower:
         trace_id = reading.source.path.stem
         trace_id = trace_id if trace_id in ids else next(iter(ids), trace_id)
         name_agents(self.session, transcripts)
+        self.note_copies(trace_id, transcripts)
         if transcripts:
             reading.name_trace(trace_id, session_title(self.session, trace_id))
         agents = {transcript.agent_id: transcript.name for transcript in transcripts if transcript.agent_id}
         wait = partial(wait_data, agents=agents, run_by=agents_run_by_calls(transcripts))
+        causes = causes_of_compactions(transcripts, trace_id)
         for transcript in transcripts:
-            yield from with_task(transcript_spans(transcript, trace_id, wait), transcript.task)
+            spans = transcript_spans(transcript, trace_id, wait, causes)
+            yield from with_first_data(spans, {"task": transcript.task, "continues": transcript.continues})
+
+    def note_copies(self, trace_id: str, transcripts: list[Transcript]) -> None:
+        """Record which spans the session, and those that continue it, have copied."""
+        [reading], session = self.readings, self.session
+        reading.trace_id = trace_id
+        reading.copies = {f"{trace_id}/{call}": (f"{owner}/{call}", owner) for call, owner in session.copied.items()}
+        calls = (
+            [call for each in transcripts for call in (*each.model_calls, *each.tool_calls)] if session.ancestry.later else []
+        )
+        reading.continued_by = [
+            Continuation(head.path, head.trace, frozenset(f"{head.trace}/{call}" for call in calls))
+            for head in session.ancestry.later
+        ]
 
 
 def report_missing_transcripts(session: Session) -> None:
     """Report subagents whose transcripts are missing although the session contains their echoes."""
     for agent, count in session.echo_counts.items():
-        if agent not in session.transcripts:
+        if count and agent not in session.transcripts:
             reason = f"the transcript of subagent {quoted(agent)} is missing, so its work was skipped"
             session.reading.add_problem(None, f"{reason}; echo lines in this file: {count:,}")
+
+
+def report_missing_sessions(session: Session) -> None:
+    """Report the sessions that this one continues, if their files are missing: the copies of their messages count here."""
+    if session.ancestry.missing:
+        names = ", ".join(map(quoted, session.ancestry.missing))
+        reason = f"contains messages of {names}, whose file is not in this folder: they count in this session"
+        session.reading.add_problem(None, reason)
 
 
 def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -> list[FileRank]:
@@ -188,7 +235,7 @@ def subagent_files(path: Path, session: Session, sessions_of: dict[Path, str]) -
         if file != path and file.is_file():
             if file not in sessions_of and (line := next(iter(first_objects(file)), None)) is not None:
                 sessions_of[file] = str(line.get("sessionId"))
-            if sessions_of.get(file) in session.session_ids:
+            if sessions_of.get(file) in session.session_ids.keys() - {head.trace for head in session.ancestry.earlier}:
                 siblings.append(file)
     return [(1, file) for file in nested] + [(2, file) for file in siblings]
 
@@ -199,13 +246,19 @@ def session_title(session: Session, trace_id: str) -> str:
         return trace_id
     main = session.transcripts.get("") or min(session.transcripts.values(), key=lambda transcript: transcript.rank)
     titles = [session.titles[kind][1] for kind in ("custom-title", "ai-title", "summary") if kind in session.titles]
-    title = next(iter(titles), None) or main.first_prompt or trace_id
+    title = next(iter(titles), None) or main.first_prompt or main.copied_prompt or trace_id
     command = SLASH_COMMAND.search(title)
-    return shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
+    title = shorten(" ".join(filter(None, command.groups())) if command else title, MAX_SESSION_TITLE_LENGTH) or trace_id
+    return f"{title} (continues {shorten(main.continues, MAX_SESSION_NAME_LENGTH)})" if main.continues else title
 
 
-def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[ToolCall], dict[str, str]]) -> Iterator[SpanRead]:
-    """The spans of one transcript; ``wait`` returns the keys of a call's data that say whom it waits for."""
+def transcript_spans(
+    transcript: Transcript, trace_id: str, wait: Callable[[ToolCall], dict[str, str]], causes: dict[str, dict[str, Any]]
+) -> Iterator[SpanRead]:
+    """The spans of one transcript.
+
+    ``wait`` returns the keys of a call's data that say whom it waits for, ``causes`` has those of model calls at compactions.
+    """
     agent = {
         "gen_ai.agent.name": transcript.name,
         "gen_ai.agent.id": transcript.agent_id or MAIN_AGENT,
@@ -215,7 +268,7 @@ def transcript_spans(transcript: Transcript, trace_id: str, wait: Callable[[Tool
     guessed = ["parent_id"] if transcript.parent_guessed else []
     detached = {"detached": True} if transcript.detached else {}
     for model_call in transcript.model_calls.values():
-        data = model_data(model_call, agent, by_user=transcript.agent_id == "") | detached
+        data = causes.get(model_call.id, {}) | model_data(model_call, agent, by_user=transcript.agent_id == "") | detached
         data["estimated"] = ["start_time", *guessed]
         location, name = location_of(model=model_call.model), message_tools(model_call) or model_call.model or "model"
         yield SpanRead(
@@ -260,7 +313,7 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     attributes |= {"gen_ai.request.model": call.model, "gen_ai.response.id": call.id}
     if call.stop_reason:
         attributes["gen_ai.response.finish_reasons"] = [call.stop_reason]
-    usage = {key: count for key, count in call.usage.items() if type(count) is int}
+    usage = message_counts(call.usage)
     if inputs := [usage[key] for key in CLAUDE_INPUT_KEYS if key in usage]:
         attributes["gen_ai.usage.input_tokens"] = sum(inputs)
     attributes |= {name: usage[key] for key, name in CLAUDE_USAGE_KEYS.items() if key in usage}
@@ -272,6 +325,18 @@ def model_data(call: ModelCall, agent: dict[str, Any], *, by_user: bool) -> dict
     trigger = {"trigger": "user"} if call.prompt and by_user else {}
     label = shorten(first_text) or message_tools(call) or call.model or "model"
     return {"label": label, "kind": "model", **trigger, "attributes": attributes}
+
+
+def message_counts(usage: dict[str, Any]) -> dict[str, int]:
+    """The counts of a message, with those of the compactions within its request, which its own counts leave out."""
+    counts = {key: count for key, count in usage.items() if type(count) is int}
+    iterations = usage.get("iterations")
+    for iteration in iterations if isinstance(iterations, list) else ():
+        if isinstance(iteration, dict) and iteration.get("type") == "compaction":
+            for key in ("output_tokens", *CLAUDE_INPUT_KEYS):
+                if type(iteration.get(key)) is int:
+                    counts[key] = counts.get(key, 0) + iteration[key]
+    return counts
 
 
 def tool_data(call: ToolCall, agent: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ was, and the call is not marked. Nor do the files record how long the user took 
 
 from collections.abc import Iterable, Mapping
 
-from tokenvis.formats.sessions.claude_code.lines import ToolCall, Transcript
+from tokenvis.formats.sessions.claude_code.transcripts import ToolCall, Transcript
 from tokenvis.tree.states import USER
 
 LAUNCHED_STATUSES = {"async_launched", "teammate_spawned", "remote_launched"}
