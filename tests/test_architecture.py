@@ -168,6 +168,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",
     "formats/evaluations/inspect_log/events.py": "formats/test_inspect_log.py",
     "formats/evaluations/inspect_log/reader.py": "formats/test_inspect_log.py",
+    "formats/evaluations/inspect_log/stamps.py": "formats/test_inspect_log.py",
     "formats/sessions/claude_code/agents.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/lines.py": "formats/test_claude_code.py",
     "formats/sessions/claude_code/reader.py": "formats/test_claude_code.py",
