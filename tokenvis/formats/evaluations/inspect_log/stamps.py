@@ -1,7 +1,7 @@
 """The start and end of a call in an Inspect log that records one time for it, and its duration.
 
 Logs record a call when it ends or when it begins, and no field says which. The events around the call do: it lies within its
-step or span, it begins after the event before, and ends before the event after. A call that fits both ways has the stamp of most
+step or span, begins after the event before, and ends before the event after. A call that fits both ways has the stamp of most
 other calls of its sample, else that of its version: logs with ``working_start`` record the start.
 """
 
