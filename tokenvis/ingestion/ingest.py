@@ -42,7 +42,7 @@ def ingest(
     waits_for: Rule = None,
     content: Content = "full",
     columns: Mapping[str, str] | None = None,
-    unit: Unit = "us",
+    unit: Unit | None = None,
     store: Store | Target = None,
 ) -> Report:
     """Read traces in any known format into the store.
@@ -71,7 +71,8 @@ def ingest(
     columns
         For a table: its name for each column of spans, such as ``{"start_time": "begin", "end_time": "stop"}``.
     unit
-        For a table with numeric times: their unit since 1970, "s", "ms", "us" or "ns".
+        For a table with numeric times: their unit since 1970, "s", "ms", "us" or "ns". By default "us", and a table is refused
+        if all its times are in the years 2000 to 2100 in another unit.
     store
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
 
@@ -90,7 +91,8 @@ def ingest(
         The database cannot be written.
     """
     check_choice("content", content, CONTENTS)
-    check_choice("unit", unit, UNITS)
+    if unit is not None:
+        check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
     rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content))
