@@ -110,7 +110,7 @@ ZONELESS, ZONED = "2026-07-23T10:00:00", "2026-07-23T12:00:01Z"
     "record",
     [
         {"id": "a", "traceId": "t", "type": "SPAN", "startTime": ZONELESS, "endTime": ZONED},
-        {"context": {"trace_id": "0" * 31 + "1", "span_id": "0" * 15 + "1"}, "start_time": ZONELESS, "end_time": ZONED, "name": "x"},
+        {"context": {"trace_id": "1" * 32, "span_id": "2" * 16}, "start_time": ZONELESS, "end_time": ZONED, "name": "x"},
         {"context.trace_id": "1", "context.span_id": "2", "span_kind": "LLM", "start_time": ZONELESS, "end_time": ZONED},
     ],
     ids=["langfuse", "python_sdk", "phoenix"],
