@@ -12,6 +12,7 @@ from typing import Any
 
 from tokenvis.conventions.opentelemetry import (
     camel_case,
+    host_attributes,
     service_of,
     span_of,
 )
@@ -119,7 +120,8 @@ def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanR
     reading.name_trace(trace_id, names.get(trace_id) or optional_value(record, "traceName", str) or "")
     metadata = mapping_or_empty(decode_json_text(record.get("metadata")))
     attributes = langfuse_attributes(record, metadata)
-    service = service_of(mapping_or_empty(metadata.get("resourceAttributes")))
+    resource = mapping_or_empty(metadata.get("resourceAttributes"))
+    attributes, service = host_attributes(resource) | attributes, service_of(resource)
     end_time = start if not end and kind.upper() == "EVENT" else reading.times.time(end) if end else None
     level = str(record.get("level") or "")
     return span_of(

@@ -10,7 +10,15 @@ Source: `ReadableSpan.to_json` of the SDK, and files written by tools.
 from collections.abc import Iterator
 from typing import Any
 
-from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, hex_id, service_of, span_of, status_of
+from tokenvis.conventions.opentelemetry import (
+    SPAN_ID_DIGITS,
+    TRACE_ID_DIGITS,
+    hex_id,
+    host_attributes,
+    service_of,
+    span_of,
+    status_of,
+)
 from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, required_value
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.formats.files.documents import document_items
@@ -68,7 +76,7 @@ def sdk_span(record: Any, reading: Reading) -> SpanRead:
         name,
         start,
         sdk_time(end, reading) if end else None,
-        dict(optional_value(record, "attributes", dict) or {}),
+        host_attributes(resource.get("attributes")) | (optional_value(record, "attributes", dict) or {}),
         kind=str(record.get("kind") or "").rpartition(".")[2],
         service=service_of(optional_value(resource, "attributes", dict) or {}),
         status=status_of(status.get("status_code")),
