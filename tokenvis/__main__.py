@@ -146,7 +146,7 @@ def add_ingest_options(command: ArgumentParser) -> None:
         type=named_columns,
         help="for a table: which of its columns are which columns of spans, such as start_time=begin,end_time=stop",
     )
-    command.add_argument("--unit", choices=UNITS, default="us", help="for a table: the unit of its times (default: us)")
+    command.add_argument("--unit", choices=UNITS, help="for a table: the unit of its times (default: us)")
     command.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
     command.add_argument("--all", action="store_true", help="without PATH: read all listed sessions")
 

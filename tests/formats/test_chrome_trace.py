@@ -200,3 +200,90 @@ def test_a_parent_is_the_enclosing_slice_that_begins_last(tmp_path_factory, rows
         parent = by_id.get(spans[row].parent)
         found = None if parent is None else (parent.start, parent.start - parent.end)
         assert found == max(around, default=None)
+
+
+def named(phase, time, name=None, **more):
+    return {"ph": phase, "ts": time, "pid": 1, "tid": 1, **({"name": name} if name else {}), **more}
+
+
+@pytest.mark.parametrize(
+    ("events", "spans"),
+    [
+        ([named("E", 90), complete(10, 10, "late"), named("B", 5, "A")], ["A 5-90", "late 10-20 ^A"]),
+        ([named("E", 9, "a"), named("E", 7, "b"), named("B", 3, "b"), named("B", 1, "a")], ["a 1-9", "b 3-7 ^a"]),
+        ([named("B", 1, "a"), named("B", 3, "b"), named("E", 5, "a"), named("E", 7, "b")], ["a 1-5", "b 3-7"]),
+        ([named("B", 1, "a"), named("B", 5, "b"), named("E", 5, "a"), named("E", 9, "b")], ["a 1-5", "b 5-9"]),
+        ([named("B", 1, "a"), named("E", 5), named("B", 5, "b"), named("E", 9)], ["a 1-5", "b 5-9"]),
+        ([named("B", 1, "a"), named("B", 5, "b"), named("E", 5), named("E", 9)], ["a 1-9", "b 5-5 ^a"]),
+        ([named("E", 5, "b"), named("B", 5, "b"), named("B", 1, "a"), named("E", 9, "a")], ["a 1-9", "b 5-5 ^a"]),
+        ([named("E", 5), named("B", 5, "b")], ["b 5-5"]),
+        ([named("E", 5.7), named("B", 5.2, "b"), named("E", 5.1), named("B", 4, "a")], ["a 4-5", "b 5-5"]),
+        ([named("e", 9, id=1), named("e", 4, id=1), named("b", 2, "in", id=1), named("b", 1, "out", id=1)],
+         ["in 2-4 ^out", "out 1-9"]),
+        ([named("E", 5, "?"), named("B", 3, "b")], ["b 3-5"]),
+    ],
+)  # fmt: skip
+def test_pairs_are_matched_by_time_and_name_in_any_order(events, spans):
+    assert spans_of(*events) == (spans, [])
+
+
+def test_an_end_before_its_begin_adds_its_arguments_to_it():
+    [span] = read(reading_of("x.json", json.dumps([named("E", 9, args={"y": 2}), named("B", 5, "a", args={"x": 1, "y": 1})])))
+    assert (span.data["attributes"], span.line) == ({"x": 1, "y": 2}, 2)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+def test_flows_are_bound_by_time_in_any_order(order):
+    flows = [named("s", 1, id=1), named("f", 7, id=1, bp="e", tid=2), named("s", 7, id=1, tid=2), named("f", 21, id=1, tid=3)]
+    slices = [complete(0, 5, "a"), complete(6, 4, "b", tid=2), complete(22, 5, "c", tid=3)]
+    assert spans_of(*slices, *(flows[place] for place in order))[0] == ["a 0-5", "b 6-10 <a", "c 22-27 <b"]
+
+
+def brute_force_pairs(events):
+    """Each begin and its end, by the rules of pairs, one event after the other; names are unique, so that no tie is left."""
+    opened, ended = {}, {}
+    for event in events:
+        if event["ph"] in "Bb":
+            opened[event["name"]] = event["ts"]
+        else:
+            ended[event["name"]] = event["ts"]
+    return sorted(f"{name} {start}-{ended.get(name, '?')}" for name, start in opened.items())
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 6), st.none() | st.integers(0, 4), st.integers(1, 2), st.booleans()), max_size=7)
+
+
+@pytest.mark.laws
+@given(PAIRS, st.randoms(use_true_random=False))
+def test_a_shuffled_file_gives_the_same_pairs(rows, random):
+    events = []
+    for row, (start, lasts, tid, is_async) in enumerate(rows):
+        begin, end = "be" if is_async else "BE"
+        events.append(named(begin, start, f"n{row}", tid=tid, id=tid))
+        if lasts is not None:
+            events.append(named(end, start + lasts, f"n{row}", tid=tid, id=tid))
+    expected = brute_force_pairs(events)
+    random.shuffle(events)
+    found, problems = spans_of(*events) if events else ([], [])
+    assert ([text.split(" ^")[0] for text in found], problems) == (expected, [])
+
+
+@pytest.mark.laws
+@given(st.lists(st.tuples(st.sampled_from("BE"), st.integers(1, 3)), max_size=12), st.randoms(use_true_random=False))
+def test_a_shuffled_file_gives_the_same_stack(moves, random):
+    """Without names and without ties in time, a stack in the order of time is the oracle."""
+    events, stack, expected, time, n_wrong = [], [], [], 0, 0
+    for row, (phase, wait) in enumerate(moves):
+        time += wait
+        events.append(named(phase, time, f"n{row}" if phase == "B" else None))
+        if phase == "B":
+            stack.append((f"n{row}", time))
+        elif stack:
+            name, start = stack.pop()
+            expected.append(f"{name} {start}-{time}")
+        else:
+            n_wrong += 1
+    expected += [f"{name} {start}-?" for name, start in stack]
+    random.shuffle(events)
+    found, problems = spans_of(*events) if events else ([], [])
+    assert ([text.split(" ^")[0] for text in found], len(problems)) == (sorted(expected), n_wrong)

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokenvis import expand_data, ingest, load_spans
 from tokenvis.formats.files.head import head_of
-from tokenvis.formats.sessions.codex.reader import read, recognises
+from tokenvis.formats.sessions.codex.reader import CodexFollower, read, recognises
 
 T0 = datetime(2026, 6, 21, 10, tzinfo=UTC)
 T0_US = 1_782_036_000_000_000
@@ -326,7 +328,7 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
         {**line(1, "event_msg", type="x"), "payload": 5},
         item(1, "function_call_output", output="x"),
         item(1, "function_call_output", call_id="unknown"),
-        line(1, "compacted", message="x"),
+        line(1, "mode", message="x"),
     ]
     assert spans_of(*BASIC[:4], *bad, *BASIC[4:]) == (
         TOLD,
@@ -335,5 +337,101 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
             "x.jsonl, line 6: invalid value ('payload' is of type int).",
             "x.jsonl, line 7: 'call_id' is missing.",
         ],
-        {"results of missing calls": 1, "lines of type 'compacted'": 1},
+        {"results of missing calls": 1, "lines of type 'mode'": 1},
     )
+
+
+def started(time, turn_id="turn-1"):
+    return event(time, "task_started", turn_id=turn_id)
+
+
+def model_spans(*lines):
+    """The spans of the model, without the agent and the location."""
+    spans = [span for span in shifted(read(reading_of("x.jsonl", *lines))) if span.data["kind"] == "model"]
+    return [f"{span.start / 10**6:g}-{span.end / 10**6:g}" for span in spans]
+
+
+def test_an_echo_of_an_item_does_not_start_a_response():
+    echoes = [event(60, "agent_reasoning", text="so"), event(60, "agent_reasoning_raw_content", text="so")]
+    asked = [meta(0), started(0), user(0, "go"), event(0, "user_message", message="go"), turn(0.01), event(0.9, "token_count")]
+    answer = [item(60, "reasoning", summary=[]), event(61, "agent_message", message="x"), assistant(61, "x")]
+    assert model_spans(*asked, *echoes, *answer) == ["0-61"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "spans"),
+    [
+        ([turn(1), user(1, "go"), turn(2), assistant(5, "x")], ["2-5"]),  # without an event for its start
+        ([started(1), user(1, "go"), turn(2), turn(3, "turn-2"), assistant(5, "x")], ["3-5"]),
+        ([started(1), turn(2), event(3, "task_complete"), turn(4), assistant(5, "x")], ["4-5"]),
+        ([call(2, "a"), call(3, "b"), output(4, "a"), call(5, "c"), output(6, "b"), assistant(9, "x")], ["0-3", "4-5", "6-9"]),
+        ([started(1), user(1, "go"), event(4, "turn_aborted"), event(7, "token_count"), assistant(9, "x")], ["7-9"]),
+        ([started(1), event(4, "turn_aborted"), started(6, "turn-2"), user(6, "on"), assistant(9, "x")], ["6-9"]),
+        ([call(2, "a"), output(4, "a"), line(7, "compacted", message=""), assistant(9, "x")], ["0-2", "4-7", "7-9"]),
+        ([assistant(2, "x"), user(4, "and?"), user(5, "<environment_context>"), assistant(9, "y")], ["0-2", "4-9"]),
+    ],
+)
+def test_a_response_starts_when_the_model_is_asked(lines, spans):
+    assert model_spans(meta(0), *lines) == spans
+
+
+def test_a_compaction_is_a_call_of_the_model_and_leaves_the_prompt_to_the_response():
+    lines = [meta(0), turn(0), user(1, "go"), line(7, "compacted", message=""), assistant(9, "x")]
+    spans = list(read(reading_of("x.jsonl", *lines)))
+    assert [(span.data["label"], span.data.get("trigger")) for span in spans] == [("compaction", None), ("x", "user")]
+
+
+def test_a_web_search_starts_after_the_previous_item_and_not_after_an_echo():
+    lines = [meta(0), started(1), item(3, "reasoning", summary=[]), event(8, "web_search_end"), item(8, "web_search_call")]
+    assert spans_of(*lines)[0][1] == "codex tool:web_search 3-8"
+
+
+ITEMS = {"reason": ("reasoning", {}), "answer": ("message", {"role": "assistant", "content": "x"})}
+STEPS = st.sampled_from(["start", "context", "user", "output", "echo", "count", "reason", "answer", "abort", "compact"])
+
+
+def step_line(time, step):
+    if step in ITEMS:
+        return item(time, ITEMS[step][0], **ITEMS[step][1])
+    if step in ("echo", "count"):
+        return event(time, {"echo": "agent_reasoning", "count": "token_count"}[step])
+    lines = {
+        "start": lambda: started(time), "context": lambda: turn(time), "user": lambda: user(time, "go"),
+        "output": lambda: output(time, "none"), "abort": lambda: event(time, "turn_aborted"),
+        "compact": lambda: line(time, "compacted"),
+    }  # fmt: skip
+    return lines[step]()
+
+
+def expected_responses(steps):
+    """Brute force: each run of items, from the latest line before it that asks the model; without one, from the first line."""
+    spans, run_open = [], False
+    for row, (time, step) in enumerate(steps):
+        if step in ITEMS and run_open:
+            spans[-1] = (spans[-1][0], time)
+        elif step in ITEMS or step == "compact":
+            begin = max((n for n in range(row) if steps[n][1] == "abort"), default=-1) + 1
+            before = steps[begin:row]
+            begins = [n for n, (_, kind) in enumerate(before) if kind == "start"]
+            asks = [at for at, kind in before if kind in ("user", "output", "start", "compact")]
+            asks += [at for n, (at, kind) in enumerate(before) if kind == "context" and not (begins and begins[0] < n)]
+            spans.append((max(asks, default=steps[begin][0]), time))
+        run_open = step in ITEMS or (run_open and step not in ("user", "output", "abort", "compact"))
+    return [f"{start}-{end}" for start, end in spans]
+
+
+@pytest.mark.laws
+@given(st.lists(st.tuples(st.integers(0, 3), STEPS), min_size=1, max_size=12))
+def test_responses_are_those_of_brute_force(moves):
+    time, steps = 0, [(0, "start"), (0, "abort")]
+    for wait, step in moves:
+        time += wait
+        steps.append((time, step))
+    lines = [step_line(*step) for step in steps]
+    assert model_spans(*lines) == expected_responses(steps)
+    reading = reading_of("grown.jsonl", *lines[:1])
+    follower = CodexFollower(reading)
+    for n_lines in range(1, len(lines) + 1):
+        write_file("grown.jsonl", *(json.dumps(one) for one in lines[:n_lines]), "")
+        follower.advance()
+    assert [f"{span.start / 10**6:g}-{span.end / 10**6:g}" for span in shifted(follower.spans())] == model_spans(*lines)

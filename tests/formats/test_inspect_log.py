@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from archives import zipped_by_hand, zstd, zstd_zipped
 from files import problem_texts, reading_of, span_text
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokenvis import IngestError, ingest, load_spans
 from tokenvis.formats.evaluations.inspect_log import reader
@@ -235,6 +237,78 @@ def test_old_logs_have_steps_and_record_a_call_when_it_ends():
         ["generate solver 0-9", "- model:opus 3-5 ^event.0", "- model:opus 5-7 ^event.0", "- tool:sh 7-9 ^event.0"],
         [],
     )
+
+
+def moment(seconds):
+    return f"1970-01-01T00:{int(seconds) // 60:02d}:{seconds % 60:09.6f}+00:00"
+
+
+def step(time, action, name="generate"):
+    return {"event": "step", "timestamp": moment(time), "action": action, "type": "solver", "name": name}
+
+
+def timed(time, duration, kind="model", **more):
+    times = {"output": {"time": duration}} if kind == "model" else {"working_time": duration}
+    return {"event": kind, "timestamp": moment(time), "model": "opus", "function": "sh", **times, **more}
+
+
+def calls_of(*events):
+    """The calls of a sample, as "start-end"."""
+    spans = read(reading_of("log.json", log({"id": "x", "epoch": 1, "events": list(events)})))
+    calls = [span for span in spans if span.data["kind"] in ("model", "tool", "sandbox")]
+    return [f"{span.start / 10**6:g}-{span.end / 10**6:g}" for span in calls]
+
+
+INFO = {"event": "info", "timestamp": moment(9)}
+
+
+@pytest.mark.parametrize(
+    ("events", "calls"),
+    [
+        ([step(10, "begin"), timed(10.001, 0.8), step(10.805, "end")], ["10.001-10.801"]),
+        ([step(10, "begin"), timed(10.803, 0.8), step(10.805, "end")], ["10.003-10.803"]),
+        ([step(10, "begin"), timed(10.8, 0.8004), step(20, "end")], ["10-10.8"]),  # the clocks differ by 0.4 ms
+        ([step(10, "begin"), timed(15, 2), step(30, "end")], ["13-15"]),  # both fit
+        ([step(10, "begin"), timed(15, 2, working_start=1), step(30, "end")], ["15-17"]),
+        ([step(10, "begin"), timed(15, 2), timed(16, 4, "tool"), step(30, "end")], ["13-15", "16-20"]),
+        ([step(10, "begin"), timed(15, 20), step(30, "end")], ["15-30"]),  # neither fits
+        ([step(10, "begin"), timed(11, 3), INFO, timed(20, 2), step(23, "end")], ["11-14", "20-22"]),
+        ([step(10, "begin"), timed(11, 9), timed(21, None), step(23, "end")], ["11-20", "21-23"]),
+        ([step(10, "begin"), timed(12, 1), timed(18, 1, "sandbox"), timed(19, 6, "tool"), timed(29, 2), step(30, "end")],
+         ["11-12", "17-18", "13-19", "27-29"]),
+        ([begin(10, "a", "ann", "agent"), timed(11, 3, span_id="a"), end(15, "a"), timed(16, 9)], ["11-14", "16-25"]),
+        ([begin(10, "a", "ann", "agent"), timed(14, 3, span_id="a", working_start=1), end(15, "a")], ["11-14"]),
+        ([timed(11, 3)], ["8-11"]),
+    ],
+)  # fmt: skip
+def test_whether_a_call_is_stamped_at_its_start_follows_from_the_events_around_it(events, calls):
+    assert calls_of(*events) == calls
+
+
+@pytest.mark.laws
+@given(st.booleans(), st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4)), max_size=4), min_size=1, max_size=3))
+def test_calls_lie_within_their_step_and_one_contradiction_decides(at_start, steps):
+    time, events, expected, is_decided = 0, [], [], False
+    for calls in steps:
+        events.append(step(time, "begin"))
+        stamps, first, spans = [time], time, []
+        for gap, duration in calls:
+            start = time + gap
+            time = start + duration
+            spans.append((start, time))
+            stamps.append(start if at_start else time)
+            events.append(timed(stamps[-1], duration))
+        time += 1
+        events.append(step(time, "end"))
+        stamps.append(time)
+        for number, (start, stop) in enumerate(spans, start=1):
+            other = (start - (stop - start), start) if at_start else (stop, stop + (stop - start))
+            is_decided |= other[0] < stamps[number - 1] or other[1] > stamps[number + 1]
+        expected += [(first, span, time) for span in spans]
+    found = [tuple(map(float, call.split("-"))) for call in calls_of(*events)]
+    assert all(begin <= start <= stop <= close for (begin, _, close), (start, stop) in zip(expected, found, strict=True))
+    if is_decided or not at_start:
+        assert found == [span for _, span, _ in expected]
 
 
 def test_a_pending_call_is_replaced_when_it_is_complete():

@@ -204,3 +204,99 @@ def test_who_asked_for_a_call_may_be_a_column():
     table.assign(requested_by=[None, "a", "a"]).to_csv("x.csv", index=False)
     spans = ingest("x.csv", store="y.db").spans()
     assert [rows.tolist() for rows in requests_in(spans)] == [[1, 2], [0, 0]]
+
+
+def refusal_of(source, **options):
+    with pytest.raises(IngestError) as caught:
+        ingest(source, **options)
+    return str(caught.value)
+
+
+HINT = 'or unit="us" if they are µs.'
+IN_2026 = 1_772_442_000
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "seen"),
+    [
+        (
+            [(IN_2026 + 0.25, IN_2026 + 3.75), (IN_2026 + 2.5, IN_2026 + 9.0)],
+            "s",
+            "'1772442000.25' in 'us' would be 1970-01-01",
+        ),
+        (
+            [(IN_2026 * 1_000, IN_2026 * 1_000 + 9), (IN_2026 * 1_000, None)],
+            "ms",
+            "'1772442000000' in 'us' would be 1970-01-21",
+        ),
+        (
+            [(IN_2026 * 10**9, IN_2026 * 10**9 + 9), (IN_2026 * 10**9, None)],
+            "ns",
+            "'1772442000000000000' in 'us' would be after 2100",
+        ),
+    ],
+)
+def test_a_table_in_another_unit_is_refused_with_the_unit(times, unit, seen):
+    rows = [{"agent_id": "ann", "start_time": start, "end_time": end} for start, end in times]
+    frame = pd.DataFrame(rows)
+    frame.to_csv("x.csv", index=False)
+    frame.to_parquet("x.parquet")
+    for source in (write_file("x.jsonl", *rows), "x.csv", "x.parquet", frame):
+        name = "the DataFrame" if source is frame else str(source)
+        message = f'{name} has times in another unit: {seen}; in {unit!r} it is 2026-03-02. Pass unit="{unit}", {HINT}'
+        assert refusal_of(source).replace(".0'", "'") == message
+        report = ingest(source, unit=unit, store="right.db")
+        assert (report.problems, report.spans()["start_time"].min() // 10**6) == ([], IN_2026)
+    if unit != "ns":
+        assert "Pass unit=" in str(ingest(frame, unit="us", store="us.db").problems[0])
+
+
+def test_a_file_in_another_unit_beside_others_is_one_problem():
+    rows = [{"agent_id": "ann", "start_time": IN_2026 + second} for second in range(3)]
+    write_file("in/a.jsonl", *rows)
+    write_file("in/b.jsonl", {"agent_id": "bob", "start_time": 0})
+    report = ingest("in")
+    assert (report.n_spans, [str(problem) for problem in report.problems]) == (
+        1,
+        [
+            "a.jsonl: has times in another unit: '1772442000' in 'us' would be 1970-01-01; in 's' it is 2026-03-02. "
+            f'Pass unit="s", {HINT}'
+        ],
+    )
+
+
+def test_simulated_times_and_times_in_microseconds_are_read_as_they_are():
+    for starts in ([0, 10, 20], [0.0, 10.0], [0, IN_2026], [IN_2026 * 10**6], [1, IN_2026 * 10**6]):
+        rows = [{"agent_id": "ann", "start_time": start} for start in starts]
+        reading = reading_of("x.jsonl", *rows)
+        assert [span.start for span in read(reading)] == starts
+        assert problem_texts(reading) == []
+
+
+def test_numbers_after_dates_in_another_unit_are_told():
+    rows = [{"agent_id": "ann", "start_time": start} for start in ("2026-03-02", IN_2026, IN_2026)]
+    assert spans_of("x.jsonl", *rows)[1] == [
+        "x.jsonl: 2 times may be in another unit: '1772442000' in 'us' would be 1970-01-01; in 's' it is 2026-03-02. "
+        "Pass unit='s' for that."
+    ]
+
+
+def test_fractions_and_durations_without_a_unit_are_told_once():
+    rows = [{"agent_id": "ann", "start_time": 0, "end_time": 1.5}, {"agent_id": "ann", "start_time": 0.5, "end_time": 2}]
+    told = 'x.jsonl: 2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "us" for µs.'
+    assert spans_of("x.jsonl", *rows)[1] == [told]
+    assert spans_of("x.jsonl", *rows, unit="us")[1] == spans_of("x.jsonl", *rows, unit="s")[1] == []
+    dated = [{"agent_id": "ann", "start_time": "2026-03-02T10:00Z", "duration": 5}]
+    assert spans_of("x.jsonl", *dated)[1] == [
+        'x.jsonl: 1 duration beside dates counted as µs. Pass unit="s" for seconds, "us" for µs.'
+    ]
+    assert spans_of("x.jsonl", *dated, unit="ms")[1] == []
+
+
+def test_times_without_a_zone_beside_others_are_told_once():
+    told = "2 of 4 times have no zone, and UTC was assumed. Add the zone, such as +02:00."
+    naive, aware = ["2026-07-23T10:00:00", "2026-07-23T10:00:05"], ["2026-07-23T13:00:05+02:00", "2026-07-23T13:00:09+02:00"]
+    rows = "\n".join(["agent_id,start_time,end_time", "a," + ",".join(naive), "b," + ",".join(aware)])
+    assert spans_of("x.csv", rows)[1] == [f"x.csv: {told}"]
+    frame = pd.DataFrame({"agent_id": "a", "start_time": pd.to_datetime(naive), "end_time": pd.to_datetime(aware)})
+    assert [str(problem) for problem in ingest(frame).problems] == [f"the DataFrame: {told}"]

@@ -89,6 +89,18 @@ def test_steps_that_are_not_integers_are_refused():
         read(samples.assign(step=[1, None]))
 
 
+@pytest.mark.parametrize(("factor", "unit", "step_us"), [(1, "seconds", "1_000_000"), (1_000, "milliseconds", "1_000")])
+def test_times_instead_of_steps_are_refused_with_the_length_to_give(factor, unit, step_us):
+    samples = samples_of(f"{1_772_442_000 * factor} ann hall", f"{1_772_442_001 * factor} ann hall")
+    message = (
+        rf"^step contains {1_772_442_000 * factor}, which is 2026-03-02 in {unit}, not the number of a step\. Pass step_us="
+    )
+    with pytest.raises(BadSpan, match=message + step_us + r"\.$"):
+        read(samples)
+    assert read(samples, step_us=1_000_000 // factor)
+    assert read(samples_of("0 ann hall", f"{1_772_442_000 * factor} ann hall"))
+
+
 def test_steps_outside_the_int64_range_of_microseconds_are_refused():
     with pytest.raises(BadSpan, match=r"^Step 9000000000000 times step_us=10000000 does not fit into a 64-bit integer\.$"):
         read(samples_of("9000000000000 ann hall"), step_us=10_000_000)

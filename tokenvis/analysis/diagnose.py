@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tokenvis.errors import quoted
 from tokenvis.spans.columns import codes_of, id_lists, order_of, order_with_ids, require, times_of, values_at
 from tokenvis.spans.fields import several_field_values
 from tokenvis.spans.groups import groups_of
@@ -30,6 +31,7 @@ from tokenvis.spans.intervals import intersect, overlaps, subtract, union
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.spans.parents import rows_with_ignored_parent
 from tokenvis.tree.callees import detachment_of
+from tokenvis.tree.clocks import clock_offsets
 from tokenvis.tree.relations import Relations, identities, parent_references, relations_of
 from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
 from tokenvis.tree.tokens import Usage, any_of, usage_of
@@ -44,6 +46,7 @@ MEANING_BY_KIND = {
     "cycle": "These spans are their own ancestors. Their parents are ignored.",
     "outside parent": "The span runs before its parent starts or after it ends: background work, for which the parent does not "
     "wait, or different clocks.",
+    "clock offset": "The clocks of two hosts contradict each other: a span on one runs outside its parent on the other.",
     "assumed wait": "Only nesting shows that these spans wait for a child of another agent; it may have run in the background. "
     "Set detached to true or false in the child's data to override this.",
     "assumed background": "These children of another agent end after their parent, so it is assumed not to wait for them. "
@@ -68,12 +71,16 @@ MEANING_BY_KIND = {
 
 
 class Finding(NamedTuple):
-    """Rows with one kind of finding; the duration for each, or None; the number of spans for each, or None for one each."""
+    """Rows with one kind of finding; the duration for each, or None; the number of spans for each, or None for one each.
+
+    ``detail`` follows the meaning of the kind.
+    """
 
     kind: str
     rows: Int64Array
     time: Int64Array | None = None
     n_spans: Int64Array | None = None
+    detail: str = ""
 
 
 def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
@@ -91,8 +98,9 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         to report:
 
         ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; loss markers replace them),
-        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "assumed wait" (a span that
-        waits for a child of another agent, by nesting only), "assumed background" (a child of another agent that ends after its
+        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "clock offset" (of two
+        hosts whose clocks contradict each other; ``meaning`` has the bounds of the offset), "assumed wait" (a span that waits
+        for a child of another agent, by nesting only), "assumed background" (a child of another agent that ends after its
         parent, which is assumed not to wait), "unknown wait" (``waits_for`` names no other agent of the trace), "ignored
         parent" (in ``data``, but not in the column ``parent_id``), "invalid usage", "silent call", "unexplained usage",
         "surplus usage" (token counts and costs that `usage` leaves out, misses or cannot explain), "open" (``status``),
@@ -100,7 +108,8 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         one; its first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing works or
         waits for a person for more than half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
-        or during which spans work at once, run outside or beside their parent, wait, or nothing works; else missing;
+        or during which spans work at once, run outside or beside their parent, wait, or nothing works; for "clock offset" the
+        estimate of what to add to the times of a host; else missing;
         ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
         ``diagnose(spans).explode("span_ids")`` has a row for each.
 
@@ -124,13 +133,14 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     trace, traces = codes_of(spans["trace_id"])
     found = sorted(
-        (trace_code, list(MEANING_BY_KIND).index(finding.kind), rows, count, time)
+        (trace_code, list(MEANING_BY_KIND).index(finding.kind), finding.detail, rows, count, time)
         for finding in all_findings(spans, trace, len(traces))
         for trace_code, rows, count, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
-    sizes = np.array([len(rows) for _, _, rows, *_ in found], dtype=np.int64)
-    rows = np.array(list(chain.from_iterable(rows for _, _, rows, *_ in found)), dtype=np.int64)
+    meanings = [f"{MEANING_BY_KIND[kind]}{detail}" for kind, (_, _, detail, *_) in zip(kinds, found, strict=True)]
+    sizes = np.array([len(rows) for _, _, _, rows, *_ in found], dtype=np.int64)
+    rows = np.array(list(chain.from_iterable(rows for _, _, _, rows, *_ in found)), dtype=np.int64)
     first = np.cumsum(sizes) - sizes
     return pd.DataFrame(
         {
@@ -138,7 +148,7 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
             "kind": pd.array(kinds, dtype="str"),
             "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
             "time_us": pd.array([time for *_, time in found], dtype="Int64"),
-            "meaning": pd.array([MEANING_BY_KIND[kind] for kind in kinds], dtype="str"),
+            "meaning": pd.array(meanings, dtype="str"),
             "span_ids": id_lists(spans, rows, first),
         }
     )
@@ -195,6 +205,7 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
     figures = usage_of(distinct, relations.parents())
     for finding in (
         *parent_findings(distinct, relations),
+        *clock_findings(distinct, relations),
         *link_findings(distinct, relations),
         *usage_findings(figures),
     ):
@@ -262,6 +273,25 @@ def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Findi
     inside = np.maximum(np.minimum(end[child], parent_end) - np.maximum(start[child], parent_start), 0)
     outside = (start[child] < parent_start) | (end[child] > parent_end)
     yield Finding("outside parent", child[outside], (difference(end[child], start[child]) - inside)[outside])
+
+
+def clock_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
+    """Hosts whose clocks contradict each other; the time is the estimate of what to add to those of one."""
+    for offset in clock_offsets(spans, relations):
+        estimate, host = offset.estimate(), quoted(offset.host)
+        if estimate is None:
+            detail = (
+                f" No offset between {host} and {quoted(offset.reference)} fits all: a clock was set, or spans are detached."
+            )
+            yield Finding("clock offset", offset.rows, detail=detail)
+            continue
+        bounds = [("at least", offset.lowest), ("at most", offset.highest)]
+        needed = " and ".join(f"{word} {bound:,}" for word, bound in bounds if bound is not None)
+        detail = f" Add {needed} µs to the times of {host}, to fit {quoted(offset.reference)}: "
+        detail += f"ingest(..., clock_offsets={{{host}: {estimate}}})."
+        time = np.zeros(len(offset.rows), dtype=np.int64)
+        time[:1] = estimate
+        yield Finding("clock offset", offset.rows, time, detail=detail)
 
 
 def usage_findings(usage: Usage) -> Iterator[Finding]:

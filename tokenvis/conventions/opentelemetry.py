@@ -58,6 +58,7 @@ KIND_ALIASES = {
 }
 MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
 OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kind", "detached")}  # attribute: key of data
+RESOURCE_HOST_KEYS = ("host.name", "service.instance.id")  # the first that a resource has
 GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 
@@ -175,6 +176,12 @@ def service_of(attributes: Any) -> str | None:
     """The service name of a resource, None if it has none or a placeholder."""
     name = as_name(attributes.get("service.name")) if isinstance(attributes, Mapping) else None
     return None if name is None or name.startswith("unknown_service") else name
+
+
+def host_attributes(resource: Any) -> dict[str, str]:
+    """The attribute of a resource that names its host, for its spans; empty if it has none."""
+    names = ((key, as_name(resource.get(key))) for key in RESOURCE_HOST_KEYS) if isinstance(resource, Mapping) else ()
+    return next(({key: name} for key, name in names if name), {})
 
 
 def status_of(status: Any) -> str | None:

@@ -26,10 +26,15 @@ def microseconds(timestamp: str) -> int:
     >>> microseconds("2026-06-21T10:00:00.250Z")
     1782036000250000
     """
+    return iso_time(timestamp)[0]
+
+
+def iso_time(timestamp: str) -> tuple[int, bool]:
+    """An ISO 8601 time as µs since 1970, and whether it has a zone; without one it is UTC."""
     moment = datetime.fromisoformat(timestamp)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - UNIX_EPOCH) // timedelta(microseconds=1)
+    is_zoned = moment.tzinfo is not None
+    moment = moment if is_zoned else moment.replace(tzinfo=UTC)
+    return (moment - UNIX_EPOCH) // timedelta(microseconds=1), is_zoned
 
 
 def from_nanoseconds(value: int | str) -> int:

@@ -6,7 +6,7 @@ what was skipped, and why.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -23,6 +23,7 @@ from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
+from tokenvis.ingestion.clock_shifts import ClockShifts
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.ingestion.stored import StoredTraces, source_of
@@ -45,7 +46,8 @@ def ingest(
     waits_for: Rule = None,
     content: Content = "full",
     columns: Mapping[str, str] | None = None,
-    unit: Unit = "us",
+    unit: Unit | None = None,
+    clock_offsets: Mapping[str, int] | None = None,
     store: Store | Target = None,
 ) -> Report:
     """Read traces in any known format into the store.
@@ -74,7 +76,11 @@ def ingest(
     columns
         For a table: its name for each column of spans, such as ``{"start_time": "begin", "end_time": "stop"}``.
     unit
-        For a table with numeric times: their unit since 1970, "s", "ms", "us" or "ns".
+        For a table with numeric times: their unit since 1970, "s", "ms", "us" or "ns". By default "us", and a table is refused
+        if all its times are in the years 2000 to 2100 in another unit.
+    clock_offsets
+        µs to add to the times of each host (``host.name``, else ``service.instance.id``, else ``service.name``) whose clock is
+        off, such as ``{"host-b": -250_000}``; `diagnose` estimates them. A shifted span has ``clock_offset_us`` in its data.
     store
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
 
@@ -93,10 +99,11 @@ def ingest(
         The database cannot be written.
     """
     check_choice("content", content, CONTENTS)
-    check_choice("unit", unit, UNITS)
+    if unit is not None:
+        check_choice("unit", unit, UNITS)
     if format is not None:
         check_choice("format", format, FORMATS)
-    rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content))
+    rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content), ClockShifts(clock_offsets))
     read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     clear_leftovers()
     with temporary_folder() as temporary:
@@ -119,7 +126,7 @@ def ingest(
                 except OSError as error:
                     raise IngestError(f"The temporary folder {gettempdir()} cannot be written: {error}.") from error
     report.n_cut = rules.redactor.n_cut
-    report.problems.extend(unused_rules(rules) if report.n_spans else [])
+    report.problems.extend([*unused_rules(rules), *rules.clocks.unused()] if report.n_spans else [])
     return report
 
 
@@ -145,10 +152,12 @@ class SpanRules:
     location: RuleFunction
     waits_for: RuleFunction
     redactor: Redactor
+    clocks: ClockShifts = field(default_factory=ClockShifts)
     is_only_source: bool = True
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
         """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
+        self.clocks.shift(span)
         assign_by_rules(span, self.agent, self.location, self.waits_for)
         try:
             self.redact(span)

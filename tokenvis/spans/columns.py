@@ -26,6 +26,7 @@ COLUMNS = (*REQUIRED, "data")
 NAMES = ("trace_id", "agent_id", "location_id")
 TIMES = ("start_time", "end_time")
 YEAR_2000 = 946_684_800_000_000  # times from here to YEAR_10000 are read as microseconds since 1970
+YEAR_2100 = 4_102_444_800_000_000
 YEAR_10000 = 253_402_300_800_000_000  # the end of calendars
 
 GROUPBY_HINT = (

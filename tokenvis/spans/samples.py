@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import as_spans, codes_of, first_row, in_frame_order
+from tokenvis.spans.columns import YEAR_2000, YEAR_2100, as_spans, codes_of, first_row, in_frame_order
 from tokenvis.spans.integers import Int64Array
 
 
@@ -42,7 +42,8 @@ def spans_from_samples(
     MissingColumn
         There is no such column or index level.
     BadSpan
-        A step is missing or not an integer, or an agent has two locations at one step.
+        A step is missing or not an integer; all are times in seconds or milliseconds since 1970, and ``step_us`` is 1; or an
+        agent has two locations at one step.
     BadOption
         ``step_us`` is not a positive integer.
 
@@ -78,6 +79,7 @@ def spans_from_samples(
     first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (location_code[1:] != location_code[:-1]))[: len(step)]
     last = np.append(first[1:], True)[: len(step)]
     check_time_range(step, step_us)
+    check_unit(step, step_us, time)
     frame = pd.DataFrame(
         {
             "trace_id": trace_id,
@@ -122,3 +124,14 @@ def check_time_range(step: Int64Array, step_us: int) -> None:
     for outermost in (step.min(initial=0), step.max(initial=0)):
         if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
             raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into a 64-bit integer.")
+
+
+def check_unit(step: Int64Array, step_us: int, name: str) -> None:
+    """Raise `BadSpan` if steps of 1 µs are all in the years 2000 to 2100 as seconds or milliseconds."""
+    first, last = int(step.min(initial=YEAR_2100)), int(step.max(initial=0))
+    for unit, factor in (("seconds", 1_000_000), ("milliseconds", 1_000)):
+        if step_us == 1 and len(step) and first * factor >= YEAR_2000 and last * factor < YEAR_2100:
+            day = np.datetime64(first * factor, "us").astype("datetime64[D]")
+            raise BadSpan(
+                f"{name} contains {first}, which is {day} in {unit}, not the number of a step. Pass step_us={factor:_}."
+            )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tokenvis.conventions.source_times import SourceTimes
 from tokenvis.conventions.span import SpanRead, problem_reason
 from tokenvis.errors import escaped
 from tokenvis.formats.files.sources import Source
@@ -40,7 +41,7 @@ class ReadOptions:
 
     without_texts: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
-    unit: str = "us"
+    unit: str | None = None  # None if the caller gives none
 
 
 class Continuation(NamedTuple):
@@ -72,6 +73,7 @@ class Reading:
     trace_id: str = ""
     copies: dict[str, tuple[str, str]] = field(default_factory=dict)
     continued_by: list[Continuation] = field(default_factory=list)
+    times: SourceTimes = field(default_factory=SourceTimes)
 
     @property
     def only_counts(self) -> bool:
@@ -95,7 +97,10 @@ class Reading:
 def spans_of_records(
     records: Iterable[tuple[int, Any]], reading: Reading, to_spans: Callable[[Any], Iterable[SpanRead]]
 ) -> Iterator[SpanRead]:
-    """The spans of each record; a record that cannot be used becomes a problem, and reading continues."""
+    """The spans of each record; a record that cannot be used becomes a problem, and reading continues.
+
+    What the times leave open is a problem of the whole file.
+    """
     for line, record in records:
         try:
             for span in to_spans(record):
@@ -103,3 +108,5 @@ def spans_of_records(
                 yield span
         except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             reading.add_problem(line, problem_reason(error))
+    for remark in reading.times.remarks():
+        reading.add_problem(None, remark)

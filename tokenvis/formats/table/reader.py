@@ -2,8 +2,9 @@
 
 A row is a span. Its columns are the columns of a spans frame: ``id, trace_id, agent_id, location_id, start_time, end_time,
 data, parent_id``, or the caller's names for them; ``duration`` may replace ``end_time``. Only ``start_time`` is required. Every
-other column becomes a key of the span's data. Times are numbers in the caller's unit, or ISO 8601. The rows of a file that
-tokenvis exported, which has exactly the columns of a frame, are kept as they are.
+other column becomes a key of the span's data. Times are numbers in the caller's unit, or ISO 8601. Without a unit they are µs,
+and a table whose times fit another unit is refused. The rows of a file that tokenvis exported, which has exactly the columns of
+a frame, are kept as they are.
 """
 
 import re
@@ -18,8 +19,9 @@ import pandas as pd
 
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
+from tokenvis.conventions.source_times import SourceTimes
 from tokenvis.conventions.span import SpanRead, escaped_trace, stored_id
-from tokenvis.conventions.timestamps import from_unit, is_number_text
+from tokenvis.conventions.timestamps import is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed
 from tokenvis.formats.files.head import Head, head_of
@@ -35,6 +37,7 @@ from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
 WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
+MAX_HELD = 100_000  # spans that wait for a time in µs
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
 STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 TRUTHS = {"true": True, "false": False}
@@ -55,21 +58,49 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """A span for each row."""
     head = head_of(reading.source)
     columns = head_columns(head)
+    reading.times.unit, reading.times.is_given = reading.options.unit or "us", reading.options.unit is not None
     converter = RowConverter(
         columns=columns_by_field(reading, columns),
-        unit=reading.options.unit,
+        times=reading.times,
         trace_id=table_trace_id(reading.source),
         all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(PARQUET_MAGIC),
         written_by_tokenvis=columns[: len(COLUMNS)] == list(COLUMNS),
         is_export=is_export(reading, head, columns),
         has_any_time=head.start.startswith(PARQUET_MAGIC),
     )
-    yield from spans_of_records(((number, (number, row)) for number, row in table_rows(reading)), reading, converter.spans)
+    records = ((number, (number, row)) for number, row in table_rows(reading))
+    spans = spans_of_records(records, reading, converter.spans)
+    yield from spans if reading.times.is_given else refused_in_another_unit(reading, spans)
+
+
+def refused_in_another_unit(reading: Reading, spans: Iterator[SpanRead]) -> Iterator[SpanRead]:
+    """The spans of a table without a given unit; `IngestError` if all of its times fit another unit than µs.
+
+    Spans are kept until one of the times does not, or there are `MAX_HELD` of them.
+    """
+    held: list[SpanRead] = []
+    n_problems = len(reading.problems)
+    for span in spans:
+        held.append(span)
+        if reading.times.other_unit() is None or len(held) >= MAX_HELD:
+            break
+    if other := reading.times.other_unit():
+        del reading.problems[n_problems:]
+        raise IngestError(
+            f"{reading.source.name} has times in another unit: {reading.times.comparison()}. "
+            f'Pass unit="{other}", or unit="us" if they are µs.'
+        )
+    yield from held
+    yield from spans
 
 
 def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
     """Whether tokenvis exported a table: it has the columns of a frame, in their order, and begins as tokenvis writes it."""
-    if columns not in ([*COLUMNS], [*COLUMNS, "parent_id"]) or reading.options.columns or reading.options.unit != "us":
+    if (
+        columns not in ([*COLUMNS], [*COLUMNS, "parent_id"])
+        or reading.options.columns
+        or reading.options.unit not in (None, "us")
+    ):
         return False
     if head.start.startswith(PARQUET_MAGIC):
         return PARQUET_MARK.items() <= parquet_metadata(reading.source).items()
@@ -124,7 +155,7 @@ class RowConverter:
     """
 
     columns: dict[str, str]
-    unit: str
+    times: SourceTimes
     trace_id: str
     all_text: bool
     written_by_tokenvis: bool
@@ -143,7 +174,7 @@ class RowConverter:
             return
         cells = {field: row.get(name) for field, name in self.columns.items()}
         trace_id = cell_name(cells, "trace_id") or self.trace_id
-        start = from_unit(self.required_cell(cells, "start_time"), self.unit)
+        start = self.times.start(self.required_cell(cells, "start_time"))
         data = self.data_of(row, cells)
         parent, source_id = cell_name(cells, "parent_id") or data.get("parent_id"), cell_name(cells, "id")
         location = cell_name(cells, "location_id") or as_name(data.get("kind")) or "span"
@@ -185,8 +216,8 @@ class RowConverter:
     def end_of(self, cells: dict[str, Any], start: int) -> int | None:
         """The end time of a span, None if it has none."""
         if cells.get("end_time") is not None:
-            return from_unit(cells["end_time"], self.unit)
-        return None if cells.get("duration") is None else start + from_unit(cells["duration"], self.unit)
+            return self.times.time(cells["end_time"])
+        return None if cells.get("duration") is None else start + self.times.duration(cells["duration"], cells["start_time"])
 
     def data_of(self, row: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
         """The ``data`` of a row, and every column that is not a span field."""

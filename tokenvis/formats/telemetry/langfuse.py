@@ -12,11 +12,11 @@ from typing import Any
 
 from tokenvis.conventions.opentelemetry import (
     camel_case,
+    host_attributes,
     service_of,
     span_of,
 )
 from tokenvis.conventions.span import SpanRead, optional_value, required_value
-from tokenvis.conventions.timestamps import from_unit
 from tokenvis.conventions.usage_objects import cost_figures, langfuse_figures
 from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.documents import document_items
@@ -114,14 +114,15 @@ def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanR
     if "trace_id" in record or "start_time" in record:
         record = {camel_case(key): value for key, value in record.items()}
     trace_id, span_id = required_value(record, "traceId", str), required_value(record, "id", str)
-    start, end = from_unit(required_value(record, "startTime", (str, int)), "ms"), record.get("endTime")
+    start, end = reading.times.epoch_start(required_value(record, "startTime", (str, int)), "ms"), record.get("endTime")
     kind, name = optional_value(record, "type", str) or "", optional_value(record, "name", str) or "observation"
     parent_id = optional_value(record, "parentObservationId", str)
     reading.name_trace(trace_id, names.get(trace_id) or optional_value(record, "traceName", str) or "")
     metadata = mapping_or_empty(decode_json_text(record.get("metadata")))
     attributes = langfuse_attributes(record, metadata)
-    service = service_of(mapping_or_empty(metadata.get("resourceAttributes")))
-    end_time = start if not end and kind.upper() == "EVENT" else from_unit(end, "ms") if end else None
+    resource = mapping_or_empty(metadata.get("resourceAttributes"))
+    attributes, service = host_attributes(resource) | attributes, service_of(resource)
+    end_time = start if not end and kind.upper() == "EVENT" else reading.times.time(end) if end else None
     level = str(record.get("level") or "")
     return span_of(
         reading,

@@ -12,7 +12,6 @@ from typing import Any
 
 from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, hex_id, span_of, status_of
 from tokenvis.conventions.span import SpanRead, optional_value
-from tokenvis.conventions.timestamps import from_unit
 from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, text_start
@@ -63,7 +62,11 @@ def phoenix_span(record: Any, reading: Reading) -> SpanRead:
         if not value:
             raise KeyError(f"context.{key}")
     trace_id, span_id = hex_id_or_text(ids["trace_id"], TRACE_ID_DIGITS), hex_id_or_text(ids["span_id"], SPAN_ID_DIGITS)
-    start, end, parent_id = from_unit(required_start_time(record), "ns"), record.get("end_time"), record.get("parent_id")
+    start, end, parent_id = (
+        reading.times.epoch_start(required_start_time(record), "ns"),
+        record.get("end_time"),
+        record.get("parent_id"),
+    )
     name = str(record.get("name") or "span")
     events = decode_json_text(record.get("events"))
     return span_of(
@@ -73,7 +76,7 @@ def phoenix_span(record: Any, reading: Reading) -> SpanRead:
         hex_id_or_text(parent_id, SPAN_ID_DIGITS) if parent_id else None,
         name,
         start,
-        from_unit(end, "ns") if end else None,
+        reading.times.time(end) if end else None,
         phoenix_attributes(record),
         kind=str(record.get("span_kind") or ""),
         status=status_of(record.get("status_code")),

@@ -10,9 +10,17 @@ Source: `ReadableSpan.to_json` of the SDK, and files written by tools.
 from collections.abc import Iterator
 from typing import Any
 
-from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, hex_id, service_of, span_of, status_of
+from tokenvis.conventions.opentelemetry import (
+    SPAN_ID_DIGITS,
+    TRACE_ID_DIGITS,
+    hex_id,
+    host_attributes,
+    service_of,
+    span_of,
+    status_of,
+)
 from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, required_value
-from tokenvis.conventions.timestamps import from_nanoseconds, microseconds
+from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.reading import Reading, spans_of_records
@@ -54,7 +62,7 @@ def sdk_span(record: Any, reading: Reading) -> SpanRead:
     context = required_value(record, "context", dict)
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_id") or (optional_value(record, "parent", dict) or {}).get("span_id")
-    start = sdk_time(record["start_time"])
+    start = sdk_time(record["start_time"], reading)
     end = record.get("end_time")
     name = optional_value(record, "name", str) or "span"
     resource = optional_value(record, "resource", dict) or {}
@@ -67,26 +75,30 @@ def sdk_span(record: Any, reading: Reading) -> SpanRead:
         hex_id(parent_id, SPAN_ID_DIGITS) if parent_id else None,
         name,
         start,
-        sdk_time(end) if end else None,
-        dict(optional_value(record, "attributes", dict) or {}),
+        sdk_time(end, reading) if end else None,
+        host_attributes(resource.get("attributes")) | (optional_value(record, "attributes", dict) or {}),
         kind=str(record.get("kind") or "").rpartition(".")[2],
         service=service_of(optional_value(resource, "attributes", dict) or {}),
         status=status_of(status.get("status_code")),
         status_message=status.get("description"),
-        events=[sdk_event(event) for event in optional_objects(record, "events")],
+        events=[sdk_event(event, reading) for event in optional_objects(record, "events")],
         links=[sdk_link(link) for link in optional_objects(record, "links")],
     )
 
 
-def sdk_time(value: Any) -> int:
+def sdk_time(value: Any, reading: Reading) -> int:
     """A time in ISO 8601 or nanoseconds, in µs."""
-    return microseconds(value) if isinstance(value, str) and not value.isdigit() else from_nanoseconds(value)
+    return reading.times.iso(value) if isinstance(value, str) and not value.isdigit() else from_nanoseconds(value)
 
 
-def sdk_event(event: dict[str, Any]) -> dict[str, Any]:
+def sdk_event(event: dict[str, Any], reading: Reading) -> dict[str, Any]:
     """An event of a span: name, time, attributes."""
     time = event.get("timestamp")
-    fields = {"name": event.get("name"), "time": sdk_time(time) if time else None, "attributes": event.get("attributes")}
+    fields = {
+        "name": event.get("name"),
+        "time": sdk_time(time, reading) if time else None,
+        "attributes": event.get("attributes"),
+    }
     return {key: value for key, value in fields.items() if value}
 
 

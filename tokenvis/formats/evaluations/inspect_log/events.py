@@ -1,12 +1,11 @@
 """The events of one sample of an Inspect log, and the spans that they become.
 
 The events are the begin and end of spans (steps in old logs), calls of models and tools, commands in a sandbox, scores. An
-event names the span that contains it. Old logs record a call when it ends, newer ones when it begins. A tool call has the id by
-which a model's message asked for it; if it started an agent, the id of the agent's span.
+event names the span that contains it. Some logs record a call when it ends, others when it begins (`stamps`). A tool call has
+the id by which a model's message asked for it; if it started an agent, the id of the agent's span.
 """
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from tokenvis.conventions.rules import as_name, location_of
@@ -21,6 +20,7 @@ from tokenvis.formats.evaluations.inspect_log.calls import (
     tool_call_parts,
     tool_calls_in,
 )
+from tokenvis.formats.evaluations.inspect_log.stamps import CallTimes, stamped_times
 from tokenvis.formats.files.reading import Reading
 from tokenvis.tree.states import USER
 
@@ -35,6 +35,7 @@ class Sample:
 
     By the id of each tool call, ``approved_from`` has its span and the time from which the next approver decides, and
     ``asked_by`` the span of the last model call that asked for it. ``tasks`` are those of agents, by the ids of their spans.
+    ``stamped`` has the times of the current event if it is a call without a recorded end.
     """
 
     reading: Reading
@@ -44,6 +45,7 @@ class Sample:
     spans_by_source_id: dict[str, SpanRead] = field(default_factory=dict)
     open_steps: list[str] = field(default_factory=list)
     last_time: int | None = None
+    stamped: CallTimes | None = None
     last_tool_span: SpanRead | None = None
     approved_from: dict[str, tuple[str, int]] = field(default_factory=dict)
     asked_by: dict[str, str] = field(default_factory=dict)
@@ -53,7 +55,9 @@ class Sample:
 
 def add_events(sample: Sample, events: list[Any], number: int, parent: str | None = None) -> None:
     """Add events; events of a subtask or of an old tool call are nested in it."""
-    for event in events:
+    stamped = stamped_times(events)
+    for position, event in enumerate(events):
+        sample.stamped = stamped.get(position)
         try:
             add_event(sample, event, parent)
             nested = event.get("events")
@@ -163,9 +167,7 @@ def add_call(sample: Sample, event: dict[str, Any], event_type: str, time: int, 
     """Add a model call, a tool call, a command in a sandbox or a subtask."""
     parts = {"model": model_call_parts, "tool": tool_call_parts}.get(event_type, other_call_parts)
     name, location, attributes = parts(sample.attachments, event)
-    start, end, estimated = call_times(event, time)
-    if start == end and "working_start" not in event and event_type in ("model", "tool") and sample.last_time is not None:
-        start, estimated = min(sample.last_time, time), "start_time"  # an old log without the start of a call
+    start, end, estimated = call_times(sample, event, event_type, time)
     failed = bool(event.get("error")) or (event_type == "sandbox" and event.get("result") not in (None, 0))
     status = "error" if failed else "ok"
     data: dict[str, Any] = {"label": event_label(sample.attachments, event, name), "kind": event_type, "status": status}
@@ -194,18 +196,14 @@ def note_tool_call(sample: Sample, event: dict[str, Any], span: SpanRead) -> Non
         sample.tasks[agent_span] = task
 
 
-def call_times(event: dict[str, Any], time: int) -> tuple[int, int | None, str | None]:
+def call_times(sample: Sample, event: dict[str, Any], event_type: str, time: int) -> tuple[int, int | None, str | None]:
     """The start and end of a call, and which of them is estimated."""
     if event.get("completed"):
         return time, max(time, microseconds(required_value(event, "completed", str))), None
     if event.get("pending"):
         return time, None, None
-    output = event.get("output")
-    candidates = (event.get("working_time"), nested_value(output, "time"), nested_value(event.get("call"), "time"))
-    duration_s: Any = next((value for value in candidates if isinstance(value, int | float | Decimal) and value), 0)
-    duration_us = int(duration_s * 1_000_000) if abs(duration_s) < 10**9 else 0
-    if not 0 < duration_us < 10**15:
-        return time, time, None
-    if "working_start" in event:
-        return time, time + duration_us, "end_time"
-    return time - duration_us, time, "start_time"  # old logs record a call when it ends
+    if sample.stamped is not None:
+        return sample.stamped
+    if "working_start" not in event and event_type in ("model", "tool") and sample.last_time is not None:
+        return min(sample.last_time, time), time, "start_time"  # an old log without the start of a call
+    return time, time, None

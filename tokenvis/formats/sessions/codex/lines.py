@@ -1,8 +1,10 @@
 """The lines of a Codex rollout, grouped into tool calls and model responses.
 
 A line is ``{"timestamp", "type", "payload"}``. The model's output consists of response items; a response is a run of items that
-neither a tool's output nor a user's message interrupts. The start of a response is not recorded: the time of the previous event
-is used. Token counts are running totals, so a response used the difference of two totals.
+neither a tool's output nor a user's message interrupts. The start of a response is not recorded: it is the latest time at which
+the model was asked, by a tool's output, a user's message, a compaction or the start of a turn. Other events repeat an item and
+may be recorded just before it, so they start nothing. Token counts are running totals, so a response used the difference of two
+totals.
 """
 
 import re
@@ -24,6 +26,7 @@ CODEX_NON_USER_PREFIXES = (
     "<turn_aborted",
     "<subagent_",
 )
+TURN_START_TYPES = ("task_started", "turn_started")
 TURN_END_TYPES = {"task_complete", "turn_complete", "turn_aborted", "shutdown_complete"}
 EXIT_CODE = re.compile(r"(?:exited with code|exit code:?|\"exit_code\":)\s*(-?\d+)", re.IGNORECASE)
 CODEX_TOKEN_KEYS = {
@@ -36,7 +39,7 @@ CODEX_TOKEN_KEYS = {
 
 @dataclass
 class ModelResponse:
-    """A model response, from the previous event to its last item."""
+    """A model response, from the time at which the model was asked to its last item; or a compaction, to its line."""
 
     number: int
     start: int
@@ -46,6 +49,7 @@ class ModelResponse:
     texts: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=dict)
+    is_compaction: bool = False
 
 
 @dataclass
@@ -66,7 +70,11 @@ class CodexToolCall:
 
 @dataclass
 class CodexThread:
-    """The work of one thread: its calls by id and its responses, in the order of their lines."""
+    """The work of one thread: its calls by id and its responses, in the order of their lines.
+
+    ``asked`` is the latest time at which the model was asked. ``open_turn`` is the id of a turn that an event began, "" if the
+    event has no id.
+    """
 
     reading: Reading
     calls: dict[str, CodexToolCall] = field(default_factory=dict)
@@ -75,6 +83,8 @@ class CodexThread:
     model: str | None = None
     pending_prompt: str | None = None
     first_prompt: str | None = None
+    asked: int | None = None
+    open_turn: str | None = None
     last_event: int | None = None
     first_seen: int | None = None
     token_totals: dict[str, int] = field(default_factory=dict)
@@ -85,12 +95,17 @@ def add_rollout_line(thread: CodexThread, line: dict[str, Any]) -> None:
     line_type, payload = optional_value(line, "type", str), required_value(line, "payload", dict)
     time = microseconds(required_value(line, "timestamp", str))
     payload_type = optional_value(payload, "type", str) or ""
+    thread.asked = time if thread.asked is None else thread.asked
     if line_type == "response_item":
         add_item(thread, payload, payload_type, time)
     elif line_type == "event_msg":
         add_thread_event(thread, payload, payload_type, time)
     elif line_type == "turn_context":
         thread.model = optional_value(payload, "model", str) or thread.model
+        if thread.open_turn is None or (optional_value(payload, "turn_id", str) or thread.open_turn) != thread.open_turn:
+            ask(thread, time)
+    elif line_type == "compacted":
+        add_compaction(thread, time)
     elif line_type != "session_meta":
         thread.reading.skipped[f"lines of type {str(line_type)[:40]!r}"] += 1
         return
@@ -105,7 +120,7 @@ def add_item(thread: CodexThread, item: dict[str, Any], item_type: str, time: in
     elif item_type in CALL_TYPES:
         add_tool_call(thread, item, item_type, time)
     elif item_type == "message" and item.get("role") == "user":
-        add_prompt(thread, message_text(item.get("content")))
+        add_prompt(thread, message_text(item.get("content")), time)
     elif item_type == "message" and item.get("role") == "assistant":
         response_at(thread, time).texts.append(message_text(item.get("content")))
     elif item_type == "reasoning":
@@ -117,7 +132,7 @@ def add_item(thread: CodexThread, item: dict[str, Any], item_type: str, time: in
 def response_at(thread: CodexThread, time: int) -> ModelResponse:
     """The current response of the model, a new one if the last was interrupted."""
     if thread.current_response is None:
-        start = time if thread.last_event is None else min(thread.last_event, time)
+        start = time if thread.asked is None else min(thread.asked, time)
         thread.current_response = ModelResponse(len(thread.responses), start, time, thread.model, thread.pending_prompt)
         thread.responses.append(thread.current_response)
         thread.pending_prompt = None
@@ -125,9 +140,23 @@ def response_at(thread: CodexThread, time: int) -> ModelResponse:
     return thread.current_response
 
 
-def add_prompt(thread: CodexThread, text: str) -> None:
+def ask(thread: CodexThread, time: int) -> None:
+    """Record that the model was asked, after which its next response starts."""
+    thread.asked = time if thread.asked is None else max(thread.asked, time)
+
+
+def add_compaction(thread: CodexThread, time: int) -> None:
+    """Add the call of the model that summarised the conversation, which is recorded when it is over."""
+    prompt, thread.pending_prompt, thread.current_response = thread.pending_prompt, None, None
+    response_at(thread, time).is_compaction = True
+    thread.pending_prompt, thread.current_response = prompt, None
+    ask(thread, time)
+
+
+def add_prompt(thread: CodexThread, text: str, time: int) -> None:
     """Add a message of the user, unless the program wrote it."""
     if text.strip() and not text.lstrip().startswith(CODEX_NON_USER_PREFIXES):
+        ask(thread, time)
         thread.current_response = None
         thread.pending_prompt = text
         thread.first_prompt = thread.first_prompt or text
@@ -137,7 +166,8 @@ def add_tool_call(thread: CodexThread, item: dict[str, Any], item_type: str, tim
     """Add a tool call; a web search is logged when it is done and has no output."""
     name = optional_value(item, "name", str) or UNNAMED_TOOLS.get(item_type, item_type.removesuffix("_call"))
     done = item_type == "web_search_call" and "call_id" not in item
-    start = min(thread.last_event or time, time) if done else time
+    asked = thread.current_response.end if thread.current_response else thread.asked
+    start = min(time if asked is None else asked, time) if done else time
     call_id = optional_value(item, "call_id", str) or optional_value(item, "id", str) or f"{name}.{len(thread.calls)}"
     if call_id in thread.calls:
         thread.reading.skipped["repeated calls"] += 1
@@ -154,6 +184,7 @@ def add_tool_output(thread: CodexThread, item: dict[str, Any], time: int) -> Non
     """Add the output of a tool."""
     call = thread.calls.get(required_value(item, "call_id", str))
     thread.current_response = None
+    ask(thread, time)
     if call is None:
         thread.reading.skipped["results of missing calls"] += 1
         return
@@ -178,9 +209,12 @@ def add_thread_event(thread: CodexThread, event: dict[str, Any], event_type: str
     if event_type == "token_count":
         add_token_counts(thread, event)
     elif event_type == "user_message" and thread.pending_prompt is None and thread.current_response is None:
-        add_prompt(thread, optional_value(event, "message", str) or "")
+        add_prompt(thread, optional_value(event, "message", str) or "", time)
+    elif event_type in TURN_START_TYPES:
+        thread.open_turn = optional_value(event, "turn_id", str) or ""
+        ask(thread, time)
     elif event_type in TURN_END_TYPES:
-        thread.current_response = None
+        thread.current_response = thread.open_turn = thread.asked = None
         for call in thread.calls.values():
             call.end = time if call.end is None else call.end
     elif event_type == "item_completed":

@@ -240,6 +240,7 @@ def response_data(response: ModelResponse, agent: dict[str, Any], *, by_user: bo
         attributes["gen_ai.output.messages"] = [chat_message("assistant", text) for text in response.texts]
     trigger = {"trigger": "user"} if response.prompt and by_user else {}
     label = shorten(next(iter(response.texts), "")) or response_tools(response) or response.model or "model"
+    label = "compaction" if response.is_compaction else label
     return {"label": label, "kind": "model", **trigger, "estimated": ["start_time"], "attributes": attributes}
 
 

@@ -17,9 +17,8 @@ from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.lines import FileReplaced, FilesChanged, ReadPosition, json_lines
 from tokenvis.formats.files.reading import Problem, Reading
 from tokenvis.formats.files.sources import Source
-from tokenvis.formats.sessions.codex.lines import CodexThread, add_rollout_line
+from tokenvis.formats.sessions.codex.lines import TURN_START_TYPES, CodexThread, add_rollout_line
 
-TURN_START_TYPES = ("task_started", "turn_started")
 PARENT_KEYS = ("parent_thread_id", "forked_from_id")
 COPIED_LINES = "lines copied from the parent thread"
 NO_OWN_LINE_YET = 2**62

@@ -10,13 +10,15 @@ Source: the specification of OTLP, and of its file exporter.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenvis.conventions.opentelemetry import (
+    RESOURCE_HOST_KEYS,
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
     camel_case,
     hex_id,
+    host_attributes,
     service_of,
     span_of,
     status_of,
@@ -31,6 +33,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.restored import EXPORTED_NAMES, restored_span
 
 NAME = "OpenTelemetry OTLP files"
+RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
 MAX_MESSAGE_BYTES = 256 << 20
 SCOPE_KEYS = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
@@ -85,9 +88,9 @@ def read_document(reading: Reading) -> Iterator[SpanRead]:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
-    service = resource_service(resources[0]) if resources else None
+    resource = resource_of(resources[0]) if resources else Resource()
     for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
-        if read := span_or_problem(reading, number, span, service):
+        if read := span_or_problem(reading, number, span, resource):
             yield read
 
 
@@ -104,12 +107,20 @@ def has_key(text: bytes, key: str) -> bool:
     return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
 
 
-def resource_service(resource: Any) -> str | None:
-    """The service name of a resource."""
-    for pair in list_under(resource, "attributes"):
-        if isinstance(pair, dict) and pair.get("key") == "service.name":
-            return service_of({"service.name": attribute_value(pair.get("value"))})
-    return service_of(resource.get("attributes") or {}) if isinstance(resource, dict) else None
+class Resource(NamedTuple):
+    """What the spans of a resource take from it: the name of its service, and the attribute that names its host."""
+
+    service: str | None = None
+    host: dict[str, str] = {}  # noqa: RUF012  (never changed)
+
+
+def resource_of(resource: Any) -> Resource:
+    """A resource, from its attributes."""
+    pairs = resource.get("attributes") if isinstance(resource, dict) else None
+    if isinstance(pairs, list):
+        wanted = [pair for pair in pairs if isinstance(pair, dict) and pair.get("key") in RESOURCE_KEYS]
+        pairs = {pair["key"]: attribute_value(pair.get("value")) for pair in reversed(wanted)}  # the first of a name wins
+    return Resource(service_of(pairs), host_attributes(pairs))
 
 
 def list_under(source: Any, *keys: str) -> list[Any]:
@@ -123,17 +134,17 @@ def list_under(source: Any, *keys: str) -> list[Any]:
 
 def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
     """The spans of one resource."""
-    service = resource_service(resource_spans.get("resource") or {}) if isinstance(resource_spans, dict) else None
+    resource = resource_of(resource_spans.get("resource")) if isinstance(resource_spans, dict) else Resource()
     for scope in list_under(resource_spans, *SCOPE_KEYS):
         for record in list_under(scope, "spans"):
-            if span := span_or_problem(reading, number, record, service):
+            if span := span_or_problem(reading, number, record, resource):
                 yield span
 
 
-def span_or_problem(reading: Reading, number: int, record: Any, service: str | None) -> SpanRead | None:
+def span_or_problem(reading: Reading, number: int, record: Any, resource: Resource) -> SpanRead | None:
     """The span of a record; None, and a problem, if it cannot be used."""
     try:
-        span = otlp_span(record, service, reading)
+        span = otlp_span(record, resource, reading)
     except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         reading.add_problem(number, problem_reason(error))
         return None
@@ -141,7 +152,7 @@ def span_or_problem(reading: Reading, number: int, record: Any, service: str | N
     return span
 
 
-def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
+def otlp_span(record: Any, resource: Resource, reading: Reading) -> SpanRead:
     """An OTLP span as a span."""
     if type(record) is not dict:
         raise TypeError(f"a span is of type {type(record).__name__}")
@@ -153,6 +164,8 @@ def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
     attributes = otlp_attributes(record)
     if "tokenvis.id" in attributes:
         return restored_otlp_span(attributes, start, from_nanoseconds(end or 0))
+    if resource.host:
+        attributes = resource.host | attributes
     name = record.get("name") or "span"
     if type(name) is not str:
         raise TypeError(f"'name' is of type {type(name).__name__}")
@@ -176,7 +189,7 @@ def otlp_span(record: Any, service: str | None, reading: Reading) -> SpanRead:
         from_nanoseconds(end) if end not in (None, "", 0, "0") else None,
         attributes,
         kind=OTLP_KINDS.get(kind, "") if type(kind) is int else str(kind or "").rpartition("_")[2],
-        service=service,
+        service=resource.service,
         **optional_data,
     )
 
