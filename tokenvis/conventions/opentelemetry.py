@@ -12,9 +12,9 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from tokenvis.conventions.agent_names import agent_named
 from tokenvis.conventions.figures import normalise_figures
-from tokenvis.conventions.namesakes import agent_id_of
-from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
+from tokenvis.conventions.rules import MODEL_KINDS, as_name, default_location
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
 from tokenvis.conventions.usage_objects import OUTPUT_TOKENS
@@ -117,19 +117,20 @@ def span_of(
         payload["attributes"] = attributes
     agent = agent_named(attributes, work_kind, name)
     if not parent:
-        trace_namer.name_trace(trace_id, agent or name, start)
+        trace_namer.name_trace(trace_id, agent.name or name, start)
     span = SpanRead(
         trace_id,
         f"{trace_id}/{source_id}",
         start,
         end,
-        agent,
+        agent.name,
         default_location(attributes, work_kind, name),
         name,
         payload,
         f"{trace_id}/{parent}" if parent else None,
         service,
-        agent_key=agent_id_of(attributes, agent),
+        agent_key=agent.key,
+        agent_from=agent.source,
     )
     if work_kind in MODEL_KINDS:
         span.calls = calls_asked_for(attributes, data)

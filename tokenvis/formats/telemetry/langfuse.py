@@ -8,8 +8,10 @@ Source: Langfuse's API reference, and its page on usage: every usage type with "
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     camel_case,
     service_of,
@@ -90,7 +92,8 @@ def is_observation(item: Any) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every observation."""
     names: dict[str, str] = {}
-    yield from spans_of_records(observations(reading, names), reading, lambda record: [langfuse_span(record, reading, names)])
+    spans = spans_of_records(observations(reading, names), reading, lambda record: [langfuse_span(record, reading, names)])
+    yield from with_known_agents(spans, partial(reading.add_problem, None))
 
 
 def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int, Any]]:

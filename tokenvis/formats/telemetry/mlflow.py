@@ -8,8 +8,10 @@ Source: files made with MLflow 3.17, and MLflow's documentation.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
@@ -50,6 +52,11 @@ def is_trace_row(item: dict[str, Any]) -> bool:
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
+    """The spans of every trace, with the agents that their traces know."""
+    yield from with_known_agents(spans_of_traces(reading), partial(reading.add_problem, None))
+
+
+def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace."""
     for number, row in table_rows(reading):
         try:
