@@ -40,11 +40,11 @@ EVENTS = {
 }  # fmt: skip
 GENERIC_NAMES = {
     "agent", "agents", "agent run", "invoke agent", "create agent", "run agent", "run", "invoke", "execute", "call", "task",
-    "step", "turn", "iteration", "chat", "kickoff", "workflow", "graph", "chain", "pipeline", "loop", "node", "tool", "tools",
-    "model", "llm", "call model", "call tool", "call tools", "call llm", "should continue", "langgraph", "pregel", "crew",
-    "flow", "team", "runner", "agentexecutor", "agent executor", "agentrunner", "agent runner", "agentworkflow", "agent workflow",
-    "compiledgraph", "compiledstategraph", "stategraph", "runnablesequence", "runnable", "baseagent", "baseworkflowagent",
-    "start", "end", "span", "observation", "session", "trace", "invocation", "execution",
+    "step", "turn", "iteration", "chat", "kickoff", "workflow", "graph", "chain", "pipeline", "loop", "node", "tool",
+    "tools", "model", "llm", "call model", "call tool", "call tools", "call llm", "should continue", "langgraph", "pregel",
+    "crew", "flow", "team", "runner", "agentexecutor", "agent executor", "agentrunner", "agent runner", "agentworkflow",
+    "agent workflow", "compiledgraph", "compiledstategraph", "stategraph", "runnablesequence", "runnable", "baseagent",
+    "baseworkflowagent", "start", "end", "span", "observation", "session", "trace", "invocation", "execution",
 }  # fmt: skip
 UUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 ID_IN_NAME = re.compile(rf"[\s_:/#.\-\[(]*({UUID})(?:[/:]{UUID})?[\])]*", re.I)

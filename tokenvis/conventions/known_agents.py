@@ -2,7 +2,8 @@
 
 CrewAI's span of a task has a ``task_id``; the roles of all tasks stand in ``crew_tasks`` on the span of the crew, which ends
 last and is often written last. Other sources give the name beside ``gen_ai.agent.id`` on the agent's own span, and the id alone
-on the spans inside. The names are known once all spans of a source are read, so spans that need one wait until then.
+on the spans inside; Claude Code gives the type of a subagent on the tool call around it. The names are known once all spans of
+a source are read, so spans that need one wait until then.
 
 Source: OpenInference's instrumentation of CrewAI.
 """
@@ -10,6 +11,7 @@ Source: OpenInference's instrumentation of CrewAI.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from tokenvis.conventions.claude_code_spans import TOOL_SPAN, with_parent_tools
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.values import decode_json_text
@@ -17,6 +19,7 @@ from tokenvis.errors import plural
 
 MAX_WAITING = 5_000  # spans of a source
 TASK_ID, CREW_TASKS = "task_id", "crew_tasks"
+SUBAGENT_TYPE = "subagent_type"  # of a tool call of Claude Code
 NO_ROLE = "None"  # of a task that the manager of a crew assigns
 
 
@@ -29,7 +32,7 @@ def with_known_agents(spans: Iterable[SpanRead], tell: Callable[[str], None]) ->
     names: dict[tuple[str, str], str] = {}
     waiting: list[tuple[tuple[str, str], SpanRead]] = []
     passed: dict[tuple[str, str], int] = {}
-    for span in spans:
+    for span in with_parent_tools(spans):
         for key, name in agents_known_by(span):
             learned = (span.trace_id, key)
             names[learned] = min(name, names.get(learned, name))
@@ -42,8 +45,9 @@ def with_known_agents(spans: Iterable[SpanRead], tell: Callable[[str], None]) ->
             passed[span.trace_id, reference] = passed.get((span.trace_id, reference), 0) + 1
             yield span
     for known, span in waiting:
-        if known in names:
-            set_agent(span, names[known], known[1])
+        name = names.get(known) or names.get((span.trace_id, span.parent or ""))
+        if name:
+            set_agent(span, name, known[1])
         yield span
     if late := sum(count for known, count in passed.items() if known in names):
         count = f"{plural(late, 'span')} beyond the first {MAX_WAITING:,}"
@@ -65,6 +69,8 @@ def agents_known_by(span: SpanRead) -> Iterator[tuple[str, str]]:
     if span.agent_key and span.agent and span.agent_from != "id":
         yield span.agent_key, span.agent
     attributes = span.data.get("attributes")
+    if span.name == TOOL_SPAN and attributes and (agent := as_name(attributes.get(SUBAGENT_TYPE))):
+        yield span.id, agent  # the agent of the spans inside
     if attributes and CREW_TASKS in attributes:
         tasks = decode_json_text(attributes[CREW_TASKS])
         for task in tasks if isinstance(tasks, list) else ():

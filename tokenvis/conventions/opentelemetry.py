@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenvis.conventions.agent_names import agent_named
+from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
 from tokenvis.conventions.figures import normalise_figures
 from tokenvis.conventions.rules import MODEL_KINDS, as_name, default_location
+from tokenvis.conventions.snapshots import PENDING, SPAN_TYPE, snapshot_ids
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
 from tokenvis.conventions.usage_objects import OUTPUT_TOKENS
@@ -101,6 +103,11 @@ def span_of(
     **data: Any,
 ) -> SpanRead:
     """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
+    if attributes.get(SPAN_TYPE) == PENDING and parent:
+        source_id, parent, name = snapshot_ids(attributes, parent, name)
+        end = None
+    if name.startswith(PREFIX):
+        kind = claude_code_kind(name, attributes) or kind
     estimated = normalise_attributes(attributes)
     work_kind = kind_of(attributes, kind)
     payload: dict[str, Any] = {
