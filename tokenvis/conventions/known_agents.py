@@ -45,9 +45,8 @@ def with_known_agents(spans: Iterable[SpanRead], tell: Callable[[str], None]) ->
             passed[span.trace_id, reference] = passed.get((span.trace_id, reference), 0) + 1
             yield span
     for known, span in waiting:
-        name = names.get(known) or names.get((span.trace_id, span.parent or ""))
-        if name:
-            set_agent(span, name, known[1])
+        if found := names.get(known) or names.get((span.trace_id, span.parent or "")):
+            set_agent(span, found, known[1])
         yield span
     if late := sum(count for known, count in passed.items() if known in names):
         count = f"{plural(late, 'span')} beyond the first {MAX_WAITING:,}"
