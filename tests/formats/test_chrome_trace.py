@@ -200,3 +200,10 @@ def test_a_parent_is_the_enclosing_slice_that_begins_last(tmp_path_factory, rows
         parent = by_id.get(spans[row].parent)
         found = None if parent is None else (parent.start, parent.start - parent.end)
         assert found == max(around, default=None)
+
+
+def test_processes_of_one_name_are_told_apart_if_they_run_at_once():
+    named = [event("M", 0, "process_name", pid=pid, args={"name": "worker"}) for pid in (1, 2, 3)]
+    events = [complete(0, 5, "a"), complete(2, 5, "b", pid=2), complete(8, 1, "c", pid=3)]
+    write_file("x.json", json.dumps({"traceEvents": [*named, *events]}))
+    assert ingest("x.json").spans()["agent_id"].tolist() == ["worker", "worker 2", "worker"]

@@ -337,3 +337,22 @@ def test_a_damaged_record_is_a_problem_and_the_rest_is_kept():
         ],
         {"results of missing calls": 1, "lines of type 'compacted'": 1},
     )
+
+
+def test_threads_with_one_nickname_that_run_at_once_are_told_apart():
+    def spawned(thread):
+        spawn = {"subagent": {"thread_spawn": {"parent_thread_id": ROOT, "depth": 1, "agent_nickname": "Atlas"}}}
+        return line(2, "session_meta", id=thread, cwd="/work", source=spawn)
+
+    write_file("s/rollout-1.jsonl", *BASIC)
+    for number, thread in enumerate((CHILD, GRANDCHILD), start=2):
+        write_file(
+            f"s/rollout-{number}.jsonl",
+            spawned(thread),
+            turn(2),
+            user(3, "go"),
+            call(4, "c"),
+            output(9, "c"),
+            assistant(9, "x"),
+        )
+    assert set(ingest("s").spans()["agent_id"]) == {"codex", "Atlas", "Atlas 2"}

@@ -204,3 +204,12 @@ def test_who_asked_for_a_call_may_be_a_column():
     table.assign(requested_by=[None, "a", "a"]).to_csv("x.csv", index=False)
     spans = ingest("x.csv", store="y.db").spans()
     assert [rows.tolist() for rows in requests_in(spans)] == [[1, 2], [0, 0]]
+
+
+def test_agents_of_one_name_are_told_apart_by_a_column_of_ids():
+    times = {"start_time": [0, 1, 20], "end_time": [9, 9, 30]}
+    frame = pd.DataFrame({"who": ["ann", "ann", "ann"], "agent_id": ["a", "b", "c"], **times})
+    assert ingest(frame, columns={"agent_id": "who"}, store="1.db").spans()["agent_id"].tolist() == ["ann", "ann 2", "ann"]
+    named = pd.DataFrame({"agent_id": ["ann", "ann", "bob"], "gen_ai.agent.id": ["a", "b", None], **times})
+    assert ingest(named, store="2.db").spans()["agent_id"].tolist() == ["ann", "ann 2", "bob"]
+    assert ingest(named[["agent_id", *times]], store="3.db").spans()["agent_id"].tolist() == ["ann", "ann", "bob"]

@@ -73,7 +73,7 @@ def test_a_trace_with_several_sessions_is_told_and_follows_its_root():
     for order in itertools.permutations(range(3)):
         found, problems, _ = moved(*[span(**vars_of(spans[number])) for number in order])
         assert {one.trace_id for one in found} == {"root"}
-        assert problems == ["x: trace 't' names the sessions 'root' and 'early', and 1 more; all its spans are in the first."]
+        assert problems == ["x: trace 't' names the sessions 'root' and 'early' and 1 more; all its spans are in the first."]
 
 
 def vars_of(one):

@@ -24,10 +24,10 @@ KINDS = {
     "claude_code.tool.blocked_on_user": "permission",
     "claude_code.hook": "hook",
 }
-NAMES = {"tool_name": "gen_ai.tool.name", "agent_id": "gen_ai.agent.id", "model": "gen_ai.request.model"}
+OWN_NAMES = {"tool_name": "gen_ai.tool.name", "agent_id": "gen_ai.agent.id", "model": "gen_ai.request.model"}
 AGENT_SOURCE, OWN_AGENTS = "agent:", ("custom", "builtin")
-PARTS = ("claude_code.tool.execution", "claude_code.tool.blocked_on_user")
-TOOL = "gen_ai.tool.name"
+CALL_PARTS = ("claude_code.tool.execution", "claude_code.tool.blocked_on_user")
+TOOL_NAME = "gen_ai.tool.name"
 MAX_PARTS = 20_000  # that wait for the tool call that they are in
 
 
@@ -40,7 +40,7 @@ def claude_code_kind(name: str, attributes: dict[str, Any]) -> str:
     >>> claude_code_kind("claude_code.tool", attributes), attributes
     ('tool', {'gen_ai.tool.name': 'Bash', 'gen_ai.agent.id': 'a1'})
     """
-    for own, key in NAMES.items():
+    for own, key in OWN_NAMES.items():
         if own in attributes:
             value = attributes.pop(own)
             attributes.setdefault(key, value)
@@ -73,13 +73,13 @@ def with_parent_tools(spans: Iterable[SpanRead]) -> Iterator[SpanRead]:
         if not span.name.startswith(TOOL_SPAN) or span.restored:
             yield span
             continue
-        if span.name == TOOL_SPAN and (tool := as_name(span.data.get("attributes", {}).get(TOOL))):
+        if span.name == TOOL_SPAN and (tool := as_name(span.data.get("attributes", {}).get(TOOL_NAME))):
             tools[span.id] = tool
             parts = waiting.pop(span.id, [])
             n_waiting -= len(parts)
             yield span
             yield from (with_tool(part, tool) for part in parts)
-        elif span.name not in PARTS or span.parent is None or TOOL in span.data.get("attributes", {}):
+        elif span.name not in CALL_PARTS or span.parent is None or TOOL_NAME in span.data.get("attributes", {}):
             yield span
         elif span.parent in tools:
             yield with_tool(span, tools[span.parent])
@@ -96,6 +96,6 @@ def with_parent_tools(spans: Iterable[SpanRead]) -> Iterator[SpanRead]:
 
 def with_tool(span: SpanRead, tool: str) -> SpanRead:
     """A span of a part of a tool call, at its tool."""
-    span.data.setdefault("attributes", {})[TOOL] = tool
+    span.data.setdefault("attributes", {})[TOOL_NAME] = tool
     span.location = location_of(tool=tool)
     return span

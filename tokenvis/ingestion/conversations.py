@@ -101,7 +101,10 @@ class Conversations:
             return
         if len(trace.sessions) > 1 and span.trace_id not in self.told:
             self.told.add(span.trace_id)
-            reading.add_problem(None, f"trace {quoted(span.trace_id)} names {several(trace)}; all its spans are in the first")
+            first, second, *_ = map(quoted, sorted(trace.sessions, key=trace.sessions.__getitem__))
+            more = f" and {len(trace.sessions) - 2:,} more" if len(trace.sessions) > 2 else ""
+            which = f"the sessions {first} and {second}{more}; all its spans are in the first"
+            reading.add_problem(None, f"trace {quoted(span.trace_id)} names {which}")
         prefix = self.prefix_of(span.trace_id)
         if prefix and span.end is None:  # else it would end with the session
             span.end, span.data["status"], span.text = trace.last_seen, "open", None
@@ -126,13 +129,6 @@ class Conversations:
             session = self.prefix_of(trace_id)[:-1] or trace_id
             moved[session] = min(name, moved.get(session, name))
         return moved
-
-
-def several(trace: TraceSessions) -> str:
-    """The sessions that a trace names, by rank, as text."""
-    first, second, *others = sorted(trace.sessions, key=trace.sessions.__getitem__)
-    more = f", and {len(others):,} more" if others else ""
-    return f"the sessions {quoted(first)} and {quoted(second)}{more}"
 
 
 def moved_spans(spans: Iterator[SpanRead], conversations: Conversations, reading: Reading) -> Iterator[SpanRead]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from tokenvis.conventions.agent_names import AGENT_ID_KEYS
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
@@ -147,16 +148,18 @@ class RowConverter:
         data = self.data_of(row, cells)
         parent = cell_name(cells, "parent_id") or data.get("parent_id")
         location = cell_name(cells, "location_id") or as_name(data.get("kind")) or "span"
+        agent = cell_name(cells, "agent_id")
         yield SpanRead(
             trace_id,
             cell_name(cells, "id") or f"{trace_id}/{number}",
             start,
             self.end_of(cells, start),
-            cell_name(cells, "agent_id"),
+            agent,
             location,
             location,
             data,
             parent if isinstance(parent, str) else None,
+            agent_key=agent_key_in(data, agent),
         )
 
     def exported_span(self, row: dict[str, Any]) -> SpanRead | None:
@@ -200,6 +203,12 @@ def with_status(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(status, str) and (known := STATUSES.get(status.strip().lower())):
         data["status"] = known
     return data
+
+
+def agent_key_in(data: dict[str, Any], agent: str | None) -> str | None:
+    """The id of a named agent in a further column; in ``agent_id`` if the caller says that another column has the name."""
+    keys = (key for key in (*AGENT_ID_KEYS, "agent_id") if key in data)
+    return next((name for key in keys if (name := as_name(data[key])) and name != agent), None) if agent else None
 
 
 def cell_name(cells: dict[str, Any], field: str) -> str | None:

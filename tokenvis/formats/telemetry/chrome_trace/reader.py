@@ -366,7 +366,8 @@ def slice_span(thread_slice: Slice, row: int, outline: Outline, trace_id: str) -
     elif outline.parents[row] != NO_SLICE:
         parent = slice_id(trace_id, thread_slice.thread, outline.numbers[outline.parents[row]])
     own_id = slice_id(trace_id, thread_slice.thread, thread_slice.number)
-    return SpanRead(trace_id, own_id, thread_slice.start, thread_slice.end, agent, location, name, data, parent)
+    times = thread_slice.start, thread_slice.end
+    return SpanRead(trace_id, own_id, *times, agent, location, name, data, parent, agent_key=process)
 
 
 def slice_id(trace_id: str, thread: ThreadKey, number: int) -> str:
