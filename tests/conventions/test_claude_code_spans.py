@@ -9,6 +9,8 @@ from tokenvis.conventions.opentelemetry import span_of
 
 
 class Names:
+    without_texts = False
+
     def name_trace(self, trace_id, name, start=None):
         pass
 

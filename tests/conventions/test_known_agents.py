@@ -10,6 +10,8 @@ TASKS = [{"id": "a", "agent_role": "Researcher\n"}, {"id": "b", "agent_role": "W
 
 
 class Names:
+    without_texts = False
+
     def name_trace(self, trace_id, name, start=None):
         pass
 

@@ -6,6 +6,8 @@ REAL, ABOVE = "00000000000000aa", "00000000000000bb"
 
 
 class Names(dict):
+    without_texts = False
+
     def name_trace(self, trace_id, name, start=None):
         self[trace_id] = name
 

@@ -386,3 +386,17 @@ def test_the_telemetry_of_claude_code():
     assert found.index[found["waits_for"] == "user"].tolist() == ["claude_code.tool.blocked_on_user"]
     assert found[keys[2:]].sum().tolist() == [120, 50]
     assert set(found["agent_id"]) == {"claude-code"}
+
+
+def test_traces_of_one_name_are_told_apart_by_what_they_were_asked():
+    def asked(trace, text):
+        attributes = kv(gen_ai__operation__name="invoke_agent", input__value=text)
+        return sent(1, 1, 9, "invoke_agent", trace=trace, attributes=attributes)
+
+    write_file("x.jsonl", request(asked(TRACE, "Plan a trip"), sent(2, 2, 3, "chat", 1), asked(OTHER, "Book " * 99)))
+    report = ingest("x.jsonl", store="full.db")
+    assert report.names == {TRACE: "invoke_agent: Plan a trip", OTHER: f"invoke_agent: {('Book ' * 12)[:59]}…"}
+    assert set(report.spans()["agent_id"]) == {"shop"}
+    assert set(ingest("x.jsonl", content="none", store="none.db").names.values()) == {"invoke_agent"}
+    write_file("y.jsonl", request(asked(TRACE, "Plan a trip"), service="unknown_service"))
+    assert ingest("y.jsonl", store="y.db").names == {TRACE: "invoke_agent"}

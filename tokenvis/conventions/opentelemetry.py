@@ -15,6 +15,7 @@ from typing import Any
 from tokenvis.conventions.agent_names import agent_named
 from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
 from tokenvis.conventions.figures import normalise_figures
+from tokenvis.conventions.prompts import MAX_PROMPT_LENGTH, prompt_of
 from tokenvis.conventions.rules import MODEL_KINDS, as_name, default_location
 from tokenvis.conventions.snapshots import PENDING, SPAN_TYPE, snapshot_ids
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten
@@ -124,7 +125,8 @@ def span_of(
         payload["attributes"] = attributes
     agent = agent_named(attributes, work_kind, name)
     if not parent:
-        trace_namer.name_trace(trace_id, agent.name or name, start)
+        asked = None if trace_namer.without_texts or not service else prompt_of(attributes, data)
+        trace_namer.name_trace(trace_id, prompted_name(agent.name or name, asked), start)
     span = SpanRead(
         trace_id,
         f"{trace_id}/{source_id}",
@@ -144,6 +146,14 @@ def span_of(
     elif work_kind == "tool" or "gen_ai.tool.name" in attributes:
         span.call = call_made(attributes, data)
     return span
+
+
+def prompted_name(name: str, prompt: str | None) -> str:
+    """The name of a trace with what it was asked: traces of one agent, or of one operation, are told apart by it.
+
+    Only traces with a service have it, as spans of other traces may be named by their trace.
+    """
+    return f"{name}: {shorten(prompt, MAX_PROMPT_LENGTH)}" if prompt else name
 
 
 def hex_id(value: Any, digits: int) -> str:

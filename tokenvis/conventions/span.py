@@ -94,7 +94,11 @@ def with_task(spans: Iterable[SpanRead], task: str | None) -> Iterator[SpanRead]
 
 
 class TraceNamer(Protocol):
-    """Collects the names of traces."""
+    """Collects the names of traces; ``without_texts``: they contain no free texts, such as prompts."""
+
+    @property
+    def without_texts(self) -> bool:
+        """Whether names contain no free texts."""
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""

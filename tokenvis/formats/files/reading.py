@@ -58,6 +58,11 @@ class Reading:
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
+    def without_texts(self) -> bool:
+        """Whether names contain no free texts."""
+        return self.options.without_texts
+
+    @property
     def only_counts(self) -> bool:
         """Whether there are so many problems that further ones are only counted."""
         return len(self.problems) >= MAX_PROBLEMS
