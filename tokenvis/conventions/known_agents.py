@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tokenvis.conventions.claude_code_spans import TOOL_SPAN, with_parent_tools
+from tokenvis.conventions.coding_agent_spans import AGENT_CALL, GEMINI_CLI, agent_called
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.values import decode_json_text
@@ -59,7 +60,7 @@ def reference_of(span: SpanRead) -> str | None:
         return span.agent_key or span.agent
     if span.agent is None and span.data.get("kind") == "agent":
         attributes = span.data.get("attributes") or {}
-        return as_name(attributes.get(TASK_ID))
+        return as_name(attributes.get(TASK_ID)) or (span.parent if span.name == AGENT_CALL else None)
     return None
 
 
@@ -70,6 +71,8 @@ def agents_known_by(span: SpanRead) -> Iterator[tuple[str, str]]:
     attributes = span.data.get("attributes")
     if span.name == TOOL_SPAN and attributes and (agent := as_name(attributes.get(SUBAGENT_TYPE))):
         yield span.id, agent  # the agent of the spans inside
+    elif attributes and attributes.get("gen_ai.agent.name") == GEMINI_CLI and (agent := agent_called(attributes)):
+        yield span.id, agent
     if attributes and CREW_TASKS in attributes:
         tasks = decode_json_text(attributes[CREW_TASKS])
         for task in tasks if isinstance(tasks, list) else ():

@@ -12,8 +12,9 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from tokenvis.conventions.agent_names import agent_named
+from tokenvis.conventions.agent_names import NO_AGENT, agent_named
 from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
+from tokenvis.conventions.coding_agent_spans import GEMINI_KINDS, RUST_MARK, codex_kind, is_inside_gemini_cli
 from tokenvis.conventions.figures import normalise_figures
 from tokenvis.conventions.prompts import MAX_PROMPT_LENGTH, prompt_of
 from tokenvis.conventions.rules import MODEL_KINDS, as_name, default_location
@@ -58,6 +59,7 @@ KIND_ALIASES = {
     "invoke_agent": "agent",
     "create_agent": "agent",
     "invoke_workflow": "workflow",
+    **GEMINI_KINDS,
 }
 MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
 OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kind", "detached")}  # attribute: key of data
@@ -109,6 +111,8 @@ def span_of(
         end = None
     if name.startswith(PREFIX):
         kind = claude_code_kind(name, attributes) or kind
+    elif RUST_MARK in attributes:
+        kind = codex_kind(name, attributes) or kind
     estimated = normalise_attributes(attributes)
     work_kind = kind_of(attributes, kind)
     payload: dict[str, Any] = {
@@ -123,7 +127,7 @@ def span_of(
     payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
-    agent = agent_named(attributes, work_kind, name)
+    agent = NO_AGENT if is_inside_gemini_cli(attributes, parent) else agent_named(attributes, work_kind, name)
     if not parent:
         asked = None if trace_namer.without_texts or not service else prompt_of(attributes, data)
         trace_namer.name_trace(trace_id, prompted_name(agent.name or name, asked), start)
