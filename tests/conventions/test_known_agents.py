@@ -43,6 +43,11 @@ def test_a_task_that_names_its_agent_keeps_the_name():
     assert agents_of(crew, span("1", "Editor._execute_core", task_id="a"))[0]["t/1"] == ("Editor", "name")
 
 
+def test_a_crew_inside_a_named_agent_knows_its_tasks():
+    crew = span("0", "Crew.kickoff", crew_tasks=TASKS, gen_ai__agent__name="lead")
+    assert agents_of(span("1", task_id="a"), crew)[0] == {"t/0": ("lead", "attribute"), "t/1": ("Researcher", "task")}
+
+
 def test_damaged_tasks_name_no_agent():
     for damaged in ("[{", "{}", 5, None, [[]], [{"id": [], "agent_role": "x"}], [{"id": "a"}]):
         assert agents_of(span("0", crew_tasks=damaged), span("1", task_id="a"))[0]["t/1"] == (None, None)

@@ -25,6 +25,7 @@ NAME_KEYS = (
 )
 NODE_NAME_KEYS = ("graph.node.name", "graph.node.id")  # of the span of an agent
 AGENT_ID_KEYS = ("gen_ai.agent.id", "agent.id", "agno.agent.id")
+MAY_NAME = frozenset((*NAME_KEYS, AGENT_ID_KEYS[0]))  # attributes that name the agent of any span
 OPERATION_NAME = re.compile(r"(?:invoke_agent|create_agent|agent_run)[ :]\s*\[?(.+?)\]?", re.S)
 RUN_NAME = re.compile(r"agent[ :]\s*\[?(.+?)\]?|(.+?)(?:[ .](?:run|agent_run)|\.agent)", re.S)
 METHOD = re.compile(r"(.+)\.(_*[a-z]\w*)", re.S)
@@ -79,6 +80,8 @@ def agent_named(attributes: Mapping[str, Any], kind: str | None, name: str) -> A
     'agent 1a2b3c4d'
     """
     found = NO_AGENT
+    if kind != "agent" and MAY_NAME.isdisjoint(attributes):
+        return found
     for key in NAME_KEYS:
         if key in attributes and (text := as_name(attributes[key])):
             found = without_id(text, "attribute")

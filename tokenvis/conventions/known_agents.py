@@ -34,10 +34,11 @@ def with_known_agents(spans: Iterable[SpanRead], tell: Callable[[str], None]) ->
     waiting: list[tuple[tuple[str, str], SpanRead]] = []
     passed: dict[tuple[str, str], int] = {}
     for span in with_parent_tools(spans):
-        for key, name in agents_known_by(span):
-            learned = (span.trace_id, key)
-            names[learned] = min(name, names.get(learned, name))
-        reference = reference_of(span)
+        if span.agent_key is not None or knows_agents(span):
+            for key, name in agents_known_by(span):
+                learned = (span.trace_id, key)
+                names[learned] = min(name, names.get(learned, name))
+        reference = None if span.agent_from == "attribute" else reference_of(span)
         if reference is None:
             yield span
         elif len(waiting) < MAX_WAITING:
@@ -62,6 +63,14 @@ def reference_of(span: SpanRead) -> str | None:
         attributes = span.data.get("attributes") or {}
         return as_name(attributes.get(TASK_ID)) or (span.parent if span.name == AGENT_CALL else None)
     return None
+
+
+def knows_agents(span: SpanRead) -> bool:
+    """Whether a span may know agents of other spans: a quick check, as few do."""
+    attributes = span.data.get("attributes")
+    return bool(attributes) and (
+        CREW_TASKS in attributes or SUBAGENT_TYPE in attributes or attributes.get("gen_ai.agent.name") == GEMINI_CLI
+    )
 
 
 def agents_known_by(span: SpanRead) -> Iterator[tuple[str, str]]:
