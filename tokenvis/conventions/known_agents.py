@@ -68,9 +68,9 @@ def reference_of(span: SpanRead) -> str | None:
 def knows_agents(span: SpanRead) -> bool:
     """Whether a span may know agents of other spans: a quick check, as few do."""
     attributes = span.data.get("attributes")
-    return bool(attributes) and (
-        CREW_TASKS in attributes or SUBAGENT_TYPE in attributes or attributes.get("gen_ai.agent.name") == GEMINI_CLI
-    )
+    if not attributes:
+        return False
+    return CREW_TASKS in attributes or SUBAGENT_TYPE in attributes or attributes.get("gen_ai.agent.name") == GEMINI_CLI
 
 
 def agents_known_by(span: SpanRead) -> Iterator[tuple[str, str]]:
