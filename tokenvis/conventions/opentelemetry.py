@@ -109,16 +109,12 @@ def span_of(
     if attributes.get(SPAN_TYPE) == PENDING and parent:
         source_id, parent, name = snapshot_ids(attributes, parent, name)
         end = None
-    if name.startswith(PREFIX):
-        kind = claude_code_kind(name, attributes) or kind
-    elif RUST_MARK in attributes:
-        kind = codex_kind(name, attributes) or kind
+    if name.startswith(PREFIX) or RUST_MARK in attributes:
+        kind = (claude_code_kind if name.startswith(PREFIX) else codex_kind)(name, attributes) or kind
     estimated = normalise_attributes(attributes)
     work_kind = kind_of(attributes, kind)
-    payload: dict[str, Any] = {
-        "label": shorten(name) if len(name) > 80 or "\n" in name else name,
-        "kind": work_kind or "span",
-    }
+    label = shorten(name) if len(name) > 80 or "\n" in name else name
+    payload: dict[str, Any] = {"label": label, "kind": work_kind or "span"}
     if kind.lower() in MESSAGE_KINDS:
         payload["span_kind"] = kind.lower()
     payload |= {key: value for key, value in data.items() if value}
@@ -131,20 +127,9 @@ def span_of(
     if not parent:
         asked = None if trace_namer.without_texts or not service else prompt_of(attributes, data)
         trace_namer.name_trace(trace_id, prompted_name(agent.name or name, asked), start)
-    span = SpanRead(
-        trace_id,
-        f"{trace_id}/{source_id}",
-        start,
-        end,
-        agent.name,
-        default_location(attributes, work_kind, name),
-        name,
-        payload,
-        f"{trace_id}/{parent}" if parent else None,
-        service,
-        agent_key=agent.key,
-        agent_from=agent.source,
-    )
+    location, above = default_location(attributes, work_kind, name), f"{trace_id}/{parent}" if parent else None
+    span = SpanRead(trace_id, f"{trace_id}/{source_id}", start, end, agent.name, location, name, payload, above, service)
+    span.agent_key, span.agent_from = agent.key, agent.source
     if work_kind in MODEL_KINDS:
         span.calls = calls_asked_for(attributes, data)
     elif work_kind == "tool" or "gen_ai.tool.name" in attributes:
