@@ -20,6 +20,7 @@ from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, escaped, plural, quoted
 from tokenvis.formats.export import export_file
 from tokenvis.formats.registry import FORMATS, WRITERS
+from tokenvis.ingestion.conversations import TRACE_CHOICES
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.ingestion.watch.terminal import follow_in_terminal
@@ -147,6 +148,7 @@ def add_ingest_options(command: ArgumentParser) -> None:
         help="for a table: which of its columns are which columns of spans, such as start_time=begin,end_time=stop",
     )
     command.add_argument("--unit", choices=UNITS, help="for a table: the unit of its times (default: us)")
+    command.add_argument("--trace", choices=TRACE_CHOICES, default="trace", help="what becomes a trace (default: trace)")
     command.add_argument("--since", metavar="AGE", help="without PATH: only sessions of the last 7d, 12h, ..., or since a date")
     command.add_argument("--all", action="store_true", help="without PATH: read all listed sessions")
 
@@ -240,7 +242,8 @@ def run_seed(args: Namespace) -> None:
 def run_ingest(args: Namespace) -> int:
     """Read files into the database; print a report for each path. A path that cannot be read does not stop the others."""
     paths = args.paths or listed_sessions(args)
-    options = {name: getattr(args, name) for name in ("format", "agent", "location", "waits_for", "content", "columns", "unit")}
+    names = ("format", "agent", "location", "waits_for", "content", "columns", "unit", "trace")
+    options = {name: getattr(args, name) for name in names}
     exit_code = 0
     for path in paths:
         try:

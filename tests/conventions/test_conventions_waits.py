@@ -20,6 +20,10 @@ from tokenvis.errors import BadOption
         ("model:human", {}, None),
         ("span", {"label": "claude_code.tool.blocked_on_user"}, "user"),
         ("span", {"label": "blocked_on_user"}, "user"),
+        ("tool:Bash", {"label": "claude_code.tool.blocked_on_user", "attributes": {"source": "user_temporary"}}, "user"),
+        ("tool:Bash", {"label": "claude_code.tool.blocked_on_user", "attributes": {"source": "config"}}, None),
+        ("tool:Bash", {"attributes": {"span.type": "tool.blocked_on_user", "source": "hook"}}, None),
+        ("tool:Bash", {"label": "claude_code.tool.blocked_on_user", "attributes": {"source": ["hook"]}}, "user"),
         ("span", {"label": "not_blocked_on_user"}, None),
         ("span", {"label": "blocked_on_user.done"}, None),
         ("span", {"label": 5}, None),
@@ -127,5 +131,6 @@ def test_after_an_error_of_a_rule_the_span_is_unchanged():
 @given(st.text(max_size=20), st.sampled_from([None, "x", "a.blocked_on_user"]))
 def test_only_exact_names_wait(name, label):
     data = {} if label is None else {"label": label}
-    assert (default_wait(f"tool:{name}", data) == "user") == (name in ASKING_TOOLS)
-    assert (default_wait(f"model:{name}", data) == "user") == (label == "a.blocked_on_user")
+    is_marked = label == "a.blocked_on_user"
+    assert (default_wait(f"tool:{name}", data) == "user") == (name in ASKING_TOOLS or is_marked)
+    assert (default_wait(f"model:{name}", data) == "user") == is_marked

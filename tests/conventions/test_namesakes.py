@@ -4,23 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.conventions import namesakes
-from tokenvis.conventions.namesakes import LiveNamesakes, agent_id_of, namesake_numbers
-
-
-@pytest.mark.parametrize(
-    ("attributes", "agent", "agent_id"),
-    [
-        ({"gen_ai.agent.name": "Ann", "gen_ai.agent.id": "a-1"}, "Ann", "a-1"),
-        ({"agent.name": "Ann", "agent.id": 7}, "Ann", "7"),
-        ({"gen_ai.agent.id": "a-1"}, "a-1", None),
-        ({"gen_ai.agent.id": "a-1"}, None, None),
-        ({"gen_ai.agent.id": " ", "agno.agent.id": "b"}, "Ann", "b"),
-        ({"gen_ai.agent.id": ["a"]}, "Ann", None),
-        ({}, "Ann", None),
-    ],
-)
-def test_the_id_of_the_agent_that_a_span_names(attributes, agent, agent_id):
-    assert agent_id_of(attributes, agent) == agent_id
+from tokenvis.conventions.namesakes import LiveNamesakes, namesake_numbers
 
 
 def numbers_of(*spans):

@@ -131,6 +131,8 @@ def test_the_call_that_a_tool_made(attributes, data, call):
 
 
 class Names:
+    without_texts = False
+
     def name_trace(self, trace_id, name, start=None):
         pass
 

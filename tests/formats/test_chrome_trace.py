@@ -287,3 +287,10 @@ def test_a_shuffled_file_gives_the_same_stack(moves, random):
     random.shuffle(events)
     found, problems = spans_of(*events) if events else ([], [])
     assert ([text.split(" ^")[0] for text in found], len(problems)) == (sorted(expected), n_wrong)
+
+
+def test_processes_of_one_name_are_told_apart_if_they_run_at_once():
+    named = [event("M", 0, "process_name", pid=pid, args={"name": "worker"}) for pid in (1, 2, 3)]
+    events = [complete(0, 5, "a"), complete(2, 5, "b", pid=2), complete(8, 1, "c", pid=3)]
+    write_file("x.json", json.dumps({"traceEvents": [*named, *events]}))
+    assert ingest("x.json").spans()["agent_id"].tolist() == ["worker", "worker 2", "worker"]

@@ -435,3 +435,22 @@ def test_responses_are_those_of_brute_force(moves):
         write_file("grown.jsonl", *(json.dumps(one) for one in lines[:n_lines]), "")
         follower.advance()
     assert [f"{span.start / 10**6:g}-{span.end / 10**6:g}" for span in shifted(follower.spans())] == model_spans(*lines)
+
+
+def test_threads_with_one_nickname_that_run_at_once_are_told_apart():
+    def spawned(thread):
+        spawn = {"subagent": {"thread_spawn": {"parent_thread_id": ROOT, "depth": 1, "agent_nickname": "Atlas"}}}
+        return line(2, "session_meta", id=thread, cwd="/work", source=spawn)
+
+    write_file("s/rollout-1.jsonl", *BASIC)
+    for number, thread in enumerate((CHILD, GRANDCHILD), start=2):
+        write_file(
+            f"s/rollout-{number}.jsonl",
+            spawned(thread),
+            turn(2),
+            user(3, "go"),
+            call(4, "c"),
+            output(9, "c"),
+            assistant(9, "x"),
+        )
+    assert set(ingest("s").spans()["agent_id"]) == {"codex", "Atlas", "Atlas 2"}

@@ -405,3 +405,25 @@ def test_samples_compressed_with_zstandard_are_read_on_every_version_of_python()
 def test_a_file_that_is_not_an_inspect_log():
     for text in ('{"eval": {}}', '{"events": []}', '{"events": [{"event": 5}]}'):
         assert not recognises(head_of(reading_of("x", text).source))
+
+
+def agents_of(*events):
+    write_sample = {"version": 2, "status": "success", "eval": EVAL, "samples": [{**SAMPLE, "events": list(events)}]}
+    Path("agents.json").write_text(json.dumps(write_sample))
+    spans = ingest("agents.json").spans()
+    return dict(zip(spans["id"].str.removeprefix("U/"), spans["agent_id"], strict=True))
+
+
+def test_agents_of_one_name_that_run_at_once_are_told_apart():
+    events = [begin(0, "l", "lead", "agent"), begin(1, "a", "ann", "agent", "l"), begin(2, "b", "ann", "agent", "l")]
+    events += [begin(3, "t", "search", "tool", "b"), end(4, "t"), end(5, "a"), end(6, "b"), begin(7, "c", "ann", "agent", "l")]
+    assert agents_of(*events, end(8, "c"), end(9, "l")) == {
+        "l": "lead", "a": "ann", "b": "ann 2", "t": "ann 2", "c": "ann",
+    }  # fmt: skip
+
+
+def test_a_solver_and_the_agent_that_it_runs_are_one_agent():
+    events = [begin(0, "s", "react", "solver"), begin(1, "x", "init", "span", "s"), begin(1, "a", "react", "agent", "x")]
+    assert set(agents_of(*events, end(5, "a"), end(5, "x"), end(6, "s")).values()) == {"react"}
+    cycle = [begin(0, "x", "p", "span", "y"), begin(0, "y", "q", "span", "x"), begin(1, "a", "react", "agent", "y")]
+    assert agents_of(*cycle, end(2, "a"))["a"] == "react"

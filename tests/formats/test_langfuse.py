@@ -148,3 +148,31 @@ def test_agents_of_one_name_are_told_apart_by_their_ids():
     runs = [observation(str(number), 1, 5, "run", "AGENT", metadata=said) for number, said in enumerate(metadata)]
     write_file("x.json", json.dumps(runs))
     assert sorted(ingest("x.json").spans()["agent_id"]) == ["Ann", "Ann 2"]
+
+
+def agent_observation(id_, start, end, name, parent=None, **attributes):
+    metadata = {"attributes": {"openinference.span.kind": "AGENT", **attributes}}
+    return observation(id_, start, end, name, "AGENT", parent, metadata=metadata)
+
+
+def test_the_tasks_of_a_crew_have_the_roles_of_their_agents():
+    tasks = json.dumps([{"id": "a", "agent_role": "Researcher"}, {"id": "b", "agent_role": "Writer"}])
+    crew = observation("0", 0, 9, "Crew.kickoff", "SPAN", metadata={"attributes": {"crew_tasks": tasks}})
+    runs = [agent_observation(str(n), n, n + 3, "Task._execute_core", "0", task_id=task) for n, task in ((1, "a"), (4, "b"))]
+    inside = observation("5", 5, 6, "chat", "GENERATION", "4", model="opus")
+    for order in ([crew, *runs, inside], [inside, *reversed(runs), crew]):
+        write_file("x.json", {"trace": TRACE, "observations": order})
+        spans = ingest("x.json", store=f"{order[0]['id']}.db").spans().set_index("id")["agent_id"]
+        assert spans.to_dict() == {"t1/0": "talk", "t1/1": "Researcher", "t1/4": "Writer", "t1/5": "Writer"}
+
+
+def test_the_counted_events_of_an_agent_are_one_agent():
+    events = [agent_observation(str(n), n, n + 1, f"agent.react.update-{n}", "0") for n in range(1, 18)]
+    write_file("x.json", {"trace": TRACE, "observations": [agent_observation("0", 0, 20, "react-agent"), *events]})
+    report = ingest("x.json")
+    assert (report.n_spans, set(report.spans()["agent_id"])) == (18, {"react-agent"})
+
+
+def test_the_tool_that_starts_an_agent_is_not_where_the_agent_works():
+    run = {"gen_ai.tool.name": "ask_researcher", "gen_ai.agent.name": "researcher"}
+    assert spans_of(agent_observation("1", 1, 9, "run", **run))[0] == ["researcher agent 1-9"]

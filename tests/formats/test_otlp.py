@@ -353,3 +353,51 @@ def test_vercels_spans_of_tools_are_requested_too():
     steps = sent(2, 2, 3, "ai.generateText.doGenerate", 1, attributes=calls), sent(3, 3, 5, "ai.toolCall", 1, attributes=tool)
     assert requests_in_file(request(sent(1, 1, 9, "ai.generateText", attributes=whole), *steps)) == {3: 2}
     assert set(load_spans(TRACE)["location_id"]) == {"span", "model:opus", "tool:sh"}
+
+
+def test_a_pending_span_of_logfire_and_its_real_span_are_one_span():
+    marks = kv(logfire__span_type="pending_span", logfire__pending_parent_id=f"{1:016x}")
+    pending, chat = sent(9, 1, 1, "chat (pending)", 2, attributes=marks), sent(2, 1, 3, "chat", 1)
+    assert spans_of(request(AGENT, pending))[0] == ["Ann agent 1-9", "- span 1-? ^0000000000000001"]
+    write_file("x.jsonl", request(pending), request(AGENT, chat))
+    assert sorted(ingest("x.jsonl").spans()["end_time"] // 1_000_000) == [3, 9]
+
+
+def test_the_telemetry_of_claude_code():
+    called = kv(
+        gen_ai__request__model="opus", input_tokens=100, output_tokens=50, cache_read_tokens=20, gen_ai__system="anthropic"
+    )
+    spans = [
+        sent(1, 0, 20, "claude_code.interaction"),
+        sent(2, 0, 4, "claude_code.llm_request", 1, attributes=called),
+        sent(4, 4, 10, "claude_code.tool.blocked_on_user", 3, attributes=kv(decision="accept", source="user_temporary")),
+        sent(5, 10, 15, "claude_code.tool.execution", 3, attributes=kv(success=True)),
+        sent(3, 4, 15, "claude_code.tool", 1, attributes=kv(tool_name="Bash")),
+    ]
+    write_file("x.jsonl", request(*spans, service="claude-code"))
+    keys = ["label", "waits_for", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"]
+    found = expand_data(ingest("x.jsonl").spans(), keys).set_index("label")
+    assert found["location_id"].to_dict() == {
+        "claude_code.interaction": "interaction",
+        "claude_code.llm_request": "model:opus",
+        "claude_code.tool": "tool:Bash",
+        "claude_code.tool.blocked_on_user": "tool:Bash",
+        "claude_code.tool.execution": "tool:Bash",
+    }
+    assert found.index[found["waits_for"] == "user"].tolist() == ["claude_code.tool.blocked_on_user"]
+    assert found[keys[2:]].sum().tolist() == [120, 50]
+    assert set(found["agent_id"]) == {"claude-code"}
+
+
+def test_traces_of_one_name_are_told_apart_by_what_they_were_asked():
+    def asked(trace, text):
+        attributes = kv(gen_ai__operation__name="invoke_agent", input__value=text)
+        return sent(1, 1, 9, "invoke_agent", trace=trace, attributes=attributes)
+
+    write_file("x.jsonl", request(asked(TRACE, "Plan a trip"), sent(2, 2, 3, "chat", 1), asked(OTHER, "Book " * 99)))
+    report = ingest("x.jsonl", store="full.db")
+    assert report.names == {TRACE: "invoke_agent: Plan a trip", OTHER: f"invoke_agent: {('Book ' * 12)[:59]}…"}
+    assert set(report.spans()["agent_id"]) == {"shop"}
+    assert set(ingest("x.jsonl", content="none", store="none.db").names.values()) == {"invoke_agent"}
+    write_file("y.jsonl", request(asked(TRACE, "Plan a trip"), service="unknown_service"))
+    assert ingest("y.jsonl", store="y.db").names == {TRACE: "invoke_agent"}

@@ -300,3 +300,12 @@ def test_times_without_a_zone_beside_others_are_told_once():
     assert spans_of("x.csv", rows)[1] == [f"x.csv: {told}"]
     frame = pd.DataFrame({"agent_id": "a", "start_time": pd.to_datetime(naive), "end_time": pd.to_datetime(aware)})
     assert [str(problem) for problem in ingest(frame).problems] == [f"the DataFrame: {told}"]
+
+
+def test_agents_of_one_name_are_told_apart_by_a_column_of_ids():
+    times = {"start_time": [0, 1, 20], "end_time": [9, 9, 30]}
+    frame = pd.DataFrame({"who": ["ann", "ann", "ann"], "agent_id": ["a", "b", "c"], **times})
+    assert ingest(frame, columns={"agent_id": "who"}, store="1.db").spans()["agent_id"].tolist() == ["ann", "ann 2", "ann"]
+    named = pd.DataFrame({"agent_id": ["ann", "ann", "bob"], "gen_ai.agent.id": ["a", "b", None], **times})
+    assert ingest(named, store="2.db").spans()["agent_id"].tolist() == ["ann", "ann 2", "bob"]
+    assert ingest(named[["agent_id", *times]], store="3.db").spans()["agent_id"].tolist() == ["ann", "ann", "bob"]

@@ -7,37 +7,16 @@ to its last end; an id that starts later takes the lowest number that is free by
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
 
 import numpy as np
 
-from tokenvis.conventions.rules import as_name
 from tokenvis.spans.integers import INT64_MAX, Int64Array, highest_of, lowest_of, sort_order
 from tokenvis.spans.intervals import running_counts, union
 
-AGENT_ID_KEYS = ("gen_ai.agent.id", "agent.id", "agno.agent.id")
 MAX_AGENTS = 10_000  # names of agents whose ids are remembered while a program runs
 MAX_IDS = 1_000  # of an agent
-
-
-def agent_id_of(attributes: Mapping[str, Any], agent: str | None) -> str | None:
-    """The id that a span gives the agent that it names; None if the id is its only name.
-
-    Examples
-    --------
-    >>> agent_id_of({"gen_ai.agent.name": "Ann", "gen_ai.agent.id": "a-1"}, "Ann")
-    'a-1'
-    >>> agent_id_of({"gen_ai.agent.id": "a-1"}, "a-1")
-    """
-    if agent is None:
-        return None
-    for key in AGENT_ID_KEYS:
-        if key in attributes and (agent_id := as_name(attributes[key])):
-            return agent_id if agent_id != agent else None
-    return None
 
 
 def namesake_numbers(agent: Int64Array, identity: Int64Array, start: Int64Array, end: Int64Array) -> Int64Array:

@@ -12,9 +12,13 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from tokenvis.conventions.agent_names import NO_AGENT, agent_named
+from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
+from tokenvis.conventions.coding_agent_spans import GEMINI_KINDS, RUST_MARK, codex_kind, is_inside_gemini_cli
 from tokenvis.conventions.figures import normalise_figures
-from tokenvis.conventions.namesakes import agent_id_of
-from tokenvis.conventions.rules import MODEL_KINDS, agent_named, as_name, default_location
+from tokenvis.conventions.prompts import MAX_PROMPT_LENGTH, prompt_of
+from tokenvis.conventions.rules import MODEL_KINDS, as_name, default_location
+from tokenvis.conventions.snapshots import PENDING, SPAN_TYPE, snapshot_ids
 from tokenvis.conventions.span import SpanRead, TraceNamer, shorten, stored_id
 from tokenvis.conventions.tool_calls import CALL_ID, call_made, calls_asked_for
 from tokenvis.conventions.usage_objects import OUTPUT_TOKENS
@@ -55,6 +59,7 @@ KIND_ALIASES = {
     "invoke_agent": "agent",
     "create_agent": "agent",
     "invoke_workflow": "workflow",
+    **GEMINI_KINDS,
 }
 MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
 OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kind", "detached")}  # attribute: key of data
@@ -102,12 +107,15 @@ def span_of(
     **data: Any,
 ) -> SpanRead:
     """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
+    if attributes.get(SPAN_TYPE) == PENDING and parent:
+        source_id, parent, name = snapshot_ids(attributes, parent, name)
+        end = None
+    if name.startswith(PREFIX) or RUST_MARK in attributes:
+        kind = (claude_code_kind if name.startswith(PREFIX) else codex_kind)(name, attributes) or kind
     estimated = normalise_attributes(attributes)
     work_kind = kind_of(attributes, kind)
-    payload: dict[str, Any] = {
-        "label": shorten(name) if len(name) > 80 or "\n" in name else name,
-        "kind": work_kind or "span",
-    }
+    label = shorten(name) if len(name) > 80 or "\n" in name else name
+    payload: dict[str, Any] = {"label": label, "kind": work_kind or "span"}
     if kind.lower() in MESSAGE_KINDS:
         payload["span_kind"] = kind.lower()
     payload |= {key: value for key, value in data.items() if value}
@@ -116,27 +124,26 @@ def span_of(
     payload |= {key: attributes.pop(name) for name, key in OWN_ATTRIBUTES.items() if name in attributes}
     if attributes:
         payload["attributes"] = attributes
-    agent = agent_named(attributes, work_kind, name)
+    agent = NO_AGENT if is_inside_gemini_cli(attributes, parent) else agent_named(attributes, work_kind, name)
     if not parent:
-        trace_namer.name_trace(trace_id, agent or name, start)
-    span = SpanRead(
-        trace_id,
-        stored_id(trace_id, source_id),
-        start,
-        end,
-        agent,
-        default_location(attributes, work_kind, name),
-        name,
-        payload,
-        stored_id(trace_id, parent) if parent else None,
-        service,
-        agent_key=agent_id_of(attributes, agent),
-    )
+        asked = None if trace_namer.without_texts or not service else prompt_of(attributes, data)
+        trace_namer.name_trace(trace_id, prompted_name(agent.name or name, asked), start)
+    location, above = default_location(attributes, work_kind, name), stored_id(trace_id, parent) if parent else None
+    span = SpanRead(trace_id, stored_id(trace_id, source_id), start, end, agent.name, location, name, payload, above, service)
+    span.agent_key, span.agent_from = agent.key, agent.source
     if work_kind in MODEL_KINDS:
         span.calls = calls_asked_for(attributes, data)
     elif work_kind == "tool" or "gen_ai.tool.name" in attributes:
         span.call = call_made(attributes, data)
     return span
+
+
+def prompted_name(name: str, prompt: str | None) -> str:
+    """The name of a trace with what it was asked: traces of one agent, or of one operation, are told apart by it.
+
+    Only traces with a service have it, as spans of other traces may be named by their trace.
+    """
+    return f"{name}: {shorten(prompt, MAX_PROMPT_LENGTH)}" if prompt else name
 
 
 def hex_id(value: Any, digits: int) -> str:

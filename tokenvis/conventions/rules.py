@@ -1,12 +1,11 @@
 """The rules that find the agent and the location of a span when the source does not name them explicitly.
 
-Few sources name an agent on every span. The agent is the one that the span names; else the one that its nearest ancestor names;
-else the service or the trace. The location is the tool that ran; else the model that was called; else the node of a graph;
-else the kind of work. `tokenvis.conventions.waits` finds whom a span waits for. A caller can replace each of the three rules
-with an attribute, a function of the span or a preset.
+Few sources name an agent on every span. The agent is the one that the span names (`tokenvis.conventions.agent_names`); else the
+one that its nearest ancestor names; else the service or the trace. The location is the tool that ran; else the model that was
+called; else the node of a graph; else the kind of work. `tokenvis.conventions.waits` finds whom a span waits for. A caller can
+replace each of the three rules with an attribute, a function of the span or a preset.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,9 +21,7 @@ Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
 RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"
 
 UNKNOWN_MODEL = "unknown"
-AGENT_KEYS = ("gen_ai.agent.name", "agent.name", "agent_name", "graph.node.id", "gen_ai.agent.id")
 NODE_KEYS = ("graph.node.id", "langgraph_node", "metadata.langgraph_node", "gen_ai.data_source.id", "gen_ai.workflow.name")
-AGENT_RUN_NAME = re.compile(r"(?:invoke_agent|create_agent|agent_run|agent)[ :]\s*\[?(.+?)\]?|(.+?)[ .](?:run|agent_run)")
 MODEL_KINDS = {"model", "embedding"}
 ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
 FILE_KEYS = ("file_path", "notebook_path", "path", "filename", "file", "code.file.path", "code.filepath")
@@ -43,28 +40,10 @@ def location_of(*, tool: str | None = None, model: str | None = None) -> str:
     return f"tool:{tool}" if tool else f"model:{model or UNKNOWN_MODEL}"
 
 
-def agent_named(attributes: Mapping[str, Any], kind: str | None, name: str) -> str | None:
-    """The agent that a span itself names: in its attributes or, for an agent run, in its name.
-
-    Examples
-    --------
-    >>> agent_named({"gen_ai.agent.name": "Planner"}, "tool", "execute_tool search")
-    'Planner'
-    >>> agent_named({}, "agent", "invoke_agent Planner"), agent_named({}, "agent", "Planner run")
-    ('Planner', 'Planner')
-    >>> agent_named({}, "tool", "execute_tool search")
-    """
-    for key in AGENT_KEYS:
-        if key in attributes and (key != "graph.node.id" or kind == "agent") and (agent := as_name(attributes[key])):
-            return agent
-    if kind != "agent" or not name:
-        return None
-    match = AGENT_RUN_NAME.fullmatch(name)
-    return (match[1] or match[2]) if match else None if name in ("invoke_agent", "create_agent", "agent run") else name
-
-
 def default_location(attributes: Mapping[str, Any], kind: str | None, name: str) -> str:
     """The location of a span of the OpenTelemetry family: its tool, else its model, else its node, else its kind.
+
+    The span of an agent is at "agent", also if it names the tool that started it.
 
     Examples
     --------
@@ -73,7 +52,7 @@ def default_location(attributes: Mapping[str, Any], kind: str | None, name: str)
     >>> default_location({"gen_ai.request.model": "opus"}, "model", "chat opus"), default_location({}, "chain", "route")
     ('model:opus', 'chain')
     """
-    if kind == "tool" or "gen_ai.tool.name" in attributes:
+    if kind == "tool" or (kind != "agent" and "gen_ai.tool.name" in attributes):
         return f"tool:{as_name(attributes.get('gen_ai.tool.name')) or name}"
     model = as_name(attributes.get("gen_ai.request.model")) or as_name(attributes.get("gen_ai.response.model"))
     if kind in MODEL_KINDS or (model and kind != "agent"):

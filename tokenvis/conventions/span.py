@@ -16,7 +16,8 @@ class SpanRead:
     """A span as read from a source.
 
     ``agent`` is None if the span itself names none: the agent is then the nearest ancestor's, else ``fallback_agent``, else the
-    trace's name. ``agent_key`` is the source's id of that agent, if it has one beside its name. ``end`` is None if the span
+    trace's name. ``agent_from`` tells where the agent's name is from: "attribute", "name" (of the span), "id", "task", "rule"
+    (of the caller). ``agent_key`` is the source's id of that agent, if it has one beside its name. ``end`` is None if the span
     never ended. ``name`` replaces the label when texts are not stored. ``calls`` are the ids of the calls that a model's answer
     asks for, and ``call`` is the id of the call that the span of a tool made: it is resolved to ``requested_by`` when the spans
     of the trace are collected. A ``restored`` span is one that tokenvis exported: it is complete, and no default rule changes
@@ -40,6 +41,7 @@ class SpanRead:
     agent_key: str | None = None
     restored: bool = False
     text: str | None = None
+    agent_from: str | None = None
     former_id: str | None = None
 
 
@@ -57,6 +59,11 @@ def stored_id(trace_id: str, source_id: str) -> str:
 def escaped_trace(trace_id: str) -> str:
     """A trace's id without slashes, so that what follows one is the id of a span."""
     return trace_id.replace("%", "%25").replace("/", "%2F") if "/" in trace_id or "%" in trace_id else trace_id
+
+
+def trace_of(span_id: str) -> str:
+    """The trace in a span's id of `stored_id`."""
+    return span_id.partition("/")[0].replace("%2F", "/").replace("%25", "%")
 
 
 def former_id_of(span: SpanRead) -> str | None:
@@ -81,7 +88,8 @@ def assign_by_rules(span: SpanRead, agent: RuleFunction, location: RuleFunction,
         name = waits_for(fields) if waits_for else None
         own_agent, own_location = agent(fields) if agent else span.agent, location(fields) if location else None
         span.agent, span.location = own_agent, own_location or span.location
-        span.agent_key = None if agent else span.agent_key
+        if agent:
+            span.agent_key, span.agent_from = None, "rule" if own_agent else None
     if name is None and (span.restored or "waits_for" in span.data):
         return
     default = default_wait(read_location, span.data) or (default_wait(span.location, span.data) if location else None)
@@ -123,7 +131,11 @@ def with_first_data(spans: Iterable[SpanRead], data: Mapping[str, str | None]) -
 
 
 class TraceNamer(Protocol):
-    """Collects the names of traces."""
+    """Collects the names of traces; ``without_texts``: they contain no free texts, such as prompts."""
+
+    @property
+    def without_texts(self) -> bool:
+        """Whether names contain no free texts."""
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""

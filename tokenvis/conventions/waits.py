@@ -5,7 +5,8 @@ source has not written that key, this rule sets it for exact names only: a wait 
 but work is never shown as a wait. A caller can add to the rule, or override it, with an attribute or a function of the span.
 
 Sources: the tool names in the sources of the tools and frameworks below; the telemetry of Claude Code, whose spans
-``claude_code.tool.blocked_on_user`` last from a permission request to its answer; OpenTelemetry's conventions for MCP.
+``claude_code.tool.blocked_on_user`` last from a permission request to its answer, by a person or by a rule (``source``);
+OpenTelemetry's conventions for MCP.
 """
 
 from collections.abc import Mapping
@@ -40,6 +41,7 @@ ASKING_TOOLS = frozenset(
 )
 TOOL_PREFIX = "tool:"
 BLOCKED_ON_USER = "blocked_on_user"
+DECIDED_BY_RULES = ("config", "hook")  # sources of a decision of Claude Code: no one was asked
 ELICITATION = "elicitation/create"  # the method by which an MCP server asks the user
 
 
@@ -50,19 +52,18 @@ def default_wait(location: str, data: Mapping[str, Any]) -> str | None:
     --------
     >>> default_wait("tool:AskUserQuestion", {}), default_wait("tool:Bash", {})
     ('user', None)
-    >>> default_wait("span", {"label": "claude_code.tool.blocked_on_user"})
+    >>> default_wait("tool:Bash", {"label": "claude_code.tool.blocked_on_user"})
     'user'
     """
+    attributes = data.get("attributes")
+    known = attributes if type(attributes) is dict else {}
+    if is_blocked_on_user(data.get("label")) or is_blocked_on_user(known.get("span.type")):
+        source = known.get("source")
+        return None if type(source) is str and source in DECIDED_BY_RULES else USER
     if location.startswith(TOOL_PREFIX):
         return USER if location[len(TOOL_PREFIX) :] in ASKING_TOOLS else None
-    attributes = data.get("attributes")
-    method = None
-    if type(attributes) is dict:
-        method = attributes.get("mcp.method.name")
-        if is_blocked_on_user(attributes.get("span.type")):
-            return USER
-    is_elicitation = type(method) is str and method == ELICITATION
-    return USER if is_elicitation or is_blocked_on_user(data.get("label")) else None
+    method = known.get("mcp.method.name")
+    return USER if type(method) is str and method == ELICITATION else None
 
 
 def is_blocked_on_user(name: Any) -> bool:

@@ -20,7 +20,7 @@ from tokenvis.conventions.marks import split_marks
 from tokenvis.conventions.span import SpanRead, former_id_of
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
-from tokenvis.ingestion.agents import AGENT_SOURCES, AgentNames, distinct_pairs
+from tokenvis.ingestion.agents import AGENT_SOURCES, OWN, AgentNames, distinct_pairs
 from tokenvis.ingestion.resolution import ResolvedRows, Spooled, resolved
 from tokenvis.ingestion.spool import ANSWER_SCHEMA, DATA_SCHEMA, INDEX_SCHEMA, STORED, STORED_SCHEMA, NameCodes, Spool
 from tokenvis.ingestion.stored import StoredRow, StoredTraces, replaced_rows, stored_spans
@@ -36,7 +36,7 @@ MAX_DATA_BYTES = 32 << 20  # of one span: on its way into the store, it is in me
 class Assembly:
     """Spans whose agents are not resolved yet: `add` them all, then read the `frames` once.
 
-    ``counts`` has the number of spans that named their agent ("own"), inherited it ("ancestor"), or took that of their
+    ``counts`` has the number of spans that named their agent ("own"; of these, by an "attribute", a "name", ...), inherited it ("ancestor"), or took that of their
     "service" or "trace"; of spans that are "open" or have "estimated" values; of rows that were "identical" to another or
     earlier "snapshots" of a span. Conflicts between spans become problems of their readings. After the frames, ``changes`` are
     the stored spans that changed because of them, and how they were; ``kept`` counts, by trace, the spans of which the store
@@ -53,7 +53,7 @@ class Assembly:
         self.asked_for: list[tuple[int, str]] = []  # the row of a model call, and a call that its answer asks for
         self.n_flushed, self.n_characters, self.file = 0, 0, STORED
         self.readings: list[Reading] = []
-        self.traces, self.locations = NameCodes(), NameCodes()
+        self.traces, self.locations, self.namings = NameCodes(), NameCodes(), NameCodes()
         self.agents = AgentNames(NameCodes(), NameCodes(), NameCodes())
         self.disputed: list[int] = []  # stored rows about which files said different things
         self.mixed: list[int] = []  # such rows of snapshots
@@ -98,7 +98,20 @@ class Assembly:
             number = self.n_flushed + len(self.rows)
             self.asked_for += [(number, storable_name(call) or "") for call in span.calls]
         is_open = data.get("status") == "open"
-        self.rows.append((*row, start, end, span.line, size, *codes, self.file, is_open, "estimated" in data))
+        self.rows.append(
+            (
+                *row,
+                start,
+                end,
+                span.line,
+                size,
+                *codes,
+                self.file,
+                self.namings.code_of(span.agent_from),
+                is_open,
+                "estimated" in data,
+            )
+        )
         names = (span.id, span.trace_id, span.agent, span.location, span.fallback_agent)
         self.n_characters += sum(map(len, filter(None, (text, *names))))
         if len(self.rows) == SPANS_PER_BATCH or self.n_characters > CHARACTERS_PER_BATCH:
@@ -234,6 +247,9 @@ class Assembly:
         rows = np.flatnonzero(found.kept & is_told)
         for number, source in enumerate(AGENT_SOURCES):
             self.counts[source] += int((found.agent_source[rows] == number).sum())
+        own = rows[found.agent_source[rows] == OWN]
+        for name, number in self.namings.codes.items():
+            self.counts[name or "source"] += int((spooled.column("named_by")[own] == number).sum())
         for name in ("is_open", "is_estimated"):
             self.counts[name.removeprefix("is_")] += int(spooled.index[name].to_numpy()[rows].sum())
         self.counts["identical"] += len(found.winners.identical)

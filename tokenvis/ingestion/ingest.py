@@ -24,6 +24,7 @@ from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.clock_shifts import ClockShifts
+from tokenvis.ingestion.conversations import TRACE_CHOICES, Conversations, TraceChoice, moved_spans
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.ingestion.stored import StoredTraces, source_of
@@ -48,6 +49,7 @@ def ingest(
     columns: Mapping[str, str] | None = None,
     unit: Unit | None = None,
     clock_offsets: Mapping[str, int] | None = None,
+    trace: TraceChoice = "trace",
     store: Store | Target = None,
 ) -> Report:
     """Read traces in any known format into the store.
@@ -81,6 +83,9 @@ def ingest(
     clock_offsets
         µs to add to the times of each host (``host.name``, else ``service.instance.id``, else ``service.name``) whose clock is
         off, such as ``{"host-b": -250_000}``; `diagnose` estimates them. A shifted span has ``clock_offset_us`` in its data.
+    trace
+        What becomes a trace: "trace", as in the source; "session", all traces of a session or conversation, which their spans
+        name (`gen_ai.conversation.id`, `session.id`, ...). Traces without a session stay as they are.
     store
         A `Store`, a path or URL, or None for the default database, which is created if it does not exist.
 
@@ -101,6 +106,7 @@ def ingest(
     check_choice("content", content, CONTENTS)
     if unit is not None:
         check_choice("unit", unit, UNITS)
+    check_choice("trace", trace, TRACE_CHOICES)
     if format is not None:
         check_choice("format", format, FORMATS)
     rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content), ClockShifts(clock_offsets))
@@ -119,6 +125,7 @@ def ingest(
             total=size, desc="Reading", unit="B", unit_scale=True, disable=None if size > PROGRESS_FROM_BYTES else True
         ) as bar:
             for name, group in by_format.items():
+                rules.conversations = conversations_in(FORMATS[name], group, read_options) if trace == "session" else None
                 for file in group:
                     file.progress = bar.update
                 try:
@@ -146,7 +153,7 @@ def checked_columns(columns: Mapping[str, str] | None) -> dict[str, str]:
 
 @dataclass
 class SpanRules:
-    """The caller's rules for each span: agent, location, waits, and how much text is kept; whether there is a single source."""
+    """The caller's rules for each span: agent, location, waits, how much text is kept; single source; sessions as traces."""
 
     agent: RuleFunction
     location: RuleFunction
@@ -154,6 +161,7 @@ class SpanRules:
     redactor: Redactor
     clocks: ClockShifts = field(default_factory=ClockShifts)
     is_only_source: bool = True
+    conversations: Conversations | None = None
 
     def process(self, span: SpanRead, reading: Reading, assembly: Assembly) -> bool:
         """Apply the rules to a span and add it to the assembly; False, and a problem, if it cannot be stored."""
@@ -221,6 +229,15 @@ def unknown_format(source_input: Any, sources: list[Source], heads: list[Head], 
     return IngestError(f"None of the {plural(len(sources), 'file')} in {source_input} has a known format. {formats}{reasons}")
 
 
+def conversations_in(reader: FormatReader, sources: list[Source], read_options: ReadOptions) -> Conversations:
+    """The session of each trace in sources of one format; what cannot be read is told when they are read again."""
+    conversations = Conversations()
+    for source in sources:
+        for span in readable_spans(reader, Reading(source, read_options), is_only_source=False):
+            conversations.add(span)
+    return conversations
+
+
 def read_into_store(
     report: Report, reader: FormatReader, sources: list[Source], rules: SpanRules, read_options: ReadOptions, spool: Path
 ) -> None:
@@ -235,7 +252,8 @@ def read_into_store(
         reading = Reading(source, read_options, folders=folders)
         readings.append(reading)
         assembly.begin(reading)
-        for span in readable_spans(reader, reading, is_only_source=rules.is_only_source):
+        read = readable_spans(reader, reading, is_only_source=rules.is_only_source)
+        for span in moved_spans(read, rules.conversations, reading) if rules.conversations else read:
             rules.process(span, reading, assembly)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)

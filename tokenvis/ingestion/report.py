@@ -14,11 +14,16 @@ from tokenvis.store.load import load_spans
 from tokenvis.store.store import Store, Written
 
 MAX_LINES = 12  # lines of each list; the rest is counted
-AGENT_FROM = {
-    "own": "named by the span itself",
+AGENT_FROM = {  # how the agents of spans are found, and how the report says it
+    "source": "named by the source",
+    "attribute": "named by an attribute",
+    "name": "by the name of the span",
+    "id": "by the id of the agent",
+    "task": "by the task",
+    "rule": "by your rule",
     "ancestor": "by an ancestor",
-    "service": "by its service",
-    "trace": "by its trace",
+    "service": "by the service",
+    "trace": "by the name of the trace",
 }
 MAX_REASON_LENGTH = 200  # of what was skipped, which may contain names from a file
 
@@ -40,8 +45,8 @@ class Report:
     n_spans, n_agents, n_locations : int
         Totals. Agents and locations are counted by name, over all traces.
     agents_from : Counter
-        The number of spans whose agent is their "own", their nearest "ancestor"'s, their "service" (or task), or the "trace"'s
-        name: `agent_from` in their data.
+        How the agents of spans were found, and for how many: named by the "source", by an "attribute", the "name" of the span,
+        an "id", a "task" or your "rule"; else by the nearest "ancestor", the "service" or the "trace" (`agent_from` in data).
     n_estimated, n_open : int
         Spans with an estimated value (a time, or `parent_id`), and spans without an end.
     n_duplicates, n_snapshots : int
@@ -141,9 +146,9 @@ class Report:
 
     def remarks(self) -> Iterator[str]:
         """Lines about agents, estimated values and duplicates."""
-        if self.agents_from.keys() - {"own"}:
-            told = ", ".join(f"{how} {self.agents_from[source]:,}" for source, how in AGENT_FROM.items())
-            yield f"Agents, by spans: {told}"
+        if self.agents_from.keys() - {"source"}:
+            told = (f"{how} {self.agents_from[source]:,}" for source, how in AGENT_FROM.items() if self.agents_from[source])
+            yield f"Agents of spans: {', '.join(told)}"
         if self.n_estimated:
             yield f"Estimated values: {self.n_estimated:,} (missing in the source; see `estimated` in data)"
         if self.n_open:

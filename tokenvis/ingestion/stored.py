@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tokenvis.conventions.agent_names import agent_key_in, agent_named
 from tokenvis.conventions.marks import split_marks
-from tokenvis.conventions.namesakes import agent_id_of
-from tokenvis.conventions.rules import MODEL_KINDS, agent_named
+from tokenvis.conventions.rules import MODEL_KINDS
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.tool_calls import call_made, calls_asked_for
 from tokenvis.formats.files.reading import Reading
@@ -157,10 +157,12 @@ def add_relations(span: SpanRead) -> None:
     data = parse(span.text)
     parent, attributes, kind, label = (data.get(key) for key in ("parent_id", "attributes", "kind", "label"))
     span.parent = parent if isinstance(parent, str) and parent else None
+    span.agent_key = agent_key_in(data, span.agent)
     if not isinstance(attributes, dict):
         return
-    if span.agent == agent_named(attributes, kind, label if isinstance(label, str) else ""):
-        span.agent_key = agent_id_of(attributes, span.agent)
+    named = agent_named(attributes, kind, label if isinstance(label, str) else "")
+    if span.agent is not None and named.name == span.agent:
+        span.agent_key = named.key
     if "requested_by" in data:
         return
     if kind in MODEL_KINDS:

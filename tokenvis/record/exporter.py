@@ -21,7 +21,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach,
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-from tokenvis.conventions.namesakes import AGENT_ID_KEYS
+from tokenvis.conventions.agent_names import AGENT_ID_KEYS
 from tokenvis.conventions.rules import Rule, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules
 from tokenvis.conventions.timestamps import from_nanoseconds

@@ -20,6 +20,7 @@ class TraceNameCapture:
     """Captures the name that a span gives its trace."""
 
     name: tuple[int, str] | None = None
+    without_texts = True  # a name must not change while its trace runs
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Capture the name."""

@@ -76,6 +76,11 @@ class Reading:
     times: SourceTimes = field(default_factory=SourceTimes)
 
     @property
+    def without_texts(self) -> bool:
+        """Whether names contain no free texts."""
+        return self.options.without_texts
+
+    @property
     def only_counts(self) -> bool:
         """Whether there are so many problems that further ones are only counted."""
         return len(self.problems) >= MAX_PROBLEMS

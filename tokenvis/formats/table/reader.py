@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from tokenvis.conventions.agent_names import agent_key_in
 from tokenvis.conventions.figures import with_figures
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.source_times import SourceTimes
@@ -182,17 +183,19 @@ class RowConverter:
         if source_id is not None and span_id != source_id:
             data["source_id"] = source_id
         resolve_references(data, trace_id)
+        agent = cell_name(cells, "agent_id")
         yield SpanRead(
             trace_id,
             span_id,
             start,
             self.end_of(cells, start),
-            cell_name(cells, "agent_id"),
+            agent,
             location,
             location,
             data,
             table_span_id(trace_id, parent) if isinstance(parent, str) and parent else None,
             former_id=source_id if span_id != source_id else None,
+            agent_key=agent_key_in(data, agent),
         )
 
     def exported_span(self, row: dict[str, Any]) -> SpanRead | None:

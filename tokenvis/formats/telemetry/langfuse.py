@@ -8,14 +8,17 @@ Source: Langfuse's API reference, and its page on usage: every usage type with "
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     camel_case,
     host_attributes,
     service_of,
     span_of,
 )
+from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, required_value
 from tokenvis.conventions.usage_objects import cost_figures, langfuse_figures
 from tokenvis.conventions.values import decode_json_text
@@ -26,6 +29,7 @@ from tokenvis.formats.files.rows import table_rows
 from tokenvis.tree.tokens import COST
 
 NAME = "Langfuse traces and observations"
+KnownTraces: TypeAlias = dict[str, tuple[str | None, str | None]]  # the name and the session of a trace, by its id
 OBSERVATION_TYPES = {
     "SPAN",
     "GENERATION",
@@ -40,7 +44,7 @@ OBSERVATION_TYPES = {
 }
 MAPPED_KEYS = {
     "id", "traceId", "parentObservationId", "type", "name", "startTime", "endTime", "metadata", "level", "statusMessage",
-    "model", "providedModelName", "usageDetails", "usage", "costDetails", "totalCost", "calculatedTotalCost",
+    "sessionId", "model", "providedModelName", "usageDetails", "usage", "costDetails", "totalCost", "calculatedTotalCost",
 }  # fmt: skip
 IGNORED_KEYS = {
     "projectId", "createdAt", "updatedAt", "internalModelId", "latency", "inputCost", "outputCost", "inputUsage", "outputUsage",
@@ -89,12 +93,13 @@ def is_observation(item: Any) -> bool:
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every observation."""
-    names: dict[str, str] = {}
-    yield from spans_of_records(observations(reading, names), reading, lambda record: [langfuse_span(record, reading, names)])
+    known: KnownTraces = {}
+    spans = spans_of_records(observations(reading, known), reading, lambda record: [langfuse_span(record, reading, known)])
+    yield from with_known_agents(spans, partial(reading.add_problem, None))
 
 
-def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int, Any]]:
-    """The observations of a file of any shape; the name of an enclosing trace goes into ``names``."""
+def observations(reading: Reading, known: KnownTraces) -> Iterator[tuple[int, Any]]:
+    """The observations of a file of any shape; the name and the session of an enclosing trace go into ``known``."""
     document = None if reading.source.frame is not None else next(iter(head_of(reading.source).values), None)
     if not isinstance(document, dict) or is_observation(document):
         yield from table_rows(reading)
@@ -102,12 +107,12 @@ def observations(reading: Reading, names: dict[str, str]) -> Iterator[tuple[int,
         yield from document_items(reading, "data[*]")
     else:
         trace = mapping_or_empty(document.get("trace", document))
-        if isinstance(trace.get("id"), str) and isinstance(trace.get("name"), str):
-            names[trace["id"]] = trace["name"]
+        if isinstance(trace.get("id"), str):
+            known[trace["id"]] = as_name(trace.get("name")), as_name(trace.get("sessionId"))
         yield from document_items(reading, "observations[*]")
 
 
-def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanRead:
+def langfuse_span(record: Any, reading: Reading, known: KnownTraces) -> SpanRead:
     """An observation as a span."""
     if not isinstance(record, dict):
         raise TypeError(f"an observation is of type {type(record).__name__}")
@@ -117,12 +122,15 @@ def langfuse_span(record: Any, reading: Reading, names: dict[str, str]) -> SpanR
     start, end = reading.times.epoch_start(required_value(record, "startTime", (str, int)), "ms"), record.get("endTime")
     kind, name = optional_value(record, "type", str) or "", optional_value(record, "name", str) or "observation"
     parent_id = optional_value(record, "parentObservationId", str)
-    reading.name_trace(trace_id, names.get(trace_id) or optional_value(record, "traceName", str) or "")
+    trace_name, session = known.get(trace_id, (None, None))
+    reading.name_trace(trace_id, trace_name or optional_value(record, "traceName", str) or "")
     metadata = mapping_or_empty(decode_json_text(record.get("metadata")))
     attributes = langfuse_attributes(record, metadata)
     resource = mapping_or_empty(metadata.get("resourceAttributes"))
     attributes, service = host_attributes(resource) | attributes, service_of(resource)
     end_time = start if not end and kind.upper() == "EVENT" else reading.times.time(end) if end else None
+    if session := session or as_name(record.get("sessionId")):
+        attributes.setdefault("session.id", session)
     level = str(record.get("level") or "")
     return span_of(
         reading,

@@ -8,8 +8,10 @@ Source: files made with MLflow 3.17, and MLflow's documentation.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
@@ -17,6 +19,7 @@ from tokenvis.conventions.opentelemetry import (
     span_of,
     status_of,
 )
+from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.conventions.values import decode_json_text, json_text_value
@@ -25,6 +28,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
 
 NAME = "MLflow traces"
+SESSION_KEY = "mlflow.trace.session"
 ATTRIBUTE_NAMES = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "output.value"}
 
 
@@ -50,16 +54,21 @@ def is_trace_row(item: dict[str, Any]) -> bool:
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
+    """The spans of every trace, with the agents that their traces know."""
+    yield from with_known_agents(spans_of_traces(reading), partial(reading.add_problem, None))
+
+
+def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace."""
     for number, row in table_rows(reading):
         try:
-            records, name = trace_records(row)
+            records, name, session = trace_records(row)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
         for record in records:
             try:
-                span = mlflow_span(record, name, reading)
+                span = mlflow_span(record, name, session, reading)
             except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
                 reading.add_problem(number, problem_reason(error))
                 continue
@@ -67,8 +76,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
             yield span
 
 
-def trace_records(record: Any) -> tuple[list[Any], str | None]:
-    """The span records and the name of a trace, or of a row with a trace."""
+def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:
+    """The span records, the name and the session of a trace, or of a row with a trace."""
     if not isinstance(record, dict):
         raise TypeError(f"a trace is of type {type(record).__name__}")
     trace = decode_json_text(record.get("trace"))
@@ -79,10 +88,12 @@ def trace_records(record: Any) -> tuple[list[Any], str | None]:
     records = decode_json_text(data.get("spans", record.get("spans")))
     if not isinstance(records, list):
         raise KeyError("spans")
-    return [decode_json_text(item) for item in records], name if isinstance(name, str) else None
+    metadata = info.get("trace_metadata", info.get("request_metadata"))
+    session = as_name(metadata.get(SESSION_KEY)) if isinstance(metadata, dict) else None
+    return [decode_json_text(item) for item in records], name if isinstance(name, str) else None, session
 
 
-def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRead:
+def mlflow_span(record: Any, trace_name: str | None, session: str | None, reading: Reading) -> SpanRead:
     """A span of MLflow 3 or MLflow 2."""
     if not isinstance(record, dict):
         raise TypeError(f"a span is of type {type(record).__name__}")
@@ -96,6 +107,8 @@ def mlflow_span(record: Any, trace_name: str | None, reading: Reading) -> SpanRe
     status = record.get("status") or record.get("status_code")
     status = status if isinstance(status, dict) else {"code": status}
     attributes = mlflow_attributes(record)
+    if session:
+        attributes.setdefault("session.id", session)
     return span_of(
         reading,
         trace_id,

@@ -8,8 +8,10 @@ Source: Phoenix's documentation of its client and its API.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, hex_id, span_of, status_of
 from tokenvis.conventions.span import SpanRead, optional_value
 from tokenvis.conventions.values import decode_json_text
@@ -44,7 +46,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a table or of an API response."""
     has_data = reading.source.frame is None and is_api_response(reading)
     records = document_items(reading, "data[*]") if has_data else table_rows(reading)
-    yield from spans_of_records(records, reading, lambda record: [phoenix_span(record, reading)])
+    spans = spans_of_records(records, reading, lambda record: [phoenix_span(record, reading)])
+    yield from with_known_agents(spans, partial(reading.add_problem, None))
 
 
 def is_api_response(reading: Reading) -> bool:

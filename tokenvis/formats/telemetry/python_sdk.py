@@ -8,8 +8,10 @@ Source: `ReadableSpan.to_json` of the SDK, and files written by tools.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
@@ -52,7 +54,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     has_spans = any("spans" in item for item in head.objects[:1])
     root = "[*]" if text_start(reading.source)[:1] == b"[" else ""
     records = document_items(reading, f"{root}.spans[*]" if has_spans else root)
-    yield from spans_of_records(records, reading, lambda record: [sdk_span(record, reading)])
+    spans = spans_of_records(records, reading, lambda record: [sdk_span(record, reading)])
+    yield from with_known_agents(spans, partial(reading.add_problem, None))
 
 
 def sdk_span(record: Any, reading: Reading) -> SpanRead:

@@ -26,6 +26,7 @@ from tokenvis.tree.states import USER
 
 AGENT_SPAN_TYPES = {"agent", "subagent", "solver"}
 INSTANT_EVENTS = {"score", "error", "input", "approval", "sample_limit"}
+MAX_LEVELS_TO_AGENT = 32  # parents may form a cycle
 HUMAN_APPROVERS = {"human", "inspect_ai/human"}
 
 
@@ -136,10 +137,21 @@ def begin_span(sample: Sample, event: dict[str, Any], time: int) -> None:
         location = location_of(tool=name)
         parent = call.id if call is not None and call.name == name and (call.end is None or call.end >= time) else parent
     data = {"label": shorten(name), "kind": kind, "status": "ok"}
-    agent = name if kind in AGENT_SPAN_TYPES else None
-    span = SpanRead(sample.trace_id, f"{sample.trace_id}/{source_id}", time, None, agent, location, name, data, parent)
+    span = SpanRead(sample.trace_id, f"{sample.trace_id}/{source_id}", time, None, None, location, name, data, parent)
+    if kind in AGENT_SPAN_TYPES:
+        span.agent, span.agent_key = name, agent_key_of(sample, name, source_id, parent)
     sample.spans_by_source_id[source_id] = span
     add_span(sample, event, span)
+
+
+def agent_key_of(sample: Sample, agent: str, source_id: str, parent: str | None) -> str:
+    """The id of an agent: that of its span, or of the span around it if that runs the same agent: a solver runs its agent."""
+    above = sample.spans.get(parent) if parent else None
+    for _ in range(MAX_LEVELS_TO_AGENT):
+        if above is None or above.agent is not None:
+            break
+        above = sample.spans.get(above.parent) if above.parent else None
+    return above.agent_key if above is not None and above.agent == agent and above.agent_key else source_id
 
 
 def end_span(sample: Sample, span: SpanRead | None, time: int) -> None:

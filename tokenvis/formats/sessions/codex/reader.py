@@ -206,7 +206,8 @@ def thread_spans(
         location, name = location_of(model=response.model), response_tools(response) or response.model or "model"
         data = response_data(response, agent, by_user=lineage.parent is None) | detached
         own_id = thread_span_id(root, lineage.id, response_part(response.number))
-        yield SpanRead(root, own_id, response.start, response.end, lineage.agent, location, name, data, parent)
+        times = response.start, response.end
+        yield SpanRead(root, own_id, *times, lineage.agent, location, name, data, parent, agent_key=lineage.id)
     last = thread.last_event or 0
     for call in thread.calls.values():
         end = max(call.start, call.end if call.end is not None else last)
@@ -215,7 +216,7 @@ def thread_spans(
         data["requested_by"] = thread_span_id(root, lineage.id, response_part(call.response))
         if awaited := awaited_thread(call):
             data |= {"waits_for": agent_of(awaited), "waits_for_kind": "agent"}
-        yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, data, parent)
+        yield SpanRead(root, own_id, call.start, end, lineage.agent, location, call.name, data, parent, agent_key=lineage.id)
 
 
 def response_part(number: int) -> str:

@@ -303,7 +303,7 @@ def slice_span(thread_slice: Slice, outline: Outline, trace_id: str) -> SpanRead
         data["attributes"] = args
     parent = None if outline.parents[row] == NO_SLICE else slice_id(trace_id, outline, outline.parents[row])
     own_id, end_time = slice_id(trace_id, outline, row), None if end == NO_END else end
-    return SpanRead(trace_id, own_id, outline.starts[row], end_time, agent, location, name, data, parent)
+    return SpanRead(trace_id, own_id, outline.starts[row], end_time, agent, location, name, data, parent, agent_key=process)
 
 
 def slice_id(trace_id: str, outline: Outline, row: int) -> str:

@@ -10,8 +10,10 @@ Source: the specification of OTLP, and of its file exporter.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
+from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     RESOURCE_HOST_KEYS,
     SPAN_ID_DIGITS,
@@ -59,6 +61,11 @@ def starts_with_traces_data(start: bytes) -> bool:
 
 
 def read(reading: Reading) -> Iterator[SpanRead]:
+    """The spans of a file, with the agents that the file knows."""
+    yield from with_known_agents(spans_of_file(reading), partial(reading.add_problem, None))
+
+
+def spans_of_file(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
     head = head_of(reading.source)
     if head.kind == "binary":
