@@ -19,6 +19,7 @@ from tokenvis.conventions.timestamps import UNITS, Unit
 from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.inputs import sources_in
+from tokenvis.formats.files.pages import missing_pages
 from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
@@ -227,6 +228,8 @@ def read_into_store(
             rules.process(span, reading, assembly)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
+    for reading, reason in missing_pages(readings):
+        reading.add_problem(None, reason)
     report.names |= {trace: name for trace, (_, name) in names.items()}
     for frame in assembly.frames(report.names):
         files, spans = frame["file"], frame.drop(columns="file")

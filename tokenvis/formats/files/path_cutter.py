@@ -96,6 +96,7 @@ class PathCutter:
 
     def __init__(self, path: str, *, exact: bool) -> None:
         self.steps = PATH_STEP.findall(path)
+        self.names = [set(step.split("|")) for step in self.steps]
         self.kinds = [OPENING_ARRAY if step == ITEMS else OPENING_OBJECT for step in self.steps]
         self.exact = exact
         self.scanner, self.capture = StructureScanner(), TextCapture()
@@ -200,7 +201,7 @@ class PathCutter:
             self.capture.begin(position)
         else:
             self.capture.begin(NOWHERE)
-            if self.depth < len(self.steps) and self.has_key(self.steps[self.depth - 1]):
+            if self.depth < len(self.steps) and self.has_key(self.depth - 1):
                 self.open(position, code)
 
     def quote(self, position: int) -> Iterator[Piece]:
@@ -231,16 +232,13 @@ class PathCutter:
 
     def is_wanted(self) -> bool:
         """Whether the next value in an object is under the path."""
-        return self.depth == len(self.steps) and self.key is not None and self.has_key(self.steps[-1])
+        return self.depth == len(self.steps) and self.key is not None and self.has_key(-1)
 
-    def has_key(self, step: str) -> bool:
-        """Whether the key before the next value is that of a step of the path."""
-        if step == MEMBERS:
+    def has_key(self, step: int) -> bool:
+        """Whether the key before the next value is one of those of a step of the path."""
+        if self.steps[step] == MEMBERS:
             return True
-        key = self.key or b""
-        if b"\\" not in key:
-            return key[1:-1] == step.encode()
         try:
-            return bool(orjson.loads(key) == step)
+            return orjson.loads(self.key or b"null") in self.names[step]
         except orjson.JSONDecodeError:
             return False

@@ -33,6 +33,21 @@ class Problem(NamedTuple):
         return f"{position}: {escaped(self.reason)}."
 
 
+class Page(NamedTuple):
+    """What an answer of an API says about pages: its number among all pages, or what names the next one (None: nothing).
+
+    ``n_items`` counts the records of all pages, and ``limit`` is the most that one has. ``first_id`` is the id of the first record
+    where cursors are such ids.
+    """
+
+    number: int | None = None
+    n_pages: int | None = None
+    n_items: int | None = None
+    limit: int | None = None
+    following: Any = None
+    first_id: str | None = None
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """A caller's options for all readers: whether to omit free text from names; the columns and time unit of a plain table."""
@@ -46,7 +61,9 @@ class ReadOptions:
 class Reading:
     """The problems, skipped records and trace names found while reading one source.
 
-    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins.
+    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. ``pages`` has what
+    the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by default, and
+    ``n_records`` how many there are.
     """
 
     source: Source
@@ -56,6 +73,9 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
+    pages: list[Page] = field(default_factory=list)
+    default_limits: Mapping[int, str] = field(default_factory=dict)
+    n_records: int = 0
 
     @property
     def only_counts(self) -> bool:
@@ -81,6 +101,7 @@ def spans_of_records(
 ) -> Iterator[SpanRead]:
     """The spans of each record; a record that cannot be used becomes a problem, and reading continues."""
     for line, record in records:
+        reading.n_records += 1
         try:
             for span in to_spans(record):
                 span.line = line
