@@ -131,8 +131,8 @@ def test_the_pages_of_one_file():
 def test_as_many_records_as_a_client_returns_by_default_are_told(count):
     rows = [observation(number) for number in range(count)]
     told = [] if count != 50 else [
-        "x: has exactly 50 records, the default limit of Langfuse's API; more may exist. If so, request them with a higher limit, "
-        "or page by page."
+        "x: has exactly 50 records, the default limit of Langfuse's API; more may exist. If so, request them with a "
+        "higher limit, or page by page."
     ]  # fmt: skip
     write_file("x", json.dumps(rows))
     assert [str(problem) for problem in ingest("x", store="x.db").problems] == told

@@ -91,6 +91,6 @@ def missing_ends(readings: list[Reading]) -> Iterator[tuple[Reading, str]]:
             cursor = "" if page.following is True else f" with the cursor {quoted(page.following)}"
             yield (
                 reading,
-                f"is incomplete: it says that more records follow{cursor}. Request the next pages until none follows, and ingest "
-                f"all pages together, in one folder",
+                f"is incomplete: it says that more records follow{cursor}. Request the next pages until none follows, and "
+                f"ingest all pages together, in one folder",
             )

@@ -36,8 +36,8 @@ class Problem(NamedTuple):
 class Page(NamedTuple):
     """What an answer of an API says about pages: its number among all pages, or what names the next one (None: nothing).
 
-    ``n_items`` counts the records of all pages, and ``limit`` is the most that one has. ``first_id`` is the id of the first record
-    where cursors are such ids.
+    ``n_items`` counts the records of all pages, and ``limit`` is the most that one has. ``first_id`` is the id of the first
+    record where cursors are such ids.
     """
 
     number: int | None = None
@@ -61,8 +61,8 @@ class ReadOptions:
 class Reading:
     """The problems, skipped records and trace names found while reading one source.
 
-    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. ``pages`` has what
-    the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by default, and
+    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. ``pages`` has
+    what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by default, and
     ``n_records`` how many there are.
     """
 

@@ -1,8 +1,9 @@
 """Langfuse: downloads from its web page, responses of its API, and exports of observations.
 
 A download is ``{"trace": {...}, "observations": [...]}``; a trace from the API contains its observations; a list from the API
-is ``{"data": [...], "meta": {...}}``, a page of a query; exports are arrays or lines of observations, or CSV. Names are in camelCase or snake_case. Times are
-ISO 8601, mostly in milliseconds. Metadata may be a JSON string; it contains OpenTelemetry's attributes.
+is ``{"data": [...], "meta": {...}}``, a page of a query; exports are arrays or lines of observations, or CSV. Names are in
+camelCase or snake_case. Times are ISO 8601, mostly in milliseconds. Metadata may be a JSON string; it contains OpenTelemetry's
+attributes.
 
 Source: Langfuse's API reference, and its page on usage: every usage type with "input" in its name counts as input.
 """

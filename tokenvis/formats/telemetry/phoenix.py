@@ -49,7 +49,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 
 def phoenix_records(reading: Reading) -> Iterator[tuple[int, Any]]:
-    """The rows of a table, or the spans of answers of the API, under "data"; a cursor is the id of the next page's first span."""
+    """The rows of a table, or the spans under "data" of answers of the API, whose cursor is the id of the next page's first."""
     head = head_of(reading.source)
     first = next(iter(head.objects), {})
     if head.kind == "table" or not isinstance(data := first.get("data"), list):
