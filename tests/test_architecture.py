@@ -178,6 +178,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/sessions/codex/waits.py": "formats/test_codex.py",
     "formats/table/reader.py": "formats/test_table.py",
     "formats/telemetry/chrome_trace/reader.py": "formats/test_chrome_trace.py",
+    "formats/telemetry/otlp/envelopes.py": "formats/test_otlp.py",
     "formats/telemetry/otlp/reader.py": "formats/test_otlp.py",
     "plot/artists/connectors.py": "plot/test_timeline.py",
     "plot/artists/labels.py": "plot/test_timeline.py",

@@ -1,8 +1,9 @@
 """Documents: the values under a path in a JSON document of any size, each parsed alone.
 
 A path consists of keys and "[*]", which stands for the items of an array: ``resourceSpans[*].resource``; "*" at its end stands
-for the members of an object, and "a|b" for either key. The empty path means the documents of a file, which may follow one
-another. A damaged value becomes a problem, and the next one is read; damage around the values ends the reading.
+for the members of an object, "a|b" for either key, and "!a|b" for every other. The empty path means the documents of a file,
+which may follow one another. A damaged value becomes a problem, and the next one is read; damage around the values ends the
+reading.
 """
 
 from collections.abc import Iterable, Iterator

@@ -27,6 +27,7 @@ from tokenvis.formats.files.structure import (
 PATH_STEP = re.compile(r"\[\*\]|[^.\[]+")
 ITEMS = "[*]"  # a step of a path: into each item of an array
 MEMBERS = "*"  # the last step of a path: each member of an object
+EXCEPT = "!"  # before the keys of a step of a path: each key but these
 NOWHERE = -1
 
 
@@ -96,7 +97,7 @@ class PathCutter:
 
     def __init__(self, path: str, *, exact: bool) -> None:
         self.steps = PATH_STEP.findall(path)
-        self.names = [set(step.split("|")) for step in self.steps]
+        self.names = [set(step.removeprefix(EXCEPT).split("|")) for step in self.steps]
         self.kinds = [OPENING_ARRAY if step == ITEMS else OPENING_OBJECT for step in self.steps]
         self.exact = exact
         self.scanner, self.capture = StructureScanner(), TextCapture()
@@ -239,6 +240,6 @@ class PathCutter:
         if self.steps[step] == MEMBERS:
             return True
         try:
-            return orjson.loads(self.key or b"null") in self.names[step]
+            return (orjson.loads(self.key or b"null") in self.names[step]) != self.steps[step].startswith(EXCEPT)
         except orjson.JSONDecodeError:
             return False

@@ -8,7 +8,6 @@ protobuf encoder wrote them; names are in camelCase or snake_case. Times are nan
 Source: the specification of OTLP, and of its file exporter.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -25,14 +24,23 @@ from tokenvis.conventions.span import SpanRead, optional_objects, optional_value
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
 from tokenvis.formats.files.documents import document_items, document_property
-from tokenvis.formats.files.head import Head, head_of, text_start
+from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lines import json_lines
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.restored import EXPORTED_NAMES, restored_span
+from tokenvis.formats.telemetry.otlp.envelopes import (
+    SCOPE_KEYS,
+    SCOPES,
+    check_document,
+    first_list,
+    has_resources,
+    report_unknown,
+    resources_in,
+    resources_path,
+)
 
 NAME = "OpenTelemetry OTLP files"
 MAX_MESSAGE_BYTES = 256 << 20
-SCOPE_KEYS = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
 NO_PARENT_ID = "0" * SPAN_ID_DIGITS
 OTLP_KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
@@ -42,7 +50,7 @@ def recognises(head: Head) -> bool:
     """Whether the head contains resource spans, or a binary file starts with a message of them."""
     if head.kind == "binary":
         return starts_with_traces_data(head.start) or starts_with_traces_data(head.start[4:])
-    return any("resourceSpans" in item or "resource_spans" in item for item in head.objects)
+    return any(map(has_resources, head.objects))
 
 
 def starts_with_traces_data(start: bytes) -> bool:
@@ -66,7 +74,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
         yield from read_document(reading)
         return
     for number, record in records:
-        for resource_spans in list_under(record, "resourceSpans", "resource_spans"):
+        for resource_spans in resources_in(reading, number, record):
             yield from spans_of_resource(reading, number, resource_spans)
 
 
@@ -77,7 +85,8 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 
 def read_document(reading: Reading) -> Iterator[SpanRead]:
     """The spans of one document of any size: with several resources, resource by resource; else span by span."""
-    prefix, scopes = document_keys(reading)
+    prefix = resources_path(head_of(reading.source))
+    check_document(reading, prefix)
     first_reading = Reading(reading.source)
     resources, n_resources = document_property(first_reading, f"{prefix}.resource")
     is_resource_unreadable = any(problem.line is not None for problem in first_reading.problems)
@@ -86,46 +95,26 @@ def read_document(reading: Reading) -> Iterator[SpanRead]:
             yield from spans_of_resource(reading, number, resource_spans)
         return
     service = resource_service(resources[0]) if resources else None
-    for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
+    for number, span in document_items(reading, f"{prefix}.{SCOPES}.spans[*]"):
         if read := span_or_problem(reading, number, span, service):
             yield read
 
 
-def document_keys(reading: Reading) -> tuple[str, str]:
-    """The path of the resources in a document, and the key of their scopes."""
-    start = text_start(reading.source)
-    name = "resource_spans" if has_key(start, "resource_spans") else "resourceSpans"
-    scopes_key = next((key for key in SCOPE_KEYS[1:] if has_key(start, key)), SCOPE_KEYS[0])
-    return f"[*].{name}[*]" if start[:1] == b"[" else f"{name}[*]", scopes_key
-
-
-def has_key(text: bytes, key: str) -> bool:
-    """Whether a JSON text has a key, which is not just one of its strings."""
-    return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
-
-
 def resource_service(resource: Any) -> str | None:
     """The service name of a resource."""
-    for pair in list_under(resource, "attributes"):
+    for pair in first_list(resource, ("attributes",)):
         if isinstance(pair, dict) and pair.get("key") == "service.name":
             return service_of({"service.name": attribute_value(pair.get("value"))})
     return service_of(resource.get("attributes") or {}) if isinstance(resource, dict) else None
 
 
-def list_under(source: Any, *keys: str) -> list[Any]:
-    """The first list under one of these keys, empty if there is none."""
-    for key in keys:
-        value = source.get(key) if isinstance(source, dict) else None
-        if isinstance(value, list):
-            return value
-    return []
-
-
 def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
     """The spans of one resource."""
     service = resource_service(resource_spans.get("resource") or {}) if isinstance(resource_spans, dict) else None
-    for scope in list_under(resource_spans, *SCOPE_KEYS):
-        for record in list_under(scope, "spans"):
+    report_unknown(reading, number, resource_spans, SCOPE_KEYS, "scopeSpans")
+    for scope in first_list(resource_spans, SCOPE_KEYS):
+        report_unknown(reading, number, scope, ("spans",), "spans")
+        for record in first_list(scope, ("spans",)):
             if span := span_or_problem(reading, number, record, service):
                 yield span
 
