@@ -63,12 +63,6 @@ def document_envelopes(reading: Reading, prefix: str, keys: Iterable[str]) -> It
     yield envelope
 
 
-def document_property(reading: Reading, path: str) -> tuple[list[Any], int]:
-    """The values under a path that ends in a key, and the number of objects that could have the key."""
-    cutter = PathCutter(path, exact=False)
-    return [value for _, value, _ in parsed_pieces(cutter, reading, reading.source)], cutter.n_entered
-
-
 def parsed_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[tuple[int, Any, bytes]]:
     """The number, value and key of each value that is cut out of a file."""
     number, n_unreadable, reading.record_noun = 0, 0, "item"

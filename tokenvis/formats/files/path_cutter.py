@@ -89,10 +89,19 @@ class TextCapture:
         self.block = block
 
 
+def name_of(key: bytes) -> str | None:
+    """The name that a key is, with its quotes; None if it is damaged."""
+    try:
+        name = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return None
+    return name if isinstance(name, str) else None
+
+
 class PathCutter:
     """Cuts the values under a path out of the blocks of a text; ``exact`` if its numbers must not be rounded.
 
-    ``n_entered`` counts the containers that could have such values.
+    ``n_entered`` counts the containers that were opened at each depth; the last could have such values.
     """
 
     def __init__(self, path: str, *, exact: bool) -> None:
@@ -101,14 +110,13 @@ class PathCutter:
         self.kinds = [OPENING_ARRAY if step == ITEMS else OPENING_OBJECT for step in self.steps]
         self.exact = exact
         self.scanner, self.capture = StructureScanner(), TextCapture()
-        self.offset, self.is_plain, self.n_entered = 0, True, 0
+        self.offset, self.is_plain, self.n_entered = 0, True, [0] * (len(self.steps) + 1)
         self.key: bytes | None = None  # the key before the next value, if the innermost container is an object
         self.enter(0)
 
     def enter(self, depth: int) -> None:
         """Set how many containers of the path are open, and if each value in the innermost of them is cut out."""
         self.depth = depth
-        self.n_entered += depth == len(self.steps)
         self.in_values = depth == len(self.steps) and (not depth or self.kinds[-1] == OPENING_ARRAY)
         self.key, self.in_string = None, False
 
@@ -173,6 +181,7 @@ class PathCutter:
         if not self.depth and (self.capture.take(position) or b"").strip(BLANKS_AND_COMMAS):
             raise Unbalanced(self.offset + position)
         if code == self.kinds[self.depth]:
+            self.n_entered[self.depth + 1] += 1
             self.enter(self.depth + 1)
             self.capture.begin(position + 1)
 
@@ -239,7 +248,4 @@ class PathCutter:
         """Whether the key before the next value is one of those of a step of the path."""
         if self.steps[step] == MEMBERS:
             return True
-        try:
-            return (orjson.loads(self.key or b"null") in self.names[step]) != self.steps[step].startswith(EXCEPT)
-        except orjson.JSONDecodeError:
-            return False
+        return (name_of(self.key or b"") in self.names[step]) != self.steps[step].startswith(EXCEPT)

@@ -84,11 +84,15 @@ def report_unknown(reading: Reading, number: int | None, record: Any, known: Ite
                 reading.add_problem(number, reason)
 
 
-def check_document(reading: Reading, path: str) -> None:
-    """Report what a document says is missing, and lists in its resources and scopes that are under unknown keys."""
-    holder = path.removesuffix(RESOURCES)
-    for envelope in document_envelopes(reading, holder.removesuffix("trace."), ("status", "message")):
-        report_partial(reading, envelope)
-    for place, known, expected in ((path, SCOPE_KEYS, "scopeSpans"), (f"{path}.{SCOPES}", ("spans",), "spans")):
-        for _, (key, value) in document_members(Reading(reading.source), f"{place}.!{'|'.join((*known, 'resource', 'scope'))}"):
-            report_unknown(reading, None, {key: value}, known, expected)
+def report_status(reading: Reading, head: Head) -> None:
+    """Report a document with this head that says that spans are missing, as Tempo does."""
+    if any(key in item for item in head.objects[:1] for key in ("trace", "batches", "status")):
+        array = "[*]." if isinstance(head.values[0], list) else ""
+        for envelope in document_envelopes(reading, array, ("status", "message")):
+            report_partial(reading, envelope)
+
+
+def report_scopes(reading: Reading, path: str) -> None:
+    """Report lists under unknown keys in the scopes of a document's resources."""
+    for _, (key, value) in document_members(Reading(reading.source), f"{path}.{SCOPES}.!spans|scope|instrumentationLibrary"):
+        report_unknown(reading, None, {key: value}, ("spans",), "spans")

@@ -23,17 +23,19 @@ from tokenvis.conventions.opentelemetry import (
 from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
-from tokenvis.formats.files.documents import document_items, document_property
+from tokenvis.formats.files.documents import document_items, parsed_pieces
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lines import json_lines
+from tokenvis.formats.files.path_cutter import PathCutter, name_of
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.restored import EXPORTED_NAMES, restored_span
 from tokenvis.formats.telemetry.otlp.envelopes import (
     SCOPE_KEYS,
     SCOPES,
-    check_document,
     first_list,
     has_resources,
+    report_scopes,
+    report_status,
     report_unknown,
     resources_in,
     resources_path,
@@ -85,19 +87,24 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 
 def read_document(reading: Reading) -> Iterator[SpanRead]:
     """The spans of one document of any size: with several resources, resource by resource; else span by span."""
-    prefix = resources_path(head_of(reading.source))
-    check_document(reading, prefix)
-    first_reading = Reading(reading.source)
-    resources, n_resources = document_property(first_reading, f"{prefix}.resource")
+    head = head_of(reading.source)
+    prefix, first_reading = resources_path(head), Reading(reading.source)
+    report_status(reading, head)
+    cutter = PathCutter(f"{prefix}.!{'|'.join(SCOPE_KEYS)}", exact=False)
+    members = [(member_key, value) for _, value, member_key in parsed_pieces(cutter, first_reading, reading.source)]
     is_resource_unreadable = any(problem.line is not None for problem in first_reading.problems)
-    if n_resources > 1 or is_resource_unreadable:
+    if cutter.n_entered[-1] > 1 or is_resource_unreadable:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
-    service = resource_service(resources[0]) if resources else None
-    for number, span in document_items(reading, f"{prefix}.{SCOPES}.spans[*]"):
+    report_unknown(reading, None, {name_of(key): value for key, value in members}, SCOPE_KEYS, "scopeSpans")
+    service = next((resource_service(value) for key, value in members if name_of(key) == "resource"), None)
+    cutter = PathCutter(f"{prefix}.{SCOPES}.spans[*]", exact=False)
+    for number, span, _ in parsed_pieces(cutter, reading, reading.source):
         if read := span_or_problem(reading, number, span, service):
             yield read
+    if cutter.n_entered[-1] < cutter.n_entered[-2]:  # a scope has no spans
+        report_scopes(reading, prefix)
 
 
 def resource_service(resource: Any) -> str | None:
