@@ -19,7 +19,7 @@ from tokenvis.formats.files.rows import table_rows
         (b"", "empty"),
         (b" \n", "empty"),
         (b'{"a": 1}\n{"b": 2}', "JSON lines with the keys 'a', 'b'"),
-        (b'{"a": 1}', "JSON lines with the keys 'a'"),
+        (b'{"a": 1}\n', "a JSON document with the keys 'a'"),
         (b'{"a": "cut\n{"b": 2}', "JSON lines with the keys 'b'"),
         (b"x\n5\n" + b'{"b": 2}', "JSON lines with the keys 'b'"),
         (b'{\n"a": 1,\n"b": {"c": 5}\n}', "a JSON document with the keys 'a', 'b'"),

@@ -64,8 +64,9 @@ class Head:
             "table": "a table with the columns",
             "archive": "an archive of",
         }
-        if self.kind in descriptions:
-            return f"{descriptions[self.kind]} {keys}" if keys else descriptions[self.kind].split(" with")[0]
+        is_one_line = self.kind == "lines" and b"\n" not in self.start.strip()
+        if description := descriptions.get("document" if is_one_line else self.kind):
+            return f"{description} {keys}" if keys else description.split(" with")[0]
         known = (name for magic, name in BINARY_FILES.items() if self.start.startswith(magic))
         return next(known, "binary") if self.kind == "binary" else self.kind
 
