@@ -205,6 +205,13 @@ def test_a_replay_of_the_chinese_generative_agents(indent):
     assert reading.skipped == {"conversations of a replay, which belong to no one agent": 1}
 
 
+def test_a_replay_with_long_conversations_before_its_frames_is_recognised():
+    moves = {**REPLAY["all_movement"], "conversation": {"19700101-00:01": "话" * 400_000}}
+    reading = reading_of("movement.json", json.dumps({**REPLAY, "all_movement": moves}, ensure_ascii=False))
+    assert recognises(head_of(reading.source))
+    assert [span_text(span) for span in read(reading)] == REPLAYED
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

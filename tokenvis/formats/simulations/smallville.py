@@ -65,6 +65,8 @@ class ActivityRun:
 
 def recognises(head: Head) -> bool:
     """Whether steps contain personas with a movement and a description or a location."""
+    if any({"persona_init_pos", REPLAY} <= item.keys() for item in head.objects):
+        return True  # its steps may be beyond the head
     worlds = [*head.objects, *(replay for item in head.objects if isinstance(replay := item.get(REPLAY), dict))]
     steps = [step for world in worlds for key, step in world.items() if key.isdigit() and isinstance(step, dict)]
     records = [record for step in steps for record in step.values() if isinstance(record, dict)]
