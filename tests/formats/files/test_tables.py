@@ -112,6 +112,21 @@ def test_a_csv_row_that_may_be_cut_is_a_problem(text, rows, problems):
     assert problem_texts(reading) == [f"x.csv, line {problem}." for problem in problems]
 
 
+def test_a_csv_file_in_latin_1_is_read_as_such_and_told_once():
+    text = "name,place\nJosé,Café “Zoë”\nÅse,Straße\n"
+    for encoding, problems in (
+        ("utf-8", []),
+        ("utf-8-sig", []),
+        ("cp1252", ["x.csv: is not UTF-8; it was read as Windows-1252, which contains Latin-1."]),
+    ):
+        reading = reading_of("x.csv", text.encode(encoding))
+        assert [tuple(row.values()) for _, row in csv_rows(reading.source, reading)] == [
+            ("José", "Café “Zoë”"),
+            ("Åse", "Straße"),
+        ]
+        assert problem_texts(reading) == problems
+
+
 @pytest.mark.laws
 @given(st.lists(st.integers(0, 999), min_size=2, max_size=6), st.integers(0, 99))
 def test_a_csv_file_that_is_cut_anywhere_loses_no_row_silently(numbers, cut):
@@ -129,7 +144,7 @@ def test_a_csv_file_that_is_cut_anywhere_loses_no_row_silently(numbers, cut):
         (b"a,b\n" + b"x" * 50 + b",1\n2,3\n", [{"a": "2", "b": "3"}], ["line 1: not CSV (line longer than 20 characters)"]),
         (b"a,b\n" + b"x" * 50, [], ["line 1: not CSV (line longer than 20 characters)"]),
         (b'a,b\n"' + b"x,\n" * 15 + b"1,2\n", [{"a": "1", "b": "2"}], ["field larger than field limit (20)"]),
-        (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], []),
+        (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], ["x.csv: invalid UTF-8 was replaced by U+FFFD."]),
         (
             b'a,b\n1,2\n3,"4\n5,6\n',
             [{"a": "1", "b": "2"}, {"a": "3", "b": "4\n5,6\n"}],

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tokenvis.formats.files.archives import ZIP_MAGIC
+from tokenvis.formats.files.encodings import encoding_of
 from tokenvis.formats.files.lenient_json import ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_start
@@ -137,11 +138,11 @@ def closing_brackets(marks: JsonMarks, n_marks: int) -> bytes:
 
 
 def is_binary(start: bytes) -> bool:
-    """Whether bytes are not text."""
+    """Whether bytes are not text, in UTF-8 or Windows-1252."""
     try:
         start.decode()
     except UnicodeDecodeError as error:
-        return error.end < len(start) - 4 or len(start) < HEAD_BYTES
+        return (error.end < len(start) - 4 or len(start) < HEAD_BYTES) and encoding_of([start]) != "cp1252"
     return False
 
 

@@ -76,6 +76,7 @@ class Reading:
     pages: list[Page] = field(default_factory=list)
     default_limits: Mapping[int, str] = field(default_factory=dict)
     n_records: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def only_counts(self) -> bool:
@@ -88,6 +89,13 @@ class Reading:
             self.skipped[f"problems beyond the first {MAX_PROBLEMS:,}"] += 1
             return
         self.problems.append(Problem((source or self.source).name, line, reason, self.record_noun))
+
+    def add_once(self, reason: str, source: Source | None = None) -> None:
+        """Add a problem with a whole file, unless it has it already."""
+        name = (source or self.source).name
+        if (name, reason) not in self.told:
+            self.told.add((name, reason))
+            self.add_problem(None, reason, source)
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import plural, quoted
+from tokenvis.formats.files.encodings import INVALID_UTF8, READ_AS_LATIN
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.text import without_surrogates
@@ -185,7 +186,10 @@ def csv_records(source: Source, reading: Reading) -> Iterator[tuple[int, list[st
     """The number and cells of each row of a CSV file, and whether it may be cut: neither a line break nor a quote ends it."""
     csv.field_size_limit(MAX_CSV_CHARACTERS)
     with source.path.open("rb") as raw:
-        text = BoundedLines(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
+        if source.encoding != "utf-8":
+            reading.add_once(READ_AS_LATIN if source.encoding == "cp1252" else INVALID_UTF8)
+        encoding = "cp1252" if source.encoding == "cp1252" else "utf-8-sig"
+        text = BoundedLines(io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline=""))
         lines, n_lines = csv.reader(text), 0
         while True:
             try:
