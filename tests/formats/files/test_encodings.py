@@ -10,7 +10,7 @@ from tokenvis.formats.files import encodings
 from tokenvis.formats.files.encodings import encoding_of, file_encoding
 
 TOLD = "x: is not UTF-8; it was read as Windows-1252, which contains Latin-1."
-LATIN_LETTERS = "äöüßéèêàçñåøæÄÖÜÉÅØ“”‘’–…€"
+LATIN_LETTERS = "äöüßéèêàçñåøæÄÖÜÉÅØ"
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ LATIN_LETTERS = "äöüßéèêàçñåøæÄÖÜÉÅØ“”‘’–…€"
         ("é ".encode("cp1252") + "é".encode(), "damaged utf-8"),
         ("家".encode()[:2], "damaged utf-8"),
         (b"a\xff ", "damaged utf-8"),
-        (b"\x0a\x12\xe9 ", "damaged utf-8"),
-        (b"\0\xe9 ", "damaged utf-8"),
+        (b"\x12\xe9", "damaged utf-8"),
+        (b"\xe9\0 ", "damaged utf-8"),
     ],
 )
-@pytest.mark.parametrize("block", [1, 2, 3, 1_000])
+@pytest.mark.parametrize("block", [2, 3, 1_000])
 def test_the_encoding_of_a_text(text, encoding, block, monkeypatch):
     monkeypatch.setattr(encodings, "BLOCK_BYTES", block)
     assert file_encoding(write_file("x", text)) == encoding

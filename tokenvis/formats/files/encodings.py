@@ -1,7 +1,7 @@
 """Encodings: whether a text that is not UTF-8 is in Windows-1252, the old encoding of Western Europe with Latin-1 in it.
 
-It is if no bytes of it are a character of UTF-8 beyond ASCII, and each is a character of Windows-1252 that texts contain. Else it
-is UTF-8 that is damaged. Accented letters of Windows-1252 are hardly ever in an order that is also valid UTF-8.
+It is if no bytes of it are a character of UTF-8 beyond ASCII, and each is a character of Windows-1252 that texts contain. Else
+it is UTF-8 that is damaged. Accented letters of Windows-1252 are hardly ever in an order that is also valid UTF-8.
 """
 
 import codecs
