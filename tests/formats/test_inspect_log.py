@@ -331,3 +331,44 @@ def test_samples_compressed_with_zstandard_are_read_on_every_version_of_python()
 def test_a_file_that_is_not_an_inspect_log():
     for text in ('{"eval": {}}', '{"events": []}', '{"events": [{"event": 5}]}'):
         assert not recognises(head_of(reading_of("x", text).source))
+
+
+COUNTED = " samples that its results count"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (
+            {"status": "success", "results": {"total_samples": 3, "completed_samples": 1}},
+            "has 1 of the 3" + COUNTED,
+        ),
+        ({"status": "success", "results": {"total_samples": 1}}, None),
+        (
+            {"status": "error", "results": {"total_samples": 9, "completed_samples": 2}},
+            "has 1 of the 2" + COUNTED,
+        ),
+        ({"status": "cancelled", "results": {"total_samples": 9, "completed_samples": 1}}, None),
+        ({"status": "started"}, "is the log of an evaluation that had not ended, with 1 sample"),
+        ({"status": "success", "results": {"total_samples": "x"}}, None),
+        ({"status": 5, "results": 5}, None),
+        ({"status": [], "results": None}, None),
+    ],
+)
+def test_missing_samples_are_told(header, reason):
+    told = [] if reason is None else [f"{reason}."]
+    reading = reading_of("log.json", json.dumps({"eval": EVAL, **header, "samples": [SAMPLE]}))
+    assert len(list(read(reading))) > 0
+    assert [problem.split(": ", 1)[1] for problem in problem_texts(reading)] == told
+    reading = reading_of(log_archive("log.eval", SAMPLE, header={"eval": EVAL, **header}))
+    assert len(list(read(reading))) > 0
+    assert [problem.split(": ", 1)[1] for problem in problem_texts(reading)] == told
+
+
+def test_an_archive_without_the_header_of_its_end_is_told():
+    with zipfile.ZipFile("log.eval", "w") as archive:
+        archive.writestr("_journal/start.json", json.dumps({"eval": EVAL}))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(SAMPLE))
+    reading = reading_of("log.eval")
+    assert len(list(read(reading))) > 0
+    assert problem_texts(reading) == ["log.eval: is the log of an evaluation that had not ended, with 1 sample."]

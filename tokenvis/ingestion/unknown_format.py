@@ -19,7 +19,7 @@ from tokenvis.ingestion.unsupported import unsupported_tool
 MAX_REASONS = 5  # problems in the error if no file can be read
 SEPARATORS = ("\t", ";", "|")  # of columns, in a file that is not CSV
 MAX_FILES = 5  # files of a folder that the error describes
-OTHER_NAMES = {  # names of formats that somebody may try, and the right one
+FORMAT_ALIASES = {  # names of formats that somebody may try, and the right one
     **dict.fromkeys(["csv", "parquet", "jsonl", "dataframe", "pandas"], "table"),
     **dict.fromkeys(["opentelemetry", "otel", "tempo", "protobuf"], "otlp"),
     **dict.fromkeys(["perfetto", "viztracer", "trace_event"], "chrome_trace"),
@@ -31,7 +31,7 @@ OTHER_NAMES = {  # names of formats that somebody may try, and the right one
 def unknown_format_name(name: object) -> str:
     """What is wrong with a ``format`` option that is none, and which one it may be."""
     key = name.strip().lower().replace("-", "_") if isinstance(name, str) else ""
-    similar = [OTHER_NAMES[key]] if key in OTHER_NAMES else nearest(key, FORMATS)[:1]
+    similar = [FORMAT_ALIASES[key]] if key in FORMAT_ALIASES else nearest(key, FORMATS)[:1]
     question = f" Did you mean {similar[0]!r}?" if similar else ""
     return f"{quoted(name)} is not one of {', '.join(map(repr, FORMATS))}.{question}"
 
@@ -74,23 +74,27 @@ def next_step(source: Source, head: Head) -> str:
     """What to do with a file of this head, with a blank at its end; empty if nothing but the formats can be named."""
     if tool := unsupported_tool(head):
         return f"{tool} "
-    first = head.objects[0] if head.objects else {}
-    if (head.kind == "document" and isinstance(head.values[0] if head.values else None, dict)) or len(head.objects) == 1:
-        lists = [key for key, value in first.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
-        if lists:
-            name = "stream" if source.frame is not None else source.name
-            load = f"pd.DataFrame(json.load(open({name!r}))[{lists[0]!r}])"
-            names = dict.fromkeys(str(key) for item in first[lists[0]] if isinstance(item, dict) for key in item)
-            rows = f"Its rows may be under {quoted(lists[0])}: load them with {load}, and ingest the DataFrame."
-            return f"{rows} {table_step(names)}"
+    if head.kind in ("lines", "document") and len(head.objects) == 1 and not isinstance(head.values[0], list):
+        return step_into(source, head.objects[0])
     separator = next((mark for mark in SEPARATORS if mark in "".join(head.names)), None) if head.kind == "text" else None
     if separator:
         load = f"pd.read_csv({source.name!r}, sep={separator!r})"
-        names = head.names[0].split(separator)
-        return f"It may be a table: load it with {load}, and ingest the DataFrame. {table_step(names, is_table=True)}"
+        step = table_step(head.names[0].split(separator), is_table=True)
+        return f"It may be a table: load it with {load}, and ingest the DataFrame. {step}"
     if head.kind == "text":
         return ""
     return table_step(head.names or dict.fromkeys(key for item in head.objects for key in item), is_table=bool(head.names))
+
+
+def step_into(source: Source, document: dict[str, Any]) -> str:
+    """How to load the rows in a document, from the first list of objects in it; empty if it has none."""
+    lists = [key for key, value in document.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    if not lists:
+        return ""
+    load = f"pd.DataFrame(json.load(open({source.name!r}))[{lists[0]!r}])"
+    names = dict.fromkeys(str(key) for item in document[lists[0]] if isinstance(item, dict) for key in item)
+    rows = f"Its rows may be under {quoted(lists[0])}: load them with {load}, and ingest the DataFrame."
+    return f"{rows} {table_step(names)}"
 
 
 def table_step(names: Iterable[str], *, is_table: bool = False) -> str:

@@ -31,7 +31,7 @@ LATIN_LETTERS = "äöüßéèêàçñåøæÄÖÜÉÅØ"
 )
 @pytest.mark.parametrize("block", [2, 3, 1_000])
 def test_the_encoding_of_a_text(text, encoding, block, monkeypatch):
-    monkeypatch.setattr(encodings, "BLOCK_BYTES", block)
+    monkeypatch.setattr(encodings, "ENCODING_BLOCK_BYTES", block)
     assert file_encoding(write_file("x", text)) == encoding
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tokenvis import ingest
 from tokenvis.formats.files.pages import missing_pages, note_pages
-from tokenvis.formats.files.reading import Page
+from tokenvis.formats.files.reading import ResultPage
 
 TOGETHER = "and ingest all pages together, in one folder."
 FOLLOWS = f"Request the next pages until none follows, {TOGETHER}"
@@ -85,7 +85,7 @@ def test_pages_of_two_queries_do_not_complete_each_other():
 def test_exactly_the_missing_numbers_are_counted(n_pages, given_pages):
     present = given_pages & set(range(1, n_pages + 1))
     reading = reading_of("x.json", "{}")
-    reading.pages = [Page(number, n_pages, 50, 10) for number in present]
+    reading.pages = [ResultPage(number, n_pages, 50, 10) for number in present]
     told = [reason for _, reason in missing_pages([reading])]
     n_missing = n_pages - len(present)
     assert len(told) == bool(present and n_missing)

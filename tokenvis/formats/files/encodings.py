@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-BLOCK_BYTES = 1 << 20
+ENCODING_BLOCK_BYTES = 1 << 20
 INVALID_UTF8 = "invalid UTF-8 was replaced by U+FFFD"
 READ_AS_LATIN = "is not UTF-8; it was read as Windows-1252, which contains Latin-1"
 WIDE_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -23,7 +23,7 @@ Encoding: TypeAlias = Literal["utf-8", "damaged utf-8", "cp1252"]
 def file_encoding(path: Path) -> Encoding:
     """The encoding of a text file without a byte-order mark of UTF-16 or UTF-32."""
     with path.open("rb") as file:
-        return encoding_of(iter(lambda: file.read(BLOCK_BYTES), b""))
+        return encoding_of(iter(lambda: file.read(ENCODING_BLOCK_BYTES), b""))
 
 
 def encoding_of(blocks: Iterable[bytes]) -> Encoding:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenvis.errors import plural, quoted
 from tokenvis.formats.files.documents import document_envelopes
-from tokenvis.formats.files.reading import Page, Reading
+from tokenvis.formats.files.reading import Reading, ResultPage
 
 NEXT_KEYS = ("next_cursor", "nextCursor", "next_page_token", "nextPageToken", "next", "cursor")
 MORE_KEYS = ("has_more", "hasMore")
@@ -25,7 +25,7 @@ def note_pages(reading: Reading, prefix: str = "", first_id: str | None = None) 
     reading.pages += [page for envelope in envelopes if (page := page_of(envelope, first_id))]
 
 
-def page_of(envelope: Mapping[str, Any], first_id: str | None = None) -> Page | None:
+def page_of(envelope: Mapping[str, Any], first_id: str | None = None) -> ResultPage | None:
     """What an envelope says; None if it says nothing about pages."""
     said = dict(envelope)
     for key in GROUP_KEYS:
@@ -36,8 +36,9 @@ def page_of(envelope: Mapping[str, Any], first_id: str | None = None) -> Page | 
     if following is None and any(said.get(key) is True for key in MORE_KEYS):
         following = True
     if number is not None and n_pages is not None:
-        return Page(number, n_pages, n_items, limit)
-    return Page(following=following, first_id=first_id) if said.keys() & {*NEXT_KEYS, *MORE_KEYS} or "meta" in said else None
+        return ResultPage(number, n_pages, n_items, limit)
+    says_anything = "meta" in said or said.keys() & {*NEXT_KEYS, *MORE_KEYS}
+    return ResultPage(following=following, first_id=first_id) if says_anything else None
 
 
 def missing_pages(readings: Iterable[Reading]) -> Iterator[tuple[Reading, str]]:

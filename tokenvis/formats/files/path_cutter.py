@@ -248,4 +248,5 @@ class PathCutter:
         """Whether the key before the next value is one of those of a step of the path."""
         if self.steps[step] == MEMBERS:
             return True
-        return (name_of(self.key or b"") in self.names[step]) != self.steps[step].startswith(EXCEPT)
+        is_named = name_of(self.key or b"") in self.names[step]
+        return is_named is not bool(self.steps[step].startswith(EXCEPT))

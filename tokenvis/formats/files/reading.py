@@ -33,7 +33,7 @@ class Problem(NamedTuple):
         return f"{position}: {escaped(self.reason)}."
 
 
-class Page(NamedTuple):
+class ResultPage(NamedTuple):
     """What an answer of an API says about pages: its number among all pages, or what names the next one (None: nothing).
 
     ``n_items`` counts the records of all pages, and ``limit`` is the most that one has. ``first_id`` is the id of the first
@@ -73,7 +73,7 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     names: dict[str, tuple[int, str]] = field(default_factory=dict)
-    pages: list[Page] = field(default_factory=list)
+    pages: list[ResultPage] = field(default_factory=list)
     default_limits: Mapping[int, str] = field(default_factory=dict)
     n_records: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)

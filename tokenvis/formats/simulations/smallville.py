@@ -201,7 +201,8 @@ def record_description(record: dict[str, Any]) -> str | None:
     """The description of a persona's record; that of a replay's record is put together from its location and action."""
     location = optional_value(record, "location", str)
     if location is None:
-        return optional_value(record, "description", str)
+        description: str | None = optional_value(record, "description", str)
+        return description
     action = optional_value(record, "action", str) or optional_value(record, "description", str) or ""
     address = COMMA.split(location.strip())
     return f"{action.replace('@', ' ')} @ {':'.join(address if address[0].lower() == WORLD else [WORLD, *address])}"
