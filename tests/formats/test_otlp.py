@@ -361,7 +361,8 @@ def test_answers_of_tempo_are_read(indent):
     for span in old[0]["instrumentationLibrarySpans"][0]["spans"]:
         span |= {key: as_base64(span[key]) for key in ("traceId", "spanId", "parentSpanId") if key in span}
     whole = {"trace": {"resourceSpans": resources}, "metrics": {"inspectedBytes": "9"}}
-    for answer in ({"batches": old}, {"batches": resources}, {"trace": {"batches": old}}, whole, [whole], [{"batches": old}]):
+    answers = [{"batches": old}, {"batches": resources}, {"trace": {"batches": old}}, {"result": whole["trace"]}]
+    for answer in (*answers, whole, [whole]):
         assert recognises(head_of(reading_of("x", json.dumps(answer, indent=indent)).source))
         assert spans_of(json.dumps(answer, indent=indent)) == (SPANS, [])
     partial = "x: is incomplete: its status is PARTIAL{}. Request the trace again, with a higher limit of its size."

@@ -106,3 +106,10 @@ def test_hostile_names_of_columns_and_files(name):
     assert message.endswith(KNOWN)
     assert "\n" not in message
     assert len(message) < 2_000
+
+
+def test_rows_with_the_columns_of_spans_need_only_be_loaded():
+    row = {"agent_id": "a", "location_id": "b", "start_time": 0}
+    write_file("x", json.dumps({"rows": [row]}))
+    load = "Its rows may be under 'rows': load them with pd.DataFrame(json.load(open('x'))['rows']), and ingest the DataFrame."
+    assert error_of("x") == f"x has no known format: it looks like a JSON document with the keys 'rows'. {load} {KNOWN}"

@@ -26,6 +26,8 @@ STREAM = {"type": "system", "subtype": "init", "session_id": "s", "uuid": "u", "
         ([{"resourceLogs": [{}]}], "OpenTelemetry logs"),
         ([{"resource_metrics": []}], "OpenTelemetry metrics"),
         ([{"resourceProfiles": []}], "OpenTelemetry profiles"),
+        ([{"spans": [{"traceId": "a", "spanId": "b", "startTimeUnixNano": "1"}]}], "spans of OTLP without their envelope"),
+        ([[{"traceId": "a", "spanId": "b", "startTimeUnixNano": "1"}]], "spans of OTLP without their envelope"),
         ([{"data": [{"traceID": "a", "spans": [], "processes": {}}]}], "Jaeger"),
         ([[{"traceId": "a", "id": "b", "timestamp": 1, "duration": 2, "localEndpoint": {}}]], "Zipkin"),
         ([{"traces": [{"traceID": "a", "rootServiceName": "s"}]}], "Tempo"),

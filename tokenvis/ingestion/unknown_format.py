@@ -99,6 +99,9 @@ def step_into(source: Source, document: dict[str, Any]) -> str:
 
 def table_step(names: Iterable[str], *, is_table: bool = False) -> str:
     """How to read a table with these columns: as spans, samples or events; empty if it need not be one."""
+    names = list(names)
+    if "start_time" in names and {"agent_id", "location_id"} & set(names):
+        return ""  # a table of spans, once it is loaded
     columns = proposed_columns(names)
     if not is_table and "start_time" not in columns:
         return ""

@@ -25,6 +25,11 @@ def first_under(items: Objects, key: str) -> dict[str, Any]:
     return values[0] if isinstance(values, list) and values and isinstance(values[0], dict) else {}
 
 
+def listed_first(items: Objects) -> Objects:
+    """The first object in each list of the first object."""
+    return [first_under(items, key) for key in items[0]]
+
+
 def is_qwen(items: Objects) -> bool:
     """Whether lines have messages with parts, as Gemini's API has them, in a session."""
     messages = [item.get("message") for item in items if "sessionId" in item]
@@ -89,6 +94,11 @@ TOOLS: list[tuple[Callable[[Objects], bool], str]] = [
     (has_signal("Logs"), "It contains OpenTelemetry logs and no spans. Export the signal traces."),
     (has_signal("Metrics"), "It contains OpenTelemetry metrics and no spans. Export the signal traces."),
     (has_signal("Profiles"), "It contains OpenTelemetry profiles and no spans. Export the signal traces."),
+    (
+        lambda items: any({"traceId", "spanId", "startTimeUnixNano"} <= item.keys() for item in (*items, *listed_first(items))),
+        'It contains spans of OTLP without their envelope. Write {"resourceSpans": [{"scopeSpans": [{"spans": [...]}]}]} '
+        "around them.",
+    ),
     (
         lambda items: {"traceID", "spans", "processes"} <= first_under(items, "data").keys(),
         "It is an answer of Jaeger's page, which tokenvis does not read. Its API has OTLP: GET /api/v3/traces/ID.",

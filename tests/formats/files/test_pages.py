@@ -119,6 +119,11 @@ def test_pages_with_cursors_are_complete_with_the_last_one():
     ]
 
 
+def test_an_empty_last_page_is_an_end():
+    assert problems_of(observations(0, 2, {"cursor": "a"}), '{"data": [], "meta": {}}') == (2, [])
+    assert problems_of(phoenix(0, 2), '{"data": [], "next_cursor": null}') == (2, [])
+
+
 def test_the_pages_of_one_file():
     pages = [observations(0, 2, numbered(1, 3)), observations(2, 1, numbered(2, 3))]
     for text in ("\n".join(pages), f"[{', '.join(pages)}]", json.dumps([json.loads(page) for page in pages], indent=1)):

@@ -66,6 +66,7 @@ def recognises(head: Head) -> bool:
         or is_observation(first_item(item, "observations"))
         or is_observation(first_item(item, "data"))
         or ({"projectId", "timestamp"} <= mapping_or_empty(item.get("trace")).keys())
+        or (item.keys() == {"data", "meta"} and item["data"] == [] and isinstance(item["meta"], Mapping))  # an empty last page
         for item in head.objects
     )
 

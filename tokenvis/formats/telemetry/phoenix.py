@@ -26,7 +26,9 @@ DEFAULT_LIMITS = {1_000: "Phoenix's get_spans_dataframe", 100: "Phoenix's get_sp
 
 
 def recognises(head: Head) -> bool:
-    """Whether rows have a span context and OpenInference's span kind."""
+    """Whether rows have a span context and OpenInference's span kind, or an answer of the API has none."""
+    if any(item.keys() == {"data", "next_cursor"} and item["data"] == [] for item in head.objects):
+        return True
     return any(is_phoenix_span(item) for item in phoenix_span_candidates(head)) or {"context.trace_id", "start_time"} <= set(
         head.names
     )

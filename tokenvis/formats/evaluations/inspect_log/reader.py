@@ -28,6 +28,8 @@ def recognises(head: Head) -> bool:
     """Whether the head contains an evaluation or a list of its events; of an archive, whether it has a log's members."""
     if head.kind == "archive":
         return "header.json" in head.names or "_journal/start.json" in head.names
+    if head.values and isinstance(head.values[0], list):
+        return False  # several logs in one array
     return any(
         (isinstance(item.get("eval"), dict) and {"task", "task_id", "run_id"} & item["eval"].keys())
         or is_sample_event(next(iter(events), None) if isinstance(events := item.get("events"), list) else None)

@@ -1,10 +1,11 @@
 """Envelopes of OTLP: the objects around resources, and what in them is not read.
 
 A request has ``resourceSpans``. Grafana Tempo answers with ``{"batches": [...]}``, or, in its second version, with
-``{"trace": {"resourceSpans": [...]}, "status", "message"}``, where the status "PARTIAL" says that spans are missing. A list
-under an unknown key, such as "scopeSpan", may be one of spans: it is told, not skipped in silence.
+``{"trace": {"resourceSpans": [...]}, "status", "message"}``, where the status "PARTIAL" says that spans are missing. The third
+version of Jaeger's API answers with ``{"result": {"resourceSpans": [...]}}``. A list under an unknown key, such as "scopeSpan",
+may be one of spans: it is told, not skipped in silence.
 
-Source: Tempo's API, tempo.proto.
+Source: Tempo's API, tempo.proto; Jaeger's API, api_v3.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ RESOURCES = f"{'|'.join(RESOURCE_KEYS)}[*]"
 SCOPES = f"{'|'.join(SCOPE_KEYS)}[*]"
 SIGNALS = {"Logs": "logs", "Metrics": "metrics", "Profiles": "profiles"}
 PARTIAL = ("PARTIAL", 1)
+HOLDERS = ("trace", "result")
 
 
 def has_resources(item: Mapping[str, Any]) -> bool:
@@ -30,14 +32,15 @@ def has_resources(item: Mapping[str, Any]) -> bool:
     batches = item.get("batches")
     if isinstance(batches, list) and batches:
         return isinstance(batches[0], dict) and any(key in batches[0] for key in (*SCOPE_KEYS, "resource"))
-    return isinstance(trace := item.get("trace"), dict) and has_resources(trace)
+    return any(isinstance(inner := item.get(key), dict) and has_resources(inner) for key in HOLDERS)
 
 
 def resources_path(head: Head) -> str:
     """The path of the resources in a document with this head."""
     first = next(iter(head.objects), {})
     array = "[*]." if head.values and isinstance(head.values[0], list) else ""
-    return f"{array}{'' if set(RESOURCE_KEYS) & first.keys() else 'trace.' if 'trace' in first else ''}{RESOURCES}"
+    holder = "" if set(RESOURCE_KEYS) & first.keys() else next((f"{key}." for key in HOLDERS if key in first), "")
+    return f"{array}{holder}{RESOURCES}"
 
 
 def resources_in(reading: Reading, number: int, record: Any) -> list[Any]:
@@ -45,9 +48,8 @@ def resources_in(reading: Reading, number: int, record: Any) -> list[Any]:
     if not isinstance(record, dict):
         return []
     report_partial(reading, record)
-    trace = record.get("trace")
-    for holder in (record, trace if isinstance(trace, dict) else {}):
-        if any(key in holder for key in RESOURCE_KEYS):
+    for holder in (record, *(record.get(key) for key in HOLDERS)):
+        if isinstance(holder, dict) and any(key in holder for key in RESOURCE_KEYS):
             return first_list(holder, RESOURCE_KEYS)
     signals = [signal for key, signal in SIGNALS.items() if f"resource{key}" in record or f"resource_{key.lower()}" in record]
     for signal in signals:
