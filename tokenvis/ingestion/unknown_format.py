@@ -19,7 +19,7 @@ from tokenvis.ingestion.unsupported import unsupported_tool
 MAX_REASONS = 5  # problems in the error if no file can be read
 SEPARATORS = ("\t", ";", "|")  # of columns, in a file that is not CSV
 MAX_FILES = 5  # files of a folder that the error describes
-FORMAT_ALIASES = {  # names of formats that somebody may try, and the right one
+FORMAT_ALIASES = {  # names of formats that a caller may try, and the right one
     **dict.fromkeys(["csv", "parquet", "jsonl", "dataframe", "pandas"], "table"),
     **dict.fromkeys(["opentelemetry", "otel", "tempo", "protobuf"], "otlp"),
     **dict.fromkeys(["perfetto", "viztracer", "trace_event"], "chrome_trace"),

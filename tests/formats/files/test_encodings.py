@@ -20,7 +20,7 @@ LATIN_LETTERS = "äöüßéèêàçñåøæÄÖÜÉÅØ"
         (b"plain", "utf-8"),
         ("é家🙂".encode(), "utf-8"),
         ("Café".encode("cp1252") + b" ", "cp1252"),
-        (b"Caf\xe9", "damaged utf-8"),  # a character of UTF-8 may be cut at the end
+        (b"na\xef", "damaged utf-8"),  # a character of UTF-8 may be cut at the end
         ("é".encode() + b" \xe9 ", "damaged utf-8"),
         ("é ".encode("cp1252") + "é".encode(), "damaged utf-8"),
         ("家".encode()[:2], "damaged utf-8"),
