@@ -64,3 +64,9 @@ def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text)
         assert list(table_rows(reading)) is not None
     except IngestError:
         assert text.startswith(b"PAR1")
+
+
+def test_a_head_of_a_long_text_does_not_read_all_of_it(monkeypatch):
+    source = source_of(write_file("x", b"a,b\n" + "é,1\n".encode("cp1252") * 400_000))
+    monkeypatch.setattr(type(source), "encoding", property(lambda _: pytest.fail("the whole file was read")))
+    assert str(head_of(source)) == "a table with the columns 'a', 'b'"

@@ -148,6 +148,6 @@ def is_binary(start: bytes) -> bool:
 
 def csv_head(source: Source, start: bytes) -> Head:
     """The head of a text source, as a table if it has more than one column."""
-    rows = [row for _, row in islice(csv_rows(source, Reading(source)), HEAD_LINES)]
+    rows = [row for _, row in islice(csv_rows(source, Reading(source), encoding_of([start])), HEAD_LINES)]
     names = list(rows[0]) if rows else []
     return Head("table" if len(names) > 1 else "text", rows, names, start)

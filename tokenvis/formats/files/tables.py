@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import plural, quoted
-from tokenvis.formats.files.encodings import INVALID_UTF8, READ_AS_LATIN
+from tokenvis.formats.files.encodings import INVALID_UTF8, READ_AS_LATIN, Encoding
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.text import without_surrogates
@@ -160,15 +160,16 @@ class BoundedLines:
         return line
 
 
-def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+def csv_rows(source: Source, reading: Reading, encoding: Encoding | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns.
 
-    A row with more or fewer cells than columns is skipped, because each of its cells may be another's, or cut.
+    Without ``encoding``, the file is read once more to find it. A row with more or fewer cells than columns is skipped, because
+    each of its cells may be another's, or cut.
     """
     names: list[str] | None = None
     places: dict[str, int] = {}
     number, row, is_cut = 0, list[str](), False
-    for number, row, is_cut in csv_records(source, reading):
+    for number, row, is_cut in csv_records(source, reading, encoding or source.encoding):
         if names is None:
             names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
             report_repeated(names, reading)
@@ -182,14 +183,14 @@ def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, 
         reading.add_problem(number, f"has no line break, so its last cell {quoted(row[-1])} may be cut; the row was read")
 
 
-def csv_records(source: Source, reading: Reading) -> Iterator[tuple[int, list[str], bool]]:
+def csv_records(source: Source, reading: Reading, encoding: Encoding) -> Iterator[tuple[int, list[str], bool]]:
     """The number and cells of each row of a CSV file, and whether it may be cut: neither a line break nor a quote ends it."""
     csv.field_size_limit(MAX_CSV_CHARACTERS)
     with source.path.open("rb") as raw:
-        if source.encoding != "utf-8":
-            reading.add_once(READ_AS_LATIN if source.encoding == "cp1252" else INVALID_UTF8)
-        encoding = "cp1252" if source.encoding == "cp1252" else "utf-8-sig"
-        text = BoundedLines(io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline=""))
+        if encoding != "utf-8":
+            reading.add_once(READ_AS_LATIN if encoding == "cp1252" else INVALID_UTF8)
+        codec = "cp1252" if encoding == "cp1252" else "utf-8-sig"
+        text = BoundedLines(io.TextIOWrapper(raw, encoding=codec, errors="replace", newline=""))
         lines, n_lines = csv.reader(text), 0
         while True:
             try:
