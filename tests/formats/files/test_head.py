@@ -70,3 +70,8 @@ def test_a_head_of_a_long_text_does_not_read_all_of_it(monkeypatch):
     source = source_of(write_file("x", b"a,b\n" + "é,1\n".encode("cp1252") * 400_000))
     monkeypatch.setattr(type(source), "encoding", property(lambda _: pytest.fail("the whole file was read")))
     assert str(head_of(source)) == "a table with the columns 'a', 'b'"
+
+
+def test_a_table_whose_only_row_is_cut_is_a_table():
+    source = source_of(write_file("x", b"agent_id,start_time,end_time\nann,0"))
+    assert str(head_of(source)) == "a table with the columns 'agent_id', 'start_time', 'end_time'"

@@ -23,7 +23,7 @@ from tokenvis.formats.files.structure import (
     JsonMarks,
     StructureScanner,
 )
-from tokenvis.formats.files.tables import csv_rows, frame_columns, frame_records
+from tokenvis.formats.files.tables import csv_records, csv_rows, frame_columns, frame_records
 from tokenvis.formats.files.zip_members import member_names
 
 MAX_CUTS = 30  # how often a head is cut shorter to parse it
@@ -148,6 +148,9 @@ def is_binary(start: bytes) -> bool:
 
 def csv_head(source: Source, start: bytes) -> Head:
     """The head of a text source, as a table if it has more than one column."""
-    rows = [row for _, row in islice(csv_rows(source, Reading(source), encoding_of([start])), HEAD_LINES)]
+    reading, encoding = Reading(source), encoding_of([start])
+    rows = [row for _, row in islice(csv_rows(source, reading, encoding), HEAD_LINES)]
     names = list(rows[0]) if rows else []
+    if not rows and reading.problems:  # each row is cut
+        names = next((cells for _, cells, _ in csv_records(source, Reading(source), encoding)), [])
     return Head("table" if len(names) > 1 else "text", rows, names, start)

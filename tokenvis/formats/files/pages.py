@@ -72,7 +72,7 @@ def missing_numbers(readings: list[Reading]) -> Iterator[tuple[Reading, str]]:
             of_all = f"{n_records:,} of {n_items:,} records" if n_items is not None else f"{n_records:,} records"
             yield (
                 next(iter(distinct.values())),
-                f"is incomplete: page {given} of {n_pages:,} ({of_all}). Request the other {plural(n_missing, 'page')}, and "
+                f"is incomplete: page {given} of {n_pages:,} ({of_all}), {plural(n_missing, 'page')} missing. Request the rest, and "
                 f"ingest all pages together, in one folder",
             )
 
