@@ -99,6 +99,8 @@ def test_exactly_the_missing_numbers_are_counted(n_pages, given_pages):
         (phoenix(0, 3, "S3"), " with the cursor 'S3'"),
         (mlflow(1, next_page_token="tok"), " with the cursor 'tok'"),
         (observations(0, 3)[:-1] + ', "has_more": true}', ""),
+        (phoenix(0, 3, {"id": 5}), ""),
+        (observations(0, 3)[:-1] + ', "next": [1]}', ""),
         (observations(0, 3)[:-1] + ', "cursors": {"next": "n", "prev": null}}', " with the cursor 'n'"),
         (observations(0, 3)[:-1] + ', "pagination": {"nextPageToken": "p"}}', " with the cursor 'p'"),
         (observations(0, 3)[:-1] + ', "links": {"next": "/page/2"}}', " with the cursor '/page/2'"),

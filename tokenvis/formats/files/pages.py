@@ -33,6 +33,7 @@ def page_of(envelope: Mapping[str, Any], first_id: str | None = None) -> ResultP
             said |= nested
     number, n_pages, n_items, limit = (value if type(value := said.get(key)) is int else None for key in NUMBER_KEYS)
     following = next((said[key] for key in NEXT_KEYS if said.get(key)), None)
+    following = following if following is None or isinstance(following, str | int) else True
     if following is None and any(said.get(key) is True for key in MORE_KEYS):
         following = True
     if number is not None and n_pages is not None:
@@ -72,8 +73,8 @@ def missing_numbers(readings: list[Reading]) -> Iterator[tuple[Reading, str]]:
             of_all = f"{n_records:,} of {n_items:,} records" if n_items is not None else f"{n_records:,} records"
             yield (
                 next(iter(distinct.values())),
-                f"is incomplete: page {given} of {n_pages:,} ({of_all}), {plural(n_missing, 'page')} missing. Request the rest, and "
-                f"ingest all pages together, in one folder",
+                f"is incomplete: page {given} of {n_pages:,} ({of_all}), {plural(n_missing, 'page')} missing. Request the "
+                "rest, and ingest all pages together, in one folder",
             )
 
 
@@ -92,6 +93,6 @@ def missing_ends(readings: list[Reading]) -> Iterator[tuple[Reading, str]]:
             cursor = "" if page.following is True else f" with the cursor {quoted(page.following)}"
             yield (
                 reading,
-                f"is incomplete: it says that more records follow{cursor}. Request the next pages until none follows, and "
-                f"ingest all pages together, in one folder",
+                f"is incomplete: it says that more records follow{cursor}. Request the next pages until none follows, "
+                "and ingest all pages together, in one folder",
             )
