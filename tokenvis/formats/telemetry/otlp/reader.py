@@ -73,7 +73,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     elif head.kind == "lines":
         records = json_lines(reading)
     else:
-        yield from read_document(reading)
+        yield from read_document(reading, head)
         return
     for number, record in records:
         for resource_spans in resources_in(reading, number, record):
@@ -85,9 +85,8 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     return enumerate(records, start=1)
 
 
-def read_document(reading: Reading) -> Iterator[SpanRead]:
-    """The spans of one document of any size: with several resources, resource by resource; else span by span."""
-    head = head_of(reading.source)
+def read_document(reading: Reading, head: Head) -> Iterator[SpanRead]:
+    """The spans of one document with this head, of any size: with several resources, resource by resource; else span by span."""
     prefix, first_reading = resources_path(head), Reading(reading.source)
     report_status(reading, head)
     cutter = PathCutter(f"{prefix}.!{'|'.join(SCOPE_KEYS)}", exact=False)
