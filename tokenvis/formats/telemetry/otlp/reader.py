@@ -86,7 +86,7 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def read_document(reading: Reading, head: Head) -> Iterator[SpanRead]:
-    """The spans of one document with this head, of any size: with several resources, resource by resource; else span by span."""
+    """The spans of one document with this head: with several resources, resource by resource; else span by span."""
     prefix, first_reading = resources_path(head), Reading(reading.source)
     report_status(reading, head)
     cutter = PathCutter(f"{prefix}.!{'|'.join(SCOPE_KEYS)}", exact=False)
