@@ -8,13 +8,14 @@ from tokenvis.formats.files.sources import Source, origin_of
 
 
 def write_file(path, *parts):
-    """A file of lines: objects as JSON, texts and bytes unchanged."""
+    """A file of lines: objects as JSON, texts and bytes unchanged; a .csv of texts ends with a line break."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     texts = [
         part if isinstance(part, bytes) else (part if isinstance(part, str) else json.dumps(part)).encode() for part in parts
     ]
-    path.write_bytes(b"\n".join(texts))
+    end = b"\n" if path.suffix == ".csv" and isinstance(parts[-1] if parts else b"", str) else b""
+    path.write_bytes(b"\n".join(texts) + end)
     return path
 
 

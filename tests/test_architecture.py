@@ -184,6 +184,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "formats/telemetry/chrome_trace/events.py": "formats/test_chrome_trace.py",
     "formats/telemetry/chrome_trace/pairs.py": "formats/test_chrome_trace.py",
     "formats/telemetry/chrome_trace/reader.py": "formats/test_chrome_trace.py",
+    "formats/telemetry/otlp/envelopes.py": "formats/test_otlp.py",
     "formats/telemetry/otlp/reader.py": "formats/test_otlp.py",
     **{f"ingestion/{module}.py": "ingestion/test_same_store.py" for module in ("resolution", "snapshots", "spool", "stored")},
     "ingestion/agents.py": "ingestion/test_assembly.py",

@@ -48,7 +48,8 @@ def text_of(*parts):
 
 def examples():
     """Small valid files, by format."""
-    otlp = [text_of(OTLP, test_otlp.request(test_otlp.TOOL)), *test_otlp.messages(OTLP)]
+    tempo = json.dumps({"trace": OTLP, "status": "PARTIAL", "message": "too large"}, indent=1)
+    otlp = [text_of(OTLP, test_otlp.request(test_otlp.TOOL)), text_of(tempo), *test_otlp.messages(OTLP)]
     return {
         "claude_code": [
             text_of(*({**line, "sessionId": "s1"} for line in CLAUDE)),
@@ -63,12 +64,13 @@ def examples():
         "langfuse": [
             text_of({"trace": test_langfuse.TRACE, "observations": test_langfuse.OBSERVATIONS}),
             text_of(*test_langfuse.OBSERVATIONS),
+            text_of({"data": test_langfuse.OBSERVATIONS, "meta": {"page": 1, "limit": 4, "totalItems": 8, "totalPages": 2}}),
         ],
         "mlflow": [text_of(test_mlflow.WHOLE)],
         "otlp": otlp,
         "phoenix": [text_of(*test_phoenix.ROWS)],
         "python_sdk": [text_of({"spans": [test_python_sdk.AGENT, test_python_sdk.CHAT]})],
-        "smallville": [text_of(json.dumps(test_smallville.STEPS))],
+        "smallville": [text_of(json.dumps(test_smallville.STEPS)), text_of(json.dumps(test_smallville.REPLAY))],
         "table": [text_of(*test_table.ROWS), b"agent_id,location_id,start_time,end_time\nann,desk,0,1\nbob,lab,1,2"],
     }  # fmt: skip
 

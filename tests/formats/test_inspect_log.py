@@ -427,3 +427,44 @@ def test_a_solver_and_the_agent_that_it_runs_are_one_agent():
     assert set(agents_of(*events, end(5, "a"), end(5, "x"), end(6, "s")).values()) == {"react"}
     cycle = [begin(0, "x", "p", "span", "y"), begin(0, "y", "q", "span", "x"), begin(1, "a", "react", "agent", "y")]
     assert agents_of(*cycle, end(2, "a"))["a"] == "react"
+
+
+COUNTED = " samples that its results count"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (
+            {"status": "success", "results": {"total_samples": 3, "completed_samples": 1}},
+            "has 1 of the 3" + COUNTED,
+        ),
+        ({"status": "success", "results": {"total_samples": 1}}, None),
+        (
+            {"status": "error", "results": {"total_samples": 9, "completed_samples": 2}},
+            "has 1 of the 2" + COUNTED,
+        ),
+        ({"status": "cancelled", "results": {"total_samples": 9, "completed_samples": 1}}, None),
+        ({"status": "started"}, "is the log of an evaluation that had not ended, with 1 sample"),
+        ({"status": "success", "results": {"total_samples": "x"}}, None),
+        ({"status": 5, "results": 5}, None),
+        ({"status": [], "results": None}, None),
+    ],
+)
+def test_missing_samples_are_told(header, reason):
+    told = [] if reason is None else [f"{reason}."]
+    reading = reading_of("log.json", json.dumps({"eval": EVAL, **header, "samples": [SAMPLE]}))
+    assert len(list(read(reading))) > 0
+    assert [problem.split(": ", 1)[1] for problem in problem_texts(reading)] == told
+    reading = reading_of(log_archive("log.eval", SAMPLE, header={"eval": EVAL, **header}))
+    assert len(list(read(reading))) > 0
+    assert [problem.split(": ", 1)[1] for problem in problem_texts(reading)] == told
+
+
+def test_an_archive_without_the_header_of_its_end_is_told():
+    with zipfile.ZipFile("log.eval", "w") as archive:
+        archive.writestr("_journal/start.json", json.dumps({"eval": EVAL}))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(SAMPLE))
+    reading = reading_of("log.eval")
+    assert len(list(read(reading))) > 0
+    assert problem_texts(reading) == ["log.eval: is the log of an evaluation that had not ended, with 1 sample."]

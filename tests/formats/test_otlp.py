@@ -401,3 +401,57 @@ def test_traces_of_one_name_are_told_apart_by_what_they_were_asked():
     assert set(ingest("x.jsonl", content="none", store="none.db").names.values()) == {"invoke_agent"}
     write_file("y.jsonl", request(asked(TRACE, "Plan a trip"), service="unknown_service"))
     assert ingest("y.jsonl", store="y.db").names == {TRACE: "invoke_agent"}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_answers_of_tempo_are_read(indent):
+    resources = request(AGENT, CHAT, TOOL)["resourceSpans"]
+    old = json.loads(json.dumps(resources).replace("scopeSpans", "instrumentationLibrarySpans"))
+    for span in old[0]["instrumentationLibrarySpans"][0]["spans"]:
+        span |= {key: as_base64(span[key]) for key in ("traceId", "spanId", "parentSpanId") if key in span}
+    whole = {"trace": {"resourceSpans": resources}, "metrics": {"inspectedBytes": "9"}}
+    answers = [{"batches": old}, {"batches": resources}, {"trace": {"batches": old}}, {"result": whole["trace"]}]
+    for answer in (*answers, whole, [whole]):
+        assert recognises(head_of(reading_of("x", json.dumps(answer, indent=indent)).source))
+        assert spans_of(json.dumps(answer, indent=indent)) == (SPANS, [])
+    partial = "x: is incomplete: its status is PARTIAL{}. Request the trace again, with a higher limit of its size."
+    for more, message in (({}, ""), ({"message": "trace exceeds max size"}, " (trace exceeds max size)")):
+        answer = {**whole, "status": "PARTIAL", **more}
+        assert spans_of(json.dumps(answer, indent=indent)) == (SPANS, [partial.format(message)])
+        assert spans_of(answer, request(AGENT)) == ([*SPANS, SPANS[0]], [partial.format(message)])
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [("scopeSpans", "scopeSpan", "scopeSpans"), ("spans", "Spans", "spans"), ("scopeSpans", "x" * 70, "scopeSpans")],
+)
+def test_lists_under_unknown_keys_are_told(indent, old, new, expected):
+    wrong = json.loads(json.dumps(request(CHAT)).replace(f'"{old}"', f'"{new}"'))["resourceSpans"]
+    shown = f"'{new}'" if len(new) < 60 else f"'{new[:60]}'… (70 characters)"
+    reason = f"has {shown} where '{expected}' is expected; what it contains was not read."
+    for resources, spans in ((wrong, []), ([*request(AGENT)["resourceSpans"], *wrong], SPANS[:1])):
+        found, problems = spans_of(json.dumps({"resourceSpans": resources}, indent=indent))
+        assert (found, [problem.split(": ", 1)[1] for problem in problems]) == (spans, [reason])
+    found, problems = spans_of(request(AGENT), {"resourceSpans": wrong}, {"resourceSpan": wrong})
+    assert found == SPANS[:1]
+    other = reason.replace(shown, "'resourceSpan'").replace(f"'{expected}'", "'resourceSpans'")
+    assert problems == [f"x, line 2: {reason}", f"x, line 3: {other}"]
+
+
+def test_a_scope_beside_unknown_ones_is_read():
+    whole = request(AGENT)
+    whole["resourceSpans"][0] |= {"ilSpans": whole["resourceSpans"][0]["scopeSpans"], "schemaUrl": "u", "notes": [1]}
+    reason = "has 'ilSpans' where 'scopeSpans' is expected; what it contains was not read."
+    assert spans_of(json.dumps(whole, indent=1)) == (SPANS[:1], [f"x: {reason}"])
+    assert spans_of(whole, {}) == (SPANS[:1], [f"x, line 1: {reason}"])
+
+
+def test_records_of_other_signals_are_counted():
+    reading = reading_of("x", request(AGENT), {"resourceLogs": [{}]}, {"resource_metrics": []}, {"resourceLogs": []}, {})
+    assert len(list(read(reading))) == 1
+    assert reading.problems == []
+    assert reading.skipped == {
+        "records of OpenTelemetry logs, which contain no spans": 2,
+        "records of OpenTelemetry metrics, which contain no spans": 1,
+    }

@@ -169,3 +169,59 @@ def test_runs_equal_the_runs_of_sampled_steps(tmp_path_factory, changes):
     spans = spans_from_samples(samples, time="step", agent="who", location="place", step_us=1_000_000, trace_id="t")
     columns = ("agent_id", "location_id", "start_time", "end_time")
     assert found == set(zip(*(spans[column].tolist() for column in columns), strict=True))
+
+
+def frame(location, action="rest", **more):
+    return {"location": location, "movement": [1, 2], "action": action, **more}
+
+
+REPLAY = {
+    "start_datetime": "1970-01-01T00:01:00",
+    "stride": 10,
+    "sec_per_step": 10,
+    "persona_init_pos": {"Ann": [1, 2], "Bob": [1, 2]},
+    "all_movement": {
+        "description": {"Ann": {"currently": "x"}},
+        "conversation": {"19700101-00:01": "\n地点：…", "19700101-00:11": ""},
+        "0": {"Ann": {"location": "家，卧室，床", "movement": [1, 2], "description": "睡觉"}, "Bob": frame("店")},
+        "1": {"Ann": frame("店，柜台", "前往 店")},
+        "2": {},
+        "3": {"Ann": frame("店，柜台", "a@b")},
+    },
+}
+REPLAYED = ["Ann 家:卧室 50-60", "Ann 店:柜台 60-80", "Ann 店:柜台 80-90", "Bob 店 50-90"]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_replay_of_the_chinese_generative_agents(indent):
+    reading = reading_of("my-town/movement.json", json.dumps(REPLAY, indent=indent, ensure_ascii=False))
+    assert recognises(head_of(reading.source))
+    spans = list(read(reading))
+    assert ([span_text(span) for span in spans], problem_texts(reading)) == (REPLAYED, [])
+    assert [span.data["label"] for span in spans] == ["睡觉", "前往 店", "a b", "rest"]
+    assert ["estimated" in span.data for span in spans] == [True, False, False, True]
+    assert spans[0].data["attributes"]["object"] == "床"
+    assert {name for _, name in reading.names.values()} == {"my-town"}
+    assert reading.skipped == {"conversations of a replay, which belong to no one agent": 1}
+
+
+def test_a_replay_with_long_conversations_before_its_frames_is_recognised():
+    moves = {**REPLAY["all_movement"], "conversation": {"19700101-00:01": "话" * 400_000}}
+    reading = reading_of("movement.json", json.dumps({**REPLAY, "all_movement": moves}, ensure_ascii=False))
+    assert recognises(head_of(reading.source))
+    assert [span_text(span) for span in read(reading)] == REPLAYED
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"start_datetime": "noon"}, "invalid value (Invalid isoformat string: 'noon')"),
+        ({"start_datetime": 5}, "invalid value ('start_datetime' is of type int)"),
+        ({"sec_per_step": -1}, "invalid value ('sec_per_step' is -1)"),
+    ],
+)
+def test_a_replay_without_a_clock_is_a_problem(change, reason):
+    reading = reading_of("movement.json", json.dumps(REPLAY | change, indent=1))
+    assert [span_text(span) for span in read(reading)] == [text.replace("50-", "-10-").replace("60-80", "0-20").replace(
+        "-60", "-0").replace("80-90", "20-30").replace("-90", "-30") for text in REPLAYED]  # fmt: skip
+    assert problem_texts(reading) == [f"movement.json: {reason}, so times start at 0 and a step takes 10 s."]

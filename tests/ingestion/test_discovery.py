@@ -137,9 +137,9 @@ def test_a_thread_that_was_forked_goes_on_without_the_one_it_was_forked_from():
     [
         (b"\0\1", "binary"),
         (b'{"resourceSpans": []}\n' * 4, "JSON lines with the keys 'resourceSpans'"),
-        (b'{"resourceSpans": []}', "JSON lines with the keys 'resourceSpans'"),
+        (b'{"resourceSpans": []}', "a JSON document with the keys 'resourceSpans'"),
         (b'{"resourceSpans": [{"resource', "a JSON document with the keys 'resourceSpans'"),
-        (b'{"ph": "X", "ts": 1}\n', "JSON lines with the keys 'ph', 'ts'"),
+        (b'{"ph": "X", "ts": 1}\n', "a JSON document with the keys 'ph', 'ts'"),
         (b'{"a": 1}\n' * 20, "JSON lines with the keys 'a'"),
         (b'{\n"a": 1}', "a JSON document with the keys 'a'"),
     ],

@@ -266,11 +266,9 @@ KNOWN = "Known formats: " + ", ".join(f"{reader.NAME} ({name})" for name, reader
         (b"", "empty"),
         (b"hello\n", "text"),
         (b"\x00\xff" * 5000, "binary"),
-        (b'{"a": 1}\n', "JSON lines with the keys 'a'"),
+        (b'{"a": 1}\n', "a JSON document with the keys 'a'"),
         (b"[]\n", "a JSON document"),
-        (b'{"type": ["user"], "uuid": "x"}\n', "JSON lines with the keys 'type', 'uuid'"),
-        (b"when;who\n1;2\n", "text"),
-        (b"when,who\n1,2\n", "a table with the columns 'when', 'who'"),
+        (b'{"type": ["user"], "uuid": "x"}\n{}', "JSON lines with the keys 'type', 'uuid'"),
     ],
 )
 def test_a_file_in_no_known_format(text, what):
@@ -281,10 +279,11 @@ def test_a_file_in_no_known_format(text, what):
 
 def test_a_folder_without_sessions():
     Path("in").mkdir()
-    assert error_of("in") == "No file in in can be read."
+    assert error_of("in") == "No file in in can be read: the folder is empty."
     Path("in/a.jsonl").write_text("{}")
     Path("in/b.jsonl").write_text("{}")
-    assert error_of("in") == f"None of the 2 files in in has a known format. {KNOWN}"
+    looks = "a.jsonl looks like a JSON document; b.jsonl looks like a JSON document"
+    assert error_of("in") == f"None of the 2 files in in has a known format: {looks}. {KNOWN}"
 
 
 def test_a_path_that_is_not_there():

@@ -105,7 +105,7 @@ def with_id(found: AgentName, attributes: Mapping[str, Any]) -> AgentName:
     return named_by_id(found.key) if found.key and not found.name else found
 
 
-def agent_key_in(data: dict[str, Any], agent: str | None) -> str | None:
+def agent_key_in(data: Mapping[str, Any], agent: str | None) -> str | None:
     """The id of a named agent beside its attributes, as a table has it; ``agent_id`` if another column has the name."""
     keys = (key for key in (*AGENT_ID_KEYS, "agent_id") if key in data)
     return next((name for key in keys if (name := as_name(data[key])) and name != agent), None) if agent else None

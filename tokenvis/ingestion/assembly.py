@@ -36,11 +36,12 @@ MAX_DATA_BYTES = 32 << 20  # of one span: on its way into the store, it is in me
 class Assembly:
     """Spans whose agents are not resolved yet: `add` them all, then read the `frames` once.
 
-    ``counts`` has the number of spans that named their agent ("own"; of these, by an "attribute", a "name", ...), inherited it ("ancestor"), or took that of their
-    "service" or "trace"; of spans that are "open" or have "estimated" values; of rows that were "identical" to another or
-    earlier "snapshots" of a span. Conflicts between spans become problems of their readings. After the frames, ``changes`` are
-    the stored spans that changed because of them, and how they were; ``kept`` counts, by trace, the spans of which the store
-    keeps what another file told; and ``told_by`` are the traces with the numbers of the readings that told of them.
+    ``counts`` has the number of spans whose agent is their "own" (of these, by the "source", an "attribute", a "name", ...),
+    that of their "ancestor", their "service" or their "trace"; of spans that are "open" or have "estimated" values; of rows
+    that were "identical" to another or earlier "snapshots" of a span. Conflicts between spans become problems of their
+    readings. After the frames, ``changes`` are the stored spans that changed because of them, and how they were; ``kept``
+    counts, by trace, the spans of which the store keeps what another file told; and ``told_by`` are the traces with the
+    numbers of the readings that told of them.
     """
 
     def __init__(self, path: Path, redactor: Redactor | None = None) -> None:

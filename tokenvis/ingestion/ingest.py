@@ -16,9 +16,10 @@ from tqdm import tqdm
 from tokenvis.conventions.rules import AttributeRule, Rule, RuleFunction, rule_functions
 from tokenvis.conventions.span import SpanRead, assign_by_rules, error_text
 from tokenvis.conventions.timestamps import UNITS, Unit
-from tokenvis.errors import BadOption, IngestError, check_choice, plural, quoted
+from tokenvis.errors import BadOption, IngestError, check_choice, quoted
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.inputs import sources_in
+from tokenvis.formats.files.pages import missing_pages
 from tokenvis.formats.files.reading import Problem, Reading, ReadOptions
 from tokenvis.formats.files.sources import Source, refusal_reason
 from tokenvis.formats.registry import FORMATS, FormatReader
@@ -28,13 +29,13 @@ from tokenvis.ingestion.conversations import TRACE_CHOICES, Conversations, Trace
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.ingestion.stored import StoredTraces, source_of
+from tokenvis.ingestion.unknown_format import unknown_format, unknown_format_name
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
 from tokenvis.store.ingested import put_sources, revise_spans
 from tokenvis.store.store import Store, as_store
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
-MAX_REASONS = 5  # problems in the error if no file can be read
 PROGRESS_FROM_BYTES = 8 << 20  # size of the input from which a progress bar is shown
 
 
@@ -107,8 +108,8 @@ def ingest(
     if unit is not None:
         check_choice("unit", unit, UNITS)
     check_choice("trace", trace, TRACE_CHOICES)
-    if format is not None:
-        check_choice("format", format, FORMATS)
+    if format is not None and format not in list(FORMATS):
+        raise BadOption(f"format={unknown_format_name(format)}")
     rules = SpanRules(*rule_functions(agent, location, waits_for), Redactor(content), ClockShifts(clock_offsets))
     read_options = ReadOptions(without_texts=content == "none", columns=checked_columns(columns), unit=unit)
     clear_leftovers()
@@ -199,11 +200,11 @@ def sources_by_format(
         except IngestError as error:
             problems.append(Problem(source.name, None, refusal_reason(error, source.name)))
             continue
-        heads.append(head)
+        heads.append((source, head))
         if name := recognised_format(head, format, is_only_source=len(sources) == 1):
             by_format.setdefault(name, []).append(source)
     if not by_format:
-        raise unknown_format(source_input, sources, heads, problems)
+        raise unknown_format(source_input, heads, len(sources), problems)
     return by_format
 
 
@@ -212,21 +213,6 @@ def recognised_format(head: Head, format: str | None, *, is_only_source: bool) -
     if format is not None:
         return format if is_only_source or FORMATS[format].recognises(head) else None
     return next((name for name, reader in FORMATS.items() if reader.recognises(head)), None)
-
-
-def unknown_format(source_input: Any, sources: list[Source], heads: list[Head], problems: list[Problem]) -> IngestError:
-    """The error if no source has a known format."""
-    formats = f"Known formats: {', '.join(f'{reader.NAME} ({name})' for name, reader in FORMATS.items())}."
-    reasons = "".join(f" {problem}" for problem in problems[:MAX_REASONS])
-    if len(problems) > MAX_REASONS:
-        reasons += f" And {plural(len(problems) - MAX_REASONS, 'other problem')}."
-    if not sources:
-        return IngestError(f"No file in {source_input} can be read.{reasons}")
-    if not heads:
-        return IngestError(reasons.removeprefix(" "))
-    if len(sources) == 1:
-        return IngestError(f"{sources[0].name} has no known format: it looks like {heads[0]}. {formats}{reasons}")
-    return IngestError(f"None of the {plural(len(sources), 'file')} in {source_input} has a known format. {formats}{reasons}")
 
 
 def conversations_in(reader: FormatReader, sources: list[Source], read_options: ReadOptions) -> Conversations:
@@ -260,6 +246,8 @@ def read_into_store(
         if reading.continued_by:
             sources += outdated_sources(report.store, reading, {*read_paths, *(other.path for other in sources)})
     write_spans(report, assembly, readings)
+    for reading, reason in missing_pages(readings):
+        reading.add_problem(None, reason)
     report_readings(report, readings)
     report.count(assembly.counts)
 

@@ -19,7 +19,7 @@ from tokenvis.formats.files.rows import table_rows
         (b"", "empty"),
         (b" \n", "empty"),
         (b'{"a": 1}\n{"b": 2}', "JSON lines with the keys 'a', 'b'"),
-        (b'{"a": 1}', "JSON lines with the keys 'a'"),
+        (b'{"a": 1}\n', "a JSON document with the keys 'a'"),
         (b'{"a": "cut\n{"b": 2}', "JSON lines with the keys 'b'"),
         (b"x\n5\n" + b'{"b": 2}', "JSON lines with the keys 'b'"),
         (b'{\n"a": 1,\n"b": {"c": 5}\n}', "a JSON document with the keys 'a', 'b'"),
@@ -64,3 +64,14 @@ def test_any_bytes_have_a_head_and_are_read_to_their_end(tmp_path_factory, text)
         assert list(table_rows(reading)) is not None
     except IngestError:
         assert text.startswith(b"PAR1")
+
+
+def test_a_head_of_a_long_text_does_not_read_all_of_it(monkeypatch):
+    source = source_of(write_file("x", b"a,b\n" + "é,1\n".encode("cp1252") * 400_000))
+    monkeypatch.setattr(type(source), "encoding", property(lambda _: pytest.fail("the whole file was read")))
+    assert str(head_of(source)) == "a table with the columns 'a', 'b'"
+
+
+def test_a_table_whose_only_row_is_cut_is_a_table():
+    source = source_of(write_file("x", b"agent_id,start_time,end_time\nann,0"))
+    assert str(head_of(source)) == "a table with the columns 'agent_id', 'start_time', 'end_time'"

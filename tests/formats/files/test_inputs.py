@@ -63,3 +63,16 @@ def test_a_text_in_utf_16_or_utf_32_is_converted(folder, encoding):
     [source] = sources_in(path, folder, lambda *problem: problems.append(problem))
     assert source.path.read_bytes() == text[:-1].encode() + "\ufffd".encode()
     assert problems == [("x.jsonl", f"invalid {encoding[:6].upper()} was replaced by U+FFFD")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_text_in_utf_16_without_a_mark_is_converted(folder, encoding):
+    for text in ('{"a": "é🙂"}\r\n{"b": 2}\n', "agent,start\nJosé,1\n", '\n\n{"a": "é"}'):
+        [source] = sources_in(write_file("x", text.encode(encoding)), folder, print)
+        assert source.path.read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("start", [b"\0" * 8, b"a\0b\0", b"\x01\0\x02\0\x03\0\x04\0", b"a\0b\0c\0\xe9\0", b""])
+def test_bytes_that_only_resemble_utf_16_are_unchanged(folder, start):
+    [source] = sources_in(write_file("x", start), folder, print)
+    assert source.path.read_bytes() == start

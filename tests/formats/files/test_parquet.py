@@ -158,3 +158,12 @@ def test_a_file_that_declares_too_much_is_refused(monkeypatch):
     assert rows_of(reading) == []
     [problem] = problem_texts(reading)
     assert problem.startswith("x.parquet: unpacks to more than 200 times its size, and to more than the 100 MiB that ")
+
+
+def test_a_file_with_fewer_rows_than_its_footer_declares_is_a_problem(monkeypatch):
+    pd.DataFrame({"a": range(500)}).to_parquet("x.parquet", row_group_size=100)
+    whole = parquet.unpacked_batches
+    monkeypatch.setattr(parquet, "unpacked_batches", lambda file, size: list(whole(file, size))[:-2])
+    reading = reading_of("x.parquet")
+    assert len(list(parquet_rows(reading))) == 300
+    assert problem_texts(reading) == ["x.parquet: has 300 of the 500 rows that its footer declares."]

@@ -5,6 +5,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from files import problem_texts, reading_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokenvis.formats.files import tables
 from tokenvis.formats.files.tables import csv_rows, frame_records, frame_rows
@@ -84,24 +86,65 @@ def test_of_columns_with_one_name_the_first_is_read():
         (0, {"i": 5, "a": 1, "b": 2})
     ]
     assert problem_texts(reading) == ["x: has 2 columns 'a'; the first is read."]
-    reading = reading_of("x.csv", b"a,b,a\n1,2,3\n4")
-    assert [row for _, row in csv_rows(reading.source, reading)] == [{"a": "1", "b": "2"}, {"a": "4"}]
+    reading = reading_of("x.csv", b"a,b,a\n1,2,3\n4,,5\n")
+    assert [row for _, row in csv_rows(reading.source, reading)] == [{"a": "1", "b": "2"}, {"a": "4", "b": None}]
     assert problem_texts(reading) == ["x.csv: has 2 columns 'a'; the first is read."]
-
-
-def test_a_csv_row_with_too_many_cells_is_a_problem():
-    reading = reading_of("x.csv", b'a,b\n1,2,3\n"x\ny",\n\n5')
-    assert list(csv_rows(reading.source, reading)) == [(4, {"a": "x\ny", "b": None}), (6, {"a": "5"})]
-    assert problem_texts(reading) == ["x.csv, line 2: 3 cells in a table of 2 columns."]
 
 
 @pytest.mark.parametrize(
     ("text", "rows", "problems"),
     [
-        (b"a,b\n" + b"x" * 50 + b",1\n2,3", [{"a": "2", "b": "3"}], ["line 1: not CSV (line longer than 20 characters)"]),
+        ('1,2,3\n"x\ny",\n\n \n', [{"a": "x\ny", "b": None}], ["2: 3 cells in a table of 2 columns; the row was skipped"]),
+        ("1\n3,4\n", [{"a": "3", "b": "4"}], ["2: 1 cell in a table of 2 columns; the row was skipped"]),
+        ("1,2\n3", [{"a": "1", "b": "2"}],
+         ["3: 1 cell in a table of 2 columns and no line break, as in a file that is cut; the row was skipped"]),
+        ("1,2\n3,4", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}],
+         ["3: has no line break, so its last cell '4' may be cut; the row was read"]),
+        ("1,2\n3,", [{"a": "1", "b": "2"}, {"a": "3", "b": None}], []),
+        ('1,2\n3,"4"', [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], []),
+        ("1,2\r\n3,4\r\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], []),
+        ("", [], []),
+    ],
+)  # fmt: skip
+def test_a_csv_row_that_may_be_cut_is_a_problem(text, rows, problems):
+    reading = reading_of("x.csv", f"a,b\n{text}".encode())
+    assert [row for _, row in csv_rows(reading.source, reading)] == rows
+    assert problem_texts(reading) == [f"x.csv, line {problem}." for problem in problems]
+
+
+def test_a_csv_file_in_latin_1_is_read_as_such_and_told_once():
+    text = "name,place\nJosé,Café “Zoë”\nÅse,Straße\n"
+    for encoding, problems in (
+        ("utf-8", []),
+        ("utf-8-sig", []),
+        ("cp1252", ["x.csv: is not UTF-8; it was read as Windows-1252, which contains Latin-1."]),
+    ):
+        reading = reading_of("x.csv", text.encode(encoding))
+        assert [tuple(row.values()) for _, row in csv_rows(reading.source, reading)] == [
+            ("José", "Café “Zoë”"),
+            ("Åse", "Straße"),
+        ]
+        assert problem_texts(reading) == problems
+
+
+@pytest.mark.laws
+@given(st.lists(st.integers(0, 999), min_size=2, max_size=6), st.integers(0, 99))
+def test_a_csv_file_that_is_cut_anywhere_loses_no_row_silently(numbers, cut):
+    whole = "start,end\n" + "".join(f"{number},{number * 7}\n" for number in numbers)
+    text = whole[: len("start,end\n") + cut % (len(whole) - len("start,end\n") + 1)]
+    reading = reading_of("cut.csv", text.encode())
+    rows = [(int(row["start"]), int(row["end"])) for _, row in csv_rows(reading.source, reading) if row["end"]]
+    wrong = [row for row in rows if row not in [(number, number * 7) for number in numbers]]
+    assert len(wrong) <= len(reading.problems) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "problems"),
+    [
+        (b"a,b\n" + b"x" * 50 + b",1\n2,3\n", [{"a": "2", "b": "3"}], ["line 1: not CSV (line longer than 20 characters)"]),
         (b"a,b\n" + b"x" * 50, [], ["line 1: not CSV (line longer than 20 characters)"]),
-        (b'a,b\n"' + b"x\n" * 15 + b"1,2\n", [{"a": "1", "b": "2"}], ["field larger than field limit (20)"]),
-        (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], []),
+        (b'a,b\n"' + b"x,\n" * 15 + b"1,2\n", [{"a": "1", "b": "2"}], ["field larger than field limit (20)"]),
+        (b"a,b\n\0,\xff\n", [{"a": "\0", "b": "\ufffd"}], ["x.csv: invalid UTF-8 was replaced by U+FFFD."]),
         (
             b'a,b\n1,2\n3,"4\n5,6\n',
             [{"a": "1", "b": "2"}, {"a": "3", "b": "4\n5,6\n"}],

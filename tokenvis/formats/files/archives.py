@@ -29,6 +29,7 @@ MIN_FREE_BYTES = 4 << 20  # on the disk with the temporary folder
 MAX_UNPACK_RATIO = 200  # real traces compress to 1/100 at best
 SPARE_MIB = 100
 MAX_ARCHIVE_FILES = 10_000  # a file costs milliseconds, whatever its size
+FIRST_BYTES = 8
 MAX_ARCHIVE_DEPTH = 3  # a .gz in a .zip in a .zip
 MAX_FOLDER_DEPTH = 64
 DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)|.*:", re.IGNORECASE)  # a device or a stream of Windows
@@ -158,7 +159,7 @@ def first_bytes(source: Source) -> bytes:
     """The first bytes of a file, enough to recognise its kind."""
     try:
         with source.path.open("rb") as file:
-            return file.read(8)
+            return file.read(FIRST_BYTES)
     except OSError as error:
         raise IngestError(f"{source.name} cannot be read: {error.strerror}.") from error
 

@@ -1,8 +1,9 @@
 """Documents: the values under a path in a JSON document of any size, each parsed alone.
 
 A path consists of keys and "[*]", which stands for the items of an array: ``resourceSpans[*].resource``; "*" at its end stands
-for the members of an object. The empty path means the documents of a file, which may follow one another. A damaged value
-becomes a problem, and the next one is read; damage around the values ends the reading.
+for the members of an object, "a|b" for either key, and "!a|b" for every other. The empty path means the documents of a file,
+which may follow one another. A damaged value becomes a problem, and the next one is read; damage around the values ends the
+reading.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,9 +38,9 @@ def document_items(
         yield number, value
 
 
-def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
-    """Each key and value of a document that is an object, numbered as in `document_items`; a damaged key is a problem."""
-    for number, value, key in parsed_pieces(PathCutter(MEMBERS, exact=False), reading, reading.source):
+def document_members(reading: Reading, path: str = MEMBERS) -> Iterator[tuple[int, tuple[str, Any]]]:
+    """Each key and value of a document that is an object, or those under a path, numbered; a damaged key is a problem."""
+    for number, value, key in parsed_pieces(PathCutter(path, exact=False), reading, reading.source):
         try:
             name = orjson.loads(key)
         except ValueError:
@@ -48,10 +49,18 @@ def document_members(reading: Reading) -> Iterator[tuple[int, tuple[str, Any]]]:
             yield number, (name, value)
 
 
-def document_property(reading: Reading, path: str) -> tuple[list[Any], int]:
-    """The values under a path that ends in a key, and the number of objects that could have the key."""
-    cutter = PathCutter(path, exact=False)
-    return [value for _, value, _ in parsed_pieces(cutter, reading, reading.source)], cutter.n_entered
+def document_envelopes(reading: Reading, prefix: str, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The values under some keys of each object under a path, without the rest of the objects; problems are not reported.
+
+    An object begins with a key that the one before has already.
+    """
+    envelope: dict[str, Any] = {}
+    for _, (key, value) in document_members(Reading(reading.source), prefix + "|".join(keys)):
+        if key in envelope:
+            yield envelope
+            envelope = {}
+        envelope[key] = value
+    yield envelope
 
 
 def parsed_pieces(cutter: PathCutter, reading: Reading, source: Source) -> Iterator[tuple[int, Any, bytes]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tokenvis.formats.files.archives import ZIP_MAGIC
+from tokenvis.formats.files.encodings import encoding_of
 from tokenvis.formats.files.lenient_json import ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
 from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_start
@@ -22,7 +23,7 @@ from tokenvis.formats.files.structure import (
     JsonMarks,
     StructureScanner,
 )
-from tokenvis.formats.files.tables import csv_rows, frame_columns, frame_records
+from tokenvis.formats.files.tables import csv_records, csv_rows, frame_columns, frame_records
 from tokenvis.formats.files.zip_members import member_names
 
 MAX_CUTS = 30  # how often a head is cut shorter to parse it
@@ -64,8 +65,9 @@ class Head:
             "table": "a table with the columns",
             "archive": "an archive of",
         }
-        if self.kind in descriptions:
-            return f"{descriptions[self.kind]} {keys}" if keys else descriptions[self.kind].split(" with")[0]
+        is_one_line = self.kind == "lines" and b"\n" not in self.start.strip()
+        if description := descriptions.get("document" if is_one_line else self.kind):
+            return f"{description} {keys}" if keys else description.split(" with")[0]
         known = (name for magic, name in BINARY_FILES.items() if self.start.startswith(magic))
         return next(known, "binary") if self.kind == "binary" else self.kind
 
@@ -136,16 +138,19 @@ def closing_brackets(marks: JsonMarks, n_marks: int) -> bytes:
 
 
 def is_binary(start: bytes) -> bool:
-    """Whether bytes are not text."""
+    """Whether bytes are not text, in UTF-8 or Windows-1252."""
     try:
         start.decode()
     except UnicodeDecodeError as error:
-        return error.end < len(start) - 4 or len(start) < HEAD_BYTES
+        return (error.end < len(start) - 4 or len(start) < HEAD_BYTES) and encoding_of([start]) != "cp1252"
     return False
 
 
 def csv_head(source: Source, start: bytes) -> Head:
     """The head of a text source, as a table if it has more than one column."""
-    rows = [row for _, row in islice(csv_rows(source, Reading(source)), HEAD_LINES)]
+    reading, encoding = Reading(source), encoding_of([start])
+    rows = [row for _, row in islice(csv_rows(source, reading, encoding), HEAD_LINES)]
     names = list(rows[0]) if rows else []
+    if not rows and reading.problems:  # each row is cut
+        names = next((cells for _, cells, _ in csv_records(source, Reading(source), encoding)), [])
     return Head("table" if len(names) > 1 else "text", rows, names, start)

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tokenvis.errors import IngestError, quoted
-from tokenvis.formats.files.archives import ProblemReporter, Unpacker, check_disk, first_bytes
+from tokenvis.formats.files.archives import FIRST_BYTES, ProblemReporter, Unpacker, check_disk, first_bytes
 from tokenvis.formats.files.sources import DATABASE_NAME, Source, existing_path, origin_of, refusal_reason
 from tokenvis.private import create_private_file, new_private_folder, touch_private
 from tokenvis.spans.text import REPLACEMENT
@@ -44,8 +44,17 @@ def utf8_sources(source: Source, unpacker: Unpacker) -> Iterator[Source]:
     """A source, or the sources unpacked from it; a text in UTF-16 or UTF-32, as PowerShell writes, is converted to UTF-8."""
     for unpacked in unpacker.sources(source):
         start = first_bytes(unpacked)
-        encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
+        encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), unmarked_encoding(start))
         yield unpacked if encoding is None else converted(unpacked, encoding, unpacker)
+
+
+def unmarked_encoding(start: bytes) -> str | None:
+    """UTF-16 without its mark: the first characters are ASCII, each with a null byte before or after it."""
+    for place, name in ((0, "utf-16-le"), (1, "utf-16-be")):
+        characters, nulls = start[place::2], start[1 - place :: 2]
+        if len(start) == FIRST_BYTES and not any(nulls) and characters.isascii() and characters.decode().strip().isprintable():
+            return name
+    return None
 
 
 def converted(source: Source, encoding: str, unpacker: Unpacker) -> Source:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from tokenvis.formats.files.encodings import INVALID_UTF8, READ_AS_LATIN
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.files.structure import (
@@ -34,7 +35,6 @@ MAX_RECORD_BYTES = 128 << 20  # of a line, or of an item of a document
 MAX_JSON_VALUES = 4_000_000  # in one record: a value takes up to 150 bytes, its text as few as 2
 MAX_DEEP_VALUES = 10_000  # in one record; each is replaced by null
 MAX_SHOWN_DIGITS = 20
-INVALID_UTF8 = "invalid UTF-8 was replaced by U+FFFD"
 UNREADABLE = object()
 
 RepairReporter = Callable[[str], object]  # called with each reason for which a value differs from its text
@@ -141,6 +141,15 @@ def lenient_value(text: bytes, report: RepairReporter) -> Any:
         return repaired_value(text, report)
 
 
+def in_utf_8(text: bytes, source: Source) -> bytes:
+    """A text in UTF-8, if all of its source is in Windows-1252; else unchanged."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return text.decode("cp1252", errors="replace").encode() if source.encoding == "cp1252" else text
+    return text
+
+
 def repaired_value(text: bytes, report: RepairReporter, *, exact: bool = False) -> Any:
     """The value of a text that may be invalid JSON; each repair is reported; `ValueError` if it cannot be repaired."""
     text = without_deep_values(text, report)
@@ -158,8 +167,10 @@ def ignore_repair(_: str) -> None:
 def parse_damaged(text: bytes, number: int, reading: Reading, source: Source, *, exact: bool = False) -> Any:
     """The value of a record that is not valid JSON, with each repair as a problem; `UNREADABLE` if it cannot be repaired."""
     repairs: dict[str, None] = {}
+    if (converted := in_utf_8(text, source)) is not text:
+        reading.add_once(READ_AS_LATIN, source)
     try:
-        value = repaired_value(text, lambda reason: repairs.setdefault(reason), exact=exact)
+        value = repaired_value(converted, lambda reason: repairs.setdefault(reason), exact=exact)
     except json.JSONDecodeError as error:
         reading.add_problem(number, f"not JSON from character {error.pos + 1} on", source)
         return UNREADABLE

@@ -115,6 +115,8 @@ def parquet_batches(source: Source) -> Iterator[pa.RecordBatch]:
                 raise IngestError(f"{source.name} unpacks to more than {limit:,} bytes; the rows before were read.")
             yield batch
             source.report_position(source.size * n_rows // max(file.metadata.num_rows, 1))
+        if file.schema_arrow.names and n_rows < file.metadata.num_rows:
+            raise IngestError(f"{source.name} has {n_rows:,} of the {file.metadata.num_rows:,} rows that its footer declares.")
 
 
 def parquet_rows(reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -27,6 +27,7 @@ from tokenvis.formats.files.structure import (
 PATH_STEP = re.compile(r"\[\*\]|[^.\[]+")
 ITEMS = "[*]"  # a step of a path: into each item of an array
 MEMBERS = "*"  # the last step of a path: each member of an object
+EXCEPT = "!"  # before the keys of a step of a path: each key but these
 NOWHERE = -1
 
 
@@ -88,25 +89,34 @@ class TextCapture:
         self.block = block
 
 
+def name_of(key: bytes) -> str | None:
+    """The name that a key is, with its quotes; None if it is damaged."""
+    try:
+        name = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return None
+    return name if isinstance(name, str) else None
+
+
 class PathCutter:
     """Cuts the values under a path out of the blocks of a text; ``exact`` if its numbers must not be rounded.
 
-    ``n_entered`` counts the containers that could have such values.
+    ``n_entered`` counts the containers that were opened at each depth; the last could have such values.
     """
 
     def __init__(self, path: str, *, exact: bool) -> None:
         self.steps = PATH_STEP.findall(path)
+        self.names = [set(step.removeprefix(EXCEPT).split("|")) for step in self.steps]
         self.kinds = [OPENING_ARRAY if step == ITEMS else OPENING_OBJECT for step in self.steps]
         self.exact = exact
         self.scanner, self.capture = StructureScanner(), TextCapture()
-        self.offset, self.is_plain, self.n_entered = 0, True, 0
+        self.offset, self.is_plain, self.n_entered = 0, True, [0] * (len(self.steps) + 1)
         self.key: bytes | None = None  # the key before the next value, if the innermost container is an object
         self.enter(0)
 
     def enter(self, depth: int) -> None:
         """Set how many containers of the path are open, and if each value in the innermost of them is cut out."""
         self.depth = depth
-        self.n_entered += depth == len(self.steps)
         self.in_values = depth == len(self.steps) and (not depth or self.kinds[-1] == OPENING_ARRAY)
         self.key, self.in_string = None, False
 
@@ -171,6 +181,7 @@ class PathCutter:
         if not self.depth and (self.capture.take(position) or b"").strip(BLANKS_AND_COMMAS):
             raise Unbalanced(self.offset + position)
         if code == self.kinds[self.depth]:
+            self.n_entered[self.depth + 1] += 1
             self.enter(self.depth + 1)
             self.capture.begin(position + 1)
 
@@ -200,7 +211,7 @@ class PathCutter:
             self.capture.begin(position)
         else:
             self.capture.begin(NOWHERE)
-            if self.depth < len(self.steps) and self.has_key(self.steps[self.depth - 1]):
+            if self.depth < len(self.steps) and self.has_key(self.depth - 1):
                 self.open(position, code)
 
     def quote(self, position: int) -> Iterator[Piece]:
@@ -231,16 +242,11 @@ class PathCutter:
 
     def is_wanted(self) -> bool:
         """Whether the next value in an object is under the path."""
-        return self.depth == len(self.steps) and self.key is not None and self.has_key(self.steps[-1])
+        return self.depth == len(self.steps) and self.key is not None and self.has_key(-1)
 
-    def has_key(self, step: str) -> bool:
-        """Whether the key before the next value is that of a step of the path."""
-        if step == MEMBERS:
+    def has_key(self, step: int) -> bool:
+        """Whether the key before the next value is one of those of a step of the path."""
+        if self.steps[step] == MEMBERS:
             return True
-        key = self.key or b""
-        if b"\\" not in key:
-            return key[1:-1] == step.encode()
-        try:
-            return bool(orjson.loads(key) == step)
-        except orjson.JSONDecodeError:
-            return False
+        is_named = name_of(self.key or b"") in self.names[step]
+        return is_named is not bool(self.steps[step].startswith(EXCEPT))

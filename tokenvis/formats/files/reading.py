@@ -35,6 +35,21 @@ class Problem(NamedTuple):
         return f"{position}: {escaped(self.reason)}."
 
 
+class ResultPage(NamedTuple):
+    """What an answer of an API says about pages: its number among all pages, or what names the next one (None: nothing).
+
+    ``n_items`` counts the records of all pages, and ``limit`` is the most that one has. ``first_id`` is the id of the first
+    record where cursors are such ids.
+    """
+
+    number: int | None = None
+    n_pages: int | None = None
+    n_items: int | None = None
+    limit: int | None = None
+    following: Any = None
+    first_id: str | None = None
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """A caller's options for all readers: whether to omit free text from names; the columns and time unit of a plain table."""
@@ -60,6 +75,9 @@ class Reading:
     ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
     begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
     ``trace_id`` to its own id and trace.
+    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. ``pages`` has
+    what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by default, and
+    ``n_records`` how many there are.
     """
 
     source: Source
@@ -80,6 +98,11 @@ class Reading:
         """Whether names contain no free texts."""
         return self.options.without_texts
 
+    pages: list[ResultPage] = field(default_factory=list)
+    default_limits: Mapping[int, str] = field(default_factory=dict)
+    n_records: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
+
     @property
     def only_counts(self) -> bool:
         """Whether there are so many problems that further ones are only counted."""
@@ -91,6 +114,13 @@ class Reading:
             self.skipped[f"problems beyond the first {MAX_PROBLEMS:,}"] += 1
             return
         self.problems.append(Problem((source or self.source).name, line, reason, self.record_noun))
+
+    def add_once(self, reason: str, source: Source | None = None) -> None:
+        """Add a problem with a whole file, unless it has it already."""
+        name = (source or self.source).name
+        if (name, reason) not in self.told:
+            self.told.add((name, reason))
+            self.add_problem(None, reason, source)
 
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
@@ -107,6 +137,7 @@ def spans_of_records(
     What the times leave open is a problem of the whole file.
     """
     for line, record in records:
+        reading.n_records += 1
         try:
             for span in to_spans(record):
                 span.line = line

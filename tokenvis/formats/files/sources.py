@@ -4,12 +4,14 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import IngestError, escaped, quoted
+from tokenvis.formats.files.encodings import Encoding, file_encoding
 
 DATABASE_NAME = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
 
@@ -32,6 +34,11 @@ class Source:
     def __post_init__(self) -> None:
         self.name = escaped(self.name)
         self.size = 0 if self.frame is not None else self.path.stat().st_size
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """The encoding of the file; the whole file is read for it, once."""
+        return file_encoding(self.path)
 
     def sibling(self, path: Path) -> "Source":
         """Another file in the same folder."""

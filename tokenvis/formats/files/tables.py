@@ -15,7 +15,8 @@ from typing import Any, TextIO, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import quoted
+from tokenvis.errors import plural, quoted
+from tokenvis.formats.files.encodings import INVALID_UTF8, READ_AS_LATIN, Encoding
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.spans.text import without_surrogates
@@ -138,10 +139,10 @@ def bytes_as_text(value: bytes) -> str:
 
 
 class BoundedLines:
-    """The lines of a text file; `csv.Error` for a line that is too long, which is skipped."""
+    """The lines of a text file; `csv.Error` for a line that is too long, which is skipped. ``line`` is the last line."""
 
     def __init__(self, text: TextIO) -> None:
-        self.text, self.ended = text, False
+        self.text, self.ended, self.line = text, False, ""
 
     def __iter__(self) -> "BoundedLines":
         return self
@@ -155,17 +156,42 @@ class BoundedLines:
         if not line:
             self.ended = True
             raise StopIteration
+        self.line = line
         return line
 
 
-def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns."""
+def csv_rows(source: Source, reading: Reading, encoding: Encoding | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns.
+
+    Without ``encoding``, the file is read once more to find it. A row with more or fewer cells than columns is skipped, because
+    each of its cells may be another's, or cut.
+    """
+    names: list[str] | None = None
+    places: dict[str, int] = {}
+    number, row, is_cut = 0, list[str](), False
+    for number, row, is_cut in csv_records(source, reading, encoding or source.encoding):
+        if names is None:
+            names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
+            report_repeated(names, reading)
+        elif len(row) == len(names):
+            yield number, {name: row[place] or None for name, place in places.items()}
+        elif len(row) > 1 or "".join(row).strip():
+            cut = " and no line break, as in a file that is cut" if is_cut and len(row) < len(names) else ""
+            n_cells, n_names = plural(len(row), "cell"), plural(len(names), "column")
+            reading.add_problem(number, f"{n_cells} in a table of {n_names}{cut}; the row was skipped")
+    if is_cut and names is not None and row is not names and len(row) == len(names) and row[-1]:
+        reading.add_problem(number, f"has no line break, so its last cell {quoted(row[-1])} may be cut; the row was read")
+
+
+def csv_records(source: Source, reading: Reading, encoding: Encoding) -> Iterator[tuple[int, list[str], bool]]:
+    """The number and cells of each row of a CSV file, and whether it may be cut: neither a line break nor a quote ends it."""
     csv.field_size_limit(MAX_CSV_CHARACTERS)
     with source.path.open("rb") as raw:
-        text = BoundedLines(io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline=""))
+        if encoding != "utf-8":
+            reading.add_once(READ_AS_LATIN if encoding == "cp1252" else INVALID_UTF8)
+        codec = "cp1252" if encoding == "cp1252" else "utf-8-sig"
+        text = BoundedLines(io.TextIOWrapper(raw, encoding=codec, errors="replace", newline=""))
         lines, n_lines = csv.reader(text), 0
-        names: list[str] | None = None
-        places: dict[str, int] = {}
         while True:
             try:
                 row = next(lines, None)
@@ -177,14 +203,7 @@ def csv_rows(source: Source, reading: Reading) -> Iterator[tuple[int, dict[str, 
             if text.ended:  # csv has asked for more lines of this row
                 reading.add_problem(n_lines + 1, "a quote is not closed; the rest of the file was read as one row")
             n_lines = lines.line_num
-            if names is None:
-                names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
-                report_repeated(names, reading)
-                continue
-            if not lines.line_num % 1024:
+            if not n_lines % 1024:
                 source.report_position(raw.tell())
-            if len(row) > len(names):
-                reading.add_problem(lines.line_num, f"{len(row)} cells in a table of {len(names)} columns")
-            elif row:
-                yield lines.line_num, {name: row[place] or None for name, place in places.items() if place < len(row)}
+            yield n_lines, row, not text.line.endswith(("\n", "\r", '"'))
     source.report_position(source.size)

@@ -1,8 +1,9 @@
 """Langfuse: downloads from its web page, responses of its API, and exports of observations.
 
 A download is ``{"trace": {...}, "observations": [...]}``; a trace from the API contains its observations; a list from the API
-is ``{"data": [...]}``; exports are arrays or lines of observations, or CSV. Names are in camelCase or snake_case. Times are
-ISO 8601, mostly in milliseconds. Metadata may be a JSON string; it contains OpenTelemetry's attributes.
+is ``{"data": [...], "meta": {...}}``, a page of a query; exports are arrays or lines of observations, or CSV. Names are in
+camelCase or snake_case. Times are ISO 8601, mostly in milliseconds. Metadata may be a JSON string; it contains OpenTelemetry's
+attributes.
 
 Source: Langfuse's API reference, and its page on usage: every usage type with "input" in its name counts as input.
 """
@@ -22,8 +23,9 @@ from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, required_value
 from tokenvis.conventions.usage_objects import cost_figures, langfuse_figures
 from tokenvis.conventions.values import decode_json_text
-from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.documents import document_envelopes, document_items
 from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.tree.tokens import COST
@@ -68,6 +70,7 @@ def recognises(head: Head) -> bool:
         or is_observation(first_item(item, "observations"))
         or is_observation(first_item(item, "data"))
         or ({"projectId", "timestamp"} <= mapping_or_empty(item.get("trace")).keys())
+        or (item.keys() == {"data", "meta"} and item["data"] == [] and isinstance(item["meta"], Mapping))  # an empty last page
         for item in head.objects
     )
 
@@ -99,17 +102,22 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 
 def observations(reading: Reading, known: KnownTraces) -> Iterator[tuple[int, Any]]:
-    """The observations of a file of any shape; the name and the session of an enclosing trace go into ``known``."""
-    document = None if reading.source.frame is not None else next(iter(head_of(reading.source).values), None)
-    if not isinstance(document, dict) or is_observation(document):
+    """The observations of a file of any shape, also of several answers; what enclosing traces say goes into ``known``."""
+    head = head_of(reading.source)
+    first = next(iter(head.objects), {})
+    prefix = "[*]." if head.values and isinstance(head.values[0], list) else ""
+    if reading.source.frame is not None or head.kind == "table" or is_observation(first):
+        reading.default_limits = {50: "Langfuse's API"}
         yield from table_rows(reading)
-    elif isinstance(document.get("data"), list):
-        yield from document_items(reading, "data[*]")
+    elif isinstance(first.get("data"), list):
+        note_pages(reading, prefix)
+        yield from document_items(reading, f"{prefix}data[*]")
     else:
-        trace = mapping_or_empty(document.get("trace", document))
-        if isinstance(trace.get("id"), str):
-            known[trace["id"]] = as_name(trace.get("name")), as_name(trace.get("sessionId"))
-        yield from document_items(reading, "observations[*]")
+        for envelope in document_envelopes(reading, prefix, ("trace", "id", "name", "sessionId")):
+            trace = mapping_or_empty(envelope.get("trace", envelope))
+            if isinstance(trace.get("id"), str):
+                known[trace["id"]] = as_name(trace.get("name")), as_name(trace.get("sessionId"))
+        yield from document_items(reading, f"{prefix}observations[*]")
 
 
 def langfuse_span(record: Any, reading: Reading, known: KnownTraces) -> SpanRead:

@@ -1,8 +1,9 @@
 """MLflow traces: `trace.to_json()`, one or several, and the DataFrame of `mlflow.search_traces()`.
 
-A trace is ``{"info": {"trace_id", "tags", ...}, "data": {"spans": [...]}}``; in the DataFrame it is in the column ``trace``, or
-its spans are in the column ``spans``. Ids are base64, times are nanoseconds, and attribute values are JSON strings. In MLflow 2
-a trace has a ``request_id``, and a span has a ``context``, a ``parent_id`` and a ``start_time``.
+A trace is ``{"info": {"trace_id", "tags", ...}, "data": {"spans": [...]}}``; an answer to a search has ``{"traces": [...],
+"next_page_token"}``; in the DataFrame it is in the column ``trace``, or its spans are in the column ``spans``. Ids are base64,
+times are nanoseconds, and attribute values are JSON strings. In MLflow 2 a trace has a ``request_id``, and a span has a
+``context``, a ``parent_id`` and a ``start_time``.
 
 Source: files made with MLflow 3.17, and MLflow's documentation.
 """
@@ -23,7 +24,9 @@ from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.conventions.values import decode_json_text, json_text_value
-from tokenvis.formats.files.head import Head
+from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
 
@@ -34,7 +37,13 @@ ATTRIBUTE_NAMES = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "ou
 
 def recognises(head: Head) -> bool:
     """Whether the head contains MLflow traces, or rows with traces."""
-    return any(is_mlflow_trace(item) or is_trace_row(item) for item in head.objects)
+    return any(is_mlflow_trace(item) or is_trace_row(item) or is_mlflow_trace(first_trace(item)) for item in head.objects)
+
+
+def first_trace(item: dict[str, Any]) -> Any:
+    """The first trace of an answer of MLflow's API or command line, None if there is none."""
+    traces = item.get("traces")
+    return traces[0] if isinstance(traces, list) and traces else None
 
 
 def is_mlflow_trace(item: Any) -> bool:
@@ -60,7 +69,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace."""
-    for number, row in table_rows(reading):
+    for number, row in trace_rows(reading):
+        reading.n_records += 1
         try:
             records, name, session = trace_records(row)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -74,6 +84,18 @@ def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
                 continue
             span.line = number
             yield span
+
+
+def trace_rows(reading: Reading) -> Iterator[tuple[int, Any]]:
+    """The traces of a table or of a document, or of answers to a search, under "traces"."""
+    head = head_of(reading.source)
+    if not any(first_trace(item) for item in head.objects[:1]):
+        reading.default_limits = {100: "MlflowClient.search_traces"}
+        yield from table_rows(reading)
+        return
+    prefix = "[*]." if isinstance(head.values[0], list) else ""
+    note_pages(reading, prefix)
+    yield from document_items(reading, f"{prefix}traces[*]")
 
 
 def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:

@@ -16,16 +16,20 @@ from tokenvis.conventions.opentelemetry import SPAN_ID_DIGITS, TRACE_ID_DIGITS, 
 from tokenvis.conventions.span import SpanRead, optional_value
 from tokenvis.conventions.values import decode_json_text
 from tokenvis.formats.files.documents import document_items
-from tokenvis.formats.files.head import Head, text_start
+from tokenvis.formats.files.head import Head, head_of
+from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 
 NAME = "Phoenix / OpenInference spans"
 ATTRIBUTE_PREFIX = "attributes."
+DEFAULT_LIMITS = {1_000: "Phoenix's get_spans_dataframe", 100: "Phoenix's get_spans and its API"}
 
 
 def recognises(head: Head) -> bool:
-    """Whether rows have a span context and OpenInference's span kind."""
+    """Whether rows have a span context and OpenInference's span kind, or an answer of the API has none."""
+    if any(item.keys() == {"data", "next_cursor"} and item["data"] == [] for item in head.objects):
+        return True
     return any(is_phoenix_span(item) for item in phoenix_span_candidates(head)) or {"context.trace_id", "start_time"} <= set(
         head.names
     )
@@ -44,15 +48,22 @@ def is_phoenix_span(item: dict[str, Any]) -> bool:
 
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a table or of an API response."""
-    has_data = reading.source.frame is None and is_api_response(reading)
-    records = document_items(reading, "data[*]") if has_data else table_rows(reading)
-    spans = spans_of_records(records, reading, lambda record: [phoenix_span(record, reading)])
+    spans = spans_of_records(phoenix_records(reading), reading, lambda record: [phoenix_span(record, reading)])
     yield from with_known_agents(spans, partial(reading.add_problem, None))
 
 
-def is_api_response(reading: Reading) -> bool:
-    """Whether a file is an API response, with its spans under "data"."""
-    return text_start(reading.source).lstrip(b"{ \t\r\n").startswith((b'"data"', b'"next_cursor"'))
+def phoenix_records(reading: Reading) -> Iterator[tuple[int, Any]]:
+    """The rows of a table, or the spans under "data" of answers of the API, whose cursor is the id of the next page's first."""
+    head = head_of(reading.source)
+    first = next(iter(head.objects), {})
+    if head.kind == "table" or not isinstance(data := first.get("data"), list):
+        reading.default_limits = DEFAULT_LIMITS
+        yield from table_rows(reading)
+        return
+    prefix = "[*]." if isinstance(head.values[0], list) else ""
+    first_id = data[0].get("id") if data and isinstance(data[0], dict) else None
+    note_pages(reading, prefix, first_id if isinstance(first_id, str) else None)
+    yield from document_items(reading, f"{prefix}data[*]")
 
 
 def phoenix_span(record: Any, reading: Reading) -> SpanRead:

@@ -25,6 +25,7 @@ from tokenvis.conventions.span import SpanRead, optional_objects, optional_value
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of, text_start
+from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading, spans_of_records
 
 NAME = "OpenTelemetry Python SDK dumps"
@@ -53,6 +54,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     head = head_of(reading.source)
     has_spans = any("spans" in item for item in head.objects[:1])
     root = "[*]" if text_start(reading.source)[:1] == b"[" else ""
+    if has_spans:
+        note_pages(reading, "[*]." if root else "")
     records = document_items(reading, f"{root}.spans[*]" if has_spans else root)
     spans = spans_of_records(records, reading, lambda record: [sdk_span(record, reading)])
     yield from with_known_agents(spans, partial(reading.add_problem, None))

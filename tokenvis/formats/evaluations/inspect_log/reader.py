@@ -12,9 +12,10 @@ from typing import Any
 
 from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, shorten
+from tokenvis.errors import plural
 from tokenvis.formats.evaluations.inspect_log.events import Sample, add_events
 from tokenvis.formats.files.archives import SPARE_MIB, check_excess, excess_bytes
-from tokenvis.formats.files.documents import document_items
+from tokenvis.formats.files.documents import document_envelopes, document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lenient_json import MAX_RECORD_BYTES, UNREADABLE, parse_damaged, parse_json
 from tokenvis.formats.files.reading import Reading
@@ -27,6 +28,8 @@ def recognises(head: Head) -> bool:
     """Whether the head contains an evaluation or a list of its events; of an archive, whether it has a log's members."""
     if head.kind == "archive":
         return "header.json" in head.names or "_journal/start.json" in head.names
+    if head.values and isinstance(head.values[0], list):
+        return False  # several logs in one array
     return any(
         (isinstance(item.get("eval"), dict) and {"task", "task_id", "run_id"} & item["eval"].keys())
         or is_sample_event(next(iter(events), None) if isinstance(events := item.get("events"), list) else None)
@@ -44,42 +47,53 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     head = head_of(reading.source)
     is_one_sample = head.kind != "archive" and any("events" in item and "eval" not in item for item in head.objects[:1])
     reading.record_noun = "sample"
+    log: dict[str, Any] = {}
     if head.kind == "archive":
-        evaluation, samples = archive_samples(reading)
+        log, samples = archive_samples(reading)
     elif is_one_sample:
-        evaluation, samples = (
-            {},
-            ((number, {"id": "sample", **log}) for number, log in document_items(reading, "") if isinstance(log, dict)),
-        )
+        records = document_items(reading, "")
+        samples = ((number, {"id": "sample", **record}) for number, record in records if isinstance(record, dict))
     else:
-        evaluation = next(
-            (value for _, value in document_items(Reading(reading.source), "eval") if isinstance(value, dict)), {}
-        )
+        log = next(document_envelopes(reading, "", ("eval", "results", "status")))
         samples = document_items(reading, "samples[*]")
-    has_samples = False
+    evaluation = log["eval"] if isinstance(log.get("eval"), dict) else {}
     for number, sample in samples:
         reading.record_noun = "sample"
-        has_samples = True
+        reading.n_records += 1
         yield from spans_of_sample(reading, evaluation, number, sample)
-    if not has_samples and not reading.problems:
+    if not reading.n_records and not reading.problems:
         reading.add_problem(None, "contains no samples")
+    elif not is_one_sample:
+        report_missing_samples(reading, log)
+
+
+def report_missing_samples(reading: Reading, log: dict[str, Any]) -> None:
+    """Report samples that the results of a log count and that it does not have, and an evaluation that had not ended."""
+    results, n_samples = log.get("results"), reading.n_records
+    if log.get("status") == "started":
+        reading.add_problem(None, f"is the log of an evaluation that had not ended, with {plural(n_samples, 'sample')}")
+        return
+    key = "total_samples" if log.get("status") == "success" else "completed_samples"
+    expected = results.get(key) if isinstance(results, dict) else None
+    if type(expected) is int and n_samples < expected:
+        reading.add_problem(None, f"has {n_samples:,} of the {expected:,} samples that its results count")
 
 
 def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:
-    """The evaluation object of an archive, and its samples; `IngestError` if it unpacks to too much."""
+    """The header of an archive, and its samples; `IngestError` if it unpacks to too much."""
     try:
         with zipfile.ZipFile(reading.source.path) as archive:
             check_excess(excess_bytes(archive.infolist(), reading.source), SPARE_MIB << 20, reading.source)
             names = member_names(reading.source)
             start = next((name for name in ("header.json", "_journal/start.json") if name in names), None)
             header = parse_json(member_bytes(archive, start)) if start else {}
+            if isinstance(header, dict) and start != "header.json":
+                header |= {"status": "started"}  # the header is written when an evaluation ends
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         reading.add_problem(None, f"is a damaged archive ({damage_text(error)})")
         return {}, iter(())
-    evaluation = header.get("eval") if isinstance(header, dict) else None
-    return evaluation if isinstance(evaluation, dict) else {}, sample_members(
-        reading, [name for name in names if is_sample_name(name)]
-    )
+    samples = sample_members(reading, [name for name in names if is_sample_name(name)])
+    return header if isinstance(header, dict) else {}, samples
 
 
 def is_sample_name(name: str) -> bool:

@@ -56,11 +56,23 @@ CLAUDE_INPUT_KEYS = ("input_tokens", "cache_read_input_tokens", "cache_creation_
 
 
 def recognises(head: Head) -> bool:
-    """Whether a file is a transcript: one of its first lines has a type and a key of transcripts."""
-    return head.kind == "lines" and any(
-        str(line.get("type")) in CLAUDE_LINE_TYPES and {"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()
-        for line in head.values
+    """Whether a file is a transcript: one of its first lines has a type and a key of transcripts, none is another tool's."""
+    return (
+        head.kind == "lines"
+        and any(
+            str(line.get("type")) in CLAUDE_LINE_TYPES
+            and {"sessionId", "uuid", "leafUuid", "messageId", "summary"} & line.keys()
+            for line in head.values
+        )
+        and not any(map(is_of_another_tool, head.values))
     )
+
+
+def is_of_another_tool(line: dict[str, Any]) -> bool:
+    """Whether a line only resembles a transcript's: Qwen Code's, with parts, or one that Claude Code printed, without time."""
+    if isinstance(message := line.get("message"), dict) and isinstance(message.get("parts"), list):
+        return True
+    return "systemPayload" in line or ("session_id" in line and not {"sessionId", "timestamp"} & line.keys())
 
 
 def main_file_of(path: Path) -> Path:

@@ -8,7 +8,6 @@ protobuf encoder wrote them; names are in camelCase or snake_case. Times are nan
 Source: the specification of OTLP, and of its file exporter.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,16 +27,27 @@ from tokenvis.conventions.opentelemetry import (
 from tokenvis.conventions.span import SpanRead, optional_objects, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.errors import IngestError
-from tokenvis.formats.files.documents import document_items, document_property
-from tokenvis.formats.files.head import Head, head_of, text_start
+from tokenvis.formats.files.documents import document_items, parsed_pieces
+from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.lines import json_lines
+from tokenvis.formats.files.path_cutter import PathCutter, name_of
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.restored import EXPORTED_NAMES, restored_span
+from tokenvis.formats.telemetry.otlp.envelopes import (
+    SCOPE_KEYS,
+    SCOPES,
+    first_list,
+    has_resources,
+    report_scopes,
+    report_status,
+    report_unknown,
+    resources_in,
+    resources_path,
+)
 
 NAME = "OpenTelemetry OTLP files"
 RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
 MAX_MESSAGE_BYTES = 256 << 20
-SCOPE_KEYS = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
 NO_PARENT_ID = "0" * SPAN_ID_DIGITS
 OTLP_KINDS = {2: "server", 3: "client", 4: "producer", 5: "consumer"}
@@ -47,7 +57,7 @@ def recognises(head: Head) -> bool:
     """Whether the head contains resource spans, or a binary file starts with a message of them."""
     if head.kind == "binary":
         return starts_with_traces_data(head.start) or starts_with_traces_data(head.start[4:])
-    return any("resourceSpans" in item or "resource_spans" in item for item in head.objects)
+    return any(map(has_resources, head.objects))
 
 
 def starts_with_traces_data(start: bytes) -> bool:
@@ -73,10 +83,10 @@ def spans_of_file(reading: Reading) -> Iterator[SpanRead]:
     elif head.kind == "lines":
         records = json_lines(reading)
     else:
-        yield from read_document(reading)
+        yield from read_document(reading, head)
         return
     for number, record in records:
-        for resource_spans in list_under(record, "resourceSpans", "resource_spans"):
+        for resource_spans in resources_in(reading, number, record):
             yield from spans_of_resource(reading, number, resource_spans)
 
 
@@ -85,33 +95,25 @@ def numbered_messages(records: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     return enumerate(records, start=1)
 
 
-def read_document(reading: Reading) -> Iterator[SpanRead]:
-    """The spans of one document of any size: with several resources, resource by resource; else span by span."""
-    prefix, scopes = document_keys(reading)
-    first_reading = Reading(reading.source)
-    resources, n_resources = document_property(first_reading, f"{prefix}.resource")
+def read_document(reading: Reading, head: Head) -> Iterator[SpanRead]:
+    """The spans of one document with this head: with several resources, resource by resource; else span by span."""
+    prefix, first_reading = resources_path(head), Reading(reading.source)
+    report_status(reading, head)
+    cutter = PathCutter(f"{prefix}.!{'|'.join(SCOPE_KEYS)}", exact=False)
+    members = [(member_key, value) for _, value, member_key in parsed_pieces(cutter, first_reading, reading.source)]
     is_resource_unreadable = any(problem.line is not None for problem in first_reading.problems)
-    if n_resources > 1 or is_resource_unreadable:
+    if cutter.n_entered[-1] > 1 or is_resource_unreadable:
         for number, resource_spans in document_items(reading, prefix):
             yield from spans_of_resource(reading, number, resource_spans)
         return
-    resource = resource_of(resources[0]) if resources else Resource()
-    for number, span in document_items(reading, f"{prefix}.{scopes}[*].spans[*]"):
+    report_unknown(reading, None, {name_of(key): value for key, value in members}, SCOPE_KEYS, "scopeSpans")
+    resource = next((resource_of(value) for key, value in members if name_of(key) == "resource"), Resource())
+    cutter = PathCutter(f"{prefix}.{SCOPES}.spans[*]", exact=False)
+    for number, span, _ in parsed_pieces(cutter, reading, reading.source):
         if read := span_or_problem(reading, number, span, resource):
             yield read
-
-
-def document_keys(reading: Reading) -> tuple[str, str]:
-    """The path of the resources in a document, and the key of their scopes."""
-    start = text_start(reading.source)
-    name = "resource_spans" if has_key(start, "resource_spans") else "resourceSpans"
-    scopes_key = next((key for key in SCOPE_KEYS[1:] if has_key(start, key)), SCOPE_KEYS[0])
-    return f"[*].{name}[*]" if start[:1] == b"[" else f"{name}[*]", scopes_key
-
-
-def has_key(text: bytes, key: str) -> bool:
-    """Whether a JSON text has a key, which is not just one of its strings."""
-    return re.search(rb'"%s"\s*:' % key.encode(), text) is not None
+    if cutter.n_entered[-1] < cutter.n_entered[-2]:  # a scope has no spans
+        report_scopes(reading, prefix)
 
 
 class Resource(NamedTuple):
@@ -130,20 +132,13 @@ def resource_of(resource: Any) -> Resource:
     return Resource(service_of(pairs), host_attributes(pairs))
 
 
-def list_under(source: Any, *keys: str) -> list[Any]:
-    """The first list under one of these keys, empty if there is none."""
-    for key in keys:
-        value = source.get(key) if isinstance(source, dict) else None
-        if isinstance(value, list):
-            return value
-    return []
-
-
 def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
     """The spans of one resource."""
     resource = resource_of(resource_spans.get("resource")) if isinstance(resource_spans, dict) else Resource()
-    for scope in list_under(resource_spans, *SCOPE_KEYS):
-        for record in list_under(scope, "spans"):
+    report_unknown(reading, number, resource_spans, SCOPE_KEYS, "scopeSpans")
+    for scope in first_list(resource_spans, SCOPE_KEYS):
+        report_unknown(reading, number, scope, ("spans",), "spans")
+        for record in first_list(scope, ("spans",)):
             if span := span_or_problem(reading, number, record, resource):
                 yield span
 
