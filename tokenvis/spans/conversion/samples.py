@@ -4,13 +4,12 @@ A run of steps at which an agent is at one location becomes one span: steps 3, 4
 A step at which the agent was not recorded, or has no location, ends the run.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import as_spans, codes_of, first_row, in_frame_order
+from tokenvis.errors import BadSpan, listed, quoted
+from tokenvis.spans.columns import as_spans, codes_of, in_frame_order
+from tokenvis.spans.conversion.clock import check_complete, check_step_length, refuse_large, values_of
 from tokenvis.spans.integers import Int64Array
 
 
@@ -57,11 +56,10 @@ def spans_from_samples(
     1      ann       attic           2         3
     2      ann       attic           5         6
     """
-    if not isinstance(step_us, int) or step_us < 1:
-        raise BadOption(f"step_us={quoted(step_us)} is not a positive integer of µs.")
+    check_step_length(step_us)
     if not isinstance(samples, pd.DataFrame):
         raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
-    table = pd.DataFrame({name: sample_column(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
+    table = pd.DataFrame({name: values_of(samples, name, "samples") for name in (time, agent, location)})
     step = sample_steps(table[time])
     present = table[location].notna() & table[agent].notna()
     step, table = step[present.to_numpy()], table[present]
@@ -92,20 +90,9 @@ def spans_from_samples(
     return in_frame_order(spans).reset_index(drop=True)
 
 
-def sample_column(samples: pd.DataFrame, name: str) -> Any:
-    """The values of a column, or of an index level."""
-    if name in samples.columns:
-        return samples[name].array
-    if name in samples.index.names:
-        return samples.index.get_level_values(name).array
-    levels = [level for level in samples.index.names if level is not None]
-    raise MissingColumn(f"The samples have no column {quoted(name)}. They have: {listed([*samples.columns, *levels])}.")
-
-
 def sample_steps(values: pd.Series) -> Int64Array:
     """Steps as int64; `BadSpan` if one is missing or not an integer."""
-    if values.isna().any():
-        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())} of the samples.")
+    check_complete(values, "samples")
     try:
         integers = values.astype("int64")
         exact = integers == values
@@ -121,4 +108,4 @@ def check_time_range(step: Int64Array, step_us: int) -> None:
     """Raise `BadSpan` if a step starts or ends outside the range of int64 microseconds."""
     for outermost in (step.min(initial=0), step.max(initial=0)):
         if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
-            raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into a 64-bit integer.")
+            refuse_large(outermost, step_us)

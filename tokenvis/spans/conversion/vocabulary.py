@@ -1,0 +1,126 @@
+"""The words of events: which of them start something, which end it, and which start ends with which.
+
+A family is a set of words for starts, and of words for their ends: an end never ends a start of another family, so that
+"leave" does not end what "start" began. The known words are compared without case, and with any of " ", "_", "-" between them.
+Words that mean a start in some logs and an end in others ("arrival", "departure") are not known.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.errors import BadOption, BadSpan, listed, quoted
+from tokenvis.spans.columns import codes_of
+from tokenvis.spans.conversion.clock import check_complete
+from tokenvis.spans.integers import Int64Array, Mask
+
+FAMILIES: tuple[tuple[str, str], ...] = (  # the words of starts, and of their ends
+    ("enter, entered, entered link, move, moved, move to, moved to", "leave, left, left link, exit, exited"),
+    (
+        "start, started, begin, began, begun, b, actstart",
+        "stop, stopped, end, ended, e, finish, finished, complete, completed, done, actend, "
+        "fail, failed, abort, aborted, cancel, canceled, cancelled",
+    ),
+    ("open, opened", "close, closed"),
+    ("connect, connected", "disconnect, disconnected"),
+    ("log in, login, logged in", "log out, logout, logged out"),
+    ("check in, checkin, checked in", "check out, checkout, checked out"),
+    ("acquire, acquired", "release, released"),
+)
+STATUS_OF_END = {"fail": "error", "failed": "error", "abort": "error", "aborted": "error"} | dict.fromkeys(
+    ("cancel", "canceled", "cancelled"), "cancelled"
+)
+MOVES = 0  # the family in which a start also ends the one before, if the events have no ends
+
+
+@dataclass(frozen=True)
+class Role:
+    """The meaning of a word: its family, whether it ends or starts, and the status that it gives to the span."""
+
+    family: int
+    is_end: bool
+    status: str | None = None
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The meaning of each event: its family, whether it is an end, and whether it is a move, which lasts until the next."""
+
+    family: Int64Array
+    is_end: Mask
+    is_move: Mask
+    status: "np.ndarray[tuple[int], np.dtype[np.object_]]"
+
+    def in_order(self, order: Int64Array) -> "Roles":
+        """The roles of the events in this order."""
+        return Roles(self.family[order], self.is_end[order], self.is_move[order], self.status[order])
+
+
+def known_words() -> dict[str, Role]:
+    """The role of each known word."""
+    roles: dict[str, Role] = {}
+    for family, sides in enumerate(FAMILIES):
+        for is_end, words in enumerate(sides):
+            roles |= {word: Role(family, bool(is_end), STATUS_OF_END.get(word)) for word in words.split(", ")}
+    return roles
+
+
+KNOWN_WORDS = known_words()
+
+
+def known_role(word: object) -> Role | None:
+    """The role of a known word, None for any other."""
+    return KNOWN_WORDS.get(" ".join(re.split(r"[\s_-]+", word.strip().casefold()))) if isinstance(word, str) else None
+
+
+def given_roles(pairs: object) -> dict[Any, Role]:
+    """The role of each word of ``pairs``; `BadOption` if it is no mapping from starts to ends, or a word is both."""
+    if not isinstance(pairs, Mapping) or not pairs:
+        raise BadOption(f"pairs={quoted(pairs)} is not a mapping from starts to their ends, such as {{'arrive': 'depart'}}.")
+    families: list[tuple[list[Any], list[Any]]] = []
+    for start, end in pairs.items():
+        ends = list(end) if isinstance(end, Iterable) and not isinstance(end, str) else [] if end is None else [end]
+        same = [family for family in families if set(family[1]) & set(ends)]
+        families = [family for family in families if family not in same]
+        starts = [start, *(word for family in same for word in family[0])]
+        families.append((starts, [*ends, *(word for family in same for word in family[1])]))
+    both = {word for starts, _ in families for word in starts} & {word for _, ends in families for word in ends}
+    if both:
+        raise BadOption(f"pairs= has {listed(sorted(both, key=str))} as a start and as an end.")
+    roles: dict[Any, Role] = {}
+    for number, sides in enumerate(families):
+        for is_end, words in enumerate(sides):
+            roles |= {key: Role(number, bool(is_end)) for word in words for key in (str(word), word)}
+    return roles
+
+
+def event_roles(values: pd.Series, pairs: object) -> Roles:
+    """The role of each event; `BadSpan` if one is neither a start nor an end.
+
+    A family of moves has no ends: those of ``pairs`` that are given without ends, and `MOVES` if no event is one of its ends.
+    """
+    check_complete(values, "events")
+    codes, labels = codes_of(values)
+    given = None if pairs is None else given_roles(pairs)
+    found = [known_role(label) if given is None else given.get(label, given.get(str(label))) for label in labels]
+    if None in found:
+        first = int((codes == found.index(None)).argmax())
+        unknown = quoted(labels[codes[first]])
+        raise BadSpan(
+            f"{values.name} contains {unknown} in row {first}, which is neither a start nor an end. It contains: "
+            f"{listed(labels)}. Name the pairs, such as pairs={{'arrive': 'depart'}}, and drop the rows of other events."
+        )
+    roles = [role for role in found if role is not None]
+    with_ends = {role.family for role in (roles if given is None else given.values()) if role.is_end}
+    if given is None:
+        with_ends.update(family for family in range(len(FAMILIES)) if family != MOVES)
+    return Roles(
+        np.array([role.family for role in roles], dtype=np.int64)[codes],
+        np.array([role.is_end for role in roles], dtype=bool)[codes],
+        np.array([role.family not in with_ends for role in roles], dtype=bool)[codes],
+        np.array([role.status for role in roles], dtype=object)[codes],
+    )
