@@ -204,3 +204,32 @@ def test_who_asked_for_a_call_may_be_a_column():
     table.assign(requested_by=[None, "a", "a"]).to_csv("x.csv", index=False)
     spans = ingest("x.csv", store="y.db").spans()
     assert [rows.tolist() for rows in requests_in(spans)] == [[1, 2], [0, 0]]
+
+
+def test_tables_of_events_and_samples_are_refused_with_the_call_that_converts_them():
+    events = pd.DataFrame({"time": [0, 4], "who": ["ann", "ann"], "room": ["a", "a"], "action": ["enter", "leave"]})
+    events.to_csv("events.csv", index=False)
+    samples = [{"step": step, "agent": "ann", "location": "a"} for step in range(3)]
+    Path("samples.jsonl").write_text("\n".join(map(json.dumps, samples)))
+    with pytest.raises(IngestError) as error:
+        ingest("events.csv")
+    assert str(error.value) == (
+        "events.csv has no column 'start_time'. It has: 'time', 'who', 'room', 'action'. "
+        "But its rows look like samples or events, not spans. Convert them: "
+        "tv.spans_from_events(events, time='time', agent='who', location='room', event='action')."
+    )
+    with pytest.raises(
+        IngestError, match=r"tv\.spans_from_samples\(samples, time='step', agent='agent', location='location'\)\.$"
+    ):
+        ingest("samples.jsonl")
+    with pytest.raises(IngestError, match=r"^the DataFrame has no column 'start_time'.* tv\.spans_from_events\(events, time="):
+        ingest(events)
+
+
+def test_events_that_are_read_as_spans_are_told():
+    events = pd.DataFrame({"time": [0, 4], "who": "ann", "room": "a", "action": ["enter", "leave"]})
+    report = ingest(events, columns={"start_time": "time", "agent_id": "who", "location_id": "room"})
+    assert [str(problem) for problem in report.problems] == [
+        "the DataFrame: its rows look like samples or events, not spans. Convert them: "
+        "tv.spans_from_events(events, time='time', agent='who', location='room', event='action')."
+    ]
