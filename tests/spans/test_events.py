@@ -142,6 +142,14 @@ def test_times_have_units_and_dates():
     assert read(dated) == ["ann 1767225600000000 1767225602000000 a"]
 
 
+def test_numbers_that_are_seconds_are_told_to_the_caller():
+    events = events_of("1780000000 ann a start", "1780000009 ann a stop")
+    with pytest.warns(UserWarning, match=r"in seconds it is the year 2026: step_us=1_000_000\.$") as warned:
+        read(events)
+    assert [one.filename for one in warned] == [__file__]
+    assert read(events, step_us=1_000_000) == ["ann 1780000000000000 1780000009000000 a"]
+
+
 def test_index_levels_are_columns():
     events = events_of("0 ann a start", "3 ann a stop").assign(step=[7, 7]).set_index(["at", "who", "step"])
     assert read(events) == ['ann 0 3 a {"step":7}']

@@ -61,6 +61,8 @@ def test_samples_have_steps_and_changes_have_other_times():
         changed(timestamp=None),
         changed(agent_id=None),
         changed(room=None, **{"Event Type": ["message", "answer"]}),
+        changed(room=None, **{"Event Type": "done"}),
+        [{"start_time": 0, "agent_id": "ann", "status": status} for status in ("started", "done")],
         [{"start_time": 0, "agent_id": "ann", "location_id": "a"}],
         [{1: 2}],
     ],

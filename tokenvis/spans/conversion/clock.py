@@ -56,7 +56,7 @@ def times_in_us(values: pd.Series, step_us: int, rows: str) -> Int64Array:
         return np.asarray(dated.dt.as_unit("us").astype("int64"), dtype=np.int64)
     if kind not in "iuf":
         raise BadSpan(f"{values.name} has type {values.dtype}, which is no time. Pass numbers, dates, or texts in ISO 8601.")
-    warn_of_unit(values, step_us)
+    warn_of_unit(values, step_us, stacklevel=5)  # the caller of spans_from_events
     return scaled(values, step_us)
 
 
@@ -102,7 +102,7 @@ def scaled(numbers: pd.Series, step_us: int) -> Int64Array:
     return np.asarray(numbers, dtype=np.int64) * step_us
 
 
-def warn_of_unit(numbers: pd.Series, step_us: int) -> None:
+def warn_of_unit(numbers: pd.Series, step_us: int, stacklevel: int) -> None:
     """Warn of numbers that would all be dates between `FIRST_YEAR` and `LAST_YEAR` in another unit than µs."""
     if step_us != 1 or not len(numbers):
         return
@@ -113,7 +113,7 @@ def warn_of_unit(numbers: pd.Series, step_us: int) -> None:
             year = 1970 + int(lowest / per_year)
             warnings.warn(
                 f"{numbers.name} contains {numbers.min()}, read as µs or steps; in {unit} it is the year {year}: {advice}.",
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
 

@@ -4,12 +4,14 @@ A run of steps at which an agent is at one location becomes one span: steps 3, 4
 A step at which the agent was not recorded, or has no location, ends the run.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadSpan, listed, quoted
+from tokenvis.errors import BadSpan, escaped, listed, quoted
 from tokenvis.spans.columns import as_spans, codes_of, in_frame_order
-from tokenvis.spans.conversion.clock import check_complete, check_step_length, refuse_large, values_of
+from tokenvis.spans.conversion.clock import check_complete, check_step_length, refuse_large, values_of, warn_of_unit
 from tokenvis.spans.integers import Int64Array
 
 
@@ -34,14 +36,15 @@ def spans_from_samples(
     Returns
     -------
     DataFrame
-        A frame of spans, ordered by start_time, end_time, agent_id, id; ids are "<trace_id>/<agent>/<first step>".
+        A frame of spans, ordered by start_time, end_time, agent_id, id; ids are "<trace_id>/<agent>/<first step>". A
+        `UserWarning` tells of steps that are all multiples of a number, or dates in another unit.
 
     Raises
     ------
     MissingColumn
         There is no such column or index level.
     BadSpan
-        A step is missing or not an integer, or an agent has two locations at one step.
+        A step is missing or not an integer, an agent is missing, or has two locations at one step.
     BadOption
         ``step_us`` is not a positive integer.
 
@@ -61,7 +64,10 @@ def spans_from_samples(
         raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
     table = pd.DataFrame({name: values_of(samples, name, "samples") for name in (time, agent, location)})
     step = sample_steps(table[time])
-    present = table[location].notna() & table[agent].notna()
+    present = table[location].notna()
+    check_complete(table[agent].where(present, ""), "samples")
+    warn_of_unit(table[time], step_us, stacklevel=3)
+    warn_of_spacing(time, step, step_us)
     step, table = step[present.to_numpy()], table[present]
     agent_code, agents = codes_of(table[agent])
     location_code, location_names = codes_of(table[location])
@@ -97,11 +103,26 @@ def sample_steps(values: pd.Series) -> Int64Array:
         integers = values.astype("int64")
         exact = integers == values
     except (TypeError, ValueError):
-        raise BadSpan(f"{values.name} has type {values.dtype}, not integer steps.") from None
+        raise BadSpan(
+            f"{values.name} has type {values.dtype}, not integer steps. spans_from_events(..., event=None) takes other times: "
+            "there a row lasts until the next of its agent."
+        ) from None
     if not exact.all():
         raise BadSpan(f"{values.name} contains {values[~exact].iloc[0]}, which is not an integer step.")
     steps: Int64Array = np.asarray(integers, dtype=np.int64)
     return steps
+
+
+def warn_of_spacing(time: str, step: Int64Array, step_us: int) -> None:
+    """Warn of samples at every tenth step, say: each of them would be a span of one step."""
+    steps = np.unique(step)
+    spacing = int(np.gcd.reduce(steps - steps[:1]))
+    if spacing > 1 and len(steps) > 2:
+        warnings.warn(
+            f"The steps in {escaped(time)} are {spacing} apart, but a sample lasts one step. If it lasts until the next: "
+            f"divide them by {spacing}, rounded down, and pass step_us={step_us * spacing}.",
+            stacklevel=3,
+        )
 
 
 def check_time_range(step: Int64Array, step_us: int) -> None:

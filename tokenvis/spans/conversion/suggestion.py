@@ -13,6 +13,7 @@ ACTORS = "agent agentid agentname who person personid persona worker actor resou
 PLACES = "location locationid room place where position pos zone area site station cell"
 TASKS = "activity acttype task job tool machine desk link concept:name"
 ACTIONS = "event eventtype eventname type action what transition lifecycle lifecycle:transition phase ph state status kind"
+STATES = ("state", "status")  # of spans that have a start: not the kind of an event
 IDS = "id taskid jobid callid workid"
 ENDS = (  # a table with one of these columns has a span in each row
     "end endtime endedat ended enddate endtimestamp stop stoptime stoppedat finish finishtime finishedat completedat "
@@ -28,7 +29,8 @@ def suggested_call(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) ->
     time = first_of(TIMES_OF_ROWS, by_name) or start
     if time is None or agent is None or first_of(ENDS, by_name) is not None:
         return None
-    event = next((by_name[name] for name in ACTIONS.split() if name in by_name and marks_ends(rows, by_name[name])), None)
+    actions = (by_name[name] for name in ACTIONS.split() if name in by_name and (time != start or name not in STATES))
+    event = next((name for name in actions if marks_ends(rows, name, among_spans=time == start)), None)
     if event is not None:
         place = place or first_of(TASKS, by_name)
         table = "events" if place else "events.assign(location='work')"
@@ -47,12 +49,11 @@ def first_of(names: str, by_name: Mapping[str, str]) -> str | None:
     return next((by_name[name] for name in names.split() if name in by_name), None)
 
 
-def marks_ends(rows: Iterable[Mapping[str, Any]], column: str) -> bool:
-    """Whether a column tells starts from ends: only known words, or among others a start and an end of it."""
-    words = [row[column] for row in rows if row.get(column) is not None]
-    roles = [known_role(word) for word in words]
-    sides = {(role.family, role.is_end) for role in roles if role is not None}
-    return bool(words) and (None not in roles or any((family, True) in sides for family, is_end in sides if not is_end))
+def marks_ends(rows: Iterable[Mapping[str, Any]], column: str, *, among_spans: bool) -> bool:
+    """Whether a column tells starts from ends: a start and its end, or, unless rows may be spans, starts and no other words."""
+    roles = [known_role(row[column]) for row in rows if row.get(column) is not None]
+    starts, ends = ({role.family for role in roles if role is not None and role.is_end == is_end} for is_end in (False, True))
+    return bool(starts & ends) or (bool(starts) and None not in roles and not among_spans)
 
 
 def paired_id(by_name: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str | None:
