@@ -113,6 +113,25 @@ def test_other_columns_are_data_from_the_start_and_where_it_differs_from_the_end
     assert read(table.drop(columns="status")[["at", "who", "room", "what"]]) == ['ann 0 3 a {"status":"error"}']
 
 
+def test_the_status_is_that_of_the_end_in_any_case_else_that_of_its_word():
+    table = events_of("0 ann a start", "3 ann a failed", "4 bob a start", "9 bob a stop")
+    assert read(table.drop(columns="what").assign(status=["Running", None, "running", "OK"], what=table["what"])) == [
+        'ann 0 3 a {"status":"error","what":"start","end_what":"failed"}',
+        'bob 4 9 a {"status":"ok","what":"start","end_what":"stop"}',
+    ]
+
+
+def test_no_key_of_an_end_replaces_a_column():
+    table = events_of("0 ann a start", "3 ann a stop", x=[1, 2], end_x=[7, 8])
+    assert read(table) == ['ann 0 3 a {"x":1,"end_end_x":2,"end_x":7,"end_end_end_x":8}']
+
+
+def test_integers_beside_missing_values_stay_integers():
+    table = events_of("0 ann a start", "3 ann a stop").assign(room=[4, None], who=[1, 1], job=[7.0, 7.0])
+    assert read(table, id="job") == ['1 0 3 4 {"job":7.0}']
+    assert read(table) == ['1 0 3 4 {"job":7.0}']
+
+
 def test_values_of_any_type_become_data():
     values = [float("nan"), float("inf"), 2**70, pd.Timestamp("2026-01-01"), {"deep": [1, None]}, "\ud800", (1, 2), b"x"]
     events = [{"at": n, "who": "ann", "room": "a", "what": "start", "value": value} for n, value in enumerate(values)]
@@ -193,6 +212,8 @@ def test_what_is_no_event_is_an_error():
         read(events, step_us=0.5)
     with pytest.raises(BadSpan, match=r"^The events have several columns 'x'\. Drop all but one\.$"):
         read(pd.concat([events, events[["at"]].set_axis(["x"], axis=1), events[["at"]].set_axis(["x"], axis=1)], axis=1))
+    with pytest.raises(BadOption, match=r"^pairs= is about the words in the column event=, which is None\.$"):
+        read(events, event=None, pairs={"a": "b"})
     with pytest.raises(BadSpan) as error:
         read(events.assign(parent_id="p"))
     assert str(error.value) == "The events have a column 'parent_id', which in data refers to spans. Rename or drop it."

@@ -41,6 +41,11 @@ def test_an_id_of_pairs():
     assert call_for(changed(id=["x", "y"])) == CALL
 
 
+def test_names_of_events_that_contain_known_words_become_pairs():
+    rows = changed(**{"Event Type": ["task_started", "task_completed"]})
+    assert call_for(rows) == f"{CALL[:-1]}, pairs={{'task_started': 'task_completed'}})"
+
+
 def test_a_start_time_is_the_time_of_events_without_ends():
     rows = [{"start_time": row["timestamp"], "agent_id": "ann", "type": row["Event Type"]} for row in EVENTS]
     assert call_for(rows).startswith("tv.spans_from_events(events.assign(location='work'), time='start_time',")

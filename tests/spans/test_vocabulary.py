@@ -41,7 +41,7 @@ def test_given_pairs_replace_the_known_words():
 
 
 def test_an_unknown_word_is_an_error_that_lists_all():
-    hint = "Name the pairs, such as pairs={'arrive': 'depart'}, and drop the rows of other events."
+    hint = "Name the pairs, such as pairs={'start': 'stop'}, and drop the rows of other events."
     with pytest.raises(BadSpan) as error:
         roles("start", "paused", "stop")
     assert str(error.value) == (
@@ -50,6 +50,21 @@ def test_an_unknown_word_is_an_error_that_lists_all():
     )  # fmt: skip
     with pytest.raises(BadSpan, match=r"^what is missing in row 1 of the events\.$"):
         roles("start", None)
+
+
+def test_an_error_names_the_pairs_that_the_events_contain():
+    with pytest.raises(BadSpan) as error:
+        roles("task_started", "task_completed", "TaskFailed", "on_tool_start", "on_tool_end", "message", "run begin")
+    assert str(error.value).endswith(
+        " Name the pairs, such as pairs={'task_started': ['TaskFailed', 'task_completed'], 'on_tool_start': 'on_tool_end'}, "
+        "and drop the rows of other events."
+    )
+
+
+def test_an_end_whose_name_has_a_word_for_failure_gives_the_status():
+    pairs = {"task_started": ["task_completed", "TaskFailed", "task-cancelled"]}
+    found = event_roles(pd.Series(["task_started", "TaskFailed", "task-cancelled", "task_completed"], name="what"), pairs)
+    assert found.status.tolist() == [None, "error", "cancelled", None]
 
 
 def test_pairs_must_map_starts_to_ends():

@@ -32,12 +32,12 @@ from tokenvis.formats.table.writer import CSV_START, JSONL_START, PARQUET_MARK
 from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
 from tokenvis.spans.conversion.suggestion import suggested_call
+from tokenvis.spans.endings import with_known_status
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
 WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
-STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 TRUTHS = {"true": True, "false": False}
 
 
@@ -203,15 +203,7 @@ class RowConverter:
         used = set(self.columns.values())
         others = {name: value for name, value in row.items() if name not in used and value is not None}
         values = {name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}
-        return with_status(with_figures({**values, **(data or {})}))
-
-
-def with_status(data: dict[str, Any]) -> dict[str, Any]:
-    """The data with a status of tokenvis, in any case and in either spelling of "cancelled", as tokenvis writes it."""
-    status = data.get("status")
-    if isinstance(status, str) and (known := STATUSES.get(status.strip().lower())):
-        data["status"] = known
-    return data
+        return with_known_status(with_figures({**values, **(data or {})}))
 
 
 def cell_name(cells: dict[str, Any], field: str) -> str | None:

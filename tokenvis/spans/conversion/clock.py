@@ -35,6 +35,13 @@ def values_of(table: pd.DataFrame, name: str, rows: str) -> pd.Series:
     return pd.Series(table[name].array, name=name)
 
 
+def name_values(table: pd.DataFrame, name: str, rows: str) -> pd.Series:
+    """The values of a column of names; integers that pandas stored as floats because some are missing lose their ".0"."""
+    values = values_of(table, name, rows)
+    floats = getattr(values.dtype, "kind", "O") == "f"
+    return values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values
+
+
 def check_complete(values: pd.Series, rows: str) -> None:
     """Raise `BadSpan` if a value is missing."""
     if values.isna().any():

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, listed
 from tokenvis.spans.encoding import encode
+from tokenvis.spans.endings import with_known_status
 from tokenvis.spans.integers import Int64Array
 
 REFERENCES = ("parent_id", "links", "requested_by", "estimated")  # keys of data that refer to spans, which events do not know
@@ -38,21 +39,33 @@ def payloads_of(
     Where both events have a value and these differ, the end's is ``end_<column>``, but its ``status`` replaces the start's.
     """
     payloads: list[dict[str, Any]] = [{} for _ in first] if columns else []
+    taken = set(columns)
     for name, values in columns.items():
         items = [*plain_values(values), None]
+        end_key = unused_key(f"end_{name}", taken)
+        taken.add(end_key)
         for payload, at_first, at_end in zip(payloads, first.tolist(), end.tolist(), strict=True):
             start_value, end_value = items[at_first], items[at_end]
             value = end_value if start_value is None or (name == "status" and end_value is not None) else start_value
             if value is not None:
                 payload[name] = value
                 if end_value is not None and value != end_value:
-                    payload[f"end_{name}"] = end_value
+                    payload[end_key] = end_value
+    for payload in payloads if "status" in columns else ():
+        with_known_status(payload)
     for position, mark in marks.items() if payloads else ():
         payloads[position] |= mark
     texts = np.full(len(first), None, dtype=object)
     for position, payload in enumerate(payloads) if payloads else marks.items():
         texts[position] = event_data_text(payload) if payload else None
     return texts
+
+
+def unused_key(key: str, taken: Collection[str]) -> str:
+    """A key that is not taken, with "end_" before it as often as needed."""
+    while key in taken:
+        key = f"end_{key}"
+    return key
 
 
 def plain_values(values: pd.Series) -> list[Any]:

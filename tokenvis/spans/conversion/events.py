@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadSpan, escaped, plural, quoted
+from tokenvis.errors import BadOption, BadSpan, escaped, plural, quoted
 from tokenvis.spans.columns import as_spans, codes_of, in_frame_order, table_of
-from tokenvis.spans.conversion.clock import check_complete, check_step_length, times_in_us, values_of
-from tokenvis.spans.conversion.event_data import free_columns, payloads_of
+from tokenvis.spans.conversion.clock import check_complete, check_step_length, name_values, times_in_us, values_of
+from tokenvis.spans.conversion.event_data import free_columns, payloads_of, unused_key
 from tokenvis.spans.conversion.pairing import NO_PARTNER, partners_of
 from tokenvis.spans.conversion.vocabulary import Roles, event_roles
 from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, run_starts, sort_order
@@ -121,7 +121,7 @@ def spans_from_events(
     frame["id"] = f"{trace_id}/" + frame["agent_id"] + "/" + pd.Series(read.number[spans.first]).astype("str")
     kept = () if event is None or read.words is None or read.words.nunique() <= 2 else (event,)
     columns = free_columns(table, {time, agent, location, event}.difference(kept))
-    frame["data"] = spans.payloads(read, columns, f"end_{location}")
+    frame["data"] = spans.payloads(read, columns, unused_key(f"end_{location}", columns))
     return in_frame_order(as_spans(frame)).reset_index(drop=True)
 
 
@@ -167,9 +167,11 @@ def ordered_events(
     step_us: int,
 ) -> Events:
     """The events of a table in the order of time; `BadSpan` for a row that cannot be an event."""
-    columns = {name: values_of(table, name, "events") for name in (time, agent, location, event, id) if name is not None}
+    if event is None and pairs is not None:
+        raise BadOption("pairs= is about the words in the column event=, which is None.")
+    columns = {name: name_values(table, name, "events") for name in (agent, location, event, id) if name is not None}
     check_complete(columns[agent], "events")
-    times = times_in_us(columns[time], step_us, "events")
+    times = times_in_us(values_of(table, time, "events"), step_us, "events")
     words = None if event is None else columns[event]
     roles = all_moves(len(table)) if words is None else event_roles(words, pairs)
     (agents, agent_names), (places, place_names) = codes_of(columns[agent]), codes_of(columns[location])
@@ -200,6 +202,11 @@ class EventSpans:
     is_open: Mask
     is_estimated: Mask
 
+    @property
+    def ends(self) -> Int64Array:
+        """The end of each span, which of one without a start is its first event, -1 for none."""
+        return np.where(self.is_estimated, self.first, self.last)
+
     def locations(self, events: Events) -> Any:
         """The location of each span."""
         names = np.append(events.places.astype("str").to_numpy(dtype=object), UNKNOWN_LOCATION)
@@ -207,11 +214,13 @@ class EventSpans:
 
     def payloads(self, events: Events, columns: dict[str, pd.Series], end_location: str) -> Any:
         """The data of each span; ``end_location`` is the key of an end's location that is not the span's."""
-        status = events.roles.status[np.where(self.is_estimated, self.first, self.last)]
-        status[self.is_open | (~self.is_estimated & (self.last < 0))] = None
+        status = np.append(events.roles.status, [None])[self.ends]
         marks = defaultdict[int, dict[str, Any]](dict)
-        if "status" not in columns:
-            for position in np.flatnonzero(status != None).tolist():  # noqa: E711  (element by element)
+        with_status = np.flatnonzero(status != None)  # noqa: E711  (element by element)
+        if "status" in columns:
+            columns = columns | {"status": filled(columns["status"], events.row[self.ends[with_status]], status[with_status])}
+        else:
+            for position in with_status.tolist():
                 marks[position]["status"] = status[position]
         for position in np.flatnonzero(self.is_open).tolist():
             marks[position]["status"] = "open"
@@ -240,6 +249,13 @@ class EventSpans:
             )
         if texts:
             warnings.warn(escaped(" ".join(texts)), stacklevel=3)
+
+
+def filled(values: pd.Series, rows: Int64Array, others: Any) -> pd.Series:
+    """The values with the others at these rows where they are missing."""
+    items = values.astype(object).to_numpy(copy=True)
+    items[rows] = np.where(values.isna().to_numpy()[rows], others, items[rows])
+    return pd.Series(items)
 
 
 def examples(events: Events, positions: Int64Array) -> str:

@@ -11,7 +11,14 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, escaped, listed, quoted
 from tokenvis.spans.columns import as_spans, codes_of, in_frame_order
-from tokenvis.spans.conversion.clock import check_complete, check_step_length, refuse_large, values_of, warn_of_unit
+from tokenvis.spans.conversion.clock import (
+    check_complete,
+    check_step_length,
+    name_values,
+    refuse_large,
+    values_of,
+    warn_of_unit,
+)
 from tokenvis.spans.integers import Int64Array
 
 
@@ -62,7 +69,8 @@ def spans_from_samples(
     check_step_length(step_us)
     if not isinstance(samples, pd.DataFrame):
         raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
-    table = pd.DataFrame({name: values_of(samples, name, "samples") for name in (time, agent, location)})
+    table = pd.DataFrame({name: name_values(samples, name, "samples") for name in (agent, location)})
+    table[time] = values_of(samples, time, "samples")
     step = sample_steps(table[time])
     present = table[location].notna()
     check_complete(table[agent].where(present, ""), "samples")

@@ -34,6 +34,7 @@ FAMILIES: tuple[tuple[str, str], ...] = (  # the words of starts, and of their e
 STATUS_OF_END = {"fail": "error", "failed": "error", "abort": "error", "aborted": "error"} | dict.fromkeys(
     ("cancel", "canceled", "cancelled"), "cancelled"
 )
+MAX_NAMED_LABELS = 20  # of which an error names the pairs
 MOVES = 0  # the family in which a start also ends the one before, if the events have no ends
 
 
@@ -77,6 +78,37 @@ def known_role(word: object) -> Role | None:
     return KNOWN_WORDS.get(" ".join(re.split(r"[\s_-]+", word.strip().casefold()))) if isinstance(word, str) else None
 
 
+def status_of_end(word: object) -> str | None:
+    """The status that an end gives to its span: "error" or "cancelled" if its name contains such a word."""
+    return next((STATUS_OF_END[part] for part in parts_of(word) if part in STATUS_OF_END), None)
+
+
+def parts_of(word: object) -> list[str]:
+    """The words in the name of an event, such as ``task_started`` or ``TaskStarted``, in lower case."""
+    return [part.casefold() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+", word)] if isinstance(word, str) else []
+
+
+def named_pairs(labels: Iterable[object]) -> dict[Any, list[Any]]:
+    """The starts and ends among names of events that contain a known word each: ``{"task_started": ["task_failed"]}``."""
+    sides: dict[Any, tuple[list[Any], list[Any]]] = {}
+    for label in labels:
+        parts = parts_of(label)
+        known = [(part, role) for part in parts if len(part) > 1 and (role := KNOWN_WORDS.get(part)) is not None]
+        if len(known) == 1:
+            [(part, role)] = known
+            key = (role.family, *(other for other in parts if other != part))
+            sides.setdefault(key, ([], []))[role.is_end].append(label)
+    return {start: ends for starts, ends in sides.values() if ends for start in starts}
+
+
+def pairs_text(pairs: Mapping[Any, list[Any]]) -> str:
+    """Pairs as they are written in a call."""
+    words = (
+        (start, quoted(ends[0]) if len(ends) == 1 else f"[{', '.join(map(quoted, ends))}]") for start, ends in pairs.items()
+    )
+    return f"{{{', '.join(f'{quoted(start)}: {end}' for start, end in words)}}}"
+
+
 def given_roles(pairs: object) -> dict[Any, Role]:
     """The role of each word of ``pairs``; `BadOption` if it is no mapping from starts to ends, or a word is both."""
     if not isinstance(pairs, Mapping) or not pairs:
@@ -94,7 +126,9 @@ def given_roles(pairs: object) -> dict[Any, Role]:
     roles: dict[Any, Role] = {}
     for number, sides in enumerate(families):
         for is_end, words in enumerate(sides):
-            roles |= {key: Role(number, bool(is_end)) for word in words for key in (str(word), word)}
+            for word in words:
+                role = Role(number, bool(is_end), status_of_end(word) if is_end else None)
+                roles |= {str(word): role, word: role}
     return roles
 
 
@@ -110,9 +144,10 @@ def event_roles(values: pd.Series, pairs: object) -> Roles:
     if None in found:
         first = int((codes == found.index(None)).argmax())
         unknown = quoted(labels[codes[first]])
+        example = pairs_text(named_pairs(labels[:MAX_NAMED_LABELS]) or {"arrive": ["depart"]})
         raise BadSpan(
             f"{values.name} contains {unknown} in row {first}, which is neither a start nor an end. It contains: "
-            f"{listed(labels)}. Name the pairs, such as pairs={{'arrive': 'depart'}}, and drop the rows of other events."
+            f"{listed(labels)}. Name the pairs, such as pairs={example}, and drop the rows of other events."
         )
     roles = [role for role in found if role is not None]
     with_ends = {role.family for role in (roles if given is None else given.values()) if role.is_end}
