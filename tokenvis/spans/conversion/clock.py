@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import first_row, infer_integers
+from tokenvis.spans.columns import ISO_DATE, first_row, infer_integers
 from tokenvis.spans.integers import Int64Array
 
 FIRST_YEAR, LAST_YEAR = 2001, 2100  # numbers that are dates of these years in s, ms or ns are probably no steps
@@ -53,8 +53,7 @@ def times_in_us(values: pd.Series, step_us: int, rows: str) -> Int64Array:
     check_complete(values, rows)
     values = infer_integers(values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values)
     if not pd.api.types.is_numeric_dtype(values.dtype) and getattr(values.dtype, "kind", "O") not in "Mm":
-        numbers = pd.to_numeric(values, errors="coerce") if all(isinstance(value, str) for value in values) else None
-        values = dates_of(values) if numbers is None or numbers.isna().any() else numbers
+        values = dates_of(values) if (numbers := numbers_in(values)) is None else numbers
     kind = getattr(values.dtype, "kind", "O")
     if kind in "Mm":
         if step_us != 1:
@@ -67,13 +66,24 @@ def times_in_us(values: pd.Series, step_us: int, rows: str) -> Int64Array:
     return scaled(values, step_us)
 
 
+def numbers_in(values: pd.Series) -> pd.Series | None:
+    """Texts of numbers as numbers; None if one is another text, or no text."""
+    if not len(values) or not isinstance(values[0], str) or ISO_DATE.match(values[0]):
+        return None
+    if values.dtype != "str" and not all(isinstance(value, str) for value in values):
+        return None
+    numbers = pd.to_numeric(values, errors="coerce")
+    return None if numbers.isna().any() else numbers
+
+
 def dates_of(values: pd.Series) -> pd.Series:
     """Dates and texts in ISO 8601 as dates in UTC; `BadSpan` if one is neither, or only some have a zone."""
-    is_date = values.map(lambda value: isinstance(value, str | date | np.datetime64))
-    if not is_date.all():
-        wrong = values[~is_date].iloc[0]
-        raise BadSpan(f"{values.name} contains {quoted(wrong)} in row {first_row(~is_date)}, which is no time.")
-    texts = values.map(lambda value: value if isinstance(value, str) else pd.Timestamp(value).isoformat()).astype("str")
+    if values.dtype != "str":
+        is_date = values.map(lambda value: isinstance(value, str | date | np.datetime64))
+        if not is_date.all():
+            wrong = values[~is_date].iloc[0]
+            raise BadSpan(f"{values.name} contains {quoted(wrong)} in row {first_row(~is_date)}, which is no time.")
+    texts = values if values.dtype == "str" else values.map(iso_text).astype("str")
     has_zone = texts.str.contains(ZONE_AT_END)
     if has_zone.any() and not has_zone.all():
         with_zone, without = first_row(has_zone), first_row(~has_zone)
@@ -86,6 +96,11 @@ def dates_of(values: pd.Series) -> pd.Series:
         row = first_row(dates.isna())
         raise BadSpan(f"{values.name} contains {quoted(values[row])} in row {row}, which is no time.")
     return dates
+
+
+def iso_text(value: str | date) -> str:
+    """A text, or a date in ISO 8601."""
+    return value if isinstance(value, str) else str(pd.Timestamp(value).isoformat())
 
 
 def scaled(numbers: pd.Series, step_us: int) -> Int64Array:
