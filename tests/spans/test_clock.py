@@ -11,7 +11,7 @@ DAY = 1_767_225_600_000_000  # 2026-01-01 in UTC
 
 
 def times(values: Any, step_us: int = 1) -> list[int]:
-    return times_in_us(pd.Series(values, name="at"), step_us, "events").tolist()
+    return times_in_us(pd.Series(values, name="at", dtype=getattr(values, "dtype", object)), step_us, "events").tolist()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_numbers_are_multiples_of_a_step():
         ([0.5, 1.5], "at contains 0.5, which is no whole number of µs. If the times are seconds: step_us=1_000_000."),
         ([float("inf")], "at contains inf, which is no whole number of µs. If the times are seconds: step_us=1_000_000."),
         (["2026-01-01", "noon"], "at contains 'noon' in row 1, which is no time."),
+        (["2026-01-01", "\ud800"], "at contains '\\ud800' in row 1, which is no time."),
         (["2026-01-01", 5], "at contains 5 in row 1, which is no time."),
         ([True, False], "at has type bool, which is no time. Pass numbers, dates, or texts in ISO 8601."),
         (

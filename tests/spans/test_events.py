@@ -138,6 +138,7 @@ def test_values_of_any_type_become_data():
     events += [{"at": 9, "who": "ann", "what": "stop"} for _ in values]
     spans = spans_from_events(events, **NAMES)
     found = [json.loads(data)["value"] if isinstance(data, str) else None for data in spans["data"]]
+    assert read([{**event, "value": "\ud800"} for event in events[:1] + events[-1:]]) == ['ann 0 9 a {"value":"\\ud800"}']
     assert found == [None, "inf", 2**70, "2026-01-01 00:00:00", {"deep": [1, None]}, "\ud800", "(1, 2)", "b'x'"]
 
 
@@ -191,6 +192,13 @@ def test_hostile_names_stay_as_they_are():
     with pytest.raises(BadSpan) as error:
         read(events.assign(what=HOSTILE))
     assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("column", ["who", "room", "what", "job"])
+def test_half_of_a_surrogate_pair_in_a_name_is_an_error(column):
+    row = {"at": 0, "who": "ann", "room": "a", "what": "start", "job": "x", column: "\ud800"}
+    with pytest.raises(BadSpan, match=rf"^{column} contains '\\ud800', which cannot be encoded as UTF-8\.$"):
+        read([row], id="job")
 
 
 @pytest.mark.parametrize("events", [[], pd.DataFrame(columns=list(NAMES.values())), events_of()])

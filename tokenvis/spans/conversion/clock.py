@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import ISO_DATE, first_row, infer_integers
+from tokenvis.spans.columns import ISO_DATE, as_text, first_row, infer_integers
 from tokenvis.spans.integers import Int64Array
 
 FIRST_YEAR, LAST_YEAR = 2001, 2100  # numbers that are dates of these years in s, ms or ns are probably no steps
@@ -27,17 +27,23 @@ def values_of(table: pd.DataFrame, name: str, rows: str) -> pd.Series:
     """The values of a column, or of an index level; ``rows`` is what the table contains ("samples", "events")."""
     levels = [level for level in table.index.names if level is not None]
     if name in levels and name not in table.columns:
-        return pd.Series(table.index.get_level_values(name).array, name=name)
+        level = table.index.get_level_values(name)
+        return pd.Series(level.array, name=name, dtype=level.dtype)
     if name not in table.columns:
         raise MissingColumn(f"The {rows} have no column {quoted(name)}. They have: {listed([*table.columns, *levels])}.")
     if isinstance(table[name], pd.DataFrame):
         raise BadSpan(f"The {rows} have several columns {quoted(name)}. Drop all but one.")
-    return pd.Series(table[name].array, name=name)
+    return pd.Series(table[name].array, name=name, dtype=table[name].dtype)
 
 
 def name_values(table: pd.DataFrame, name: str, rows: str) -> pd.Series:
-    """The values of a column of names; integers that pandas stored as floats because some are missing lose their ".0"."""
+    """The values of a column of names; integers that pandas stored as floats because some are missing lose their ".0".
+
+    `BadSpan` if a text cannot be encoded as UTF-8.
+    """
     values = values_of(table, name, rows)
+    if values.dtype == object:
+        return as_text(values)
     floats = getattr(values.dtype, "kind", "O") == "f"
     return values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values
 
@@ -79,7 +85,7 @@ def numbers_in(values: pd.Series) -> pd.Series | None:
 def dates_of(values: pd.Series) -> pd.Series:
     """Dates and texts in ISO 8601 as dates in UTC; `BadSpan` if one is neither, or only some have a zone."""
     if values.dtype != "str":
-        is_date = values.map(lambda value: isinstance(value, str | date | np.datetime64))
+        is_date = values.map(may_be_date)
         if not is_date.all():
             wrong = values[~is_date].iloc[0]
             raise BadSpan(f"{values.name} contains {quoted(wrong)} in row {first_row(~is_date)}, which is no time.")
@@ -96,6 +102,11 @@ def dates_of(values: pd.Series) -> pd.Series:
         row = first_row(dates.isna())
         raise BadSpan(f"{values.name} contains {quoted(values[row])} in row {row}, which is no time.")
     return dates
+
+
+def may_be_date(value: object) -> bool:
+    """Whether a value is a date, or a text that may be one."""
+    return value.isascii() if isinstance(value, str) else isinstance(value, date | np.datetime64)
 
 
 def iso_text(value: str | date) -> str:

@@ -24,7 +24,7 @@ def free_columns(events: pd.DataFrame, used: Collection[str | None]) -> dict[str
         duplicates = events.columns[events.columns.duplicated()].unique()
         raise BadSpan(f"The events have several columns {listed(duplicates)}. Drop all but one.")
     columns: dict[Any, Any] = {**levels, **{name: events[name] for name in events.columns}}
-    free = {str(name): pd.Series(values.array) for name, values in columns.items() if name not in used}
+    free = {str(name): pd.Series(values.array, dtype=values.dtype) for name, values in columns.items() if name not in used}
     references = [name for name in REFERENCES if name in free]
     if references:
         raise BadSpan(f"The events have a column {listed(references)}, which in data refers to spans. Rename or drop it.")

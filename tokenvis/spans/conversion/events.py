@@ -255,7 +255,7 @@ def filled(values: pd.Series, rows: Int64Array, others: Any) -> pd.Series:
     """The values with the others at these rows where they are missing."""
     items = values.astype(object).to_numpy(copy=True)
     items[rows] = np.where(values.isna().to_numpy()[rows], others, items[rows])
-    return pd.Series(items)
+    return pd.Series(items, dtype=object)
 
 
 def examples(events: Events, positions: Int64Array) -> str:
