@@ -121,6 +121,14 @@ def test_the_status_is_that_of_the_end_in_any_case_else_that_of_its_word():
     ]
 
 
+def test_words_in_a_column_named_status_do_not_replace_the_status():
+    table = events_of("0 ann a started", "3 ann a failed", "4 ann a started", "9 ann a done").rename(columns={"what": "status"})
+    assert read(table, event="status") == [
+        'ann 0 3 a {"event":"started","end_event":"failed","status":"error"}',
+        'ann 4 9 a {"event":"started","end_event":"done"}',
+    ]
+
+
 def test_no_key_of_an_end_replaces_a_column():
     table = events_of("0 ann a start", "3 ann a stop", x=[1, 2], end_x=[7, 8])
     assert read(table) == ['ann 0 3 a {"x":1,"end_end_x":2,"end_x":7,"end_end_end_x":8}']

@@ -59,7 +59,7 @@ def times_in_us(values: pd.Series, step_us: int, rows: str) -> Int64Array:
     check_complete(values, rows)
     values = infer_integers(values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values)
     if not pd.api.types.is_numeric_dtype(values.dtype) and getattr(values.dtype, "kind", "O") not in "Mm":
-        values = dates_of(values) if (numbers := numbers_in(values)) is None else numbers
+        values = dates_of(values) if (numbers := parsed_numbers(values)) is None else numbers
     kind = getattr(values.dtype, "kind", "O")
     if kind in "Mm":
         if step_us != 1:
@@ -72,7 +72,7 @@ def times_in_us(values: pd.Series, step_us: int, rows: str) -> Int64Array:
     return scaled(values, step_us)
 
 
-def numbers_in(values: pd.Series) -> pd.Series | None:
+def parsed_numbers(values: pd.Series) -> pd.Series | None:
     """Texts of numbers as numbers; None if one is another text, or no text."""
     if not len(values) or not isinstance(values[0], str) or ISO_DATE.match(values[0]):
         return None

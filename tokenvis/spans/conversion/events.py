@@ -54,9 +54,10 @@ def spans_from_events(
     event
         The column that tells starts from ends. Known are, in any case: start, begin, B with stop, end, E, finish, complete,
         done, fail, abort, cancel; enter, move with leave, exit; open, connect, log in, check in, acquire with their opposites;
-        their past forms. If the data has "enter" or "move", but no "leave" or "exit", each of them lasts until the next of its
-        agent. If it has more than two words, they are in data too. None if there is no such column: every row is a move, and
-        the agent is there until its next row, or, if the location is missing, nowhere.
+        their past forms.
+        If the data has "enter" or "move", but no "leave" or "exit", each of them lasts until the next of its agent. If it has
+        more than two words, they are in data too (as ``event``, if the column is ``status``). None if there is no such column:
+        every row is a move, and the agent is there until its next row, or, if the location is missing, nowhere.
     id
         The column with the id of what starts and ends: events with an id are paired by agent and id. The location is that of
         the start; another one of the end is ``end_<location>`` in data.
@@ -119,8 +120,9 @@ def spans_from_events(
         }
     )
     frame["id"] = f"{trace_id}/" + frame["agent_id"] + "/" + pd.Series(read.number[spans.first]).astype("str")
-    kept = () if event is None or read.words is None or read.words.nunique() <= 2 else (event,)
-    columns = free_columns(table, {time, agent, location, event}.difference(kept))
+    columns = free_columns(table, {time, agent, location, event})
+    if read.words is not None and read.words.nunique() > 2:
+        columns[unused_key("event" if event == "status" else str(event), columns)] = read.words  # the status is ok or error
     frame["data"] = spans.payloads(read, columns, unused_key(f"end_{location}", columns))
     return in_frame_order(as_spans(frame)).reset_index(drop=True)
 
