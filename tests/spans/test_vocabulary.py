@@ -13,8 +13,8 @@ def roles(*words: object, pairs: object = None) -> list[str]:
 
 
 def test_a_known_word_counts_in_any_case_and_spelling():
-    assert roles("Start", "STOP", " Logged_In", "logged-out", "B", "e") == [
-        "1 start", "1 end", "4 start", "4 end", "1 start", "1 end",
+    assert roles("Start", "STOP", " Logged_In", "logged-out", "B", "e", "LogIn") == [
+        "1 start", "1 end", "4 start", "4 end", "1 start", "1 end", "4 start",
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The words of events: which of them start something, which end it, and which start ends with which.
 
 A family is a set of words for starts, and of words for their ends: an end never ends a start of another family, so that
-"leave" does not end what "start" began. The known words are compared without case, and with any of " ", "_", "-" between them.
+"leave" does not end what "start" began. The known words are compared without case, blanks, "_" and "-".
 Words that mean a start in some logs and an end in others ("arrival", "departure") are not known.
 """
 
@@ -27,8 +27,8 @@ FAMILIES: tuple[tuple[str, str], ...] = (  # the words of starts, and of their e
     ),
     ("open, opened", "close, closed"),
     ("connect, connected", "disconnect, disconnected"),
-    ("log in, login, logged in", "log out, logout, logged out"),
-    ("check in, checkin, checked in", "check out, checkout, checked out"),
+    ("log in, logged in", "log out, logged out"),
+    ("check in, checked in", "check out, checked out"),
     ("acquire, acquired", "release, released"),
 )
 STATUS_OF_END = {"fail": "error", "failed": "error", "abort": "error", "aborted": "error"} | dict.fromkeys(
@@ -61,12 +61,17 @@ class Roles:
         return Roles(self.family[order], self.is_end[order], self.is_move[order], self.status[order])
 
 
+def word_key(word: str) -> str:
+    """A word in lower case, without blanks, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", "", word.casefold())
+
+
 def known_words() -> dict[str, Role]:
     """The role of each known word."""
     roles: dict[str, Role] = {}
     for family, sides in enumerate(FAMILIES):
         for is_end, words in enumerate(sides):
-            roles |= {word: Role(family, bool(is_end), STATUS_OF_END.get(word)) for word in words.split(", ")}
+            roles |= {word_key(word): Role(family, bool(is_end), STATUS_OF_END.get(word)) for word in words.split(", ")}
     return roles
 
 
@@ -75,7 +80,7 @@ KNOWN_WORDS = known_words()
 
 def known_role(word: object) -> Role | None:
     """The role of a known word, None for any other."""
-    return KNOWN_WORDS.get(" ".join(re.split(r"[\s_-]+", word.strip().casefold()))) if isinstance(word, str) else None
+    return KNOWN_WORDS.get(word_key(word)) if isinstance(word, str) else None
 
 
 def status_of_end(word: object) -> str | None:
