@@ -47,7 +47,8 @@ from tokenvis.layout.lanes import pack_lanes
 from tokenvis.layout.storylines.storyline import storyline
 from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
-from tokenvis.spans.samples import spans_from_samples
+from tokenvis.spans.conversion.events import spans_from_events
+from tokenvis.spans.conversion.samples import spans_from_samples
 from tokenvis.spans.typed_columns import expand_data
 from tokenvis.store.demo import seed_demo
 from tokenvis.store.load import load_spans, load_traces
@@ -122,6 +123,7 @@ __all__ = [
     "rollup",
     "seed_demo",
     "self_spans",
+    "spans_from_events",
     "spans_from_samples",
     "storyline",
     "summary",

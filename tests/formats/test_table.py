@@ -309,3 +309,32 @@ def test_agents_of_one_name_are_told_apart_by_a_column_of_ids():
     named = pd.DataFrame({"agent_id": ["ann", "ann", "bob"], "gen_ai.agent.id": ["a", "b", None], **times})
     assert ingest(named, store="2.db").spans()["agent_id"].tolist() == ["ann", "ann 2", "bob"]
     assert ingest(named[["agent_id", *times]], store="3.db").spans()["agent_id"].tolist() == ["ann", "ann", "bob"]
+
+
+def test_tables_of_events_and_samples_are_refused_with_the_call_that_converts_them():
+    events = pd.DataFrame({"time": [0, 4], "who": ["ann", "ann"], "room": ["a", "a"], "action": ["enter", "leave"]})
+    events.to_csv("events.csv", index=False)
+    samples = [{"step": step, "agent": "ann", "location": "a"} for step in range(3)]
+    Path("samples.jsonl").write_text("\n".join(map(json.dumps, samples)))
+    with pytest.raises(IngestError) as error:
+        ingest("events.csv")
+    assert str(error.value) == (
+        "events.csv has no column 'start_time'. It has: 'time', 'who', 'room', 'action'. "
+        "But its rows look like samples or events, not spans. Convert them: "
+        "tv.spans_from_events(events, time='time', agent='who', location='room', event='action')."
+    )
+    with pytest.raises(
+        IngestError, match=r"tv\.spans_from_samples\(samples, time='step', agent='agent', location='location'\)\.$"
+    ):
+        ingest("samples.jsonl")
+    with pytest.raises(IngestError, match=r"^the DataFrame has no column 'start_time'.* tv\.spans_from_events\(events, time="):
+        ingest(events)
+
+
+def test_events_that_are_read_as_spans_are_told():
+    events = pd.DataFrame({"time": [0, 4], "who": "ann", "room": "a", "action": ["enter", "leave"]})
+    report = ingest(events, columns={"start_time": "time", "agent_id": "who", "location_id": "room"})
+    assert [str(problem) for problem in report.problems] == [
+        "the DataFrame: its rows look like samples or events, not spans. Convert them: "
+        "tv.spans_from_events(events, time='time', agent='who', location='room', event='action')."
+    ]

@@ -282,3 +282,10 @@ def test_plain_columns_get_the_types_and_the_order_of_a_spans_frame(spans):
 def test_equal_ids_in_two_traces_have_an_order():
     spans = spans_of("ann 0 1 desk u", "ann 0 1 desk t").assign(id="same")
     assert in_frame_order(spans)["trace_id"].tolist() == ["t", "u"]
+
+
+def test_a_time_with_half_of_a_surrogate_pair_is_no_integer():
+    span = {"id": "1", "trace_id": "t", "agent_id": "a", "location_id": "x", "start_time": "\ud800", "end_time": 1}
+    with pytest.raises(BadSpan) as error:
+        as_spans([span])
+    assert str(error.value) == r"start_time has type object, such as '\ud800' in row 0, not integer microseconds."

@@ -56,6 +56,7 @@ def test_no_samples_give_no_spans():
     assert read(samples_of()) == []
 
 
+@pytest.mark.filterwarnings("ignore:The steps in step are")
 @pytest.mark.laws
 @given(st.lists(st.tuples(st.integers(-2, 9), st.sampled_from("ab"), st.sampled_from(["x", "y", "-"])), max_size=25))
 def test_spans_cover_the_steps_of_the_samples(rows):
@@ -83,22 +84,41 @@ def test_steps_that_are_not_integers_are_refused():
     samples = pd.DataFrame({"step": [0.0, 1.5], "who": "ann", "room": "hall"})
     with pytest.raises(BadSpan, match=r"^step contains 1\.5, which is not an integer step\.$"):
         read(samples)
-    with pytest.raises(BadSpan, match=r"^step has type str, not integer steps\.$"):
+    with pytest.raises(BadSpan) as error:
         read(samples.assign(step=["one", "two"]))
+    assert str(error.value) == (
+        "step has type str, not integer steps. spans_from_events(..., event=None) takes other times: "
+        "there a row lasts until the next of its agent."
+    )
     with pytest.raises(BadSpan, match=r"^step is missing in row 1 of the samples\.$"):
         read(samples.assign(step=[1, None]))
 
 
-@pytest.mark.parametrize(("factor", "unit", "step_us"), [(1, "seconds", "1_000_000"), (1_000, "milliseconds", "1_000")])
-def test_times_instead_of_steps_are_refused_with_the_length_to_give(factor, unit, step_us):
-    samples = samples_of(f"{1_772_442_000 * factor} ann hall", f"{1_772_442_001 * factor} ann hall")
-    message = (
-        rf"^step contains {1_772_442_000 * factor}, which is 2026-03-02 in {unit}, not the number of a step\. Pass step_us="
-    )
-    with pytest.raises(BadSpan, match=message + step_us + r"\.$"):
-        read(samples)
-    assert read(samples, step_us=1_000_000 // factor)
-    assert read(samples_of("0 ann hall", f"{1_772_442_000 * factor} ann hall"))
+def test_a_sample_without_an_agent_is_refused_unless_it_is_nowhere():
+    samples = samples_of("0 ann hall", "1 ann hall", "2 ann -")
+    assert read(samples.assign(who=["ann", "ann", None])) == ["ann 0 2 hall"]
+    with pytest.raises(BadSpan, match=r"^who is missing in row 1 of the samples\.$"):
+        read(samples.assign(who=["ann", None, "ann"]))
+
+
+def test_samples_of_every_tenth_step_are_told():
+    samples = samples_of("5 ann hall", "15 ann hall", "35 bob attic")
+    with pytest.warns(UserWarning, match="10 apart") as warned:
+        spans = read(samples, step_us=6)
+    assert spans == ["ann 30 36 hall", "ann 90 96 hall", "bob 210 216 attic"]
+    assert [(str(one.message), one.filename) for one in warned] == [
+        (
+            "The steps in step are 10 apart, but a sample lasts one step. If it lasts until the next: "
+            "divide them by 10, rounded down, and pass step_us=60.",
+            __file__,
+        )
+    ]
+    assert read(samples.assign(step=samples["step"] // 10), step_us=60) == ["ann 0 120 hall", "bob 180 240 attic"]
+
+
+def test_steps_that_are_dates_in_seconds_are_told():
+    with pytest.warns(UserWarning, match=r"^step contains 1780000000, read as µs or steps; in seconds it is the year 2026"):
+        read(samples_of("1780000000 ann hall", "1780000001 ann hall"))
 
 
 def test_steps_outside_the_int64_range_of_microseconds_are_refused():

@@ -263,7 +263,10 @@ def infer_integers(values: pd.Series) -> pd.Series:
     if values.dtype != object or values.isna().any():
         return values
     if not all(map(is_integer, values)):
-        return values.infer_objects()
+        try:
+            return values.infer_objects()
+        except UnicodeEncodeError:  # texts, one of them with half of a surrogate pair
+            return values
     try:
         return values.astype(np.int64)
     except OverflowError:

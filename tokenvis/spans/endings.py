@@ -1,6 +1,7 @@
 """Endings: how a span ended, by ``status`` and ``cancelled`` in ``data``."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,9 @@ from tokenvis.spans.fields import several_field_values, truth_of
 from tokenvis.spans.integers import Mask
 
 CANCELLED_STATUSES = ("cancelled", "canceled")
+
+
+STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,11 @@ def endings_of(spans: pd.DataFrame) -> Endings:
     rows, values = fields["cancelled"]
     cancelled[rows[[truth_of(value) is True for value in values]]] = True
     return Endings(failed, cancelled, is_open)
+
+
+def with_known_status(data: dict[str, Any]) -> dict[str, Any]:
+    """The data with a status of tokenvis, in any case and in either spelling of "cancelled", as tokenvis writes it."""
+    status = data.get("status")
+    if isinstance(status, str) and (known := STATUSES.get(status.strip().lower())):
+        data["status"] = known
+    return data

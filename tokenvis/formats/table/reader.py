@@ -34,20 +34,22 @@ from tokenvis.formats.restored import restored_span
 from tokenvis.formats.table.writer import CSV_START, JSONL_START, PARQUET_MARK
 from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
+from tokenvis.spans.conversion.suggestion import suggested_call
+from tokenvis.spans.endings import with_known_status
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
 WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 MAX_HELD = 100_000  # spans that wait for a time in µs
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
-STATUSES = {**{status: status for status in ("ok", "error", "open", "cancelled")}, "canceled": "cancelled"}
 TRUTHS = {"true": True, "false": False}
 
 
 def recognises(head: Head) -> bool:
-    """Whether rows have a start time, and an agent or a location."""
-    names = set(head_columns(head))
-    return "start_time" in names and bool(names & {"agent_id", "location_id"})
+    """Whether rows have a start time, and an agent or a location; or are samples or events, which `read` refuses."""
+    columns = head_columns(head)
+    has_spans = "start_time" in columns and not {"agent_id", "location_id"}.isdisjoint(columns)
+    return has_spans or ("start_time" not in columns and suggested_call(columns, head.objects) is not None)
 
 
 def head_columns(head: Head) -> list[str]:
@@ -60,8 +62,12 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     head = head_of(reading.source)
     columns = head_columns(head)
     reading.times.unit, reading.times.is_given = reading.options.unit or "us", reading.options.unit is not None
+    advice = advice_on(suggested_call(columns, head.objects))
+    by_field = columns_by_field(reading, columns, advice)
+    if advice and not {"end_time", "duration"} & by_field.keys():
+        reading.add_problem(None, advice)
     converter = RowConverter(
-        columns=columns_by_field(reading, columns),
+        columns=by_field,
         times=reading.times,
         trace_id=table_trace_id(reading.source),
         all_text=head.kind == "table" and reading.source.frame is None and not head.start.startswith(PARQUET_MAGIC),
@@ -108,7 +114,12 @@ def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
     return head.start.startswith((CSV_START, JSONL_START))
 
 
-def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
+def advice_on(call: str | None) -> str | None:
+    """What to do with a table that this call converts."""
+    return None if call is None else f"its rows look like samples or events, not spans. Convert them: {call}"
+
+
+def columns_by_field(reading: Reading, available: list[str], advice: str | None) -> dict[str, str]:
     """The column of each span field; `IngestError` if a column that the caller names, or the start time, is missing."""
     names = reading.options.columns
     unknown = [field for field in names if field not in SPAN_FIELDS]
@@ -116,7 +127,8 @@ def columns_by_field(reading: Reading, available: list[str]) -> dict[str, str]:
     if unknown:
         raise IngestError(f"columns= has unknown keys: {listed(unknown)}. Allowed keys: {', '.join(SPAN_FIELDS)}.")
     if missing:
-        raise IngestError(f"{reading.source.name} has no column {listed(dict.fromkeys(missing))}. It has: {listed(available)}.")
+        text = f"{reading.source.name} has no column {listed(dict.fromkeys(missing))}. It has: {listed(available)}."
+        raise IngestError(text if advice is None or names else f"{text} But {advice}.")
     columns = {field: names.get(field, field) for field in SPAN_FIELDS}
     return {field: name for field, name in columns.items() if name in available}
 
@@ -230,7 +242,7 @@ class RowConverter:
         used = set(self.columns.values())
         others = {name: value for name, value in row.items() if name not in used and value is not None}
         values = {name: cell_value(name, cell) if self.all_text else cell for name, cell in others.items()}
-        return with_status(with_figures({**values, **(data or {})}))
+        return with_known_status(with_figures({**values, **(data or {})}))
 
 
 def resolve_references(data: dict[str, Any], trace_id: str) -> None:
@@ -245,14 +257,6 @@ def resolve_references(data: dict[str, Any], trace_id: str) -> None:
 def table_span_id(trace_id: str, source_id: str) -> str:
     """The id in the database of a span with this id in a table; one that begins with its trace's id is such an id already."""
     return source_id if source_id.startswith(f"{escaped_trace(trace_id)}/") else stored_id(trace_id, source_id)
-
-
-def with_status(data: dict[str, Any]) -> dict[str, Any]:
-    """The data with a status of tokenvis, in any case and in either spelling of "cancelled", as tokenvis writes it."""
-    status = data.get("status")
-    if isinstance(status, str) and (known := STATUSES.get(status.strip().lower())):
-        data["status"] = known
-    return data
 
 
 def cell_name(cells: dict[str, Any], field: str) -> str | None:

@@ -4,13 +4,21 @@ A run of steps at which an agent is at one location becomes one span: steps 3, 4
 A step at which the agent was not recorded, or has no location, ends the run.
 """
 
-from typing import Any
+import warnings
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import YEAR_2000, YEAR_2100, as_spans, codes_of, first_row, in_frame_order
+from tokenvis.errors import BadSpan, escaped, listed, quoted
+from tokenvis.spans.columns import as_spans, codes_of, in_frame_order
+from tokenvis.spans.conversion.clock import (
+    check_complete,
+    check_step_length,
+    name_values,
+    refuse_large,
+    values_of,
+    warn_of_unit,
+)
 from tokenvis.spans.integers import Int64Array
 
 
@@ -35,15 +43,15 @@ def spans_from_samples(
     Returns
     -------
     DataFrame
-        A frame of spans, ordered by start_time, end_time, agent_id, id; ids are "<trace_id>/<agent>/<first step>".
+        A frame of spans, ordered by start_time, end_time, agent_id, id; ids are "<trace_id>/<agent>/<first step>". A
+        `UserWarning` tells of steps that are all multiples of a number, or dates in another unit.
 
     Raises
     ------
     MissingColumn
         There is no such column or index level.
     BadSpan
-        A step is missing or not an integer; all are times in seconds or milliseconds since 1970, and ``step_us`` is 1; or an
-        agent has two locations at one step.
+        A step is missing or not an integer, an agent is missing, or has two locations at one step.
     BadOption
         ``step_us`` is not a positive integer.
 
@@ -58,13 +66,16 @@ def spans_from_samples(
     1      ann       attic           2         3
     2      ann       attic           5         6
     """
-    if not isinstance(step_us, int) or step_us < 1:
-        raise BadOption(f"step_us={quoted(step_us)} is not a positive integer of µs.")
+    check_step_length(step_us)
     if not isinstance(samples, pd.DataFrame):
         raise BadSpan(f"Samples must be a DataFrame with a row for each agent and step, not {type(samples).__name__}.")
-    table = pd.DataFrame({name: sample_column(samples, name) for name in (time, agent, location)}).reset_index(drop=True)
+    table = pd.DataFrame({name: name_values(samples, name, "samples") for name in (agent, location)})
+    table[time] = values_of(samples, time, "samples")
     step = sample_steps(table[time])
-    present = table[location].notna() & table[agent].notna()
+    present = table[location].notna()
+    check_complete(table[agent].where(present, ""), "samples")
+    warn_of_unit(table[time], step_us, stacklevel=3)
+    warn_of_spacing(time, step, step_us)
     step, table = step[present.to_numpy()], table[present]
     agent_code, agents = codes_of(table[agent])
     location_code, location_names = codes_of(table[location])
@@ -94,44 +105,37 @@ def spans_from_samples(
     return in_frame_order(spans).reset_index(drop=True)
 
 
-def sample_column(samples: pd.DataFrame, name: str) -> Any:
-    """The values of a column, or of an index level."""
-    if name in samples.columns:
-        return samples[name].array
-    if name in samples.index.names:
-        return samples.index.get_level_values(name).array
-    levels = [level for level in samples.index.names if level is not None]
-    raise MissingColumn(f"The samples have no column {quoted(name)}. They have: {listed([*samples.columns, *levels])}.")
-
-
 def sample_steps(values: pd.Series) -> Int64Array:
     """Steps as int64; `BadSpan` if one is missing or not an integer."""
-    if values.isna().any():
-        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())} of the samples.")
+    check_complete(values, "samples")
     try:
         integers = values.astype("int64")
         exact = integers == values
     except (TypeError, ValueError):
-        raise BadSpan(f"{values.name} has type {values.dtype}, not integer steps.") from None
+        raise BadSpan(
+            f"{values.name} has type {values.dtype}, not integer steps. spans_from_events(..., event=None) takes other times: "
+            "there a row lasts until the next of its agent."
+        ) from None
     if not exact.all():
         raise BadSpan(f"{values.name} contains {values[~exact].iloc[0]}, which is not an integer step.")
     steps: Int64Array = np.asarray(integers, dtype=np.int64)
     return steps
 
 
+def warn_of_spacing(time: str, step: Int64Array, step_us: int) -> None:
+    """Warn of samples at every tenth step, say: each of them would be a span of one step."""
+    steps = np.unique(step)
+    spacing = int(np.gcd.reduce(steps - steps[:1]))
+    if spacing > 1 and len(steps) > 2:
+        warnings.warn(
+            f"The steps in {escaped(time)} are {spacing} apart, but a sample lasts one step. If it lasts until the next: "
+            f"divide them by {spacing}, rounded down, and pass step_us={step_us * spacing}.",
+            stacklevel=3,
+        )
+
+
 def check_time_range(step: Int64Array, step_us: int) -> None:
     """Raise `BadSpan` if a step starts or ends outside the range of int64 microseconds."""
     for outermost in (step.min(initial=0), step.max(initial=0)):
         if not -(2**63) <= (int(outermost) + 1) * step_us < 2**63 or not int(outermost) * step_us >= -(2**63):
-            raise BadSpan(f"Step {outermost} times step_us={step_us} does not fit into a 64-bit integer.")
-
-
-def check_unit(step: Int64Array, step_us: int, name: str) -> None:
-    """Raise `BadSpan` if steps of 1 µs are all in the years 2000 to 2100 as seconds or milliseconds."""
-    first, last = int(step.min(initial=YEAR_2100)), int(step.max(initial=0))
-    for unit, factor in (("seconds", 1_000_000), ("milliseconds", 1_000)):
-        if step_us == 1 and len(step) and first * factor >= YEAR_2000 and last * factor < YEAR_2100:
-            day = np.datetime64(first * factor, "us").astype("datetime64[D]")
-            raise BadSpan(
-                f"{name} contains {first}, which is {day} in {unit}, not the number of a step. Pass step_us={factor:_}."
-            )
+            refuse_large(outermost, step_us)
