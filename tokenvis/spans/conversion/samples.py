@@ -90,7 +90,6 @@ def spans_from_samples(
     first = np.append(True, ~same_agent | (step[1:] - step[:-1] > 1) | (location_code[1:] != location_code[:-1]))[: len(step)]
     last = np.append(first[1:], True)[: len(step)]
     check_time_range(step, step_us)
-    check_unit(step, step_us, time)
     frame = pd.DataFrame(
         {
             "trace_id": trace_id,
