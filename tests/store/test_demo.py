@@ -2,8 +2,10 @@ import json
 
 import pytest
 
-from tokenvis import Store, load_spans, seed_demo
+from tokenvis import BadSpan, Store, load_spans, load_traces, seed_demo
 from tokenvis.store.demo import kitchen_sink, multi_agent_workflow
+
+ROW = {"agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5}
 
 
 def rows_of(store: Store) -> list[tuple]:
@@ -72,3 +74,17 @@ def test_data_has_the_common_keys():
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.output_tokens",
     }
+
+
+def test_a_span_of_another_trace_with_the_id_of_a_demo_span_is_an_error_and_nothing_is_written():
+    store = Store("taken.db")
+    store.write_trace("mine", [{**ROW, "id": "multi-agent-workflow/7"}])
+    message = (
+        r"^Span 'multi-agent-workflow/7' of the demo has the id of a span in trace 'mine'\. Delete that one with "
+        r"Store\('.*taken\.db'\)\.delete_spans\('mine', 'multi-agent-workflow/7'\), or seed another database\.$"
+    )
+    with pytest.raises(BadSpan, match=message):
+        seed_demo(store=store)
+    assert load_traces(store=store)["id"].tolist() == ["mine"]
+    store.delete_spans("mine", "multi-agent-workflow/7")
+    assert [written.added for written in seed_demo(store=store)] == [7, 40]

@@ -55,8 +55,9 @@ def ingest(
 ) -> Report:
     """Read traces in any known format into the store.
 
-    Spans are added by id: reading a file again changes nothing, and reading a file that has grown adds the new spans. Nothing
-    is ever deleted, except copies of a session's spans whose originals are in the store. Formats are recognised by content.
+    The same files give the same store, in any order and any number of calls: reading a file again changes nothing, and reading
+    a file that has grown or was corrected adds and updates its spans. Nothing is ever deleted, except copies of a session's
+    spans whose originals are in the store. Formats are recognised by content.
 
     Parameters
     ----------

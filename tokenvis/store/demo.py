@@ -7,6 +7,7 @@ both, with the expected results. Times below are in seconds; spans are stored in
 
 from typing import Any
 
+from tokenvis.errors import BadSpan, quoted
 from tokenvis.store.database import Target
 from tokenvis.store.store import Store, Written, as_store
 
@@ -30,6 +31,13 @@ def seed_demo(*, store: Store | Target = None) -> list[Written]:
     list of Written
         The result of the write for each trace.
 
+    Raises
+    ------
+    BadSpan
+        A span of another trace has the id of a demo span. Nothing is written.
+    StoreError
+        The database cannot be written.
+
     Examples
     --------
     >>> [(written.trace_id, written.added) for written in seed_demo(store="demo.db")]
@@ -37,7 +45,19 @@ def seed_demo(*, store: Store | Target = None) -> list[Written]:
     """
     database = as_store(store, create=True)
     traces = {KITCHEN_SINK: kitchen_sink(), WORKFLOW: multi_agent_workflow()}
+    check_ids_are_free(database, traces)
     return [database.write_trace(trace_id, spans, name=trace_id) for trace_id, spans in traces.items()]
+
+
+def check_ids_are_free(store: Store, traces: dict[str, list[dict[str, Any]]]) -> None:
+    """Raise `BadSpan` if a span of another trace has the id of one of these spans."""
+    trace_of = {row["id"]: trace for trace, spans in traces.items() for row in spans}
+    for span_id, owner in store.traces_of(list(trace_of)).items():
+        if owner != trace_of[span_id]:
+            raise BadSpan(
+                f"Span {quoted(span_id)} of the demo has the id of a span in trace {quoted(owner)}. Delete that one with "
+                f"Store({str(store.path)!r}).delete_spans({owner!r}, {span_id!r}), or seed another database."
+            )
 
 
 def span(number: str, agent: str, location: str, start: float, end: float, label: str, **data: Any) -> dict[str, Any]:

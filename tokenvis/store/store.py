@@ -42,6 +42,7 @@ from tokenvis.store.rows import (
     count_spans,
     put_spans,
     put_trace,
+    trace_ids_of_spans,
 )
 from tokenvis.store.scan import (
     ChangedSpans,
@@ -217,6 +218,11 @@ class Store:
             remove_former(connection, former)
             additions, foreign = add_rows_of_traces(connection, rows, names)
         return [Written(self.path, *addition) for addition in additions], foreign
+
+    def traces_of(self, ids: list[str]) -> dict[str, str]:
+        """The trace of each of these spans that is in the database."""
+        with as_store_error(self.path), self._reading() as connection:
+            return trace_ids_of_spans(connection, ids)
 
     def delete_trace(self, trace: str) -> Written:
         """Delete a trace, given by id or exact name, and its spans.
