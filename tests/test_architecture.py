@@ -189,7 +189,7 @@ TESTED_IN = {  # modules without a test file of the same name
     **{f"ingestion/{module}.py": "ingestion/test_same_store.py" for module in ("resolution", "snapshots", "spool", "stored")},
     "ingestion/agents.py": "ingestion/test_assembly.py",
     "store/additions.py": "store/test_rows.py",
-    "store/ingested.py": "store/test_sources.py",
+    "store/ingested.py": "store/test_store_sources.py",
     "plot/artists/connectors.py": "plot/test_timeline.py",
     "plot/artists/labels.py": "plot/test_timeline.py",
     "plot/artists/legend.py": "plot/test_timeline.py",

@@ -114,7 +114,14 @@ def test_temporary_files_and_folders_are_private(umask, masked, tmp_path, monkey
     main(["show", "all.zip", "-o", "page.html"])
     backup("copy.db", "sqlite.db")
     assert set(modes.values()) == {(True, "0o700"), (False, "0o600")}
-    names = {"stream", "made.jsonl", "b", "table.spool", "table.data", "table.answers", "sqlite.db", temporary.LOCK_NAME}
+    names = {
+        "stream",
+        "made.jsonl",
+        "b",
+        *(f"table.{part}.0" for part in ("spool", "data", "answers", "stored")),
+        "sqlite.db",
+        temporary.LOCK_NAME,
+    }
     assert names <= {path.name for path in modes}
 
 

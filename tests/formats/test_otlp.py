@@ -243,7 +243,7 @@ def test_children_before_their_parents_and_in_other_files_inherit_their_agents()
     write_file("in/b.jsonl", request(AGENT))
     report = ingest("in")
     assert load_spans(TRACE)["agent_id"].tolist() == ["Ann", "Ann", "Ann"]
-    assert report.agents_from == Counter(own=1, ancestor=2)
+    assert report.agents_from == Counter(name=1, ancestor=2)
     assert report.names == {TRACE: "Ann"}
 
 

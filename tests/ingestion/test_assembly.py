@@ -45,7 +45,7 @@ def test_an_agent_is_its_own_else_the_nearest_ancestors_else_the_service_else_th
         names={"t": "talk", "u": "umbrella"},
     ) == (
         {"a": "Bob", "b": "Bob", "c": "Ann", "d": "Ann", "e": "shop", "f": "umbrella", "g": "v"},
-        {"own": 2, "ancestor": 2, "service": 1, "trace": 2},
+        {"own": 2, "source": 2, "ancestor": 2, "service": 1, "trace": 2},
     )
 
 

@@ -17,7 +17,7 @@ def test_the_times_of_a_host_are_shifted_and_marked():
     assert diagnose(before).set_index("kind").loc["clock offset", "time_us"] == 1000
     report = ingest(table, clock_offsets={"B": 1000})
     spans = expand_data(report.spans(), ["clock_offset_us"])
-    assert spans[["id", "start_time", "end_time"]].to_numpy().tolist() == [["b", 1300, 1700], ["a", 1000, 2000]][::-1]
+    assert spans[["id", "start_time", "end_time"]].to_numpy().tolist() == [["t/a", 1000, 2000], ["t/b", 1300, 1700]]
     assert spans["clock_offset_us"].dropna().tolist() == [1000]
     assert "clock offset" not in diagnose(spans)["kind"].tolist()
     assert report.problems == []

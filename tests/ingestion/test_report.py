@@ -34,7 +34,7 @@ def test_a_report_can_be_pickled():
 
 def test_the_report_as_text():
     report = filled()
-    agents = {"own": 1, "ancestor": 1_000, "service": 2, "trace": 1}
+    agents = {"source": 1, "rule": 3, "ancestor": 1_000, "service": 2, "trace": 1}
     report.count(Counter({**agents, "estimated": 2, "open": 3, "identical": 4, "snapshots": 5}))
     report.n_cut = 5
     report.skipped["lines of type 'x'"] = 6
@@ -45,7 +45,8 @@ def test_the_report_as_text():
         "Read: MLflow traces, 1 file",
         "Trace 't' (<b>talk</b>): 2 spans added, 1 updated, 0 unchanged",
         "3 spans, 2 agents, 1 location",
-        "Agents, by spans: named by the span itself 1, by an ancestor 1,000, by its service 2, by its trace 1",
+        "Agents of spans: named by the source 1, by your rule 3, by an ancestor 1,000, by the service 2, "
+        "by the name of the trace 1",
         "Estimated values: 2 (missing in the source; see `estimated` in data)",
         'Without an end: 3 (closed at the last time seen; `status` is "open")',
         "Duplicates dropped: 4 (identical records)",

@@ -29,7 +29,6 @@ def error_of(source, **options):
          "'location_id': ...}."),
         ("when,b", "If its rows are spans, name its columns: columns={'start_time': 'when', 'end_time': ..., 'agent_id': ..., "
          "'location_id': ...}."),
-        ("step,who,room", f"{SAMPLES}; {EVENTS}.".replace("{}", "time='step', agent='who', location='room'")),
         ("time,who", f"{SAMPLES}; {EVENTS}; if they are spans without ends, "
          "columns={'start_time': 'time', 'agent_id': 'who'}.".replace("{}", "time='time', agent='who', location=...")),
     ],

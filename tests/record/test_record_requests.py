@@ -100,4 +100,5 @@ def test_a_row_that_is_written_again_with_its_agent_keeps_its_request():
     [row] = lineage.add(arrival("a", 2, "run", call="c")._replace(agent=None))
     again, run = lineage.add(arrival("run", 0))
     assert (row[2], again[2], run[2]) == ("t", "Ann", "Ann")
-    assert json.loads(again[-1]) == json.loads(row[-1]) == {"requested_by": "m", "kind": "x"}
+    assert json.loads(row[-1]) == {"agent_from": "trace", "requested_by": "m", "kind": "x"}
+    assert json.loads(again[-1]) == {"agent_from": "ancestor", "requested_by": "m", "kind": "x"}

@@ -78,13 +78,13 @@ def test_data_has_the_common_keys():
 
 def test_a_span_of_another_trace_with_the_id_of_a_demo_span_is_an_error_and_nothing_is_written():
     store = Store("taken.db")
-    store.write_trace("mine", [{**ROW, "id": "multi-agent-workflow/7"}])
+    store.write_trace("mine", [{**ROW, "id": "multi-agent-workflow/07"}])
     message = (
-        r"^Span 'multi-agent-workflow/7' of the demo has the id of a span in trace 'mine'\. Delete that one with "
-        r"Store\('.*taken\.db'\)\.delete_spans\('mine', 'multi-agent-workflow/7'\), or seed another database\.$"
+        r"^Span 'multi-agent-workflow/07' of the demo has the id of a span in trace 'mine'\. Delete that one with "
+        r"Store\('.*taken\.db'\)\.delete_spans\('mine', 'multi-agent-workflow/07'\), or seed another database\.$"
     )
     with pytest.raises(BadSpan, match=message):
         seed_demo(store=store)
     assert load_traces(store=store)["id"].tolist() == ["mine"]
-    store.delete_spans("mine", "multi-agent-workflow/7")
+    store.delete_spans("mine", "multi-agent-workflow/07")
     assert [written.added for written in seed_demo(store=store)] == [7, 40]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 FIELD_WORDS = {  # in the order of choice; a column is proposed once
     "end_time": ("end", "ended", "finish", "finished", "stop", "stopped", "completed", "till", "until"),
     "duration": ("duration", "dur", "elapsed", "latency", "took"),
@@ -21,7 +21,7 @@ SAMPLE_TIMES = ("step", "tick", "frame")
 
 def proposed_columns(names: Iterable[str]) -> dict[str, str]:
     """The likely column of each field of a span, as for ``columns=``."""
-    free = {name: [word.lower() for word in WORD.findall(name)] for name in map(str, names) if len(name) < 200}
+    free = {name: [word.lower() for word in NAME_WORD.findall(name)] for name in map(str, names) if len(name) < 200}
     columns: dict[str, str] = {}
     for field, words in FIELD_WORDS.items():
         if field == "duration" and "end_time" in columns:

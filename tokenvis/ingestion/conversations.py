@@ -35,7 +35,7 @@ SESSION_KEYS = (
     "thread.id",
 )
 THREAD_KEYS = {"thread_id", "thread.id"}  # also names of threads of the operating system, which are numbers
-Names: TypeAlias = dict[str, tuple[int, str]]
+TraceNames: TypeAlias = dict[str, tuple[int, str]]
 
 
 def session_of(data: Mapping[str, Any]) -> str | None:
@@ -127,9 +127,9 @@ class Conversations:
             return [self.moved_ids(one) for one in ids]
         return self.moved_id(ids, trace_of(ids)) if isinstance(ids, str) else ids
 
-    def names(self, names: Names) -> Names:
+    def names(self, names: TraceNames) -> TraceNames:
         """The names of traces by session: that of its earliest trace."""
-        moved: Names = {}
+        moved: TraceNames = {}
         for trace_id, name in names.items():
             session = self.session_of_trace(trace_id) or trace_id
             moved[session] = min(name, moved.get(session, name))

@@ -242,6 +242,8 @@ def read_into_store(
         read = readable_spans(reader, reading, is_only_source=rules.is_only_source)
         for span in moved_spans(read, rules.conversations, reading) if rules.conversations else read:
             rules.process(span, reading, assembly)
+        if rules.conversations:
+            reading.names = rules.conversations.names(reading.names)
         read_paths.update(file.path for file in (source, *reading.files))
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
         if reading.continued_by:
@@ -264,8 +266,8 @@ def report_readings(report: Report, readings: list[Reading]) -> None:
 
 def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> None:
     """Write the spans of an assembly, the stored spans that change because of them, and which files they came from."""
-    stored = StoredTraces(report.store, assembly.traces.array().tolist())
-    report.names |= stored.names(readings)
+    stored = StoredTraces(report.store, assembly.traces.array().tolist(), readings)
+    report.names |= stored.names()
     for frame in assembly.frames(report.names, stored):
         files, spans = frame["file"], frame.drop(columns="file")
         written, foreign = report.store.add_traces(spans, report.names, former=assembly.former)
@@ -278,7 +280,7 @@ def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> 
         report.add_written(revise_spans(report.store, rows, before))
     report.add_kept(assembly.kept)
     sources = [source_of(trace, readings[file]) for trace, file in assembly.told_by]
-    put_sources(report.store, sources, report.names)
+    put_sources(report.store, sources, report.names, outdated={reading.trace_id for reading in readings if reading.copies})
 
 
 def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:

@@ -14,7 +14,7 @@ from tokenvis.ingestion.agents import AGENT_SOURCES, OWN, AgentNames
 from tokenvis.ingestion.requests import requesting_spans
 from tokenvis.ingestion.snapshots import LackingKeys, lacking_keys
 from tokenvis.ingestion.spool import MISSING_CODE, STORED, NameCodes, Names, Spool
-from tokenvis.ingestion.stored import UNKNOWN_LOCATION
+from tokenvis.ingestion.stored import NO_LOCATION
 from tokenvis.ingestion.tellings import Tellings, Winners, winners_of
 from tokenvis.spans.integers import Int64Array, Mask, packed
 from tokenvis.spans.redaction import Redactor
@@ -98,14 +98,14 @@ class ResolvedRows:
 def resolved(spooled: Spooled, agents: AgentNames, locations: NameCodes, replaces: Mask, trace_names: Names) -> ResolvedRows:
     """The resolution of all rows; ``replaces`` marks the rows whose file replaces what the store has."""
     index = spooled.index
-    span, parent = first_rows(index)
+    span, parent = first_tellings(index)
     is_replaced = (np.bincount(span, replaces, len(span)) > 0)[span] & (spooled.column("file") == STORED)
     winners = winning_rows(spooled, span, is_replaced, (agents.agents, locations))
     rows = np.arange(len(index))
     kept: Mask = winners.winner == rows
     columns = {name: spooled.column(name) for name in ("agent", "agent_key", "location")}
     parent = np.append(winners.winner, NO_ROW)[parent]
-    unknown_location = locations.codes.get(UNKNOWN_LOCATION, MISSING_CODE)
+    unknown_location = locations.codes.get(NO_LOCATION, MISSING_CODE)
     lacking = add_from_snapshots(spooled, winners, columns, parent, unknown_location)
     own_parent = cyclic(rows, parent)
     end = closed_ends(index, kept)
@@ -129,7 +129,7 @@ def resolved(spooled: Spooled, agents: AgentNames, locations: NameCodes, replace
     )
 
 
-def first_rows(index: pa.Table) -> tuple[Int64Array, Int64Array]:
+def first_tellings(index: pa.Table) -> tuple[Int64Array, Int64Array]:
     """The first row of each row's span, by trace and id, and the first row of its parent's, or -1."""
     ids, trace = index["id"].combine_chunks(), index["trace"].to_numpy().astype(np.int64)
     span, parent = first_rows_of(index["id"], ids), first_rows_of(index["parent_id"], ids)

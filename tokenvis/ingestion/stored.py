@@ -32,34 +32,38 @@ from tokenvis.store.store import Store
 OPEN_STATUS = '"status":"open"'
 STORED_COLUMNS = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time", "data")
 KEPT_MARKS = ("from_snapshot", "disputed")
-UNKNOWN_LOCATION = "span"
+NO_LOCATION = "span"
 
 StoredRow: TypeAlias = tuple[str, str, str | None, int]  # agent, location, data, end
 
 
 @dataclass
 class StoredTraces:
-    """The traces of an ingest, as the store has them: the files that told of each, before this ingest."""
+    """The traces of an ingest, as the store has them: the files that told of each before, and those that are read."""
 
     store: Store
     trace_ids: list[str]
+    readings: list[Reading]
     sources: dict[str, dict[str, TraceSource]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for source in select_sources(self.store, self.trace_ids):
             self.sources.setdefault(source.trace_id, {})[source.origin] = source
+        for reading in self.readings:
+            if reading.copies:  # others took copied messages for the trace's own
+                self.sources.pop(reading.trace_id, None)
 
     def is_replaced_by(self, trace_id: str, reading: Reading) -> bool:
         """Whether a file replaces what the store has of its spans in a trace: it, or nobody known, told of them before."""
         told_by = self.sources.get(trace_id)
         return told_by is None or origin_digest(reading) in told_by
 
-    def names(self, readings: list[Reading]) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
         """The names of the traces that files have named, now or before: the file whose span named it the earliest counts."""
         told = {(source.trace_id, source.origin): source for sources in self.sources.values() for source in sources.values()}
         told |= {
             (trace_id, origin_digest(reading)): source_of(trace_id, reading)
-            for reading in readings
+            for reading in self.readings
             for trace_id in reading.names
         }
         names: dict[str, tuple[int, str]] = {}
@@ -135,11 +139,11 @@ def split_snapshot(span: SpanRead, names: list[str]) -> SpanRead:
     moved_attributes = {name: value for name, value in attributes.items() if name in names}
     attributes = {name: value for name, value in attributes.items() if name not in names}
     text = payload_json(moved | ({"attributes": moved_attributes} if moved_attributes else {}))
-    snapshot = replace(span, end=None, data={"status": "open"}, text=text, agent=None, location=UNKNOWN_LOCATION)
+    snapshot = replace(span, end=None, data={"status": "open"}, text=text, agent=None, location=NO_LOCATION)
     if "agent_id" in names:
         snapshot.agent, span.agent = span.agent, None
     if "location_id" in names:
-        snapshot.location, span.location = span.location, UNKNOWN_LOCATION
+        snapshot.location, span.location = span.location, NO_LOCATION
     span.text = payload_json(in_order(span.text, payload, attributes))
     return snapshot
 

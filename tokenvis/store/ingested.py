@@ -7,7 +7,7 @@ import pandas as pd
 from tokenvis.store.additions import add_rows_of_traces, unchanged_rows
 from tokenvis.store.connections import as_store_error
 from tokenvis.store.scan import Arrays, chunks_of_traces
-from tokenvis.store.sources import TraceSource, add_sources, sources_of
+from tokenvis.store.sources import TraceSource, add_sources, remove_sources, sources_of
 from tokenvis.store.store import Store, Written
 
 
@@ -17,9 +17,13 @@ def select_sources(store: Store, traces: Iterable[str]) -> list[TraceSource]:
         return sources_of(connection, traces)
 
 
-def put_sources(store: Store, sources: Sequence[TraceSource], names: Mapping[str, str]) -> None:
-    """Remember that files were read into traces, which get these names."""
+def put_sources(
+    store: Store, sources: Sequence[TraceSource], names: Mapping[str, str], *, outdated: Iterable[str] = ()
+) -> None:
+    """Remember that files were read into traces, which get these names; ``outdated`` traces forget their other sources."""
     with as_store_error(store.path), store._writing() as connection:
+        for trace_id in outdated:
+            remove_sources(connection, trace_id)
         add_sources(connection, sources, names)
 
 

@@ -24,7 +24,7 @@ from tokenvis.formats.files.lines import line_value_or_none
 HEAD_BYTES_OF_SESSION, TAIL_BYTES_OF_SESSION = 1 << 18, 1 << 14
 CACHED_HEADS, CACHED_FOLDERS, CACHED_FILES = 4_096, 4, 32
 UNIQUE_ID_PREFIX = "msg_"  # of the ids that the API gives; those of other servers may be numbered in each session
-NO_TIME = 2**63
+NO_MESSAGE_TIME = 2**63
 
 MessageKey: TypeAlias = tuple[str, str | None]  # the ids of a message and of its request
 FileState: TypeAlias = tuple[int, int, int]
@@ -139,15 +139,15 @@ def session_head(path: Path, state: FileState) -> SessionHead | None:
         file.seek(max(state[0] - TAIL_BYTES_OF_SESSION, 0))
         end = file.read(TAIL_BYTES_OF_SESSION)
     named: dict[str, None] = {}
-    first, first_time = None, NO_TIME
+    first, first_time = None, NO_MESSAGE_TIME
     for line in (value for text in start.split(b"\n") if isinstance(value := line_value_or_none(text.strip()), dict)):
         named |= dict.fromkeys(sessions_named(line))
-        if first_time == NO_TIME and (key := key_of_message(line)):
+        if first_time == NO_MESSAGE_TIME and (key := key_of_message(line)):
             first, first_time = key, time_of(line)
             break
     if not named:
         return None
-    is_own = path.stem in named or f'"{path.stem}"'.encode() in end
+    is_own = path.stem in named or os.fsencode(f'"{path.stem}"') in end
     trace = path.stem if is_own else next(iter(named))
     return SessionHead(path, trace, first, first_time, frozenset(named) - {path.stem})
 
@@ -174,7 +174,7 @@ def time_of(line: dict[str, Any]) -> int:
     try:
         return microseconds(line["timestamp"])
     except (KeyError, TypeError, ValueError):
-        return NO_TIME - 1
+        return NO_MESSAGE_TIME - 1
 
 
 def ancestry_of_session(path: Path, index: FolderIndex) -> Ancestry:

@@ -46,7 +46,7 @@ from tokenvis.formats.telemetry.otlp.envelopes import (
 )
 
 NAME = "OpenTelemetry OTLP files"
-RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
+USED_RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
 MAX_MESSAGE_BYTES = 256 << 20
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
 NO_PARENT_ID = "0" * SPAN_ID_DIGITS
@@ -127,7 +127,7 @@ def resource_of(resource: Any) -> Resource:
     """A resource, from its attributes."""
     pairs = resource.get("attributes") if isinstance(resource, dict) else None
     if isinstance(pairs, list):
-        wanted = [pair for pair in pairs if isinstance(pair, dict) and pair.get("key") in RESOURCE_KEYS]
+        wanted = [pair for pair in pairs if isinstance(pair, dict) and pair.get("key") in USED_RESOURCE_KEYS]
         pairs = {pair["key"]: attribute_value(pair.get("value")) for pair in reversed(wanted)}  # the first of a name wins
     return Resource(service_of(pairs), host_attributes(pairs))
 
