@@ -84,8 +84,10 @@ class Assembly:
         text = payload_json(data, max_bytes=MAX_DATA_BYTES) if span.text is None else span.text
         size = len(text or "")
         check_size(size, MAX_DATA_BYTES)
+        told_agent = span.agent
         if span.restored:
-            size = len(split_marks(text)[1] or "")
+            marks, told = split_marks(text)
+            size, told_agent = len(told or ""), None if "agent_from" in marks else marks.get("agent_in_source", span.agent)
         call = None if span.call is None or "requested_by" in data else storable_name(span.call)
         row = (text, storable_name(span.id), storable_name(span.parent), call, storable_name(former_id_of(span)))
         codes = (
@@ -94,6 +96,7 @@ class Assembly:
             self.agents.agent_keys.code_of(span.agent_key),
             self.agents.services.code_of(span.fallback_agent),
             self.locations.code_of(span.location),
+            self.agents.agents.code_of(told_agent),
         )
         if span.calls:
             number = self.n_flushed + len(self.rows)

@@ -159,13 +159,14 @@ def winning_rows(spooled: Spooled, span: Int64Array, is_replaced: Mask, names: t
     n_rows = np.bincount(span, minlength=len(span))
     several = np.flatnonzero(n_rows[span] > 1)
     index = spooled.index.take(pa.array(several, pa.int64()))
-    end = index["end_time"].fill_null(0).to_numpy()
-    codes = (ranks.ranks()[index[name].to_numpy()] for name, ranks in zip(("agent", "location"), names, strict=True))
+    is_open = index["is_open"].to_numpy()
+    end = np.where(is_open, 0, index["end_time"].fill_null(0).to_numpy())  # of a snapshot: where it was last seen
+    codes = (ranks.ranks()[index[name].to_numpy()] for name, ranks in zip(("told_agent", "location"), names, strict=True))
     told = Tellings(
         several,
         span[several],
         index["file"].to_numpy().astype(np.int64),
-        index["is_open"].to_numpy(),
+        is_open,
         is_replaced[several],
         np.isin(several, spooled.disputed),
         np.isin(several, spooled.mixed),
