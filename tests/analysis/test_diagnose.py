@@ -68,6 +68,7 @@ def test_no_findings():
             with_data(calls, a={"attributes": {TOKENS: 9}}, b={"attributes": {TOKENS: 5}}, c={"attributes": {TOKENS: 3}}),
         ),
         ("open 1 - a", with_data(spans_of("ann 0 9 desk"), a={"status": "open"})),
+        ("disputed 1 - a", with_data(spans_of("ann 0 9 desk"), a={"disputed": True})),
         (
             "estimated 1 - b",
             with_data(spans_of("ann 0 9 desk", "bob 0 9 lab"), a={"estimated": []}, b={"estimated": ["end_time"]}),

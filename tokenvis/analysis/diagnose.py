@@ -64,6 +64,7 @@ MEANING_BY_KIND = {
     "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
     "estimated": "The source did not give these times, parents or figures. Adjacent durations, waits and gaps are estimates; "
     "estimated token counts and costs do not count.",
+    "disputed": "Files say different things about these spans. What has more data counts, in any order of reading.",
     "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
     "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path has only one agent.",
     "idle": "Nothing works or waits for a person for most of the wall time. See gaps; these spans are next to the longest.",
@@ -104,9 +105,9 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
         parent, which is assumed not to wait), "unknown wait" (``waits_for`` names no other agent of the trace), "ignored
         parent" (in ``data``, but not in the column ``parent_id``), "invalid usage", "silent call", "unexplained usage",
         "surplus usage" (token counts and costs that `usage` leaves out, misses or cannot explain), "open" (``status``),
-        "estimated" (``estimated``), "orphan" (an agent whose spans have no link or parent to another agent, while others have
-        one; its first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing works or
-        waits for a person for more than half of the wall time);
+        "estimated" (``estimated``), "disputed" (files say different things about the span), "orphan" (an agent whose spans
+        have no link or parent to another agent, while others have one; its first span), "unconnected" (none of several agents
+        has one; the first span of each), "idle" (nothing works or waits for a person for more than half of the wall time);
         ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
         or during which spans work at once, run outside or beside their parent, wait, or nothing works; for "clock offset" the
         estimate of what to add to the times of a host; else missing;
@@ -210,11 +211,13 @@ def findings(spans: pd.DataFrame) -> Iterator[Finding]:
         *usage_findings(figures),
     ):
         yield finding._replace(rows=first[finding.rows])
-    fields = several_field_values(spans, "status", "estimated")
+    fields = several_field_values(spans, "status", "estimated", "disputed")
     rows, status = fields["status"]
     yield Finding("open", rows[[value == "open" for value in status]])
     rows, estimated = fields["estimated"]
     yield Finding("estimated", rows[[bool(value) for value in estimated]])
+    rows, disputed = fields["disputed"]
+    yield Finding("disputed", rows[[value is True for value in disputed]])
     yield idleness(spans, states)
 
 
