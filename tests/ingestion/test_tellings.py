@@ -55,6 +55,11 @@ def test_of_files_that_differ_the_greater_content_counts_and_is_disputed():
     assert not len(winners_of(told((0, 0, False, 9, ""), (0, STORE, False, 9, ""))).disputed)
 
 
+def test_files_that_say_the_same_are_duplicates():
+    found = winners_of(told((0, 0, False, 9, ""), (0, 1, False, 9, ""), (0, STORE, False, 9, "")))
+    assert (found.identical.tolist(), found.disputed.tolist()) in (([10], []), ([11], []))
+
+
 ROWS = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans(), st.integers(0, 3), st.just("")), min_size=1, max_size=10
 )

@@ -257,9 +257,8 @@ class Assembly:
         for name in ("is_open", "is_estimated"):
             self.counts[name.removeprefix("is_")] += int(spooled.index[name].to_numpy()[rows].sum())
         self.counts["identical"] += len(found.winners.identical)
-        self.counts["snapshots"] += (
-            int((is_told & ~found.kept).sum()) - len(found.winners.identical) - len(found.winners.corrected)
-        )
+        earlier = np.setdiff1d(found.winners.snapshots[1], found.winners.identical)
+        self.counts["snapshots"] += int(is_told[earlier].sum())
         traces = self.traces.array()
         (told_traces, files), _ = distinct_pairs(*(spooled.column(name)[is_told] for name in ("trace", "file")))
         self.told_by = list(zip(traces[told_traces].tolist(), files.tolist(), strict=True))
@@ -287,10 +286,8 @@ class Assembly:
     def note_changes(self, rows: pd.DataFrame, before: pd.DataFrame, kept: Mask) -> None:
         """Note the stored rows of a frame that are no longer as they were."""
         old = rows.drop(columns="file").assign(**{str(name): before[name] for name in before})
-        changed = kept.copy()
-        changed &= np.logical_or.reduce(
-            [(rows[name] != old[name]) & ~(rows[name].isna() & old[name].isna()) for name in before]
-        )
+        differs = [(rows[name] != old[name]) & (rows[name].notna() | old[name].notna()) for name in before]
+        changed = kept & np.logical_or.reduce(differs)
         if changed.any():
             self.changes.append((rows[changed].drop(columns="file"), old[changed]))
 

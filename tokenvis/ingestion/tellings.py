@@ -48,9 +48,10 @@ class Tellings:
 class Winners:
     """The row that counts for each row's span, and what became of the others, as row numbers.
 
-    ``snapshots`` are pairs of a row that counts and a snapshot that it replaced; ``identical`` and ``corrected`` are rows of a
-    file that a later one of the same file repeats or corrects; ``disputed`` are rows that count although another file differs,
-    and ``mixed`` are such rows of snapshots; ``overruled`` are rows that do not count because of another file.
+    ``snapshots`` are pairs of a row that counts and a snapshot that it replaced; ``identical`` are rows of files that another
+    one repeats, and ``corrected`` those that a later row of the same file corrects; ``disputed`` are rows that count although
+    another file differs, and ``mixed`` are such rows of snapshots; ``overruled`` are rows that do not count because of another
+    file.
     """
 
     winner: Int64Array
@@ -74,15 +75,16 @@ def winners_of(told: Tellings) -> Winners:
     by_span = np.empty(n_rows, dtype=np.int64)
     by_span[last] = winner
     winner = by_span[best_of_file]
-    lost_in_file = np.flatnonzero((best_of_file != np.arange(n_rows)) & (told.is_open == told.is_open[best_of_file]))
-    differs = told.differ(lost_in_file, best_of_file[lost_in_file])
-    snapshots = np.flatnonzero(told.is_open & (winner != np.arange(n_rows)))
-    is_final = ~told.is_open[lost_in_file]
+    rows = np.arange(n_rows)
+    by = np.where(best_of_file != rows, best_of_file, winner)  # the row that replaced each row
+    is_alike = (by != rows) & (told.is_open == told.is_open[by])
+    differs = told.differ(rows, by)
+    snapshots = np.flatnonzero(told.is_open & (winner != rows))
     return Winners(
         told.row[winner],
         (told.row[winner[snapshots]], told.row[snapshots]),
-        told.row[lost_in_file[~differs]],
-        told.row[lost_in_file[differs & is_final]],
+        told.row[is_alike & ~differs & (told.file >= 0)],
+        told.row[is_alike & differs & ~told.is_open & (best_of_file != rows)],
         told.row[contested[~told.is_open[contested]]],
         told.row[contested[told.is_open[contested]]],
         told.row[overruled],
