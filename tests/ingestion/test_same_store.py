@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import Store, ingest
+from tokenvis import Store, expand_data, ingest, load_spans
+from tokenvis.conventions.marks import MARKS
 
 TRACES = ("aa" * 16, "bb" * 16)
 
@@ -94,3 +95,17 @@ def test_any_order_of_the_files_gives_the_same_store(files, data):
         whole = stored_after(Path(temporary), "whole", folder)
         calls = data.draw(st.permutations(paths)) + data.draw(st.lists(st.sampled_from([*paths, folder]), max_size=3))
         assert stored_after(Path(temporary), "calls", *calls) == whole
+
+
+@pytest.mark.parametrize("column", MARKS)
+def test_a_column_with_the_name_of_a_mark_stays_as_it_is(tmp_path, column):
+    for name, row in (("a", "1,t,Ann,desk,0,10,true"), ("b", "2,t,Bob,desk,20,30,trace")):
+        (tmp_path / f"{name}.csv").write_text(f"id,trace_id,agent_id,location_id,start_time,end_time,{column}\n{row}\n")
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    store = Store(tmp_path / "one-by-one.db")
+    for path in (a, b, a):
+        ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "other-order", b, a)
+    spans = load_spans("t", store=store)
+    assert spans["agent_id"].tolist() == ["Ann", "Bob"]
+    assert expand_data(spans, [column])[column].notna().all()

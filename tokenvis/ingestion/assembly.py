@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.conventions.marks import split_marks
+from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.span import SpanRead, former_id_of
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
@@ -82,6 +82,8 @@ class Assembly:
         if span.parent:
             data["parent_id"] = span.parent
         text = payload_json(data, max_bytes=MAX_DATA_BYTES) if span.text is None else span.text
+        if not span.restored:
+            text = without_marks(text)
         size = len(text or "")
         check_size(size, MAX_DATA_BYTES)
         told_agent = span.agent

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.conventions.agent_names import agent_key_in, agent_named
-from tokenvis.conventions.marks import split_marks
+from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.rules import MODEL_KINDS
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.tool_calls import call_made, calls_asked_for
@@ -138,13 +138,13 @@ def split_snapshot(span: SpanRead, names: list[str]) -> SpanRead:
     moved = {name: payload.pop(name) for name in names if name in payload}
     moved_attributes = {name: value for name, value in attributes.items() if name in names}
     attributes = {name: value for name, value in attributes.items() if name not in names}
-    text = payload_json(moved | ({"attributes": moved_attributes} if moved_attributes else {}))
+    text = without_marks(payload_json(moved | ({"attributes": moved_attributes} if moved_attributes else {})))
     snapshot = replace(span, end=None, data={"status": "open"}, text=text, agent=None, location=NO_LOCATION)
     if "agent_id" in names:
         snapshot.agent, span.agent = span.agent, None
     if "location_id" in names:
         snapshot.location, span.location = span.location, NO_LOCATION
-    span.text = payload_json(in_order(span.text, payload, attributes))
+    span.text = without_marks(payload_json(in_order(span.text, payload, attributes)))
     return snapshot
 
 
