@@ -109,3 +109,13 @@ def test_a_column_with_the_name_of_a_mark_stays_as_it_is(tmp_path, column):
     spans = load_spans("t", store=store)
     assert spans["agent_id"].tolist() == ["Ann", "Bob"]
     assert expand_data(spans, [column])[column].notna().all()
+
+
+def test_the_row_of_a_pending_span_that_an_earlier_version_stored_is_removed(tmp_path):
+    mark = {"logfire.span_type": "pending_span"}
+    path = write_lines(tmp_path / "a.jsonl", [record(3, 1, 1, "chat (pending)", 2, **mark), record(2, 1, 5, "chat")], "shop")
+    trace, store = TRACES[0], Store(tmp_path / "of-0.1.db")
+    old = {"trace_id": trace, "agent_id": "shop", "location_id": "span", "start_time": 1, "end_time": 1}
+    store.write_trace(trace, [{**old, "id": f"{trace}/{3:016x}", "data": '{"kind":"pending_span"}'}], name="chat")
+    ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "new", path)
