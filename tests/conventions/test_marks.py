@@ -20,7 +20,10 @@ def test_marks_stand_before_the_keys_of_the_source():
     assert with_marks('{"agent_from":"trace","x":1}', {"agent_from": "ancestor"}) == '{"agent_from":"ancestor","x":1}'
 
 
-@given(st.fixed_dictionaries({}, optional=VALUES), st.none() | st.dictionaries(TEXTS | st.sampled_from(MARKS), TEXTS | st.integers()))
+@given(
+    st.fixed_dictionaries({}, optional=VALUES),
+    st.none() | st.dictionaries(TEXTS | st.sampled_from(MARKS), TEXTS | st.integers()),
+)
 def test_marks_are_taken_off_as_they_were_put_on(marks, payload):
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")) if payload else None
     text = without_marks(text)

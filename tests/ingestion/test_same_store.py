@@ -119,3 +119,40 @@ def test_the_row_of_a_pending_span_that_an_earlier_version_stored_is_removed(tmp
     store.write_trace(trace, [{**old, "id": f"{trace}/{3:016x}", "data": '{"kind":"pending_span"}'}], name="chat")
     ingest(path, store=store)
     assert contents(store) == stored_after(tmp_path, "new", path)
+
+
+def texts_of(store):
+    """The data of all spans."""
+    return [row[-1] for row in contents(store)[1]]
+
+
+@pytest.mark.parametrize("copies", ["disputed", "moved"])
+def test_without_texts_a_file_leaves_none_of_its_spans_in_the_store(tmp_path, copies):
+    texts = {"a": "a long secret", "b": "secret" if copies == "disputed" else "a long secret"}
+    for name, text in texts.items():
+        prompt = {"gen_ai.prompt": text, "gen_ai.request.model": "m"}
+        write_lines(tmp_path / f"{name}.jsonl", [record(1, 0, 5, "chat", **prompt)], "shop")
+    a, b, store = tmp_path / "a.jsonl", tmp_path / "b.jsonl", Store(tmp_path / "texts.db")
+    ingest(a, store=store)
+    report = ingest(b, store=store, content="full" if copies == "disputed" else "none")
+    if copies == "disputed":
+        assert "secret" in texts_of(store)[0]
+        for path in (a, b):
+            ingest(path, store=store, content="none")
+    assert "secret" not in texts_of(store)[0]
+    assert ("disputed" in texts_of(store)[0]) == (copies == "disputed")
+    assert (report.n_snapshots, report.n_duplicates, len(report.problems)) == (0, 0, int(copies == "disputed"))
+
+
+@pytest.mark.parametrize("options", [{"agent": str}, {"location": str}, {"waits_for": str}, {"content": "none"}])
+@pytest.mark.parametrize("ends", [(None,), (None, 9), (9,)])
+def test_reading_the_same_file_again_replaces_what_the_options_did(tmp_path, options, ends):
+    options = {name: (lambda span: "rule") if value is str else value for name, value in options.items()}
+    records = [record(1, 0, end, "chat", 2, **{"gen_ai.prompt": "a secret"}) for end in ends] + [record(2, 0, 20)]
+    path, store = write_lines(tmp_path / "a.jsonl", records, "shop"), Store(tmp_path / "rules.db")
+    ingest(path, store=store, **options)
+    with_options = contents(store)
+    ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "plain", path)
+    ingest(path, store=store, **options)
+    assert contents(store) == with_options
