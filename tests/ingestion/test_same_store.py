@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import Store, expand_data, ingest, load_spans
+from tokenvis import Store, expand_data, export, ingest, load_spans
 from tokenvis.conventions.marks import MARKS
 
 TRACES = ("aa" * 16, "bb" * 16)
@@ -156,3 +156,14 @@ def test_reading_the_same_file_again_replaces_what_the_options_did(tmp_path, opt
     assert contents(store) == stored_after(tmp_path, "plain", path)
     ingest(path, store=store, **options)
     assert contents(store) == with_options
+
+
+def test_a_span_of_an_export_without_its_parent_keeps_the_agent_that_it_inherited(tmp_path):
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "Ann"}
+    path = write_lines(tmp_path / "a.jsonl", [record(1, 0, 9, **agent), record(2, 1, 3, parent=1)], "")
+    spans = ingest(path, store=tmp_path / "whole.db").spans()
+    export(spans[spans["id"].str.endswith("2")], tmp_path / "part.parquet")
+    store = Store(tmp_path / "part.db")
+    ingest(tmp_path / "part.parquet", store=store)
+    ingest(write_lines(tmp_path / "b.jsonl", [record(3, 20, 30)], "shop"), store=store)
+    assert load_spans(TRACES[0], store=store)["agent_id"].tolist() == ["Ann", "shop"]

@@ -164,7 +164,7 @@ def stored_spans(chunk: Arrays, keep: Mask) -> Iterator[tuple[SpanRead, dict[str
             location,
             "",
             {"status": "open"} if is_open else {},
-            fallback_agent=agent if source == "service" else None,
+            fallback_agent=agent if source in ("service", "ancestor") else None,
             restored=True,
             text=told,
         )
