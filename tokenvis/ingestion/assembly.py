@@ -176,7 +176,7 @@ class Assembly:
                 keep &= ~self.note_former(chunk, former, told.ids)
             labels = told.labels_of(chunk, keep)
             for span_read, marks, row in stored_spans(chunk, keep):
-                if self.redactor.content != "full" and span_read.id in labels:
+                if span_read.id in labels:
                     redact_stored(span_read, self.redactor, labels[span_read.id])
                 self.add_stored_span(span_read, marks, row)
             chunk = next(chunks, None)

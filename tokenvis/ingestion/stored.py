@@ -113,10 +113,13 @@ class ToldSpans:
 
     def labels_of(self, chunk: Arrays, keep: Mask) -> dict[str, str | None]:
         """The names that redaction leaves of those spans of a chunk, by id, that are read again."""
+        if not len(self.labels):  # all texts are kept
+            return {}
         stored = chunk["id"].to_numpy(zero_copy_only=False)[keep]
         position = self.ids.get_indexer(stored)
-        names = np.append(self.labels, None)[self.label[position]] if len(self.ids) else position
-        return dict(zip(stored[position >= 0].tolist(), names[position >= 0].tolist(), strict=True))
+        names, is_told = [*self.labels.tolist(), None], position >= 0
+        codes = self.label[position[is_told]].tolist()
+        return {span: names[code] for span, code in zip(stored[is_told].tolist(), codes, strict=True)}
 
 
 def replaced_rows(chunk: Arrays, told: ToldSpans) -> Mask:
@@ -134,7 +137,8 @@ def replaced_rows(chunk: Arrays, told: ToldSpans) -> Mask:
     pattern = rf'"({"|".join(KEPT_MARKS)})":'
     is_mixed = pc.match_substring_regex(data, pattern).fill_null(False).to_numpy(zero_copy_only=False)
     replaced: Mask = np.where(may_be_open, has_snapshot, has_ended) & ~is_mixed
-    return replaced | (has_snapshot & (has_ended | may_be_open) & is_complete)
+    replaced |= has_snapshot & (has_ended | may_be_open) & is_complete
+    return replaced
 
 
 def redact_stored(span: SpanRead, redactor: Redactor, label: str | None) -> None:

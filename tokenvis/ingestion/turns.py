@@ -20,7 +20,7 @@ POLL_S = 0.02
 
 
 @contextmanager
-def turn(database: str) -> Iterator[None]:
+def turn(database: str | os.PathLike[str]) -> Iterator[None]:
     """Wait until no other ingest merges its spans with those of this database, and keep others waiting meanwhile."""
     user = os.getuid() if hasattr(os, "getuid") else ""
     digest = blake2b(f"{user} {os.path.realpath(database)}".encode(errors="surrogateescape"), digest_size=12).hexdigest()
