@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.conventions.marks import MARKS, split_marks, with_marks
+from tokenvis.conventions.marks import MARKS, split_marks, with_marks, without_marks
 
 TEXTS = st.text() | st.sampled_from(['"', "\\", '\\"}', "é\U0001f600", "$\\frac{ <b>\n", "]", ","])
 VALUES = {
@@ -20,10 +20,21 @@ def test_marks_stand_before_the_keys_of_the_source():
     assert with_marks('{"agent_from":"trace","x":1}', {"agent_from": "ancestor"}) == '{"agent_from":"ancestor","x":1}'
 
 
-@given(st.fixed_dictionaries({}, optional=VALUES), st.none() | st.dictionaries(TEXTS, TEXTS | st.integers()))
+@given(
+    st.fixed_dictionaries({}, optional=VALUES),
+    st.none() | st.dictionaries(TEXTS | st.sampled_from(MARKS), TEXTS | st.integers()),
+)
 def test_marks_are_taken_off_as_they_were_put_on(marks, payload):
-    payload = payload and {key: value for key, value in payload.items() if key not in MARKS}
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")) if payload else None
+    text = without_marks(text)
     marked = with_marks(text, marks)
     assert split_marks(marked) == (marks, text)
     assert json.loads(marked or "{}") == {**marks, **(payload or {})}
+
+
+def test_a_key_of_the_source_with_the_name_of_a_mark_is_no_mark():
+    told = without_marks('{"agent_from":"e-mail","requested_by":"Bob"}')
+    assert split_marks(told) == ({}, told)
+    assert split_marks(with_marks(told, {"end_from": "trace"})) == ({"end_from": "trace"}, told)
+    assert without_marks('{"label":"x","disputed":true}') == '{"label":"x","disputed":true}'
+    assert without_marks(None) is None

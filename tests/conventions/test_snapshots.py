@@ -32,3 +32,8 @@ def test_a_pending_span_is_its_real_span_without_an_end(above, parent, names):
 def test_a_pending_span_without_its_real_span_stays_as_it_is():
     span, _ = pending(parent=None)
     assert (span.id, span.end) == ("t/00000000000000cc", 5)
+
+
+def test_a_pending_span_had_a_row_of_its_own_in_earlier_versions():
+    assert pending()[0].former_id == "t/00000000000000cc"
+    assert pending(parent=None)[0].former_id is None

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import Store, ingest
+from tokenvis import Store, expand_data, export, ingest, load_spans
+from tokenvis.conventions.marks import MARKS
 
 TRACES = ("aa" * 16, "bb" * 16)
 
@@ -94,3 +95,75 @@ def test_any_order_of_the_files_gives_the_same_store(files, data):
         whole = stored_after(Path(temporary), "whole", folder)
         calls = data.draw(st.permutations(paths)) + data.draw(st.lists(st.sampled_from([*paths, folder]), max_size=3))
         assert stored_after(Path(temporary), "calls", *calls) == whole
+
+
+@pytest.mark.parametrize("column", MARKS)
+def test_a_column_with_the_name_of_a_mark_stays_as_it_is(tmp_path, column):
+    for name, row in (("a", "1,t,Ann,desk,0,10,true"), ("b", "2,t,Bob,desk,20,30,trace")):
+        (tmp_path / f"{name}.csv").write_text(f"id,trace_id,agent_id,location_id,start_time,end_time,{column}\n{row}\n")
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    store = Store(tmp_path / "one-by-one.db")
+    for path in (a, b, a):
+        ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "other-order", b, a)
+    spans = load_spans("t", store=store)
+    assert spans["agent_id"].tolist() == ["Ann", "Bob"]
+    assert expand_data(spans, [column])[column].notna().all()
+
+
+def test_the_row_of_a_pending_span_that_an_earlier_version_stored_is_removed(tmp_path):
+    mark = {"logfire.span_type": "pending_span"}
+    path = write_lines(tmp_path / "a.jsonl", [record(3, 1, 1, "chat (pending)", 2, **mark), record(2, 1, 5, "chat")], "shop")
+    trace, store = TRACES[0], Store(tmp_path / "of-0.1.db")
+    old = {"trace_id": trace, "agent_id": "shop", "location_id": "span", "start_time": 1, "end_time": 1}
+    store.write_trace(trace, [{**old, "id": f"{trace}/{3:016x}", "data": '{"kind":"pending_span"}'}], name="chat")
+    ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "new", path)
+
+
+def texts_of(store):
+    """The data of all spans."""
+    return [row[-1] for row in contents(store)[1]]
+
+
+@pytest.mark.parametrize("copies", ["disputed", "moved"])
+def test_without_texts_a_file_leaves_none_of_its_spans_in_the_store(tmp_path, copies):
+    texts = {"a": "a long secret", "b": "secret" if copies == "disputed" else "a long secret"}
+    for name, text in texts.items():
+        prompt = {"gen_ai.prompt": text, "gen_ai.request.model": "m"}
+        write_lines(tmp_path / f"{name}.jsonl", [record(1, 0, 5, "chat", **prompt)], "shop")
+    a, b, store = tmp_path / "a.jsonl", tmp_path / "b.jsonl", Store(tmp_path / "texts.db")
+    ingest(a, store=store)
+    report = ingest(b, store=store, content="full" if copies == "disputed" else "none")
+    if copies == "disputed":
+        assert "secret" in texts_of(store)[0]
+        for path in (a, b):
+            ingest(path, store=store, content="none")
+    assert "secret" not in texts_of(store)[0]
+    assert ("disputed" in texts_of(store)[0]) == (copies == "disputed")
+    assert (report.n_snapshots, report.n_duplicates, len(report.problems)) == (0, 0, int(copies == "disputed"))
+
+
+@pytest.mark.parametrize("options", [{"agent": str}, {"location": str}, {"waits_for": str}, {"content": "none"}])
+@pytest.mark.parametrize("ends", [(None,), (None, 9), (9,)])
+def test_reading_the_same_file_again_replaces_what_the_options_did(tmp_path, options, ends):
+    options = {name: (lambda span: "rule") if value is str else value for name, value in options.items()}
+    records = [record(1, 0, end, "chat", 2, **{"gen_ai.prompt": "a secret"}) for end in ends] + [record(2, 0, 20)]
+    path, store = write_lines(tmp_path / "a.jsonl", records, "shop"), Store(tmp_path / "rules.db")
+    ingest(path, store=store, **options)
+    with_options = contents(store)
+    ingest(path, store=store)
+    assert contents(store) == stored_after(tmp_path, "plain", path)
+    ingest(path, store=store, **options)
+    assert contents(store) == with_options
+
+
+def test_a_span_of_an_export_without_its_parent_keeps_the_agent_that_it_inherited(tmp_path):
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "Ann"}
+    path = write_lines(tmp_path / "a.jsonl", [record(1, 0, 9, **agent), record(2, 1, 3, parent=1)], "")
+    spans = ingest(path, store=tmp_path / "whole.db").spans()
+    export(spans[spans["id"].str.endswith("2")], tmp_path / "part.parquet")
+    store = Store(tmp_path / "part.db")
+    ingest(tmp_path / "part.parquet", store=store)
+    ingest(write_lines(tmp_path / "b.jsonl", [record(3, 20, 30)], "shop"), store=store)
+    assert load_spans(TRACES[0], store=store)["agent_id"].tolist() == ["Ann", "shop"]

@@ -1,7 +1,11 @@
-import pandas as pd
+import sqlite3
 
-from tokenvis import Store, load_spans, load_traces
+import pandas as pd
+import pytest
+
+from tokenvis import Store, StoreError, load_spans, load_traces
 from tokenvis.store.ingested import put_sources, revise_spans, select_rows, select_sources
+from tokenvis.store.obstacles import COPY_ADVICE
 from tokenvis.store.sources import TraceSource
 
 ROW = {"id": "a", "trace_id": "t", "agent_id": "ann", "location_id": "desk", "start_time": 0, "end_time": 5, "data": None}
@@ -49,3 +53,41 @@ def test_ids_that_their_spans_no_longer_have_are_removed_in_their_trace():
     store.add_traces([ROW, {**ROW, "id": "b"}], {})
     store.add_traces([{**ROW, "id": "t/a"}], {}, former=[("t", "a"), ("u", "b")])
     assert sorted(load_spans("t", store=store)["id"]) == ["b", "t/a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sql"),
+    [
+        ("table", "CREATE TABLE tokenvis_sources (x INTEGER)"),
+        ("table", "CREATE TABLE tokenvis_sources (trace_id TEXT, origin TEXT, named_at INTEGER, name TEXT)"),
+        ("view", "CREATE VIEW tokenvis_sources AS SELECT 1 AS trace_id"),
+        ("index", "CREATE INDEX tokenvis_sources ON spans (id)"),
+    ],
+)
+def test_something_else_with_the_name_of_the_table_is_refused(kind, sql):
+    store = Store("x.db")
+    store.add_traces([ROW], {})
+    with sqlite3.connect("x.db") as connection:
+        connection.execute(sql)
+    connection.close()
+    assert select_sources(store, ["t"]) == []
+    expected = (
+        f"has 'tokenvis_sources', which tokenvis did not create ({kind}): {COPY_ADVICE}, or rename it. Nothing was written."
+    )
+    for write in (lambda: store.add_traces([{**ROW, "id": "b"}], {}), lambda: store.delete_trace("t")):
+        with pytest.raises(StoreError) as error:
+            write()
+        assert str(error.value) == f"{store.path} {expected}"
+    assert load_spans("t", store=store)["id"].tolist() == ["a"]
+
+
+def test_triggers_on_the_table_do_not_run():
+    store = Store("x.db")
+    store.add_traces([ROW], {})
+    put_sources(store, [TraceSource("t", "f1", None, None)], {})
+    with sqlite3.connect("x.db") as connection:
+        connection.execute("CREATE TRIGGER erase AFTER INSERT ON tokenvis_sources BEGIN DELETE FROM spans; END")
+    connection.close()
+    with pytest.raises(StoreError, match=r"has triggers that a write would run: 'erase'"):
+        put_sources(store, [TraceSource("t", "f2", None, None)], {})
+    assert len(load_spans("t", store=store)) == 1

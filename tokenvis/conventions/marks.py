@@ -5,7 +5,8 @@ is the name that the source gave an agent that was told apart from others of its
 asked for the span, ``end_from`` is "trace" if the span has no end and ends where its trace was last seen, ``from_snapshot``
 lists the keys that only an earlier snapshot of the span had, and ``disputed`` is true if files say different things about it.
 
-The next file of the trace may change each of them. So an ingest takes them off a stored span, and resolves it again.
+The next file of the trace may change each of them. So an ingest takes them off a stored span, and resolves it again. If the
+first key of a source has the name of a mark, a blank stands before it, so that it is not taken for one.
 """
 
 import re
@@ -17,7 +18,19 @@ import orjson
 MARKS = ("agent_from", "agent_in_source", "requested_by", "end_from", "from_snapshot", "disputed")
 TEXT = r'"(?:[^"\\]|\\.)*"'
 MARK = rf'"(?:{"|".join(MARKS)})":(?:{TEXT}|\[(?:{TEXT},?)*\]|true)'
+LIKE_MARKS = tuple(f'{{"{name}":' for name in MARKS)
 MARKED = re.compile(rf"\{{{MARK}(?:,{MARK})*(,|\}})", re.DOTALL)
+
+
+def without_marks(text: str | None) -> str | None:
+    """The text of a source's payload, with a blank before a first key that has the name of a mark.
+
+    Examples
+    --------
+    >>> without_marks('{"disputed":true}'), split_marks('{ "disputed":true}'), without_marks('{"label":"x"}')
+    ('{ "disputed":true}', ({}, '{ "disputed":true}'), '{"label":"x"}')
+    """
+    return "{ " + text[1:] if text is not None and text.startswith(LIKE_MARKS) else text
 
 
 def split_marks(text: str | None) -> tuple[dict[str, Any], str | None]:

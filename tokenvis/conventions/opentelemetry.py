@@ -107,7 +107,9 @@ def span_of(
     **data: Any,
 ) -> SpanRead:
     """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
+    former = None
     if attributes.get(SPAN_TYPE) == PENDING and parent:
+        former = f"{trace_id}/{source_id}"
         source_id, parent, name = snapshot_ids(attributes, parent, name)
         end = None
     if name.startswith(PREFIX) or RUST_MARK in attributes:
@@ -130,7 +132,7 @@ def span_of(
         trace_namer.name_trace(trace_id, prompted_name(agent.name or name, asked), start)
     location, above = default_location(attributes, work_kind, name), stored_id(trace_id, parent) if parent else None
     span = SpanRead(trace_id, stored_id(trace_id, source_id), start, end, agent.name, location, name, payload, above, service)
-    span.agent_key, span.agent_from = agent.key, agent.source
+    span.agent_key, span.agent_from, span.former_id = agent.key, agent.source, former
     if work_kind in MODEL_KINDS:
         span.calls = calls_asked_for(attributes, data)
     elif work_kind == "tool" or "gen_ai.tool.name" in attributes:

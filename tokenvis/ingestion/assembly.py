@@ -16,14 +16,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tokenvis.conventions.marks import split_marks
+from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.span import SpanRead, former_id_of
 from tokenvis.errors import quoted
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.agents import AGENT_SOURCES, OWN, AgentNames, distinct_pairs
 from tokenvis.ingestion.resolution import ResolvedRows, Spooled, resolved
-from tokenvis.ingestion.spool import ANSWER_SCHEMA, DATA_SCHEMA, INDEX_SCHEMA, STORED, STORED_SCHEMA, NameCodes, Spool
-from tokenvis.ingestion.stored import StoredRow, StoredTraces, replaced_rows, stored_spans
+from tokenvis.ingestion.spool import (
+    ANSWER_SCHEMA,
+    DATA_SCHEMA,
+    INDEX_SCHEMA,
+    MISSING_CODE,
+    STORED,
+    STORED_SCHEMA,
+    NameCodes,
+    Spool,
+)
+from tokenvis.ingestion.stored import StoredRow, StoredTraces, ToldSpans, redact_stored, replaced_rows, stored_spans
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN, Int64Array, Mask
 from tokenvis.spans.redaction import Redactor, check_size, payload_json, storable_name
 from tokenvis.store.scan import Arrays
@@ -54,7 +63,7 @@ class Assembly:
         self.asked_for: list[tuple[int, str]] = []  # the row of a model call, and a call that its answer asks for
         self.n_flushed, self.n_characters, self.file = 0, 0, STORED
         self.readings: list[Reading] = []
-        self.traces, self.locations, self.namings = NameCodes(), NameCodes(), NameCodes()
+        self.traces, self.locations, self.namings, self.labels = NameCodes(), NameCodes(), NameCodes(), NameCodes()
         self.agents = AgentNames(NameCodes(), NameCodes(), NameCodes())
         self.disputed: list[int] = []  # stored rows about which files said different things
         self.mixed: list[int] = []  # such rows of snapshots
@@ -82,6 +91,8 @@ class Assembly:
         if span.parent:
             data["parent_id"] = span.parent
         text = payload_json(data, max_bytes=MAX_DATA_BYTES) if span.text is None else span.text
+        if not span.restored:
+            text = without_marks(text)
         size = len(text or "")
         check_size(size, MAX_DATA_BYTES)
         told_agent = span.agent
@@ -112,6 +123,7 @@ class Assembly:
                 *codes,
                 self.file,
                 self.namings.code_of(span.agent_from),
+                MISSING_CODE if self.redactor.content == "full" else self.labels.code_of(span.name),
                 is_open,
                 "estimated" in data,
             )
@@ -153,23 +165,37 @@ class Assembly:
         chunk = next(chunks, None)
         if chunk is None:
             return
-        index = self.index.table()
-        ids, span = np.unique(numpy_values(index["id"]).astype("object"), return_inverse=True)
-        is_replaced = np.zeros(len(ids), dtype=bool)
-        has_ended = ~index["is_open"].to_numpy()
-        np.logical_or.at(is_replaced, span, self.replaces(index, stored) & has_ended)  # a snapshot replaces no span
-        told, former = pd.Index(ids, dtype="object"), set(index["former_id"].drop_null().to_pylist())
+        told = self.told_spans(stored)
+        former = set(self.index.table()["former_id"].drop_null().to_pylist())
         for spool in self.spools():
             spool.reopen()
         self.file = STORED
         while chunk is not None:
-            keep = ~replaced_rows(chunk, told, is_replaced)
+            keep = ~replaced_rows(chunk, told)
             if former:
-                keep &= ~self.note_former(chunk, former, told)
+                keep &= ~self.note_former(chunk, former, told.ids)
+            labels = told.labels_of(chunk, keep)
             for span_read, marks, row in stored_spans(chunk, keep):
+                if span_read.id in labels:
+                    redact_stored(span_read, self.redactor, labels[span_read.id])
                 self.add_stored_span(span_read, marks, row)
             chunk = next(chunks, None)
         self.close()
+
+    def told_spans(self, stored: StoredTraces) -> ToldSpans:
+        """The ids of the read spans, and what of the stored spans they replace."""
+        index = self.index.table()
+        ids, first, span = np.unique(numpy_values(index["id"]).astype("object"), return_index=True, return_inverse=True)
+        is_open, replaces = index["is_open"].to_numpy(), self.replaces(index, stored)
+        file, trace = (index[name].to_numpy().astype(np.int64) for name in ("file", "trace"))
+        (traces, files), _ = distinct_pairs(trace, file)
+        readers: dict[str, list[Reading]] = {}
+        for name, number in zip(self.traces.array()[traces].tolist(), files.tolist(), strict=True):
+            readers.setdefault(name, []).append(self.readings[number])
+        complete = np.array([stored.is_told_by(name, readers.get(name, [])) for name in self.traces.array()], dtype=bool)
+        has_ended, has_snapshot = (np.bincount(span, replaces & mask, len(ids)) > 0 for mask in (~is_open, is_open))
+        labels = self.labels.array(), index["label"].to_numpy()[first]
+        return ToldSpans(pd.Index(ids, dtype="object"), has_ended, has_snapshot, complete[trace[first]], *labels)
 
     def add_stored_span(self, span: SpanRead, marks: dict[str, Any], row: StoredRow) -> None:
         """Add a stored span, and its row; one that is larger than what an ingest writes stays as it is."""

@@ -29,6 +29,7 @@ from tokenvis.ingestion.conversations import TRACE_CHOICES, Conversations, Trace
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
 from tokenvis.ingestion.stored import StoredTraces, source_of
+from tokenvis.ingestion.turns import turn
 from tokenvis.ingestion.unknown_format import unknown_format, unknown_format_name
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
@@ -248,7 +249,8 @@ def read_into_store(
         report.formats |= dict.fromkeys([file.origin for file in (source, *reading.files)], reader.NAME)
         if reading.continued_by:
             sources += outdated_sources(report.store, reading, {*read_paths, *(other.path for other in sources)})
-    write_spans(report, assembly, readings)
+    with turn(report.store.path):
+        write_spans(report, assembly, readings)
     for reading, reason in missing_pages(readings):
         reading.add_problem(None, reason)
     report_readings(report, readings)

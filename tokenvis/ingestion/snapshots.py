@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenvis.conventions.marks import MARKS, split_marks
+from tokenvis.conventions.marks import MARKS, split_marks, with_marks, without_marks
 from tokenvis.ingestion.spool import Spool
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import parse, parse_exactly
@@ -40,13 +40,14 @@ class LackingKeys:
         """The text of a row's data with the keys that it lacked."""
         if row not in self.data and row not in self.attributes:
             return text
-        payload = dict(parse_exactly(text))
+        marks, told = split_marks(text)
+        payload = dict(parse_exactly(told))
         lacking = {**self.data.get(row, {}), **({"attributes": found} if (found := self.attributes.get(row)) else {})}
         lacking = redactor.redacted(lacking, None)
         attributes = dict(sorted(lacking.pop("attributes", {}).items()))
         if attributes:
             payload["attributes"] = {**payload.get("attributes", {}), **attributes}
-        return payload_json({**payload, **dict(sorted(lacking.items()))})
+        return with_marks(without_marks(payload_json({**payload, **dict(sorted(lacking.items()))})), marks)
 
 
 def lacking_keys(data: Spool, winner: Int64Array, snapshot: Int64Array) -> LackingKeys:

@@ -20,7 +20,8 @@ STORED = -1  # the "file" of a row that is in the store
 INDEX_SCHEMA = pa.schema(
     [(name, pa.large_string()) for name in ("id", "parent_id", "call", "former_id")]
     + [(name, pa.int64()) for name in ("start_time", "end_time", "line", "size")]
-    + [(name, pa.int32()) for name in ("trace", "agent", "agent_key", "service", "location", "told_agent", "file", "named_by")]
+    + [(name, pa.int32()) for name in ("trace", "agent", "agent_key", "service", "location", "told_agent")]
+    + [(name, pa.int32()) for name in ("file", "named_by", "label")]
     + [(name, pa.bool_()) for name in ("is_open", "is_estimated")]
 )
 DATA_SCHEMA = pa.schema([("data", pa.large_string())])

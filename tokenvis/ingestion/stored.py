@@ -5,7 +5,7 @@ and the other way round. So the rows of these traces join the assembly, as what 
 the assembly gave them. A row that its own source tells again is left out: it is replaced.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.conventions.agent_names import agent_key_in, agent_named
-from tokenvis.conventions.marks import split_marks
+from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.rules import MODEL_KINDS
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.tool_calls import call_made, calls_asked_for
 from tokenvis.formats.files.reading import Reading
-from tokenvis.spans.integers import INT64_MIN, Mask
+from tokenvis.ingestion.spool import Names
+from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask
 from tokenvis.spans.payload import parse, parse_exactly
-from tokenvis.spans.redaction import payload_json
+from tokenvis.spans.redaction import Redactor, payload_json
 from tokenvis.store.ingested import select_rows, select_sources
 from tokenvis.store.scan import Arrays
 from tokenvis.store.sources import TraceSource
@@ -58,6 +59,11 @@ class StoredTraces:
         told_by = self.sources.get(trace_id)
         return told_by is None or origin_digest(reading) in told_by
 
+    def is_told_by(self, trace_id: str, readings: Iterable[Reading]) -> bool:
+        """Whether all files that told of a trace before are among these."""
+        told_by = self.sources.get(trace_id)
+        return told_by is not None and told_by.keys() <= {origin_digest(reading) for reading in readings}
+
     def names(self) -> dict[str, str]:
         """The names of the traces that files have named, now or before: the file whose span named it the earliest counts."""
         told = {(source.trace_id, source.origin): source for sources in self.sources.values() for source in sources.values()}
@@ -89,14 +95,58 @@ def source_of(trace_id: str, reading: Reading) -> TraceSource:
     return TraceSource(trace_id, origin_digest(reading), named_at, name)
 
 
-def replaced_rows(chunk: Arrays, told: pd.Index, is_replaced: Mask) -> Mask:
-    """Mark the rows of a chunk that the told spans replace whatever their data are."""
-    position = told.get_indexer(chunk["id"].to_numpy(zero_copy_only=False))
-    is_told = (position >= 0) & np.append(is_replaced, False)[position]
+@dataclass(frozen=True)
+class ToldSpans:
+    """The spans that are read: their ids, and what of the stored spans they replace; arrays have an element for each id.
+
+    ``has_ended`` and ``has_snapshot`` mark spans of which a file that told of their trace before tells the end, or a snapshot.
+    ``is_complete`` marks those of a trace of which all files are read again. ``label`` is the position of the name that
+    redaction leaves of a span in ``labels``, or -1.
+    """
+
+    ids: pd.Index
+    has_ended: Mask
+    has_snapshot: Mask
+    is_complete: Mask
+    labels: Names
+    label: Int64Array
+
+    def labels_of(self, chunk: Arrays, keep: Mask) -> dict[str, str | None]:
+        """The names that redaction leaves of those spans of a chunk, by id, that are read again."""
+        if not len(self.labels):  # all texts are kept
+            return {}
+        stored = chunk["id"].to_numpy(zero_copy_only=False)[keep]
+        position = self.ids.get_indexer(stored)
+        names, is_told = [*self.labels.tolist(), None], position >= 0
+        codes = self.label[position[is_told]].tolist()
+        return {span: names[code] for span, code in zip(stored[is_told].tolist(), codes, strict=True)}
+
+
+def replaced_rows(chunk: Arrays, told: ToldSpans) -> Mask:
+    """Mark the rows of a chunk that the told spans replace whatever their data are.
+
+    A row that has ended is replaced by the end, and a snapshot by a snapshot. What other files may have added to a row is
+    replaced only if all of them are read.
+    """
+    position = told.ids.get_indexer(chunk["id"].to_numpy(zero_copy_only=False))
+    has_ended, has_snapshot, is_complete = (
+        (position >= 0) & np.append(mask, False)[position] for mask in (told.has_ended, told.has_snapshot, told.is_complete)
+    )
     data = chunk["data"]
-    matters = pc.or_(pc.match_substring(data, OPEN_STATUS), pc.match_substring_regex(data, rf'"({"|".join(KEPT_MARKS)})":'))
-    replaced: Mask = is_told & ~matters.fill_null(False).to_numpy(zero_copy_only=False)
+    may_be_open = pc.match_substring(data, OPEN_STATUS).fill_null(False).to_numpy(zero_copy_only=False)
+    pattern = rf'"({"|".join(KEPT_MARKS)})":'
+    is_mixed = pc.match_substring_regex(data, pattern).fill_null(False).to_numpy(zero_copy_only=False)
+    replaced: Mask = np.where(may_be_open, has_snapshot, has_ended) & ~is_mixed
+    replaced |= has_snapshot & (has_ended | may_be_open) & is_complete
     return replaced
+
+
+def redact_stored(span: SpanRead, redactor: Redactor, label: str | None) -> None:
+    """Keep as much of a stored span's texts as of those that are read; what is short enough stays as it is."""
+    payload = dict(parse_exactly(span.text))
+    redacted = redactor.redacted(payload, label)
+    if redacted != payload:
+        span.text = without_marks(payload_json(redacted))
 
 
 def stored_spans(chunk: Arrays, keep: Mask) -> Iterator[tuple[SpanRead, dict[str, Any], StoredRow]]:
@@ -118,7 +168,7 @@ def stored_spans(chunk: Arrays, keep: Mask) -> Iterator[tuple[SpanRead, dict[str
             location,
             "",
             {"status": "open"} if is_open else {},
-            fallback_agent=agent if source == "service" else None,
+            fallback_agent=agent if source in ("service", "ancestor") else None,
             restored=True,
             text=told,
         )
@@ -138,13 +188,13 @@ def split_snapshot(span: SpanRead, names: list[str]) -> SpanRead:
     moved = {name: payload.pop(name) for name in names if name in payload}
     moved_attributes = {name: value for name, value in attributes.items() if name in names}
     attributes = {name: value for name, value in attributes.items() if name not in names}
-    text = payload_json(moved | ({"attributes": moved_attributes} if moved_attributes else {}))
+    text = without_marks(payload_json(moved | ({"attributes": moved_attributes} if moved_attributes else {})))
     snapshot = replace(span, end=None, data={"status": "open"}, text=text, agent=None, location=NO_LOCATION)
     if "agent_id" in names:
         snapshot.agent, span.agent = span.agent, None
     if "location_id" in names:
         snapshot.location, span.location = span.location, NO_LOCATION
-    span.text = payload_json(in_order(span.text, payload, attributes))
+    span.text = without_marks(payload_json(in_order(span.text, payload, attributes)))
     return snapshot
 
 

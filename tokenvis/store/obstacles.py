@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from tokenvis.errors import StoreError, listed, quoted
-from tokenvis.store.schema import Base
+from tokenvis.store.schema import SOURCES, SOURCES_COLUMNS, Base
 
 OWN_SQL = {
     name: str(CreateTable(table).compile(dialect=sqlite.dialect())).split() for name, table in Base.metadata.tables.items()
@@ -95,9 +95,12 @@ def reading_obstacles(connection: sqlite3.Connection, objects: list[SchemaObject
 def writing_obstacles(connection: sqlite3.Connection, objects: list[SchemaObject]) -> Iterator[str]:
     """What makes a write untrue, and what to do about it, in a file without `reading_obstacles`."""
     keys = acting_keys(connection, objects)
-    changed = tables_changed_with(OWN_SQL, keys)
+    changed = tables_changed_with([*OWN_SQL, SOURCES.name], keys)
     if triggers := sorted(item.name for item in objects if item.kind == "trigger" and item.table in changed):
         yield f"has triggers that a write would run: {listed(triggers)}. Drop them, or {COPY_ADVICE}"
+    for item in objects:
+        if item.name.lower() == SOURCES.name and not (item.is_stored and has_sources_columns(connection)):
+            yield f"has {quoted(item.name)}, which tokenvis did not create ({item.kind}): {COPY_ADVICE}, or rename it"
     for child, column, parent, _ in keys:
         if child in OWN_SQL and parent in changed:
             yield f"has a foreign key that changes {child}.{column} with rows of {quoted(parent)}: {COPY_ADVICE}"
@@ -106,6 +109,12 @@ def writing_obstacles(connection: sqlite3.Connection, objects: list[SchemaObject
             yield f"has a column {table}.{column} of type {quoted(declared)}, which converts values: {COPY_ADVICE}"
         if not connection.execute(UNIQUE_ID_QUERY, [table]).fetchone()[0]:
             yield f"has no primary key or unique index on {table}.id alone: {COPY_ADVICE}"
+
+
+def has_sources_columns(connection: sqlite3.Connection) -> bool:
+    """Whether the table of sources is there, with its own columns."""
+    rows = connection.execute(f"PRAGMA table_info({SOURCES.name})").fetchall()
+    return [(name, kind, key) for _, name, kind, _, _, key in rows] == SOURCES_COLUMNS
 
 
 def foreign_tables(objects: list[SchemaObject]) -> list[str]:

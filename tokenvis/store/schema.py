@@ -7,7 +7,7 @@ type for JSON; CHECK constraints replace STRICT.
 
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Integer, Text
+from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 SCHEMA_VERSION = 1
@@ -62,3 +62,20 @@ class Span(Base):
         CheckConstraint(DATA_RULE, name="spans_data_check"),
         Index("spans_trace_start_idx", "trace_id", "start_time"),
     )
+
+
+SOURCES = Table(  # the first ingest creates it, see `sources`
+    "tokenvis_sources",
+    MetaData(),
+    Column("trace_id", Text, primary_key=True),
+    Column("origin", Text, primary_key=True),
+    Column("named_at", Integer),
+    Column("name", Text),
+    sqlite_with_rowid=False,
+)
+SOURCES_COLUMNS = [
+    ("trace_id", "TEXT", 1),
+    ("origin", "TEXT", 2),
+    ("named_at", "INTEGER", 0),
+    ("name", "TEXT", 0),
+]  # place in key

@@ -9,21 +9,14 @@ is that of the file whose span named it the earliest, whatever the order in whic
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, delete, inspect, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import sqlite
 
 from tokenvis.store.connections import driver_of
+from tokenvis.store.obstacles import has_sources_columns
 from tokenvis.store.scan import is_one_of
+from tokenvis.store.schema import SOURCES
 
-SOURCES = Table(
-    "tokenvis_sources",
-    MetaData(),
-    Column("trace_id", Text, primary_key=True),
-    Column("origin", Text, primary_key=True),
-    Column("named_at", Integer),
-    Column("name", Text),
-    sqlite_with_rowid=False,
-)
 INSERT = sqlite.insert(SOURCES)
 PUT_SOURCE = str(
     INSERT.on_conflict_do_update(
@@ -44,8 +37,8 @@ class TraceSource(NamedTuple):
 
 
 def has_sources(connection: Connection) -> bool:
-    """Whether an ingest has created the table."""
-    return inspect(connection).has_table(SOURCES.name)
+    """Whether an ingest has created the table; a table of another program with its name is refused by the next write."""
+    return has_sources_columns(driver_of(connection))
 
 
 def sources_of(connection: Connection, trace_ids: Iterable[str]) -> list[TraceSource]:
