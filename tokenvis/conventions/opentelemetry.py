@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from tokenvis.conventions.agent_names import NO_AGENT, agent_named
+from tokenvis.conventions.agent_names import AGENT_RUN, NO_AGENT, agent_named
 from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
 from tokenvis.conventions.coding_agent_spans import GEMINI_KINDS, RUST_MARK, codex_kind, is_inside_gemini_cli
 from tokenvis.conventions.figures import normalise_figures
@@ -113,7 +113,7 @@ def span_of(
     if name.startswith(PREFIX) or RUST_MARK in attributes:
         kind = (claude_code_kind if name.startswith(PREFIX) else codex_kind)(name, attributes) or kind
     estimated = normalise_attributes(attributes)
-    work_kind = kind_of(attributes, kind)
+    work_kind = kind_of(attributes, kind) or ("agent" if AGENT_RUN.match(name) else None)
     label = shorten(name) if len(name) > 80 or "\n" in name else name
     payload: dict[str, Any] = {"label": label, "kind": work_kind or "span"}
     if kind.lower() in MESSAGE_KINDS:
