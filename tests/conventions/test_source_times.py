@@ -95,6 +95,34 @@ def test_a_time_that_does_not_fit_the_unit_of_a_format_is_told():
     assert list(times.remarks()) == []
 
 
+def test_only_early_times_in_nanoseconds_are_evidence_of_another_unit():
+    times = SourceTimes()
+    for relative in (0, 1_000_000_000, "4000000000"):
+        times.early_start(relative)
+    assert list(times.remarks()) == []
+    times.early_start(SECONDS * 1_000)
+    assert list(times.remarks()) == [
+        "1 time may be in another unit: '1772442000000' in 'ns' would be 1970-01-01; in 'ms' it is 2026-03-02"
+    ]
+
+
+@pytest.mark.parametrize("time", [SECONDS + 1, SECONDS * 1_000, SECONDS * 1_000_000])
+@pytest.mark.parametrize("written", ["otlp", "sdk", "mlflow"])
+def test_nanoseconds_that_are_epoch_times_in_another_unit_are_told(written, time):
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    otlp = {"traceId": "a" * 32, "spanId": "b" * 16, "name": "x", "startTimeUnixNano": str(time), "endTimeUnixNano": str(time)}
+    record = {
+        "otlp": {"resourceSpans": [{"scopeSpans": [{"spans": [otlp]}]}]},
+        "sdk": {"name": "x", "context": ids, "kind": "internal", "start_time": time, "end_time": time},
+        "mlflow": {
+            "info": {"trace_location": {}},
+            "data": {"spans": [{**ids, "name": "x", "start_time_unix_nano": time, "end_time_unix_nano": time}]},
+        },
+    }[written]
+    [told] = [problem.reason for problem in ingest(write_file("x.json", record)).problems]
+    assert told.startswith(f"1 time may be in another unit: '{time}' in 'ns' would be 1970-01-")
+
+
 @pytest.mark.laws
 @given(st.integers(YEAR_2000, YEAR_2100 - 1), st.sampled_from(sorted(UNITS)))
 def test_a_number_between_2000_and_2100_fits_one_unit(time, unit):

@@ -15,6 +15,7 @@ from tokenvis.errors import plural, quoted
 from tokenvis.spans.columns import YEAR_2000, YEAR_2100
 
 BOUNDS = {name: (YEAR_2000 / factor, YEAR_2100 / factor) for name, factor in UNITS.items()}
+RELATIVE_NS = 100 * 10**9
 
 
 @dataclass
@@ -68,6 +69,15 @@ class SourceTimes:
         """A start time in the unit of a format that has no other, or in ISO 8601, in µs."""
         self.unit, self.has_format_unit = unit, True
         return self.start(value)
+
+    def early_start(self, value: Any) -> None:
+        """Note a start time in nanoseconds, the only unit of a format, that is before the year 2000.
+
+        Whole milliseconds of the first minutes are times of a clock that starts at 0.
+        """
+        number = int(value)
+        if number >= RELATIVE_NS or number % 1_000_000:
+            self.epoch_start(number, "ns")
 
     def other_unit(self) -> str | None:
         """The unit that all start times fit if it is not the unit in which they are read."""

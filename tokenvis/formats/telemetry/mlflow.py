@@ -29,6 +29,7 @@ from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
+from tokenvis.spans.columns import YEAR_2000
 
 NAME = "MLflow traces"
 SESSION_KEY = "mlflow.trace.session"
@@ -65,6 +66,7 @@ def is_trace_row(item: dict[str, Any]) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace, with the agents that their traces know."""
     yield from with_known_agents(spans_of_traces(reading), partial(reading.add_problem, None))
+    reading.report_times()
 
 
 def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
@@ -122,7 +124,9 @@ def mlflow_span(record: Any, trace_name: str | None, session: str | None, readin
     context = optional_value(record, "context", dict) or record
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_span_id") or record.get("parent_id")
-    start = from_nanoseconds(first_value(record, "start_time_unix_nano", "start_time_ns", "start_time"))
+    start = from_nanoseconds(stated := first_value(record, "start_time_unix_nano", "start_time_ns", "start_time"))
+    if start < YEAR_2000:
+        reading.times.early_start(stated)
     end = next((record[key] for key in ("end_time_unix_nano", "end_time_ns", "end_time") if record.get(key)), None)
     name = optional_value(record, "name", str) or "span"
     reading.name_trace(trace_id, trace_name or "")
