@@ -75,14 +75,26 @@ def test_a_given_unit_that_does_not_fit_is_told():
     assert remarks_of([SECONDS], unit="s", is_given=True) == []
 
 
+def test_starts_of_zero_do_not_hide_another_unit():
+    read = "'1772442000' in 'us' would be 1970-01-01; in 's' it is 2026-03-02"
+    told = f"3 times may be in another unit: {read}. Pass unit='s' for that"
+    close = [SECONDS, SECONDS + 1, SECONDS + 3_600]
+    for starts in ([0, *close], [*close, "0.0"]):
+        assert remarks_of(starts) == [told]
+    for simulated in ([0, SECONDS], [0, 10**9, 2 * 10**9, 3 * 10**9], [0, 0, 0]):
+        assert remarks_of(simulated) == []
+
+
 def test_numbers_with_a_fraction_and_durations_beside_dates_are_told_once():
-    told = ['2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "us" for µs']
+    told = ['2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs']
     assert remarks_of([0.0, 1.5, "2.25", Decimal(3)]) == told
     assert remarks_of([0.0, 1.5], unit="us", is_given=True) == []
     assert remarks_of([0.0, 1.0, "2.0", 10**30 - 10**30]) == []
     times = SourceTimes()
     assert times.duration(5, "2026-07-23") + times.duration(5, 7) == 10
-    assert list(times.remarks()) == ['1 duration beside dates counted as µs. Pass unit="s" for seconds, "us" for µs']
+    assert list(times.remarks()) == [
+        '1 duration beside dates counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs'
+    ]
 
 
 def test_a_time_that_does_not_fit_the_unit_of_a_format_is_told():

@@ -146,7 +146,7 @@ def ask(thread: CodexThread, time: int) -> None:
 
 
 def start_turn(thread: CodexThread, time: int) -> None:
-    """Start a turn. Calls of a turn whose end is not recorded, as of a killed program, ended before, unless an output follows."""
+    """Start a turn. Calls without an output, as of a killed program, ended before, unless their output follows."""
     end_calls(thread, time if thread.last_event is None else thread.last_event)
     ask(thread, time)
 
