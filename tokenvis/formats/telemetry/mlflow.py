@@ -8,7 +8,7 @@ times are nanoseconds, and attribute values are JSON strings. In MLflow 2 a trac
 Source: files made with MLflow 3.17, and MLflow's documentation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.conventions.values import decode_json_text, json_text_value
+from tokenvis.errors import plural
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.pages import note_pages
@@ -33,6 +34,7 @@ from tokenvis.spans.columns import YEAR_2000
 
 NAME = "MLflow traces"
 SESSION_KEY = "mlflow.trace.session"
+SIZE_KEY = "mlflow.trace.sizeStats"
 ATTRIBUTE_NAMES = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "output.value"}
 
 
@@ -74,7 +76,7 @@ def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
     for number, row in trace_rows(reading):
         reading.n_records += 1
         try:
-            records, name, session = trace_records(row)
+            records, name, session = trace_records(row, partial(reading.add_problem, number))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
@@ -100,8 +102,8 @@ def trace_rows(reading: Reading) -> Iterator[tuple[int, Any]]:
     yield from document_items(reading, f"{prefix}traces[*]")
 
 
-def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:
-    """The span records, the name and the session of a trace, or of a row with a trace."""
+def trace_records(record: Any, tell: Callable[[str], None]) -> tuple[list[Any], str | None, str | None]:
+    """The span records, the name and the session of a trace, or of a row with a trace; ``tell`` gets a problem."""
     if not isinstance(record, dict):
         raise TypeError(f"a trace is of type {type(record).__name__}")
     trace = decode_json_text(record.get("trace"))
@@ -113,7 +115,12 @@ def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:
     if not isinstance(records, list):
         raise KeyError("spans")
     metadata = info.get("trace_metadata", info.get("request_metadata"))
-    session = as_name(metadata.get(SESSION_KEY)) if isinstance(metadata, dict) else None
+    metadata = metadata if isinstance(metadata, dict) else {}
+    session = as_name(metadata.get(SESSION_KEY))
+    sizes = decode_json_text(metadata.get(SIZE_KEY))
+    n_spans = sizes.get("num_spans") if isinstance(sizes, dict) else None
+    if type(n_spans) is int and n_spans > len(records):
+        tell(f"a trace has {len(records):,} of {plural(n_spans, 'span')}. Load it again with its spans: mlflow.get_trace(ID)")
     return [decode_json_text(item) for item in records], name if isinstance(name, str) else None, session
 
 
