@@ -42,6 +42,7 @@ ATTRIBUTE_ALIASES = {
     "agent.name": "gen_ai.agent.name",
 }
 ALIAS_RANK = {alias: rank for rank, alias in enumerate(ATTRIBUTE_ALIASES)}
+ALIASES = frozenset(ATTRIBUTE_ALIASES)
 TRACE_ID_DIGITS, SPAN_ID_DIGITS = 32, 16  # hex digits of an id
 HEX_DIGITS = set("0123456789abcdefABCDEF")
 KIND_KEYS = ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "mlflow.spanType", "logfire.span_type")
@@ -69,7 +70,8 @@ GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 def normalise_attributes(attributes: dict[str, Any]) -> list[str]:
     """Rename attributes to OpenTelemetry's names, and figures to numbers; returns the names of estimated figures."""
-    for alias in sorted(ATTRIBUTE_ALIASES.keys() & attributes.keys(), key=ALIAS_RANK.__getitem__):  # the first one wins
+    found = () if ALIASES.isdisjoint(attributes) else ALIASES & attributes.keys()
+    for alias in sorted(found, key=ALIAS_RANK.__getitem__) if found else ():  # the first one wins
         value = attributes.pop(alias)
         attributes.setdefault(ATTRIBUTE_ALIASES[alias], value)
     if "session.id" in attributes:
