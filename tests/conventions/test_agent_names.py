@@ -56,6 +56,8 @@ def test_the_span_of_an_agent_has_its_name(name, agent):
             f"Crew_{ID}.kickoff",
             "AgentExecutor.invoke",
             "AgentExecutor",
+            "AgentExecutor_1",
+            "agent_run_2",
             "Agent.execute_task",
         ),
         *(

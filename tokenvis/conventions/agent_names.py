@@ -51,6 +51,21 @@ GENERIC_NAMES = {
     "agent workflow", "compiledgraph", "compiledstategraph", "stategraph", "runnablesequence", "runnable", "baseagent",
     "baseworkflowagent", "start", "end", "span", "observation", "session", "trace", "invocation", "execution",
 }  # fmt: skip
+NUMBERED_NAMES = {
+    "agent",
+    "agents",
+    "team",
+    "crew",
+    "node",
+    "model",
+    "llm",
+    "tool",
+    "tools",
+    "flow",
+    "graph",
+    "chain",
+    "runner",
+}
 UUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 ID_IN_NAME = re.compile(rf"[\s_:/#.\-\[(]*({UUID})(?:[/:]{UUID})?[\])]*", re.I)
 HEX_ID = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}", re.I)
@@ -170,9 +185,12 @@ def without_method(name: str) -> str:
 
 
 def is_generic(name: str) -> bool:
-    """Whether a name is a word of frameworks, or counts steps or events; "researcher-2" does not."""
+    """Whether a name is a word of frameworks, also with a number, or counts steps or events; "Agent 3" is none."""
     words = " ".join(name.replace("_", " ").replace("-", " ").split()).lower()
     if words in GENERIC_NAMES:
+        return True
+    counted = COUNTED.fullmatch(words)
+    if counted and counted[1] in GENERIC_NAMES - NUMBERED_NAMES:
         return True
     counted = COUNTED.fullmatch(name)
     parts = WORD.findall(counted[1] if counted else name)
