@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.conventions.rules import distinct_names, location_of
+from tokenvis.conventions.rules import default_location, distinct_names, location_of
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,21 @@ from tokenvis.conventions.rules import distinct_names, location_of
 )
 def test_a_location_is_the_tool_else_the_model(given, location):
     assert location_of(**given) == location
+
+
+@pytest.mark.parametrize(
+    ("name", "location"),
+    [
+        ("execute_tool search", "tool:search"),
+        ("tool: 'get weather'", "tool:get weather"),
+        ("running tool: search", "tool:search"),
+        ("search the web", "tool:search the web"),
+        ("execute_tool", "tool:execute_tool"),
+    ],
+)
+def test_a_tool_call_without_the_name_of_its_tool_is_at_the_tool_in_its_name(name, location):
+    assert default_location({}, "tool", name) == location
+    assert default_location({"gen_ai.tool.name": "ask"}, "tool", name) == "tool:ask"
 
 
 def test_a_repeated_name_gets_a_number():

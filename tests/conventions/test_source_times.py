@@ -75,14 +75,26 @@ def test_a_given_unit_that_does_not_fit_is_told():
     assert remarks_of([SECONDS], unit="s", is_given=True) == []
 
 
+def test_starts_of_zero_do_not_hide_another_unit():
+    read = "'1772442000' in 'us' would be 1970-01-01; in 's' it is 2026-03-02"
+    told = f"3 times may be in another unit: {read}. Pass unit='s' for that"
+    close = [SECONDS, SECONDS + 1, SECONDS + 3_600]
+    for starts in ([0, *close], [*close, "0.0"]):
+        assert remarks_of(starts) == [told]
+    for simulated in ([0, SECONDS], [0, 10**9, 2 * 10**9, 3 * 10**9], [0, 0, 0]):
+        assert remarks_of(simulated) == []
+
+
 def test_numbers_with_a_fraction_and_durations_beside_dates_are_told_once():
-    told = ['2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "us" for µs']
+    told = ['2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs']
     assert remarks_of([0.0, 1.5, "2.25", Decimal(3)]) == told
     assert remarks_of([0.0, 1.5], unit="us", is_given=True) == []
     assert remarks_of([0.0, 1.0, "2.0", 10**30 - 10**30]) == []
     times = SourceTimes()
     assert times.duration(5, "2026-07-23") + times.duration(5, 7) == 10
-    assert list(times.remarks()) == ['1 duration beside dates counted as µs. Pass unit="s" for seconds, "us" for µs']
+    assert list(times.remarks()) == [
+        '1 duration beside dates counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs'
+    ]
 
 
 def test_a_time_that_does_not_fit_the_unit_of_a_format_is_told():
@@ -93,6 +105,34 @@ def test_a_time_that_does_not_fit_the_unit_of_a_format_is_told():
     ]
     assert times.epoch_start(5, "ms") == 5_000
     assert list(times.remarks()) == []
+
+
+def test_only_early_times_in_nanoseconds_are_evidence_of_another_unit():
+    times = SourceTimes()
+    for relative in (0, 1_000_000_000, "4000000000"):
+        times.early_start(relative)
+    assert list(times.remarks()) == []
+    times.early_start(SECONDS * 1_000)
+    assert list(times.remarks()) == [
+        "1 time may be in another unit: '1772442000000' in 'ns' would be 1970-01-01; in 'ms' it is 2026-03-02"
+    ]
+
+
+@pytest.mark.parametrize("time", [SECONDS + 1, SECONDS * 1_000, SECONDS * 1_000_000])
+@pytest.mark.parametrize("written", ["otlp", "sdk", "mlflow"])
+def test_nanoseconds_that_are_epoch_times_in_another_unit_are_told(written, time):
+    ids = {"trace_id": "a" * 32, "span_id": "b" * 16}
+    otlp = {"traceId": "a" * 32, "spanId": "b" * 16, "name": "x", "startTimeUnixNano": str(time), "endTimeUnixNano": str(time)}
+    record = {
+        "otlp": {"resourceSpans": [{"scopeSpans": [{"spans": [otlp]}]}]},
+        "sdk": {"name": "x", "context": ids, "kind": "internal", "start_time": time, "end_time": time},
+        "mlflow": {
+            "info": {"trace_location": {}},
+            "data": {"spans": [{**ids, "name": "x", "start_time_unix_nano": time, "end_time_unix_nano": time}]},
+        },
+    }[written]
+    [told] = [problem.reason for problem in ingest(write_file("x.json", record)).problems]
+    assert told.startswith(f"1 time may be in another unit: '{time}' in 'ns' would be 1970-01-")
 
 
 @pytest.mark.laws

@@ -158,6 +158,7 @@ def test_figures_in_arguments_have_opentelemetrys_names():
         ({"pid": []}, "invalid value (an id is of type list)"),
         ({"ph": 5}, "invalid value ('ph' is of type int)"),
         ({"ph": None}, "'ph' is missing"),
+        ({"dur": -5}, "invalid value (a duration of -5 µs)"),
     ],
 )
 def test_a_bad_event_is_a_problem_and_the_others_are_kept(change, reason):
@@ -221,6 +222,10 @@ def named(phase, time, name=None, **more):
         ([named("e", 9, id=1), named("e", 4, id=1), named("b", 2, "in", id=1), named("b", 1, "out", id=1)],
          ["in 2-4 ^out", "out 1-9"]),
         ([named("E", 5, "?"), named("B", 3, "b")], ["b 3-5"]),
+        ([named("B", 5, "a"), named("E", 9, "a"), named("E", 5, "a"), named("B", 1, "a")], ["a 1-5", "a 5-9"]),
+        ([named("E", 9, "a"), named("B", 5, "a"), named("B", 1, "a"), named("E", 5, "a")], ["a 1-5", "a 5-9"]),
+        ([named("E", 9), named("B", 5, "b"), named("E", 5), named("B", 1, "a")], ["a 1-5", "b 5-9"]),
+        ([named("B", 1, "a"), named("B", 5, "a"), named("E", 5, "a"), named("E", 9, "a")], ["a 1-9", "a 5-5 ^a"]),
     ],
 )  # fmt: skip
 def test_pairs_are_matched_by_time_and_name_in_any_order(events, spans):

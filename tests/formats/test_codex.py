@@ -152,6 +152,18 @@ def test_a_call_without_a_result_ends_with_its_turn_or_the_file():
     assert spans_of(meta(0), call(1, "a"), user(9, "go"))[0][1] == "codex tool:exec_command 1-9 open"
 
 
+@pytest.mark.parametrize("start", [event(3000, "task_started"), turn(3000, "turn-2")], ids=["event", "context"])
+def test_a_call_without_a_result_ends_before_the_turn_that_resumes_a_killed_program(start):
+    killed = [turn(0), user(0, "go"), call(2, "c1"), event(4, "token_count", info=None)]
+    resumed = [start, user(3000, "again"), assistant(3005, "done")]
+    late = [start, output(3001, "c1"), assistant(3005, "done")]
+    write_file("x.jsonl", meta(0), *killed, *resumed)
+    spans = expand_data(ingest("x.jsonl").spans(), ["status"]).set_index("location_id").loc["tool:exec_command"]
+    assert (spans["end_time"] - T0_US, spans["status"]) == (4_000_000, "open")
+    [answered] = [text for text in spans_of(meta(0), *killed, *late)[0] if "tool:exec_command" in text]
+    assert " 2-3001" in answered
+
+
 def test_exact_times_of_a_call():
     times = {"started_at_ms": T0_US // 1_000 + 1_500, "completed_at_ms": T0_US // 1_000 + 2_250}
     lines = [meta(0), turn(0), call(1, "a"), event(3, "item_completed", item={"id": "a"}, **times), output(4, "a")]

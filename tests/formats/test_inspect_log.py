@@ -444,7 +444,11 @@ COUNTED = " samples that its results count"
             {"status": "error", "results": {"total_samples": 9, "completed_samples": 2}},
             "has 1 of the 2" + COUNTED,
         ),
-        ({"status": "cancelled", "results": {"total_samples": 9, "completed_samples": 1}}, None),
+        (
+            {"status": "cancelled", "results": {"total_samples": 9, "completed_samples": 1}},
+            "is the log of an evaluation that was cancelled, with 1 sample",
+        ),
+        ({"status": "error", "results": None}, "is the log of an evaluation that failed, with 1 sample"),
         ({"status": "started"}, "is the log of an evaluation that had not ended, with 1 sample"),
         ({"status": "success", "results": {"total_samples": "x"}}, None),
         ({"status": 5, "results": 5}, None),

@@ -1,6 +1,7 @@
 import json
 
 import pandas as pd
+import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
 from tokenvis import expand_data, ingest, load_spans
@@ -145,3 +146,11 @@ def test_the_figures_of_a_span():
     )
     names = ("input_tokens", "cache_read.input_tokens", "output_tokens", "cache_creation.input_tokens", "cost")
     assert [read_span.data["attributes"][f"gen_ai.usage.{name}"] for name in names] == [47, 40, 7, 2, 0.75]
+
+
+@pytest.mark.parametrize(("n_spans", "n_told"), [(1, 0), (3, 1), ("3", 0)])
+def test_a_trace_without_all_its_spans_is_told(n_spans, n_told):
+    sizes = {"mlflow.trace.sizeStats": json.dumps({"num_spans": n_spans})}
+    write_file("x.json", {"info": {"trace_location": {}, "trace_metadata": sizes}, "data": {"spans": SPANS[:1]}})
+    told = "x.json, line 1: a trace has 1 of 3 spans. Load it again with its spans: mlflow.get_trace(ID)."
+    assert [str(problem) for problem in ingest("x.json").problems] == [told] * n_told

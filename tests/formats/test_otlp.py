@@ -247,6 +247,13 @@ def test_children_before_their_parents_and_in_other_files_inherit_their_agents()
     assert report.names == {TRACE: "Ann"}
 
 
+@pytest.mark.parametrize("name", ["agent_run [Ann]", "invoke_agent Ann", "agent run: 'Ann'"])
+def test_the_run_of_an_agent_without_a_kind_names_the_agent(name):
+    write_file("x.json", request(sent(1, 1, 9, "invocation"), sent(2, 1, 9, name, 1), sent(3, 2, 3, "chat", 2)))
+    spans = ingest("x.json").spans().sort_values("id")
+    assert [*zip(spans["agent_id"], spans["location_id"], strict=True)][1:] == [("Ann", "agent"), ("Ann", "span")]
+
+
 def test_a_span_that_never_ended_is_open():
     spans = request(sent(1, 0, 0, endTimeUnixNano="0"), sent(2, 1, 7))
     write_file("x.jsonl", spans)

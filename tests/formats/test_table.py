@@ -283,14 +283,39 @@ def test_numbers_after_dates_in_another_unit_are_told():
 
 def test_fractions_and_durations_without_a_unit_are_told_once():
     rows = [{"agent_id": "ann", "start_time": 0, "end_time": 1.5}, {"agent_id": "ann", "start_time": 0.5, "end_time": 2}]
-    told = 'x.jsonl: 2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "us" for µs.'
+    told = 'x.jsonl: 2 numbers with a fraction counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs.'
     assert spans_of("x.jsonl", *rows)[1] == [told]
     assert spans_of("x.jsonl", *rows, unit="us")[1] == spans_of("x.jsonl", *rows, unit="s")[1] == []
     dated = [{"agent_id": "ann", "start_time": "2026-03-02T10:00Z", "duration": 5}]
     assert spans_of("x.jsonl", *dated)[1] == [
-        'x.jsonl: 1 duration beside dates counted as µs. Pass unit="s" for seconds, "us" for µs.'
+        'x.jsonl: 1 duration beside dates counted as µs. Pass unit="s" for seconds, "ms" for ms, "us" for µs.'
     ]
     assert spans_of("x.jsonl", *dated, unit="ms")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [
+        ("duration_ms", "duration"),
+        ("end", "end_time"),
+        ("Finished At", "end_time"),
+        ("endTime", "end_time"),
+        ("legend", None),
+        ("endpoint", None),
+    ],
+)
+def test_a_table_whose_end_has_another_name_is_told(column, field):
+    told = f"x.jsonl: has no 'end_time' or 'duration', but '{column}'. Pass columns={{'{field}': '{column}'}}."
+    rows = [{"agent_id": "ann", "start_time": 0, column: 5}]
+    assert spans_of("x.jsonl", *rows)[1] == ([told] if field else [])
+
+
+def test_durations_of_a_frame_and_of_its_csv_file_are_read():
+    frame = pd.DataFrame({"agent_id": ["ann"], "start_time": ["2026-03-02T10:00Z"], "duration": [pd.Timedelta("1.5s")]})
+    frame.to_csv("x.csv", index=False)
+    for source in (frame, "x.csv"):
+        report = ingest(source)
+        assert (report.spans().eval("end_time - start_time").tolist(), report.problems) == ([1_500_000], [])
 
 
 def test_times_without_a_zone_beside_others_are_told_once():

@@ -26,13 +26,17 @@ NAME_KEYS = (
 NODE_NAME_KEYS = ("graph.node.name", "graph.node.id")  # of the span of an agent
 AGENT_ID_KEYS = ("gen_ai.agent.id", "agent.id", "agno.agent.id")
 MAY_NAME = frozenset((*NAME_KEYS, AGENT_ID_KEYS[0]))  # attributes that name the agent of any span
-OPERATION_NAME = re.compile(r"(?:invoke_agent|create_agent|agent_run)[ :]\s*\[?(.+?)\]?", re.S)
+OPERATION_NAME = re.compile(
+    r"(?:invoke_agent|create_agent|agent_run)[ :]\s*\[?(.+?)\]?|agent run: *'?(.+?)'?(?: \(resumed\))?", re.S
+)
 RUN_NAME = re.compile(r"agent[ :]\s*\[?(.+?)\]?|(.+?)(?:[ .](?:run|agent_run)|\.agent)", re.S)
 METHOD = re.compile(r"(.+)\.(_*[a-z]\w*)", re.S)
+AGENT_RUN = re.compile(r"(?:invoke_agent|create_agent|agent_run) |agent run(?::|$)")  # a span without a kind, but of an agent
 METHODS = {
     "run", "arun", "invoke", "ainvoke", "stream", "astream", "kickoff", "execute", "call", "step", "chat", "achat", "generate",
-    "start", "handle",
+    "start", "handle", "process", "forward", "plan", "think", "reason", "act", "observe", "reflect", "respond", "reply",
 }  # fmt: skip
+METHOD_STARTS = {"run", "arun", "invoke", "ainvoke", "execute", "kickoff", "on"}
 COUNTED = re.compile(r"(.*?)[\s_.:#\-]*#?\d+", re.S)
 WORD = re.compile(r"[^\W\d_]+")
 EVENTS = {
@@ -47,6 +51,21 @@ GENERIC_NAMES = {
     "agent workflow", "compiledgraph", "compiledstategraph", "stategraph", "runnablesequence", "runnable", "baseagent",
     "baseworkflowagent", "start", "end", "span", "observation", "session", "trace", "invocation", "execution",
 }  # fmt: skip
+NUMBERED_NAMES = {
+    "agent",
+    "agents",
+    "team",
+    "crew",
+    "node",
+    "model",
+    "llm",
+    "tool",
+    "tools",
+    "flow",
+    "graph",
+    "chain",
+    "runner",
+}
 UUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 ID_IN_NAME = re.compile(rf"[\s_:/#.\-\[(]*({UUID})(?:[/:]{UUID})?[\])]*", re.I)
 HEX_ID = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}", re.I)
@@ -133,31 +152,45 @@ def name_of_run(name: str) -> AgentName:
     if len(name) > MAX_RUN_NAME_LENGTH:
         return NO_AGENT
     if match := OPERATION_NAME.fullmatch(name):
-        return without_id(match[1], "name")
+        return without_id(match[1] or match[2], "name")
     match = RUN_NAME.fullmatch(name)
     named = without_id((match[1] or match[2]) if match else name, "name")
     if named.name is None:
         return named
-    text = without_method(named.name)
+    text = without_method(named.name).strip()
+    if text.isdecimal() and text != name:
+        text = name  # "agent 3"
     if not is_generic(text):
         return AgentName(text, "name", named.key)
     return AgentName(None, None, named.key if text.lower() == "agent" else None)
 
 
 def without_method(name: str) -> str:
-    """The part of a name before a method: ``Researcher._execute_core`` becomes ``Researcher``."""
+    """The part of a name before a method: ``Researcher._execute_core`` becomes ``Researcher``.
+
+    A word after "agent." is a method if it may be one, else the name: ``agent.researcher``.
+    """
     match = METHOD.fullmatch(name)
     if match is None:
         return name
     owner, method = match.groups()
-    is_method = method in METHODS or method[0] == "_" or (owner[0].isupper() and "_" in method and not method.endswith("agent"))
+    words = method.split("_")
+    is_known = method in METHODS or method[0] == "_" or words[0] in METHOD_STARTS
+    if owner.lower() in ("agent", "agents"):
+        return owner if is_known or method in EVENTS or len(words) > 1 else method
+    may_have_methods = owner[0].isupper() or owner.lower().endswith("agent")
+    is_method = is_known or (may_have_methods and len(words) > 1 and words[-1] != "agent")
+    owner = "agent" if is_method and owner.lower().startswith("agent.") else owner  # an event: agent.requirement.start
     return owner if is_method or is_generic(owner) else name
 
 
 def is_generic(name: str) -> bool:
-    """Whether a name is a word of frameworks, or counts steps or events; "researcher-2" does not."""
+    """Whether a name is a word of frameworks, also with a number, or counts steps or events; "Agent 3" is none."""
     words = " ".join(name.replace("_", " ").replace("-", " ").split()).lower()
     if words in GENERIC_NAMES:
+        return True
+    counted = COUNTED.fullmatch(words)
+    if counted and counted[1] in GENERIC_NAMES - NUMBERED_NAMES:
         return True
     counted = COUNTED.fullmatch(name)
     parts = WORD.findall(counted[1] if counted else name)
@@ -169,7 +202,13 @@ def is_generic(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def without_id(text: str, source: str) -> AgentName:
-    """A text that names an agent as its name and the id within it; no name if the text is only an id."""
+    """A text that names an agent as its name and the id within it; no name if the text is only an id.
+
+    CrewAI's roles often end with a line break.
+    """
+    text = text.strip()
+    if not text:
+        return NO_AGENT
     if HEX_ID.fullmatch(text):
         return AgentName(None, None, text)
     match = ID_IN_NAME.search(text) if len(text) <= MAX_RUN_NAME_LENGTH else None

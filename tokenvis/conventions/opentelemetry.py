@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from tokenvis.conventions.agent_names import NO_AGENT, agent_named
+from tokenvis.conventions.agent_names import AGENT_RUN, NO_AGENT, agent_named
 from tokenvis.conventions.claude_code_spans import PREFIX, claude_code_kind
 from tokenvis.conventions.coding_agent_spans import GEMINI_KINDS, RUST_MARK, codex_kind, is_inside_gemini_cli
 from tokenvis.conventions.figures import normalise_figures
@@ -42,6 +42,7 @@ ATTRIBUTE_ALIASES = {
     "agent.name": "gen_ai.agent.name",
 }
 ALIAS_RANK = {alias: rank for rank, alias in enumerate(ATTRIBUTE_ALIASES)}
+ALIASES = frozenset(ATTRIBUTE_ALIASES)
 TRACE_ID_DIGITS, SPAN_ID_DIGITS = 32, 16  # hex digits of an id
 HEX_DIGITS = set("0123456789abcdefABCDEF")
 KIND_KEYS = ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "mlflow.spanType", "logfire.span_type")
@@ -69,7 +70,8 @@ GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 def normalise_attributes(attributes: dict[str, Any]) -> list[str]:
     """Rename attributes to OpenTelemetry's names, and figures to numbers; returns the names of estimated figures."""
-    for alias in sorted(ATTRIBUTE_ALIASES.keys() & attributes.keys(), key=ALIAS_RANK.__getitem__):  # the first one wins
+    found = () if ALIASES.isdisjoint(attributes) else ALIASES & attributes.keys()
+    for alias in sorted(found, key=ALIAS_RANK.__getitem__) if found else ():  # the first one wins
         value = attributes.pop(alias)
         attributes.setdefault(ATTRIBUTE_ALIASES[alias], value)
     if "session.id" in attributes:
@@ -115,7 +117,7 @@ def span_of(
     if name.startswith(PREFIX) or RUST_MARK in attributes:
         kind = (claude_code_kind if name.startswith(PREFIX) else codex_kind)(name, attributes) or kind
     estimated = normalise_attributes(attributes)
-    work_kind = kind_of(attributes, kind)
+    work_kind = kind_of(attributes, kind) or ("agent" if AGENT_RUN.match(name) else None)
     label = shorten(name) if len(name) > 80 or "\n" in name else name
     payload: dict[str, Any] = {"label": label, "kind": work_kind or "span"}
     if kind.lower() in MESSAGE_KINDS:

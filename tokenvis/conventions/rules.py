@@ -6,6 +6,7 @@ called; else the node of a graph; else the kind of work. `tokenvis.conventions.w
 replace each of the three rules with an attribute, a function of the span or a preset.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,6 +23,7 @@ RuleFunction: TypeAlias = "Callable[[dict[str, Any]], str | None] | None"
 
 UNKNOWN_MODEL = "unknown"
 NODE_KEYS = ("graph.node.id", "langgraph_node", "metadata.langgraph_node", "gen_ai.data_source.id", "gen_ai.workflow.name")
+TOOL_CALL_NAME = re.compile(r"(?:execute_tool|running tool:|tool:) +(?:'([^']+)'|([^' ]+))")
 MODEL_KINDS = {"model", "embedding"}
 ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
 FILE_KEYS = ("file_path", "notebook_path", "path", "filename", "file", "code.file.path", "code.filepath")
@@ -53,7 +55,7 @@ def default_location(attributes: Mapping[str, Any], kind: str | None, name: str)
     ('model:opus', 'chain')
     """
     if kind == "tool" or (kind != "agent" and "gen_ai.tool.name" in attributes):
-        return f"tool:{as_name(attributes.get('gen_ai.tool.name')) or name}"
+        return f"tool:{as_name(attributes.get('gen_ai.tool.name')) or tool_of_name(name)}"
     model = as_name(attributes.get("gen_ai.request.model")) or as_name(attributes.get("gen_ai.response.model"))
     if kind in MODEL_KINDS or (model and kind != "agent"):
         return location_of(model=model)
@@ -61,6 +63,12 @@ def default_location(attributes: Mapping[str, Any], kind: str | None, name: str)
         if key in attributes and (node := as_name(attributes[key])):
             return f"node:{node}"
     return kind or "span"
+
+
+def tool_of_name(name: str) -> str:
+    """The tool in the name of a span of a tool call: "search" of "execute_tool search" and of "tool: 'search'"."""
+    match = TOOL_CALL_NAME.fullmatch(name)
+    return match[1] or match[2] if match else name
 
 
 def as_name(value: Any) -> str | None:

@@ -15,11 +15,13 @@ from tokenvis.errors import plural, quoted
 from tokenvis.spans.columns import YEAR_2000, YEAR_2100
 
 BOUNDS = {name: (YEAR_2000 / factor, YEAR_2100 / factor) for name, factor in UNITS.items()}
+MIN_CLOSE, MIN_RATIO = 3, 100  # starts beside starts of 0; the least start through the time between the first and the last
+RELATIVE_NS = 100 * 10**9
 
 
 @dataclass
 class SourceTimes:
-    """The times of a source: how many have a zone, how many are numbers, and between which bounds.
+    """The times of a source: how many have a zone, how many are numbers, and between which bounds; starts of 0 count apart.
 
     ``unit`` is that of numbers; the caller has given it if ``is_given``, and the format if ``has_format_unit``.
     """
@@ -29,6 +31,7 @@ class SourceTimes:
     n_zoned: int = 0
     n_zoneless: int = 0
     n_numbers: int = 0
+    n_zeros: int = 0
     lowest: Any = None
     highest: Any = None
     n_fractions: int = 0
@@ -47,6 +50,9 @@ class SourceTimes:
         """A start time, whose number is evidence of its unit, in µs."""
         number = Decimal(value) if isinstance(value, str) and is_number_text(value) else value
         if isinstance(number, int | float | Decimal) and not isinstance(number, bool) and number == number:
+            if number == 0:
+                self.n_zeros += 1
+                return self.time(value)
             self.n_numbers += 1
             self.lowest = number if self.lowest is None else min(self.lowest, number)
             self.highest = number if self.highest is None else max(self.highest, number)
@@ -69,9 +75,23 @@ class SourceTimes:
         self.unit, self.has_format_unit = unit, True
         return self.start(value)
 
+    def early_start(self, value: Any) -> None:
+        """Note a start time in nanoseconds, the only unit of a format, that is before the year 2000.
+
+        Whole milliseconds of the first minutes are times of a clock that starts at 0.
+        """
+        number = int(value)
+        if number >= RELATIVE_NS or number % 1_000_000:
+            self.epoch_start(number, "ns")
+
     def other_unit(self) -> str | None:
-        """The unit that all start times fit if it is not the unit in which they are read."""
+        """The unit that all start times fit if it is not the unit in which they are read.
+
+        Beside starts of 0, which may be missing ones or the begin of a simulation, several others that are close fit it.
+        """
         unit = None if self.lowest is None else unit_of(self.lowest, self.highest)
+        if self.n_zeros and unit and (self.n_numbers < MIN_CLOSE or (self.highest - self.lowest) * MIN_RATIO > self.lowest):
+            return None
         return None if unit == self.unit else unit
 
     def comparison(self) -> str:
@@ -95,7 +115,7 @@ class SourceTimes:
             yield f"{plural(self.n_numbers, 'time')} may be in another unit: {self.comparison()}{hint}"
         if self.is_given or self.has_format_unit:
             return
-        hint = 'Pass unit="s" for seconds, "us" for µs'
+        hint = 'Pass unit="s" for seconds, "ms" for ms, "us" for µs'
         if self.n_fractions:
             yield f"{plural(self.n_fractions, 'number')} with a fraction counted as µs. {hint}"
         if self.n_durations:

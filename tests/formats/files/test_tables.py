@@ -94,13 +94,15 @@ def test_of_columns_with_one_name_the_first_is_read():
 @pytest.mark.parametrize(
     ("text", "rows", "problems"),
     [
+        ("1,2,\n3,4,,\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], []),
         ('1,2,3\n"x\ny",\n\n \n', [{"a": "x\ny", "b": None}], ["2: 3 cells in a table of 2 columns; the row was skipped"]),
         ("1\n3,4\n", [{"a": "3", "b": "4"}], ["2: 1 cell in a table of 2 columns; the row was skipped"]),
         ("1,2\n3", [{"a": "1", "b": "2"}],
          ["3: 1 cell in a table of 2 columns and no line break, as in a file that is cut; the row was skipped"]),
         ("1,2\n3,4", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}],
          ["3: has no line break, so its last cell '4' may be cut; the row was read"]),
-        ("1,2\n3,", [{"a": "1", "b": "2"}, {"a": "3", "b": None}], []),
+        ("1,2\n3,", [{"a": "1", "b": "2"}, {"a": "3", "b": None}],
+         ["3: has no line break, so its last cell '' may be cut; the row was read"]),
         ('1,2\n3,"4"', [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], []),
         ("1,2\r\n3,4\r\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}], []),
         ("", [], []),

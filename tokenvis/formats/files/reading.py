@@ -122,6 +122,11 @@ class Reading:
             self.told.add((name, reason))
             self.add_problem(None, reason, source)
 
+    def report_times(self) -> None:
+        """Add what the times of the source leave open as problems of the whole source."""
+        for remark in self.times.remarks():
+            self.add_problem(None, remark)
+
     def name_trace(self, trace_id: str, name: str, start: int | None = None) -> None:
         """Name a trace, without ``start`` by its own name, else by a span's; its own name wins, then the earliest span's."""
         candidate = (INT64_MIN if start is None else start, without_surrogates(name))
@@ -144,5 +149,4 @@ def spans_of_records(
                 yield span
         except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             reading.add_problem(line, problem_reason(error))
-    for remark in reading.times.remarks():
-        reading.add_problem(None, remark)
+    reading.report_times()

@@ -164,7 +164,7 @@ def csv_rows(source: Source, reading: Reading, encoding: Encoding | None = None)
     """The numbered rows of a CSV file, as texts; an empty cell is None. The first row names the columns.
 
     Without ``encoding``, the file is read once more to find it. A row with more or fewer cells than columns is skipped, because
-    each of its cells may be another's, or cut.
+    each of its cells may be another's, or cut; empty cells beyond the columns are ignored.
     """
     names: list[str] | None = None
     places: dict[str, int] = {}
@@ -173,13 +173,16 @@ def csv_rows(source: Source, reading: Reading, encoding: Encoding | None = None)
         if names is None:
             names, places = row, first_by_name(zip(row, range(len(row)), strict=True))
             report_repeated(names, reading)
-        elif len(row) == len(names):
+            continue
+        if len(row) > len(names) and not any(row[len(names) :]):
+            row = row[: len(names)]  # commas at the end of the line
+        if len(row) == len(names):
             yield number, {name: row[place] or None for name, place in places.items()}
         elif len(row) > 1 or "".join(row).strip():
             cut = " and no line break, as in a file that is cut" if is_cut and len(row) < len(names) else ""
             n_cells, n_names = plural(len(row), "cell"), plural(len(names), "column")
             reading.add_problem(number, f"{n_cells} in a table of {n_names}{cut}; the row was skipped")
-    if is_cut and names is not None and row is not names and len(row) == len(names) and row[-1]:
+    if is_cut and names is not None and row is not names and len(row) == len(names):
         reading.add_problem(number, f"has no line break, so its last cell {quoted(row[-1])} may be cut; the row was read")
 
 

@@ -24,7 +24,7 @@ from tokenvis.conventions.source_times import SourceTimes
 from tokenvis.conventions.span import SpanRead, escaped_trace, stored_id
 from tokenvis.conventions.timestamps import is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
-from tokenvis.errors import IngestError, listed
+from tokenvis.errors import IngestError, listed, quoted
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_metadata
 from tokenvis.formats.files.reading import Reading, spans_of_records
@@ -39,6 +39,9 @@ from tokenvis.spans.endings import with_known_status
 
 NAME = "tables of spans"
 SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
+END_NAME = re.compile(
+    r"(?:^|[_ ])(?i:(end|ended|finish|finished|stop|stopped)|duration|dur|elapsed|latency)(?:$|[_ ]|(?-i:[A-Z]))"
+)
 WHOLE_NUMBER = re.compile("-?[0-9]{1,19}")
 MAX_HELD = 100_000  # spans that wait for a time in µs
 TRUTH_KEYS = {"detached", "waits_for", "cancelled"}
@@ -66,6 +69,8 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     by_field = columns_by_field(reading, columns, advice)
     if advice and not {"end_time", "duration"} & by_field.keys():
         reading.add_problem(None, advice)
+    elif not {"end_time", "duration"} & by_field.keys():
+        report_missing_end(reading, columns)
     converter = RowConverter(
         columns=by_field,
         times=reading.times,
@@ -91,7 +96,7 @@ def refused_in_another_unit(reading: Reading, spans: Iterator[SpanRead]) -> Iter
         held.append(span)
         if reading.times.other_unit() is None or len(held) >= MAX_HELD:
             break
-    if other := reading.times.other_unit():
+    if (other := reading.times.other_unit()) and not reading.times.n_zeros:
         del reading.problems[n_problems:]
         raise IngestError(
             f"{reading.source.name} has times in another unit: {reading.times.comparison()}. "
@@ -99,6 +104,17 @@ def refused_in_another_unit(reading: Reading, spans: Iterator[SpanRead]) -> Iter
         )
     yield from held
     yield from spans
+
+
+def report_missing_end(reading: Reading, columns: list[str]) -> None:
+    """Report a table without ends that has a column whose name says that it is one."""
+    found = ((match, name) for name in columns if (match := END_NAME.search(name)))
+    if match_and_name := next(found, None):
+        match, name = match_and_name
+        field = "end_time" if match[1] else "duration"
+        reading.add_problem(
+            None, f"has no 'end_time' or 'duration', but {quoted(name)}. Pass columns={{{field!r}: {quoted(name)}}}"
+        )
 
 
 def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
@@ -232,7 +248,10 @@ class RowConverter:
         """The end time of a span, None if it has none."""
         if cells.get("end_time") is not None:
             return self.times.time(cells["end_time"])
-        return None if cells.get("duration") is None else start + self.times.duration(cells["duration"], cells["start_time"])
+        duration = cells.get("duration")
+        if isinstance(duration, str) and not is_number_text(duration):
+            return start + pd.Timedelta(duration) // pd.Timedelta(1, "us")
+        return None if duration is None else start + self.times.duration(duration, cells["start_time"])
 
     def data_of(self, row: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
         """The ``data`` of a row, and every column that is not a span field."""

@@ -8,7 +8,7 @@ times are nanoseconds, and attribute values are JSON strings. In MLflow 2 a trac
 Source: files made with MLflow 3.17, and MLflow's documentation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,14 +24,17 @@ from tokenvis.conventions.rules import as_name
 from tokenvis.conventions.span import SpanRead, optional_value, problem_reason
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.conventions.values import decode_json_text, json_text_value
+from tokenvis.errors import plural
 from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of
 from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.rows import table_rows
+from tokenvis.spans.columns import YEAR_2000
 
 NAME = "MLflow traces"
 SESSION_KEY = "mlflow.trace.session"
+SIZE_KEY = "mlflow.trace.sizeStats"
 ATTRIBUTE_NAMES = {"mlflow.spanInputs": "input.value", "mlflow.spanOutputs": "output.value"}
 
 
@@ -65,6 +68,7 @@ def is_trace_row(item: dict[str, Any]) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of every trace, with the agents that their traces know."""
     yield from with_known_agents(spans_of_traces(reading), partial(reading.add_problem, None))
+    reading.report_times()
 
 
 def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
@@ -72,7 +76,7 @@ def spans_of_traces(reading: Reading) -> Iterator[SpanRead]:
     for number, row in trace_rows(reading):
         reading.n_records += 1
         try:
-            records, name, session = trace_records(row)
+            records, name, session = trace_records(row, partial(reading.add_problem, number))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             reading.add_problem(number, problem_reason(error))
             continue
@@ -98,8 +102,8 @@ def trace_rows(reading: Reading) -> Iterator[tuple[int, Any]]:
     yield from document_items(reading, f"{prefix}traces[*]")
 
 
-def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:
-    """The span records, the name and the session of a trace, or of a row with a trace."""
+def trace_records(record: Any, tell: Callable[[str], None]) -> tuple[list[Any], str | None, str | None]:
+    """The span records, the name and the session of a trace, or of a row with a trace; ``tell`` gets a problem."""
     if not isinstance(record, dict):
         raise TypeError(f"a trace is of type {type(record).__name__}")
     trace = decode_json_text(record.get("trace"))
@@ -111,7 +115,12 @@ def trace_records(record: Any) -> tuple[list[Any], str | None, str | None]:
     if not isinstance(records, list):
         raise KeyError("spans")
     metadata = info.get("trace_metadata", info.get("request_metadata"))
-    session = as_name(metadata.get(SESSION_KEY)) if isinstance(metadata, dict) else None
+    metadata = metadata if isinstance(metadata, dict) else {}
+    session = as_name(metadata.get(SESSION_KEY))
+    sizes = decode_json_text(metadata.get(SIZE_KEY))
+    n_spans = sizes.get("num_spans") if isinstance(sizes, dict) else None
+    if type(n_spans) is int and n_spans > len(records):
+        tell(f"a trace has {len(records):,} of {plural(n_spans, 'span')}. Load it again with its spans: mlflow.get_trace(ID)")
     return [decode_json_text(item) for item in records], name if isinstance(name, str) else None, session
 
 
@@ -122,7 +131,9 @@ def mlflow_span(record: Any, trace_name: str | None, session: str | None, readin
     context = optional_value(record, "context", dict) or record
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_span_id") or record.get("parent_id")
-    start = from_nanoseconds(first_value(record, "start_time_unix_nano", "start_time_ns", "start_time"))
+    start = from_nanoseconds(stated := first_value(record, "start_time_unix_nano", "start_time_ns", "start_time"))
+    if start < YEAR_2000:
+        reading.times.early_start(stated)
     end = next((record[key] for key in ("end_time_unix_nano", "end_time_ns", "end_time") if record.get(key)), None)
     name = optional_value(record, "name", str) or "span"
     reading.name_trace(trace_id, trace_name or "")

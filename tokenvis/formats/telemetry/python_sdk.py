@@ -27,6 +27,7 @@ from tokenvis.formats.files.documents import document_items
 from tokenvis.formats.files.head import Head, head_of, text_start
 from tokenvis.formats.files.pages import note_pages
 from tokenvis.formats.files.reading import Reading, spans_of_records
+from tokenvis.spans.columns import YEAR_2000
 
 NAME = "OpenTelemetry Python SDK dumps"
 
@@ -69,6 +70,8 @@ def sdk_span(record: Any, reading: Reading) -> SpanRead:
     trace_id, span_id = hex_id(context["trace_id"], TRACE_ID_DIGITS), hex_id(context["span_id"], SPAN_ID_DIGITS)
     parent_id = record.get("parent_id") or (optional_value(record, "parent", dict) or {}).get("span_id")
     start = sdk_time(record["start_time"], reading)
+    if start < YEAR_2000 and not isinstance(record["start_time"], str):
+        reading.times.early_start(record["start_time"])
     end = record.get("end_time")
     name = optional_value(record, "name", str) or "span"
     resource = optional_value(record, "resource", dict) or {}

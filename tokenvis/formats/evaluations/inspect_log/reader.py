@@ -68,7 +68,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
 
 
 def report_missing_samples(reading: Reading, log: dict[str, Any]) -> None:
-    """Report samples that the results of a log count and that it does not have, and an evaluation that had not ended."""
+    """Report samples that the results of a log count and that it does not have, and an evaluation that did not finish."""
     results, n_samples = log.get("results"), reading.n_records
     if log.get("status") == "started":
         reading.add_problem(None, f"is the log of an evaluation that had not ended, with {plural(n_samples, 'sample')}")
@@ -77,6 +77,9 @@ def report_missing_samples(reading: Reading, log: dict[str, Any]) -> None:
     expected = results.get(key) if isinstance(results, dict) else None
     if type(expected) is int and n_samples < expected:
         reading.add_problem(None, f"has {n_samples:,} of the {expected:,} samples that its results count")
+    elif log.get("status") in ("cancelled", "error"):
+        ended = "was cancelled" if log["status"] == "cancelled" else "failed"
+        reading.add_problem(None, f"is the log of an evaluation that {ended}, with {plural(n_samples, 'sample')}")
 
 
 def archive_samples(reading: Reading) -> tuple[dict[str, Any], Iterator[tuple[int, Any]]]:

@@ -103,7 +103,7 @@ def add_rollout_line(thread: CodexThread, line: dict[str, Any]) -> None:
     elif line_type == "turn_context":
         thread.model = optional_value(payload, "model", str) or thread.model
         if thread.open_turn is None or (optional_value(payload, "turn_id", str) or thread.open_turn) != thread.open_turn:
-            ask(thread, time)
+            start_turn(thread, time)
     elif line_type == "compacted":
         add_compaction(thread, time)
     elif line_type != "session_meta":
@@ -143,6 +143,18 @@ def response_at(thread: CodexThread, time: int) -> ModelResponse:
 def ask(thread: CodexThread, time: int) -> None:
     """Record that the model was asked, after which its next response starts."""
     thread.asked = time if thread.asked is None else max(thread.asked, time)
+
+
+def start_turn(thread: CodexThread, time: int) -> None:
+    """Start a turn. Calls without an output, as of a killed program, ended before, unless their output follows."""
+    end_calls(thread, time if thread.last_event is None else thread.last_event)
+    ask(thread, time)
+
+
+def end_calls(thread: CodexThread, time: int) -> None:
+    """End the calls without an output, which stay open: an output extends them."""
+    for call in thread.calls.values():
+        call.end = max(call.start, time) if call.end is None else call.end
 
 
 def add_compaction(thread: CodexThread, time: int) -> None:
@@ -211,12 +223,11 @@ def add_thread_event(thread: CodexThread, event: dict[str, Any], event_type: str
     elif event_type == "user_message" and thread.pending_prompt is None and thread.current_response is None:
         add_prompt(thread, optional_value(event, "message", str) or "", time)
     elif event_type in TURN_START_TYPES:
+        start_turn(thread, time)
         thread.open_turn = optional_value(event, "turn_id", str) or ""
-        ask(thread, time)
     elif event_type in TURN_END_TYPES:
         thread.current_response = thread.open_turn = thread.asked = None
-        for call in thread.calls.values():
-            call.end = time if call.end is None else call.end
+        end_calls(thread, time)
     elif event_type == "item_completed":
         set_call_times(thread, event)
 

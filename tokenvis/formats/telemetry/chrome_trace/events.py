@@ -78,9 +78,16 @@ def event_arguments(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def event_duration(event: dict[str, Any]) -> Decimal | None:
-    """The duration of a complete event, by the thread's clock if it has no other; None if it has neither."""
+    """The duration of a complete event, by the thread's clock if it has no other; None if it has neither.
+
+    `ValueError` if it is negative by more than a rounding.
+    """
     duration = event.get("dur", event.get("tdur"))
-    return None if duration is None else max(exact_time(duration), Decimal(0))
+    if duration is None:
+        return None
+    if (exact := exact_time(duration)) <= -1:
+        raise ValueError(f"a duration of {exact} µs")
+    return max(exact, NO_TIME)
 
 
 def exact_time(value: Any) -> Decimal:

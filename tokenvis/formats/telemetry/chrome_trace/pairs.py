@@ -3,7 +3,8 @@
 Events with one key (a thread, or the id of an asynchronous slice) are one stack. In the order of their times, a begin event
 opens a slice, and an end event closes the innermost open one of its name, else the innermost one. At equal times the order in
 the file counts, but an end waits for a begin of its name at the same time if no open slice has its name, and for any if no
-slice is open.
+slice is open. If the events of a stack are not in the order of their times, that order says nothing: slices that began earlier
+end first.
 
 Only begin and end events are kept, as five integers each.
 """
@@ -79,11 +80,13 @@ class PairEvents:
         """The pairs, each when it is complete; slices that never end after the others of their key."""
         key, time, part, row, name = (np.frombuffer(column, dtype=np.int64) for column in self.columns.values())
         order = np.lexsort((part, time, key))
+        is_back = (order[1:] < order[:-1]) & (key[order[1:]] == key[order[:-1]])
+        unordered = set(key[order[1:][is_back]].tolist())
         blocks = (order[first : first + BLOCK] for first in range(0, len(order), BLOCK))
         columns = ((key[block], block, time[block], part[block], row[block], name[block]) for block in blocks)
         rows = chain.from_iterable(zip(*(values.tolist() for values in block), strict=True) for block in columns)
-        for _, stack in groupby(rows, key=lambda values: values[0]):
-            yield from pairs_of_stack(PairEvent(*values) for _, *values in stack)
+        for stack_key, stack in groupby(rows, key=lambda values: values[0]):
+            yield from pairs_of_stack((PairEvent(*values) for _, *values in stack), in_order=stack_key not in unordered)
 
 
 class OpenSlices:
@@ -118,11 +121,13 @@ class OpenSlices:
         return Pair(begin.row, end.number if end else None, end.time if end else None, around)
 
 
-def pairs_of_stack(events: Iterator[PairEvent]) -> Iterator[Pair]:
-    """The pairs of one key, whose events are in the order of their times."""
+def pairs_of_stack(events: Iterator[PairEvent], *, in_order: bool) -> Iterator[Pair]:
+    """The pairs of one key, from its events by time; ``in_order`` if the file has them in this order."""
     slices = OpenSlices()
     for _, simultaneous in groupby(events, key=lambda event: (event.time, event.part)):
         group = list(simultaneous)
+        if not in_order:
+            group.sort(key=lambda event: event.row != IS_END)
         later_names = Counter(event.name for event in group if event.row != IS_END)
         early: list[PairEvent] = []
         for event in group:

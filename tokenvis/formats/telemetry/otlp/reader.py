@@ -44,6 +44,7 @@ from tokenvis.formats.telemetry.otlp.envelopes import (
     resources_in,
     resources_path,
 )
+from tokenvis.spans.columns import YEAR_2000
 
 NAME = "OpenTelemetry OTLP files"
 USED_RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
@@ -73,6 +74,7 @@ def starts_with_traces_data(start: bytes) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file, with the agents that the file knows."""
     yield from with_known_agents(spans_of_file(reading), partial(reading.add_problem, None))
+    reading.report_times()
 
 
 def spans_of_file(reading: Reading) -> Iterator[SpanRead]:
@@ -166,6 +168,8 @@ def otlp_span(record: Any, resource: Resource, reading: Reading) -> SpanRead:
     attributes = otlp_attributes(record)
     if "tokenvis.id" in attributes:
         return restored_otlp_span(attributes, start, from_nanoseconds(end or 0))
+    if start < YEAR_2000:
+        reading.times.early_start(record["startTimeUnixNano"])
     if resource.host:
         attributes = resource.host | attributes
     name = record.get("name") or "span"
