@@ -167,3 +167,15 @@ def test_a_span_of_an_export_without_its_parent_keeps_the_agent_that_it_inherite
     ingest(tmp_path / "part.parquet", store=store)
     ingest(write_lines(tmp_path / "b.jsonl", [record(3, 20, 30)], "shop"), store=store)
     assert load_spans(TRACES[0], store=store)["agent_id"].tolist() == ["Ann", "shop"]
+
+
+def test_traces_that_the_store_has_by_themselves_and_in_a_session_are_told(tmp_path):
+    path = write_lines(tmp_path / "a.jsonl", [record(1, 0, 9, trace=trace, **{"session.id": "s"}) for trace in TRACES], "shop")
+    store = Store(tmp_path / "twice.db")
+    assert not ingest(path, store=store).problems
+    [problem] = ingest(path, store=store, trace="session").problems
+    twins = f"trace '{TRACES[0]}' and 1 more is also in the store by itself, so its spans count twice"
+    assert problem.reason == f"{twins}; delete it with `delete_trace`"
+    for trace in TRACES:
+        store.delete_trace(trace)
+    assert not ingest(path, store=store, trace="session").problems

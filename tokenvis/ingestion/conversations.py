@@ -6,7 +6,7 @@ names, else its first span that names one. A moved span keeps its trace in its i
 unique; parents, links and requests follow.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -126,6 +126,15 @@ class Conversations:
         if isinstance(ids, list):
             return [self.moved_ids(one) for one in ids]
         return self.moved_id(ids, trace_of(ids)) if isinstance(ids, str) else ids
+
+    def twins(self, known: Iterable[str]) -> str | None:
+        """A problem if a store with these traces has traces that were moved also by themselves; else None."""
+        twins = sorted(trace for trace in known if self.session_of_trace(trace) is not None)
+        if not twins:
+            return None
+        more = f" and {len(twins) - 1:,} more" if len(twins) > 1 else ""
+        advice = "delete it with `delete_trace`"
+        return f"trace {quoted(twins[0])}{more} is also in the store by itself, so its spans count twice; {advice}"
 
     def names(self, names: TraceNames) -> TraceNames:
         """The names of traces by session: that of its earliest trace."""

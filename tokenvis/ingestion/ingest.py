@@ -251,6 +251,8 @@ def read_into_store(
             sources += outdated_sources(report.store, reading, {*read_paths, *(other.path for other in sources)})
     with turn(report.store.path):
         write_spans(report, assembly, readings)
+    if rules.conversations and (twins := rules.conversations.twins(row[0] for row in report.store.select_traces())):
+        readings[0].add_problem(None, twins)
     for reading, reason in missing_pages(readings):
         reading.add_problem(None, reason)
     report_readings(report, readings)
