@@ -91,3 +91,17 @@ def test_a_trace_is_named_by_its_earliest_root(tmp_path, order):
     ]
     report = [ingest(paths[number], store="x.db") for number in order][-1]
     assert report.names == {"aa" * 16: "first"}
+
+
+def test_of_snapshots_that_differ_the_one_with_more_data_counts(tmp_path):
+    snapshots = [
+        record(1, 1, None, "chat", **{"gen_ai.agent.name": agent, "n": n}) for agent, n in (("Ann", "10"), ("Bob", "9"))
+    ]
+    dumps = []
+    for number, order in enumerate(([0, 1, 2], [1, 0, 2], [2, 1, 0])):
+        store = Store(f"{number}.db")
+        for one in order:
+            ingest(write_lines(tmp_path / f"{one}.jsonl", [[*snapshots, record(1, 1, 3, "chat")][one]], ""), store=store)
+        dumps.append(contents(store))
+        assert (load_spans(store=store)["agent_id"].tolist(), told(store)["1"][1]["attributes"]["n"]) == (["Ann"], "10")
+    assert dumps[0] == dumps[1] == dumps[2]

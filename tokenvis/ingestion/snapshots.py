@@ -51,7 +51,7 @@ class LackingKeys:
 
 
 def lacking_keys(data: Spool, winner: Int64Array, snapshot: Int64Array) -> LackingKeys:
-    """What each row ``winner`` lacks of its ``snapshot``.
+    """What each row ``winner`` lacks of its ``snapshot``; of several, the last counts.
 
     Texts are read twice, and only the names of the keys of the winners are in memory together.
     """
@@ -61,17 +61,20 @@ def lacking_keys(data: Spool, winner: Int64Array, snapshot: Int64Array) -> Lacki
         keys = frozenset(payload), frozenset(attributes_of(payload))
         known[row] = shared.setdefault(keys, keys)
     lacking = LackingKeys()
-    order = np.argsort(snapshot, kind="stable")
-    winners_of: dict[int, int] = dict(zip(snapshot[order].tolist(), winner[order].tolist(), strict=True))
-    for row, payload in payloads(data, snapshot[order]):
-        own, own_attributes = known[winners_of[row]]
-        for source, has, found in (
-            (payload, own | NOT_KEPT, lacking.data),
-            (attributes_of(payload), own_attributes, lacking.attributes),
+    pairs = {row: (place, of) for place, (row, of) in enumerate(zip(snapshot.tolist(), winner.tolist(), strict=True))}
+    places: dict[tuple[int, bool, str], int] = {}  # of the snapshot that a key is from
+    for row, payload in payloads(data, np.sort(snapshot)):
+        place, of = pairs[row]
+        own, own_attributes = known[of]
+        for is_attribute, source, has in (
+            (False, payload, own | NOT_KEPT),
+            (True, attributes_of(payload), own_attributes),
         ):
-            extra = {key: value for key, value in source.items() if key not in has}
-            if extra:  # of several snapshots, the last counts
-                found.setdefault(winners_of[row], {}).update(extra)
+            for key in source.keys() - has:
+                if places.get((of, is_attribute, key), -1) < place:
+                    places[of, is_attribute, key] = place
+                    found = lacking.attributes if is_attribute else lacking.data
+                    found.setdefault(of, {})[key] = source[key]
     return lacking
 
 

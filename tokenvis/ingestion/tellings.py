@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenvis.spans.integers import Int64Array, Mask, run_ends, run_starts, sort_order
+from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, run_ends, run_starts, sort_order
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Tellings:
 class Winners:
     """The row that counts for each row's span, and what became of the others, as row numbers.
 
-    ``snapshots`` are pairs of a row that counts and a snapshot that it replaced; ``identical`` are rows of files that another
-    one repeats, and ``corrected`` those that a later row of the same file corrects; ``disputed`` are rows that count although
+    ``snapshots`` are pairs of a row that counts and a snapshot that it replaced; of several, the last counts: of files, the
+    one whose last snapshot has the greater content, and in a file the last. ``identical`` are rows of files that another one
+    repeats, and ``corrected`` those that a later row of the same file corrects; ``disputed`` are rows that count although
     another file differs, and ``mixed`` are such rows of snapshots; ``overruled`` are rows that do not count because of another
     file.
     """
@@ -80,6 +81,8 @@ def winners_of(told: Tellings) -> Winners:
     is_alike = (by != rows) & (told.is_open == told.is_open[by])
     differs = told.differ(rows, by)
     snapshots = np.flatnonzero(told.is_open & (winner != rows))
+    rank = inverse_permutation(np.lexsort(told.content[::-1]))
+    snapshots = snapshots[np.lexsort((snapshots, rank[best_of_file[snapshots]]))]
     return Winners(
         told.row[winner],
         (told.row[winner[snapshots]], told.row[snapshots]),
