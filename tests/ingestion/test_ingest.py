@@ -589,3 +589,15 @@ def test_an_attribute_that_no_span_has_is_a_problem(option):
         f"{option}='rolle': no span has a name in this attribute or column."
     ]
     assert ingest("spans.csv", **{option: "role"}).problems == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"trace": {"id": "t", "projectId": "p", "timestamp": "2026-03-02T09:00:00Z"}, "observations": []},
+        {"resourceSpans": []},
+    ],
+)
+def test_a_file_without_spans_is_told(document):
+    report = ingest(write_file("x.json", json.dumps(document)))
+    assert (report.n_spans, problems(report)) == (0, ["x.json: contains no spans."])

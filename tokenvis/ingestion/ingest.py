@@ -241,8 +241,12 @@ def read_into_store(
         readings.append(reading)
         assembly.begin(reading)
         read = readable_spans(reader, reading, is_only_source=rules.is_only_source)
+        n_read = 0
         for span in moved_spans(read, rules.conversations, reading) if rules.conversations else read:
             rules.process(span, reading, assembly)
+            n_read += 1
+        if not (n_read or reading.problems or reading.skipped or reading.pages):
+            reading.add_problem(None, "contains no spans")
         if rules.conversations:
             reading.names = rules.conversations.names(reading.names)
         read_paths.update(file.path for file in (source, *reading.files))

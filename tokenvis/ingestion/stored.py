@@ -55,7 +55,7 @@ class StoredTraces:
                 self.sources.pop(reading.trace_id, None)
 
     def is_replaced_by(self, trace_id: str, reading: Reading) -> bool:
-        """Whether a file replaces what the store has of its spans in a trace: it, or nobody known, told of them before."""
+        """Whether a file replaces what the store has of its spans: it told of the trace before, or it is unknown who did."""
         told_by = self.sources.get(trace_id)
         return told_by is None or origin_digest(reading) in told_by
 
