@@ -22,6 +22,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FOLDER_PREFIX, HIDDEN_PREFIX, PART_SUFFIX = "tokenvis-", ".tokenvis-", ".part"
+LOCK_SUFFIX = ".lock"  # of files that processes lock in turn
 LOCK_NAME, FILES_NAME = ".tokenvis-lock", "files"  # in a temporary folder
 OPEN_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -124,10 +125,12 @@ def clear_leftovers(parent: Path | None = None) -> None:
 
 
 def clear_leftover(entry: "os.DirEntry[str]") -> None:
-    """Remove a temporary folder, or a file that was not completed, if it is a leftover of this user."""
+    """Remove a temporary folder, a file that was not completed, or one that was locked, if it is a leftover of this user."""
     path, is_folder = Path(entry.path), entry.is_dir(follow_symlinks=False)
-    is_part = entry.is_file(follow_symlinks=False) and entry.name.endswith(PART_SUFFIX) and sys.platform != "win32"
-    if not (is_folder or is_part) or not is_of_this_user(entry.stat(follow_symlinks=False)):
+    is_file = (
+        entry.is_file(follow_symlinks=False) and entry.name.endswith((PART_SUFFIX, LOCK_SUFFIX)) and sys.platform != "win32"
+    )
+    if not (is_folder or is_file) or not is_of_this_user(entry.stat(follow_symlinks=False)):
         return
     lock = claim(path / LOCK_NAME if is_folder else path)
     if lock is None:

@@ -116,10 +116,10 @@ def test_requests_equal_the_rules(drawn, data):
 
 def allowed(span, spans):
     """The ids of the model calls of which one asked for a call."""
-    by_id = {one.id: one for one in spans}
+    by_id = {(one.trace_id, one.id): one for one in spans}
 
     def path(one):
-        return [] if one is None else [one, *path(by_id.get(one.parent))]
+        return [] if one is None else [one, *path(by_id.get((one.trace_id, one.parent)))]
 
     def agent(one):
         return next((above.agent for above in path(one) if above.agent), one.trace_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from tokenvis.private import create_private_file
-from tokenvis.temporary import OPEN_FLAGS, lock_file
+from tokenvis.temporary import FOLDER_PREFIX, LOCK_SUFFIX, OPEN_FLAGS, lock_file
 
 POLL_S = 0.02
 
@@ -24,7 +24,7 @@ def turn(database: str | os.PathLike[str]) -> Iterator[None]:
     """Wait until no other ingest merges its spans with those of this database, and keep others waiting meanwhile."""
     user = os.getuid() if hasattr(os, "getuid") else ""
     digest = blake2b(f"{user} {os.path.realpath(database)}".encode(errors="surrogateescape"), digest_size=12).hexdigest()
-    path = Path(gettempdir()) / f"tokenvis-{digest}.lock"
+    path = Path(gettempdir()) / f"{FOLDER_PREFIX}{digest}{LOCK_SUFFIX}"
     while (lock := locked(path)) is None:
         time.sleep(POLL_S)
     try:
