@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.conventions.marks import MARKS, split_marks, with_marks, without_marks
+from tokenvis.conventions.marks import MARKS, split_marks, with_marks, with_same_marks, without_marks
 
 TEXTS = st.text() | st.sampled_from(['"', "\\", '\\"}', "é\U0001f600", "$\\frac{ <b>\n", "]", ","])
 VALUES = {
@@ -38,3 +38,9 @@ def test_a_key_of_the_source_with_the_name_of_a_mark_is_no_mark():
     assert split_marks(with_marks(told, {"end_from": "trace"})) == ({"end_from": "trace"}, told)
     assert without_marks('{"label":"x","disputed":true}') == '{"label":"x","disputed":true}'
     assert without_marks(None) is None
+
+
+@given(st.lists(st.none() | st.sampled_from(["{}", '{"x":1}', '{"agent_from":"trace","x":1}', '{ "disputed":1}'])))
+def test_the_same_marks_for_many_texts(texts):
+    for marks in ({}, {"agent_from": "ancestor"}, {"disputed": True, "end_from": "trace"}):
+        assert with_same_marks(texts, marks) == [with_marks(text, marks) for text in texts]

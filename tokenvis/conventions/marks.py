@@ -10,7 +10,7 @@ first key of a source has the name of a mark, a blank stands before it, so that 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -57,3 +57,15 @@ def with_marks(text: str | None, marks: Mapping[str, Any]) -> str | None:
     marks = {**old, **marks}
     pairs = orjson.dumps({name: marks[name] for name in MARKS if name in marks}).decode()
     return pairs if rest is None or rest == "{}" else f"{pairs[:-1]},{rest[1:]}"
+
+
+def with_same_marks(texts: Iterable[str | None], marks: Mapping[str, Any]) -> list[str | None]:
+    """The texts of payloads, each as `with_marks` returns it."""
+    start = with_marks("{}", marks)
+    if start is None or start == "{}":
+        return list(texts)
+    start = f"{start[:-1]},"
+    return [
+        start + text[1:] if text is not None and text != "{}" and not text.startswith(LIKE_MARKS) else with_marks(text, marks)
+        for text in texts
+    ]

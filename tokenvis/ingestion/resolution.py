@@ -1,6 +1,6 @@
 """The resolution of an assembly: for each row, whether it counts, and the agent, end, location and marks of its span."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokenvis.conventions.marks import split_marks, with_marks
+from tokenvis.conventions.marks import split_marks, with_marks, with_same_marks
 from tokenvis.ingestion.agents import AGENT_SOURCES, OWN, AgentNames
 from tokenvis.ingestion.requests import requesting_spans
 from tokenvis.ingestion.snapshots import LackingKeys, lacking_keys
@@ -61,20 +61,23 @@ class ResolvedRows:
     requested_by: Mapping[int, str]
     lacking: LackingKeys
     told_names: Names
+    disputed: frozenset[int]
+    is_special: Mask  # has a request, keys from snapshots, or is disputed
 
     def marked(self, data: Any, first: int, redactor: Redactor) -> Any:
         """The data of consecutive rows from ``first``, with the keys that they lacked, and with marks."""
-        rows = np.arange(first, first + len(data))
-        changed = (self.agent_source[rows] != OWN) | self.is_renamed[rows] | self.has_no_end[rows]
-        changed |= np.isin(rows, self.winners.disputed)
-        single = [row - first for row in (*self.requested_by, *self.lacking) if first <= row < first + len(data)]
-        changed[single] = True
-        data = data.copy()
-        for row in rows[changed & self.kept[rows]].tolist():
-            text = data[row - first]
+        rows = slice(first, first + len(data))
+        has_marks = self.is_renamed[rows] | self.has_no_end[rows] | self.is_special[rows]
+        source, kept, data = self.agent_source[rows], self.kept[rows], data.copy()
+        for number in np.unique(source[source != OWN]).tolist():
+            marks = {"agent_from": AGENT_SOURCES[number]}
+            only = np.flatnonzero(kept & ~has_marks & (source == number))
+            data[only] = with_same_marks(data[only].tolist(), marks)
+        for position in np.flatnonzero(kept & has_marks).tolist():
+            text, row = data[position], first + position
             if row in self.lacking:
                 text = self.lacking.added_to(text, row, redactor)
-            data[row - first] = with_marks(text, self.marks_of(row))
+            data[position] = with_marks(text, self.marks_of(row))
         return data
 
     def marks_of(self, row: int) -> dict[str, Any]:
@@ -90,7 +93,7 @@ class ResolvedRows:
             marks["end_from"] = "trace"
         if row in self.lacking:
             marks["from_snapshot"] = self.lacking.names(row)
-        if row in self.winners.disputed:
+        if row in self.disputed:
             marks["disputed"] = True
         return marks
 
@@ -126,7 +129,17 @@ def resolved(spooled: Spooled, agents: AgentNames, locations: NameCodes, replace
         dict(zip(requested.tolist(), asked_by, strict=True)),
         lacking,
         agents.agents.array(),
+        disputed := frozenset(winners.disputed.tolist()),
+        marked_rows(len(index), requested.tolist(), lacking, disputed),
     )
+
+
+def marked_rows(n_rows: int, *numbers: Iterable[int]) -> Mask:
+    """Mark the rows with these numbers."""
+    marked = np.zeros(n_rows, dtype=bool)
+    for rows in numbers:
+        marked[np.fromiter(rows, dtype=np.int64)] = True
+    return marked
 
 
 def first_tellings(index: pa.Table) -> tuple[Int64Array, Int64Array]:
