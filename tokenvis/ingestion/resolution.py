@@ -130,11 +130,11 @@ def resolved(spooled: Spooled, agents: AgentNames, locations: NameCodes, replace
         lacking,
         agents.agents.array(),
         disputed := frozenset(winners.disputed.tolist()),
-        marked_rows(len(index), requested.tolist(), lacking, disputed),
+        numbered_rows(len(index), requested.tolist(), lacking, disputed),
     )
 
 
-def marked_rows(n_rows: int, *numbers: Iterable[int]) -> Mask:
+def numbered_rows(n_rows: int, *numbers: Iterable[int]) -> Mask:
     """Mark the rows with these numbers."""
     marked = np.zeros(n_rows, dtype=bool)
     for rows in numbers:
