@@ -100,3 +100,12 @@ def report_lines(report):
 
 def span_texts(path="s1.jsonl", **options):
     return report_lines(ingest(path, **options))
+
+
+CONTINUED = [
+    prompt(0, "go"),
+    reply(2, "m1", call("t1"), usage=(10, 100), requestId="r1"),
+    result(5, "t1"),
+    reply(7, "m2", "done", usage=(20, 200), requestId="r2"),
+]
+CONTINUATION = [prompt(60, "more"), reply(62, "m3", "more done", usage=(30, 300), requestId="r3")]

@@ -4,7 +4,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from claude_sessions import agent, at, call, prompt, reply, report_lines, result, spans_in, write
+from claude_sessions import CONTINUATION, CONTINUED, agent, at, call, prompt, reply, report_lines, result, spans_in, write
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -12,14 +12,6 @@ from pandas.testing import assert_frame_equal
 from tokenvis import ingest, load_spans, load_traces, usage
 from tokenvis.formats.sessions.claude_code import forks
 from tokenvis.formats.sessions.claude_code.forks import relatives_of, sessions_in
-
-FIRST = [
-    prompt(0, "go"),
-    reply(2, "m1", call("t1"), usage=(10, 100), requestId="r1"),
-    result(5, "t1"),
-    reply(7, "m2", "done", usage=(20, 200), requestId="r2"),
-]
-MORE = [prompt(60, "more"), reply(62, "m3", "more done", usage=(30, 300), requestId="r3")]
 
 
 def forked(line, **more):
@@ -33,7 +25,7 @@ def later(line):
 COPIES = {  # how a session copies the lines of another
     "new uuids and session ids": (lambda line: line),
     "the old session id": (lambda line: {**line, "sessionId": "a"}),
-    "the old uuid": (lambda line: {**line, "uuid": f"a-{FIRST.index(line)}"}),
+    "the old uuid": (lambda line: {**line, "uuid": f"a-{CONTINUED.index(line)}"}),
     "forkedFrom": forked,
     "forkedFrom, with later times": (lambda line: forked(line, timestamp=at(50))),
     "later times": later,
@@ -41,8 +33,8 @@ COPIES = {  # how a session copies the lines of another
 
 
 def written(how="new uuids and session ids", folder=".", name="b"):
-    write(f"{folder}/a.jsonl", *FIRST, session="a")
-    write(f"{folder}/{name}.jsonl", *map(COPIES[how], FIRST), *MORE, session=name)
+    write(f"{folder}/a.jsonl", *CONTINUED, session="a")
+    write(f"{folder}/{name}.jsonl", *map(COPIES[how], CONTINUED), *CONTINUATION, session=name)
 
 
 def outputs(store=None):
@@ -83,15 +75,15 @@ def test_a_session_beside_the_one_that_it_continues_tells_only_its_own():
 
 
 def test_the_original_is_the_session_that_the_copies_name_whatever_its_name_is():
-    write("z.jsonl", *FIRST, session="z")
-    write("b.jsonl", *({**line, "sessionId": "z"} for line in FIRST), *MORE, session="b")
+    write("z.jsonl", *CONTINUED, session="z")
+    write("b.jsonl", *({**line, "sessionId": "z"} for line in CONTINUED), *CONTINUATION, session="b")
     ingest(".")
     assert outputs() == {"z": 300, "b": 300}
 
 
 def test_the_original_is_the_session_whose_first_message_is_earlier():
-    write("z.jsonl", *FIRST, session="z")
-    write("b.jsonl", *map(later, FIRST), *MORE, session="b")
+    write("z.jsonl", *CONTINUED, session="z")
+    write("b.jsonl", *map(later, CONTINUED), *CONTINUATION, session="b")
     ingest(".")
     assert outputs() == {"z": 300, "b": 300}
 
@@ -109,7 +101,7 @@ def test_a_copy_without_its_original_keeps_the_messages_and_tells_it():
 def test_a_chain_of_forks():
     written()
     third = [prompt(90, "again"), reply(92, "m4", "ok", usage=(1, 1000), requestId="r4")]
-    write("c.jsonl", *FIRST, *MORE, *third, session="c")
+    write("c.jsonl", *CONTINUED, *CONTINUATION, *third, session="c")
     report = ingest(".")
     assert outputs() == {"a": 300, "b": 300, "c": 1000}
     assert spans_in(report, "continues").set_index("id")["continues"].dropna().to_dict() == {"b/m3": "a", "c/m4": "b"}
@@ -117,15 +109,15 @@ def test_a_chain_of_forks():
 
 def test_two_branches_of_one_session():
     written()
-    write("c.jsonl", *FIRST, prompt(70, "else"), reply(72, "m9", "x", usage=(1, 7), requestId="r9"), session="c")
-    write("a.jsonl", *FIRST, prompt(80, "on"), reply(82, "m8", "y", usage=(1, 9), requestId="r8"), session="a")
+    write("c.jsonl", *CONTINUED, prompt(70, "else"), reply(72, "m9", "x", usage=(1, 7), requestId="r9"), session="c")
+    write("a.jsonl", *CONTINUED, prompt(80, "on"), reply(82, "m8", "y", usage=(1, 9), requestId="r8"), session="a")
     ingest(".")
     assert outputs() == {"a": 309, "b": 300, "c": 7}
 
 
 def test_a_copy_without_a_new_turn_is_empty():
-    write("a.jsonl", *FIRST, session="a")
-    write("b.jsonl", *FIRST, session="b")
+    write("a.jsonl", *CONTINUED, session="a")
+    write("b.jsonl", *CONTINUED, session="b")
     report = ingest(".")
     assert outputs() == {"a": 300}
     assert report.problems == []
@@ -145,14 +137,14 @@ def test_a_copy_without_a_new_turn_is_empty():
 )
 def test_a_message_is_known_by_its_id_and_that_of_its_request(first, second, is_copy):
     write("a.jsonl", prompt(0, "go"), reply(2, "m1", "hi", usage=(1, 100), **first), session="a")
-    write("b.jsonl", prompt(0, "go"), reply(2, "m1", "hi", usage=(1, 100), **second), *MORE, session="b")
+    write("b.jsonl", prompt(0, "go"), reply(2, "m1", "hi", usage=(1, 100), **second), *CONTINUATION, session="b")
     ingest(".")
     assert outputs() == {"a": 100, "b": 300 if is_copy else 400}
 
 
 def test_ids_of_the_api_need_no_request():
     write("a.jsonl", prompt(0, "go"), reply(2, "msg_01", "hi", usage=(1, 100)), session="a")
-    write("b.jsonl", prompt(0, "go"), reply(2, "msg_01", "hi", usage=(1, 100)), *MORE, session="b")
+    write("b.jsonl", prompt(0, "go"), reply(2, "msg_01", "hi", usage=(1, 100)), *CONTINUATION, session="b")
     ingest(".")
     assert outputs() == {"a": 100, "b": 300}
 
@@ -161,7 +153,7 @@ def test_copied_subagents_count_once():
     task = [prompt(0, "go"), reply(2, "m1", call("t1", "Task", prompt="look"), requestId="r1"), result(20, "t1", "agentId: x")]
     work = [prompt(3, "look"), reply(6, "m2", "found", usage=(1, 50), requestId="r2")]
     for session in "ab":
-        write(f"{session}.jsonl", *task, *(MORE if session == "b" else []), session=session)
+        write(f"{session}.jsonl", *task, *(CONTINUATION if session == "b" else []), session=session)
         agent("x", *work, folder=f"{session}/subagents", session=session)
     report = ingest(".")
     assert outputs() == {"a": 51, "b": 300}
@@ -171,7 +163,7 @@ def test_copied_subagents_count_once():
 def test_files_of_subagents_beside_the_sessions_belong_to_the_one_that_they_name():
     task = [prompt(0, "go"), reply(2, "m1", call("t1", "Task", prompt="look"), requestId="r1"), result(20, "t1", "agentId: x")]
     write("a.jsonl", *task, session="a")
-    write("b.jsonl", *({**line, "sessionId": "a"} for line in task), *MORE, session="b")
+    write("b.jsonl", *({**line, "sessionId": "a"} for line in task), *CONTINUATION, session="b")
     agent("x", prompt(3, "look"), reply(6, "m2", "found", usage=(1, 50)), folder=".", session="a")
     report = ingest(".")
     assert outputs() == {"a": 51, "b": 300}
@@ -181,15 +173,22 @@ def test_files_of_subagents_beside_the_sessions_belong_to_the_one_that_they_name
 def test_the_compaction_of_a_copy_is_that_of_its_original():
     boundary = {"type": "system", "subtype": "compact_boundary", "timestamp": at(6), "compactMetadata": {"trigger": "auto"}}
     for session in "ab":
-        write(f"{session}.jsonl", *FIRST[:3], boundary, FIRST[3], *(MORE if session == "b" else []), session=session)
+        write(
+            f"{session}.jsonl",
+            *CONTINUED[:3],
+            boundary,
+            CONTINUED[3],
+            *(CONTINUATION if session == "b" else []),
+            session=session,
+        )
     found = spans_in(ingest("."), "trigger").set_index("id")["trigger"].dropna().to_dict()
     assert found == {"a/m1": "user", "a/m2": "context", "b/m3": "user"}
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "$\\frac{1}{0}$", "🦊" * 50], ids=["HTML", "mathtext", "emoji"])
 def test_hostile_names_of_sessions(name):
-    write("a.jsonl", *FIRST, session=name)
-    write("b.jsonl", *({**line, "forkedFrom": {"sessionId": name}} for line in FIRST), *MORE, session="b")
+    write("a.jsonl", *CONTINUED, session=name)
+    write("b.jsonl", *({**line, "forkedFrom": {"sessionId": name}} for line in CONTINUED), *CONTINUATION, session="b")
     ingest(".")
     assert outputs() == {name: 300, "b": 300}
 
@@ -197,7 +196,12 @@ def test_hostile_names_of_sessions(name):
 def test_damaged_files_and_values_beside_a_session_are_ignored():
     written()
     Path("c.jsonl").write_bytes(b"\xff{[[[\n" + b"[" * 10_000 + b"\n{}\n5\n")
-    write("d.jsonl", {**FIRST[0], "sessionId": 5, "forkedFrom": {"sessionId": ["a"]}}, {**FIRST[1], "message": 5}, session="d")
+    write(
+        "d.jsonl",
+        {**CONTINUED[0], "sessionId": 5, "forkedFrom": {"sessionId": ["a"]}},
+        {**CONTINUED[1], "message": 5},
+        session="d",
+    )
     Path("e.jsonl").mkdir()
     Path("f.jsonl").symlink_to("nowhere")
     report = ingest("b.jsonl")

@@ -4,22 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from claude_sessions import call, prompt, reply, result, write
+from claude_sessions import CONTINUATION, CONTINUED, prompt, reply, write
 from pandas.testing import assert_frame_equal
 
 from tokenvis import Store, ingest, load_spans, load_traces
 from tokenvis.ingestion.copies import REMOVED_COPIES
 from tokenvis.ingestion.watch.watch import Watch
 
-FIRST = [
-    prompt(0, "go"),
-    reply(2, "m1", call("t1"), usage=(10, 100), requestId="r1"),
-    result(5, "t1"),
-    reply(7, "m2", "done", usage=(20, 200), requestId="r2"),
-]
-MORE = [prompt(60, "more"), reply(62, "m3", "more done", usage=(30, 300), requestId="r3")]
 AGAIN = [prompt(90, "again"), reply(92, "m4", "ok", usage=(1, 1000), requestId="r4")]
-FILES = {"a": FIRST, "b": [*FIRST, *MORE], "c": [*FIRST, *MORE, *AGAIN]}
+FILES = {"a": CONTINUED, "b": [*CONTINUED, *CONTINUATION], "c": [*CONTINUED, *CONTINUATION, *AGAIN]}
 
 
 def put(name, folder="made"):
