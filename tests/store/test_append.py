@@ -125,7 +125,7 @@ def test_a_locked_database_is_an_error_and_the_batch_can_be_retried(store, appen
 def test_a_lock_is_found_before_the_long_timeout(store, monkeypatch):
     """Reading the schema through the store's engine would wait for half a minute."""
     appender = Appender(store)
-    monkeypatch.setattr(appending, "has_integer_key", lambda connection: pytest.fail("the schema was read"))
+    monkeypatch.setattr(appending, "upsert_for", lambda connection: pytest.fail("the schema was read"))
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):

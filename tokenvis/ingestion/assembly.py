@@ -165,8 +165,8 @@ class Assembly:
         chunk = next(chunks, None)
         if chunk is None:
             return
-        told = self.told_spans(stored)
-        former = set(self.index.table()["former_id"].drop_null().to_pylist())
+        index = self.index.table()
+        told, former = self.told_spans(index, stored), set(index["former_id"].drop_null().to_pylist())
         for spool in self.spools():
             spool.reopen()
         self.file = STORED
@@ -182,10 +182,12 @@ class Assembly:
             chunk = next(chunks, None)
         self.close()
 
-    def told_spans(self, stored: StoredTraces) -> ToldSpans:
+    def told_spans(self, index: pa.Table, stored: StoredTraces) -> ToldSpans:
         """The ids of the read spans, and what of the stored spans they replace."""
-        index = self.index.table()
-        ids, first, span = np.unique(numpy_values(index["id"]).astype("object"), return_index=True, return_inverse=True)
+        encoded = index["id"].combine_chunks().dictionary_encode()
+        ids, span = numpy_values(encoded.dictionary), numpy_values(encoded.indices)
+        first = np.empty(len(ids), dtype=np.int64)
+        first[span[::-1]] = np.arange(len(span))[::-1]
         is_open, replaces = index["is_open"].to_numpy(), self.replaces(index, stored)
         file, trace = (index[name].to_numpy().astype(np.int64) for name in ("file", "trace"))
         (traces, files), _ = distinct_pairs(trace, file)
@@ -246,7 +248,7 @@ class Assembly:
             self.answers.table(),
             *(np.array(rows, dtype=np.int64) for rows in (self.disputed, self.mixed)),
         )
-        traces = self.traces.array()
+        traces, locations = self.traces.array(), self.locations.array()
         trace_names = np.array([names.get(trace) or trace for trace in traces], dtype="object")
         replaces = self.replaces(spooled.index, stored)
         found = resolved(spooled, self.agents, self.locations, replaces, trace_names)
@@ -259,7 +261,7 @@ class Assembly:
                 "id": numpy_values(batch["id"]),
                 "trace_id": traces[numpy_values(batch["trace"])],
                 "agent_id": found.agent[rows],
-                "location_id": self.locations.array()[found.location[rows]],
+                "location_id": locations[found.location[rows]],
                 "start_time": numpy_values(batch["start_time"]),
                 "end_time": found.end[rows],
                 "data": found.marked(numpy_values(data["data"]), rows.start, self.redactor),

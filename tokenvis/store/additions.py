@@ -12,16 +12,8 @@ from sqlalchemy import Connection, delete, select, type_coerce
 from sqlalchemy.types import NullType
 
 from tokenvis.store.connections import driver_of
-from tokenvis.store.rows import (
-    SPAN_COLUMNS,
-    UPSERT_SPAN,
-    UPSERT_SPAN_IN_PLACE,
-    has_integer_key,
-    put_trace,
-    trace_ids_of_spans,
-    tuples_of,
-)
-from tokenvis.store.scan import has_own_schema, invalidate_watermarks, is_one_of
+from tokenvis.store.rows import SPAN_COLUMNS, put_trace, trace_ids_of_spans, tuples_of, upsert_for
+from tokenvis.store.scan import invalidate_watermarks, is_one_of
 from tokenvis.store.schema import Span
 
 
@@ -48,8 +40,7 @@ def add_rows_of_traces(
     own = rows[~is_foreign].sort_values("trace_id", kind="stable")
     sizes = own.groupby("trace_id", observed=True, sort=False)["id"].size()
     n_existing = own["id"].isin(existing).groupby(own["trace_id"], observed=True, sort=False).sum()
-    in_place = not has_own_schema(connection) and has_integer_key(connection)
-    statement, driver, tuples = UPSERT_SPAN_IN_PLACE if in_place else UPSERT_SPAN, driver_of(connection), tuples_of(own)
+    statement, driver, tuples = upsert_for(connection), driver_of(connection), tuples_of(own)
     counts = []
     for trace, n_rows, n_old in zip(map(str, sizes.index), sizes.tolist(), n_existing.tolist(), strict=True):
         put_trace(connection, trace, names.get(trace))

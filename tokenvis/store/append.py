@@ -20,9 +20,8 @@ from tokenvis.store.rows import (
     INSERT_MISSING_TRACE,
     SPAN_COLUMNS,
     UPSERT_SPAN,
-    UPSERT_SPAN_IN_PLACE,
     UPSERT_TRACE,
-    has_integer_key,
+    upsert_for,
 )
 from tokenvis.store.store import Store
 
@@ -98,7 +97,7 @@ class Appender:
                 with self._transaction(connection):  # fails soon if the file is locked; the engine below would wait longer
                     pass
                 with self.store.engine.connect() as reader:
-                    self.statement = UPSERT_SPAN_IN_PLACE if has_integer_key(reader) else UPSERT_SPAN
+                    self.statement = upsert_for(reader)
             except BaseException:
                 connection.close()
                 raise

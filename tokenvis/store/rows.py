@@ -77,7 +77,7 @@ def put_spans(connection: Connection, trace_id: str, rows: pd.DataFrame, stateme
     """Insert rows, or update those that differ; returns the number of changed rows. An id of another trace is refused."""
     if not has_own_schema(connection):
         check_no_other_trace(connection, trace_id, rows)  # a table without constraints may move a span silently
-        statement = UPSERT_SPAN_IN_PLACE if statement == UPSERT_SPAN and has_integer_key(connection) else statement
+        statement = upsert_for(connection) if statement == UPSERT_SPAN else statement
     count = select(func.total_changes())
     before = connection.scalar(count)
     try:
@@ -101,6 +101,11 @@ def has_integer_key(connection: Connection) -> bool:
     """Whether the rowid is an INTEGER PRIMARY KEY column, as in a table of another program; then it must not change."""
     columns = func.pragma_table_info("spans").table_valued("type", "pk")
     return bool(connection.scalar(select(func.count()).where(columns.c.pk > 0, func.upper(columns.c.type) == "INTEGER")))
+
+
+def upsert_for(connection: Connection) -> str:
+    """The SQL that inserts or updates a span in this database."""
+    return UPSERT_SPAN_IN_PLACE if has_integer_key(connection) else UPSERT_SPAN
 
 
 def upsert_statement(*, renumbers: bool) -> str:
