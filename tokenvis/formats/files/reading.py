@@ -92,16 +92,15 @@ class Reading:
     copies: dict[str, tuple[str, str]] = field(default_factory=dict)
     continued_by: list[Continuation] = field(default_factory=list)
     times: SourceTimes = field(default_factory=SourceTimes)
+    pages: list[ResultPage] = field(default_factory=list)
+    default_limits: Mapping[int, str] = field(default_factory=dict)
+    n_records: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def without_texts(self) -> bool:
         """Whether names contain no free texts."""
         return self.options.without_texts
-
-    pages: list[ResultPage] = field(default_factory=list)
-    default_limits: Mapping[int, str] = field(default_factory=dict)
-    n_records: int = 0
-    told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def only_counts(self) -> bool:
