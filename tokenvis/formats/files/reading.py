@@ -75,9 +75,8 @@ class Reading:
     ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
     begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
     ``trace_id`` to its own id and trace.
-    ``names`` maps the id of each trace to the start of the span that named it and the name: the earliest wins. ``pages`` has
-    what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by default, and
-    ``n_records`` how many there are.
+    ``pages`` has what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by
+    default, and ``n_records`` how many there are.
     """
 
     source: Source
