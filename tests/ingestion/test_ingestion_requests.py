@@ -138,3 +138,8 @@ def allowed(span, spans):
         return []
     best = min(((distance(m), -m.start) for m in near), default=None)
     return [m.id for m in near if (distance(m), -m.start) == best]
+
+
+def test_a_span_above_itself_is_no_part_of_a_call_however_often_it_is_told():
+    told = [model("m", 0, "c1"), tool("a", 5, "c1", parent="a")]
+    assert requested(*told) == requested(*told, told[1]) == {"a": "m"}

@@ -52,7 +52,8 @@ def requesting_spans(
     texts = pa.concat_arrays([spans["call"].combine_chunks(), answers["call"].combine_chunks()])
     codes = pc.fill_null(texts.dictionary_encode().indices, NO_ROW).to_numpy().astype(np.int64)
     call, asked_for = codes[: len(spans)], codes[len(spans) :]
-    made_rows = np.flatnonzero(made & ~parts_of_calls(call, parent))
+    parent = np.where(cyclic(np.arange(len(parent)), parent), NO_ROW, parent)
+    made_rows = np.flatnonzero(made & ~parts_of_calls(np.where(made, call, NO_ROW), parent))
     trace, start = spans["trace"].to_numpy().astype(np.int64), spans["start_time"].to_numpy()
     agent = pd.factorize(agents)[0].astype(np.int64)
     n_calls = int(codes.max()) + 1
@@ -61,8 +62,7 @@ def requesting_spans(
     within = np.unique(within, return_inverse=True)[1].reshape(-1).astype(np.int64)
     models = Asking(model, within[: len(model)], agent[model], start[model])
     calls = Asking(made_rows, within[len(model) :], agent[made_rows], start[made_rows])
-    upwards = np.append(np.where(cyclic(np.arange(len(parent)), parent), NO_ROW, parent), NO_ROW)
-    asked_by = asking_rows(models, calls, upwards, agent)
+    asked_by = asking_rows(models, calls, np.append(parent, NO_ROW), agent)
     found = asked_by != NO_ROW
     return made_rows[found], spans["id"].take(pa.array(asked_by[found])).to_pylist()
 
