@@ -163,6 +163,7 @@ PICTURED = (
     "usage",
 )
 TESTED_IN = {  # modules without a test file of the same name
+    "fleet/source.py": "fleet/test_mapper.py",
     "formats/registry.py": "formats/test_damage.py",
     "formats/restored.py": "formats/test_round_trips.py",
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",

@@ -20,6 +20,7 @@ def test_the_class_tree_matches_the_docstring():
         "BadSpan": "SpanError",
         "MissingColumn": "SpanError",
         "IngestError": "TokenvisError",
+        "FleetError": "TokenvisError",
     }
     assert {name for name, kind in classes.items() if issubclass(kind, ValueError)} == {
         "BadOption",

@@ -32,6 +32,7 @@ from tokenvis.analysis.waits import waits
 from tokenvis.errors import (
     BadOption,
     BadSpan,
+    FleetError,
     IngestError,
     MissingColumn,
     SpanError,
@@ -77,6 +78,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BadOption",
     "BadSpan",
+    "FleetError",
     "IngestError",
     "MissingColumn",
     "Recorder",

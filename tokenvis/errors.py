@@ -8,7 +8,8 @@ TokenvisError
 ├── SpanError          the given spans are invalid                        (a ValueError)
 │   ├── BadSpan        a row is invalid: its times, its id, its data
 │   └── MissingColumn  the table lacks a column
-└── IngestError        a file of traces cannot be read
+├── IngestError        a file of traces cannot be read
+└── FleetError         a fleet cannot be read, or some of its traces have no answer
 """
 
 import difflib
@@ -58,6 +59,10 @@ class MissingColumn(SpanError):
 
 class IngestError(TokenvisError):
     """A file of traces cannot be read."""
+
+
+class FleetError(TokenvisError):
+    """A fleet cannot be read, or some of its traces have no answer."""
 
 
 def quoted(value: object) -> str:
