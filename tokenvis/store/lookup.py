@@ -42,7 +42,8 @@ def trace_not_found(connection: Connection, trace: str) -> TraceNotFound:
 
 def check_names(connection: Connection, column: str, names: Iterable[str], trace_ids: Sequence[str] | None) -> None:
     """Raise `BadOption` unless each of these agents or locations has a span in the traces, at any time; None for all traces."""
-    existing = dict.fromkeys(names_in(connection, column, trace_ids))
+    names = [name for name in names if not has_span(connection, column, name, trace_ids)]
+    existing = dict.fromkeys(names_in(connection, column, trace_ids) if names else ())
     if unknown := [name for name in names if name not in existing]:
         compared = list(existing)[:MAX_COMPARED_NAMES]
         similar = [name for wrong in unknown[:MAX_LISTED_VALUES] for name in nearest(wrong, compared)]
@@ -50,6 +51,14 @@ def check_names(connection: Connection, column: str, names: Iterable[str], trace
         raise BadOption(
             f"The traces have no {nouns} {listed(unknown)}. They have: {listed(dict.fromkeys([*similar, *existing]))}."
         )
+
+
+def has_span(connection: Connection, column: str, name: str, trace_ids: Sequence[str] | None) -> bool:
+    """Whether a span of these traces has this agent or location; reads as far as the first one."""
+    query = select(Span.trace_id).where(is_one_of(Span.__table__.c[column], [name]))
+    if trace_ids is not None:
+        query = query.where(is_one_of(Span.trace_id, trace_ids))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def names_in(connection: Connection, column: str, trace_ids: Sequence[str] | None) -> list[str]:
