@@ -87,8 +87,8 @@ def long_store() -> Store:
 def test_a_window_is_read_without_a_scan_of_its_trace(long_store, trace):
     with long_store._reading() as connection:
         rows = windows.rows_to_read(connection, long_store.path, trace and [trace], (10_000, 10_011))
-        query = windows.window_query(f"trace_id IN ({windows.TRACES_GIVEN})", 10_000, 10_011)
-        values = {"traces": '["t"]', "start": 10_000, "end": 10_011, "limit": 9}
+        query = " UNION ALL ".join(windows.window_queries(f"trace_id IN ({windows.TRACES_GIVEN})", 10_000, 10_011))
+        values = {"traces": '["t"]', "start": 10_000, "end": 10_011}
         plan = [row[3] for row in connection.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
     assert len(rows) == 4
     times = "start_time>? AND start_time<?)"

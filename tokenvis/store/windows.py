@@ -83,13 +83,15 @@ def rowids_of_window(
     limit = int(max(MIN_ROWS_FOUND, n_rows * MAX_SHARE_FOUND))
     values = {"start": start, "end": end, "traces": json.dumps(trace_ids or []), "limit": limit}
     in_traces = f"trace_id IN ({ALL_TRACES if trace_ids is None else TRACES_GIVEN})"
-    query = window_query(in_traces, start, end)
-    rowids = driver.execute(query, {name: value for name, value in values.items() if f":{name}" in query}).fetchall()
+    starts, *running = window_queries(in_traces, start, end)
+    if driver.execute(f"{starts} LIMIT 1 OFFSET :limit", values).fetchone() is not None:
+        return None
+    rowids = driver.execute(f"{' UNION ALL '.join([starts, *running])} LIMIT :limit", values).fetchall()
     return None if len(rowids) == limit else np.unique(np.array(rowids, dtype=np.int64))
 
 
-def window_query(in_traces: str, start: int | None, end: int | None) -> str:
-    """The query for the rowids: spans that start in the window, and short and long spans that run into it."""
+def window_queries(in_traces: str, start: int | None, end: int | None) -> list[str]:
+    """Queries for rowids: of the spans that start in the window, then of the short and the long ones that run into it."""
     conditions = [
         in_traces,
         *(["start_time >= :start"] if start is not None else []),
@@ -105,7 +107,7 @@ def window_query(in_traces: str, start: int | None, end: int | None) -> str:
             f"SELECT spans.rowid FROM (VALUES {levels}) AS level CROSS JOIN spans WHERE {into} AND {LEVEL} = level.column1"
             f" AND start_time >= level.column2 AND end_time - start_time >= {MAX_SHORT_DURATION}",
         ]
-    return f"{' UNION ALL '.join(parts)} LIMIT :limit"
+    return parts
 
 
 def rowid_range(driver: sqlite3.Connection) -> int:
