@@ -32,7 +32,7 @@ from tokenvis.store.connections import (
     wal_size,
 )
 from tokenvis.store.database import DATABASE_VARIABLE, Target, is_new, path_of
-from tokenvis.store.lookup import check_names, trace_ids_of
+from tokenvis.store.lookup import check_names, select_trace_list, trace_ids_of
 from tokenvis.store.obstacles import check_reading, check_writing
 from tokenvis.store.rows import (
     INSERT_SPAN,
@@ -57,7 +57,6 @@ from tokenvis.store.scan import (
 from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
 from tokenvis.store.sources import remove_sources
 from tokenvis.store.trace_index import add_trace_index, has_trace_index, report_missing_index
-from tokenvis.store.trace_list import select_trace_list
 from tokenvis.store.windows import index_windows, index_windows_after_write, lacks_window_index, rows_to_read
 
 
