@@ -147,6 +147,29 @@ def test_a_write_of_a_large_part_of_a_large_file_adds_the_index(monkeypatch):
     assert indexes(store.path) == [WINDOW_INDEX, "spans_trace_start_idx"]
 
 
+def test_a_write_is_kept_if_the_index_cannot_be_added(monkeypatch):
+    monkeypatch.setattr(windows, "MIN_INDEXED_SPANS", 20)
+    monkeypatch.setattr(windows, "INDEX_COLUMNS", "spans (trace_id, no_such_column)")
+    store = Store()
+    store.write_trace("t", [{**ONE_SPAN, "id": f"s{n}"} for n in range(20)])
+    assert len(load_spans("t", store=store)) == 20
+    assert indexes(store.path) == ["spans_trace_start_idx"]
+
+
+def test_a_write_that_is_rolled_back_with_the_index_is_an_error(monkeypatch):
+    def roll_back(driver):
+        driver.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    store = Store()
+    monkeypatch.setattr(windows, "MIN_INDEXED_SPANS", 20)
+    monkeypatch.setattr(windows, "create_window_index", roll_back)
+    with pytest.raises(StoreError) as error:
+        store.write_trace("t", [{**ONE_SPAN, "id": f"s{n}"} for n in range(20)])
+    assert str(error.value) == f"{store.path}: database or disk is full."
+    assert len(load_spans(store=store)) == 0
+
+
 def test_opening_a_file_of_medium_size_for_writing_adds_the_index(monkeypatch):
     store = Store()
     store.write_trace("t", [{**ONE_SPAN, "id": f"s{n}"} for n in range(20)])

@@ -179,7 +179,7 @@ def backup(destination: str | Path, target: Target = None) -> Path:
 def add_window_index(target: Target = None) -> Path:
     """Add the index that finds the long spans of a window, so that loading a window does not scan the trace.
 
-    A file of 200,000 to 2,000,000 spans gets it when `Store` opens it for writing, and a larger one from a write of a tenth of
+    A file of one to two million spans gets it when `Store` opens it for writing, and a larger one from a write of a tenth of
     its spans. For other files, call this once. It takes about three seconds per million spans, in which nothing else can write.
 
     Parameters

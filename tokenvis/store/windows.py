@@ -6,7 +6,7 @@ duration. A span with n digits is shorter than 16**n µs, so of each group only 
 are looked at, at most about 16 for each span that is found. Spans of less than 256 µs, such as instants, are not in this index:
 the first index finds them. Both indexes are exact for rows that meet the constraints of our schema; other tables are scanned.
 
-Traces of fewer than `MIN_INDEXED_SPANS` spans are scanned in a moment, so a small file does not have the second index.
+A trace of fewer than `MIN_INDEXED_SPANS` spans is scanned in a moment, so a smaller file does not have the second index.
 """
 
 import json
@@ -24,7 +24,7 @@ from tokenvis.store.connections import checkpoint, connect, driver_of, read_writ
 from tokenvis.store.obstacles import check_writing, schema_objects, unused_name
 from tokenvis.store.scan import RowIds, all_rowids, has_own_schema, rowids_of_traces
 
-MIN_INDEXED_SPANS = 200_000  # a file of fewer spans gets the index only by `add_window_index`
+MIN_INDEXED_SPANS = 1_000_000  # a file of fewer spans gets the index only by `add_window_index`
 MAX_INDEXED_AT_OPENING = 2_000_000  # of more spans, indexing takes more than about five seconds
 MIN_SHARE_WRITTEN = 0.1  # a write of this share of the file's spans adds the index: that takes less time than the write
 
@@ -147,9 +147,17 @@ def lacks_window_index(connection: Connection, most: float | None = None) -> boo
 
 
 def index_windows_after_write(connection: Connection, n_written: int) -> None:
-    """Add the index if the file lacks it, has enough spans for it, and this write is a large part of them."""
+    """Add the index if the file lacks it, has enough spans for it, and this write is a large part of them.
+
+    Its sort needs temporary space; if there is none, the write is kept without the index.
+    """
     if n_written >= MIN_INDEXED_SPANS * MIN_SHARE_WRITTEN and lacks_window_index(connection, n_written / MIN_SHARE_WRITTEN):
-        create_window_index(driver_of(connection))
+        driver = driver_of(connection)
+        try:
+            create_window_index(driver)
+        except sqlite3.OperationalError:
+            if not driver.in_transaction:  # SQLite has rolled back the write too
+                raise
 
 
 def report_missing_window_index(path: Path) -> None:
