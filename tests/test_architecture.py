@@ -121,7 +121,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("sqlite3", {"store/", "__main__.py"}),
         ("matplotlib", {"plot/"}),
         ("anywidget", {"explorer/widget.py"}),
-        ("tqdm", {"ingestion/ingest.py"}),
+        ("tqdm", {"fleet/", "ingestion/ingest.py"}),
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
         ("pysat", {"layout/storylines/proof.py"}),
         ("scipy", {"layout/storylines/heights.py"}),
@@ -165,7 +165,9 @@ PICTURED = (
     "usage",
 )
 TESTED_IN = {  # modules without a test file of the same name
-    "fleet/source.py": "fleet/test_mapper.py",
+    "fleet/answering.py": "fleet/test_adapter.py",
+    "fleet/failures.py": "fleet/test_adapter.py",
+    "fleet/source.py": "fleet/test_adapter.py",
     "formats/registry.py": "formats/test_damage.py",
     "formats/restored.py": "formats/test_round_trips.py",
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",

@@ -41,6 +41,7 @@ from tokenvis.errors import (
     TokenvisError,
     TraceNotFound,
 )
+from tokenvis.fleet.fleet import Fleet
 from tokenvis.formats.export import export
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
@@ -78,6 +79,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BadOption",
     "BadSpan",
+    "Fleet",
     "FleetError",
     "IngestError",
     "MissingColumn",

@@ -15,6 +15,7 @@ TokenvisError
 import difflib
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 MAX_QUOTED_LENGTH = 60
 MAX_LISTED_VALUES = 8
@@ -62,7 +63,14 @@ class IngestError(TokenvisError):
 
 
 class FleetError(TokenvisError):
-    """A fleet cannot be read, or some of its traces have no answer."""
+    """A fleet cannot be read, or some of its traces have no answer.
+
+    Raised by `Fleet.map` because of traces without an answer, it has the ``answers`` to the other traces, and ``failures``, a
+    table of those without: what the call returns with ``errors="return"``.
+    """
+
+    answers: Any = None
+    failures: Any = None
 
 
 def quoted(value: object) -> str:

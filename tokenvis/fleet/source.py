@@ -24,7 +24,7 @@ class Part(NamedTuple):
     place: Any
 
 
-class TraceSource(Protocol):
+class FleetSource(Protocol):
     """Where traces are. It can be pickled; a copy opens the same place."""
 
     def traces(self) -> pd.DataFrame:

@@ -1,0 +1,78 @@
+"""Answering: the answers of a function to the traces of a table, all at once.
+
+A table that fails is halved, until the traces at fault are alone: one bad trace costs the others nothing but time. A function
+that does not tell traces apart would give an answer all the same, an untrue one: so some traces of the first table are also
+asked alone.
+"""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tokenvis.errors import FleetError, quoted
+from tokenvis.fleet.answers import AnswerSchema, Question, question_name
+from tokenvis.fleet.failures import Failure
+from tokenvis.fleet.frames import spans_in
+from tokenvis.fleet.rebatching import check_not_cut, runs_of
+
+N_COMPARED = 3  # traces that are asked alone too
+TOLERANCE = 1e-9  # of floats, relative
+
+
+def answers_of(
+    table: pa.Table, question: Question, schema: AnswerSchema, *, compare: bool = False
+) -> tuple[list[pa.RecordBatch], list[Failure]]:
+    """The answers to the traces of a table, in their order, and the traces that have none."""
+    try:
+        check_not_cut(table)
+        spans = spans_in(table)
+        answer = schema.batch(question(spans))
+    except Exception as error:
+        trace_ids, ends = runs_of(table)
+        if len(trace_ids) > 1:
+            middle = int(ends[(len(ends) - 1) // 2])
+            halves = [answers_of(half, question, schema) for half in (table.slice(0, middle), table.slice(middle))]
+            return [batch for half in halves for batch in half[0]], [failure for half in halves for failure in half[1]]
+        return [], [Failure(trace_ids[0], type(error).__name__, str(error))]
+    if compare:
+        check_closed(spans, question, schema, answer)
+    return [answer], []
+
+
+def check_closed(spans: pd.DataFrame, question: Question, schema: AnswerSchema, answer: pa.RecordBatch) -> None:
+    """Raise `FleetError` if the function answers some trace among others otherwise than alone."""
+    trace_ids = spans["trace_id"].unique()
+    if len(trace_ids) == 1:
+        return
+    for number in np.linspace(0, len(trace_ids) - 1, min(N_COMPARED, len(trace_ids))).astype(int):
+        trace_id = trace_ids[number]
+        alone = answer_alone(spans[spans["trace_id"] == trace_id], question, schema)
+        among = answer.filter(pc.equal(answer.column("trace_id"), pa.scalar(str(trace_id))))
+        if alone is None or not are_equal(alone, among):
+            raise FleetError(
+                f"{question_name(question)} answers trace {quoted(trace_id)} alone otherwise than among others. "
+                "A function of a fleet gets many traces in one frame: group by trace_id in it."
+            )
+
+
+def answer_alone(spans: pd.DataFrame, question: Question, schema: AnswerSchema) -> pa.RecordBatch | None:
+    """The answer to one trace that has one among others; None if it fails."""
+    try:
+        return schema.batch(question(spans))
+    except Exception:
+        return None
+
+
+def are_equal(first: pa.RecordBatch, second: pa.RecordBatch) -> bool:
+    """Whether two answers are equal, up to the rounding of floats."""
+    if len(first) != len(second):
+        return False
+    for one, other in zip(first.columns, second.columns, strict=True):
+        if pa.types.is_floating(one.type):
+            left, right = (column.to_numpy(zero_copy_only=False) for column in (one, other))
+            if not np.allclose(left, right, rtol=TOLERANCE, atol=0, equal_nan=True):
+                return False
+        elif not one.equals(other):
+            return False
+    return True

@@ -1,0 +1,152 @@
+"""Processes: answers the parts of a fleet, on several processes, with as many parts in memory as there are processes.
+
+Processes are those of loky: functions of a notebook can be sent to them, and a process that is killed is an error, not a wait
+without end. One process answers in this one.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from tokenvis.errors import BadOption, FleetError, quoted
+from tokenvis.fleet.answering import answers_of
+from tokenvis.fleet.answers import AnswerSchema, Question
+from tokenvis.fleet.failures import Failure
+from tokenvis.fleet.source import FleetSource, Part
+
+BAR_DELAY_S = 2.0  # after which the progress bar appears
+IDLE_S = 60  # how long idle processes stay for the next call
+PARTS_PER_PROCESS = 2  # sent at once, so that no process waits for the next one
+
+
+class Job(NamedTuple):
+    """What each process does with a part: the source to read it from, and the questions with the schemas of their answers."""
+
+    source: FleetSource
+    questions: list[Question]
+    schemas: list[AnswerSchema]
+
+    def answer(self, part: Part, *, compare: bool) -> "Answered":
+        """The answers to a part: batches and failures for each question."""
+        table = self.source.read(part)
+        batches, failures = [], []
+        for question, schema in zip(self.questions, self.schemas, strict=True):
+            answers, failed = answers_of(table, question, schema, compare=compare)
+            batches.append(answers)
+            failures.append(failed)
+        return Answered(batches, failures)
+
+
+class Answered(NamedTuple):
+    """For each question, the answers to the traces of a part, and the traces without an answer."""
+
+    batches: list[list[pa.RecordBatch]]
+    failures: list[list[Failure]]
+
+
+def answered_parts(job: Job, parts: Sequence[Part], workers: int | None) -> Iterator[Answered]:
+    """The answers to these parts, in any order, with a progress bar; a caller that stops early ends the work."""
+    pool = pool_of(workers, len(parts))
+    answers = in_this_process(job, parts) if pool is None else in_processes(pool, job, parts)
+    is_notebook = "ipykernel" in sys.modules  # its output is no terminal
+    with tqdm(
+        total=sum(part.n_spans for part in parts),
+        desc="Answering",
+        unit=" spans",
+        unit_scale=True,
+        delay=BAR_DELAY_S,
+        disable=False if is_notebook else None,
+    ) as bar:
+        for part, answer in answers:
+            bar.update(part.n_spans)
+            yield answer
+
+
+def pool_of(workers: int | None, n_parts: int) -> Any | None:
+    """A pool of processes; None for one process. `FleetError` if several are asked for and loky is missing."""
+    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
+        raise BadOption(f"workers={quoted(workers)} is not a positive number of processes.")
+    if workers == 1 or n_parts < 2:
+        return None
+    try:
+        import loky
+    except ImportError:
+        hint = "Several processes need loky: pip install 'tokenvis[fleet]'."
+        if workers is not None:
+            raise FleetError(hint) from None
+        warnings.warn(f"One process answers. {hint}", stacklevel=5)
+        return None
+    n_processes = min(workers or loky.cpu_count(), n_parts)
+    if n_processes == 1:
+        return None
+    return loky.get_reusable_executor(max_workers=n_processes, timeout=IDLE_S, initializer=use_one_core)
+
+
+def use_one_core() -> None:
+    """Let Arrow use one core: there is a process for each."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+
+
+def in_this_process(job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
+    """The answers to the parts, one by one."""
+    for number, part in enumerate(parts):
+        yield part, job.answer(part, compare=number == 0)
+
+
+def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
+    """The answers to the parts, from the processes of a pool, as they come."""
+    import cloudpickle
+
+    pickled = cloudpickle.dumps(job)
+    waiting = iter(enumerate(parts))
+    running: dict[Future[Answered], Part] = {}
+    try:
+        while True:
+            for number, part in waiting:
+                running[pool.submit(answer_part, pickled, part, number == 0)] = part
+                if len(running) >= PARTS_PER_PROCESS * pool._max_workers:
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                part = running.pop(future)
+                yield part, result_of(future, part)
+    except BaseException:
+        for future in running:
+            future.cancel()
+        raise
+
+
+def result_of(future: "Future[Answered]", part: Part) -> Answered:
+    """The result of a process; `FleetError` if the process was killed."""
+    from loky.process_executor import BrokenProcessPool
+
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        first, last = quoted(part.trace_ids[0]), quoted(part.trace_ids[-1])
+        raise FleetError(
+            f"A process was killed, perhaps for lack of memory, while it answered parts of the fleet ({error}). One of them "
+            f"has {part.n_spans:,} spans of the traces from {first} to {last}. Fewer processes need less memory: workers=1."
+        ) from None
+
+
+def answer_part(pickled: bytes, part: Part, compare: bool) -> Answered:
+    """The answers to a part, in a process of a pool."""
+    return unpickled_job(pickled).answer(part, compare=compare)
+
+
+@lru_cache(maxsize=1)
+def unpickled_job(pickled: bytes) -> Job:
+    """The job of a call, unpickled once for all its parts."""
+    import cloudpickle
+
+    job: Job = cloudpickle.loads(pickled)
+    return job
