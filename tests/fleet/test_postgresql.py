@@ -85,6 +85,10 @@ def test_the_documented_tables_and_copy_give_the_spans_and_names_of_a_store(url)
     assert [part.n_spans for part in parts] == spans["trace_id"].value_counts().sort_index().tolist()
     tables = [pickle.loads(pickle.dumps(source)).read(part) for part in parts]
     assert_frame_equal(frame(pa.concat_tables(tables)), plain(spans))
+    fleet = tv.Fleet(url)
+    assert repr(fleet) == f"Fleet({str(source)!r}): 2 traces, {len(spans)} spans"
+    assert_frame_equal(fleet.load_spans("kitchen-sink"), tv.load_spans("kitchen-sink"))
+    assert_frame_equal(fleet.map(tv.summary, workers=1), tv.summary(spans))
 
 
 @pytest.mark.full

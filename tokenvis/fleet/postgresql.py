@@ -23,10 +23,11 @@ from tokenvis.fleet.source import PART_SPANS, Part
 from tokenvis.spans.columns import COLUMNS, TIMES
 from tokenvis.store.load import TRACE_DTYPES
 
+POSTGRESQL_URL = re.compile(r"postgres(ql)?(\+\w+)?://")
 URL_SCHEMES = ("postgresql://", "postgres://")
 SECRET_OPTIONS = {"password", "sslpassword", "oauth_client_secret"}  # of libpq
 TEXT_TYPES = {"text", "character varying"}
-CASTS = {  # of times to integer microseconds, by the type of the column {0}
+TIME_CASTS = {  # of times to integer microseconds, by the type of the column {0}
     **dict.fromkeys(("timestamp without time zone", "timestamp with time zone"), "(extract(epoch FROM {0}) * 1000000)::bigint"),
     **dict.fromkeys(("real", "double precision", "numeric"), "round({0} * 1000000)::bigint, if its unit is the second"),
 }
@@ -191,7 +192,7 @@ class PostgresSource:
                 allowed, expected, cast = (
                     {"bigint", "integer", "smallint"},
                     "bigint in microseconds",
-                    CASTS.get(found, "{0}::bigint"),
+                    TIME_CASTS.get(found, "{0}::bigint"),
                 )
             else:
                 allowed, expected, cast = TEXT_TYPES | ({"json", "jsonb"} if name == "data" else set()), "text", "{0}::text"
