@@ -12,6 +12,7 @@ from tokenvis.fleet.adapter import ERRORS, Errors
 from tokenvis.fleet.answers import Question, Types, question_name, schema_of
 from tokenvis.fleet.failures import MAX_FAILURES, Failure, failure_frame, raise_failures
 from tokenvis.fleet.frames import spans_in
+from tokenvis.fleet.postgresql import POSTGRESQL_URL, PostgresSource
 from tokenvis.fleet.processes import Answered, Job, answered_parts
 from tokenvis.fleet.source import PART_SPANS, FleetSource, Part
 
@@ -136,6 +137,8 @@ class Fleet:
 
 def place_source(place: Any, filesystem: Any) -> FleetSource:
     """The source of a fleet's traces."""
+    if isinstance(place, str) and POSTGRESQL_URL.match(place):
+        return PostgresSource(place)
     source: FleetSource = place
     return source
 
