@@ -155,7 +155,7 @@ def test_other_objects_than_frames_of_spans_are_refused(ask):
         ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
     with pytest.raises(tv.BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
         ask([])
-    with pytest.raises(tv.BadSpan, match=r"^Span 'a' ends at 1 before it starts at 5\.$"):
+    with pytest.raises(tv.BadSpan, match=r"^Span 'a' of trace 't' ends at 1 before it starts at 5\.$"):
         ask(spans_of("ann 0 1 desk").assign(start_time=5))
 
 

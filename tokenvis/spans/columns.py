@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.integers import Int64Array, inverse_permutation, order_by
+from tokenvis.spans.bad_rows import first_bad, of_span_with, span_at
+from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, order_by
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
 COLUMNS = (*REQUIRED, "data")
@@ -67,34 +68,43 @@ def require(spans: pd.DataFrame, *more: str) -> None:
     for column in ("id", *NAMES):
         missing = spans[column].array.isna()
         if missing.any():
-            raise BadSpan(f"{column} is missing in row {int(missing.argmax())}. Every span needs one.")
+            refuse_missing(spans, column, missing)
     start, end = times_of(spans)
     backwards = end < start
     if backwards.any():
-        row = int(backwards.argmax())
-        raise BadSpan(f"Span {quoted(spans['id'].iloc[row])} ends at {end[row]} before it starts at {start[row]}.")
+        row, others = first_bad(backwards)
+        raise BadSpan(f"Span {span_at(spans, row)} ends at {end[row]} before it starts at {start[row]}.{others}")
+
+
+def refuse_missing(spans: pd.DataFrame, column: str, is_missing: Mask | pd.Series) -> NoReturn:
+    """Raise `BadSpan` for the first row without a value in a required column."""
+    row, others = first_bad(is_missing)
+    raise BadSpan(f"Span {span_at(spans, row)} has no {column}.{others} Every span needs one.")
 
 
 def times_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     """Start and end of each row, as int64 arrays in µs; `BadSpan` if a column contains anything but integers."""
-    start, end = (int64_values(spans[column]) for column in TIMES)
+    start, end = (int64_values(spans, column) for column in TIMES)
     return start, end
 
 
-def int64_values(values: pd.Series) -> Int64Array:
+def int64_values(spans: pd.DataFrame, column: str) -> Int64Array:
     """A column of integers as an int64 array; `BadSpan` if a value is missing or not a 64-bit integer."""
+    values = spans[column]
     if values.dtype == np.int64:
         return values.to_numpy()  # nothing can be missing
     if values.isna().any():
-        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())}. Every span needs one.")
+        refuse_missing(spans, column, values.isna())
     dtype = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
         conversion = conversion_of(values, kind)
         hint = f" Convert it: {CONVERSIONS[conversion]}." if conversion else ""
-        raise BadSpan(f"{values.name} has type {dtype}{non_integer_example(values)}, not integer microseconds.{hint}")
+        raise BadSpan(f"{column} has type {dtype}{non_integer_example(spans, column)}, not integer microseconds.{hint}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
-        raise BadSpan(f"{values.name} contains {values.max()}, which does not fit into a 64-bit integer.")
+        row, others = first_bad(values >= 2**63)
+        where, large = span_at(spans, row), values.iloc[row]
+        raise BadSpan(f"{column} of span {where} contains {large}, which does not fit into a 64-bit integer.{others}")
     return values.to_numpy(dtype=np.int64)
 
 
@@ -110,10 +120,11 @@ def conversion_of(values: pd.Series, kind: str) -> str | None:
     return next((name for kinds, name in CONVERSION_OF_TYPES if all(issubclass(one, kinds) for one in types)), None)
 
 
-def non_integer_example(values: pd.Series) -> str:
+def non_integer_example(spans: pd.DataFrame, column: str) -> str:
     """The first value of an object column that is not an integer, as part of an error message."""
+    values = spans[column]
     wrong = (row for row, value in enumerate(values) if not is_integer(value)) if values.dtype == object else iter(())
-    return next((f", such as {quoted(values.iloc[row])} in row {row}" for row in wrong), "")
+    return next((f", such as {quoted(values.iloc[row])} of span {span_at(spans, row)}" for row in wrong), "")
 
 
 def is_integer(value: object) -> bool:
@@ -225,16 +236,16 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
         if "trace_id" in frame:
             check_trace_id(frame, trace_id)
         frame = frame.assign(trace_id=trace_id)
-    frame = frame.assign(**{name: infer_integers(frame[name]) for name in TIMES if name in frame})
+    frame = frame.assign(**{name: infer_integers(frame[name], frame) for name in TIMES if name in frame})
     require(frame)
-    columns = {name: as_text(frame[name]) for name in ("id", *NAMES)}
+    columns = {name: as_text(frame[name], frame) for name in ("id", *NAMES)}
     start, end = times_of(frame)
     data = frame["data"] if "data" in frame else pd.Series(np.nan, index=frame.index, dtype="str")
     try:
         typed = spans_frame(**columns, start_time=start, end_time=end, data=data)
     except UnicodeEncodeError as error:
-        raise BadSpan(f"data contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
-    return typed.assign(parent_id=parent_ids(frame["parent_id"]).array) if "parent_id" in frame else typed
+        raise unencodable(error, "data", frame) from None
+    return typed.assign(parent_id=parent_ids(frame["parent_id"], frame).array) if "parent_id" in frame else typed
 
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -250,16 +261,17 @@ def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def check_trace_id(frame: pd.DataFrame, trace_id: str) -> None:
     """Raise `BadSpan` if a row has another ``trace_id``."""
-    others = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
-    if others.any():
-        row = first_row(others)
-        raise BadSpan(
-            f"Span {quoted(frame['id'].iloc[row])} is in trace {quoted(frame['trace_id'].iloc[row])}, not {quoted(trace_id)}."
-        )
+    differs = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
+    if differs.any():
+        row, others = first_bad(differs)
+        raise BadSpan(f"Span {span_at(frame, row)} does not belong to trace {quoted(trace_id)}.{others}")
 
 
-def infer_integers(values: pd.Series) -> pd.Series:
-    """An object column of Python integers as int64; any other object column with its inferred type."""
+def infer_integers(values: pd.Series, spans: pd.DataFrame | None = None) -> pd.Series:
+    """An object column of Python integers as int64; any other object column with its inferred type.
+
+    `BadSpan` for an integer that does not fit, which names the span if the column is one of ``spans``.
+    """
     if values.dtype != object or values.isna().any():
         return values
     if not all(map(is_integer, values)):
@@ -271,15 +283,22 @@ def infer_integers(values: pd.Series) -> pd.Series:
         return values.astype(np.int64)
     except OverflowError:
         large = next(value for value in values if not -(2**63) <= value < 2**63)
-        raise BadSpan(f"{values.name} contains {large}, which does not fit into a 64-bit integer.") from None
+        where = of_span_with(spans, str(values.name), large)
+        raise BadSpan(f"{values.name}{where} contains {large}, which does not fit into a 64-bit integer.") from None
 
 
-def as_text(values: pd.Series) -> pd.Series:
-    """A column of names as ``str``; `BadSpan` if one cannot be encoded as UTF-8."""
+def as_text(values: pd.Series, spans: pd.DataFrame | None = None) -> pd.Series:
+    """A column of names as ``str``; `BadSpan` if one cannot be encoded as UTF-8: it names the span, if given ``spans``."""
     try:
         return values.astype("str")
     except UnicodeEncodeError as error:
-        raise BadSpan(f"{values.name} contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
+        raise unencodable(error, str(values.name), spans) from None
+
+
+def unencodable(error: UnicodeEncodeError, column: str, spans: pd.DataFrame | None) -> BadSpan:
+    """The error for a text of a column that cannot be encoded as UTF-8."""
+    where = of_span_with(spans, column, error.object)
+    return BadSpan(f"{column}{where} contains {quoted(error.object)}, which cannot be encoded as UTF-8.")
 
 
 def arrow_texts(values: Any) -> Any:
@@ -294,10 +313,10 @@ def text_array_of(arrow: Any) -> Any:
     return dtype.__from_arrow__(arrow)
 
 
-def parent_ids(values: pd.Series) -> pd.Series:
+def parent_ids(values: pd.Series, spans: pd.DataFrame) -> pd.Series:
     """Parents as ``str``, missing if a span has none; integers that pandas stored as floats because of NaN lose their ".0"."""
     floats = getattr(values.dtype, "kind", "O") == "f"
-    return as_text(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values)
+    return as_text(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values, spans)
 
 
 def spans_frame(

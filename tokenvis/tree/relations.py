@@ -156,7 +156,7 @@ def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
         return NO_REFERENCES
     parents = spans["parent_id"]
     child = np.flatnonzero(~parents.array.isna())
-    return child, parent_ids(parents.iloc[child])
+    return child, parent_ids(parents.iloc[child], spans)
 
 
 def cyclic(identity: Int64Array, parent: Int64Array) -> Mask:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, listed, quoted
+from tokenvis.spans.bad_rows import first_bad, span_at
 from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
@@ -212,8 +213,9 @@ def states_of_pieces(spans: pd.DataFrame) -> States:
     """The states of pieces that `self_spans` returned; `BadSpan` if one is not a state."""
     codes = pd.Index(STATES).get_indexer(pd.Index(spans["state"]))
     if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        raise BadSpan(f"state is {quoted(spans['state'].iloc[row])} in row {row}. The states of pieces are {listed(STATES)}.")
+        row, others = first_bad(codes < 0)
+        state, states = quoted(spans["state"].iloc[row]), listed(STATES)
+        raise BadSpan(f"state of span {span_at(spans, row)} is {state}.{others} The states of pieces are {states}.")
     return States(np.arange(len(spans)), *times_of(spans), codes.astype(np.int8), marks_of(spans))
 
 
