@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, MissingColumn
-from tokenvis.spans.columns import REQUIRED, as_spans, codes_of, empty_spans, in_frame_order, order_of, require, times_of
+from tokenvis.spans.columns import (
+    MAX_MASKED_CATEGORIES,
+    REQUIRED,
+    as_spans,
+    codes_of,
+    empty_spans,
+    in_frame_order,
+    order_of,
+    ranks_of,
+    require,
+    times_of,
+)
 
 DTYPES = {
     "id": "str",
@@ -248,20 +259,26 @@ def test_times_are_int64_for_any_integer_column():
 NAMES = st.lists(st.sampled_from(["b", "a", "C", "\U0001f600", "é", "", "~"]), max_size=8)
 
 
+OTHER_NAMES = [f"name {number}" for number in range(MAX_MASKED_CATEGORIES)]
+
+
 @pytest.mark.laws
 @given(NAMES, st.permutations(["b", "a", "C", "\U0001f600", "é", "", "~", "unused"]))
 def test_codes_are_ranks_of_the_values_for_any_column_type(names, categories):
     ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
+    many = [*categories, *OTHER_NAMES]
     columns = [
         pd.Series(names, dtype="str"),
         pd.Series(names, dtype="object"),
-        pd.Series(pd.Categorical(names, categories=categories)),
+        *(pd.Series(pd.Categorical(names, categories=of_column)) for of_column in (categories, sorted(categories))),
+        *(pd.Series(pd.Categorical(names, categories=of_column)) for of_column in (many, sorted(many))),
         pd.concat([pd.Series(pd.Categorical(part)) for part in (names[:3], names[3:])]),
     ]
     for column in columns:
         codes, labels = codes_of(column)
         assert codes.tolist() == [ranks[name] for name in names]
         assert labels.tolist() == list(ranks)
+        assert ranks_of(column).tolist() == codes.tolist()
         assert codes.dtype == "int64"
 
 
@@ -269,6 +286,11 @@ def test_a_missing_value_has_the_code_minus_one():
     for dtype in ("str", "object", "category"):
         codes, labels = codes_of(pd.Series(["b", None, "a"], dtype=dtype))
         assert (codes.tolist(), labels.tolist()) == ([1, -1, 0], ["a", "b"])
+    for categories in (["a", "b", "c"], ["a", "b", *OTHER_NAMES], ["b", "a", *OTHER_NAMES]):
+        for values, expected in ((["b", None, "a"], [1, -1, 0]), ([None], [-1]), ([], [])):
+            column = pd.Series(pd.Categorical(values, categories=categories))
+            assert codes_of(column)[0].tolist() == ranks_of(column).tolist() == expected
+            assert codes_of(column)[1].tolist() == sorted(filter(None, values))
 
 
 def test_numbers_are_ranked_as_numbers_and_mixed_types_as_text():

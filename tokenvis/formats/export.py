@@ -16,7 +16,7 @@ from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
 from tokenvis.spans.bad_rows import first_bad, span_at
-from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, codes_of, parent_ids, require, times_of
+from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, parent_ids, ranks_of, require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
@@ -154,7 +154,7 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
 
 def rows_with_equal_hashes(spans: pd.DataFrame) -> Int64Array:
     """Rows whose trace and id have the hash of another row, so may be equal: it takes less memory than a table of ids."""
-    ids, trace = spans["id"], codes_of(spans["trace_id"])[0]
+    ids, trace = spans["id"], ranks_of(spans["trace_id"])
     hashes = np.empty(len(ids), dtype=np.uint64)
     for first in range(0, len(ids), PAYLOADS_PER_CHUNK):
         rows = slice(first, first + PAYLOADS_PER_CHUNK)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
 from tokenvis.spans.bad_rows import first_bad, of_span_with, span_at
-from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, order_by
+from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, order_by, ranks_among
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
 COLUMNS = (*REQUIRED, "data")
@@ -50,6 +50,7 @@ CONVERSION_OF_TYPES: tuple[tuple[tuple[type, ...], str], ...] = (  # by the type
     ((date, np.datetime64), "dates"),
     ((timedelta, np.timedelta64), "durations"),
 )
+MAX_MASKED_CATEGORIES = 4_096  # see ranks_among_used
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -147,19 +148,48 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
     return codes.astype(np.int64, copy=False), pd.Index(labels)
 
 
+def ranks_of(values: pd.Series) -> Int64Array:
+    """The ranks that `codes_of` returns, without looking up the distinct values."""
+    names = values.array
+    if isinstance(names, pd.Categorical) and names.categories.is_monotonic_increasing:
+        return ranks_among_used(names)[0]
+    return codes_of(values)[0]
+
+
 def codes_of_categories(values: pd.Categorical) -> tuple[Int64Array, pd.Index]:
     """The result of `codes_of` for a Categorical: only its categories are sorted, not its values."""
-    codes, labels = values.codes, values.categories
-    occurs = np.zeros(len(labels) + 1, dtype=bool)
-    occurs[codes] = True
+    ranks, used = ranks_among_used(values)
+    labels = values.categories
     is_sorted = labels.is_monotonic_increasing
-    if is_sorted and occurs[:-1].all():
-        return codes.astype(np.int64), labels
-    ranks, labels = (np.arange(len(labels)), labels) if is_sorted else pd.factorize(labels, sort=True)
-    used = np.zeros(len(labels), dtype=bool)
-    used[ranks[occurs[:-1]]] = True
-    dense = np.append((np.cumsum(used) - 1)[ranks], -1)
-    return dense[codes], labels[used]
+    if used.dtype != bool:
+        labels = labels.take(used)
+    elif not used.all():
+        labels = labels[used]
+    if is_sorted:
+        return ranks, labels
+    order, labels = pd.factorize(labels, sort=True)
+    return np.append(order, -1)[ranks], labels
+
+
+def ranks_among_used(values: pd.Categorical) -> tuple[Int64Array, Any]:
+    """The rank of each code among those that occur, -1 for -1; and which codes these are, as a mask or as positions.
+
+    A small slice of a large frame has far more categories than rows: there a mask takes longer than the rows alone.
+    """
+    codes, n_categories = values.codes, len(values.categories)
+    if n_categories > max(MAX_MASKED_CATEGORIES, len(codes)):
+        ranks, distinct = ranks_among(codes)
+        n_missing = int(len(distinct) > 0 and distinct[0] < 0)
+        return ranks - n_missing, distinct[n_missing:]
+    occurs = np.zeros(n_categories + 1, dtype=bool)
+    occurs[codes] = True
+    used = occurs[:-1]
+    if used.all():
+        return codes.astype(np.int64), used
+    ranks = np.zeros(n_categories + 1, dtype=np.int64)
+    np.cumsum(used, out=ranks[:-1])
+    ranks -= 1
+    return ranks[codes], used
 
 
 def codes_of_texts(values: Any) -> tuple[Int64Array, pd.Index]:
@@ -180,8 +210,8 @@ def numbers_of_texts(*columns: pd.Series) -> Int64Array:
 
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
     """Row positions sorted by the columns named, then by start_time, end_time, agent_id, id, trace_id."""
-    keys = [codes_of(spans[column])[0] for column in first]
-    return order_with_ids(spans, *keys, *times_of(spans), codes_of(spans["agent_id"])[0])
+    keys = [ranks_of(spans[column]) for column in first]
+    return order_with_ids(spans, *keys, *times_of(spans), ranks_of(spans["agent_id"]))
 
 
 def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | None = None) -> Int64Array:
@@ -192,7 +222,7 @@ def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | Non
 
     def ids(tied: Int64Array) -> list[Int64Array]:
         rows = tied if row is None else row[tied]
-        return [codes_of(spans[column].iloc[rows])[0] for column in ("id", "trace_id")]
+        return [ranks_of(spans[column].iloc[rows]) for column in ("id", "trace_id")]
 
     return order_by(keys, ids)
 

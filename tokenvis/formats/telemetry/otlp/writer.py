@@ -22,7 +22,7 @@ import pandas as pd
 from tokenvis.errors import BadSpan
 from tokenvis.formats.chunks import chunk_rows, export_chunks, payload_text
 from tokenvis.spans.bad_rows import first_bad, span_at
-from tokenvis.spans.columns import COLUMNS, codes_of, times_of
+from tokenvis.spans.columns import COLUMNS, ranks_of, times_of
 from tokenvis.spans.payload import parsed_payloads
 from tokenvis.spans.redaction import Redactor
 from tokenvis.spans.text import without_surrogates
@@ -41,7 +41,7 @@ CUT_VALUE = {"stringValue": "…"}
 def write_otlp(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as one document, one span per line, trace after trace."""
     check_otlp_times(spans)
-    order = np.argsort(codes_of(spans["trace_id"])[0], kind="stable")
+    order = np.argsort(ranks_of(spans["trace_id"]), kind="stable")
     current_trace = None
     file.write(b'{"resourceSpans":[')
     for chunk in export_chunks(spans, redactor, rows=order):
