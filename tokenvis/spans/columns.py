@@ -171,13 +171,18 @@ def codes_of_categories(values: pd.Categorical) -> tuple[Int64Array, pd.Index]:
     return np.append(order, -1)[ranks], labels
 
 
+def has_names_of_others(values: pd.Categorical) -> bool:
+    """Whether there are many categories, and more than rows: as in a small slice of a frame of many traces."""
+    return len(values.categories) > max(MAX_MASKED_CATEGORIES, len(values))
+
+
 def ranks_among_used(values: pd.Categorical) -> tuple[Int64Array, Any]:
     """The rank of each code among those that occur, -1 for -1; and which codes these are, as a mask or as positions.
 
     A small slice of a large frame has far more categories than rows: there a mask takes longer than the rows alone.
     """
     codes, n_categories = values.codes, len(values.categories)
-    if n_categories > max(MAX_MASKED_CATEGORIES, len(codes)):
+    if has_names_of_others(values):
         ranks, distinct = ranks_among(codes)
         n_missing = int(len(distinct) > 0 and distinct[0] < 0)
         return ranks - n_missing, distinct[n_missing:]
@@ -382,8 +387,3 @@ def as_categorical(values: Any) -> pd.Categorical:
 def empty_spans() -> pd.DataFrame:
     """A spans frame without rows."""
     return spans_frame(id=[], trace_id=[], agent_id=[], location_id=[], start_time=[], end_time=[], data=[])
-
-
-def first_row(mask: pd.Series) -> int:
-    """Position of the first row where the mask is true."""
-    return int(mask.to_numpy(dtype=bool).argmax())
