@@ -11,6 +11,7 @@ from pandas.testing import assert_frame_equal
 from waiting import MARKS, waiting_frames
 
 import tokenvis as tv
+from tokenvis.spans.columns import MAX_MASKED_CATEGORIES
 
 EVERY_EVIDENCE = ("link", "parent", "location")
 QUESTIONS = {
@@ -120,6 +121,25 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
         assert_frame_equal(with_types(plain(ask(same)), answer.dtypes), answer)
 
 
+FLEET_NAMES = [f"{prefix}{number:04}" for prefix in ("an", "zo") for number in range(MAX_MASKED_CATEGORIES // 2 + 1)]
+
+
+@pytest.mark.laws
+@most_questions
+@some
+@given(spans=FRAMES)
+def test_the_names_of_other_traces_as_categories_make_no_difference(ask, spans):
+    answer = ask(spans)
+    fleet = spans.assign(
+        **{name: pd.Categorical(spans[name], categories=sorted({*FLEET_NAMES, *spans[name].cat.categories})) for name in NAMES}
+    )
+    of_fleet = ask(fleet)
+    assert_frame_equal(plain(of_fleet), plain(answer))
+    assert {name: str(dtype) for name, dtype in of_fleet.dtypes.items()} == {n: str(d) for n, d in answer.dtypes.items()}
+    for name in set(NAMES) & set(of_fleet):
+        assert of_fleet[name].dtype == fleet[name].dtype  # colours depend on the categories, which survive filtering
+
+
 @pytest.mark.laws
 @most_questions
 @some
@@ -155,7 +175,7 @@ def test_other_objects_than_frames_of_spans_are_refused(ask):
         ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
     with pytest.raises(tv.BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
         ask([])
-    with pytest.raises(tv.BadSpan, match=r"^Span 'a' ends at 1 before it starts at 5\.$"):
+    with pytest.raises(tv.BadSpan, match=r"^Span 'a' of trace 't' ends at 1 before it starts at 5\.$"):
         ask(spans_of("ann 0 1 desk").assign(start_time=5))
 
 

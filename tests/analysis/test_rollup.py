@@ -52,7 +52,7 @@ def test_a_table_with_too_many_rows_is_refused():
 
 def test_values_that_are_not_numbers_are_refused():
     spans = with_data(spans_of("ann 0 4 desk"), a={"label": "x"})
-    with pytest.raises(BadSpan, match=r"^label of span 'a' is 'x', not a 64-bit number\.$"):
+    with pytest.raises(BadSpan, match=r"^label of span 'a' of trace 't' is 'x', not a 64-bit number\.$"):
         rollup(spans, 1, values="label")
     for values in ("busy_us", "trace_id"):
         with pytest.raises(BadOption, match=rf"^values=\['{values}'\] has the name of a column of the result\.$"):

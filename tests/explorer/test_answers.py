@@ -172,7 +172,7 @@ def test_the_details_of_a_span():
 def test_data_that_is_not_a_json_object_is_reported():
     answers = Answers(NESTED.assign(data=["[1]", None, None]))
     assert answers.answer("details", "t", row=0).header["details"]["data"] == (
-        "data of span 'a' is not a JSON object: '[1]' (it is of type list)."
+        "data of span 'a' of trace 't' is not a JSON object: '[1]' (it is of type list)."
     )
 
 

@@ -79,7 +79,7 @@ def test_data_that_no_reader_accepts_is_refused():
     with pytest.raises(BadSpan) as caught:
         list(export_chunks(SPANS.assign(data=deep)))
     assert str(caught.value) == (
-        "data of span 'a' is nested 901 levels deep; a file may have at most 900, in any format. Flatten it."
+        "data of span 'a' of trace 't' is nested 901 levels deep; a file may have at most 900, in any format. Flatten it."
     )
     assert len(list(export_chunks(SPANS.assign(data='{"a":"' + "[" * 900 + '"}')))) == 1
 

@@ -205,16 +205,20 @@ def test_an_impossible_path_is_refused():
             BadSpan,
             "Span 'a' is in several rows of trace 't'. Pass each span once, uncut: not the pieces of self_spans().",
         ),
-        (SPANS.assign(end_time=-1), BadSpan, "Span 'a' ends at -1 before it starts at 0."),
+        (
+            SPANS.assign(end_time=-1),
+            BadSpan,
+            "Span 'a' of trace 't' ends at -1 before it starts at 0. The same holds for 2 more spans.",
+        ),
         (
             SPANS.assign(id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "id contains '\\ud800', which cannot be encoded as UTF-8.",
+            "id of span '\\ud800' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8.",
         ),
         (
             SPANS.assign(agent_id=pd.Series(["\ud800", "b", "c"], dtype=object)),
             BadSpan,
-            "agent_id contains '\\ud800', which cannot be encoded as UTF-8.",
+            "agent_id of span 'a' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8.",
         ),
     ],
 )
@@ -226,7 +230,10 @@ def test_spans_that_break_a_rule_leave_no_file(spans, error, expected_message):
 @pytest.mark.parametrize("kind", WRITERS)
 def test_an_invalid_payload_leaves_no_file(kind):
     wrong = SPANS.assign(data="[]")
-    assert message(BadSpan, wrong, "made", format=kind) == "data of span 'a' is not a JSON object: '[]' (it is of type list)."
+    assert (
+        message(BadSpan, wrong, "made", format=kind)
+        == "data of span 'a' of trace 't' is not a JSON object: '[]' (it is of type list)."
+    )
     assert there() == []
 
 
@@ -241,7 +248,7 @@ def test_an_error_half_way_keeps_the_existing_file(kind, monkeypatch):
     path = Path("made")
     path.write_text("before")
     bad = SPANS.assign(data=pd.Series([None, None, "{"], index=SPANS.index, dtype="str"))
-    assert message(BadSpan, bad, path, format=kind).startswith("data of span 'c' is not a JSON object: '{' (")
+    assert message(BadSpan, bad, path, format=kind).startswith("data of span 'c' of trace 't' is not a JSON object: '{' (")
     assert (path.read_text(), there()) == ("before", ["made"])
 
 

@@ -222,7 +222,7 @@ def test_a_time_outside_of_otlps_range_is_refused(start, end, place):
     with pytest.raises(BadSpan) as caught:
         document_of(spans_of(f"ann {start} {end} desk"))
     assert str(caught.value) == (
-        f"Span 'a' {place}: OTLP times range from 1970 to the year 2554 (ns in 64 bits). "
+        f"Span 'a' of trace 't' {place}: OTLP times range from 1970 to the year 2554 (ns in 64 bits). "
         "Shift the times, or export them as 'parquet'."
     )
 

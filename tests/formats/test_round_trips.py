@@ -158,8 +158,8 @@ def test_a_time_that_a_table_of_text_cannot_carry_is_refused(time, verb):
     with pytest.raises(BadSpan) as caught:
         export(spans, "a.csv")
     assert str(caught.value) == (
-        f"Span 'a' {verb} at {time}: times in 'csv' end with the year 9999, because times beyond it are mostly in another "
-        "unit. Shift the times, or export them as 'parquet' or 'chrome'."
+        f"Span 'a' of trace 't' {verb} at {time}: times in 'csv' end with the year 9999, because times beyond it "
+        "are mostly in another unit. Shift the times, or export them as 'parquet' or 'chrome'."
     )
     assert not Path("a.csv").exists()
 

@@ -6,6 +6,7 @@ from tokenvis import BadOption, palette
 from tokenvis.plot.artists.color_scales import MAX_DISTINCT_OTHERS, color_scale
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.style import LIGHT
+from tokenvis.spans.columns import MAX_MASKED_CATEGORIES
 
 AGENTS = [f"agent {n:02}" for n in range(15)]
 
@@ -24,6 +25,13 @@ def test_names_have_the_colours_of_the_palette_and_a_missing_one_is_grey():
 def test_a_colour_survives_filtering():
     values = pd.Series(["ann", "bob"], dtype="category")
     assert colors_of(values[values == "bob"]) == [palette(["ann", "bob"])["bob"]]
+
+
+def test_a_small_slice_of_many_traces_has_the_colours_of_its_own_names():
+    others = [f"agent {n:04}" for n in range(MAX_MASKED_CATEGORIES)]
+    values = pd.Series(pd.Categorical(["zoe", "bob", None], categories=sorted([*others, "bob", "zoe"])))
+    assert colors_of(values) == colors_of(["zoe", "bob", None])
+    assert color_scale(values, None, LIGHT).legend[:2] == [(palette(["bob", "zoe"])[name], name) for name in ("bob", "zoe")]
 
 
 def test_names_beyond_the_palette_are_others_and_counted_in_the_legend():

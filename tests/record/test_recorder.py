@@ -230,7 +230,7 @@ def test_spans_with_their_own_times():
             "start_time=datetime.datetime(2026, 1, 1, 0, 0) is not a 64-bit integer of microseconds. "
             "Convert it: round(time.timestamp() * 1_000_000).",
         ),
-        ((5, 3), "The span ends at 3 before it starts at 5."),
+        ((5, 3), "A span of agent 'Ann' in trace 't' ends at 3 before it starts at 5."),
     ],
 )
 def test_invalid_times_are_refused_and_nothing_is_recorded(times, message):

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadSpan, MissingColumn
-from tokenvis.spans.columns import REQUIRED, as_spans, codes_of, empty_spans, in_frame_order, order_of, require, times_of
+from tokenvis.spans.columns import (
+    MAX_MASKED_CATEGORIES,
+    REQUIRED,
+    as_spans,
+    codes_of,
+    empty_spans,
+    in_frame_order,
+    order_of,
+    ranks_of,
+    require,
+    times_of,
+)
 
 DTYPES = {
     "id": "str",
@@ -79,23 +90,32 @@ def test_the_given_frame_is_not_changed():
         ),
         ({"start_time": True}, r"^start_time has type bool, not integer microseconds\.$"),
         ({"start_time": "0"}, r"^start_time has type str, not integer microseconds\.$"),
-        ({"start_time": 6}, r"^Span 's' ends at 5 before it starts at 6\.$"),
-        ({"end_time": 2**63}, r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$"),
+        ({"start_time": 6}, r"^Span 's' of trace 't' ends at 5 before it starts at 6\.$"),
+        (
+            {"end_time": 2**63},
+            r"^end_time of span 's' of trace 't' contains 9223372036854775808, which does not fit into a 64-bit integer\.$",
+        ),
         (
             {"end_time": np.uint64(2**63)},
-            r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$",
+            r"^end_time of span 's' of trace 't' contains 9223372036854775808, which does not fit into a 64-bit integer\.$",
         ),
-        ({"end_time": 2**70}, r"^end_time contains 1180591620717411303424, which does not fit into a 64-bit integer\.$"),
-        ({"agent_id": None}, r"^agent_id is missing in row 0\. Every span needs one\.$"),
-        ({"id": None}, r"^id is missing in row 0\. Every span needs one\.$"),
-        ({"agent_id": "\ud800"}, r"^agent_id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
+        (
+            {"end_time": 2**70},
+            r"^end_time of span 's' of trace 't' contains 1180591620717411303424, which does not fit into a 64-bit integer\.$",
+        ),
+        ({"agent_id": None}, r"^Span 's' of trace 't' has no agent_id\. Every span needs one\.$"),
+        ({"id": None}, r"^Span of trace 't' in row 0 has no id\. Every span needs one\.$"),
+        ({"agent_id": "\ud800"}, r"^agent_id of span 's' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8\.$"),
         (
             {"label": "x"},
             r"^A span has no column 'label'\. Put it into data, or drop it\. Columns: 'id', 'trace_id', 'agent_id', "
             r"'location_id', 'start_time', 'end_time', 'data'\.$",
         ),
-        ({"parent_id": "\ud800"}, r"^parent_id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
-        ({"data": "\ud800"}, r"^data contains '\\ud800', which cannot be encoded as UTF-8\.$"),
+        (
+            {"parent_id": "\ud800"},
+            r"^parent_id of span 's' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8\.$",
+        ),
+        ({"data": "\ud800"}, r"^data of span 's' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8\.$"),
     ],
     ids=str,
 )
@@ -108,12 +128,17 @@ def test_an_invalid_span_is_refused_and_its_value_is_shown(bad, message):
     ("odd", "shown"), [("9", "'9'"), (True, "True"), (pd.Timestamp(0), r"Timestamp\('1970-01-01 00:00:00'\)")], ids=repr
 )
 def test_the_first_time_that_is_not_an_integer_is_shown(odd, shown):
-    with pytest.raises(BadSpan, match=rf"^end_time has type object, such as {shown} in row 1, not integer microseconds\.$"):
+    with pytest.raises(
+        BadSpan, match=rf"^end_time has type object, such as {shown} of span 'r' of trace 't', not integer microseconds\.$"
+    ):
         as_spans([ONE, {**ONE, "id": "r", "end_time": odd}])
 
 
 def test_a_time_is_refused_in_a_frame_too():
-    with pytest.raises(BadSpan, match=r"^end_time contains 9223372036854775808, which does not fit into a 64-bit integer\.$"):
+    with pytest.raises(
+        BadSpan,
+        match=r"^end_time of span 's' of trace 't' contains 9223372036854775808, which does not fit into a 64-bit integer\.$",
+    ):
         as_spans(pd.DataFrame([ONE]).astype({"end_time": "uint64"}).assign(end_time=np.uint64(2**63)))
     with pytest.raises(
         BadSpan, match=r"^start_time has type category, not integer microseconds\. Convert it: times\.astype\('int64'\)\.$"
@@ -171,7 +196,7 @@ def test_times_of_several_types_or_of_none_have_no_advice(times):
 @pytest.mark.parametrize("times", [NOON, IN_BERLIN, SPENT, pd.Series([1.5, 2]), pd.Series(["2026-06-21", "2026-06-22"])])
 def test_a_missing_time_is_told_before_its_type(times):
     spans = spans_of("ann 0 1 desk", "ann 1 2 desk").assign(start_time=times.where([True, False]).array)
-    with pytest.raises(BadSpan, match=r"^start_time is missing in row 1\. Every span needs one\.$"):
+    with pytest.raises(BadSpan, match=r"^Span 'b' of trace 't' has no start_time\. Every span needs one\.$"):
         times_of(spans)
 
 
@@ -196,7 +221,7 @@ def test_a_missing_key_is_named():
 
 
 def test_a_time_is_missing_in_the_spans_that_lack_it():
-    with pytest.raises(BadSpan, match=r"^end_time is missing in row 1\. Every span needs one\.$"):
+    with pytest.raises(BadSpan, match=r"^Span 's' of trace 't' has no end_time\. Every span needs one\.$"):
         as_spans([ONE, {key: value for key, value in ONE.items() if key != "end_time"}])
 
 
@@ -204,7 +229,7 @@ def test_a_given_trace_id_applies_to_all_spans():
     assert as_spans([{key: value for key, value in ONE.items() if key != "trace_id"}], trace_id="u")["trace_id"].tolist() == [
         "u"
     ]
-    with pytest.raises(BadSpan, match=r"^Span 's' is in trace 't', not 'u'\.$"):
+    with pytest.raises(BadSpan, match=r"^Span 's' of trace 't' does not belong to trace 'u'\.$"):
         as_spans([ONE], trace_id="u")
 
 
@@ -227,27 +252,33 @@ def test_a_duplicate_column_is_refused():
 def test_times_are_int64_for_any_integer_column():
     start, end = times_of(spans_of("ann 0 1 desk").astype({"start_time": "Int32", "end_time": "uint16"}))
     assert (start.dtype, end.dtype) == ("int64", "int64")
-    with pytest.raises(BadSpan, match=r"^start_time is missing in row 0\. Every span needs one\.$"):
+    with pytest.raises(BadSpan, match=r"^Span in row 0 has no start_time\. Every span needs one\.$"):
         times_of(pd.DataFrame({"start_time": pd.array([None], dtype="Int64"), "end_time": [1]}))
 
 
 NAMES = st.lists(st.sampled_from(["b", "a", "C", "\U0001f600", "é", "", "~"]), max_size=8)
 
 
+OTHER_NAMES = [f"name {number}" for number in range(MAX_MASKED_CATEGORIES)]
+
+
 @pytest.mark.laws
 @given(NAMES, st.permutations(["b", "a", "C", "\U0001f600", "é", "", "~", "unused"]))
 def test_codes_are_ranks_of_the_values_for_any_column_type(names, categories):
     ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
+    many = [*categories, *OTHER_NAMES]
     columns = [
         pd.Series(names, dtype="str"),
         pd.Series(names, dtype="object"),
-        pd.Series(pd.Categorical(names, categories=categories)),
+        *(pd.Series(pd.Categorical(names, categories=of_column)) for of_column in (categories, sorted(categories))),
+        *(pd.Series(pd.Categorical(names, categories=of_column)) for of_column in (many, sorted(many))),
         pd.concat([pd.Series(pd.Categorical(part)) for part in (names[:3], names[3:])]),
     ]
     for column in columns:
         codes, labels = codes_of(column)
         assert codes.tolist() == [ranks[name] for name in names]
         assert labels.tolist() == list(ranks)
+        assert ranks_of(column).tolist() == codes.tolist()
         assert codes.dtype == "int64"
 
 
@@ -255,6 +286,11 @@ def test_a_missing_value_has_the_code_minus_one():
     for dtype in ("str", "object", "category"):
         codes, labels = codes_of(pd.Series(["b", None, "a"], dtype=dtype))
         assert (codes.tolist(), labels.tolist()) == ([1, -1, 0], ["a", "b"])
+    for categories in (["a", "b", "c"], ["a", "b", *OTHER_NAMES], ["b", "a", *OTHER_NAMES]):
+        for values, expected in ((["b", None, "a"], [1, -1, 0]), ([None], [-1]), ([], [])):
+            column = pd.Series(pd.Categorical(values, categories=categories))
+            assert codes_of(column)[0].tolist() == ranks_of(column).tolist() == expected
+            assert codes_of(column)[1].tolist() == sorted(filter(None, values))
 
 
 def test_numbers_are_ranked_as_numbers_and_mixed_types_as_text():
@@ -288,4 +324,6 @@ def test_a_time_with_half_of_a_surrogate_pair_is_no_integer():
     span = {"id": "1", "trace_id": "t", "agent_id": "a", "location_id": "x", "start_time": "\ud800", "end_time": 1}
     with pytest.raises(BadSpan) as error:
         as_spans([span])
-    assert str(error.value) == r"start_time has type object, such as '\ud800' in row 0, not integer microseconds."
+    assert (
+        str(error.value) == r"start_time has type object, such as '\ud800' of span '1' of trace 't', not integer microseconds."
+    )

@@ -45,7 +45,7 @@ def test_values_that_json_cannot_represent_are_refused():
     loop: dict = {}
     loop["loop"] = loop
     for value in (float("nan"), float("inf"), {1, 2}, object(), loop):
-        with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: "):
+        with pytest.raises(BadSpan, match=r"^data of span 'a' of trace 't' is not a JSON object: "):
             encoded(spans_with({"value": value}))
-    with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: \[1\] \(it is of type list\)\.$"):
+    with pytest.raises(BadSpan, match=r"^data of span 'a' of trace 't' is not a JSON object: \[1\] \(it is of type list\)\.$"):
         encoded(spans_with([1]))

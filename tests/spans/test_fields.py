@@ -104,7 +104,7 @@ def test_a_value_that_is_not_a_number_is_refused(value, kind):
     spans = two().assign(**{INPUT: pd.Series([0, value], dtype=kind)})
     with pytest.raises(tv.BadSpan) as error:
         field_numbers(spans, [INPUT])
-    assert str(error.value) == f"{INPUT} of span 'b' is {value!r}, not a 64-bit number."
+    assert str(error.value) == f"{INPUT} of span 'b' of trace 't' is {value!r}, not a 64-bit number."
 
 
 def test_values_that_are_not_numbers_are_told_if_wanted():

@@ -4,12 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadSpan
+from tokenvis.spans import integers
 from tokenvis.spans.integers import (
+    count_ranks,
     difference,
     order_by,
     packed,
     percentiles,
     rank_in,
+    ranks_among,
     run_ends,
     run_starts,
     running_max,
@@ -37,6 +40,18 @@ def test_packed_keys_keep_their_order(rows):
             assert (together >= 0).all()
     spread = [max(column) - min(column) for column in zip(*rows, strict=True)]
     assert (packed(*keys) is None) == (sum(width.bit_length() for width in spread) > 63)
+
+
+@pytest.mark.laws
+@pytest.mark.parametrize("min_hashed", [0, integers.MIN_HASHED_VALUES])
+@given(st.lists(WIDE, max_size=10))
+def test_values_are_ranked_among_the_distinct_ones(min_hashed, values):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(integers, "MIN_HASHED_VALUES", min_hashed)
+        ranks, distinct = ranks_among(np.array(values, dtype=np.int64))
+    assert distinct.tolist() == sorted(set(values))
+    assert [distinct[rank] for rank in ranks] == values
+    assert count_ranks(ranks) == len(distinct)
 
 
 @pytest.mark.laws

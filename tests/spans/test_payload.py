@@ -56,7 +56,7 @@ def test_a_payload_that_is_not_an_object_is_refused(data, why):
     for read in (lambda: expand_data(spans, "label"), lambda: encoded(spans)):
         with pytest.raises(BadSpan) as error:
             read()
-        assert str(error.value) == f"data of span 'a' is not a JSON object: {data!r} ({why})."
+        assert str(error.value) == f"data of span 'a' of trace 't' is not a JSON object: {data!r} ({why})."
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT], ids=repr)
@@ -68,7 +68,9 @@ def test_a_missing_value_is_an_empty_payload(nothing):
 
 def test_a_payload_nested_too_deeply_is_refused():
     deep = '{"parent_id": "p", "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
-    with pytest.raises(BadSpan, match=r"^data of span 'a' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"):
+    with pytest.raises(
+        BadSpan, match=r"^data of span 'a' of trace 't' is not a JSON object: .*… \(200,025 characters\) \(.*\)\.$"
+    ):
         expand_data(spans_with(deep), "label")
     assert parents_of(spans_with(deep)["data"]) is None
 

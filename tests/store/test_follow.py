@@ -243,7 +243,9 @@ def test_an_unreadable_row_is_an_error_and_the_next_look_retries(tmp_path):
     following = Following("t", path)
     with_sql(path, insert.format("b", -1))
     for _ in range(2):
-        with pytest.raises(BadSpan, match=r"1 row with invalid values: span 'b': it ends at -1 before it starts at 0;? ?"):
+        with pytest.raises(
+            BadSpan, match=r"1 row with invalid values: span 'b' of trace 't': it ends at -1 before it starts at 0;? ?"
+        ):
             following.look()
     with_sql(path, "UPDATE spans SET end_time = 7 WHERE id = 'b'")
     assert following.look()

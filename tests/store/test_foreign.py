@@ -51,9 +51,10 @@ def refused_and_left_out(reason: str) -> None:
         load_spans()
     path = Path("sqlite.db").absolute()
     assert str(error.value) == (
-        f"{path} has 1 row with invalid values: span 'old/2': {reason}. load_spans(..., skip_bad=True) skips such rows."
+        f"{path} has 1 row with invalid values: span 'old/2' of trace 'old': {reason}. "
+        "load_spans(..., skip_bad=True) skips such rows."
     )
-    with pytest.warns(UserWarning, match=re.escape(f"{path}: 1 row skipped: span 'old/2': {reason}.")):
+    with pytest.warns(UserWarning, match=re.escape(f"{path}: 1 row skipped: span 'old/2' of trace 'old': {reason}.")):
         assert load_spans(skip_bad=True)["id"].tolist() == ["old/1"]
 
 

@@ -41,7 +41,7 @@ def test_invalid_rows_are_reported(store):
     verdict = verify()
     assert (verdict.n_traces, verdict.n_spans) == (1, 470)
     assert verdict.findings[0] == "30 rows with invalid values; load_spans(..., skip_bad=True) skips them:"
-    assert verdict.findings[1] == r"  span '0': agent_id is b'\x00' in the database, not a text"
+    assert verdict.findings[1] == r"  span '0' of trace 't': agent_id is b'\x00' in the database, not a text"
     assert verdict.findings[21:] == ["  and 10 more"]
 
 

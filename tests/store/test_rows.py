@@ -41,42 +41,52 @@ def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
         (
             [{**ONE_SPAN, "id": "a"}, {**ONE_SPAN, "id": "a"}],
             BadSpan,
-            r"^Two spans have the id 'a'\. Every span needs a unique id\.$",
+            r"^Span 'a' of trace 't' is given twice\. Every span needs a unique id\.$",
         ),
-        ([{**ONE_SPAN, "start_time": 6}], BadSpan, r"^Span 's' ends at 5 before it starts at 6\.$"),
+        ([{**ONE_SPAN, "start_time": 6}], BadSpan, r"^Span 's' of trace 't' ends at 5 before it starts at 6\.$"),
         (
             [{**ONE_SPAN, "data": {"x": float("nan")}}],
             BadSpan,
-            r"^data of span 's' is not a JSON object: \{'x': nan\} \(Out of range float values are not JSON compliant.*\)\.$",
+            r"^data of span 's' of trace 't' is not a JSON object: \{'x': nan\} "
+            r"\(Out of range float values are not JSON compliant.*\)\.$",
         ),
-        ([{**ONE_SPAN, "data": []}], BadSpan, r"^data of span 's' is not a JSON object: \[\] \(it is of type list\)\.$"),
+        (
+            [{**ONE_SPAN, "data": []}],
+            BadSpan,
+            r"^data of span 's' of trace 't' is not a JSON object: \[\] \(it is of type list\)\.$",
+        ),
         (
             [{**ONE_SPAN, "data": [None]}],
             BadSpan,
-            r"^data of span 's' is not a JSON object: \[None\] \(it is of type list\)\.$",
+            r"^data of span 's' of trace 't' is not a JSON object: \[None\] \(it is of type list\)\.$",
         ),
         (
             [{**ONE_SPAN, "data": [1, 2]}],
             BadSpan,
-            r"^data of span 's' is not a JSON object: \[1, 2\] \(it is of type list\)\.$",
+            r"^data of span 's' of trace 't' is not a JSON object: \[1, 2\] \(it is of type list\)\.$",
         ),
         (
             [{**ONE_SPAN, "data": "{"}],
             BadSpan,
-            r"^data of span 's' is not a JSON object: '\{' \(Expecting property name enclosed in double quotes: .*\)\.$",
+            r"^data of span 's' of trace 't' is not a JSON object: '\{' "
+            r"\(Expecting property name enclosed in double quotes: .*\)\.$",
         ),
         (
             [{**ONE_SPAN, "data": '{"x": "\ud800"}'}],
             BadSpan,
-            r"""^data contains '\{"x": "\\ud800"\}', which cannot be encoded as UTF-8\.$""",
+            r"""^data of span 's' of trace 't' contains '\{"x": "\\ud800"\}', which cannot be encoded as UTF-8\.$""",
         ),
         (
             [{**ONE_SPAN, "data": '{"x": "\ud800"}'}, {**ONE_SPAN, "id": "r", "data": {}}],
             BadSpan,
-            r"""^data of span 's' is not a JSON object: '\{"x": "\\ud800"\}' """
+            r"""^data of span 's' of trace 't' is not a JSON object: '\{"x": "\\ud800"\}' """
             r"\(a lone surrogate cannot be encoded as UTF-8\)\.$",
         ),
-        ([{**ONE_SPAN, "id": "\ud800"}], BadSpan, r"^id contains '\\ud800', which cannot be encoded as UTF-8\.$"),
+        (
+            [{**ONE_SPAN, "id": "\ud800"}],
+            BadSpan,
+            r"^id of span '\\ud800' of trace 't' contains '\\ud800', which cannot be encoded as UTF-8\.$",
+        ),
         (
             [{**ONE_SPAN, "lable": "x"}],
             BadSpan,
@@ -88,7 +98,7 @@ def test_an_id_of_another_trace_is_refused_and_nothing_changes(store, method):
             MissingColumn,
             r"^The spans have no column 'agent_id', 'location_id', 'start_time', 'end_time'\. They have: 'id', 'trace_id'\.$",
         ),
-        ([{**ONE_SPAN, "trace_id": "other"}], BadSpan, r"^Span 's' is in trace 'other', not 't'\.$"),
+        ([{**ONE_SPAN, "trace_id": "other"}], BadSpan, r"^Span 's' of trace 'other' does not belong to trace 't'\.$"),
     ],
 )
 def test_an_invalid_span_is_refused_and_nothing_changes(store, method, spans, error, message):
@@ -107,7 +117,9 @@ def test_a_payload_nested_too_deeply_is_refused(store):
     endless: dict = {}
     for _ in range(100_000):
         endless = {"a": endless}
-    with pytest.raises(BadSpan, match=r"^data of span 's' is not a JSON object: a dict nested too deeply to show \(.*\)\.$"):
+    with pytest.raises(
+        BadSpan, match=r"^data of span 's' of trace 't' is not a JSON object: a dict nested too deeply to show \(.*\)\.$"
+    ):
         store.add_spans("t", [{**ONE_SPAN, "data": endless}])
     assert json.loads(rows(store)[0][6]) == nested(200)
 

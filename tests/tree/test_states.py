@@ -93,7 +93,9 @@ def test_a_column_state_of_other_meaning_is_refused():
     with pytest.raises(BadSpan, match=r"^The spans have a column 'state', which self_spans\(\) adds. Rename it first.$"):
         self_spans(spans_of("ann 0 4 desk").assign(state="busy"))
     pieces = self_spans(spans_of("ann 0 4 desk")).assign(state="busy")
-    with pytest.raises(BadSpan, match=r"^state is 'busy' in row 0. The states of pieces are 'work', 'agent', 'person'.$"):
+    with pytest.raises(
+        BadSpan, match=r"^state of span 'a' of trace 't' is 'busy'\. The states of pieces are 'work', 'agent', 'person'.$"
+    ):
         self_spans(pieces)
 
 

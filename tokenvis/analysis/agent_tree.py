@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, ids_at, require, times_of, values_at
+from tokenvis.spans.columns import codes_of, ids_at, ranks_of, require, times_of, values_at
 from tokenvis.spans.endings import Endings, endings_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -176,7 +176,7 @@ def instance_paths(spans: pd.DataFrame, first: Int64Array, parent: Int64Array, d
     if len(deep):
         paths[deep] = long_paths(own_names, parent, depth, deep)
     if len(deep) or number_clashes or any(PATH_SEPARATOR.strip() in name for name in names):
-        paths = told_apart(paths, codes_of(spans["trace_id"])[0][first])
+        paths = told_apart(paths, ranks_of(spans["trace_id"])[first])
     return paths
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.columns import ranks_of, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, order_by, packed, sort_order, sums
 from tokenvis.spans.intervals import number_in_run, overlaps, union
@@ -67,7 +67,7 @@ def colocation(spans: pd.DataFrame) -> pd.DataFrame:
     first_member, other_member = pairs["first_member"].to_numpy(), pairs["other_member"].to_numpy()
     names = {column: values_at(of_member, column, first_member) for column in ("trace_id", "location_id", "agent_id")}
     table = pd.DataFrame({**names, "other_agent_id": values_at(of_member, "agent_id", other_member), **pairs.iloc[:, 2:]})
-    trace = codes_of(of_member["trace_id"])[0][first_member]
+    trace = ranks_of(of_member["trace_id"])[first_member]
     return table.iloc[order_by([trace, pairs["first"].to_numpy(), first_member, other_member])].reset_index(drop=True)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, listed, quoted
-from tokenvis.spans.columns import as_categorical, codes_of, require
+from tokenvis.spans.columns import as_categorical, codes_of, ranks_of, require
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, counts, difference, sums
 from tokenvis.spans.intervals import union
@@ -78,7 +78,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame, *, match: str | Callable[
         values = {"before": old, "after": new, "change": new - old}
         for side, column in values.items():
             table[f"{measure}_{side}{unit}"] = column if measure == "tokens" else column.astype("int64")
-    ties = [codes_of(table[key])[0] for key in ("location_id", role)]
+    ties = [ranks_of(table[key]) for key in ("location_id", role)]
     order = np.lexsort((*ties, -table["busy_change_us"].abs().to_numpy()))
     return table.iloc[order].reset_index(drop=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.columns import ranks_of, require, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import lowest_of, order_by
 from tokenvis.spans.intervals import running_counts
@@ -70,7 +70,7 @@ def concurrency(spans: pd.DataFrame, *, by: str | Iterable[str] | None = None) -
         group, time = np.concatenate([group, added]), np.concatenate([time, first[added]])
         running = np.concatenate([running, np.zeros(len(added), dtype=np.int64)])
     if without_work.any() or len(columns) > 1:
-        trace = codes_of(spans["trace_id"].iloc[groups.first])[0]
+        trace = ranks_of(spans["trace_id"].iloc[groups.first])
         order = order_by([trace[group], time, group])
         group, time, running = group[order], time[order], running[order]
     names = groups.names(spans, group)

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, ids_at, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import ids_at, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
+    count_ranks,
     counts,
     difference,
     highest_of,
@@ -136,10 +137,11 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
 def last_and_first(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     """The row of each trace that ends last (ties: the latest start, then the last agent_id, id), and the first start."""
     start, end = times_of(spans)
-    trace, traces = codes_of(spans["trace_id"])
-    rows = np.flatnonzero(end == highest_of(trace, end, len(traces))[trace])
-    rows = rows[order_with_ids(spans, trace[rows], start[rows], codes_of(spans["agent_id"].iloc[rows])[0], row=rows)]
-    last, origin = rows[run_ends(trace[rows])], lowest_of(trace, start, len(traces))
+    trace = ranks_of(spans["trace_id"])
+    n_traces = count_ranks(trace)
+    rows = np.flatnonzero(end == highest_of(trace, end, n_traces)[trace])
+    rows = rows[order_with_ids(spans, trace[rows], start[rows], ranks_of(spans["agent_id"].iloc[rows]), row=rows)]
+    last, origin = rows[run_ends(trace[rows])], lowest_of(trace, start, n_traces)
     difference(end[last], origin)  # raises BadSpan if the wall time of a trace does not fit into int64
     return last, origin
 
@@ -198,7 +200,7 @@ class PathSearch:
     @cached_property
     def agent(self) -> Int64Array:
         """The code of each row's agent."""
-        return codes_of(self.spans["agent_id"])[0]
+        return ranks_of(self.spans["agent_id"])
 
     @cached_property
     def fallbacks(self) -> list[tuple[int, memoryview, Ends]]:
@@ -299,7 +301,7 @@ class PathSearch:
         keys = [(min(self.end[row], time), self.start[row], int(self.agent[row])) for row in rows]
         latest = max(keys)
         tied = [row for row, key in zip(rows, keys, strict=True) if key == latest]
-        return tied[0] if len(tied) == 1 else tied[int(codes_of(self.spans["id"].iloc[tied])[0].argmax())]
+        return tied[0] if len(tied) == 1 else tied[int(ranks_of(self.spans["id"].iloc[tied]).argmax())]
 
     def last_of_group(self, kind: int, group: int, ends: Ends, time: int) -> int:
         """The group's last row to end at or before a time that the path has not passed at that time; else `NO_ROW`."""

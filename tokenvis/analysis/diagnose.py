@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import quoted
-from tokenvis.spans.columns import codes_of, id_lists, order_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import id_lists, order_of, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.fields import several_field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
     Mask,
+    count_ranks,
     counts,
     difference,
     highest_of,
@@ -132,10 +133,10 @@ def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
     1          open        1     <NA>      [b]
     """
     require(spans)
-    trace, traces = codes_of(spans["trace_id"])
+    trace = ranks_of(spans["trace_id"])
     found = sorted(
         (trace_code, list(MEANING_BY_KIND).index(finding.kind), finding.detail, rows, count, time)
-        for finding in all_findings(spans, trace, len(traces))
+        for finding in all_findings(spans, trace, count_ranks(trace))
         for trace_code, rows, count, time in by_trace(spans, finding, trace)
     )
     kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
@@ -252,7 +253,7 @@ def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
 
 def background(spans: pd.DataFrame, relations: Relations, assumed: Mask) -> Finding:
     """Children of another agent that are assumed to be detached; the time is that in which both run."""
-    (start, end), agent = times_of(spans), codes_of(spans["agent_id"])[0]
+    (start, end), agent = times_of(spans), ranks_of(spans["agent_id"])
     rows = np.flatnonzero(assumed & (relations.by_identity(agent)[relations.parent] != agent))
     parent = relations.parent[rows]
     begin = np.maximum(start[rows], relations.by_identity(start)[parent])
@@ -337,8 +338,8 @@ def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64A
 
 def idleness(spans: pd.DataFrame, states: States) -> Finding:
     """Traces in which nothing works, or waits for a person, most of the time: the spans next to the longest gap of each."""
-    trace, traces = codes_of(spans["trace_id"])
-    n_traces = len(traces)
+    trace = ranks_of(spans["trace_id"])
+    n_traces = count_ranks(trace)
     start, end = times_of(spans)
     first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
     row, piece_start, piece_end = states.pieces(WORK, PERSON)

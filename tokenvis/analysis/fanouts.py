@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, id_lists, require, values_at
+from tokenvis.spans.columns import id_lists, ranks_of, require, values_at
 from tokenvis.spans.groups import ratio
 from tokenvis.spans.integers import (
     Int64Array,
@@ -173,5 +173,5 @@ def verdicts(share: pd.Series) -> Any:
 
 def rows_in_order(table: pd.DataFrame, first: Int64Array) -> Int64Array:
     """Positions of the rows in the order of the result; batches of one span with equal times stay in their order."""
-    keys = codes_of(table["trace_id"])[0], table["start"].to_numpy(), table["end"].to_numpy(), codes_of(table["agent_id"])[0]
-    return order_by(keys, lambda tied: [codes_of(table["id"].iloc[tied])[0], first[tied]])
+    keys = ranks_of(table["trace_id"]), table["start"].to_numpy(), table["end"].to_numpy(), ranks_of(table["agent_id"])
+    return order_by(keys, lambda tied: [ranks_of(table["id"].iloc[tied]), first[tied]])

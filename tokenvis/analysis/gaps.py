@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.columns import codes_of, ids_at, is_integer, order_with_ids, require, times_of
+from tokenvis.spans.columns import ids_at, is_integer, order_with_ids, ranks_of, require, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, highest_of, lowest_of, rank_in, sort_order
@@ -123,7 +123,7 @@ def united(states: States, trace: Int64Array, state: int) -> Intervals:
 def neighbours(spans: pd.DataFrame, work: Intervals, trace: Int64Array, found: Gaps) -> tuple[Int64Array, Int64Array]:
     """The rows that work before and after each gap, or -1."""
     row, start, end = work
-    of_work, agent = trace[row], codes_of(spans["agent_id"])[0][row]
+    of_work, agent = trace[row], ranks_of(spans["agent_id"])[row]
     by_end = order_with_ids(spans, of_work, end, start, agent, row=row)
     by_start = order_with_ids(spans, of_work, start, end, agent, row=row)
     before = rank_in(of_work[by_end], end[by_end], found.trace, found.start, side="right") - 1
@@ -159,7 +159,7 @@ def triggers_at(spans: pd.DataFrame, trace: Int64Array, of_trace: Int64Array, ti
     texts = [isinstance(trigger, str) for trigger in triggers]
     rows, triggers = rows[texts], [trigger for trigger, is_text in zip(triggers, texts, strict=True) if is_text]
     start, end = (times[rows] for times in times_of(spans))
-    order = order_with_ids(spans, trace[rows], start, end, codes_of(spans["agent_id"])[0][rows], row=rows)
+    order = order_with_ids(spans, trace[rows], start, end, ranks_of(spans["agent_id"])[rows], row=rows)
     position = rank_in(trace[rows][order], start[order], of_trace, time, side="left")
     found = position < rank_in(trace[rows][order], start[order], of_trace, time, side="right")
     first = np.append(order, NO_ROW)[position]

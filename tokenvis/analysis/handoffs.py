@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, quoted
-from tokenvis.spans.columns import codes_of, is_integer, order_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import is_integer, order_of, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, difference, inverse_permutation, rank_in, run_ends, run_starts, sort_order
 from tokenvis.spans.losses import recorded_spans
@@ -108,7 +108,7 @@ def link_and_parent_handoffs(spans: pd.DataFrame, kinds: set[str]) -> list[pd.Da
 
 def link_handoffs(spans: pd.DataFrame, source: Int64Array, target: Int64Array) -> pd.DataFrame:
     """Handoffs from the linked span to the span with the link."""
-    agent = codes_of(spans["agent_id"])[0]
+    agent = ranks_of(spans["agent_id"])
     other = agent[source] != agent[target]
     source, target = source[other], target[other]
     start, end = times_of(spans)
@@ -154,7 +154,7 @@ def earliest_delegation(spans: pd.DataFrame, parent: Int64Array, child: Int64Arr
 def location_handoffs(spans: pd.DataFrame, rows_with_evidence: Int64Array, within_us: int | None) -> pd.DataFrame:
     """Handoffs from the last piece to end at a location to the next that starts there, if the agents differ."""
     row, start, end = pieces_of(spans)
-    agent = codes_of(spans["agent_id"])[0][row]
+    agent = ranks_of(spans["agent_id"])[row]
     location = groups_of(spans, "trace_id", "location_id").group[row]
     order = order_with_ids(spans, location, end, start, agent, row=row)
     row, start, end, agent, location = row[order], start[order], end[order], agent[order], location[order]
@@ -177,7 +177,7 @@ def strongest(spans: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     order = order[run_starts(source[order], target[order])]
     source, target, arrived = source[order], target[order], arrived[order]
     rank = inverse_permutation(order_of(spans))
-    trace = codes_of(spans["trace_id"])[0]
+    trace = ranks_of(spans["trace_id"])
     return pairs.iloc[order[np.lexsort((rank[target], rank[source], arrived, trace[target]))]]
 
 

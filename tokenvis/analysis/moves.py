@@ -8,7 +8,7 @@ leaves the old one.
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, require, values_at
+from tokenvis.spans.columns import order_with_ids, ranks_of, require, values_at
 from tokenvis.spans.integers import difference
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.nesting import paths_of
@@ -49,7 +49,7 @@ def moves(spans: pd.DataFrame) -> pd.DataFrame:
     spans = recorded_spans(spans)
     paths = paths_of(spans)
     before = np.flatnonzero(paths.moves())
-    trace, agent = (codes_of(spans[column])[0] for column in ("trace_id", "agent_id"))
+    trace, agent = (ranks_of(spans[column]) for column in ("trace_id", "agent_id"))
     to_row = paths.row[before + 1]
     order = order_with_ids(spans, trace[to_row], paths.start[before + 1], paths.end[before], agent[to_row], row=to_row)
     before = before[order]

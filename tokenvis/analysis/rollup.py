@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, name_list, quoted
-from tokenvis.spans.columns import codes_of, is_integer, require, times_of
+from tokenvis.spans.columns import is_integer, ranks_of, require, times_of
 from tokenvis.spans.fields import field_numbers
 from tokenvis.spans.groups import by_columns, groups_of
-from tokenvis.spans.integers import Float64Array, Int64Array, counts, difference, highest_of, lowest_of, sums
+from tokenvis.spans.integers import Float64Array, Int64Array, count_ranks, counts, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.relations import Relations, relations_of
@@ -82,8 +82,8 @@ def rollup(
     spans = recorded_spans(spans)
     groups = groups_of(spans, *columns)
     start, end = times_of(spans)
-    trace, traces = codes_of(spans["trace_id"])
-    origin, n_buckets = buckets_of(trace, len(traces), start, end, width)
+    trace = ranks_of(spans["trace_id"])
+    origin, n_buckets = buckets_of(trace, count_ranks(trace), start, end, width)
     size = n_buckets[trace[groups.first]]
     n_rows = sum(size.tolist())
     if n_rows > MAX_ROLLUP_ROWS:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.columns import ranks_of, require, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import by_columns, dense_ranks, groups_of, ratio
-from tokenvis.spans.integers import Int64Array, counts, difference, highest_of, lowest_of, percentiles, sums
+from tokenvis.spans.integers import Int64Array, count_ranks, counts, difference, highest_of, lowest_of, percentiles, sums
 from tokenvis.spans.intervals import running_counts, union
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
@@ -144,8 +144,9 @@ def active_parallel_peak(
 
 def distinct_counts(group: Int64Array, count: int, names: pd.Series) -> Int64Array:
     """Number of distinct names in each group."""
-    codes, labels = codes_of(names)
-    pair, size = dense_ranks(group * len(labels) + codes, count * len(labels))
+    name = ranks_of(names)
+    n_names = count_ranks(name)
+    pair, size = dense_ranks(group * n_names + name, count * n_names)
     of_pair = np.zeros(size, dtype=np.int64)
     of_pair[pair] = group
     return counts(of_pair, count)

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.columns import ranks_of, require, times_of
 from tokenvis.spans.groups import by_columns, groups_of
-from tokenvis.spans.integers import Int64Array, difference, highest_of, lowest_of, sums
+from tokenvis.spans.integers import Int64Array, count_ranks, difference, highest_of, lowest_of, sums
 from tokenvis.spans.intervals import Intervals, subtract, union
 from tokenvis.spans.kinds import KINDS_OF_WORK, KindCodes, kinds_of
 from tokenvis.spans.losses import recorded_spans
@@ -109,5 +109,6 @@ def exclusive_times(activity: KindCodes, pieces: Intervals, n_groups: int) -> li
 def wall_times(spans: pd.DataFrame) -> Int64Array:
     """The wall time of each row's trace."""
     start, end = times_of(spans)
-    trace, traces = codes_of(spans["trace_id"])
-    return difference(highest_of(trace, end, len(traces)), lowest_of(trace, start, len(traces)))[trace]
+    trace = ranks_of(spans["trace_id"])
+    n_traces = count_ranks(trace)
+    return difference(highest_of(trace, end, n_traces), lowest_of(trace, start, n_traces))[trace]

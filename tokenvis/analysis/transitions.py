@@ -7,9 +7,9 @@ agent's path as the case and the location as the activity; staying at a location
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, require, values_at
+from tokenvis.spans.columns import ranks_of, require, values_at
 from tokenvis.spans.groups import dense_ranks
-from tokenvis.spans.integers import counts, difference, percentiles, sums
+from tokenvis.spans.integers import count_ranks, counts, difference, percentiles, sums
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.nesting import paths_of
 
@@ -53,10 +53,10 @@ def transitions(spans: pd.DataFrame) -> pd.DataFrame:
     before = np.flatnonzero(paths.moves())
     after = before + 1
     gap = difference(paths.start[after], paths.end[before])
-    trace, traces = codes_of(spans["trace_id"])
+    trace = ranks_of(spans["trace_id"])
     n_locations = int(paths.location.max(initial=-1)) + 1
     route, n_routes = dense_ranks(paths.location[before] * n_locations + paths.location[after], n_locations * n_locations)
-    pair, count = dense_ranks(trace[paths.row[after]] * n_routes + route, len(traces) * n_routes)
+    pair, count = dense_ranks(trace[paths.row[after]] * n_routes + route, count_ranks(trace) * n_routes)
     example_row = np.zeros(count, dtype=np.int64)
     example_row[pair] = before
     n_moves = counts(pair, count)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan
-from tokenvis.spans.columns import codes_of, ids_at, require, values_at
+from tokenvis.spans.columns import codes_of, ids_at, ranks_of, require, values_at
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, difference, order_by, sums
 from tokenvis.spans.intervals import Intervals, covered, first_overlapping, overlapping, union
@@ -189,19 +189,20 @@ def wait_table(spans: pd.DataFrame, states: States, found: Waits) -> pd.DataFram
 
 def names_waited_for(spans: pd.DataFrame, found: Waits, names: list[str]) -> Any:
     """The agent or the person of each row; ``names`` are those of the marks. All agents of the frame are categories."""
-    agents = values_at(spans, "agent_id", np.arange(len(spans)))
-    persons = pd.Index(names, dtype="str").unique()
-    categories = agents.categories.union(persons)
-    of_agents = categories.get_indexer(agents.categories)[agents.codes[found.callee]]
+    if not names:
+        return values_at(spans, "agent_id", found.callee)
+    agent, agents = codes_of(spans["agent_id"])
+    categories = agents.union(pd.Index(names, dtype="str").unique())
+    of_agents = categories.get_indexer(agents)[agent[found.callee]]
     of_marks = np.append(categories.get_indexer(pd.Index(names, dtype="str")), NO_ROW)[found.mark]
     return pd.Categorical.from_codes(np.where(found.mark == NO_ROW, of_agents, of_marks), categories)
 
 
 def table_order(table: pd.DataFrame) -> Int64Array:
     """Positions of the rows in the order of the result."""
-    keys = codes_of(table["trace_id"])[0], table["start"].to_numpy(), table["end"].to_numpy(), codes_of(table["agent_id"])[0]
+    keys = ranks_of(table["trace_id"]), table["start"].to_numpy(), table["end"].to_numpy(), ranks_of(table["agent_id"])
 
     def texts(tied: Int64Array) -> list[Int64Array]:
-        return [codes_of(table[name].iloc[tied])[0] for name in ("id", "waits_for", "callee", "location_id")]
+        return [ranks_of(table[name].iloc[tied]) for name in ("id", "waits_for", "callee", "location_id")]
 
     return order_by(keys, texts)

@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from tokenvis.errors import BadSpan, quoted
+from tokenvis.errors import BadSpan
 from tokenvis.formats.files.structure import nesting_depth
+from tokenvis.spans.bad_rows import span_at
 from tokenvis.spans.buffers import text_sizes
 from tokenvis.spans.encoding import encoded_and_checked
 from tokenvis.spans.integers import Int64Array, Mask
@@ -72,7 +73,7 @@ def deep_rows(chunk: pd.DataFrame) -> list[int]:
             rows.append(row)
         if depth > MAX_EXPORTED_DEPTH:
             raise BadSpan(
-                f"data of span {quoted(chunk['id'].iloc[row])} is nested {depth:,} levels deep; a file may have at most "
+                f"data of span {span_at(chunk, row)} is nested {depth:,} levels deep; a file may have at most "
                 f"{MAX_EXPORTED_DEPTH:,}, in any format. Flatten it."
             )
     return rows

@@ -15,7 +15,8 @@ from pandas.util import hash_array
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.formats.registry import SUFFIXES, WRITERS
 from tokenvis.output import atomic_write, writable_path
-from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, codes_of, parent_ids, require, times_of
+from tokenvis.spans.bad_rows import first_bad, span_at
+from tokenvis.spans.columns import NAMES, YEAR_10000, as_categorical, as_spans, as_text, parent_ids, ranks_of, require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
@@ -110,10 +111,10 @@ def check_calendar(spans: pd.DataFrame, format_name: str) -> None:
     for verb, times in zip(("starts", "ends"), times_of(spans), strict=True):
         is_beyond = (times >= YEAR_10000) | (times <= -YEAR_10000)
         if is_beyond.any():
-            row = int(is_beyond.argmax())
+            row, others = first_bad(is_beyond)
             raise BadSpan(
-                f"Span {quoted(spans['id'].iloc[row])} {verb} at {times[row]}: times in {format_name!r} end with the year "
-                "9999, because times beyond it are mostly in another unit. "
+                f"Span {span_at(spans, row)} {verb} at {times[row]}: times in {format_name!r} end with the year "
+                f"9999, because times beyond it are mostly in another unit.{others} "
                 "Shift the times, or export them as 'parquet' or 'chrome'."
             )
 
@@ -137,10 +138,10 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
     require(spans)
     as_spans(spans.iloc[:0])  # raises for a column that spans cannot have
     for name in NAMES:
-        as_text(spans[name].drop_duplicates())
-    frame = spans.assign(id=as_text(spans["id"]), **{name: as_categorical(spans[name]) for name in NAMES})
+        as_text(spans[name].drop_duplicates(), spans)
+    frame = spans.assign(id=as_text(spans["id"], spans), **{name: as_categorical(spans[name]) for name in NAMES})
     if "parent_id" in frame.columns:
-        frame = frame.assign(parent_id=parent_ids(frame["parent_id"]))
+        frame = frame.assign(parent_id=parent_ids(frame["parent_id"], frame))
     similar = frame[["id", "trace_id"]].iloc[rows_with_equal_hashes(frame)]
     duplicated = pd.Series(identities(similar)[0]).duplicated().to_numpy()
     if duplicated.any():
@@ -153,7 +154,7 @@ def checked_spans(spans: pd.DataFrame) -> pd.DataFrame:
 
 def rows_with_equal_hashes(spans: pd.DataFrame) -> Int64Array:
     """Rows whose trace and id have the hash of another row, so may be equal: it takes less memory than a table of ids."""
-    ids, trace = spans["id"], codes_of(spans["trace_id"])[0]
+    ids, trace = spans["id"], ranks_of(spans["trace_id"])
     hashes = np.empty(len(ids), dtype=np.uint64)
     for first in range(0, len(ids), PAYLOADS_PER_CHUNK):
         rows = slice(first, first + PAYLOADS_PER_CHUNK)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, name_list
-from tokenvis.spans.columns import codes_of, order_of, order_with_ids, require, times_of
+from tokenvis.spans.columns import codes_of, order_of, order_with_ids, ranks_of, require, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, counts, highest_of, inverse_permutation, lowest_of
 from tokenvis.spans.intervals import number_in_run, running_counts
 
@@ -63,7 +63,7 @@ def pack_lanes(spans: pd.DataFrame, *, by: str = "location_id") -> pd.DataFrame:
     require(spans, by)
     packed = spans.iloc[order_of(spans, "trace_id")]
     start, end = times_of(packed)
-    trace, band = codes_of(packed["trace_id"])[0], codes_of(packed[by])[0]
+    trace, band = ranks_of(packed["trace_id"]), ranks_of(packed[by])
     lane = lowest_free_lanes(trace * (band.max(initial=0) + 2) + band, start, last_microseconds(start, end))
     table = {"trace_id": packed["trace_id"], "id": packed["id"], "band": packed[by], "lane": lane}
     return pd.DataFrame(table, index=packed.index)
@@ -186,7 +186,7 @@ def place_spans(
     row = first[band_code]
     unfolded = np.flatnonzero((~folded & (height > 1))[band_code])
     if len(unfolded):
-        agent = codes_of(spans["agent_id"].iloc[unfolded])[0]
+        agent = ranks_of(spans["agent_id"].iloc[unfolded])
         unfolded = unfolded[order_with_ids(spans, band_code[unfolded], start[unfolded], end[unfolded], agent, row=unfolded)]
         row[unfolded] += lowest_free_lanes(
             band_code[unfolded], start[unfolded], last_microseconds(start[unfolded], end[unfolded])
@@ -232,7 +232,7 @@ def band_order(
         raise BadOption(f"order={listed(named)} does not fit: name each band at most once, from {listed(labels)}.")
     start, end = times_of(spans)
     earliest = np.flatnonzero(start == first_starts(codes, start, len(labels))[codes])
-    agent = codes_of(spans["agent_id"].iloc[earliest])[0]
+    agent = ranks_of(spans["agent_id"].iloc[earliest])
     appearance = order_with_ids(spans, start[earliest], end[earliest], agent, row=earliest)
     appeared = codes[earliest][appearance]
     by_appearance = np.concatenate([appeared[works[appeared]], appeared[~works[appeared]]])

@@ -25,7 +25,7 @@ from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, th
 from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title
-from tokenvis.spans.columns import codes_of, require
+from tokenvis.spans.columns import ranks_of, require
 from tokenvis.spans.integers import Float64Array, run_starts
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.states import states_of, wrappers_of
@@ -173,7 +173,7 @@ def stacked_levels(
     if scale is None:
         return mean_and_peak_levels(table, axis, x, edges)[0][None, :]
     level_by_color = np.zeros((len(scale.colors), len(x) - 1))
-    group = codes_of(table[by])[0]
+    group = ranks_of(table[by])
     for code in np.unique(group).tolist():
         group_rows = np.flatnonzero(group == code)
         level_by_color[scale.code[group_rows[0]]] += mean_and_peak_levels(table.iloc[group_rows], axis, x, edges)[0]

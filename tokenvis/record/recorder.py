@@ -225,7 +225,10 @@ class Recorder(ProcessHooks):
                 hint = next((hint for kind, hint in TIME_CONVERSIONS.items() if isinstance(time, kind)), "")
                 raise BadSpan(f"{option}={quoted(time)} is not a 64-bit integer of microseconds.{hint}")
         if end_time < start_time:
-            raise BadSpan(f"The span ends at {end_time} before it starts at {start_time}.")
+            raise BadSpan(
+                f"A span of agent {quoted(agent)} in trace {quoted(self.trace_id)} ends at {end_time} "
+                f"before it starts at {start_time}."
+            )
         span = LiveSpan(self, agent, location, data)
         span.id, span._process_token = self._new_id(), self._process_token
         span.start_time, span.end_time = int(start_time), int(end_time)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.integers import Int64Array, inverse_permutation, order_by
+from tokenvis.spans.bad_rows import first_bad, of_span_with, span_at
+from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, order_by, ranks_among
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
 COLUMNS = (*REQUIRED, "data")
@@ -49,6 +50,7 @@ CONVERSION_OF_TYPES: tuple[tuple[tuple[type, ...], str], ...] = (  # by the type
     ((date, np.datetime64), "dates"),
     ((timedelta, np.timedelta64), "durations"),
 )
+MAX_MASKED_CATEGORIES = 4_096  # see ranks_among_used
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -67,34 +69,43 @@ def require(spans: pd.DataFrame, *more: str) -> None:
     for column in ("id", *NAMES):
         missing = spans[column].array.isna()
         if missing.any():
-            raise BadSpan(f"{column} is missing in row {int(missing.argmax())}. Every span needs one.")
+            refuse_missing(spans, column, missing)
     start, end = times_of(spans)
     backwards = end < start
     if backwards.any():
-        row = int(backwards.argmax())
-        raise BadSpan(f"Span {quoted(spans['id'].iloc[row])} ends at {end[row]} before it starts at {start[row]}.")
+        row, others = first_bad(backwards)
+        raise BadSpan(f"Span {span_at(spans, row)} ends at {end[row]} before it starts at {start[row]}.{others}")
+
+
+def refuse_missing(spans: pd.DataFrame, column: str, is_missing: Mask | pd.Series) -> NoReturn:
+    """Raise `BadSpan` for the first row without a value in a required column."""
+    row, others = first_bad(is_missing)
+    raise BadSpan(f"Span {span_at(spans, row)} has no {column}.{others} Every span needs one.")
 
 
 def times_of(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     """Start and end of each row, as int64 arrays in µs; `BadSpan` if a column contains anything but integers."""
-    start, end = (int64_values(spans[column]) for column in TIMES)
+    start, end = (int64_values(spans, column) for column in TIMES)
     return start, end
 
 
-def int64_values(values: pd.Series) -> Int64Array:
+def int64_values(spans: pd.DataFrame, column: str) -> Int64Array:
     """A column of integers as an int64 array; `BadSpan` if a value is missing or not a 64-bit integer."""
+    values = spans[column]
     if values.dtype == np.int64:
         return values.to_numpy()  # nothing can be missing
     if values.isna().any():
-        raise BadSpan(f"{values.name} is missing in row {first_row(values.isna())}. Every span needs one.")
+        refuse_missing(spans, column, values.isna())
     dtype = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
         conversion = conversion_of(values, kind)
         hint = f" Convert it: {CONVERSIONS[conversion]}." if conversion else ""
-        raise BadSpan(f"{values.name} has type {dtype}{non_integer_example(values)}, not integer microseconds.{hint}")
+        raise BadSpan(f"{column} has type {dtype}{non_integer_example(spans, column)}, not integer microseconds.{hint}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
-        raise BadSpan(f"{values.name} contains {values.max()}, which does not fit into a 64-bit integer.")
+        row, others = first_bad(values >= 2**63)
+        where, large = span_at(spans, row), values.iloc[row]
+        raise BadSpan(f"{column} of span {where} contains {large}, which does not fit into a 64-bit integer.{others}")
     return values.to_numpy(dtype=np.int64)
 
 
@@ -110,10 +121,11 @@ def conversion_of(values: pd.Series, kind: str) -> str | None:
     return next((name for kinds, name in CONVERSION_OF_TYPES if all(issubclass(one, kinds) for one in types)), None)
 
 
-def non_integer_example(values: pd.Series) -> str:
+def non_integer_example(spans: pd.DataFrame, column: str) -> str:
     """The first value of an object column that is not an integer, as part of an error message."""
+    values = spans[column]
     wrong = (row for row, value in enumerate(values) if not is_integer(value)) if values.dtype == object else iter(())
-    return next((f", such as {quoted(values.iloc[row])} in row {row}" for row in wrong), "")
+    return next((f", such as {quoted(values.iloc[row])} of span {span_at(spans, row)}" for row in wrong), "")
 
 
 def is_integer(value: object) -> bool:
@@ -136,19 +148,53 @@ def codes_of(values: pd.Series) -> tuple[Int64Array, pd.Index]:
     return codes.astype(np.int64, copy=False), pd.Index(labels)
 
 
+def ranks_of(values: pd.Series) -> Int64Array:
+    """The ranks that `codes_of` returns, without looking up the distinct values."""
+    names = values.array
+    if isinstance(names, pd.Categorical) and names.categories.is_monotonic_increasing:
+        return ranks_among_used(names)[0]
+    return codes_of(values)[0]
+
+
 def codes_of_categories(values: pd.Categorical) -> tuple[Int64Array, pd.Index]:
     """The result of `codes_of` for a Categorical: only its categories are sorted, not its values."""
-    codes, labels = values.codes, values.categories
-    occurs = np.zeros(len(labels) + 1, dtype=bool)
-    occurs[codes] = True
+    ranks, used = ranks_among_used(values)
+    labels = values.categories
     is_sorted = labels.is_monotonic_increasing
-    if is_sorted and occurs[:-1].all():
-        return codes.astype(np.int64), labels
-    ranks, labels = (np.arange(len(labels)), labels) if is_sorted else pd.factorize(labels, sort=True)
-    used = np.zeros(len(labels), dtype=bool)
-    used[ranks[occurs[:-1]]] = True
-    dense = np.append((np.cumsum(used) - 1)[ranks], -1)
-    return dense[codes], labels[used]
+    if used.dtype != bool:
+        labels = labels.take(used)
+    elif not used.all():
+        labels = labels[used]
+    if is_sorted:
+        return ranks, labels
+    order, labels = pd.factorize(labels, sort=True)
+    return np.append(order, -1)[ranks], labels
+
+
+def has_names_of_others(values: pd.Categorical) -> bool:
+    """Whether there are many categories, and more than rows: as in a small slice of a frame of many traces."""
+    return len(values.categories) > max(MAX_MASKED_CATEGORIES, len(values))
+
+
+def ranks_among_used(values: pd.Categorical) -> tuple[Int64Array, Any]:
+    """The rank of each code among those that occur, -1 for -1; and which codes these are, as a mask or as positions.
+
+    A small slice of a large frame has far more categories than rows: there a mask takes longer than the rows alone.
+    """
+    codes, n_categories = values.codes, len(values.categories)
+    if has_names_of_others(values):
+        ranks, distinct = ranks_among(codes)
+        n_missing = int(len(distinct) > 0 and distinct[0] < 0)
+        return ranks - n_missing, distinct[n_missing:]
+    occurs = np.zeros(n_categories + 1, dtype=bool)
+    occurs[codes] = True
+    used = occurs[:-1]
+    if used.all():
+        return codes.astype(np.int64), used
+    ranks = np.zeros(n_categories + 1, dtype=np.int64)
+    np.cumsum(used, out=ranks[:-1])
+    ranks -= 1
+    return ranks[codes], used
 
 
 def codes_of_texts(values: Any) -> tuple[Int64Array, pd.Index]:
@@ -169,8 +215,8 @@ def numbers_of_texts(*columns: pd.Series) -> Int64Array:
 
 def order_of(spans: pd.DataFrame, *first: str) -> Int64Array:
     """Row positions sorted by the columns named, then by start_time, end_time, agent_id, id, trace_id."""
-    keys = [codes_of(spans[column])[0] for column in first]
-    return order_with_ids(spans, *keys, *times_of(spans), codes_of(spans["agent_id"])[0])
+    keys = [ranks_of(spans[column]) for column in first]
+    return order_with_ids(spans, *keys, *times_of(spans), ranks_of(spans["agent_id"]))
 
 
 def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | None = None) -> Int64Array:
@@ -181,7 +227,7 @@ def order_with_ids(spans: pd.DataFrame, *keys: Int64Array, row: Int64Array | Non
 
     def ids(tied: Int64Array) -> list[Int64Array]:
         rows = tied if row is None else row[tied]
-        return [codes_of(spans[column].iloc[rows])[0] for column in ("id", "trace_id")]
+        return [ranks_of(spans[column].iloc[rows]) for column in ("id", "trace_id")]
 
     return order_by(keys, ids)
 
@@ -225,16 +271,16 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
         if "trace_id" in frame:
             check_trace_id(frame, trace_id)
         frame = frame.assign(trace_id=trace_id)
-    frame = frame.assign(**{name: infer_integers(frame[name]) for name in TIMES if name in frame})
+    frame = frame.assign(**{name: infer_integers(frame[name], frame) for name in TIMES if name in frame})
     require(frame)
-    columns = {name: as_text(frame[name]) for name in ("id", *NAMES)}
+    columns = {name: as_text(frame[name], frame) for name in ("id", *NAMES)}
     start, end = times_of(frame)
     data = frame["data"] if "data" in frame else pd.Series(np.nan, index=frame.index, dtype="str")
     try:
         typed = spans_frame(**columns, start_time=start, end_time=end, data=data)
     except UnicodeEncodeError as error:
-        raise BadSpan(f"data contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
-    return typed.assign(parent_id=parent_ids(frame["parent_id"]).array) if "parent_id" in frame else typed
+        raise unencodable(error, "data", frame) from None
+    return typed.assign(parent_id=parent_ids(frame["parent_id"], frame).array) if "parent_id" in frame else typed
 
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -250,16 +296,17 @@ def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def check_trace_id(frame: pd.DataFrame, trace_id: str) -> None:
     """Raise `BadSpan` if a row has another ``trace_id``."""
-    others = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
-    if others.any():
-        row = first_row(others)
-        raise BadSpan(
-            f"Span {quoted(frame['id'].iloc[row])} is in trace {quoted(frame['trace_id'].iloc[row])}, not {quoted(trace_id)}."
-        )
+    differs = frame["trace_id"].notna() & (frame["trace_id"].astype(object) != trace_id)
+    if differs.any():
+        row, others = first_bad(differs)
+        raise BadSpan(f"Span {span_at(frame, row)} does not belong to trace {quoted(trace_id)}.{others}")
 
 
-def infer_integers(values: pd.Series) -> pd.Series:
-    """An object column of Python integers as int64; any other object column with its inferred type."""
+def infer_integers(values: pd.Series, spans: pd.DataFrame | None = None) -> pd.Series:
+    """An object column of Python integers as int64; any other object column with its inferred type.
+
+    `BadSpan` for an integer that does not fit, which names the span if the column is one of ``spans``.
+    """
     if values.dtype != object or values.isna().any():
         return values
     if not all(map(is_integer, values)):
@@ -271,15 +318,22 @@ def infer_integers(values: pd.Series) -> pd.Series:
         return values.astype(np.int64)
     except OverflowError:
         large = next(value for value in values if not -(2**63) <= value < 2**63)
-        raise BadSpan(f"{values.name} contains {large}, which does not fit into a 64-bit integer.") from None
+        where = of_span_with(spans, str(values.name), large)
+        raise BadSpan(f"{values.name}{where} contains {large}, which does not fit into a 64-bit integer.") from None
 
 
-def as_text(values: pd.Series) -> pd.Series:
-    """A column of names as ``str``; `BadSpan` if one cannot be encoded as UTF-8."""
+def as_text(values: pd.Series, spans: pd.DataFrame | None = None) -> pd.Series:
+    """A column of names as ``str``; `BadSpan` if one cannot be encoded as UTF-8: it names the span, if given ``spans``."""
     try:
         return values.astype("str")
     except UnicodeEncodeError as error:
-        raise BadSpan(f"{values.name} contains {quoted(error.object)}, which cannot be encoded as UTF-8.") from None
+        raise unencodable(error, str(values.name), spans) from None
+
+
+def unencodable(error: UnicodeEncodeError, column: str, spans: pd.DataFrame | None) -> BadSpan:
+    """The error for a text of a column that cannot be encoded as UTF-8."""
+    where = of_span_with(spans, column, error.object)
+    return BadSpan(f"{column}{where} contains {quoted(error.object)}, which cannot be encoded as UTF-8.")
 
 
 def arrow_texts(values: Any) -> Any:
@@ -294,10 +348,10 @@ def text_array_of(arrow: Any) -> Any:
     return dtype.__from_arrow__(arrow)
 
 
-def parent_ids(values: pd.Series) -> pd.Series:
+def parent_ids(values: pd.Series, spans: pd.DataFrame) -> pd.Series:
     """Parents as ``str``, missing if a span has none; integers that pandas stored as floats because of NaN lose their ".0"."""
     floats = getattr(values.dtype, "kind", "O") == "f"
-    return as_text(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values)
+    return as_text(values.astype("Int64") if floats and (values.dropna() % 1 == 0).all() else values, spans)
 
 
 def spans_frame(
@@ -333,8 +387,3 @@ def as_categorical(values: Any) -> pd.Categorical:
 def empty_spans() -> pd.DataFrame:
     """A spans frame without rows."""
     return spans_frame(id=[], trace_id=[], agent_id=[], location_id=[], start_time=[], end_time=[], data=[])
-
-
-def first_row(mask: pd.Series) -> int:
-    """Position of the first row where the mask is true."""
-    return int(mask.to_numpy(dtype=bool).argmax())

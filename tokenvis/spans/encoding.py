@@ -7,9 +7,8 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.parents import parents_of
-from tokenvis.spans.payload import parse, parse_exactly
+from tokenvis.spans.payload import no_object, parse, parse_exactly
 from tokenvis.spans.text import encodable
 
 COMPACT_SEPARATORS = (",", ":")
@@ -27,7 +26,7 @@ def encoded_and_checked(spans: pd.DataFrame) -> tuple[pd.Series, bool]:
         return data, True
     parents = spans["parent_id"].tolist() if "parent_id" in spans else [None] * len(spans)
     texts = []
-    for span, value, parent in zip(spans["id"].tolist(), data.tolist(), parents, strict=True):
+    for row, (value, parent) in enumerate(zip(data.tolist(), parents, strict=True)):
         try:
             payload = parse(value)
             if isinstance(value, str) and not encodable(value):
@@ -36,7 +35,7 @@ def encoded_and_checked(spans: pd.DataFrame) -> tuple[pd.Series, bool]:
                 value = {**parse_exactly(value), "parent_id": parent}
             texts.append(value if isinstance(value, str) else encode(value) if isinstance(value, Mapping) else None)
         except (ValueError, TypeError, RecursionError) as error:
-            raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
+            raise no_object(spans, row, error) from None
     return pd.Series(texts, index=spans.index, dtype="str"), False
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.bad_rows import first_bad, span_at
 from tokenvis.spans.columns import COLUMNS
 from tokenvis.spans.integers import NO_ROWS, Int64Array
 from tokenvis.spans.numbers import FieldNumbers, numbers_in, numbers_in_values
@@ -87,8 +88,9 @@ def field_numbers(spans: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Ser
     found = valid_field_numbers(spans, names)
     for name, numbers in found.items():
         if numbers.invalid_values:
-            span, value = spans["id"].iloc[int(numbers.invalid_rows[0])], numbers.invalid_values[0]
-            raise BadSpan(f"{name} of span {quoted(span)} is {quoted(value)}, not a 64-bit number.")
+            row, others = first_bad(np.isin(np.arange(len(spans)), numbers.invalid_rows))
+            value = quoted(numbers.invalid_values[0])
+            raise BadSpan(f"{name} of span {span_at(spans, row)} is {value}, not a 64-bit number.{others}")
     return {name: found[name].column for name in names}
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, name_list
-from tokenvis.spans.columns import codes_of, values_at
-from tokenvis.spans.integers import Int64Array
+from tokenvis.spans.columns import ranks_of, values_at
+from tokenvis.spans.integers import Int64Array, count_ranks
 
 MAX_CELLS_PER_ROW = 4  # limit of the lookup table in dense_ranks; sparser codes are sorted instead
 
@@ -39,12 +39,13 @@ def groups_of(spans: pd.DataFrame, *columns: str) -> Groups:
     """Group the rows of a frame by these columns; rows with a missing value form a separate group."""
     group, size = np.zeros(len(spans), dtype=np.int64), 1
     for column in columns:
-        codes, labels = codes_of(spans[column])
-        codes[codes < 0] = len(labels)
-        group, size = dense_ranks(group * (len(labels) + 1) + codes, size * (len(labels) + 1))
+        codes = ranks_of(spans[column])
+        n_names = count_ranks(codes)
+        codes[codes < 0] = n_names
+        group, size = dense_ranks(group * (n_names + 1) + codes, size * (n_names + 1))
     first = np.zeros(size, dtype=np.int64)
     first[group[::-1]] = np.arange(len(group))[::-1]
-    return Groups(group, first[: int(group.max(initial=-1)) + 1], columns)
+    return Groups(group, first[: count_ranks(group)], columns)
 
 
 def dense_ranks(codes: Int64Array, size: int) -> tuple[Int64Array, int]:

@@ -7,13 +7,15 @@ refused: a sum that wraps around would look like a valid result.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from tokenvis.errors import BadSpan
 
 Int64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+AnyIntegers: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 Float64Array: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
@@ -21,6 +23,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LOW_32_BITS = 0xFFFF_FFFF
 NO_ROWS: Int64Array = np.empty(0, dtype=np.int64)
 HIGH_WORD_LIMIT = 2**31
+MIN_HASHED_VALUES = 2_048
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,22 @@ def order_by(keys: Sequence[Int64Array], ties: Callable[[Int64Array], Sequence[I
     return order
 
 
+def count_ranks(ranks: Int64Array) -> int:
+    """The number of distinct ranks, which run from 0 without gaps; -1 is no rank."""
+    return int(ranks.max(initial=-1)) + 1
+
+
+def ranks_among(values: AnyIntegers) -> tuple[Int64Array, AnyIntegers]:
+    """The rank of each value among the distinct ones, and these, sorted; few values are sorted, and many are hashed."""
+    if len(values) < MIN_HASHED_VALUES:
+        in_order = np.sort(values)
+        distinct = in_order[run_starts(in_order)]
+        return distinct.searchsorted(values), distinct
+    found, distinct = pd.factorize(values)
+    order = distinct.argsort()
+    return inverse_permutation(order)[found], distinct[order]
+
+
 def inverse_permutation(order: Int64Array) -> Int64Array:
     """The position of each row in an order."""
     position = np.empty_like(order)
@@ -103,7 +122,7 @@ def inverse_permutation(order: Int64Array) -> Int64Array:
     return position
 
 
-def run_starts(*keys: "Int64Array | np.ndarray[tuple[int], np.dtype[np.int32]]") -> Mask:
+def run_starts(*keys: AnyIntegers) -> Mask:
     """Mark each row that differs from the previous row in any key, and the first row."""
     is_first = np.ones(len(keys[0]), dtype=bool)
     if len(is_first):

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.bad_rows import span_at
 from tokenvis.spans.buffers import Texts, rows_with, text_sizes, text_slices, texts_at
 from tokenvis.spans.integers import NO_ROWS, Int64Array
 from tokenvis.spans.json_columns import values_in_texts
@@ -104,7 +105,7 @@ def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iter
             payload = None
         if type(payload) is not dict:
             row = int(rows[position])
-            payload = EMPTY_PAYLOAD if value is None else parse_or_raise(data.iloc[row], spans["id"].iloc[row])
+            payload = EMPTY_PAYLOAD if value is None else parse_or_raise(spans, row)
         yield payload
 
 
@@ -114,12 +115,18 @@ def stored_texts(data: pd.Series) -> Texts | None:
     return pa.array(data.array) if is_stored_by_arrow else None
 
 
-def parse_or_raise(value: Any, span: Any) -> Mapping[str, Any]:
-    """One payload; `BadSpan` if it is not a JSON object."""
+def parse_or_raise(spans: pd.DataFrame, row: int) -> Mapping[str, Any]:
+    """The payload in a row; `BadSpan` if it is not a JSON object."""
     try:
-        return parse(value)
+        return parse(spans["data"].iloc[row])
     except (ValueError, RecursionError) as error:
-        raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
+        raise no_object(spans, row, error) from None
+
+
+def no_object(spans: pd.DataFrame, row: int, reason: Exception) -> BadSpan:
+    """The error for a row whose ``data`` is not a JSON object."""
+    value = quoted(spans["data"].iloc[row])
+    return BadSpan(f"data of span {span_at(spans, row)} is not a JSON object: {value} ({reason}).")
 
 
 def parse(value: Any) -> Mapping[str, Any]:

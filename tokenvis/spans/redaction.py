@@ -13,9 +13,8 @@ from typing import Any, Literal, TypeAlias
 import orjson
 import pandas as pd
 
-from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.encoding import COMPACT_SEPARATORS
-from tokenvis.spans.payload import parse_exactly
+from tokenvis.spans.payload import no_object, parse_exactly
 from tokenvis.spans.text import without_surrogates
 
 Content: TypeAlias = Literal["full", "short", "none"]
@@ -111,12 +110,12 @@ def redacted_data(spans: pd.DataFrame, redactor: Redactor) -> pd.Series:
     """The data of each row as redacted JSON text, missing where it is missing; a removed label is not replaced."""
     texts = []
     has_data = spans["data"].notna().tolist()
-    for span, value, has_payload in zip(spans["id"].tolist(), spans["data"].tolist(), has_data, strict=True):
+    for row, (value, has_payload) in enumerate(zip(spans["data"].tolist(), has_data, strict=True)):
         try:
             payload = redactor.redacted(dict(parse_exactly(value)), None)
             texts.append(payload_json(payload) or ("{}" if has_payload else None))
         except (ValueError, TypeError, RecursionError) as error:
-            raise BadSpan(f"data of span {quoted(span)} is not a JSON object: {quoted(value)} ({error}).") from None
+            raise no_object(spans, row, error) from None
     return pd.Series(texts, index=spans.index, dtype="str")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
 
 from tokenvis.errors import BadSpan, quoted
+from tokenvis.spans.bad_rows import first_bad, span_at
 from tokenvis.spans.columns import Spans, as_spans
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.text import encodable
@@ -36,7 +37,8 @@ def checked_rows(spans: Spans, trace_id: str | None = None) -> pd.DataFrame:
     frame = as_spans(spans, trace_id=trace_id)
     duplicates = frame.duplicated(["trace_id", "id"])
     if duplicates.any():
-        raise BadSpan(f"Two spans have the id {quoted(frame['id'][duplicates].iloc[0])}. Every span needs a unique id.")
+        row, others = first_bad(duplicates)
+        raise BadSpan(f"Span {span_at(frame, row)} is given twice.{others} Every span needs a unique id.")
     return frame.assign(data=encoded(frame))[SPAN_COLUMNS].sort_values(["start_time", "end_time"], kind="stable")
 
 

@@ -55,7 +55,7 @@ RowIds: TypeAlias = "range | Int64Array"
 
 
 class Fault(NamedTuple):
-    """A row that violates the schema: its span, and the reason."""
+    """A row that violates the schema: its span and trace, as errors name them, and the reason."""
 
     span: str
     reason: str
@@ -325,7 +325,8 @@ def read_row_by_row(connection: Connection, where: Conditions, faults: list[Faul
         if reason is None:
             valid_rows.append(row_values)
         else:
-            faults.append(Fault(quoted(row_values[0]), reason))
+            span, trace = map(quoted, row_values[:2])
+            faults.append(Fault(f"{span} of trace {trace}", reason))
     valid_columns = zip(*valid_rows, strict=True) if valid_rows else [()] * len(columns)
     arrow_types = [pa.large_string()] * len(TEXT_COLUMNS) + [pa.int64()] * len(TIMES)
     return {

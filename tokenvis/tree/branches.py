@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, times_of
+from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.groups import dense_ranks, groups_of
 from tokenvis.spans.integers import (
     Int64Array,
@@ -82,7 +82,7 @@ def nodes_of(spans: pd.DataFrame, relations: Relations) -> Nodes:
     """The nodes of all spans and instances; `BadSpan` if a parent or linked id is in several rows of a trace."""
     starts = AgentStarts(spans, groups_of(spans, "trace_id", "agent_id").group)
     instances, row_parent = instances_of(spans, relations, starts), relations.parents()
-    agent, (start, end) = codes_of(spans["agent_id"])[0], times_of(spans)
+    agent, (start, end) = ranks_of(spans["agent_id"]), times_of(spans)
     is_top = (row_parent == NO_ROW) | (agent[row_parent] != agent)
     end = last_ends(end, row_parent)
     caller = np.where(instances.evidence == BY_PARENT, instances.caller, NO_ROW)

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, times_of
+from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.fields import several_field_values, truth_of
 from tokenvis.spans.groups import dense_ranks
 from tokenvis.spans.integers import (
     NO_ROWS,
     Int64Array,
     Mask,
+    count_ranks,
     highest_of,
     inverse_permutation,
     packing_of,
@@ -143,8 +144,9 @@ def delegations(
     ``detached`` are left out; a delegation ends where the parent starts one of them.
     """
     start, end = times_of(spans)
-    agent, labels = codes_of(spans["agent_id"])
-    pair = dense_ranks(parent * len(labels) + agent[child], (int(parent.max(initial=-1)) + 1) * len(labels))[0]
+    agent = ranks_of(spans["agent_id"])
+    n_agents = count_ranks(agent)
+    pair = dense_ranks(parent * n_agents + agent[child], count_ranks(parent) * n_agents)[0]
     order = order_with_ids(spans, pair, start[child], end[child], row=child)
     child, pair, parent_agent = child[order], pair[order], parent_agent[order]
     n_detached = np.zeros(len(child), dtype=np.int64)
@@ -173,7 +175,7 @@ def callees_of(
     if not (relations.parent != NO_ROW).any():
         return NO_CALLEES
     start, end = times_of(spans)
-    agent = codes_of(spans["agent_id"])[0]
+    agent = ranks_of(spans["agent_id"])
     agent_of = relations.by_identity(agent)
     is_child = (agent_of[relations.parent] != agent) & (relations.parent != NO_ROW)
     if rows is not None:
@@ -184,7 +186,7 @@ def callees_of(
         return NO_CALLEES
     detachment = detachment_of(spans, relations, is_child) if detachment is None else detachment
     if starts is None:
-        starts = AgentStarts(spans, codes_of(spans["trace_id"])[0] * (int(agent.max()) + 1) + agent)
+        starts = AgentStarts(spans, ranks_of(spans["trace_id"]) * (int(agent.max()) + 1) + agent)
     child, parent = np.flatnonzero(is_child), relations.parent[is_child]
     parent_agent = relations.by_identity(starts.agents)[parent]
     parts = delegations(spans, child, parent, parent_agent, starts, detachment.detached)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, times_of
+from tokenvis.spans.columns import codes_of, ranks_of, times_of
 from tokenvis.spans.fields import field_columns, field_rows, several_field_values, truth_of
 from tokenvis.spans.integers import INT64_MAX, INT64_MIN, Int64Array, Mask, difference
 from tokenvis.tree.relations import NO_ROW, Relations
@@ -68,7 +68,7 @@ def clock_offsets(spans: pd.DataFrame, relations: Relations) -> Iterator[ClockOf
         return
     own, other = host[child], host[parents[child]]
     lowest, highest = bounds_of(spans, child, parents[child])
-    trace = codes_of(spans["trace_id"])[0][child]
+    trace = ranks_of(spans["trace_id"])[child]
     pair = (trace * len(names) + np.minimum(own, other)) * len(names) + np.maximum(own, other)
     for number in np.unique(pair).tolist():
         members = np.flatnonzero(pair == number)

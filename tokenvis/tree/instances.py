@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, times_of
+from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.groups import dense_ranks, groups_of
 from tokenvis.spans.integers import (
@@ -161,7 +161,7 @@ def callers_of(
     source, instance = source[leads], instance[leads]
     if not len(source):
         return parent, evidence
-    agent = codes_of(spans["agent_id"])[0]
+    agent = ranks_of(spans["agent_id"])
     order = order_with_ids(spans, instance, ~end[source], start[source], agent[source], row=source)
     order = order[run_starts(instance[order])]
     caller = parent.copy()
@@ -183,7 +183,7 @@ class InstanceTree:
 
 def tree_of(spans: pd.DataFrame, instances: Instances) -> InstanceTree:
     """The tree of the instances, over all traces."""
-    trace, agent = (codes_of(spans[name])[0][instances.first] for name in ("trace_id", "agent_id"))
+    trace, agent = (ranks_of(spans[name])[instances.first] for name in ("trace_id", "agent_id"))
     siblings = order_with_ids(spans, trace, instances.start, instances.end, agent, row=instances.first)
     number = np.append(inverse_permutation(siblings), NO_ROW)
     forest = forest_of(number[instances.parent[siblings]])

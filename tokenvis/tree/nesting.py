@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.spans.columns import codes_of, order_with_ids, times_of
+from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, run_starts
 from tokenvis.spans.intervals import Intervals, number_in_run, overlapping, selected_ends, subtract, union
@@ -27,7 +27,7 @@ def pieces_of(spans: pd.DataFrame, relations: Relations | None = None, rows: Int
     relations = relations_of(spans, links=False) if relations is None else relations
     if not (relations.parent != NO_ROW).any():
         return rows, start[rows], end[rows]
-    agent = codes_of(spans["agent_id"])[0]
+    agent = ranks_of(spans["agent_id"])
     child = relations.by_identity(agent)[relations.parent] == agent
     if len(rows) < len(spans):
         child &= np.isin(relations.parent, relations.identity[rows])
@@ -67,7 +67,7 @@ def paths_of(spans: pd.DataFrame, relations: Relations | None = None) -> Paths:
     path = groups_of(spans, "trace_id", "agent_id").group[row]
     order = order_with_ids(spans, path, start, end, row=row)
     row = row[order]
-    return Paths(row, start[order], end[order], path[order], codes_of(spans["location_id"])[0][row])
+    return Paths(row, start[order], end[order], path[order], ranks_of(spans["location_id"])[row])
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def nested_parts(spans: pd.DataFrame, parent: Int64Array, parts: Intervals) -> N
 def selected_children(spans: pd.DataFrame, parent: Int64Array) -> Intervals:
     """Which child of the same agent is innermost, (row, start, end of that time), by parent, then time."""
     start, end = times_of(spans)
-    agent = codes_of(spans["agent_id"])[0]
+    agent = ranks_of(spans["agent_id"])
     child = np.flatnonzero((parent != NO_ROW) & (agent[parent] == agent) & (end > start))
     child = child[order_with_ids(spans, parent[child], start[child], end[child], row=child)]
     selected_end = selected_ends(parent[child], start[child], end[child])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, check_choice, name_list, quoted
-from tokenvis.spans.columns import codes_of, numbers_of_texts, parent_ids
+from tokenvis.spans.columns import numbers_of_texts, parent_ids, ranks_of
 from tokenvis.spans.fields import field_values, has_column
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask, packed, run_starts
 from tokenvis.spans.parents import check_parents
@@ -33,7 +33,7 @@ def identities(
     ``references`` are columns of ids, ``source`` is the row of each reference; it is resolved in that row's trace. Numbers run
     from 0 without gaps; rows of one trace with the same id share a number.
     """
-    codes, trace = numbers_of_texts(spans["id"], *references), codes_of(spans["trace_id"])[0]
+    codes, trace = numbers_of_texts(spans["id"], *references), ranks_of(spans["trace_id"])
     identity, target = codes[: len(spans)], codes[len(spans) :]
     n_ids = int(identity.max(initial=-1)) + 1
     target[target >= n_ids] = NO_ROW
@@ -156,7 +156,7 @@ def parent_references(spans: pd.DataFrame) -> tuple[Int64Array, pd.Series]:
         return NO_REFERENCES
     parents = spans["parent_id"]
     child = np.flatnonzero(~parents.array.isna())
-    return child, parent_ids(parents.iloc[child])
+    return child, parent_ids(parents.iloc[child], spans)
 
 
 def cyclic(identity: Int64Array, parent: Int64Array) -> Mask:

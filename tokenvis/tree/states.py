@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, listed, quoted
-from tokenvis.spans.columns import codes_of, order_with_ids, require, times_of
+from tokenvis.spans.bad_rows import first_bad, span_at
+from tokenvis.spans.columns import codes_of, order_with_ids, ranks_of, require, times_of
 from tokenvis.spans.fields import field_values, truth_of
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, difference, sort_order, sums
@@ -107,7 +108,7 @@ def self_spans(spans: pd.DataFrame) -> pd.DataFrame:
     if "state" in spans.columns and "piece" not in spans.columns:
         raise BadSpan("The spans have a column 'state', which self_spans() adds. Rename it first.")
     states = states_of(spans)
-    order = order_with_ids(spans, states.start, states.end, codes_of(spans["agent_id"])[0][states.row], row=states.row)
+    order = order_with_ids(spans, states.start, states.end, ranks_of(spans["agent_id"])[states.row], row=states.row)
     row = states.row[order]
     number = spans["piece"].to_numpy()[row] if has_pieces(spans) else piece_numbers(states.row)[order]
     pieces = spans.iloc[row].assign(start_time=states.start[order], end_time=states.end[order], piece=number)
@@ -180,7 +181,7 @@ def marks_of(spans: pd.DataFrame) -> Marks:
     if not found:
         return Marks(rows, found, np.empty(0, dtype=bool), np.empty(0, dtype=bool))
     agent, labels = codes_of(spans["agent_id"])
-    trace = codes_of(spans["trace_id"])[0]
+    trace = ranks_of(spans["trace_id"])
     named = labels.astype(object).get_indexer(pd.Index(found, dtype=object))
     in_trace = np.isin(trace[rows] * (len(labels) + 1) + named, trace * (len(labels) + 1) + agent) & (named >= 0)
     with_kind, kinds = field_values(spans.iloc[rows], "waits_for_kind")
@@ -212,8 +213,9 @@ def states_of_pieces(spans: pd.DataFrame) -> States:
     """The states of pieces that `self_spans` returned; `BadSpan` if one is not a state."""
     codes = pd.Index(STATES).get_indexer(pd.Index(spans["state"]))
     if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        raise BadSpan(f"state is {quoted(spans['state'].iloc[row])} in row {row}. The states of pieces are {listed(STATES)}.")
+        row, others = first_bad(codes < 0)
+        state, states = quoted(spans["state"].iloc[row]), listed(STATES)
+        raise BadSpan(f"state of span {span_at(spans, row)} is {state}.{others} The states of pieces are {states}.")
     return States(np.arange(len(spans)), *times_of(spans), codes.astype(np.int8), marks_of(spans))
 
 

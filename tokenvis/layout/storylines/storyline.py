@@ -24,7 +24,7 @@ from tokenvis.layout.storylines.layers import Layers, Stays, cut_layers
 from tokenvis.layout.storylines.ordering import order_in_parts
 from tokenvis.layout.storylines.proof import prove_fewest_crossings
 from tokenvis.layout.storylines.search import search_ranks
-from tokenvis.spans.columns import NAMES, codes_of, order_of, order_with_ids, require, times_of, values_at
+from tokenvis.spans.columns import NAMES, order_of, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, difference, lowest_of
 from tokenvis.spans.intervals import union
@@ -195,7 +195,7 @@ def storyline_input(spans: pd.DataFrame, by: str) -> StorylineInput:
     """Compute the location of each agent over time."""
     start, end = times_of(spans)
     agents = groups_of(spans, "trace_id", "agent_id")
-    trace = codes_of(spans["trace_id"])[0]
+    trace = ranks_of(spans["trace_id"])
     if len(spans):
         difference(np.array([end.max()]), np.array([start.min()]))  # raises if a duration does not fit
     locations = groups_of(spans, *dict.fromkeys([by, "location_id"]))
@@ -216,7 +216,7 @@ def storyline_input(spans: pd.DataFrame, by: str) -> StorylineInput:
         trace[agents.first],
         appearance_numbers(trace[agents.first], lowest_of(agents.group, start, len(agents))),
         locations,
-        codes_of(spans[by].iloc[locations.first])[0],
+        ranks_of(spans[by].iloc[locations.first]),
         Stays(stay_key // n_locations, stay_key % n_locations, stay_start, stay_end),
         (agents.group[instants], start[instants]),
         (interval_row[branch], branch_start, branch_end),
@@ -337,7 +337,7 @@ def group_numbers(layer: Int64Array, block: Int64Array) -> Int64Array:
 def branch_table(spans: pd.DataFrame, inputs: StorylineInput) -> pd.DataFrame:
     """The table of side branches."""
     row, start, end = inputs.branches
-    order = order_with_ids(spans, codes_of(spans["trace_id"])[0][row], start, end, codes_of(spans["agent_id"])[0][row], row=row)
+    order = order_with_ids(spans, ranks_of(spans["trace_id"])[row], start, end, ranks_of(spans["agent_id"])[row], row=row)
     row, start, end = row[order], start[order], end[order]
     names = {column: values_at(spans, column, row) for column in (*NAMES, "id")}
     agent = inputs.agents.group[row]

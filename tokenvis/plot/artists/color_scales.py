@@ -16,7 +16,7 @@ from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR
 from tokenvis.plot.artists.colors import palette as colors_of
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.text import MISSING_NAME
-from tokenvis.spans.columns import codes_of
+from tokenvis.spans.columns import codes_of, has_names_of_others
 from tokenvis.spans.integers import Int64Array
 
 Palette: TypeAlias = Mapping[str, str] | Sequence[str] | None
@@ -67,8 +67,13 @@ def color_scale(values: pd.Series, palette: Palette, theme: ThemeColors, *, last
 
 
 def color_names(values: pd.Series) -> list[str]:
-    """The sorted names that determine the colours of a column: its categories, which survive filtering, else its values."""
-    names = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else codes_of(values)[1]
+    """The sorted names that determine the colours of a column: its categories, which survive filtering, else its values.
+
+    In a small slice of a frame of many traces, only the names that occur: else nearly all of them would be grey.
+    """
+    column = values.array
+    is_own = isinstance(column, pd.Categorical) and not has_names_of_others(column)
+    names = column.categories if is_own else codes_of(values)[1]
     return sorted({str(name) for name in names})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import ISO_DATE, as_text, first_row, infer_integers
+from tokenvis.spans.columns import ISO_DATE, as_text, infer_integers
 from tokenvis.spans.integers import Int64Array
 
 FIRST_YEAR, LAST_YEAR = 2001, 2100  # numbers that are dates of these years in s, ms or ns are probably no steps
@@ -153,3 +153,8 @@ def warn_of_unit(numbers: pd.Series, step_us: int, stacklevel: int) -> None:
 def refuse_large(step: object, step_us: int) -> None:
     """Raise `BadSpan` for a step outside the range of int64 microseconds."""
     raise BadSpan(f"Step {step} times step_us={step_us} does not fit into a 64-bit integer.")
+
+
+def first_row(mask: pd.Series) -> int:
+    """Position of the first row where the mask is true."""
+    return int(mask.to_numpy(dtype=bool).argmax())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, escaped, plural, quoted
-from tokenvis.spans.columns import as_spans, codes_of, in_frame_order, table_of
+from tokenvis.spans.columns import as_spans, codes_of, in_frame_order, ranks_of, table_of
 from tokenvis.spans.conversion.clock import check_complete, check_step_length, name_values, times_in_us, values_of
 from tokenvis.spans.conversion.event_data import free_columns, payloads_of, unused_key
 from tokenvis.spans.conversion.pairing import NO_PARTNER, partners_of
@@ -180,7 +180,7 @@ def ordered_events(
     nowhere = (places < 0) & ~roles.is_end & ~roles.is_move
     if nowhere.any():
         raise BadSpan(f"{location} is missing in row {int(nowhere.argmax())} of the events, which is a start.")
-    ids = np.full(len(table), -1, dtype=np.int64) if id is None else codes_of(columns[id])[0]
+    ids = np.full(len(table), -1, dtype=np.int64) if id is None else ranks_of(columns[id])
     order = np.argsort(times, kind="stable")
     return Events(
         order, times[order], agents[order], agent_names, places[order], place_names, ids[order], roles.in_order(order), words

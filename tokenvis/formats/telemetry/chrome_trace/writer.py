@@ -19,7 +19,7 @@ import pandas as pd
 
 from tokenvis.formats.chunks import chunk_rows, data_in_json, export_chunks, payload_text
 from tokenvis.layout.lanes import last_microseconds, lowest_free_lanes
-from tokenvis.spans.columns import COLUMNS, codes_of, order_with_ids, times_of
+from tokenvis.spans.columns import COLUMNS, order_with_ids, ranks_of, times_of
 from tokenvis.spans.integers import Int64Array, run_starts, sort_order
 from tokenvis.spans.payload import PAYLOADS_PER_CHUNK, look_up, parsed_payloads
 from tokenvis.spans.redaction import Redactor
@@ -54,7 +54,7 @@ class ThreadIds:
 
 def thread_ids(spans: pd.DataFrame) -> ThreadIds:
     """Ids with a process for each agent of a trace, and for each location as many threads as its spans overlap."""
-    trace, agent, location = (codes_of(spans[name])[0] for name in ("trace_id", "agent_id", "location_id"))
+    trace, agent, location = (ranks_of(spans[name]) for name in ("trace_id", "agent_id", "location_id"))
     process = combination_ranks(trace, agent)
     band = combination_ranks(process, location)
     start, end = times_of(spans)
@@ -75,7 +75,7 @@ def combination_ranks(*keys: Int64Array) -> Int64Array:
 
 def name_events(spans: pd.DataFrame, threads: ThreadIds) -> Iterator[dict[str, Any]]:
     """The events that name processes and threads."""
-    has_many_traces = codes_of(spans["trace_id"])[0].max(initial=0) > 0
+    has_many_traces = ranks_of(spans["trace_id"]).max(initial=0) > 0
     for pid, row in zip(*np.unique(threads.pid, return_index=True), strict=True):
         agent = str(spans["agent_id"].iloc[row])
         name = f"{spans['trace_id'].iloc[row]} · {agent}" if has_many_traces else agent

@@ -19,9 +19,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from tokenvis.errors import BadSpan, quoted
+from tokenvis.errors import BadSpan
 from tokenvis.formats.chunks import chunk_rows, export_chunks, payload_text
-from tokenvis.spans.columns import COLUMNS, codes_of, times_of
+from tokenvis.spans.bad_rows import first_bad, span_at
+from tokenvis.spans.columns import COLUMNS, ranks_of, times_of
 from tokenvis.spans.payload import parsed_payloads
 from tokenvis.spans.redaction import Redactor
 from tokenvis.spans.text import without_surrogates
@@ -40,7 +41,7 @@ CUT_VALUE = {"stringValue": "…"}
 def write_otlp(spans: pd.DataFrame, file: IO[bytes], redactor: Redactor | None = None) -> None:
     """Write spans as one document, one span per line, trace after trace."""
     check_otlp_times(spans)
-    order = np.argsort(codes_of(spans["trace_id"])[0], kind="stable")
+    order = np.argsort(ranks_of(spans["trace_id"]), kind="stable")
     current_trace = None
     file.write(b'{"resourceSpans":[')
     for chunk in export_chunks(spans, redactor, rows=order):
@@ -60,11 +61,11 @@ def check_otlp_times(spans: pd.DataFrame) -> None:
     start, end = times_of(spans)
     out_of_range = (start < 0) | (end > LATEST_OTLP_TIME_US)
     if out_of_range.any():
-        row = int(out_of_range.argmax())
+        row, others = first_bad(out_of_range)
         time = f"starts at {start[row]}" if start[row] < 0 else f"ends at {end[row]}"
         raise BadSpan(
-            f"Span {quoted(spans['id'].iloc[row])} {time}: OTLP times range from 1970 to the year 2554 (ns in 64 bits). "
-            f"Shift the times, or export them as 'parquet'."
+            f"Span {span_at(spans, row)} {time}: OTLP times range from 1970 to the year 2554 (ns in 64 bits).{others} "
+            "Shift the times, or export them as 'parquet'."
         )
 
 
