@@ -6,6 +6,7 @@ and kept.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -139,7 +140,7 @@ class FolderSource:
     def places_of(self, trace_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The file of each of these traces that the folder has, and its row in the file's index."""
         found: dict[str, tuple[str, int]] = {}
-        hashes = np.sort(np.array([trace_hash(trace_id) for trace_id in trace_ids], dtype=np.uint64))
+        hashes = sorted(map(trace_hash, trace_ids))
         wanted = pa.array(trace_ids, pa.string())
         for file, index in self.indexes(file for file in self.files if has_any(hashes, file)).items():
             rows = pc.index_in(wanted, index.table["id"].combine_chunks())
@@ -292,11 +293,11 @@ def trace_frame(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({**texts, **numbers}).astype(TRACE_DTYPES)
 
 
-def has_any(hashes: Any, file: str) -> bool:
+def has_any(hashes: list[int], file: str) -> bool:
     """Whether one of these sorted hashes is in the range of a file."""
     low, high = hash_range(file)
-    first = int(np.searchsorted(hashes, np.uint64(low)))
-    return first < len(hashes) and int(hashes[first]) <= high
+    first = bisect_left(hashes, low)
+    return first < len(hashes) and hashes[first] <= high
 
 
 def plain_texts(values: pa.Array) -> pa.Array:
