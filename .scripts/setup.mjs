@@ -1,6 +1,7 @@
 // Keeps the project's .venv up to date: created if missing, installed again when pyproject.toml changes.
 //
-// A stamp, written last, records the pyproject.toml, Python and folder of the .venv. While it matches, nothing is done.
+// A stamp, written last, records the pyproject.toml, Python and folder of the .venv, and the extras that a command added
+// to those of all commands: large packages that few tests need. While it matches, nothing is done.
 // It is removed first, so a failed set-up is tried again. An interrupted set-up leaves its claim (claim.mjs); then, as
 // after a move or without a working pip, the .venv is created again.
 
@@ -21,12 +22,12 @@ export const binFolder = (platform = process.platform) => (platform === 'win32' 
 export const programName = (name, platform = process.platform) => (platform === 'win32' ? `${name}.exe` : name)
 export const venvProgram = (name) => join(venv, binFolder(), programName(name))
 
-/** Makes sure that .venv has the project and its dependencies; takes a few milliseconds if it does. */
-export async function ensureVenv() {
-  if (isCurrent()) return
+/** Makes sure that .venv has the project, its dependencies and these extras; takes a few milliseconds if it does. */
+export async function ensureVenv(extras = []) {
+  if (isCurrent(extras)) return
   const { interrupted, release } = await claim(venv)
   try {
-    if (!isCurrent()) await setUp(interrupted)
+    if (!isCurrent(extras)) await setUp(interrupted, extras)
   } finally {
     release()
   }
@@ -48,9 +49,11 @@ export function withoutAddresses(text) {
   return [...hosts].reduce((rest, host) => rest.replaceAll(host, '<host>'), masked)
 }
 
-function isCurrent() {
+function isCurrent(extras) {
   const stamp = expectedStamp()
-  return stamp !== null && existsSync(venvProgram('python')) && readIfExists(stampFile) === stamp
+  if (stamp === null || !existsSync(venvProgram('python'))) return false
+  const found = readIfExists(stampFile)
+  return found.startsWith(stamp) && extras.every((extra) => found.slice(stamp.length).split('\n').includes(extra))
 }
 
 function expectedStamp() {
@@ -59,7 +62,7 @@ function expectedStamp() {
   return version ? `${hash}\npython ${version}\n${venv}\n` : null
 }
 
-async function setUp(interrupted) {
+async function setUp(interrupted, extras) {
   const recreate = interrupted || wasMadeElsewhere() || !pythonWorks()
   const python = recreate ? findPython(withoutVenv(process.env)) : null
   console.error('Setting up .venv (about a minute the first time) ...')
@@ -69,15 +72,15 @@ async function setUp(interrupted) {
     await runQuietly([...python, '-m', 'venv', venv], withoutVenv(process.env),
       'Creating .venv failed, see above: repair that Python, or set $TOKENVIS_PYTHON to another one, and run this again.')
   }
-  await runQuietly([venvProgram('python'), '-m', 'pip', 'install', '--quiet', '--editable', '.[notebook,test]'],
+  await runQuietly([venvProgram('python'), '-m', 'pip', 'install', '--quiet', '--editable', `.[${['notebook', 'test', ...extras]}]`],
     { ...venvEnvironment(), PIP_DISABLE_PIP_VERSION_CHECK: '1' },
     'Installing into .venv failed, see above: check that pip can reach its package index, and run this again.')
-  writeFileSync(stampFile, expectedStamp())
+  writeFileSync(stampFile, expectedStamp() + extras.map((extra) => `${extra}\n`).join(''))
 }
 
 function wasMadeElsewhere() {
   const stamp = readIfExists(stampFile)
-  const place = (text) => text?.split('\n').slice(1).join('\n')
+  const place = (text) => text?.split('\n').slice(1, 3).join('\n')
   return stamp !== '' && place(stamp) !== place(expectedStamp())
 }
 

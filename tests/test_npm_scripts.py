@@ -152,7 +152,7 @@ def test_an_unknown_command_and_a_missing_command_are_reported(ready):
     result = ready.run("no-such-command")
     assert (result.returncode, result.stderr) == (1, ".venv has no command no-such-command.\n")
     result = ready.run("ONE=1")
-    assert result.stderr == "Usage: node .scripts/venv.mjs [NAME=value ...] COMMAND [ARGS ...]\n"
+    assert result.stderr == "Usage: node .scripts/venv.mjs [+extra ...] [NAME=value ...] COMMAND [ARGS ...]\n"
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -218,6 +218,19 @@ def test_a_new_pyproject_installs_again_into_the_same_venv(ready):
     assert ready.run("python", "-c", "").stderr == SETTING_UP
     assert ready.done() == SET_UP[1:]
     assert ready.run("python", "-c", "").stderr == ""
+
+
+def test_an_extra_is_installed_when_a_command_first_needs_it(ready):
+    show = "import os; print(os.environ['ONE'])"
+    assert ready.run("+engines", "ONE=1", "python", "-c", show).stdout == "1\n"
+    assert ready.done() == ["pip --quiet --editable .[notebook,test,engines]"]
+    assert ready.run("+engines", "python", "-c", "").stderr == ""
+    assert ready.run("python", "-c", "").stderr == ""
+    assert ready.run("+engines", "+other", "python", "-c", "").stderr == SETTING_UP
+    assert ready.done() == ["pip --quiet --editable .[notebook,test,engines,other]"]
+    (ready.folder / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert ready.run("python", "-c", "").stderr == SETTING_UP
+    assert ready.done() == SET_UP[1:]
 
 
 def test_a_moved_project_gets_a_new_venv(ready):

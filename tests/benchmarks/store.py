@@ -26,6 +26,7 @@ import pandas as pd
 from watching import measured
 
 import tokenvis as tv
+from tokenvis.store import add_window_index
 from tokenvis.store.connections import connect, uri_of
 
 COLUMNS = "id, trace_id, agent_id, location_id, start_time, end_time, data"
@@ -187,6 +188,24 @@ def fill(path: Path, rows: list[tuple[Any, ...]]) -> Path:
     return path
 
 
+def compare_windows(folder: Path, millions: int) -> None:
+    """Compare windows of 0.001% and 80% of a giant trace with a full load, without and with the index of long spans."""
+    path, count = folder / "windows.db", millions * 10**6
+    rng, root = random.Random(3), (f"{'root':16}", "trace-0000", "agent-00", "root", START, START + count * 1_000, None)
+    write(path, 1, (root if number == 0 else row_of(number, 0, rng) for number in range(count)))
+    [middle, tiny, wide] = [START + count * 500, max(1, count // 100), count * 400]
+    for case, goals in (("by a scan", ("", "")), ("by the index", ("0.5%", "as by a scan"))):
+        if goals[0]:
+            print_row("adding the index", timed(lambda: add_window_index(path)))
+        windows = [{"start": middle, "end": middle + tiny}, {"start": middle - wide, "end": middle + wide}]
+        calls = [lambda window=window: tv.load_spans("trace-0000", **window, store=path) for window in windows]
+        *times, full = best(*calls, lambda: tv.load_spans("trace-0000", store=path), times=2)
+        for share, seconds, goal in zip(("0.001%", "80%"), times, goals, strict=True):
+            print_row(f"a window of {share} of {millions}M spans, {case}", seconds, "a full load", full, goal)
+            print(f"| the same | | {seconds / full:.2%} of a full load | |")
+    path.unlink()
+
+
 def compare_keys(folder: Path) -> None:
     """Compare expanding three keys of a million payloads."""
     spans = tv.load_spans(store=database(folder / "keys.db", 10**6))
@@ -215,6 +234,7 @@ def main() -> None:
         compare_keys(Path(folder))
         compare_one_of_many(Path(folder))
         for millions in [int(size) for size in sys.argv[1:]] or [1, 10]:
+            compare_windows(Path(folder), millions)
             compare_loads(Path(folder), millions)
 
 

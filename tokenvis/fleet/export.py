@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tokenvis.errors import BadOption, FleetError, TraceNotFound, check_choice, listed, quoted
 from tokenvis.fleet.folder import FolderSource, parquet_files
 from tokenvis.fleet.places import Place, place_of
+from tokenvis.fleet.postgresql import POSTGRESQL_URL, PostgresSource
 from tokenvis.fleet.source import FleetSource
 from tokenvis.fleet.staging import check_target, staged_files
 from tokenvis.fleet.stored import FrameSource, StoreSource
@@ -179,6 +180,8 @@ def source_of_traces(source: Any) -> FleetSource:
         return FrameSource(checked_spans(source))
     if isinstance(source, Store):
         return StoreSource(source)
+    if isinstance(source, str) and POSTGRESQL_URL.match(source):
+        return PostgresSource(source)
     if isinstance(source, str | os.PathLike):
         is_database = "://" not in str(source) or str(source).startswith("sqlite")
         if is_database and not path_of(source).is_dir():

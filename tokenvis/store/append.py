@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from tokenvis.errors import StoreError, quoted
 from tokenvis.store.connections import CHECKPOINT_WAL_BYTES, as_store_error, checkpoint, connect, read_write_uri, wal_size
+from tokenvis.store.libraries import check_one_library
 from tokenvis.store.obstacles import check_writing
 from tokenvis.store.rows import (
     INSERT_MISSING_TRACE,
@@ -134,7 +135,8 @@ class Appender:
 
 @contextmanager
 def immediate_transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that takes the write lock at its start; all or nothing."""
+    """A transaction that takes the write lock at its start; all or nothing. Refused beside another SQLite library."""
+    check_one_library()
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         yield

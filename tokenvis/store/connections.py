@@ -1,7 +1,8 @@
 """Connections: how a SQLite file is opened, its PRAGMAs and the reasons for them, and explanations of SQLite's errors.
 
 Only Python's sqlite3 opens an existing file; ``open`` is never called on it. On POSIX, closing any descriptor of a file drops
-all locks that the process has on it, including the locks of a connection that the user opened.
+all locks that the process has on it, including the locks of a connection that the user opened. A
+second SQLite library in the process would do the same: `check_one_library` refuses it.
 
 **The WAL.** A commit is appended to the write-ahead log, and a checkpoint copies it into the file later. In SQLite 3.7.0 to
 3.51.2 (except 3.44.6 and 3.50.7), a checkpoint that runs while another connection writes can, rarely, treat that connection's
@@ -25,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tokenvis.errors import StoreError
+from tokenvis.store.libraries import check_one_library
 
 BUSY_TIMEOUT_S = 30.0  # how long a write waits for another writer
 CHECKPOINT_TIMEOUT_S = 5.0  # how long a checkpoint keeps the write lock while it waits for readers
@@ -80,6 +82,7 @@ def is_writable(path: Path) -> bool:
 
 def connect(uri: str, *, timeout_s: float | None = None, shared: bool = False) -> sqlite3.Connection:
     """A connection with our PRAGMAS and without implicit transactions; ``shared`` if several threads take turns."""
+    check_one_library()
     timeout = BUSY_TIMEOUT_S if timeout_s is None else timeout_s
     connection = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=not shared)
     for name, value in PRAGMAS.items():

@@ -1,9 +1,12 @@
-"""Lookup: traces by id or name, and whether agents and locations exist; the error for a wrong name lists the nearest ones."""
+"""Lookup: the list of traces, traces by id or name, and whether agents and locations exist.
+
+The error for a wrong name lists the nearest ones.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, type_coerce
+from sqlalchemy import Connection, Select, func, select, type_coerce
 from sqlalchemy.types import NullType
 
 from tokenvis.errors import MAX_LISTED_VALUES, BadOption, TraceNotFound, listed, nearest, quoted
@@ -42,7 +45,8 @@ def trace_not_found(connection: Connection, trace: str) -> TraceNotFound:
 
 def check_names(connection: Connection, column: str, names: Iterable[str], trace_ids: Sequence[str] | None) -> None:
     """Raise `BadOption` unless each of these agents or locations has a span in the traces, at any time; None for all traces."""
-    existing = dict.fromkeys(names_in(connection, column, trace_ids))
+    names = [name for name in names if not has_span(connection, column, name, trace_ids)]
+    existing = dict.fromkeys(names_in(connection, column, trace_ids) if names else ())
     if unknown := [name for name in names if name not in existing]:
         compared = list(existing)[:MAX_COMPARED_NAMES]
         similar = [name for wrong in unknown[:MAX_LISTED_VALUES] for name in nearest(wrong, compared)]
@@ -50,6 +54,14 @@ def check_names(connection: Connection, column: str, names: Iterable[str], trace
         raise BadOption(
             f"The traces have no {nouns} {listed(unknown)}. They have: {listed(dict.fromkeys([*similar, *existing]))}."
         )
+
+
+def has_span(connection: Connection, column: str, name: str, trace_ids: Sequence[str] | None) -> bool:
+    """Whether a span of these traces has this agent or location; reads as far as the first one."""
+    query = select(Span.trace_id).where(is_one_of(Span.__table__.c[column], [name]))
+    if trace_ids is not None:
+        query = query.where(is_one_of(Span.trace_id, trace_ids))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def names_in(connection: Connection, column: str, trace_ids: Sequence[str] | None) -> list[str]:
@@ -61,3 +73,30 @@ def names_in(connection: Connection, column: str, trace_ids: Sequence[str] | Non
     with texts_as_bytes(connection):
         texts: list[Any] = list(connection.scalars(query))
     return sorted(text.decode(errors="replace") for text in texts)
+
+
+def select_trace_list(*, details: bool, has_index: bool) -> Select[Any]:
+    """Rows (id, name, n_spans, start_time), newest first; with ``details`` also (end_time, n_agents, n_locations).
+
+    Without the index, a subquery for each trace would scan all spans each time: one scan that groups them takes its place.
+    """
+    if has_index and not details:
+        in_trace = Span.trace_id == Trace.id
+        n_spans: Any = select(func.count()).where(in_trace).scalar_subquery()  # reads only the index, twice as fast as a join
+        start: Any = select(func.min(Span.start_time)).where(in_trace).scalar_subquery()
+        query = select(Trace.id, Trace.name, n_spans, start)
+    else:
+        sizes = [func.count().label("n_spans"), func.min(Span.start_time).label("start_time")]
+        table = select(Span.trace_id, *sizes, *(DETAIL_COLUMNS if details else ())).group_by(Span.trace_id).subquery()
+        counts = [func.coalesce(table.c[name], 0) for name in ("n_agents", "n_locations") if details]
+        n_spans, start = func.coalesce(table.c.n_spans, 0), table.c.start_time
+        columns = [n_spans, start, *([table.c.end_time] if details else ()), *counts]
+        query = select(Trace.id, Trace.name, *columns).outerjoin(table, table.c.trace_id == Trace.id)
+    return query.order_by(start.desc().nulls_last(), Trace.id)
+
+
+DETAIL_COLUMNS = (
+    func.max(Span.end_time).label("end_time"),
+    func.count(Span.agent_id.distinct()).label("n_agents"),
+    func.count(Span.location_id.distinct()).label("n_locations"),
+)

@@ -1,6 +1,6 @@
-"""Maintenance: verify a database file, and back it up.
+"""Maintenance: verify a database file, back it up, and add an index for windows to it.
 
-Neither changes the file. For `verify`, a damaged file or another program's file is a finding, not an error.
+Only the last changes the file. For `verify`, a damaged file or another program's file is a finding, not an error.
 """
 
 import os
@@ -17,6 +17,7 @@ from tokenvis.private import narrow_mode, touch_private
 from tokenvis.store.connections import as_store_error, connect, driver_of, engine_of, read_only_uri
 from tokenvis.store.database import Target, is_new, path_of
 from tokenvis.store.obstacles import (
+    COPY_ADVICE,
     OWN_SQL,
     acting_keys,
     reading_obstacles,
@@ -24,8 +25,9 @@ from tokenvis.store.obstacles import (
     tables_changed_with,
     writing_obstacles,
 )
-from tokenvis.store.scan import Fault, all_rowids, read_chunks, texts_as_bytes
+from tokenvis.store.scan import Fault, all_rowids, has_own_schema, read_chunks, texts_as_bytes
 from tokenvis.store.trace_index import MISSING_INDEX, has_trace_index
+from tokenvis.store.windows import index_windows
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
 MAX_FINDINGS_PER_KIND = 20
@@ -172,6 +174,42 @@ def backup(destination: str | Path, target: Target = None) -> Path:
             check_does_not_exist(copy)
             part.rename(copy)
     return copy
+
+
+def add_window_index(target: Target = None) -> Path:
+    """Add the index that finds the long spans of a window, so that loading a window does not scan the trace.
+
+    A file of one to two million spans gets it when `Store` opens it for writing, and a larger one from a write of a tenth of
+    its spans. For other files, call this once. It takes about three seconds per million spans, in which nothing else can write.
+
+    Parameters
+    ----------
+    target
+        A path or URL, or None for the default database.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    StoreNotFound
+        There is no database.
+    StoreError
+        The file cannot be written, or another program made its tables: their windows are scanned.
+    """
+    path = path_of(target)
+    with as_store_error(path):
+        if not path.is_file() or is_new(path):
+            raise StoreNotFound(f"There is no database at {path} to index.")
+        with engine_of(path).connect() as connection:
+            if not has_own_schema(connection):
+                raise StoreError(
+                    f"{path} has a table of spans that another program made, whose windows are scanned: {COPY_ADVICE}."
+                )
+        index_windows(path)
+    return path
 
 
 def check_does_not_exist(copy: Path) -> None:

@@ -57,6 +57,14 @@ def schema_objects(connection: sqlite3.Connection) -> list[SchemaObject]:
     return [SchemaObject(kind, name, table, bool(rootpage), sql) for kind, name, table, rootpage, sql in rows]
 
 
+def unused_name(connection: sqlite3.Connection, name: str) -> str:
+    """A name that no object of the schema has: this one, with as many underscores after it as needed."""
+    taken = {item.name.lower() for item in schema_objects(connection)}
+    while name in taken:
+        name += "_"
+    return name
+
+
 def check_reading(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `StoreError` if reading the tables would give wrong rows, or run SQL of the file."""
     for obstacle in reading_obstacles(connection, schema_objects(connection)):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, column, func, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, Connection, column, delete, func, literal_column, or_, select, table
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects import sqlite
 
@@ -18,7 +18,7 @@ from tokenvis.spans.columns import Spans, as_spans
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.text import encodable
 from tokenvis.store.connections import driver_of
-from tokenvis.store.scan import MAX_ROWID, has_own_schema, is_one_of
+from tokenvis.store.scan import MAX_ROWID, has_own_schema, invalidate_watermarks, is_one_of
 from tokenvis.store.schema import Span, Trace
 
 SPAN_COLUMNS = [column.key for column in Span.__table__.columns]
@@ -55,6 +55,14 @@ def trace_ids_of_spans(connection: Connection, ids: list[str]) -> dict[str, str]
 def count_spans(connection: Connection, trace_id: str) -> int:
     """The number of spans of a trace, from the index."""
     return connection.scalar(select(func.count()).where(Span.trace_id == trace_id)) or 0
+
+
+def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnElement[bool]) -> int:
+    """Remove the spans of a trace that meet the conditions; returns their number."""
+    removed = connection.execute(delete(Span).where(Span.trace_id == trace_id, *conditions)).rowcount
+    if removed:
+        invalidate_watermarks(connection)
+    return removed
 
 
 def check_text(option: str, value: object) -> None:

@@ -6,6 +6,7 @@ the write lock at its start, and is all or nothing. Each call of a `Store` opens
 """
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Row, delete, literal, or_, select
+from sqlalchemy import Connection, Row, delete, literal, or_, select
 
 from tokenvis.errors import BadOption, StoreError, StoreNotFound, TraceNotFound, listed, name_list, quoted
 from tokenvis.private import touch_private
@@ -31,7 +32,7 @@ from tokenvis.store.connections import (
     wal_size,
 )
 from tokenvis.store.database import DATABASE_VARIABLE, Target, is_new, path_of
-from tokenvis.store.lookup import check_names, trace_ids_of
+from tokenvis.store.lookup import check_names, select_trace_list, trace_ids_of
 from tokenvis.store.obstacles import check_reading, check_writing
 from tokenvis.store.rows import (
     INSERT_SPAN,
@@ -42,23 +43,21 @@ from tokenvis.store.rows import (
     count_spans,
     put_spans,
     put_trace,
+    remove_spans,
     trace_ids_of_spans,
 )
 from tokenvis.store.scan import (
     ChangedSpans,
     SpanColumns,
     Watermark,
-    all_rowids,
-    invalidate_watermarks,
     is_one_of,
     read_changes,
     read_columns,
-    rowids_of_traces,
 )
 from tokenvis.store.schema import SCHEMA_VERSION, Base, Span, Trace
 from tokenvis.store.sources import remove_sources
 from tokenvis.store.trace_index import add_trace_index, has_trace_index, report_missing_index
-from tokenvis.store.trace_list import select_trace_list
+from tokenvis.store.windows import index_windows, index_windows_after_write, lacks_window_index, rows_to_read
 
 
 class Written(NamedTuple):
@@ -124,6 +123,7 @@ class Store:
             if not new:
                 with self._reading() as connection:
                     has_index = has_trace_index(driver_of(connection))
+                    lacks_windows = create and has_index and lacks_window_index(connection)
             if is_writable(self.path):
                 with closing(self.engine.raw_connection()) as connection:
                     enable_wal(connection.driver_connection, self.path, required=create)
@@ -133,6 +133,9 @@ class Store:
                     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif not has_index:
                 self._add_or_report_index(add=create)
+            elif lacks_windows:
+                with suppress(StoreError, sqlite3.Error):  # the file can be used all the same
+                    index_windows(self.path, timeout_s=0)
 
     def _add_or_report_index(self, *, add: bool) -> None:
         """Add the index of the spans of a trace to a file of another program; report it where it is not added."""
@@ -189,6 +192,7 @@ class Store:
             put_trace(connection, trace_id, name)
             removed = remove_spans(connection, trace_id)
             put_spans(connection, trace_id, rows, INSERT_SPAN)
+            index_windows_after_write(connection, len(rows))
         return Written(self.path, trace_id, added=len(rows), removed=removed)
 
     def add_spans(self, trace_id: str, spans: Spans, *, name: str | None = None) -> Written:
@@ -202,6 +206,7 @@ class Store:
             before = count_spans(connection, trace_id)
             changed = put_spans(connection, trace_id, rows, UPSERT_SPAN)
             added = count_spans(connection, trace_id) - before
+            index_windows_after_write(connection, len(rows))
         return Written(self.path, trace_id, added, changed - added, len(rows) - changed)
 
     def add_traces(
@@ -217,6 +222,7 @@ class Store:
         with as_store_error(self.path), self._writing() as connection:
             remove_former(connection, former)
             additions, foreign = add_rows_of_traces(connection, rows, names)
+            index_windows_after_write(connection, len(rows))
         return [Written(self.path, *addition) for addition in additions], foreign
 
     def traces_of(self, ids: list[str]) -> dict[str, str]:
@@ -309,7 +315,7 @@ class Store:
             conditions += [Span.start_time < end, literal(start is None or start < end)]
         with as_store_error(self.path), self._reading() as connection:
             trace_ids = None if traces is None else trace_ids_of(connection, traces)
-            rows = all_rowids(connection) if trace_ids is None else rowids_of_traces(connection, trace_ids)
+            rows = rows_to_read(connection, self.path, trace_ids, (start, end))
             columns = read_columns(connection, rows, conditions)
             for name, wanted in (("agent_id", agents), ("location_id", locations)):
                 without_rows = set(wanted or ()).difference(columns.names[name])  # perhaps because of the other conditions
@@ -381,14 +387,6 @@ class Store:
                     f"{self.path} was replaced by an empty file. Store({str(self.path)!r}) creates a database in it."
                 )
             self._inode = file_stat.st_ino
-
-
-def remove_spans(connection: Connection, trace_id: str, *conditions: ColumnElement[bool]) -> int:
-    """Remove the spans of a trace that meet the conditions; returns their number."""
-    removed = connection.execute(delete(Span).where(Span.trace_id == trace_id, *conditions)).rowcount
-    if removed:
-        invalidate_watermarks(connection)
-    return removed
 
 
 def as_store(store: Store | Target, *, create: bool) -> Store:

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
+from tokenvis.store.obstacles import unused_name
 from tokenvis.store.schema import Span
 
 [TRACE_INDEX] = Span.metadata.tables["spans"].indexes
@@ -30,10 +31,7 @@ def add_trace_index(connection: sqlite3.Connection) -> None:
     """Add the index unless the file has it; under another name if its name is taken. Part of the caller's transaction."""
     if has_trace_index(connection):  # another process has added it
         return
-    taken = {name for [name] in connection.execute("SELECT lower(name) FROM sqlite_schema")}
-    name = str(TRACE_INDEX.name)
-    while name in taken:
-        name += "_"
+    name = unused_name(connection, str(TRACE_INDEX.name))
     connection.execute(f"CREATE INDEX {name} ON spans ({', '.join(TRACE_INDEX.columns.keys())})")
 
 
