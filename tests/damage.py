@@ -100,9 +100,9 @@ def read_damaged(name, path, content="full"):
     assembly = Assembly(Path(path).with_suffix(".spool"))
     assembly.begin(reading)
     rules = SpanRules(None, None, None, Redactor(content))
-    assert str(head_of(source))
     count = 0
     try:
+        assert str(head_of(source))
         for span in FORMATS[name].read(reading):
             count += 1
             try:

@@ -18,8 +18,9 @@ from tokenvis import __version__
 from tokenvis.conventions.rules import LOCATION_PRESETS
 from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, escaped, plural, quoted
+from tokenvis.fleet.export import EXPORT_FORMATS, FLEET, export_fleet
 from tokenvis.formats.export import export_file
-from tokenvis.formats.registry import FORMATS, WRITERS
+from tokenvis.formats.registry import FORMATS
 from tokenvis.ingestion.conversations import TRACE_CHOICES
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
@@ -95,12 +96,10 @@ def parser() -> Parser:
     add_show_options(show)
     show.set_defaults(run=run_show)
 
-    exporting = commands.add_parser("export", parents=[shared], help="write traces to a file")
-    exporting.add_argument("file", metavar="FILE", help="the suffix sets the format: .json (Chrome), .parquet, .csv, .jsonl")
+    exporting = commands.add_parser("export", parents=[shared], help="write traces to a file, or to the folder of a fleet")
+    exporting.add_argument("file", metavar="FILE", help="its suffix sets the format: .json (Chrome), .parquet, .csv, .jsonl")
     exporting.add_argument("traces", nargs="*", metavar="TRACE", help="ids or names of traces (default: all traces)")
-    exporting.add_argument(
-        "--format", choices=WRITERS, metavar="NAME", help=f"one of {', '.join(WRITERS)} (default: by the suffix of FILE)"
-    )
+    exporting.add_argument("--format", choices=EXPORT_FORMATS, help="the format (default: by the suffix of FILE)")
     exporting.add_argument(
         "--content",
         choices=CONTENTS,
@@ -331,10 +330,16 @@ def path_exists(source: str) -> bool:
 
 
 def run_export(args: Namespace) -> None:
-    """Write traces to a file."""
-    spans = load_spans(args.traces or None, store=args.database)
-    path, n_cut = export_file(spans, args.file, format=args.format, content=args.content)
-    print(f"{escaped(path)}: {plural(len(spans), 'span')}, {plural(spans['trace_id'].nunique(), 'trace')}")
+    """Write traces to a file, or to the folder of a fleet."""
+    path: object
+    if args.format == FLEET:
+        source, chosen = Store(args.database, create=False), args.traces or None
+        path, n_spans, n_traces, n_cut, _ = export_fleet(source, args.file, content=args.content, traces=chosen)
+    else:
+        spans = load_spans(args.traces or None, store=args.database)
+        path, n_cut = export_file(spans, args.file, format=args.format, content=args.content)
+        n_spans, n_traces = len(spans), spans["trace_id"].nunique()
+    print(f"{escaped(path)}: {plural(n_spans, 'span')}, {plural(n_traces, 'trace')}")
     if args.content != "full":
         print(f"Texts shortened or removed: {n_cut:,}")
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import test_chrome_trace
 import test_codex
+import test_fleet_reader
 import test_inspect_log
 import test_langfuse
 import test_mlflow
@@ -16,6 +17,7 @@ import test_table
 from claude_sessions import call, prompt, reply, result
 from damage import damaged, read_damaged
 from files import write_file
+from fleet_files import fleet_bytes
 
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.registry import FORMATS
@@ -56,6 +58,7 @@ def examples():
             text_of(json.dumps({"loglines": [{**line, "sessionId": "s1"} for line in CLAUDE]}, indent=1)),
         ],
         "chrome_trace": [text_of(json.dumps({"traceEvents": CHROME})), text_of(json.dumps(CHROME, indent=1))],
+        "fleet": [fleet_bytes(test_fleet_reader.SPANS, u="A walk")],
         "codex": [text_of(*test_codex.BASIC, *test_codex.SPAWN, *test_codex.WAIT, test_codex.tokens(30, 5, 7))],
         "inspect_log": [
             text_of(test_inspect_log.log(test_inspect_log.APPROVED)),

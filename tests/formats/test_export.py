@@ -11,8 +11,8 @@ from files import problem_texts, reading_of
 from hypothesis import given, settings
 from pandas.testing import assert_frame_equal
 
-from tokenvis import BadOption, BadSpan, MissingColumn, ingest, load_spans, seed_demo
-from tokenvis.formats.export import Format, export
+from tokenvis import BadOption, BadSpan, MissingColumn, export, ingest, load_spans, seed_demo
+from tokenvis.formats.export import Format
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.registry import FORMATS, SUFFIXES, WRITERS
 from tokenvis.spans.columns import COLUMNS, NAMES
@@ -166,7 +166,7 @@ def test_a_name_without_a_known_suffix_is_refused():
         "path='a.txt' has none of the suffixes '.parquet', '.csv', '.jsonl', '.otlp.json', '.json'. "
         "Use one of them, or pass format=, one of: 'chrome', 'otlp', 'parquet', 'csv', 'jsonl'."
     )
-    choices = "'chrome', 'otlp', 'parquet', 'csv', 'jsonl'"
+    choices = "'chrome', 'otlp', 'parquet', 'csv', 'jsonl', 'fleet'"
     assert message(BadOption, SPANS, "a.csv", format="xlsx") == f"format='xlsx' is not one of {choices}."
 
 

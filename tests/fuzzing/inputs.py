@@ -97,6 +97,7 @@ def bomb_bytes(target, kind, variant, size=None):
     """The bytes of a bomb of a size; where it is in a file does not depend on the size."""
     chance = random.Random(f"{target}/{kind}/{variant}")
     texts = [text for text in examples_of(target) if b"\0" not in text]
+    texts = texts or [text for text in examples_of("table") if b"\0" not in text]  # the files of a fleet are binary
     return exploded(BOMBS[kind], chance.choice(texts), variant, chance, size)
 
 

@@ -1,5 +1,6 @@
 """The fleet: many traces in a folder of Parquet files, a bucket or a database, and the questions over all of them."""
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -11,10 +12,13 @@ from tokenvis.errors import BadOption, FleetError, check_choice, name_list, plur
 from tokenvis.fleet.adapter import ERRORS, Errors
 from tokenvis.fleet.answers import Question, Types, question_name, schema_of
 from tokenvis.fleet.failures import MAX_FAILURES, Failure, failure_frame, raise_failures
+from tokenvis.fleet.folder import FolderSource
 from tokenvis.fleet.frames import spans_in
 from tokenvis.fleet.postgresql import POSTGRESQL_URL, PostgresSource
 from tokenvis.fleet.processes import Answered, Job, answered_parts
 from tokenvis.fleet.source import PART_SPANS, FleetSource, Part
+from tokenvis.fleet.stored import StoreSource
+from tokenvis.store.store import Store
 
 Questions: TypeAlias = Question | Sequence[Question] | Mapping[str, Question]
 
@@ -136,9 +140,13 @@ class Fleet:
 
 
 def place_source(place: Any, filesystem: Any) -> FleetSource:
-    """The source of a fleet's traces."""
+    """The source of a fleet's traces: of a store, of a database, of a folder, or as it is given."""
+    if isinstance(place, Store):
+        return StoreSource(place)
     if isinstance(place, str) and POSTGRESQL_URL.match(place):
         return PostgresSource(place)
+    if isinstance(place, str | os.PathLike):
+        return FolderSource(place, filesystem)
     source: FleetSource = place
     return source
 

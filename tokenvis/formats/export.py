@@ -1,7 +1,7 @@
 """Export: writes spans to a file that other programs read.
 
-`tokenvis.ingest` reads every exported file back, span by span: each format carries all columns of a frame, or `export` refuses
-the value that it cannot carry.
+`tokenvis.ingest` reads every exported file back, span by span: each format carries all columns of a frame, or `export_file`
+refuses the value that it cannot carry.
 """
 
 import os
@@ -33,59 +33,6 @@ class Exported(NamedTuple):
     n_cut: int
 
 
-def export(
-    spans: pd.DataFrame,
-    path: str | os.PathLike[str],
-    *,
-    format: Format | None = None,  # noqa: A002  (the usual name of such an option)
-    content: Content = "full",
-) -> Path:
-    """Write spans to a file: for Perfetto, for OpenTelemetry, or as a table.
-
-    The file is written completely or not at all: if an error occurs, no new file appears, and an existing one is unchanged.
-    `tokenvis.ingest` reads each of these formats back.
-
-    Parameters
-    ----------
-    spans
-        A frame of spans, of one or several traces.
-    path
-        The file. An existing file is replaced.
-    format
-        "chrome": trace events for ui.perfetto.dev, an agent as a process, a location as a thread, a link as an arrow.
-        "otlp": a JSON document of OpenTelemetry. "parquet", "csv", "jsonl": a table with a row for each span; in CSV, a text
-        that a spreadsheet would run as a formula gets an apostrophe. By default the file's suffix decides: ``.parquet``,
-        ``.csv``, ``.jsonl``, ``.otlp.json`` (otlp), or any other ``.json`` (chrome).
-    content
-        How much free text (labels, prompts, answers, inputs and outputs of tools) the file contains: "full"; "short", the first
-        200 characters of each text; "none", only numbers and names: ids, agents, locations, models, tools, kinds, statuses.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, or contains a span twice; ``data`` is nested more than 900 levels deep; a time is
-        before 1970 or after 2554 (otlp), or beyond the year 9999 (csv, jsonl).
-    BadOption
-        The format or ``content`` is unknown, or ``path`` is not valid.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> spans = pd.DataFrame({
-    ...     "id": ["a"], "trace_id": "t", "agent_id": ["Ann"], "location_id": "desk", "start_time": [0], "end_time": [5],
-    ... })
-    >>> print(export(spans, "spans.csv").read_text())
-    id,trace_id,agent_id,location_id,start_time,end_time,data
-    a,t,Ann,desk,0,5,
-    """
-    return export_file(spans, path, format=format, content=content).path
-
-
 def export_file(
     spans: pd.DataFrame,
     path: str | os.PathLike[str],
@@ -93,7 +40,7 @@ def export_file(
     format: Format | None = None,  # noqa: A002
     content: Content = "full",
 ) -> Exported:
-    """Write spans to a file, as `export` does, and count the texts that were cut."""
+    """Write spans to a file, as `tokenvis.export` does, and count the texts that were cut."""
     check_choice("content", content, CONTENTS)
     target = writable_path(path)
     format_name = export_format(target, format)

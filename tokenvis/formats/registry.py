@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, TypeAlias
 import pandas as pd
 
 from tokenvis.conventions.span import SpanRead
-from tokenvis.formats import table
+from tokenvis.formats import fleet, table
 from tokenvis.formats.evaluations import inspect_log
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.reading import Reading
@@ -77,6 +77,7 @@ FORMATS: dict[str, FormatReader] = {
     "claude_code": claude_code,
     "codex": codex,
     "chrome_trace": chrome_trace,
+    "fleet": fleet,
     "inspect_log": inspect_log,
     "langfuse": langfuse,
     "mlflow": mlflow,

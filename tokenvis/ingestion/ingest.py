@@ -245,7 +245,7 @@ def read_into_store(
         for span in moved_spans(read, rules.conversations, reading) if rules.conversations else read:
             rules.process(span, reading, assembly)
             n_read += 1
-        if not (n_read or reading.problems or reading.skipped or reading.pages):
+        if not (n_read or reading.problems or reading.skipped or reading.pages or reading.empty_traces):
             reading.add_problem(None, "contains no spans")
         if rules.conversations:
             reading.names = rules.conversations.names(reading.names)
@@ -287,8 +287,17 @@ def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> 
     for rows, before in assembly.changes:
         report.add_written(revise_spans(report.store, rows, before))
     report.add_kept(assembly.kept)
+    add_empty_traces(report, readings)
     sources = [source_of(trace, readings[file]) for trace, file in assembly.told_by]
     put_sources(report.store, sources, report.names, outdated={reading.trace_id for reading in readings if reading.copies})
+
+
+def add_empty_traces(report: Report, readings: list[Reading]) -> None:
+    """Add the traces to the store of which the readings say that they have no spans."""
+    names = {trace_id: reading.names.get(trace_id, (0, None))[1] for reading in readings for trace_id in reading.empty_traces}
+    for trace_id, name in names.items():
+        if trace_id not in report.totals:
+            report.add_written([report.store.add_spans(trace_id, [], name=name)])
 
 
 def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:

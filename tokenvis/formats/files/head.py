@@ -11,7 +11,7 @@ from tokenvis.formats.files.archives import ZIP_MAGIC
 from tokenvis.formats.files.encodings import encoding_of
 from tokenvis.formats.files.lenient_json import ignore_repair, lenient_value
 from tokenvis.formats.files.lines import BOM, HEAD_LINES, line_value_or_none
-from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_start
+from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_metadata, parquet_start
 from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.files.structure import (
@@ -42,13 +42,15 @@ class Head:
     """The beginning of a source, from which its format is recognised: its kind and its first values.
 
     ``values`` contains the objects of the first lines, or the one value of a document up to its first megabyte; ``names``
-    contains the columns of a table or the members of an archive; ``start`` contains the first bytes.
+    contains the columns of a table or the members of an archive; ``start`` contains the first bytes; ``metadata`` is that of a
+    Parquet file.
     """
 
     kind: Literal["lines", "document", "table", "archive", "binary", "text", "empty"]
     values: list[Any] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     start: bytes = b""
+    metadata: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def objects(self) -> list[dict[str, Any]]:
@@ -82,7 +84,7 @@ def head_of(source: Source) -> Head:
         return Head("archive", names=member_names(source), start=start)
     if start.startswith(PARQUET_MAGIC):
         names, rows = parquet_start(source, HEAD_LINES)
-        return Head("table", rows, names, start)
+        return Head("table", rows, names, start, parquet_metadata(source))
     text = start.removeprefix(BOM).lstrip()
     if not text:
         return Head("empty")

@@ -17,6 +17,7 @@ from tokenvis.formats.files.archives import FIRST_BYTES, ProblemReporter, Unpack
 from tokenvis.formats.files.sources import DATABASE_NAME, Source, existing_path, origin_of, refusal_reason
 from tokenvis.private import create_private_file, new_private_folder, touch_private
 from tokenvis.spans.text import REPLACEMENT
+from tokenvis.temporary import HIDDEN_PREFIX
 
 COPY_CHUNK_BYTES = 1 << 20
 BYTE_ORDER_MARKS = {  # of 32 bits first: the mark of UTF-16 is the beginning of one of them
@@ -75,7 +76,7 @@ def converted(source: Source, encoding: str, unpacker: Unpacker) -> Source:
 
 
 def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
-    """A file, or all files below a folder.
+    """A file, or all files below a folder, without those that were not written completely.
 
     Databases are never opened, not even to inspect them: see `store.connections`.
     """
@@ -87,7 +88,8 @@ def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
         yield from utf8_sources(Source(path.absolute(), path.name, origin_of(path)), unpacker)
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file() and not DATABASE_NAME.search(file.name):
+        is_part = any(part.startswith(HIDDEN_PREFIX) for part in file.relative_to(path).parts)
+        if file.is_file() and not is_part and not DATABASE_NAME.search(file.name):
             try:
                 yield from utf8_sources(Source(file.absolute(), file.name, origin_of(file)), unpacker)
             except IngestError as error:

@@ -31,6 +31,7 @@ from tokenvis.formats.files.tables import (
 )
 
 PARQUET_MAGIC = b"PAR1"
+FLEET_KEY = b"tokenvis.fleet"  # in the metadata of a file of a fleet
 MIN_BATCH_ROWS, MAX_BATCH_ROWS = 8, 256
 BATCH_BYTES = 64 << 20
 MAX_USUAL_RATIO = 50  # of the pages of long texts to the file
@@ -70,7 +71,7 @@ def opened_parquet(source: Source) -> Iterator[pq.ParquetFile]:
 def parquet_metadata(source: Source) -> dict[bytes, bytes]:
     """The metadata that a Parquet file has for its writer's own use; `IngestError` if the file is damaged."""
     with opened_parquet(source) as file:
-        return dict(file.schema_arrow.metadata or {})
+        return {**(file.metadata.metadata or {}), **(file.schema_arrow.metadata or {})}
 
 
 def unpacked_batches(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:

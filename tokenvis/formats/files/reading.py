@@ -75,6 +75,7 @@ class Reading:
     ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
     begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
     ``trace_id`` to its own id and trace.
+    ``empty_traces`` are the ids of traces of which the source says that they have no spans.
     ``pages`` has what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by
     default, and ``n_records`` how many there are.
     """
@@ -95,6 +96,7 @@ class Reading:
     default_limits: Mapping[int, str] = field(default_factory=dict)
     n_records: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)
+    empty_traces: list[str] = field(default_factory=list)
 
     @property
     def without_texts(self) -> bool:

@@ -26,7 +26,7 @@ from tokenvis.conventions.timestamps import is_number_text
 from tokenvis.conventions.values import decode_json_text, json_text_value
 from tokenvis.errors import IngestError, listed, quoted
 from tokenvis.formats.files.head import Head, head_of
-from tokenvis.formats.files.parquet import PARQUET_MAGIC, parquet_metadata
+from tokenvis.formats.files.parquet import FLEET_KEY, PARQUET_MAGIC, parquet_metadata
 from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
@@ -50,6 +50,8 @@ TRUTHS = {"true": True, "false": False}
 
 def recognises(head: Head) -> bool:
     """Whether rows have a start time, and an agent or a location; or are samples or events, which `read` refuses."""
+    if FLEET_KEY in head.metadata:
+        return False
     columns = head_columns(head)
     has_spans = "start_time" in columns and not {"agent_id", "location_id"}.isdisjoint(columns)
     return has_spans or ("start_time" not in columns and suggested_call(columns, head.objects) is not None)
