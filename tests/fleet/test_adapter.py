@@ -147,6 +147,53 @@ def test_a_function_that_mixes_traces_is_noticed():
     )
 
 
+def rows_of_all(spans):
+    """A function that mixes traces: the number of rows of all of them; some traces fail."""
+    if set(spans["trace_id"]) & {"t00", "t03"}:
+        raise ValueError("no")
+    return spans[["trace_id"]].drop_duplicates().assign(n=len(spans))
+
+
+def test_a_function_that_mixes_traces_is_noticed_though_some_traces_fail():
+    with pytest.raises(tv.FleetError, match=r"^rows_of_all answers trace 't\d\d' alone otherwise than among others\. "):
+        answer_of(tv.fleet.mapper(rows_of_all), table_of(bad_spans(40)).to_batches())
+
+
+@pytest.mark.filterwarnings("ignore:Trace 's'")
+def test_a_function_that_mixes_traces_is_noticed_though_the_first_trace_is_large():
+    large = bad_spans(9).assign(trace_id="s")
+    with pytest.raises(tv.FleetError, match=r"^rows_of_all answers trace 't10' alone otherwise than among others\. "):
+        answer_of(tv.fleet.mapper(rows_of_all, batch_spans=5), table_of(pd.concat([large, bad_spans(20)[10:]])).to_batches())
+
+
+class Unshown(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ValueError("half \ud800 <b>\0"), "ValueError: half \ufffd <b>\\x00"),
+        (ValueError("x" * 3_000), f"ValueError: {'x' * 2_000}… (3,000 characters)"),
+        (Unshown(), "Unshown: its message cannot be shown"),
+        (MemoryError(), "MemoryError: "),
+    ],
+)
+def test_any_error_of_a_function_can_be_told(error, shown):
+    def failing(spans):
+        if "t01" in set(spans["trace_id"]):
+            raise error
+        return tv.summary(spans)
+
+    with pytest.raises(tv.FleetError) as caught:
+        answer_of(tv.fleet.mapper(failing), table_of(bad_spans(3)).to_batches())
+    assert str(caught.value) == (
+        f"failing has no answer for 1 trace, such as 't01': {shown}. "
+        'errors="return" returns the answers to the others, and a table of these.'
+    )
+
+
 def test_a_function_of_a_user_answers_many_traces():
     def ends(spans):
         return spans.groupby("trace_id", observed=True, as_index=False)["end_time"].max()

@@ -97,6 +97,33 @@ def test_a_function_that_fails_for_all_ends_early():
     assert len(error.value.failures) == 1_000
 
 
+def test_a_part_in_which_all_traces_fail_ends_early_too(monkeypatch):
+    monkeypatch.setattr("tokenvis.fleet.answering.MAX_FAILURES", 10)
+    calls = []
+
+    def failing(spans):
+        calls.append(len(spans))
+        if len(spans):
+            raise RuntimeError("no")
+        return tv.summary(spans)
+
+    spans = spans_of(*(f"ann {number} {number + 1} desk t{number}" for number in range(300)))
+    fleet = fleet_of(spans.assign(id=[str(number) for number in range(300)]), 300)
+    with pytest.raises(tv.FleetError, match=r"^failing has no answer for 10 traces, such as "):
+        fleet.map(failing, workers=1)
+    assert len(calls) < 40
+    assert len(fleet.map(failing, errors="return", workers=1)[1]) == 300
+
+
+def test_a_function_that_mixes_traces_is_noticed_in_the_first_part_with_several():
+    def all_rows(spans):
+        return spans[["trace_id"]].drop_duplicates().assign(n=len(spans))
+
+    spans = spans_of("ann 0 10 desk", "bob 5 25 lab", "ann 30 40 desk u", "eve 7 8 lab v")
+    with pytest.raises(tv.FleetError, match=r"^all_rows answers trace 'v' alone otherwise than among others\. "):
+        fleet_of(spans, 2).map(all_rows, workers=1)
+
+
 def test_a_trace_that_is_larger_than_a_part_is_told(monkeypatch):
     monkeypatch.setattr("tokenvis.fleet.fleet.PART_SPANS", 1)
     message = (

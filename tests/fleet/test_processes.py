@@ -4,6 +4,8 @@ import builtins
 import os
 import signal
 import sys
+import threading
+import time
 
 import pytest
 from conftest import spans_of
@@ -51,6 +53,20 @@ def test_a_killed_process_is_an_error_and_the_next_call_works():
     assert message.startswith("A process was killed, perhaps for lack of memory, while it answered parts of the fleet (")
     assert "spans of the traces from 't" in message
     assert message.endswith("Fewer processes need less memory: workers=1.")
+    assert len(FLEET.map(tv.summary, workers=2)) == 9
+
+
+@pytest.mark.full
+def test_a_call_that_is_interrupted_leaves_no_busy_process():
+    def endless(spans):
+        while len(spans):
+            time.sleep(1)
+        return tv.summary(spans)
+
+    interrupt = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        FLEET.map(endless, workers=2)
     assert len(FLEET.map(tv.summary, workers=2)) == 9
 
 

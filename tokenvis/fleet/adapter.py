@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadOption, check_choice, quoted
-from tokenvis.fleet.answering import answers_of
+from tokenvis.fleet.answering import answers_of, has_several_traces
 from tokenvis.fleet.answers import Question, Types, ddl_of, question_name, schema_of
 from tokenvis.fleet.failures import FAILURE_COLUMNS, MAX_FAILURES, Failure, failure_frame, raise_failures
 from tokenvis.fleet.frames import check_schema
@@ -79,8 +79,11 @@ class Mapper:
             The batches lack a column of spans, or have one of another type.
         """
         failures: list[Failure] = []
-        for number, table in enumerate(whole_traces(checked_batches(batches), self.batch_spans)):
-            answers, failed = answers_of(table, self.question, self.answer_schema, compare=number == 0)
+        is_compared = False
+        for table in whole_traces(checked_batches(batches), self.batch_spans):
+            compare = not is_compared and has_several_traces(table)
+            is_compared |= compare
+            answers, failed = answers_of(table, self.question, self.answer_schema, compare=compare, stop=self.errors == "raise")
             for answer in answers:
                 yield self._with_failures(answer)
             failures += failed
@@ -98,7 +101,9 @@ class Mapper:
         """
         table = pa.Table.from_pandas(spans, preserve_index=False)
         check_schema(table.schema)
-        answers, failures = answers_of(sorted_by_trace(table), self.question, self.answer_schema, compare=True)
+        answers, failures = answers_of(
+            sorted_by_trace(table), self.question, self.answer_schema, compare=True, stop=self.errors == "raise"
+        )
         if self.errors == "raise":
             raise_failures(failures, question_name(self.question))
         return self._frame(answers, failures)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tokenvis.errors import FleetError, quoted
 from tokenvis.fleet.answers import AnswerSchema, Question, question_name
-from tokenvis.fleet.failures import Failure
+from tokenvis.fleet.failures import MAX_FAILURES, Failure, failure_of
 from tokenvis.fleet.frames import spans_in
 from tokenvis.fleet.rebatching import check_not_cut, runs_of
 
@@ -21,23 +21,38 @@ TOLERANCE = 1e-9  # of floats, relative
 
 
 def answers_of(
-    table: pa.Table, question: Question, schema: AnswerSchema, *, compare: bool = False
+    table: pa.Table, question: Question, schema: AnswerSchema, *, compare: bool = False, stop: bool = False
 ) -> tuple[list[pa.RecordBatch], list[Failure]]:
-    """The answers to the traces of a table, in their order, and the traces that have none."""
+    """The answers to the traces of a table, in their order, and the traces that have none.
+
+    With ``compare``, traces of the first answer to several are asked alone too. With ``stop``, the rest is left out once
+    `MAX_FAILURES` traces have failed.
+    """
     try:
         check_not_cut(table)
         spans = spans_in(table)
         answer = schema.batch(question(spans))
     except Exception as error:
-        trace_ids, ends = runs_of(table)
-        if len(trace_ids) > 1:
-            middle = int(ends[(len(ends) - 1) // 2])
-            halves = [answers_of(half, question, schema) for half in (table.slice(0, middle), table.slice(middle))]
-            return [batch for half in halves for batch in half[0]], [failure for half in halves for failure in half[1]]
-        return [], [Failure(trace_ids[0], type(error).__name__, str(error))]
-    if compare:
-        check_closed(spans, question, schema, answer)
-    return [answer], []
+        failure = error
+    else:
+        if compare:
+            check_closed(spans, question, schema, answer)
+        return [answer], []
+    trace_ids, ends = runs_of(table)
+    if len(trace_ids) == 1:
+        return [], [failure_of(trace_ids[0], failure)]
+    middle = int(ends[(len(ends) - 1) // 2])
+    answers, failures = answers_of(table.slice(0, middle), question, schema, compare=compare, stop=stop)
+    if stop and len(failures) >= MAX_FAILURES:
+        return answers, failures
+    compare = compare and not any(map(has_several_traces, answers))
+    rest, failed = answers_of(table.slice(middle), question, schema, compare=compare, stop=stop)
+    return answers + rest, failures + failed
+
+
+def has_several_traces(rows: pa.Table | pa.RecordBatch) -> bool:
+    """Whether these rows, of a table or an answer, are of more than one trace."""
+    return pc.count_distinct(rows.column("trace_id").cast(pa.large_string())).as_py() > 1
 
 
 def check_closed(spans: pd.DataFrame, question: Question, schema: AnswerSchema, answer: pa.RecordBatch) -> None:

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from tokenvis.errors import FleetError, plural, quoted
+from tokenvis.spans.text import without_surrogates
 
 FAILURE_COLUMNS = ("trace_id", "error", "message")
 MAX_FAILURES = 1_000  # after which a call that raises an error at its end ends
+MAX_MESSAGE_LENGTH = 2_000  # of the error of a trace: a function of a user may put all its spans into it
 
 
 class Failure(NamedTuple):
@@ -16,6 +18,17 @@ class Failure(NamedTuple):
     trace_id: str | None
     error: str
     message: str
+
+
+def failure_of(trace_id: str | None, error: Exception) -> Failure:
+    """A failure, with a message that can be shown and stored: cut, and without halves of surrogate pairs."""
+    try:
+        message = without_surrogates(str(error))
+    except Exception:
+        message = "its message cannot be shown"
+    if len(message) > MAX_MESSAGE_LENGTH:
+        message = f"{message[:MAX_MESSAGE_LENGTH]}… ({len(message):,} characters)"
+    return Failure(trace_id, type(error).__name__, message)
 
 
 def failure_frame(failures: list[Failure]) -> pd.DataFrame:

@@ -122,7 +122,7 @@ class Fleet:
         check_choice("errors", errors, ERRORS)
         by_name = named_questions(questions)
         schemas = [schema_of(question, types) for question in by_name.values()]
-        job = Job(self._source, list(by_name.values()), schemas)
+        job = Job(self._source, list(by_name.values()), schemas, stop=errors == "raise")
         parts = self._source.parts()
         warn_of_large(parts)
         answers, failures = collected(job, answered_parts(job, parts, workers), stop=errors == "raise")

@@ -31,13 +31,14 @@ class Job(NamedTuple):
     source: FleetSource
     questions: list[Question]
     schemas: list[AnswerSchema]
+    stop: bool = False  # after many failures
 
     def answer(self, part: Part, *, compare: bool) -> "Answered":
         """The answers to a part: batches and failures for each question."""
         table = self.source.read(part)
         batches, failures = [], []
         for question, schema in zip(self.questions, self.schemas, strict=True):
-            answers, failed = answers_of(table, question, schema, compare=compare)
+            answers, failed = answers_of(table, question, schema, compare=compare, stop=self.stop)
             batches.append(answers)
             failures.append(failed)
         return Answered(batches, failures)
@@ -94,10 +95,16 @@ def use_one_core() -> None:
     pa.set_io_thread_count(1)
 
 
+def first_of_several_traces(parts: Sequence[Part]) -> int | None:
+    """The number of the first part that has several traces, of which some are asked alone too."""
+    return next((number for number, part in enumerate(parts) if len(part.trace_ids) > 1), None)
+
+
 def in_this_process(job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
     """The answers to the parts, one by one."""
+    compared = first_of_several_traces(parts)
     for number, part in enumerate(parts):
-        yield part, job.answer(part, compare=number == 0)
+        yield part, job.answer(part, compare=number == compared)
 
 
 def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
@@ -105,12 +112,13 @@ def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[P
     import cloudpickle
 
     pickled = cloudpickle.dumps(job)
+    compared = first_of_several_traces(parts)
     waiting = iter(enumerate(parts))
     running: dict[Future[Answered], Part] = {}
     try:
         while True:
             for number, part in waiting:
-                running[pool.submit(answer_part, pickled, part, number == 0)] = part
+                running[pool.submit(answer_part, pickled, part, number == compared)] = part
                 if len(running) >= PARTS_PER_PROCESS * pool._max_workers:
                     break
             if not running:
@@ -118,10 +126,11 @@ def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[P
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 part = running.pop(future)
                 yield part, result_of(future, part)
-    except BaseException:
+    finally:
         for future in running:
             future.cancel()
-        raise
+        if any(future.running() for future in running):
+            pool.shutdown(kill_workers=True)  # a function may run for ever; the next call has new processes
 
 
 def result_of(future: "Future[Answered]", part: Part) -> Answered:
