@@ -2,7 +2,9 @@
 
 import pickle
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as pa
@@ -11,14 +13,18 @@ import pytest
 from conftest import spans_of
 from exports import expected_rows, hostile_spans
 from fleet_files import fleet_bytes
+from hypothesis import given
+from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from tokenvis import FleetError, Store, TraceNotFound, export, load_traces
-from tokenvis.errors import quoted
+from tokenvis.errors import SpanError, quoted
 from tokenvis.fleet.folder import FolderSource
+from tokenvis.fleet.frames import spans_in
 from tokenvis.formats.files.parquet import FLEET_KEY
 
 SPANS = spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk", "eve 7 8 lab v")
+CONTENT = fleet_bytes(SPANS)
 
 
 def rows_of(table):
@@ -199,6 +205,58 @@ def test_a_file_that_is_replaced_is_found(spans_folder):
         source.read(parts[0])
     expected = f"{quoted(file.name)} in spans was replaced since it was listed. Open the fleet again."
     assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("spans", [SPANS.assign(trace_id="t"), SPANS[1:], pd.concat([SPANS, SPANS[:1].assign(id="z")])])
+def test_a_file_that_is_replaced_gives_no_rows_of_another_place(spans_folder, spans):
+    source = FolderSource("spans")
+    [file] = spans_folder.iterdir()
+    parts = source.parts()
+    file.write_bytes(fleet_bytes(spans))
+    for call in (lambda: source.table_of(["t"]), lambda: source.table_of([]), lambda: source.read(parts[0])):
+        with pytest.raises(FleetError) as caught:
+            call()
+        assert str(caught.value) == f"{quoted(file.name)} in spans was replaced since it was listed. Open the fleet again."
+
+
+@pytest.mark.parametrize("call", [FolderSource.traces, FolderSource.parts, lambda source: source.table_of(["v"])])
+def test_a_name_that_hides_the_traces_is_found(spans_folder, call):
+    [file] = spans_folder.iterdir()
+    hidden = file.rename(f"spans/spans-{0:016x}-{1:016x}-00000000.parquet")
+    assert refusal(call=call) == (
+        f"{quoted(hidden.name)} in spans has the name of a file with other traces: its trace 't' would not be found. "
+        "Give it its old name, or a free one, such as 'renamed.parquet'."
+    )
+    hidden.rename("spans/renamed.parquet")
+    call(FolderSource("spans"))
+
+
+@pytest.mark.parametrize("column", ["data", "parent_id", "trace_id"])
+def test_a_file_without_a_column_is_damaged(spans_folder, column):
+    [file] = spans_folder.iterdir()
+    with pq.ParquetFile(file) as parquet:
+        metadata, table = parquet.metadata.metadata, parquet.read()
+    del metadata[b"ARROW:schema"]
+    pq.write_table(table.drop_columns(column).replace_schema_metadata(metadata), file)
+    expected = f"is damaged, or no Parquet file (it has no column '{column}')"
+    assert expected in refusal(call=lambda source: source.table_of(["t"]))
+    assert expected in refusal(call=lambda source: source.read(source.parts()[0]))
+
+
+@pytest.mark.laws
+@given(position=st.integers(0, len(CONTENT) - 1), bit=st.integers(0, 7))
+def test_a_changed_bit_changes_no_answer(position, bit):
+    content = bytearray(CONTENT)
+    content[position] ^= 1 << bit
+    with TemporaryDirectory() as folder:
+        Path(folder, "whole.parquet").write_bytes(CONTENT)
+        whole = FolderSource(folder)
+        expected = whole.traces(), spans_in(whole.table_of(["t", "u", "v"]))
+        Path(folder, "whole.parquet").rename(f"{folder}/changed.parquet").write_bytes(content)
+        with suppress(FleetError, SpanError):
+            changed = FolderSource(folder)
+            assert_frame_equal(changed.traces(), expected[0])
+            assert_frame_equal(spans_in(changed.table_of(["t", "u", "v"])), expected[1])
 
 
 def test_a_trace_in_two_files_is_named(spans_folder):

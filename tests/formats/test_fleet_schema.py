@@ -14,6 +14,7 @@ from tokenvis.formats.fleet.schema import (
     INDEX_KEY,
     TRACES_SCHEMA,
     file_name_of,
+    index_metadata,
     may_have,
     packed_index,
     trace_hash,
@@ -27,7 +28,7 @@ INDEX = pa.table(
 
 
 def test_an_index_is_unpacked_as_it_was():
-    assert unpacked_index({INDEX_KEY: packed_index(INDEX)}) == INDEX
+    assert unpacked_index(index_metadata(packed_index(INDEX))) == INDEX
 
 
 def packed_zeros(n_bytes):
@@ -41,11 +42,13 @@ def packed_zeros(n_bytes):
     ("metadata", "reason"),
     [
         ({}, "it is missing"),
-        ({INDEX_KEY: b"\xff"}, ""),
-        ({INDEX_KEY: base64.b64encode(b"x")}, ""),
-        ({INDEX_KEY: packed_index(INDEX)[:-40]}, ""),
-        ({INDEX_KEY: packed_zeros(100)}, ""),
-        ({INDEX_KEY: packed_zeros((256 << 20) + 1)}, "it unpacks to more than 268,435,456 bytes"),
+        ({INDEX_KEY: packed_index(INDEX)}, "it is missing"),
+        (index_metadata(packed_index(INDEX)) | {INDEX_KEY: packed_index(INDEX[:1])}, "its checksum is another"),
+        (index_metadata(b"\xff"), ""),
+        (index_metadata(base64.b64encode(b"x")), ""),
+        (index_metadata(packed_index(INDEX)[:-40]), ""),
+        (index_metadata(packed_zeros(100)), ""),
+        (index_metadata(packed_zeros((256 << 20) + 1)), "it unpacks to more than 268,435,456 bytes"),
     ],
 )
 def test_a_damaged_index_is_an_error(metadata, reason):
@@ -59,7 +62,7 @@ def test_an_index_of_other_columns_is_an_error():
     with pa.CompressedOutputStream(stream, "zstd") as output, pa.ipc.new_stream(output, pa.schema([("id", pa.string())])):
         pass
     with pytest.raises(ValueError, match=r"^it has other columns$"):
-        unpacked_index({INDEX_KEY: base64.b64encode(stream.getvalue().to_pybytes())})
+        unpacked_index(index_metadata(base64.b64encode(stream.getvalue().to_pybytes())))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def answers_of(
 
 def has_several_traces(rows: pa.Table | pa.RecordBatch) -> bool:
     """Whether these rows, of a table or an answer, are of more than one trace."""
-    return pc.count_distinct(rows.column("trace_id").cast(pa.large_string())).as_py() > 1
+    return bool(pc.count_distinct(rows.column("trace_id").cast(pa.large_string())).as_py() > 1)
 
 
 def check_closed(spans: pd.DataFrame, question: Question, schema: AnswerSchema, answer: pa.RecordBatch) -> None:

@@ -19,24 +19,29 @@ import pyarrow.parquet as pq
 from tokenvis.errors import MAX_LISTED_VALUES, FleetError, TraceNotFound, listed, nearest, quoted
 from tokenvis.fleet.places import Place, as_fleet_error, place_of
 from tokenvis.fleet.source import PART_SPANS, Part
-from tokenvis.formats.fleet.schema import FLEET_VERSION, may_have, trace_hash, unpacked_index, version_in
+from tokenvis.formats.fleet.schema import CHECKSUM_KEY, FLEET_VERSION, may_have, trace_hash, unpacked_index, version_in
 from tokenvis.spans.columns import COLUMNS, text_array_of
 from tokenvis.store.load import TRACE_DTYPES
 
 READ_COLUMNS = [*COLUMNS, "parent_id"]
 MAX_THREADS = 16
+N_NAME_CHECKS = 100  # traces of a file for which its name is checked
 MAX_SEARCHED_FILES = 64  # for the nearest names of a trace that does not exist
 LOG_FOLDERS = {"_delta_log": "Delta", ".hoodie": "Hudi"}  # tables whose log says which of the files count
 
 
 class FileIndex(NamedTuple):
-    """The traces of a file, in the order of its rows, with arrays of the first row and the number of rows of each."""
+    """The traces of a file, in the order of its rows, with arrays of the first row and the number of rows of each.
+
+    The rows are read later, of a file that is opened again: its index must still have this checksum.
+    """
 
     table: pa.Table
     first_row: Any
     n_spans: Any
     row_group: Any
     group_starts: list[int]
+    checksum: bytes
 
     def groups_of(self, first: int, n_rows: int) -> tuple[list[int], int]:
         """The row groups that have these rows, and how many rows of the first of them come before."""
@@ -49,6 +54,7 @@ class FilePiece(NamedTuple):
     """Rows of a file, of whole traces that follow each other: the row groups to read, the rows to skip, and to keep."""
 
     file: str
+    checksum: bytes
     row_groups: list[int]
     n_skipped: int
     n_rows: int
@@ -107,15 +113,16 @@ class FolderSource:
                     parts.append(part_of(ids, pieces))
                     ids, pieces = [], []
                 ids += [names[trace] for trace in traces.tolist() if index.n_spans[trace]]
-                add_piece(pieces, FilePiece(file, *index.groups_of(int(index.first_row[traces[0]]), size), size))
+                add_piece(
+                    pieces, FilePiece(file, index.checksum, *index.groups_of(int(index.first_row[traces[0]]), size), size)
+                )
         return [*parts, part_of(ids, pieces)] if pieces else parts
 
     def read(self, part: Part) -> pa.Table:
         """The spans of a part."""
         table = pa.concat_tables([self.rows_of(piece) for piece in part.place]).unify_dictionaries()
         if sorted(pc.unique(plain_texts(table["trace_id"].combine_chunks())).to_pylist()) != part.trace_ids:
-            files = listed(dict.fromkeys(piece.file for piece in part.place))
-            raise FleetError(f"{files} in {self.place} was replaced since it was listed. Open the fleet again.")
+            raise self.replaced(*dict.fromkeys(piece.file for piece in part.place))
         return table
 
     def table_of(self, trace_ids: Iterable[str]) -> pa.Table:
@@ -132,7 +139,8 @@ class FolderSource:
             pieces.setdefault(file, []).append((int(index.first_row[row]), int(index.n_spans[row])))
         tables = [table for file, rows in pieces.items() for table in self.tables_of_rows(file, rows)]
         if not tables:
-            return self.rows_of(FilePiece(self.files[0], [], 0, 0))
+            [(file, index)] = self.indexes(self.files[:1]).items()
+            return self.rows_of(FilePiece(file, index.checksum, [], 0, 0))
         table = pa.concat_tables(tables).unify_dictionaries()
         return table if len(pieces) == 1 else table.take(order_by_trace(table))
 
@@ -179,7 +187,18 @@ class FolderSource:
                 f"{FLEET_VERSION}. Update tokenvis."
             )
         with as_fleet_error(self.place, file):
-            return index_of_file(unpacked_index(metadata), sizes)
+            index = index_of_file(unpacked_index(metadata), sizes, metadata[CHECKSUM_KEY])
+        self.check_name(file, index)
+        return index
+
+    def check_name(self, file: str, index: FileIndex) -> None:
+        """Raise `FleetError` if the name of a file tells that it has none of its traces, so that nobody would find them."""
+        for trace_id in index.table["id"].slice(0, N_NAME_CHECKS).to_pylist():
+            if not may_have(file, [trace_hash(trace_id)]):
+                raise FleetError(
+                    f"{quoted(file)} in {self.place} has the name of a file with other traces: its trace {quoted(trace_id)} "
+                    "would not be found. Give it its old name, or a free one, such as 'renamed.parquet'."
+                )
 
     def rows_of(self, piece: FilePiece) -> pa.Table:
         """The rows of a piece."""
@@ -189,7 +208,12 @@ class FolderSource:
             self.place.opened(piece.file) as opened,
             pq.ParquetFile(opened, **options) as parquet,
         ):
-            table = parquet.read_row_groups(piece.row_groups, columns=READ_COLUMNS, use_threads=False)
+            is_same = (parquet.metadata.metadata or {}).get(CHECKSUM_KEY) == piece.checksum
+            table = parquet.read_row_groups(piece.row_groups if is_same else [], columns=READ_COLUMNS, use_threads=False)
+            if missing := set(READ_COLUMNS).difference(table.column_names):
+                raise ValueError(f"it has no column {listed(sorted(missing))}")
+        if not is_same:
+            raise self.replaced(piece.file)
         return table.slice(piece.n_skipped, piece.n_rows).replace_schema_metadata(None)
 
     def tables_of_rows(self, file: str, rows: Sequence[tuple[int, int]]) -> Iterator[pa.Table]:
@@ -202,7 +226,7 @@ class FolderSource:
                 by_group.setdefault(tuple(groups), []).append((skipped, n_rows))
         for groups_read, slices in by_group.items():
             size = sum(index.group_starts[group + 1] - index.group_starts[group] for group in groups_read)
-            table = self.rows_of(FilePiece(file, list(groups_read), 0, size))
+            table = self.rows_of(FilePiece(file, index.checksum, list(groups_read), 0, size))
             yield from (table.slice(skipped, n_rows) for skipped, n_rows in slices)
 
     def check_distinct(self) -> None:
@@ -215,6 +239,10 @@ class FolderSource:
         repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
         files = [file for file, index in indexes.items() for name in index.table["id"].to_pylist() if name == repeated]
         raise self.found_twice(repeated, files[0], files[1])
+
+    def replaced(self, *files: str) -> FleetError:
+        """The error for files that are others than those whose indexes were read."""
+        return FleetError(f"{listed(files)} in {self.place} was replaced since it was listed. Open the fleet again.")
 
     def found_twice(self, trace_id: str, first: str, second: str) -> FleetError:
         """The error for a trace that is in two files."""
@@ -243,7 +271,7 @@ def parquet_files(place: Place, names: dict[str, bool]) -> list[str]:
     return [name for name, is_folder in names.items() if not is_folder and name[:1] not in "._" and name.endswith(".parquet")]
 
 
-def index_of_file(table: pa.Table, sizes: list[int]) -> FileIndex:
+def index_of_file(table: pa.Table, sizes: list[int], checksum: bytes) -> FileIndex:
     """The index of a file with row groups of these sizes; `ValueError` if they do not fit."""
     n_spans, row_group = table["n_spans"].to_numpy(), table["row_group"].to_numpy()
     has_spans = n_spans > 0
@@ -251,7 +279,7 @@ def index_of_file(table: pa.Table, sizes: list[int]) -> FileIndex:
     is_valid = (n_spans >= 0).all() and ((groups >= 0) & (groups < len(sizes))).all() and (np.diff(groups) >= 0).all()
     if not is_valid or np.bincount(groups, n_spans[has_spans], len(sizes)).tolist() != sizes:
         raise ValueError("its index does not fit its rows")
-    return FileIndex(table, np.cumsum(n_spans) - n_spans, n_spans, row_group, [0, *np.cumsum(sizes).tolist()])
+    return FileIndex(table, np.cumsum(n_spans) - n_spans, n_spans, row_group, [0, *np.cumsum(sizes).tolist()], checksum)
 
 
 def runs_of_traces(index: FileIndex, n_spans: int) -> Iterator[Any]:

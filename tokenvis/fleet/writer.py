@@ -17,7 +17,7 @@ from tokenvis.fleet.source import FleetSource
 from tokenvis.fleet.stored import FrameSource, name_array
 from tokenvis.formats.chunks import export_chunks
 from tokenvis.formats.export import checked_spans
-from tokenvis.formats.fleet.schema import FLEET_SCHEMA, INDEX_KEY, LABEL_TYPE, TRACES_SCHEMA, packed_index, trace_hash
+from tokenvis.formats.fleet.schema import FLEET_SCHEMA, LABEL_TYPE, TRACES_SCHEMA, index_metadata, packed_index, trace_hash
 from tokenvis.spans.columns import NAMES, TIMES, arrow_texts, as_spans, codes_of, order_of, times_of
 from tokenvis.spans.integers import run_starts
 from tokenvis.spans.parents import parents_of
@@ -84,7 +84,7 @@ def write_fleet_file(
             n_written += len(table)
             progress(len(table))
         names = {trace.id: trace.name for trace in traces}
-        writer.add_key_value_metadata({INDEX_KEY: packed_index(index_table(index, names))})
+        writer.add_key_value_metadata(index_metadata(packed_index(index_table(index, names))))
     return n_written
 
 

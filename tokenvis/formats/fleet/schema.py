@@ -26,6 +26,7 @@ from tokenvis.formats.files.parquet import FLEET_KEY
 
 FLEET_VERSION = 1
 INDEX_KEY = b"tokenvis.fleet.traces"
+CHECKSUM_KEY = b"tokenvis.fleet.traces.blake2b"  # of the index: Parquet has checksums of pages, none of the metadata
 MAX_INDEX_BYTES = 256 << 20  # unpacked
 FILE_NAME = re.compile(r"spans-([0-9a-f]{16})-([0-9a-f]{16})(?:-([0-9a-f]{128}))?-[0-9a-f]{8}\.parquet")
 FILTER_BITS, BITS_OF_TRACE = 512, 4  # of the Bloom filter: four parts of the hash are numbers of bits
@@ -89,9 +90,21 @@ def packed_index(index: pa.Table) -> bytes:
     return base64.b64encode(packed.getvalue())
 
 
+def checksum_of(packed: bytes) -> bytes:
+    """The checksum of an index as the metadata has it: 16 hexadecimal digits."""
+    return blake2b(packed, digest_size=8).hexdigest().encode()
+
+
+def index_metadata(packed: bytes) -> dict[bytes, bytes]:
+    """The metadata of a file with this index."""
+    return {INDEX_KEY: packed, CHECKSUM_KEY: checksum_of(packed)}
+
+
 def unpacked_index(metadata: Mapping[bytes, bytes]) -> pa.Table:
     """The index in the metadata of a file; `ValueError` if it is missing or damaged."""
     try:
+        if checksum_of(metadata[INDEX_KEY]) != metadata[CHECKSUM_KEY]:
+            raise ValueError("its checksum is another")
         packed = base64.b64decode(metadata[INDEX_KEY], validate=True)
         with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
             unpacked = stream.read(MAX_INDEX_BYTES + 1)
