@@ -166,6 +166,36 @@ def test_a_rename_that_fails_leaves_nothing(monkeypatch):
     assert names_in("spans") == before
 
 
+def test_an_interruption_between_two_files_leaves_nothing(monkeypatch):
+    export(SPANS, "spans", format="fleet")
+    before = names_in("spans")
+    monkeypatch.setattr("tokenvis.fleet.writer.FILE_TRACES", 1)
+    rename, calls = Path.rename, []
+
+    def interrupted(self, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(SPANS.assign(trace_id=["v", "w", "w"]), "spans", format="fleet")
+    assert names_in("spans") == before
+
+
+def test_one_file_of_a_fleet_is_a_source():
+    export(SPANS, "spans", format="fleet")
+    [file] = Path("spans").iterdir()
+    export(file, "copy", format="fleet")
+    assert load_spans_of("copy") == load_spans_of("spans")
+
+
+def load_spans_of(folder):
+    fleet = Fleet(folder)
+    return fleet.load_spans(fleet.traces()["id"]).to_csv()
+
+
 def test_what_a_killed_export_left_is_removed():
     export(SPANS, "spans", format="fleet")
     Path("spans/.tokenvis-killed/files").mkdir(parents=True)

@@ -53,6 +53,30 @@ def test_what_cannot_be_listed_is_named():
 
 def test_a_password_is_not_shown():
     assert without_password("s3://key:secret@bucket/spans?region=x") == "s3://bucket/spans"
+    assert without_password("s3://bucket/of@ann") == "s3://bucket/of@ann"
+
+
+@pytest.mark.parametrize("secret", ["sec ret", "sec  ret", "sec/ret", "sec#ret", "sec?ret", "sec@ret", "[secret"])
+@pytest.mark.parametrize("scheme", ["s3", "ftp2"])
+def test_a_password_is_not_shown_if_the_url_is_wrong(secret, scheme):
+    text = message(f"{scheme}://key:{secret}@bucket/spans?bad=1")
+    assert text.startswith(f"path='{scheme}://bucket/spans' is not a URL of an Arrow file system: ")
+    assert "ret" not in text.partition("system: ")[2]
+    assert "key" not in text
+
+
+def test_whether_a_folder_exists_is_an_error_if_nobody_knows():
+    class Unreachable(fs.FileSystemHandler):
+        def get_file_info(self, paths):
+            raise OSError("no connection.")
+
+    Unreachable.__abstractmethods__ = frozenset()
+    place = place_of("spans", fs.PyFileSystem(Unreachable()))
+    with pytest.raises(FleetError) as caught:
+        place.exists()
+    assert str(caught.value) == "spans cannot be listed: no connection."
+    assert not place_of("spans").exists()
+    assert not place_of("spans", fs.SubTreeFileSystem(str(Path.cwd()), fs.LocalFileSystem())).exists()
 
 
 def test_other_values_are_refused():

@@ -184,7 +184,7 @@ def source_of_traces(source: Any) -> FleetSource:
         return PostgresSource(source)
     if isinstance(source, str | os.PathLike):
         is_database = "://" not in str(source) or str(source).startswith("sqlite")
-        if is_database and not path_of(source).is_dir():
+        if is_database and not path_of(source).is_dir() and path_of(source).suffix != ".parquet":
             return StoreSource(as_store(source, create=False))
         return FolderSource(source)
     if not is_source(source):
@@ -218,15 +218,7 @@ def named_as(content: Content, sizes: pd.DataFrame, redactor: Redactor) -> pd.Da
 
 def files_in(place: Place) -> list[str]:
     """The fleet files in a folder, none if it does not exist."""
-    if place.local is not None and not place.local.exists():
-        return []
-    try:
-        names = place.names()
-    except FleetError:
-        if place.local is not None:
-            raise
-        return []  # a folder that does not exist yet
-    return parquet_files(place, names or {})
+    return parquet_files(place, place.names() or {}) if place.exists() else []
 
 
 def check_new(place: Place, files: Iterable[str], sizes: pd.DataFrame) -> None:

@@ -227,7 +227,8 @@ class FolderSource:
         for groups_read, slices in by_group.items():
             size = sum(index.group_starts[group + 1] - index.group_starts[group] for group in groups_read)
             table = self.rows_of(FilePiece(file, index.checksum, list(groups_read), 0, size))
-            yield from (table.slice(skipped, n_rows) for skipped, n_rows in slices)
+            wanted = np.concatenate([np.arange(skipped, skipped + n_rows) for skipped, n_rows in slices])
+            yield table if len(wanted) == len(table) else table.take(pa.array(wanted))
 
     def check_distinct(self) -> None:
         """Raise `FleetError` if a trace is in two files."""

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -51,6 +50,15 @@ class Place:
         except OSError as error:
             raise FleetError(f"{self} cannot be listed: {reason_of(error)}.") from error
         return None if entries is None else dict(sorted(entries.items()))
+
+    def exists(self) -> bool:
+        """Whether there is such a folder or file; `FleetError` if the file system does not tell."""
+        try:
+            if self.local is not None:
+                return self.local.exists()
+            return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
+        except OSError as error:
+            raise FleetError(f"{self} cannot be listed: {reason_of(error)}.") from error
 
     def opened(self, name: str) -> pa.NativeFile:
         """A file of the folder; `OSError` if it cannot be opened."""
@@ -101,14 +109,18 @@ def place_of_url(url: str) -> Place:
     try:
         filesystem, path = fs.FileSystem.from_uri(url)
     except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-        raise BadOption(f"path={quoted(shown)} is not a URL of an Arrow file system: {reason_of(error)}.") from None
+        reason = reason_of(ValueError(str(error).replace(url, shown)))
+        raise BadOption(f"path={quoted(shown)} is not a URL of an Arrow file system: {reason}.") from None
     return Place(path, shown, None if isinstance(filesystem, fs.LocalFileSystem) else filesystem)
 
 
 def without_password(url: str) -> str:
     """A URL without the user and the password in it, and without options."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if "@" in host or ":" in host:  # a password may have a slash, though it should be encoded
+        rest = rest.rpartition("@")[2]
+    return f"{scheme}://{rest.partition('?')[0].partition('#')[0]}"
 
 
 def arrow_filesystem(filesystem: Any) -> Any:

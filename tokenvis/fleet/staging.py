@@ -54,7 +54,7 @@ class Stage:
             for name in self.names:
                 (self.folder / name).rename(target / name)
                 moved.append(target / name)
-        except OSError:
+        except BaseException:  # also an interruption
             for path in moved:
                 path.unlink(missing_ok=True)
             raise
