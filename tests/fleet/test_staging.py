@@ -1,3 +1,5 @@
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,31 @@ def test_a_folder_that_another_process_creates_meanwhile_keeps_its_files():
         Path("spans/b").touch()
         stage.publish()
     assert names_in(".") == ["a", "b", "spans"]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_exports_to_a_folder_publish_in_turn(exists, monkeypatch):
+    if exists:
+        Path("spans").mkdir()
+    monkeypatch.setattr("tokenvis.fleet.staging.MAX_WAIT_S", 0.1)
+    with staged_files(place_of("spans")) as first, staged_files(place_of(Path("spans").absolute())) as second:
+        with first.turn():
+            begin = time.monotonic()
+            with second.turn():
+                assert time.monotonic() - begin >= 0.1 or sys.platform == "win32"
+        begin = time.monotonic()
+        with second.turn():
+            assert time.monotonic() - begin < 0.1
+
+
+def test_where_no_folder_can_be_locked_an_export_goes_on(monkeypatch):
+    remote = place_of("spans", fs.SubTreeFileSystem(str(Path.cwd()), fs.LocalFileSystem()))
+    with staged_files(remote) as stage, stage.turn():
+        pass
+    with staged_files(place_of("spans2")) as stage:
+        monkeypatch.setattr("os.open", lambda *_: (_ for _ in ()).throw(PermissionError()))
+        with stage.turn():
+            monkeypatch.undo()
 
 
 def test_an_interruption_leaves_nothing():

@@ -164,8 +164,9 @@ def export_fleet(
         for group in files_of_traces(sizes) if len(sizes) or known else [[]]:
             with stage.file(file_name_of(trace.id for trace in group)) as file:
                 written += write_fleet_file(file, origin, group, None if content == "full" else redactor, bar.update)
-        check_new(place, set(files_in(place)).difference(known, stage.names), sizes)
-        stage.publish()
+        with stage.turn():
+            check_new(place, set(files_in(place)).difference(known, stage.names), sizes)
+            stage.publish()
     return ExportedFleet(place, written, len(sizes), redactor.n_cut, stage.names)
 
 

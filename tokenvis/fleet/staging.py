@@ -7,6 +7,7 @@ that fails are deleted; those of one that is killed stay.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 from tokenvis.errors import BadOption, FleetError, quoted
 from tokenvis.fleet.places import Place, reason_of
 from tokenvis.private import create_private_file
-from tokenvis.temporary import clear_leftovers, temporary_folder
+from tokenvis.temporary import clear_leftovers, lock_file, temporary_folder
+
+MAX_WAIT_S, POLL_S = 60.0, 0.02  # for another export to publish its files
 
 
 class Stage:
@@ -37,6 +40,23 @@ class Stage:
             yield file
             file.flush()
             os.fsync(file.fileno())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for other exports to this folder that publish, and let others wait; not in a bucket, nor on Windows."""
+        target = self.place.local
+        try:
+            descriptor = None if target is None else os.open(target.resolve().parent, os.O_RDONLY)
+        except OSError:
+            descriptor = None
+        try:
+            last = time.monotonic() + MAX_WAIT_S
+            while descriptor is not None and lock_file(descriptor) is False and time.monotonic() < last:
+                time.sleep(POLL_S)
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def publish(self) -> None:
         """Show the files, all or none."""
