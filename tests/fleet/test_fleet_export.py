@@ -142,7 +142,7 @@ def test_an_error_half_way_leaves_nothing():
     export(SPANS, "spans", format="fleet")
     before = names_in("spans")
     assert message(BadSpan, bad.assign(trace_id="v"), "spans").startswith(
-        "data of span 'c' of trace 't' is not a JSON object: '{' ("
+        "data of span 'c' of trace 'v' is not a JSON object: '{' ("
     )
     assert names_in("spans") == before
 
