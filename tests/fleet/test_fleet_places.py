@@ -65,7 +65,7 @@ def test_a_password_is_not_shown_if_the_url_is_wrong(secret, scheme):
     assert "key" not in text
 
 
-def test_whether_a_folder_exists_is_an_error_if_nobody_knows():
+def test_whether_a_folder_exists_is_an_error_if_it_is_not_known():
     class Unreachable(fs.FileSystemHandler):
         def get_file_info(self, paths):
             raise OSError("no connection.")

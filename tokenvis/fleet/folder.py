@@ -192,7 +192,7 @@ class FolderSource:
         return index
 
     def check_name(self, file: str, index: FileIndex) -> None:
-        """Raise `FleetError` if the name of a file tells that it has none of its traces, so that nobody would find them."""
+        """Raise `FleetError` if the name of a file tells that it has none of its traces, so that they would not be found."""
         for trace_id in index.table["id"].slice(0, N_NAME_CHECKS).to_pylist():
             if not may_have(file, [trace_hash(trace_id)]):
                 raise FleetError(

@@ -18,7 +18,7 @@ from tokenvis.fleet.places import Place, reason_of
 from tokenvis.private import create_private_file
 from tokenvis.temporary import clear_leftovers, lock_file, temporary_folder
 
-MAX_WAIT_S, POLL_S = 60.0, 0.02  # for another export to publish its files
+MAX_WAIT_S, PUBLISH_POLL_S = 60.0, 0.02  # for another export to publish its files
 
 
 class Stage:
@@ -52,7 +52,7 @@ class Stage:
         try:
             last = time.monotonic() + MAX_WAIT_S
             while descriptor is not None and lock_file(descriptor) is False and time.monotonic() < last:
-                time.sleep(POLL_S)
+                time.sleep(PUBLISH_POLL_S)
             yield
         finally:
             if descriptor is not None:
