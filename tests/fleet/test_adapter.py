@@ -237,3 +237,33 @@ def test_payloads_that_are_no_objects_fail_in_their_trace_only():
         tv.fleet.mapper(tv.summary, errors="return")(table_of(SPANS, data=pa.array(data)).to_batches())
     ).to_pandas()
     assert answer.set_index("trace_id")["error"].dropna().to_dict() == {"u": "BadSpan"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("start_time", "x", "start_time has type object, such as 'x' of span '{id}' of trace 'u', not integer microseconds."),
+        (
+            "end_time",
+            2**64,
+            "end_time of span '{id}' of trace 'u' contains 18446744073709551616, which does not fit into a 64-bit integer.",
+        ),
+        ("agent_id", "\ud800", r"agent_id of span '{id}' of trace 'u' contains '\ud800', which cannot be encoded as UTF-8."),
+    ],
+)
+def test_a_value_of_a_frame_that_arrow_cannot_have_names_its_span(column, value, message):
+    row = int((SPANS["trace_id"] == "u").to_numpy().argmax())
+    values = SPANS[column].tolist()
+    values[row] = value
+    spans = SPANS.assign(**{column: pd.Series(values, dtype=object)})
+    with pytest.raises(tv.BadSpan) as error:
+        tv.fleet.mapper(tv.summary).frame(spans)
+    assert str(error.value) == message.replace("{id}", SPANS["id"].iloc[row])
+
+
+def test_a_column_that_is_none_of_a_span_may_have_any_values():
+    mapper = tv.fleet.mapper(tv.summary)
+    spans = SPANS.assign(other=pd.Series([1, "x", None, 2.5], dtype=object), n_spans=[2, 2, 1, 1])
+    assert_frame_equal(mapper.frame(spans), mapper.frame(SPANS))
+    with pytest.raises(tv.FleetError, match="'t' has 2 of its 3 spans here"):
+        mapper.frame(spans.assign(n_spans=[3, 3, 1, 1]))

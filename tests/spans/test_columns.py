@@ -327,3 +327,10 @@ def test_a_time_with_half_of_a_surrogate_pair_is_no_integer():
     assert (
         str(error.value) == r"start_time has type object, such as '\ud800' of span '1' of trace 't', not integer microseconds."
     )
+
+
+def test_bytes_that_are_no_text_name_their_span():
+    spans = spans_of("ann 0 1 desk").assign(agent_id=pd.Series([b"\xff"], dtype=object))
+    with pytest.raises(BadSpan) as error:
+        as_spans(spans)
+    assert str(error.value) == r"agent_id of span 'a' of trace 't' contains b'\xff', which cannot be encoded as UTF-8."

@@ -2,6 +2,7 @@
 
 import _json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,30 @@ try:
 except StoreError as error:
     print(error)
 """
+IMPORT_WHILE_A_THREAD_CHECKS = """
+import shutil, sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from threading import Thread
+from types import ModuleType
+from tokenvis.store.libraries import check_one_library
+
+sys.modules["duckdb"] = ModuleType("duckdb")
+copies = [shutil.copy(sys.argv[1], f"{number}.so") for number in range(50)]
+is_over = []
+
+def check():
+    while not is_over:
+        check_one_library()
+
+sys.setswitchinterval(1e-5)
+thread = Thread(target=check, daemon=True)
+thread.start()
+for copy in copies:
+    module_from_spec(spec_from_loader("_json", ExtensionFileLoader("_json", copy)))
+is_over.append(True)
+thread.join()
+"""
 
 
 def refusal(library: str) -> str:
@@ -51,8 +76,15 @@ def test_no_store_is_opened_beside_another_sqlite_library(monkeypatch, name):
     for call in (lambda: Store("new.db"), lambda: Store(store.path), lambda: load_spans("t", store=store.path)):
         with pytest.raises(StoreError) as error:
             call()
-        assert str(error.value) == refusal(name)
+        assert str(error.value) == refusal(name.partition(".")[0])
     assert rows(store) == before
+
+
+def test_a_library_in_the_place_of_sqlite3_is_the_only_one(monkeypatch):
+    for name in ("pysqlite3", "pysqlite3._sqlite3"):
+        imported(monkeypatch, name)
+        monkeypatch.setattr(sys.modules[name], "Connection", sqlite3.Connection, raising=False)
+    check_one_library()
 
 
 def test_a_store_that_is_open_refuses_to_write_and_read_beside_another_library(monkeypatch):
@@ -107,37 +139,45 @@ def test_a_blocked_import_and_a_host_without_its_plugin_are_allowed(monkeypatch)
     check_one_library()
 
 
-def test_the_objects_are_listed_again_only_if_one_was_loaded(monkeypatch):
-    objects = [(1, b""), (1, b"/usr/lib/libc.so.6")]
-    listed = []
+def mapped(folder: Path, *lines: str, size: str = "VmLib:\t 10 kB") -> None:
+    """What the system tells of a process: the size of its code, and the files that are mapped."""
+    (folder / "status").write_text(f"Name:\tpython\n{size}\nVmPTE:\t 1 kB\n")
+    (folder / "maps").write_text("".join(f"7f00-7f01 {line}\n" for line in lines))
 
-    def shared_objects(visit):
-        listed.append(visit)
-        return objects[:1] if visit is libraries.VISIT_FIRST else objects
 
-    monkeypatch.setattr(libraries, "shared_objects", shared_objects)
-    monkeypatch.setattr(libraries, "found_plugins", {})
+def test_the_files_are_listed_again_only_if_the_size_of_the_code_changed(monkeypatch, tmp_path):
+    libraries.plugin_in_code.cache_clear()
+    monkeypatch.setattr(libraries, "PROCESS", tmp_path)
     imported(monkeypatch, "adbc_driver_manager")
+    data = "r--p 00000000 fe:00 12 /data/sqlite_scanner.parquet"
+    plugin = "r-xp 00000000 fe:00 12 /opt/a b/libadbc_driver_sqlite.so (deleted)"
+    mapped(tmp_path, data, "r-xp 00000000 00:00 0", "r-xp 00000000 fe:00 12 /usr/lib/sqlite_scanner/libc.so.6")
     check_one_library()
+    mapped(tmp_path, data, plugin)
     check_one_library()
-    assert listed.count(libraries.VISIT_EACH) == 1
-    objects[:] = [(2, b""), (2, b"/opt/adbc/libadbc_driver_sqlite.so"), (2, b"/a/\xff.so")]
-    with pytest.raises(StoreError) as error:
-        check_one_library()
-    assert str(error.value) == refusal("ADBC's driver for SQLite")
+    for size in ("VmLib:\t 20 kB", "Threads:\t1"):
+        mapped(tmp_path, data, plugin, size=size)
+        with pytest.raises(StoreError) as error:
+            check_one_library()
+        assert str(error.value) == refusal("ADBC's driver for SQLite")
+    libraries.plugin_in_code.cache_clear()
 
 
-def test_no_object_is_listed_where_the_loader_cannot_tell(monkeypatch):
-    monkeypatch.setattr(libraries, "LOADER", None)
-    monkeypatch.setattr(libraries, "found_plugins", {})
+def test_no_file_is_listed_where_the_system_does_not_tell(monkeypatch, tmp_path):
+    monkeypatch.setattr(libraries, "PROCESS", tmp_path)
     imported(monkeypatch, "duckdb")
     check_one_library()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which objects are loaded")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which files are mapped")
 @pytest.mark.skipif(not getattr(_json, "__file__", ""), reason="this Python has no extension module to copy")
 def test_a_plugin_that_is_loaded_is_found():
     plugin = Path("sqlite_scanner.duckdb_extension").absolute()
     shutil.copy(_json.__file__, plugin)
     done = subprocess.run([sys.executable, "-c", LOAD_A_COPY, plugin], capture_output=True, text=True, check=True)
     assert done.stdout == refusal("DuckDB's sqlite extension") + "\n"
+
+
+@pytest.mark.skipif(not getattr(_json, "__file__", ""), reason="this Python has no extension module to copy")
+def test_a_thread_may_import_modules_while_another_checks():
+    subprocess.run([sys.executable, "-c", IMPORT_WHILE_A_THREAD_CHECKS, _json.__file__], check=True, timeout=60)

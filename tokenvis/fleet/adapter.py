@@ -14,9 +14,10 @@ from tokenvis.errors import BadOption, check_choice, quoted
 from tokenvis.fleet.answering import answers_of, has_several_traces
 from tokenvis.fleet.answers import Question, Types, ddl_of, question_name, schema_of
 from tokenvis.fleet.failures import FAILURE_COLUMNS, MAX_FAILURES, Failure, failure_frame, raise_failures
-from tokenvis.fleet.frames import check_schema
+from tokenvis.fleet.frames import FRAME_COLUMNS, check_schema
 from tokenvis.fleet.rebatching import sorted_by_trace, whole_traces
 from tokenvis.fleet.source import PART_SPANS
+from tokenvis.spans.columns import as_spans
 
 Errors: TypeAlias = Literal["raise", "return"]
 ERRORS = ("raise", "return")
@@ -97,9 +98,9 @@ class Mapper:
     def frame(self, spans: pd.DataFrame) -> pd.DataFrame:
         """The answer to a frame of whole traces, such as a partition of Dask, in rows of any order.
 
-        Raises the errors of a call, and also those of tables whose types are unusual in Arrow.
+        Raises the errors of a call. A value that Arrow cannot have is a `BadSpan` for the frame: it names the span.
         """
-        table = pa.Table.from_pandas(spans, preserve_index=False)
+        table = table_of_pandas(spans)
         check_schema(table.schema)
         answers, failures = answers_of(
             sorted_by_trace(table), self.question, self.answer_schema, compare=True, stop=self.errors == "raise"
@@ -177,3 +178,13 @@ def checked_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
             check_schema(batch.schema)
             checked = batch.schema
         yield batch
+
+
+def table_of_pandas(spans: pd.DataFrame) -> pa.Table:
+    """A frame as an Arrow table; `MissingColumn` or `BadSpan` for a value of a span that it cannot have."""
+    try:
+        return pa.Table.from_pandas(spans, preserve_index=False)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        known = as_spans(spans[[name for name in spans.columns if name in FRAME_COLUMNS]])
+        counts = {"n_spans": spans["n_spans"].array} if "n_spans" in spans.columns else {}
+        return pa.Table.from_pandas(known.assign(**counts), preserve_index=False)

@@ -41,7 +41,9 @@ def raise_failures(failures: list[Failure], question: str) -> None:
     """Raise `FleetError` with the number of traces without an answer and the first three, if there are any."""
     if not failures:
         return
-    first = "; ".join(f"{quoted(failure.trace_id)}: {failure.error}: {failure.message}" for failure in failures[:3])
+    first = "; ".join(
+        f"{quoted(failure.trace_id)}: {failure.error}: {failure.message.removesuffix('.')}" for failure in failures[:3]
+    )
     stopped = " It stopped there." if len(failures) >= MAX_FAILURES else ""
     raise FleetError(
         f"{question} has no answer for {plural(len(failures), 'trace')}, such as {first}.{stopped} "

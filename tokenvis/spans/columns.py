@@ -326,11 +326,11 @@ def as_text(values: pd.Series, spans: pd.DataFrame | None = None) -> pd.Series:
     """A column of names as ``str``; `BadSpan` if one cannot be encoded as UTF-8: it names the span, if given ``spans``."""
     try:
         return values.astype("str")
-    except UnicodeEncodeError as error:
+    except (UnicodeEncodeError, UnicodeDecodeError) as error:  # half of a surrogate pair; bytes
         raise unencodable(error, str(values.name), spans) from None
 
 
-def unencodable(error: UnicodeEncodeError, column: str, spans: pd.DataFrame | None) -> BadSpan:
+def unencodable(error: UnicodeEncodeError | UnicodeDecodeError, column: str, spans: pd.DataFrame | None) -> BadSpan:
     """The error for a text of a column that cannot be encoded as UTF-8."""
     where = of_span_with(spans, column, error.object)
     return BadSpan(f"{column}{where} contains {quoted(error.object)}, which cannot be encoded as UTF-8.")
