@@ -135,3 +135,10 @@ def test_types_hold_for_every_part():
     answer = fleet_of(rows).map(temperatures, types={"temperature": "Float64"}, workers=1)
     assert answer["temperature"].dtype == pd.Float64Dtype()
     assert answer["temperature"].dropna().tolist() == [1, 0.5]
+
+
+@pytest.mark.parametrize("place", [42, None, ["spans"]])
+def test_what_is_no_place_is_refused(place):
+    with pytest.raises(tv.BadOption) as error:
+        tv.Fleet(place)
+    assert str(error.value) == f"{place!r} is no place of a fleet. Pass a folder, the URL of a database, or a Store."

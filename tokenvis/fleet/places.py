@@ -90,7 +90,7 @@ def place_of(path: str | os.PathLike[str], filesystem: Any = None) -> Place:
     if "://" in text:
         return place_of_url(text)
     try:
-        return Place(str(Path(text).expanduser()), text)
+        return Place(str(Path(text).expanduser().absolute()), text or os.curdir)
     except RuntimeError as error:  # ~user does not exist
         raise BadOption(f"path={quoted(text)}: {error}") from None
 
