@@ -137,11 +137,13 @@ def test_a_trace_that_another_process_adds_meanwhile_is_refused(monkeypatch):
 
 def test_an_error_half_way_leaves_nothing():
     bad = SPANS.assign(data=pd.Series([None, None, "{"], index=SPANS.index, dtype="str"))
-    assert message(BadSpan, bad, "spans").startswith("data of span 'c' is not a JSON object: '{' (")
+    assert message(BadSpan, bad, "spans").startswith("data of span 'c' of trace 't' is not a JSON object: '{' (")
     assert names_in(".") == []
     export(SPANS, "spans", format="fleet")
     before = names_in("spans")
-    assert message(BadSpan, bad.assign(trace_id="v"), "spans").startswith("data of span 'c' is not a JSON object: '{' (")
+    assert message(BadSpan, bad.assign(trace_id="v"), "spans").startswith(
+        "data of span 'c' of trace 'v' is not a JSON object: '{' ("
+    )
     assert names_in("spans") == before
 
 
@@ -204,7 +206,9 @@ def test_a_file_system_is_not_of_this_machine():
     assert sum(len(source.read(part)) for part in source.parts()) == 6
     bad = SPANS.assign(trace_id="w", data=pd.Series([None, None, "{"], index=SPANS.index, dtype="str"))
     before = names_in("bucket")
-    assert message(BadSpan, bad, "runs/spans", filesystem=remote).startswith("data of span 'c' is not a JSON object")
+    assert message(BadSpan, bad, "runs/spans", filesystem=remote).startswith(
+        "data of span 'c' of trace 'w' is not a JSON object"
+    )
     assert names_in("bucket") == before
 
 

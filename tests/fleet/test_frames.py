@@ -119,13 +119,13 @@ def test_an_empty_table_is_an_empty_frame(loaded):
     assert frame.dtypes.astype(str).to_dict() == loaded.drop(columns="parent_id").dtypes.astype(str).to_dict()
 
 
-@pytest.mark.parametrize("column", ["n_spans", "status"])
-def test_a_selection_without_data_is_refused_if_other_columns_tell_that_there_are_some(column):
-    table = table_of(spans_of("ann 0 10 desk")).drop_columns("data").append_column(column, pa.array([1]))
+def test_a_selection_without_data_is_refused():
+    table = table_of(spans_of("ann 0 10 desk"))
+    table = table.drop_columns([name for name in ("data",) if name in table.column_names])
     with pytest.raises(tv.MissingColumn) as error:
         spans_in(table)
     assert str(error.value) == (
-        f"The spans have no column 'data', but '{column}'. Parents, errors, tokens and waits are read from data, not from "
-        "these columns: select data too. For spans that have none: SELECT NULL AS data."
+        "The spans have no column 'data'. Parents, errors, tokens and waits are read from it: select it too. For spans "
+        "that have none: SELECT NULL AS data."
     )
     assert len(spans_in(table.append_column("data", pa.nulls(1)))) == 1

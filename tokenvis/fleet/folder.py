@@ -62,7 +62,7 @@ class FolderSource:
     """
 
     def __init__(self, path: str | os.PathLike[str], filesystem: Any = None) -> None:
-        place = place_of(path, filesystem)
+        place = place_of(path, filesystem).absolute()
         names = place.names()
         if names is None:
             place, name = place.parent()

@@ -11,14 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
-from tokenvis.formats.fleet.schema import FLEET_SCHEMA
 from tokenvis.spans.columns import COLUMNS, NAMES, REQUIRED, TIMES, as_categorical, codes_of, require, text_array_of
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.load import ordered_frame
 
 TEXT_FIELDS = ("id", *NAMES, "data", "parent_id")
 FRAME_COLUMNS = (*COLUMNS, "parent_id")
-OTHERS_OF_FILES = [name for name in FLEET_SCHEMA.names if name not in FRAME_COLUMNS]
 CASTS = (  # what makes integer microseconds of a column, by its type
     (pa.types.is_timestamp, "unix_micros({}) in Spark, epoch_us({}) in DuckDB"),
     (pa.types.is_floating, "CAST(round({} * 1000000) AS BIGINT), if it is in seconds"),
@@ -31,7 +29,6 @@ def spans_in(table: pa.Table) -> pd.DataFrame:
     check_schema(table.schema)
     names = [name for name in FRAME_COLUMNS if name in table.schema.names]
     arrays = {name: array_of(name, table.column(name)) for name in names}
-    arrays.setdefault("data", array_of("data", pa.chunked_array([pa.nulls(len(table))])))
     spans = pd.DataFrame(arrays, copy=False)
     require(spans)
     check_once(spans)
@@ -45,11 +42,10 @@ def check_schema(schema: pa.Schema) -> None:
     missing = [name for name in REQUIRED if name not in schema.names]
     if missing:
         raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(schema.names)}.")
-    of_files = [name for name in OTHERS_OF_FILES if name in schema.names]
-    if of_files and "data" not in schema.names:
+    if "data" not in schema.names:
         raise MissingColumn(
-            f"The spans have no column 'data', but {listed(of_files)}. Parents, errors, tokens and waits are read from data, "
-            "not from these columns: select data too. For spans that have none: SELECT NULL AS data."
+            "The spans have no column 'data'. Parents, errors, tokens and waits are read from it: select it too. For spans "
+            "that have none: SELECT NULL AS data."
         )
     repeated = [name for name in FRAME_COLUMNS if schema.names.count(name) > 1]
     if repeated:
