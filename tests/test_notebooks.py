@@ -18,6 +18,7 @@ TITLES = {
     "06": "storyline",
     "07": "record-live",
     "08": "explorer",
+    "09": "fleet",
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

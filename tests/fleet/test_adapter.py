@@ -11,7 +11,7 @@ from fleets import alone, plain, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, QUESTIONS
+from test_questions import FRAMES, most_questions
 
 import tokenvis as tv
 
@@ -25,15 +25,15 @@ def answer_of(mapper, batches):
 
 
 @pytest.mark.laws
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@most_questions
 @pytest.mark.filterwarnings("ignore:Trace")
 @some
 @given(spans=FRAMES, size=st.integers(1, 6), batch_spans=st.integers(1, 9), parents=st.booleans())
-def test_batches_of_any_size_give_the_answers_of_each_trace_alone(question, spans, size, batch_spans, parents):
+def test_batches_of_any_size_give_the_answers_of_each_trace_alone(ask, spans, size, batch_spans, parents):
     parents = parents or has_only_column(spans)
     batches = table_of(spans, parents=parents).to_batches(size)
-    answer = answer_of(tv.fleet.mapper(question, batch_spans=batch_spans), batches)
-    assert_frame_equal(plain(answer), alone(question, spans), check_dtype="rollup" not in str(question))
+    answer = answer_of(tv.fleet.mapper(ask, batch_spans=batch_spans), batches)
+    assert_frame_equal(plain(answer), alone(ask, spans), check_dtype="rollup" not in str(ask))
 
 
 def has_only_column(spans):
@@ -42,12 +42,12 @@ def has_only_column(spans):
 
 
 @pytest.mark.laws
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@most_questions
 @some
 @given(spans=FRAMES)
-def test_a_frame_of_pandas_gives_the_answers_of_each_trace_alone(question, spans):
-    answer = tv.fleet.mapper(question).frame(spans.sample(frac=1, random_state=0))
-    assert_frame_equal(plain(answer), alone(question, spans), check_dtype="rollup" not in str(question))
+def test_a_frame_of_pandas_gives_the_answers_of_each_trace_alone(ask, spans):
+    answer = tv.fleet.mapper(ask).frame(spans.sample(frac=1, random_state=0))
+    assert_frame_equal(plain(answer), alone(ask, spans), check_dtype="rollup" not in str(ask))
 
 
 def test_the_schema_is_that_of_the_answers():

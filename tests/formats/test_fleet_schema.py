@@ -1,4 +1,5 @@
 import base64
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from tokenvis.formats.fleet.schema import (
     INDEX_KEY,
     TRACES_SCHEMA,
     file_name_of,
-    hash_range,
+    may_have,
     packed_index,
     trace_hash,
     unpacked_index,
@@ -70,14 +71,30 @@ def test_a_file_has_a_version(text, version):
 
 
 @pytest.mark.laws
-@given(ids=st.lists(st.text(), min_size=1))
-def test_the_name_of_a_file_has_the_range_of_its_traces(ids):
-    low, high = hash_range(file_name_of(ids))
-    assert (low, high) == (min(map(trace_hash, ids)), max(map(trace_hash, ids)))
+@given(ids=st.lists(st.text(), min_size=1), others=st.lists(st.text()))
+def test_the_name_of_a_file_tells_that_it_may_have_its_traces(ids, others):
+    name = file_name_of(ids)
+    assert re.fullmatch(r"spans-[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{128}-[0-9a-f]{8}\.parquet", name)
+    assert all(may_have(name, sorted(map(trace_hash, [each, *others]))) for each in ids)
+
+
+def test_a_file_of_few_traces_may_have_hardly_any_other():
+    few = [file_name_of(f"{file}/{number}" for number in range(10)) for file in range(1_000)]
+    assert sum(may_have(name, [trace_hash("7/3")]) for name in few) <= 5
+    many = file_name_of(map(str, range(129)))
+    assert re.fullmatch(r"spans-[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{8}\.parquet", many)
+    assert may_have(many, [trace_hash("other")])
+
+
+def test_files_of_one_export_have_ranges_that_do_not_overlap():
+    ids = sorted(map(str, range(1_000)), key=trace_hash)
+    names = [file_name_of(ids[first : first + 200]) for first in range(0, 1_000, 200)]
+    assert all([may_have(name, [trace_hash(each)]) for name in names].count(True) == 1 for each in ids)
 
 
 def test_a_file_with_another_name_may_have_every_trace():
-    assert hash_range("part-0.parquet") == (0, 2**64 - 1)
+    assert may_have("part-0.parquet", [trace_hash("t")])
+    assert may_have("spans-0-1-2.parquet", [trace_hash("t")])
 
 
 def test_the_schema_is_in_the_file():

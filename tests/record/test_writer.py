@@ -174,6 +174,7 @@ def test_a_failing_store_blocks_the_program_once_and_then_rows_go_to_a_file(made
     own.flush()
     assert numbers(own.store) == [*range(500)]
     assert list(tmp_path.glob("*.waiting.jsonl")) == []
+    wait_until(lambda: "can be written again" in caplog.text)
     messages = [record.getMessage() for record in caplog.records if "buffered in" not in record.getMessage()]
     assert messages == [
         f"{own.store.path} cannot be written. Spans are buffered, and the program continues. It is full.",

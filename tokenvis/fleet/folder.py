@@ -6,7 +6,6 @@ and kept.
 """
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from tokenvis.errors import MAX_LISTED_VALUES, FleetError, TraceNotFound, listed, nearest, quoted
 from tokenvis.fleet.places import Place, as_fleet_error, place_of
 from tokenvis.fleet.source import PART_SPANS, Part
-from tokenvis.formats.fleet.schema import FLEET_VERSION, hash_range, trace_hash, unpacked_index, version_in
+from tokenvis.formats.fleet.schema import FLEET_VERSION, may_have, trace_hash, unpacked_index, version_in
 from tokenvis.spans.columns import COLUMNS, text_array_of
 from tokenvis.store.load import TRACE_DTYPES
 
@@ -143,7 +142,7 @@ class FolderSource:
         trace_ids = [name for name in trace_ids if is_unicode(name)]  # others are in no file
         hashes = sorted(map(trace_hash, trace_ids))
         wanted = pa.array(trace_ids, pa.string())
-        for file, index in self.indexes(file for file in self.files if has_any(hashes, file)).items():
+        for file, index in self.indexes(file for file in self.files if may_have(file, hashes)).items():
             rows = pc.index_in(wanted, index.table["id"].combine_chunks())
             for trace_id, row in zip(trace_ids, rows.to_pylist(), strict=True):
                 if row is None:
@@ -298,13 +297,6 @@ def trace_frame(table: pa.Table) -> pd.DataFrame:
 def is_unicode(text: str) -> bool:
     """Whether a text has no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def has_any(hashes: list[int], file: str) -> bool:
-    """Whether one of these sorted hashes is in the range of a file."""
-    low, high = hash_range(file)
-    first = bisect_left(hashes, low)
-    return first < len(hashes) and hashes[first] <= high
 
 
 def plain_texts(values: pa.Array) -> pa.Array:

@@ -6,15 +6,17 @@ over any rows is right although parents repeat them; and ``n_spans``, the number
 
 Rows are sorted by trace, and a row group has whole traces. The file's metadata has the version (`FLEET_KEY`) and the index,
 with a row for each trace in the order of the rows: an Arrow stream, compressed by zstd, in base 64. So a file tells its traces
-without a look at its rows, also traces without spans. The name of a file has the range of the hashes of its trace ids, so
-that a reader opens only the files that may have a trace.
+without a look at its rows, also traces without spans. The name of a file has the range of the hashes of its trace ids, and
+for up to `MAX_FILTERED` of them a Bloom filter, so that a reader opens only the files that may have a trace: large exports are
+divided into ranges, and the ranges of small ones overlap.
 """
 
 import base64
 import binascii
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import orjson
@@ -25,8 +27,9 @@ from tokenvis.formats.files.parquet import FLEET_KEY
 FLEET_VERSION = 1
 INDEX_KEY = b"tokenvis.fleet.traces"
 MAX_INDEX_BYTES = 256 << 20  # unpacked
-FILE_NAME = re.compile(r"spans-([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]+\.parquet")
-WHOLE_RANGE = (0, 2**64 - 1)
+FILE_NAME = re.compile(r"spans-([0-9a-f]{16})-([0-9a-f]{16})(?:-([0-9a-f]{128}))?-[0-9a-f]{8}\.parquet")
+FILTER_BITS, BITS_OF_TRACE = 512, 4  # of the Bloom filter: four parts of the hash are numbers of bits
+MAX_FILTERED = 128  # traces of a file with a filter: one of six others passes it by chance, one of a thousand for ten traces
 LABEL_TYPE = pa.dictionary(pa.int32(), pa.string())
 FLEET_SCHEMA = pa.schema(
     [
@@ -120,13 +123,30 @@ def trace_hash(trace_id: str) -> int:
     return int.from_bytes(blake2b(trace_id.encode(), digest_size=8).digest(), "big")
 
 
+def filter_of(hashes: Iterable[int]) -> int:
+    """The bits of traces in a Bloom filter (Bloom, 1970), given by their hashes."""
+    bits = 0
+    for each in hashes:
+        for part in range(BITS_OF_TRACE):
+            bits |= 1 << (each >> 16 * part) % FILTER_BITS
+    return bits
+
+
 def file_name_of(trace_ids: Iterable[str]) -> str:
     """A new name for a file of these traces."""
     hashes = [trace_hash(trace_id) for trace_id in trace_ids] or [0]
-    return f"spans-{min(hashes):016x}-{max(hashes):016x}-{secrets.token_hex(4)}.parquet"
+    bits = f"{filter_of(hashes):0{FILTER_BITS // 4}x}-" if len(hashes) <= MAX_FILTERED else ""
+    return f"spans-{min(hashes):016x}-{max(hashes):016x}-{bits}{secrets.token_hex(4)}.parquet"
 
 
-def hash_range(file_name: str) -> tuple[int, int]:
-    """The lowest and the highest hash of the traces in a file; every hash for a file with another name."""
+def may_have(file_name: str, hashes: Sequence[int]) -> bool:
+    """Whether a file of this name may have a trace of one of these sorted hashes; any file with another name may."""
     found = FILE_NAME.fullmatch(file_name)
-    return (int(found[1], 16), int(found[2], 16)) if found else WHOLE_RANGE
+    if found is None:
+        return True
+    first = bisect_left(hashes, int(found[1], 16))
+    after = bisect_right(hashes, int(found[2], 16))
+    if first == after or found[3] is None:
+        return first < after
+    bits = int(found[3], 16)
+    return any(filter_of([each]) & ~bits == 0 for each in hashes[first:after])
