@@ -184,7 +184,7 @@ def arrow_column(values: pd.Series, field: pa.Field) -> pa.Array:
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype("str" if pa.types.is_string(field.type) else values.dtype.categories.dtype)
         if pa.types.is_nested(field.type):
-            lists = [None if is_missing(value) else value for value in values.tolist()]
+            lists = [None if is_missing_value(value) else value for value in values.tolist()]
             text = next((value for value in lists if isinstance(value, str | bytes)), None)
             if text is not None:  # Arrow would make a list of its characters
                 raise TypeError(f"{quoted(text)} is a text")
@@ -198,7 +198,7 @@ def arrow_column(values: pd.Series, field: pa.Field) -> pa.Array:
         ) from None
 
 
-def is_missing(value: Any) -> bool:
+def is_missing_value(value: Any) -> bool:
     """Whether a value of a column of objects is missing."""
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
