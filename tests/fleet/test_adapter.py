@@ -194,6 +194,23 @@ def test_any_error_of_a_function_can_be_told(error, shown):
     )
 
 
+def test_a_function_that_counts_the_names_of_all_traces_is_noticed():
+    def names(spans):
+        return spans[["trace_id"]].drop_duplicates().assign(n_agents=len(spans["agent_id"].cat.categories))
+
+    with pytest.raises(tv.FleetError, match=r"^names answers trace 't' alone otherwise than among others\."):
+        answer_of(tv.fleet.mapper(names), table_of(SPANS).to_batches())
+
+
+def test_a_function_may_change_its_frame():
+    def first(spans):
+        spans["trace"] = spans.pop("trace_id")
+        return spans.groupby("trace", observed=True)["start_time"].min().rename_axis("trace_id").reset_index()
+
+    answer = answer_of(tv.fleet.mapper(first), table_of(SPANS).to_batches())
+    assert answer.to_dict("list") == {"trace_id": ["t", "u", "v"], "start_time": [0, 3, 5]}
+
+
 def test_a_function_of_a_user_answers_many_traces():
     def ends(spans):
         return spans.groupby("trace_id", observed=True, as_index=False)["end_time"].max()

@@ -120,7 +120,7 @@ def test_a_function_that_mixes_traces_is_noticed_in_the_first_part_with_several(
         return spans[["trace_id"]].drop_duplicates().assign(n=len(spans))
 
     spans = spans_of("ann 0 10 desk", "bob 5 25 lab", "ann 30 40 desk u", "eve 7 8 lab v")
-    with pytest.raises(tv.FleetError, match=r"^all_rows answers trace 'v' alone otherwise than among others\. "):
+    with pytest.raises(tv.FleetError, match=r"^all_rows answers trace 'u' alone otherwise than among others\. "):
         fleet_of(spans, 2).map(all_rows, workers=1)
 
 
@@ -162,3 +162,10 @@ def test_types_hold_for_every_part():
     answer = fleet_of(rows).map(temperatures, types={"temperature": "Float64"}, workers=1)
     assert answer["temperature"].dtype == pd.Float64Dtype()
     assert answer["temperature"].dropna().tolist() == [1, 0.5]
+
+
+@pytest.mark.parametrize("place", [42, None, ["spans"]])
+def test_what_is_no_place_is_refused(place):
+    with pytest.raises(tv.BadOption) as error:
+        tv.Fleet(place)
+    assert str(error.value) == f"{place!r} is no place of a fleet. Pass a folder, the URL of a database, or a Store."

@@ -127,6 +127,28 @@ def test_other_columns_than_those_of_an_empty_frame_are_an_error():
             "answer tells the trace of each row: group by trace_id in it. It has: 'n'.",
         ),
         (
+            lambda spans: counts(spans).set_index("trace_id"),
+            tv.FleetError,
+            "The answer of <lambda> has no column 'trace_id'. A function of a fleet gets many traces in one frame, and its "
+            "answer tells the trace of each row: group by trace_id in it. It has: 'n'. The index has it: add .reset_index().",
+        ),
+        (
+            lambda spans: pd.DataFrame([{"trace_id": trace_id} for trace_id in spans["trace_id"]]),
+            tv.FleetError,
+            "The answer of <lambda> to an empty frame of spans has no columns. Name them, as in pd.DataFrame(rows, "
+            "columns=[...]), and pass types= with their types; or pass types= with those of all columns.",
+        ),
+        (
+            lambda spans: counts(spans).rename(columns={"n": 5}),
+            tv.FleetError,
+            "The answer of <lambda> has columns whose names are not texts: 5. Rename them.",
+        ),
+        (
+            lambda spans: counts(spans).assign(n=1j),
+            tv.BadOption,
+            "Column 'n' has the type complex128, which Arrow does not have. Pass types=.",
+        ),
+        (
             lambda spans: pd.concat([counts(spans), counts(spans)], axis=1),
             tv.FleetError,
             "The answer of <lambda> has several columns 'trace_id', 'n'.",
@@ -138,7 +160,7 @@ def test_other_columns_than_those_of_an_empty_frame_are_an_error():
             "IndexError: single positional indexer is out-of-bounds",
         ),
     ],
-    ids=["number", "no trace", "columns twice", "fails"],
+    ids=["number", "no trace", "index", "no columns", "names", "type", "columns twice", "fails"],
 )
 def test_a_function_that_cannot_answer_a_fleet_is_refused_at_once(question, kind, message):
     with pytest.raises(kind) as error:
@@ -153,6 +175,37 @@ def test_a_type_that_does_not_exist_is_refused():
     with pytest.raises(tv.BadOption) as error:
         ddl_of(schema_of(counts, {"n": pa.decimal128(5, 2)}).arrow)
     assert str(error.value) == "Column 'n' has the type decimal128(5, 2), which Spark does not have. Pass types=."
+
+
+def test_a_table_made_of_rows_needs_types_of_its_columns_only():
+    def rows_of(spans):
+        return [{"trace_id": name, "n": len(part)} for name, part in spans.groupby("trace_id", observed=True)]
+
+    spans, types = spans_of("ann 0 1 desk t", "ann 2 3 lab u"), {"n": "int64"}
+    named = schema_of(lambda spans: pd.DataFrame(rows_of(spans), columns=["trace_id", "n"]), types)
+    unnamed = schema_of(lambda spans: pd.DataFrame(rows_of(spans)), {"trace_id": "str", **types})
+    for schema in (named, unnamed):
+        answers = [schema.batch(pd.DataFrame(rows_of(part))) for part in (spans.iloc[:0], spans)]
+        assert schema.frame(answers).to_dict("list") == {"trace_id": ["t", "u"], "n": [1, 1]}
+        assert schema.frame(answers).dtypes.astype("str").tolist() == ["str", "int64"]
+
+
+def test_a_text_in_a_column_of_objects_is_no_list_of_its_characters():
+    schema = schema_of(lambda spans: counts(spans).assign(tag=pd.Series([], dtype=object)))
+    answer = counts(spans_of("ann 0 1 desk")).assign(tag=pd.Series(["ab"], dtype=object))
+    with pytest.raises(tv.FleetError) as error:
+        schema.batch(answer)
+    assert str(error.value) == (
+        "The answer's column 'tag' has type object, and values that are no list<item: string> ('ab' is a text). "
+        "Its type must not depend on the traces of a batch: pass types={'tag': ...}."
+    )
+
+
+def test_numbers_in_categories_stay_numbers():
+    schema = schema_of(lambda spans: counts(spans).astype({"n": "category"}))
+    answer = counts(spans_of("ann 0 1 desk", "ann 2 3 lab")).astype({"n": "category"})
+    assert schema.frame([schema.batch(answer)])["n"].tolist() == [2]
+    assert ddl_of(schema.arrow) == "`trace_id` STRING, `n` BIGINT"
 
 
 def test_hostile_names_of_columns_are_escaped_for_spark():

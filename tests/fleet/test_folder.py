@@ -98,6 +98,14 @@ def test_a_trace_is_looked_for_in_few_files(spans_folder):
     assert len(source._indexes) <= 3
 
 
+def test_an_id_that_is_no_unicode_is_in_no_folder_and_the_list_of_others_claims_no_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    export(spans_of(*(f"ann {number} 9 desk t{number}" for number in range(9))), "spans", format="fleet")
+    assert refusal(call=lambda source: source.table_of(["\ud800"]), error=TraceNotFound) == (
+        "No trace '\\ud800'. spans has, among others: 't0', 't1', 't2', 't3', 't4', 't5', 't6', 't7'."
+    )
+
+
 def test_a_trace_that_is_not_there(spans_folder):
     assert refusal(call=lambda source: source.table_of(["t", "tt"]), error=TraceNotFound) == (
         "No trace 'tt'. spans has, among others: 't', 'u', 'v'."

@@ -117,3 +117,15 @@ def test_an_empty_table_is_an_empty_frame(loaded):
     frame = spans_in(table_of(loaded).slice(0, 0))
     assert len(frame) == 0
     assert frame.dtypes.astype(str).to_dict() == loaded.drop(columns="parent_id").dtypes.astype(str).to_dict()
+
+
+def test_a_selection_without_data_is_refused():
+    table = table_of(spans_of("ann 0 10 desk"))
+    table = table.drop_columns([name for name in ("data",) if name in table.column_names])
+    with pytest.raises(tv.MissingColumn) as error:
+        spans_in(table)
+    assert str(error.value) == (
+        "The spans have no column 'data'. Parents, errors, tokens and waits are read from it: select it too. For spans "
+        "that have none: SELECT NULL AS data."
+    )
+    assert len(spans_in(table.append_column("data", pa.nulls(1)))) == 1

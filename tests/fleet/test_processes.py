@@ -1,6 +1,7 @@
 """The parts of a fleet, answered in this process or in others."""
 
 import builtins
+import importlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from conftest import spans_of
 from fleets import TableSource, table_of
 
 import tokenvis as tv
+from tokenvis.fleet.processes import unpickled_job
 
 SPANS = spans_of(*(f"ann {number} {number + 5} desk t{number}" for number in range(9)))
 FLEET = tv.Fleet(TableSource(table_of(SPANS), n_spans=2))
@@ -101,3 +103,60 @@ def test_a_long_call_shows_its_progress(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "Answering" in shown
     assert "9.00/9.00" in shown
+
+
+@pytest.mark.full
+def test_processes_of_another_folder_or_of_an_edited_module_are_not_used_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    tv.export(SPANS, "spans", format="fleet")
+    fleet = tv.Fleet("spans")
+    monkeypatch.chdir("/")
+    assert len(fleet.map(tv.summary)) == 9
+    module = tmp_path / "questions_of_a_user.py"
+    for limit in (1, 22):
+        module.write_text(f"def limits(spans):\n    return spans[['trace_id']].assign(limit={limit})\n")
+        os.utime(module, (limit, limit))
+        sys.modules.pop(module.stem, None)
+        importlib.invalidate_caches()
+        limits = importlib.import_module(module.stem).limits
+        assert set(FLEET.map(limits, workers=2)["limit"]) == {limit}
+
+
+@pytest.mark.full
+def test_an_interrupt_ends_the_processes_and_the_next_call_works():
+    def interrupted(spans):
+        if len(spans):
+            raise KeyboardInterrupt
+        return tv.summary(spans)
+
+    first = set(FLEET.map(process_ids, workers=2)["process"])
+    with pytest.raises(KeyboardInterrupt):
+        FLEET.map(interrupted, workers=2)
+    assert not first & set(FLEET.map(process_ids, workers=2)["process"])
+
+
+@pytest.mark.full
+def test_a_function_that_cannot_be_sent_is_an_error_that_names_it():
+    lock = threading.Lock()
+
+    def locked(spans):
+        with lock:
+            return tv.summary(spans)
+
+    with pytest.raises(tv.FleetError) as error:
+        FLEET.map(locked, workers=2)
+    assert str(error.value) == (
+        "'locked' cannot be sent to other processes: TypeError: cannot pickle '_thread.lock' object. Make in the function what "
+        "cannot be sent, such as a lock or a connection; or answer in this process: workers=1."
+    )
+    assert len(FLEET.map(locked, workers=1)) == 9
+
+
+def test_a_function_that_a_process_cannot_load_is_an_error():
+    with pytest.raises(tv.FleetError) as error:
+        unpickled_job(b"cmissing_module\nfunction\n.")
+    assert str(error.value) == (
+        "Other processes cannot load the question: ModuleNotFoundError: No module named 'missing_module'. They import its "
+        "modules again: put these on the path, or answer in this process: workers=1."
+    )

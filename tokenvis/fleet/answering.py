@@ -6,7 +6,6 @@ asked alone.
 """
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,13 +29,12 @@ def answers_of(
     """
     try:
         check_not_cut(table)
-        spans = spans_in(table)
-        answer = schema.batch(question(spans))
+        answer = schema.batch(question(spans_in(table)))
     except Exception as error:
         failure = error
     else:
         if compare:
-            check_closed(spans, question, schema, answer)
+            check_closed(table, question, schema, answer)
         return [answer], []
     trace_ids, ends = runs_of(table)
     if len(trace_ids) == 1:
@@ -55,15 +53,20 @@ def has_several_traces(rows: pa.Table | pa.RecordBatch) -> bool:
     return bool(pc.count_distinct(rows.column("trace_id").cast(pa.large_string())).as_py() > 1)
 
 
-def check_closed(spans: pd.DataFrame, question: Question, schema: AnswerSchema, answer: pa.RecordBatch) -> None:
-    """Raise `FleetError` if the function answers some trace among others otherwise than alone."""
-    trace_ids = spans["trace_id"].unique()
-    if len(trace_ids) == 1:
+def check_closed(table: pa.Table, question: Question, schema: AnswerSchema, answer: pa.RecordBatch) -> None:
+    """Raise `FleetError` if the function answers some trace among others otherwise than alone.
+
+    A trace alone is a frame of its rows of the table, because the function may have changed the frame of all, and so that the
+    categories are its own names.
+    """
+    trace_ids, ends = runs_of(table)
+    if len(trace_ids) <= 1:
         return
+    begins = np.append(0, ends[:-1])
     for number in np.linspace(0, len(trace_ids) - 1, min(N_COMPARED, len(trace_ids))).astype(int):
         trace_id = trace_ids[number]
-        alone = answer_alone(spans[spans["trace_id"] == trace_id], question, schema)
-        among = answer.filter(pc.equal(answer.column("trace_id"), pa.scalar(str(trace_id))))
+        alone = answer_alone(table.slice(begins[number], ends[number] - begins[number]), question, schema)
+        among = answer.filter(pc.equal(answer.column("trace_id"), pa.scalar(trace_id)))
         if alone is None or not are_equal(alone, among):
             raise FleetError(
                 f"{question_name(question)} answers trace {quoted(trace_id)} alone otherwise than among others. "
@@ -71,10 +74,10 @@ def check_closed(spans: pd.DataFrame, question: Question, schema: AnswerSchema, 
             )
 
 
-def answer_alone(spans: pd.DataFrame, question: Question, schema: AnswerSchema) -> pa.RecordBatch | None:
+def answer_alone(table: pa.Table, question: Question, schema: AnswerSchema) -> pa.RecordBatch | None:
     """The answer to one trace that has one among others; None if it fails."""
     try:
-        return schema.batch(question(spans))
+        return schema.batch(question(spans_in(table)))
     except Exception:
         return None
 

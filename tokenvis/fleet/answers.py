@@ -47,6 +47,8 @@ class AnswerSchema:
 
     def batch(self, answer: pd.DataFrame) -> pa.RecordBatch:
         """An answer as a batch of this schema; `FleetError` if it has other columns, or values of another type."""
+        if is_empty_without_columns(answer):
+            return pa.RecordBatch.from_pylist([], schema=self.arrow)
         check_is_answer(answer)
         extra = [name for name in answer.columns if name not in self.dtypes]
         missing = [name for name in self.dtypes if name not in answer.columns]
@@ -77,8 +79,10 @@ def schema_of(question: Question, types: Types | None = None) -> AnswerSchema:
             f"{question_name(question)} has no answer to an empty frame of spans, which tells the columns of its answers: "
             f"{type(error).__name__}: {error}"
         ) from error
-    check_is_answer(answer, question_name(question))
-    dtypes: dict[str, Any] = {str(name): dtype for name, dtype in answer.dtypes.items()} | dict(types or {})
+    types = dict(types or {})
+    if not (is_empty_without_columns(answer) and "trace_id" in types):
+        check_is_answer(answer, question_name(question))
+    dtypes = {name: dtype_of_column(name, answer[name]) for name in answer.columns} | types
     fields = [pa.field(name, arrow_type(name, dtype)) for name, dtype in dtypes.items()]
     return AnswerSchema(pa.schema(fields), {name: pandas_type(dtype) for name, dtype in dtypes.items()})
 
@@ -89,17 +93,43 @@ def question_name(question: Question) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
+def is_empty_without_columns(answer: Any) -> bool:
+    """Whether an answer is a frame made of no rows, such as ``pd.DataFrame([])``, which does not tell its columns."""
+    return isinstance(answer, pd.DataFrame) and answer.empty and not len(answer.columns)
+
+
 def check_is_answer(answer: Any, name: str = "The function") -> None:
     """Raise `FleetError` unless a function returned a frame that tells the trace of each row."""
     if not isinstance(answer, pd.DataFrame):
         raise FleetError(f"{name} returned {type(answer).__name__}, not a DataFrame.")
+    if is_empty_without_columns(answer):
+        raise FleetError(
+            f"The answer of {name} to an empty frame of spans has no columns. Name them, as in "
+            "pd.DataFrame(rows, columns=[...]), and pass types= with their types; or pass types= with those of all columns."
+        )
+    others = [column for column in answer.columns if not isinstance(column, str)]
+    if others:
+        raise FleetError(f"The answer of {name} has columns whose names are not texts: {listed(others)}. Rename them.")
     if "trace_id" not in answer.columns:
+        hint = " The index has it: add .reset_index()." if "trace_id" in answer.index.names else ""
         raise FleetError(
             f"The answer of {name} has no column 'trace_id'. A function of a fleet gets many traces in one frame, and its "
-            f"answer tells the trace of each row: group by trace_id in it. It has: {listed(answer.columns)}."
+            f"answer tells the trace of each row: group by trace_id in it. It has: {listed(answer.columns)}.{hint}"
         )
     if not answer.columns.is_unique:
         raise FleetError(f"The answer of {name} has several columns {listed(answer.columns[answer.columns.duplicated()])}.")
+
+
+def dtype_of_column(name: str, values: pd.Series) -> Any:
+    """The type of a column of the answer to an empty frame: ids of traces are texts, numbers in categories are numbers."""
+    dtype = values.dtype
+    if name == "trace_id" and pd.api.types.is_object_dtype(dtype):
+        return "str"
+    if isinstance(dtype, pd.CategoricalDtype) and (
+        pd.api.types.is_numeric_dtype(dtype.categories.dtype) or pd.api.types.is_datetime64_any_dtype(dtype.categories.dtype)
+    ):
+        return dtype.categories.dtype
+    return dtype
 
 
 def arrow_type(name: str, dtype: Any) -> pa.DataType:
@@ -111,7 +141,10 @@ def arrow_type(name: str, dtype: Any) -> pa.DataType:
         return pa.string()
     if pd.api.types.is_object_dtype(dtype):
         return TEXT_LISTS
-    return pa.Array.from_pandas(pd.Series([], dtype=dtype)).type
+    try:
+        return pa.Array.from_pandas(pd.Series([], dtype=dtype)).type
+    except pa.ArrowException:
+        raise BadOption(f"Column {quoted(name)} has the type {dtype}, which Arrow does not have. Pass types=.") from None
 
 
 def checked_dtype(name: str, dtype: Any) -> Any:
@@ -149,9 +182,12 @@ def arrow_column(values: pd.Series, field: pa.Field) -> pa.Array:
     name = quoted(values.name)
     try:
         if isinstance(values.dtype, pd.CategoricalDtype):
-            values = values.astype("str")
+            values = values.astype("str" if pa.types.is_string(field.type) else values.dtype.categories.dtype)
         if pa.types.is_nested(field.type):
-            lists = [None if value is None or value is pd.NA or value != value else value for value in values.tolist()]
+            lists = [None if is_missing_value(value) else value for value in values.tolist()]
+            text = next((value for value in lists if isinstance(value, str | bytes)), None)
+            if text is not None:  # Arrow would make a list of its characters
+                raise TypeError(f"{quoted(text)} is a text")
             return pa.array(lists, field.type)
         column = pa.array(values, from_pandas=True).cast(field.type)
         return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -160,6 +196,11 @@ def arrow_column(values: pd.Series, field: pa.Field) -> pa.Array:
             f"The answer's column {name} has type {values.dtype}, and values that are no {field.type} ({error}). "
             f"Its type must not depend on the traces of a batch: pass types={{{name}: ...}}."
         ) from None
+
+
+def is_missing_value(value: Any) -> bool:
+    """Whether a value of a column of objects is missing."""
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def pandas_column(column: pa.ChunkedArray, dtype: Any) -> Any:

@@ -147,6 +147,8 @@ def place_source(place: Any, filesystem: Any) -> FleetSource:
         return PostgresSource(place)
     if isinstance(place, str | os.PathLike):
         return FolderSource(place, filesystem)
+    if not hasattr(place, "parts"):
+        raise BadOption(f"{quoted(place)} is no place of a fleet. Pass a folder, the URL of a database, or a Store.")
     source: FleetSource = place
     return source
 

@@ -67,7 +67,7 @@ class FolderSource:
     """
 
     def __init__(self, path: str | os.PathLike[str], filesystem: Any = None) -> None:
-        place = place_of(path, filesystem)
+        place = place_of(path, filesystem).absolute()
         names = place.names()
         if names is None:
             place, name = place.parent()
@@ -147,6 +147,7 @@ class FolderSource:
     def places_of(self, trace_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The file of each of these traces that the folder has, and its row in the file's index."""
         found: dict[str, tuple[str, int]] = {}
+        trace_ids = [name for name in trace_ids if is_unicode(name)]  # others are in no file
         hashes = sorted(map(trace_hash, trace_ids))
         wanted = pa.array(trace_ids, pa.string())
         for file, index in self.indexes(file for file in self.files if may_have(file, hashes)).items():
@@ -257,8 +258,9 @@ class FolderSource:
         indexes = self.indexes(self.files[:MAX_SEARCHED_FILES])
         ids = [name for index in indexes.values() for name in index.table["id"].slice(0, 2_000).to_pylist()]
         similar = nearest(trace_id, ids[:2_000])
-        rest = [name for name in ids if name not in similar][: MAX_LISTED_VALUES + 1]
-        return TraceNotFound(f"No trace {quoted(trace_id)}. {self.place} has, among others: {listed(similar + rest)}.")
+        others = [name for name in ids if name not in similar]
+        shown = [*similar, *others][:MAX_LISTED_VALUES]
+        return TraceNotFound(f"No trace {quoted(trace_id)}. {self.place} has, among others: {listed(shown)}.")
 
 
 def parquet_files(place: Place, names: dict[str, bool]) -> list[str]:
@@ -319,6 +321,11 @@ def trace_frame(table: pa.Table) -> pd.DataFrame:
         name: table[name].to_pandas(types_mapper=lambda _: pd.Int64Dtype()) for name in TRACE_DTYPES if name not in texts
     }
     return pd.DataFrame({**texts, **numbers}).astype(TRACE_DTYPES)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def plain_texts(values: pa.Array) -> pa.Array:

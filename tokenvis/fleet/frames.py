@@ -29,7 +29,6 @@ def spans_in(table: pa.Table) -> pd.DataFrame:
     check_schema(table.schema)
     names = [name for name in FRAME_COLUMNS if name in table.schema.names]
     arrays = {name: array_of(name, table.column(name)) for name in names}
-    arrays.setdefault("data", array_of("data", pa.chunked_array([pa.nulls(len(table))])))
     spans = pd.DataFrame(arrays, copy=False)
     require(spans)
     check_once(spans)
@@ -43,6 +42,11 @@ def check_schema(schema: pa.Schema) -> None:
     missing = [name for name in REQUIRED if name not in schema.names]
     if missing:
         raise MissingColumn(f"The spans have no column {listed(missing)}. They have: {listed(schema.names)}.")
+    if "data" not in schema.names:
+        raise MissingColumn(
+            "The spans have no column 'data'. Parents, errors, tokens and waits are read from it: select it too. For spans "
+            "that have none: SELECT NULL AS data."
+        )
     repeated = [name for name in FRAME_COLUMNS if schema.names.count(name) > 1]
     if repeated:
         raise BadSpan(f"The spans have several columns {listed(repeated)}. Select all but one.")

@@ -7,7 +7,7 @@ On this machine, files are read by their path, as bytes, so that a name may be n
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Place:
     def local(self) -> Path | None:
         """The path on this machine, None if the folder is elsewhere."""
         return Path(self.path) if self.filesystem is None else None
+
+    def absolute(self) -> "Place":
+        """The same place in any working folder, such as that of another process."""
+        return self if self.local is None else replace(self, path=str(self.local.absolute()))
 
     def parent(self) -> tuple["Place", str]:
         """The folder that has this path, and the name of this path in it."""
@@ -98,7 +102,7 @@ def place_of(path: str | os.PathLike[str], filesystem: Any = None) -> Place:
     if "://" in text:
         return place_of_url(text)
     try:
-        return Place(str(Path(text).expanduser()), text)
+        return Place(str(Path(text).expanduser()), text or os.curdir)
     except RuntimeError as error:  # ~user does not exist
         raise BadOption(f"path={quoted(text)}: {error}") from None
 

@@ -4,24 +4,30 @@ Processes are those of loky: functions of a notebook can be sent to them, and a 
 without end. One process answers in this one.
 """
 
+import multiprocessing
+import os
 import sys
+import sysconfig
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from tqdm import tqdm
 
-from tokenvis.errors import BadOption, FleetError, quoted
+from tokenvis.errors import BadOption, FleetError, listed, quoted
 from tokenvis.fleet.answering import answers_of
-from tokenvis.fleet.answers import AnswerSchema, Question
+from tokenvis.fleet.answers import AnswerSchema, Question, question_name
 from tokenvis.fleet.failures import Failure
 from tokenvis.fleet.source import FleetSource, Part
 
 BAR_DELAY_S = 2.0  # after which the progress bar appears
 IDLE_S = 60  # how long idle processes stay for the next call
+TIMES_OF_MODULES: dict[str, int] = {}  # when each module's file was changed, as a call first saw it
 PARTS_PER_PROCESS = 2  # sent at once, so that no process waits for the next one
 
 
@@ -83,14 +89,36 @@ def pool_of(workers: int | None, n_parts: int) -> Any | None:
             raise FleetError(hint) from None
         warnings.warn(f"One process answers. {hint}", stacklevel=5)
         return None
-    n_processes = min(workers or loky.cpu_count(), n_parts)
+    in_worker = multiprocessing.parent_process() is not None  # a function that asks a fleet itself: the cores are busy
+    n_processes = min(workers or (1 if in_worker else loky.cpu_count()), n_parts)
     if n_processes == 1:
         return None
-    return loky.get_reusable_executor(max_workers=n_processes, timeout=IDLE_S, initializer=use_one_core)
+    state = (state_of_process(),)
+    return loky.get_reusable_executor(max_workers=n_processes, timeout=IDLE_S, initializer=use_one_core, initargs=state)
 
 
-def use_one_core() -> None:
-    """Let Arrow use one core: there is a process for each."""
+def state_of_process() -> int:
+    """A number for what processes take over when they start: those of another folder, path or module are not used again."""
+    folder = Path().stat()
+    return hash((folder.st_dev, folder.st_ino, *sys.path, *sorted(os.environ.items()), *edited_modules()))
+
+
+def edited_modules() -> list[tuple[str, int]]:
+    """The modules that were edited since a call first saw them, as file and time; installed ones do not count."""
+    installed = (sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"))
+    edited = []
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not file.startswith(installed):
+            with suppress(OSError):
+                time = Path(file).stat().st_mtime_ns
+                if TIMES_OF_MODULES.setdefault(file, time) != time:
+                    edited.append((file, time))
+    return sorted(edited)
+
+
+def use_one_core(state: int) -> None:
+    """Let Arrow use one core: there is a process for each. ``state`` tells processes of one state from those of another."""
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
 
@@ -109,9 +137,7 @@ def in_this_process(job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Ans
 
 def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
     """The answers to the parts, from the processes of a pool, as they come."""
-    import cloudpickle
-
-    pickled = cloudpickle.dumps(job)
+    pickled = pickled_job(job)
     compared = first_of_several_traces(parts)
     waiting = iter(enumerate(parts))
     running: dict[Future[Answered], Part] = {}
@@ -131,6 +157,21 @@ def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[P
             future.cancel()
         if any(future.running() for future in running):
             pool.shutdown(kill_workers=True)  # a function may run for ever; the next call has new processes
+
+
+def pickled_job(job: Job) -> bytes:
+    """A job for other processes; `FleetError` if a question cannot be sent to them."""
+    import cloudpickle
+
+    try:
+        pickled: bytes = cloudpickle.dumps(job)
+    except Exception as error:
+        names = listed(map(question_name, job.questions))
+        raise FleetError(
+            f"{names} cannot be sent to other processes: {type(error).__name__}: {error}. Make in the function what cannot be "
+            "sent, such as a lock or a connection; or answer in this process: workers=1."
+        ) from error
+    return pickled
 
 
 def result_of(future: "Future[Answered]", part: Part) -> Answered:
@@ -157,5 +198,11 @@ def unpickled_job(pickled: bytes) -> Job:
     """The job of a call, unpickled once for all its parts."""
     import cloudpickle
 
-    job: Job = cloudpickle.loads(pickled)
+    try:
+        job: Job = cloudpickle.loads(pickled)
+    except Exception as error:
+        raise FleetError(
+            f"Other processes cannot load the question: {type(error).__name__}: {error}. They import its modules again: put "
+            "these on the path, or answer in this process: workers=1."
+        ) from error
     return job
