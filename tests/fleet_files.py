@@ -2,8 +2,8 @@
 
 import io
 
-from tokenvis.fleet.stored import FrameSource
-from tokenvis.fleet.writer import files_of_traces, write_fleet_file
+from tokenvis.fleet.sources.stored import FrameSource
+from tokenvis.fleet.writing.writer import files_of_traces, write_fleet_file
 from tokenvis.formats.export import checked_spans
 
 

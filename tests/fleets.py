@@ -2,9 +2,10 @@
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tokenvis.fleet.rebatching import runs_of, sorted_by_trace
-from tokenvis.fleet.source import PART_SPANS, Part
+from tokenvis.fleet.rebatching import runs_of
+from tokenvis.fleet.sources.source import PART_SPANS, Part, sorted_by_trace
 
 
 def table_of(spans, *, parents=True, **columns):
@@ -57,3 +58,6 @@ class TableSource:
 
     def read(self, part):
         return self.table.slice(part.place, part.n_spans)
+
+    def table_of(self, trace_ids):
+        return self.table.filter(pc.is_in(self.table["trace_id"].cast(pa.string()), pa.array(trace_ids)))

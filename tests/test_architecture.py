@@ -126,7 +126,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("pysat", {"layout/storylines/proof.py"}),
         ("scipy", {"layout/storylines/heights.py"}),
         ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/", "fleet/"}),
-        ("adbc_driver_postgresql", {"fleet/postgresql.py"}),
+        ("adbc_driver_postgresql", {"fleet/sources/postgresql.py"}),
     ],
 )
 def test_a_library_is_imported_only_by_its_owners(library, places):
@@ -146,6 +146,7 @@ def test_only_private_creates_files_and_folders():
         "development.py",
         "inputs.py",
         "output.py",
+        "processes.py",
         "staging.py",
     }
     assert not [
@@ -156,8 +157,8 @@ def test_only_private_creates_files_and_folders():
 def test_only_the_store_and_the_source_of_postgresql_contain_sql():
     words = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|PRAGMA|CREATE TABLE)\b")
     places = {path for path in MODULES if words.search(path.read_text())}
-    assert {path.parent.name for path in places} == {"store", "fleet"}
-    assert [path.name for path in places if path.parent.name == "fleet"] == ["postgresql.py"]
+    assert {path.parent.name for path in places} == {"store", "sources"}
+    assert [path.name for path in places if path.parent.name == "sources"] == ["postgresql.py"]
 
 
 PICTURED = (
@@ -174,7 +175,8 @@ PICTURED = (
 TESTED_IN = {  # modules without a test file of the same name
     "fleet/answering.py": "fleet/test_adapter.py",
     "fleet/failures.py": "fleet/test_adapter.py",
-    "fleet/source.py": "fleet/test_adapter.py",
+    "fleet/sources/opening.py": "fleet/test_writing_export.py",
+    "fleet/sources/source.py": "fleet/test_stored.py",
     "formats/registry.py": "formats/test_damage.py",
     "formats/restored.py": "formats/test_round_trips.py",
     "formats/evaluations/inspect_log/calls.py": "formats/test_inspect_log.py",

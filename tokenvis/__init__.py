@@ -41,8 +41,8 @@ from tokenvis.errors import (
     TokenvisError,
     TraceNotFound,
 )
-from tokenvis.fleet.export import export
 from tokenvis.fleet.fleet import Fleet
+from tokenvis.fleet.writing.export import export
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.layout.lanes import pack_lanes

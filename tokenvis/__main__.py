@@ -18,7 +18,7 @@ from tokenvis import __version__
 from tokenvis.conventions.rules import LOCATION_PRESETS
 from tokenvis.conventions.timestamps import UNITS
 from tokenvis.errors import BadOption, IngestError, StoreNotFound, TokenvisError, TraceNotFound, escaped, plural, quoted
-from tokenvis.fleet.export import EXPORT_FORMATS, FLEET, export_fleet
+from tokenvis.fleet.writing.export import EXPORT_FORMATS, FLEET, export_fleet
 from tokenvis.formats.export import export_file
 from tokenvis.formats.registry import FORMATS
 from tokenvis.ingestion.conversations import TRACE_CHOICES

@@ -41,9 +41,9 @@ from slices import SLICES, measure
 from watching import measured
 
 import tokenvis as tv
-from tokenvis.fleet import writer
-from tokenvis.fleet.folder import FolderSource
 from tokenvis.fleet.frames import spans_in
+from tokenvis.fleet.sources.folder import FolderSource
+from tokenvis.fleet.writing import writer
 from tokenvis.spans.columns import COLUMNS, spans_frame
 
 N_TRACES = 4_000

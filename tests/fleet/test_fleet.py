@@ -1,5 +1,7 @@
 """The fleet: traces, one trace, and questions of all of them, from a source in memory."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +57,20 @@ def test_bad_traces_are_returned_as_a_table():
     assert failures["message"].iloc[0].startswith("Span 'c'")
     answers, failures = fleet_of(SPANS).map(tv.summary, errors="return", workers=1)
     assert (len(answers), len(failures)) == (3, 0)
+
+
+def test_a_part_that_cannot_be_read_stops_no_other():
+    tv.export(SPANS[SPANS["trace_id"] != "v"], "spans", format="fleet")
+    tv.export(SPANS[SPANS["trace_id"] == "v"], "spans", format="fleet")
+    fleet = tv.Fleet("spans")
+    fleet.traces()
+    for path in Path("spans").iterdir():
+        if tv.Fleet(path).traces()["id"].tolist() == ["v"]:
+            path.unlink()
+    answer, failures = fleet.map(tv.summary, errors="return", workers=1)
+    assert answer["trace_id"].tolist() == ["t", "u"]
+    assert failures[["trace_id", "error"]].values.tolist() == [["v", "FleetError"]]
+    assert failures["message"].item().endswith(" was in spans when the folder was listed, and is gone. Open the fleet again.")
 
 
 def test_bad_traces_are_an_error_at_the_end_that_has_the_answers():
@@ -168,4 +184,7 @@ def test_types_hold_for_every_part():
 def test_what_is_no_place_is_refused(place):
     with pytest.raises(tv.BadOption) as error:
         tv.Fleet(place)
-    assert str(error.value) == f"{place!r} is no place of a fleet. Pass a folder, the URL of a database, or a Store."
+    assert str(error.value) == (
+        f"{place!r} is no place of traces. Pass a folder of fleet files, the path or URL of a database, a Store, a "
+        "frame of spans, or a Fleet."
+    )

@@ -1,5 +1,6 @@
 """Folders of fleet files: what is found in them, and every way in which a folder may be wrong."""
 
+import os
 import pickle
 import shutil
 from contextlib import suppress
@@ -19,8 +20,8 @@ from pandas.testing import assert_frame_equal
 
 from tokenvis import FleetError, Store, TraceNotFound, export, load_traces
 from tokenvis.errors import SpanError, quoted
-from tokenvis.fleet.folder import FolderSource
 from tokenvis.fleet.frames import spans_in
+from tokenvis.fleet.sources.folder import FolderSource
 from tokenvis.formats.files.parquet import FLEET_KEY
 
 SPANS = spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk", "eve 7 8 lab v")
@@ -65,7 +66,7 @@ def test_a_folder_without_traces_has_an_empty_list():
 @pytest.mark.parametrize("n_spans", [1, 2, 3, 100])
 @pytest.mark.parametrize("group_spans", [1, 2, 100])
 def test_parts_have_whole_traces_and_every_span_once(n_spans, group_spans, monkeypatch):
-    monkeypatch.setattr("tokenvis.fleet.writer.GROUP_SPANS", group_spans)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.GROUP_SPANS", group_spans)
     spans = hostile_spans()
     rest = spans.iloc[1::2]
     others = rest.assign(trace_id=rest["trace_id"].astype("str") + "#")
@@ -122,8 +123,15 @@ def test_other_files_beside_do_not_count(spans_folder):
     Path("spans/README.md").write_text("ours")
     Path("spans/_other.parquet").write_text("no Parquet")
     Path("spans/.hidden.parquet").write_text("no Parquet")
-    Path("spans/more.parquet").mkdir()
+    os.mkfifo("spans/pipe.parquet")
     assert len(FolderSource("spans").traces()) == 3
+
+
+def test_files_in_folders_below_are_told(spans_folder):
+    Path("spans/more").mkdir()
+    message = r"^spans has folders, whose files are not part of the fleet: 'more'\.$"
+    with pytest.warns(UserWarning, match=message):
+        assert len(FolderSource("spans").traces()) == 3
 
 
 def test_no_folder():

@@ -16,7 +16,8 @@ from pandas.testing import assert_frame_equal
 from postgresql import running_server
 
 import tokenvis as tv
-from tokenvis.fleet.postgresql import PostgresSource, bounds_of_parts, reason_in
+from tokenvis.fleet.sources.postgresql import PostgresSource, reason_in
+from tokenvis.fleet.sources.source import bounds_of_parts
 from tokenvis.spans.columns import COLUMNS, NAMES
 
 PAGE = ROOT / "docs" / "fleet.md"
@@ -257,7 +258,7 @@ def test_a_wrong_password_a_missing_database_and_a_failing_query_are_explained(u
 def test_the_driver_contains_no_sqlite_library(url):
     run(url, TABLES)
     script = (
-        "import sys; from tokenvis.fleet.postgresql import PostgresSource; PostgresSource(sys.argv[1]).traces()\n"
+        "import sys; from tokenvis.fleet.sources.postgresql import PostgresSource; PostgresSource(sys.argv[1]).traces()\n"
         "with open('/proc/self/maps') as maps: print(*{line.split()[-1] for line in maps if '/' in line})"
     )
     done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)

@@ -7,13 +7,14 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import spans_of
 from fleets import TableSource, table_of
 
 import tokenvis as tv
-from tokenvis.fleet.processes import unpickled_job
+from tokenvis.fleet.processes import job_in
 
 SPANS = spans_of(*(f"ann {number} {number + 5} desk t{number}" for number in range(9)))
 FLEET = tv.Fleet(TableSource(table_of(SPANS), n_spans=2))
@@ -154,8 +155,9 @@ def test_a_function_that_cannot_be_sent_is_an_error_that_names_it():
 
 
 def test_a_function_that_a_process_cannot_load_is_an_error():
+    Path("job").write_bytes(b"cmissing_module\nfunction\n.")
     with pytest.raises(tv.FleetError) as error:
-        unpickled_job(b"cmissing_module\nfunction\n.")
+        job_in("job")
     assert str(error.value) == (
         "Other processes cannot load the question: ModuleNotFoundError: No module named 'missing_module'. They import its "
         "modules again: put these on the path, or answer in this process: workers=1."

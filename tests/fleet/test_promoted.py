@@ -5,8 +5,8 @@ from exports import any_spans
 from hypothesis import given
 
 from tokenvis import BadSpan, export, usage
-from tokenvis.fleet.folder import FolderSource
-from tokenvis.fleet.promoted import promoted_columns
+from tokenvis.fleet.sources.folder import FolderSource
+from tokenvis.fleet.writing.promoted import promoted_columns
 
 TOKENS = "gen_ai.usage.input_tokens"
 

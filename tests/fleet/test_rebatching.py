@@ -53,7 +53,8 @@ def test_each_trace_is_whole_in_one_table_and_no_row_is_lost(sizes, cuts, n_span
 def test_rows_apart_are_named_before_a_second_answer():
     message = (
         "The rows of trace 'a' are apart: they come again after those of trace 'b'. Sort the rows by trace_id first: in Spark, "
-        'df.repartition("trace_id").sortWithinPartitions("trace_id"); in SQL, ORDER BY trace_id.'
+        'df.repartition("trace_id").sortWithinPartitions("trace_id"); in Dask, df.shuffle("trace_id"); '
+        "in SQL, ORDER BY trace_id."
     )
     for texts in (["aab", "a"], ["aa", "b", "a"], ["aaba"]):
         with pytest.raises(FleetError) as error:
@@ -82,8 +83,8 @@ def test_a_trace_that_an_engine_has_cut_is_named():
         check_not_cut(pa.Table.from_batches([batch("aab", n_spans=np.array([2, 2, 3]))]))
     assert str(error.value) == (
         "Trace 'b' has 1 of its 3 spans here: it was cut. Sort the rows by trace_id first: in Spark, "
-        'df.repartition("trace_id").sortWithinPartitions("trace_id"); in SQL, ORDER BY trace_id. '
-        "If you left spans out on purpose, drop the column 'n_spans' too."
+        'df.repartition("trace_id").sortWithinPartitions("trace_id"); in Dask, df.shuffle("trace_id"); '
+        "in SQL, ORDER BY trace_id. If you left spans out on purpose, drop the column 'n_spans' too."
     )
 
 

@@ -6,8 +6,8 @@ import pytest
 from pyarrow import fs
 
 from tokenvis import FleetError
-from tokenvis.fleet.places import place_of
-from tokenvis.fleet.staging import flush_folder, staged_files
+from tokenvis.fleet.sources.places import place_of
+from tokenvis.fleet.writing.staging import flush_folder, staged_files
 
 
 def write(path, *names, fail=None):
@@ -47,7 +47,7 @@ def test_a_folder_that_another_process_creates_meanwhile_keeps_its_files():
 def test_exports_to_a_folder_publish_in_turn(exists, monkeypatch):
     if exists:
         Path("spans").mkdir()
-    monkeypatch.setattr("tokenvis.fleet.staging.MAX_WAIT_S", 0.1)
+    monkeypatch.setattr("tokenvis.fleet.writing.staging.MAX_WAIT_S", 0.1)
     with staged_files(place_of("spans")) as first, staged_files(place_of(Path("spans").absolute())) as second:
         with first.turn():
             begin = time.monotonic()

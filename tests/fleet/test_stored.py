@@ -6,7 +6,7 @@ from conftest import spans_of
 from exports import expected_rows, hostile_spans
 
 from tokenvis import BadSpan, Store, TraceNotFound, load_spans
-from tokenvis.fleet.stored import FrameSource, StoreSource, parts_of_sizes
+from tokenvis.fleet.sources.stored import FrameSource, StoreSource, parts_of_sizes
 from tokenvis.formats.export import checked_spans
 from tokenvis.spans.columns import as_spans
 

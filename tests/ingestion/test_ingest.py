@@ -121,6 +121,17 @@ def test_two_sessions_in_a_folder_are_two_traces_each_read_once():
     assert report.skipped == {"files of unknown format": 1}
 
 
+def test_the_files_of_a_table_of_delta_are_not_read_since_some_have_deleted_rows():
+    write("in/s1.jsonl", *SESSION)
+    write("in/lake/part-0.jsonl", *SESSION, session="s2")
+    Path("in/lake/_delta_log").mkdir()
+    report = ingest("in")
+    assert [line[0] for line in counts(report)] == ["s1"]
+    assert [str(problem) for problem in report.problems] == [
+        "lake: is a Delta table, and was not read: some of its files have rows that were deleted."
+    ]
+
+
 # Damage.
 
 DAMAGE = {

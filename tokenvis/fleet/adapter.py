@@ -15,8 +15,8 @@ from tokenvis.fleet.answering import answers_of, has_several_traces
 from tokenvis.fleet.answers import Question, Types, ddl_of, question_name, schema_of
 from tokenvis.fleet.failures import FAILURE_COLUMNS, MAX_FAILURES, Failure, failure_frame, raise_failures
 from tokenvis.fleet.frames import FRAME_COLUMNS, check_schema
-from tokenvis.fleet.rebatching import sorted_by_trace, whole_traces
-from tokenvis.fleet.source import PART_SPANS
+from tokenvis.fleet.rebatching import whole_traces
+from tokenvis.fleet.sources.source import PART_SPANS, sorted_by_trace
 from tokenvis.spans.columns import as_spans
 
 Errors: TypeAlias = Literal["raise", "return"]

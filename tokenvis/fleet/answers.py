@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import BadOption, FleetError, listed, quoted
-from tokenvis.fleet.rebatching import sorted_by_trace
+from tokenvis.fleet.sources.source import sorted_by_trace
 from tokenvis.spans.columns import as_categorical, empty_spans
 
 Question: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]  # closed over traces, as all questions of tokenvis are

@@ -1,6 +1,5 @@
 """The fleet: many traces in a folder of Parquet files, a bucket or a database, and the questions over all of them."""
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -12,13 +11,10 @@ from tokenvis.errors import BadOption, FleetError, check_choice, name_list, plur
 from tokenvis.fleet.adapter import ERRORS, Errors
 from tokenvis.fleet.answers import Question, Types, question_name, schema_of
 from tokenvis.fleet.failures import MAX_FAILURES, Failure, failure_frame, raise_failures
-from tokenvis.fleet.folder import FolderSource
 from tokenvis.fleet.frames import spans_in
-from tokenvis.fleet.postgresql import POSTGRESQL_URL, PostgresSource
 from tokenvis.fleet.processes import Answered, Job, answered_parts
-from tokenvis.fleet.source import PART_SPANS, FleetSource, Part
-from tokenvis.fleet.stored import StoreSource
-from tokenvis.store.store import Store
+from tokenvis.fleet.sources.opening import opened_source
+from tokenvis.fleet.sources.source import PART_SPANS, Part
 
 Questions: TypeAlias = Question | Sequence[Question] | Mapping[str, Question]
 
@@ -32,22 +28,29 @@ class Fleet:
     ----------
     place
         A folder that `export` wrote, or its URI (``s3://bucket/spans``); the URL of a PostgreSQL database with the tables of
-        docs/fleet.md; or a `Store`.
+        docs/fleet.md; a `Store` or its file; or a frame of spans.
     filesystem
         The Arrow file system of the folder, if its path does not tell it, such as `pyarrow.fs.S3FileSystem` with its options.
+
+    Attributes
+    ----------
+    source : FleetSource
+        Where the traces are.
 
     Raises
     ------
     FleetError
         There is no fleet, or it cannot be read; the message says what is there.
+    BadOption
+        ``place`` is none of these.
     """
 
     def __init__(self, place: Any, *, filesystem: Any = None) -> None:
-        self._source = place_source(place, filesystem)
+        self.source = opened_source(place, filesystem)
 
     def __repr__(self) -> str:
         n_traces, n_spans = self._size
-        return f"Fleet({str(self._source)!r}): {plural(n_traces, 'trace')}, {plural(n_spans, 'span')}"
+        return f"Fleet({str(self.source)!r}): {plural(n_traces, 'trace')}, {plural(n_spans, 'span')}"
 
     @cached_property
     def _size(self) -> tuple[int, int]:
@@ -64,7 +67,7 @@ class Fleet:
             ``id, name`` (str), ``n_spans`` (int64), ``start_time, end_time`` (Int64, µs; missing if a trace has no spans),
             ``n_agents, n_locations`` (int64).
         """
-        return self._source.traces()
+        return self.source.traces()
 
     def load_spans(self, trace: str | Iterable[str]) -> pd.DataFrame:
         """Load the spans of one or several traces, given by id, as a frame like that of `tokenvis.load_spans`.
@@ -78,7 +81,7 @@ class Fleet:
         BadSpan
             A span breaks a rule; the message names it.
         """
-        return spans_in(self._source.table_of(name_list("trace", trace)))
+        return spans_in(self.source.table_of(name_list("trace", trace)))
 
     def map(
         self,
@@ -122,8 +125,8 @@ class Fleet:
         check_choice("errors", errors, ERRORS)
         by_name = named_questions(questions)
         schemas = [schema_of(question, types) for question in by_name.values()]
-        job = Job(self._source, list(by_name.values()), schemas, stop=errors == "raise")
-        parts = self._source.parts()
+        job = Job(self.source, list(by_name.values()), schemas, stop=errors == "raise")
+        parts = self.source.parts()
         warn_of_large(parts)
         answers, failures = collected(job, answered_parts(job, parts, workers), stop=errors == "raise")
         frames = [schema.frame(batches) for schema, batches in zip(schemas, answers, strict=True)]
@@ -137,20 +140,6 @@ class Fleet:
             error.answers, error.failures = result, table
             raise
         return result
-
-
-def place_source(place: Any, filesystem: Any) -> FleetSource:
-    """The source of a fleet's traces: of a store, of a database, of a folder, or as it is given."""
-    if isinstance(place, Store):
-        return StoreSource(place)
-    if isinstance(place, str) and POSTGRESQL_URL.match(place):
-        return PostgresSource(place)
-    if isinstance(place, str | os.PathLike):
-        return FolderSource(place, filesystem)
-    if not hasattr(place, "parts"):
-        raise BadOption(f"{quoted(place)} is no place of a fleet. Pass a folder, the URL of a database, or a Store.")
-    source: FleetSource = place
-    return source
 
 
 def named_questions(questions: Questions) -> dict[str, Question]:

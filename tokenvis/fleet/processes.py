@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from tqdm import tqdm
 
-from tokenvis.errors import BadOption, FleetError, listed, quoted
+from tokenvis.errors import BadOption, FleetError, TraceNotFound, listed, quoted
 from tokenvis.fleet.answering import answers_of
 from tokenvis.fleet.answers import AnswerSchema, Question, question_name
-from tokenvis.fleet.failures import Failure
-from tokenvis.fleet.source import FleetSource, Part
+from tokenvis.fleet.failures import Failure, failure_of
+from tokenvis.fleet.sources.source import FleetSource, Part
+from tokenvis.private import create_private_file
+from tokenvis.temporary import temporary_folder
 
 BAR_DELAY_S = 2.0  # after which the progress bar appears
 IDLE_S = 60  # how long idle processes stay for the next call
@@ -41,13 +43,31 @@ class Job(NamedTuple):
 
     def answer(self, part: Part, *, compare: bool) -> "Answered":
         """The answers to a part: batches and failures for each question."""
-        table = self.source.read(part)
-        batches, failures = [], []
-        for question, schema in zip(self.questions, self.schemas, strict=True):
-            answers, failed = answers_of(table, question, schema, compare=compare, stop=self.stop)
-            batches.append(answers)
-            failures.append(failed)
+        try:
+            tables = [self.source.read(part)]
+            unread: list[Failure] = []
+        except FleetError:
+            tables, unread = readable_tables(self.source, part.trace_ids)
+        batches: list[list[pa.RecordBatch]] = [[] for _ in self.questions]
+        failures = [list(unread) for _ in self.questions]
+        for number, (question, schema) in enumerate(zip(self.questions, self.schemas, strict=True)):
+            for table in tables:
+                answers, failed = answers_of(table, question, schema, compare=compare, stop=self.stop)
+                batches[number] += answers
+                failures[number] += failed
         return Answered(batches, failures)
+
+
+def readable_tables(source: FleetSource, trace_ids: list[str]) -> tuple[list[pa.Table], list[Failure]]:
+    """The spans of those traces that can be read, found by halving as in `answers_of`, and the others."""
+    try:
+        return [source.table_of(trace_ids)], []
+    except (FleetError, TraceNotFound) as error:
+        if len(trace_ids) == 1:
+            return [], [failure_of(trace_ids[0], error)]
+    middle = len(trace_ids) // 2
+    (tables, failures), (rest, failed) = (readable_tables(source, ids) for ids in (trace_ids[:middle], trace_ids[middle:]))
+    return tables + rest, failures + failed
 
 
 class Answered(NamedTuple):
@@ -137,41 +157,44 @@ def in_this_process(job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Ans
 
 def in_processes(pool: Any, job: Job, parts: Sequence[Part]) -> Iterator[tuple[Part, Answered]]:
     """The answers to the parts, from the processes of a pool, as they come."""
-    pickled = pickled_job(job)
     compared = first_of_several_traces(parts)
     waiting = iter(enumerate(parts))
     running: dict[Future[Answered], Part] = {}
-    try:
-        while True:
-            for number, part in waiting:
-                running[pool.submit(answer_part, pickled, part, number == compared)] = part
-                if len(running) >= PARTS_PER_PROCESS * pool._max_workers:
-                    break
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                part = running.pop(future)
-                yield part, result_of(future, part)
-    finally:
-        for future in running:
-            future.cancel()
-        if any(future.running() for future in running):
-            pool.shutdown(kill_workers=True)  # a function may run for ever; the next call has new processes
+    with temporary_folder() as folder:
+        path = write_job(job, folder / "job")
+        try:
+            while True:
+                for number, part in waiting:
+                    running[pool.submit(answer_part, path, part, number == compared)] = part
+                    if len(running) >= PARTS_PER_PROCESS * pool._max_workers:
+                        break
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    part = running.pop(future)
+                    yield part, result_of(future, part)
+        finally:
+            for future in running:
+                future.cancel()
+            if any(future.running() for future in running):
+                pool.shutdown(kill_workers=True)  # a function may run for ever; the next call has new processes
 
 
-def pickled_job(job: Job) -> bytes:
-    """A job for other processes; `FleetError` if a question cannot be sent to them."""
+def write_job(job: Job, path: Path) -> str:
+    """Write a job for other processes to a file, once for all parts; `FleetError` if a question cannot be sent to them."""
     import cloudpickle
 
     try:
-        pickled: bytes = cloudpickle.dumps(job)
+        pickled = cloudpickle.dumps(job)
     except Exception as error:
         names = listed(map(question_name, job.questions))
         raise FleetError(
             f"{names} cannot be sent to other processes: {type(error).__name__}: {error}. Make in the function what cannot be "
             "sent, such as a lock or a connection; or answer in this process: workers=1."
         ) from error
-    return pickled
+    with os.fdopen(create_private_file(path), "wb") as file:
+        file.write(pickled)
+    return str(path)
 
 
 def result_of(future: "Future[Answered]", part: Part) -> Answered:
@@ -188,18 +211,18 @@ def result_of(future: "Future[Answered]", part: Part) -> Answered:
         ) from None
 
 
-def answer_part(pickled: bytes, part: Part, compare: bool) -> Answered:
+def answer_part(job: str, part: Part, compare: bool) -> Answered:
     """The answers to a part, in a process of a pool."""
-    return unpickled_job(pickled).answer(part, compare=compare)
+    return job_in(job).answer(part, compare=compare)
 
 
 @lru_cache(maxsize=1)
-def unpickled_job(pickled: bytes) -> Job:
-    """The job of a call, unpickled once for all its parts."""
+def job_in(path: str) -> Job:
+    """The job in a file, read once for all its parts."""
     import cloudpickle
 
     try:
-        job: Job = cloudpickle.loads(pickled)
+        job: Job = cloudpickle.loads(Path(path).read_bytes())
     except Exception as error:
         raise FleetError(
             f"Other processes cannot load the question: {type(error).__name__}: {error}. They import its modules again: put "

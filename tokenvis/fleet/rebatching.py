@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import FleetError, quoted
-from tokenvis.fleet.source import PART_SPANS
+from tokenvis.fleet.sources.source import PART_SPANS
 from tokenvis.spans.integers import Int64Array
 
 MAX_TABLE_BYTES = 512 << 20  # with long texts, a table has fewer rows
 SORT_HINT = (
     'Sort the rows by trace_id first: in Spark, df.repartition("trace_id").sortWithinPartitions("trace_id"); '
-    "in SQL, ORDER BY trace_id."
+    'in Dask, df.shuffle("trace_id"); in SQL, ORDER BY trace_id.'
 )
 
 
@@ -30,12 +30,6 @@ class Runs(NamedTuple):
 
     trace_ids: list[str | None]
     ends: Int64Array
-
-
-def sorted_by_trace(table: pa.Table) -> pa.Table:
-    """The rows sorted by trace; those of each trace keep their order."""
-    trace_ids = pa.table({"trace_id": table.column("trace_id").cast(pa.large_string())})
-    return table.take(pc.sort_indices(trace_ids, [("trace_id", "ascending")]))
 
 
 def runs_of(rows: pa.Table | pa.RecordBatch) -> Runs:

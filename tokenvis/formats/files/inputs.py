@@ -20,6 +20,7 @@ from tokenvis.spans.text import REPLACEMENT
 from tokenvis.temporary import HIDDEN_PREFIX
 
 COPY_CHUNK_BYTES = 1 << 20
+LOG_FOLDERS = {"_delta_log": "Delta", ".hoodie": "Hudi"}  # of tables whose log says which of the files count
 BYTE_ORDER_MARKS = {  # of 32 bits first: the mark of UTF-16 is the beginning of one of them
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -87,9 +88,15 @@ def files_at(path: Path, unpacker: Unpacker) -> Iterator[Source]:
             )
         yield from utf8_sources(Source(path.absolute(), path.name, origin_of(path)), unpacker)
         return
-    for file in sorted(path.rglob("*")):
+    files = sorted(path.rglob("*"))
+    tables = {folder.parent: kind for folder in files if (kind := LOG_FOLDERS.get(folder.name)) and folder.is_dir()}
+    for folder, kind in tables.items():
+        unpacker.report_problem(
+            folder.name, f"is a {kind} table, and was not read: some of its files have rows that were deleted"
+        )
+    for file in files:
         is_part = any(part.startswith(HIDDEN_PREFIX) for part in file.relative_to(path).parts)
-        if file.is_file() and not is_part and not DATABASE_NAME.search(file.name):
+        if file.is_file() and not is_part and tables.keys().isdisjoint(file.parents) and not DATABASE_NAME.search(file.name):
             try:
                 yield from utf8_sources(Source(file.absolute(), file.name, origin_of(file)), unpacker)
             except IngestError as error:

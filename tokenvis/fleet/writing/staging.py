@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.errors import BadOption, FleetError, quoted
-from tokenvis.fleet.places import Place, reason_of
+from tokenvis.fleet.sources.places import Place, reason_of
 from tokenvis.private import create_private_file
 from tokenvis.temporary import clear_leftovers, lock_file, temporary_folder
 

@@ -8,8 +8,8 @@ from fleet_files import fleet_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.fleet.stored import FrameSource
-from tokenvis.fleet.writer import files_of_traces, groups_of_traces
+from tokenvis.fleet.sources.stored import FrameSource
+from tokenvis.fleet.writing.writer import files_of_traces, groups_of_traces
 from tokenvis.formats.export import checked_spans
 from tokenvis.formats.fleet.schema import trace_hash
 
@@ -32,15 +32,15 @@ def test_rows_are_sorted_by_trace_then_as_in_a_frame():
 
 
 def test_a_row_group_has_whole_traces(monkeypatch):
-    monkeypatch.setattr("tokenvis.fleet.writer.GROUP_SPANS", 2)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.GROUP_SPANS", 2)
     groups = rows_in(fleet_bytes(SPANS))
     assert [group["trace_id"].to_pylist() for group in groups] == [["t", "t"], ["u", "v"]]
-    monkeypatch.setattr("tokenvis.fleet.writer.GROUP_SPANS", 1)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.GROUP_SPANS", 1)
     assert [len(group) for group in rows_in(fleet_bytes(SPANS))] == [2, 1, 1]
 
 
 def test_groups_are_smaller_after_large_spans(monkeypatch):
-    monkeypatch.setattr("tokenvis.fleet.writer.GROUP_BYTES", 3_000)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.GROUP_BYTES", 3_000)
     spans = pd.concat([spans_of("ann 0 10 desk").assign(id=f"{n}", trace_id=f"t{n}") for n in range(6)], ignore_index=True)
     large = with_data(spans, **{f"{n}": {"text": "x" * 1_400} for n in range(6)})
     traces = next(files_of_traces(FrameSource(checked_spans(large)).sizes()))
@@ -51,8 +51,8 @@ def test_groups_are_smaller_after_large_spans(monkeypatch):
 @given(sizes=st.dictionaries(st.text(max_size=3), st.integers(0, 9), max_size=12))
 def test_files_have_ranges_of_hashes_and_every_trace_once(sizes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tokenvis.fleet.writer.FILE_SPANS", 10)
-        patch.setattr("tokenvis.fleet.writer.FILE_TRACES", 4)
+        patch.setattr("tokenvis.fleet.writing.writer.FILE_SPANS", 10)
+        patch.setattr("tokenvis.fleet.writing.writer.FILE_TRACES", 4)
         files = [[trace.id for trace in file] for file in files_of_traces(listed(**sizes))]
     assert sorted(trace for file in files for trace in file) == sorted(sizes)
     for file in files:
@@ -64,6 +64,6 @@ def test_files_have_ranges_of_hashes_and_every_trace_once(sizes):
 
 
 def test_a_file_has_few_characters_of_names(monkeypatch):
-    monkeypatch.setattr("tokenvis.fleet.writer.FILE_CHARACTERS", 30)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.FILE_CHARACTERS", 30)
     files = list(files_of_traces(listed(**{"a" * 14: 1, "b" * 14: 1, "c": 1})))
     assert max(sum(len(trace.id + trace.name) for trace in file) for file in files) <= 30

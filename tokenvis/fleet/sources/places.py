@@ -76,7 +76,7 @@ def local_entries(folder: Path) -> dict[str, bool] | None:
     if folder.is_file():
         return None
     with os.scandir(folder) as entries:
-        return {entry.name: entry.is_dir() for entry in entries}
+        return {entry.name: entry.is_dir() for entry in entries if entry.is_dir() or entry.is_file()}  # no pipes
 
 
 def remote_entries(filesystem: Any, folder: str) -> dict[str, bool] | None:

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tokenvis.fleet.promoted import promoted_columns
-from tokenvis.fleet.source import FleetSource
-from tokenvis.fleet.stored import FrameSource, name_array
+from tokenvis.fleet.sources.source import FleetSource
+from tokenvis.fleet.sources.stored import FrameSource, name_array
+from tokenvis.fleet.writing.promoted import promoted_columns
 from tokenvis.formats.chunks import export_chunks
 from tokenvis.formats.export import checked_spans
 from tokenvis.formats.fleet.schema import FLEET_SCHEMA, LABEL_TYPE, TRACES_SCHEMA, index_metadata, packed_index, trace_hash

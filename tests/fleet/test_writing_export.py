@@ -32,9 +32,9 @@ from tokenvis import (
 )
 from tokenvis.__main__ import main
 from tokenvis.errors import quoted
-from tokenvis.fleet.export import export_fleet
-from tokenvis.fleet.folder import FolderSource
-from tokenvis.fleet.stored import StoreSource
+from tokenvis.fleet.sources.folder import FolderSource
+from tokenvis.fleet.sources.stored import StoreSource
+from tokenvis.fleet.writing.export import export_fleet
 from tokenvis.spans.columns import as_spans
 
 SPANS = with_data(spans_of("ann 0 10 desk", "bob 5 5 lab u", "ann 5 20 desk"), a={"label": "plan"})
@@ -72,7 +72,7 @@ def test_every_source_gives_the_same_traces(source):
     export(store, "other", format="fleet")
 
     class HasSource:
-        _source = FolderSource("other")
+        source = FolderSource("other")
 
     sources = {"store": store, "path": "a.db", "url": "sqlite:///a.db", "folder": Path("other"), "source": StoreSource(store)}
     export(sources.get(source, HasSource()), "spans", format="fleet")
@@ -91,7 +91,7 @@ def test_a_fleet_of_the_folder_answers_as_the_store():
 
 
 def test_many_traces_are_divided_by_their_hashes(monkeypatch):
-    monkeypatch.setattr("tokenvis.fleet.writer.FILE_TRACES", 10)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.FILE_TRACES", 10)
     spans = pd.concat([spans_of("ann 0 10 desk").assign(id=f"{n}", trace_id=f"t{n}") for n in range(95)])
     written = export_fleet(spans, "spans")
     assert (len(written.files), written.n_traces, written.n_spans) == (10, 95, 95)
@@ -122,7 +122,7 @@ def test_a_trace_that_is_there_is_refused():
 
 def test_a_trace_that_another_process_adds_meanwhile_is_refused(monkeypatch):
     export(SPANS[:0], "spans", format="fleet")
-    from tokenvis.fleet import export as module
+    from tokenvis.fleet.writing import export as module
 
     def write_late(*arguments):
         monkeypatch.setattr(module, "write_fleet_file", write)
@@ -150,7 +150,7 @@ def test_an_error_half_way_leaves_nothing():
 def test_a_rename_that_fails_leaves_nothing(monkeypatch):
     export(SPANS, "spans", format="fleet")
     before = names_in("spans")
-    monkeypatch.setattr("tokenvis.fleet.writer.FILE_TRACES", 1)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.FILE_TRACES", 1)
     rename = Path.rename
 
     def rename_once(self, target):
@@ -169,7 +169,7 @@ def test_a_rename_that_fails_leaves_nothing(monkeypatch):
 def test_an_interruption_between_two_files_leaves_nothing(monkeypatch):
     export(SPANS, "spans", format="fleet")
     before = names_in("spans")
-    monkeypatch.setattr("tokenvis.fleet.writer.FILE_TRACES", 1)
+    monkeypatch.setattr("tokenvis.fleet.writing.writer.FILE_TRACES", 1)
     rename, calls = Path.rename, []
 
     def interrupted(self, target):
@@ -252,7 +252,10 @@ def test_a_path_that_is_no_folder_is_refused():
 
 def test_what_is_no_source_is_refused():
     assert message(StoreNotFound, "no.db", "spans").startswith("There is no database at ")
-    assert message(BadOption, 5, "spans") == ("source=5 is not a frame of spans, a store, the path of a database, or a fleet.")
+    assert message(BadOption, 5, "spans") == (
+        "5 is no place of traces. Pass a folder of fleet files, the path or URL of a database, a Store, a frame of spans, "
+        "or a Fleet."
+    )
     assert message(MissingColumn, SPANS.drop(columns="id"), "spans").startswith("The spans have no column 'id'.")
     assert message(BadSpan, pd.concat([SPANS, SPANS]), "spans").startswith("Span 'a' is in several rows of trace 't'.")
     assert names_in(".") == []

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tokenvis.errors import TraceNotFound, listed, quoted
-from tokenvis.fleet.source import PART_SPANS, Part
+from tokenvis.fleet.sources.source import PART_SPANS, Part, bounds_of_parts
 from tokenvis.spans.columns import COLUMNS, NAMES, TIMES, arrow_texts, codes_of, order_of
 from tokenvis.store.load import TRACE_DTYPES, frame_of, load_traces, report_faults
 from tokenvis.store.store import Store
@@ -108,17 +108,9 @@ class FrameSource:
 
 def parts_of_sizes(trace_ids: list[str], sizes: list[int], n_spans: int) -> list[Part]:
     """Parts of about ``n_spans`` spans of sorted traces of these sizes; a trace without spans is in no part."""
-    parts: list[Part] = []
-    ids: list[str] = []
-    total = 0
-    for trace_id, size in zip(trace_ids, sizes, strict=True):
-        if size and ids and total + size > n_spans:
-            parts.append(Part(ids, total, None))
-            ids, total = [], 0
-        if size:
-            ids.append(trace_id)
-            total += size
-    return [*parts, Part(ids, total, None)] if ids else parts
+    traces = [(trace_id, size) for trace_id, size in zip(trace_ids, sizes, strict=True) if size]
+    ids, counts = [trace_id for trace_id, _ in traces], [size for _, size in traces]
+    return [Part(ids[begin:end], sum(counts[begin:end]), None) for begin, end in bounds_of_parts(counts, n_spans)]
 
 
 def table_of_frame(spans: pd.DataFrame) -> pa.Table:

@@ -3,25 +3,24 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, overload
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, overload, runtime_checkable
 
 import pandas as pd
 from tqdm import tqdm
 
 from tokenvis.errors import BadOption, FleetError, TraceNotFound, check_choice, listed, quoted
-from tokenvis.fleet.folder import FolderSource, parquet_files
-from tokenvis.fleet.places import Place, place_of
-from tokenvis.fleet.postgresql import POSTGRESQL_URL, PostgresSource
-from tokenvis.fleet.source import FleetSource
-from tokenvis.fleet.staging import check_target, staged_files
-from tokenvis.fleet.stored import FrameSource, StoreSource
-from tokenvis.fleet.writer import files_of_traces, write_fleet_file
-from tokenvis.formats.export import Format, checked_spans, export_file
+from tokenvis.fleet.sources.folder import FolderSource, parquet_files
+from tokenvis.fleet.sources.opening import opened_source
+from tokenvis.fleet.sources.places import Place, place_of
+from tokenvis.fleet.sources.source import FleetSource
+from tokenvis.fleet.sources.stored import FrameSource, StoreSource
+from tokenvis.fleet.writing.staging import check_target, staged_files
+from tokenvis.fleet.writing.writer import files_of_traces, write_fleet_file
+from tokenvis.formats.export import Format, export_file
 from tokenvis.formats.fleet.schema import file_name_of
 from tokenvis.formats.registry import WRITERS
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
-from tokenvis.store.database import path_of
-from tokenvis.store.store import Store, as_store
+from tokenvis.store.store import Store
 
 FLEET = "fleet"
 EXPORT_FORMATS = (*WRITERS, FLEET)
@@ -29,10 +28,11 @@ PROGRESS_FROM_SPANS = 200_000  # from so many spans on, a progress bar is shown
 ExportFormat: TypeAlias = Literal["chrome", "otlp", "parquet", "csv", "jsonl", "fleet"]
 
 
+@runtime_checkable
 class HasSource(Protocol):
     """A fleet: it has a source of traces."""
 
-    _source: FleetSource
+    source: FleetSource
 
 
 ExportSource: TypeAlias = pd.DataFrame | Store | str | os.PathLike[str] | FleetSource | HasSource
@@ -134,7 +134,7 @@ def export(
         check_choice("format", format, EXPORT_FORMATS)
     if filesystem is not None:
         raise BadOption("filesystem= is for format='fleet' only. Other formats are written to a path on this machine.")
-    if not isinstance(source, pd.DataFrame) and is_source(source):
+    if isinstance(source, Store | str | os.PathLike | HasSource | FleetSource):
         raise BadOption(
             f"source={quoted(source)} is not a frame of spans. Pass load_spans(...), or format='fleet', which takes a store."
         )
@@ -153,7 +153,7 @@ def export_fleet(
     check_choice("content", content, CONTENTS)
     place = place_of(path, filesystem)
     check_target(place)
-    origin = source_of_traces(source)
+    origin = opened_source(source)
     redactor = Redactor(content)
     sizes = named_as(content, sizes_of(origin, traces), redactor)
     n_spans = int(sizes["n_spans"].sum())
@@ -168,30 +168,6 @@ def export_fleet(
             check_new(place, set(files_in(place)).difference(known, stage.names), sizes)
             stage.publish()
     return ExportedFleet(place, written, len(sizes), redactor.n_cut, stage.names)
-
-
-def is_source(source: Any) -> bool:
-    """Whether this is a source for a fleet: a store, a path, a fleet, or another source of traces."""
-    return isinstance(source, Store | str | os.PathLike) or hasattr(getattr(source, "_source", source), "table_of")
-
-
-def source_of_traces(source: Any) -> FleetSource:
-    """The source of traces that a caller names; `BadOption` if it is none."""
-    if isinstance(source, pd.DataFrame):
-        return FrameSource(checked_spans(source))
-    if isinstance(source, Store):
-        return StoreSource(source)
-    if isinstance(source, str) and POSTGRESQL_URL.match(source):
-        return PostgresSource(source)
-    if isinstance(source, str | os.PathLike):
-        is_database = "://" not in str(source) or str(source).startswith("sqlite")
-        if is_database and not path_of(source).is_dir() and path_of(source).suffix != ".parquet":
-            return StoreSource(as_store(source, create=False))
-        return FolderSource(source)
-    if not is_source(source):
-        raise BadOption(f"source={quoted(source)} is not a frame of spans, a store, the path of a database, or a fleet.")
-    found: FleetSource = getattr(source, "_source", source)
-    return found
 
 
 def sizes_of(source: FleetSource, traces: Iterable[str] | None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pytest
 from pyarrow import fs
 
 from tokenvis import BadOption, FleetError
-from tokenvis.fleet.places import Place, as_fleet_error, place_of, reason_of, without_password
+from tokenvis.fleet.sources.places import Place, as_fleet_error, place_of, reason_of, without_password
 
 
 def message(*arguments):

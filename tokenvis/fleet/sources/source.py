@@ -3,11 +3,13 @@
 A source hands out whole traces as Arrow tables with the columns of a frame, so that memory holds one part at a time.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 PART_SPANS = 100_000  # what a part holds about; a question costs least per span from here on
 
@@ -24,6 +26,7 @@ class Part(NamedTuple):
     place: Any
 
 
+@runtime_checkable
 class FleetSource(Protocol):
     """Where traces are. It can be pickled; a copy opens the same place."""
 
@@ -47,3 +50,25 @@ class FleetSource(Protocol):
 
     def __str__(self) -> str:
         """The place, as its user knows it, without a password."""
+
+
+def sorted_by_trace(table: pa.Table) -> pa.Table:
+    """The rows sorted by trace; those of each trace keep their order."""
+    trace_ids = pa.table({"trace_id": table.column("trace_id").cast(pa.large_string())})
+    return table.take(pc.sort_indices(trace_ids, [("trace_id", "ascending")]))
+
+
+def bounds_of_parts(counts: Any, n_spans: int) -> Iterator[tuple[int, int]]:
+    """Positions [begin, end) of traces that have at most ``n_spans`` spans together, or of one larger trace.
+
+    Examples
+    --------
+    >>> list(bounds_of_parts([2, 3, 9, 1, 1], 5))
+    [(0, 2), (2, 3), (3, 5)]
+    """
+    before = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+    begin = 0
+    while begin < len(counts):
+        end = max(begin + 1, int(np.searchsorted(before, before[begin] + n_spans, side="right")) - 1)
+        yield begin, end
+        begin = end

@@ -6,6 +6,7 @@ and kept.
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -17,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tokenvis.errors import MAX_LISTED_VALUES, FleetError, TraceNotFound, listed, nearest, quoted
-from tokenvis.fleet.places import Place, as_fleet_error, place_of
-from tokenvis.fleet.source import PART_SPANS, Part
+from tokenvis.fleet.sources.places import Place, as_fleet_error, place_of
+from tokenvis.fleet.sources.source import PART_SPANS, Part, sorted_by_trace
+from tokenvis.formats.files.inputs import LOG_FOLDERS
 from tokenvis.formats.fleet.schema import CHECKSUM_KEY, FLEET_VERSION, may_have, trace_hash, unpacked_index, version_in
 from tokenvis.spans.columns import COLUMNS, text_array_of
 from tokenvis.store.load import TRACE_DTYPES
@@ -27,7 +29,6 @@ READ_COLUMNS = [*COLUMNS, "parent_id"]
 MAX_THREADS = 16
 N_NAME_CHECKS = 100  # traces of a file for which its name is checked
 MAX_SEARCHED_FILES = 64  # for the nearest names of a trace that does not exist
-LOG_FOLDERS = {"_delta_log": "Delta", ".hoodie": "Hudi"}  # tables whose log says which of the files count
 
 
 class FileIndex(NamedTuple):
@@ -142,7 +143,7 @@ class FolderSource:
             [(file, index)] = self.indexes(self.files[:1]).items()
             return self.rows_of(FilePiece(file, index.checksum, [], 0, 0))
         table = pa.concat_tables(tables).unify_dictionaries()
-        return table if len(pieces) == 1 else table.take(order_by_trace(table))
+        return table if len(pieces) == 1 else sorted_by_trace(table)
 
     def places_of(self, trace_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The file of each of these traces that the folder has, and its row in the file's index."""
@@ -271,7 +272,12 @@ def parquet_files(place: Place, names: dict[str, bool]) -> list[str]:
                 f"{place} is a {kind} table: its log says which of its files count, and the others have deleted rows. "
                 f"Read it with a reader of {kind} tables, and pass its batches to tokenvis.fleet.mapper."
             )
-    return [name for name, is_folder in names.items() if not is_folder and name[:1] not in "._" and name.endswith(".parquet")]
+    shown = {name: is_folder for name, is_folder in names.items() if name[:1] not in "._"}
+    files = [name for name, is_folder in shown.items() if not is_folder and name.endswith(".parquet")]
+    folders = [name for name, is_folder in shown.items() if is_folder]
+    if files and folders:
+        warnings.warn(f"{place} has folders, whose files are not part of the fleet: {listed(folders)}.", stacklevel=4)
+    return files
 
 
 def index_of_file(table: pa.Table, sizes: list[int], checksum: bytes) -> FileIndex:
@@ -331,11 +337,3 @@ def is_unicode(text: str) -> bool:
 def plain_texts(values: pa.Array) -> pa.Array:
     """Texts without a dictionary."""
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-
-
-def order_by_trace(table: pa.Table) -> pa.Array:
-    """The rows sorted by trace, in bytes; those of a trace stay as they are."""
-    names = plain_texts(table["trace_id"].combine_chunks())
-    return pc.sort_indices(
-        pa.table({"name": names, "row": np.arange(len(names))}), [("name", "ascending"), ("row", "ascending")]
-    )

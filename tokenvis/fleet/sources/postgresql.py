@@ -13,13 +13,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import FleetError, MissingColumn, TraceNotFound, listed, plural, quoted
-from tokenvis.fleet.source import PART_SPANS, Part
+from tokenvis.fleet.sources.source import PART_SPANS, Part, bounds_of_parts
 from tokenvis.spans.columns import COLUMNS, TIMES
 from tokenvis.store.load import TRACE_DTYPES
 
@@ -334,19 +333,3 @@ def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield plan
     for part in parts:
         yield from scans_of(part)
-
-
-def bounds_of_parts(counts: Any, n_spans: int) -> Iterator[tuple[int, int]]:
-    """Positions [begin, end) of traces that have at most ``n_spans`` spans together, or of one larger trace.
-
-    Examples
-    --------
-    >>> list(bounds_of_parts([2, 3, 9, 1, 1], 5))
-    [(0, 2), (2, 3), (3, 5)]
-    """
-    before = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
-    begin = 0
-    while begin < len(counts):
-        end = max(begin + 1, int(np.searchsorted(before, before[begin] + n_spans, side="right")) - 1)
-        yield begin, end
-        begin = end

@@ -1,0 +1,1 @@
+"""Writing: traces of any source into the folder of a fleet, and the public `export`."""
