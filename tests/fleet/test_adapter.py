@@ -93,6 +93,20 @@ def test_bad_traces_do_not_stop_the_others():
     assert answer[answer["error"].isna()]["n_spans"].tolist() == [1] * 37
 
 
+def test_many_bad_traces_are_found_at_once():
+    calls = []
+
+    def counted(spans):
+        calls.append(len(spans))
+        return tv.summary(spans)
+
+    bad = [f"t{number:02}" for number in range(0, 40, 3)]
+    answers = tv.fleet.mapper(counted, errors="return")(table_of(bad_spans(40, *bad)).to_batches())
+    answer = pa.Table.from_batches(answers).to_pandas()
+    assert answer[answer["error"].notna()]["trace_id"].tolist() == bad
+    assert calls == [0, 26, 1, 1, 1]  # for the columns, the good traces, and three of them alone
+
+
 def test_bad_traces_are_counted_and_named_at_the_end():
     batches = tv.fleet.mapper(tv.summary, batch_spans=10)(table_of(bad_spans(40, "t07", "t08", "t09", "t31")).to_batches())
     answered = []

@@ -1,8 +1,8 @@
 """Answering: the answers of a function to the traces of a table, all at once.
 
-A table that fails is halved, until the traces at fault are alone: one bad trace costs the others nothing but time. A function
-that does not tell traces apart would give an answer all the same, an untrue one: so some traces of the first table are also
-asked alone.
+A table that fails is halved, until the traces at fault are alone: one bad trace costs the others nothing but time. Traces with
+rows that break a rule are found at once, since there may be thousands of them. A function that does not tell traces apart would
+give an answer all the same, an untrue one: so some traces of the first table are also asked alone.
 """
 
 import numpy as np
@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from tokenvis.errors import FleetError, quoted
 from tokenvis.fleet.answers import AnswerSchema, Question, question_name
 from tokenvis.fleet.failures import MAX_FAILURES, Failure, failure_of
-from tokenvis.fleet.frames import spans_in
+from tokenvis.fleet.frames import rows_at_fault, spans_in
 from tokenvis.fleet.rebatching import check_not_cut, runs_of
+from tokenvis.spans.integers import Int64Array
 
 N_COMPARED = 3  # traces that are asked alone too
 TOLERANCE = 1e-9  # of floats, relative
@@ -39,13 +40,26 @@ def answers_of(
     trace_ids, ends = runs_of(table)
     if len(trace_ids) == 1:
         return [], [failure_of(trace_ids[0], failure)]
-    middle = int(ends[(len(ends) - 1) // 2])
-    answers, failures = answers_of(table.slice(0, middle), question, schema, compare=compare, stop=stop)
-    if stop and len(failures) >= MAX_FAILURES:
-        return answers, failures
-    compare = compare and not any(map(has_several_traces, answers))
-    rest, failed = answers_of(table.slice(middle), question, schema, compare=compare, stop=stop)
-    return answers + rest, failures + failed
+    answers: list[pa.RecordBatch] = []
+    failures: list[Failure] = []
+    for piece in pieces_of(table, ends):
+        compare_here = compare and not any(map(has_several_traces, answers))
+        more, failed = answers_of(piece, question, schema, compare=compare_here, stop=stop)
+        answers, failures = answers + more, failures + failed
+        if stop and len(failures) >= MAX_FAILURES:
+            break
+    return answers, failures
+
+
+def pieces_of(table: pa.Table, ends: Int64Array) -> list[pa.Table]:
+    """A table of several traces in pieces: its halves; or the traces with rows that break a rule, each alone, and the rest."""
+    begins = np.append(0, ends[:-1])
+    is_bad = np.logical_or.reduceat(rows_at_fault(table), begins)
+    if is_bad.all() or not is_bad.any():
+        middle = int(ends[(len(ends) - 1) // 2])
+        return [table.slice(0, middle), table.slice(middle)]
+    good = table.filter(pa.array(np.repeat(~is_bad, ends - begins)))
+    return [good, *(table.slice(begins[trace], ends[trace] - begins[trace]) for trace in np.flatnonzero(is_bad))]
 
 
 def has_several_traces(rows: pa.Table | pa.RecordBatch) -> bool:

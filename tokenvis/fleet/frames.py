@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
 from tokenvis.spans.columns import COLUMNS, NAMES, REQUIRED, TIMES, as_categorical, codes_of, require, text_array_of
+from tokenvis.spans.integers import Mask
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.load import ordered_frame
 
@@ -86,6 +88,16 @@ def array_of(name: str, column: pa.ChunkedArray) -> Any:
     except pa.ArrowInvalid as error:  # an unsigned integer
         raise BadSpan(f"{name} has a value that does not fit into a 64-bit integer ({error}).") from None
     return pd.array(column.to_pylist(), dtype="Int64") if column.null_count else column.to_numpy()
+
+
+def rows_at_fault(table: pa.Table) -> Mask:
+    """The rows that break a rule by their own values: a name or time is missing, or the end is before the start."""
+    start, end = (table.column(name) for name in TIMES)
+    is_bad = pc.less(end, start).fill_null(True)
+    for name in ("id", *NAMES):
+        is_bad = pc.or_(is_bad, table.column(name).is_null())
+    marks: Mask = is_bad.to_numpy()
+    return marks
 
 
 def check_once(spans: pd.DataFrame) -> None:
