@@ -124,8 +124,9 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
 FLEET_NAMES = [f"{prefix}{number:04}" for prefix in ("an", "zo") for number in range(MAX_MASKED_CATEGORIES // 2 + 1)]
 
 
+@pytest.mark.full
 @pytest.mark.laws
-@most_questions
+@every_question
 @some
 @given(spans=FRAMES)
 def test_the_names_of_other_traces_as_categories_make_no_difference(ask, spans):

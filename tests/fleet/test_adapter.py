@@ -11,7 +11,7 @@ from fleets import alone, plain, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, most_questions
+from test_questions import FRAMES, every_question, most_questions
 
 import tokenvis as tv
 
@@ -41,8 +41,9 @@ def has_only_column(spans):
     return "parent_id" in spans and spans["parent_id"].notna().any()
 
 
+@pytest.mark.full
 @pytest.mark.laws
-@most_questions
+@every_question
 @some
 @given(spans=FRAMES)
 def test_a_frame_of_pandas_gives_the_answers_of_each_trace_alone(ask, spans):

@@ -123,12 +123,12 @@ def test_a_part_in_which_all_traces_fail_ends_early_too(monkeypatch):
             raise RuntimeError("no")
         return tv.summary(spans)
 
-    spans = spans_of(*(f"ann {number} {number + 1} desk t{number}" for number in range(300)))
-    fleet = fleet_of(spans.assign(id=[str(number) for number in range(300)]), 300)
+    spans = spans_of(*(f"ann {number} {number + 1} desk t{number}" for number in range(80)))
+    fleet = fleet_of(spans.assign(id=[str(number) for number in range(80)]), 80)
     with pytest.raises(tv.FleetError, match=r"^failing has no answer for 10 traces, such as "):
         fleet.map(failing, workers=1)
     assert len(calls) < 40
-    assert len(fleet.map(failing, errors="return", workers=1)[1]) == 300
+    assert len(fleet.map(failing, errors="return", workers=1)[1]) == 80
 
 
 def test_a_function_that_mixes_traces_is_noticed_in_the_first_part_with_several():

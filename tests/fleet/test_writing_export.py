@@ -314,6 +314,7 @@ def test_any_frame_comes_back_from_a_fleet_in_several_appends(data, tmp_path_fac
     assert_frame_equal(FolderSource("spans").traces(), load_traces(details=True, store="before.db"))
 
 
+@pytest.mark.full
 @pytest.mark.laws
 @given(spans=spans_frames(parents=True, data=True).filter(len), n_spans=st.integers(1, 9))
 def test_the_parts_of_a_store_and_of_its_fleet_have_the_same_spans(spans, n_spans, tmp_path_factory):

@@ -178,6 +178,7 @@ def test_a_plugin_that_is_loaded_is_found():
     assert done.stdout == refusal("DuckDB's sqlite extension") + "\n"
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not getattr(_json, "__file__", ""), reason="this Python has no extension module to copy")
 def test_a_thread_may_import_modules_while_another_checks():
     subprocess.run([sys.executable, "-c", IMPORT_WHILE_A_THREAD_CHECKS, _json.__file__], check=True, timeout=60)
