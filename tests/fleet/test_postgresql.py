@@ -259,10 +259,10 @@ def test_the_driver_contains_no_sqlite_library(url):
     run(url, TABLES)
     script = (
         "import sys; from tokenvis.fleet.sources.postgresql import PostgresSource; PostgresSource(sys.argv[1]).traces()\n"
-        "with open('/proc/self/maps') as maps: print(*{line.split()[-1] for line in maps if '/' in line})"
+        "with open('/proc/self/maps') as maps: print(*{line.split(maxsplit=5)[-1] for line in maps if '/' in line})"
     )
     done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
-    [driver] = [path for path in done.stdout.split() if "libadbc_driver_postgresql" in path]
+    [driver] = [path.strip() for path in done.stdout.splitlines() if "libadbc_driver_postgresql" in path]
     assert b"sqlite3_open" not in Path(driver).read_bytes()
 
 
