@@ -42,7 +42,7 @@ def answers_of(
         return [], [failure_of(trace_ids[0], failure)]
     answers: list[pa.RecordBatch] = []
     failures: list[Failure] = []
-    for piece in pieces_of(table, ends):
+    for piece in pieces_of_table(table, ends):
         compare_here = compare and not any(map(has_several_traces, answers))
         more, failed = answers_of(piece, question, schema, compare=compare_here, stop=stop)
         answers, failures = answers + more, failures + failed
@@ -51,7 +51,7 @@ def answers_of(
     return answers, failures
 
 
-def pieces_of(table: pa.Table, ends: Int64Array) -> list[pa.Table]:
+def pieces_of_table(table: pa.Table, ends: Int64Array) -> list[pa.Table]:
     """A table of several traces in pieces: its halves; or the traces with rows that break a rule, each alone, and the rest."""
     begins = np.append(0, ends[:-1])
     is_bad = np.logical_or.reduceat(rows_at_fault(table), begins)

@@ -45,7 +45,9 @@ def trace_not_found(connection: Connection, trace: str) -> TraceNotFound:
 
 def check_names(connection: Connection, column: str, names: Iterable[str], trace_ids: Sequence[str] | None) -> None:
     """Raise `BadOption` unless each of these agents or locations has a span in the traces, at any time; None for all traces."""
-    names = [name for name in names if not has_span(connection, column, name, trace_ids)]
+    names = list(names)
+    if len(names) <= MAX_LISTED_VALUES:  # searching for more takes longer than listing all
+        names = [name for name in names if not has_span(connection, column, name, trace_ids)]
     existing = dict.fromkeys(names_in(connection, column, trace_ids) if names else ())
     if unknown := [name for name in names if name not in existing]:
         compared = list(existing)[:MAX_COMPARED_NAMES]
