@@ -143,7 +143,7 @@ def mapper(
     ----------
     question
         A question of tokenvis, with its options by `functools.partial`; or a function of your own, that gets a frame of many
-        traces, as `load_spans` returns it, and returns a frame with a column ``trace_id``.
+        traces, sorted by trace and then as by `load_spans`, and returns a frame with a column ``trace_id``.
     types
         Types of columns of the answer, as dtypes of pandas or types of pyarrow, where the answer to an empty frame does not
         tell them, as for columns of `expand_data`. A column of objects has lists of texts by default.

@@ -6,6 +6,7 @@ give an answer all the same, an untrue one: so some traces of the first table ar
 """
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,16 +22,23 @@ TOLERANCE = 1e-9  # of floats, relative
 
 
 def answers_of(
-    table: pa.Table, question: Question, schema: AnswerSchema, *, compare: bool = False, stop: bool = False
+    table: pa.Table,
+    question: Question,
+    schema: AnswerSchema,
+    *,
+    spans: pd.DataFrame | None = None,
+    compare: bool = False,
+    stop: bool = False,
 ) -> tuple[list[pa.RecordBatch], list[Failure]]:
     """The answers to the traces of a table, in their order, and the traces that have none.
 
+    ``spans`` is the frame of the table, if there is one already; a function may change its frame, which does not change this one.
     With ``compare``, traces of the first answer to several are asked alone too. With ``stop``, the rest is left out once
     `MAX_FAILURES` traces have failed.
     """
     try:
         check_not_cut(table)
-        answer = schema.batch(question(spans_in(table)))
+        answer = schema.batch(question(spans_in(table) if spans is None else spans.copy(deep=False)))
     except Exception as error:
         failure = error
     else:

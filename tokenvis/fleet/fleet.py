@@ -15,6 +15,7 @@ from tokenvis.fleet.frames import spans_in
 from tokenvis.fleet.processes import Answered, Job, answered_parts
 from tokenvis.fleet.sources.opening import opened_source
 from tokenvis.fleet.sources.source import PART_SPANS, Part
+from tokenvis.spans.columns import in_frame_order
 
 Questions: TypeAlias = Question | Sequence[Question] | Mapping[str, Question]
 
@@ -81,7 +82,8 @@ class Fleet:
         BadSpan
             A span breaks a rule; the message names it.
         """
-        return spans_in(self.source.table_of(name_list("trace", trace)))
+        spans = in_frame_order(spans_in(self.source.table_of(name_list("trace", trace))))
+        return spans.reset_index(drop=True)
 
     def map(
         self,
@@ -97,8 +99,8 @@ class Fleet:
         ----------
         questions
             A question of tokenvis, with its options by `functools.partial`; or a function of your own, that gets a frame of
-            many traces, as `load_spans` returns it, and returns a frame with a column ``trace_id``. Several are a list or a
-            dict: the traces are read once for all.
+            many traces, sorted by trace and then as by `load_spans`, and returns a frame with a column ``trace_id``. Several
+            are a list or a dict: the traces are read once for all.
         types
             Types of columns of the answers, as for `tokenvis.fleet.mapper`.
         errors

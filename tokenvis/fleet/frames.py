@@ -27,7 +27,10 @@ CASTS = (  # what makes integer microseconds of a column, by its type
 
 
 def spans_in(table: pa.Table) -> pd.DataFrame:
-    """The spans of a table as a frame in order; `MissingColumn` or `BadSpan` if they are none."""
+    """The spans of a table as a frame, sorted by trace and then as loaded; `MissingColumn` or `BadSpan` if they are none.
+
+    A part of a fleet is sorted so already: sorting the traces of a part by time would move all its texts.
+    """
     check_schema(table.schema)
     names = [name for name in FRAME_COLUMNS if name in table.schema.names]
     arrays = {name: array_of(name, table.column(name)) for name in names}
@@ -36,7 +39,7 @@ def spans_in(table: pa.Table) -> pd.DataFrame:
     check_once(spans)
     parents = filled_parents(spans)
     arrays |= {"parent_id": None if parents is None else parents.array}
-    return ordered_frame({name: arrays[name] for name in FRAME_COLUMNS if arrays[name] is not None})
+    return ordered_frame({name: arrays[name] for name in FRAME_COLUMNS if arrays[name] is not None}, "trace_id")
 
 
 def check_schema(schema: pa.Schema) -> None:

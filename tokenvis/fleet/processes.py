@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ from tokenvis.errors import BadOption, FleetError, TraceNotFound, listed, quoted
 from tokenvis.fleet.answering import answers_of
 from tokenvis.fleet.answers import AnswerSchema, Question, question_name
 from tokenvis.fleet.failures import Failure, failure_of
+from tokenvis.fleet.frames import spans_in
 from tokenvis.fleet.sources.source import FleetSource, Part
 from tokenvis.private import create_private_file
 from tokenvis.temporary import temporary_folder
@@ -50,12 +52,21 @@ class Job(NamedTuple):
             tables, unread = readable_tables(self.source, part.trace_ids)
         batches: list[list[pa.RecordBatch]] = [[] for _ in self.questions]
         failures = [list(unread) for _ in self.questions]
-        for number, (question, schema) in enumerate(zip(self.questions, self.schemas, strict=True)):
-            for table in tables:
-                answers, failed = answers_of(table, question, schema, compare=compare, stop=self.stop)
+        for table in tables:
+            spans = proper_frame(table)
+            for number, (question, schema) in enumerate(zip(self.questions, self.schemas, strict=True)):
+                answers, failed = answers_of(table, question, schema, spans=spans, compare=compare, stop=self.stop)
                 batches[number] += answers
                 failures[number] += failed
         return Answered(batches, failures)
+
+
+def proper_frame(table: pa.Table) -> pd.DataFrame | None:
+    """The frame of a table, made once for all questions; None if a span breaks a rule, as `answers_of` finds out."""
+    try:
+        return spans_in(table)
+    except Exception:
+        return None
 
 
 def readable_tables(source: FleetSource, trace_ids: list[str]) -> tuple[list[pa.Table], list[Failure]]:

@@ -145,9 +145,9 @@ def frame_without_parents(columns: SpanColumns) -> pd.DataFrame:
     return ordered_frame(arrays)
 
 
-def ordered_frame(arrays: dict[str, Any]) -> pd.DataFrame:
-    """Columns of spans as a frame, sorted in the order of a frame; replaces the given arrays."""
-    order = order_of(pd.DataFrame(arrays, copy=False))
+def ordered_frame(arrays: dict[str, Any], *first: str) -> pd.DataFrame:
+    """Columns of spans as a frame, sorted by the columns named, then in the order of a frame; replaces the given arrays."""
+    order = order_of(pd.DataFrame(arrays, copy=False), *first)
     if not (order == np.arange(len(order))).all():
         for name, values in arrays.items():  # one column at a time, to save memory
             arrays[name] = values.take(order)
