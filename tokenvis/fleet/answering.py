@@ -32,7 +32,7 @@ def answers_of(
 ) -> tuple[list[pa.RecordBatch], list[Failure]]:
     """The answers to the traces of a table, in their order, and the traces that have none.
 
-    ``spans`` is the frame of the table, if there is one already; a function may change its frame, which does not change this one.
+    ``spans`` is the frame of the table, if there is one already; a function that changes its frame does not change this one.
     With ``compare``, traces of the first answer to several are asked alone too. With ``stop``, the rest is left out once
     `MAX_FAILURES` traces have failed.
     """
