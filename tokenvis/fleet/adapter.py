@@ -15,8 +15,8 @@ from tokenvis.fleet.answering import answers_of, has_several_traces
 from tokenvis.fleet.answers import Question, Types, ddl_of, question_name, schema_of
 from tokenvis.fleet.failures import FAILURE_COLUMNS, MAX_FAILURES, Failure, failure_frame, raise_failures
 from tokenvis.fleet.frames import FRAME_COLUMNS, check_schema
-from tokenvis.fleet.rebatching import whole_traces
-from tokenvis.fleet.sources.source import PART_SPANS, sorted_by_trace
+from tokenvis.fleet.rebatching import whole_traces, with_traces_together
+from tokenvis.fleet.sources.source import PART_SPANS
 from tokenvis.spans.columns import as_spans
 
 Errors: TypeAlias = Literal["raise", "return"]
@@ -103,7 +103,7 @@ class Mapper:
         table = table_of_pandas(spans)
         check_schema(table.schema)
         answers, failures = answers_of(
-            sorted_by_trace(table), self.question, self.answer_schema, compare=True, stop=self.errors == "raise"
+            with_traces_together(table), self.question, self.answer_schema, compare=True, stop=self.errors == "raise"
         )
         if self.errors == "raise":
             raise_failures(failures, question_name(self.question))

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import FleetError, quoted
-from tokenvis.fleet.sources.source import PART_SPANS
+from tokenvis.fleet.sources.source import PART_SPANS, sorted_by_trace
 from tokenvis.spans.integers import Int64Array
 
 MAX_TABLE_BYTES = 512 << 20  # with long texts, a table has fewer rows
@@ -39,6 +39,12 @@ def runs_of(rows: pa.Table | pa.RecordBatch) -> Runs:
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     runs = pc.run_end_encode(texts, run_end_type=pa.int64())
     return Runs(runs.values.to_pylist(), runs.run_ends.to_numpy())
+
+
+def with_traces_together(table: pa.Table) -> pa.Table:
+    """The rows, those of each trace together; sorted by trace if they are apart."""
+    trace_ids = runs_of(table).trace_ids
+    return table if len(set(trace_ids)) == len(trace_ids) else sorted_by_trace(table)
 
 
 def whole_traces(batches: Iterable[pa.RecordBatch], n_spans: int = PART_SPANS) -> Iterator[pa.Table]:
