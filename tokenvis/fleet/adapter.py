@@ -14,7 +14,7 @@ from tokenvis.errors import BadOption, check_choice, quoted
 from tokenvis.fleet.answering import answers_of, has_several_traces
 from tokenvis.fleet.answers import Question, Types, ddl_of, question_name, schema_of
 from tokenvis.fleet.failures import FAILURE_COLUMNS, MAX_FAILURES, Failure, failure_frame, raise_failures
-from tokenvis.fleet.frames import FRAME_COLUMNS, check_schema
+from tokenvis.fleet.frames import FRAME_COLUMNS, USED_COLUMNS, check_schema
 from tokenvis.fleet.rebatching import whole_traces, with_traces_together
 from tokenvis.fleet.sources.source import PART_SPANS
 from tokenvis.spans.columns import as_spans
@@ -171,13 +171,10 @@ def mapper(
 
 
 def checked_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, each of a schema that spans may have, with the columns that are needed only."""
-    checked = None
+    """The batches, of schemas that spans may have, with the columns that are needed only."""
     for batch in batches:
-        if batch.schema is not checked:
-            check_schema(batch.schema)
-            checked = batch.schema
-        yield batch
+        check_schema(batch.schema)
+        yield batch.select([name for name in USED_COLUMNS if name in batch.schema.names])
 
 
 def table_of_pandas(spans: pd.DataFrame) -> pa.Table:

@@ -65,10 +65,6 @@ class AnswerSchema:
         table = sorted_by_trace(pa.Table.from_batches(batches, self.arrow))
         return pd.DataFrame({name: pandas_column(table.column(name), dtype) for name, dtype in self.dtypes.items()})
 
-    def empty(self) -> pd.DataFrame:
-        """A frame of these columns without rows."""
-        return self.frame([])
-
 
 def schema_of(question: Question, types: Types | None = None) -> AnswerSchema:
     """The schema of a function's answers: of its answer to an empty frame, and of the columns in ``types``."""

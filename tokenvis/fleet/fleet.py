@@ -82,8 +82,9 @@ class Fleet:
         BadSpan
             A span breaks a rule; the message names it.
         """
-        spans = in_frame_order(spans_in(self.source.table_of(name_list("trace", trace))))
-        return spans.reset_index(drop=True)
+        names = name_list("trace", trace)
+        spans = spans_in(self.source.table_of(names))
+        return spans if len(names) == 1 else in_frame_order(spans).reset_index(drop=True)
 
     def map(
         self,

@@ -19,6 +19,7 @@ from tokenvis.store.load import ordered_frame
 
 TEXT_FIELDS = ("id", *NAMES, "data", "parent_id")
 FRAME_COLUMNS = (*COLUMNS, "parent_id")
+USED_COLUMNS = (*FRAME_COLUMNS, "n_spans")  # the last tells whether a trace is whole
 CASTS = (  # what makes integer microseconds of a column, by its type
     (pa.types.is_timestamp, "unix_micros({}) in Spark, epoch_us({}) in DuckDB"),
     (pa.types.is_floating, "CAST(round({} * 1000000) AS BIGINT), if it is in seconds"),
@@ -52,7 +53,7 @@ def check_schema(schema: pa.Schema) -> None:
             "The spans have no column 'data'. Parents, errors, tokens and waits are read from it: select it too. For spans "
             "that have none: SELECT NULL AS data."
         )
-    repeated = [name for name in FRAME_COLUMNS if schema.names.count(name) > 1]
+    repeated = [name for name in USED_COLUMNS if schema.names.count(name) > 1]
     if repeated:
         raise BadSpan(f"The spans have several columns {listed(repeated)}. Select all but one.")
     for name in FRAME_COLUMNS:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from tokenvis.errors import MAX_LISTED_VALUES, FleetError, TraceNotFound, listed, nearest, quoted
 from tokenvis.fleet.sources.places import Place, as_fleet_error, place_of
-from tokenvis.fleet.sources.source import PART_SPANS, Part, sorted_by_trace
+from tokenvis.fleet.sources.source import PART_SPANS, Part, bounds_of_parts, sorted_by_trace
 from tokenvis.formats.files.inputs import LOG_FOLDERS
 from tokenvis.formats.fleet.schema import CHECKSUM_KEY, FLEET_VERSION, may_have, trace_hash, unpacked_index, version_in
 from tokenvis.spans.columns import COLUMNS, text_array_of
@@ -122,7 +122,7 @@ class FolderSource:
     def read(self, part: Part) -> pa.Table:
         """The spans of a part."""
         table = pa.concat_tables([self.rows_of(piece) for piece in part.place]).unify_dictionaries()
-        if sorted(pc.unique(plain_texts(table["trace_id"].combine_chunks())).to_pylist()) != part.trace_ids:
+        if sorted(pc.unique(table["trace_id"].cast(pa.large_string())).to_pylist()) != part.trace_ids:
             raise self.replaced(*dict.fromkeys(piece.file for piece in part.place))
         return table
 
@@ -294,16 +294,8 @@ def index_of_file(table: pa.Table, sizes: list[int], checksum: bytes) -> FileInd
 def runs_of_traces(index: FileIndex, n_spans: int) -> Iterator[Any]:
     """The traces that have spans as arrays of rows of the index: those of a row group, in runs of at most ``n_spans`` spans."""
     rows = np.flatnonzero(index.n_spans > 0)
-    sizes = index.n_spans[rows]
-    begin, total = 0, 0
-    for position, size in enumerate(sizes.tolist()):
-        is_other_group = position > begin and index.row_group[rows[position]] != index.row_group[rows[begin]]
-        if position > begin and (is_other_group or total + size > n_spans):
-            yield rows[begin:position]
-            begin, total = position, 0
-        total += size
-    if len(rows):
-        yield rows[begin:]
+    for group in np.split(rows, np.flatnonzero(np.diff(index.row_group[rows])) + 1):
+        yield from (group[begin:end] for begin, end in bounds_of_parts(index.n_spans[group], n_spans))
 
 
 def add_piece(pieces: list[FilePiece], piece: FilePiece) -> None:
@@ -332,8 +324,3 @@ def trace_frame(table: pa.Table) -> pd.DataFrame:
 def is_unicode(text: str) -> bool:
     """Whether a text has no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def plain_texts(values: pa.Array) -> pa.Array:
-    """Texts without a dictionary."""
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
