@@ -1,6 +1,5 @@
 """A second SQLite library in the process of a store is refused: the two would drop each other's file locks."""
 
-import _json
 import shutil
 import sqlite3
 import subprocess
@@ -10,11 +9,13 @@ from types import ModuleType
 
 import pytest
 from databases import ONE_SPAN, one_trace, rows
+from pandas._libs import pandas_datetime
 
 from tokenvis import Recorder, Store, StoreError, load_spans
 from tokenvis.store import Appender, libraries
 from tokenvis.store.libraries import PACKAGES, check_one_library
 
+EXTENSION = pandas_datetime.__file__  # a small extension module that every installation has as a file
 ROW = ("s", "t", "ann", "desk", 0, 5, None)
 LOAD_A_COPY = """
 import ctypes, sys
@@ -50,7 +51,7 @@ sys.setswitchinterval(1e-5)
 thread = Thread(target=check, daemon=True)
 thread.start()
 for copy in copies:
-    module_from_spec(spec_from_loader("_json", ExtensionFileLoader("_json", copy)))
+    module_from_spec(spec_from_loader("pandas_datetime", ExtensionFileLoader("pandas_datetime", copy)))
 is_over.append(True)
 thread.join()
 """
@@ -170,15 +171,13 @@ def test_no_file_is_listed_where_the_system_does_not_tell(monkeypatch, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which files are mapped")
-@pytest.mark.skipif(not getattr(_json, "__file__", ""), reason="this Python has no extension module to copy")
 def test_a_plugin_that_is_loaded_is_found():
     plugin = Path("sqlite_scanner.duckdb_extension").absolute()
-    shutil.copy(_json.__file__, plugin)
+    shutil.copy(EXTENSION, plugin)
     done = subprocess.run([sys.executable, "-c", LOAD_A_COPY, plugin], capture_output=True, text=True, check=True)
     assert done.stdout == refusal("DuckDB's sqlite extension") + "\n"
 
 
 @pytest.mark.full
-@pytest.mark.skipif(not getattr(_json, "__file__", ""), reason="this Python has no extension module to copy")
 def test_a_thread_may_import_modules_while_another_checks():
-    subprocess.run([sys.executable, "-c", IMPORT_WHILE_A_THREAD_CHECKS, _json.__file__], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", IMPORT_WHILE_A_THREAD_CHECKS, EXTENSION], check=True, timeout=60)
