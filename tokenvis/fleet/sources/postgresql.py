@@ -236,7 +236,7 @@ class PostgresSource:
                 statement.set_options(**{"adbc.postgresql.use_copy": str(copy).lower()})
                 statement.set_sql_query(query)
                 stream, _ = statement.execute_query()
-                rows = pa.RecordBatchReader._import_from_c(stream.address).read_all()
+                rows = pa.RecordBatchReader.from_stream(stream).read_all()
                 rows.validate(full=True)  # a database in SQL_ASCII may have any bytes
                 return rows.cast(pa.schema([field.remove_metadata() for field in rows.schema]))
         except (manager.Error, OSError, pa.ArrowInvalid) as error:
