@@ -1,4 +1,4 @@
-"""Speed, memory and size of fleets: ``npm run benchmarks:fleet -- 4000``, with the number of traces (by default 4,000).
+"""Speed, memory and size of fleets: ``npm run benchmarks:fleet -- 4000``, by default with 4,000 traces.
 
 Made traces have 20 to 2,000 spans (a heavy tail), nested five deep and more, of six agents; two of five spans are calls of a
 model with tokens, parents repeat the tokens of their calls as a sum, and a tenth of the calls has a prompt and an answer of 1
@@ -9,8 +9,8 @@ data:
   process, of frames that are in memory; processes are started before;
 - the peak memory of `Fleet.map` in one process for ten times the spans, over that for the spans, both with a question whose
   answer is small;
-- the time to open a fleet of 1,000 files and load one trace, over that with 10 files: files of one export, and files of small
-  exports of 10 traces each;
+- the time to open a fleet of 1,000 files and load one trace, over that with 10 files of the same traces, from one export, and
+  from an export for each file (for a multiple of 1,000 traces);
 - the bytes of a span in the files, over those of the seven columns of a frame in Parquet with zstd, in the same order;
 - the time of a question of a small slice of a large frame, whose categories name all traces, over that of a frame with only the
   names of its rows: the median and the highest ratio over all questions (`slices.py`).
@@ -49,7 +49,6 @@ from tokenvis.spans.columns import COLUMNS, spans_frame
 N_TRACES = 4_000
 PROCESSES = 2
 ROUNDS = 3
-SMALL_EXPORT = 10  # traces
 START = 1_781_293_600_000_000
 WORDS = (
     "plan",
@@ -209,22 +208,21 @@ def print_peak(folder: str) -> None:
 
 
 def compare_files(spans: pd.DataFrame, folder: Path) -> None:
-    """Compare loading one trace from 1,000 files and from 10."""
+    """Compare loading one trace from 1,000 files and from 10, which have the same traces."""
     ids = spans["trace_id"].cat.categories
-    for case in ("one export", "small exports"):
+    for case in ("one export", "many exports"):
         seconds = []
         for n_files in (10, 1_000):
             place = folder / f"{case} {n_files}"
-            if case == "one export":
-                writer.FILE_SPANS = max(1, len(spans) // n_files)
-                tv.export(spans, place, format="fleet")
-                writer.FILE_SPANS = 1_000_000
-            else:
-                some = ids[: SMALL_EXPORT * n_files]
-                for first in range(0, len(some), SMALL_EXPORT):
-                    tv.export(spans[spans["trace_id"].isin(some[first : first + SMALL_EXPORT])], place, format="fleet")
+            per_file = -(-len(ids) // n_files)
+            groups = [ids[first : first + per_file] for first in range(0, len(ids), per_file)]
+            writer.FILE_TRACES = per_file
+            for group in [ids] if case == "one export" else groups:
+                tv.export(spans[spans["trace_id"].isin(group)], place, format="fleet")
+            assert len(list(place.iterdir())) == n_files
             seconds.append(min(measured(lambda place=place: tv.Fleet(place).load_spans(ids[3]))[0] for _ in range(9)))
         print_row(f"one trace of 1,000 files of {case}", seconds[1], "of 10", seconds[0], "2")
+    writer.FILE_TRACES = 100_000
 
 
 def compare_bytes(spans: pd.DataFrame, folder: Path) -> None:
