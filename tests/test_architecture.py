@@ -209,7 +209,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "plot/artists/legend.py": "plot/test_timeline.py",
     "plot/artists/losses.py": "spans/test_losses.py",
     "plot/artists/storyline_lines.py": "layout/test_geometry.py",
-    "plot/artists/time_axis.py": "plot/test_pictures.py",
+    "plot/artists/times/time_axis.py": "plot/test_pictures.py",
     "plot/storyline.py": "layout/test_storyline.py",
     "spans/conversion/event_data.py": "spans/test_events.py",
     **{f"plot/{noun}.py": f"analysis/test_{noun}.py" for noun in PICTURED},

@@ -134,9 +134,10 @@ def test_figures_of_a_selection_equal_the_summary_of_its_pieces(ask, spans, data
 @pytest.mark.laws
 @given(traces(parents=True))
 def test_indexed_moves_are_the_moves_of_python(ask, spans):
-    ids = Answers(spans).spans_of_trace("t")["id"].tolist()
+    answers = Answers(spans)
+    ids, origin = answers.spans_of_trace("t")["id"].tolist(), answers.time_map_of("t").origin
     indexed = {
-        (left, arrived, ids[gone], ids[came])
+        (left + origin, arrived + origin, ids[gone], ids[came])
         for left, arrived, gone, came in ask("moves", **python_answers(spans, "trace", "moves"))
     }
     table = moves(spans)

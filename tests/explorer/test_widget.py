@@ -64,7 +64,7 @@ def test_another_trace_resets_the_view(explorer):
     explorer.trace = "u"
     assert (explorer.window, explorer.agents, len(explorer.selection), explorer.by) == ((1, 2), ("ann",), 0, "agent_id")
     content, _ = explorer.sent[-1]
-    assert content["set"] == {"trace": "u", "window": [1, 2], "agents": [0], "by": "agent_id", "hue": "agent_id"}
+    assert content["set"] == {"trace": "u", "window": [0, 1], "agents": [0], "by": "agent_id", "hue": "agent_id"}
 
 
 def test_state_from_the_page_is_applied_and_not_sent_back(explorer):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import check_choice
-from tokenvis.spans.columns import YEAR_2000, require, times_of
+from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array
 from tokenvis.tree.states import AGENT, PERSON, States
 
@@ -76,7 +76,7 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     Returns
     -------
     TimeMap
-        Its origin is 0 if times count from 0, and the first start if they count from 1970 (from the year 2000 on).
+        Its origin is the first start, whatever the times count from.
 
     Raises
     ------
@@ -89,8 +89,7 @@ def time_map(spans: pd.DataFrame, *, gaps: GapMode = "fold", states: States | No
     if not len(start):
         return linear_map(0, np.array([0.0, 1.0]))
     first, last = int(start.min()), int(end.max())
-    origin = 0 if abs(first) < YEAR_2000 else first
-    ends = offsets_from(origin, np.array([first, last]))
+    origin, ends = first, offsets_from(first, np.array([first, last]))
     if gaps == "keep":
         return linear_map(origin, ends)
     wait_start, wait_end = NO_STRETCHES

@@ -30,7 +30,7 @@ from tokenvis.plot.artists.row_texts import RowTexts, draw_tree_lines
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
 from tokenvis.plot.artists.text import drawable, shorten_name, text_width
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array

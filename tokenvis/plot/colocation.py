@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.colocation import colocation
 from tokenvis.plot.artists.figure import check_axes, draw_empty
 from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
-from tokenvis.plot.artists.style import duration_formatter, themed
+from tokenvis.plot.artists.style import themed
+from tokenvis.plot.artists.times.durations import duration_formatter
 from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
 

@@ -26,7 +26,7 @@ from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, recorded_spans

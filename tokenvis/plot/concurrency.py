@@ -23,7 +23,7 @@ from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.states import LOOKS, area_style, state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import text_width
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import ranks_of, require
 from tokenvis.spans.integers import Float64Array, run_starts

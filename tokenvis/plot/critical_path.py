@@ -29,7 +29,7 @@ from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_bands
 from tokenvis.plot.artists.states import LOOKS, Texture, border_style, state_color, state_patch
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array

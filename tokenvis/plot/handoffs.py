@@ -13,7 +13,8 @@ from tokenvis.analysis.handoffs import handoffs
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
 from tokenvis.plot.artists.matrix import draw_matrix, format_count, matrix_axes, matrix_cells
-from tokenvis.plot.artists.style import duration_formatter, themed
+from tokenvis.plot.artists.style import themed
+from tokenvis.plot.artists.times.durations import duration_formatter
 from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 
 

@@ -12,7 +12,8 @@ from tokenvis.analysis.occupancy import occupancy
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
 from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
-from tokenvis.plot.artists.style import duration_formatter, themed
+from tokenvis.plot.artists.style import themed
+from tokenvis.plot.artists.times.durations import duration_formatter
 from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
 from tokenvis.spans.columns import require
 from tokenvis.tree.states import states_of, wrappers_of

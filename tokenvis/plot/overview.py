@@ -21,7 +21,7 @@ from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty,
 from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.style import NORMAL_SIZES, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, short_number
 from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy

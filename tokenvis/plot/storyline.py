@@ -38,7 +38,7 @@ from tokenvis.plot.artists.storyline_lines import (
     shaded_color,
 )
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, themed
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
@@ -91,7 +91,7 @@ def plot_storyline(
     gaps
         "fold": if nothing works for more than half of the wall time, long gaps become marked breaks. "keep": time is linear.
     time
-        "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
+        "elapsed": time since the first start. "clock": date and time of day.
     time_unit
         "auto": from µs to days. "step": times are step numbers.
     tz

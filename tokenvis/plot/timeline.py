@@ -39,7 +39,7 @@ from tokenvis.plot.artists.markers import marked_rows, marker_handles
 from tokenvis.plot.artists.names import draw_bands
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array
@@ -97,7 +97,7 @@ def plot_timeline(
         "fold": if nothing works for more than half of the wall time, long gaps become marked breaks, with the waits in them.
         "keep": time is linear.
     time
-        "elapsed": time since the start; times that do not count from 1970 are shown as they are. "clock": time of day.
+        "elapsed": time since the first start. "clock": date and time of day.
     time_unit
         "auto": from µs to days. "step": times are step numbers.
     tz

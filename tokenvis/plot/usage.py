@@ -21,7 +21,7 @@ from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import MISSING_NAME
-from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
+from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import (
     column_title,
     cost_text,

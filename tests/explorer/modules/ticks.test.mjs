@@ -41,6 +41,8 @@ test('visible ticks, with labels', () => {
   ])
   const steps = ticksOf(timeMap([0, 4], [0, 4]), { left: 0.5, scale: 100, width: 300 }, true)
   assert.deepEqual(steps.map(({ label }) => label), ['1', '2', '3'])
+  const later = ticksOf(timeMap([0, 4], [0, 4]), { left: 0.5, scale: 100, width: 300 }, true, 1_007)
+  assert.deepEqual(later.map(({ label }) => label), ['1,008', '1,009', '1,010'])
 })
 
 test('no tick is inside a folded gap, and those after it show the right time', () => {

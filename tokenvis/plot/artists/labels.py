@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tokenvis.plot.artists.time_axis import TimeAxis
+from tokenvis.plot.artists.times.time_axis import TimeAxis
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_columns
 from tokenvis.spans.integers import Int64Array

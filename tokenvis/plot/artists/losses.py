@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from tokenvis.plot.artists.style import ThemeColors
-from tokenvis.plot.artists.time_axis import TimeAxis
+from tokenvis.plot.artists.times.time_axis import TimeAxis
 from tokenvis.spans.losses import Losses
 
 LOST_HATCH, LOST_ALPHAS = "\\\\", (0.07, 0.3)  # alphas of the fill and of the hatch lines

@@ -23,10 +23,10 @@ import { foldsOf, toAxisTime } from '../model/timemap.mjs'
  * @param {Theme} theme
  * @returns {Tick[]}
  */
-export function drawAxis(ctx, view, { map }, hasStepTimes, theme) {
+export function drawAxis(ctx, view, { map, trace }, hasStepTimes, theme) {
   const { left, scale, gutter, ruler, height } = view
   const xOf = (/** @type {number} */ axisTime) => gutter + (axisTime - left) * scale
-  const ticks = ticksOf(map, view, hasStepTimes).map(({ axisTime, label }) => ({ x: xOf(axisTime), label }))
+  const ticks = ticksOf(map, view, hasStepTimes, trace.origin).map(({ axisTime, label }) => ({ x: xOf(axisTime), label }))
   ctx.fillStyle = theme.line
   for (const { x } of ticks) ctx.fillRect(x - 0.5, ruler, 1, height)
   ctx.fillStyle = theme.muted

@@ -29,8 +29,10 @@ export function roundStep(minStep, hasStepTimes = false) {
  * @param {TimeMap} map
  * @param {{left: number, scale: number, width: number}} grid
  * @param {boolean} hasStepTimes
+ * @param {number} [firstStep] the number of the step at the origin of the map
  */
-export function ticksOf(map, { left, scale, width }, hasStepTimes) {
+export function ticksOf(map, { left, scale, width }, hasStepTimes, firstStep = 0) {
+  const shift = hasStepTimes ? firstStep : 0
   const step = roundStep(MIN_TICK_DISTANCE / scale, hasStepTimes)
   const right = left + width / scale
   const edges = [left, ...foldsOf(map).flatMap(({ from, to }) => [from, to]).filter((x) => x > left && x < right), right]
@@ -38,12 +40,12 @@ export function ticksOf(map, { left, scale, width }, hasStepTimes) {
   for (let index = 0; index + 1 < edges.length; index++) {
     const [from, to] = [edges[index], edges[index + 1]]
     if (foldsOf(map).some((fold) => fold.from <= from && fold.to >= to)) continue
-    const last = toOffset(map, to)
-    for (let offset = Math.ceil(toOffset(map, from) / step) * step; offset <= last; offset += step) {
-      const axisTime = toAxisTime(map, offset)
+    const last = toOffset(map, to) + shift
+    for (let time = Math.ceil((toOffset(map, from) + shift) / step) * step; time <= last; time += step) {
+      const axisTime = toAxisTime(map, time - shift)
       const previous = ticks[ticks.length - 1]
       if (!previous || (axisTime - previous.axisTime) * scale >= MIN_TICK_DISTANCE * 0.8) ticks.push({
-        axisTime, label: formatTime(offset, step, hasStepTimes),
+        axisTime, label: formatTime(time, step, hasStepTimes),
       })
     }
   }

@@ -186,11 +186,11 @@ function dataNodes(details) {
 
 /** @param {Model} model @param {number} row */
 function spanFieldTable({ trace, details, facts: spanFields, hasStepTimes }, row) {
-  const { start, end, agent, location, clock } = /** @type {import('../model/trace.mjs').Trace} */ (trace)
+  const { start, end, agent, location, clock, origin } = /** @type {import('../model/trace.mjs').Trace} */ (trace)
   const table = [
     ['agent', agent.names[agent.codes[row]]],
     ['location', location.names[location.codes[row]]],
-    ['start', formatTime(start[row], hasStepTimes ? 1 : 1e3, hasStepTimes)],
+    ['start', hasStepTimes ? formatTime(origin + start[row], 1, true) : formatTime(start[row], 1e3)],
     ...(clock === null ? [] : [['', formatTimestamp(clock + start[row])]]),
     ['duration', formatDuration(end[row] - start[row], hasStepTimes)],
     ...(spanFields?.status?.[row] ? [['status', STATUS_BY_CODE[spanFields.status[row]]]] : []),

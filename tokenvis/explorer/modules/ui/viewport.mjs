@@ -326,11 +326,12 @@ export class Viewport {
     const [row] = rows
     const name = (/** @type {import('../model/trace.mjs').KeyColumn} */ { names, codes }) => oneLine(names[codes[row]])
     const label = labels.get(row)
+    const start = hasStepTimes ? formatTime(trace.origin + trace.start[row], 1, true) : formatTime(trace.start[row], 1e3)
     return [
       ...(rows.length > 1 ? [`${plural(rows.length, 'span')} in this pixel; the first:`] : []),
       `${name(trace.agent)} · ${name(trace.location)}`,
       ...(label ? [oneLine(label)] : []),
-      `${formatTime(trace.start[row], 1e3, hasStepTimes)} · ${formatDuration(trace.end[row] - trace.start[row], hasStepTimes)}`,
+      `${start} · ${formatDuration(trace.end[row] - trace.start[row], hasStepTimes)}`,
     ]
   }
 

@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 
 from tokenvis.errors import BadOption, BadSpan, check_choice, listed, quoted
 from tokenvis.layout.time_map import GapMode, TimeMap, time_map
-from tokenvis.plot.artists.style import ThemeColors, TimeDisplay, duration_formatter, font_sizes, set_time_axis
+from tokenvis.plot.artists.style import ThemeColors, font_sizes
 from tokenvis.plot.artists.text import FoldLabels
+from tokenvis.plot.artists.times.durations import duration_formatter
+from tokenvis.plot.artists.times.ticks import TimeDisplay, set_time_axis
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
 from tokenvis.tree.states import States, states_of
 

@@ -1,0 +1,1 @@
+"""Times in pictures: durations as text, ticks, and the axis."""
