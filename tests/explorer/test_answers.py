@@ -54,7 +54,8 @@ def test_each_trace_is_sent_completely_in_the_order_of_a_frame(spans):
         part = spans[spans["trace_id"] == trace].sort_values(["start_time", "end_time", "agent_id", "id"], kind="stable")
         assert spans["id"].iloc[rows].tolist() == part["id"].tolist()
         crossed = columns(answers.answer("trace", trace))
-        first = int(answers.answer("trace", trace).header["first"])
+        header = answers.answer("trace", trace).header
+        first = int(header["first"] + header["origin"])
         assert [first + start for start in crossed["start"]] == part["start_time"].tolist()
         assert crossed["duration"] == (part["end_time"] - part["start_time"]).tolist()
 

@@ -227,3 +227,18 @@ def test_ingested_spans_make_a_page(tmp_path):
         '{"id":"x","trace_id":"t","agent_id":"ann","location_id":"desk","start_time":0,"end_time":5}\n'
     )
     assert write_page(ingest(tmp_path / "a.jsonl", store=tmp_path / "a.db").spans(), tmp_path / "a.html").n_spans == 1
+
+
+def test_the_name_of_a_trace_is_text(tmp_path):
+    spans = SPANS.assign(trace_name=SPANS["trace_id"].map({"t": SECRET + "!" * 300, "u": "u"}))
+    names = {
+        content: contents(write_page(spans, tmp_path / f"{content}.html", content=content).path)["opening"]["traces"]
+        for content in ("none", "short", "full")
+    }
+    assert [len(trace.get("name", "")) for trace in (names[content][0] for content in names)] == [
+        0,
+        201,
+        317,
+    ]  # an ellipsis more
+    assert [trace.get("name") for trace in (names[content][1] for content in names)] == [None, None, None]
+    assert SECRET not in (tmp_path / "none.html").read_text()

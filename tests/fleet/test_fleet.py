@@ -188,3 +188,17 @@ def test_what_is_no_place_is_refused(place):
         f"{place!r} is no place of traces. Pass a folder of fleet files, the path or URL of a database, a Store, a "
         "frame of spans, or a Fleet."
     )
+
+
+def test_loaded_spans_have_the_names_of_their_traces(tmp_path):
+    store = tv.Store(tmp_path / "sqlite.db")
+    for trace in ("t", "u"):
+        store.write_trace(trace, spans_of(f"ann 0 10 desk {trace}").assign(id=trace), name=f"Run {trace}")
+    tv.export(store, tmp_path / "folder", format="fleet")
+    frame = tv.load_spans(store=store)
+    tv.export(frame, tmp_path / "of a frame", format="fleet")
+    for source in (store, tmp_path / "folder", frame, tmp_path / "of a frame"):
+        fleet = tv.Fleet(source)
+        assert sorted(fleet.traces()["name"]) == ["Run t", "Run u"]
+        assert fleet.load_spans("u")["trace_name"].tolist() == ["Run u"]
+        assert fleet.load_spans(["u", "t"])["trace_name"].tolist() == ["Run t", "Run u"]

@@ -1,7 +1,11 @@
-from conftest import seeded_spans
+import pickle
+
+import pandas as pd
+import pytest
+from conftest import seeded_spans, spans_of
 
 import tokenvis as tv
-from tokenvis.plot.artists.title import column_title, short_number
+from tokenvis.plot.artists.title import column_title, short_number, trace_title
 
 
 def test_large_numbers_are_short():
@@ -22,3 +26,41 @@ def test_a_custom_title_stays():
     ax.set_title("My title", loc="left")
     ax.figure.canvas.draw()
     assert ax.get_title(loc="left") == "My title"
+
+
+def named_spans(folder):
+    store = tv.Store(folder / "sqlite.db")
+    for trace in ("t", "u"):
+        spans = spans_of(f"ann 0 10 desk {trace}", f"bob 5 20 lab {trace}")
+        store.write_trace(trace, spans.assign(id=trace + spans["id"]), name=f"Run {trace.upper()}")
+    return tv.load_spans(store=store)
+
+
+OPERATIONS = {
+    "filter": lambda spans: spans[spans["agent_id"] == "ann"],
+    "query": lambda spans: spans.query("start_time >= 0"),
+    "concat": lambda spans: pd.concat([spans.iloc[:1], spans.iloc[1:]]),
+    "merge": lambda spans: spans.merge(pd.DataFrame({"agent_id": ["ann", "bob"], "team": 1}), on="agent_id"),
+    "sort": lambda spans: spans.sort_values("id", ascending=False).reset_index(drop=True),
+    "group": lambda spans: dict(list(spans.groupby("trace_id", observed=True)))["t"],
+    "expand_data": lambda spans: tv.expand_data(spans, "kind"),
+    "self_spans": tv.self_spans,
+    "texts": lambda spans: spans.astype({"trace_id": "str", "trace_name": "object"}),
+    "pickle": lambda spans: pickle.loads(pickle.dumps(spans)),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_title_is_the_name_of_the_trace_whatever_was_done_to_the_frame(operation, tmp_path):
+    spans = OPERATIONS[operation](named_spans(tmp_path))
+    spans = spans[spans["trace_id"] == "t"]
+    assert tv.plot_timeline(spans).get_title(loc="left") == "Run T"
+    assert tv.plot_occupancy(spans).get_label().startswith("Time of ")
+    assert trace_title(spans) == "Run T"
+
+
+def test_several_traces_are_counted_and_a_trace_without_a_name_has_its_id(tmp_path):
+    spans = named_spans(tmp_path)
+    assert trace_title(spans) == "2 traces"
+    assert trace_title(spans[spans["trace_id"] == "u"].drop(columns="trace_name")) == "u"
+    assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=None)) == "u"

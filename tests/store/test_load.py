@@ -200,3 +200,21 @@ def test_loading_creates_no_database(tmp_path, load):
         "`tokenvis ingest PATH` one with your traces; or set $TOKENVIS_DATABASE to use another one."
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_has_the_names_of_its_traces_if_they_are_not_ids(store):
+    store.write_trace("plain", spans_of("eve 0 1 desk plain").assign(id="f"))
+    assert "trace_name" not in load_spans("plain", store=store)
+    spans = load_spans(["t", "plain"], store=store)
+    names = spans.groupby("trace_id", observed=True)["trace_name"].agg(set).to_dict()
+    assert names == {"t": {"Release"}, "plain": {"plain"}}
+    assert spans.columns[-1] == "trace_name"
+
+
+def test_a_loaded_frame_is_written_with_the_name_of_its_trace(store, tmp_path):
+    copy, spans = Store(tmp_path / "copy.db"), load_spans("t", store=store)
+    copy.write_trace("t", spans)
+    assert load_traces(store=copy)["name"].tolist() == ["Release"]
+    copy.add_spans("t", spans, name="Renamed")
+    copy.write_trace("t", spans)
+    assert load_traces(store=copy)["name"].tolist() == ["Renamed"]

@@ -17,7 +17,7 @@ from tokenvis.explorer.keys import KeyColumn, key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.layout.time_map import TimeMap, time_map
 from tokenvis.plot.artists.color_scales import Palette
-from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, order_of, require, times_of
+from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, order_of, require, times_of, trace_names_in
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.fields import field_columns, field_rows, field_values
 from tokenvis.spans.integers import Int64Array, difference
@@ -41,11 +41,20 @@ class Answers:
         self.spans = spans.copy(deep=False)  # later changes of the frame have no effect here
         self.hue, self.palette = hue, palette
         self.rows = rows_by_trace(spans)
+        self.trace_names = trace_names_in(spans)
         self.spans_by_trace: dict[str, pd.DataFrame] = {}
         self.labels: dict[str, pd.Series] = {}
         self.time_maps: dict[str, TimeMap] = {}
         self.columns: dict[tuple[str, str], KeyColumn] = {}
         self.lock = threading.Lock()  # a notebook may send requests from another thread
+
+    def traces(self) -> list[dict[str, Any]]:
+        """The traces: id, number of spans, and name, if it has one."""
+        names = self.trace_names
+        return [
+            {"id": trace, "n": len(rows), **({"name": names[trace]} if names.get(trace, trace) != trace else {})}
+            for trace, rows in self.rows.items()
+        ]
 
     def spans_of_trace(self, trace: str) -> pd.DataFrame:
         """The spans of a trace, in the order of a frame."""

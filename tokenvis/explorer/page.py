@@ -24,6 +24,7 @@ from tokenvis.explorer.keys import is_key_column, keys_in
 from tokenvis.explorer.wire import Message
 from tokenvis.output import atomic_write, one_line, writable_path
 from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.spans.columns import TRACE_NAME, trace_names_in, with_trace_names
 from tokenvis.spans.fields import json_values
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.redaction import AGENT_KEY, STRUCTURAL_KEYS, Content, Redactor, is_structure, redacted_data
@@ -89,7 +90,7 @@ def write_page(
     """
     target = writable_path(path)
     answers = Answers(redacted_spans(spans, content), hue=hue, palette=palette)
-    traces = [{"id": trace, "n": len(rows)} for trace, rows in answers.rows.items()]
+    traces = answers.traces()
     initial = {"trace": next(iter(answers.rows), None), **opening, "traces": traces}
     initial["state"] = {
         part: value for part, value in opening["state"].items() if is_usable_state(answers, initial["trace"], part, value)
@@ -123,6 +124,11 @@ def redacted_spans(spans: pd.DataFrame, content: Content) -> pd.DataFrame:
             spans = spans.drop(columns=column)
         elif spans[column].dtype in ("str", "object", "category"):
             spans = spans.assign(**{column: spans[column].astype(object).map(redactor.shortened, na_action="ignore")})
+    if TRACE_NAME in spans and content == "none":  # it may be the beginning of a prompt
+        spans = spans.drop(columns=TRACE_NAME)
+    elif TRACE_NAME in spans:
+        names = {trace: redactor.shortened(name) for trace, name in trace_names_in(spans).items()}
+        spans = with_trace_names(spans.drop(columns=TRACE_NAME), names)
     if "data" not in spans:
         return spans
     return spans.assign(data=redacted_data(spans, redactor))
@@ -146,7 +152,8 @@ def write_html(file: IO[bytes], answers: Answers, opening: dict[str, Any], selec
         *("default-src 'none'", f"script-src '{csp_hash(script)}'", f"style-src '{csp_hash(styles)}'"),
         *("base-uri 'none'", "form-action 'none'"),
     ]
-    title = html.escape(one_line(opening["trace"] or "no trace"))
+    shown = next((trace for trace in opening["traces"] if trace["id"] == opening["trace"]), {"id": "no trace"})
+    title = html.escape(one_line(shown.get("name", shown["id"])))
     head = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(directives)}">\n'

@@ -145,7 +145,8 @@ class Explorer(anywidget.AnyWidget):
             The file. An existing file is replaced.
         content
             How much free text (labels, prompts, answers, tool outputs) to include: "none", the first 200 characters of each
-            ("short"), or "full". Names of agents, locations and traces, ids and numbers are always included.
+            ("short"), or "full". Names of agents and locations, ids and numbers are always included; the name of a trace may
+            be the beginning of a prompt, and is text.
 
         Returns
         -------
@@ -336,7 +337,7 @@ class Explorer(anywidget.AnyWidget):
             old_answers, self._answers = self._answers, answers
             self._answers_by_version = {self._version: old_answers, self._version + 1: answers}
             self._version += 1
-            self.send({"renewed": self._version, "traces": self._traces()})
+            self.send({"renewed": self._version, "traces": self._answers.traces()})
             if self.trace in answers.rows:
                 self._selected = rows_with_ids(self.selection, self._spans())
                 view = updated_view(
@@ -362,9 +363,6 @@ class Explorer(anywidget.AnyWidget):
         """The given palette, if it belongs to the current ``hue``."""
         return self._answers.palette if self.hue == self._answers.hue else None
 
-    def _traces(self) -> list[dict[str, Any]]:
-        return [{"id": trace, "n": len(rows)} for trace, rows in self._answers.rows.items()]
-
     def _version_header(self) -> dict[str, int]:
         """The version of the spans as a message field; empty if the explorer does not follow."""
         return {} if self._follower is None else {"version": self._version}
@@ -372,7 +370,7 @@ class Explorer(anywidget.AnyWidget):
     def _opening(self) -> dict[str, Any]:
         follow = {} if self._follower is None else {"follow": self.follow}
         state = self._state(*STATE_NAMES[1:5])
-        return {"traces": self._traces(), **self._options, "trace": self.trace, "state": state, **follow}
+        return {"traces": self._answers.traces(), **self._options, "trace": self.trace, "state": state, **follow}
 
     def _state(self, *names: str) -> dict[str, Any]:
         """Parts of the state as they are sent to the page; all parts if the trace is among them."""

@@ -15,7 +15,7 @@ from tokenvis.fleet.frames import spans_in
 from tokenvis.fleet.processes import Answered, Job, answered_parts
 from tokenvis.fleet.sources.opening import opened_source
 from tokenvis.fleet.sources.source import PART_SPANS, Part
-from tokenvis.spans.columns import in_frame_order
+from tokenvis.spans.columns import in_frame_order, with_trace_names
 
 Questions: TypeAlias = Question | Sequence[Question] | Mapping[str, Question]
 
@@ -83,7 +83,7 @@ class Fleet:
             A span breaks a rule; the message names it.
         """
         names = name_list("trace", trace)
-        spans = spans_in(self.source.table_of(names))
+        spans = with_trace_names(spans_in(self.source.table_of(names)), self.source.names_of(names))
         return spans if len(names) == 1 else in_frame_order(spans).reset_index(drop=True)
 
     def map(

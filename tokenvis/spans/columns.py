@@ -2,14 +2,12 @@
 
 A row is a span: an agent was at a location from ``start_time`` to ``end_time``, in integer microseconds, half-open. Names
 (``trace_id``, ``agent_id``, ``location_id``) are Categorical with lexically sorted categories; ``id`` and ``data`` (JSON text,
-or missing) are ``str``; times are int64. Your own frame may have the same values in other types: grouping, sorting and
-tie-breaking use `codes_of`, which depends only on the values.
+or missing) are ``str``; times are int64. A loaded frame has ``parent_id`` if any span has a parent, and ``trace_name`` if any
+trace has a name other than its id. Your own frame may have the same values in other types: grouping, sorting and tie-breaking
+use `codes_of`, which depends only on the values.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NoReturn, TypeAlias
 
@@ -19,13 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenvis.errors import BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.bad_rows import first_bad, of_span_with, span_at
+from tokenvis.spans.bad_rows import conversion_hint, first_bad, of_span_with, span_at
 from tokenvis.spans.integers import Int64Array, Mask, inverse_permutation, order_by, ranks_among
 
 REQUIRED = ("id", "trace_id", "agent_id", "location_id", "start_time", "end_time")
 COLUMNS = (*REQUIRED, "data")
 NAMES = ("trace_id", "agent_id", "location_id")
 TIMES = ("start_time", "end_time")
+TRACE_NAME = "trace_name"  # a column of loaded frames
+KNOWN_COLUMNS = (*COLUMNS, "parent_id", TRACE_NAME)
 YEAR_2000 = 946_684_800_000_000  # times from here to YEAR_10000 are read as microseconds since 1970
 YEAR_2100 = 4_102_444_800_000_000
 YEAR_10000 = 253_402_300_800_000_000  # the end of calendars
@@ -36,22 +36,7 @@ GROUPBY_HINT = (
 
 Spans: TypeAlias = pd.DataFrame | Iterable[Mapping[str, Any]]
 
-CONVERSIONS = {
-    "seconds": "(seconds * 1_000_000).round().astype('int64')",
-    "dates": "pd.to_datetime(times, utc=True).dt.as_unit('us').astype('int64')",
-    "texts": "pd.to_datetime(times, utc=True, format='ISO8601').dt.as_unit('us').astype('int64')",
-    "durations": "pd.to_timedelta(times).dt.as_unit('us').astype('int64')",
-    "integers": "times.astype('int64')",
-}
-CONVERSION_OF_KIND = {"f": "seconds", "M": "dates", "m": "durations"}  # by the kind of a column's dtype
-CONVERSION_OF_TYPES: tuple[tuple[tuple[type, ...], str], ...] = (  # by the type of all its values
-    ((int, np.integer), "integers"),
-    ((float, np.floating, Decimal, int), "seconds"),
-    ((date, np.datetime64), "dates"),
-    ((timedelta, np.timedelta64), "durations"),
-)
 MAX_MASKED_CATEGORIES = 4_096  # see ranks_among_used
-ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def require(spans: pd.DataFrame, *more: str) -> None:
@@ -99,26 +84,13 @@ def int64_values(spans: pd.DataFrame, column: str) -> Int64Array:
     dtype = values.dtype
     kind = getattr(dtype, "kind", "O")
     if kind not in "iu":
-        conversion = conversion_of(values, kind)
-        hint = f" Convert it: {CONVERSIONS[conversion]}." if conversion else ""
-        raise BadSpan(f"{column} has type {dtype}{non_integer_example(spans, column)}, not integer microseconds.{hint}")
+        example = non_integer_example(spans, column)
+        raise BadSpan(f"{column} has type {dtype}{example}, not integer microseconds.{conversion_hint(values)}")
     if kind == "u" and len(values) and int(values.max()) >= 2**63:
         row, others = first_bad(values >= 2**63)
         where, large = span_at(spans, row), values.iloc[row]
         raise BadSpan(f"{column} of span {where} contains {large}, which does not fit into a 64-bit integer.{others}")
     return values.to_numpy(dtype=np.int64)
-
-
-def conversion_of(values: pd.Series, kind: str) -> str | None:
-    """The name of the conversion that makes integers of a column, None if its values are of no type, or of several."""
-    if kind not in "OU":
-        return CONVERSION_OF_KIND.get(kind)
-    types = {type(value) for value in values}
-    if types == {str}:
-        return "texts" if all(map(ISO_DATE.match, values)) else None
-    if bool in types:
-        return None
-    return next((name for kinds, name in CONVERSION_OF_TYPES if all(issubclass(one, kinds) for one in types)), None)
 
 
 def non_integer_example(spans: pd.DataFrame, column: str) -> str:
@@ -264,7 +236,7 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
     frame = spans if isinstance(spans, pd.DataFrame) else table_of(spans)
     if not len(frame) and not len(frame.columns):
         return empty_spans()
-    unknown = [column for column in frame.columns if column not in (*COLUMNS, "parent_id", "piece")]
+    unknown = [column for column in frame.columns if column not in (*KNOWN_COLUMNS, "piece")]
     if unknown:
         raise BadSpan(f"A span has no column {listed(unknown)}. Put it into data, or drop it. Columns: {listed(COLUMNS)}.")
     if trace_id is not None:
@@ -280,7 +252,9 @@ def as_spans(spans: Spans, *, trace_id: str | None = None) -> pd.DataFrame:
         typed = spans_frame(**columns, start_time=start, end_time=end, data=data)
     except UnicodeEncodeError as error:
         raise unencodable(error, "data", frame) from None
-    return typed.assign(parent_id=parent_ids(frame["parent_id"], frame).array) if "parent_id" in frame else typed
+    if "parent_id" in frame:
+        typed = typed.assign(parent_id=parent_ids(frame["parent_id"], frame).array)
+    return typed.assign(**{TRACE_NAME: as_categorical(as_text(frame[TRACE_NAME], frame))}) if TRACE_NAME in frame else typed
 
 
 def table_of(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -382,6 +356,29 @@ def as_categorical(values: Any) -> pd.Categorical:
     """Names as a Categorical whose categories are the names that occur, lexically sorted."""
     codes, labels = codes_of(pd.Series(values))
     return pd.Categorical.from_codes(codes, labels.astype("str"))
+
+
+def with_trace_names(spans: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The spans with the column `TRACE_NAME`, if any trace has a name other than its id; ``names`` maps ids to names.
+
+    A column survives whatever pandas does with the frame; ``DataFrame.attrs`` would be lost when two traces are joined.
+    """
+    codes, ids = codes_of(spans["trace_id"])
+    named = [names.get(str(trace_id), str(trace_id)) for trace_id in ids]
+    if named == ids.tolist():
+        return spans
+    code, labels = codes_of(pd.Series(named, dtype="str"))
+    return spans.assign(**{TRACE_NAME: pd.Categorical.from_codes(np.append(code, -1)[codes], labels)})
+
+
+def trace_names_in(spans: pd.DataFrame) -> dict[str, str]:
+    """The name of each trace that has one in the column `TRACE_NAME`: the first, if there are several."""
+    if TRACE_NAME not in spans.columns or "trace_id" not in spans.columns:
+        return {}
+    codes, ids = codes_of(spans["trace_id"])
+    rows = np.flatnonzero(spans[TRACE_NAME].notna().to_numpy())
+    rows = rows[np.unique(codes[rows], return_index=True)[1]]
+    return dict(zip(map(str, ids[codes[rows]]), map(str, spans[TRACE_NAME].iloc[rows]), strict=True))
 
 
 def empty_spans() -> pd.DataFrame:

@@ -14,13 +14,13 @@ import pandas as pd
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.bad_rows import first_bad, span_at
-from tokenvis.spans.columns import COLUMNS
+from tokenvis.spans.columns import KNOWN_COLUMNS
 from tokenvis.spans.integers import NO_ROWS, Int64Array
 from tokenvis.spans.numbers import FieldNumbers, numbers_in, numbers_in_values
 from tokenvis.spans.payload import rows_containing, values_in
 from tokenvis.spans.typed_columns import columns_in, typed_column
 
-NOT_FIELDS = {*COLUMNS, "parent_id"}
+NOT_FIELDS = {*KNOWN_COLUMNS}
 
 
 def has_column(spans: pd.DataFrame, name: object) -> bool:

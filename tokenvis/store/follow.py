@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from tokenvis.spans.columns import COLUMNS, NAMES, as_categorical
+from tokenvis.spans.columns import COLUMNS, NAMES, as_categorical, trace_names_in, with_trace_names
 from tokenvis.store.connections import wal_path
 from tokenvis.store.database import Target
 from tokenvis.store.load import frame_of, ordered_frame, report_faults
@@ -112,7 +112,7 @@ def with_changes(spans: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
         )
     if "parent_id" in arrays and arrays["parent_id"].isna().all():
         del arrays["parent_id"]
-    return ordered_frame(arrays)
+    return with_trace_names(ordered_frame(arrays), trace_names_in(spans) | trace_names_in(changed))
 
 
 def column_or_missing(spans: pd.DataFrame, name: str) -> Any:

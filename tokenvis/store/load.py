@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, escaped, name_list, plural, quoted
-from tokenvis.spans.columns import COLUMNS, order_of, text_array_of
+from tokenvis.spans.columns import COLUMNS, order_of, text_array_of, with_trace_names
 from tokenvis.spans.parents import parents_of
 from tokenvis.store.database import Target
 from tokenvis.store.scan import Fault, SpanColumns
@@ -85,7 +85,8 @@ def load_spans(
     -------
     DataFrame
         ``id`` (str), ``trace_id, agent_id, location_id`` (Categorical, categories lexically sorted), ``start_time, end_time``
-        (int64, µs), ``data`` (str: JSON text, or missing), and ``parent_id`` (str) where any span has one.
+        (int64, µs), ``data`` (str: JSON text, or missing); ``parent_id`` (str) if any span has one; ``trace_name``
+        (Categorical) if a trace has a name other than its id: pictures are titled with it.
 
     Raises
     ------
@@ -116,10 +117,11 @@ def load_spans(
 
 
 def frame_of(columns: SpanColumns) -> pd.DataFrame:
-    """The columns as a spans frame in order, with the parents from ``data``."""
+    """The columns as a spans frame in order, with the parents from ``data``, and the names of traces."""
     spans = frame_without_parents(columns)
     parents = parents_of(spans["data"])
-    return spans if parents is None else spans.assign(parent_id=parents)
+    spans = spans if parents is None else spans.assign(parent_id=parents)
+    return with_trace_names(spans, columns.trace_names)
 
 
 def report_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> None:

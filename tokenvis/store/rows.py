@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 
 from tokenvis.errors import BadSpan, quoted
 from tokenvis.spans.bad_rows import first_bad, span_at
-from tokenvis.spans.columns import Spans, as_spans
+from tokenvis.spans.columns import Spans, as_spans, trace_names_in
 from tokenvis.spans.encoding import encoded
 from tokenvis.spans.text import encodable
 from tokenvis.store.connections import driver_of
@@ -76,10 +76,12 @@ def check_text(option: str, value: object) -> None:
         raise BadSpan(f"{option}={quoted(value)} cannot be encoded as UTF-8.")
 
 
-def put_trace(connection: Connection, trace_id: str, name: str | None) -> None:
-    """Insert the trace if it is missing, and set its name if one is given."""
+def put_trace(connection: Connection, trace_id: str, name: str | None, spans: Spans = ()) -> None:
+    """Insert the trace if it is missing, and set its name if one is given; a new one may have its name in the spans' frame."""
+    frame_name = trace_names_in(spans).get(trace_id, trace_id) if isinstance(spans, pd.DataFrame) else trace_id
+    check_text("name", frame_name)
     driver_of(connection).execute(
-        INSERT_MISSING_TRACE if name is None else UPSERT_TRACE, (trace_id, trace_id if name is None else name)
+        INSERT_MISSING_TRACE if name is None else UPSERT_TRACE, (trace_id, frame_name if name is None else name)
     )
 
 

@@ -30,7 +30,7 @@ from tokenvis.spans.payload import parse
 from tokenvis.spans.text import encodable
 from tokenvis.store.connections import driver_of
 from tokenvis.store.obstacles import OWN_SQL
-from tokenvis.store.schema import NAME_RULE, ROW_RULE, Span
+from tokenvis.store.schema import NAME_RULE, ROW_RULE, Span, Trace
 
 TEXT_COLUMNS = ("id", *NAMES, "data")
 SEPARATOR = "\x1f"
@@ -62,11 +62,15 @@ class Fault(NamedTuple):
 
 
 class SpanColumns(NamedTuple):
-    """Spans as columns, unordered: ids and data as texts, names as codes into ``names``, and the invalid rows."""
+    """Spans as columns, unordered: ids and data as texts, names as codes into ``names``, and the invalid rows.
+
+    ``trace_names`` are the names of those traces whose name is not their id.
+    """
 
     values: dict[str, Any]
     names: dict[str, list[str]]
     faults: list[Fault]
+    trace_names: dict[str, str]
 
 
 class Watermark(NamedTuple):
@@ -139,7 +143,14 @@ def read_columns(connection: Connection, rows: RowIds, conditions: Conditions) -
     values = {name: column.array() for name, column in texts.items()} | {
         name: np.concatenate(parts) for name, parts in numbers.items()
     }
-    return SpanColumns(values, {name: list(labels) for name, labels in codes.items()}, faults)
+    names = {name: list(labels) for name, labels in codes.items()}
+    return SpanColumns(values, names, faults, names_of_traces(connection, names["trace_id"]))
+
+
+def names_of_traces(connection: Connection, trace_ids: Iterable[str]) -> dict[str, str]:
+    """The names of those of these traces whose name is not their id."""
+    query = select(Trace.id, Trace.name).where(is_one_of(Trace.id, trace_ids), Trace.name != Trace.id)
+    return {trace_id: name for trace_id, name in connection.execute(query) if isinstance(name, str)}
 
 
 def chunks_of_traces(connection: Connection, trace_ids: Iterable[str]) -> Iterator[Arrays]:

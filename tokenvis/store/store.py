@@ -177,7 +177,7 @@ class Store:
             A frame of spans, or mappings with the keys ``id, agent_id, location_id, start_time, end_time`` (int µs) and
             optionally ``data`` (a mapping, or JSON text).
         name
-            The trace's name; by default its current name, else its id.
+            The trace's name; by default its current name, else that in the frame (``trace_name``), else its id.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Store:
         rows = checked_trace_rows(spans, trace_id, name)
         with as_store_error(self.path), self._writing() as connection:
             remove_sources(connection, trace_id)
-            put_trace(connection, trace_id, name)
+            put_trace(connection, trace_id, name, spans)
             removed = remove_spans(connection, trace_id)
             put_spans(connection, trace_id, rows, INSERT_SPAN)
             index_windows_after_write(connection, len(rows))
@@ -202,7 +202,7 @@ class Store:
         """
         rows = checked_trace_rows(spans, trace_id, name)
         with as_store_error(self.path), self._writing() as connection:
-            put_trace(connection, trace_id, name)
+            put_trace(connection, trace_id, name, spans)
             before = count_spans(connection, trace_id)
             changed = put_spans(connection, trace_id, rows, UPSERT_SPAN)
             added = count_spans(connection, trace_id) - before

@@ -145,6 +145,11 @@ class FolderSource:
         table = pa.concat_tables(tables).unify_dictionaries()
         return table if len(pieces) == 1 else sorted_by_trace(table)
 
+    def names_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The names of these traces."""
+        places = self.places_of(sorted(set(trace_ids)))
+        return {trace_id: self._indexes[file].table["name"][row].as_py() for trace_id, (file, row) in places.items()}
+
     def places_of(self, trace_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The file of each of these traces that the folder has, and its row in the file's index."""
         found: dict[str, tuple[str, int]] = {}

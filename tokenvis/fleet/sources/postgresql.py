@@ -62,6 +62,7 @@ FROM ({sizes}) s FULL JOIN (
     SELECT id::text COLLATE "C" AS id, min(name::text) AS name FROM traces WHERE id IS NOT NULL GROUP BY 1
 ) t ON t.id = s.id
 """
+NAMES_OF = 'SELECT id::text AS id, min(name::text) AS name FROM traces WHERE id::text COLLATE "C" IN ({0}) GROUP BY 1'
 IN_RANGE = 'trace_id COLLATE "C" BETWEEN {0} AND {1}'
 
 
@@ -146,6 +147,14 @@ class PostgresSource:
             if name not in found:
                 raise TraceNotFound(f"No trace {quoted(name)} in {self}. Fleet(...).traces() lists its traces.")
         return spans
+
+    def names_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The names of those of these traces that the table ``traces`` has, if there is one."""
+        possible = [name for name in trace_ids if can_be_stored(name)]
+        if not possible or not self._settings["has_names"]:
+            return {}
+        rows = self._rows(NAMES_OF.format(", ".join(map(sql_text, possible)))).to_pylist()
+        return {row["id"]: row["name"] for row in rows if row["name"] is not None}
 
     def _spans(self, condition: str) -> pa.Table:
         """The spans for which an SQL condition holds, sorted by trace."""

@@ -48,6 +48,9 @@ class FleetSource(Protocol):
     def table_of(self, trace_ids: Iterable[str]) -> pa.Table:
         """The spans of these traces, as from `read`; `TraceNotFound` if there is none of an id."""
 
+    def names_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The names of these traces, by id; a trace that has none may be missing."""
+
     def __str__(self) -> str:
         """The place, as its user knows it, without a password."""
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tokenvis.errors import TraceNotFound, listed, quoted
 from tokenvis.fleet.sources.source import PART_SPANS, Part, bounds_of_parts
-from tokenvis.spans.columns import COLUMNS, NAMES, TIMES, arrow_texts, codes_of, order_of
+from tokenvis.spans.columns import COLUMNS, NAMES, TIMES, arrow_texts, codes_of, order_of, trace_names_in
 from tokenvis.store.load import TRACE_DTYPES, frame_of, load_traces, report_faults
 from tokenvis.store.store import Store
 
@@ -52,6 +52,12 @@ class StoreSource:
             raise TraceNotFound(f"No trace has the id {quoted(missing)}. This store has: {listed(sorted(others))}.")
         return table_of_frame(frame_of(columns))
 
+    def names_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The names of these traces."""
+        traces = self.sizes()
+        traces = traces[traces["id"].isin(list(trace_ids))]
+        return dict(zip(traces["id"], traces["name"], strict=True))
+
 
 class FrameSource:
     """The traces of a frame of spans whose names are Categorical."""
@@ -61,15 +67,17 @@ class FrameSource:
         code, self.labels = codes_of(spans["trace_id"])
         self.order = np.argsort(code, kind="stable")
         self.bounds = np.append(0, np.cumsum(np.bincount(code, minlength=len(self.labels))))
+        names = trace_names_in(spans)
+        self.names = [names.get(str(label), str(label)) for label in self.labels]
 
     def __str__(self) -> str:
         return "a frame of spans"
 
     def traces(self) -> pd.DataFrame:
-        """All traces, newest first, named by their ids."""
+        """All traces, newest first."""
         groups = self.spans.groupby("trace_id", observed=True, sort=True)
         columns = {
-            "name": self.labels,
+            "name": self.names,
             "n_spans": groups["id"].size(),
             "start_time": groups["start_time"].min(),
             "end_time": groups["end_time"].max(),
@@ -81,7 +89,7 @@ class FrameSource:
 
     def sizes(self) -> pd.DataFrame:
         """The columns ``id, name, n_spans`` of all traces."""
-        return pd.DataFrame({"id": self.labels, "name": self.labels, "n_spans": np.diff(self.bounds)})
+        return pd.DataFrame({"id": self.labels, "name": self.names, "n_spans": np.diff(self.bounds)})
 
     def parts(self, n_spans: int = PART_SPANS) -> list[Part]:
         """All traces, sorted by id, in parts of about ``n_spans`` spans."""
@@ -104,6 +112,11 @@ class FrameSource:
             raise TraceNotFound(f"No trace {quoted(missing)}. These spans have: {listed(self.labels)}.")
         rows = [self.order[self.bounds[position] : self.bounds[position + 1]] for position in positions.tolist()]
         return self.spans.iloc[np.concatenate(rows) if rows else []]
+
+    def names_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The names of these traces."""
+        names = dict(zip(self.labels.tolist(), self.names, strict=True))
+        return {trace_id: names[trace_id] for trace_id in trace_ids if trace_id in names}
 
 
 def parts_of_sizes(trace_ids: list[str], sizes: list[int], n_spans: int) -> list[Part]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from tokenvis.errors import plural
 from tokenvis.plot.artists.style import ThemeColors, font_sizes
 from tokenvis.plot.artists.text import Note, Reporter, TitleFitter, drawable, fit_text, text_width
-from tokenvis.spans.columns import codes_of
+from tokenvis.spans.columns import codes_of, trace_names_in
 
 BOLD_WIDTH_FACTOR = 1.15  # width of bold text, relative to regular text
 MAX_TITLE_CHARACTERS = 80
@@ -22,9 +22,12 @@ def describe(ax: Axes, *sentences: str) -> None:
 
 
 def trace_title(spans: pd.DataFrame) -> str:
-    """The trace of the spans, or the number of traces."""
+    """The name of the trace of the spans, else its id; of several traces, their number."""
     traces = codes_of(spans["trace_id"])[1]
-    return str(traces[0]) if len(traces) == 1 else plural(len(traces), "trace")
+    if len(traces) != 1:
+        return plural(len(traces), "trace")
+    trace_id = str(traces[0])
+    return trace_names_in(spans).get(trace_id, trace_id)
 
 
 def described_name(text: object) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, MissingColumn, listed, quoted
-from tokenvis.spans.columns import ISO_DATE, as_text, infer_integers
+from tokenvis.spans.bad_rows import ISO_DATE
+from tokenvis.spans.columns import as_text, infer_integers
 from tokenvis.spans.integers import Int64Array
 
 FIRST_YEAR, LAST_YEAR = 2001, 2100  # numbers that are dates of these years in s, ms or ns are probably no steps

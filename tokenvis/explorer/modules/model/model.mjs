@@ -21,7 +21,7 @@ import { agentFlags, rowsOfMessage, rowsOfShownAgents, versionOf } from './trace
  *   string[] | null}} State in messages; `null` means all. For a trace that grows, also the origin of the window and the agents' names
  * @typedef {{ask: (question: string, params?: Record<string, any>) => Promise<Message>, report: (state: Record<string, any>,
  *   rows?: {rows: Uint32Array, count: number}) => void}} Source provides traces, and receives user actions
- * @typedef {{traces: {id: string, n: number}[], trace: string | null, steps: boolean, fold: boolean, state: State,
+ * @typedef {{traces: {id: string, n: number, name?: string}[], trace: string | null, steps: boolean, fold: boolean, state: State,
  *   follow?: boolean}} Opening
  * @typedef {{id: string, label: string, data: string | null, parent: string | null, omitted?: boolean}} Details of
  *   a span; `omitted` if a saved page does not include its data

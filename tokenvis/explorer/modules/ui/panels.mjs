@@ -34,6 +34,16 @@ function keySelect(model, name, current, choose) {
 }
 
 /**
+ * The name of a trace, and its id, if it has no name or shares it with another trace.
+ * @param {import('../model/model.mjs').Opening['traces'][0]} trace
+ * @param {import('../model/model.mjs').Opening['traces']} traces
+ */
+function traceTitle({ id, name }, traces) {
+  if (name === undefined) return oneLine(id)
+  return traces.some((other) => other.name === name && other.id !== id) ? `${oneLine(name)} · ${oneLine(id)}` : oneLine(name)
+}
+
+/**
  * @param {import('../model/session.mjs').Session} session
  * @param {() => void} toggleAgents
  * @param {() => void} toggleHelp
@@ -41,7 +51,9 @@ function keySelect(model, name, current, choose) {
 export function toolbar(session, toggleAgents, toggleHelp) {
   const { model } = session
   const traces = element('select', { 'aria-label': 'trace', title: 'trace', onchange: () => session.choose(traces.value) })
-  const options = () => model.traces.map(({ id, n }) => element('option', { value: id }, `${oneLine(id)} (${formatCount(n)})`))
+  const options = () => model.traces.map((trace) => {
+    return element('option', { value: trace.id }, `${traceTitle(trace, model.traces)} (${formatCount(trace.n)})`)
+  })
   let listedTraces = /** @type {import('../model/model.mjs').Opening['traces'] | null} */ (null)
   const percent = element('output', { class: 'tv-percent', 'aria-label': 'zoom' })
   const by = keySelect(model, 'by', () => model.by, (key) => model.setBy(key))

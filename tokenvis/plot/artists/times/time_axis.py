@@ -12,6 +12,7 @@ from tokenvis.plot.artists.style import ThemeColors, font_sizes
 from tokenvis.plot.artists.text import FoldLabels
 from tokenvis.plot.artists.times.durations import duration_formatter
 from tokenvis.plot.artists.times.ticks import TimeDisplay, set_time_axis
+from tokenvis.plot.artists.title import trace_title
 from tokenvis.spans.columns import YEAR_2000, YEAR_10000, codes_of, times_of
 from tokenvis.tree.states import States, states_of
 
@@ -78,7 +79,7 @@ def time_axis(
     mapping = time_map(spans, gaps=gaps, states=states)
     if time == "clock" and len(spans):
         check_clock(mapping, times_of(spans)[1].max(), tz)
-    return TimeAxis(mapping, "step" if time_unit == "step" else time, tz, str(traces[0]) if len(traces) else "")
+    return TimeAxis(mapping, "step" if time_unit == "step" else time, tz, trace_title(spans) if len(traces) else "")
 
 
 def check_clock(mapping: TimeMap, last: int, tz: str) -> None:
