@@ -21,7 +21,7 @@ from tokenvis.layout.lanes import Placement
 from tokenvis.layout.raster import MAX_RASTER_CELLS, RasterGrid, rasterize
 from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import TimeMap
-from tokenvis.plot.artists.markers import draw_markers
+from tokenvis.plot.artists.markers import Markers, draw_markers
 from tokenvis.plot.artists.states import (
     MIN_HATCH_PIXELS,
     darker,
@@ -147,14 +147,14 @@ def draw_bar_borders(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None
 
 def draw_bar_markers(
     ax: Axes, bars: Bars, rows: Int64Array, kind: Literal["instant", "open", "error", "cancelled"], theme: ThemeColors
-) -> None:
-    """Draw a marker for each of these spans: a diamond at the start, an arrow at the end, a cross at the upper right corner."""
+) -> list[Markers]:
+    """Draw markers for these spans: a diamond at the start, an arrow at the end, a cross at the upper right corner."""
     color = {"error": theme.error, "cancelled": theme.muted}.get(kind)
     colors = [color or bars.colors[code] for code in bars.color[rows].tolist()]
     row = bars.placement.row[rows]
     corner = bars.placement.rows["height"].to_numpy()[row] * BAR_HEIGHT_SHARE / 2 if color else 0
     x = bars.x_ends(rows)[0 if kind == "instant" else 1]
-    draw_markers(ax, x, bars.placement.middle[rows] - corner, kind, colors, theme.background)
+    return draw_markers(ax, x, bars.placement.middle[rows] - corner, kind, colors, theme.background)
 
 
 def draw_bar_ticks(ax: Axes, bars: Bars, rows: Int64Array, color: str) -> None:

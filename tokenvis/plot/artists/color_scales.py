@@ -12,6 +12,7 @@ from matplotlib.colors import is_color_like, to_hex
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.errors import BadOption, listed, plural, quoted
+from tokenvis.layout.name_order import natural_key
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR
 from tokenvis.plot.artists.colors import palette as colors_of
 from tokenvis.plot.artists.style import ThemeColors
@@ -42,21 +43,31 @@ class ColorScale:
         return [self.colors[code] for code in self.code[rows].tolist()]
 
 
-def color_scale(values: pd.Series, palette: Palette, theme: ThemeColors, *, last: Collection[str] = frozenset()) -> ColorScale:
+def color_scale(
+    values: pd.Series,
+    palette: Palette,
+    theme: ThemeColors,
+    *,
+    busiest: Sequence[str] = (),
+    last: Collection[str] = frozenset(),
+) -> ColorScale:
     """The colour scale for a column: one colour for each name, or steps for more than a dozen numbers.
 
-    The legend lists the names in ``last`` after the others. `BadOption` if the palette does not fit.
+    Of more names than colours, those in ``busiest`` have a colour (`busiest_names`), by default the first. The legend is in
+    natural order, the names in ``last`` after the others. `BadOption` if the palette does not fit.
     """
     check_palette(palette)
     codes, labels = codes_of(values)
     if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MAX_COLORED_NAMES:
         return numeric_color_scale(values, theme)
     names = [str(name) for name in labels]
-    colors = colors_for(palette, color_names(values), names)
+    all_names = color_names(values)
+    colored_names = sorted(busiest) if palette is None and len(all_names) > MAX_COLORED_NAMES and busiest else all_names
+    colors = colors_for(palette, colored_names, names)
     is_colored = [name in colors and colors[name] != OTHERS_COLOR for name in names]
     legend = [(colors[name], name) for name, has_color in zip(names, is_colored, strict=True) if has_color]
     used_colors = [color for color, _ in legend]
-    legend.sort(key=lambda entry: entry[1] in last)
+    legend.sort(key=lambda entry: (entry[1] in last, natural_key(entry[1])))
     n_others = len(is_colored) - len(used_colors)
     n_other_colors = n_others if n_others <= MAX_DISTINCT_OTHERS else 1
     if n_others:

@@ -3,7 +3,8 @@
 The twelve colours are the result of a search: each two of them differ in OKLab (B. Ottosson, 2020) for normal vision and for
 the three common types of colour blindness (after G. M. Machado et al., "A physiologically-based model for simulation of color
 vision deficiency", 2009), and in lightness alone, but in greyscale some look alike. More than twelve would not be distinct; all
-further names share one grey. A colour depends only on the sorted set of names.
+further names share one grey. A colour depends only on the sorted set of names. Of more than twelve names, pictures colour those
+with the most work.
 """
 
 from collections.abc import Iterable

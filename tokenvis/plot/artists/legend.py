@@ -1,46 +1,96 @@
-"""The legend."""
+"""The legend: to the right of the Axes, in narrow figures below them."""
 
+from math import ceil
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
-from tokenvis.plot.artists.names import MAX_NAME_SHARE
-from tokenvis.plot.artists.states import NAMES_OF_STATES
+from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
-from tokenvis.plot.artists.text import drawable, shorten_name, text_width
+from tokenvis.plot.artists.text import drawable, text_width
+
+NAME = "name"  # the gid of handles whose labels are names from the spans
+MAX_LEGEND_SHARE, MAX_OUTLIER_FACTOR = 0.18, 2.0  # of a name: of the figure's width; of the median name
+MIN_NAME_EMS = 12.0  # names up to this width are whole
+MAX_HEIGHT_SHARE = 0.28  # of the figure's height, for a legend below the Axes
+NARROW_NAME_EMS = (12.0, 8.0, 6.0)  # limits of names in a legend below, tried until it is low enough
+LINE_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
 
 
 def legend_patch(color: str, name: str) -> Patch:
-    """A legend handle with this colour."""
-    return Patch(color=color, label=name)
+    """A legend handle with this colour, for a name from the spans."""
+    return Patch(color=color, label=name, gid=NAME)
 
 
 def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
     """The legend: to the right of the Axes, or below in narrow figures, unless ``always_right``.
 
-    Long names are cut, but not those of states. The texts are set separately, because matplotlib hides a label that starts
-    with "_".
+    Long names are cut, but not those of states. If there is no room for all names, the last entry counts the others. The texts
+    are set separately, because matplotlib hides a label that starts with "_".
     """
     if not handles:
         return
-    figure = ax.figure
-    width = figure.bbox.width / figure.dpi
-    size = font_sizes(ax).text
-    max_points = MAX_NAME_SHARE * width * 72
-    labels = [drawable(str(handle.get_label())) for handle in handles]
-    names = [label if label in NAMES_OF_STATES else shorten_name(label, max_points, size) for label in labels]
+    figure, size = ax.figure, font_sizes(ax).text
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
-    if width <= SMALL_FIGURE_INCHES and not always_right:
-        entry_points = max(text_width(name, size) for name in names) + 4 * size
-        style["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry_points), 1), len(names))
+    if figure.bbox.width / figure.dpi <= SMALL_FIGURE_INCHES and not always_right:
+        handles, names, style["ncols"] = entries_below(ax, handles, size)
         anchor = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
-        style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor, "columnspacing": 1.2}
+        style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor}
+        style |= {"columnspacing": 1.0, "handletextpad": 0.5, "labelspacing": 0.35}
     else:
+        handles, names = entries_at_right(ax, handles, size)
         anchor = ax.transAxes + ScaledTranslation(offset_points / 72, 0, figure.dpi_scale_trans)
         style |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "bbox_transform": anchor}
     legend = ax.legend(handles, ["name"] * len(handles), **style)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
+
+
+def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str]]:
+    """The handles that fit into the height of the Axes, and their names: a few long ones do not take the width of the rest."""
+    widths = sorted(text_width(label_of(handle), size) for handle in handles if handle.get_gid() == NAME)
+    limit = MAX_LEGEND_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+    usual = widths[len(widths) // 2] if widths else 0.0
+    handles = with_room(handles, int(ax.bbox.height / ax.figure.dpi * 72 / (LINE_EMS * size)))
+    return handles, entry_names(handles, min(limit, max(MAX_OUTLIER_FACTOR * usual, MIN_NAME_EMS * size)), size)
+
+
+def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str], int]:
+    """The handles that fit into the part of the figure for a legend below the Axes, their names, and the number of columns."""
+    width, height = (extent / ax.figure.dpi * 72 for extent in (ax.bbox.width, ax.figure.bbox.height))
+    max_lines = max(int(MAX_HEIGHT_SHARE * height / (LINE_EMS * size)), 2)
+    names: list[str] = []
+    n_columns = 1
+    for ems in NARROW_NAME_EMS:
+        names = entry_names(handles, ems * size, size)
+        n_columns = max(int(width / (max(text_width(name, size) for name in names) + HANDLE_EMS * size)), 1)
+        if ceil(len(handles) / n_columns) <= max_lines:
+            return handles, names, min(n_columns, len(names))
+    handles = with_room(handles, max_lines * n_columns)
+    return handles, entry_names(handles, NARROW_NAME_EMS[-1] * size, size), n_columns
+
+
+def with_room(handles: list[Any], n_entries: int) -> list[Any]:
+    """The handles; if there are more than this number, without the last names, and with an entry that counts these."""
+    n_dropped = len(handles) - n_entries + 1
+    named = [number for number, handle in enumerate(handles) if handle.get_gid() == NAME]
+    if n_dropped < 2 or len(named) <= n_dropped:
+        return handles
+    dropped = named[-n_dropped:]
+    more = Line2D([], [], linestyle="none", label=f"{n_dropped:,} more")
+    return [*handles[: dropped[0]], more, *(handle for handle in handles[dropped[0] :] if handle.get_gid() != NAME)]
+
+
+def entry_names(handles: list[Any], points: float, size: float) -> list[str]:
+    """The texts of the entries: names cut to this width so that they stay different, other texts whole."""
+    names = iter(shortened_names([label_of(handle) for handle in handles if handle.get_gid() == NAME], points, size))
+    return [next(names) if handle.get_gid() == NAME else label_of(handle) for handle in handles]
+
+
+def label_of(handle: Any) -> str:
+    """The label of a handle, as it is drawn."""
+    return drawable(str(handle.get_label()))

@@ -1,20 +1,27 @@
 """Markers: instants, errors and open spans, in pictures over time and in their legends."""
 
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import IdentityTransform
 
-from tokenvis.plot.artists.style import ThemeColors
+from tokenvis.errors import plural
+from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, font_sizes
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 MARKER_NAMES = {"instant": "instant", "error": "error", "cancelled": "cancelled", "open": "still open"}
 MARKER_SHAPES: dict[str, str] = {"instant": "D", "dot": "o", "error": "X", "cancelled": "X", "open": ">"}
+MARKER_LABELS = {"dot": "instant"}
+HIDDEN_NOUNS = {"instant": "instant", "error": "error", "cancelled": "cancelled agent", "open": "open end"}
 MARKER_SIZES = {"instant": 52, "dot": 34, "error": 46, "cancelled": 46, "open": 34}  # square points
 
 
@@ -26,12 +33,60 @@ def marked_rows(spans: pd.DataFrame) -> dict[str, Int64Array]:
     return {"instant": np.flatnonzero(start == end), **marked}
 
 
-def draw_markers(ax: Axes, x: Float64Array, y: Float64Array, shape: str, colors: Any, edge_color: str) -> None:
-    """Markers of one kind."""
-    if len(x):
-        style: dict[str, Any] = {"edgecolors": edge_color, "linewidths": 0.8, "zorder": 3.5}
-        name = "instant" if shape == "dot" else shape
-        ax.scatter(x, y, s=MARKER_SIZES[shape], marker=MARKER_SHAPES[shape], c=colors, label=name, **style)
+class Markers(PathCollection):
+    """Markers of one kind: in each view, from the left, those that cover no other one."""
+
+    axes: Any
+
+    def __init__(self, ax: Axes, x: Float64Array, y: Float64Array, shape: str, size: float, **style: Any) -> None:
+        marker = MarkerStyle(MARKER_SHAPES[shape])
+        super().__init__(
+            [marker.get_path().transformed(marker.get_transform())],
+            [size],
+            offsets=np.column_stack([x, y]),
+            offset_transform=ax.transData,
+            label=MARKER_LABELS.get(shape, shape),
+            zorder=3.5,
+            **style,
+        )
+        self.set_transform(IdentityTransform())
+        self.places, self.faces = self.get_offsets(), self.get_facecolor()
+
+    def shown(self) -> Int64Array:
+        """The markers that are drawn in the current view."""
+        places = self.axes.transData.transform(self.places)
+        width = self.get_sizes()[0] ** 0.5 * self.axes.figure.dpi / 72
+        shown: list[tuple[float, float, int]] = []
+        for marker in np.argsort(places[:, 0], kind="stable").tolist():
+            x, y = places[marker].tolist()
+            near = takewhile(lambda other: x - other[0] < width, reversed(shown))  # noqa: B023  (used at once)
+            if all(abs(y - other) >= width for _, other, _ in near):
+                shown.append((x, y, marker))
+        return np.sort(np.array([marker for _, _, marker in shown], dtype=np.int64))
+
+    def messages(self) -> list[str]:
+        """The note on markers that are not drawn."""
+        n_hidden = len(self.places) - len(self.shown())
+        return [f"{plural(n_hidden, HIDDEN_NOUNS[str(self.get_label())])} not marked"] if n_hidden else []
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the markers that do not cover others."""
+        shown = self.shown()
+        self.set_offsets(self.places[shown])
+        self.set_facecolor(self.faces[shown] if len(self.faces) > 1 else self.faces)
+        super().draw(renderer)
+        self.set_offsets(self.places)
+        self.set_facecolor(self.faces)
+
+
+def draw_markers(ax: Axes, x: Float64Array, y: Float64Array, shape: str, colors: Any, edge_color: str) -> list[Markers]:
+    """Draw markers of one kind, smaller in narrow figures; returns their artist, if there are any."""
+    if not len(x):
+        return []
+    size = MARKER_SIZES[shape] * (font_sizes(ax).text / NORMAL_SIZES.text) ** 2
+    markers = Markers(ax, x, y, shape, size, facecolors=colors, edgecolors=edge_color, linewidths=0.8)
+    ax.add_collection(markers, autolim=False)
+    return [markers]
 
 
 def marker_handles(rows_by_marker: Mapping[str, Int64Array], theme: ThemeColors, *, instant: str = "instant") -> list[Line2D]:

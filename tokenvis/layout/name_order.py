@@ -1,0 +1,37 @@
+"""The order of names in legends and lists, and the choice of those that matter most."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from tokenvis.spans.columns import codes_of
+from tokenvis.spans.integers import difference
+from tokenvis.tree.states import States, states_of
+
+DIGITS = re.compile(r"([0-9]+)")
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """The sort key of a name: numbers in it count as numbers, so that "worker 2" is before "worker 10"."""
+    parts = DIGITS.split(name)
+    digits = [part.lstrip("0") for part in parts[1::2]]
+    keys = [(0, 0, part) for part in parts]
+    keys[1::2] = [(1, len(part), part) for part in digits]
+    return keys
+
+
+def busiest_names(spans: pd.DataFrame, column: str, count: int, *, states: States | None = None) -> list[str]:
+    """The ``count`` values of a column whose spans work longest, in natural order; all, if there are not more.
+
+    Of equal ones, the first by name. ``states`` are the states of the spans, if they are known already.
+    """
+    codes, labels = codes_of(spans[column])
+    names = [str(label) for label in labels]
+    if len(names) <= count:
+        return sorted(names, key=natural_key)
+    row, start, end = (states_of(spans) if states is None else states).work()
+    code = codes[row]
+    work_us = np.bincount(code[code >= 0], difference(end, start)[code >= 0], len(names))
+    busiest = np.argsort(-work_us, kind="stable")[:count].tolist()
+    return sorted((names[code] for code in busiest), key=natural_key)
