@@ -152,7 +152,7 @@ def plot_timeline(
         handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *losses.sentences())
+            return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)
