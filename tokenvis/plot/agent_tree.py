@@ -26,10 +26,11 @@ from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import marker_handles
-from tokenvis.plot.artists.row_texts import RowTexts, draw_tree_lines
+from tokenvis.plot.artists.names import MIN_NAME_POINTS, shortened_names
+from tokenvis.plot.artists.row_texts import ROW_HEIGHT_EMS, RowTexts, draw_tree_lines
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
-from tokenvis.plot.artists.text import drawable, shorten_name, text_width
+from tokenvis.plot.artists.text import drawable, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
 from tokenvis.spans.columns import require, times_of
@@ -39,7 +40,8 @@ from tokenvis.tree.prices import Prices
 from tokenvis.tree.relations import relations_of
 from tokenvis.tree.states import WORK, states_of
 
-MAX_ROWS = 200
+MAX_ROWS, MIN_ROWS = 200, 5
+LINES_BELOW = 7  # the space that a layout takes from given Axes, for labels, notes and a legend
 TREE_ROW_INCHES, MAX_TREE_INCHES = 0.27, 18.0  # of a row, and of all rows in a new figure
 MAX_ROW_INCHES = 0.45  # on given Axes: few rows do not fill them
 MAX_NAMES_SHARE, MAX_NUMBERS_SHARE = 0.26, 0.3  # of the figure's width
@@ -120,7 +122,7 @@ def plot_agent_tree(
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     losses, spans = losses_of(spans), recorded_spans(spans)
     table, relations, states = agent_tree(spans, prices=prices), relations_of(spans, requests=False), states_of(spans)
-    rows = agent_rows(spans, relations, states, table["subtree_busy_us"].to_numpy(), MAX_ROWS)
+    rows = agent_rows(spans, relations, states, table["subtree_busy_us"].to_numpy(), max_rows(ax))
     shown = table.iloc[rows.shown].reset_index(drop=True)
     with themed(ax) as theme:
         scale = color_scale(table["agent_id"], palette, theme)
@@ -132,7 +134,7 @@ def plot_agent_tree(
         ]
         ax = new_axes(tree_inches(len(shown))) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, *losses.sentences())
+            return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
         draw_rows(ax, len(shown), theme)
         axis.draw(ax, theme)
@@ -154,6 +156,14 @@ def plot_agent_tree(
         sentences = [*losses.sentences(), *(f"{note}." for note in row_notes(len(shown), len(table)))]
         describe(ax, f"Agent tree of {described_name(axis.name)}: {tree_counts(table, axis).replace(' · ', ', ')}.", *sentences)
     return ax
+
+
+def max_rows(ax: Axes | None) -> int:
+    """How many rows have names that can be read, on these Axes or in a new figure."""
+    if ax is None:
+        return MAX_ROWS
+    points = ax.bbox.height / ax.figure.dpi * 72 - LINES_BELOW * font_sizes(ax).text
+    return min(max(int(points / (ROW_HEIGHT_EMS * MIN_NAME_POINTS)) - 1, MIN_ROWS), MAX_ROWS)
 
 
 def tree_inches(n_rows: int) -> float:
@@ -256,16 +266,20 @@ def draw_forks(
 def draw_tree_names(ax: Axes, table: pd.DataFrame, rows: AgentRows, theme: ThemeColors) -> None:
     """Draw the names, indented by their depth, and the lines of the tree."""
     size = font_sizes(ax).text
-    names = [drawable(name) for name in row_names(table, rows)]
+    names = row_names(table, rows)
     depth = table["depth"].to_numpy()[rows.shown]
     limit = MAX_NAMES_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
     indent = min(INDENT_POINTS, MAX_INDENT_SHARE * limit / max(int(depth.max()), 1)) * depth
-    width = min(limit, max(text_width(name, size) + offset for name, offset in zip(names, indent.tolist(), strict=True)))
+    full_widths = [text_width(drawable(name), size) + space for name, space in zip(names, indent.tolist(), strict=True)]
+    width = min(limit, max(full_widths))
     offsets = indent - width - NAME_GAP_POINTS
-    texts = [shorten_name(name, width - space, size) for name, space in zip(names, indent.tolist(), strict=True)]
+    texts = np.empty(len(names), dtype=object)
+    for level in np.unique(depth).tolist():  # names of a level have the same width
+        at_level = np.flatnonzero(depth == level)
+        texts[at_level] = shortened_names([names[row] for row in at_level], width - indent[at_level[0]], size)
     color = [theme.error if outcome == "error" else theme.text for outcome in table["outcome"].iloc[rows.shown]]
     draw_tree_lines(ax, offsets, rows.parent, theme)
-    ax.add_artist(RowTexts(texts, offsets, width=width + NAME_GAP_POINTS, size=size, colors=color, beside="left"))
+    ax.add_artist(RowTexts(texts.tolist(), offsets, width=width + NAME_GAP_POINTS, size=size, colors=color, beside="left"))
 
 
 def row_names(table: pd.DataFrame, rows: AgentRows) -> list[str]:

@@ -67,7 +67,7 @@ def plot_colocation(
         cells = matrix_cells(both, "agent_id", "other_agent_id", "overlap_us")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, "No two agents met." if len(spans) else "This trace is empty.")
+            return draw_empty(ax, theme, spans, reason="No two agents met.")
         draw_matrix(ax, cells, duration, theme, names=("agent", "with agent"), legend=legend)
         draw_title(ax, trace_title(spans), "time agents spent together", theme)
         largest = table.iloc[int(table["overlap_us"].argmax())]

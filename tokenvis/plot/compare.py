@@ -19,7 +19,7 @@ from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import Palette, color_scale
-from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
+from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_message, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.names import draw_names
@@ -29,7 +29,7 @@ from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
-from tokenvis.spans.losses import Losses, losses_of, recorded_spans
+from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
 from tokenvis.tree.states import states_of
 
 SIDES = ("before", "after")
@@ -101,6 +101,7 @@ def plot_compare(
     table = compare(before, after, match=match)
     check_axes(ax)
     loss_texts = loss_notes(losses_of(before), losses_of(after))
+    empty = f"Before: {no_spans_sentence(before)} After: {no_spans_sentence(after)}"
     before, after = recorded_spans(before), recorded_spans(after)
     role = match if isinstance(match, str) else "role"
     both = combine_sides(before, after, match, role)
@@ -121,9 +122,7 @@ def plot_compare(
         handles = [*names, *state_handles(states_that_occur(states), theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(both):
-            return draw_empty(
-                ax, theme, " ".join(["Both traces are empty.", *(f"{text.capitalize()}." for text in loss_texts)])
-            )
+            return draw_message(ax, theme, empty)
         apply_theme(ax)
         draw_agent_bands(ax, placement, theme)
         axis.draw(ax, theme)

@@ -110,7 +110,7 @@ def plot_concurrency(
         handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []
         ax = new_axes(max(CONCURRENCY_HEIGHT_INCHES, (len(handles) - 2) * LEGEND_LINE_INCHES)) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *losses.sentences())
+            return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
         axis.draw(ax, theme)
         draw_losses(ax, losses, axis, theme)

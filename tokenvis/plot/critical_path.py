@@ -124,7 +124,7 @@ def plot_critical_path(
         handles = [*part_handles(spans, path, steps, scale, axis), *wait_handles(time_us, theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *losses.sentences())
+            return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)

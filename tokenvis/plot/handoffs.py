@@ -79,7 +79,7 @@ def plot_handoffs(
         cells = matrix_cells(waits, "from_agent", "to_agent", "n", detail)
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, "No handoffs." if len(spans) else "This trace is empty.")
+            return draw_empty(ax, theme, spans, reason="No handoffs.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
         draw_title(ax, trace_title(spans), "handoffs, and the median wait", theme)
         largest = cells.iloc[int(cells["amount"].argmax())]

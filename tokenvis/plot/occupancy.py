@@ -69,7 +69,7 @@ def plot_occupancy(
         cells = matrix_cells(table, "agent_id", "location_id", "busy_us", last=wrappers_of(spans, states))
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme)
+            return draw_empty(ax, theme, spans)
         draw_matrix(ax, cells, duration, theme, names=("agent", "location"), legend=legend)
         draw_title(ax, trace_title(spans), f"{counted} of each agent at each location", theme)
         largest = table.iloc[int(table["busy_us"].argmax())]

@@ -27,7 +27,7 @@ from tokenvis.plot.concurrency import plot_concurrency
 from tokenvis.plot.occupancy import plot_occupancy
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
-from tokenvis.spans.losses import losses_of, recorded_spans
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.states import states_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
@@ -96,7 +96,7 @@ def plot_overview(
         upper, middle, lower = figure.subplots(3, 1, height_ratios=heights)
         if not len(recorded):
             for ax in (upper, middle, lower):
-                draw_empty(ax, theme, *losses_of(spans).sentences())
+                draw_empty(ax, theme, spans)
             return figure
         options: dict[str, Any] = {"palette": palette, "gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
         plot_timeline(spans, ax=upper, **options)

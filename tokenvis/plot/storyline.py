@@ -138,7 +138,7 @@ def plot_storyline(
     total = layout.totals.iloc[0] if len(spans) else None
     with themed(ax) as theme:
         if total is None:
-            return draw_empty(new_axes(height_inches(1, 0)) if ax is None else ax, theme, *losses.sentences())
+            return draw_empty(new_axes(height_inches(1, 0)) if ax is None else ax, theme, spans, losses)
         geometry = storyline_geometry(layout.lines, by, axis.mapping.to_x)
         agent_colors = line_colors(geometry, spans["agent_id"], palette, theme)
         boxes = geometry.group_boxes() if locations == "free" else []

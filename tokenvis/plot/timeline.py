@@ -164,7 +164,7 @@ def plot_timeline(
         handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []
         ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
         if not len(spans):
-            return draw_empty(ax, theme, *losses.sentences())
+            return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
         draw_bands(ax, placement, theme)
         axis.draw(ax, theme)
@@ -213,7 +213,7 @@ class MoveCurves(DensityLimited, PathCollection):
     max_per_inch = MAX_MOVES_PER_INCH
 
     def __init__(self, *ends: Any, **style: Any) -> None:
-        x0, x1, y0, y1 = ends
+        x0, x1, _, _ = ends
         self.curves = [Path(points, CURVE_CODES) for points in curve_points(*ends)]
         super().__init__(self.curves, facecolors="none", zorder=2, label="moves", **style)
         self.ends = ends
@@ -257,7 +257,9 @@ def curve_points(x0: Any, x1: Any, y0: Any, y1: Any) -> np.ndarray:
     return np.stack([np.column_stack(pair) for pair in ((x0, y0), (middle, y0), (middle, y1), (x1, y1))], axis=1)
 
 
-def move_handles(drawn: "MoveCurves | MovesNotDrawn | None", scale: ColorScale, theme: ThemeColors, *, colored: bool) -> list[Line2D]:
+def move_handles(
+    drawn: "MoveCurves | MovesNotDrawn | None", scale: ColorScale, theme: ThemeColors, *, colored: bool
+) -> list[Line2D]:
     """The legend handle of moves, if any are drawn, which tells that long ones have only their ends."""
     if not isinstance(drawn, MoveCurves) or not len(drawn.low) or drawn.too_many():
         return []
@@ -291,9 +293,7 @@ def draw_moves(
     return drawn
 
 
-def draw_span_markers(
-    ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array], theme: ThemeColors
-) -> list[Markers]:
+def draw_span_markers(ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array], theme: ThemeColors) -> list[Markers]:
     """Draw diamonds, arrows, and red crosses; red ticks if there are too many crosses."""
     error_rows = marker_rows["error"]
     drawn = []

@@ -55,7 +55,7 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
         cells = matrix_cells(table, "from_location", "to_location", "n_moves")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, "No agent moved." if len(spans) else "This trace is empty.")
+            return draw_empty(ax, theme, spans, reason="No agent moved.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
         draw_title(ax, trace_title(spans), "moves between locations", theme)
         largest = cells.iloc[int(cells["amount"].argmax())]

@@ -110,7 +110,7 @@ def plot_usage(
     with themed(ax) as theme:
         ax = new_axes(USAGE_HEIGHT_INCHES if groups is None else max(0.3 * len(groups), 1.2)) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, *(["No span has a token count."] if len(spans) else losses.sentences()))
+            return draw_empty(ax, theme, spans, losses, "No span has a token count.")
         apply_theme(ax)
         if axis is not None:
             draw_token_sums(ax, table["end_time"].to_numpy(), sums, axis, theme)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import plural
+from tokenvis.errors import plural, quoted
 from tokenvis.spans.columns import times_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import Int64Array
@@ -58,6 +58,32 @@ def losses_of(spans: pd.DataFrame) -> Losses:
         with_count, values = field_values(spans.iloc[rows], LOST_COUNT_KEY)
         n_spans[with_count] = [lost_count_of(value) for value in values]
     return Losses(rows, n_spans, start[rows], end[rows])
+
+
+def no_spans_sentence(spans: pd.DataFrame, losses: Losses | None = None) -> str:
+    """Why there are no spans in a frame of none, or of loss markers: they were lost, or left out by a filter, or never there.
+
+    A filter is known by the categories that it leaves: a frame without rows has names of agents only if it had rows before.
+    """
+    losses = losses or losses_of(spans)
+    if losses.total:
+        return f"There are no spans: {losses.messages()[0]}."
+    names = {column: names_in_categories(spans[column]) for column in ("trace_id", "agent_id", "location_id")}
+    traces = names["trace_id"]
+    if names["agent_id"] or names["location_id"]:
+        of_traces = f" of {trace_phrase(traces)}" if traces else ""
+        return f"No span is left{of_traces}: the frame is empty after a filter."
+    return f"There are no spans in {trace_phrase(traces)}." if traces else "There are no spans."
+
+
+def names_in_categories(values: pd.Series) -> list[str]:
+    """The categories of a Categorical column, also those that do not occur."""
+    return values.cat.categories.tolist() if isinstance(values.dtype, pd.CategoricalDtype) else []
+
+
+def trace_phrase(traces: list[str]) -> str:
+    """A trace by its name, or the number of several traces."""
+    return f"trace {quoted(traces[0])}" if len(traces) == 1 else plural(len(traces), "trace")
 
 
 def lost_count_of(value: object) -> int:

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes
+from tokenvis.plot.artists.text import drawable
+from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
 
 FIGURE_WIDTH_INCHES = 11.0
 MAX_BANDS_INCHES = 14.0  # height of the bands of a new figure
@@ -55,15 +59,27 @@ def available_lanes_and_pixels(ax: Axes | None) -> tuple[float, float]:
     return ax.bbox.height / ax.figure.dpi * 72 / MIN_LANE_POINTS, ax.bbox.width
 
 
-def draw_empty(ax: Axes, theme: ThemeColors, message: str = "This trace is empty.") -> Axes:
+def draw_empty(ax: Axes, theme: ThemeColors, spans: pd.DataFrame, losses: Losses | None = None, reason: str = "") -> Axes:
+    """Show why there is no content: ``reason``, or if there are no spans, why not.
+
+    ``losses`` are the loss markers of the frame; by default they are looked up in ``spans``.
+    """
+    losses = losses or losses_of(spans)
+    sentences = [reason, *losses.sentences()] if len(recorded_spans(spans)) else [no_spans_sentence(spans, losses)]
+    return draw_message(ax, theme, " ".join(sentences))
+
+
+def draw_message(ax: Axes, theme: ThemeColors, message: str) -> Axes:
     """Show a message instead of content."""
     apply_theme(ax)
-    ax.text(
-        0.5, 0.5, message, transform=ax.transAxes, ha="center", va="center", color=theme.muted, fontsize=font_sizes(ax).text + 2
+    style: dict[str, Any] = {"color": theme.muted, "fontsize": font_sizes(ax).text + 2, "parse_math": False}
+    text = ax.text(
+        0.5, 0.5, drawable(message, len(message)), transform=ax.transAxes, ha="center", va="center", wrap=True, **style
     )
+    text.set_in_layout(False)
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_label(message)
+    ax.set_label(text.get_text())
     return ax
 
 

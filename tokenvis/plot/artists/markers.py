@@ -50,7 +50,8 @@ class Markers(PathCollection):
             **style,
         )
         self.set_transform(IdentityTransform())
-        self.places, self.faces = self.get_offsets(), self.get_facecolor()
+        self.places: Any = self.get_offsets()
+        self.faces: Any = self.get_facecolor()
 
     def shown(self) -> Int64Array:
         """The markers that are drawn in the current view."""

@@ -7,14 +7,17 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm
+from matplotlib.backend_bases import RendererBase
+from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm, to_hex
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import new_axes
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
-from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, are_vertical, draw_column_names, draw_names
+from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, MIN_NAME_POINTS, NameTicks, draw_names
 from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, apply_theme, font_sizes
-from tokenvis.plot.artists.text import CellLabels, drawable, text_color_on, text_width
+from tokenvis.plot.artists.text import FittedTexts, Note, drawable, text_color_on, text_width
 from tokenvis.spans.columns import codes_of
 
 CELL_HEIGHT_INCHES = 0.42  # in a new figure
@@ -22,7 +25,9 @@ CELL_WIDTH_RANGE_INCHES = (0.75, 1.4)  # minimum and maximum; a cell is as wide 
 MAX_NAME_INCHES = 2.5  # for a name at the left
 MAX_MATRIX_INCHES = 10.0  # height of the matrix in a new figure
 MAX_MATRIX_NAMES = 60  # rows, and columns
-LEGEND_STEPS = 4
+MAX_SCALE_STEPS = 4
+PATCH_EMS, PATCH_GAP_EMS, STEP_GAP_EMS = 1.0, 0.35, 0.8  # in the scale: a patch, the gap after it, the gap after its text
+CELL_PADDING_EMS, CELL_LINE_EMS = 0.4, 1.3  # beside the text of a cell, and the height of a line
 
 
 def matrix_cells(
@@ -81,13 +86,128 @@ def matrix_axes(cells: pd.DataFrame) -> Axes:
     left_inches, bottom_inches = (
         max((text_width(drawable(name), NORMAL_SIZES.text) / 72 for name in names), default=0.0) for names in (rows, columns)
     )
-    width = min(
-        max(len(columns) * min(max(bottom_inches + 0.15, CELL_WIDTH_RANGE_INCHES[0]), CELL_WIDTH_RANGE_INCHES[1]), 2.5), 11.0
-    )
+    cell_width = min(max(bottom_inches + 0.15, CELL_WIDTH_RANGE_INCHES[0]), CELL_WIDTH_RANGE_INCHES[1])
+    width = min(max(len(columns) * cell_width, 2.5), 11.0)
     height = min(max(len(rows) * CELL_HEIGHT_INCHES, 1.0), MAX_MATRIX_INCHES) + 0.3
-    if are_vertical(columns, width * 72, NORMAL_SIZES.text):
+    if bottom_inches > 0.95 * width / max(len(columns), 1):  # the names are vertical
         height += min(bottom_inches, MAX_VERTICAL_INCHES)
     return new_axes(height, width=max(width + min(left_inches, MAX_NAME_INCHES) + 0.6, 5.0))
+
+
+class CellTexts(FittedTexts):
+    """The texts in the cells of a matrix: two lines or one, in a font that may be smaller, or none, so that all fit.
+
+    ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
+    """
+
+    def __init__(self, cells: pd.DataFrame, *, size: float) -> None:
+        super().__init__(size=size, zorder=4)
+        self.cells = cells
+
+    def lines_and_size(self, renderer: RendererBase) -> tuple[int, float]:
+        """The number of lines, and the font size, that fit into every cell at this size and zoom; no lines if none fits."""
+        em: Any = renderer.points_to_pixels(self.size)
+        corners = self.axes.transData.transform([(0, 0), (1, 1)])
+        width, height = np.abs(corners[1] - corners[0])
+        lines = [set(self.cells[line]) for line in ("first", "second")]
+        widths = [max((self.measure(text, renderer) for text in line), default=0.0) for line in lines]
+        for n_lines in range(2 if any(lines[1]) else 1, 0, -1):
+            needed = max(widths[:n_lines]) + CELL_PADDING_EMS * em, n_lines * CELL_LINE_EMS * em
+            size = self.size * min(1.0, width / needed[0], height / needed[1])
+            if size >= MIN_NAME_POINTS:
+                return n_lines, size
+        return 0, self.size
+
+    def texts(self, renderer: RendererBase) -> list[Text]:
+        """The texts that fit at this size and zoom."""
+        n_lines, size = self.lines_and_size(renderer)
+        if not n_lines:
+            return []
+        cells = self.cells
+        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size}
+        return [
+            self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
+            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
+        ]
+
+
+class AmountScale(FittedTexts):
+    """The colours of a few amounts, beside or below the label of the x axis, while the cells have no texts.
+
+    Its space is reserved also while the cells have texts, so that the size of the cells does not depend on it. ``steps`` are
+    amounts as texts and their colours, the largest last.
+    """
+
+    def __init__(self, steps: list[tuple[str, str]], cell_texts: CellTexts, *, size: float, theme: ThemeColors) -> None:
+        super().__init__(size=size, zorder=4)
+        self.steps, self.cell_texts, self.theme = steps, cell_texts, theme
+        self.set_clip_on(False)
+
+    def width(self, steps: list[tuple[str, str]], renderer: RendererBase) -> float:
+        """The width of these steps, in pixels."""
+        em: Any = renderer.points_to_pixels(self.size)
+        widths: float = sum(self.measure(text, renderer) for text, _ in steps)
+        gaps: float = (len(steps) * (PATCH_EMS + PATCH_GAP_EMS + STEP_GAP_EMS) - STEP_GAP_EMS) * em
+        return widths + gaps
+
+    def placed(self, renderer: RendererBase) -> tuple[list[tuple[str, str]], float, float]:
+        """The steps that fit, at least the largest of any; their left edge and the bottom of their line, in pixels."""
+        em: Any = renderer.points_to_pixels(self.size)
+        axes: Any = self.axes
+        right, label = axes.bbox.x1, axes.xaxis.label.get_window_extent(renderer)
+        notes = [note.get_window_extent(renderer) for note in self.notes()]
+        n_steps = len(self.steps)
+        if all(note.y0 < label.y0 for note in notes):
+            for steps in (self.steps, self.steps[(n_steps + 1) % 2 :: 2]):
+                if label.x1 + em + self.width(steps, renderer) <= right:
+                    return steps, right - self.width(steps, renderer), label.y0
+        below = min([label.y0, *(note.y0 for note in notes)]) - 1.5 * em
+        fitting = [steps for start in range(n_steps) if self.width(steps := self.steps[start:], renderer) <= right]
+        steps = fitting[0] if fitting else self.steps[-1:]
+        return steps, right - self.width(steps, renderer), below
+
+    def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Bbox:
+        """The box of the scale, for the layout, with a line for the note that a little less space would make necessary."""
+        renderer = renderer or self.figure._get_renderer()
+        em = renderer.points_to_pixels(self.size)
+        _, left, bottom = self.placed(renderer)
+        ticks = [axis.get_major_locator() for axis in (self.axes.xaxis, self.axes.yaxis)]
+        names = [locator.fit() for locator in ticks if isinstance(locator, NameTicks)]
+        may_need_note = any(fitted.is_tight() for fitted in names) and not self.notes()
+        return Bbox.from_extents(left, bottom - 1.5 * em * may_need_note, self.axes.bbox.x1, bottom + em)
+
+    def notes(self) -> list[Note]:
+        """The notes that are shown."""
+        return [text for text in self.axes.texts if isinstance(text, Note) and text.messages()]
+
+    def entries(self, renderer: RendererBase) -> list[tuple[Text, str]]:
+        """The amounts with their colours, if the cells have no texts at this size and zoom."""
+        if self.cell_texts.lines_and_size(renderer)[0]:
+            return []
+        em: Any = renderer.points_to_pixels(self.size)
+        steps, left, bottom = self.placed(renderer)
+        entries = []
+        for amount, color in steps:
+            x = left + (PATCH_EMS + PATCH_GAP_EMS) * em
+            entries.append((self.text_at(x, bottom, amount, color=self.theme.text, va="bottom", clip_on=False), color))
+            left += self.width([(amount, color)], renderer) + STEP_GAP_EMS * em
+        return entries
+
+    def texts(self, renderer: RendererBase) -> list[Text]:
+        """The amounts, if the cells have no texts at this size and zoom."""
+        return [text for text, _ in self.entries(renderer)]
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the amounts, each after a patch of its colour."""
+        em: Any = renderer.points_to_pixels(self.size)
+        for text, color in self.entries(renderer) if self.get_visible() else []:
+            x, y = text.get_position()
+            corner = x - (PATCH_EMS + PATCH_GAP_EMS) * em, y + 0.2 * em
+            patch = Rectangle(corner, PATCH_EMS * em, 0.9 * em, facecolor=color, linewidth=0)
+            patch.set_figure(self.figure)
+            patch.draw(renderer)
+        super().draw(renderer)
 
 
 def draw_matrix(
@@ -99,23 +219,21 @@ def draw_matrix(
     names: tuple[str, str],
     legend: bool,
 ) -> None:
-    """Draw the cells with their texts, the names of rows and columns, and a legend if the texts do not fit."""
+    """Draw the cells with their texts, the names of rows and columns, and a scale that is shown if the texts do not fit."""
     apply_theme(ax)
     rows, columns = ([str(name) for name in cells[axis].cat.categories] for axis in ("row", "column"))
-    legend_entries = draw_cells(ax, cells, format_amount, theme)
+    texts, steps = draw_cells(ax, cells, format_amount, theme)
     draw_names(ax.yaxis, np.arange(len(rows)) + 0.5, rows)
-    draw_column_names(ax, columns)
+    draw_names(ax.xaxis, np.arange(len(columns)) + 0.5, columns)
     ax.set_ylabel(names[0])
-    ax.set_xlabel(names[1])
-    cell_points = ax.bbox.width / ax.figure.dpi * 72 / len(columns) - 4
-    widest = max(text_width(format_amount(amount), font_sizes(ax).bar) for amount in cells["amount"])
-    if legend and widest > cell_points:
-        # The names of the columns are below.
-        draw_legend(ax, [legend_patch(color, entry) for color, entry in legend_entries], always_right=True)
+    ax.set_xlabel(names[1], loc="left")
+    ax.add_artist(AmountScale(steps if legend else [], texts, size=font_sizes(ax).text, theme=theme))
 
 
-def draw_cells(ax: Axes, cells: pd.DataFrame, format_amount: Callable[[Any], str], theme: ThemeColors) -> list[tuple[str, str]]:
-    """Draw the cells; returns colours and texts of a few amounts, for the legend of a matrix without texts."""
+def draw_cells(
+    ax: Axes, cells: pd.DataFrame, format_amount: Callable[[Any], str], theme: ThemeColors
+) -> tuple[CellTexts, list[tuple[str, str]]]:
+    """Draw the cells and their texts; returns these texts, and a few amounts with their colours."""
     rows, columns = (cells[name].cat.codes.to_numpy() for name in ("row", "column"))
     shape = tuple(len(cells[name].cat.categories) for name in ("row", "column"))
     amounts = np.full(shape, np.nan)
@@ -130,15 +248,15 @@ def draw_cells(ax: Axes, cells: pd.DataFrame, format_amount: Callable[[Any], str
     ax.set_xlim(0, shape[1])
     ax.grid(visible=False)
     ax.spines["bottom"].set_visible(False)
-    first_lines = [format_amount(amount) for amount in cells["amount"].tolist()]
-    text_colors = [text_color_on(colormap(norm(amount))) for amount in cells["amount"]]
     labels = {
         "x": columns + 0.5,
         "y": rows + 0.5,
-        "first": first_lines,
+        "first": [format_amount(amount) for amount in cells["amount"].tolist()],
         "second": cells["detail"].to_numpy(),
-        "color": text_colors,
+        "color": [text_color_on(colormap(norm(amount))) for amount in cells["amount"]],
     }
-    ax.add_artist(CellLabels(pd.DataFrame(labels), size=font_sizes(ax).bar))
-    legend_amounts = np.linspace(0, 1, LEGEND_STEPS + 1)[1:] ** 2 * highest
-    return [(mpl.colors.to_hex(colormap(norm(amount))), format_amount(amount)) for amount in legend_amounts.tolist()]
+    texts = CellTexts(pd.DataFrame(labels), size=font_sizes(ax).bar)
+    ax.add_artist(texts)
+    steps = np.unique(np.round(np.linspace(0, 1, MAX_SCALE_STEPS + 1)[1:] ** 2 * highest))
+    colors = {format_amount(int(step)): to_hex(colormap(norm(step))) for step in steps.tolist() if step}
+    return texts, list(colors.items())

@@ -13,12 +13,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox, ScaledTranslation, blended_transform_factory
 
+from tokenvis.plot.artists.names import MIN_NAME_POINTS
 from tokenvis.plot.artists.style import ThemeColors, blend_colors
 from tokenvis.plot.artists.text import FittedTexts
 from tokenvis.spans.integers import Float64Array, Int64Array
 
-MIN_FONT_POINTS = 4.5
-ROW_HEIGHT_EMS = 1.25  # of a row, relative to the font size
+ROW_HEIGHT_EMS = 1.15  # of a row, relative to the font size
 LINE_WIDTH, LINE_COLOR_SHARE = 0.8, 0.6
 ELBOW_POINTS = 3.0  # from the left edge of a name to the line to its children
 
@@ -56,7 +56,7 @@ class RowTexts(FittedTexts):
         y = self.axes.transData.transform(np.column_stack([np.zeros(len(number)), number + 0.5]))[:, 1]
         pixels_per_point = self.axes.figure.dpi / 72
         row_points = abs(y[-1] - y[0]) / (len(number) - 1) / pixels_per_point
-        size = min(self.size, max(row_points / ROW_HEIGHT_EMS, MIN_FONT_POINTS))
+        size = min(self.size, max(row_points / ROW_HEIGHT_EMS, MIN_NAME_POINTS))
         step = max(math.ceil(size * ROW_HEIGHT_EMS / row_points - 0.01), 1)
         self.font.set_size(size)
         x = (box.x1 if self.beside == "right" else box.x0) + self.offsets * pixels_per_point

@@ -5,6 +5,7 @@ missing in the font. Texts that do not fit are cut: labels at the end, names in 
 the end. Space depends on the size and the zoom, so texts are fitted when a picture is drawn.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Protocol
@@ -80,10 +81,8 @@ def shorten_name(text: str, width: float, size: float) -> str:
     """A name at a font size, cut in the middle to a width in points."""
     if text_width(text, size) <= width:
         return text
-    n_kept = max(len(text) - 1, 2)
-    while n_kept > 2 and text_width(cut_middle(text, n_kept), size) > width:
-        n_kept -= max((n_kept - 2) // 16, 1)
-    return cut_middle(text, n_kept)
+    n_fitting = bisect_right(range(3, len(text)), width, key=lambda n_kept: text_width(cut_middle(text, n_kept), size))
+    return cut_middle(text, 2 + n_fitting)
 
 
 def cut_middle(text: str, n_kept: int) -> str:
@@ -211,40 +210,6 @@ class FoldLabels(FittedTexts):
         ]
 
 
-class CellLabels(FittedTexts):
-    """The texts in the cells of a matrix: two lines, one, or none, so that they fit into all cells.
-
-    ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
-    """
-
-    def __init__(self, cells: pd.DataFrame, *, size: float) -> None:
-        super().__init__(size=size, zorder=4)
-        self.cells = cells
-
-    def texts(self, renderer: RendererBase) -> list[Text]:
-        """The texts that fit in the current view."""
-        cells = self.cells
-        em: Any = renderer.points_to_pixels(self.size)
-        origin, unit_corner = self.axes.transData.transform([(0, 0), (1, 1)])
-        width, height = abs(unit_corner - origin)
-        n_lines = min(2 if cells["second"].any() else 1, int(height / (1.3 * em)))
-        available = width - 0.4 * em
-        is_too_wide = [
-            max((self.measure(text, renderer) for text in set(cells[line])), default=0.0) > available
-            for line in ("first", "second")
-        ]
-        if not n_lines or is_too_wide[0]:
-            return []
-        if is_too_wide[1]:
-            n_lines = 1
-        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
-        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15}
-        return [
-            self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
-            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
-        ]
-
-
 class TitleFitter(Artist):
     """Fits the left title of Axes into their width, and hides the right title if the two would touch.
 
@@ -325,6 +290,10 @@ class Note(Text):
         size: Any = renderer.points_to_pixels(self.get_fontsize())
         is_below = super().get_window_extent(renderer).width + label.width + size > box.width
         self.set_position((box.x1, label.y0 - 1.5 * size if is_below else label.y0))
+
+    def get_tightbbox(self, renderer: Any = None) -> Any:
+        """The box of the text, for the layout, which would not ask a text that is still empty."""
+        return self.get_window_extent(renderer) if self.messages() else super().get_tightbbox(renderer)
 
     def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Any:
         """The box of the text."""
