@@ -183,7 +183,7 @@ def test_too_many_markers_are_ticks():
     [ticks] = rasters(ax)
     assert (len(ticks.rows), ticks.bars.colors) == (600, [LIGHT.error])
     assert [c for c in ax.collections if c.get_label() == "error"] == []
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "error"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["error"]
     still_open = with_data(spans, **{span: {"status": "open"} for span in spans["id"]})
     assert note(plot_timeline(still_open, ax=plt.subplots(figsize=(20, 2), dpi=100)[1])) == "600 open ends not marked"
     instants = spans.assign(end_time=spans["start_time"])

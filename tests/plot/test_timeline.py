@@ -101,6 +101,57 @@ def test_a_move_is_a_curve_between_the_bands():
     assert drawn_moves(plot_timeline(spans_of("ann 0 10 desk", "ann 15 20 lab"), by="agent_id")) == []
 
 
+def test_of_a_long_move_only_the_ends_are_drawn_and_the_legend_says_so():
+    spans = spans_of("ann 0 100 desk", "ann 101 150 lab", "ann 180 200 desk", "bob 0 1 desk")
+    ax = plot_timeline(spans)
+    [moves_drawn] = [c for c in ax.collections if c.get_label() == "moves"]
+    assert moves_drawn.is_long().tolist() == [False, True]
+    [stub] = moves_drawn.stubs([1])
+    assert (stub.vertices[0].tolist(), stub.vertices[-1].tolist()) == (
+        [150, moves_drawn.ends[2][1]],
+        [180, moves_drawn.ends[3][1]],
+    )
+    assert np.abs(np.diff(stub.vertices[:, 0])[[0, 2]]).max() < 3
+    assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "ends of a long move"
+    ax.set_xlim(140, 2_000)  # seen from afar, it is short
+    assert not moves_drawn.is_long().any()
+
+
+def test_one_agent_only_has_the_colours_of_its_locations():
+    spans = spans_of("ann 0 10 desk", "ann 10 20 lab")
+    ax = plot_timeline(spans)
+    assert [bar[3] for bar in drawn_bars(ax)] == [*palette(["desk", "lab"]).values()]
+    assert ax.get_legend() is None  # the bands have the names
+    assert [bar[3] for bar in drawn_bars(plot_timeline(spans, hue="agent_id"))] == [palette(["ann"])["ann"]] * 2
+    both = spans_of("ann 0 10 desk", "ann 10 20 lab", "bob 0 1 lab")
+    assert [bar[3] for bar in drawn_bars(plot_timeline(both[both["agent_id"] == "ann"]))] == [
+        palette(["ann", "bob"])["ann"]
+    ] * 2
+
+
+def test_of_many_agents_those_with_the_most_work_have_colours():
+    spans = spans_of(*(f"agent-{n} {n * 10} {n * 10 + (9 if n in (3, 14, 20) else 1)} desk" for n in range(1, 31)))
+    ax = plot_timeline(spans)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(names) == 13
+    assert {"agent-3", "agent-14", "agent-20"} < set(names)
+    assert names[:3] == ["agent-1", "agent-3", "agent-10"]  # of equal ones, the first by name; in natural order
+    assert names[-1] == "18 others"
+
+
+def test_markers_that_would_cover_others_are_left_out_and_counted():
+    spans = spans_of(*(f"ann {n} {n} desk" for n in range(300)), "ann 0 3000 lab")
+    ax = plot_timeline(spans, ax=plt.subplots(figsize=(6, 2), layout="constrained")[1])
+    ax.figure.canvas.draw()
+    [diamonds] = [c for c in ax.collections if c.get_label() == "instant"]
+    places = ax.transData.transform(np.asarray(diamonds.get_offsets()))[diamonds.shown()]
+    assert 2 < len(places) < 100
+    assert np.diff(np.sort(places[:, 0])).min() >= diamonds.get_sizes()[0] ** 0.5 * ax.figure.dpi / 72
+    assert f"{300 - len(places)} instants not marked" in note(ax)
+    ax.set_xlim(0, 10)
+    assert len(diamonds.shown()) > len(places)
+
+
 def test_a_move_has_the_colour_of_its_agent_where_agents_have_colours():
     spans = spans_of("bob 0 1 desk", "ann 0 10 desk", "ann 15 20 lab")
     for hue, color in {"agent_id": palette(["ann", "bob"])["ann"], "location_id": LIGHT.muted}.items():
@@ -385,7 +436,7 @@ def test_waits_are_parts_of_bars_in_the_look_of_their_state(look, colors):
 
 def test_a_trace_without_waits_is_described_and_listed_as_before():
     ax = plot_timeline(seconds(spans_of(*WAITING)))
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob", "ends of a long move"]
     assert ax.get_label() == "Timeline of t, a band for each location: 3 spans · 2 agents · 3 locations · 10 s."
     assert {c.get_label() for c in ax.collections} == {"spans", "moves"}
 

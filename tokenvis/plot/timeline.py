@@ -31,7 +31,7 @@ from tokenvis.plot.artists.bars import (
     draw_bars,
     label_bars,
 )
-from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_names, color_scale
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
@@ -44,7 +44,7 @@ from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
-from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.states import States, states_of, wrapper_names, wrapper_rows
@@ -179,7 +179,7 @@ def plot_timeline(
         reporting = [reporter for reporter in (losses, raster, move_curves, *markers) if reporter]
         draw_note(ax, [*reporting, *unmarked], theme)
         draw_title(ax, axis.name, timeline_counts(spans, axis), theme)
-        draw_legend(ax, [*handles, *(move_handles(move_curves, scale, theme, colored=colored) if legend else [])])
+        draw_legend(ax, [*handles, *(move_handles(move_curves, theme) if legend else [])])
         describe(ax, timeline_description(spans, by, axis), *pale_part_sentences(states), *losses.sentences())
     return ax
 
@@ -243,8 +243,8 @@ class MoveCurves(DensityLimited, PathCollection):
         """The two ends of these moves: short lines that leave and arrive in the direction of the other end."""
         x0, x1, y0, y1 = (values[rows] for values in self.ends)
         (left, bottom), (right, top) = self.axes.transData.inverted().transform(self.axes.bbox.get_points())
-        points_per_inch = 72 * self.axes.bbox.size / self.axes.figure.dpi
-        width, height = np.abs([right - left, top - bottom]) * STUB_POINTS / (points_per_inch / 72)
+        points = self.axes.bbox.size / self.axes.figure.dpi * 72
+        width, height = np.abs([right - left, top - bottom]) * STUB_POINTS / points
         side, step = np.sign(x1 - x0) * width, np.sign(y1 - y0) * np.minimum(height, np.abs(y1 - y0) / 2)
         corners = (x0, y0), (x0 + side, y0 + step), (x1 - side, y1 - step), (x1, y1)
         points = np.stack([np.column_stack(corner) for corner in corners], axis=1)
@@ -257,15 +257,11 @@ def curve_points(x0: Any, x1: Any, y0: Any, y1: Any) -> np.ndarray:
     return np.stack([np.column_stack(pair) for pair in ((x0, y0), (middle, y0), (middle, y1), (x1, y1))], axis=1)
 
 
-def move_handles(
-    drawn: "MoveCurves | MovesNotDrawn | None", scale: ColorScale, theme: ThemeColors, *, colored: bool
-) -> list[Line2D]:
-    """The legend handle of moves, if any are drawn, which tells that long ones have only their ends."""
-    if not isinstance(drawn, MoveCurves) or not len(drawn.low) or drawn.too_many():
+def move_handles(drawn: "MoveCurves | MovesNotDrawn | None", theme: ThemeColors) -> list[Line2D]:
+    """The legend handle that explains the ends of long moves, if there are any."""
+    if not isinstance(drawn, MoveCurves) or drawn.too_many() or not drawn.is_long().any():
         return []
-    label = "move; of long ones the ends" if drawn.is_long().any() else "move"
-    color = scale.colors[0] if colored and len(scale.colors) == 2 else theme.muted
-    return [Line2D([], [], color=color, linewidth=MOVE_WIDTH, alpha=MOVE_ALPHA, label=label)]
+    return [Line2D([], [], color=theme.muted, linewidth=MOVE_WIDTH, alpha=MOVE_ALPHA, label="ends of a long move")]
 
 
 class MovesNotDrawn:
@@ -308,5 +304,5 @@ def draw_span_markers(ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array
 
 
 def default_hue(spans: pd.DataFrame) -> str:
-    """The column that gives colours by default: agents, or locations if there is one agent only."""
-    return "agent_id" if len(codes_of(spans["agent_id"])[1]) > 1 else "location_id"
+    """The column that gives colours by default: agents, or locations if the trace has one agent only."""
+    return "agent_id" if len(color_names(spans["agent_id"])) > 1 else "location_id"

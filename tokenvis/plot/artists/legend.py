@@ -14,7 +14,7 @@ from tokenvis.plot.artists.text import drawable, text_width
 
 NAME = "name"  # the gid of handles whose labels are names from the spans
 MAX_LEGEND_SHARE, MAX_OUTLIER_FACTOR = 0.18, 2.0  # of a name: of the figure's width; of the median name
-MIN_NAME_EMS = 12.0  # names up to this width are whole
+MIN_NAME_EMS = 10.0  # names up to this width are whole
 MAX_HEIGHT_SHARE = 0.28  # of the figure's height, for a legend below the Axes
 NARROW_NAME_EMS = (12.0, 8.0, 6.0)  # limits of names in a legend below, tried until it is low enough
 LINE_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
@@ -63,15 +63,24 @@ def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any],
     """The handles that fit into the part of the figure for a legend below the Axes, their names, and the number of columns."""
     width, height = (extent / ax.figure.dpi * 72 for extent in (ax.bbox.width, ax.figure.bbox.height))
     max_lines = max(int(MAX_HEIGHT_SHARE * height / (LINE_EMS * size)), 2)
-    names: list[str] = []
-    n_columns = 1
     for ems in NARROW_NAME_EMS:
         names = entry_names(handles, ems * size, size)
-        n_columns = max(int(width / (max(text_width(name, size) for name in names) + HANDLE_EMS * size)), 1)
+        n_columns = columns_that_fit(names, width, size)
         if ceil(len(handles) / n_columns) <= max_lines:
-            return handles, names, min(n_columns, len(names))
+            return handles, names, n_columns
     handles = with_room(handles, max_lines * n_columns)
-    return handles, entry_names(handles, NARROW_NAME_EMS[-1] * size, size), n_columns
+    names = entry_names(handles, NARROW_NAME_EMS[-1] * size, size)
+    return handles, names, columns_that_fit(names, width, size)
+
+
+def columns_that_fit(names: list[str], width: float, size: float) -> int:
+    """The largest number of columns for these names, filled one after the other, that fit into a width in points."""
+    widths = [text_width(name, size) + HANDLE_EMS * size for name in names]
+    for n_columns in range(len(names), 1, -1):
+        n_lines = ceil(len(names) / n_columns)
+        if sum(max(widths[first : first + n_lines]) for first in range(0, len(names), n_lines)) <= width:
+            return n_columns
+    return 1
 
 
 def with_room(handles: list[Any], n_entries: int) -> list[Any]:
