@@ -339,9 +339,9 @@ def test_of_more_than_200_rows_the_picture_says_how_many_it_shows():
     ax = tv.plot_agent_tree(spans)
     assert side_texts(ax)[0][0] == "lead (+61)"
     assert len(side_texts(ax)[0]) == 200
-    assert ax.get_label().endswith("200 of 261 rows drawn, those with the most work.")
+    assert ax.get_label().endswith("200 of 261 rows drawn, the busiest.")
     [note] = [artist for artist in ax.get_children() if isinstance(artist, Note)]
-    assert note.messages() == ["200 of 261 rows drawn, those with the most work"]
+    assert note.messages() == ["200 of 261 rows drawn, the busiest"]
 
 
 @pytest.mark.parametrize(("width", "n_columns"), [(3.5, 2), (7.2, 3), (11, 5)])

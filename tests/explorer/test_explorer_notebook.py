@@ -650,7 +650,7 @@ def test_an_empty_trace_has_a_message(nb):
     nb.execute(f"spans, options = {EMPTY}, {{}}")
     nb.run(1)
     root = nb.output(1).locator(".tokenvis")
-    expect(root.locator(".tv-message")).to_have_text("This trace has no spans.")
+    expect(root.locator(".tv-message")).to_have_text("There are no spans.")
     expect(root.locator(".tv-percent")).to_have_text("100%")
 
 

@@ -148,7 +148,7 @@ def test_a_page_shows_one_trace_after_the_other(opened):
 def test_an_empty_page_has_a_message(tmp_path, offline_page):  # noqa: F811
     tokenvis.explore(OFFICE.iloc[:0]).save(tmp_path / "page.html")
     visit = offline_page(tmp_path / "page.html")
-    expect(visit.page.locator(".tv-message")).to_have_text("This trace has no spans.")
+    expect(visit.page.locator(".tv-message")).to_have_text("There are no spans.")
     visit.page.locator("canvas").focus()
     for key in ["0", "w", "d", "f", "m", "g", ".", "n", "Escape"]:
         visit.page.keyboard.press(key)

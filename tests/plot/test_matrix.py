@@ -1,11 +1,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_hex
+from pictures import collisions
 
-from tokenvis.plot.artists.matrix import MAX_MATRIX_NAMES, draw_matrix, format_count, matrix_axes, matrix_cells
+from tokenvis.plot.artists.matrix import MAX_MATRIX_NAMES, AmountScale, draw_matrix, format_count, matrix_axes, matrix_cells
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import CellLabels
+from tokenvis.plot.artists.text import CellLabels, Note
 
 
 def table_of(*rows):
@@ -53,14 +56,85 @@ def test_details_are_a_second_line_if_they_fit_and_no_cells_are_merged():
     cells = matrix_cells(table, "who", "where", "n", pd.Series(["after a second or so", "after 2 s", "after 3 s"]))
     assert cells["detail"].tolist() == ["after a second or so", ""]
     assert texts(draw(cells)) == ["1\nafter a second or so", "5"]
-    assert texts(draw(cells, (1.2, 3))) == ["1", "5"]
+    assert texts(draw(cells, (0.9, 3))) == ["1", "5"]
 
 
-def test_the_legend_has_a_scale_if_the_texts_do_not_fit():
+def scale(ax):
+    ax.figure.canvas.draw()
+    [amounts] = [artist for artist in ax.get_children() if isinstance(artist, AmountScale)]
+    return [text.get_text() for text in amounts.texts(ax.figure.canvas.get_renderer())]
+
+
+def numbers(n_rows, n_columns):
+    row, column = np.divmod(np.arange(n_rows * n_columns), n_columns)
+    table = pd.DataFrame({"who": row, "where": column, "n": 1 + 9_973 * row % 4_001 + 31 * column})
+    return matrix_cells(table.astype({"who": "str", "where": "str"}), "who", "where", "n")
+
+
+def test_there_is_a_scale_if_the_texts_do_not_fit():
     table = pd.DataFrame({"who": "ann", "where": [f"room {n:02}" for n in range(50)], "n": range(100_000, 5_100_000, 100_000)})
     ax = draw(matrix_cells(table, "who", "where", "n"), (8, 3))
     assert texts(ax) == []
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["312,500", "1,250,000", "2,812,500", "5,000,000"]
+    assert scale(ax) == ["312,500", "1,250,000", "2,812,500", "5,000,000"]
+    ax.set_xlim(0, 5)
+    assert len(texts(ax)) == 50
+    assert scale(ax) == []
+
+
+@pytest.mark.parametrize("figsize", [(2.2, 1.6), (3.3, 6), (11, 9)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 18), (18, 18), (60, 4), (2, 60)])
+def test_a_matrix_of_any_size_has_texts_or_a_scale(figsize, shape):
+    ax = draw(numbers(*shape), figsize)
+    for size in (figsize, (3.3, 2.6), figsize):
+        ax.figure.set_size_inches(size)
+        assert bool(texts(ax)) != bool(scale(ax)), size
+
+
+@pytest.mark.parametrize("n", [1, 9, 20, MAX_MATRIX_NAMES])
+def test_a_new_figure_has_texts_or_a_scale_and_all_names(n):
+    cells = numbers(n, n)
+    ax = matrix_axes(cells)
+    draw_matrix(ax, cells, format_count, LIGHT, names=("who", "where"), legend=True)
+    assert bool(texts(ax)) != bool(scale(ax))
+    assert (len(ax.get_yticklabels()), len(ax.get_xticklabels())) == (n, n)
+
+
+def test_the_scale_is_whole_amounts_in_the_colours_of_the_cells():
+    ax = draw(numbers(30, 30).assign(amount=3), (3.3, 1.4))
+    assert scale(ax) == ["1", "2", "3"]
+    [amounts] = [artist for artist in ax.get_children() if isinstance(artist, AmountScale)]
+    [mesh] = [artist for artist in ax.collections if isinstance(artist, QuadMesh)]
+    assert amounts.steps == [(str(n), to_hex(mesh.cmap(mesh.norm(n)))) for n in (1, 2, 3)]
+
+
+def test_a_scale_that_is_not_wanted_is_not_drawn():
+    ax = plt.subplots(figsize=(3, 2))[1]
+    draw_matrix(ax, numbers(50, 50), format_count, LIGHT, names=("who", "where"), legend=False)
+    assert (texts(ax), scale(ax)) == ([], [])
+
+
+@pytest.mark.parametrize("figsize", [(3.3, 2.6), (5, 4)])
+def test_long_names_leave_room_for_the_cells_and_no_text_touches_another(figsize):
+    table = pd.DataFrame(
+        {"who": [f"{n} {'x' * n * 40}" for n in range(12)], "where": [f"{'y' * n * 40} {n}" for n in range(12)], "n": 7}
+    )
+    ax = draw(matrix_cells(table, "who", "where", "n"), figsize)
+    ax.set_title("t")
+    assert collisions(ax.figure) == []
+    assert ax.bbox.width > 0.55 * ax.figure.bbox.width
+    assert ax.bbox.height > 0.35 * ax.figure.bbox.height
+
+
+def test_names_that_do_not_fit_are_told_in_the_figure():
+    ax = draw(numbers(45, 60), (3.3, 2.6))
+    ax.figure.canvas.draw()
+    [note] = [text for text in ax.texts if isinstance(text, Note)]
+    n_rows, n_columns = len(ax.get_yticklabels()), len(ax.get_xticklabels())
+    assert n_rows < 45
+    assert n_columns < 60
+    assert note.get_text() == f"{n_rows} of 45 names shown · {n_columns} of 60 names of columns shown"
+    assert note.get_window_extent().y0 >= 0
+    assert collisions(ax.figure) == []
 
 
 def test_names_that_are_wider_than_their_columns_are_vertical():

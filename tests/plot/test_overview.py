@@ -36,9 +36,9 @@ def test_panels_are_aligned():
     assert upper.y0 > middle.y1
 
 
-def test_an_empty_trace_has_a_message():
+def test_a_frame_without_spans_has_a_message():
     figure = plot_overview(spans_of("ann 0 1 desk").iloc[:0])
-    assert [ax.get_label() for ax in figure.axes] == ["This trace is empty."] * 3
+    assert [ax.get_label() for ax in figure.axes] == ["No span is left of trace 't': the frame is empty after a filter."] * 3
 
 
 def test_filtering_keeps_the_colours():

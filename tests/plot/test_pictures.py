@@ -20,7 +20,8 @@ from waiting import waiting_frames
 
 import tokenvis as tv
 from tokenvis import BadOption, BadSpan, MissingColumn
-from tokenvis.spans.columns import YEAR_2000
+from tokenvis.spans.columns import YEAR_2000, empty_spans
+from tokenvis.spans.losses import LOST_LOCATION
 
 OVER_TIME = ("timeline", "concurrency", "critical path", "agent tree", "usage")
 
@@ -99,10 +100,23 @@ LITTLE = {
 @pytest.mark.parametrize("name", full_except(LITTLE, "empty", "one instant", "the ends of time"))
 def test_little_and_extreme_traces_draw(picture, name):
     rows = LITTLE[name]
-    spans = spans_of(*rows) if rows else spans_of("ann 0 1 desk").iloc[:0]
+    spans = spans_of(*rows) if rows else empty_spans()
     ax = PICTURES[picture](spans)
     ax.figure.savefig(io.BytesIO())
-    assert rows or ax.get_label() in ("This trace is empty.", "Both traces are empty.")
+    assert rows or ax.get_label() in ("There are no spans.", "Before: There are no spans. After: There are no spans.")
+
+
+@every_picture
+def test_a_picture_of_a_frame_that_is_empty_after_a_filter_says_so(picture):
+    spans = spans_of("ann 0 1 desk", "bob 0 1 desk")
+    message = PICTURES[picture](spans[spans["agent_id"] == "eve"]).get_label()
+    assert "No span is left of trace 't': the frame is empty after a filter." in message
+
+
+@every_picture
+def test_a_picture_whose_spans_were_all_lost_says_so(picture):
+    spans = with_data(spans_of(f"ann 0 1 {LOST_LOCATION}"), a={"n_lost": 3})
+    assert "There are no spans: 3 spans were lost while recording." in PICTURES[picture](spans).get_label()
 
 
 @pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "occupancy"))

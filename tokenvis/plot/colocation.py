@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 
 from tokenvis.analysis.colocation import colocation
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
+from tokenvis.plot.artists.matrix import draw_matrix, largest_pair, matrix_axes, matrix_cells, summed
 from tokenvis.plot.artists.style import themed
 from tokenvis.plot.artists.times.durations import duration_formatter
-from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
+from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import require
+from tokenvis.spans.losses import losses_of
 
 
 def plot_colocation(
@@ -59,7 +60,7 @@ def plot_colocation(
     require(spans)
     check_axes(ax)
     duration = duration_formatter(time_unit)
-    table = colocation(spans)
+    losses, table = losses_of(spans), colocation(spans)
     pairs = ["agent_id", "other_agent_id"]
     table = table.groupby(pairs, observed=True, as_index=False)[["overlap_us"]].sum().astype(dict.fromkeys(pairs, "str"))
     both = pd.concat([table, table.rename(columns=dict(zip(pairs, pairs[::-1], strict=True)))], ignore_index=True)
@@ -67,13 +68,11 @@ def plot_colocation(
         cells = matrix_cells(both, "agent_id", "other_agent_id", "overlap_us")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, spans, reason="No two agents met.")
+            return draw_empty(ax, theme, spans, losses, "No two agents met.")
         draw_matrix(ax, cells, duration, theme, names=("agent", "with agent"), legend=legend)
-        draw_title(ax, trace_title(spans), "time agents spent together", theme)
-        largest = table.iloc[int(table["overlap_us"].argmax())]
-        top_pair = (
-            f"{described_name(largest['agent_id'])} and {described_name(largest['other_agent_id'])}, "
-            f"{duration(largest['overlap_us'])}"
-        )
-        describe(ax, f"Time that agents of {described_name(trace_title(spans))} were together; the maximum is {top_pair}.")
+        draw_note(ax, [losses], theme)
+        draw_title(ax, trace_title(spans), f"time that agents spent together{summed(spans)}", theme)
+        one, other, longest = largest_pair(table, "agent_id", "other_agent_id", "overlap_us")
+        described = f"Time that agents of {described_name(trace_title(spans))} were together{summed(spans)}"
+        describe(ax, f"{described}; the maximum is {one} and {other}, {duration(longest)}.", *losses.sentences())
     return ax

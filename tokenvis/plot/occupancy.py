@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.occupancy import occupancy
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import draw_matrix, matrix_axes, matrix_cells
+from tokenvis.plot.artists.matrix import draw_matrix, largest_pair, matrix_axes, matrix_cells, summed
 from tokenvis.plot.artists.style import themed
 from tokenvis.plot.artists.times.durations import duration_formatter
-from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
+from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import require
+from tokenvis.spans.losses import losses_of
 from tokenvis.tree.states import states_of, wrappers_of
 
 
@@ -62,21 +63,21 @@ def plot_occupancy(
     require(spans)
     check_axes(ax)
     duration = duration_formatter(time_unit)
-    table = occupancy(spans)
+    losses, table = losses_of(spans), occupancy(spans)
     states = states_of(spans)
     counted = "working time" if states.state.any() else "time"
     with themed(ax) as theme:
         cells = matrix_cells(table, "agent_id", "location_id", "busy_us", last=wrappers_of(spans, states))
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, spans)
+            return draw_empty(ax, theme, spans, losses)
         draw_matrix(ax, cells, duration, theme, names=("agent", "location"), legend=legend)
-        draw_title(ax, trace_title(spans), f"{counted} of each agent at each location", theme)
-        largest = table.iloc[int(table["busy_us"].argmax())]
+        draw_note(ax, [losses], theme)
+        draw_title(ax, trace_title(spans), f"{counted} of each agent at each location{summed(spans)}", theme)
+        agent, location, longest = largest_pair(table, "agent_id", "location_id", "busy_us")
         counts = [plural(table[f"{name}_id"].nunique(), name) for name in ("agent", "location")]
-        top_cell = (
-            f"{described_name(largest['agent_id'])} at {described_name(largest['location_id'])}, {duration(largest['busy_us'])}"
+        described = (
+            f"{counted.capitalize()} of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}{summed(spans)}"
         )
-        described = f"{counted.capitalize()} of {counts[0]} at {counts[1]} in {described_name(trace_title(spans))}"
-        describe(ax, f"{described}; the maximum is {top_cell}.")
+        describe(ax, f"{described}; the maximum is {agent} at {location}, {duration(longest)}.", *losses.sentences())
     return ax

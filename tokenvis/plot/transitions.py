@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from tokenvis.analysis.transitions import transitions
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import check_axes, draw_empty
-from tokenvis.plot.artists.matrix import draw_matrix, format_count, matrix_axes, matrix_cells
+from tokenvis.plot.artists.matrix import draw_matrix, format_count, largest_pair, matrix_axes, matrix_cells, summed
 from tokenvis.plot.artists.style import themed
-from tokenvis.plot.artists.title import describe, described_name, draw_title, trace_title
+from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
 from tokenvis.spans.columns import require
+from tokenvis.spans.losses import losses_of
 
 
 def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | None = None) -> Axes:
@@ -50,18 +51,17 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
     """
     require(spans)
     check_axes(ax)
-    table = transitions(spans)
+    losses, table = losses_of(spans), transitions(spans)
     with themed(ax) as theme:
         cells = matrix_cells(table, "from_location", "to_location", "n_moves")
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, spans, reason="No agent moved.")
+            return draw_empty(ax, theme, spans, losses, "No agent moved.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
-        draw_title(ax, trace_title(spans), "moves between locations", theme)
-        largest = cells.iloc[int(cells["amount"].argmax())]
-        top_move = (
-            f"from {described_name(largest['row'])} to {described_name(largest['column'])}, {format_count(largest['amount'])}"
-        )
         total = plural(int(table["n_moves"].sum()), "move")
-        describe(ax, f"{total} between locations in {described_name(trace_title(spans))}; most frequent: {top_move}.")
+        draw_note(ax, [losses], theme)
+        draw_title(ax, trace_title(spans), f"{total} between locations{summed(spans)}", theme)
+        start, end, most = largest_pair(table, "from_location", "to_location", "n_moves")
+        described = f"{total} between locations in {described_name(trace_title(spans))}{summed(spans)}"
+        describe(ax, f"{described}; most frequent: from {start} to {end}, {format_count(most)}.", *losses.sentences())
     return ax

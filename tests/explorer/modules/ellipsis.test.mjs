@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fitText } from '../../../tokenvis/explorer/modules/canvas/ellipsis.mjs'
+import { fitNames, fitText } from '../../../tokenvis/explorer/modules/canvas/ellipsis.mjs'
 import { examples, list } from './traces.mjs'
 
 const canvas = { measureText: (text) => ({ width: Array.from(text).length * 10 }) } // each letter is 10 pixels wide
@@ -30,4 +30,16 @@ test('law: as many characters as fit', () => {
     const largest = [...cuts, text].findLast((cut) => canvas.measureText(cut).width <= room)
     assert.equal(fitText(canvas, room, text), largest)
   })
+})
+
+test('names are measured letter by letter, and once for many frames', () => {
+  const names = ['reading room 11 of the library', 'reading room 12 of the library']
+  let measured = 0
+  const counting = { font: '12px sans', measureText: (text) => (measured++, canvas.measureText(text)) }
+  const texts = fitNames(counting, 180, names)
+  assert.deepEqual(texts, ['readin…11 of the …', 'readin…12 of the …'])
+  const before = measured
+  assert.equal(fitNames(counting, 180, names), texts)
+  assert.equal(measured, before)
+  assert.deepEqual(fitNames(counting, 400, names), names)
 })

@@ -15,9 +15,10 @@ from matplotlib.transforms import Bbox
 
 from tokenvis.errors import plural
 from tokenvis.plot.artists.figure import new_axes
-from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, MIN_NAME_POINTS, NameTicks, draw_names
+from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, NameTicks, draw_names
 from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, apply_theme, font_sizes
-from tokenvis.plot.artists.text import FittedTexts, Note, drawable, text_color_on, text_width
+from tokenvis.plot.artists.text import CellLabels, FittedTexts, Note, drawable, text_color_on, text_width
+from tokenvis.plot.artists.title import described_name
 from tokenvis.spans.columns import codes_of
 
 CELL_HEIGHT_INCHES = 0.42  # in a new figure
@@ -27,7 +28,6 @@ MAX_MATRIX_INCHES = 10.0  # height of the matrix in a new figure
 MAX_MATRIX_NAMES = 60  # rows, and columns
 MAX_SCALE_STEPS = 4
 PATCH_EMS, PATCH_GAP_EMS, STEP_GAP_EMS = 1.0, 0.35, 0.8  # in the scale: a patch, the gap after it, the gap after its text
-CELL_PADDING_EMS, CELL_LINE_EMS = 0.4, 1.3  # beside the text of a cell, and the height of a line
 
 
 def matrix_cells(
@@ -70,6 +70,18 @@ def matrix_cells(
     )
 
 
+def largest_pair(table: pd.DataFrame, row: str, column: str, amount: str) -> tuple[str, str, int]:
+    """The pair of names with the largest amount, summed over the traces, and this amount; of equal ones the first."""
+    pairs = table[[row, column, amount]].groupby([row, column], observed=True, sort=False)[amount].sum()
+    one, other = pairs.index[int(pairs.to_numpy().argmax())]
+    return described_name(one), described_name(other), int(pairs.max())
+
+
+def summed(spans: pd.DataFrame) -> str:
+    """What a title adds if the amounts of several traces are summed."""
+    return ", summed" if codes_of(spans["trace_id"])[0].max(initial=0) else ""
+
+
 def amount_colormap(theme: ThemeColors) -> Colormap:
     """The colormap of amounts, from almost the background colour to a strong one."""
     return LinearSegmentedColormap.from_list("amounts", mpl.colormaps[theme.colormap](np.linspace(0.06, 0.78, 64)))
@@ -94,44 +106,6 @@ def matrix_axes(cells: pd.DataFrame) -> Axes:
     return new_axes(height, width=max(width + min(left_inches, MAX_NAME_INCHES) + 0.6, 5.0))
 
 
-class CellTexts(FittedTexts):
-    """The texts in the cells of a matrix: two lines or one, in a font that may be smaller, or none, so that all fit.
-
-    ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
-    """
-
-    def __init__(self, cells: pd.DataFrame, *, size: float) -> None:
-        super().__init__(size=size, zorder=4)
-        self.cells = cells
-
-    def lines_and_size(self, renderer: RendererBase) -> tuple[int, float]:
-        """The number of lines, and the font size, that fit into every cell at this size and zoom; no lines if none fits."""
-        em: Any = renderer.points_to_pixels(self.size)
-        corners = self.axes.transData.transform([(0, 0), (1, 1)])
-        width, height = np.abs(corners[1] - corners[0])
-        lines = [set(self.cells[line]) for line in ("first", "second")]
-        widths = [max((self.measure(text, renderer) for text in line), default=0.0) for line in lines]
-        for n_lines in range(2 if any(lines[1]) else 1, 0, -1):
-            needed = max(widths[:n_lines]) + CELL_PADDING_EMS * em, n_lines * CELL_LINE_EMS * em
-            size = self.size * min(1.0, width / needed[0], height / needed[1])
-            if size >= MIN_NAME_POINTS:
-                return n_lines, size
-        return 0, self.size
-
-    def texts(self, renderer: RendererBase) -> list[Text]:
-        """The texts that fit at this size and zoom."""
-        n_lines, size = self.lines_and_size(renderer)
-        if not n_lines:
-            return []
-        cells = self.cells
-        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
-        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size}
-        return [
-            self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
-            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
-        ]
-
-
 class AmountScale(FittedTexts):
     """The colours of a few amounts, beside or below the label of the x axis, while the cells have no texts.
 
@@ -139,7 +113,7 @@ class AmountScale(FittedTexts):
     amounts as texts and their colours, the largest last.
     """
 
-    def __init__(self, steps: list[tuple[str, str]], cell_texts: CellTexts, *, size: float, theme: ThemeColors) -> None:
+    def __init__(self, steps: list[tuple[str, str]], cell_texts: CellLabels, *, size: float, theme: ThemeColors) -> None:
         super().__init__(size=size, zorder=4)
         self.steps, self.cell_texts, self.theme = steps, cell_texts, theme
         self.set_clip_on(False)
@@ -232,7 +206,7 @@ def draw_matrix(
 
 def draw_cells(
     ax: Axes, cells: pd.DataFrame, format_amount: Callable[[Any], str], theme: ThemeColors
-) -> tuple[CellTexts, list[tuple[str, str]]]:
+) -> tuple[CellLabels, list[tuple[str, str]]]:
     """Draw the cells and their texts; returns these texts, and a few amounts with their colours."""
     rows, columns = (cells[name].cat.codes.to_numpy() for name in ("row", "column"))
     shape = tuple(len(cells[name].cat.categories) for name in ("row", "column"))
@@ -255,7 +229,7 @@ def draw_cells(
         "second": cells["detail"].to_numpy(),
         "color": [text_color_on(colormap(norm(amount))) for amount in cells["amount"]],
     }
-    texts = CellTexts(pd.DataFrame(labels), size=font_sizes(ax).bar)
+    texts = CellLabels(pd.DataFrame(labels), size=font_sizes(ax).bar)
     ax.add_artist(texts)
     steps = np.unique(np.round(np.linspace(0, 1, MAX_SCALE_STEPS + 1)[1:] ** 2 * highest))
     colors = {format_amount(int(step)): to_hex(colormap(norm(step))) for step in steps.tolist() if step}

@@ -15,13 +15,12 @@ from matplotlib.ticker import FixedLocator
 
 from tokenvis.layout.lanes import Placement
 from tokenvis.plot.artists.style import ThemeColors, font_sizes, theme_colors
-from tokenvis.plot.artists.text import MISSING_NAME, drawable, glyph, shorten_name, text_width
+from tokenvis.plot.artists.text import MIN_FONT_POINTS, MISSING_NAME, drawable, glyph, shorten_name, text_width
 from tokenvis.plot.artists.title import draw_note
 
 MAX_NAME_SHARE = 0.22  # of the figure's width, for names at the left
 MAX_VERTICAL_INCHES, MIN_VERTICAL_INCHES = 1.6, 0.4  # for vertical names below
 OTHER_INCHES = 1.2  # of the figure's height, for the title and the lines below; vertical names take up to half of the rest
-MIN_NAME_POINTS = 4.5  # the smallest font that can be read
 LINE_EMS = 1.15  # from a name to the next
 MAX_END_LETTERS = 200  # of a long name, those that are looked at: the first, and the last
 MAX_CUTS = 3  # of names that look the same
@@ -118,7 +117,7 @@ class FittedNames(NamedTuple):
 
     def is_tight(self) -> bool:
         """Whether a little less space would leave names out."""
-        return self.size < 1.25 * MIN_NAME_POINTS
+        return self.size < 1.25 * MIN_FONT_POINTS
 
 
 class NameTicks(FixedLocator):
@@ -167,7 +166,7 @@ class NameTicks(FixedLocator):
         widest = min(gap, (high - low) * points_per_unit)
         if not is_row and self.full_ems * normal <= 0.95 * widest:
             return FittedNames(normal, 0, widest, in_view, len(in_view))
-        size = min(normal, max(gap / LINE_EMS, MIN_NAME_POINTS))
+        size = min(normal, max(gap / LINE_EMS, MIN_FONT_POINTS))
         shown: list[float] = []
         for position in in_view.tolist():
             if not shown or (position - shown[-1]) * points_per_unit >= LINE_EMS * size - 0.01:

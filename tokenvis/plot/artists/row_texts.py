@@ -13,9 +13,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox, ScaledTranslation, blended_transform_factory
 
-from tokenvis.plot.artists.names import MIN_NAME_POINTS
 from tokenvis.plot.artists.style import ThemeColors, blend_colors
-from tokenvis.plot.artists.text import FittedTexts
+from tokenvis.plot.artists.text import MIN_FONT_POINTS, FittedTexts
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 ROW_HEIGHT_EMS = 1.15  # of a row, relative to the font size
@@ -56,7 +55,7 @@ class RowTexts(FittedTexts):
         y = self.axes.transData.transform(np.column_stack([np.zeros(len(number)), number + 0.5]))[:, 1]
         pixels_per_point = self.axes.figure.dpi / 72
         row_points = abs(y[-1] - y[0]) / (len(number) - 1) / pixels_per_point
-        size = min(self.size, max(row_points / ROW_HEIGHT_EMS, MIN_NAME_POINTS))
+        size = min(self.size, max(row_points / ROW_HEIGHT_EMS, MIN_FONT_POINTS))
         step = max(math.ceil(size * ROW_HEIGHT_EMS / row_points - 0.01), 1)
         self.font.set_size(size)
         x = (box.x1 if self.beside == "right" else box.x0) + self.offsets * pixels_per_point

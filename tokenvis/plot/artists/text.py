@@ -27,6 +27,8 @@ MISSING_NAME = "none"  # for a missing value
 MIN_CUT_LETTERS = 4
 LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
 LABEL_BOX_POINTS = 1.0  # around the text, in the box behind a label
+CELL_PADDING_EMS, CELL_LINE_EMS = 0.4, 1.3  # beside the text of a cell of a matrix, and the height of a line
+MIN_FONT_POINTS = 4.5  # that can be read
 MAX_WIDTHS = 10_000  # of the texts of an artist that are kept
 
 
@@ -207,6 +209,44 @@ class FoldLabels(FittedTexts):
             self.text_at(position, (box.y0 + box.y1) / 2, text, bbox=background, **style)
             for position, text, fits, middle in zip(positions, self.labels, is_wide_enough, self.middle, strict=True)
             if fits and low < middle < high and self.measure(text, renderer) <= box.height
+        ]
+
+
+class CellLabels(FittedTexts):
+    """The texts in the cells of a matrix: two lines or one, in a font that may be smaller, or none, so that all fit.
+
+    ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
+    """
+
+    def __init__(self, cells: pd.DataFrame, *, size: float) -> None:
+        super().__init__(size=size, zorder=4)
+        self.cells = cells
+
+    def lines_and_size(self, renderer: RendererBase) -> tuple[int, float]:
+        """The number of lines, and the font size, that fit into every cell at this size and zoom; no lines if none fits."""
+        em: Any = renderer.points_to_pixels(self.size)
+        corners = self.axes.transData.transform([(0, 0), (1, 1)])
+        width, height = np.abs(corners[1] - corners[0])
+        lines = [set(self.cells[line]) for line in ("first", "second")]
+        widths = [max((self.measure(text, renderer) for text in line), default=0.0) for line in lines]
+        for n_lines in range(2 if any(lines[1]) else 1, 0, -1):
+            needed = max(widths[:n_lines]) + CELL_PADDING_EMS * em, n_lines * CELL_LINE_EMS * em
+            size = self.size * min(1.0, width / needed[0], height / needed[1])
+            if size >= MIN_FONT_POINTS:
+                return n_lines, size
+        return 0, self.size
+
+    def texts(self, renderer: RendererBase) -> list[Text]:
+        """The texts that fit at this size and zoom."""
+        n_lines, size = self.lines_and_size(renderer)
+        if not n_lines:
+            return []
+        cells = self.cells
+        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size}
+        return [
+            self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
+            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
         ]
 
 

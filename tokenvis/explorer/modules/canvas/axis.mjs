@@ -1,8 +1,8 @@
 // The time axis: ruler, grid lines, zero line and folded gaps; and the gutter with the band names.
 
-import { fitText } from './ellipsis.mjs'
+import { fitNames } from './ellipsis.mjs'
 import { BAND_GAP } from '../model/layout.mjs'
-import { formatDuration, oneLine, plural } from '../model/text.mjs'
+import { formatDuration, plural } from '../model/text.mjs'
 import { ticksOf } from './ticks.mjs'
 import { foldsOf, toAxisTime } from '../model/timemap.mjs'
 
@@ -119,10 +119,11 @@ function drawFoldLabel(ctx, x0, x1, label, ruler, theme) {
  * Draws the band names, each next to the visible part of its band.
  * @param {CanvasRenderingContext2D} ctx
  * @param {View} view
- * @param {Band[]} bands
+ * @param {Scene} scene
+ * @param {Band[]} bands those in view
  * @param {Theme} theme
  */
-export function drawGutter(ctx, { gutter, ruler, top, height }, bands, theme) {
+export function drawGutter(ctx, { gutter, ruler, top, height }, { packing }, bands, theme) {
   ctx.fillStyle = theme.background
   ctx.fillRect(0, ruler, gutter, height)
   ctx.fillStyle = theme.line
@@ -133,6 +134,9 @@ export function drawGutter(ctx, { gutter, ruler, top, height }, bands, theme) {
   ctx.clip()
   ctx.textAlign = 'left'
   ctx.textBaseline = 'middle'
+  const nameFont = `12px ${theme.font}`
+  ctx.font = nameFont
+  const names = fitNames(ctx, gutter - 28, packing.column.names)
   for (const band of bands) {
     const from = Math.max(band.top - top, 0)
     const to = band.top + band.height - top
@@ -140,9 +144,9 @@ export function drawGutter(ctx, { gutter, ruler, top, height }, bands, theme) {
     ctx.fillStyle = theme.muted
     ctx.font = `9px ${theme.font}`
     if (band.nLanes > 1) ctx.fillText(band.folded ? '▶' : '▼', 6, y)
-    ctx.font = `12px ${theme.font}`
+    ctx.font = nameFont
     ctx.fillStyle = theme.text
-    ctx.fillText(fitText(ctx, gutter - 28, oneLine(band.name)), 20, y)
+    ctx.fillText(names[band.code], 20, y)
     if (to - from < 34) continue
     ctx.font = `10px ${theme.font}`
     ctx.fillStyle = theme.muted

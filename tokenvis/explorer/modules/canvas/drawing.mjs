@@ -57,7 +57,7 @@ export function drawFrame(ctx, view, scene, overlay, theme) {
   drawOutline(ctx, view, scene, overlay.focus, theme.text, 2)
   if (overlay.selectionBox) drawBox(ctx, overlay.selectionBox, theme)
   ctx.restore()
-  drawGutter(ctx, view, inView, theme)
+  drawGutter(ctx, view, scene, inView, theme)
   drawRuler(ctx, view, scene, ticks, overlay.hasStepTimes, theme)
 }
 

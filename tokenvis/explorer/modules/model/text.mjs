@@ -3,13 +3,16 @@
 const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu
 const MAX_NAME_CHARS = 200
 
+/** A text on one line: invisible characters and direction marks become replacement characters. @param {string} text */
+export const printable = (text) => text.replace(/\s/g, ' ').replace(INVISIBLE, '\ufffd')
+
 /**
  * A name as one line of text: invisible characters and direction marks become replacement characters.
  * @param {string} text
  */
 export function oneLine(text) {
   const cut = text.length > MAX_NAME_CHARS ? `${text.slice(0, MAX_NAME_CHARS)}…` : text
-  return cut.replace(/\s+/g, ' ').trim().replace(INVISIBLE, '\ufffd') || '(empty)'
+  return printable(cut.replace(/\s+/g, ' ').trim()) || '(empty)'
 }
 
 /** @param {number} value */

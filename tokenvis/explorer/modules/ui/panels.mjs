@@ -1,7 +1,9 @@
 // Panels around the canvas: toolbar, agents, legend, details of a span, status bar, help.
 
+import { fitNames } from '../canvas/ellipsis.mjs'
 import { button, element } from './dom.mjs'
 import { HELP } from './keys.mjs'
+import { shortenedNames } from '../model/names.mjs'
 import { formatCount, formatDuration, formatTime, formatTimestamp, oneLine, plural } from '../model/text.mjs'
 import { STATUS_BY_CODE } from '../model/trace.mjs'
 import { treeOf } from './tree.mjs'
@@ -11,6 +13,8 @@ import { treeOf } from './tree.mjs'
 const SHORT_NAMES = new Map([['agent_id', 'agent'], ['location_id', 'location']]) // a key may be named like an object member
 const MAX_AGENT_BOXES = 300 // the filter finds the others
 const MAX_LEGEND_ENTRIES = 16
+const NAME_WIDTH = 170 // pixels, in the list of agents and in the legend
+const MAX_TRACE_LETTERS = 60
 
 /**
  * A select element for a key.
@@ -39,8 +43,8 @@ function keySelect(model, name, current, choose) {
  * @param {import('../model/model.mjs').Opening['traces']} traces
  */
 function traceTitle({ id, name }, traces) {
-  if (name === undefined) return oneLine(id)
-  return traces.some((other) => other.name === name && other.id !== id) ? `${oneLine(name)} · ${oneLine(id)}` : oneLine(name)
+  if (name === undefined) return id
+  return traces.some((other) => other.name === name && other.id !== id) ? `${name} · ${id}` : name
 }
 
 /**
@@ -51,9 +55,10 @@ function traceTitle({ id, name }, traces) {
 export function toolbar(session, toggleAgents, toggleHelp) {
   const { model } = session
   const traces = element('select', { 'aria-label': 'trace', title: 'trace', onchange: () => session.choose(traces.value) })
-  const options = () => model.traces.map((trace) => {
-    return element('option', { value: trace.id }, `${traceTitle(trace, model.traces)} (${formatCount(trace.n)})`)
-  })
+  const options = () => {
+    const texts = shortenedNames(model.traces.map((trace) => traceTitle(trace, model.traces)), MAX_TRACE_LETTERS, () => 1)
+    return model.traces.map(({ id, n }, place) => element('option', { value: id }, `${texts[place]} (${formatCount(n)})`))
+  }
   let listedTraces = /** @type {import('../model/model.mjs').Opening['traces'] | null} */ (null)
   const percent = element('output', { class: 'tv-percent', 'aria-label': 'zoom' })
   const by = keySelect(model, 'by', () => model.by, (key) => model.setBy(key))
@@ -114,21 +119,22 @@ export function agentPanel(model) {
     for (let row = 0; row < codes.length; row++) counts[codes[row]]++
     return counts
   }
-  const agentRow = (/** @type {number} */ code, /** @type {number} */ n) => {
+  const agentRow = (/** @type {number} */ code, /** @type {string} */ text, /** @type {number} */ n) => {
     const { names, colors } = /** @type {import('../model/trace.mjs').KeyColumn} */ (model.trace?.agent)
     const checkbox = element('input', { type: 'checkbox', value: names[code], onchange: () => {
       model.setShown(model.shown.map((flag, other) => (other === code ? Number(checkbox.checked) : flag)))
     } })
     checkbox.checked = Boolean(model.shown[code])
     const count = element('span', { class: 'tv-count' }, formatCount(n))
-    return element('label', {}, checkbox, swatch(colors[code]), element('bdi', {}, oneLine(names[code])), count)
+    return element('label', {}, checkbox, swatch(colors[code]), element('bdi', { title: oneLine(names[code]) }, text), count)
   }
   const renderList = () => {
     if (node.hidden || !model.trace) return
     const needle = filter.value.trim().toLowerCase()
     const codes = Array.from(model.shown.keys()).filter((code) => model.trace?.agent.names[code].toLowerCase().includes(needle))
     const spanCounts = countSpans()
-    list.replaceChildren(...codes.slice(0, MAX_AGENT_BOXES).map((code) => agentRow(code, spanCounts[code])))
+    const texts = fitNames(textContextOf(list), NAME_WIDTH, model.trace.agent.names)
+    list.replaceChildren(...codes.slice(0, MAX_AGENT_BOXES).map((code) => agentRow(code, texts[code], spanCounts[code])))
     if (codes.length > MAX_AGENT_BOXES) list.append(`${plural(codes.length - MAX_AGENT_BOXES, 'more agent')}: filter by name`)
   }
   const update = () => {
@@ -140,6 +146,13 @@ export function agentPanel(model) {
     if (focused) boxes().find(({ value }) => value === focused.value)?.focus({ preventScroll: true })
   }
   return { node, update }
+}
+
+/** A canvas context that measures texts in the font of an element. @param {HTMLElement} node */
+function textContextOf(node) {
+  const ctx = /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d'))
+  ctx.font = getComputedStyle(node).font
+  return ctx
 }
 
 /** @param {string} color */
@@ -154,8 +167,9 @@ export function legend(model) {
   const node = element('div', { class: 'tv-legend', role: 'list', 'aria-label': 'colours' })
   const update = () => {
     const entries = model.scene?.hueColumn.legend ?? []
-    node.replaceChildren(...entries.slice(0, MAX_LEGEND_ENTRIES).map(([color, name]) => {
-      return element('span', { role: 'listitem' }, swatch(color), element('bdi', {}, oneLine(name)))
+    const texts = fitNames(textContextOf(node), NAME_WIDTH, entries.map(([, name]) => name))
+    node.replaceChildren(...entries.slice(0, MAX_LEGEND_ENTRIES).map(([color, name], place) => {
+      return element('span', { role: 'listitem' }, swatch(color), element('bdi', { title: oneLine(name) }, texts[place]))
     }))
   }
   return { node, update }

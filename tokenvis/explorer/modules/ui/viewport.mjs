@@ -144,8 +144,8 @@ export class Viewport {
   /** Updates the label of the canvas for screen readers, and the message that is shown without a scene. */
   updateMessage() {
     const { scene, trace, id, problem } = this.model
-    const empty = id === null || (trace && !trace.n)
-    this.message.textContent = empty ? 'This trace has no spans.' : scene ? '' : problem || 'Loading …'
+    const empty = id === null ? 'There are no spans.' : trace && !trace.n ? 'This trace has no spans.' : ''
+    this.message.textContent = empty || (scene ? '' : problem || 'Loading …')
     this.message.hidden = Boolean(scene) && !empty
     const { n = 0, agent = { names: [] }, location = { names: [] } } = trace ?? {}
     const counted = [plural(n, 'span'), plural(agent.names.length, 'agent'), plural(location.names.length, 'location')]
