@@ -1,7 +1,9 @@
 """The legend."""
 
+from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
@@ -17,10 +19,22 @@ def legend_patch(color: str, name: str) -> Patch:
     return Patch(color=color, label=name)
 
 
-def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
+def max_name_points(ax: Axes) -> float:
+    """The width of a name in the legend, in points; longer names are cut."""
+    return MAX_NAME_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+
+
+def draw_legend(
+    ax: Axes,
+    handles: list[Any],
+    *,
+    always_right: bool = False,
+    offset_points: float = 0.0,
+    whole: Collection[str] = NAMES_OF_STATES,
+) -> None:
     """The legend: to the right of the Axes, or below in narrow figures, unless ``always_right``.
 
-    Long names are cut, but not those of states. The texts are set separately, because matplotlib hides a label that starts
+    Long names are cut, but not those in ``whole``. The texts are set separately, because matplotlib hides a label that starts
     with "_".
     """
     if not handles:
@@ -28,13 +42,12 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
     figure = ax.figure
     width = figure.bbox.width / figure.dpi
     size = font_sizes(ax).text
-    max_points = MAX_NAME_SHARE * width * 72
+    max_points = max_name_points(ax)
     labels = [drawable(str(handle.get_label())) for handle in handles]
-    names = [label if label in NAMES_OF_STATES else shorten_name(label, max_points, size) for label in labels]
+    names = [label if label in whole else shorten_name(label, max_points, size) for label in labels]
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
     if width <= SMALL_FIGURE_INCHES and not always_right:
-        entry_points = max(text_width(name, size) for name in names) + 4 * size
-        style["ncols"] = min(max(int(ax.bbox.width / figure.dpi * 72 / entry_points), 1), len(names))
+        style["ncols"] = n_columns([text_width(name, size) + 4 * size for name in names], ax.bbox.width / figure.dpi * 72)
         anchor = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
         style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor, "columnspacing": 1.2}
     else:
@@ -44,3 +57,12 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
+
+
+def n_columns(entry_points: list[float], points: float) -> int:
+    """How many columns of entries fit into a width, at least one; matplotlib fills one column after the other."""
+    fitting = 1
+    for count in range(2, len(entry_points) + 1):
+        if sum(max(column) for column in np.array_split(entry_points, count)) <= points:
+            fitting = count
+    return fitting

@@ -1,0 +1,141 @@
+"""The shares of a critical path: its work by agent or another column, its waits, and idle time apart, as texts and as a legend.
+
+All shares are percentages of the path without idle time, and add up to 100. Idle time is told as a duration.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from tokenvis.errors import plural
+from tokenvis.layout.path_times import PathTimes, path_times, whole_percentages
+from tokenvis.plot.artists.color_scales import ColorScale
+from tokenvis.plot.artists.colors import OTHERS_COLOR
+from tokenvis.plot.artists.legend import draw_legend, legend_patch, max_name_points
+from tokenvis.plot.artists.states import LOOKS, state_patch
+from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, ThemeColors, font_sizes
+from tokenvis.plot.artists.text import MISSING_NAME, drawable, shorten_name, text_width
+from tokenvis.plot.artists.time_axis import TimeAxis
+from tokenvis.plot.artists.title import described_name
+from tokenvis.spans.columns import codes_of
+from tokenvis.spans.integers import Int64Array
+from tokenvis.tree.states import States
+
+PHRASES = {  # of the states, in titles and descriptions
+    "work": "work",
+    "agent": "waiting for an agent",
+    "person": "waiting for a person",
+    "unexplained": "unexplained",
+}
+MAX_GROUPS, MAX_GROUPS_IN_SMALL_FIGURES = 8, 4  # in the legend, with "others"
+
+
+@dataclass(frozen=True)
+class GroupShare:
+    """The share of an agent, or of another value, in whole percent; others together are one."""
+
+    name: str
+    color: str
+    percentage: int
+
+
+@dataclass(frozen=True)
+class PathShares:
+    """The shares of the groups that work on the path, the largest first, and of the other states, in whole percent.
+
+    ``n_groups`` counts the groups, also those that are together as others.
+    """
+
+    groups: list[GroupShare]
+    n_groups: int
+    waits: dict[str, int]
+    times: PathTimes
+
+    @property
+    def idle_us(self) -> int:
+        """The idle time, which has no share."""
+        return sum(self.times.idle_us.values())
+
+    def percent(self, percentage: int, less: str = "<", more: str = ">") -> str:
+        """A share as text: no part of several is 0% or 100%."""
+        several = self.n_groups + len(self.waits) > 1
+        return f"{less}1%" if not percentage else f"{more}99%" if percentage == 100 and several else f"{percentage}%"
+
+    def largest(self, count: int) -> list[GroupShare]:
+        """The largest groups, and the others together: at most ``count``."""
+        if len(self.groups) <= count:
+            return self.groups
+        shown = self.groups[: count - 1]
+        rest = sum(share.percentage for share in self.groups[count - 1 :])
+        return [*shown, GroupShare(plural(self.n_groups - len(shown), "other"), OTHERS_COLOR, rest)]
+
+    def states(self) -> list[str]:
+        """The states other than work that have time, also idle time."""
+        return [state for state in LOOKS if state in self.waits or state in self.times.idle_us]
+
+    def durations(self, axis: TimeAxis) -> str:
+        """The time of work, of each other state, and idle time."""
+        times = {"work": int(self.times.work_us.sum()), **self.times.waits_us}
+        parts = [f"{axis.duration(part_us)} {PHRASES[state]}" for state, part_us in times.items() if part_us]
+        return ", ".join([*parts, *([f"{axis.duration(self.idle_us)} idle"] if self.idle_us else [])])
+
+    def description(self, path: pd.DataFrame, axis: TimeAxis) -> str:
+        """The number of steps, the time, and all shares, in a sentence."""
+        count = plural(int(path["id"].notna().sum()), "step")
+        parts = [f"Critical path of {described_name(axis.name)}: {count} in {axis.duration(self.times.counted_us)}"]
+        if self.groups:
+            work, *of_groups = (
+                self.percent(percentage, "less than ", "more than ")
+                for percentage in (sum(share.percentage for share in self.groups), *(share.percentage for share in self.groups))
+            )
+            named = [f"{described_name(share.name)} {text}" for share, text in zip(self.groups, of_groups, strict=True)]
+            parts.append(f"work for {work} of it ({', '.join(named)})")
+        for state, percentage in self.waits.items():
+            parts.append(f"{PHRASES[state]} for {self.percent(percentage, 'less than ', 'more than ')} of it")
+        idle = f"; idle for another {axis.duration(self.idle_us)}" if self.idle_us else ""
+        return f"{', '.join(parts)}{idle}."
+
+
+def shares_of(path: pd.DataFrame, steps: Int64Array, values: pd.Series, scale: ColorScale, states: States) -> PathShares:
+    """The shares of a path, of which ``steps`` are the rows of the spans; ``values`` are the groups of all spans."""
+    codes, labels = codes_of(values)
+    names = [*map(str, labels), MISSING_NAME]
+    group = np.append(codes, -1)[steps] % len(names)  # a missing value is the last name
+    times = path_times(path, group, states, tuple(LOOKS))
+    n_groups = len(times.group)
+    n_shown = n_groups if n_groups <= MAX_GROUPS else MAX_GROUPS - 1
+    rest_us = int(times.work_us[n_shown:].sum())
+    percentages = whole_percentages([*times.work_us[:n_shown].tolist(), rest_us, *times.waits_us.values()])
+    row = np.zeros(len(names), dtype=np.int64)
+    row[group[::-1]] = steps[::-1]  # the first step of each group
+    shown = times.group[:n_shown].tolist()
+    known = zip(shown, scale.colors_of(row[shown]), percentages, strict=False)
+    groups = [GroupShare(names[code], color, percentage) for code, color, percentage in known]
+    if rest_us:
+        groups.append(GroupShare(plural(n_groups - n_shown, "other"), OTHERS_COLOR, percentages[n_shown]))
+    return PathShares(groups, n_groups, dict(zip(times.waits_us, percentages[n_shown + 1 :], strict=True)), times)
+
+
+def draw_shares(ax: Axes, shares: PathShares, axis: TimeAxis, others: list[Patch], theme: ThemeColors) -> None:
+    """Draw the legend: groups and states with their shares; and ``others``, further handles."""
+    is_small = ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES
+    size = font_sizes(ax).text
+    handles = []
+    for share in shares.largest(MAX_GROUPS_IN_SMALL_FIGURES if is_small else MAX_GROUPS):
+        percent = f" {shares.percent(share.percentage)}"
+        name = shorten_name(drawable(share.name), max_name_points(ax) - text_width(percent, size), size)
+        handles.append(legend_patch(share.color, f"{name}{percent}"))
+    for state in shares.states():
+        percent = shares.percent(shares.waits[state]) if state in shares.waits else "(idle)"
+        handles.append(state_patch(state, theme, label=f"{LOOKS[state].name} {percent}"))
+    draw_legend(ax, [*handles, *others], whole={str(handle.get_label()) for handle in handles})
+    if handles:
+        legend: Any = ax.get_legend()
+        idle = f"; {axis.duration(shares.idle_us)} idle" if shares.idle_us else ""
+        legend.set_title(f"shares of {axis.duration(shares.times.counted_us)}{idle}", prop={"size": size})
+        legend.set_alignment("left")
+        legend.get_title().set_color(theme.muted)
