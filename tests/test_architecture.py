@@ -171,6 +171,7 @@ PICTURED = (
     "occupancy",
     "transitions",
     "usage",
+    "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
     "fleet/answering.py": "fleet/test_adapter.py",

@@ -7,19 +7,21 @@ never overlap, in small figures and in every zoom; where there is no room, there
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from tokenvis.plot.artists.bars import BAR_HEIGHT_SHARE, Bars
 from tokenvis.plot.artists.style import ThemeColors, font_sizes
 from tokenvis.plot.artists.text import LABEL_BOX_POINTS, FittedTexts, cut_middle, drawable, fit_text, text_color_on
-from tokenvis.spans.integers import Float64Array, Int64Array
+from tokenvis.spans.integers import Float64Array, Int64Array, Mask
 
-MAX_CONSIDERED = 200  # bars in view, the longest: more labels than this fit into no figure
+MAX_CONSIDERED, MAX_CONSIDERED_OUTSIDE = 200, 40  # bars in view, the longest, for labels inside and outside
 MAX_OUTSIDE_PER_INCH = 1.0  # labels over and beside their bars, per inch of width
 MIN_OUTSIDE_SHARE = 0.002  # of the time of all bars: shorter bars have no label outside
 POINTERS = "\N{BLACK LEFT-POINTING SMALL TRIANGLE} {}", "{} \N{BLACK RIGHT-POINTING SMALL TRIANGLE}"
@@ -27,6 +29,9 @@ MAX_NAME_LETTERS, MAX_LABEL_LETTERS = 24, 40
 PADDING_EMS = 0.35  # between the border of a bar and its label
 HEIGHT_EMS = 1.35  # of a label, with the space to the next
 OUTSIDE_OPACITY = 0.8  # of the box behind a label that is not inside its bar
+
+
+Forms: TypeAlias = Callable[[float, Callable[[str], float]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,16 @@ class StepText:
         name = cut_middle(name, MAX_NAME_LETTERS) if len(name) > MAX_NAME_LETTERS else name
         return cls(name, drawable(label, MAX_LABEL_LETTERS), duration)
 
-    def forms(self, width: float, measure: Callable[[str], float]) -> list[str]:
-        """The text in the forms that fit into a width, the longest first: the label is cut, then left out, then the duration."""
+    def with_duration(self, width: float, measure: Callable[[str], float]) -> list[str]:
+        """The forms with a duration that fit into a width, the longest first: with the label, cut if necessary, and without."""
         before, after = f"{self.name} · ", f" · {self.duration}"
         label = fit_text(self.label, width - measure(before + after[1:]), measure) if self.label else ""
         texts = [f"{before}{label}{after}"] if label else []
-        return [text for text in (*texts, f"{self.name}{after}", self.name) if measure(text) <= width]
+        return [text for text in (*texts, f"{self.name}{after}") if measure(text) <= width]
+
+    def name_alone(self, width: float, measure: Callable[[str], float]) -> list[str]:
+        """The name, if it fits into a width."""
+        return [self.name] if measure(self.name) <= width else []
 
 
 class Place(NamedTuple):
@@ -74,6 +83,55 @@ class Place(NamedTuple):
         return any(
             ((boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)).any() for boxes in others
         )
+
+
+class Room:
+    """The room for labels in a view: the boxes of the bars, of folded gaps and of the labels so far, in pixels."""
+
+    def __init__(
+        self, bars: Float64Array, in_view: Mask, folds: Float64Array, view: Bbox, renderer: RendererBase, labels: FittedTexts
+    ) -> None:
+        """Measure texts as ``labels`` does; ``bars`` are the boxes of all bars, in order of time."""
+        self.bars, self.in_view, self.folds, self.view = bars, in_view, folds, view
+        self.lines = line_boxes(bars)
+        self.labels: Any = np.empty((0, 4))
+        self.em: Any = renderer.points_to_pixels(labels.size)
+        self.measure = partial(labels.measure, renderer=renderer)
+
+    def take(self, row: int, step: StepText, *, outside: bool) -> Place | None:
+        """The best free place for the label of a bar, which is then taken; if ``outside``, also over the bar and beside it."""
+        others = np.concatenate([self.bars[self.in_view & (np.arange(len(self.bars)) != row)], self.folds]) if outside else None
+        for forms in (step.with_duration, step.name_alone):
+            places: list[Any] = [(place, ()) for place in self.inside(row, forms)]
+            if others is not None:
+                beside = self.outside(row, forms)
+                places += [(place, obstacles) for obstacles in ((others, self.lines), (others,)) for place in beside]
+            for place, obstacles in places:
+                if not place.overlaps(self.em, self.labels, *obstacles):
+                    self.labels = np.vstack([self.labels, place.box(self.em)])
+                    return place
+        return None
+
+    def inside(self, row: int, forms: Forms) -> list[Place]:
+        """Where a text fits into a bar."""
+        left, lower, right, upper = widest_part(self.bars[row], self.folds)
+        padding = PADDING_EMS * self.em
+        texts = forms(right - left - 2 * padding, self.measure)[:1] if upper - lower > self.em else []
+        return [Place(text, left + padding, (lower + upper) / 2, self.measure(text), is_inside=True) for text in texts]
+
+    def outside(self, row: int, forms: Forms) -> list[Place]:
+        """Where a text may be over a bar of little height, to the right of the bar, or to the left of it."""
+        view, padding, half = self.view, PADDING_EMS * self.em, HEIGHT_EMS / 2 * self.em
+        left, lower, right, upper = widest_part(self.bars[row], self.folds)
+        y = float(np.clip((lower + upper) / 2, view.y0 + half, view.y1 - half))
+        over = forms(right - left - 2 * padding, self.measure)[:1] if upper - lower <= self.em else []
+        places = [Place(text, left + padding, y, self.measure(text), is_inside=False) for text in over]
+        for text in forms(np.inf, self.measure):
+            to_left, to_right = (pointer.format(text) for pointer in POINTERS)
+            width = self.measure(to_left)
+            places.append(Place(to_left, self.bars[row, 2] + padding, y, width, is_inside=False))
+            places.append(Place(to_right, self.bars[row, 0] - padding - width, y, width, is_inside=False))
+        return [place for place in places if view.x0 <= place.x and place.x + place.width <= view.x1]
 
 
 class StepLabels(FittedTexts):
@@ -113,59 +171,22 @@ class StepLabels(FittedTexts):
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The labels in the current view."""
         bars, in_view = self.bar_boxes()
-        folds = self.fold_boxes()
-        obstacles = np.concatenate([bars[in_view], folds])
-        lines = line_boxes(bars)
-        em: Any = renderer.points_to_pixels(self.size)
+        room = Room(bars, in_view, self.fold_boxes(), self.axes.bbox, renderer, self)
         n_outside = max(round(self.axes.bbox.width / self.axes.figure.dpi * MAX_OUTSIDE_PER_INCH), 2)
         considered = np.flatnonzero(in_view[self.by_length])[:MAX_CONSIDERED]
-        rows, is_long = self.by_length[considered], self.is_long[considered].tolist()
-        labels: list[Text] = []
-        boxes: Any = np.empty((0, 4))
-        for row, step, fill, long in zip(rows.tolist(), self.texts_of(rows), self.fills_of(rows), is_long, strict=True):
-            outside = self.places_outside(bars[row], folds, step, em, renderer) if long and n_outside else []
-            others = obstacles[(obstacles != bars[row]).any(axis=1)]
-            candidates = [(place, boxes[:0]) for place in self.places_inside(bars[row], folds, step, em, renderer)]
-            candidates += [(place, taken) for taken in (np.concatenate([others, lines]), others) for place in outside]
-            place = next((place for place, taken in candidates if not place.overlaps(em, boxes, taken)), None)
+        rows, is_long = self.by_length[considered], self.is_long[considered]
+        is_long[MAX_CONSIDERED_OUTSIDE:] = False
+        labels = []
+        for row, step, fill, long in zip(
+            rows.tolist(), self.texts_of(rows), self.fills_of(rows), is_long.tolist(), strict=True
+        ):
+            place = room.take(row, step, outside=long and n_outside > 0)
             if place:
                 labels.append(self.label(place, *fill))
-                boxes = np.vstack([boxes, place.box(em)])
                 n_outside -= not place.is_inside
         return labels
 
-    def places_inside(
-        self, bar: Float64Array, folds: Float64Array, step: StepText, em: float, renderer: RendererBase
-    ) -> list[Place]:
-        """Where the label of a bar is inside it, if it fits."""
-        left, lower, right, upper = widest_part(bar, folds)
-        if upper - lower <= em:
-            return []
-        texts = step.forms(right - left - 2 * PADDING_EMS * em, lambda text: self.measure(text, renderer))
-        x, y = left + PADDING_EMS * em, (lower + upper) / 2
-        return [Place(text, x, y, self.measure(text, renderer), is_inside=True) for text in texts[:1]]
-
-    def places_outside(
-        self, bar: Float64Array, folds: Float64Array, step: StepText, em: float, renderer: RendererBase
-    ) -> list[Place]:
-        """Where the label of a bar may be over or beside it, the best place first: over it, to the right, to the left."""
-
-        def measure(text: str) -> float:
-            return self.measure(text, renderer)
-
-        view, padding = self.axes.bbox, PADDING_EMS * em
-        left, lower, right, upper = widest_part(bar, folds)
-        y = float(np.clip((lower + upper) / 2, view.y0 + HEIGHT_EMS / 2 * em, view.y1 - HEIGHT_EMS / 2 * em))
-        over = step.forms(right - left - 2 * padding, measure)[:1] if upper - lower <= em else []
-        places = [Place(text, left + padding, y, measure(text), is_inside=False) for text in over]
-        for text in step.forms(np.inf, measure)[:-1]:  # with a duration
-            to_left, to_right = (pointer.format(text) for pointer in POINTERS)
-            places.append(Place(to_left, bar[2] + padding, y, measure(to_left), is_inside=False))
-            width = measure(to_right)
-            places.append(Place(to_right, bar[0] - padding - width, y, width, is_inside=False))
-        return [place for place in places if view.x0 <= place.x and place.x + place.width <= view.x1]
-
-    def bar_boxes(self) -> tuple[Float64Array, np.ndarray]:
+    def bar_boxes(self) -> tuple[Float64Array, Mask]:
         """Left, lower, right and upper end of each bar, as far as it is in view, in pixels; and which bars are in view."""
         x0, x1 = self.bars.x_ends()
         low, high = sorted(self.axes.get_xlim())

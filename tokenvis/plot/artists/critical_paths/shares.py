@@ -60,10 +60,10 @@ class PathShares:
         """The idle time, which has no share."""
         return sum(self.times.idle_us.values())
 
-    def percent(self, percentage: int, less: str = "<", more: str = ">") -> str:
-        """A share as text: no part of several is 0% or 100%."""
-        several = self.n_groups + len(self.waits) > 1
-        return f"{less}1%" if not percentage else f"{more}99%" if percentage == 100 and several else f"{percentage}%"
+    @property
+    def n_parts(self) -> int:
+        """How many parts the whole has."""
+        return self.n_groups + len(self.waits)
 
     def largest(self, count: int) -> list[GroupShare]:
         """The largest groups, and the others together: at most ``count``."""
@@ -88,14 +88,11 @@ class PathShares:
         count = plural(int(path["id"].notna().sum()), "step")
         parts = [f"Critical path of {described_name(axis.name)}: {count} in {axis.duration(self.times.counted_us)}"]
         if self.groups:
-            work, *of_groups = (
-                self.percent(percentage, "less than ", "more than ")
-                for percentage in (sum(share.percentage for share in self.groups), *(share.percentage for share in self.groups))
-            )
-            named = [f"{described_name(share.name)} {text}" for share, text in zip(self.groups, of_groups, strict=True)]
-            parts.append(f"work for {work} of it ({', '.join(named)})")
+            work = told_percent(sum(share.percentage for share in self.groups), 1 + len(self.waits))
+            groups = [f"{described_name(share.name)} {told_percent(share.percentage, self.n_parts)}" for share in self.groups]
+            parts.append(f"work for {work} of it ({', '.join(groups)})")
         for state, percentage in self.waits.items():
-            parts.append(f"{PHRASES[state]} for {self.percent(percentage, 'less than ', 'more than ')} of it")
+            parts.append(f"{PHRASES[state]} for {told_percent(percentage, self.n_parts)} of it")
         idle = f"; idle for another {axis.duration(self.idle_us)}" if self.idle_us else ""
         return f"{', '.join(parts)}{idle}."
 
@@ -120,18 +117,28 @@ def shares_of(path: pd.DataFrame, steps: Int64Array, values: pd.Series, scale: C
     return PathShares(groups, n_groups, dict(zip(times.waits_us, percentages[n_shown + 1 :], strict=True)), times)
 
 
+def percent(percentage: int, n_parts: int, less: str = "<", more: str = ">") -> str:
+    """A share of a whole of some parts as text: no part of several is 0% or 100%."""
+    return f"{less}1%" if not percentage else f"{more}99%" if percentage == 100 and n_parts > 1 else f"{percentage}%"
+
+
+def told_percent(percentage: int, n_parts: int) -> str:
+    """A share as words."""
+    return percent(percentage, n_parts, "less than ", "more than ")
+
+
 def draw_shares(ax: Axes, shares: PathShares, axis: TimeAxis, others: list[Patch], theme: ThemeColors) -> None:
     """Draw the legend: groups and states with their shares; and ``others``, further handles."""
     is_small = ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES
     size = font_sizes(ax).text
     handles = []
     for share in shares.largest(MAX_GROUPS_IN_SMALL_FIGURES if is_small else MAX_GROUPS):
-        percent = f" {shares.percent(share.percentage)}"
-        name = shorten_name(drawable(share.name), max_name_points(ax) - text_width(percent, size), size)
-        handles.append(legend_patch(share.color, f"{name}{percent}"))
+        after = f" {percent(share.percentage, shares.n_parts)}"
+        name = shorten_name(drawable(share.name), max_name_points(ax) - text_width(after, size), size)
+        handles.append(legend_patch(share.color, f"{name}{after}"))
     for state in shares.states():
-        percent = shares.percent(shares.waits[state]) if state in shares.waits else "(idle)"
-        handles.append(state_patch(state, theme, label=f"{LOOKS[state].name} {percent}"))
+        after = percent(shares.waits[state], shares.n_parts) if state in shares.waits else "(idle)"
+        handles.append(state_patch(state, theme, label=f"{LOOKS[state].name} {after}"))
     draw_legend(ax, [*handles, *others], whole={str(handle.get_label()) for handle in handles})
     if handles:
         legend: Any = ax.get_legend()
