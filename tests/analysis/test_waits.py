@@ -319,9 +319,11 @@ def test_the_picture_keeps_a_person_apart_from_an_agent_of_the_same_name():
 
 
 def test_a_picture_without_waits_says_whether_they_can_be_known():
-    assert plot_waits(spans_of("ann 0 9 desk", "bob 2 4 lab")).get_label() == "No waits are known: no span has a parent."
+    unknown = plot_waits(spans_of("ann 0 9 desk", "bob 2 4 lab"))
+    assert [text.get_text() for text in unknown.texts] == ["No waits are known: no span has a parent."]
+    assert unknown.get_label() == "t: No waits are known: no span has a parent."
     nested = spans_of("ann 0 9 desk", "ann 2 4 lab", parents={"b": "a"})
-    assert plot_waits(nested).get_label() == "No span waits for an agent or a person."
+    assert plot_waits(nested).get_label() == "t: No span waits for an agent or a person."
     assert plot_waits(nested.iloc[:0]).get_label() == "This trace is empty."
 
 

@@ -5,6 +5,7 @@ Drawing only: the steps and their states come from `tokenvis.analysis.critical_p
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -165,25 +166,32 @@ def label_steps(
 ) -> None:
     """Label the longest parts of spans on the path: agent, unless it is the only one, label and duration."""
     alone = len(codes_of(spans["agent_id"])[1]) == 1
-
-    def texts(rows: Int64Array) -> list[StepText]:
-        agents, labels = (
-            spans["agent_id"].iloc[steps[rows]].astype("str"),
-            field_columns(spans.iloc[steps[rows]], ["label"])["label"],
-        )
-        durations = [axis.duration(part_us) for part_us in path["part_us"].iloc[rows].tolist()]
-        labels = labels.astype("object").where(labels.notna(), "").astype("str")
-        parts = zip(agents, labels, durations, strict=True)
-        return [StepText.of("" if alone and label else agent, label, us) for agent, label, us in parts]
-
-    def fills(rows: Int64Array) -> list[tuple[str, bool]]:
-        colors = [path_bars.colors[code] for code in path_bars.color[rows].tolist()]
-        states = path["state"].iloc[rows]
-        return [
-            (state_color(color, state, theme), bool(LOOKS[state].hatch)) for color, state in zip(colors, states, strict=True)
-        ]
-
+    texts = partial(step_texts, spans, steps, path["part_us"], axis, with_agent=not alone)
+    fills = partial(step_fills, path["state"], path_bars, theme)
     ax.add_artist(StepLabels(ax, path_bars, np.flatnonzero(steps >= 0), texts, fills, theme))
+
+
+def step_texts(
+    spans: pd.DataFrame, steps: Int64Array, part_us: pd.Series, axis: TimeAxis, rows: Int64Array, *, with_agent: bool
+) -> list[StepText]:
+    """The texts for some rows of the path; the agent is left out of those with a label, unless ``with_agent``."""
+    agents = spans["agent_id"].iloc[steps[rows]].astype("str")
+    given = field_columns(spans.iloc[steps[rows]], ["label"])["label"].astype("object")
+    labels = given.where(given.notna(), "").astype("str")
+    durations = [axis.duration(duration_us) for duration_us in part_us.iloc[rows].tolist()]
+    return [
+        StepText.of(agent if with_agent or not label else "", label, duration)
+        for agent, label, duration in zip(agents, labels, durations, strict=True)
+    ]
+
+
+def step_fills(states: pd.Series, path_bars: Bars, theme: ThemeColors, rows: Int64Array) -> list[tuple[str, bool]]:
+    """The colour of some rows of the path, and whether each has a texture."""
+    colors = [path_bars.colors[code] for code in path_bars.color[rows].tolist()]
+    return [
+        (state_color(color, state, theme), bool(LOOKS[state].hatch))
+        for color, state in zip(colors, states.iloc[rows], strict=True)
+    ]
 
 
 def draw_gaps(ax: Axes, path: pd.DataFrame, path_bars: Bars, theme: ThemeColors) -> None:

@@ -76,7 +76,11 @@ def plot_waits(
         cells = cells.assign(column=people_last(cells["column"], people))
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, reason_for_no_waits(spans) if len(spans) else "This trace is empty.")
+            reason = reason_for_no_waits(spans) if len(spans) else "This trace is empty."
+            draw_empty(ax, theme, reason)
+            if len(spans):
+                describe(ax, f"{described_name(trace_title(spans))}:", reason)
+            return ax
         draw_matrix(ax, cells, duration, theme, names=("who waited", "for whom"), legend=legend)
         draw_title(ax, trace_title(spans), "time that each agent waited for each other, and for people", theme)
         largest = pairs.iloc[int(pairs["wait_us"].argmax())]

@@ -31,7 +31,7 @@ PHRASES = {  # of the states, in titles and descriptions
     "person": "waiting for a person",
     "unexplained": "unexplained",
 }
-MAX_GROUPS, MAX_GROUPS_IN_SMALL_FIGURES = 8, 4  # in the legend, with "others"
+MAX_SHARES, MAX_SHARES_IN_SMALL_FIGURES = 8, 4  # in the legend, with "others"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def shares_of(path: pd.DataFrame, steps: Int64Array, values: pd.Series, scale: C
     group = np.append(codes, -1)[steps] % len(names)  # a missing value is the last name
     times = path_times(path, group, states, tuple(LOOKS))
     n_groups = len(times.group)
-    n_shown = n_groups if n_groups <= MAX_GROUPS else MAX_GROUPS - 1
+    n_shown = n_groups if n_groups <= MAX_SHARES else MAX_SHARES - 1
     rest_us = int(times.work_us[n_shown:].sum())
     percentages = whole_percentages([*times.work_us[:n_shown].tolist(), rest_us, *times.waits_us.values()])
     row = np.zeros(len(names), dtype=np.int64)
@@ -132,7 +132,7 @@ def draw_shares(ax: Axes, shares: PathShares, axis: TimeAxis, others: list[Patch
     is_small = ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES
     size = font_sizes(ax).text
     handles = []
-    for share in shares.largest(MAX_GROUPS_IN_SMALL_FIGURES if is_small else MAX_GROUPS):
+    for share in shares.largest(MAX_SHARES_IN_SMALL_FIGURES if is_small else MAX_SHARES):
         after = f" {percent(share.percentage, shares.n_parts)}"
         name = shorten_name(drawable(share.name), max_name_points(ax) - text_width(after, size), size)
         handles.append(legend_patch(share.color, f"{name}{after}"))
