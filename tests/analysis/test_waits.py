@@ -286,7 +286,7 @@ def test_the_picture_has_the_waits_of_each_agent_for_each_other_and_for_people_l
     amounts, texts = cells_of(ax)
     assert amounts == [[10, 10, -1], [-1, -1, 10]]
     assert texts == [["10 µs", "1 wait"]] * 3
-    assert ax.get_title(loc="right") == "time that each agent waited for each other, and for people"
+    assert ax.get_title(loc="right") == "who waited for whom, and how long"
     assert ax.get_label() == "30 µs of waiting in t, by 2 agents; the most is lead for w0, 10 µs in 1 wait."
     assert sum(map(sum, amounts)) + 3 == waits(spans)["wait_us"].sum()
 

@@ -82,7 +82,7 @@ def plot_waits(
                 describe(ax, f"{described_name(trace_title(spans))}:", reason)
             return ax
         draw_matrix(ax, cells, duration, theme, names=("who waited", "for whom"), legend=legend)
-        draw_title(ax, trace_title(spans), "time that each agent waited for each other, and for people", theme)
+        draw_title(ax, trace_title(spans), "who waited for whom, and how long", theme)
         largest = pairs.iloc[int(pairs["wait_us"].argmax())]
         most = (
             f"{described_name(largest['agent_id'])} for {described_name(largest['waits_for'])}, {duration(largest['wait_us'])}"
