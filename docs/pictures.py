@@ -95,6 +95,7 @@ def main() -> None:
         "usage": tv.plot_usage(spans).figure,
         "compare": tv.plot_compare(spans, later).figure,
         "handoffs": tv.plot_handoffs(spans).figure,
+        "waits": tv.plot_waits(research()).figure,
     }
     for name, figure in pictures.items():
         figure.savefig(IMAGES / f"{name}.png", dpi=110, metadata={"Software": None})

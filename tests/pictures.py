@@ -27,6 +27,7 @@ PICTURES = {
     "colocation": tv.plot_colocation,
     "transitions": tv.plot_transitions,
     "handoffs": tv.plot_handoffs,
+    "waits": tv.plot_waits,
     "critical path": tv.plot_critical_path,
     "agent tree": tv.plot_agent_tree,
     "usage": tv.plot_usage,

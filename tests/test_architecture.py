@@ -171,6 +171,7 @@ PICTURED = (
     "occupancy",
     "transitions",
     "usage",
+    "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
     "fleet/answering.py": "fleet/test_adapter.py",
@@ -204,6 +205,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "ingestion/agents.py": "ingestion/test_assembly.py",
     "store/additions.py": "store/test_rows.py",
     "store/ingested.py": "store/test_store_sources.py",
+    **{f"plot/artists/critical_paths/{module}.py": "analysis/test_critical_path.py" for module in ("labels", "shares")},
     "plot/artists/connectors.py": "plot/test_timeline.py",
     "plot/artists/labels.py": "plot/test_timeline.py",
     "plot/artists/legend.py": "plot/test_timeline.py",

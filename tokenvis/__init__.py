@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
+    from tokenvis.plot.waits import plot_waits
     from tokenvis.record.opentelemetry import record_opentelemetry
 
 __version__ = "0.1.0"
@@ -123,6 +124,7 @@ __all__ = [
     "plot_timeline",
     "plot_transitions",
     "plot_usage",
+    "plot_waits",
     "record_opentelemetry",
     "rollup",
     "seed_demo",

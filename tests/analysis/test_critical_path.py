@@ -1,3 +1,6 @@
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,9 +8,12 @@ from conftest import spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from pictures import collisions
 from waiting import callees_of, nodes_of, oracle, state_at, waiting_frames
 
 from tokenvis import BadSpan, critical_path, palette, plot_critical_path, self_spans, summary
+from tokenvis.plot.artists.critical_paths.labels import StepLabels
 
 EVIDENCE = st.sets(st.sampled_from(["link", "parent", "location"]))
 
@@ -398,6 +404,23 @@ def stretches(collection):
     return [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in collection.get_paths()]
 
 
+def legend_of(ax):
+    """The title and the texts of the legend."""
+    return [text.get_text() for text in (ax.get_legend().get_title(), *ax.get_legend().get_texts())]
+
+
+def labels_of(ax):
+    """The labels of steps, as they are drawn."""
+    ax.figure.draw_without_rendering()
+    [labels] = [artist for artist in ax.get_children() if isinstance(artist, StepLabels)]
+    return labels.texts(ax.figure.canvas.get_renderer())
+
+
+def label_texts(ax):
+    """The texts of the labels of steps."""
+    return sorted(text.get_text() for text in labels_of(ax))
+
+
 def test_the_picture_has_the_steps_in_full_colour_over_pale_spans():
     spans = spans_of("ann 0 10 desk", "bob 3 9 desk", "eve 12 20 lab")
     spans = with_data(spans, c={"links": ["a"]})
@@ -410,7 +433,7 @@ def test_the_picture_has_the_steps_in_full_colour_over_pale_spans():
     [joints] = collections(ax, "follows")
     [joint] = joints.get_segments()
     assert joint[:, 0].tolist() == [10, 10]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["50% ann", "40% eve", "10% waits for an agent"]
+    assert legend_of(ax) == ["shares of 18 µs; 2 µs idle", "ann 56%", "eve 44%", "waits for an agent (idle)"]
 
 
 def test_the_picture_shows_waits_and_gaps_in_the_looks_of_their_states():
@@ -419,11 +442,11 @@ def test_the_picture_shows_waits_and_gaps_in_the_looks_of_their_states():
     ax = plot_critical_path(with_data(spans, **data))
     shown = {name: stretches(collections(ax, name)[0]) for name in ("waits for an agent", "waits for a person", "unexplained")}
     assert shown == {"waits for an agent": [(2, 5)], "waits for a person": [(26, 30)], "unexplained": [(20, 24)]}
-    states = ["8% waits for an agent", "10% waits for a person", "10% unexplained"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()][-3:] == states
+    names = ["eve 85%", "ann 6%", "waits for an agent 9%", "waits for a person (idle)", "unexplained (idle)"]
+    assert legend_of(ax) == ["shares of 32 µs; 8 µs idle", *names]
     assert ax.get_label() == (
-        "Critical path of t: 5 steps in 40 µs, work for 72% of it, waiting for an agent for 8% of it, "
-        "waiting for a person for 10% of it, unexplained for 10% of it."
+        "Critical path of t: 5 steps in 32 µs, work for 91% of it (eve 85%, ann 6%), waiting for an agent for 9% of it; "
+        "idle for another 8 µs."
     )
 
 
@@ -451,3 +474,72 @@ def test_too_many_connectors_are_omitted_and_reported():
     ax = plot_critical_path(spans)
     ax.figure.canvas.draw()
     assert "lines between steps not drawn" in [text.get_text() for text in ax.texts]
+
+
+def test_the_picture_lists_eight_shares_that_add_up_to_100_percent():
+    spans = spans_of(*(f"agent-{n:02} {100 * n} {100 * n + 100 - n} desk" for n in range(12)))
+    spans = with_data(spans, **{name: {"links": [before]} for before, name in pairwise("abcdefghijkl")})
+    title, *entries = legend_of(plot_critical_path(spans, gaps="keep"))
+    assert title == "shares of 1.13 ms; 55 µs idle"
+    assert entries[0] == "agent-00 9%"
+    assert entries[7:] == ["5 others 40%", "waits for an agent (idle)"]
+    assert sum(int(entry.split()[-1].removesuffix("%")) for entry in entries[:8]) == 100
+    small = plt.subplots(figsize=(3.3, 2.6))[1]
+    assert len(legend_of(plot_critical_path(spans, ax=small))) == 6
+    assert "9 others 73%" in legend_of(small)
+
+
+def test_a_share_below_one_percent_is_not_0_and_the_rest_is_not_100():
+    spans = with_data(spans_of("ann 0 999 desk", "bob 999 1000 desk"), b={"links": ["a"]})
+    ax = plot_critical_path(spans)
+    assert legend_of(ax) == ["shares of 1 ms", "ann >99%", "bob <1%"]
+    assert "work for 100% of it (ann more than 99%, bob less than 1%)." in ax.get_label()
+
+
+def test_a_gap_of_hours_is_not_in_the_shares():
+    hour = 3_600_000_000
+    spans = spans_of("ann 0 60 desk", "bob 60 100 desk", f"bob {8 * hour} {8 * hour + 100} desk")
+    ax = plot_critical_path(with_data(spans, b={"links": ["a"]}, c={"trigger": "user"}))
+    assert legend_of(ax) == ["shares of 200 µs; 8h idle", "bob 70%", "ann 30%", "waits for a person (idle)"]
+    assert ax.get_title(loc="right") == "critical path: 200 µs work, 8h idle"
+
+
+def test_the_shares_may_be_those_of_another_column():
+    spans = with_data(spans_of("ann 0 6 desk", "bob 6 10 lab", "eve 10 14 desk"), b={"links": ["a"]}, c={"links": ["b"]})
+    ax = plot_critical_path(spans, by="agent_id", hue="location_id")
+    assert legend_of(ax)[1:] == ["desk 71%", "lab 29%"]
+    assert [to_hex(patch.get_facecolor()) for patch in ax.get_legend().get_patches()] == list(palette(["desk", "lab"]).values())
+    missing = legend_of(plot_critical_path(spans.assign(phase=["x", None, None]), hue="phase"))
+    assert missing[1:] == ["none 57%", "x 43%"]
+
+
+def test_the_longest_steps_have_agent_label_and_duration_in_place():
+    spans = spans_of("ann 0 500 desk", "bob 500 1000 lab", "bob 1000 1004 hall")
+    spans = with_data(spans, a={"label": "write"}, b={"links": ["a"], "label": "bob"}, c={"links": ["b"]})
+    assert label_texts(plot_critical_path(spans)) == ["ann · write · 500 µs", "bob · 4 µs ▸", "bob · 500 µs"]
+    alone = with_data(spans_of("ann 0 500 desk", "ann 500 900 lab"), a={"label": "write"})
+    assert label_texts(plot_critical_path(alone)) == ["ann · 400 µs", "write · 500 µs"]
+
+
+def test_labels_of_steps_never_overlap_bars_or_each_other():
+    """Each label outside its bar is clear of all bars of the path, in a wide and in a small figure, and when zoomed in."""
+    spans = spans_of(*(f"agent-{n % 5} {60 * n} {60 * n + 9 + 7 * (n % 8)} room-{n % 3}" for n in range(7)))
+    spans = with_data(spans, **{second: {"links": [first]} for first, second in pairwise(spans["id"])})
+    for size, view in (((11, 3), None), ((3.3, 2.6), None), ((3.3, 2.6), (50, 250))):
+        ax = plot_critical_path(spans, ax=plt.subplots(figsize=size, layout="constrained")[1])
+        ax.set_xlim(*(view or ax.get_xlim()))
+        labels = labels_of(ax)
+        assert labels
+        assert collisions(ax.figure) == []
+        _, path = collections(ax, "spans")
+        bars = [path.get_extents(ax.transData) for path in path.get_paths()]
+        renderer = ax.figure.canvas.get_renderer()
+        for label in labels:
+            box = Text.get_window_extent(label, renderer)
+            outside = "▸" in label.get_text() or "◂" in label.get_text()
+            covered = [
+                bar
+                for bar in bars
+                if bar.x0 < box.x1 - 1 and bar.x1 > box.x0 + 1 and bar.y0 < box.y1 - 1 and bar.y1 > box.y0 + 1
+            ]
+            assert len(covered) == (0 if outside else 1)

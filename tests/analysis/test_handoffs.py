@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis import BadOption, BadSpan, handoffs, plot_handoffs, self_spans
-from tokenvis.plot.artists.text import CellLabels
 
 
 def as_text(spans, **options):
@@ -173,12 +172,27 @@ def test_a_gap_that_does_not_fit_is_refused():
             handoffs(with_data(far, b={"links": ["a"]}), **options)
 
 
-def test_the_picture_counts_handoffs_and_shows_their_median_wait():
+def cell_texts(ax):
+    """The two lines of each cell."""
+    [labels] = [artist for artist in ax.get_children() if hasattr(artist, "cells")]
+    return labels.cells[["first", "second"]].to_numpy().tolist()
+
+
+def test_the_picture_counts_handoffs_and_shows_their_median_gap():
     spans = spans_of("ann 0 2 desk", "bob 5 6 desk", "bob 7 9 desk", "bob 12 14 desk")
     spans = with_data(spans, b={"links": ["a"]}, c={"links": ["a"]}, d={"links": ["a"]})
     ax = plot_handoffs(spans)
     [mesh] = [c for c in ax.collections if c.get_label() == "cells"]
     assert mesh.get_array().tolist() == [[3]]
-    [labels] = [artist for artist in ax.get_children() if isinstance(artist, CellLabels)]
-    assert labels.cells[["first", "second"]].to_numpy().tolist() == [["3", "after 5 µs"]]
+    assert cell_texts(ax) == [["3", "5 µs after"]]
+    assert ax.get_title(loc="right") == "handoffs, and the median gap"
     assert plot_handoffs(spans_of("ann 0 10 desk")).get_label() == "No handoffs."
+
+
+def test_the_picture_tells_a_negative_gap_as_a_time_before():
+    spans = spans_of("ann 0 120 desk", "bob 8 20 desk", "ann 20 30 desk", "eve 35 40 desk")
+    spans = spans.assign(start_time=spans["start_time"] * 1_000_000, end_time=spans["end_time"] * 1_000_000)
+    ax = plot_handoffs(with_data(spans, b={"links": ["a"]}, c={"links": ["b"]}, d={"links": ["a", "c"]}))
+    assert cell_texts(ax) == [["1", "1m 52s before"], ["2", "1m 25s before"], ["1", "at once"]]
+    early = with_data(spans_of("ann 0 9 desk", "bob 6 20 desk"), b={"links": ["a"]})
+    assert cell_texts(plot_handoffs(early, time_unit="step")) == [["1", "3 steps before"]]

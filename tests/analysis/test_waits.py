@@ -6,10 +6,11 @@ from conftest import spans_frames, spans_of, with_data
 from hostile import PAYLOADS, hostile_trace
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from pandas.testing import assert_frame_equal
 from waiting import callees_of, nodes_of, oracle, state_at, waiting_frames
 
-from tokenvis import BadSpan, MissingColumn, self_spans, waits
+from tokenvis import BadOption, BadSpan, MissingColumn, plot_waits, self_spans, waits
 
 TIMES = ["start", "end", "wait_us", "overlap_us", "exclusive_us"]
 
@@ -264,3 +265,82 @@ def test_times_that_do_not_fit_are_refused():
 def test_errors_come_before_any_arithmetic():
     with pytest.raises(MissingColumn):
         waits(spans_of("ann 0 1 desk").drop(columns="end_time"))
+
+
+def names_along(axis):
+    """The names along an axis of a matrix."""
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def cells_of(ax):
+    """The cells of a matrix: the amount of each, -1 for none; and the two lines of those that are drawn."""
+    [mesh] = [collection for collection in ax.collections if collection.get_label() == "cells"]
+    [labels] = [artist for artist in ax.get_children() if hasattr(artist, "cells")]
+    return mesh.get_array().filled(-1).tolist(), labels.cells[["first", "second"]].to_numpy().tolist()
+
+
+def test_the_picture_has_the_waits_of_each_agent_for_each_other_and_for_people_last(serial):
+    spans = with_data(serial.assign(data=None), e={"waits_for": "Ann"})
+    ax = plot_waits(spans)
+    assert (names_along(ax.yaxis), names_along(ax.xaxis)) == (["lead", "w1"], ["w0", "w1", "Ann (person)"])
+    amounts, texts = cells_of(ax)
+    assert amounts == [[10, 10, -1], [-1, -1, 10]]
+    assert texts == [["10 µs", "1 wait"]] * 3
+    assert ax.get_title(loc="right") == "who waited for whom, and how long"
+    assert ax.get_label() == "30 µs of waiting in t, by 2 agents; the most is lead for w0, 10 µs in 1 wait."
+    assert sum(map(sum, amounts)) + 3 == waits(spans)["wait_us"].sum()
+
+
+def test_the_picture_has_no_cell_for_a_wait_that_all_goes_to_another():
+    spans = spans_of("lead 0 20 desk", "bob 2 5 lab", "eve 1 9 lab", parents={"b": "a", "c": "a"})
+    assert sorted(waits(spans)["wait_us"]) == [0, 8]
+    assert cells_of(plot_waits(spans))[1] == [["8 µs", "1 wait"]]
+
+
+def test_the_picture_lists_agents_that_only_wait_last_and_adds_up_traces():
+    rows = ["a-root 0 100 flow", "lead 0 100 desk", "bob 10 30 lab", "bob 40 50 lab"]
+    parents = {"b": "a", "c": "b", "d": "b"}
+    one = spans_of(*rows, parents=parents)
+    both = pd.concat([one, one.assign(trace_id="u")], ignore_index=True)
+    ax = plot_waits(both)
+    assert (names_along(ax.yaxis), names_along(ax.xaxis)) == (["lead", "a-root"], ["bob", "lead"])
+    assert cells_of(ax)[1] == [["80 µs", "2 waits"], ["200 µs", "2 waits"]]
+    assert ax.get_title(loc="left") == "2 traces"
+
+
+def test_the_picture_keeps_a_person_apart_from_an_agent_of_the_same_name():
+    spans = spans_of(
+        "ann 0 9 desk", "x 2 4 lab", "ann 10 14 ask", "ann 20 26 desk", "z 21 22 lab", parents={"b": "a", "e": "d"}
+    )
+    spans = spans.assign(agent_id=spans["agent_id"].astype("str").replace("z", "x (person)"))
+    ax = plot_waits(with_data(spans, c={"waits_for": "x", "waits_for_kind": "person"}))
+    assert names_along(ax.xaxis) == ["x", "x (person)", "x ((person))"]
+    assert cells_of(ax)[0] == [[2, 1, 4]]
+
+
+def test_a_picture_without_waits_says_whether_they_can_be_known():
+    unknown = plot_waits(spans_of("ann 0 9 desk", "bob 2 4 lab"))
+    assert [text.get_text() for text in unknown.texts] == ["No waits are known: no span has a parent."]
+    assert unknown.get_label() == "t: No waits are known: no span has a parent."
+    nested = spans_of("ann 0 9 desk", "ann 2 4 lab", parents={"b": "a"})
+    assert plot_waits(nested).get_label() == "t: No span waits for an agent or a person."
+    assert plot_waits(nested.iloc[:0]).get_label() == "This trace is empty."
+
+
+def test_the_picture_of_waits_in_steps(serial):
+    assert cells_of(plot_waits(serial, time_unit="step"))[1] == [["10 steps", "1 wait"]] * 2
+    with pytest.raises(BadOption, match=r"^time_unit='s' is not one of 'auto', 'step'\.$"):
+        plot_waits(serial, time_unit="s")
+
+
+@pytest.mark.laws
+@given(waiting_frames())
+def test_the_picture_adds_up_to_the_time_that_spans_wait(spans):
+    waiting = self_spans(spans).loc[lambda pieces: pieces["state"] != "work"]
+    waited = (waiting["end_time"] - waiting["start_time"]).groupby(waiting["agent_id"].astype("str")).sum()
+    ax = plot_waits(spans, ax=Figure(figsize=(8, 3)).subplots())
+    drawn = {}
+    if waited.sum():
+        amounts, _ = cells_of(ax)
+        drawn = dict(zip(names_along(ax.yaxis), (sum(row) + row.count(-1) for row in amounts), strict=True))
+    assert drawn == waited[waited > 0].to_dict()

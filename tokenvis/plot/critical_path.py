@@ -3,7 +3,7 @@
 Drawing only: the steps and their states come from `tokenvis.analysis.critical_path`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -12,38 +12,30 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.patches import Patch
 
 from tokenvis.analysis.critical_path import critical_path
-from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars, rectangle_corners
+from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, rectangle_corners
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
+from tokenvis.plot.artists.critical_paths.labels import StepLabels, StepText
+from tokenvis.plot.artists.critical_paths.shares import draw_shares, shares_of
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
-from tokenvis.plot.artists.labels import bar_label_texts
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_bands
-from tokenvis.plot.artists.states import LOOKS, Texture, border_style, state_color, state_patch
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, themed
+from tokenvis.plot.artists.states import LOOKS, Texture, border_style, state_color
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
-from tokenvis.spans.columns import require, times_of
+from tokenvis.plot.artists.title import describe, draw_note, draw_title
+from tokenvis.spans.columns import codes_of, require, times_of
+from tokenvis.spans.fields import field_columns
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.tree.states import STATES
+from tokenvis.tree.states import STATES, states_of
 
-PHRASES = {  # of the states, in titles and descriptions
-    "work": "work",
-    "agent": "waiting for an agent",
-    "person": "waiting for a person",
-    "unexplained": "unexplained",
-}
 OFF_PATH_COLOR_SHARE = 0.22  # of its colour, for a bar that is not on the path
-MAX_LEGEND_PARTS = 5
 GAP_HEIGHT_SHARE = 0.4  # of the row
 MIN_GAP_PIXELS = 2.0  # a narrower gap is not drawn
 MAX_CONNECTORS_PER_INCH = 15  # lines between steps, per inch of width
@@ -54,6 +46,7 @@ def plot_critical_path(
     *,
     evidence: str | Iterable[str] = ("link", "parent"),
     by: str = "location_id",
+    hue: str = "agent_id",
     palette: Palette = None,
     gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
@@ -65,8 +58,9 @@ def plot_critical_path(
     """Draw the chain of work that determined the end of the trace, over its timeline in pale colours.
 
     Steps of the path have the colours of their agents, and waits the looks of their states. A gap is a narrow bar before the
-    step that follows it. A line leads from each step to the next. The legend lists the largest parts, all waits, and the
-    unexplained time, with their share of the wall time.
+    step that follows it. A line leads from each step to the next. The longest steps are labelled with agent, label and
+    duration, where the labels do not overlap. The legend lists the share of each agent's work, the largest first, then of
+    waits, and of unexplained time.
 
     Parameters
     ----------
@@ -76,19 +70,24 @@ def plot_critical_path(
         What explains a start, as in `critical_path`.
     by
         The column whose values define the bands.
+    hue
+        The column whose values define the colours, and the shares in the legend.
     palette
-        Colours of the agents, as in `plot_timeline`.
+        Colours of the values of ``hue``, as in `plot_timeline`.
     gaps, time, time_unit, tz
         The time axis, as in `plot_timeline`.
     legend
-        Whether the largest parts are listed.
+        Whether the shares are listed.
     ax
         The Axes to draw on. By default a new figure of a size that fits the bands.
 
     Returns
     -------
     Axes
-        x and y are as in `plot_timeline`; the steps and gaps are the rows of `critical_path`.
+        x and y are as in `plot_timeline`; the steps and gaps are the rows of `critical_path`. The shares add up to 100% of the
+        wall time without ``idle_us`` of `summary`, the time in which nothing works and no span waits for a person; the legend
+        has its duration instead, at the state that the path has in it. Of more than eight values of ``hue``, those with the
+        least work on the path are "others".
 
     Raises
     ------
@@ -102,27 +101,28 @@ def plot_critical_path(
     >>> import pandas as pd
     >>> spans = pd.DataFrame({
     ...     "id": ["plan", "search", "review"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Eve"], "location_id": "desk",
-    ...     "start_time": [0, 3_000_000, 12_000_000], "end_time": [10_000_000, 9_000_000, 20_000_000],
+    ...     "start_time": [0, 3_000_000, 12_000_000], "end_time": [10_000_000, 12_000_000, 20_000_000],
     ...     "data": [None, None, '{"links": ["plan"]}'],
     ... })
     >>> plot_critical_path(spans).get_label()
-    'Critical path of t: 2 steps in 20 s, work for 90% of it, waiting for an agent for 10% of it.'
+    'Critical path of t: 2 steps in 20 s, work for 90% of it (Ann 50%, Eve 40%), waiting for an agent for 10% of it.'
     """
-    require(spans, by)
+    require(spans, by, hue)
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
-    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
+    states = states_of(spans)
+    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz, states=states)
     losses, spans = losses_of(spans), recorded_spans(spans)
+    states = states_of(spans) if len(losses.rows) else states
     path = critical_path(spans, evidence=evidence)
-    sums = path.groupby("state")["part_us"].sum().to_dict()
-    time_us = {state: int(sums[state]) for state in LOOKS if sums.get(state)}
     with themed(ax) as theme:
-        scale = color_scale(spans["agent_id"], palette, theme)
+        scale = color_scale(spans[hue], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, max_lanes=max_lanes, width_px=width_px)
         steps = rows_by_id(spans, path["id"])
-        handles = [*part_handles(spans, path, steps, scale, axis), *wait_handles(time_us, theme)] if legend else []
-        ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
+        shares = shares_of(path, steps, spans[hue], scale, states)
+        n_handles = len(shares.groups) + len(shares.states()) if legend else 0
+        ax = new_axes(height_inches(placement.height, n_handles)) if ax is None else ax
         if not len(spans):
             return draw_empty(ax, theme, spans, losses)
         apply_theme(ax)
@@ -132,53 +132,16 @@ def plot_critical_path(
         pale_colors = [blend_colors(color, theme.background, OFF_PATH_COLOR_SHARE) for color in scale.colors]
         raster = draw_bars(ax, Bars(*times_of(spans), placement, scale.code, pale_colors, axis.mapping))
         path_bars = bars_of_path(path, steps, placement, scale, axis)
-        draw_steps(ax, path, steps, path_bars, spans, axis, theme)
+        draw_steps(ax, path, steps, path_bars, theme)
+        label_steps(ax, path, steps, path_bars, spans, axis, theme)
         draw_gaps(ax, path, path_bars, theme)
         lines = draw_connectors(ax, path_bars, theme)
         draw_note(ax, [losses, *([raster] if raster else []), lines], theme)
-        details = ", ".join(f"{axis.duration(part_us)} {PHRASES[state]}" for state, part_us in time_us.items())
-        draw_title(ax, axis.name, f"critical path: {details}" if details else "critical path", theme)
-        draw_legend(ax, [*handles, *(lost_handles(losses, theme) if legend else [])])
-        describe(ax, description(path, time_us, axis), *losses.sentences())
+        draw_title(ax, axis.name, f"critical path: {shares.durations(axis)}" if len(path) else "critical path", theme)
+        if legend:
+            draw_shares(ax, shares, axis, lost_handles(losses, theme), theme)
+        describe(ax, shares.description(path, axis), *losses.sentences())
     return ax
-
-
-def description(path: pd.DataFrame, time_us: Mapping[str, int], axis: TimeAxis) -> str:
-    """The number of steps, the time, and the share of each state."""
-    wall_us = sum(time_us.values())
-    shares = {state: share_text(part_us, wall_us).replace("<", "less than ") for state, part_us in time_us.items()}
-    parts = [f", {PHRASES[state]} for {share} of it" for state, share in shares.items()]
-    count = plural(int((path["id"].notna()).sum()), "step")
-    return f"Critical path of {described_name(axis.name)}: {count} in {axis.duration(wall_us)}{''.join(parts)}."
-
-
-def part_handles(spans: pd.DataFrame, path: pd.DataFrame, steps: Int64Array, scale: ColorScale, axis: TimeAxis) -> list[Patch]:
-    """Legend handles of the largest parts: the work of each span on the path, summed."""
-    wall_us = int(path["part_us"].sum())
-    parts = path["part_us"].where(path["state"] == "work", 0).groupby(steps).sum()
-    parts = parts[(parts.index >= 0) & (parts > 0)]
-    largest = parts.iloc[np.argsort(-parts.to_numpy(), kind="stable")[:MAX_LEGEND_PARTS]]
-    rows = largest.index.to_numpy()
-    labels = bar_label_texts(spans, "agent_id", axis, rows)["label"]
-    return [
-        legend_patch(color, f"{share_text(part, wall_us)} {label}")
-        for color, part, label in zip(scale.colors_of(rows), largest, labels, strict=True)
-    ]
-
-
-def wait_handles(time_us: Mapping[str, int], theme: ThemeColors) -> list[Patch]:
-    """Legend handles of the states of waiting, and of unexplained time."""
-    wall_us = sum(time_us.values())
-    return [
-        state_patch(state, theme, label=f"{share_text(part_us, wall_us)} {LOOKS[state].name}")
-        for state, part_us in time_us.items()
-        if state != "work"
-    ]
-
-
-def share_text(part: int, whole: int) -> str:
-    """A share as a percentage."""
-    return f"{part / whole:.0%}" if part * 100 >= whole else "<1%"
 
 
 def bars_of_path(path: pd.DataFrame, steps: Int64Array, placement: Placement, scale: ColorScale, axis: TimeAxis) -> Bars:
@@ -188,19 +151,47 @@ def bars_of_path(path: pd.DataFrame, steps: Int64Array, placement: Placement, sc
     return Bars(start, end, replace(placement, row=placement.row[rows]), scale.code[rows], scale.colors, axis.mapping)
 
 
-def draw_steps(
-    ax: Axes, path: pd.DataFrame, steps: Int64Array, path_bars: Bars, spans: pd.DataFrame, axis: TimeAxis, theme: ThemeColors
-) -> None:
-    """Draw the parts of spans on the path in the looks of their states, with labels."""
+def draw_steps(ax: Axes, path: pd.DataFrame, steps: Int64Array, path_bars: Bars, theme: ThemeColors) -> None:
+    """Draw the parts of spans on the path in the looks of their states."""
     shown = np.flatnonzero(steps >= 0)
     state = pd.Index(STATES).get_indexer(pd.Index(path["state"].iloc[shown])).astype(np.int8)
     bars = selected_bars(path_bars, shown)
     waiting = np.flatnonzero((state > 0) & (bars.end > bars.start))
     segments = Segments(waiting, bars.start[waiting], bars.end[waiting], state[waiting])
-    bars = replace(bars, waits=BarWaits(segments, theme) if len(waiting) else None)
-    parts = spans.iloc[steps[shown]].assign(start_time=bars.start, end_time=bars.end)
-    draw_bars(ax, bars, zorder=3.4)
-    label_bars(ax, bars, partial(bar_label_texts, parts, "agent_id", axis), size=font_sizes(ax).bar)
+    draw_bars(ax, replace(bars, waits=BarWaits(segments, theme) if len(waiting) else None), zorder=3.4)
+
+
+def label_steps(
+    ax: Axes, path: pd.DataFrame, steps: Int64Array, path_bars: Bars, spans: pd.DataFrame, axis: TimeAxis, theme: ThemeColors
+) -> None:
+    """Label the longest parts of spans on the path: agent, unless it is the only one, label and duration."""
+    alone = len(codes_of(spans["agent_id"])[1]) == 1
+    texts = partial(step_texts, spans, steps, path["part_us"], axis, with_agent=not alone)
+    fills = partial(step_fills, path["state"], path_bars, theme)
+    ax.add_artist(StepLabels(ax, path_bars, np.flatnonzero(steps >= 0), texts, fills, theme))
+
+
+def step_texts(
+    spans: pd.DataFrame, steps: Int64Array, part_us: pd.Series, axis: TimeAxis, rows: Int64Array, *, with_agent: bool
+) -> list[StepText]:
+    """The texts for some rows of the path; the agent is left out of those with a label, unless ``with_agent``."""
+    agents = spans["agent_id"].iloc[steps[rows]].astype("str")
+    given = field_columns(spans.iloc[steps[rows]], ["label"])["label"].astype("object")
+    labels = given.where(given.notna(), "").astype("str")
+    durations = [axis.duration(duration_us) for duration_us in part_us.iloc[rows].tolist()]
+    return [
+        StepText.of(agent if with_agent or not label else "", label, duration)
+        for agent, label, duration in zip(agents, labels, durations, strict=True)
+    ]
+
+
+def step_fills(states: pd.Series, path_bars: Bars, theme: ThemeColors, rows: Int64Array) -> list[tuple[str, bool]]:
+    """The colour of some rows of the path, and whether each has a texture."""
+    colors = [path_bars.colors[code] for code in path_bars.color[rows].tolist()]
+    return [
+        (state_color(color, state, theme), bool(LOOKS[state].hatch))
+        for color, state in zip(colors, states.iloc[rows], strict=True)
+    ]
 
 
 def draw_gaps(ax: Axes, path: pd.DataFrame, path_bars: Bars, theme: ThemeColors) -> None:

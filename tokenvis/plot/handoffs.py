@@ -1,9 +1,9 @@
-"""The handoff matrix: how often work went from each agent to each other agent, and how long it waited.
+"""The handoff matrix: how often work went from each agent to each other agent, and after what gap.
 
 Drawing only: the table is `tokenvis.analysis.handoffs`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import pandas as pd
@@ -29,7 +29,8 @@ def plot_handoffs(
 ) -> Axes:
     """Draw who handed work to whom: a row for each agent that handed it off, a column for each that received it.
 
-    A cell shows the number of handoffs, and below it the median wait.
+    A cell shows the number of handoffs, and below it the median gap between the moments at which the work left the one agent
+    and arrived at the other: "5 s after", or "5 s before" if it arrived before the other had ended its span.
 
     Parameters
     ----------
@@ -49,8 +50,9 @@ def plot_handoffs(
     Returns
     -------
     Axes
-        A cell is 1 wide and 1 high; its count is the number of rows of `handoffs`, its wait the lower median of their
-        ``gap_us``. Of more than 60 agents, those with the fewest handoffs are merged into one row or column.
+        A cell is 1 wide and 1 high; its count is the number of rows of `handoffs`, its gap the lower median of their
+        ``gap_us``, which may be negative. Of more than 60 agents, those with the fewest handoffs are merged into one row or
+        column.
 
     Raises
     ------
@@ -73,15 +75,15 @@ def plot_handoffs(
     check_axes(ax)
     duration = duration_formatter(time_unit)
     pairs = table.groupby(["from_agent", "to_agent"], observed=True)["gap_us"]
-    waits = pairs.agg(n="size", wait=lambda gaps: gaps.sort_values().iloc[(len(gaps) - 1) // 2]).reset_index()
+    counted = pairs.agg(n="size", gap=lambda gaps: gaps.sort_values().iloc[(len(gaps) - 1) // 2]).reset_index()
     with themed(ax) as theme:
-        detail = pd.Series([f"after {duration(wait)}" for wait in waits["wait"]], dtype="str")
-        cells = matrix_cells(waits, "from_agent", "to_agent", "n", detail)
+        detail = pd.Series([gap_text(gap, duration) for gap in counted["gap"].tolist()], dtype="str")
+        cells = matrix_cells(counted, "from_agent", "to_agent", "n", detail)
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
             return draw_empty(ax, theme, spans, reason="No handoffs.")
         draw_matrix(ax, cells, format_count, theme, names=("from", "to"), legend=legend)
-        draw_title(ax, trace_title(spans), "handoffs, and the median wait", theme)
+        draw_title(ax, trace_title(spans), "handoffs, and the median gap", theme)
         largest = cells.iloc[int(cells["amount"].argmax())]
         top_handoff = (
             f"from {described_name(largest['row'])} to {described_name(largest['column'])}, {format_count(largest['amount'])}"
@@ -89,3 +91,10 @@ def plot_handoffs(
         total = plural(len(table), "handoff")
         describe(ax, f"{total} between agents of {described_name(trace_title(spans))}; most frequent: {top_handoff}.")
     return ax
+
+
+def gap_text(gap_us: int, duration: Callable[[int], str]) -> str:
+    """A gap as text: how long after the work left it arrived, or before."""
+    if not gap_us:
+        return "at once"
+    return f"{duration(abs(gap_us))} {'after' if gap_us > 0 else 'before'}"

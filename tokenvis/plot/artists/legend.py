@@ -25,10 +25,15 @@ def legend_patch(color: str, name: str) -> Patch:
     return Patch(color=color, label=name, gid=NAME)
 
 
+def max_name_points(ax: Axes) -> float:
+    """The largest width of a name in a legend at the right, in points."""
+    return MAX_LEGEND_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+
+
 def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
     """The legend: to the right of the Axes, or below in narrow figures, unless ``always_right``.
 
-    Long names are cut, but not those of states. If there is no room for all names, the last entry counts the others. The texts
+    Long names are cut, but not other texts. If there is no room for all names, the last entry counts the others. The texts
     are set separately, because matplotlib hides a label that starts with "_".
     """
     if not handles:
@@ -53,10 +58,9 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
 def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str]]:
     """The handles that fit into the height of the Axes, and their names: a few long ones do not take the width of the rest."""
     widths = sorted(text_width(label_of(handle), size) for handle in handles if handle.get_gid() == NAME)
-    limit = MAX_LEGEND_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
     usual = widths[len(widths) // 2] if widths else 0.0
     handles = with_room(handles, int(ax.bbox.height / ax.figure.dpi * 72 / (LINE_EMS * size)))
-    return handles, entry_names(handles, min(limit, max(MAX_OUTLIER_FACTOR * usual, MIN_NAME_EMS * size)), size)
+    return handles, entry_names(handles, min(max_name_points(ax), max(MAX_OUTLIER_FACTOR * usual, MIN_NAME_EMS * size)), size)
 
 
 def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str], int]:
