@@ -25,7 +25,7 @@ PointArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 FIRST_BRANCH_OFFSET, BRANCH_LANE_HEIGHT = 0.2, 0.1  # distance of side branches from their line, and from each other
 MAX_BRANCH_LANES = 3  # further lanes overlap
 MAX_BRANCHES = 2_000  # only the longest are drawn
-MAX_INSET_SHARE = 0.25
+MAX_INSET_SHARE = 0.45
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,12 @@ class GroupBox:
     def outline(self, pad: float, inset: float = 0.0) -> PointArray:
         """The border as a polygon, ``pad`` above the first line and below the last one, without ``inset`` at both ends.
 
-        A narrow box loses at most `MAX_INSET_SHARE` of its width at each end.
+        The first and the last level lose at most `MAX_INSET_SHARE` of their width.
         """
         x0, x1, top, bottom = np.array(self.levels).T
-        x0[0] += min(inset, MAX_INSET_SHARE * (x1[0] - x0[0]))
-        x1[-1] -= min(inset, MAX_INSET_SHARE * (x1[-1] - x0[-1]))
+        first, last = x1[0] - x0[0], x1[-1] - x0[-1]
+        x0[0] += min(inset, MAX_INSET_SHARE * first)
+        x1[-1] -= min(inset, MAX_INSET_SHARE * last)
         return np.concatenate([smooth_edge(x0, x1, top - pad), smooth_edge(x0, x1, bottom + pad)[::-1]])
 
 

@@ -7,7 +7,7 @@ from tokenvis.plot.artists.style import nice_step
 
 MIN_TURN_POINTS = 8.0  # the mean length of a line between two turns: about the height of a letter
 MIN_ROW_POINTS = 3.0  # between two lines
-FEWER_AGENTS_DIVISOR = 3  # of the agents, a third may be readable
+FEWER_AGENTS_DIVISOR = 3  # a third of the agents may be readable
 
 
 class DensityReport:
@@ -28,5 +28,5 @@ class DensityReport:
         if self.turns.mean_distance(low, high) >= MIN_TURN_POINTS * per_point and row_points >= MIN_ROW_POINTS:
             return []
         shortest_us = nice_step(max(MIN_TURN_POINTS * per_point, 2.0 * self.shortest_us))
-        fewer = [f"agents={max(self.n_agents // FEWER_AGENTS_DIVISOR, 1)}"] if self.n_agents > 1 else []
-        return ["too dense to follow: try " + ", ".join([*fewer, f"shortest_us={shortest_us:_}", "or another column in by="])]
+        fewer = [f"agents={max(self.n_agents // FEWER_AGENTS_DIVISOR, 2)}"] if self.n_agents > 2 else []
+        return ["too dense: try " + ", ".join([*fewer, f"shortest_us={shortest_us:_}", "or another by="])]

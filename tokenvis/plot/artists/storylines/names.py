@@ -4,6 +4,7 @@ They are placed each time the picture is drawn, so that they cover neither lines
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,22 +18,17 @@ from tokenvis.layout.storylines.geometry import GroupBox, StorylineGeometry
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.storylines.lines import HALO_POINTS
-from tokenvis.plot.artists.storylines.pixels import OccupiedPixels
+from tokenvis.plot.artists.storylines.pixels import OccupiedPixels, text_box
+from tokenvis.plot.artists.storylines.room_names import TEXT_HEIGHT_EMS, RoomLabels
 from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes, luminance
-from tokenvis.plot.artists.text import FittedTexts, FoldLabels, drawable, fit_text, shorten_name, text_width
+from tokenvis.plot.artists.text import FittedTexts, FoldLabels, drawable, shorten_name, text_width
 from tokenvis.plot.artists.title import column_title
 
 TextAnchor: TypeAlias = tuple[float, float, str]
 
 MIN_CONTRAST = 4.5  # of a name with the background, as WCAG 2 asks for
 MAX_NAME_POINTS = 130.0
-TEXT_HEIGHT_EMS = 1.2
 MAX_NAME_SHIFT_EMS = 2.5  # between a name beside the Axes and its line
-MAX_LABELLED_BOXES = 300  # only the widest are labelled
-MIN_LABELLED_WIDTH_EMS = 0.9
-LABEL_OFFSET_EMS = 1.0  # between the border of a box and the middle of its label
-LABEL_DISTANCE_EMS = 2.0  # a box needs no label if another one of its group is labelled within this distance
-LABEL_ALIGNMENTS = (0.0, 0.5, 1.0)  # tried positions of a label in the available width
 BORDER_SHARE = 0.025  # of the width: lines that begin this close to the border have their name beside it
 
 
@@ -117,7 +113,7 @@ class LineLabels(FittedTexts):
     def measure(self, text: str, renderer: RendererBase) -> float:
         """The width of a text in this renderer; with a halo, a text is drawn as a path, and as wide as the font says."""
         path_width: Any = renderer.points_to_pixels(text_width(text, self.size))
-        return max(super().measure(text, renderer), path_width)
+        return max(super().measure(text, renderer), float(path_width))
 
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit in the current view; kept until the view changes, because a picture is drawn in several passes."""
@@ -134,18 +130,24 @@ class LineLabels(FittedTexts):
         occupied.text_boxes += [text.get_window_extent(renderer) for fold in folds for text in fold.texts(renderer)]
         beside = self.names_beside(occupied, renderer)
         inside = dict(self.names_inside(occupied, renderer, beside))
-        labels = list(self.box_labels(occupied, renderer))
+        em: Any = renderer.points_to_pixels(self.size)
+        options = {"measure": partial(self.measure, renderer=renderer), "em": em, "size": self.size}
+        labels = list(RoomLabels(self.group_boxes, self.groups, occupied, **options).chosen())
         visible_agents = {agent for agent, _, _ in occupied.line_ends()}
         visible_groups = {box.group for box in self.group_boxes if occupied.visible_levels(box)}
         self.left_out = [
             f"{total - n_named} of {total} {kind} names left out"
             for kind, total, n_named in (
                 ("agent", len(visible_agents), len({agent for agent, _ in {**beside, **inside}})),
-                (column_title(self.by), len(visible_groups), len({group for group, _ in labels})),
+                (column_title(self.by), len(visible_groups), len({label.group for label in labels})),
             )
             if n_named < total
         ]
-        return [*beside.values(), *inside.values(), *(text for _, text in labels)]
+        return [
+            *beside.values(),
+            *inside.values(),
+            *(self.text_at(label.x, label.y, label.text, color=self.theme.muted, va="center_baseline") for label in labels),
+        ]
 
     def names_beside(self, occupied: OccupiedPixels, renderer: RendererBase) -> dict[tuple[int, str], Text]:
         """Names on the left and the right of the Axes, by agent and side."""
@@ -183,18 +185,16 @@ class LineLabels(FittedTexts):
 
     def name_at(self, occupied: OccupiedPixels, renderer: RendererBase, agent: int, x: float, y: float, ha: str) -> Text:
         """An agent's name; its box is occupied from then on."""
-        occupied.text_boxes.append(self.text_box(self.names[agent], x, y, ha, renderer))
+        occupied.text_boxes.append(self.name_box(agent, x, y, ha, renderer))
         text = self.text_at(x, y, self.names[agent], color=self.name_colors[agent], ha=ha, va="center_baseline")
         text.set_clip_on(False)
         text.set_path_effects([withStroke(linewidth=HALO_POINTS, foreground=self.theme.background)])
         return text
 
-    def text_box(self, text: str, x: float, y: float, ha: str, renderer: RendererBase) -> Bbox:
-        """The box of a text with this point in the middle of its left or right side."""
-        width = self.measure(text, renderer)
-        half: float = renderer.points_to_pixels(self.size) * TEXT_HEIGHT_EMS / 2  # type: ignore[operator, assignment]
-        left = x - width if ha == "right" else x
-        return Bbox([[left, y - half], [left + width, y + half]])
+    def name_box(self, agent: int, x: float, y: float, ha: str, renderer: RendererBase) -> Bbox:
+        """The box of an agent's name with this point in the middle of its left or right side."""
+        height: Any = renderer.points_to_pixels(self.size * TEXT_HEIGHT_EMS)
+        return text_box(x, y, self.measure(self.names[agent], renderer), height, ha)
 
     def names_inside(
         self, occupied: OccupiedPixels, renderer: RendererBase, names_beside: dict[tuple[int, str], Text]
@@ -214,62 +214,7 @@ class LineLabels(FittedTexts):
             ends = {"left": [(anchor, on_lines) for on_lines in (False, True) for anchor in before]}
             ends["right"] = [(anchor, False) for anchor in after if self.both_ends]
             for side, anchors in ends.items():
-                boxes = (
-                    (anchor, self.text_box(self.names[agent], *anchor, renderer), on_lines) for anchor, on_lines in anchors
-                )
+                boxes = ((anchor, self.name_box(agent, *anchor, renderer), on_lines) for anchor, on_lines in anchors)
                 anchor = next((anchor for anchor, box, on_lines in boxes if occupied.is_free(box, on_lines=on_lines)), None)
                 if (agent, side) not in names_beside and anchor:
                     yield (agent, side), self.name_at(occupied, renderer, agent, *anchor)
-
-    def box_labels(self, occupied: OccupiedPixels, renderer: RendererBase) -> Iterator[tuple[int, Text]]:
-        """The group and the name of boxes, the widest first; of nearby boxes of one group, only one is labelled."""
-        em: Any = renderer.points_to_pixels(self.size)
-        levels = [level for group_box in self.group_boxes for level in occupied.visible_levels(group_box)]
-        labelled_by_group: dict[int, list[Bbox]] = {}
-        for group_box in self.group_boxes[:MAX_LABELLED_BOXES]:
-            widest = max(occupied.visible_levels(group_box), key=lambda level: level.width, default=None)
-            labelled = labelled_by_group.setdefault(group_box.group, [])
-            if (
-                widest is None
-                or widest.width < MIN_LABELLED_WIDTH_EMS * em
-                or any(are_near(widest, other, LABEL_DISTANCE_EMS * em) for other in labelled)
-            ):
-                continue
-            for text in self.label_texts(group_box.group, widest.width, renderer):
-                anchor = self.label_anchor(text, widest, levels, occupied, renderer)
-                if anchor:
-                    occupied.text_boxes.append(self.text_box(text, *anchor, "left", renderer))
-                    labelled.append(widest)
-                    yield group_box.group, self.text_at(*anchor, text, color=self.theme.muted, ha="left", va="center_baseline")
-                    break
-
-    def label_texts(self, group: int, width: float, renderer: RendererBase) -> list[str]:
-        """The name of a group, and as much of it as fits into a width, if no other name begins like that."""
-        name = self.groups[group]
-        cut = fit_text(name, width, lambda text: self.measure(text, renderer))
-        is_clear = bool(cut) and sum(other.startswith(cut.removesuffix("…")) for other in self.groups) == 1
-        return list(dict.fromkeys([name, cut] if is_clear else [name]))
-
-    def label_anchor(
-        self, text: str, box: Bbox, levels: list[Bbox], occupied: OccupiedPixels, renderer: RendererBase
-    ) -> tuple[float, float] | None:
-        """Where a label is free: above its box, below it, or, if it is no wider than the box, between the lines in it."""
-        em: Any = renderer.points_to_pixels(self.size)
-        spare_width = box.width - self.measure(text, renderer)
-        offset = LABEL_OFFSET_EMS * em
-        places = [(y, False) for y in (box.y1 + offset, box.y0 - offset)]
-        if spare_width >= 0:
-            places += [(y, True) for y in np.arange(box.y1 - offset, box.y0 + offset, -em / 4).tolist()]
-        for y, is_inside in places:
-            for share in LABEL_ALIGNMENTS:
-                anchor = box.x0 + max(spare_width, 0.0) * share, y
-                label_box = self.text_box(text, *anchor, "left", renderer)
-                if occupied.is_free(label_box) and (is_inside or not label_box.count_overlaps(levels)):
-                    return anchor
-        return None
-
-
-def are_near(one: Bbox, other: Bbox, pixels: float) -> bool:
-    """Whether the distance of two boxes is less than ``pixels``."""
-    distance = max(one.x0 - other.x1, other.x0 - one.x1), max(one.y0 - other.y1, other.y0 - one.y1)
-    return bool(max(distance) < pixels)

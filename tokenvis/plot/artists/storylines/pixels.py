@@ -64,3 +64,9 @@ class OccupiedPixels:
             columns = np.flatnonzero(has_line)
             if len(columns):
                 yield agent, int(columns[0]), int(columns[-1])
+
+
+def text_box(x: float, y: float, width: float, height: float, ha: str = "left") -> Bbox:
+    """The box of a text with this point in the middle of its left or right side."""
+    left = x - width if ha == "right" else x
+    return Bbox([[left, y - height / 2], [left + width, y + height / 2]])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
@@ -10,9 +11,10 @@ from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, blend_colors
 
 BOX_PADDING = 0.3  # between the border of a group box and its first and last line
-BOX_CORNER_POINTS = 3.2  # the width of a border with round joins, which makes round corners
-BOX_OUTLINE_POINTS = 0.7
-BOX_INSET_POINTS = 3.0  # at both ends: half a border, and half the gap between two boxes
+CORNER_POINTS = 3.2  # the width of a border with round joins, which makes round corners
+OUTLINE_POINTS = 0.7
+GAP_POINTS = 1.4  # between two boxes
+MAX_CORNER_SHARE, MAX_OUTLINE_SHARE, MAX_GAP_SHARE = 0.3, 0.15, 0.2  # of the width of a narrow box
 BAND_PADDING = 0.55  # between the border of a band and its first and last line
 TINT_SHARE, OUTLINE_SHARE = 0.08, 0.3  # of the text colour
 
@@ -25,14 +27,17 @@ def room_color(theme: ThemeColors) -> str:
 def draw_boxes(ax: Axes, boxes: list[GroupBox], theme: ThemeColors) -> None:
     """Draw the group boxes, each with an outline: all outlines are one collection, all faces another."""
     low, high = ax.get_xlim()
-    inset = BOX_INSET_POINTS * (high - low) / max(ax.bbox.width / ax.figure.dpi * 72, 1.0)
-    shapes = [box.outline(BOX_PADDING, inset) for box in boxes]
-    outline = blend_colors(theme.text, theme.background, OUTLINE_SHARE)
-    for label, color, width in (
-        ("box outlines", outline, BOX_CORNER_POINTS + 2 * BOX_OUTLINE_POINTS),
-        ("boxes", room_color(theme), BOX_CORNER_POINTS),
+    per_point = (high - low) / max(ax.bbox.width / ax.figure.dpi * 72, 1.0)
+    widths = np.array([box.levels[-1][1] - box.levels[0][0] for box in boxes]) / per_point
+    corners = np.minimum(CORNER_POINTS, MAX_CORNER_SHARE * widths)
+    outlines = np.minimum(OUTLINE_POINTS, MAX_OUTLINE_SHARE * widths)
+    insets = (corners / 2 + outlines + np.minimum(GAP_POINTS, MAX_GAP_SHARE * widths) / 2) * per_point
+    shapes = [box.outline(BOX_PADDING, inset) for box, inset in zip(boxes, insets.tolist(), strict=True)]
+    for label, color, points in (
+        ("box outlines", blend_colors(theme.text, theme.background, OUTLINE_SHARE), corners + 2 * outlines),
+        ("boxes", room_color(theme), corners),
     ):
-        style: dict[str, Any] = {"facecolors": color, "edgecolors": color, "linewidths": width, "joinstyle": "round"}
+        style: dict[str, Any] = {"facecolors": color, "edgecolors": color, "linewidths": points, "joinstyle": "round"}
         ax.add_collection(PolyCollection(shapes, zorder=1.0, label=label, **style), autolim=False)
 
 
