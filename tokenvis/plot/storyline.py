@@ -99,7 +99,7 @@ def plot_storyline(
     legend
         Whether a legend of the markers is drawn.
     shortest_us
-        Intervals shorter than this are merged with their neighbours, so that lines move less often; see `storyline`.
+        Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often; see `storyline`.
     budget
         The time limit, in seconds, to prove that no order has fewer crossings; see `storyline`.
     ax

@@ -78,8 +78,8 @@ def cut_layers(
     """The layers of a trace.
 
     ``instants`` (agent, time) make no layers; an agent is present in the layer of its instant. If ``broken``, an agent is
-    present only during its stays and instants; else from the first of them to the last. Intervals shorter than ``shortest_us``
-    are merged in any case.
+    present only during its stays and instants; else from the first of them to the last. Neighbouring intervals that are all
+    shorter than ``shortest_us`` are merged in any case.
     """
     times = np.unique(np.concatenate([stays.start, stays.end]))
     max_layers = max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYER_LIMIT)

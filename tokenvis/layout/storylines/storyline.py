@@ -76,8 +76,8 @@ def storyline(
         "free": lines can be anywhere, so that few of them cross. "bands": each group has its own band, from the top by first
         stay; an agent keeps its height in the band until it goes to another group.
     shortest_us
-        Intervals shorter than this are merged with their neighbours, so that lines move less often; at most 2^63 - 1 µs. Traces
-        of more than 400 intervals are merged in any case.
+        Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often. In traces of more
+        than 400 intervals, short ones are merged in any case.
     budget
         The time limit, in seconds for each trace, to prove that no order has fewer crossings; after a timeout, a search of a
         second or two follows. Traces that are too large for the time limit are not tried. 0: no proof; the order then depends

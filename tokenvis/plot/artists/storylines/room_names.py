@@ -21,6 +21,7 @@ MAX_LABELLED_BOXES = 300  # only the widest are labelled
 MIN_LABELLED_WIDTH_EMS = 0.9
 MIN_CUT_CHARACTERS = 6  # of a name that is cut to the width of its box
 LABEL_OFFSET_EMS = 1.0  # between the border of a box and the middle of its name
+MIN_DISTANCE_EMS = 0.6  # of a name from the border of other boxes: it is only 0.4 from its own
 LABEL_DISTANCE_EMS = 2.0  # a box needs no name if another one of its group has one within this distance
 MAX_PLACES = 3  # above a box, and below it: at the widest straight parts
 ALIGNMENTS = (0.0, 0.5, 1.0, 0.25, 0.75)  # tried positions of a name in the available width
@@ -77,7 +78,7 @@ class RoomLabels:
         labelled_by_group: dict[int, list[Bbox]] = {}
         for number, (group, levels) in enumerate(zip(self.groups[:MAX_LABELLED_BOXES], self.levels, strict=False)):
             labelled = labelled_by_group.setdefault(group, [])
-            places = label_places(levels, LABEL_OFFSET_EMS * self.em)
+            places = places_at_box(levels, LABEL_OFFSET_EMS * self.em)
             width = max((place.width for place in places), default=0.0)
             if width < MIN_LABELLED_WIDTH_EMS * self.em or any(
                 are_near(level, other, LABEL_DISTANCE_EMS * self.em) for level in levels for other in labelled
@@ -112,15 +113,15 @@ class RoomLabels:
         return None
 
     def is_nearest(self, number: int, label_box: Bbox) -> bool:
-        """Whether a name beside a box overlaps no box, and is not as near to another one."""
-        reach = np.where(self.box_number == number, 0.0, LABEL_OFFSET_EMS * self.em - label_box.height / 2)
+        """Whether a name beside a box overlaps no box, and is farther from all others than from this one."""
+        reach = np.where(self.box_number == number, 0.0, MIN_DISTANCE_EMS * self.em)
         x0, y0, x1, y1 = self.extents.T
         overlaps = (x0 < label_box.x1 + reach) & (x1 > label_box.x0 - reach)
         overlaps &= (y0 < label_box.y1 + reach) & (y1 > label_box.y0 - reach)
         return not overlaps.any()
 
 
-def label_places(levels: list[Bbox], offset: float) -> list[LabelPlace]:
+def places_at_box(levels: list[Bbox], offset: float) -> list[LabelPlace]:
     """The places for the name of a box: above the straight parts of its top, below those of its bottom, then inside it.
 
     ``levels`` are its level parts; the middle of a name is ``offset`` away from the border.
