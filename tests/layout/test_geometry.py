@@ -11,7 +11,9 @@ from tokenvis import plot_storyline, storyline
 from tokenvis.layout.storylines import geometry as geometry_module
 from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry, time_together
 from tokenvis.plot.artists.colors import OTHERS_COLOR
-from tokenvis.plot.artists.storyline_lines import LineLabels, OccupiedPixels, shaded_color
+from tokenvis.plot.artists.storylines.lines import shaded_color
+from tokenvis.plot.artists.storylines.names import LineLabels
+from tokenvis.plot.artists.storylines.pixels import OccupiedPixels
 from tokenvis.plot.artists.style import LIGHT, blend_colors
 
 
@@ -36,20 +38,55 @@ def test_a_move_is_split_where_its_span_ends():
     assert moves == [("bob", False, True), ("bob", True, False)]
 
 
-def test_a_block_is_a_meeting_while_the_same_agents_are_there():
-    found = geometry(spans_of("ann 0 30 desk", "bob 10 20 desk"))
-    boxes = [
-        (found.locations[box.location], box.is_meeting, [level[:2] for level in box.levels]) for box in found.group_boxes()
+def boxes_of(found):
+    """Each box: its group, and its level parts as (start, end, number of lines)."""
+    return [
+        (found.groups[box.group], [(x0, x1, bottom - top + 1) for x0, x1, top, bottom in box.levels])
+        for box in found.group_boxes()
     ]
-    assert [box[:2] for box in boxes] == [("desk", False), ("desk", True), ("desk", False)]
-    assert boxes[1][2] == [(10, 20)]
 
 
-def test_a_block_moves_with_its_lines():
+def test_a_box_grows_and_shrinks_as_agents_come_and_go():
+    assert boxes_of(geometry(spans_of("ann 0 30 desk", "bob 10 20 desk"))) == [("desk", [(0, 10, 1), (10, 20, 2), (20, 30, 1)])]
+
+
+def test_a_box_ends_if_nobody_stays():
+    found = geometry(spans_of("ann 0 10 desk", "bob 10 20 desk"))
+    assert boxes_of(found) == [("desk", [(0, 10, 1)]), ("desk", [(10, 20, 1)])]
+
+
+def test_a_short_pause_does_not_break_a_box_and_its_line_is_honest():
+    found = geometry(spans_of("ann 0 10 desk", "ann 14 24 desk", "bob 0 24 desk"))
+    assert boxes_of(found) == [("desk", [(0, 24, 2)])]
+    assert [piece for piece in pieces(found) if piece[0] == "ann"] == [
+        ("ann", 0, 10, True),
+        ("ann", 10, 14, False),
+        ("ann", 14, 24, True),
+    ]
+    assert found.moving_pieces() == []
+
+
+def test_a_pause_of_all_agents_does_not_break_a_box_of_any_column():
+    spans = spans_of("ann 0 10 desk", "ann 14 24 lab").assign(phase="plan")
+    assert boxes_of(geometry(spans, by="phase")) == [("plan", [(0, 24, 1)])]
+    assert boxes_of(geometry(spans)) == [("desk", [(0, 10, 1)]), ("lab", [(14, 24, 1)])]
+
+
+def test_agents_without_a_group_have_no_box():
+    spans = spans_of("ann 0 10 desk", "bob 0 10 desk").assign(phase=["plan", None])
+    assert boxes_of(geometry(spans, by="phase")) == [("plan", [(0, 10, 1)])]
+
+
+def test_the_outline_of_a_box_has_a_margin_above_and_below_and_is_inset_at_both_ends():
     found = geometry(spans_of("ann 0 40 desk", "bob 0 40 desk", "eve 0 20 lab", "eve 20 40 desk"))
-    [meeting] = [box for box in found.group_boxes() if box.is_meeting and box.levels[0][0] == 0]
-    outline = meeting.outline(0.25).tolist()
-    assert [outline[0], outline[-1]] == [[0, meeting.levels[0][2] - 0.25], [0, meeting.levels[0][3] + 0.25]]
+    box = next(box for box in found.group_boxes() if found.groups[box.group] == "desk")
+    top, bottom = box.levels[0][2:]
+    outline = box.outline(0.25).tolist()
+    assert [outline[0], outline[-1]] == [[0, top - 0.25], [0, bottom + 0.25]]
+    assert box.outline(0.25, 2.0)[0].tolist() == [2, top - 0.25]
+    assert max(box.outline(0.25, 2.0)[:, 0]) == 38
+    first = box.levels[0][1]
+    assert box.outline(0.25, 100.0)[0, 0] < first
 
 
 def test_a_side_branch_runs_beside_its_line():
@@ -100,10 +137,8 @@ def labels_of(spans, **options):
     found = geometry(spans)
     ax.set_xlim(found.edges[0] - 1, found.edges[-1] + 1)
     ax.set_ylim(found.bottom + 1, -1)
-    colors = ["#000000"] * max(len(found.agents), len(found.locations))
-    labels = LineLabels(
-        ax, found, found.group_boxes(), colors, colors, LIGHT, **{"at_left": True, "both_ends": False} | options
-    )
+    options = {"by": "location_id", "at_left": True, "both_ends": False} | options
+    labels = LineLabels(ax, found, found.group_boxes(), ["#000000"] * len(found.agents), LIGHT, **options)
     ax.add_artist(labels)
     renderer = figure.canvas.get_renderer()
     return ax, [(text.get_text(), text.get_window_extent(renderer)) for text in labels.texts(renderer)]
@@ -154,7 +189,7 @@ def test_a_coloured_name_takes_precedence_over_a_grey_one():
     ax.set_ylim(found.bottom + 1, -1)
     colors = [OTHERS_COLOR] * len(found.agents)
     colors[4] = colors[15] = "#000000"
-    labels = LineLabels(ax, found, [], colors, colors, LIGHT, at_left=True, both_ends=False)
+    labels = LineLabels(ax, found, [], colors, LIGHT, by="location_id", at_left=True, both_ends=False)
     ax.add_artist(labels)
     beside = [text for text in labels.texts(figure.canvas.get_renderer()) if text.get_position()[0] < ax.bbox.x0]
     assert {found.agents[4], found.agents[15]} < {text.get_text() for text in beside}

@@ -1,29 +1,27 @@
+import re
 from itertools import combinations, pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from pandas.testing import assert_frame_equal
 from stories import FEWEST_CROSSINGS, needs_stories, spans_of_story
 from test_ordering import fewest_crossings
 
-from tokenvis import BadOption, BadSpan, MissingColumn, palette, plot_storyline, self_spans, storyline
+from tokenvis import BadOption, BadSpan, MissingColumn, palette, plot_storyline, self_spans, storyline, theme
+from tokenvis.errors import quoted
 from tokenvis.layout.storylines import layers as layers_module
 from tokenvis.layout.storylines import storyline as layout
 from tokenvis.layout.storylines.blocks import blocks_by_group
 from tokenvis.plot.artists.colors import OTHERS_COLOR, QUALITATIVE_COLORS
-from tokenvis.plot.artists.storyline_lines import (
-    ABSENT_COLOR_SHARE,
-    MEETING_TINT_SHARE,
-    SINGLE_TINT_SHARE,
-    LineLabels,
-    shaded_color,
-)
-from tokenvis.plot.artists.style import LIGHT, blend_colors
+from tokenvis.plot.artists.storylines.lines import ABSENT_COLOR_SHARE, shaded_color
+from tokenvis.plot.artists.storylines.names import LineLabels
+from tokenvis.plot.artists.storylines.rooms import room_color
+from tokenvis.plot.artists.style import LIGHT, THEMES, blend_colors
 from tokenvis.plot.artists.text import FoldLabels, Note
 
 TABLES = ("lines", "branches", "totals")
@@ -58,9 +56,10 @@ def check(spans, drawn, *, free=True):
                 assert not free or (lower - upper == 1 if one == two else lower - upper >= 2)
             together = layer.dropna(subset="location_id").groupby("location_id", observed=True)["group"]
             assert together.nunique().max() <= 1 if len(together) else True
+            assert layer.loc[layer["is_pause"], "location_id"].isna().all()
             shared = layer.groupby("group").filter(lambda group: len(group) > 1)
-            assert shared["location_id"].notna().all()
-            assert all(len(set(group)) == 1 for _, group in shared.groupby("group")["location_id"])
+            assert (shared["location_id"].notna() | shared["is_pause"]).all()
+            assert all(len(set(group.dropna())) <= 1 for _, group in shared.groupby("group")["location_id"])
         places = [dict(zip(layer["agent_id"], layer["y"], strict=True)) for layer in layers]
         crossed = sum(
             (upper[one] < upper[two]) != (lower[one] < lower[two])
@@ -83,7 +82,7 @@ def test_lines_of_agents_at_one_location_run_side_by_side():
 
 
 def test_an_agent_without_a_span_keeps_its_line_or_breaks_it():
-    spans = spans_of("ann 0 3 desk", "ann 6 9 desk", "bob 0 9 lab")
+    spans = spans_of("ann 0 2 desk", "ann 6 9 desk", "bob 0 9 lab")
     assert [row for row in lines(storyline(spans)) if row.startswith("ann")][1] == "ann 1 0 0 nan"
     assert [row for row in lines(storyline(spans, absent="break")) if row.startswith("ann 1")] == []
 
@@ -212,11 +211,11 @@ def test_locations_agree_with_the_spans_at_every_moment(spans):
 def test_no_order_has_fewer_crossings(spans):
     drawn = storyline(spans)
     if len(spans):
-        agents, places = (sorted(spans[column].unique()) for column in ("agent_id", "location_id"))
+        agents = sorted(spans["agent_id"].unique())
         n_layers = int(drawn.lines["layer"].max()) + 1
         place = np.full((n_layers, len(agents)), -2, dtype=np.int32)
         for row in drawn.lines.itertuples():
-            place[row.layer, agents.index(row.agent_id)] = -1 if pd.isna(row.location_id) else places.index(row.location_id)
+            place[row.layer, agents.index(row.agent_id)] = row.group
         assert drawn.totals["crossings"].tolist() == [fewest_crossings(blocks_by_group(place, place > -2))]
 
 
@@ -243,10 +242,14 @@ def block_colors(ax):
     return [to_hex(color) for c in ax.collections if c.get_label() == "boxes" for color in c.get_facecolor()]
 
 
-def names(ax):
+def labels_of(ax):
     """The texts beside and among the lines."""
     [labels] = [artist for artist in ax.get_children() if isinstance(artist, LineLabels)]
-    return [text.get_text() for text in labels.texts(ax.figure.canvas.get_renderer())]
+    return labels.texts(ax.figure.canvas.get_renderer())
+
+
+def names(ax):
+    return [text.get_text() for text in labels_of(ax)]
 
 
 def note(ax):
@@ -276,23 +279,97 @@ def test_a_line_that_moves_has_a_halo():
         assert drawn[number + 1][2][0, 0] < drawn[number][2][0, 0] < drawn[number][2][-1, 0] < drawn[number + 1][2][-1, 0]
 
 
-def test_a_block_has_the_tint_of_its_location_and_is_paler_for_a_single_agent():
-    ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"))
-    desk, lab = palette(["desk", "lab"]).values()
-    assert block_colors(ax) == [
-        blend_colors(desk, LIGHT.background, MEETING_TINT_SHARE),
-        blend_colors(lab, LIGHT.background, SINGLE_TINT_SHARE),
-    ]
-    assert sorted(names(ax)) == ["ann", "bob", "desk", "eve", "lab"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["desk", "lab"]
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_rooms_are_neutral_and_named_and_colour_is_the_agents_alone(look):
+    with plt.rc_context(theme(look)):
+        ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"))
+    red, green, blue = to_rgb(block_colors(ax)[0])
+    assert len(block_colors(ax)) == 1
+    assert max(red, green, blue) - min(red, green, blue) < 0.05
+    assert block_colors(ax) == [room_color(THEMES[look])]
+    colors = {text.get_text(): text.get_color() for text in labels_of(ax)}
+    assert (colors["desk"], colors["lab"]) == (THEMES[look].muted, THEMES[look].muted)
+    assert sorted(colors) == ["ann", "bob", "desk", "eve", "lab"]
+    assert ax.get_legend() is None
 
 
-def test_bands_have_names_and_no_blocks():
-    ax = plot_storyline(spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab"), locations="bands")
-    assert block_colors(ax) == []
+def test_boxes_of_neighbouring_rooms_have_outlines_and_a_gap():
+    ax = plot_storyline(spans_of("ann 0 45 desk", "ann 45 90 lab"))
+    [outlines], [faces] = ([c for c in ax.collections if c.get_label() == label] for label in ("box outlines", "boxes"))
+    assert to_hex(outlines.get_facecolor()[0]) != to_hex(faces.get_facecolor()[0])
+    points = np.diff(ax.get_xlim())[0] / ax.bbox.width * ax.figure.dpi / 72
+    desk, lab = (path.vertices[:, 0] for path in outlines.get_paths())
+    gap = (lab.min() - desk.max()) / points - outlines.get_linewidths()[0]
+    assert 0.5 < gap < 3
+
+
+def test_many_narrow_boxes_do_not_touch():
+    ax = plot_storyline(spans_of(*(f"ann {n} {n + 1} {'desk' if n % 2 else 'lab'}" for n in range(300))))
+    [outlines] = [c for c in ax.collections if c.get_label() == "box outlines"]
+    points = np.diff(ax.get_xlim())[0] / ax.bbox.width * ax.figure.dpi / 72
+    sides = [(path.vertices[:, 0].min() / points, path.vertices[:, 0].max() / points) for path in outlines.get_paths()]
+    assert len(sides) == 300
+    assert all(
+        right - left > width
+        for (_, left), (right, _), width in zip(sides[:-1], sides[1:], outlines.get_linewidths()[1:], strict=True)
+    )
+
+
+def test_boxes_have_the_names_of_the_column_that_defines_the_groups():
+    spans = spans_of("ann 0 90 desk", "bob 0 90 lab").assign(phase="planning")
+    assert sorted(names(plot_storyline(spans, by="phase"))) == ["ann", "bob", "planning"]
+
+
+def test_bands_are_neutral_and_named_and_have_no_boxes():
+    spans = spans_of("ann 0 90 desk", "bob 0 90 desk", "eve 0 90 lab")
+    ax = plot_storyline(spans, locations="bands")
+    [faces] = [c for c in ax.collections if c.get_label() == "boxes"]
+    assert len(faces.get_paths()) == 0
+    assert {to_hex(patch.get_facecolor()) for patch in ax.patches} == {room_color(LIGHT)}
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["desk", "lab"]
     assert sorted(names(ax)) == ["ann", "bob", "eve"]
     assert ax.get_legend() is None
+
+
+def test_the_busiest_agents_alone_have_a_line():
+    spans = spans_of("ann 0 10 desk", "bob 0 90 desk", "eve 0 40 lab", "dan 5 5 lab")
+    ax = plot_storyline(spans, agents=2)
+    colors = palette(spans["agent_id"])
+    assert {color for color, _, _ in strokes(ax)} == {colors["bob"], colors["eve"]}
+    assert ax.get_title(loc="right") == "2 agents · 2 locations · 0 crossings"
+    assert note(ax) == "2 of 4 agents drawn, those with the most work"
+    assert ax.get_label().endswith("0 crossings. 2 of 4 agents drawn, those with the most work.")
+    assert ax.get_xlim() == plot_storyline(spans).get_xlim()
+    assert note(plot_storyline(spans, agents=4)) == note(plot_storyline(spans)) == ""
+
+
+def test_work_is_not_waiting():
+    rows = "ann 0 80 desk", "bob 0 50 lab", "eve 0 40 hall"
+    assert {"ann", "bob"} < set(names(plot_storyline(spans_of(*rows), agents=2)))
+    assert {"bob", "eve"} < set(names(plot_storyline(spans_of(*rows, parents={"b": "a"}), agents=2)))
+
+
+@pytest.mark.parametrize("agents", [0, -1, 2.5, True, "all"])
+def test_a_number_of_agents_is_needed(agents):
+    message = rf"^agents={re.escape(quoted(agents))} is not a number of agents to draw: 1, 2, 3, \.\.\.$"
+    with pytest.raises(BadOption, match=message):
+        plot_storyline(spans_of("ann 0 9 desk"), agents=agents)
+
+
+def test_short_intervals_can_be_merged():
+    spans = spans_of("ann 0 100 desk", "ann 100 102 lab", "ann 102 104 hall", "ann 104 200 desk")
+    drawn = storyline(spans, shortest_us=5)
+    assert drawn.totals[["n_layers", "n_merged", "shortest_us", "n_hidden"]].values.tolist() == [[3, 1, 5, 1]]
+    assert note(plot_storyline(spans, shortest_us=5)).startswith("1 interval under 5 µs merged · 1 stay too short to show")
+    assert storyline(spans, shortest_us=2).totals[["n_layers", "n_merged", "shortest_us"]].values.tolist() == [[4, 0, 0]]
+    assert storyline(spans_of("ann 5 5 desk"), shortest_us=5).totals["n_layers"].tolist() == [1]
+
+
+@pytest.mark.parametrize("shortest_us", [-1, 2.5, True, "5s", 2**63])
+def test_a_number_of_microseconds_is_needed(shortest_us):
+    message = rf"^shortest_us={re.escape(quoted(shortest_us))} is not a number of µs, such as 5_000_000 for 5 s\.$"
+    with pytest.raises(BadOption, match=message):
+        storyline(spans_of("ann 0 9 desk"), shortest_us=shortest_us)
 
 
 def test_markers_are_on_the_line_of_their_agent():

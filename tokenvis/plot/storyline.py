@@ -1,59 +1,57 @@
 """The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
 
 Drawing only: lines come from `tokenvis.layout.storylines.storyline`, their curves and boxes from
-`tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`.
+`tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`, the work of agents from
+`tokenvis.analysis.summary`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tokenvis.errors import plural
+from tokenvis.analysis.summary import summary
+from tokenvis.errors import BadOption, plural, quoted
 from tokenvis.layout.storylines.geometry import (
     MAX_BRANCHES,
-    GroupBox,
     StorylineGeometry,
     branch_curves,
     storyline_geometry,
     time_together,
 )
 from tokenvis.layout.storylines.storyline import AbsentMode, LocationMode, storyline
+from tokenvis.layout.storylines.turns import turns_of
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette, check_palette, color_names, colors_for
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR, QUALITATIVE_COLORS
 from tokenvis.plot.artists.figure import check_axes, draw_empty, height_inches, new_axes
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
-from tokenvis.plot.artists.storyline_lines import (
-    LineLabels,
-    draw_boxes,
-    draw_branches,
-    draw_group_bands,
-    draw_lines,
-    line_width,
-    shaded_color,
-)
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, themed
+from tokenvis.plot.artists.storylines.density import DensityReport
+from tokenvis.plot.artists.storylines.lines import draw_branches, draw_lines, line_width, shaded_color
+from tokenvis.plot.artists.storylines.names import LineLabels
+from tokenvis.plot.artists.storylines.rooms import draw_boxes, draw_group_bands
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
-from tokenvis.spans.columns import require, times_of
+from tokenvis.spans.columns import is_integer, require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 
 MAX_COLORED_AGENTS = 30  # with more agents, only those that meet most have a colour
 MIN_LAYERS_NAMED_AT_BOTH_ENDS = 24  # lines in longer traces have their names at both ends
+MIN_INCHES_NAMED_AT_BOTH_ENDS = 5.0  # in a narrower figure, the names would take too much of the width
 LINE_MARKERS = {"instant": "dot"}  # the marker of an instant on a line
 LINE_MARGIN = 0.9  # above the first line and below the last one
-LEGEND_TINT_SHARE = 0.45  # of a location's colour in the legend: more than in the picture, where the areas are larger
 
 
 def plot_storyline(
     spans: pd.DataFrame,
     *,
+    agents: int | None = None,
     absent: AbsentMode = "line",
     by: str = "location_id",
     locations: LocationMode = "free",
@@ -63,25 +61,27 @@ def plot_storyline(
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
     legend: bool = True,
+    shortest_us: int = 0,
     budget: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw who was with whom, and when: a line for each agent; lines run side by side while their agents share a location.
 
-    Behind the lines of agents that share a location is a box in the location's tint, paler for a single agent; its name is
-    above or below it, if it fits. An agent's name is at the start of its line, and in long traces also at the end. A line is
-    thin and pale while its agent has no span, and has thin lines beside it while the agent has further spans. An instant is a
-    dot, a span with ``status`` "error" ends in a red cross, an open span in an arrow.
+    Behind the lines of agents that share a location is a grey box with its name. An agent's name is at the start of its line,
+    and in long traces also at the end. A line is thin and pale while its agent has no span; a short pause does not end its box
+    (``is_pause`` of `storyline`). A line has thin lines beside it while its agent has further spans. An instant is a dot, a
+    span with ``status`` "error" ends in a red cross, an open span in an arrow.
 
     Parameters
     ----------
     spans
         A frame of spans of one trace.
+    agents
+        How many agents have a line: those with the most work. By default all.
     absent
         "line": an agent has a line from its first span to its last. "break": only during its spans and instants.
     by
-        The column that defines the groups: lines of agents with the same value run side by side. Boxes always have the tint of
-        the location.
+        The column that defines the groups: lines of agents with the same value run side by side, in a box with its name.
     locations
         "free": lines are where they cross least. "bands": each group has its own band, and lines travel between bands.
     palette
@@ -97,7 +97,9 @@ def plot_storyline(
     tz
         The time zone of ``time="clock"``.
     legend
-        Whether a legend is drawn.
+        Whether a legend of the markers is drawn.
+    shortest_us
+        Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often; see `storyline`.
     budget
         The time limit, in seconds, to prove that no order has fewer crossings; see `storyline`.
     ax
@@ -107,9 +109,11 @@ def plot_storyline(
     -------
     Axes
         x is the position on the time map: µs since the start, without folded time. y is the height of `storyline`, from the
-        top. The title shows the number of crossings, and whether it is the minimum; a note shows how many short intervals were
-        merged, how many stays were too short to show, and how many side branches are drawn if there are more than 2,000.
-        ``get_label()`` describes the picture in a sentence.
+        top. The title shows the number of crossings, and whether it is the minimum. A note shows how many agents are drawn if
+        not all, how many short intervals were merged, how many stays were too short to show, how many side branches are drawn
+        if there are more than 2,000, how many names are left out, and whether the lines are too dense to follow in the current
+        view: if a line turns or crosses another more often than every 8 points, or lines are closer than 3 points.
+        ``get_label()`` describes the picture in a sentence or two.
 
     Raises
     ------
@@ -134,7 +138,9 @@ def plot_storyline(
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
     losses, spans = losses_of(spans), recorded_spans(spans)
-    layout = storyline(spans, absent=absent, by=by, locations=locations, budget=budget)
+    n_agents = spans["agent_id"].nunique()
+    spans = spans_of_busiest(spans, agents)
+    layout = storyline(spans, absent=absent, by=by, locations=locations, shortest_us=shortest_us, budget=budget)
     total = layout.totals.iloc[0] if len(spans) else None
     with themed(ax) as theme:
         if total is None:
@@ -142,13 +148,8 @@ def plot_storyline(
         geometry = storyline_geometry(layout.lines, by, axis.mapping.to_x)
         agent_colors = line_colors(geometry, spans["agent_id"], palette, theme)
         boxes = geometry.group_boxes() if locations == "free" else []
-        location_colors = category_colors(spans["location_id"], geometry.locations)
         marker_rows = marked_rows(spans)
-        legend_handles = [
-            *location_handles(geometry, boxes, location_colors, theme),
-            *marker_handles(marker_rows, theme, instant="dot"),
-            *lost_handles(losses, theme),
-        ]
+        legend_handles = [*marker_handles(marker_rows, theme, instant="dot"), *lost_handles(losses, theme)]
         handles = legend_handles if legend else []
         rows = geometry.bottom + 2 * LINE_MARGIN
         ax = new_axes(height_inches(rows, len(handles))) if ax is None else ax
@@ -158,21 +159,41 @@ def plot_storyline(
         ax.set_ylim(geometry.bottom + LINE_MARGIN, -LINE_MARGIN)
         ax.set_yticks([])
         if locations == "bands":
-            draw_group_bands(ax, geometry, category_colors(spans[by], geometry.groups), theme)
-        draw_boxes(ax, boxes, location_colors, theme)
+            draw_group_bands(ax, geometry, theme)
+        draw_boxes(ax, boxes, theme)
         width = line_width(ax, rows)
         draw_branches(ax, branch_curves(geometry, layout.branches, axis.mapping.to_x), agent_colors, width)
         draw_lines(ax, geometry, agent_colors, width, theme)
         draw_line_markers(ax, spans, geometry, agent_colors, marker_rows, axis, theme)
-        name_options = {"at_left": locations == "free", "both_ends": len(geometry.heights) >= MIN_LAYERS_NAMED_AT_BOTH_ENDS}
-        labels = LineLabels(ax, geometry, boxes, agent_colors, location_colors, theme, **name_options)
+        both_ends = has_names_at_both_ends(ax, geometry)
+        labels = LineLabels(ax, geometry, boxes, agent_colors, theme, by=by, at_left=locations == "free", both_ends=both_ends)
         ax.add_artist(labels)
-        draw_note(ax, [losses, *storyline_notes(total, len(layout.branches), axis)], theme)
+        is_choice = total["n_agents"] < n_agents
+        chosen = [f"{total['n_agents']:,} of {n_agents:,} agents drawn, those with the most work"] if is_choice else []
+        density = DensityReport(ax, turns_of(geometry), n_agents=len(geometry.agents), shortest_us=int(total["shortest_us"]))
+        notes = storyline_notes(total, len(layout.branches), axis)
+        draw_note(ax, [losses, density, *chosen, *notes, labels], theme)
         draw_title(ax, axis.name, storyline_counts(spans, total), theme)
         draw_legend(ax, handles, offset_points=labels.right_width_points())
         described = f"Storyline of {described_name(axis.name)}, a line for each agent: {storyline_counts(spans, total)}."
-        describe(ax, described, *losses.sentences())
+        describe(ax, described, *(f"{sentence}." for sentence in chosen), *losses.sentences())
     return ax
+
+
+def spans_of_busiest(spans: pd.DataFrame, agents: int | None) -> pd.DataFrame:
+    """The spans of the agents with the most work, this many of them; with equally much, the first by name."""
+    if agents is None:
+        return spans
+    if not is_integer(agents) or agents < 1:
+        raise BadOption(f"agents={quoted(agents)} is not a number of agents to draw: 1, 2, 3, ...")
+    busiest = summary(spans, by="agent_id").sort_values("busy_us", ascending=False, kind="stable")["agent_id"].iloc[:agents]
+    return spans[spans["agent_id"].isin(busiest)]
+
+
+def has_names_at_both_ends(ax: Axes, geometry: StorylineGeometry) -> bool:
+    """Whether the story is so long that names at the start of lines are far from their end, and there is space for both."""
+    width = ax.figure.bbox.width / ax.figure.dpi
+    return len(geometry.heights) >= MIN_LAYERS_NAMED_AT_BOTH_ENDS and bool(width >= MIN_INCHES_NAMED_AT_BOTH_ENDS)
 
 
 def line_colors(geometry: StorylineGeometry, agents: pd.Series, palette: Palette, theme: ThemeColors) -> list[str]:
@@ -189,28 +210,6 @@ def line_colors(geometry: StorylineGeometry, agents: pd.Series, palette: Palette
             for number, name in enumerate(names)
         }
     return [colors.get(name, OTHERS_COLOR) for name in geometry.agents]
-
-
-def category_colors(values: pd.Series, names: list[str]) -> list[str]:
-    """The colours of the names in a column."""
-    colors = colors_for(None, color_names(values), [])
-    return [colors[name] for name in names]
-
-
-def location_handles(
-    geometry: StorylineGeometry, boxes: list[GroupBox], location_colors: list[str], theme: ThemeColors
-) -> list[Any]:
-    """Legend handles of the locations of boxes."""
-    used = sorted({box.location for box in boxes})
-    colored = [number for number in used if location_colors[number] != OTHERS_COLOR]
-    handles = [
-        legend_patch(blend_colors(location_colors[number], theme.background, LEGEND_TINT_SHARE), geometry.locations[number])
-        for number in colored
-    ]
-    others = [
-        legend_patch(blend_colors(OTHERS_COLOR, theme.background, LEGEND_TINT_SHARE), plural(len(used) - len(colored), "other"))
-    ]
-    return handles + (others if len(colored) < len(used) else [])
 
 
 def draw_line_markers(

@@ -1,7 +1,8 @@
 """Geometry: the lines of a storyline as they are drawn, in pieces, and the boxes of groups behind them.
 
-A group box shows a group over time: it continues while the same agents stay together at one location. Where they move, its
-borders move with them. It begins when the last of its lines has arrived, and ends when the first one leaves.
+A group box shows a group over time: it continues as long as one of its agents stays, also in a short pause. Where its lines
+move, and where agents come and go, its borders move with them. It begins when the last of its first lines has arrived, and ends
+when the first of its last lines leaves.
 """
 
 from bisect import bisect_right
@@ -24,6 +25,7 @@ PointArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 FIRST_BRANCH_OFFSET, BRANCH_LANE_HEIGHT = 0.2, 0.1  # distance of side branches from their line, and from each other
 MAX_BRANCH_LANES = 3  # further lanes overlap
 MAX_BRANCHES = 2_000  # only the longest are drawn
+MAX_INSET_SHARE = 0.45
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,20 @@ class LinePiece:
 
 @dataclass(frozen=True)
 class GroupBox:
-    """The box of a group at a location; ``levels`` are the parts in which its lines are level: (x0, x1, top, bottom)."""
+    """The box of a group; ``levels`` are the parts in which its lines are level: (x0, x1, top, bottom)."""
 
-    location: int
-    is_meeting: bool
+    group: int
     levels: list[tuple[float, float, float, float]] = field(default_factory=list)
 
-    def outline(self, pad: float) -> PointArray:
-        """The border as a polygon, ``pad`` above the first line and below the last one."""
+    def outline(self, pad: float, inset: float = 0.0) -> PointArray:
+        """The border as a polygon, ``pad`` above the first line and below the last one, without ``inset`` at both ends.
+
+        The first and the last level lose at most `MAX_INSET_SHARE` of their width.
+        """
         x0, x1, top, bottom = np.array(self.levels).T
+        first, last = x1[0] - x0[0], x1[-1] - x0[-1]
+        x0[0] += min(inset, MAX_INSET_SHARE * first)
+        x1[-1] -= min(inset, MAX_INSET_SHARE * last)
         return np.concatenate([smooth_edge(x0, x1, top - pad), smooth_edge(x0, x1, bottom + pad)[::-1]])
 
 
@@ -59,13 +66,13 @@ def smooth_edge(x0: Float64Array, x1: Float64Array, level: Float64Array) -> Poin
 class StorylineGeometry:
     """The lines of one trace on a time axis.
 
-    ``agents`` are in order of appearance, ``locations`` and ``groups`` in lexical order. ``heights``, ``location_codes`` and
-    ``group_codes`` have a row for each layer and a column for each agent, -1 if there is none; ``edges`` are the positions of
-    the layer boundaries on the axis, and ``curves`` are the curves of each agent's line.
+    ``agents`` are in order of appearance, ``groups`` in lexical order. ``heights``, ``location_codes`` and ``group_codes`` have
+    a row for each layer and a column for each agent, -1 if there is none; an agent in a short pause has a group, but no
+    location. ``edges`` are the positions of the layer boundaries on the axis, and ``curves`` are the curves of each agent's
+    line.
     """
 
     agents: list[str]
-    locations: list[str]
     groups: list[str]
     heights: LayerTable
     location_codes: LayerTable
@@ -131,32 +138,32 @@ class StorylineGeometry:
         return bool(self.location_codes[min(layer, len(self.location_codes) - 1), agent] >= 0)
 
     def group_boxes(self) -> list[GroupBox]:
-        """The boxes of the groups that are at a location, by first appearance."""
+        """The boxes of all groups, by first appearance."""
         arrivals, departures = self.level_times()
         all_boxes: list[GroupBox] = []
-        current_boxes: dict[int, tuple[GroupBox, set[int]]] = {}
+        current_boxes: dict[int, tuple[GroupBox, list[int]]] = {}
         for layer in range(len(self.heights)):
-            continued: dict[int, tuple[GroupBox, set[int]]] = {}
+            continued: dict[int, tuple[GroupBox, list[int]]] = {}
             for group, agents in self.groups_in_layer(layer).items():
-                box, previous_agents = current_boxes.get(group, (None, set()))
-                if box is None or previous_agents != set(agents):
-                    box = GroupBox(int(self.location_codes[layer, agents[0]]), len(agents) > 1)
+                box, previous_agents = current_boxes.get(group, (None, []))
+                if box is None or not set(previous_agents) & set(agents):
+                    box = GroupBox(group)
                     all_boxes.append(box)
                 x0, x1 = float(arrivals[layer, agents].max()), float(departures[layer, agents].min())
                 if x0 > x1:
                     x0 = x1 = (x0 + x1) / 2
                 heights = self.heights[layer, agents].tolist()
                 extend_levels(box.levels, (x0, x1, min(heights), max(heights)))
-                continued[group] = box, set(agents)
+                continued[group] = box, agents
             current_boxes = continued
         return all_boxes
 
     def groups_in_layer(self, layer: int) -> dict[int, list[int]]:
-        """The agents of each group of a layer that is at a location, by group code; agents without a group are alone."""
+        """The agents of each group of a layer, by group code."""
         groups: dict[int, list[int]] = {}
-        (agents,) = np.nonzero(self.location_codes[layer] >= 0)
+        (agents,) = np.nonzero(self.group_codes[layer] >= 0)
         for agent, group in zip(agents.tolist(), self.group_codes[layer, agents].tolist(), strict=True):
-            groups.setdefault(group if group >= 0 else ABSENT - agent - 1, []).append(agent)
+            groups.setdefault(group, []).append(agent)
         return groups
 
     def group_extents(self) -> list[tuple[int, int, int]]:
@@ -191,7 +198,8 @@ def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array]
     """
     layer, agent_code = lines["layer"].to_numpy(), codes_of(lines["agent_id"])
     agent, first_agents = pd.factorize(agent_code[0])
-    (location_codes, locations), (group_codes, groups) = codes_of(lines["location_id"]), codes_of(lines[by])
+    location_codes = codes_of(lines["location_id"])[0]
+    group_codes, groups = codes_of(lines[by])
     shape = int(layer.max()) + 1, len(first_agents)
 
     def table(values: Any) -> LayerTable:
@@ -203,18 +211,12 @@ def storyline_geometry(lines: pd.DataFrame, by: str, to_x: Callable[[Int64Array]
     starts, ends = np.zeros(shape[0], dtype=np.int64), np.zeros(shape[0], dtype=np.int64)
     starts[layer], ends[layer] = lines["start"], lines["end"]
     edges = to_x(layer_edges(starts, ends, np.isin(np.arange(shape[0]), layer)))
-    agent_names, location_names, group_names = (
-        [str(value) for value in values] for values in (agent_code[1][first_agents], locations, groups)
-    )
+    group_table, is_pause = table(group_codes), table(lines["is_pause"]) > 0
+    for after in range(1, shape[0]):
+        group_table[after] = np.where(is_pause[after], group_table[after - 1], group_table[after])
+    agent_names, group_names = ([str(value) for value in values] for values in (agent_code[1][first_agents], groups))
     return StorylineGeometry(
-        agent_names,
-        location_names,
-        group_names,
-        heights,
-        table(location_codes),
-        table(group_codes),
-        edges,
-        line_curves(heights, edges),
+        agent_names, group_names, heights, table(location_codes), group_table, edges, line_curves(heights, edges)
     )
 
 
@@ -247,7 +249,7 @@ def branch_curves(
 
 
 def time_together(geometry: StorylineGeometry) -> Float64Array:
-    """How long each agent shares a location, in units of the axis."""
+    """How long each agent is in a group with others, in units of the axis."""
     together = np.zeros(len(geometry.agents))
     for layer, width in enumerate(np.diff(geometry.edges).tolist()):
         for agents in geometry.groups_in_layer(layer).values():

@@ -9,11 +9,13 @@ tenth of the layer, else at none; stays that appear in no layer for this reason 
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 
 import numpy as np
 
+from tokenvis.errors import BadOption, quoted
 from tokenvis.layout.storylines.blocks import LayerTable, PresenceTable, layer_changes
+from tokenvis.spans.columns import is_integer
 from tokenvis.spans.integers import INT64_MAX, Int64Array, run_starts
 from tokenvis.spans.intervals import number_in_run
 
@@ -37,6 +39,11 @@ class Stays:
         """Location, start and end."""
         return self.location, self.start, self.end
 
+    def with_instants(self, agent: Int64Array, location: Int64Array, time: Int64Array) -> "Stays":
+        """These stays, and instants as stays without a duration."""
+        columns = (self.agent, agent), (self.location, location), (self.start, time), (self.end, time)
+        return Stays(*(np.concatenate(pair) for pair in columns))
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -58,28 +65,44 @@ class Layers:
         return len(self.location)
 
 
-def cut_layers(stays: Stays, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool) -> Layers:
+def checked_shortest(shortest_us: object) -> int:
+    """The length of the shortest layer as an option; `BadOption` if it is not a number of µs."""
+    if not is_integer(shortest_us) or not 0 <= int(shortest_us) <= INT64_MAX:  # type: ignore[call-overload]
+        raise BadOption(f"shortest_us={quoted(shortest_us)} is not a number of µs, such as 5_000_000 for 5 s.")
+    return int(shortest_us)  # type: ignore[call-overload, no-any-return]
+
+
+def cut_layers(
+    stays: Stays, instants: tuple[Int64Array, Int64Array], n_agents: int, *, broken: bool, shortest_us: int = 0
+) -> Layers:
     """The layers of a trace.
 
     ``instants`` (agent, time) make no layers; an agent is present in the layer of its instant. If ``broken``, an agent is
-    present only during its stays and instants; else from the first of them to the last.
+    present only during its stays and instants; else from the first of them to the last. Neighbouring intervals that are all
+    shorter than ``shortest_us`` are merged in any case.
     """
     times = np.unique(np.concatenate([stays.start, stays.end]))
-    edges, shortest_us = thin_edges(times.tolist(), max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYER_LIMIT))
+    max_layers = max(min(MAX_LAYERS, MAX_LAYER_CELLS // max(n_agents, 1)), MIN_LAYER_LIMIT)
+    edges, shortest_us = thin_edges(times.tolist(), max_layers, shortest_us)
     n_merged = max(len(times) - len(edges), 0)
     edges = extend_edges(edges, instants[1])
     location, present, n_hidden = longest_stays(edges, stays, n_agents)
-    present[np.clip(np.searchsorted(edges, instants[1], side="right") - 1, 0, len(location) - 1), instants[0]] = True
+    row, layer = layers_of(edges, instants[1], instants[1])
+    present[layer, instants[0][row]] = True
     if not broken:
         present = np.maximum.accumulate(present) & np.maximum.accumulate(present[::-1])[::-1]
     return merge_equal_layers(Layers(edges, location, present, shortest_us, n_merged, n_hidden))
 
 
-def thin_edges(times: list[int], max_layers: int) -> tuple[Int64Array, int]:
-    """The kept times, and ``shortest_us``: the first of 1, 2, 5, 10, ... µs that leaves at most ``max_layers`` layers."""
-    if len(times) <= max_layers + 1:
+def thin_edges(times: list[int], max_layers: int, min_us: int = 0) -> tuple[Int64Array, int]:
+    """The kept times, and ``shortest_us``, 0 if all times are kept.
+
+    It is ``min_us``, or the first of 1, 2, 5, 10, ... µs above it that leaves at most ``max_layers`` layers.
+    """
+    if not times or (len(times) <= max_layers + 1 and not min_us):
         return np.array(times, dtype=np.int64), 0
-    for shortest_us in (step * 10**power for power in count() for step in (1, 2, 5)):
+    round_us = (step * 10**power for power in count() for step in (1, 2, 5))
+    for shortest_us in chain([min_us] if min_us else [], (step for step in round_us if step > min_us)):
         kept = [0]
         while kept[-1] < len(times) - 1 and len(kept) <= max_layers + 1:
             following = bisect_left(times, times[kept[-1]] + shortest_us)
@@ -87,7 +110,7 @@ def thin_edges(times: list[int], max_layers: int) -> tuple[Int64Array, int]:
             ends = following == len(times) or times[following] - times[last] >= shortest_us
             kept += [last] if ends and last > kept[-1] else [following]
         if len(kept) <= max_layers + 1:
-            return np.array(times, dtype=np.int64)[kept], shortest_us
+            return np.array(times, dtype=np.int64)[kept], shortest_us if len(kept) < len(times) else 0
     raise AssertionError("a step is longer than the trace")
 
 
@@ -102,15 +125,20 @@ def extend_edges(edges: Int64Array, instants: Int64Array) -> Int64Array:
     return edges
 
 
+def layers_of(edges: Int64Array, start: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
+    """The row of each interval and each layer that it overlaps; an instant is in the layer that begins at or before it."""
+    first = np.clip(np.searchsorted(edges, start, side="right") - 1, 0, max(len(edges) - 2, 0))
+    n_layers = np.maximum(np.searchsorted(edges, end, side="left") - first, 1)
+    row = np.repeat(np.arange(len(first)), n_layers)
+    return row, first[row] + number_in_run(n_layers)
+
+
 def longest_stays(edges: Int64Array, stays: Stays, n_agents: int) -> tuple[LayerTable, PresenceTable, int]:
     """The location of each agent in each layer (-1: none), where it is present at all, and the number of hidden stays.
 
     Of locations with equally long stays, the lowest number counts.
     """
-    first = np.searchsorted(edges, stays.start, side="right") - 1
-    n_layers = np.searchsorted(edges, stays.end, side="left") - first
-    row = np.repeat(np.arange(len(first)), n_layers)
-    layer = first[row] + number_in_run(n_layers)
+    row, layer = layers_of(edges, stays.start, stays.end)
     overlap_us = np.minimum(stays.end[row], edges[layer + 1]) - np.maximum(stays.start[row], edges[layer])
     cell, location = layer * n_agents + stays.agent[row], stays.location[row]
     order = np.lexsort((location, cell))
@@ -126,7 +154,7 @@ def longest_stays(edges: Int64Array, stays: Stays, n_agents: int) -> tuple[Layer
     is_present = np.zeros(len(locations), dtype=bool)
     is_present[cell] = True
     shown_stays = np.unique(row[order][locations[cell] == location])
-    return locations.reshape(-1, n_agents), is_present.reshape(-1, n_agents), len(first) - len(shown_stays)
+    return locations.reshape(-1, n_agents), is_present.reshape(-1, n_agents), len(stays.agent) - len(shown_stays)
 
 
 def merge_equal_layers(layers: Layers) -> Layers:

@@ -1,12 +1,12 @@
 """The storyline: a line for each agent; the lines of agents at the same location run side by side.
 
 Time is cut into layers (`layers`). In each layer, a group is the set of agents at one location, whose lines run side by side;
-the other lines run alone. The layout has three steps: the vertical order of the lines, with few crossings (`proof`, else
-`search`); their heights, with little movement (`heights`); and the curves between layers (`curves`), which are computed for the
-drawing.
+the other lines run alone. An agent in a short pause stays in its group (`pauses`). The layout has three steps: the vertical
+order of the lines, with few crossings (`proof`, else `search`); their heights, with little movement (`heights`); and the curves
+between layers (`curves`), which are computed for the drawing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from time import monotonic
 from typing import Any, Literal, TypeAlias
@@ -17,11 +17,12 @@ import pandas as pd
 from tokenvis.errors import BadOption, check_choice, listed, quoted
 from tokenvis.layout.lanes import last_microseconds, lowest_free_lanes
 from tokenvis.layout.storylines.bands import heights_in_bands
-from tokenvis.layout.storylines.blocks import LayerTable, blocks_by_group, count_crossings
+from tokenvis.layout.storylines.blocks import LayerTable, PresenceTable, blocks_by_group, count_crossings
 from tokenvis.layout.storylines.heights import heights_of
 from tokenvis.layout.storylines.homes import homes_of
-from tokenvis.layout.storylines.layers import Layers, Stays, cut_layers
+from tokenvis.layout.storylines.layers import Layers, Stays, checked_shortest, cut_layers
 from tokenvis.layout.storylines.ordering import order_in_parts
+from tokenvis.layout.storylines.pauses import fill_short_pauses
 from tokenvis.layout.storylines.proof import prove_fewest_crossings
 from tokenvis.layout.storylines.search import search_ranks
 from tokenvis.spans.columns import NAMES, order_of, order_with_ids, ranks_of, require, times_of, values_at
@@ -35,7 +36,7 @@ LocationMode: TypeAlias = Literal["free", "bands"]
 
 DEFAULT_BUDGET_S = 5.0  # for the proof of a trace
 MAX_BUDGET_S = 1_000_000  # the limit of a timer
-LINE_COLUMNS = ("trace_id", "agent_id", "layer", "start", "end", "y", "group")  # columns of `Storyline.lines`
+LINE_COLUMNS = ("trace_id", "agent_id", "layer", "start", "end", "y", "group", "is_pause")  # columns of `Storyline.lines`
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def storyline(
     absent: AbsentMode = "line",
     by: str = "location_id",
     locations: LocationMode = "free",
+    shortest_us: int = 0,
     budget: float | None = None,
 ) -> Storyline:
     """Lay out the lines of agents through time, so that those at one location run side by side, with few crossings.
@@ -73,6 +75,9 @@ def storyline(
     locations
         "free": lines can be anywhere, so that few of them cross. "bands": each group has its own band, from the top by first
         stay; an agent keeps its height in the band until it goes to another group.
+    shortest_us
+        Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often. In traces of more
+        than 400 intervals, short ones are merged in any case.
     budget
         The time limit, in seconds for each trace, to prove that no order has fewer crossings; after a timeout, a search of a
         second or two follows. Traces that are too large for the time limit are not tried. 0: no proof; the order then depends
@@ -87,20 +92,23 @@ def storyline(
         ``lines``: a row for each agent in each layer in which it has a line, ordered by layer and y: ``trace_id, agent_id``
         (category); ``layer`` (int64: from 0); ``start, end`` (int64, µs) of the layer; ``y`` (int64): height from the top, 1
         between neighbours in a group, at least 2 between groups (if locations are free); ``group`` (int64): number of the
-        group in the layer, from the top; ``location_id`` (category): its location, missing if it has no span; and the column
-        ``by``, unless that is location_id (whole numbers as Int64).
+        group in the layer, from the top; ``is_pause`` (bool): whether the agent is in a short pause, and stays in its group: it
+        has no span, then one in the same group again, with nothing in between, and the pause is no longer than the stays before
+        and after it, or shorter than a hundredth of the time in which any agent has a span; ``location_id`` (category): its
+        location, missing if it has no span; and the column ``by``, unless that is location_id (whole numbers as Int64).
 
         ``branches``: a row for each part of a span during which its agent's line follows another span, ordered by start, end,
         agent_id, id: ``trace_id, agent_id, location_id`` (category), ``id`` (str), ``start, end`` (int64, µs), ``lane`` (int64:
         0 is next to the agent's line).
 
         ``totals``: a row for each trace: ``trace_id`` (category), ``n_agents, n_layers`` (int64); ``n_merged`` (int64): the
-        intervals shorter than ``shortest_us`` (int64, µs; 0 if there are none) that were merged with their neighbours, so that
-        at most 400 layers remain; in a merged layer, which is shorter than twice that, an agent is at the location where it
-        stays longest, if that is at least a tenth of the layer, else at none; ``n_hidden`` (int64): stays that appear in no
-        layer for this reason; ``crossings`` (int64): the number of line crossings; ``at_least`` (int64): a lower bound on the
-        crossings of any order (0 if unknown); ``is_proven`` (bool): whether the two are equal; ``movement`` (int64): the sum
-        of all vertical moves; ``wiggles`` (int64): the number of these moves; ``height`` (int64): the largest y.
+        intervals shorter than ``shortest_us`` (int64, µs; 0 if there are none) that were merged with their neighbours, because
+        of the option, or so that at most 400 layers remain; in a merged layer, which is shorter than twice that, an agent is at
+        the location where it stays longest, if that is at least a tenth of the layer, else at none; ``n_hidden`` (int64): stays
+        that appear in no layer for this reason; ``crossings`` (int64): the number of line crossings; ``at_least`` (int64): a
+        lower bound on the crossings of any order (0 if unknown); ``is_proven`` (bool): whether the two are equal; ``movement``
+        (int64): the sum of all vertical moves; ``wiggles`` (int64): the number of these moves; ``height`` (int64): the largest
+        y.
 
     Raises
     ------
@@ -124,7 +132,7 @@ def storyline(
     ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": ["Ann", "Bob", "Bob"], "location_id": ["desk", "lab", "desk"],
     ...     "start_time": [0, 0, 5], "end_time": [9, 5, 9],
     ... })
-    >>> storyline(spans).lines.drop(columns="trace_id")
+    >>> storyline(spans).lines.drop(columns=["trace_id", "is_pause"])
       agent_id  layer  start  end  y  group location_id
     0      Ann      0      0    5  0      0        desk
     1      Bob      0      0    5  2      1         lab
@@ -135,10 +143,11 @@ def storyline(
     require(spans, by)
     check_choice("absent", absent, ("line", "break"))
     check_choice("locations", locations, ("free", "bands"))
+    shortest_us = checked_shortest(shortest_us)
     seconds = checked_budget(budget)
     inputs = storyline_input(spans, by)
     layouts = [
-        lay_out_trace(inputs, trace, seconds, broken=absent == "break", bands=locations == "bands")
+        lay_out_trace(inputs, trace, seconds, broken=absent == "break", bands=locations == "bands", shortest_us=shortest_us)
         for trace in range(inputs.n_traces)
     ]
     return Storyline(line_table(spans, inputs, layouts, by), branch_table(spans, inputs), totals_table(spans, inputs, layouts))
@@ -173,7 +182,7 @@ class StorylineInput:
 
     ``agents`` are those of all traces, with the ``trace`` and the ``number`` (in order of appearance) of each; ``locations``
     are the pairs of group and location, with the ``group_of`` each, -1 for none. ``stays`` refer to agents and locations,
-    ordered by trace; ``instants`` are (agent, time); ``branches`` are (row of the span, start, end).
+    ordered by trace; ``instants`` are (agent, time, location); ``branches`` are (row of the span, start, end).
     """
 
     agents: Groups
@@ -182,7 +191,7 @@ class StorylineInput:
     locations: Groups
     group_of: Int64Array
     stays: Stays
-    instants: tuple[Int64Array, Int64Array]
+    instants: tuple[Int64Array, Int64Array, Int64Array]
     branches: tuple[Int64Array, Int64Array, Int64Array]
 
     @property
@@ -218,7 +227,7 @@ def storyline_input(spans: pd.DataFrame, by: str) -> StorylineInput:
         locations,
         ranks_of(spans[by].iloc[locations.first]),
         Stays(stay_key // n_locations, stay_key % n_locations, stay_start, stay_end),
-        (agents.group[instants], start[instants]),
+        (agents.group[instants], start[instants], locations.group[instants]),
         (interval_row[branch], branch_start, branch_end),
     )
 
@@ -233,20 +242,23 @@ def appearance_numbers(trace: Int64Array, first: Int64Array) -> Int64Array:
 
 @dataclass(frozen=True)
 class TraceLayout:
-    """The layout of one trace: ``heights`` and ``blocks`` have a row for each layer and a column for each agent, by number.
+    """The layout of one trace: ``is_pause``, ``blocks`` and ``heights`` have a row for each layer and a column for each agent.
 
-    ``agents`` are the codes of these agents; no order of the lines has fewer crossings than ``lower_bound``.
+    ``agents`` are the codes of these agents, by number; no order of the lines has fewer crossings than ``lower_bound``.
     """
 
     agents: Int64Array
     layers: Layers
+    is_pause: PresenceTable
     blocks: LayerTable
     heights: LayerTable
     crossings: int
     lower_bound: int
 
 
-def lay_out_trace(inputs: StorylineInput, trace: int, seconds: float, *, broken: bool, bands: bool) -> TraceLayout:
+def lay_out_trace(
+    inputs: StorylineInput, trace: int, seconds: float, *, broken: bool, bands: bool, shortest_us: int
+) -> TraceLayout:
     """Lay out one trace."""
     agents = group_slice(inputs.trace, trace)
     stays = group_slice(inputs.trace[inputs.stays.agent], trace)
@@ -254,9 +266,12 @@ def lay_out_trace(inputs: StorylineInput, trace: int, seconds: float, *, broken:
     number = inputs.number[agents]
     first = agents.start
     own_stays = Stays(number[inputs.stays.agent[stays] - first], *(column[stays] for column in inputs.stays.location_intervals))
-    instant_agent, instant_time = (column[instants] for column in inputs.instants)
-    layers = cut_layers(own_stays, (number[instant_agent - first], instant_time), len(number), broken=broken)
+    instant_agent, instant_time, instant_location = (column[instants] for column in inputs.instants)
+    instant_number = number[instant_agent - first]
+    layers = cut_layers(own_stays, (instant_number, instant_time), len(number), broken=broken, shortest_us=shortest_us)
+    seen = own_stays.with_instants(instant_number, instant_location, instant_time)
     group = np.where(layers.location >= 0, inputs.group_of[layers.location], -1)
+    group = fill_short_pauses(group, layers, replace(seen, location=inputs.group_of[seen.location]))
     group_codes = np.unique(group, return_inverse=True)[1].reshape(group.shape)
     blocks = blocks_by_group(np.where(group >= 0, group_codes, -1).astype(np.int32), layers.present)
     if bands:
@@ -264,7 +279,8 @@ def lay_out_trace(inputs: StorylineInput, trace: int, seconds: float, *, broken:
     else:
         ranks, lower_bound = order_lines(blocks, seconds)
         heights = heights_of(blocks, ranks)
-    return TraceLayout(first + np.argsort(number), layers, blocks, heights, count_crossings(heights), lower_bound)
+    is_pause = (group >= 0) & (layers.location < 0)
+    return TraceLayout(first + np.argsort(number), layers, is_pause, blocks, heights, count_crossings(heights), lower_bound)
 
 
 def order_lines(blocks: LayerTable, seconds: float) -> tuple[LayerTable, int]:
@@ -293,10 +309,10 @@ def group_slice(groups: Int64Array, number: int) -> slice:
 
 def line_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout], by: str) -> pd.DataFrame:
     """The table of lines."""
-    parts = [line_columns(layout) for layout in layouts] or [np.empty((7, 0), dtype=np.int64)]
-    agent, location, layer, start, end, y, group = np.concatenate(parts, axis=1)
+    parts = [line_columns(layout) for layout in layouts] or [np.empty((8, 0), dtype=np.int64)]
+    agent, location, layer, start, end, y, group, is_pause = np.concatenate(parts, axis=1)
     names = {column: values_at(spans, column, inputs.agents.first[agent]) for column in ("trace_id", "agent_id")}
-    numbers = {"layer": layer, "start": start, "end": end, "y": y, "group": group}
+    numbers = {"layer": layer, "start": start, "end": end, "y": y, "group": group, "is_pause": is_pause.astype(bool)}
     row = inputs.locations.first[location] if len(agent) else location
     location_columns = {
         column: values_where(values_at(spans, column, row), location >= 0) for column in inputs.locations.columns[::-1]
@@ -312,14 +328,14 @@ def values_where(values: Any, is_known: Any) -> pd.Series:
 
 
 def line_columns(layout: TraceLayout) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
-    """The lines of a trace, by layer and height: agent, location, layer, start, end, y, group."""
+    """The lines of a trace, by layer and height: agent, location, layer, start, end, y, group, is_pause."""
     layer, agent = np.nonzero(layout.heights >= 0)
     order = np.lexsort((layout.heights[layer, agent], layer))
     layer, agent = layer[order], agent[order]
     group = group_numbers(layer, layout.blocks[layer, agent].astype(np.int64))
     edges = layout.layers.edges
     columns = layout.agents[agent], layout.layers.location[layer, agent], layer, edges[layer], edges[layer + 1]
-    return np.stack([*columns, layout.heights[layer, agent].astype(np.int64), group])
+    return np.stack([*columns, layout.heights[layer, agent].astype(np.int64), group, layout.is_pause[layer, agent]])
 
 
 def group_numbers(layer: Int64Array, block: Int64Array) -> Int64Array:

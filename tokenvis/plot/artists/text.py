@@ -331,14 +331,15 @@ class Note(Text):
         is_below = super().get_window_extent(renderer).width + label.width + size > box.width
         self.set_position((box.x1, label.y0 - 1.5 * size if is_below else label.y0))
 
-    def get_tightbbox(self, renderer: Any = None) -> Any:
-        """The box of the text, for the layout, which would not ask a text that is still empty."""
-        return self.get_window_extent(renderer) if self.messages() else super().get_tightbbox(renderer)
-
     def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Any:
         """The box of the text."""
         self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
         return super().get_window_extent(renderer, dpi)
+
+    def get_tightbbox(self, renderer: Any = None) -> Any:
+        """The box of the text, for the layout: matplotlib asks no text for its box that is empty so far."""
+        self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
+        return super().get_tightbbox(renderer)
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw the text."""
