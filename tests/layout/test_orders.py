@@ -30,14 +30,13 @@ def test_the_bounds_hold_whenever_time_is_over(tables, seconds):
         assert order.lower_bound <= fewest_crossings(blocks) <= count_crossings(order.ranks)
 
 
-@pytest.mark.parametrize("seconds", [0, 50, 400])
-def test_several_stories_share_the_time(seconds):
-    stories = [hard_story(), hard_story()[:30], hard_story()[::-1]]
+@pytest.mark.parametrize(("seconds", "has_bounds"), [(0, False), (300, True)])
+def test_several_stories_share_the_time(seconds, has_bounds):
+    stories = [hard_story()[:20], hard_story()[20:36], hard_story()[36:54]]
     with FakeClock.patched() as clock:
         found = order_lines(stories, Deadline.after(seconds))
-        assert clock.seconds <= seconds + 250  # a few looks for each agent, after which a search returns
-    bounds = [order.lower_bound for order in found]
-    assert all(bound > 0 for bound in bounds) if seconds == 400 else True
+        assert clock.seconds <= seconds + 150  # a search looks at the clock twice for each agent before it returns
+    assert [order.lower_bound > 0 for order in found] == [has_bounds] * 3
     for blocks, order in zip(stories, found, strict=True):
         check_order(blocks, order.ranks)
 
@@ -58,6 +57,6 @@ def test_a_proof_that_runs_out_hands_its_order_and_bound_to_the_search(monkeypat
 
 def test_without_a_deadline_there_is_no_proof(monkeypatch):
     monkeypatch.setattr(orders, "Proof", None)
-    [first], [second] = (order_lines([hard_story()[:12]], None) for _ in range(2))
+    [first], [second] = (order_lines([hard_story()[:4]], None) for _ in range(2))
     assert first.lower_bound == second.lower_bound == 0
     assert np.array_equal(first.ranks, second.ranks)

@@ -36,10 +36,10 @@ def test_a_search_is_as_long_as_its_effort():
     assert long < short <= count_crossings(barycenter_ranks(blocks))
 
 
-def test_a_search_continues_from_a_start_and_ends_at_the_fewest(monkeypatch):
+def test_a_search_continues_from_a_start_and_ends_at_the_fewest():
     place = np.random.default_rng(1).integers(0, 4, (30, 12), dtype=np.int32)
     blocks = blocks_by_group(place, place >= 0)
-    start = search_ranks(blocks, effort=5_000_000)
+    start = search_ranks(blocks, effort=1)
     assert search_ranks(blocks, start=start, fewest=count_crossings(start)) is start
     assert count_crossings(search_ranks(blocks, start=start, effort=20_000_000)) < count_crossings(start)
 

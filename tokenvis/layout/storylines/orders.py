@@ -29,7 +29,7 @@ class LineOrder:
 
 def order_lines(tables: Sequence[LayerTable], deadline: Deadline | None) -> list[LineOrder]:
     """The order of the lines of each table of blocks; without a deadline, by the search alone."""
-    parts_by_table = [parts_of(blocks) for blocks in tables]
+    parts_by_table = [separate_parts(blocks) for blocks in tables]
     parts = [part for own_parts in parts_by_table for part in own_parts]
     solved: dict[int, LineOrder] = {}
     for n_done, number in enumerate(np.argsort([part.size for part in parts], kind="stable").tolist()):
@@ -42,7 +42,7 @@ def order_lines(tables: Sequence[LayerTable], deadline: Deadline | None) -> list
     ]
 
 
-def parts_of(blocks: LayerTable) -> list[LayerTable]:
+def separate_parts(blocks: LayerTable) -> list[LayerTable]:
     """The parts that are ordered separately."""
     parts: list[LayerTable] = []
 
