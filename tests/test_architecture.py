@@ -123,7 +123,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("anywidget", {"explorer/widget.py"}),
         ("tqdm", {"fleet/", "ingestion/ingest.py"}),
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
-        ("pysat", {"layout/storylines/proof.py"}),
+        ("pysat", {"layout/storylines/maxsat.py"}),
         ("scipy", {"layout/storylines/heights.py"}),
         ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/", "fleet/"}),
         ("adbc_driver_postgresql", {"fleet/sources/postgresql.py"}),

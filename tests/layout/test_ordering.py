@@ -85,6 +85,27 @@ def test_a_piece_is_flipped_if_that_shortens_the_move():
     assert join_pieces([first, np.array([[1, -1, -1, 0]], dtype=np.int32)]).tolist() == [[0, 1, 2, -1], [0, -1, -1, 1]]
 
 
+def test_a_layer_that_can_have_the_order_of_a_neighbour_has_it():
+    blocks = np.array([[0, 0, 2, 3], [0, 1, 2, 3], [0, 0, 2, -1], [0, 1, 1, -1]], dtype=np.int32)
+    assert ordering.model_layers(blocks).tolist() == [0, 0, 0, 3]
+
+
+def test_a_layer_without_an_agent_of_both_neighbours_has_its_own_order():
+    blocks = np.array([[0, 0, 2], [0, 1, -1], [0, 1, 1]], dtype=np.int32)
+    assert ordering.model_layers(blocks).tolist() == [0, 1, 2]
+
+
+@pytest.mark.laws
+@given(stories())
+def test_leaving_layers_out_keeps_the_fewest_crossings(blocks):
+    model = ordering.model_layers(blocks)
+    kept = np.unique(model)
+    assert (model[kept] == kept).all()
+    assert fewest_crossings(blocks[kept]) == fewest_crossings(blocks)
+    orders = ordering.copy_orders(blocks, ordering.initial_ranks(blocks)[model])
+    check_order(blocks, orders)
+
+
 @pytest.mark.laws
 @given(stories(most_agents=9, most_layers=9))
 def test_barycentres_are_a_valid_order_and_so_is_the_flipped_one(blocks):

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, count_crossings, count_inversions, layer_changes
+from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, count_crossings, count_inversions
+from tokenvis.layout.storylines.deadline import NO_DEADLINE, Deadline
 
 BARYCENTER_SWEEPS = 8
 
@@ -18,13 +19,13 @@ def order_in_parts(blocks: LayerTable, solve: Callable[[LayerTable], LayerTable]
     """Ranks of all layers; ``solve`` returns the ranks of each connected part.
 
     Agents that are not connected by shared blocks need not cross: they are solved separately, and stacked. If two layers share
-    fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Equal
-    neighbouring layers are merged.
+    fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Layers that
+    can have the order of a neighbour have it.
     """
-    is_new = layer_changes(blocks)
-    if not is_new.all():
-        ranks: LayerTable = order_in_parts(blocks[is_new], solve)[np.cumsum(is_new) - 1]
-        return ranks
+    model = model_layers(blocks)
+    if (model != np.arange(len(blocks))).any():
+        kept = np.unique(model)
+        return copy_orders(blocks, order_in_parts(blocks[kept], solve)[np.searchsorted(kept, model)])
     parts = connected_agents(blocks)
     if len(parts) > 1:
         return stack_components(blocks, parts, solve)
@@ -32,6 +33,55 @@ def order_in_parts(blocks: LayerTable, solve: Callable[[LayerTable], LayerTable]
     if len(cuts):
         return join_pieces([order_in_parts(piece, solve) for piece in np.split(blocks, cuts)])
     return orient_ranks(solve(blocks)) if blocks.shape[1] > 1 and len(blocks) > 1 else initial_ranks(blocks)
+
+
+def model_layers(blocks: LayerTable) -> np.ndarray:
+    """The layer whose order each layer can have, without more crossings of all layers; itself if there is none.
+
+    That is a neighbour in which each order is an order of the layer as well, once layers between the two are left out. The
+    crossings before and after the layer are then at least those between its neighbours: each agent of both must be in it.
+    """
+    model = np.arange(len(blocks))
+    kept: list[int] = []
+    for layer, row in enumerate(blocks):
+        while (
+            kept
+            and fits_order(blocks[kept[-1]], row)
+            and (len(kept) == 1 or is_between(blocks[kept[-2]], blocks[kept[-1]], row))
+        ):
+            model[kept.pop()] = layer
+        following = blocks[layer + 1] if layer + 1 < len(blocks) else np.full_like(row, ABSENT)
+        if kept and fits_order(row, blocks[kept[-1]]) and is_between(blocks[kept[-1]], row, following):
+            model[layer] = kept[-1]
+        else:
+            kept.append(layer)
+    while (model[model] != model).any():
+        model = model[model]
+    return model
+
+
+def is_between(before: np.ndarray, row: np.ndarray, after: np.ndarray) -> bool:
+    """Whether all agents of both other layers are in this one."""
+    return bool((row[(before >= 0) & (after >= 0)] >= 0).all())
+
+
+def fits_order(row: np.ndarray, other: np.ndarray) -> bool:
+    """Whether each order of the other layer, reduced to the agents of this layer, splits no block of it."""
+    (agents,) = np.nonzero(row >= 0)
+    if (other[agents] < 0).any():
+        return False
+    block, other_block = row[agents], other[agents]
+    size, other_size = np.bincount(block)[block], np.bincount(other_block)[other_block]
+    is_shared = other_block == other[block]  # a block's number is one of its agents
+    is_free = (size == 1) | (size == len(agents))
+    return bool((is_free | (is_shared & (size == other_size))).all())
+
+
+def copy_orders(blocks: LayerTable, ranks: LayerTable) -> LayerTable:
+    """The ranks of the agents of each layer in the order that the given ranks have; each agent has one."""
+    place = np.where(blocks >= 0, ranks, np.iinfo(np.int32).max)
+    dense = np.argsort(np.argsort(place, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.where(blocks >= 0, dense, ABSENT).astype(np.int32)
 
 
 def initial_ranks(blocks: LayerTable) -> LayerTable:
@@ -95,11 +145,13 @@ def join_pieces(pieces: list[LayerTable]) -> LayerTable:
     return np.concatenate(oriented)
 
 
-def barycenter_ranks(blocks: LayerTable) -> LayerTable:
+def barycenter_ranks(blocks: LayerTable, deadline: Deadline = NO_DEADLINE) -> LayerTable:
     """Ranks by alternating sweeps: each block at the mean of its agents' last positions (K. Sugiyama et al., 1981)."""
     position = np.arange(blocks.shape[1], dtype=float)
     best_ranks, fewest = initial_ranks(blocks), count_crossings(initial_ranks(blocks))
     for sweep in range(BARYCENTER_SWEEPS):
+        if not fewest or (sweep and deadline.is_over):
+            break
         ranks = np.full_like(blocks, ABSENT)
         for layer in range(len(blocks))[:: -1 if sweep % 2 else 1]:
             (agents,) = np.nonzero(blocks[layer] >= 0)

@@ -3,8 +3,8 @@
 An agent is removed and reinserted where it crosses the fewest other lines, over all layers at once, by dynamic programming.
 Then a few agents (those of one block, or two that cross and some others) are removed around a layer and reinserted, repeatedly;
 results that are only slightly worse are accepted (ruin and recreate; G. Schrimpf et al., 2000). Several searches, which break
-ties differently, run in lockstep on one array. The search is limited by steps, not by seconds, so the same blocks always get
-the same order.
+ties differently, run in lockstep on one array. The search is limited by steps, so the same blocks always get the same
+order, unless a deadline comes first.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, PresenceTable, count_crossings
+from tokenvis.layout.storylines.deadline import NO_DEADLINE, Deadline
 from tokenvis.layout.storylines.ordering import barycenter_ranks
 
 MAX_SEARCHES = 12  # in lockstep; fewer if all insertion rounds would take more than half of the effort
 MAX_EFFORT_CELLS = 50_000_000  # array cells computed in all steps of a search
+CELLS_PER_SECOND = 20_000_000  # fewer are planned if the deadline is near
 MAX_PASS_CELLS = 1_000_000_000  # larger traces keep their barycentre ranks: reinserting every agent once would take too long
 CELLS_PER_LAYER, CELLS_PER_INSERTION = 400, 20_000  # the overhead of a layer and of an insertion, in cells
 # A search ends when its effort exceeds this many times the effort at its last improvement, plus a minimum.
@@ -29,36 +31,64 @@ FORBIDDEN_COST = 1 << 28
 CROSSING_COST = 1 << 12  # of one crossing; smaller random costs break ties
 
 
-def search_ranks(blocks: LayerTable, *, effort: int = MAX_EFFORT_CELLS) -> LayerTable:
-    """Ranks with few crossings; if even one reinsertion of all agents is too expensive, barycentre ranks."""
-    best_ranks = barycenter_ranks(blocks)
+@dataclass(frozen=True)
+class SearchLimits:
+    """When a search ends: at ``fewest`` crossings, after ``effort`` cells, or at the deadline."""
+
+    fewest: int
+    effort: int
+    deadline: Deadline
+
+    def affordable_searches(self, pass_cells: int) -> int:
+        """How many searches can run in lockstep if one reinsertion of all agents computes this many cells."""
+        return max(min(MAX_SEARCHES, self.effort // (2 * INSERTION_ROUNDS * pass_cells)), 1)
+
+    def patience(self, used_cells: int) -> int:
+        """The cells after which a search ends that has just found its best result."""
+        return min(PATIENCE_FACTOR * used_cells + MIN_PATIENCE_CELLS, self.effort)
+
+
+def search_ranks(
+    blocks: LayerTable,
+    *,
+    start: LayerTable | None = None,
+    fewest: int = 0,
+    effort: int = MAX_EFFORT_CELLS,
+    deadline: Deadline = NO_DEADLINE,
+) -> LayerTable:
+    """Ranks with few crossings; if even one reinsertion of all agents is too expensive, the first ranks.
+
+    These are ``start``, or barycentre ranks. No order has less than ``fewest`` crossings.
+    """
+    best_ranks = barycenter_ranks(blocks, deadline) if start is None else start
     width = int((blocks >= 0).sum(axis=1).max()) + 1
     pass_cells = int((blocks >= 0).sum()) * width * width
-    if pass_cells > MAX_PASS_CELLS or not count_crossings(best_ranks):
+    if pass_cells > MAX_PASS_CELLS or count_crossings(best_ranks) <= fewest:
         return best_ranks
-    state = OrderSearch.start(blocks, best_ranks, max(min(MAX_SEARCHES, effort // (2 * INSERTION_ROUNDS * pass_cells)), 1))
+    limits = SearchLimits(fewest, int(min(effort, max(deadline.seconds_left, 0) * CELLS_PER_SECOND)), deadline)
+    state = OrderSearch.start(blocks, best_ranks, limits.affordable_searches(pass_cells))
     all_agents = np.ones(blocks.shape[1], dtype=bool)
     used_cells = 0
     if len(state.ranks) > 1:  # all searches but one start from a random insertion order
         used_cells += state.reinsert(state.shuffled(all_agents))
         state.ranks[0] = best_ranks
     for agent in [agent for _ in range(INSERTION_ROUNDS) for agent in state.shuffled(all_agents)]:
-        if used_cells < effort:
+        if used_cells < limits.effort and not deadline.is_over:
             used_cells += state.reinsert([agent])
-    return ruin_and_recreate(state, best_ranks, used_cells, effort)
+    return ruin_and_recreate(state, best_ranks, used_cells, limits)
 
 
-def ruin_and_recreate(state: "OrderSearch", best_ranks: LayerTable, used_cells: int, effort: int) -> LayerTable:
+def ruin_and_recreate(state: "OrderSearch", best_ranks: LayerTable, used_cells: int, limits: SearchLimits) -> LayerTable:
     """Remove and reinsert a few agents, repeatedly; returns the ranks with the fewest crossings."""
     state.recount()
     best_crossings, best_totals = count_crossings(best_ranks), state.crossing_totals
     slack = np.arange(len(best_totals)) % 2 * CROSSING_SLACK
-    max_cells = min(PATIENCE_FACTOR * used_cells + MIN_PATIENCE_CELLS, effort)
+    max_cells = limits.patience(used_cells)
     while True:
         if best_totals.min() < best_crossings:
             best_crossings, best_ranks = int(best_totals.min()), state.ranks[state.crossing_totals.argmin()].copy()
-            max_cells = min(PATIENCE_FACTOR * used_cells + MIN_PATIENCE_CELLS, effort)
-        if not best_crossings or used_cells >= max_cells:
+            max_cells = limits.patience(used_cells)
+        if best_crossings <= limits.fewest or used_cells >= max_cells or limits.deadline.is_over:
             return best_ranks
         agents, layer = state.pick_agents()
         part = state.window(slice(max(layer - WINDOW_REACH_LAYERS, 0), layer + WINDOW_REACH_LAYERS + 2))

@@ -2,13 +2,12 @@
 
 Time is cut into layers (`layers`). In each layer, a group is the set of agents at one location, whose lines run side by side;
 the other lines run alone. An agent in a short pause stays in its group (`pauses`). The layout has three steps: the vertical
-order of the lines, with few crossings (`proof`, else `search`); their heights, with little movement (`heights`); and the curves
-between layers (`curves`), which are computed for the drawing.
+order of the lines, with few crossings (`orders`); their heights, with little movement (`heights`); and the curves between
+layers (`curves`), which are computed for the drawing.
 """
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from time import monotonic
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,13 +17,12 @@ from tokenvis.errors import BadOption, check_choice, listed, quoted
 from tokenvis.layout.lanes import last_microseconds, lowest_free_lanes
 from tokenvis.layout.storylines.bands import heights_in_bands
 from tokenvis.layout.storylines.blocks import LayerTable, PresenceTable, blocks_by_group, count_crossings
+from tokenvis.layout.storylines.deadline import Deadline
 from tokenvis.layout.storylines.heights import heights_of
 from tokenvis.layout.storylines.homes import homes_of
 from tokenvis.layout.storylines.layers import Layers, Stays, checked_shortest, cut_layers
-from tokenvis.layout.storylines.ordering import order_in_parts
+from tokenvis.layout.storylines.orders import order_lines
 from tokenvis.layout.storylines.pauses import fill_short_pauses
-from tokenvis.layout.storylines.proof import prove_fewest_crossings
-from tokenvis.layout.storylines.search import search_ranks
 from tokenvis.spans.columns import NAMES, order_of, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, difference, lowest_of
@@ -34,8 +32,9 @@ from tokenvis.tree.nesting import pieces_of
 AbsentMode: TypeAlias = Literal["line", "break"]
 LocationMode: TypeAlias = Literal["free", "bands"]
 
-DEFAULT_BUDGET_S = 5.0  # for the proof of a trace
-MAX_BUDGET_S = 1_000_000  # the limit of a timer
+DEFAULT_BUDGET_S = 5.0  # for each trace
+MAX_BUDGET_S = 1_000_000
+ORDER_SHARE = 0.85  # of the budget, for the order of the lines; the heights and the tables take the rest
 LINE_COLUMNS = ("trace_id", "agent_id", "layer", "start", "end", "y", "group", "is_pause")  # columns of `Storyline.lines`
 
 
@@ -79,10 +78,11 @@ def storyline(
         Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often. In traces of more
         than 400 intervals, short ones are merged in any case.
     budget
-        The time limit, in seconds for each trace, to prove that no order has fewer crossings; after a timeout, a search of a
-        second or two follows. Traces that are too large for the time limit are not tried. 0: no proof; the order then depends
-        only on the spans, not on the speed of the machine. By default 5 if the extra ``tokenvis[storyline]`` is installed,
-        else 0.
+        The time limit of the call, in seconds, for all its traces together. Until then, a solver proves that no order has
+        fewer crossings, and a search helps it; afterwards the best order is kept. Traces that are too large for a proof in
+        that time are only searched. 0: no proof, and a search of a second or two for each trace; the order then depends only
+        on the spans, not on the speed of the machine. By default 5 for each trace if the extra ``tokenvis[storyline]`` is
+        installed, else 0.
 
     Returns
     -------
@@ -144,12 +144,12 @@ def storyline(
     check_choice("absent", absent, ("line", "break"))
     check_choice("locations", locations, ("free", "bands"))
     shortest_us = checked_shortest(shortest_us)
-    seconds = checked_budget(budget)
+    seconds = checked_budget(budget, spans["trace_id"].nunique())
+    deadline = Deadline.after(ORDER_SHARE * seconds) if seconds else None
     inputs = storyline_input(spans, by)
-    layouts = [
-        lay_out_trace(inputs, trace, seconds, broken=absent == "break", bands=locations == "bands", shortest_us=shortest_us)
-        for trace in range(inputs.n_traces)
-    ]
+    broken = absent == "break"
+    meetings = [trace_meetings(inputs, trace, broken=broken, shortest_us=shortest_us) for trace in range(inputs.n_traces)]
+    layouts = lay_out_in_bands(meetings) if locations == "bands" else lay_out_freely(meetings, deadline)
     return Storyline(line_table(spans, inputs, layouts, by), branch_table(spans, inputs), totals_table(spans, inputs, layouts))
 
 
@@ -163,11 +163,11 @@ def check_group_column(by: object) -> None:
         )
 
 
-def checked_budget(budget: float | None) -> float:
-    """The seconds for a proof; `BadOption` if the value is invalid or the solver is missing."""
+def checked_budget(budget: float | None, n_traces: int) -> float:
+    """The seconds for all traces, 0 for no proof; `BadOption` if the value is invalid or the solver is missing."""
     has_solver = find_spec("pysat") is not None
     if budget is None:
-        return DEFAULT_BUDGET_S if has_solver else 0.0
+        return DEFAULT_BUDGET_S * n_traces if has_solver else 0.0
     is_number = isinstance(budget, int | float | np.integer | np.floating) and not isinstance(budget, bool)
     if not is_number or not 0 <= budget <= MAX_BUDGET_S:
         raise BadOption(f"budget={quoted(budget)} is not a number of seconds from 0 to {MAX_BUDGET_S:,}.")
@@ -241,25 +241,31 @@ def appearance_numbers(trace: Int64Array, first: Int64Array) -> Int64Array:
 
 
 @dataclass(frozen=True)
-class TraceLayout:
-    """The layout of one trace: ``is_pause``, ``blocks`` and ``heights`` have a row for each layer and a column for each agent.
+class TraceMeetings:
+    """Who is with whom in one trace: tables with a row for each layer and a column for each agent, by number.
 
-    ``agents`` are the codes of these agents, by number; no order of the lines has fewer crossings than ``lower_bound``.
+    ``agents`` are the codes of these agents; ``group`` is the group of each, -1 for none; ``is_pause`` marks those that are in
+    their group only because a short pause does not end a stay.
     """
 
     agents: Int64Array
     layers: Layers
     is_pause: PresenceTable
+    group: LayerTable
     blocks: LayerTable
+
+
+@dataclass(frozen=True)
+class TraceLayout:
+    """The ``heights`` of the lines of one trace; no order of the lines has fewer crossings than ``lower_bound``."""
+
+    trace: TraceMeetings
     heights: LayerTable
-    crossings: int
     lower_bound: int
 
 
-def lay_out_trace(
-    inputs: StorylineInput, trace: int, seconds: float, *, broken: bool, bands: bool, shortest_us: int
-) -> TraceLayout:
-    """Lay out one trace."""
+def trace_meetings(inputs: StorylineInput, trace: int, *, broken: bool, shortest_us: int) -> TraceMeetings:
+    """Cut one trace into layers."""
     agents = group_slice(inputs.trace, trace)
     stays = group_slice(inputs.trace[inputs.stays.agent], trace)
     instants = group_slice(inputs.trace[inputs.instants[0]], trace)
@@ -274,31 +280,22 @@ def lay_out_trace(
     group = fill_short_pauses(group, layers, replace(seen, location=inputs.group_of[seen.location]))
     group_codes = np.unique(group, return_inverse=True)[1].reshape(group.shape)
     blocks = blocks_by_group(np.where(group >= 0, group_codes, -1).astype(np.int32), layers.present)
-    if bands:
-        heights, lower_bound = heights_in_bands(group, layers.present), 0
-    else:
-        ranks, lower_bound = order_lines(blocks, seconds)
-        heights = heights_of(blocks, ranks)
     is_pause = (group >= 0) & (layers.location < 0)
-    return TraceLayout(first + np.argsort(number), layers, is_pause, blocks, heights, count_crossings(heights), lower_bound)
+    return TraceMeetings(first + np.argsort(number), layers, is_pause, group, blocks)
 
 
-def order_lines(blocks: LayerTable, seconds: float) -> tuple[LayerTable, int]:
-    """Ranks with few crossings, and a lower bound; the proofs of all parts share the time limit."""
-    deadline = monotonic() + seconds
-    lower_bound = 0
+def lay_out_in_bands(traces: list[TraceMeetings]) -> list[TraceLayout]:
+    """Lay out traces with a band for each group."""
+    return [TraceLayout(trace, heights_in_bands(trace.group, trace.layers.present), 0) for trace in traces]
 
-    def solve(part: LayerTable) -> LayerTable:
-        nonlocal lower_bound
-        seconds_left = deadline - monotonic()
-        if seconds and seconds_left > 0:
-            proof = prove_fewest_crossings(part, seconds=seconds_left)
-            lower_bound += proof.lower_bound
-            if proof.ranks is not None:
-                return proof.ranks
-        return search_ranks(part)
 
-    return order_in_parts(blocks, solve), lower_bound
+def lay_out_freely(traces: list[TraceMeetings], deadline: Deadline | None) -> list[TraceLayout]:
+    """Lay out traces with few crossings, which are proven to be the fewest if there is a deadline and enough time."""
+    orders = order_lines([trace.blocks for trace in traces], deadline)
+    return [
+        TraceLayout(trace, heights_of(trace.blocks, order.ranks), order.lower_bound)
+        for trace, order in zip(traces, orders, strict=True)
+    ]
 
 
 def group_slice(groups: Int64Array, number: int) -> slice:
@@ -332,10 +329,10 @@ def line_columns(layout: TraceLayout) -> "np.ndarray[tuple[int, int], np.dtype[n
     layer, agent = np.nonzero(layout.heights >= 0)
     order = np.lexsort((layout.heights[layer, agent], layer))
     layer, agent = layer[order], agent[order]
-    group = group_numbers(layer, layout.blocks[layer, agent].astype(np.int64))
-    edges = layout.layers.edges
-    columns = layout.agents[agent], layout.layers.location[layer, agent], layer, edges[layer], edges[layer + 1]
-    return np.stack([*columns, layout.heights[layer, agent].astype(np.int64), group, layout.is_pause[layer, agent]])
+    group = group_numbers(layer, layout.trace.blocks[layer, agent].astype(np.int64))
+    edges = layout.trace.layers.edges
+    columns = layout.trace.agents[agent], layout.trace.layers.location[layer, agent], layer, edges[layer], edges[layer + 1]
+    return np.stack([*columns, layout.heights[layer, agent].astype(np.int64), group, layout.trace.is_pause[layer, agent]])
 
 
 def group_numbers(layer: Int64Array, block: Int64Array) -> Int64Array:
@@ -365,14 +362,14 @@ def branch_table(spans: pd.DataFrame, inputs: StorylineInput) -> pd.DataFrame:
 
 def totals_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout]) -> pd.DataFrame:
     """The table of totals."""
-    first = inputs.agents.first[[layout.agents[0] for layout in layouts]] if layouts else np.empty(0, dtype=np.int64)
+    first = inputs.agents.first[[layout.trace.agents[0] for layout in layouts]] if layouts else np.empty(0, dtype=np.int64)
     counts = {
-        "n_agents": [len(layout.agents) for layout in layouts],
-        "n_layers": [len(layout.layers) for layout in layouts],
-        "n_merged": [layout.layers.n_merged for layout in layouts],
-        "shortest_us": [layout.layers.shortest_us for layout in layouts],
-        "n_hidden": [layout.layers.n_hidden for layout in layouts],
-        "crossings": [layout.crossings for layout in layouts],
+        "n_agents": [len(layout.trace.agents) for layout in layouts],
+        "n_layers": [len(layout.trace.layers) for layout in layouts],
+        "n_merged": [layout.trace.layers.n_merged for layout in layouts],
+        "shortest_us": [layout.trace.layers.shortest_us for layout in layouts],
+        "n_hidden": [layout.trace.layers.n_hidden for layout in layouts],
+        "crossings": [count_crossings(layout.heights) for layout in layouts],
         "at_least": [layout.lower_bound for layout in layouts],
     }
     lengths_by_trace = [move_lengths(layout.heights) for layout in layouts]
