@@ -4,7 +4,7 @@ from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.layout.steps import column_edges, exact_edges, level_at, levels_in_columns
+from tokenvis.layout.steps import column_edges, exact_edges, last_in_columns, level_at, levels_in_columns
 from tokenvis.layout.time_map import time_map
 
 steps = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=1, max_size=8)
@@ -54,3 +54,10 @@ def test_no_column_is_partly_in_a_break():
     assert edges[0] == 0
     assert len(edges) == 13
     assert set(mapping.positions) <= set(edges)
+
+
+def test_of_many_steps_of_a_sum_the_last_in_each_quarter_of_a_point_is_kept():
+    x = np.array([0, 0.1, 0.3, 0.3, 1])
+    assert [part.tolist() for part in last_in_columns(x, (0, 1), 1)] == [[0.1, 0.3, 1], [1, 3, 4]]
+    assert last_in_columns(x[:0], (0, 0), 1)[1].tolist() == []
+    assert last_in_columns(x[[0, 0]], (0, 0), 1)[1].tolist() == [1]

@@ -67,3 +67,14 @@ def column_edges(mapping: TimeMap, width_points: float) -> Float64Array:
     low, high = mapping.positions[[0, -1]].tolist()
     edges = np.linspace(low, high, max(int(width_points / COLUMN_POINTS), 1) + 1)
     return np.union1d(edges, mapping.positions)
+
+
+def last_in_columns(x: Float64Array, ends: tuple[float, float], width_points: float) -> tuple[Float64Array, Int64Array]:
+    """The steps of a growing sum that a picture of this width can show: their positions, and their rows.
+
+    Of many steps at ascending ``x``, the last in each quarter of a point: it has the sum of those before it.
+    """
+    low, high = ends
+    column = np.floor((x - low) * (4 * width_points / ((high - low) or 1.0)))
+    rows = np.flatnonzero(np.append(column[1:] != column[:-1], True)) if len(x) else np.zeros(0, dtype=np.int64)
+    return x[rows], rows

@@ -331,6 +331,11 @@ class Note(Text):
         self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
         return super().get_window_extent(renderer, dpi)
 
+    def get_tightbbox(self, renderer: Any = None) -> Any:
+        """The box of the text, for the layout: matplotlib asks no text for its box that is empty so far."""
+        self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
+        return super().get_tightbbox(renderer)
+
     def draw(self, renderer: RendererBase) -> None:
         """Draw the text."""
         self.refit(renderer)
