@@ -19,7 +19,7 @@ from tokenvis.layout.segments import states_that_occur, waiting_counts
 from tokenvis.layout.steps import Levels, column_edges, exact_edges, level_at, levels_in_columns
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
-from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, available_lanes_and_pixels, check_axes, draw_empty, new_axes
+from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.states import LOOKS, area_style, state_handles
@@ -219,9 +219,7 @@ def draw_total(ax: Axes, steps: Steps, total: pd.DataFrame, theme: ThemeColors) 
     ax.stairs(levels.mean, steps.x, zorder=3, **line)
 
 
-def draw_waiting_areas(
-    ax: Axes, steps: Steps, waits: Mapping[str, pd.DataFrame], color: str, theme: ThemeColors
-) -> None:
+def draw_waiting_areas(ax: Axes, steps: Steps, waits: Mapping[str, pd.DataFrame], color: str, theme: ThemeColors) -> None:
     """Draw the numbers of spans that wait, stacked downwards from 0."""
     if not waits:
         return

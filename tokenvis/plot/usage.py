@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.usage import usage
@@ -17,7 +18,7 @@ from tokenvis.layout.steps import last_in_columns
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.colors import QUALITATIVE_COLORS
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
@@ -125,7 +126,7 @@ def plot_usage(
         draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
         if legend:
             kinds = [
-                legend_patch(color, f"{kind} {short_number(totals[kind])}")
+                Patch(color=color, label=f"{kind} {short_number(totals[kind])}")
                 for kind, color in TOKEN_COLORS.items()
                 if totals[kind]
             ]
@@ -207,7 +208,12 @@ def draw_total(ax: Axes, end: float, total: float, theme: ThemeColors) -> None:
     ax.axvline(end, color=theme.background, linewidth=0.8, zorder=2.5, label="end")
     style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontweight": "bold", "color": theme.text, "zorder": 4}
     ax.annotate(
-        short_number(total), (ax.get_xlim()[1], total), (0, 2), textcoords="offset points", fontsize=font_sizes(ax).text, **style
+        short_number(total),
+        (ax.get_xlim()[1], total),
+        (0, 2),
+        textcoords="offset points",
+        fontsize=font_sizes(ax).text,
+        **style,
     )
 
 
