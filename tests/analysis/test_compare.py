@@ -1,3 +1,4 @@
+import matplotlib.pyplot as plt
 import pytest
 from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
@@ -5,6 +6,8 @@ from pandas.testing import assert_frame_equal
 from pictures import boxes_of
 
 from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy, plot_compare
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.compare import ChangeTexts
 
 MEASURES = [f"{measure}_{side}" for measure in ("n", "tokens") for side in ("before", "after", "change")]
 TIMES = [f"{measure}_{side}_us" for measure in ("busy", "active") for side in ("before", "after", "change")]
@@ -103,8 +106,78 @@ def test_the_picture_has_both_traces_from_zero_and_labels_each_change():
     ends = sorted((path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in bars.get_paths())
     assert ends == [(0, 10), (0, 30), (5, 7), (5, 7)]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["ann", "bob"]
-    assert "+20 µs" in [text for text, _ in boxes_of(ax.figure)]
-    assert sorted(line.get_xdata()[0] for line in ax.lines) == [10, 30]
+    assert row_texts(ax) == ["before", "+20 µs", "after", "before", "±0 s", "after"]
+    assert ends_of(ax) == [10, 30, 10, 30]
+    assert ax.get_title(loc="left") == "t → u"
+
+
+def test_the_changes_are_beside_the_axes_at_their_rows():
+    spans = spans_of(*(f"agent{n} {start} {start + 5 + n} desk" for n in range(6) for start in (n, n + 3)))
+    ax = plot_compare(spans, spans[spans["agent_id"] != "agent0"].assign(trace_id="later"))
+    boxes = boxes_of(ax.figure)
+    names = {
+        label.get_text(): box.y0 + box.y1 for label in ax.get_yticklabels() for text, box in boxes if text == label.get_text()
+    }
+    change_texts = [text.get_text() for text in changes_in(ax) if text.get_text() not in ("before", "after", "gone")]
+    assert len(change_texts) == len(names) == 6
+    assert all(box.x1 < ax.bbox.x0 for text, box in boxes if text in (*names, *change_texts, "before", "after", "gone"))
+    assert row_texts(ax).count("gone") == 1
+    assert row_texts(ax).count("before") == row_texts(ax).count("after") == 5
+
+
+def test_low_rows_have_the_change_only_and_the_note_says_which_is_which():
+    spans = spans_of(*(f"agent{n:02} {n} {n + 5} desk" for n in range(8)))
+    figure, ax = plt.subplots(figsize=(6, 2.2))
+    plot_compare(spans, spans.assign(end_time=spans["end_time"] + 2), ax=ax)
+    assert set(row_texts(ax)) == {"+2 µs"}
+    assert "each agent: before above, after below" in [text for text, _ in boxes_of(figure)]
+    assert "each agent: before above, after below" not in [text for text, _ in boxes_of(plot_compare(spans, spans).figure)]
+
+
+def test_agents_without_bands_of_their_own_have_no_change_and_none_is_gone_by_mistake():
+    spans = spans_of(*(f"agent{n:02} {n} {n + 5} desk" for n in range(40)))
+    figure, ax = plt.subplots(figsize=(6, 2.2))
+    plot_compare(spans, spans.assign(end_time=spans["end_time"] + 2), ax=ax)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names[-1].endswith(" others") or not any(name.endswith("others") for name in names)
+    assert set(row_texts(ax)) <= {"+2 µs", "before", "after"}
+
+
+def test_the_legend_has_the_change_of_each_location_the_largest_first():
+    before = spans_of("ann 0 10 desk", "bob 0 20 lab", "bob 20 25 hall", "eve 0 3 attic")
+    after = spans_of("ann 0 12 desk", "bob 0 5 lab", "bob 20 25 hall", "eve 0 3 attic").assign(trace_id="u")
+    ax = plot_compare(before, after)
+    texts = ax.get_legend().get_texts()
+    assert [text.get_text() for text in texts] == ["lab −15 µs", "desk +2 µs", "attic ±0 s", "hall ±0 s", "end of the trace"]
+    assert ax.get_legend().get_title().get_text() == "change of busy time"
+    assert texts[1].get_color() == LIGHT.error
+    assert len({text.get_color() for text in texts[:3]}) == 3
+    locations = spans_of(*(f"ann {n} {n + 1} place{n:02}" for n in range(30)))
+    slower = locations.assign(end_time=locations["end_time"] + 1, trace_id="u")
+    assert [text.get_text() for text in plot_compare(locations, slower).get_legend().get_texts()][-2:] == [
+        "18 others +18 µs",
+        "end of the trace",
+    ]
+    _, small = plt.subplots(figsize=(7, 2.6), layout="constrained")
+    shown = [text.get_text() for text in plot_compare(locations, slower, ax=small).get_legend().get_texts()]
+    assert shown == ["place00 +1 µs", "place01 +1 µs", "11 more +28 µs", "end of the trace"]
+
+
+def changes_in(ax):
+    """The texts beside the rows, from above."""
+    [texts] = [artist for artist in ax.get_children() if isinstance(artist, ChangeTexts)]
+    ax.figure.draw_without_rendering()
+    return sorted(texts.texts(ax.figure.canvas.get_renderer()), key=lambda text: -text.get_position()[1])
+
+
+def row_texts(ax):
+    return [text.get_text() for text in changes_in(ax)]
+
+
+def ends_of(ax):
+    """Where the line of each band is, from above."""
+    [lines] = [c for c in ax.collections if c.get_label() == "end"]
+    return [line[0, 0] for line in lines.get_segments()]
 
 
 def test_the_picture_takes_roles_and_an_empty_side():
@@ -116,7 +189,8 @@ def test_the_picture_takes_roles_and_an_empty_side():
     nameless = [spans.assign(team=None) for spans in (before, after)]
     assert [label.get_text() for label in plot_compare(*nameless, match="team").get_yticklabels()] == ["none"]
     gone = plot_compare(before, after.iloc[:0])
-    assert gone.get_title(loc="left") == "t and an empty trace"
+    assert gone.get_title(loc="left") == "t → an empty trace"
+    assert row_texts(gone) == ["gone", "−10 µs", "gone", "−15 µs"] or row_texts(gone) == ["gone", "−15 µs", "gone", "−10 µs"]
 
 
 def waits_in(ax):
@@ -138,7 +212,7 @@ def test_the_picture_shows_waits_on_both_sides():
     ax = plot_compare(before, after, gaps="keep")
     assert waits_in(ax) == {"an agent": [(2, 8), (3, 4)], "a person": [(3, 4)]}
     names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert names == ["desk", "lab", "works", "waits for an agent", "waits for a person"]
+    assert names == ["lab −6 µs", "desk +5 µs", "works", "waits for an agent", "waits for a person", "end of the trace"]
 
 
 def test_the_picture_reads_waits_from_columns_of_either_frame():

@@ -1,3 +1,5 @@
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given
 from waiting import waiting_frames, work_of
 
 from tokenvis import BadOption, concurrency, palette, plot_concurrency
+from tokenvis.plot.artists.colors import OTHERS_COLOR
 
 
 def as_text(spans, **options):
@@ -106,17 +109,69 @@ def test_groups_are_stacked_in_their_colours():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ann", "bob"]
 
 
-def test_more_steps_than_pixels_are_means_with_their_maximum():
-    spans = spans_of(*(f"ann {n * 10} {n * 10 + 5} desk" for n in range(3_000)))
+def steps_in(ax, label):
+    """The lowest and the highest level of a step function with a band, at each inner edge."""
+    [area] = [c for c in ax.collections if c.get_label() == label]
+    path = area.get_paths()[0].vertices
+    return [(path[path[:, 0] == x, 1].min(), path[path[:, 0] == x, 1].max()) for x in np.unique(path[:, 0])[1:-1]]
+
+
+def total_of(ax, label):
+    """The levels of the line of the total."""
+    [line] = [patch for patch in ax.patches if patch.get_label() == label]
+    return line.get_data()
+
+
+def many_steps(n_bobs=300):
+    """Ann works half of the time; Bob works for a moment now and then, as one of 30 names."""
+    ann = [f"ann {n * 10} {n * 10 + 5} desk" for n in range(10 * n_bobs)]
+    return spans_of(*(f"bob{n % 30:02} {n * 100} {n * 100 + 6} lab" for n in range(n_bobs)), *ann)
+
+
+def test_more_steps_than_the_picture_shows_are_means_with_a_band():
     figure, ax = plt.subplots(figsize=(4, 2), dpi=100)
-    plot_concurrency(spans, ax=ax)
+    plot_concurrency(many_steps(), ax=ax)
     figure.canvas.draw()
-    [line] = ax.lines
-    assert set(line.get_ydata()) == {1.0}
-    [(_, steps)] = areas(ax)
-    inner = [high for _, (_, high) in steps[1:-2]]
-    assert 0.4 < min(inner) <= max(inner) < 0.6
-    assert "area: mean per pixel, line: maximum" in [text.get_text() for text in ax.texts]
+    mean, edges, _ = total_of(ax, "mean")
+    assert len(edges) < 100
+    assert 0.5 < mean[:-1].min() <= mean[:-1].max() < 0.6
+    assert set(steps_in(ax, "minimum to maximum")) == {(0, 2)}
+    [peak] = [c for c in ax.collections if c.get_label() == "peak"]
+    assert peak.get_offsets().tolist() == [[0, 2]]
+    width = f"{max(np.diff(edges)):.3g} µs"
+    assert [text.get_text() for text in ax.texts if text.get_text()] == [
+        f"mean of every {width}, band: minimum to maximum",
+        "peak 2",
+    ]
+
+
+def test_few_steps_are_exact_and_the_narrowest_has_a_line():
+    ax = plot_concurrency(spans_of("ann 0 1000000 desk", "bob 400000 400001 desk"))
+    levels, edges, _ = total_of(ax, "total")
+    assert levels.tolist() == [1, 2, 1]
+    assert edges.tolist() == [0, 400_000, 400_001, 1_000_000]
+    assert not [text.get_text() for text in ax.texts if "mean" in text.get_text()]
+
+
+@pytest.mark.parametrize(("width", "label"), [(4, "mean"), (40, "total")])
+def test_the_areas_of_all_groups_add_up_to_the_total_and_others_are_one(width, label):
+    ax = plot_concurrency(many_steps(40), by="agent_id", ax=plt.subplots(figsize=(width, 2), dpi=72)[1])
+    levels, edges, _ = total_of(ax, label)
+    shown = areas(ax)
+    tops = [high for _, (_, high) in shown[-1][1]]
+    assert np.allclose(tops[1:-1], np.maximum(levels[1:], levels[:-1]))
+    greys = [color for color, _ in shown if plt.matplotlib.colors.to_hex(color) == OTHERS_COLOR]
+    assert len(greys) == 1
+    assert ax.get_legend().get_texts()[-1].get_text() == "19 others"
+
+
+@pytest.mark.parametrize("legend", [True, False])
+def test_the_note_of_a_small_picture_is_inside_the_figure(legend):
+    figure, ax = plt.subplots(figsize=(3.3, 2.6), layout="constrained")
+    plot_concurrency(many_steps(), by="agent_id", legend=legend, ax=ax)
+    figure.savefig(io.BytesIO(), dpi=200)
+    [note] = [text for text in ax.texts if text.get_text().startswith("mean of every")]
+    assert note.get_window_extent().y0 >= 0
 
 
 def waits_below(ax, state):

@@ -1,4 +1,5 @@
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
@@ -207,6 +208,38 @@ def test_the_picture_over_time_adds_up_each_call_at_its_end():
         tops[area.get_label()] = [path[path[:, 0] == x, 1].max() for x in (5, 10, 20, 30) if (path[:, 0] == x).any()]
     assert tops["output"][-1] == 155
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["input 150", "output 5"]
+
+
+def width_of_the_total(ax):
+    """The points of the axis over which the highest area has the sum of all tokens."""
+    ax.figure.canvas.draw()
+    path = np.vstack([area.get_paths()[0].vertices for area in ax.collections])
+    x = ax.transData.transform(path[path[:, 1] == path[:, 1].max()])[:, 0] * 72 / ax.figure.dpi
+    return path[:, 1].max(), x.max() - x.min()
+
+
+@pytest.mark.parametrize("size", [(11, 3), (3.3, 2.6)])
+@pytest.mark.parametrize(
+    "rows", [["ann 0 10 desk", "bob 5 20 lab"], ["ann 0 20 desk", "bob 5 20 lab"], ["ann 3 3 desk", "bob 3 3 lab"]]
+)
+def test_what_ends_with_the_trace_is_visible_and_the_total_is_labelled(rows, size):
+    spans = with_data(spans_of(*rows), a=used(0, input_tokens=100), b=used(0, input_tokens=860, output_tokens=40))
+    ax = plot_usage(spans, ax=plt.subplots(figsize=size, layout="constrained")[1])
+    total, points = width_of_the_total(ax)
+    assert total == 1_000
+    assert points > 12
+    assert [text.get_text() for text in ax.legend_.get_texts()] == ["input 960", "output 40"]
+    assert "1,000" in [text.get_text() for text in ax.texts]
+    one = plot_usage(spans.iloc[:1])
+    assert width_of_the_total(one)[0] == 100
+    assert width_of_the_total(one)[1] > 12
+
+
+def test_many_calls_are_drawn_up_to_their_total():
+    spans = spans_of(*(f"ann {n} {n + 1} desk" for n in range(20_000)))
+    ax = plot_usage(spans.assign(**{INPUT: 5}))
+    assert width_of_the_total(ax)[0] == 100_000
+    assert sum(len(area.get_paths()[0].vertices) for area in ax.collections) < 40_000
 
 
 def test_the_picture_by_group_has_the_largest_first():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.layout.raster import means_and_peaks, rasterize
+from tokenvis.layout.raster import rasterize
 
 N_ROWS, N_COLORS, N_PIXELS = 3, 2, 6
 
@@ -53,27 +53,3 @@ def test_the_raster_agrees_with_its_definition(rows, parts, max_cells):
     assert np.array_equal(found.busy, times.sum(axis=1))
     some = found.busy > 0
     assert np.array_equal(found.color[some], times.argmax(axis=1)[some])
-
-
-steps = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 4)), min_size=1, max_size=8)
-
-
-@pytest.mark.laws
-@given(steps, st.integers(0, 5), st.lists(st.integers(1, 5), min_size=1, max_size=6))
-def test_means_and_peaks_agree_with_each_moment(rows, shift, widths):
-    time = np.cumsum([wait for wait, _ in rows]).astype(float)
-    level = np.array([value for _, value in rows], dtype=float)
-    level[-1] = 0
-    edges = np.cumsum([shift, *widths]).astype(float)
-    means, peaks = means_and_peaks(time, level, edges)
-    fine = np.arange(edges[0], edges[-1])
-    held = np.searchsorted(time, fine, side="right") - 1
-    at = np.where(held >= 0, level[held], 0.0)
-    parts = np.split(at, (edges[1:-1] - edges[0]).astype(int))
-    assert np.allclose(means, [part.mean() for part in parts])
-    assert peaks.tolist() == [part.max() for part in parts]
-
-
-def test_an_empty_step_function_is_zero():
-    empty = np.zeros(0)
-    assert [part.tolist() for part in means_and_peaks(empty, empty, np.array([0.0, 1.0, 2.0]))] == [[0, 0], [0, 0]]

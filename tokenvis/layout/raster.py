@@ -107,24 +107,3 @@ def time_per_pixel(
     np.cumsum(cumulative, axis=1, out=cumulative)
     durations += whole
     return durations.reshape(shape)[:, :n_pixels], touched.reshape(shape)[:, :n_pixels]
-
-
-def means_and_peaks(time: Float64Array, level: Float64Array, edges: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Mean and maximum of a step function between each two neighbouring edges, which ascend.
-
-    The function is 0 before the first time, and ``level`` from each time on.
-    """
-    if not len(time):
-        return np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
-    area = np.concatenate([[0.0], np.cumsum(level[:-1] * np.diff(time))])
-    step = np.searchsorted(time, edges, side="right") - 1  # the step that is in effect at each edge
-    step_level = np.where(step >= 0, level[np.maximum(step, 0)], 0.0)
-    integral = np.where(step >= 0, area[np.maximum(step, 0)] + step_level * (edges - time[np.maximum(step, 0)]), 0.0)
-    means = np.diff(integral) / np.diff(edges)
-    first, last = np.searchsorted(time, edges[:-1], side="right"), np.searchsorted(time, edges[1:], side="left")
-    peaks = step_level[:-1].copy()
-    has_steps = last > first
-    bounds = np.column_stack([first[has_steps], last[has_steps]]).ravel()
-    highest = np.maximum.reduceat(np.append(level, 0.0), bounds)[::2] if has_steps.any() else np.zeros(0)
-    peaks[has_steps] = np.maximum(peaks[has_steps], highest)
-    return means, peaks

@@ -1,6 +1,6 @@
-"""Two traces on one axis of elapsed time: for each agent a band before, a band after, and the difference.
+"""Two traces on one axis of elapsed time: for each agent a band before, a band after, and between them the change.
 
-Drawing only: the differences come from `tokenvis.analysis.compare`.
+Drawing only: the differences come from `tokenvis.analysis.compare`. The legend has the change of each location.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
@@ -18,16 +23,24 @@ from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars
-from tokenvis.plot.artists.color_scales import Palette, color_scale
+from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_message, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
-from tokenvis.plot.artists.names import draw_names
+from tokenvis.plot.artists.legend import draw_legend
+from tokenvis.plot.artists.names import MAX_NAME_SHARE, draw_names
 from tokenvis.plot.artists.states import state_handles
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
-from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
+from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, ThemeColors, apply_theme, blend_colors, font_sizes, themed
+from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, drawable, shorten_name, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title, trace_title
+from tokenvis.plot.artists.title import (
+    BOLD_WIDTH_FACTOR,
+    describe,
+    described_name,
+    draw_note,
+    draw_title,
+    trace_title,
+)
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
 from tokenvis.tree.states import states_of
@@ -42,7 +55,12 @@ STATE_COLUMNS = (
     "status",
     "estimated",
 )  # which states depend on
+ONLY_SIDES = {"before": "gone", "after": "new"}  # beside an agent that is in one trace only
 ORDER_NOTE = "each agent: before above, after below"
+LEGEND_TITLE = "change of busy time"
+MAX_LEGEND_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; in a legend below
+ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
+LINE_EMS = 1.15  # distance of two lines
 
 
 def plot_compare(
@@ -58,8 +76,8 @@ def plot_compare(
 ) -> Axes:
     """Draw two traces on one axis of elapsed time: for each agent two bands, before and after; colours are locations.
 
-    Each agent has a text with the change of its busy time (its work, not its waits, which are paler as in `plot_timeline`), and
-    a line marks the end of each trace.
+    Beside each agent is the change of its busy time (its work, not its waits, which are paler as in `plot_timeline`), in the
+    legend that of each location, the largest first; more time is red. A line in each band marks the end of its trace.
 
     Parameters
     ----------
@@ -72,7 +90,7 @@ def plot_compare(
     gaps, time_unit
         The time axis, as in `plot_timeline`; a gap is folded if nothing runs in either trace.
     legend
-        Whether a legend of the locations is drawn.
+        Whether a legend of the locations, with their changes, is drawn.
     ax
         The Axes to draw on. By default a new figure of a size that fits the bands.
 
@@ -108,42 +126,47 @@ def plot_compare(
     states = states_of(both)
     segments = segments_of(both, states)
     axis = time_axis(both.assign(trace_id="both"), gaps=gaps, time_unit=time_unit, states=states)
-    busy_changes = (
-        table["busy_change_us"].groupby(table[role].astype(object).map(str, na_action="ignore").fillna(MISSING_NAME)).sum()
-    )
-    order = busy_changes.index[np.argsort(-busy_changes.abs().to_numpy(), kind="stable")].tolist()
+    changes, location_changes = (changes_by(table, column) for column in (role, "location_id"))
     present = set(both["band"].cat.categories)
-    bands = [band for name in order for side in SIDES if (band := band_name(name, side)) in present]
+    bands = [band for name in changes.index for side in SIDES if (band := band_name(name, side)) in present]
     with themed(ax) as theme:
         scale = color_scale(both["location_id"], palette, theme)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
-        names = [legend_patch(color, name) for color, name in scale.legend]
-        handles = [*names, *state_handles(states_that_occur(states), theme)] if legend else []
-        ax = new_axes(height_inches(placement.height, len(handles))) if ax is None else ax
+        handles = [*state_handles(states_that_occur(states), theme), end_handle(theme)]
+        n_handles = len(scale.legend) + len(handles) + 1 if legend else 0
+        ax = new_axes(height_inches(placement.height, n_handles)) if ax is None else ax
         if not len(both):
             return draw_message(ax, theme, empty)
         apply_theme(ax)
-        draw_agent_bands(ax, placement, theme)
+        ax.set_ylim(placement.height + 0.2, -0.2)
+        rows = draw_agent_bands(ax, agent_rows(placement, present, changes, axis), theme)
         axis.draw(ax, theme)
         waits = BarWaits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
         raster = draw_bars(ax, bars)
         label_bars(ax, bars, partial(bar_label_texts, both, "location_id", axis), size=font_sizes(ax).bar)
-        draw_note(ax, [ORDER_NOTE, *loss_texts, *([raster] if raster else [])], theme)
+        draw_note(ax, [rows, *loss_texts, *([raster] if raster else [])], theme)
         wall_us = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
-        draw_changes(ax, placement, busy_changes, axis, theme)
-        draw_end_lines(ax, axis, wall_us, theme)
+        draw_ends(ax, placement, axis.mapping.to_x(np.array(wall_us)), theme)
         wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, wall_us, strict=True))
         traces = [trace_title(side) if len(side) else "an empty trace" for side in (before, after)]
-        draw_title(ax, " and ".join(traces), wall_texts, theme)
-        draw_legend(ax, handles)
-        largest = f"{described_name(order[0])}, {signed_duration(int(busy_changes[order[0]]), axis)} busy"
+        draw_title(ax, title_of(ax, traces), wall_texts, theme)
+        if legend:
+            draw_change_legend(ax, changes_of_colors(scale, location_changes), handles, axis, theme)
+        largest = f"{described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
         ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
         pairs = " and ".join(described_name(name) for name in traces)
         description = f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}."
         describe(ax, description, *(f"{text.capitalize()}." for text in loss_texts))
     return ax
+
+
+def changes_by(table: pd.DataFrame, column: str) -> pd.Series:
+    """The change of busy time of each name in a column, the largest first."""
+    names = table[column].astype(object).map(str, na_action="ignore").fillna(MISSING_NAME)
+    changes = table["busy_change_us"].groupby(names).sum()
+    return changes.iloc[np.argsort(-changes.abs().to_numpy(), kind="stable")]
 
 
 def loss_notes(*sides: Losses) -> list[str]:
@@ -176,63 +199,182 @@ def combine_sides(before: pd.DataFrame, after: pd.DataFrame, match: str | Callab
 
 def signed_duration(change: int, axis: TimeAxis) -> str:
     """A change with its sign."""
-    return f"{'−' if change < 0 else '+'}{axis.duration(abs(change))}"
+    return f"{'−' if change < 0 else '+' if change else '±'}{axis.duration(abs(change))}"
 
 
-def draw_agent_bands(ax: Axes, placement: Placement, theme: ThemeColors) -> None:
-    """Draw the two bands of each agent with a common background, and its name."""
-    extents = agent_extents(placement)
-    for top, height in extents[["top", "height"]].iloc[::2].itertuples(index=False):
+def change_color(change: int, theme: ThemeColors) -> str:
+    """Red for more time, blue for less."""
+    return theme.error if change > 0 else blend_colors(theme.accent, theme.text, 0.75) if change else theme.muted
+
+
+def title_of(ax: Axes, traces: list[str]) -> str:
+    """The names of both traces, each cut so that both fit."""
+    size = font_sizes(ax).title * BOLD_WIDTH_FACTOR
+    points = ax.bbox.width / ax.figure.dpi * 72 / 2 - size
+    return " → ".join(shorten_name(drawable(name), points, size) for name in traces)
+
+
+def draw_agent_bands(ax: Axes, agents: pd.DataFrame, theme: ThemeColors) -> "ChangeTexts":
+    """Draw a common background for the bands of every second agent, all names, and the changes."""
+    for top, height in agents[["top", "height"]].iloc[::2].itertuples(index=False):
         ax.axhspan(top - 0.2, top + height + 0.2, color=theme.shading, linewidth=0, zorder=0)
-    draw_names(ax.yaxis, extents["top"] + extents["height"] / 2, extents["name"].tolist())
-    ax.set_ylim(placement.height + 0.2, -0.2)
+    draw_names(ax.yaxis, agents["middle"], agents["name"].tolist())
+    texts = ChangeTexts(agents, theme, size=font_sizes(ax).bar)
+    ax.add_artist(texts)
+    ax.tick_params(axis="y", pad=texts.width + 2 * ROW_PAD_POINTS)
+    return texts
 
 
-def agent_extents(placement: Placement) -> pd.DataFrame:
-    """``name, top, height``: the two bands of each agent."""
-    bands = placement.bands
-    agent = pd.Index([str(band).rsplit("\n", 1)[0] for band in bands["band"]])
-    bottoms = bands.assign(bottom=bands["top"] + bands["height"]).groupby(agent, sort=False)
-    top = bottoms["top"].min()
-    return pd.DataFrame({"name": top.index, "top": top.to_numpy(), "height": (bottoms["bottom"].max() - top).to_numpy()})
+def sided_bands(placement: Placement) -> pd.DataFrame:
+    """The bands with ``name`` and ``side``; the last band of many, that of other agents, has no side."""
+    parts = [str(band).rpartition("\n") for band in placement.bands["band"]]
+    names, sides = ([part[0] or part[2] for part in parts], [part[2] if part[0] else "" for part in parts])
+    return placement.bands.assign(name=names, side=sides)
 
 
-def draw_changes(ax: Axes, placement: Placement, busy_changes: pd.Series, axis: TimeAxis, theme: ThemeColors) -> None:
-    """Draw the change of each agent's busy time at the right end of its bands, if it fits."""
-    size = font_sizes(ax).bar
-    texts = {str(name): signed_duration(int(change), axis) for name, change in busy_changes.items() if change}
-    low, high = ax.get_xlim()
-    points = ax.bbox.width / ax.figure.dpi * 72
-    margin = max((text_width(text, size) for text in texts.values()), default=0.0) + size
-    ax.set_xlim(low, high + (high - low) * margin / points)
-    extents = agent_extents(placement)
-    ax.add_artist(ChangeLabels(extents[extents["name"].isin(list(texts))], texts, theme, size=size))
+def agent_rows(placement: Placement, present: set[str], changes: pd.Series, axis: TimeAxis) -> pd.DataFrame:
+    """A row for each agent, as it is drawn.
+
+    ``name, top, height, middle`` of its bands; ``before, after``: the middle of each band, NaN if it has none, and ``side``:
+    what to call its only band; ``change`` (µs) and ``text``, "" for the agents without bands of their own.
+    """
+    bands = sided_bands(placement)
+    bands["bottom"], bands["middle"] = bands["top"] + bands["height"], bands["top"] + bands["height"] / 2
+    agents = bands.groupby("name", sort=False).agg(top=("top", "min"), bottom=("bottom", "max"), side=("side", "first"))
+    middles = {side: bands[bands["side"] == side].set_index("name")["middle"].reindex(agents.index) for side in SIDES}
+    own = agents["side"] != ""
+    change_by_name = {str(name): int(change) for name, change in changes.items()}
+    change = [change_by_name[name] if is_own else 0 for name, is_own in zip(own.index.tolist(), own, strict=True)]
+    return agents.assign(
+        height=agents["bottom"] - agents["top"],
+        middle=(agents["top"] + agents["bottom"]) / 2,
+        side=[side_text(name, side, present) for name, side in agents["side"].items()],
+        change=change,
+        text=np.where(own, [signed_duration(each, axis) for each in change], ""),
+        **middles,
+    ).reset_index()
 
 
-class ChangeLabels(FittedTexts):
-    """The change of each agent's busy time, at the right end of its bands; omitted if the bands are too low for a text."""
+def side_text(name: Any, side: str, present: set[str]) -> str:
+    """What to call the only band of an agent: its other band may be among those of the other agents."""
+    is_alone = sum(band_name(name, each) in present for each in SIDES) == 1
+    return ONLY_SIDES[side] if side and is_alone else side
 
-    def __init__(self, extents: pd.DataFrame, texts: dict[str, str], theme: ThemeColors, *, size: float) -> None:
+
+class ChangeTexts(FittedTexts):
+    """Texts between the names and the bands of the agents: "before", the change of the agent's busy time, "after".
+
+    ``agents`` is that of `agent_rows`. If the bands of an agent are too low, only the change is left. Agents whose names are
+    left out have no text.
+    """
+
+    def __init__(self, agents: pd.DataFrame, theme: ThemeColors, *, size: float) -> None:
         super().__init__(size=size, zorder=5)
-        self.extents, self.labels, self.theme = extents, texts, theme
+        self.agents, self.theme = agents, theme
+        widths = [text_width(side, size) for side in SIDES]
+        self.width = max(*widths, *(text_width(text, size) * BOLD_WIDTH_FACTOR for text in agents["text"]))
+        self.set_clip_on(False)
 
-    def texts(self, renderer: Any) -> list[Text]:
+    def line(self) -> float:
+        """The distance of two lines, in pixels."""
+        return LINE_EMS * self.size * float(self.figure.dpi) / 72
+
+    def y_of(self, column: str) -> np.ndarray:
+        """A column of positions, in pixels."""
+        y: np.ndarray = self.axes.transData.transform(np.column_stack([np.zeros(len(self.agents)), self.agents[column]]))[:, 1]
+        return y
+
+    def has_room(self) -> np.ndarray:
+        """Which agents have room for the change and for a text beside each band."""
+        gaps = [np.abs(self.y_of(side) - self.y_of("middle")) for side in SIDES]
+        lane = abs(np.subtract(*self.axes.transData.transform([(0, 0), (0, 1)])[:, 1]))
+        has_two_lines = self.agents["height"] * lane >= 2 * self.line()
+        room: np.ndarray = np.where(np.isnan(gaps[0] + gaps[1]), has_two_lines, np.fmin(*gaps) >= self.line())
+        return room
+
+    def messages(self) -> list[str]:
+        """Which band is which, unless a text is beside each of them."""
+        return [] if self.has_room().all() else [ORDER_NOTE]
+
+    def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit in the current view."""
-        box, (bottom, top) = self.axes.bbox, sorted(self.axes.get_ylim())
-        em = renderer.points_to_pixels(self.size)
+        named = np.isin(self.agents["middle"], self.axes.yaxis.get_majorticklocs())
+        is_shown = named & (self.y_of("middle") > self.axes.bbox.y0) & (self.y_of("middle") < self.axes.bbox.y1)
+        places = np.column_stack([self.y_of(column) for column in ("middle", *SIDES)])
         shown = []
-        for name, first, height in self.extents.itertuples(index=False):
-            text = self.labels[name]
-            y = self.axes.transData.transform((0, first + height / 2))[1]
-            if height * box.height / (top - bottom) >= 1.2 * em:
-                color = self.theme.error if text.startswith("+") else self.theme.accent
-                style: dict[str, Any] = {"ha": "right", "va": "center", "fontweight": "bold", "color": color}
-                shown.append(self.text_at(box.x0 + 0.998 * box.width, y, text, **style))
+        for row in np.flatnonzero(is_shown).tolist():
+            shown += self.texts_of(self.agents.iloc[row], *places[row].tolist(), has_room=bool(self.has_room()[row]))
         return shown
 
+    def texts_of(self, agent: pd.Series, middle: float, before: float, after: float, *, has_room: bool) -> list[Text]:
+        """The texts of an agent, whose positions are in pixels."""
+        sides = [(side, y) for side, y in zip(SIDES, (before, after), strict=True) if not np.isnan(y)]
+        if len(sides) == 1 and has_room:
+            sides, middle = [(agent["side"], middle + self.line() / 2)], middle - self.line() / 2
+        change, muted = agent["change"], {"color": self.theme.muted}
+        style = {"color": change_color(change, self.theme), "fontweight": "bold"} if change else muted
+        texts = [(side, y, muted) for side, y in sides if has_room] + [(agent["text"], middle, style)]
+        x = self.axes.bbox.x0 - ROW_PAD_POINTS * self.figure.dpi / 72
+        drawn = [self.text_at(x, y, text, ha="right", va="center_baseline", **look) for text, y, look in texts if text]
+        for text in drawn:
+            text.set_clip_on(False)
+        return drawn
 
-def draw_end_lines(ax: Axes, axis: TimeAxis, wall_us: list[int], theme: ThemeColors) -> None:
-    """Draw a line at the end of each trace."""
-    for wall, dashes in zip(wall_us, ((0, (1, 1.5)), (0, (4, 2))), strict=True):
-        position = axis.mapping.to_x(np.array([wall]))[0]
-        ax.axvline(position, color=theme.muted, linewidth=1.0, linestyle=dashes, zorder=2.5, label="end")
+    def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Bbox:
+        """The box of the texts, for the layout."""
+        box, pixels_per_point = self.axes.bbox, self.figure.dpi / 72
+        return Bbox.from_extents(box.x0 - (self.width + ROW_PAD_POINTS) * pixels_per_point, box.y0, box.x0, box.y1)
+
+
+def end_handle(theme: ThemeColors) -> Line2D:
+    """The legend handle of the ends of the traces."""
+    return Line2D([], [], marker="|", markersize=10, linestyle="none", color=theme.text, label="end of the trace")
+
+
+def draw_ends(ax: Axes, placement: Placement, ends: np.ndarray, theme: ThemeColors) -> None:
+    """Draw a line at the end of the trace in each band."""
+    bands = sided_bands(placement)
+    bands = bands[bands["side"] != ""]
+    x = [ends[SIDES.index(side)] for side in bands["side"]]
+    bounds = bands["top"], bands["top"] + bands["height"]
+    lines = np.stack([np.column_stack([x, y]) for y in bounds], axis=1)
+    style: dict[str, Any] = {"colors": theme.text, "linewidths": 1.0, "zorder": 3.3, "label": "end"}
+    ax.add_collection(LineCollection(list(lines), **style), autolim=False)
+
+
+def changes_of_colors(scale: ColorScale, changes: pd.Series) -> list[tuple[str, str, int]]:
+    """The colour, the name and the change of each entry of a legend, the largest change first, the others last."""
+    own = {name: int(changes.get(name, 0)) for color, name in scale.legend if color != OTHERS_COLOR}
+    rest = int(changes.sum()) - sum(own.values())
+    entries = [(color, name, rest if color == OTHERS_COLOR else own[name]) for color, name in scale.legend]
+    return sorted(entries, key=lambda entry: (entry[0] == OTHERS_COLOR, -abs(entry[2])))
+
+
+def draw_change_legend(
+    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors
+) -> None:
+    """Draw the legend: each location with its change, in the colour of the change; then these handles."""
+    size = font_sizes(ax).text
+    width, height = (extent / ax.figure.dpi for extent in (ax.figure.bbox.width, ax.figure.bbox.height))
+    if width <= SMALL_FIGURE_INCHES:  # the legend is below the picture, whose room it must not take
+        lines = int(MAX_LEGEND_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
+        entries = first_entries(entries, max(lines, MIN_CHANGES), theme)
+    patches = []
+    for color, name, change in entries:
+        short = shorten_name(drawable(name), MAX_NAME_SHARE * width * 72, size)
+        patches.append(Patch(color=color, label=f"{short} {signed_duration(change, axis)}"))
+    draw_legend(ax, [*patches, *handles])
+    legend: Any = ax.get_legend()
+    legend.set_title(LEGEND_TITLE, {"size": size})
+    legend.set_alignment("left")
+    legend.get_title().set_color(theme.muted)
+    for text, (_, _, change) in zip(legend.get_texts(), entries, strict=False):
+        text.set_color(change_color(change, theme) if change else theme.text)
+
+
+def first_entries(entries: list[tuple[str, str, int]], count: int, theme: ThemeColors) -> list[tuple[str, str, int]]:
+    """So many entries, and one without a colour that stands for the rest, with the sum of their changes."""
+    rest = entries[count:]
+    if len(rest) < 2:
+        return entries
+    return [*entries[:count], (theme.background, f"{len(rest)} more", sum(change for _, _, change in rest))]

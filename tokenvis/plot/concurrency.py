@@ -1,10 +1,12 @@
 """Concurrency over time: how many spans work, in total or by group; and below the axis, how many wait.
 
 Drawing only: the table of work is `tokenvis.analysis.concurrency`, those of waits come from `tokenvis.layout.segments`; if they
-have too many steps for the pixels of the picture, means and peaks of each pixel come from `tokenvis.layout.raster`.
+have more steps than the picture can show, `tokenvis.layout.steps` makes columns of them: a mean, and a band from the minimum to
+the maximum.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
-from tokenvis.layout.raster import means_and_peaks
 from tokenvis.layout.segments import states_that_occur, waiting_counts
+from tokenvis.layout.steps import Levels, column_edges, exact_edges, level_at, levels_in_columns
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
-from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, available_lanes_and_pixels, check_axes, draw_empty, new_axes
+from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.states import LOOKS, area_style, state_handles
@@ -26,15 +28,38 @@ from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import column_title, describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import ranks_of, require
-from tokenvis.spans.integers import Float64Array, run_starts
+from tokenvis.spans.integers import Float64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.states import states_of, wrappers_of
 
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text
 WAITS_HEADROOM = 1.1  # below the most spans that wait
-AREA_ALPHA = 0.85
-MAX_STEPS_PER_PIXEL = 4  # with more steps, a pixel shows its mean and its peak
+AREA_ALPHA, BAND_ALPHA = 0.85, 0.18
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where the steps of a picture are: the positions of all steps, or the edges of columns if it cannot show each of them."""
+
+    axis: TimeAxis
+    x: Float64Array
+    is_exact: bool
+
+    def levels(self, table: pd.DataFrame) -> Levels:
+        """The levels of a table of steps between each two neighbouring positions."""
+        x, running = self.axis.mapping.to_x(table["time"].to_numpy()), table["running"].to_numpy(dtype=float)
+        if not self.is_exact:
+            return levels_in_columns(x, running, self.x)
+        level = level_at(x, running, self.x[:-1])
+        return Levels(level, level, level)
+
+    def messages(self) -> list[str]:
+        """What the columns show, if there are any."""
+        if self.is_exact:
+            return []
+        width = self.axis.duration(round(float(np.diff(self.x).max())))
+        return [f"mean of every {width}, band: minimum to maximum"]
 
 
 def plot_concurrency(
@@ -72,8 +97,8 @@ def plot_concurrency(
     -------
     Axes
         x is that of `plot_timeline`, y is ``running`` of `concurrency`, and below 0 the number of spans that wait. If there
-        are more steps than the picture can show, areas are the mean of each pixel, a line is its maximum, and a note explains
-        this.
+        are more steps than the picture can show, areas and the line are the mean of short intervals, a band reaches from the
+        minimum to the maximum of all groups together, and a note has the length of the intervals.
 
     Raises
     ------
@@ -102,7 +127,6 @@ def plot_concurrency(
     total = concurrency(spans)
     table = total if by is None else concurrency(spans, by=by)
     with themed(ax) as theme:
-        width_px = available_lanes_and_pixels(ax)[1]
         last = wrappers_of(spans, states) if by == "agent_id" else ()
         scale = None if by is None else color_scale(table[by], palette, theme, last=last)
         names = [legend_patch(*entry) for entry in (scale.legend if scale else [])]
@@ -114,19 +138,11 @@ def plot_concurrency(
         apply_theme(ax)
         axis.draw(ax, theme)
         draw_losses(ax, losses, axis, theme)
-        edges, is_exact = step_times([table, *waits.values()], width_px)
-        x = axis.mapping.to_x(edges) if is_exact else pixel_edges(axis, width_px)
-        stacked = stacked_levels(table, scale, by or "", axis, x, edges if is_exact else None)
-        draw_areas(ax, x, stacked, scale, theme)
-        draw_waiting_areas(ax, x, waits, axis, edges if is_exact else None, theme.muted if scale else theme.accent, theme)
-        if not is_exact:
-            peak_levels = mean_and_peak_levels(total, axis, x, None)[1]
-            ax.plot(
-                np.repeat(x, 2)[1:-1], np.repeat(peak_levels, 2), color=theme.text, linewidth=0.5, zorder=3, label="maximum"
-            )
-        notes = [*losses.messages(), *([] if is_exact else ["area: mean per pixel, line: maximum"])]
-        if notes:
-            draw_note(ax, notes, theme)
+        steps = steps_of([table, *waits.values()], axis, ax)
+        draw_areas(ax, steps, stacked_levels(table, scale, by or "", steps), scale, theme)
+        draw_total(ax, steps, total, theme)
+        draw_waiting_areas(ax, steps, waits, theme.muted if scale else theme.accent, theme)
+        draw_note(ax, [*losses.messages(), *steps.messages()], theme)
         draw_peak(ax, total, axis, theme)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         ax.tick_params(axis="y", length=0)
@@ -153,73 +169,64 @@ def waiting_sentences(waits: Mapping[str, pd.DataFrame]) -> list[str]:
     return [f"Below 0 are the spans that wait: at most {' and '.join(maxima)}."] if maxima else []
 
 
-def step_times(tables: list[pd.DataFrame], width_px: float) -> tuple[np.ndarray, bool]:
-    """The times of all steps, and whether the picture can show each of them."""
-    times = np.sort(np.concatenate([table["time"].to_numpy() for table in tables]), kind="stable")
-    edges = times[run_starts(times)]
-    return edges, len(edges) <= MAX_STEPS_PER_PIXEL * width_px
+def steps_of(tables: list[pd.DataFrame], axis: TimeAxis, ax: Axes) -> Steps:
+    """The steps of these tables, exact if the Axes are wide enough to show each of them."""
+    points = ax.bbox.width / ax.figure.dpi * 72
+    exact = exact_edges([table["time"].to_numpy() for table in tables], axis.mapping, points)
+    return Steps(axis, column_edges(axis.mapping, points) if exact is None else exact, exact is not None)
 
 
-def pixel_edges(axis: TimeAxis, width_px: float) -> Float64Array:
-    """The edges of the pixels on the axis."""
-    low, high = axis.mapping.positions[[0, -1]]
-    return np.linspace(low, high, max(int(width_px), 1) + 1)
-
-
-def stacked_levels(
-    table: pd.DataFrame, scale: ColorScale | None, by: str, axis: TimeAxis, x: Float64Array, edges: np.ndarray | None
-) -> Any:
-    """The stacked level of each colour (a row) in each interval (a column)."""
+def stacked_levels(table: pd.DataFrame, scale: ColorScale | None, by: str, steps: Steps) -> list[tuple[str, Float64Array]]:
+    """The colour and the stacked mean level of each layer, from below; groups that share a colour are one layer."""
     if scale is None:
-        return mean_and_peak_levels(table, axis, x, edges)[0][None, :]
-    level_by_color = np.zeros((len(scale.colors), len(x) - 1))
+        return [("", steps.levels(table).mean)]
+    mean_by_color = np.zeros((len(scale.colors), len(steps.x) - 1))
     group = ranks_of(table[by])
-    for code in np.unique(group).tolist():
-        group_rows = np.flatnonzero(group == code)
-        level_by_color[scale.code[group_rows[0]]] += mean_and_peak_levels(table.iloc[group_rows], axis, x, edges)[0]
-    return np.cumsum(level_by_color, axis=0)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        mean_by_color[scale.code[rows[0]]] += steps.levels(table.iloc[rows]).mean
+    stacked = np.cumsum(mean_by_color, axis=0)
+    layers = zip(scale.colors, stacked, [*scale.colors[1:], None], strict=True)
+    return [(color, level) for color, level, next_color in layers if color != next_color]
 
 
-def mean_and_peak_levels(
-    table: pd.DataFrame, axis: TimeAxis, x: Float64Array, edges: np.ndarray | None
-) -> tuple[Float64Array, Float64Array]:
-    """The mean and the maximum of running spans in each interval; exact if ``edges`` are the times of the steps."""
-    running = table["running"].to_numpy(dtype=float)
-    if edges is None:
-        return means_and_peaks(axis.mapping.to_x(table["time"].to_numpy()), running, x)
-    step = np.searchsorted(table["time"].to_numpy(), edges[:-1], side="right") - 1
-    level = np.where(step >= 0, running[step], 0.0)
-    return level, level
+def step_area(ax: Axes, x: Float64Array, low: Float64Array, high: Float64Array, **style: Any) -> None:
+    """Draw the area between two step functions, which have a level between each two neighbouring positions."""
+    ax.fill_between(x, np.append(low, low[-1:]), np.append(high, high[-1:]), step="post", **style)
 
 
-def draw_areas(ax: Axes, x: Float64Array, levels: Any, scale: ColorScale | None, theme: ThemeColors) -> None:
-    """Draw stacked areas."""
-    below = np.zeros(levels.shape[1])
-    for layer, level in enumerate(levels):
+def draw_areas(
+    ax: Axes, steps: Steps, layers: list[tuple[str, Float64Array]], scale: ColorScale | None, theme: ThemeColors
+) -> None:
+    """Draw the stacked areas."""
+    below = np.zeros(len(steps.x) - 1)
+    for color, level in layers:
         if (level > below).any():
-            color = theme.accent if scale is None else scale.colors[layer]
-            low, high = (np.append(edge, edge[-1:]) for edge in (below, level))
-            ax.fill_between(x, low, high, step="post", color=color, alpha=AREA_ALPHA, linewidth=0, zorder=2, label="running")
+            color = theme.accent if scale is None else color
+            step_area(ax, steps.x, below, level, color=color, alpha=AREA_ALPHA, linewidth=0, zorder=2, label="running")
         below = level
 
 
-def draw_waiting_areas(
-    ax: Axes,
-    x: Float64Array,
-    waits: Mapping[str, pd.DataFrame],
-    axis: TimeAxis,
-    edges: np.ndarray | None,
-    color: str,
-    theme: ThemeColors,
-) -> None:
+def draw_total(ax: Axes, steps: Steps, total: pd.DataFrame, theme: ThemeColors) -> None:
+    """Draw the total as a line, on which no step is too narrow to be visible; and in columns, its band."""
+    levels = steps.levels(total)
+    if not steps.is_exact:
+        style: dict[str, Any] = {"color": theme.text, "alpha": BAND_ALPHA, "linewidth": 0}
+        step_area(ax, steps.x, levels.lowest, levels.highest, zorder=2.2, label="minimum to maximum", **style)
+    line: dict[str, Any] = {"color": theme.muted, "linewidth": 0.5, "label": "total"}
+    if not steps.is_exact:
+        line = {"color": theme.text, "linewidth": 0.8, "label": "mean"}
+    ax.stairs(levels.mean, steps.x, zorder=3, **line)
+
+
+def draw_waiting_areas(ax: Axes, steps: Steps, waits: Mapping[str, pd.DataFrame], color: str, theme: ThemeColors) -> None:
     """Draw the numbers of spans that wait, stacked downwards from 0."""
     if not waits:
         return
-    above = np.zeros(len(x) - 1)
+    above = np.zeros(len(steps.x) - 1)
     for state, table in waits.items():
-        below = above - mean_and_peak_levels(table, axis, x, edges)[0]
-        low, high = (np.append(edge, edge[-1:]) for edge in (below, above))
-        ax.fill_between(x, low, high, step="post", zorder=2, label=LOOKS[state].name, **area_style(color, state, theme))
+        below = above - steps.levels(table).mean
+        step_area(ax, steps.x, below, above, zorder=2, label=LOOKS[state].name, **area_style(color, state, theme))
         above = below
     ax.axhline(0, color=theme.muted, linewidth=0.8, zorder=2.5, label="none")
     ax.set_ylim(min(float(above.min()), -0.5) * WAITS_HEADROOM, 1)

@@ -9,14 +9,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
+from tokenvis.layout.steps import last_in_columns
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.colors import QUALITATIVE_COLORS
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
-from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_names
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
@@ -40,6 +42,8 @@ from tokenvis.tree.prices import Prices
 USAGE_HEIGHT_INCHES = 2.6
 GROUP_BAR_HEIGHT = 0.7
 MAX_GROUPS = 40
+END_POINTS, MAX_END_SHARE = 20.0, 0.2  # width of the margin behind the end of the trace, in which the last sums stand
+TOTAL_HEADROOM = 1.18  # above the last sums, for their total
 TOKEN_COLORS = {"cached input": QUALITATIVE_COLORS[11], "input": QUALITATIVE_COLORS[0], "output": QUALITATIVE_COLORS[1]}
 
 
@@ -77,7 +81,8 @@ def plot_usage(
     -------
     Axes
         Tokens are those of `usage`, each counted once; a note says what they do not include. Over time, y is the cumulative
-        sum. By group, x is the sum; of more than 40 groups, the smallest are merged.
+        sum; in a margin behind the end of the trace stand the last sums, with their total. By group, x is the sum; of more
+        than 40 groups, the smallest are merged.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def plot_usage(
         draw_title(ax, trace_title(spans), "tokens used" if by is None else f"tokens used, by {column_title(by)}", theme)
         if legend:
             kinds = [
-                legend_patch(color, f"{kind} {short_number(totals[kind])}")
+                Patch(color=color, label=f"{kind} {short_number(totals[kind])}")
                 for kind, color in TOKEN_COLORS.items()
                 if totals[kind]
             ]
@@ -175,20 +180,41 @@ def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
 def draw_token_sums(ax: Axes, times: Any, sums: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
     """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time.
 
-    They end at the margin of the axis, so that tokens that count at the end of the trace are visible.
+    The last sums stand in a margin behind the end of the trace, with their total above: many calls end with the trace.
     """
     axis.draw(ax, theme)
-    x = np.concatenate([axis.mapping.positions[:1], axis.mapping.to_x(times), ax.get_xlim()[1:]])
+    low, end = axis.mapping.positions[[0, -1]].tolist()
+    left, right = ax.get_xlim()
+    points = ax.bbox.width / ax.figure.dpi * 72
+    ax.set_xlim(left, max(right, end + (right - left) * min(END_POINTS / points, MAX_END_SHARE)))
+    x, rows = last_in_columns(axis.mapping.to_x(times), (low, end), points)
+    x = np.concatenate([[low], x, ax.get_xlim()[1:]])
     below = np.zeros(len(x))
     for kind, values in sums.items():
-        level = below + np.append(values, values[-1:])
+        shown = values[np.append(0, rows + 1)]
+        level = below + np.append(shown, shown[-1:])
         ax.fill_between(x, below, level, step="post", color=TOKEN_COLORS[kind], linewidth=0, zorder=2, label=kind)
         below = level
+    draw_total(ax, end, float(below[-1]), theme)
     highest = max(float(below[-1]), 1.0)
-    ax.set_ylim(0, highest * 1.05)
+    ax.set_ylim(0, highest * TOTAL_HEADROOM)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.yaxis.set_major_formatter(partial(tick_number, reference=highest))
     ax.tick_params(axis="y", length=0)
+
+
+def draw_total(ax: Axes, end: float, total: float, theme: ThemeColors) -> None:
+    """Draw a line at the end of the trace, and the total above the last sums: nothing before them is higher."""
+    ax.axvline(end, color=theme.background, linewidth=0.8, zorder=2.5, label="end")
+    style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontweight": "bold", "color": theme.text, "zorder": 4}
+    ax.annotate(
+        short_number(total),
+        (ax.get_xlim()[1], total),
+        (0, 2),
+        textcoords="offset points",
+        fontsize=font_sizes(ax).text,
+        **style,
+    )
 
 
 def draw_token_groups(ax: Axes, groups: pd.DataFrame, theme: ThemeColors) -> None:
