@@ -26,6 +26,7 @@ from tokenvis.plot.parts.rows import (
     draw_stack_axis,
     largest_rows,
     number_column,
+    piece_amounts,
     row_inches,
     stacked_ends,
 )
@@ -62,11 +63,12 @@ def draw_agents(ax: Axes, table: pd.DataFrame, trace: Trace) -> None:
     """Draw the rows."""
     theme = trace.theme
     draw_rows(ax, table["name"].tolist(), agent_columns(table, trace), theme)
-    amounts = table[[*WORK_NAMES, *WAIT_STATES]].to_numpy(dtype=float)
+    amounts = piece_amounts(table, [*WORK_NAMES, *WAIT_STATES])
     totals = amounts.sum(axis=1)
     limit = bar_limit(totals, table["work_us"][~table["is_others"]].to_numpy(dtype=float))
     x0, x1 = stacked_ends(amounts, limit)
-    colors = [trace.colors.get(name, OTHERS_COLOR) for name in table["name"]]
+    names = zip(table["name"], table["is_others"], strict=True)
+    colors = [OTHERS_COLOR if is_others else trace.colors[name] for name, is_others in names]
     works = [name for name in WORK_NAMES if table[name].any()]
     shares = dict(zip(works, WORK_SHARES.get(len(works), ()), strict=True))
     for piece, name in enumerate([*WORK_NAMES, *WAIT_STATES]):

@@ -21,6 +21,7 @@ from tokenvis.plot.parts.rows import (
     draw_stack_axis,
     largest_rows,
     number_column,
+    piece_amounts,
     row_inches,
     stacked_ends,
 )
@@ -64,14 +65,12 @@ def location_table(trace: Trace) -> tuple[pd.DataFrame, list[str]]:
 def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Trace) -> None:
     """Draw the rows."""
     draw_rows(ax, table["name"].tolist(), location_columns(table, trace), trace.theme)
-    amounts = table[colors].to_numpy(dtype=float)
+    amounts, is_others = piece_amounts(table, colors), table["is_others"].to_numpy()
     totals = amounts.sum(axis=1)
-    limit = float(totals[~table["is_others"].to_numpy()].max(initial=0.0)) or 1.0
+    limit = float(totals[~is_others].max(initial=0.0)) or 1.0
     x0, x1 = stacked_ends(amounts, limit)
     row, piece = np.nonzero(x1 > x0)
-    fills = [
-        OTHERS_COLOR if is_others[number] else colors[color] for number, color in zip(row.tolist(), piece.tolist(), strict=True)
-    ]
+    fills = np.where(is_others[row], OTHERS_COLOR, np.array(colors)[piece]).tolist()
     draw_in_state(ax, bar_corners(row, x0[row, piece], x1[row, piece]), fills, "work", trace.theme, zorder=2)
     draw_stack_axis(ax, totals, limit, trace.theme)
     first = table.iloc[0]

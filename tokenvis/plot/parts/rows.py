@@ -97,7 +97,10 @@ def stacked_ends(amounts: Any, limit: float) -> tuple[Any, Any]:
 
 
 def piece_amounts(table: pd.DataFrame, columns: list[str]) -> Any:
-    """The amounts of the pieces (rows x pieces). A row of others has one piece: its bar may be cut, and would show the first ones."""
+    """The amounts of the pieces (rows x pieces). Others have one piece.
+
+    Their bar may be cut, and would then show the first pieces only.
+    """
     amounts = table[columns].to_numpy(dtype=float)
     is_others = table["is_others"].to_numpy()
     amounts[is_others, 0] = amounts[is_others].sum(axis=1)
