@@ -18,6 +18,7 @@ from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.style import NORMAL_SIZES, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
@@ -112,7 +113,7 @@ def plot_overview(
         )
         name = fit_text(drawable(axis.name), OVERVIEW_WIDTH_INCHES * 60, lambda text: text_width(text, NAME_POINTS) * 1.15)
         title_style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
-        figure.suptitle(name, x=0.006, ha="left", **title_style)
+        figure.suptitle(name, x=0.006, ha="left", fontfamily=families_of(name), **title_style)
     return figure
 
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import MAX_NAME_SHARE
 from tokenvis.plot.artists.states import NAMES_OF_STATES
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
@@ -44,3 +45,4 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
+        text.set_fontfamily(families_of(name))

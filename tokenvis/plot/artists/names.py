@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from tokenvis.layout.lanes import Placement
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import ThemeColors, font_sizes, theme_colors
 from tokenvis.plot.artists.text import MISSING_NAME, drawable, shorten_name, text_width
 
@@ -47,7 +48,7 @@ def draw_names(axis: Any, positions: Any, names: list[str], *, points: float | N
     }
     axis.set_major_locator(NameLocator(sorted(texts)))
     axis.set_major_formatter(partial(name_at, texts))
-    axis.set_tick_params(length=0, pad=8)
+    axis.set_tick_params(length=0, pad=8, labelfontfamily=families_of("".join(texts.values())))
     for label in axis.get_ticklabels():
         label.set_parse_math(False)
 
