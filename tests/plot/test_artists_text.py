@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from tokenvis.plot.artists import text as text_artists
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.artists.text import (
     BarLabels,
@@ -48,7 +49,7 @@ def test_no_accent_or_part_of_an_emoji_is_cut_off(text):
 @given(st.text(max_size=300))
 def test_any_text_can_be_drawn_without_a_warning(text):
     figure = plt.figure()
-    figure.text(0.5, 0.5, drawable(text), parse_math=False)
+    figure.text(0.5, 0.5, drawable(text), parse_math=False, fontfamily=families_of(drawable(text)))
     figure.canvas.draw()
     plt.close(figure)
 

@@ -104,7 +104,10 @@ def open_font(family: str) -> Any:
     It is a separate object, because matplotlib resizes its cached fonts.
     """
     faces = [entry for entry in fontManager.ttflist if entry.name == family]
-    face: Any = min(faces, key=lambda entry: (entry.style != "normal", fontManager.score_weight(400, entry.weight)))
+    face: Any = min(
+        faces,
+        key=lambda entry: (entry.style != "normal", entry.stretch != "normal", fontManager.score_weight(400, entry.weight)),
+    )
     index = getattr(face, "index", 0)  # before matplotlib 3.11, only the first font of a collection is known
     font: Any = FT2Font(face.fname, face_index=index) if index else FT2Font(face.fname)
     if family == LAST_RESORT:
