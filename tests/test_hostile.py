@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
 from conftest import full_except, spans_of
 from exports import expected_rows, exported_rows
 from files import write_file
 from hostile import LARGE, PAYLOADS, SCRIPTS, TEXTS, UNSEEN, hostile_trace, hostile_traces
+from matplotlib.figure import Figure
 from pictures import FIGURES
 
 import tokenvis as tv
@@ -86,8 +86,10 @@ METADATA = (
 def svg_of(figure, *, as_text):
     """A figure as the bytes of an SVG, with its texts as text elements, or as paths with comments."""
     file = io.BytesIO()
-    with mpl.rc_context(tv.theme() if as_text else {"svg.fonttype": "path"}):
+    if as_text:
         figure.savefig(file, format="svg")
+    else:
+        Figure.savefig(figure, file, format="svg")
     return file.getvalue()
 
 

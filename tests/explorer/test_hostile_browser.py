@@ -10,11 +10,11 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 from conftest import spans_of
 from hostile import LARGE, PAYLOADS, PROTOTYPE, SCRIPTS, SHORT, TEXTS, UNSEEN, hostile_trace, hostile_traces
+from matplotlib.figure import Figure
 from pictures import PICTURES
 
 import tokenvis as tv
@@ -427,8 +427,7 @@ def test_a_widget_in_jupyterlab_runs_nothing(chromium, jupyter):
 def svg_of(figure):
     """A figure as SVG, with text elements."""
     file = io.BytesIO()
-    with mpl.rc_context(tv.theme()):
-        figure.savefig(file, format="svg")
+    figure.savefig(file, format="svg")
     plt.close(figure)
     return file.getvalue()
 
@@ -448,8 +447,7 @@ def test_pictures_run_nothing_as_files_and_inside_a_page(offline_page, tmp_path)
             assert page.locator("svg").count() == 1
             assert page.locator("script, foreignObject, a, iframe, img").count() == 0
     file = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "path"}):  # texts are in comments
-        tv.plot_timeline(spans).figure.savefig(file, format="svg")
+    Figure.savefig(tv.plot_timeline(spans).figure, file, format="svg")  # as outlines: texts are in comments
     bodies = "\n".join(text[text.index("<svg") :] for text in [*pictures, file.getvalue().decode()])
     whole = tmp_path / "pictures.html"
     whole.write_text(f"<!DOCTYPE html><meta charset=utf-8><title>pictures</title>{bodies}", encoding="utf-8")

@@ -6,8 +6,19 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from tokenvis.plot.artists import text as text_artists
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import BarLabels, Note, drawable, fit_text, glyph, shorten_name, text_color_on, text_width
+from tokenvis.plot.artists.text import (
+    BarLabels,
+    Note,
+    cut_middle,
+    drawable,
+    fit_text,
+    glyph,
+    shorten_name,
+    text_color_on,
+    text_width,
+)
 
 
 def test_a_text_is_drawn_on_one_line_and_cut():
@@ -16,15 +27,29 @@ def test_a_text_is_drawn_on_one_line_and_cut():
     assert drawable("$\\frac{x}$ <b>") == "$\\frac{x}$ <b>"
 
 
-def test_a_box_replaces_characters_that_are_missing_in_the_font():
-    assert drawable("漢字 \N{GRINNING FACE}") == "□□ \N{GRINNING FACE}"
+def test_the_characters_of_a_text_stay():
+    for text in ("漢字 \N{GRINNING FACE}", "e\u0301cole", "می\u200cخواهم", "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}"):
+        assert drawable(text) == text
+    assert drawable("a\u202egnp.exe \u2028 \u200b") == "a gnp.exe    "
+    assert drawable("\ud800\uffff\ue000") == "\N{REPLACEMENT CHARACTER}" * 3
+
+
+@pytest.mark.parametrize(
+    "text", ["e\u0301" * 9, "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}" * 9, "\N{THUMBS UP SIGN}\U0001f3fd" * 9]
+)
+def test_no_accent_or_part_of_an_emoji_is_cut_off(text):
+    letter = text[: len(text) // 9]
+    for n_kept in range(1, len(text)):
+        for cut in (drawable(text, n_kept + 1), cut_middle(text, n_kept), fit_text(text, n_kept, len)):
+            head, _, tail = cut.partition("…")
+            assert (head, tail) == (letter * head.count(letter[0]), letter * tail.count(letter[0]))
 
 
 @pytest.mark.laws
 @given(st.text(max_size=300))
 def test_any_text_can_be_drawn_without_a_warning(text):
     figure = plt.figure()
-    figure.text(0.5, 0.5, drawable(text), parse_math=False)
+    figure.text(0.5, 0.5, drawable(text), parse_math=False, fontfamily=families_of(drawable(text)))
     figure.canvas.draw()
     plt.close(figure)
 

@@ -150,8 +150,7 @@ def test_text_is_text_in_files_for_papers(form):
     figure, ax = plt.subplots(figsize=(3.5, 2.5), layout="constrained")
     tv.plot_timeline(workflow(), ax=ax)
     file = io.BytesIO()
-    with mpl.rc_context(tv.theme()):
-        figure.savefig(file, format=form, metadata=None)
+    figure.savefig(file, format=form, metadata=None)
     content = file.getvalue()
     assert (b"Deploy Zone" in content) if form == "svg" else (b"/Type42" in content or b"/CIDFontType2" in content)
     sizes = {text.get_fontsize() for text in (*ax.get_xticklabels(), *ax.get_yticklabels(), *ax.get_legend().get_texts())}

@@ -17,6 +17,7 @@ from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette, color_scale
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import ThemeColors, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
@@ -166,7 +167,7 @@ def draw_page(parts: list[Part], lines: list[Line], axis: TimeAxis, theme: Theme
         drawable(axis.name), OVERVIEW_WIDTH_INCHES * 72 * 0.95, lambda text: text_width(text, NAME_POINTS) * BOLD_WIDTH_FACTOR
     )
     style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
-    figure.suptitle(name, x=PAGE_LEFT, ha="left", **style)
+    figure.suptitle(name, x=PAGE_LEFT, ha="left", fontfamily=families_of(name), **style)
     return figure
 
 

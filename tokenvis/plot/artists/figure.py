@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokenvis.errors import BadOption, quoted
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes
 from tokenvis.plot.artists.text import drawable
 from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
@@ -73,9 +74,9 @@ def draw_message(ax: Axes, theme: ThemeColors, message: str) -> Axes:
     """Show a message instead of content."""
     apply_theme(ax)
     style: dict[str, Any] = {"color": theme.muted, "fontsize": font_sizes(ax).text + 2, "parse_math": False}
-    text = ax.text(
-        0.5, 0.5, drawable(message, len(message)), transform=ax.transAxes, ha="center", va="center", wrap=True, **style
-    )
+    shown = drawable(message, len(message))
+    style |= {"transform": ax.transAxes, "ha": "center", "va": "center", "wrap": True, "fontfamily": families_of(shown)}
+    text = ax.text(0.5, 0.5, shown, **style)
     text.set_in_layout(False)
     ax.set_xticks([])
     ax.set_yticks([])

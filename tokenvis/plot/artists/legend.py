@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
 from tokenvis.plot.artists.text import drawable, text_width
@@ -53,6 +54,7 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
+        text.set_fontfamily(families_of(name))
 
 
 def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str]]:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from tokenvis.layout.lanes import Placement
+from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import ThemeColors, font_sizes, theme_colors
 from tokenvis.plot.artists.text import MIN_FONT_POINTS, MISSING_NAME, drawable, glyph, shorten_name, text_width
 from tokenvis.plot.artists.title import draw_note
@@ -197,7 +198,8 @@ def draw_names(axis: Any, positions: Any, names: Sequence[str]) -> None:
     ticks = NameTicks(positions, names)
     axis.set_major_locator(ticks)
     axis.set_major_formatter(ticks.name_at)
-    axis.set_tick_params(length=0, pad=8, labelcolor=theme_colors(ax).text)
+    families = families_of("".join(map(ends_of, names)))
+    axis.set_tick_params(length=0, pad=8, labelcolor=theme_colors(ax).text, labelfontfamily=families)
     draw_note(ax, [ticks], theme_colors(ax))
 
 

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from tokenvis.errors import check_choice
+from tokenvis.plot.artists.fonts import FONT, TEXT_AS_TEXT, THEME_FAMILIES, keep_text
 
-FONT = "DejaVu Sans"
 SMALL_FIGURE_INCHES = 7.5  # figures up to this width (a column or a page of a paper) have text of 7 to 8 points
 
 
@@ -95,7 +95,7 @@ def rc_settings(colors: ThemeColors, sizes: FontSizes) -> Any:
         "axes.titlesize": sizes.title,
         "axes.titleweight": "bold",
         "figure.facecolor": colors.background,
-        "font.family": ["sans-serif"],
+        "font.family": list(THEME_FAMILIES),
         "font.sans-serif": [FONT],
         "font.size": sizes.text,
         "grid.color": colors.grid,
@@ -103,9 +103,7 @@ def rc_settings(colors: ThemeColors, sizes: FontSizes) -> Any:
         "legend.fontsize": sizes.text,
         "legend.frameon": False,
         "legend.labelcolor": colors.text,
-        "pdf.fonttype": 42,
         "savefig.facecolor": colors.background,
-        "svg.fonttype": "none",
         "text.color": colors.text,
         "text.parse_math": False,
         "xtick.color": colors.grid,
@@ -114,7 +112,7 @@ def rc_settings(colors: ThemeColors, sizes: FontSizes) -> Any:
         "ytick.color": colors.grid,
         "ytick.labelcolor": colors.text,
         "ytick.labelsize": sizes.text,
-    }
+    } | TEXT_AS_TEXT
 
 
 def theme_colors(axes: Axes | None) -> ThemeColors:
@@ -156,6 +154,7 @@ def themed(axes: Axes | None) -> Iterator[ThemeColors]:
 
 def apply_theme(axes: Axes) -> None:
     """Apply the theme to Axes that were created under other settings."""
+    keep_text(axes.figure.figure)
     settings = rc_settings(theme_colors(axes), font_sizes(axes))
     axes.set_facecolor(settings["axes.facecolor"])
     axes.set_axisbelow(settings["axes.axisbelow"])

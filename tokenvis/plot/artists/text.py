@@ -1,10 +1,11 @@
 """Text: names and labels from traces as text in a picture.
 
-A label may contain any characters. It is drawn as text, never as markup, and on one line; a box replaces each character that is
-missing in the font. Texts that do not fit are cut: labels at the end, names in the middle, because they often differ only at
-the end. Space depends on the size and the zoom, so texts are fitted when a picture is drawn.
+A label may contain any characters. It is drawn as text, never as markup, and on one line, with the fonts that have its
+characters (see `fonts`). Texts that do not fit are cut: labels at the end, names in the middle, because they often differ only
+at the end. Space depends on the size and the zoom, so texts are fitted when a picture is drawn.
 """
 
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -15,14 +16,15 @@ import pandas as pd
 from matplotlib.artist import Artist, allow_rasterization
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
-from matplotlib.font_manager import FontProperties, findfont
-from matplotlib.ft2font import FT2Font
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 
-from tokenvis.plot.artists.style import FONT, LIGHT, luminance
+from tokenvis.errors import JOINERS
+from tokenvis.plot.artists.fonts import THEME_FAMILIES, advance, families_of, warn_of_missing
+from tokenvis.plot.artists.style import LIGHT, luminance
 
-MISSING_GLYPH = "\N{WHITE SQUARE}"
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # for what is not a character of Unicode, or not one that Python knows
 MISSING_NAME = "none"  # for a missing value
 MIN_CUT_LETTERS = 4
 LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
@@ -32,36 +34,40 @@ MIN_FONT_POINTS = 4.5  # that can be read
 MAX_WIDTHS = 10_000  # of the texts of an artist that are kept
 
 
-@lru_cache(maxsize=1)
-def theme_font() -> Any:
-    """The font of the theme, at 100 points, one pixel per point.
-
-    It is a separate object, because matplotlib resizes its cached fonts.
-    """
-    font = FT2Font(findfont(FontProperties(family=FONT)))
-    font.set_size(100, 72)
-    return font
-
-
 @lru_cache(maxsize=65_536)
 def glyph(character: str) -> tuple[str, float]:
     """The drawn character, and its width in ems."""
-    if not character.isprintable():
-        return glyph(" ")
-    if not theme_font().get_char_index(ord(character)):
-        return glyph(MISSING_GLYPH)
-    return character, theme_font().load_char(ord(character)).linearHoriAdvance / 65536 / 100
+    if character.isprintable() or character in JOINERS:
+        return character, advance(character)
+    return glyph(UNKNOWN if unicodedata.category(character) in ("Cn", "Co", "Cs") else " ")
 
 
 def text_width(text: str, size: float) -> float:
-    """The approximate width of a text at a font size, in points: the sum of the font's advances."""
+    """The approximate width of a text at a font size, in points: the sum of the fonts' advances."""
     return size * sum(glyph(character)[1] for character in text)
 
 
 def drawable(text: str, max_characters: int = 200) -> str:
-    """A text as one line of characters in the font, cut after ``max_characters``."""
-    cut = text if len(text) <= max_characters else text[: max_characters - 1] + "…"
-    return "".join(glyph(character)[0] for character in cut)
+    """A text as one line, cut after ``max_characters``; warns of characters that no font has."""
+    cut = text if len(text) <= max_characters else text[: whole_characters(text, max_characters - 1)] + "…"
+    line = "".join(glyph(character)[0] for character in cut)
+    if not line.isascii():
+        warn_of_missing(line)
+    return line
+
+
+def whole_characters(text: str, n_kept: int) -> int:
+    """The largest number of characters up to ``n_kept`` after which a text can be cut: not before an accent or a joiner."""
+    while 0 < n_kept < len(text) and (is_attached(text[n_kept]) or text[n_kept - 1] in JOINERS):
+        n_kept -= 1
+    return n_kept
+
+
+def is_attached(character: str) -> bool:
+    """Whether a character changes the one before it: an accent, a joiner, a colour of skin."""
+    return not character.isascii() and (
+        unicodedata.category(character).startswith("M") or character in JOINERS or "\U0001f3fb" <= character <= "\U0001f3ff"
+    )
 
 
 def fit_text(text: str, width: float, measure: Callable[[str], float]) -> str:
@@ -72,7 +78,7 @@ def fit_text(text: str, width: float, measure: Callable[[str], float]) -> str:
     widths_so_far = np.cumsum([glyph(character)[1] for character in text])
     n_kept = min(int(np.searchsorted(widths_so_far * full_width / widths_so_far[-1], width)) + 1, len(text) - 1)
     while n_kept >= MIN_CUT_LETTERS:
-        cut = text[:n_kept].rstrip() + "…"
+        cut = text[: whole_characters(text, n_kept)].rstrip() + "…"
         if measure(cut) <= width:
             return cut
         n_kept -= 1
@@ -90,7 +96,10 @@ def shorten_name(text: str, width: float, size: float) -> str:
 def cut_middle(text: str, n_kept: int) -> str:
     """The first and the last letters of a text, ``n_kept`` in total."""
     n_tail = n_kept // 3
-    return f"{text[: n_kept - n_tail]}…{text[len(text) - n_tail :]}"
+    start = len(text) - n_tail
+    while start < len(text) and (is_attached(text[start]) or text[start - 1] in JOINERS):
+        start += 1
+    return f"{text[: whole_characters(text, n_kept - n_tail)]}…{text[start:]}"
 
 
 def text_color_on(color: Any) -> str:
@@ -107,7 +116,7 @@ class FittedTexts(Artist):
     def __init__(self, *, size: float, zorder: float) -> None:
         super().__init__()
         self.size = size
-        self.font = FontProperties(family=FONT, size=size)
+        self.font = FontProperties(family=THEME_FAMILIES, size=size)
         self.widths: dict[tuple[type, float, str], float] = {}
         self.set_zorder(zorder)
 
@@ -122,12 +131,18 @@ class FittedTexts(Artist):
         if key not in self.widths:
             if len(self.widths) >= MAX_WIDTHS:
                 self.widths.clear()
-            self.widths[key] = renderer.get_text_width_height_descent(text, self.font, ismath=False)[0]
+            self.widths[key] = renderer.get_text_width_height_descent(text, self.font_of(text), ismath=False)[0]
         return self.widths[key]
+
+    def font_of(self, text: str) -> FontProperties:
+        """The font of a text at the current size, with the families that have its characters."""
+        font = self.font.copy()
+        font.set_family(families_of(text))
+        return font
 
     def text_at(self, x: float, y: float, text: str, **style: Any) -> Text:
         """One text at a position in pixels."""
-        artist = Text(x, y, text, fontproperties=self.font, parse_math=False, **style)
+        artist = Text(x, y, text, fontproperties=self.font_of(text), parse_math=False, **style)
         artist.set_figure(self.figure)
         artist.set_clip_box(self.axes.bbox)
         return artist
@@ -262,6 +277,8 @@ class TitleFitter(Artist):
         super().__init__()
         self.titles = left, right
         self.full_texts = name, details
+        for title, text in zip(self.titles, self.full_texts, strict=True):
+            title.set_fontfamily(families_of(text))
         self.shown: list[str | None] = [left.get_text(), right.get_text()]  # None: set by other code
         self.set_zorder(-10)  # before the titles are drawn
         self.set_in_layout(False)
@@ -320,8 +337,9 @@ class Note(Text):
     def refit(self, renderer: RendererBase) -> None:
         """Update the text and its position."""
         axes: Any = self.axes
-        font = self.get_fontproperties()
         text = " · ".join(self.messages())
+        self.set_fontfamily(families_of(text))
+        font = self.get_fontproperties()
         self.set_text(
             fit_text(text, axes.bbox.x1, lambda cut: renderer.get_text_width_height_descent(cut, font, ismath=False)[0])
         )

@@ -103,7 +103,7 @@ class PageText(FittedTexts):
         x = self.figure.bbox.width * PAGE_LEFT
         looks = (HEADING_POINTS, "bold", self.theme.text), (DETAILS_POINTS, "normal", self.theme.muted)
         for text, (size, weight, color) in zip((line.bold, line.rest), looks, strict=True):
-            font = self.font.copy()
+            font = self.font_of(text).copy()
             font.set_size(size)
             font.set_weight(weight)
             shown = fit_text(text, right - x, partial(width_in, renderer, font))
