@@ -44,7 +44,7 @@ def install(monkeypatch):
 
 
 def named(agents, locations):
-    """Spans of these agents: each works at its location, then all meet at the first one. Each span is linked, and has tokens."""
+    """Spans of these agents: each works at its location, then all meet at the first one. Spans are linked, and have tokens."""
     numbers = range(len(agents))
     spans = spans_of(*(f"ann {n} {n + 9} desk" for n in numbers), *(f"ann 20 {29 + n} desk" for n in numbers))
     spans[["start_time", "end_time"]] *= 1_000_000
