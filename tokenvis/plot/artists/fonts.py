@@ -41,7 +41,7 @@ EAST_ASIAN_WORDS = {"CJK", "HANGUL", "HIRAGANA", "KATAKANA", "BOPOMOFO", "IDEOGR
 EAST_ASIAN = "Chinese, Japanese or Korean"
 SYMBOLS = "emoji and symbols"
 ADVISED_FONTS = {EAST_ASIAN: ("Noto Sans CJK", "fonts-noto-cjk"), SYMBOLS: ("Symbola", "fonts-symbola")}  # of Debian
-MAX_EXAMPLES = 5  # of characters in a warning
+MAX_NAMED_CHARACTERS = 5  # of characters in a warning
 TEXT_AS_TEXT: Any = {"pdf.fonttype": 42, "svg.fonttype": "none"}
 
 
@@ -161,8 +161,9 @@ def warn_of_missing(text: str) -> None:
         if script not in installed_fonts().warned:
             installed_fonts().warned.add(script)
             font, package = ADVISED_FONTS.get(script, ("Noto Sans", "fonts-noto-core"))
+            named = ", ".join(shown_alone(character) for character in characters[:MAX_NAMED_CHARACTERS])
             warnings.warn(
-                f"No installed font has {', '.join(map(shown_alone, characters[:MAX_EXAMPLES]))} ({script}): boxes are drawn. "
+                f"No installed font has {named} ({script}): boxes are drawn. "
                 f"Install a font such as {font} (Debian, Ubuntu: apt install {package}), and restart Python.",
                 stacklevel=2,
             )
