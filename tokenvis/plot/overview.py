@@ -1,40 +1,43 @@
-"""The overview: a summary of a trace: key numbers, timeline, concurrency, and occupancy.
+"""The overview: a page that tells what happened in a trace: key numbers, and parts below each other.
 
-It combines the other pictures, on one time axis.
+The parts over time are pictures on one time axis, and the fan-outs; the others are tables with bars. All have one left edge.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tokenvis.analysis.summary import summary
-from tokenvis.analysis.usage import usage
-from tokenvis.errors import plural
 from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.color_scales import Palette
+from tokenvis.plot.artists.color_scales import Palette, color_scale
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
-from tokenvis.plot.artists.names import MAX_NAME_SHARE
-from tokenvis.plot.artists.style import NORMAL_SIZES, themed
+from tokenvis.plot.artists.style import ThemeColors, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.time_axis import TimeAxis, time_axis
-from tokenvis.plot.artists.title import cost_text, short_number
+from tokenvis.plot.artists.title import BOLD_WIDTH_FACTOR
 from tokenvis.plot.concurrency import plot_concurrency
-from tokenvis.plot.occupancy import plot_occupancy
+from tokenvis.plot.parts.agents import agents_part
+from tokenvis.plot.parts.fanouts import fanouts_part
+from tokenvis.plot.parts.key_numbers import key_lines
+from tokenvis.plot.parts.locations import locations_part
+from tokenvis.plot.parts.page import PAGE_LEFT, Line, PageText, Part, Trace
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
+from tokenvis.spans.groups import groups_of
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.tree.states import states_of
+from tokenvis.tree.states import states_of, wrappers_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
-CONCURRENCY_INCHES = 1.5
-ROW_INCHES = 0.34  # height of a row of the occupancy matrix
-MARGINS_INCHES = 2.6  # titles, time axis and names between the pictures
+MAX_TIMELINE_INCHES, BAND_INCHES = 6.0, 0.24  # of all bands, unless they are too many for their names
+CONCURRENCY_INCHES = 1.4
+MARGINS_INCHES, PART_MARGINS_INCHES = 1.2, 0.36  # of the page: title, key numbers, time axis; of a part: its heading
 
 
 def plot_overview(
@@ -46,10 +49,23 @@ def plot_overview(
     time_unit: Literal["auto", "step"] = "auto",
     tz: str = "UTC",
 ) -> Figure:
-    """Draw a summary of a trace: key numbers, the timeline, the spans running at once by agent, and the occupancy.
+    """Draw a page that tells what happened in a trace: who worked, who waited, and where the time and the tokens went.
 
-    Timeline and concurrency share the time axis and the colours of agents, and show waits apart from work. The key numbers are
-    those of `summary`: active time is work.
+    Below the title are the key numbers of `summary` and `usage`, where active time is work, and the time in which nothing works
+    because a person is waited for, with the locations of these waits. Then there are these parts, as far as the trace has them:
+
+    - the timeline, as `plot_timeline` draws it;
+    - how many spans run at once, by agent, as `plot_concurrency` draws it, if two ever do;
+    - the six fan-outs of `fanouts` that could save the most time: from the first start to the last end of the branches, pale
+      what exceeds the longest branch; the verdict, the speed-up reached and the largest possible, and the time to save;
+    - a row for each agent, the most work first, those that only wait last: the times of `time_spent` as a bar, without idle
+      time, and as numbers work, waits, tokens (input and output), cost and errors. A bar more than twice as long as the most
+      work of an agent is cut, and ends in an arrow;
+    - a row for each location: the work of each agent there (``busy_us`` of `occupancy`), and its spans, tokens, cost,
+      and errors.
+
+    More than twelve agents or locations end in a row "n others", with their sums. Columns that the source does not give are
+    left out; a missing number is a dash.
 
     Parameters
     ----------
@@ -63,12 +79,13 @@ def plot_overview(
     Returns
     -------
     Figure
-        With three Axes: those of `plot_timeline`, `plot_concurrency` and `plot_occupancy`.
+        An Axes for each part; ``get_gid()`` of each is its name: "timeline", "concurrency", "fan-outs", "agents", "locations".
+        The first three share the x axis of `plot_timeline`. ``get_label()`` of each describes it in a sentence.
 
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, or has several traces.
+        ``spans`` is not a frame of spans, an id is in two rows, or there are several traces.
     BadOption
         An argument is invalid, or does not fit the spans.
 
@@ -76,81 +93,86 @@ def plot_overview(
     --------
     >>> import pandas as pd
     >>> spans = pd.DataFrame({
-    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": ["Ann", "Bob"], "location_id": "desk",
+    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": ["Ann", "Bob"], "location_id": ["desk", "lab"],
     ...     "start_time": [0, 2_000_000], "end_time": [5_000_000, 9_000_000],
     ... })
-    >>> [ax.get_title(loc="right") for ax in plot_overview(spans).axes][1:]
-    ['spans running at once, by agent', 'time of each agent at each location']
+    >>> [ax.get_gid() for ax in plot_overview(spans).axes]
+    ['timeline', 'concurrency', 'agents', 'locations']
     """
     require(spans)
-    axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz)
-    max_lanes, width_px = available_lanes_and_pixels(None)
     recorded = recorded_spans(spans)
-    looks = states_that_occur(states_of(recorded))
-    n_handles = min(recorded["agent_id"].nunique(), 13) + (len(looks) if looks != ["work"] else 0)
-    bands_inches = height_inches(place_spans(recorded, max_lanes=max_lanes, width_px=width_px).height, n_handles)
-    matrix_inches = min(max(ROW_INCHES * recorded["agent_id"].nunique(), 0.8), 6.0)
-    heights = [bands_inches, CONCURRENCY_INCHES, matrix_inches]
+    states = states_of(recorded)
+    options: dict[str, Any] = {"gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
+    axis = time_axis(spans, **options)
     with themed(None) as theme:
-        figure = plt.figure(figsize=(OVERVIEW_WIDTH_INCHES, sum(heights) + MARGINS_INCHES), layout="constrained")
-        upper, middle, lower = figure.subplots(3, 1, height_ratios=heights)
         if not len(recorded):
-            for ax in (upper, middle, lower):
-                draw_empty(ax, theme, *losses_of(spans).sentences())
+            figure = plt.figure(figsize=(OVERVIEW_WIDTH_INCHES, 2.0), layout="constrained")
+            draw_empty(figure.subplots(), theme, *losses_of(spans).sentences())
             return figure
-        options: dict[str, Any] = {"palette": palette, "gaps": gaps, "time": time, "time_unit": time_unit, "tz": tz}
-        plot_timeline(spans, ax=upper, **options)
-        plot_concurrency(spans, by="agent_id", legend=False, ax=middle, **options)
-        plot_occupancy(spans, time_unit=time_unit, ax=lower)
-        middle.sharex(upper)
-        for ax in (middle, lower):
-            ax.set_title("", loc="left")
-        upper.set_title("", loc="right")
-        style: dict[str, Any] = {"fontsize": NORMAL_SIZES.text, "fontweight": "normal", "color": theme.muted}
-        upper.set_title(
-            wrapped(summary_parts(spans, axis), OVERVIEW_WIDTH_INCHES * 72 * (1 - MAX_NAME_SHARE)), loc="left", **style
-        )
-        name = fit_text(drawable(axis.name), OVERVIEW_WIDTH_INCHES * 60, lambda text: text_width(text, NAME_POINTS) * 1.15)
-        title_style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
-        figure.suptitle(name, x=0.006, ha="left", **title_style)
+        wrappers = wrappers_of(recorded, states)
+        colors = agent_colors(recorded, palette, theme, wrappers)
+        trace = Trace(recorded, states, axis, theme, colors, wrappers)
+        [totals] = summary(spans).to_dict("records")
+        lines = key_lines(totals, spans, trace, OVERVIEW_WIDTH_INCHES * 72 * (1 - 2 * PAGE_LEFT))
+        parts = [
+            timeline_part(spans, trace, {"palette": palette, **options}),
+            *([concurrency_part(spans, {"palette": palette, **options})] if totals["peak"] > 1 else []),
+            *fanouts_part(trace),
+            agents_part(trace),
+            *locations_part(trace),
+        ]
+        return draw_page(parts, lines, axis, theme)
+
+
+def agent_colors(spans: pd.DataFrame, palette: Palette, theme: ThemeColors, wrappers: set[str]) -> dict[str, str]:
+    """The colour of each agent in the timeline."""
+    first = groups_of(spans, "agent_id").first
+    scale = color_scale(spans["agent_id"], palette, theme, last=wrappers)
+    return dict(zip(spans["agent_id"].iloc[first].astype(str), scale.colors_of(first), strict=True))
+
+
+def timeline_part(spans: pd.DataFrame, trace: Trace, options: dict[str, Any]) -> Part:
+    """The part with the timeline, as high as the bars or the legend need."""
+    max_lanes, width_px = available_lanes_and_pixels(None)
+    placement = place_spans(trace.spans, max_lanes=max_lanes, width_px=width_px)
+    looks = states_that_occur(trace.states)
+    n_handles = min(len(trace.colors), 13) + (len(looks) if looks != ["work"] else 0)
+    inches = min(height_inches(placement.height, n_handles), max(MAX_TIMELINE_INCHES, BAND_INCHES * len(placement.bands)))
+    draw = partial(plot_timeline, spans, **options)
+    return Part("timeline", "Timeline", "a band for each location", inches, lambda ax: draw(ax=ax), is_over_time=True)
+
+
+def concurrency_part(spans: pd.DataFrame, options: dict[str, Any]) -> Part:
+    """The part with the spans that run at once."""
+    draw = partial(plot_concurrency, spans, by="agent_id", legend=False, **options)
+    return Part("concurrency", "Concurrency", "", CONCURRENCY_INCHES, lambda ax: draw(ax=ax), is_over_time=True)
+
+
+def draw_page(parts: list[Part], lines: list[Line], axis: TimeAxis, theme: ThemeColors) -> Figure:
+    """Draw the title, the key numbers, and the parts below each other."""
+    heights = [part.inches for part in parts]
+    inches = sum(heights) + MARGINS_INCHES + PART_MARGINS_INCHES * len(parts)
+    figure = plt.figure(figsize=(OVERVIEW_WIDTH_INCHES, inches), layout="constrained")
+    all_axes = figure.subplots(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, ax in zip(parts, all_axes, strict=True):
+        draw_part(ax, part, lines if part is parts[0] else [], theme)
+        if part.is_over_time and ax is not all_axes[0]:
+            ax.sharex(all_axes[0])
+            ax.tick_params(axis="x", labelbottom=False)
+            ax.set_xlabel("")
+    name = fit_text(
+        drawable(axis.name), OVERVIEW_WIDTH_INCHES * 72 * 0.95, lambda text: text_width(text, NAME_POINTS) * BOLD_WIDTH_FACTOR
+    )
+    style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
+    figure.suptitle(name, x=PAGE_LEFT, ha="left", **style)
     return figure
 
 
-def wrapped(parts: list[str], points: float) -> str:
-    """The parts on one line of this width, or on two of about the same length."""
-    line = " · ".join(parts)
-    if text_width(line, NORMAL_SIZES.text) <= points:
-        return line
-    lengths = np.cumsum([len(part) for part in parts])
-    n_first = int(np.abs(2 * lengths - lengths[-1]).argmin()) + 1
-    return " · ".join(parts[:n_first]) + "\n" + " · ".join(parts[n_first:])
-
-
-def summary_parts(spans: pd.DataFrame, axis: TimeAxis) -> list[str]:
-    """The key numbers of a trace, as texts."""
-    [totals] = summary(spans).to_dict("records")
-    parts = [plural(totals[f"n_{name}s"], name) for name in ("span", "agent", "location")]
-    parallel = totals["share_parallel"]
-    at_once = "" if pd.isna(parallel) else f", two or more at once for {parallel:.0%} of it"
-    parts += [f"{axis.duration(totals['wall_us'])} wall", f"{axis.duration(totals['active_us'])} active{at_once}"]
-    if totals["person_us"]:
-        parts.append(f"waits for a person for {axis.duration(totals['person_us'])}")
-        if totals["idle_us"]:
-            parts.append(f"idle for {axis.duration(totals['idle_us'])}")
-    parts.append(f"peak {totals['peak']:,}")
-    if totals["n_errors"]:
-        parts.append(plural(totals["n_errors"], "error"))
-    if totals["n_lost"]:
-        parts.append(f"{plural(totals['n_lost'], 'span')} lost")
-    return parts + usage_parts(spans)
-
-
-def usage_parts(spans: pd.DataFrame) -> list[str]:
-    """The tokens of a trace and its cost as texts, if the source gives them."""
-    [used] = usage(spans, by="trace_id").to_dict("records")
-    tokens = [used[name] for name in ("input_tokens", "output_tokens") if not pd.isna(used[name])]
-    without = f", {plural(used['n_silent'], 'call')} without a count" if used["n_silent"] else ""
-    invalid = f", {plural(used['n_invalid'], 'invalid count')} left out" if used["n_invalid"] else ""
-    parts = [f"{short_number(sum(tokens))} tokens{without}{invalid}"] if tokens else []
-    unpriced = f", {plural(used['n_unpriced'], 'call')} without a cost" if used["n_unpriced"] else ""
-    return parts if pd.isna(used["cost"]) else [*parts, f"cost {cost_text(used['cost'])}{unpriced}"]
+def draw_part(ax: Axes, part: Part, lines: list[Line], theme: ThemeColors) -> None:
+    """Draw a part, with its heading, and further lines above it, in place of the titles of a picture."""
+    part.draw(ax)
+    details = part.details or ax.get_title(loc="right")
+    for side in ("left", "right"):
+        ax.set_title("", loc=side)
+    ax.add_artist(PageText(lines, Line(part.heading, details), theme))
+    ax.set_gid(part.name)

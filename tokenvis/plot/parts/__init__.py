@@ -1,0 +1,1 @@
+"""The parts of the overview that are not pictures of their own: key numbers, and rows of agents, fan-outs and locations."""
