@@ -46,7 +46,8 @@ def boxes_of(figure: Figure):
     for ax in figure.axes:
         texts += [ax.xaxis.label, ax.yaxis.label, *ax.texts]
         for axis, ends in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            labels = axis.get_ticklabels()  # none if the axis is shared, and the labels are at another picture
+            ticks = zip(axis.get_ticklocs(), labels, strict=True) if labels else []
             texts += [label for position, label in ticks if min(ends) <= position <= max(ends)]  # matplotlib draws no others
         texts += [ax._left_title, ax._right_title, *(ax.get_legend().get_texts() if ax.get_legend() else [])]
         texts += [text for artist in ax.get_children() if isinstance(artist, FittedTexts) for text in artist.texts(renderer)]

@@ -10,6 +10,7 @@ from test_questions import QUESTIONS, plain, some
 import tokenvis as tv
 from tokenvis.formats.registry import WRITERS
 from tokenvis.plot.artists.text import Note
+from tokenvis.plot.parts.page import PageText
 from tokenvis.spans.columns import as_spans
 from tokenvis.spans.losses import LOST_LOCATION, losses_of, recorded_spans
 
@@ -160,8 +161,9 @@ def test_a_comparison_reports_losses_per_side():
 
 def test_the_overview_counts_lost_spans():
     figure = tv.plot_overview(seconds(LOSING))
-    assert figure.axes[0].get_title(loc="left") == (
+    [text] = [artist for artist in figure.axes[0].get_children() if isinstance(artist, PageText)]
+    assert text.lines[0].rest == (
         "2 spans · 2 agents · 2 locations · 20 s wall · 20 s active, two or more at once for 25% of it"
         " · peak 2 · 1,235 spans lost"
     )
-    assert [ax.get_label() for ax in tv.plot_overview(LOSING.iloc[2:3]).axes] == ["1,234 spans were lost while recording."] * 3
+    assert [ax.get_label() for ax in tv.plot_overview(LOSING.iloc[2:3]).axes] == ["1,234 spans were lost while recording."]

@@ -35,7 +35,7 @@ from tokenvis.tree.states import states_of, wrappers_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
-MAX_TIMELINE_INCHES, BAND_INCHES = 6.0, 0.24  # of all bands, unless they are too many for their names
+MAX_TIMELINE_INCHES, BAND_INCHES = 6.0, 0.25  # of all bands, unless they are too many for their names
 CONCURRENCY_INCHES = 1.4
 MARGINS_INCHES, PART_MARGINS_INCHES = 1.2, 0.36  # of the page: title, key numbers, time axis; of a part: its heading
 
@@ -56,8 +56,9 @@ def plot_overview(
 
     - the timeline, as `plot_timeline` draws it;
     - how many spans run at once, by agent, as `plot_concurrency` draws it, if two ever do;
-    - the six fan-outs of `fanouts` that could save the most time: from the first start to the last end of the branches, pale
-      what exceeds the longest branch; the verdict, the speed-up reached and the largest possible, and the time to save;
+    - the verdicts of `fanouts`, and a row for the six fan-outs that could save the most time, of those that take at least 1% of
+      the time axis: from the first start to the last end of the branches, pale what exceeds the longest branch; the verdict,
+      the overlap, the speed-up reached and the largest possible, and the time to save;
     - a row for each agent, the most work first, those that only wait last: the times of `time_spent` as a bar, without idle
       time, and as numbers work, waits, tokens (input and output), cost and errors. A bar more than twice as long as the most
       work of an agent is cut, and ends in an arrow;
@@ -85,7 +86,8 @@ def plot_overview(
     Raises
     ------
     MissingColumn, BadSpan
-        ``spans`` is not a frame of spans, an id is in two rows, or there are several traces.
+        ``spans`` is not a frame of spans, contains the pieces of `self_spans`, an id is in two rows of a trace with parents, or
+        there are several traces.
     BadOption
         An argument is invalid, or does not fit the spans.
 

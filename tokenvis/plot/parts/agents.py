@@ -33,7 +33,7 @@ from tokenvis.plot.parts.rows import (
 
 WORK_NAMES = {"model_us": "model", "tool_us": "tool", "other_us": "other work"}
 WAIT_STATES = {"person_us": "person", "agent_us": "agent"}
-WORK_SHARES = {1: (1.0,), 2: (1.0, 0.55), 3: (1.0, 0.62, 0.34)}  # of an agent's colour, for the kinds of work that occur
+WORK_SHARES = {1: (1.0,), 2: (1.0, 0.6), 3: (1.0, 0.7, 0.42)}  # of an agent's colour, for the kinds of work that occur
 MAX_BAR_SHARE = 2.0  # of the most work of an agent
 
 

@@ -16,16 +16,15 @@ from tokenvis.plot.artists.style import blend_colors
 from tokenvis.plot.artists.title import describe, described_name
 from tokenvis.plot.parts.page import Part, Trace
 from tokenvis.plot.parts.rows import MISSING, Column, bar_corners, draw_rows, number_column, row_inches
-from tokenvis.tree.states import has_pieces
 
 MAX_FANOUTS = 6
-MIN_SAVED_SHARE = 0.01  # of the wall time without folds: a fan-out that could save less is counted only
+MIN_SHARE = 0.01  # of the wall time without folds: shorter fan-outs are only counted
 SAVED_SHARE = 0.3  # of the colour, for the time that could be saved
 
 
 def fanouts_part(trace: Trace) -> list[Part]:
-    """The part of the page with the fan-outs; none if there are none, or if the spans are pieces, which have no branches."""
-    table = fanouts(trace.spans) if not has_pieces(trace.spans) else pd.DataFrame()
+    """The part of the page with the fan-outs; none if there are none."""
+    table = fanouts(trace.spans)
     if not len(table):
         return []
     table = table.assign(saved_us=table["elapsed_us"] - table["longest_us"])
@@ -38,11 +37,11 @@ def fanouts_part(trace: Trace) -> list[Part]:
 
 
 def largest_savings(table: pd.DataFrame, trace: Trace) -> pd.DataFrame:
-    """The fan-outs that could save the most time; of those that could hardly save any, one."""
-    shown = table.sort_values("saved_us", ascending=False, kind="stable").head(MAX_FANOUTS).reset_index(drop=True)
+    """The fan-outs that could save the most time; short ones only if all are, and then one."""
+    by_saving = table.sort_values("saved_us", ascending=False, kind="stable")
     low, high = trace.axis.mapping.positions[[0, -1]]
-    n_large = int((shown["saved_us"] >= MIN_SAVED_SHARE * (high - low)).sum())
-    return shown.iloc[: max(n_large, 1)]
+    long = by_saving[by_saving["elapsed_us"] >= MIN_SHARE * (high - low)]
+    return (long.head(MAX_FANOUTS) if len(long) else by_saving.head(1)).reset_index(drop=True)
 
 
 def verdict_counts(table: pd.DataFrame) -> str:
@@ -85,4 +84,4 @@ def fanout_columns(shown: pd.DataFrame, trace: Trace) -> list[Column]:
 
 def factor_text(factor: float) -> str:
     """A speed-up as text."""
-    return f"{factor:.1f}×" if factor >= 1 else f"{factor:.2g}×"
+    return f"{factor:.1f}×" if factor >= 1 else f"{factor:.1g}×"

@@ -101,7 +101,7 @@ def piece_amounts(table: pd.DataFrame, columns: list[str]) -> Any:
 
     Their bar may be cut, and would then show the first pieces only.
     """
-    amounts = table[columns].to_numpy(dtype=float)
+    amounts = table[columns].to_numpy(dtype=float, copy=True)
     is_others = table["is_others"].to_numpy()
     amounts[is_others, 0] = amounts[is_others].sum(axis=1)
     amounts[is_others, 1:] = 0
