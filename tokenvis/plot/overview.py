@@ -26,7 +26,7 @@ from tokenvis.plot.parts.agents import agents_part
 from tokenvis.plot.parts.fanouts import fanouts_part
 from tokenvis.plot.parts.key_numbers import key_lines
 from tokenvis.plot.parts.locations import locations_part
-from tokenvis.plot.parts.page import PAGE_LEFT, Line, PageText, Part, Trace
+from tokenvis.plot.parts.page import PAGE_LEFT, Line, PageText, Part, Trace, measures_of
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.groups import groups_of
@@ -62,7 +62,7 @@ def plot_overview(
     - a row for each agent, the most work first, those that only wait last: the times of `time_spent` as a bar, without idle
       time, and as numbers work, waits, tokens (input and output), cost and errors. A bar more than twice as long as the most
       work of an agent is cut, and ends in an arrow;
-    - a row for each location: the work of each agent there (``busy_us`` of `occupancy`), and its spans, tokens, cost,
+    - a row for each location: the work of each agent there (``busy_us`` of `summary`), and its spans, tokens, cost,
       and errors.
 
     More than twelve agents or locations end in a row "n others", with their sums. Columns that the source does not give are
@@ -113,7 +113,7 @@ def plot_overview(
             return figure
         wrappers = wrappers_of(recorded, states)
         colors = agent_colors(recorded, palette, theme, wrappers)
-        trace = Trace(recorded, states, axis, theme, colors, wrappers)
+        trace = Trace(recorded, states, measures_of(recorded), axis, theme, colors, wrappers)
         [totals] = summary(spans).to_dict("records")
         lines = key_lines(totals, spans, trace, OVERVIEW_WIDTH_INCHES * 72 * (1 - 2 * PAGE_LEFT))
         parts = [

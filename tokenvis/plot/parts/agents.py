@@ -11,14 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from tokenvis.analysis.summary import summary
 from tokenvis.analysis.time_spent import time_spent
-from tokenvis.analysis.usage import usage
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.states import darker, draw_in_state, state_patch
 from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes
 from tokenvis.plot.artists.title import cost_text, describe, described_name, short_number
-from tokenvis.plot.parts.page import Part, Trace
+from tokenvis.plot.parts.page import Part, Trace, sums_by
 from tokenvis.plot.parts.rows import (
     Column,
     bar_corners,
@@ -39,22 +37,19 @@ MAX_BAR_SHARE = 2.0  # of the most work of an agent
 
 def agents_part(trace: Trace) -> Part:
     """The part of the page with a row for each agent, those with the most work first, those that only wait last."""
-    table = largest_rows(agent_table(trace.spans), "agent_id", "work_us", last=trace.wrappers)
+    table = largest_rows(agent_table(trace), "agent_id", "work_us", last=trace.wrappers)
     return Part("agents", "Agents", "", row_inches(len(table)), lambda ax: draw_agents(ax, table, trace))
 
 
-def agent_table(spans: pd.DataFrame) -> pd.DataFrame:
+def agent_table(trace: Trace) -> pd.DataFrame:
     """The measures of each agent."""
-    times = time_spent(spans).set_index("agent_id")
-    used = usage(spans).set_index("agent_id")
+    times, sizes = time_spent(trace.spans).set_index("agent_id"), sums_by(trace.measures, "agent_id")
     return pd.DataFrame(
         {
             **{name: times[name] for name in (*WORK_NAMES, *WAIT_STATES)},
             "work_us": times[[*WORK_NAMES]].sum(axis=1),
             "wait_us": times[[*WAIT_STATES]].sum(axis=1),
-            "tokens": used[["input_tokens", "output_tokens"]].sum(axis=1, min_count=1),
-            "cost": used["cost"],
-            "n_errors": summary(spans, by="agent_id").set_index("agent_id")["n_errors"],
+            **{name: sizes[name] for name in ("tokens", "cost", "n_errors")},
         }
     ).reset_index()
 

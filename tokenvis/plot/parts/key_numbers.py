@@ -65,6 +65,8 @@ def usage_parts(spans: pd.DataFrame) -> list[str]:
 
 def waiting_lines(totals: Mapping[Any, Any], trace: Trace) -> list[Line]:
     """A line about the time for which the trace waits for a person, and at which locations; none if it never does."""
+    if trace.states.marks.is_agent.all():
+        return []
     at = time_spent(trace.spans, by="location_id").sort_values("person_us", ascending=False, kind="stable")
     at = at[at["person_us"] > 0]
     if not len(at):

@@ -1,19 +1,16 @@
 """Locations: a row for each, with the work at it as a bar in the colours of its agents, and its spans, tokens and errors.
 
-Drawing only: the tables are those of `occupancy`, `usage` and `summary`.
+Drawing only: the tables are those of `summary` and `usage`, by agent and location.
 """
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tokenvis.analysis.occupancy import occupancy
-from tokenvis.analysis.summary import summary
-from tokenvis.analysis.usage import usage
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.states import draw_in_state
 from tokenvis.plot.artists.title import cost_text, describe, described_name, short_number
-from tokenvis.plot.parts.page import Part, Trace
+from tokenvis.plot.parts.page import Part, Trace, sums_by
 from tokenvis.plot.parts.rows import (
     Column,
     bar_corners,
@@ -40,26 +37,12 @@ def locations_part(trace: Trace) -> list[Part]:
 
 def location_table(trace: Trace) -> tuple[pd.DataFrame, list[str]]:
     """The measures of each location, with a column of work for each colour, and these colours."""
-    at = occupancy(trace.spans)
-    agents = at.groupby("agent_id", observed=True)["busy_us"].sum().sort_values(ascending=False, kind="stable")
-    colors = list(dict.fromkeys(trace.colors[str(name)] for name in agents.index))
-    colors.sort(key=lambda color: color == OTHERS_COLOR)
-    at = at.assign(color=at["agent_id"].astype(str).map(trace.colors))
+    at = trace.measures.assign(color=trace.measures["agent_id"].astype(str).map(trace.colors))
+    agents = sums_by(at, "agent_id")["busy_us"].sort_values(ascending=False, kind="stable").index
+    colors = sorted(dict.fromkeys(trace.colors[str(name)] for name in agents), key=lambda color: color == OTHERS_COLOR)
     work = at.pivot_table("busy_us", "location_id", "color", aggfunc="sum", fill_value=0, observed=True)
-    sizes = summary(trace.spans, by="location_id").set_index("location_id")
-    used = usage(trace.spans, by="location_id").set_index("location_id")
-    table = pd.DataFrame(
-        {
-            **{shade: work[shade] for shade in colors},
-            "work_us": work.sum(axis=1),
-            "n_spans": sizes["n_spans"],
-            "tokens": used[["input_tokens", "output_tokens"]].sum(axis=1, min_count=1),
-            "cost": used["cost"],
-            "n_errors": sizes["n_errors"],
-        }
-    )
-    table[[*colors, "work_us"]] = table[[*colors, "work_us"]].fillna(0)  # only instants, or covered by children
-    return largest_rows(table.rename_axis("location_id").reset_index(), "location_id", "work_us"), colors
+    table = work[colors].join(sums_by(at, "location_id"))
+    return largest_rows(table.reset_index(), "location_id", "busy_us"), colors
 
 
 def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Trace) -> None:
@@ -74,7 +57,7 @@ def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Trac
     draw_in_state(ax, bar_corners(row, x0[row, piece], x1[row, piece]), fills, "work", trace.theme, zorder=2)
     draw_stack_axis(ax, totals, limit, trace.theme)
     first = table.iloc[0]
-    most = f"the most is at {described_name(first['name'])}, {trace.axis.duration(int(first['work_us']))}"
+    most = f"the most is at {described_name(first['name'])}, {trace.axis.duration(int(first['busy_us']))}"
     describe(ax, f"Locations of {described_name(trace.axis.name)}, and the work of each agent there: {most}.")
 
 
@@ -82,7 +65,7 @@ def location_columns(table: pd.DataFrame, trace: Trace) -> list[Column]:
     """The columns of numbers that the source gives; errors if there are any."""
     theme = trace.theme
     columns = [
-        *number_column("work", table["work_us"], lambda value: trace.axis.duration(int(value)), theme),
+        *number_column("work", table["busy_us"], lambda value: trace.axis.duration(int(value)), theme),
         *number_column("spans", table["n_spans"], short_number, theme),
         *number_column("tokens", table["tokens"], short_number, theme),
         *number_column("cost", table["cost"], cost_text, theme),

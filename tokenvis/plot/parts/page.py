@@ -12,6 +12,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from tokenvis.analysis.summary import summary
+from tokenvis.analysis.usage import usage
 from tokenvis.plot.artists.style import ThemeColors
 from tokenvis.plot.artists.text import FittedTexts, drawable, fit_text
 from tokenvis.plot.artists.time_axis import TimeAxis
@@ -28,14 +30,30 @@ MAX_CHARACTERS = 400  # of a text
 
 @dataclass(frozen=True)
 class Trace:
-    """What the parts draw from: the recorded spans with their states, the time axis, the colours of agents, the wrappers."""
+    """What the parts draw from: the recorded spans, their states and measures, the time axis, and the colours of agents."""
 
     spans: pd.DataFrame
     states: States
+    measures: pd.DataFrame  # `measures_of`
     axis: TimeAxis
     theme: ThemeColors
     colors: dict[str, str]  # of each agent
     wrappers: set[str]  # agents that only wait
+
+
+def measures_of(spans: pd.DataFrame) -> pd.DataFrame:
+    """The spans, errors, work, tokens and cost of each agent at each location, which add up to those of either."""
+    names = ["agent_id", "location_id"]
+    sizes, used = (question(spans, by=names).drop(columns="trace_id") for question in (summary, usage))
+    tokens = used[["input_tokens", "output_tokens"]].sum(axis=1, min_count=1)
+    used = used[[*names, "cost"]].assign(tokens=tokens)
+    return sizes[[*names, "n_spans", "n_errors", "busy_us"]].merge(used, on=names, how="left")
+
+
+def sums_by(measures: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The sums of the measures of each agent, or location; missing where no measure is known."""
+    columns = ["n_spans", "n_errors", "busy_us", "tokens", "cost"]
+    return measures.groupby(name, observed=True)[columns].sum(min_count=1)
 
 
 @dataclass(frozen=True)
