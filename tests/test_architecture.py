@@ -214,6 +214,8 @@ TESTED_IN = {  # modules without a test file of the same name
     "plot/artists/storylines/pixels.py": "layout/test_geometry.py",
     "plot/artists/storylines/rooms.py": "layout/test_storyline.py",
     "plot/artists/times/time_axis.py": "plot/test_pictures.py",
+    **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("agents", "fanouts", "key_numbers")},
+    **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("locations", "page", "rows")},
     "plot/storyline.py": "layout/test_storyline.py",
     "spans/conversion/event_data.py": "spans/test_events.py",
     **{f"plot/{noun}.py": f"analysis/test_{noun}.py" for noun in PICTURED},

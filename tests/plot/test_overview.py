@@ -224,7 +224,7 @@ def test_parts_without_content_are_left_out():
     assert list(parts_of(plot_overview(spans_of("ann 3 3 desk", "bob 3 3 lab")))) == ["timeline", "agents", "locations"]
 
 
-def test_a_frame_without_spans_has_a_message():
+def test_an_empty_trace_has_a_message():
     figure = plot_overview(spans_of("ann 0 1 desk").iloc[:0])
     assert [ax.get_label() for ax in figure.axes] == ["This trace is empty."]
 

@@ -27,7 +27,7 @@ from tokenvis.plot.parts.agents import agents_part
 from tokenvis.plot.parts.fanouts import fanouts_part
 from tokenvis.plot.parts.key_numbers import key_lines
 from tokenvis.plot.parts.locations import locations_part
-from tokenvis.plot.parts.page import PAGE_LEFT, Line, PageText, Part, Trace, measures_of
+from tokenvis.plot.parts.page import PAGE_LEFT, DrawnTrace, Line, PagePart, PageText, measures_by_place
 from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.groups import groups_of
@@ -114,7 +114,7 @@ def plot_overview(
             return figure
         wrappers = wrappers_of(recorded, states)
         colors = agent_colors(recorded, palette, theme, wrappers)
-        trace = Trace(recorded, states, measures_of(recorded), axis, theme, colors, wrappers)
+        trace = DrawnTrace(recorded, states, measures_by_place(recorded), axis, theme, colors, wrappers)
         [totals] = summary(spans).to_dict("records")
         lines = key_lines(totals, spans, trace, OVERVIEW_WIDTH_INCHES * 72 * (1 - 2 * PAGE_LEFT))
         parts = [
@@ -134,7 +134,7 @@ def agent_colors(spans: pd.DataFrame, palette: Palette, theme: ThemeColors, wrap
     return dict(zip(spans["agent_id"].iloc[first].astype(str), scale.colors_of(first), strict=True))
 
 
-def timeline_part(spans: pd.DataFrame, trace: Trace, options: dict[str, Any]) -> Part:
+def timeline_part(spans: pd.DataFrame, trace: DrawnTrace, options: dict[str, Any]) -> PagePart:
     """The part with the timeline, as high as the bars or the legend need."""
     max_lanes, width_px = available_lanes_and_pixels(None)
     placement = place_spans(trace.spans, max_lanes=max_lanes, width_px=width_px)
@@ -142,16 +142,16 @@ def timeline_part(spans: pd.DataFrame, trace: Trace, options: dict[str, Any]) ->
     n_handles = min(len(trace.colors), 13) + (len(looks) if looks != ["work"] else 0)
     inches = min(height_inches(placement.height, n_handles), max(MAX_TIMELINE_INCHES, BAND_INCHES * len(placement.bands)))
     draw = partial(plot_timeline, spans, **options)
-    return Part("timeline", "Timeline", "a band for each location", inches, lambda ax: draw(ax=ax), is_over_time=True)
+    return PagePart("timeline", "Timeline", "a band for each location", inches, lambda ax: draw(ax=ax), is_over_time=True)
 
 
-def concurrency_part(spans: pd.DataFrame, options: dict[str, Any]) -> Part:
+def concurrency_part(spans: pd.DataFrame, options: dict[str, Any]) -> PagePart:
     """The part with the spans that run at once."""
     draw = partial(plot_concurrency, spans, by="agent_id", legend=False, **options)
-    return Part("concurrency", "Concurrency", "", CONCURRENCY_INCHES, lambda ax: draw(ax=ax), is_over_time=True)
+    return PagePart("concurrency", "Concurrency", "", CONCURRENCY_INCHES, lambda ax: draw(ax=ax), is_over_time=True)
 
 
-def draw_page(parts: list[Part], lines: list[Line], axis: TimeAxis, theme: ThemeColors) -> Figure:
+def draw_page(parts: list[PagePart], lines: list[Line], axis: TimeAxis, theme: ThemeColors) -> Figure:
     """Draw the title, the key numbers, and the parts below each other."""
     heights = [part.inches for part in parts]
     inches = sum(heights) + MARGINS_INCHES + PART_MARGINS_INCHES * len(parts)
@@ -171,7 +171,7 @@ def draw_page(parts: list[Part], lines: list[Line], axis: TimeAxis, theme: Theme
     return figure
 
 
-def draw_part(ax: Axes, part: Part, lines: list[Line], theme: ThemeColors) -> None:
+def draw_part(ax: Axes, part: PagePart, lines: list[Line], theme: ThemeColors) -> None:
     """Draw a part, with its heading, and further lines above it, in place of the titles of a picture."""
     part.draw(ax)
     details = part.details or ax.get_title(loc="right")

@@ -16,11 +16,11 @@ from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.states import darker, draw_in_state, state_patch
 from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes
 from tokenvis.plot.artists.title import cost_text, describe, described_name, short_number
-from tokenvis.plot.parts.page import Part, Trace, sums_by
+from tokenvis.plot.parts.page import DrawnTrace, PagePart, sums_by
 from tokenvis.plot.parts.rows import (
     Column,
     bar_corners,
-    draw_rows,
+    draw_named_rows,
     draw_stack_axis,
     largest_rows,
     number_column,
@@ -35,13 +35,13 @@ WORK_SHARES = {1: (1.0,), 2: (1.0, 0.6), 3: (1.0, 0.7, 0.42)}  # of an agent's c
 MAX_BAR_SHARE = 2.0  # of the most work of an agent
 
 
-def agents_part(trace: Trace) -> Part:
+def agents_part(trace: DrawnTrace) -> PagePart:
     """The part of the page with a row for each agent, those with the most work first, those that only wait last."""
     table = largest_rows(agent_table(trace), "agent_id", "work_us", last=trace.wrappers)
-    return Part("agents", "Agents", "", row_inches(len(table)), lambda ax: draw_agents(ax, table, trace))
+    return PagePart("agents", "Agents", "", row_inches(len(table)), lambda ax: draw_agents(ax, table, trace))
 
 
-def agent_table(trace: Trace) -> pd.DataFrame:
+def agent_table(trace: DrawnTrace) -> pd.DataFrame:
     """The measures of each agent."""
     times, sizes = time_spent(trace.spans).set_index("agent_id"), sums_by(trace.measures, "agent_id")
     return pd.DataFrame(
@@ -54,10 +54,10 @@ def agent_table(trace: Trace) -> pd.DataFrame:
     ).reset_index()
 
 
-def draw_agents(ax: Axes, table: pd.DataFrame, trace: Trace) -> None:
+def draw_agents(ax: Axes, table: pd.DataFrame, trace: DrawnTrace) -> None:
     """Draw the rows."""
     theme = trace.theme
-    draw_rows(ax, table["name"].tolist(), agent_columns(table, trace), theme)
+    draw_named_rows(ax, table["name"].tolist(), agent_columns(table, trace), theme)
     amounts = piece_amounts(table, [*WORK_NAMES, *WAIT_STATES])
     totals = amounts.sum(axis=1)
     limit = bar_limit(totals, table["work_us"][~table["is_others"]].to_numpy(dtype=float))
@@ -84,7 +84,7 @@ def bar_limit(totals: Any, work: Any) -> float:
     return min(longest, MAX_BAR_SHARE * most_work or longest) or 1.0
 
 
-def agent_columns(table: pd.DataFrame, trace: Trace) -> list[Column]:
+def agent_columns(table: pd.DataFrame, trace: DrawnTrace) -> list[Column]:
     """The columns of numbers that the source gives; waits and errors if there are any."""
     theme, axis = trace.theme, trace.axis
     optional: list[Column] = []

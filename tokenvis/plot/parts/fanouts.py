@@ -14,15 +14,15 @@ from tokenvis.errors import plural
 from tokenvis.plot.artists.states import draw_in_state
 from tokenvis.plot.artists.style import blend_colors
 from tokenvis.plot.artists.title import describe, described_name
-from tokenvis.plot.parts.page import Part, Trace
-from tokenvis.plot.parts.rows import MISSING, Column, bar_corners, draw_rows, number_column, row_inches
+from tokenvis.plot.parts.page import DrawnTrace, PagePart
+from tokenvis.plot.parts.rows import MISSING, Column, bar_corners, draw_named_rows, number_column, row_inches
 
 MAX_FANOUTS = 6
 MIN_SHARE = 0.01  # of the wall time without folds: shorter fan-outs are only counted
 SAVED_SHARE = 0.3  # of the colour, for the time that could be saved
 
 
-def fanouts_part(trace: Trace) -> list[Part]:
+def fanouts_part(trace: DrawnTrace) -> list[PagePart]:
     """The part of the page with the fan-outs; none if there are none."""
     table = fanouts(trace.spans)
     if not len(table):
@@ -33,10 +33,12 @@ def fanouts_part(trace: Trace) -> list[Part]:
     most = [f"here the {number} that could save most"] if len(shown) < len(table) else []
     details = "; ".join([verdict_counts(table), *most, "pale: saved if all had started at once"])
     inches = row_inches(len(shown))
-    return [Part("fan-outs", "Fan-outs", details, inches, lambda ax: draw_fanouts(ax, shown, table, trace), is_over_time=True)]
+    return [
+        PagePart("fan-outs", "Fan-outs", details, inches, lambda ax: draw_fanouts(ax, shown, table, trace), is_over_time=True)
+    ]
 
 
-def largest_savings(table: pd.DataFrame, trace: Trace) -> pd.DataFrame:
+def largest_savings(table: pd.DataFrame, trace: DrawnTrace) -> pd.DataFrame:
     """The fan-outs that could save the most time; short ones only if all are, and then one."""
     by_saving = table.sort_values("saved_us", ascending=False, kind="stable")
     low, high = trace.axis.mapping.positions[[0, -1]]
@@ -53,11 +55,11 @@ def verdict_counts(table: pd.DataFrame) -> str:
     return ", ".join([*parts, *([f"{unknown:,} too short to tell"] if unknown else [])])
 
 
-def draw_fanouts(ax: Axes, shown: pd.DataFrame, table: pd.DataFrame, trace: Trace) -> None:
+def draw_fanouts(ax: Axes, shown: pd.DataFrame, table: pd.DataFrame, trace: DrawnTrace) -> None:
     """Draw the rows."""
     theme, axis = trace.theme, trace.axis
     names = [f"{agent} starts {count:,}" for agent, count in zip(shown["agent_id"], shown["n_branches"], strict=True)]
-    draw_rows(ax, names, fanout_columns(shown, trace), theme)
+    draw_named_rows(ax, names, fanout_columns(shown, trace), theme)
     start, longest, end = (shown[name].to_numpy() for name in ("start", "longest_us", "end"))
     x0, middle, x1 = (axis.mapping.to_x(times) for times in (start, start + longest, end))
     colors = [trace.colors[str(agent)] for agent in shown["agent_id"]]
@@ -69,7 +71,7 @@ def draw_fanouts(ax: Axes, shown: pd.DataFrame, table: pd.DataFrame, trace: Trac
     describe(ax, f"{described}; at most {axis.duration(int(shown['saved_us'][0]))} could be saved in one.")
 
 
-def fanout_columns(shown: pd.DataFrame, trace: Trace) -> list[Column]:
+def fanout_columns(shown: pd.DataFrame, trace: DrawnTrace) -> list[Column]:
     """The verdict with the share of overlap, the speed-up reached of that which is possible, and the time to save."""
     theme = trace.theme
     texts: dict[str, list[str]] = {"verdict": [], "overlap": [], "speed-up": []}

@@ -13,14 +13,14 @@ from tokenvis.plot.artists.style import NORMAL_SIZES
 from tokenvis.plot.artists.text import drawable, shorten_name, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis
 from tokenvis.plot.artists.title import cost_text, short_number
-from tokenvis.plot.parts.page import HEADING_POINTS, Line, Trace
+from tokenvis.plot.parts.page import HEADING_POINTS, DrawnTrace, Line
 from tokenvis.tree.states import USER
 
 MAX_WAITING_LOCATIONS = 3
-NAME_POINTS = 160.0  # width of a name in the line about waiting
+WAITING_NAME_POINTS = 160.0  # width of a name in the line about waiting
 
 
-def key_lines(totals: Mapping[Any, Any], spans: pd.DataFrame, trace: Trace, points: float) -> list[Line]:
+def key_lines(totals: Mapping[Any, Any], spans: pd.DataFrame, trace: DrawnTrace, points: float) -> list[Line]:
     """The lines below the title: the key numbers, and who is waited for; ``totals`` is the row of `summary` of these spans."""
     lines = wrapped(summary_parts(totals, spans, trace.axis), points)
     return [Line("", line) for line in lines] + waiting_lines(totals, trace)
@@ -63,7 +63,7 @@ def usage_parts(spans: pd.DataFrame) -> list[str]:
     return parts if pd.isna(used["cost"]) else [*parts, f"cost {cost_text(used['cost'])}{unpriced}"]
 
 
-def waiting_lines(totals: Mapping[Any, Any], trace: Trace) -> list[Line]:
+def waiting_lines(totals: Mapping[Any, Any], trace: DrawnTrace) -> list[Line]:
     """A line about the time for which the trace waits for a person, and at which locations; none if it never does."""
     if trace.states.marks.is_agent.all():
         return []
@@ -74,7 +74,7 @@ def waiting_lines(totals: Mapping[Any, Any], trace: Trace) -> list[Line]:
     size, axis = NORMAL_SIZES.text, trace.axis
     shown = at.head(MAX_WAITING_LOCATIONS)
     parts = [
-        f"{shorten_name(drawable(str(name)), NAME_POINTS, size)} {axis.duration(waited)}"
+        f"{shorten_name(drawable(str(name)), WAITING_NAME_POINTS, size)} {axis.duration(waited)}"
         for name, waited in zip(shown["location_id"], shown["person_us"].tolist(), strict=True)
     ]
     if len(at) > len(shown):
@@ -82,9 +82,9 @@ def waiting_lines(totals: Mapping[Any, Any], trace: Trace) -> list[Line]:
     return [Line(waiting_text(totals, int(at["person_us"].sum()), trace), " · ".join(parts))]
 
 
-def waiting_text(totals: Mapping[Any, Any], waited_us: int, trace: Trace) -> str:
+def waiting_text(totals: Mapping[Any, Any], waited_us: int, trace: DrawnTrace) -> str:
     """The beginning of that line; ``waited_us`` is the sum over locations, more than the time in which nothing else works."""
-    whom = f"Waiting for {waited_for(trace)}"
+    whom = f"Waiting for {person_text(trace)}"
     stopped_us, wall_us = totals["person_us"], totals["wall_us"]
     if not stopped_us:
         return f"{whom} while others work"
@@ -92,10 +92,10 @@ def waiting_text(totals: Mapping[Any, Any], waited_us: int, trace: Trace) -> str
     return f"{whom} {of_wall}" if stopped_us == waited_us else f"{whom} while nothing works: {of_wall}"
 
 
-def waited_for(trace: Trace) -> str:
+def person_text(trace: DrawnTrace) -> str:
     """Whom the trace waits for: "you" if the source says no more, else the name, or how many people."""
     marks = trace.states.marks
     names = sorted({name for name, is_agent in zip(marks.names, marks.is_agent.tolist(), strict=True) if not is_agent})
     if len(names) > 1:
         return f"{len(names):,} people"
-    return "you" if names in ([], [USER]) else shorten_name(drawable(names[0]), NAME_POINTS, HEADING_POINTS)
+    return "you" if names in ([], [USER]) else shorten_name(drawable(names[0]), WAITING_NAME_POINTS, HEADING_POINTS)

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.states import draw_in_state
 from tokenvis.plot.artists.title import cost_text, describe, described_name, short_number
-from tokenvis.plot.parts.page import Part, Trace, sums_by
+from tokenvis.plot.parts.page import DrawnTrace, PagePart, sums_by
 from tokenvis.plot.parts.rows import (
     Column,
     bar_corners,
-    draw_rows,
+    draw_named_rows,
     draw_stack_axis,
     largest_rows,
     number_column,
@@ -24,18 +24,18 @@ from tokenvis.plot.parts.rows import (
 )
 
 
-def locations_part(trace: Trace) -> list[Part]:
+def locations_part(trace: DrawnTrace) -> list[PagePart]:
     """The part of the page with a row for each location, those with the most work first; none if there is only one."""
     if trace.spans["location_id"].nunique() < 2:
         return []
     table, colors = location_table(trace)
     details = "work at each, in the colours of its agents; times of spans that run at once are added up"
     return [
-        Part("locations", "Locations", details, row_inches(len(table)), lambda ax: draw_locations(ax, table, colors, trace))
+        PagePart("locations", "Locations", details, row_inches(len(table)), lambda ax: draw_locations(ax, table, colors, trace))
     ]
 
 
-def location_table(trace: Trace) -> tuple[pd.DataFrame, list[str]]:
+def location_table(trace: DrawnTrace) -> tuple[pd.DataFrame, list[str]]:
     """The measures of each location, with a column of work for each colour, and these colours."""
     at = trace.measures.assign(color=trace.measures["agent_id"].astype(str).map(trace.colors))
     agents = sums_by(at, "agent_id")["busy_us"].sort_values(ascending=False, kind="stable").index
@@ -45,9 +45,9 @@ def location_table(trace: Trace) -> tuple[pd.DataFrame, list[str]]:
     return largest_rows(table.reset_index(), "location_id", "busy_us"), colors
 
 
-def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Trace) -> None:
+def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: DrawnTrace) -> None:
     """Draw the rows."""
-    draw_rows(ax, table["name"].tolist(), location_columns(table, trace), trace.theme)
+    draw_named_rows(ax, table["name"].tolist(), location_columns(table, trace), trace.theme)
     amounts, is_others = piece_amounts(table, colors), table["is_others"].to_numpy()
     totals = amounts.sum(axis=1)
     limit = float(totals[~is_others].max(initial=0.0)) or 1.0
@@ -61,7 +61,7 @@ def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Trac
     describe(ax, f"Locations of {described_name(trace.axis.name)}, and the work of each agent there: {most}.")
 
 
-def location_columns(table: pd.DataFrame, trace: Trace) -> list[Column]:
+def location_columns(table: pd.DataFrame, trace: DrawnTrace) -> list[Column]:
     """The columns of numbers that the source gives; errors if there are any."""
     theme = trace.theme
     columns = [

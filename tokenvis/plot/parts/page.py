@@ -29,19 +29,19 @@ MAX_CHARACTERS = 400  # of a text
 
 
 @dataclass(frozen=True)
-class Trace:
+class DrawnTrace:
     """What the parts draw from: the recorded spans, their states and measures, the time axis, and the colours of agents."""
 
     spans: pd.DataFrame
     states: States
-    measures: pd.DataFrame  # `measures_of`
+    measures: pd.DataFrame  # `measures_by_place`
     axis: TimeAxis
     theme: ThemeColors
     colors: dict[str, str]  # of each agent
     wrappers: set[str]  # agents that only wait
 
 
-def measures_of(spans: pd.DataFrame) -> pd.DataFrame:
+def measures_by_place(spans: pd.DataFrame) -> pd.DataFrame:
     """The spans, errors, work, tokens and cost of each agent at each location, which add up to those of either."""
     names = ["agent_id", "location_id"]
     sizes, used = (question(spans, by=names).drop(columns="trace_id") for question in (summary, usage))
@@ -57,7 +57,7 @@ def sums_by(measures: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A part of the page: an Axes with a heading; ``inches`` is the height of what ``draw`` draws into the Axes."""
 
     name: str

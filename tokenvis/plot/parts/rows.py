@@ -15,10 +15,10 @@ from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes
 from tokenvis.plot.artists.text import text_width
 from tokenvis.spans.integers import Float64Array
 
-MAX_ROWS = 12
+MAX_PAGE_ROWS = 12
 ROW_INCHES = 0.24
 BAR_HEIGHT = 0.64  # of a row
-COLUMN_GAP_POINTS, MIN_COLUMN_POINTS = 12.0, 36.0  # most columns are narrower: so those of different tables are aligned
+NUMBER_GAP_POINTS, MIN_COLUMN_POINTS = 12.0, 36.0  # most columns are narrower: so those of different tables are aligned
 MISSING = "–"
 SIDE_MARGIN = 0.01  # of the width, as on the time axis
 CUT_MARKER_SIZE = 30  # square points
@@ -57,16 +57,16 @@ def largest_rows(table: pd.DataFrame, name: str, amount: str, *, last: Collectio
     names, amounts = table[name].astype(str).tolist(), table[amount].tolist()
     order = sorted(range(len(table)), key=lambda row: (names[row] in last, -amounts[row]))
     measures = table.drop(columns=name).astype("Float64").iloc[order].reset_index(drop=True)
-    shown = [names[row] for row in order]
-    if len(order) > MAX_ROWS:
-        kept = MAX_ROWS - 1
-        others = measures.iloc[kept:].sum(min_count=1).to_frame().T.astype("Float64")
-        measures = pd.concat([measures.iloc[:kept], others], ignore_index=True)
-        shown = [*shown[:kept], plural(len(order) - kept, "other")]
-    return measures.assign(name=shown, is_others=np.arange(len(shown)) >= min(len(order), MAX_ROWS - (len(order) > MAX_ROWS)))
+    rows = measures.assign(name=[names[row] for row in order], is_others=False)
+    if len(rows) <= MAX_PAGE_ROWS:
+        return rows
+    kept = MAX_PAGE_ROWS - 1
+    others = measures.iloc[kept:].sum(min_count=1).to_frame().T.astype("Float64")
+    others = others.assign(name=plural(len(rows) - kept, "other"), is_others=True)
+    return pd.concat([rows.iloc[:kept], others], ignore_index=True)
 
 
-def draw_rows(ax: Axes, names: list[str], columns: list[Column], theme: ThemeColors) -> None:
+def draw_named_rows(ax: Axes, names: list[str], columns: list[Column], theme: ThemeColors) -> None:
     """Draw the names, a shade behind every second row, and the columns, with headers above the Axes; a row is 1 high."""
     apply_theme(ax)
     ax.set_ylim(len(names), 0)
@@ -78,7 +78,7 @@ def draw_rows(ax: Axes, names: list[str], columns: list[Column], theme: ThemeCol
     size, right = font_sizes(ax).text, 0.0
     for column in columns:
         width = max(text_width(text, size) for text in (column.header, *column.texts))
-        right += COLUMN_GAP_POINTS + max(width, MIN_COLUMN_POINTS)
+        right += NUMBER_GAP_POINTS + max(width, MIN_COLUMN_POINTS)
         style: dict[str, Any] = {"header": column.header, "header_color": theme.muted, "align": "right", "beside": "right"}
         offsets = np.full(len(names), right)
         ax.add_artist(RowTexts(column.texts, offsets, width=right, size=size, colors=column.colors, **style))
