@@ -350,3 +350,26 @@ def test_totals_then_columns_that_do_not_fit_are_left_out(width, n_columns):
     ax = tv.plot_agent_tree(spans, ax=plt.subplots(figsize=(width, 3), layout="constrained")[1])
     assert len(side_texts(ax)) == n_columns
     assert collisions(ax.figure) == []
+
+
+def test_small_axes_have_as_many_rows_as_have_names_that_can_be_read():
+    spans = spans_of("lead 0 900 desk", *(f"w{n:03} {n} {n + n % 7 + 1} lab" for n in range(60)))
+    spans["parent_id"] = np.where(spans["agent_id"] == "lead", None, "a")
+    ax = tv.plot_agent_tree(spans, ax=plt.subplots(figsize=(3.3, 2.6), layout="constrained")[1])
+    ax.figure.canvas.draw()
+    names, *_ = side_texts(ax)
+    n_shown = len(names)
+    assert 8 < n_shown < 25
+    assert names[0] == f"lead (+{61 - n_shown})"
+    [note] = [artist for artist in ax.get_children() if isinstance(artist, Note)]
+    assert note.get_text() == f"{n_shown} of 61 rows drawn, the busiest"
+    assert collisions(ax.figure) == []
+
+
+def test_long_names_of_a_level_stay_different():
+    spans = spans_of("lead 0 90 desk", *(f"search_the_documents_of_team_{n}_for_answers {n} {n + 5} lab" for n in range(6)))
+    spans["parent_id"] = np.where(spans["agent_id"] == "lead", None, "a")
+    ax = tv.plot_agent_tree(spans, ax=plt.subplots(figsize=(3.3, 2.6), layout="constrained")[1])
+    names, *_ = side_texts(ax)
+    assert len(set(names)) == len(names) == 7
+    assert all("…" in name for name in names[1:])

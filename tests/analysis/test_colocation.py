@@ -80,3 +80,10 @@ def test_the_picture_has_the_time_of_each_pair_twice():
     [mesh] = ax.collections
     assert mesh.get_array().filled(-1).tolist() == [[-1, 5, 1], [5, -1, 1], [1, 1, -1]]
     assert plot_colocation(spans_of("ann 0 10 desk")).get_label() == "No two agents met."
+
+
+def test_the_picture_of_several_traces_names_the_pair_with_the_largest_sum():
+    spans = spans_of("ann 0 9 lab t", "bob 0 6 lab t", "bob 0 5 lab u", "ann 0 5 lab u", "eve 0 9 desk t", "ann 0 9 desk t")
+    ax = plot_colocation(spans)
+    assert ax.get_title(loc="right") == "time that agents spent together, summed"
+    assert ax.get_label() == "Time that agents of 2 traces were together, summed; the maximum is ann and bob, 11 µs."

@@ -5,6 +5,8 @@ from hypothesis import given
 from waiting import presence_of, waiting_frames, work_of
 
 from tokenvis import BadOption, occupancy, plot_occupancy
+from tokenvis.plot.artists.text import Note
+from tokenvis.spans.losses import LOST_LOCATION
 
 
 def as_text(spans):
@@ -77,3 +79,18 @@ def test_the_picture_of_a_trace_with_waits_shows_work_and_lists_agents_that_only
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bob", "a-root"]
     assert ax.get_title(loc="right") == "working time of each agent at each location"
     assert ax.get_label().startswith("Working time of 2 agents at 2 locations in t; the maximum is bob at lab, ")
+
+
+def test_the_times_of_several_traces_are_summed_in_the_cells_and_in_the_words():
+    spans = spans_of("ann 0 10 desk t", "bob 0 6 desk t", "bob 0 6 desk u")
+    ax = plot_occupancy(spans)
+    assert ax.get_title(loc="right") == "time of each agent at each location, summed"
+    assert ax.get_label() == "Time of 2 agents at 1 location in 2 traces, summed; the maximum is bob at desk, 12 µs."
+
+
+def test_the_picture_reports_lost_spans():
+    spans = with_data(spans_of("ann 0 10 desk", f"ann 10 11 {LOST_LOCATION}"), b={"n_lost": 3})
+    ax = plot_occupancy(spans)
+    [note] = [text for text in ax.texts if isinstance(text, Note)]
+    assert note.messages() == ["3 spans were lost while recording"]
+    assert ax.get_label().endswith("ann at desk, 10 µs. 3 spans were lost while recording.")

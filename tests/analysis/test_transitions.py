@@ -42,3 +42,12 @@ def test_the_picture_has_the_counts_of_the_table():
     [mesh] = ax.collections
     assert mesh.get_array().filled(0).tolist() == [[0, 2], [1, 0]]
     assert plot_transitions(spans_of("ann 0 10 desk")).get_label() == "No agent moved."
+
+
+def test_the_picture_of_many_locations_names_the_most_frequent_move_and_not_the_others():
+    rows = [
+        f"a{n} {2 * n + step} {2 * n + step + 1} {'desk' if step else f'room-{n:03}'}" for n in range(100) for step in (0, 1)
+    ]
+    ax = plot_transitions(spans_of(*rows, "bob 0 1 desk", "bob 2 3 room-000", "bob 4 5 desk", "bob 6 7 room-000"))
+    assert ax.get_title(loc="right") == "103 moves between locations"
+    assert ax.get_label() == "103 moves between locations in t; most frequent: from desk to room-000, 2."

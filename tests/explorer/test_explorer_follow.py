@@ -168,7 +168,7 @@ def test_it_follows_while_a_cell_runs_and_until_it_is_stopped(nb, record, store)
     expect(driver.root.get_by_role("button", name="3 agents")).to_be_visible()
 
     store.write_trace("tower", [])
-    expect(driver.root.locator(".tv-message")).to_have_text("This trace has no spans.")
+    expect(driver.root.locator(".tv-message")).to_have_text("There are no spans.")
     record("again", "ann", 0, 2, "floor-00")
     expect(driver.figures).to_contain_text("1 span · wall 2 s")
     assert nb.errors == []

@@ -11,7 +11,7 @@ from tokenvis.spans.losses import LOST_LOCATION
 
 SPANS = spans_of("ann 0 1 desk t", "bob 0 1 lab u")
 LOST = with_data(spans_of(f"ann 0 1 {LOST_LOCATION} t"), a={"n_lost": 3})
-ALL_LOST = "There are no spans: 3 spans were lost while recording."
+ALL_LOST = "3 spans were lost while recording."
 
 
 def test_the_height_of_a_new_figure_grows_with_the_lanes_up_to_a_page():

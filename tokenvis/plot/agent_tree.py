@@ -48,7 +48,7 @@ MAX_NAMES_SHARE, MAX_NUMBERS_SHARE = 0.26, 0.3  # of the figure's width
 INDENT_POINTS, MAX_INDENT_SHARE = 11.0, 0.5  # of a level; of all levels, as a share of the column of names
 NAME_GAP_POINTS, COLUMN_GAP_POINTS, TOTAL_GAP_POINTS = 6.0, 12.0, 4.0  # beside names, before columns, within columns
 LEGEND_GAP_POINTS = 10.0
-FORK_COLOR_SHARE = 0.75  # of the lines from a caller to the start
+FORK_COLOR_SHARE, MAX_STRONG_FORKS = 0.75, 40  # of the lines from a caller to the start; more lines are thinner and paler
 MarkerKind: TypeAlias = Literal["instant", "error", "cancelled", "open"]
 MARKER_KINDS: tuple[MarkerKind, ...] = ("instant", "error", "cancelled", "open")
 
@@ -76,8 +76,8 @@ def plot_agent_tree(
     with all rows below it. They are left out if no span has them, and the totals, then the columns, if they would take more
     than 30% of the width.
 
-    Of more than 200 rows, those with the most work in their subtrees are drawn. A note shows how many there are, and the name
-    of a row how many below it are not drawn: "lead (+12)".
+    Of more than 200 rows, or more than have names that can be read on ``ax``, those with the most work in their subtrees are
+    drawn. A note shows how many there are, and the name of a row how many below it are not drawn: "lead (+12)".
 
     Parameters
     ----------
@@ -255,9 +255,10 @@ def draw_forks(
     y0, y1 = parent[child] + 0.5, child + 0.5
     lines = np.stack([np.column_stack(corner) for corner in ((x0, y0), (x1, y0), (x1, y1))], axis=1)
     is_link = (shown["evidence"].iloc[child] == "link").to_numpy()
-    color = blend_colors(theme.muted, theme.background, FORK_COLOR_SHARE)
+    strength = min(1.0, MAX_STRONG_FORKS / max(len(child), 1)) ** 0.5
+    color = blend_colors(theme.muted, theme.background, FORK_COLOR_SHARE * strength)
     for linked, line_style in ((False, "-"), (True, "--")):
-        style: dict[str, Any] = {"colors": color, "linewidths": 0.9, "linestyles": line_style, "zorder": 2.1}
+        style: dict[str, Any] = {"colors": color, "linewidths": 0.9 * strength, "linestyles": line_style, "zorder": 2.1}
         selected = list(lines[is_link == linked])
         if selected:
             ax.add_collection(LineCollection(selected, label="links" if linked else "starts", **style), autolim=False)

@@ -43,7 +43,7 @@ def plot_handoffs(
     time_unit
         "auto": from µs to days. "step": times are step numbers.
     legend
-        Whether the colours have a legend if the cells are too small for their counts.
+        Whether the colours have a scale while the cells are too small for their counts.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 

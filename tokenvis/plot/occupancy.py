@@ -32,7 +32,7 @@ def plot_occupancy(
     time_unit
         "auto": from µs to days. "step": times are step numbers.
     legend
-        Whether the colours have a legend if the cells are too small for their times.
+        Whether the colours have a scale while the cells are too small for their times.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 

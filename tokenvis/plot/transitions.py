@@ -24,7 +24,7 @@ def plot_transitions(spans: pd.DataFrame, *, legend: bool = True, ax: Axes | Non
     spans
         A frame of spans; the moves of several traces are summed.
     legend
-        Whether the colours have a legend if the cells are too small for their counts.
+        Whether the colours have a scale while the cells are too small for their counts.
     ax
         The Axes to draw on. By default a new figure of a size that fits the matrix.
 

@@ -67,7 +67,7 @@ def no_spans_sentence(spans: pd.DataFrame, losses: Losses | None = None) -> str:
     """
     losses = losses or losses_of(spans)
     if losses.total:
-        return f"There are no spans: {losses.messages()[0]}."
+        return losses.sentences()[0]
     names = {column: names_in_categories(spans[column]) for column in ("trace_id", "agent_id", "location_id")}
     traces = names["trace_id"]
     if names["agent_id"] or names["location_id"]:

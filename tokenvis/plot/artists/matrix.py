@@ -26,7 +26,7 @@ CELL_WIDTH_RANGE_INCHES = (0.75, 1.4)  # minimum and maximum; a cell is as wide 
 MAX_NAME_INCHES = 2.5  # for a name at the left
 MAX_MATRIX_INCHES = 10.0  # height of the matrix in a new figure
 MAX_MATRIX_NAMES = 60  # rows, and columns
-MAX_SCALE_STEPS = 4
+SCALE_STEPS = 4
 PATCH_EMS, PATCH_GAP_EMS, STEP_GAP_EMS = 1.0, 0.35, 0.8  # in the scale: a patch, the gap after it, the gap after its text
 
 
@@ -231,6 +231,6 @@ def draw_cells(
     }
     texts = CellLabels(pd.DataFrame(labels), size=font_sizes(ax).bar)
     ax.add_artist(texts)
-    steps = np.unique(np.round(np.linspace(0, 1, MAX_SCALE_STEPS + 1)[1:] ** 2 * highest))
+    steps = np.unique(np.round(np.linspace(0, 1, SCALE_STEPS + 1)[1:] ** 2 * highest))
     colors = {format_amount(int(step)): to_hex(colormap(norm(step))) for step in steps.tolist() if step}
     return texts, list(colors.items())

@@ -24,7 +24,7 @@ MAX_VERTICAL_INCHES, MIN_VERTICAL_INCHES = 1.6, 0.4  # for vertical names below
 OTHER_INCHES = 1.2  # of the figure's height, for the title and the lines below; vertical names take up to half of the rest
 LINE_EMS = 1.15  # from a name to the next
 MAX_END_LETTERS = 200  # of a long name, those that are looked at: the first, and the last
-MAX_CUTS = 3  # of names that look the same
+MAX_ROUNDS = 3  # of names that look the same
 MAX_WORD_LETTERS = 8  # of a word, those before the first different one
 
 
@@ -36,7 +36,7 @@ def shortened_names(names: Sequence[str], points: float, size: float) -> list[st
     differ from others may be wider.
     """
     texts = {name: shorten_name(ends_of(name), points, size) for name in sorted(set(names))}
-    for _ in range(MAX_CUTS):
+    for _ in range(MAX_ROUNDS):
         for group in names_that_look_the_same(texts):
             first = first_difference(group[0], group[-1])
             texts |= {name: cut_around(name, first, points / size) for name in group}
@@ -44,7 +44,7 @@ def shortened_names(names: Sequence[str], points: float, size: float) -> list[st
     for group in names_that_look_the_same(texts):
         number = 0
         for name in group:
-            while look_of(text := numbered(name, number := number + 1, points / size)) in taken:
+            while look_of(text := with_number(name, number := number + 1, points / size)) in taken:
                 pass
             texts[name] = text
             taken.add(look_of(text))
@@ -98,7 +98,7 @@ def cut_around(name: str, first: int, ems: float) -> str:
     return drawable(name[:n_before]) + "…" * (n_before < word) + rest
 
 
-def numbered(name: str, number: int, ems: float) -> str:
+def with_number(name: str, number: int, ems: float) -> str:
     """A name with a number, cut to a width in ems."""
     text, suffix = ends_of(name), f" #{number}"
     room = ems - text_width(suffix, 1.0)
@@ -186,6 +186,8 @@ class NameTicks(FixedLocator):
 
     def messages(self) -> list[str]:
         """The note on names that are not shown."""
+        if self.axis.get_major_locator() is not self:
+            return []  # other code has set its own ticks
         fitted = self.fit()
         noun = "names" if self.axis is self.axis.axes.yaxis else "names of columns"
         n_shown = len(fitted.shown)

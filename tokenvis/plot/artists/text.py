@@ -29,7 +29,7 @@ MISSING_NAME = "none"  # for a missing value
 MIN_CUT_LETTERS = 4
 LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
 LABEL_BOX_POINTS = 1.0  # around the text, in the box behind a label
-CELL_PADDING_EMS, CELL_LINE_EMS = 0.4, 1.3  # beside the text of a cell of a matrix, and the height of a line
+CELL_PADDING_EMS, CELL_LINE_EMS = 0.8, 1.3  # beside the text of a cell of a matrix, and the height of a line
 MIN_FONT_POINTS = 4.5  # that can be read
 MAX_WIDTHS = 10_000  # of the texts of an artist that are kept
 

@@ -48,10 +48,12 @@ def draw_title(ax: Axes, name: str, details: str, theme: ThemeColors) -> None:
 
 
 def draw_note(ax: Axes, parts: Iterable[str | Reporter], theme: ThemeColors) -> None:
-    """Draw a line below the picture about what it leaves out; a line that is there is continued."""
-    drawn = [text for text in ax.texts if isinstance(text, Note)]
-    note = drawn[0] if drawn else Note(ax, [], size=font_sizes(ax).text, color=theme.muted)
-    note.parts += parts
+    """Draw a line below the picture about what it leaves out; it replaces an earlier one, and continues it."""
+    earlier = [text for text in ax.texts if isinstance(text, Note)]
+    for note in earlier:
+        note.remove()
+    said = [part for note in earlier for part in note.parts]
+    Note(ax, [*said, *parts], size=font_sizes(ax).text, color=theme.muted)
 
 
 def short_number(count: float, *, reference: float = 0) -> str:
