@@ -99,7 +99,7 @@ def plot_storyline(
     legend
         Whether a legend is drawn.
     budget
-        The time limit, in seconds, to prove that no order has fewer crossings; see `storyline`.
+        The time limit, in seconds, to find an order with few crossings and to prove that none has fewer; see `storyline`.
     ax
         The Axes to draw on. By default a new figure of a size that fits the lines.
 
