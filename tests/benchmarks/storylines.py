@@ -2,29 +2,32 @@
 
 First, stories with a known (those of the graph-drawing literature, if ``$TOKENVIS_REAL_TRACES`` names a folder that has them)
 or proven (random stories) minimum of crossings: the results of barycentre sweeps, of the search, and of the solver. Then the
-layout of a large town of agents that move at random, the hardest kind of story, without a proof. Then the stability while a
-story grows by a twentieth at a time, from its half to its end: the share of all pairs of lines, at 400 moments, whose order
-stays the same.
+wall time of calls over their budgets: of random stories that no proof finishes, and of the fourth part of Les Misérables (if
+the folder has it), with its agents named in several ways, because the time of a proof depends on their order. Then the layout
+of a large town of agents that move at random, the hardest kind of story, without a proof. Then the stability while a story
+grows by a twentieth at a time, from its half to its end: the share of all pairs of lines, at 400 moments, whose order stays
+the same.
 """
 
 import os
 import platform
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
 
 import tokenvis as tv
 from tokenvis.layout.storylines.blocks import LayerTable, count_crossings
+from tokenvis.layout.storylines.deadline import Deadline
 from tokenvis.layout.storylines.ordering import barycenter_ranks, order_in_parts
-from tokenvis.layout.storylines.proof import prove_fewest_crossings
+from tokenvis.layout.storylines.orders import order_lines
 from tokenvis.layout.storylines.search import search_ranks
 from tokenvis.store.demo import multi_agent_workflow
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from stories import FEWEST_CROSSINGS, REAL_TRACES_ROOT, blocks_in, random_visits, spans_in, spans_of_story, story
+from stories import FEWEST_CROSSINGS, REAL_TRACES_ROOT, blocks_in, random_visits, spans_in, spans_of_story, story, visits_of
 
 MOMENTS = 400
 TOWNS = ((50, 10_000, 3.0), (50, 100_000, 15.0))  # agents, spans, and the time limit in seconds
@@ -46,14 +49,40 @@ def compare_orders() -> None:
         found = count_crossings(order_in_parts(blocks, search_ranks))
         searched = perf_counter() - begin
         begin = perf_counter()
-        proven = count_crossings(order_in_parts(blocks, lambda part: prove_fewest_crossings(part, seconds=60).ranks))
-        took = perf_counter() - begin
+        [order] = order_lines([blocks], Deadline.after(60))
+        took, proven = perf_counter() - begin, count_crossings(order.ranks)
         fewest = FEWEST_CROSSINGS.get(name, proven)
         sums = {key: sums[key] + count for key, count in zip(sums, (fewest, swept, found), strict=True)}
         cells = f"{blocks.shape[1]:>6} {len(blocks):>6} {fewest:>6} {swept:>11}"
         print(f"{name:<20} {cells} {found:>5} {searched:>5.2f} s {proven:>5} {took:>5.2f} s", flush=True)
     above = {key: f"{sums[key] / sums['fewest'] - 1:.1%}" for key in ("barycentres", "search")}
     print(f"above the fewest, of all together: barycentres {above['barycentres']}, search {above['search']}\n")
+
+
+def spend_budgets() -> None:
+    """Print the wall time of calls over their budgets, the processor time, and the bounds that they reach."""
+    times = f"{'seconds':>8} {'of the budget':>13} {'processor':>9}"
+    print(f"{'story':<26} {'traces':>6} {'budget':>6} {times} {'at least':>8} {'crossings':>9}")
+    hard = spans_in(random_visits(0, n_agents=14, n_scenes=80, n_locations=7), "hard")
+    stories = {"14 agents, random": hard, "the same": pd.concat([hard.assign(trace_id=f"{copy}") for copy in range(4)])}
+    calls = [(name, spans, budget) for name, spans in stories.items() for budget in (0.2, 1, 5)]
+    book = Path(REAL_TRACES_ROOT or ".", "storyline", "sgb", "jean.dat")
+    if book.exists():
+        visits = visits_of("jean 4")
+        names = sorted({agent for agent, *_ in visits})
+        for seed in range(5):
+            renamed = dict(zip(names, np.random.default_rng(seed).permutation(names).tolist(), strict=True))
+            spans = spans_in([(renamed[agent], *rest) for agent, *rest in visits], "jean 4")
+            calls.append((f"Les Misérables 4, names {seed}", spans, 5))
+    for name, spans, budget in calls:
+        begin, worked = perf_counter(), process_time()
+        totals = tv.storyline(spans, budget=budget).totals
+        took, worked = perf_counter() - begin, process_time() - worked
+        cells = (
+            f"{took:>8.2f} {took / budget:>13.2f} {worked:>9.2f} {totals['at_least'].sum():>8} {totals['crossings'].sum():>9}"
+        )
+        print(f"{name:<26} {len(totals):>6} {budget:>6} {cells}", flush=True)
+    print()
 
 
 def town(n_agents: int, n_spans: int) -> pd.DataFrame:
@@ -124,6 +153,7 @@ def main() -> None:
     """Print the tables."""
     print(f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {os.cpu_count()} processors")
     compare_orders()
+    spend_budgets()
     lay_out_towns()
     grow_stories()
 

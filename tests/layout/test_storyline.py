@@ -4,6 +4,7 @@ from itertools import combinations, pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from clocks import FakeClock
 from conftest import spans_frames, spans_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from tokenvis.errors import quoted
 from tokenvis.layout.storylines import layers as layers_module
 from tokenvis.layout.storylines import storyline as layout
 from tokenvis.layout.storylines.blocks import blocks_by_group
+from tokenvis.layout.storylines.deadline import Deadline
+from tokenvis.layout.storylines.orders import order_lines
 from tokenvis.plot.artists.colors import OTHERS_COLOR, QUALITATIVE_COLORS
 from tokenvis.plot.artists.storylines.lines import ABSENT_COLOR_SHARE, shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels
@@ -170,6 +173,38 @@ def test_without_a_proof_the_search_result_is_used():
     assert (found["is_proven"], found["at_least"]) == (False, 0)
     assert (proven["is_proven"], proven["at_least"]) == (True, proven["crossings"])
     assert proven["crossings"] <= found["crossings"]
+
+
+def rounds_of_pairs(n_traces, n_rounds):
+    """Traces in which ten agents meet in random pairs: no proof of them ends soon."""
+    random = np.random.default_rng(2)
+    pairs = [random.permutation(10) // 2 for _ in range(n_rounds)]
+    spans = spans_of(*(f"{who} {n} {n + 1} desk{place[who]}" for n, place in enumerate(pairs) for who in range(10)))
+    return pd.concat([spans.assign(trace_id=f"{number}") for number in range(n_traces)], ignore_index=True)
+
+
+@pytest.mark.parametrize("n_traces", [1, 3])
+def test_the_budget_is_for_all_traces_of_a_call(n_traces):
+    spans = rounds_of_pairs(n_traces, 20)
+    with FakeClock.patched() as clock:
+        totals = storyline(spans, budget=250 * n_traces).totals
+        assert (
+            clock.seconds <= 250 * n_traces
+        )  # of which 15% are left for the rest: each search looks at the clock twice for each agent before it returns
+    assert (totals["at_least"] > 0).all()
+    assert (totals["at_least"] < totals["crossings"]).all()
+    with FakeClock.patched() as clock:
+        assert (storyline(spans, budget=1e-9).totals["at_least"] == 0).all()
+        assert clock.seconds <= 50 * n_traces
+
+
+@pytest.mark.parametrize(("budget", "seconds"), [(None, 10), (4, 4), (0, None)])
+def test_the_default_budget_grows_with_the_traces(monkeypatch, budget, seconds):
+    begun = []
+    monkeypatch.setattr(layout, "order_lines", lambda tables, deadline: begun.append(deadline) or order_lines(tables, None))
+    with FakeClock.patched():
+        storyline(rounds_of_pairs(2, 1), budget=budget)
+        assert begun == [seconds and Deadline(1 + 0.85 * seconds)]
 
 
 @pytest.mark.laws

@@ -101,7 +101,7 @@ def plot_storyline(
     shortest_us
         Neighbouring intervals that are all shorter than this (µs) are merged, so that lines move less often; see `storyline`.
     budget
-        The time limit, in seconds, to prove that no order has fewer crossings; see `storyline`.
+        The time limit, in seconds, to find an order with few crossings and to prove that none has fewer; see `storyline`.
     ax
         The Axes to draw on. By default a new figure of a size that fits the lines.
 
