@@ -1,10 +1,10 @@
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
 from test_tokens import frames_with_figures
 
 from tokenvis import BadOption, BadSpan, plot_usage, usage
@@ -211,11 +211,12 @@ def test_the_picture_over_time_adds_up_each_call_at_its_end():
 
 
 def width_of_the_total(ax):
-    """The points of the axis over which the highest area has the sum of all tokens."""
+    """The highest level, and the points over which it is drawn."""
     ax.figure.canvas.draw()
-    path = np.vstack([area.get_paths()[0].vertices for area in ax.collections])
-    x = ax.transData.transform(path[path[:, 1] == path[:, 1].max()])[:, 0] * 72 / ax.figure.dpi
-    return path[:, 1].max(), x.max() - x.min()
+    boxes = [patch.get_window_extent() for patch in ax.patches if isinstance(patch, Rectangle) and patch.get_height()]
+    top = ax.transData.inverted().transform((0, max(box.y1 for box in boxes)))[1]
+    assert max(box.x1 for box in boxes) <= ax.figure.bbox.x1
+    return round(top), min(box.width for box in boxes) * 72 / ax.figure.dpi
 
 
 @pytest.mark.parametrize("size", [(11, 3), (3.3, 2.6)])

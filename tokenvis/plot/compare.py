@@ -140,7 +140,7 @@ def plot_compare(
             return draw_message(ax, theme, empty)
         apply_theme(ax)
         ax.set_ylim(placement.height + 0.2, -0.2)
-        rows = draw_agent_bands(ax, agent_rows(placement, present, changes, axis), theme)
+        rows = draw_agent_bands(ax, rows_of_agents(placement, present, changes, axis), theme)
         axis.draw(ax, theme)
         waits = BarWaits(segments, theme) if len(segments.row) else None
         bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
@@ -232,7 +232,7 @@ def sided_bands(placement: Placement) -> pd.DataFrame:
     return placement.bands.assign(name=names, side=sides)
 
 
-def agent_rows(placement: Placement, present: set[str], changes: pd.Series, axis: TimeAxis) -> pd.DataFrame:
+def rows_of_agents(placement: Placement, present: set[str], changes: pd.Series, axis: TimeAxis) -> pd.DataFrame:
     """A row for each agent, as it is drawn.
 
     ``name, top, height, middle`` of its bands; ``before, after``: the middle of each band, NaN if it has none, and ``side``:
@@ -264,8 +264,8 @@ def side_text(name: Any, side: str, present: set[str]) -> str:
 class ChangeTexts(FittedTexts):
     """Texts between the names and the bands of the agents: "before", the change of the agent's busy time, "after".
 
-    ``agents`` is that of `agent_rows`. If the bands of an agent are too low, only the change is left. Agents whose names are
-    left out have no text.
+    ``agents`` is that of `rows_of_agents`. If the bands of an agent are too low, only the change is left. Agents whose names
+    are left out have no text.
     """
 
     def __init__(self, agents: pd.DataFrame, theme: ThemeColors, *, size: float) -> None:

@@ -39,7 +39,7 @@ AREA_ALPHA, BAND_ALPHA = 0.85, 0.18
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepGrid:
     """Where the steps of a picture are: the positions of all steps, or the edges of columns if it cannot show each of them."""
 
     axis: TimeAxis
@@ -140,7 +140,7 @@ def plot_concurrency(
         draw_losses(ax, losses, axis, theme)
         steps = steps_of([table, *waits.values()], axis, ax)
         draw_areas(ax, steps, stacked_levels(table, scale, by or "", steps), scale, theme)
-        draw_total(ax, steps, total, theme)
+        draw_total_line(ax, steps, total, theme)
         draw_waiting_areas(ax, steps, waits, theme.muted if scale else theme.accent, theme)
         draw_note(ax, [*losses.messages(), *steps.messages()], theme)
         draw_peak(ax, total, axis, theme)
@@ -169,14 +169,14 @@ def waiting_sentences(waits: Mapping[str, pd.DataFrame]) -> list[str]:
     return [f"Below 0 are the spans that wait: at most {' and '.join(maxima)}."] if maxima else []
 
 
-def steps_of(tables: list[pd.DataFrame], axis: TimeAxis, ax: Axes) -> Steps:
+def steps_of(tables: list[pd.DataFrame], axis: TimeAxis, ax: Axes) -> StepGrid:
     """The steps of these tables, exact if the Axes are wide enough to show each of them."""
     points = ax.bbox.width / ax.figure.dpi * 72
     exact = exact_edges([table["time"].to_numpy() for table in tables], axis.mapping, points)
-    return Steps(axis, column_edges(axis.mapping, points) if exact is None else exact, exact is not None)
+    return StepGrid(axis, column_edges(axis.mapping, points) if exact is None else exact, exact is not None)
 
 
-def stacked_levels(table: pd.DataFrame, scale: ColorScale | None, by: str, steps: Steps) -> list[tuple[str, Float64Array]]:
+def stacked_levels(table: pd.DataFrame, scale: ColorScale | None, by: str, steps: StepGrid) -> list[tuple[str, Float64Array]]:
     """The colour and the stacked mean level of each layer, from below; groups that share a colour are one layer."""
     if scale is None:
         return [("", steps.levels(table).mean)]
@@ -196,7 +196,7 @@ def step_area(ax: Axes, x: Float64Array, low: Float64Array, high: Float64Array, 
 
 
 def draw_areas(
-    ax: Axes, steps: Steps, layers: list[tuple[str, Float64Array]], scale: ColorScale | None, theme: ThemeColors
+    ax: Axes, steps: StepGrid, layers: list[tuple[str, Float64Array]], scale: ColorScale | None, theme: ThemeColors
 ) -> None:
     """Draw the stacked areas."""
     below = np.zeros(len(steps.x) - 1)
@@ -207,7 +207,7 @@ def draw_areas(
         below = level
 
 
-def draw_total(ax: Axes, steps: Steps, total: pd.DataFrame, theme: ThemeColors) -> None:
+def draw_total_line(ax: Axes, steps: StepGrid, total: pd.DataFrame, theme: ThemeColors) -> None:
     """Draw the total as a line, on which no step is too narrow to be visible; and in columns, its band."""
     levels = steps.levels(total)
     if not steps.is_exact:
@@ -219,7 +219,7 @@ def draw_total(ax: Axes, steps: Steps, total: pd.DataFrame, theme: ThemeColors) 
     ax.stairs(levels.mean, steps.x, zorder=3, **line)
 
 
-def draw_waiting_areas(ax: Axes, steps: Steps, waits: Mapping[str, pd.DataFrame], color: str, theme: ThemeColors) -> None:
+def draw_waiting_areas(ax: Axes, steps: StepGrid, waits: Mapping[str, pd.DataFrame], color: str, theme: ThemeColors) -> None:
     """Draw the numbers of spans that wait, stacked downwards from 0."""
     if not waits:
         return

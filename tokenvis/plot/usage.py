@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
 
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
@@ -42,7 +43,7 @@ from tokenvis.tree.prices import Prices
 USAGE_HEIGHT_INCHES = 2.6
 GROUP_BAR_HEIGHT = 0.7
 MAX_GROUPS = 40
-END_POINTS, MAX_END_SHARE = 20.0, 0.2  # width of the margin behind the end of the trace, in which the last sums stand
+END_GAP_POINTS, END_POINTS = 3.0, 20.0  # of the bar of the last sums beside the Axes, and the gap before it
 TOTAL_HEADROOM = 1.18  # above the last sums, for their total
 TOKEN_COLORS = {"cached input": QUALITATIVE_COLORS[11], "input": QUALITATIVE_COLORS[0], "output": QUALITATIVE_COLORS[1]}
 
@@ -81,8 +82,8 @@ def plot_usage(
     -------
     Axes
         Tokens are those of `usage`, each counted once; a note says what they do not include. Over time, y is the cumulative
-        sum; in a margin behind the end of the trace stand the last sums, with their total. By group, x is the sum; of more
-        than 40 groups, the smallest are merged.
+        sum; a bar at the right of the Axes has the last sums, and their total. By group, x is the sum; of more than 40 groups,
+        the smallest are merged.
 
     Raises
     ------
@@ -130,7 +131,8 @@ def plot_usage(
                 for kind, color in TOKEN_COLORS.items()
                 if totals[kind]
             ]
-            draw_legend(ax, kinds + (lost_handles(losses, theme) if by is None else []))
+            beside = END_GAP_POINTS + END_POINTS if by is None else 0.0
+            draw_legend(ax, kinds + (lost_handles(losses, theme) if by is None else []), offset_points=beside)
         used = f"{totals['input'] + totals['cached input']:,} input and {totals['output']:,} output"
         describe(ax, f"Tokens used in {described_name(trace_title(spans))}: {used}.", *losses.sentences())
     return ax
@@ -178,43 +180,40 @@ def token_groups(table: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def draw_token_sums(ax: Axes, times: Any, sums: dict[str, np.ndarray], axis: TimeAxis, theme: ThemeColors) -> None:
-    """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time.
-
-    The last sums stand in a margin behind the end of the trace, with their total above: many calls end with the trace.
-    """
+    """Draw the cumulative sums of the kinds, stacked; the first sum is before the first time."""
     axis.draw(ax, theme)
-    low, end = axis.mapping.positions[[0, -1]].tolist()
-    left, right = ax.get_xlim()
-    points = ax.bbox.width / ax.figure.dpi * 72
-    ax.set_xlim(left, max(right, end + (right - left) * min(END_POINTS / points, MAX_END_SHARE)))
-    x, rows = last_in_columns(axis.mapping.to_x(times), (low, end), points)
-    x = np.concatenate([[low], x, ax.get_xlim()[1:]])
+    ends = axis.mapping.positions[[0, -1]]
+    x, rows = last_in_columns(axis.mapping.to_x(times), (ends[0], ends[1]), ax.bbox.width / ax.figure.dpi * 72)
+    x = np.concatenate([ends[:1], x, ax.get_xlim()[1:]])
     below = np.zeros(len(x))
     for kind, values in sums.items():
         shown = values[np.append(0, rows + 1)]
         level = below + np.append(shown, shown[-1:])
         ax.fill_between(x, below, level, step="post", color=TOKEN_COLORS[kind], linewidth=0, zorder=2, label=kind)
         below = level
-    draw_total(ax, end, float(below[-1]), theme)
     highest = max(float(below[-1]), 1.0)
     ax.set_ylim(0, highest * TOTAL_HEADROOM)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.yaxis.set_major_formatter(partial(tick_number, reference=highest))
     ax.tick_params(axis="y", length=0)
+    draw_last_sums(ax, {kind: int(values[-1]) for kind, values in sums.items()}, theme)
 
 
-def draw_total(ax: Axes, end: float, total: float, theme: ThemeColors) -> None:
-    """Draw a line at the end of the trace, and the total above the last sums: nothing before them is higher."""
-    ax.axvline(end, color=theme.background, linewidth=0.8, zorder=2.5, label="end")
-    style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontweight": "bold", "color": theme.text, "zorder": 4}
-    ax.annotate(
-        short_number(total),
-        (ax.get_xlim()[1], total),
-        (0, 2),
-        textcoords="offset points",
-        fontsize=font_sizes(ax).text,
-        **style,
-    )
+def draw_last_sums(ax: Axes, totals: dict[str, int], theme: ThemeColors) -> None:
+    """Draw the last sums again, as a bar at the right of the Axes, with their total above: many calls end with the trace.
+
+    The time axis itself is that of all pictures of the trace, and ends there.
+    """
+    right_edge: Any = ax.transAxes
+    points = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(1, 0, right_edge)
+    beside = blended_transform_factory(points, ax.transData)
+    below = 0
+    for kind, total in totals.items():
+        style: dict[str, Any] = {"color": TOKEN_COLORS[kind], "linewidth": 0, "label": kind, "clip_on": False, "zorder": 2}
+        ax.add_artist(Rectangle((END_GAP_POINTS, below), END_POINTS, total, transform=beside, **style))
+        below += total
+    text = ax.text(END_GAP_POINTS + END_POINTS, below, short_number(below), transform=beside, ha="right", va="bottom", zorder=4)
+    text.set(fontweight="bold", color=theme.text, fontsize=font_sizes(ax).text)
 
 
 def draw_token_groups(ax: Axes, groups: pd.DataFrame, theme: ThemeColors) -> None:

@@ -4,10 +4,12 @@ from math import ceil
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
@@ -26,9 +28,15 @@ def legend_patch(color: str, name: str) -> Patch:
     return Patch(color=color, label=name, gid=NAME)
 
 
+def is_narrow(ax: Axes) -> bool:
+    """Whether the figure is so narrow that the legend is below the Axes."""
+    return bool(ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES)
+
+
 def max_name_points(ax: Axes) -> float:
-    """The largest width of a name in a legend at the right, in points."""
-    return MAX_LEGEND_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+    """The largest width of a name in a legend, in points."""
+    share_points = MAX_LEGEND_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72
+    return NARROW_NAME_EMS[0] * font_sizes(ax).text if is_narrow(ax) else float(share_points)
 
 
 def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
@@ -41,7 +49,7 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
         return
     figure, size = ax.figure, font_sizes(ax).text
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
-    if figure.bbox.width / figure.dpi <= SMALL_FIGURE_INCHES and not always_right:
+    if is_narrow(ax) and not always_right:
         handles, names, style["ncols"] = entries_below(ax, handles, size)
         anchor = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
         style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor}
@@ -93,11 +101,13 @@ def with_room(handles: list[Any], n_entries: int) -> list[Any]:
     """The handles; if there are more than this number, without the last names, and with an entry that counts these."""
     n_dropped = len(handles) - n_entries + 1
     named = [number for number, handle in enumerate(handles) if handle.get_gid() == NAME]
+    if named and to_hex(handles[named[-1]].get_facecolor()) == OTHERS_COLOR:  # it counts others already
+        named.pop()
     if n_dropped < 2 or len(named) <= n_dropped:
         return handles
     dropped = named[-n_dropped:]
     more = Line2D([], [], linestyle="none", label=f"{n_dropped:,} more")
-    return [*handles[: dropped[0]], more, *(handle for handle in handles[dropped[0] :] if handle.get_gid() != NAME)]
+    return [*handles[: dropped[0]], more, *handles[dropped[-1] + 1 :]]
 
 
 def entry_names(handles: list[Any], points: float, size: float) -> list[str]:
