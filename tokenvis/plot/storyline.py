@@ -46,7 +46,7 @@ MIN_LAYERS_NAMED_AT_BOTH_ENDS = 24  # lines in longer traces have their names at
 MIN_INCHES_NAMED_AT_BOTH_ENDS = 5.0  # in a narrower figure, the names would take too much of the width
 LINE_MARKERS = {"instant": "dot"}  # the marker of an instant on a line
 LINE_MARGIN = 0.9  # above the first line and below the last one, in rows
-LABEL_MARGIN_EMS = 1.8  # above the first box and below the last one, for their names
+LABEL_MARGIN_EMS = 2.6  # above the first box and below the last one, for their names; a layout makes the Axes smaller later
 MAX_LABEL_MARGIN_SHARE = 0.15  # of the height of the picture
 
 
