@@ -78,6 +78,12 @@ def test_names_beside_a_small_picture_do_not_collide_and_leave_space():
     assert ax.bbox.width > 0.65 * ax.figure.bbox.width
 
 
+def test_there_is_space_for_the_names_of_the_first_and_the_last_room_in_a_small_picture():
+    spans = spans_of(*(f"agent{number} 0 90 room{number}" for number in range(7)))
+    texts, _ = drawn(small(spans))
+    assert {"room0", "room6"} <= {text.get_text() for text in texts}
+
+
 def test_a_long_story_has_names_at_both_ends_if_there_is_space():
     rows = [f"ann {step} {step + 1} {'desk' if step % 2 else 'lab'}" for step in range(30)]
     assert [text.get_text() for text in drawn(plot_storyline(spans_of(*rows)))[0]].count("ann") == 2

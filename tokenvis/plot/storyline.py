@@ -33,8 +33,8 @@ from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_hand
 from tokenvis.plot.artists.storylines.density import DensityReport
 from tokenvis.plot.artists.storylines.lines import draw_branches, draw_lines, line_width, shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels
-from tokenvis.plot.artists.storylines.rooms import draw_boxes, draw_group_bands
-from tokenvis.plot.artists.style import ThemeColors, apply_theme, themed
+from tokenvis.plot.artists.storylines.rooms import BOX_PADDING, draw_boxes, draw_group_bands
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import describe, described_name, draw_note, draw_title
 from tokenvis.spans.columns import is_integer, require, times_of
@@ -45,7 +45,9 @@ MAX_COLORED_AGENTS = 30  # with more agents, only those that meet most have a co
 MIN_LAYERS_NAMED_AT_BOTH_ENDS = 24  # lines in longer traces have their names at both ends
 MIN_INCHES_NAMED_AT_BOTH_ENDS = 5.0  # in a narrower figure, the names would take too much of the width
 LINE_MARKERS = {"instant": "dot"}  # the marker of an instant on a line
-LINE_MARGIN = 0.9  # above the first line and below the last one
+LINE_MARGIN = 0.9  # above the first line and below the last one, in rows
+LABEL_MARGIN_EMS = 2.6  # above the first box and below the last one, for their names; a layout makes the Axes smaller later
+MAX_LABEL_MARGIN_SHARE = 0.15  # of the height of the picture
 
 
 def plot_storyline(
@@ -156,7 +158,8 @@ def plot_storyline(
         apply_theme(ax)
         axis.draw(ax, theme)
         draw_losses(ax, losses, axis, theme)
-        ax.set_ylim(geometry.bottom + LINE_MARGIN, -LINE_MARGIN)
+        margin = line_margin(ax, geometry.bottom)
+        ax.set_ylim(geometry.bottom + margin, -margin)
         ax.set_yticks([])
         if locations == "bands":
             draw_group_bands(ax, geometry, theme)
@@ -188,6 +191,13 @@ def spans_of_busiest(spans: pd.DataFrame, agents: int | None) -> pd.DataFrame:
         raise BadOption(f"agents={quoted(agents)} is not a number of agents to draw: 1, 2, 3, ...")
     busiest = summary(spans, by="agent_id").sort_values("busy_us", ascending=False, kind="stable")["agent_id"].iloc[:agents]
     return spans[spans["agent_id"].isin(busiest)]
+
+
+def line_margin(ax: Axes, bottom: int) -> float:
+    """The space above the first line and below the last one, in rows: more in small pictures, for the names of boxes."""
+    points = max(ax.bbox.height / ax.figure.dpi * 72, 1.0)
+    share = min(LABEL_MARGIN_EMS * font_sizes(ax).bar / points, MAX_LABEL_MARGIN_SHARE)
+    return max(LINE_MARGIN, (BOX_PADDING + share * bottom) / (1 - 2 * share))
 
 
 def has_names_at_both_ends(ax: Axes, geometry: StorylineGeometry) -> bool:

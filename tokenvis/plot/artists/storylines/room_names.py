@@ -113,10 +113,10 @@ class RoomLabels:
         return None
 
     def is_nearest(self, number: int, label_box: Bbox) -> bool:
-        """Whether a name beside a box overlaps no box, and is farther from all others than from this one."""
+        """Whether a name above or below a box overlaps no box, and is not above or below another one that is as near."""
         reach = np.where(self.box_number == number, 0.0, MIN_DISTANCE_EMS * self.em)
         x0, y0, x1, y1 = self.extents.T
-        overlaps = (x0 < label_box.x1 + reach) & (x1 > label_box.x0 - reach)
+        overlaps = (x0 < label_box.x1) & (x1 > label_box.x0)
         overlaps &= (y0 < label_box.y1 + reach) & (y1 > label_box.y0 - reach)
         return not overlaps.any()
 
