@@ -9,7 +9,7 @@ from pictures import HOSTILE
 
 from tokenvis import plot_storyline, storyline
 from tokenvis.layout.storylines import geometry as geometry_module
-from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry, time_together
+from tokenvis.layout.storylines.geometry import branch_curves, storyline_geometry
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.storylines.lines import shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels
@@ -97,11 +97,6 @@ def test_a_side_branch_runs_beside_its_line():
     assert [(course.x[0], course.x[-1]) for _, course in branches] == [(3, 6), (4, 5)]
     heights = [float(course.y[0]) for _, course in branches]
     assert 0 < heights[0] < heights[1] < 1
-
-
-def test_time_together_is_the_time_in_meetings():
-    found = geometry(spans_of("ann 0 9 desk", "bob 3 5 desk", "eve 0 9 lab"))
-    assert dict(zip(found.agents, time_together(found).tolist(), strict=True)) == {"ann": 2, "bob": 2, "eve": 0}
 
 
 def test_extents_are_the_heights_of_each_group():

@@ -3,6 +3,7 @@ from itertools import combinations, pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from clocks import FakeClock
 from conftest import spans_frames, spans_of

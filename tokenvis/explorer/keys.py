@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, listed, quoted
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.plot.artists.color_scales import Palette, color_scale
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.style import LIGHT
@@ -52,7 +53,7 @@ def key_column(spans: pd.DataFrame, key: str, palette: Palette = None) -> KeyCol
     codes, labels = codes_of(values)
     if len(labels) > MAX_EXPLORER_BANDS and not pd.api.types.is_numeric_dtype(values.dtype):
         raise BadOption(f"{quoted(key)} has {len(labels):,} values; the explorer shows at most {MAX_EXPLORER_BANDS:,}.")
-    scale = color_scale(values, palette, LIGHT)
+    scale = color_scale(values, palette, LIGHT, busiest=busiest_names(spans, values, MAX_COLORED_NAMES))
     if palette is None and pd.api.types.is_numeric_dtype(values.dtype) and len(labels) > MAX_COLORED_NAMES:
         names = [name for _, name in scale.legend]
         return KeyColumn(scale.code, names, scale.colors, scale.legend, names[-1] == MISSING_NAME)

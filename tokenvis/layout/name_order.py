@@ -21,12 +21,12 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return keys
 
 
-def busiest_names(spans: pd.DataFrame, column: str, count: int, *, states: States | None = None) -> list[str]:
-    """The ``count`` values of a column whose spans work longest, in natural order; all, if there are not more.
+def busiest_names(spans: pd.DataFrame, values: pd.Series, count: int, *, states: States | None = None) -> list[str]:
+    """The ``count`` values whose spans work longest, in natural order; all, if there are not more.
 
-    Of equal ones, the first by name. ``states`` are the states of the spans, if they are known already.
+    ``values`` has one for each span. Of equally busy ones, the first by name. ``states`` are those of the spans, if known.
     """
-    codes, labels = codes_of(spans[column])
+    codes, labels = codes_of(values)
     names = [str(label) for label in labels]
     if len(names) <= count:
         return sorted(names, key=natural_key)

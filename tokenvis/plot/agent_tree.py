@@ -17,10 +17,12 @@ from tokenvis.analysis.agent_tree import agent_tree
 from tokenvis.errors import plural
 from tokenvis.layout.agent_rows import AgentRows, agent_rows
 from tokenvis.layout.lanes import Placement
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import Segments, states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bar_markers, draw_bars
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.connectors import rows_by_id
 from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend
@@ -125,7 +127,8 @@ def plot_agent_tree(
     rows = agent_rows(spans, relations, states, table["subtree_busy_us"].to_numpy(), max_rows(ax))
     shown = table.iloc[rows.shown].reset_index(drop=True)
     with themed(ax) as theme:
-        scale = color_scale(table["agent_id"], palette, theme)
+        busiest = busiest_names(spans, spans["agent_id"], MAX_COLORED_NAMES, states=states)
+        scale = color_scale(table["agent_id"], palette, theme, busiest=busiest)
         marked = marked_instances(shown)
         handles = [
             *state_handles(states_that_occur(states), theme),

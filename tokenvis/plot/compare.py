@@ -20,18 +20,19 @@ from matplotlib.transforms import Bbox
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
-from tokenvis.plot.artists.colors import OTHERS_COLOR
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_message, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
-from tokenvis.plot.artists.legend import draw_legend
-from tokenvis.plot.artists.names import MAX_NAME_SHARE, draw_names
+from tokenvis.plot.artists.legend import draw_legend, max_name_points
+from tokenvis.plot.artists.names import draw_names, shortened_names
 from tokenvis.plot.artists.states import state_handles
 from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, ThemeColors, apply_theme, blend_colors, font_sizes, themed
-from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, drawable, shorten_name, text_width
+from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import (
     BOLD_WIDTH_FACTOR,
@@ -130,7 +131,8 @@ def plot_compare(
     present = set(both["band"].cat.categories)
     bands = [band for name in changes.index for side in SIDES if (band := band_name(name, side)) in present]
     with themed(ax) as theme:
-        scale = color_scale(both["location_id"], palette, theme)
+        busiest = busiest_names(both, both["location_id"], MAX_COLORED_NAMES, states=states)
+        scale = color_scale(both["location_id"], palette, theme, busiest=busiest)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
         handles = [*state_handles(states_that_occur(states), theme), end_handle(theme)]
@@ -211,7 +213,7 @@ def title_of(ax: Axes, traces: list[str]) -> str:
     """The names of both traces, each cut so that both fit."""
     size = font_sizes(ax).title * BOLD_WIDTH_FACTOR
     points = ax.bbox.width / ax.figure.dpi * 72 / 2 - size
-    return " → ".join(shorten_name(drawable(name), points, size) for name in traces)
+    return " → ".join(shortened_names(traces, points, size))
 
 
 def draw_agent_bands(ax: Axes, agents: pd.DataFrame, theme: ThemeColors) -> "ChangeTexts":
@@ -359,10 +361,11 @@ def draw_change_legend(
     if width <= SMALL_FIGURE_INCHES:  # the legend is below the picture, whose room it must not take
         lines = int(MAX_LEGEND_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
         entries = first_entries(entries, max(lines, MIN_CHANGES), theme)
-    patches = []
-    for color, name, change in entries:
-        short = shorten_name(drawable(name), MAX_NAME_SHARE * width * 72, size)
-        patches.append(Patch(color=color, label=f"{short} {signed_duration(change, axis)}"))
+    names = shortened_names([name for _, name, _ in entries], max_name_points(ax), size)
+    patches = [
+        Patch(color=color, label=f"{name} {signed_duration(change, axis)}")
+        for (color, _, change), name in zip(entries, names, strict=True)
+    ]
     draw_legend(ax, [*patches, *handles])
     legend: Any = ax.get_legend()
     legend.set_title(LEGEND_TITLE, {"size": size})

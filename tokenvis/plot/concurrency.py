@@ -15,10 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from tokenvis.analysis.concurrency import concurrency
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import states_that_occur, waiting_counts
 from tokenvis.layout.steps import Levels, column_edges, exact_edges, level_at, levels_in_columns
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
@@ -128,7 +130,8 @@ def plot_concurrency(
     table = total if by is None else concurrency(spans, by=by)
     with themed(ax) as theme:
         last = wrappers_of(spans, states) if by == "agent_id" else ()
-        scale = None if by is None else color_scale(table[by], palette, theme, last=last)
+        busiest = busiest_names(spans, spans[by], MAX_COLORED_NAMES, states=states) if by else []
+        scale = color_scale(table[by], palette, theme, busiest=busiest, last=last) if by else None
         names = [legend_patch(*entry) for entry in (scale.legend if scale else [])]
         looks = state_handles(states_that_occur(states), theme, color="" if scale else theme.accent)
         handles = [*names, *looks, *lost_handles(losses, theme)] if legend else []

@@ -15,10 +15,12 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.layout.lanes import Placement, place_spans
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, rectangle_corners
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.critical_paths.labels import StepLabels, StepText
 from tokenvis.plot.artists.critical_paths.shares import draw_shares, shares_of
@@ -116,7 +118,8 @@ def plot_critical_path(
     states = states_of(spans) if len(losses.rows) else states
     path = critical_path(spans, evidence=evidence)
     with themed(ax) as theme:
-        scale = color_scale(spans[hue], palette, theme)
+        busiest = busiest_names(spans, spans[hue], MAX_COLORED_NAMES, states=states)
+        scale = color_scale(spans[hue], palette, theme, busiest=busiest)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, max_lanes=max_lanes, width_px=width_px)
         steps = rows_by_id(spans, path["id"])

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 
 from tokenvis.analysis.summary import summary
 from tokenvis.layout.lanes import place_spans
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.color_scales import Palette, color_scale
+from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
 from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.style import ThemeColors, themed
@@ -32,7 +34,7 @@ from tokenvis.plot.timeline import plot_timeline
 from tokenvis.spans.columns import require
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.tree.states import states_of, wrappers_of
+from tokenvis.tree.states import States, states_of, wrappers_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
@@ -113,7 +115,7 @@ def plot_overview(
             draw_empty(figure.subplots(), theme, spans)
             return figure
         wrappers = wrappers_of(recorded, states)
-        colors = agent_colors(recorded, palette, theme, wrappers)
+        colors = agent_colors(recorded, states, palette, theme, wrappers)
         trace = DrawnTrace(recorded, states, measures_by_place(recorded), axis, theme, colors, wrappers)
         [totals] = summary(spans).to_dict("records")
         lines = key_lines(totals, spans, trace, OVERVIEW_WIDTH_INCHES * 72 * (1 - 2 * PAGE_LEFT))
@@ -127,10 +129,13 @@ def plot_overview(
         return draw_page(parts, lines, axis, theme)
 
 
-def agent_colors(spans: pd.DataFrame, palette: Palette, theme: ThemeColors, wrappers: set[str]) -> dict[str, str]:
+def agent_colors(
+    spans: pd.DataFrame, states: States, palette: Palette, theme: ThemeColors, wrappers: set[str]
+) -> dict[str, str]:
     """The colour of each agent in the timeline."""
     first = groups_of(spans, "agent_id").first
-    scale = color_scale(spans["agent_id"], palette, theme, last=wrappers)
+    busiest = busiest_names(spans, spans["agent_id"], MAX_COLORED_NAMES, states=states)
+    scale = color_scale(spans["agent_id"], palette, theme, busiest=busiest, last=wrappers)
     return dict(zip(spans["agent_id"].iloc[first].astype(str), scale.colors_of(first), strict=True))
 
 

@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 
 from tokenvis.analysis.summary import summary
 from tokenvis.errors import BadOption, plural, quoted
+from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.storylines.geometry import (
     MAX_BRANCHES,
     StorylineGeometry,
     branch_curves,
     storyline_geometry,
-    time_together,
 )
 from tokenvis.layout.storylines.storyline import AbsentMode, LocationMode, storyline
 from tokenvis.layout.storylines.turns import turns_of
@@ -88,8 +88,8 @@ def plot_storyline(
         "free": lines are where they cross least. "bands": each group has its own band, and lines travel between bands.
     palette
         Colours of the agents: a mapping (missing agents are grey), or a list for the agents in lexical order. By default those
-        of `tokenvis.palette`, and shades of them for further agents; of more than thirty agents, only the twelve that share
-        locations longest have colours, the others are grey.
+        of `tokenvis.palette`, and shades of them for further agents; of more than thirty agents, only the twelve with the most
+        work have colours, the others are grey.
     gaps
         "fold": if nothing works for more than half of the wall time, long gaps become marked breaks. "keep": time is linear.
     time
@@ -148,7 +148,7 @@ def plot_storyline(
         if total is None:
             return draw_empty(new_axes(height_inches(1, 0)) if ax is None else ax, theme, spans, losses)
         geometry = storyline_geometry(layout.lines, by, axis.mapping.to_x)
-        agent_colors = line_colors(geometry, spans["agent_id"], palette, theme)
+        agent_colors = line_colors(geometry, spans, palette, theme)
         boxes = geometry.group_boxes() if locations == "free" else []
         marker_rows = marked_rows(spans)
         legend_handles = [*marker_handles(marker_rows, theme, instant="dot"), *lost_handles(losses, theme)]
@@ -206,14 +206,13 @@ def has_names_at_both_ends(ax: Axes, geometry: StorylineGeometry) -> bool:
     return len(geometry.heights) >= MIN_LAYERS_NAMED_AT_BOTH_ENDS and bool(width >= MIN_INCHES_NAMED_AT_BOTH_ENDS)
 
 
-def line_colors(geometry: StorylineGeometry, agents: pd.Series, palette: Palette, theme: ThemeColors) -> list[str]:
-    """The colour of each line: one for each of up to thirty agents, else only for the twelve that share locations longest."""
-    names = color_names(agents)
+def line_colors(geometry: StorylineGeometry, spans: pd.DataFrame, palette: Palette, theme: ThemeColors) -> list[str]:
+    """The colour of each line: one for each of up to thirty agents, else only for the twelve with the most work."""
+    names = color_names(spans["agent_id"])
     if palette is not None:
         colors = colors_for(palette, names, geometry.agents)
     elif len(geometry.agents) > MAX_COLORED_AGENTS:
-        longest = np.argsort(-time_together(geometry), kind="stable")[:MAX_COLORED_NAMES].tolist()
-        colors = colors_for(None, sorted(geometry.agents[agent] for agent in longest), [])
+        colors = colors_for(None, sorted(busiest_names(spans, spans["agent_id"], MAX_COLORED_NAMES)), [])
     else:
         colors = {
             name: shaded_color(QUALITATIVE_COLORS[number % MAX_COLORED_NAMES], number // MAX_COLORED_NAMES, theme)

@@ -152,7 +152,7 @@ def plot_timeline(
     wrappers, segments = wrapper_rows(spans, states), segments_of(spans, states)
     with themed(ax) as theme:
         last = wrapper_names(spans, wrappers) if hue == "agent_id" else ()
-        busiest = busiest_names(spans, hue, MAX_COLORED_NAMES, states=states)
+        busiest = busiest_names(spans, spans[hue], MAX_COLORED_NAMES, states=states)
         scale = color_scale(spans[hue], palette, theme, busiest=busiest, last=last)
         max_lanes, width_px = available_lanes_and_pixels(ax)
         placement = place_spans(spans, by=by, order=order, max_lanes=max_lanes, width_px=width_px, wrappers=wrappers)

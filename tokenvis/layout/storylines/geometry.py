@@ -246,12 +246,3 @@ def branch_curves(
         beside = curve.between(start, max(min(end, float(curve.x[-1])), start))
         curves.append((agent, LineCurve(beside.x, beside.y + offset)))
     return curves
-
-
-def time_together(geometry: StorylineGeometry) -> Float64Array:
-    """How long each agent is in a group with others, in units of the axis."""
-    together = np.zeros(len(geometry.agents))
-    for layer, width in enumerate(np.diff(geometry.edges).tolist()):
-        for agents in geometry.groups_in_layer(layer).values():
-            together[agents] += width * (len(agents) > 1)
-    return together

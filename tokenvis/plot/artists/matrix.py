@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from tokenvis.errors import plural
+from tokenvis.layout.name_order import natural_key
 from tokenvis.plot.artists.figure import new_axes
 from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, NameTicks, draw_names
 from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, apply_theme, font_sizes
@@ -57,8 +58,7 @@ def matrix_cells(
         else:
             others = ""
         order = [label for label in dict.fromkeys(names) if label != others]
-        if name == "row":
-            order.sort(key=lambda label: label in last)
+        order.sort(key=lambda label: (name == "row" and label in last, natural_key(label)))
         order += [others] * (others in names)
         cells[name] = pd.Categorical([names[code] for code in codes.tolist()], order)
     groups = cells.groupby(["row", "column"], observed=True)

@@ -16,12 +16,12 @@ from matplotlib.transforms import Bbox
 
 from tokenvis.layout.storylines.geometry import GroupBox, StorylineGeometry
 from tokenvis.plot.artists.colors import OTHERS_COLOR
-from tokenvis.plot.artists.names import MAX_NAME_SHARE
+from tokenvis.plot.artists.names import MAX_NAME_SHARE, shortened_names
 from tokenvis.plot.artists.storylines.lines import HALO_POINTS
 from tokenvis.plot.artists.storylines.pixels import OccupiedPixels, text_box
 from tokenvis.plot.artists.storylines.room_names import TEXT_HEIGHT_EMS, RoomLabels
 from tokenvis.plot.artists.style import ThemeColors, blend_colors, font_sizes, luminance
-from tokenvis.plot.artists.text import FittedTexts, FoldLabels, drawable, shorten_name, text_width
+from tokenvis.plot.artists.text import FittedTexts, FoldLabels, text_width
 from tokenvis.plot.artists.title import column_title
 
 TextAnchor: TypeAlias = tuple[float, float, str]
@@ -87,8 +87,8 @@ class LineLabels(FittedTexts):
         self.by, self.at_left, self.both_ends = by, at_left, both_ends
         self.group_boxes = sorted(group_boxes, key=lambda group_box: -max(x1 - x0 for x0, x1, _, _ in group_box.levels))
         points = min(MAX_NAME_POINTS, MAX_NAME_SHARE * ax.figure.bbox.width / ax.figure.dpi * 72)
-        self.names = [shorten_name(drawable(name), points, self.size) for name in geometry.agents]
-        self.groups = [shorten_name(drawable(name), MAX_NAME_POINTS, self.size) for name in geometry.groups]
+        self.names = shortened_names(geometry.agents, points, self.size)
+        self.groups = shortened_names(geometry.groups, MAX_NAME_POINTS, self.size)
         self.left_out: list[str] = []
         self.fitted: tuple[Any, list[Text]] = (None, [])
         self.set_clip_on(False)

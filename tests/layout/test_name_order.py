@@ -1,0 +1,43 @@
+import pandas as pd
+from conftest import spans_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenvis.layout.name_order import busiest_names, natural_key
+
+
+def test_numbers_in_names_count_as_numbers():
+    names = ["worker 10", "worker 2", "worker 1", "a", "10", "9", "v1.10", "v1.9", "x007y", "x7y"]
+    assert sorted(names, key=natural_key) == [
+        "9",
+        "10",
+        "a",
+        "v1.9",
+        "v1.10",
+        "worker 1",
+        "worker 2",
+        "worker 10",
+        "x007y",
+        "x7y",
+    ]
+
+
+@given(st.lists(st.text(max_size=20)), st.integers(0, 10_000))
+def test_any_names_have_an_order(names, number):
+    names += ["9" * number, "x" + "0" * number]  # Python converts no text of 5,000 digits
+    assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
+
+
+def test_the_busiest_are_those_with_the_most_work_and_all_if_there_are_few():
+    spans = spans_of("ann 0 10 desk", "bob 0 20 desk", "eve 0 10 desk", "zoe 5 5 desk")
+    agents = spans["agent_id"]
+    assert busiest_names(spans, agents, 2) == ["ann", "bob"]
+    assert busiest_names(spans, agents, 4) == ["ann", "bob", "eve", "zoe"]
+    assert busiest_names(spans.iloc[:0], agents.iloc[:0], 1) == []
+    teams = pd.Series(["red", None, "blue", "green"])
+    assert busiest_names(spans, teams, 2) == ["blue", "red"]
+
+
+def test_waiting_is_no_work():
+    spans = spans_of("flow 0 100 desk", "ann 0 30 desk", "bob 30 100 lab", parents={"b": "a", "c": "a"})
+    assert busiest_names(spans, spans["agent_id"], 2) == ["ann", "bob"]
