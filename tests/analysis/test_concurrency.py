@@ -155,7 +155,7 @@ def test_few_steps_are_exact_and_the_narrowest_has_a_line():
 
 @pytest.mark.parametrize(("width", "label"), [(4, "mean"), (40, "total")])
 def test_the_areas_of_all_groups_add_up_to_the_total_and_others_are_one(width, label):
-    ax = plot_concurrency(many_steps(40), by="agent_id", ax=plt.subplots(figsize=(width, 2), dpi=72)[1])
+    ax = plot_concurrency(many_steps(40), by="agent_id", ax=plt.subplots(figsize=(width, 8), dpi=72)[1])
     levels, edges, _ = total_of(ax, label)
     shown = areas(ax)
     tops = [high for _, (_, high) in shown[-1][1]]

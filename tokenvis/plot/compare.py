@@ -59,8 +59,9 @@ ONLY_SIDES = {"before": "gone", "after": "new"}  # beside an agent that is in on
 ORDER_NOTE = "each agent: before above, after below"
 LEGEND_TITLE = "change of busy time"
 MAX_LEGEND_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; in a legend below
+TITLE_SHARE = 0.33  # of the width of the Axes, for the name of a trace: texts at the left may make them narrower
 ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
-LINE_EMS = 1.15  # distance of two lines
+LINE_EMS, MIN_FONT_POINTS = 1.15, 4.5  # distance of two lines; of a change
 
 
 def plot_compare(
@@ -211,7 +212,7 @@ def change_color(change: int, theme: ThemeColors) -> str:
 def title_of(ax: Axes, traces: list[str]) -> str:
     """The names of both traces, each cut so that both fit."""
     size = font_sizes(ax).title * BOLD_WIDTH_FACTOR
-    points = ax.bbox.width / ax.figure.dpi * 72 / 2 - size
+    points = TITLE_SHARE * ax.bbox.width / ax.figure.dpi * 72
     return " → ".join(shorten_name(drawable(name), points, size) for name in traces)
 
 
@@ -300,8 +301,11 @@ class ChangeTexts(FittedTexts):
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit in the current view."""
         named = np.isin(self.agents["middle"], self.axes.yaxis.get_majorticklocs())
-        is_shown = named & (self.y_of("middle") > self.axes.bbox.y0) & (self.y_of("middle") < self.axes.bbox.y1)
+        middle = self.y_of("middle")
+        is_shown = named & (middle > self.axes.bbox.y0) & (middle < self.axes.bbox.y1)
         places = np.column_stack([self.y_of(column) for column in ("middle", *SIDES)])
+        distance = np.abs(np.diff(middle[is_shown])).min(initial=np.inf) / self.line()
+        self.font.set_size(max(self.size * min(distance, 1.0), MIN_FONT_POINTS))
         shown = []
         for row in np.flatnonzero(is_shown).tolist():
             shown += self.texts_of(self.agents.iloc[row], *places[row].tolist(), has_room=bool(self.has_room()[row]))
