@@ -204,6 +204,22 @@ def test_spans_that_wait_are_below_0_and_work_is_above():
     ]
 
 
+def test_a_wait_of_any_width_has_a_line():
+    ax = plot_concurrency(spans_of("ann 0 1000000 desk", "bob 400000 400001 lab", parents={"b": "a"}), gaps="keep")
+    levels, edges, _ = total_of(ax, "waits")
+    assert levels.tolist() == [0, -1, 0]
+    assert edges.tolist() == [0, 400_000, 400_001, 1_000_000]
+
+
+def test_a_trace_in_which_nothing_works_has_a_note():
+    waits = with_data(spans_of("ann 0 9 desk"), a={"waits_for": "user"})
+    for spans in (spans_of("ann 3 3 desk", "bob 5 5 lab"), waits):
+        note = "no span works for any time: instants are not counted"
+        ax = plot_concurrency(spans)
+        ax.figure.canvas.draw()
+        assert note in [text.get_text() for text in ax.texts]
+
+
 def test_more_waits_than_pixels_are_means():
     rows = [row for n in range(3_000) for row in (f"ann {n * 10} {n * 10 + 8} desk", f"bob {n * 10 + 2} {n * 10 + 6} lab")]
     spans = spans_of(*rows).sort_values(["start_time"])
