@@ -208,7 +208,6 @@ TESTED_IN = {  # modules without a test file of the same name
     **{f"plot/artists/critical_paths/{module}.py": "analysis/test_critical_path.py" for module in ("labels", "shares")},
     "plot/artists/connectors.py": "plot/test_timeline.py",
     "plot/artists/labels.py": "plot/test_timeline.py",
-    "plot/artists/legend.py": "plot/test_timeline.py",
     "plot/artists/losses.py": "spans/test_losses.py",
     "plot/artists/storylines/lines.py": "layout/test_geometry.py",
     "plot/artists/storylines/pixels.py": "layout/test_geometry.py",

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import pytest
 from conftest import spans_frames, spans_of, with_data
@@ -132,6 +134,17 @@ def test_low_rows_have_the_change_only_and_the_note_says_which_is_which():
     assert set(row_texts(ax)) == {"+2 µs"}
     assert "each agent: before above, after below" in [text for text, _ in boxes_of(figure)]
     assert "each agent: before above, after below" not in [text for text, _ in boxes_of(plot_compare(spans, spans).figure)]
+
+
+@pytest.mark.parametrize("n_agents", [6, 14])
+def test_changes_of_low_rows_do_not_touch(n_agents):
+    spans = spans_of(*(f"agent{n:02} {n} {n + 5} desk" for n in range(n_agents)))
+    figure, ax = plt.subplots(figsize=(3.3, 2.6), layout="constrained")
+    plot_compare(spans, spans.assign(end_time=spans["end_time"] + 2), ax=ax)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in changes_in(ax)]
+    assert len(boxes) > 1
+    assert all(below.y1 <= above.y0 + 1 for above, below in pairwise(boxes))
 
 
 def test_agents_without_bands_of_their_own_have_no_change_and_none_is_gone_by_mistake():

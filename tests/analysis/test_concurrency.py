@@ -155,7 +155,7 @@ def test_few_steps_are_exact_and_the_narrowest_has_a_line():
 
 @pytest.mark.parametrize(("width", "label"), [(4, "mean"), (40, "total")])
 def test_the_areas_of_all_groups_add_up_to_the_total_and_others_are_one(width, label):
-    ax = plot_concurrency(many_steps(40), by="agent_id", ax=plt.subplots(figsize=(width, 2), dpi=72)[1])
+    ax = plot_concurrency(many_steps(40), by="agent_id", ax=plt.subplots(figsize=(width, 8), dpi=72)[1])
     levels, edges, _ = total_of(ax, label)
     shown = areas(ax)
     tops = [high for _, (_, high) in shown[-1][1]]
@@ -202,6 +202,22 @@ def test_spans_that_wait_are_below_0_and_work_is_above():
         "waits for an agent",
         "waits for a person",
     ]
+
+
+def test_a_wait_of_any_width_has_a_line():
+    ax = plot_concurrency(spans_of("ann 0 1000000 desk", "bob 400000 400001 lab", parents={"b": "a"}), gaps="keep")
+    levels, edges, _ = total_of(ax, "waits")
+    assert levels.tolist() == [0, -1, 0]
+    assert edges.tolist() == [0, 400_000, 400_001, 1_000_000]
+
+
+def test_a_trace_in_which_nothing_works_has_a_note():
+    waits = with_data(spans_of("ann 0 9 desk"), a={"waits_for": "user"})
+    for spans in (spans_of("ann 3 3 desk", "bob 5 5 lab"), waits):
+        note = "no span works for any time: instants are not counted"
+        ax = plot_concurrency(spans)
+        ax.figure.canvas.draw()
+        assert note in [text.get_text() for text in ax.texts]
 
 
 def test_more_waits_than_pixels_are_means():

@@ -259,10 +259,10 @@ def test_the_picture_says_what_its_tokens_do_not_include():
     for by in (None, "agent_id"):
         ax = plot_usage(spans, by=by, ax=plt.subplots(figsize=(16, 3))[1])
         ax.figure.canvas.draw()
-        assert ax.texts[-1].get_text() == (
+        assert (
             "2 model calls without a token count · 200 tokens not counted: lower than the sum of the calls · "
             "70 tokens not counted: estimated · 1 span with an invalid count"
-        )
+        ) in [text.get_text() for text in ax.texts]
 
 
 def test_cached_tokens_of_a_sum_are_part_of_the_input():

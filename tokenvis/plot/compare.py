@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, ScaledTranslation
 
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
@@ -59,9 +59,11 @@ STATE_COLUMNS = (
 ONLY_SIDES = {"before": "gone", "after": "new"}  # beside an agent that is in one trace only
 ORDER_NOTE = "each agent: before above, after below"
 LEGEND_TITLE = "change of busy time"
-MAX_LEGEND_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; in a legend below
+BELOW_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; of entries in a legend below
+BELOW_EMS = 5.2  # from the Axes to the legend below
+TITLE_SHARE = 0.33  # of the width of the Axes, for the name of a trace: texts at the left may make them narrower
 ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
-LINE_EMS = 1.15  # distance of two lines
+ROW_LINE_EMS, MIN_CHANGE_POINTS = 1.15, 4.5  # distance of two lines; of a change
 
 
 def plot_compare(
@@ -155,7 +157,8 @@ def plot_compare(
         traces = [trace_title(side) if len(side) else "an empty trace" for side in (before, after)]
         draw_title(ax, title_of(ax, traces), wall_texts, theme)
         if legend:
-            draw_change_legend(ax, changes_of_colors(scale, location_changes), handles, axis, theme)
+            entries = changes_of_colors(scale, location_changes)
+            draw_change_legend(ax, entries, handles, axis, theme, left_points=rows.width + 2 * ROW_PAD_POINTS)
         largest = f"{described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
         ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
         pairs = " and ".join(described_name(name) for name in traces)
@@ -212,7 +215,7 @@ def change_color(change: int, theme: ThemeColors) -> str:
 def title_of(ax: Axes, traces: list[str]) -> str:
     """The names of both traces, each cut so that both fit."""
     size = font_sizes(ax).title * BOLD_WIDTH_FACTOR
-    points = ax.bbox.width / ax.figure.dpi * 72 / 2 - size
+    points = TITLE_SHARE * ax.bbox.width / ax.figure.dpi * 72
     return " → ".join(shortened_names(traces, points, size))
 
 
@@ -279,7 +282,7 @@ class ChangeTexts(FittedTexts):
 
     def line(self) -> float:
         """The distance of two lines, in pixels."""
-        return LINE_EMS * self.size * float(self.figure.dpi) / 72
+        return ROW_LINE_EMS * self.size * float(self.figure.dpi) / 72
 
     def y_of(self, column: str) -> np.ndarray:
         """A column of positions, in pixels."""
@@ -301,8 +304,11 @@ class ChangeTexts(FittedTexts):
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit in the current view."""
         named = np.isin(self.agents["middle"], self.axes.yaxis.get_majorticklocs())
-        is_shown = named & (self.y_of("middle") > self.axes.bbox.y0) & (self.y_of("middle") < self.axes.bbox.y1)
+        middle = self.y_of("middle")
+        is_shown = named & (middle > self.axes.bbox.y0) & (middle < self.axes.bbox.y1)
         places = np.column_stack([self.y_of(column) for column in ("middle", *SIDES)])
+        distance = np.abs(np.diff(middle[is_shown])).min(initial=np.inf) / self.line()
+        self.font.set_size(max(self.size * min(distance, 1.0), MIN_CHANGE_POINTS))
         shown = []
         for row in np.flatnonzero(is_shown).tolist():
             shown += self.texts_of(self.agents.iloc[row], *places[row].tolist(), has_room=bool(self.has_room()[row]))
@@ -353,13 +359,14 @@ def changes_of_colors(scale: ColorScale, changes: pd.Series) -> list[tuple[str, 
 
 
 def draw_change_legend(
-    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors
+    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors, *, left_points: float
 ) -> None:
     """Draw the legend: each location with its change, in the colour of the change; then these handles."""
     size = font_sizes(ax).text
     width, height = (extent / ax.figure.dpi for extent in (ax.figure.bbox.width, ax.figure.bbox.height))
-    if width <= SMALL_FIGURE_INCHES:  # the legend is below the picture, whose room it must not take
-        lines = int(MAX_LEGEND_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
+    is_below = width <= SMALL_FIGURE_INCHES
+    if is_below:  # it must not take the room of the picture
+        lines = int(BELOW_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
         entries = first_entries(entries, max(lines, MIN_CHANGES), theme)
     names = shortened_names([name for _, name, _ in entries], max_name_points(ax), size)
     patches = [
@@ -368,6 +375,9 @@ def draw_change_legend(
     ]
     draw_legend(ax, [*patches, *handles])
     legend: Any = ax.get_legend()
+    if is_below:  # it may be as wide as the Axes and the changes at their left
+        shift = ScaledTranslation(-left_points / 72, -BELOW_EMS * size / 72, ax.figure.dpi_scale_trans)
+        legend.set_bbox_to_anchor((0, 0), ax.transAxes + shift)
     legend.set_title(LEGEND_TITLE, {"size": size})
     legend.set_alignment("left")
     legend.get_title().set_color(theme.muted)

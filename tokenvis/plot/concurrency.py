@@ -37,6 +37,7 @@ from tokenvis.tree.states import states_of, wrappers_of
 CONCURRENCY_HEIGHT_INCHES = 2.2
 PEAK_HEADROOM = 1.35  # above the peak, for its text
 WAITS_HEADROOM = 1.1  # below the most spans that wait
+NOTHING_WORKS = "no span works for any time: instants are not counted"
 AREA_ALPHA, BAND_ALPHA = 0.85, 0.18
 
 
@@ -145,11 +146,11 @@ def plot_concurrency(
         draw_areas(ax, steps, stacked_levels(table, scale, by or "", steps), scale, theme)
         draw_total_line(ax, steps, total, theme)
         draw_waiting_areas(ax, steps, waits, theme.muted if scale else theme.accent, theme)
-        draw_note(ax, [*losses.messages(), *steps.messages()], theme)
+        peak = int(total["running"].max())
+        draw_note(ax, [*losses.messages(), *steps.messages(), *([] if peak else [NOTHING_WORKS])], theme)
         draw_peak(ax, total, axis, theme)
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         ax.tick_params(axis="y", length=0)
-        peak = int(total["running"].max())
         ax.set_ylim(ax.get_ylim()[0] if waits else 0, max(peak, 1) * PEAK_HEADROOM)
         draw_title(ax, axis.name, concurrency_title(by, waits), theme)
         draw_legend(ax, handles)
@@ -231,6 +232,7 @@ def draw_waiting_areas(ax: Axes, steps: StepGrid, waits: Mapping[str, pd.DataFra
         below = above - steps.levels(table).mean
         step_area(ax, steps.x, below, above, zorder=2, label=LOOKS[state].name, **area_style(color, state, theme))
         above = below
+    ax.stairs(above, steps.x, color=theme.muted, linewidth=0.5, zorder=2.4, label="waits")
     ax.axhline(0, color=theme.muted, linewidth=0.8, zorder=2.5, label="none")
     ax.set_ylim(min(float(above.min()), -0.5) * WAITS_HEADROOM, 1)
     ax.yaxis.set_major_formatter(magnitude_text)

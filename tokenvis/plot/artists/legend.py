@@ -3,6 +3,7 @@
 from math import ceil
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
@@ -20,7 +21,7 @@ MAX_LEGEND_SHARE, MAX_OUTLIER_FACTOR = 0.18, 2.0  # of a name: of the figure's w
 MIN_NAME_EMS = 10.0  # names up to this width are whole
 MAX_HEIGHT_SHARE = 0.28  # of the figure's height, for a legend below the Axes
 NARROW_NAME_EMS = (12.0, 8.0, 6.0)  # limits of names in a legend below, tried until it is low enough
-LINE_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
+ENTRY_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
 
 
 def legend_patch(color: str, name: str) -> Patch:
@@ -69,14 +70,14 @@ def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[An
     """The handles that fit into the height of the Axes, and their names: a few long ones do not take the width of the rest."""
     widths = sorted(text_width(label_of(handle), size) for handle in handles if handle.get_gid() == NAME)
     usual = widths[len(widths) // 2] if widths else 0.0
-    handles = with_room(handles, int(ax.bbox.height / ax.figure.dpi * 72 / (LINE_EMS * size)))
+    handles = with_room(handles, int(ax.bbox.height / ax.figure.dpi * 72 / (ENTRY_EMS * size)))
     return handles, entry_names(handles, min(max_name_points(ax), max(MAX_OUTLIER_FACTOR * usual, MIN_NAME_EMS * size)), size)
 
 
 def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str], int]:
     """The handles that fit into the part of the figure for a legend below the Axes, their names, and the number of columns."""
     width, height = (extent / ax.figure.dpi * 72 for extent in (ax.bbox.width, ax.figure.bbox.height))
-    max_lines = max(int(MAX_HEIGHT_SHARE * height / (LINE_EMS * size)), 2)
+    max_lines = max(int(MAX_HEIGHT_SHARE * height / (ENTRY_EMS * size)), 2)
     for ems in NARROW_NAME_EMS:
         names = entry_names(handles, ems * size, size)
         n_columns = columns_that_fit(names, width, size)
@@ -90,11 +91,8 @@ def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any],
 def columns_that_fit(names: list[str], width: float, size: float) -> int:
     """The largest number of columns for these names, filled one after the other, that fit into a width in points."""
     widths = [text_width(name, size) + HANDLE_EMS * size for name in names]
-    for n_columns in range(len(names), 1, -1):
-        n_lines = ceil(len(names) / n_columns)
-        if sum(max(widths[first : first + n_lines]) for first in range(0, len(names), n_lines)) <= width:
-            return n_columns
-    return 1
+    fitting = (n for n in range(len(names), 1, -1) if sum(map(max, np.array_split(widths, n))) <= width)
+    return next(fitting, 1)
 
 
 def with_room(handles: list[Any], n_entries: int) -> list[Any]:
