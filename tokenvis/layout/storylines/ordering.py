@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, count_crossings, count_inversions
+from tokenvis.layout.storylines.blocks import ABSENT, LayerTable, count_crossings, count_inversions, layer_changes
 from tokenvis.layout.storylines.deadline import NO_DEADLINE, Deadline
 
 BARYCENTER_SWEEPS = 8
@@ -19,13 +19,13 @@ def order_in_parts(blocks: LayerTable, solve: Callable[[LayerTable], LayerTable]
     """Ranks of all layers; ``solve`` returns the ranks of each connected part.
 
     Agents that are not connected by shared blocks need not cross: they are solved separately, and stacked. If two layers share
-    fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Layers that
-    can have the order of a neighbour have it.
+    fewer than two agents, no lines can cross between them, so the layers before and after are solved separately. Equal
+    neighbouring layers are merged.
     """
-    model = model_layers(blocks)
-    if (model != np.arange(len(blocks))).any():
-        kept = np.unique(model)
-        return copy_orders(blocks, order_in_parts(blocks[kept], solve)[np.searchsorted(kept, model)])
+    is_new = layer_changes(blocks)
+    if not is_new.all():
+        ranks: LayerTable = order_in_parts(blocks[is_new], solve)[np.cumsum(is_new) - 1]
+        return ranks
     parts = connected_agents(blocks)
     if len(parts) > 1:
         return stack_components(blocks, parts, solve)
@@ -77,9 +77,9 @@ def fits_order(row: np.ndarray, other: np.ndarray) -> bool:
     return bool((is_free | (is_shared & (size == other_size))).all())
 
 
-def copy_orders(blocks: LayerTable, ranks: LayerTable) -> LayerTable:
-    """The ranks of the agents of each layer in the order that the given ranks have; each agent has one."""
-    place = np.where(blocks >= 0, ranks, np.iinfo(np.int32).max)
+def copy_orders(blocks: LayerTable, ranks: LayerTable, model: np.ndarray) -> LayerTable:
+    """The ranks of all layers, given those of the layers whose order they have."""
+    place = np.where(blocks >= 0, ranks[np.searchsorted(np.unique(model), model)], np.iinfo(np.int32).max)
     dense = np.argsort(np.argsort(place, axis=1, kind="stable"), axis=1, kind="stable")
     return np.where(blocks >= 0, dense, ABSENT).astype(np.int32)
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from tokenvis.layout.storylines.blocks import LayerTable
 from tokenvis.layout.storylines.deadline import Deadline
-from tokenvis.layout.storylines.ordering import barycenter_ranks, initial_ranks, order_in_parts
+from tokenvis.layout.storylines.ordering import barycenter_ranks, copy_orders, initial_ranks, model_layers, order_in_parts
 from tokenvis.layout.storylines.proof import Proof
 from tokenvis.layout.storylines.search import search_ranks
 
-FIRST_PROOF_SHARE = 0.5  # of the time of a part; the search, which is limited by steps, and the rest of the proof follow
+FIRST_PROOF_SHARE = 0.7  # of the time of a part; a search, which takes a second or two, and the rest of the proof follow
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,16 @@ def combine_parts(blocks: LayerTable, orders: list[LineOrder]) -> LineOrder:
 
 
 def order_part(blocks: LayerTable, deadline: Deadline | None) -> LineOrder:
-    """The order of one part."""
+    """The order of one part; the solver needs only the layers that cannot have the order of a neighbour."""
     if deadline is None:
         return LineOrder(search_ranks(blocks), 0)
+    model = model_layers(blocks)
+    order = prove_order(blocks[np.unique(model)], deadline)
+    return LineOrder(copy_orders(blocks, order.ranks, model), order.lower_bound)
+
+
+def prove_order(blocks: LayerTable, deadline: Deadline) -> LineOrder:
+    """The order of some layers, by the proof and the search."""
     with Proof(blocks, barycenter_ranks(blocks, deadline)) as proof:
         proof.improve(deadline.share(FIRST_PROOF_SHARE))
         if not proof.is_complete:
