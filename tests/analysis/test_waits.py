@@ -324,7 +324,7 @@ def test_a_picture_without_waits_says_whether_they_can_be_known():
     assert unknown.get_label() == "t: No waits are known: no span has a parent."
     nested = spans_of("ann 0 9 desk", "ann 2 4 lab", parents={"b": "a"})
     assert plot_waits(nested).get_label() == "t: No span waits for an agent or a person."
-    assert plot_waits(nested.iloc[:0]).get_label() == "This trace is empty."
+    assert plot_waits(nested.iloc[:0]).get_label() == ("No span is left of trace 't': the frame is empty after a filter.")
 
 
 def test_the_picture_of_waits_in_steps(serial):

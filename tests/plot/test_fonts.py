@@ -44,7 +44,10 @@ def install(monkeypatch):
 
 
 def named(agents, locations):
-    """Spans of these agents: each works at its location, then all meet at the first one. Spans are linked, and have tokens."""
+    """Spans of these agents: each works at its location, then all meet at the first one, where one waits for a person.
+
+    They have links and tokens.
+    """
     numbers = range(len(agents))
     spans = spans_of(*(f"ann {n} {n + 9} desk" for n in numbers), *(f"ann 20 {29 + n} desk" for n in numbers))
     spans[["start_time", "end_time"]] *= 1_000_000
@@ -53,7 +56,9 @@ def named(agents, locations):
     used = {"gen_ai.usage.input_tokens": 10}
     before = [spans["id"].iloc[-1], *spans["id"].iloc[:-1]]
     given = zip(spans["id"], before, agents * 2, strict=True)
-    return with_data(spans, **{span: {"label": name, "links": [link], "attributes": used} for span, link, name in given})
+    data = {span: {"label": name, "links": [link], "attributes": used} for span, link, name in given}
+    data[spans["id"].iloc[-len(agents)]]["waits_for"] = True
+    return with_data(spans, **data)
 
 
 def saved(figure, form, **options):

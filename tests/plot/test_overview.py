@@ -226,7 +226,7 @@ def test_parts_without_content_are_left_out():
 
 def test_an_empty_trace_has_a_message():
     figure = plot_overview(spans_of("ann 0 1 desk").iloc[:0])
-    assert [ax.get_label() for ax in figure.axes] == ["This trace is empty."]
+    assert [ax.get_label() for ax in figure.axes] == ["No span is left of trace 't': the frame is empty after a filter."]
 
 
 def test_filtering_keeps_the_colours():
@@ -243,7 +243,8 @@ def test_lines_that_are_too_long_are_cut_and_nothing_leaves_the_page():
     spans["location_id"] = [f"{name}{'x' * 300}" for name in spans["location_id"]]
     figure = plot_overview(spans)
     assert collisions(figure) == []
-    assert any(text.endswith("…") for text, _ in boxes_of(figure))
+    assert any(text.startswith("tool:ask") and text.count("…") == 1 for text, _ in boxes_of(figure))
+    assert figure.get_suptitle().endswith("t…")
 
 
 def test_key_numbers_that_do_not_fit_on_a_line_take_two():

@@ -51,7 +51,7 @@ from tokenvis.tree.states import States, states_of, wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
-MAX_MOVE_SHARE = 0.06  # of the time in view: of a longer move, only the ends are drawn
+MAX_FLIGHT_SHARE = 0.06  # of the time in view: of a longer move, only the ends are drawn
 STUB_POINTS = 7.0  # of an end, along both axes
 MOVE_WIDTH, MOVE_ALPHA = 1.3, 0.55
 CURVE_CODES = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
@@ -222,7 +222,7 @@ class MoveCurves(DensityLimited, PathCollection):
     def is_long(self) -> Mask:
         """Which moves take so much of the time in view that their curves would cross everything in between."""
         low, high = sorted(self.axes.get_xlim())
-        long: Mask = self.high - self.low > MAX_MOVE_SHARE * (high - low)
+        long: Mask = self.high - self.low > MAX_FLIGHT_SHARE * (high - low)
         return long
 
     def messages(self) -> list[str]:

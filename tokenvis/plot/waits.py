@@ -77,7 +77,10 @@ def plot_waits(
         cells = cells.assign(column=people_last(cells["column"], people))
         ax = matrix_axes(cells) if ax is None else ax
         if not len(table):
-            return draw_empty(ax, theme, spans, reason=reason_for_no_waits(spans))
+            draw_empty(ax, theme, spans, reason=(reason := reason_for_no_waits(spans)))
+            if len(recorded_spans(spans)):
+                describe(ax, f"{described_name(trace_title(spans))}: {reason}")
+            return ax
         draw_matrix(ax, cells, duration, theme, names=("who waited", "for whom"), legend=legend)
         draw_title(ax, trace_title(spans), "who waited for whom, and how long", theme)
         largest = pairs.iloc[int(pairs["wait_us"].argmax())]

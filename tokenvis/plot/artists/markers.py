@@ -50,15 +50,17 @@ class Markers(PathCollection):
             **style,
         )
         self.set_transform(IdentityTransform())
+        self.set_clip_on(False)  # those at the ends of the trace are whole
         self.places: Any = self.get_offsets()
         self.faces: Any = self.get_facecolor()
 
     def shown(self) -> Int64Array:
         """The markers that are drawn in the current view."""
-        places = self.axes.transData.transform(self.places)
+        places, box = self.axes.transData.transform(self.places), self.axes.bbox
+        in_view = np.flatnonzero((places >= box.min - 1).all(axis=1) & (places <= box.max + 1).all(axis=1))
         width = self.get_sizes()[0] ** 0.5 * self.axes.figure.dpi / 72
         shown: list[tuple[float, float, int]] = []
-        for marker in np.argsort(places[:, 0], kind="stable").tolist():
+        for marker in in_view[np.argsort(places[in_view, 0], kind="stable")].tolist():
             x, y = places[marker].tolist()
             near = takewhile(lambda other: x - other[0] < width, reversed(shown))  # noqa: B023  (used at once)
             if all(abs(y - other) >= width for _, other, _ in near):
@@ -67,7 +69,9 @@ class Markers(PathCollection):
 
     def messages(self) -> list[str]:
         """The note on markers that are not drawn."""
-        n_hidden = len(self.places) - len(self.shown())
+        low, high = sorted(self.axes.get_xlim())
+        n_in_view = int(((self.places[:, 0] >= low) & (self.places[:, 0] <= high)).sum())
+        n_hidden = max(n_in_view - len(self.shown()), 0)
         return [f"{plural(n_hidden, HIDDEN_NOUNS[str(self.get_label())])} not marked"] if n_hidden else []
 
     def draw(self, renderer: Any) -> None:

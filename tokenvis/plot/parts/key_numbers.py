@@ -9,8 +9,9 @@ import pandas as pd
 from tokenvis.analysis.time_spent import time_spent
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
+from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.style import NORMAL_SIZES
-from tokenvis.plot.artists.text import drawable, shorten_name, text_width
+from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis
 from tokenvis.plot.artists.title import cost_text, short_number
 from tokenvis.plot.parts.page import HEADING_POINTS, DrawnTrace, Line
@@ -73,10 +74,8 @@ def waiting_lines(totals: Mapping[Any, Any], trace: DrawnTrace) -> list[Line]:
         return []
     size, axis = NORMAL_SIZES.text, trace.axis
     shown = at.head(MAX_WAITING_LOCATIONS)
-    parts = [
-        f"{shorten_name(drawable(str(name)), WAITING_NAME_POINTS, size)} {axis.duration(waited)}"
-        for name, waited in zip(shown["location_id"], shown["person_us"].tolist(), strict=True)
-    ]
+    names = shortened_names(shown["location_id"].astype(str).tolist(), WAITING_NAME_POINTS, size)
+    parts = [f"{name} {axis.duration(us)}" for name, us in zip(names, shown["person_us"].tolist(), strict=True)]
     if len(at) > len(shown):
         parts.append(plural(len(at) - len(shown), "other location"))
     return [Line(waiting_text(totals, int(at["person_us"].sum()), trace), " · ".join(parts))]
@@ -98,4 +97,4 @@ def person_text(trace: DrawnTrace) -> str:
     names = sorted({name for name, is_agent in zip(marks.names, marks.is_agent.tolist(), strict=True) if not is_agent})
     if len(names) > 1:
         return f"{len(names):,} people"
-    return "you" if names in ([], [USER]) else shorten_name(drawable(names[0]), WAITING_NAME_POINTS, HEADING_POINTS)
+    return "you" if names in ([], [USER]) else shortened_names(names, WAITING_NAME_POINTS, HEADING_POINTS)[0]

@@ -63,7 +63,7 @@ class StepText:
         return [self.name] if measure(self.name) <= width else []
 
 
-class LabelPlace(NamedTuple):
+class StepPlace(NamedTuple):
     """A text, the left and the vertical middle of it, and its width, in pixels; and whether it is inside its bar."""
 
     text: str
@@ -98,11 +98,11 @@ class Room:
         self.em: Any = renderer.points_to_pixels(labels.size)
         self.measure = partial(labels.measure, renderer=renderer)
 
-    def take(self, row: int, step: StepText, *, outside: bool) -> LabelPlace | None:
+    def take(self, row: int, step: StepText, *, outside: bool) -> StepPlace | None:
         """The best free place for the label of a bar, which is then taken; if ``outside``, also over the bar and beside it."""
         others = np.concatenate([self.bars[self.in_view & (np.arange(len(self.bars)) != row)], self.folds]) if outside else None
         for forms in (step.with_duration, step.name_alone):
-            places: list[tuple[LabelPlace, tuple[Any, ...]]] = [(place, ()) for place in self.inside(row, forms)]
+            places: list[tuple[StepPlace, tuple[Any, ...]]] = [(place, ()) for place in self.inside(row, forms)]
             if others is not None:
                 beside = self.outside(row, forms)
                 places += [(place, obstacles) for obstacles in ((others, self.lines), (others,)) for place in beside]
@@ -112,25 +112,25 @@ class Room:
                     return place
         return None
 
-    def inside(self, row: int, forms: Forms) -> list[LabelPlace]:
+    def inside(self, row: int, forms: Forms) -> list[StepPlace]:
         """Where a text fits into a bar."""
         left, lower, right, upper = widest_part(self.bars[row], self.folds)
         padding = PADDING_EMS * self.em
         texts = forms(right - left - 2 * padding, self.measure)[:1] if upper - lower > self.em else []
-        return [LabelPlace(text, left + padding, (lower + upper) / 2, self.measure(text), is_inside=True) for text in texts]
+        return [StepPlace(text, left + padding, (lower + upper) / 2, self.measure(text), is_inside=True) for text in texts]
 
-    def outside(self, row: int, forms: Forms) -> list[LabelPlace]:
+    def outside(self, row: int, forms: Forms) -> list[StepPlace]:
         """Where a text may be over a bar of little height, to the right of the bar, or to the left of it."""
         view, padding, half = self.view, PADDING_EMS * self.em, HEIGHT_EMS / 2 * self.em
         left, lower, right, upper = widest_part(self.bars[row], self.folds)
         y = float(np.clip((lower + upper) / 2, view.y0 + half, view.y1 - half))
         over = forms(right - left - 2 * padding, self.measure)[:1] if upper - lower <= self.em else []
-        places = [LabelPlace(text, left + padding, y, self.measure(text), is_inside=False) for text in over]
+        places = [StepPlace(text, left + padding, y, self.measure(text), is_inside=False) for text in over]
         for text in forms(np.inf, self.measure):
             to_left, to_right = (pointer.format(text) for pointer in POINTERS)
             width = self.measure(to_left)
-            places.append(LabelPlace(to_left, self.bars[row, 2] + padding, y, width, is_inside=False))
-            places.append(LabelPlace(to_right, self.bars[row, 0] - padding - width, y, width, is_inside=False))
+            places.append(StepPlace(to_left, self.bars[row, 2] + padding, y, width, is_inside=False))
+            places.append(StepPlace(to_right, self.bars[row, 0] - padding - width, y, width, is_inside=False))
         return [place for place in places if view.x0 <= place.x and place.x + place.width <= view.x1]
 
 
@@ -205,7 +205,7 @@ class StepLabels(FittedTexts):
         lower, upper = np.full(len(folds), box.y0), np.full(len(folds), box.y1)
         return np.column_stack([np.minimum(x0, x1), lower, np.maximum(x0, x1), upper])
 
-    def label(self, place: LabelPlace, fill: str, has_texture: bool) -> Text:
+    def label(self, place: StepPlace, fill: str, has_texture: bool) -> Text:
         """The text at its place; ``fill`` is the colour of its bar."""
         style: dict[str, Any] = {"va": "center_baseline", "ha": "left", "color": text_color_on(fill)}
         box = {"edgecolor": "none", "pad": LABEL_BOX_POINTS, "facecolor": fill}
