@@ -67,10 +67,10 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
 
 
 def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str]]:
-    """The handles that fit into the height of the Axes, and their names: a few long ones do not take the width of the rest."""
+    """The handles that fit beside and below the Axes, and their names: a few long ones do not take the width of the rest."""
     widths = sorted(text_width(label_of(handle), size) for handle in handles if handle.get_gid() == NAME)
     usual = widths[len(widths) // 2] if widths else 0.0
-    handles = with_room(handles, int(ax.bbox.height / ax.figure.dpi * 72 / (ENTRY_EMS * size)))
+    handles = with_room(handles, int(ax.bbox.y1 / ax.figure.dpi * 72 / (ENTRY_EMS * size)))
     return handles, entry_names(handles, min(max_name_points(ax), max(MAX_OUTLIER_FACTOR * usual, MIN_NAME_EMS * size)), size)
 
 
