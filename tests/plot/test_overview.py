@@ -10,6 +10,7 @@ from pictures import boxes_of, collisions
 
 from tokenvis import palette, plot_overview
 from tokenvis.plot.artists.row_texts import RowTexts
+from tokenvis.plot.artists.style import LIGHT
 from tokenvis.plot.parts.key_numbers import wrapped
 from tokenvis.plot.parts.page import PAGE_LEFT, PageText
 
@@ -250,3 +251,12 @@ def test_lines_that_are_too_long_are_cut_and_nothing_leaves_the_page():
 def test_key_numbers_that_do_not_fit_on_a_line_take_two():
     assert wrapped(["40 spans", "6 agents"], 200) == ["40 spans · 6 agents"]
     assert wrapped(["40 spans", "6 agents", "5 locations", "peak 4"], 100) == ["40 spans · 6 agents", "5 locations · peak 4"]
+
+
+def test_the_parts_of_one_agent_only_have_the_colours_of_its_locations():
+    spans = seconds(spans_of("ann 0 9 desk", "ann 2 5 lab"))
+    parts = parts_of(plot_overview(spans))
+    colors = palette(["desk", "lab"])
+    assert [plt.matplotlib.colors.to_hex(color) for *_, color in bars_of(parts["locations"])] == list(colors.values())
+    assert {plt.matplotlib.colors.to_hex(color) for *_, color in bars_of(parts["agents"])} == {LIGHT.accent}
+    assert "agents" not in lines_of(parts["locations"])[-1][1]

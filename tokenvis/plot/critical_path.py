@@ -19,7 +19,7 @@ from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import Segments
 from tokenvis.layout.time_map import GapMode
 from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, rectangle_corners
-from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
+from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale, default_hue
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.critical_paths.labels import StepLabels, StepText
@@ -48,7 +48,7 @@ def plot_critical_path(
     *,
     evidence: str | Iterable[str] = ("link", "parent"),
     by: str = "location_id",
-    hue: str = "agent_id",
+    hue: str | None = None,
     palette: Palette = None,
     gaps: GapMode = "fold",
     time: Literal["elapsed", "clock"] = "elapsed",
@@ -73,7 +73,7 @@ def plot_critical_path(
     by
         The column whose values define the bands.
     hue
-        The column whose values define the colours, and the shares in the legend.
+        The column whose values define the colours, and the shares in the legend; by default as in `plot_timeline`.
     palette
         Colours of the values of ``hue``, as in `plot_timeline`.
     gaps, time, time_unit, tz
@@ -109,7 +109,8 @@ def plot_critical_path(
     >>> plot_critical_path(spans).get_label()
     'Critical path of t: 2 steps in 20 s, work for 90% of it (Ann 50%, Eve 40%), waiting for an agent for 10% of it.'
     """
-    require(spans, by, hue)
+    require(spans, by, *([] if hue is None else [hue]))
+    hue = default_hue(spans, palette) if hue is None else hue
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     states = states_of(spans)

@@ -16,7 +16,7 @@ from tokenvis.layout.lanes import place_spans
 from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.segments import states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.color_scales import Palette, color_scale
+from tokenvis.plot.artists.color_scales import Palette, color_scale, default_hue
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
 from tokenvis.plot.artists.fonts import families_of
@@ -115,13 +115,14 @@ def plot_overview(
             draw_empty(figure.subplots(), theme, spans)
             return figure
         wrappers = wrappers_of(recorded, states)
-        colors = agent_colors(recorded, states, palette, theme, wrappers)
-        trace = DrawnTrace(recorded, states, measures_by_place(recorded), axis, theme, colors, wrappers)
+        hue = default_hue(recorded, palette)
+        colors = colors_of_hue(recorded, hue, states, palette, theme)
+        trace = DrawnTrace(recorded, states, measures_by_place(recorded), axis, theme, hue, colors, wrappers)
         [totals] = summary(spans).to_dict("records")
         lines = key_lines(totals, spans, trace, OVERVIEW_WIDTH_INCHES * 72 * (1 - 2 * PAGE_LEFT))
         parts = [
             timeline_part(spans, trace, {"palette": palette, **options}),
-            *([concurrency_part(spans, {"palette": palette, **options})] if totals["peak"] > 1 else []),
+            *([concurrency_part(spans, {"by": hue, "palette": palette, **options})] if totals["peak"] > 1 else []),
             *fanouts_part(trace),
             agents_part(trace),
             *locations_part(trace),
@@ -129,14 +130,12 @@ def plot_overview(
         return draw_page(parts, lines, axis, theme)
 
 
-def agent_colors(
-    spans: pd.DataFrame, states: States, palette: Palette, theme: ThemeColors, wrappers: set[str]
-) -> dict[str, str]:
-    """The colour of each agent in the timeline."""
-    first = groups_of(spans, "agent_id").first
-    busiest = busiest_names(spans, spans["agent_id"], MAX_COLORED_NAMES, states=states)
-    scale = color_scale(spans["agent_id"], palette, theme, busiest=busiest, last=wrappers)
-    return dict(zip(spans["agent_id"].iloc[first].astype(str), scale.colors_of(first), strict=True))
+def colors_of_hue(spans: pd.DataFrame, hue: str, states: States, palette: Palette, theme: ThemeColors) -> dict[str, str]:
+    """The colour of each agent, or location, in the timeline."""
+    first = groups_of(spans, hue).first
+    busiest = busiest_names(spans, spans[hue], MAX_COLORED_NAMES, states=states)
+    scale = color_scale(spans[hue], palette, theme, busiest=busiest)
+    return dict(zip(spans[hue].iloc[first].astype(str), scale.colors_of(first), strict=True))
 
 
 def timeline_part(spans: pd.DataFrame, trace: DrawnTrace, options: dict[str, Any]) -> PagePart:
@@ -144,7 +143,7 @@ def timeline_part(spans: pd.DataFrame, trace: DrawnTrace, options: dict[str, Any
     max_lanes, width_px = available_lanes_and_pixels(None)
     placement = place_spans(trace.spans, max_lanes=max_lanes, width_px=width_px)
     looks = states_that_occur(trace.states)
-    n_handles = min(len(trace.colors), 13) + (len(looks) if looks != ["work"] else 0)
+    n_handles = (min(len(trace.colors), 13) if trace.hue == "agent_id" else 0) + (len(looks) if looks != ["work"] else 0)
     inches = min(height_inches(placement.height, n_handles), max(MAX_TIMELINE_INCHES, BAND_INCHES * len(placement.bands)))
     draw = partial(plot_timeline, spans, **options)
     return PagePart("timeline", "Timeline", "a band for each location", inches, lambda ax: draw(ax=ax), is_over_time=True)
@@ -152,7 +151,7 @@ def timeline_part(spans: pd.DataFrame, trace: DrawnTrace, options: dict[str, Any
 
 def concurrency_part(spans: pd.DataFrame, options: dict[str, Any]) -> PagePart:
     """The part with the spans that run at once."""
-    draw = partial(plot_concurrency, spans, by="agent_id", legend=False, **options)
+    draw = partial(plot_concurrency, spans, legend=False, **options)
     return PagePart("concurrency", "Concurrency", "", CONCURRENCY_INCHES, lambda ax: draw(ax=ax), is_over_time=True)
 
 

@@ -31,7 +31,7 @@ from tokenvis.plot.artists.bars import (
     draw_bars,
     label_bars,
 )
-from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_names, color_scale
+from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale, default_hue
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.connectors import DensityLimited, rows_by_id
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_empty, height_inches, new_axes
@@ -142,7 +142,7 @@ def plot_timeline(
     ('t', 'elapsed time')
     """
     require(spans, by, *([] if hue is None else [hue]))
-    hue = (default_hue(spans) if palette is None else "agent_id") if hue is None else hue
+    hue = default_hue(spans, palette) if hue is None else hue
     check_axes(ax)
     spans = spans.copy(deep=False)  # later changes of the frame do not change the picture
     states = states_of(spans)
@@ -301,8 +301,3 @@ def draw_span_markers(ax: Axes, bars: Bars, marker_rows: Mapping[str, Int64Array
         return drawn
     draw_bar_borders(ax, bars, error_rows, theme.error)
     return drawn + draw_bar_markers(ax, bars, error_rows, "error", theme)
-
-
-def default_hue(spans: pd.DataFrame) -> str:
-    """The column that gives colours by default: agents, or locations if the trace has one agent only."""
-    return "agent_id" if len(color_names(spans["agent_id"])) > 1 else "location_id"

@@ -77,6 +77,12 @@ def color_scale(
     return ColorScale(color_positions(codes, is_colored), [*used_colors, *[OTHERS_COLOR] * n_other_colors, theme.muted], legend)
 
 
+def default_hue(spans: pd.DataFrame, palette: Palette) -> str:
+    """The column that gives colours by default: agents, or locations if the trace has one agent only, without a palette."""
+    has_one = palette is None and len(color_names(spans["agent_id"])) == 1
+    return "location_id" if has_one else "agent_id"
+
+
 def color_names(values: pd.Series) -> list[str]:
     """The sorted names that determine the colours of a column: its categories, which survive filtering, else its values.
 

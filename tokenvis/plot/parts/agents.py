@@ -63,7 +63,7 @@ def draw_agents(ax: Axes, table: pd.DataFrame, trace: DrawnTrace) -> None:
     limit = bar_limit(totals, table["work_us"][~table["is_others"]].to_numpy(dtype=float))
     x0, x1 = stacked_ends(amounts, limit)
     names = zip(table["name"], table["is_others"], strict=True)
-    colors = [OTHERS_COLOR if is_others else trace.colors[name] for name, is_others in names]
+    colors = [OTHERS_COLOR if is_others else trace.agent_color(name) for name, is_others in names]
     works = [name for name in WORK_NAMES if table[name].any()]
     shares = dict(zip(works, WORK_SHARES.get(len(works), ()), strict=True))
     for piece, name in enumerate([*WORK_NAMES, *WAIT_STATES]):

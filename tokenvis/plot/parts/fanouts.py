@@ -62,7 +62,7 @@ def draw_fanouts(ax: Axes, shown: pd.DataFrame, table: pd.DataFrame, trace: Draw
     draw_named_rows(ax, names, fanout_columns(shown, trace), theme)
     start, longest, end = (shown[name].to_numpy() for name in ("start", "longest_us", "end"))
     x0, middle, x1 = (axis.mapping.to_x(times) for times in (start, start + longest, end))
-    colors = [trace.colors[str(agent)] for agent in shown["agent_id"]]
+    colors = [trace.agent_color(str(agent)) for agent in shown["agent_id"]]
     rows = np.arange(len(shown))
     pale = [blend_colors(color, theme.background, SAVED_SHARE) for color in colors]
     draw_in_state(ax, bar_corners(rows, middle, x1), pale, "work", theme, zorder=2)

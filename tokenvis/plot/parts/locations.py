@@ -29,7 +29,8 @@ def locations_part(trace: DrawnTrace) -> list[PagePart]:
     if trace.spans["location_id"].nunique() < 2:
         return []
     table, colors = location_table(trace)
-    details = "work at each, in the colours of its agents; times of spans that run at once are added up"
+    hues = ", in the colours of its agents" if trace.hue == "agent_id" else ""
+    details = f"work at each{hues}; times of spans that run at once are added up"
     return [
         PagePart("locations", "Locations", details, row_inches(len(table)), lambda ax: draw_locations(ax, table, colors, trace))
     ]
@@ -37,9 +38,9 @@ def locations_part(trace: DrawnTrace) -> list[PagePart]:
 
 def location_table(trace: DrawnTrace) -> tuple[pd.DataFrame, list[str]]:
     """The measures of each location, with a column of work for each colour, and these colours."""
-    at = trace.measures.assign(color=trace.measures["agent_id"].astype(str).map(trace.colors))
-    agents = sums_by(at, "agent_id")["busy_us"].sort_values(ascending=False, kind="stable").index
-    colors = sorted(dict.fromkeys(trace.colors[str(name)] for name in agents), key=lambda color: color == OTHERS_COLOR)
+    at = trace.measures.assign(color=trace.measures[trace.hue].astype(str).map(trace.colors))
+    busiest = sums_by(at, trace.hue)["busy_us"].sort_values(ascending=False, kind="stable").index
+    colors = sorted(dict.fromkeys(trace.colors[str(name)] for name in busiest), key=lambda color: color == OTHERS_COLOR)
     work = at.pivot_table("busy_us", "location_id", "color", aggfunc="sum", fill_value=0, observed=True)
     table = work[colors].join(sums_by(at, "location_id"))
     return largest_rows(table.reset_index(), "location_id", "busy_us"), colors

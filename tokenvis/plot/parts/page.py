@@ -30,15 +30,20 @@ MAX_CHARACTERS = 400  # of a text
 
 @dataclass(frozen=True)
 class DrawnTrace:
-    """What the parts draw from: the recorded spans, their states and measures, the time axis, and the colours of agents."""
+    """What the parts draw from: the recorded spans, their states and measures, the time axis, and colours."""
 
     spans: pd.DataFrame
     states: States
     measures: pd.DataFrame  # `measures_by_place`
     axis: TimeAxis
     theme: ThemeColors
-    colors: dict[str, str]  # of each agent
+    hue: str  # "agent_id", or "location_id" if there is one agent only
+    colors: dict[str, str]  # of each value of it
     wrappers: set[str]  # agents that only wait
+
+    def agent_color(self, name: str) -> str:
+        """The colour of an agent: a neutral one if locations have colours."""
+        return self.colors[name] if self.hue == "agent_id" else self.theme.accent
 
 
 def measures_by_place(spans: pd.DataFrame) -> pd.DataFrame:
