@@ -5,7 +5,7 @@ import pytest
 from conftest import seeded_spans, spans_of
 
 import tokenvis as tv
-from tokenvis.plot.artists.title import column_title, short_number, trace_title
+from tokenvis.plot.artists.title import column_title, share_text, short_number, trace_title
 
 
 def test_large_numbers_are_short():
@@ -18,7 +18,13 @@ def test_large_numbers_are_short():
         "12.9G",
     ]
     assert [short_number(n, reference=20_000) for n in (0, 5_000, 20_000)] == ["0", "5k", "20k"]
+    assert [short_number(n) for n in (999_499, 999_500, 999_999_999, 10**13)] == ["999k", "1M", "1G", "10,000G"]
     assert column_title("agent_id") == "agent"
+
+
+def test_only_nothing_is_0_percent_and_only_all_is_100():
+    shares = [share_text(share) for share in (0, 0.0001, 0.0049, 0.005, 0.5, 0.9949, 0.995, 0.9999, 1)]
+    assert shares == ["0%", "<1%", "<1%", "<1%", "50%", "99%", ">99%", ">99%", "100%"]
 
 
 def test_a_custom_title_stays():
