@@ -1,5 +1,6 @@
 import pickle
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from conftest import seeded_spans, spans_of
@@ -69,4 +70,17 @@ def test_several_traces_are_counted_and_a_trace_without_a_name_has_its_id(tmp_pa
     spans = named_spans(tmp_path)
     assert trace_title(spans) == "2 traces"
     assert trace_title(spans[spans["trace_id"] == "u"].drop(columns="trace_name")) == "u"
-    assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=None)) == "u"
+    for no_name in (None, "", " \n"):
+        assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=no_name)) == "u"
+
+
+def test_a_note_is_below_axes_without_labels():
+    upper, lower = plt.subplots(2, 1, sharex=True, layout="constrained")[1]
+    spans = spans_of(*(f"agent{n % 5} {n} {n + 3 + n % 7} desk" for n in range(5_000)))
+    tv.plot_concurrency(spans, ax=upper)
+    tv.plot_concurrency(spans, ax=lower)
+    upper.tick_params(axis="x", labelbottom=False)
+    upper.set_xlabel("")
+    upper.figure.canvas.draw()
+    [note] = [text for text in upper.texts if text.get_text().startswith("mean of every")]
+    assert note.get_window_extent().y1 < upper.bbox.y0

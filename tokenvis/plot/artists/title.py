@@ -28,7 +28,8 @@ def trace_title(spans: pd.DataFrame) -> str:
     if len(traces) != 1:
         return plural(len(traces), "trace")
     trace_id = str(traces[0])
-    return trace_names_in(spans).get(trace_id, trace_id)
+    name = trace_names_in(spans).get(trace_id, "")
+    return trace_id if name.isspace() or not name else name
 
 
 def described_name(text: object) -> str:
