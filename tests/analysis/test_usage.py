@@ -265,6 +265,20 @@ def test_the_picture_says_what_its_tokens_do_not_include():
         ) in [text.get_text() for text in ax.texts]
 
 
+def test_the_picture_by_group_says_what_its_costs_do_not_include():
+    spans = spans_of("ann 0 9 model:m", "bob 1 3 model:m", "eve 4 6 model:m")
+    cost = "gen_ai.usage.cost"
+    spans = using(spans, a={INPUT: 100, cost: 0.5}, b={INPUT: 40}, c={cost: 2})
+    ax = plot_usage(spans, by="agent_id")
+    ax.figure.canvas.draw()
+    texts = [text.get_text() for text in ax.texts]
+    assert "1 call without a cost · a cost of 2.00 without tokens not drawn" in texts
+    assert "100 · 0.50" in texts
+    without = plot_usage(spans.iloc[1:2], by="agent_id")
+    without.figure.canvas.draw()
+    assert not any("cost" in text.get_text() for text in without.texts)
+
+
 def test_cached_tokens_of_a_sum_are_part_of_the_input():
     spans = spans_of("ann 0 9 desk", "bob 1 3 model:m", parents={"b": "a"})
     tokens = {INPUT: 300, "gen_ai.usage.output_tokens": 5}

@@ -302,3 +302,18 @@ def test_a_pickled_figure_draws_the_same_picture_in_another_process():
 def test_a_copied_figure_draws_the_same_picture():
     original = FIGURES["timeline"](workflow())
     assert png_in_two_sizes(copy.deepcopy(original)) == png_in_two_sizes(original)
+
+
+def test_a_trace_without_work_names_none_that_works_most():
+    spans = spans_of("ann 5 5 desk", "bob 5 5 lab")
+    path = tv.plot_critical_path(spans)
+    assert path.get_title(loc="right") == "critical path"
+    told = {ax.get_gid(): ax.get_label() for ax in tv.plot_overview(spans).axes}
+    assert told["agents"] == "Agents of t, and where their time went: none works for any time."
+    assert told["locations"] == "Locations of t, and the work of each agent there: there is none."
+
+
+def test_two_equal_traces_have_no_largest_change():
+    spans = spans_of("ann 0 5 desk", "bob 5 9 lab")
+    label = tv.plot_compare(spans, spans.assign(trace_id="u")).get_label()
+    assert label.endswith("9 µs after; no agent is busy for more or less time.")

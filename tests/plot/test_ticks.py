@@ -1,12 +1,15 @@
 """Ticks of the time axis."""
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+import tokenvis as tv
 from tokenvis.layout.time_map import time_map
 from tokenvis.plot.artists.times.durations import DAY, HOUR, MINUTE, SECOND
 from tokenvis.plot.artists.times.ticks import nice_step, set_time_axis
@@ -108,3 +111,50 @@ def test_elapsed_time_starts_at_zero_whatever_the_times_count_from():
 def test_step_numbers_are_those_of_the_spans():
     labels, _ = labels_of(spans_of("ann 4007 4031 desk"), time="step")
     assert labels[:3] == ["4,010", "4,015", "4,020"]
+
+
+def clock_labels(start, hours, tz, width=11.0, **size):
+    """The labels of the ticks for a span that starts at this local time."""
+    first = pd.Timestamp(start, tz=tz).value // 1_000
+    spans = spans_of(f"ann {first} {first + int(hours * 3_600_000_000)} desk")
+    ax = tv.plot_timeline(spans, time="clock", tz=tz, ax=plt.subplots(figsize=(width, 2))[1])
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    return [text.get_text() for x, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True) if low <= x <= high]
+
+
+def test_an_hour_that_a_changed_clock_repeats_is_told_apart():
+    labels = clock_labels("2026-10-25 00:00", 6, "Europe/Berlin")
+    assert labels == ["00:00\n25 Oct 2026", "01:00", "02:00", "02:00\nUTC+1", "03:00", "04:00", "05:00"]
+    assert clock_labels("2026-03-29 00:00", 3, "Europe/Berlin", 5) == ["00:00\n29 Mar 2026", "01:00", "03:00\nUTC+2", "04:00"]
+
+
+@pytest.mark.parametrize("start", ["2026-03-25", "2026-10-21"])
+def test_days_begin_at_midnight_after_a_change_of_the_clock(start):
+    labels = clock_labels(start, 10 * 24, "Europe/Berlin")
+    assert len(labels) >= 5
+    assert {label.split("\n")[0] for label in labels} == {"00:00"}
+
+
+def test_hours_are_round_after_a_change_of_half_an_hour():
+    labels = clock_labels("2026-04-04 22:00", 8.5, "Australia/Lord_Howe")
+    assert labels[-5:] == ["02:00\nUTC+10:30", "03:00", "04:00", "05:00", "06:00"]
+
+
+def test_times_outside_the_calendar_have_no_label():
+    ax = tv.plot_timeline(spans_of("ann 1770000000000000 1770000009000000 desk"), time="clock")
+    ax.set_xlim(-(10**18), 10**18)
+    ax.figure.canvas.draw()
+    labels = [text.get_text() for text in ax.get_xticklabels()]
+    assert labels[0] == labels[-1] == ""
+    assert any(labels)
+
+
+@pytest.mark.parametrize(("start", "end"), [(2**63 - 11, 2**63 - 1), (-(2**63), -(2**63) + 10), (-(2**63), 2**63 - 1)])
+@pytest.mark.parametrize("width", [1.5, 11])
+def test_step_numbers_near_the_limits_have_ticks(start, end, width):
+    ax = tv.plot_timeline(spans_of(f"ann {start} {end} desk"), time_unit="step", ax=plt.subplots(figsize=(width, 2))[1])
+    ax.figure.canvas.draw()
+    steps = [int(text.get_text().replace(",", "")) for text in ax.get_xticklabels()]
+    assert steps
+    assert all(start - 1 <= step <= end + 1 for step in steps[1:-1])

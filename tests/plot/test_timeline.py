@@ -494,3 +494,9 @@ def test_a_narrow_picture_has_the_whole_names_of_states():
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["ann", "bob", "works", "waits for an agent", "waits for a person"]
     assert collisions(ax.figure) == []
+
+
+def test_pieces_of_a_span_are_counted_as_one_span():
+    spans = spans_of("ann 0 10 desk", "bob 3 9 lab", parents={"b": "a"})
+    assert len(self_spans(spans)) == 4
+    assert plot_timeline(self_spans(spans)).get_title(loc="right") == plot_timeline(spans).get_title(loc="right")

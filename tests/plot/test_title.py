@@ -1,11 +1,12 @@
 import pickle
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from conftest import seeded_spans, spans_of
 
 import tokenvis as tv
-from tokenvis.plot.artists.title import column_title, short_number, trace_title
+from tokenvis.plot.artists.title import column_title, share_text, short_number, trace_title
 
 
 def test_large_numbers_are_short():
@@ -18,7 +19,13 @@ def test_large_numbers_are_short():
         "12.9G",
     ]
     assert [short_number(n, reference=20_000) for n in (0, 5_000, 20_000)] == ["0", "5k", "20k"]
+    assert [short_number(n) for n in (999_499, 999_500, 999_999_999, 10**13)] == ["999k", "1M", "1G", "10,000G"]
     assert column_title("agent_id") == "agent"
+
+
+def test_only_nothing_is_0_percent_and_only_all_is_100():
+    shares = [share_text(share) for share in (0, 0.0001, 0.0049, 0.005, 0.5, 0.9949, 0.995, 0.9999, 1)]
+    assert shares == ["0%", "<1%", "<1%", "<1%", "50%", "99%", ">99%", ">99%", "100%"]
 
 
 def test_a_custom_title_stays():
@@ -63,4 +70,17 @@ def test_several_traces_are_counted_and_a_trace_without_a_name_has_its_id(tmp_pa
     spans = named_spans(tmp_path)
     assert trace_title(spans) == "2 traces"
     assert trace_title(spans[spans["trace_id"] == "u"].drop(columns="trace_name")) == "u"
-    assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=None)) == "u"
+    for no_name in (None, "", " \n"):
+        assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=no_name)) == "u"
+
+
+def test_a_note_is_below_axes_without_labels():
+    upper, lower = plt.subplots(2, 1, sharex=True, layout="constrained")[1]
+    spans = spans_of("ann 5 5 desk")
+    tv.plot_concurrency(spans, ax=upper)
+    tv.plot_concurrency(spans, ax=lower)
+    upper.tick_params(axis="x", labelbottom=False)
+    upper.set_xlabel("")
+    upper.figure.canvas.draw()
+    [note] = [text for text in upper.texts if text.get_text().startswith("no span works")]
+    assert note.get_window_extent().y1 < upper.bbox.y0

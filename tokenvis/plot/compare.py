@@ -159,10 +159,13 @@ def plot_compare(
         if legend:
             entries = changes_of_colors(scale, location_changes)
             draw_change_legend(ax, entries, handles, axis, theme, left_points=rows.width + 2 * ROW_PAD_POINTS)
-        largest = f"{described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
+        largest = (
+            f"the largest change is {described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
+        )
+        largest = largest if changes.iloc[0] else "no agent is busy for more or less time"
         ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
         pairs = " and ".join(described_name(name) for name in traces)
-        description = f"Timelines of {pairs}, agent by agent: {ends}; the largest change is {largest}."
+        description = f"Timelines of {pairs}, agent by agent: {ends}; {largest}."
         describe(ax, description, *(f"{text.capitalize()}." for text in loss_texts))
     return ax
 

@@ -141,7 +141,8 @@ def plot_critical_path(
         draw_gaps(ax, path, path_bars, theme)
         lines = draw_connectors(ax, path_bars, theme)
         draw_note(ax, [losses, *([raster] if raster else []), lines], theme)
-        draw_title(ax, axis.name, f"critical path: {shares.durations(axis)}" if len(path) else "critical path", theme)
+        durations = shares.durations(axis)
+        draw_title(ax, axis.name, f"critical path: {durations}" if durations else "critical path", theme)
         if legend:
             draw_shares(ax, shares, axis, lost_handles(losses, theme), theme)
         describe(ax, shares.description(path, axis), *losses.sentences())

@@ -47,7 +47,7 @@ from tokenvis.plot.artists.title import describe, described_name, draw_note, dra
 from tokenvis.spans.columns import require, times_of
 from tokenvis.spans.integers import Int64Array, Mask
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.tree.states import States, states_of, wrapper_names, wrapper_rows
+from tokenvis.tree.states import States, has_pieces, states_of, wrapper_names, wrapper_rows
 
 MAX_MOVES_PER_INCH = 25  # per inch of width
 MAX_MARKERS = 500  # of one kind
@@ -186,7 +186,8 @@ def plot_timeline(
 
 def timeline_counts(spans: pd.DataFrame, axis: TimeAxis) -> str:
     """The counts of the trace, as one line: spans, agents, locations, wall time."""
-    counts = {"span": len(spans)} | {name: spans[f"{name}_id"].nunique() for name in ("agent", "location")}
+    n_spans = spans["id"].nunique() if has_pieces(spans) else len(spans)
+    counts = {"span": n_spans} | {name: spans[f"{name}_id"].nunique() for name in ("agent", "location")}
     start, end = times_of(spans)
     parts = [plural(count, name) for name, count in counts.items()]
     return " · ".join([*parts, axis.duration(int(end.max()) - int(start.min()))])

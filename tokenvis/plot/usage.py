@@ -108,8 +108,9 @@ def plot_usage(
     axis = time_axis(spans, gaps=gaps, time=time, time_unit=time_unit, tz=tz) if by is None else None
     losses, spans = losses_of(spans), recorded_spans(spans)
     table = usage(spans, by="end_time" if by is None else by, prices=prices)
-    left_out = messages_about(table)
-    table = table[table["input_tokens"].notna() | table["output_tokens"].notna()]
+    has_tokens = table["input_tokens"].notna() | table["output_tokens"].notna()
+    left_out = [*messages_about(table), *([] if by is None else messages_about_cost(table, has_tokens))]
+    table = table[has_tokens]
     sums = cumulative_tokens(table)
     totals = {kind: int(values[-1]) for kind, values in sums.items()}
     groups = None if by is None else token_groups(table, by)
@@ -148,6 +149,20 @@ def messages_about(table: pd.DataFrame) -> list[str]:
         "n_invalid": f"{plural(total['n_invalid'], 'span')} with an invalid count",
     }
     return [message for name, message in messages.items() if total[name]]
+
+
+def messages_about_cost(table: pd.DataFrame, has_tokens: pd.Series) -> list[str]:
+    """What the costs beside the bars, if there are any, do not include."""
+    if not table["cost"][has_tokens].notna().any():
+        return []
+    n_unpriced = int(table["n_unpriced"].sum())
+    beside, unexplained = (values.sum() for values in (table["cost"][~has_tokens], table["unexplained_cost"]))
+    messages = {
+        f"{plural(n_unpriced, 'call')} without a cost": n_unpriced,
+        f"a cost of {cost_text(beside)} without tokens not drawn": beside,
+        f"a cost of {cost_text(unexplained)} not counted: lower than the sum of the calls": unexplained,
+    }
+    return [message for message, amount in messages.items() if amount]
 
 
 def tokens_by_kind(input_tokens: Any, cached_tokens: Any, output_tokens: Any) -> dict[str, np.ndarray]:

@@ -347,7 +347,8 @@ class Note(Text):
         self.set_transform(IdentityTransform())
         size: Any = renderer.points_to_pixels(self.get_fontsize())
         is_below = super().get_window_extent(renderer).width + label.width + size > box.width
-        self.set_position((box.x1, label.y0 - 1.5 * size if is_below else label.y0))
+        y = min(label.y0, box.y0 - 1.5 * size)  # an empty label, on a shared axis, is at the border of the Axes
+        self.set_position((box.x1, y - 1.5 * size if is_below else y))
 
     def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Any:
         """The box of the text."""

@@ -14,6 +14,7 @@ from tokenvis.spans.columns import codes_of, trace_names_in
 BOLD_WIDTH_FACTOR = 1.15  # width of bold text, relative to regular text
 MAX_TITLE_CHARACTERS = 80
 MAX_DESCRIBED_CHARACTERS = 200  # of a name in a description
+SHORT_UNITS = ("G", 999_500_000, 10**9), ("M", 999_500, 10**6), ("k", 10_000, 1_000)  # from which number, and how large
 
 
 def describe(ax: Axes, *sentences: str) -> None:
@@ -27,7 +28,8 @@ def trace_title(spans: pd.DataFrame) -> str:
     if len(traces) != 1:
         return plural(len(traces), "trace")
     trace_id = str(traces[0])
-    return trace_names_in(spans).get(trace_id, trace_id)
+    name = trace_names_in(spans).get(trace_id, "")
+    return trace_id if name.isspace() or not name else name
 
 
 def described_name(text: object) -> str:
@@ -58,10 +60,19 @@ def draw_note(ax: Axes, parts: Iterable[str | Reporter], theme: ThemeColors) -> 
 
 def short_number(count: float, *, reference: float = 0) -> str:
     """A large number, short: "1,234", "12.9k", "12.9M"; in the unit of the larger of the number and ``reference``."""
-    for unit, min_value, divisor in (("G", 10**9, 10**9), ("M", 10**6, 10**6), ("k", 10**4, 10**3)):
+    for unit, min_value, divisor in SHORT_UNITS:
         if max(abs(count), abs(reference)) >= min_value:
-            return f"{count / divisor:.3g}{unit}" if count else "0"
+            number = count / divisor
+            return (f"{number:,.0f}{unit}" if abs(number) >= 999.5 else f"{number:.3g}{unit}") if count else "0"
     return f"{round(count):,}"
+
+
+def share_text(share: float) -> str:
+    """A share as whole percents; only nothing is "0%", and only all is "100%"."""
+    text = f"{share:.0%}"
+    if text == "0%" and share > 0:
+        return "<1%"
+    return ">99%" if text == "100%" and share < 1 else text
 
 
 def tick_number(value: float, _: Any, *, reference: float) -> str:

@@ -75,6 +75,7 @@ def draw_agents(ax: Axes, table: pd.DataFrame, trace: DrawnTrace) -> None:
     draw_kinds(ax, shares, [state for name, state in WAIT_STATES.items() if table[name].any()], theme)
     first = table.iloc[0]
     most = f"{described_name(first['name'])} works most, for {trace.axis.duration(int(first['work_us']))}"
+    most = most if first["work_us"] else "none works for any time"
     describe(ax, f"Agents of {described_name(trace.axis.name)}, and where their time went: {most}.")
 
 

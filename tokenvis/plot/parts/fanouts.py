@@ -13,7 +13,7 @@ from tokenvis.analysis.fanouts import VERDICTS, fanouts
 from tokenvis.errors import plural
 from tokenvis.plot.artists.states import draw_in_state
 from tokenvis.plot.artists.style import blend_colors
-from tokenvis.plot.artists.title import describe, described_name
+from tokenvis.plot.artists.title import describe, described_name, share_text
 from tokenvis.plot.parts.page import DrawnTrace, PagePart
 from tokenvis.plot.parts.rows import MISSING, Column, bar_corners, draw_named_rows, number_column, row_inches
 
@@ -78,7 +78,7 @@ def fanout_columns(shown: pd.DataFrame, trace: DrawnTrace) -> list[Column]:
     for row in shown.to_dict("records"):
         has_verdict, is_timed = not pd.isna(row["verdict"]), not pd.isna(row["speedup"]) and not pd.isna(row["max_speedup"])
         texts["verdict"].append(row["verdict"] if has_verdict else MISSING)
-        texts["overlap"].append(f"{row['share_overlapped']:.0%}" if has_verdict else MISSING)
+        texts["overlap"].append(share_text(row["share_overlapped"]) if has_verdict else MISSING)
         texts["speed-up"].append(f"{factor_text(row['speedup'])} of {factor_text(row['max_speedup'])}" if is_timed else MISSING)
     saved = number_column("to save", shown["saved_us"], lambda value: f"≤ {trace.axis.duration(int(value))}", theme)
     return [*(Column(header, column, [theme.text] * len(shown)) for header, column in texts.items()), *saved]

@@ -13,7 +13,7 @@ from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.style import NORMAL_SIZES
 from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis
-from tokenvis.plot.artists.title import cost_text, short_number
+from tokenvis.plot.artists.title import cost_text, share_text, short_number
 from tokenvis.plot.parts.page import HEADING_POINTS, DrawnTrace, Line
 from tokenvis.tree.states import USER
 
@@ -41,7 +41,7 @@ def summary_parts(totals: Mapping[Any, Any], spans: pd.DataFrame, axis: TimeAxis
     """The key numbers of a trace, as texts; ``totals`` is its row of `summary`."""
     parts = [plural(totals[f"n_{name}s"], name) for name in ("span", "agent", "location")]
     parallel = totals["share_parallel"]
-    at_once = "" if pd.isna(parallel) else f", two or more at once for {parallel:.0%} of it"
+    at_once = "" if pd.isna(parallel) else f", two or more at once for {share_text(parallel)} of it"
     parts += [f"{axis.duration(totals['wall_us'])} wall", f"{axis.duration(totals['active_us'])} active{at_once}"]
     if totals["idle_us"]:
         parts.append(f"idle for {axis.duration(totals['idle_us'])}")
@@ -87,7 +87,7 @@ def waiting_text(totals: Mapping[Any, Any], waited_us: int, trace: DrawnTrace) -
     stopped_us, wall_us = totals["person_us"], totals["wall_us"]
     if not stopped_us:
         return f"{whom} while others work"
-    of_wall = f"{trace.axis.duration(stopped_us)} ({stopped_us / wall_us:.0%} of the wall time)"
+    of_wall = f"{trace.axis.duration(stopped_us)} ({share_text(stopped_us / wall_us)} of the wall time)"
     return f"{whom} {of_wall}" if stopped_us == waited_us else f"{whom} while nothing works: {of_wall}"
 
 

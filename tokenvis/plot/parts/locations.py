@@ -59,6 +59,7 @@ def draw_locations(ax: Axes, table: pd.DataFrame, colors: list[str], trace: Draw
     draw_stack_axis(ax, totals, limit, trace.theme)
     first = table.iloc[0]
     most = f"the most is at {described_name(first['name'])}, {trace.axis.duration(int(first['busy_us']))}"
+    most = most if first["busy_us"] else "there is none"
     describe(ax, f"Locations of {described_name(trace.axis.name)}, and the work of each agent there: {most}.")
 
 

@@ -7,6 +7,7 @@ from tokenvis.errors import check_choice, plural
 
 MICROSECONDS_PER_UNIT = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "µs": 1}
 SECOND, MINUTE, HOUR, DAY = (MICROSECONDS_PER_UNIT[unit] for unit in ("s", "m", "h", "d"))
+LARGE_UNITS = ("d", "h", MINUTE), ("h", "m", SECOND), ("m", "s", SECOND // 10)  # each with the next, and the precision below it
 MINUS = "−"  # of negative times
 
 
@@ -15,12 +16,11 @@ def duration_text(microseconds: float) -> str:
     if microseconds < 0:
         text = duration_text(-microseconds)
         return text if text == "0 s" else f"{MINUS}{text}"
-    for large, small in (("d", "h"), ("h", "m"), ("m", "s")):
-        whole, rest = divmod(
-            round(microseconds / MICROSECONDS_PER_UNIT[small]), MICROSECONDS_PER_UNIT[large] // MICROSECONDS_PER_UNIT[small]
-        )
-        if whole:
-            return f"{whole}{large} {rest}{small}" if rest else f"{whole}{large}"
+    for large, small, precision in LARGE_UNITS:
+        large_us, small_us = MICROSECONDS_PER_UNIT[large], MICROSECONDS_PER_UNIT[small]
+        if round(microseconds / precision) * precision >= large_us:
+            whole, rest = divmod(round(microseconds / small_us), large_us // small_us)
+            return f"{whole:,}{large} {rest}{small}" if rest else f"{whole:,}{large}"
     for unit in ("s", "ms", "µs"):
         number = f"{microseconds / MICROSECONDS_PER_UNIT[unit]:.3g}"
         if float(number) >= 1:
@@ -49,7 +49,7 @@ def offset_text(microseconds: int) -> str:
     for unit in ("d", "h", "m"):
         count, rest = divmod(rest, MICROSECONDS_PER_UNIT[unit])
         if count:
-            parts.append(f"{count}{unit}")
+            parts.append(f"{count:,}{unit}")
     if rest:
         parts.append(f"{rest / SECOND:.9g}s")
     return sign + " ".join(parts)

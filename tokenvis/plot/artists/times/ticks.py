@@ -1,6 +1,7 @@
 """Ticks of the time axis: at round times, as dense as their labels allow, and none inside a folded gap."""
 
 from collections.abc import Callable, Sequence
+from math import ceil, log10
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,10 +11,14 @@ from matplotlib.ticker import Formatter, Locator
 
 from tokenvis.plot.artists.style import SMALL_SIZES, font_sizes
 from tokenvis.plot.artists.text import text_width
-from tokenvis.plot.artists.times.durations import DAY, HOUR, MINUTE, SECOND, offset_text
+from tokenvis.plot.artists.times.durations import DAY, HOUR, MINUS, MINUTE, SECOND, offset_text
+from tokenvis.spans.columns import YEAR_10000
+from tokenvis.spans.integers import Float64Array, Int64Array
 
 TICK_DISTANCES_POINTS = (64.0, 80.0, 100.0, 130.0, 180.0)  # tried until the labels fit
 LABEL_GAP_EMS = 1.0
+MIN_TICK_SHARE = 0.85  # of a step: ticks after a fold, or a change of the clock, may be closer than a step
+CALENDAR = -30_000_000_000 * SECOND, YEAR_10000 - DAY  # µs since 1970 that have a date, in any time zone
 TimeDisplay: TypeAlias = Literal["elapsed", "clock", "step"]
 
 
@@ -23,7 +28,8 @@ def nice_step(min_step: float, *, decimal: bool = False) -> int:
     steps = [] if decimal else [n * SECOND for n in (1, 2, 5, 10, 15, 30)] + [n * MINUTE for n in (1, 2, 5, 10, 15, 30)]
     steps += [] if decimal else [n * HOUR for n in (1, 2, 3, 6, 12)]
     base = 1 if decimal or min_step <= SECOND // 2 else DAY
-    steps += [n * base * 10**power for power in range(19) for n in (1, 2, 5)]
+    n_powers = max(ceil(log10(min_step / base)), 0) + 1
+    steps += [n * base * 10**power for power in range(n_powers) for n in (1, 2, 5)]
     return min(step for step in steps if step >= min_step)
 
 
@@ -39,10 +45,12 @@ class TimeLocator(Locator):
         to_x: Callable[[Any], Any],
         *,
         decimal: bool = False,
-        shift: int = 0,
+        origin: int = 0,
+        tz: str = "",
     ) -> None:
+        """Times are round if they are so from ``origin``: µs from 0 to the time map's origin; with ``tz``, in local time."""
         self.segments, self.to_offset, self.to_x = list(segments), to_offset, to_x
-        self.decimal, self.shift = decimal, shift
+        self.decimal, self.origin, self.tz = decimal, origin, tz
 
     def __call__(self) -> list[float]:
         """Tick positions for the current view."""
@@ -84,9 +92,42 @@ class TimeLocator(Locator):
 
     def round_times(self, first: float, last: float, step: int, after: float) -> list[float]:
         """Positions of the round times of a stretch that are far enough from the previous tick."""
-        counts = np.arange(np.ceil((first + self.shift) / step), np.floor((last + self.shift) / step) + 1)
-        positions = self.to_x(counts * step - self.shift)
-        return [position for position in positions.tolist() if position - after >= 0.85 * step] if len(positions) else []
+        shift = (self.origin + utc_offset(self.origin, self.tz)) % step if self.tz else self.origin % step
+        counts = np.arange(np.ceil((first + shift) / step), np.floor((last + shift) / step) + 1)
+        offsets = counts * step - shift
+        if self.tz:
+            offsets = round_local_times(offsets, self.origin, self.tz, step)
+            offsets = offsets[(offsets >= first) & (offsets <= last)]
+        distant = []
+        for position in self.to_x(offsets).tolist() if len(offsets) else []:
+            if position - after >= MIN_TICK_SHARE * step:
+                distant.append(position)
+                after = position
+        return distant
+
+
+def utc_offset(time: int, tz: str) -> int:
+    """The µs by which local time is ahead of UTC."""
+    return int(local_times(np.array([time], dtype=float), tz)[1][0])
+
+
+def local_times(times: Float64Array, tz: str) -> tuple[pd.DatetimeIndex, Int64Array]:
+    """Times in µs since 1970 in a time zone, as far as the calendar reaches, and the µs by which each is ahead of UTC."""
+    known = np.clip(np.round(times), *CALENDAR).astype(np.int64)
+    local = pd.to_datetime(known, unit="us", utc=True).tz_convert(tz)
+    wall = local.tz_localize(None).as_unit("us").asi8
+    return local, wall - known
+
+
+def round_local_times(offsets: Float64Array, origin: int, tz: str, step: int) -> Float64Array:
+    """Times that are round in local time at the origin, moved so that they are so where the clock has been changed since.
+
+    A change of an hour moves no tick of half an hour. A time that the clock skips is left out.
+    """
+    at_origin = utc_offset(origin, tz)
+    changes = local_times(offsets + origin, tz)[1] - at_origin
+    moved = offsets - np.where(changes % step, changes, 0)
+    return np.unique(moved[(moved == offsets) | (local_times(moved + origin, tz)[1] - at_origin == changes)])
 
 
 class ElapsedFormatter(Formatter):
@@ -112,32 +153,42 @@ class ClockFormatter(Formatter):
         return self.format_ticks([x])[0]
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """The labels of all ticks."""
-        offsets = np.round(self.to_offset(np.asarray(values, dtype=float))).astype(np.int64)
-        timestamps = pd.to_datetime(offsets + self.origin, unit="us", utc=True).tz_convert(self.tz)
+        """The labels of all ticks; where the clock is changed within a day, with the new offset from UTC."""
+        times = self.to_offset(np.asarray(values, dtype=float)) + self.origin
+        timestamps, ahead = local_times(times, self.tz)
+        is_known = (times >= CALENDAR[0]) & (times <= CALENDAR[1])
         time_format = "%H:%M:%S" if (timestamps.second + timestamps.microsecond).any() else "%H:%M"
         labels = []
-        day = None
-        for timestamp in timestamps:
+        day, before = None, 0
+        for timestamp, offset, known in zip(timestamps, ahead.tolist(), is_known.tolist(), strict=True):
             text = timestamp.strftime(time_format)
             if timestamp.microsecond:
                 text += f".{timestamp.microsecond:06d}".rstrip("0")
-            labels.append(text if timestamp.date() == day else f"{text}\n{timestamp.day} {timestamp.strftime('%b %Y')}")
-            day = timestamp.date()
+            if timestamp.date() != day:
+                text += f"\n{timestamp.day} {timestamp.strftime('%b %Y')}"
+            elif offset != before:
+                text += f"\n{offset_name(offset)}"
+            labels.append(text if known else "")
+            day, before = timestamp.date(), offset
         return labels
+
+
+def offset_name(offset: int) -> str:
+    """The offset of a time zone as text: "UTC+1", "UTC−3:30"."""
+    hours, minutes = divmod(abs(offset) // MINUTE, 60)
+    return f"UTC{MINUS if offset < 0 else '+'}{hours}{f':{minutes:02}' if minutes else ''}"
 
 
 def set_time_axis(axes: Axes, mapping: Any, *, time: TimeDisplay, tz: str) -> None:
     """Set the locator, formatter and label of a time axis for a time map (`tokenvis.layout.time_map.TimeMap`)."""
     decimal = time == "step"
-    shift = mapping.origin if decimal else 0
+    round_from: dict[str, Any] = {"origin": mapping.origin} if decimal else {}
     formatter: Formatter = ElapsedFormatter(mapping.to_offset, first_step=mapping.origin if decimal else None)
     if time == "clock":
-        start = pd.Timestamp(mapping.origin, unit="us", tz="UTC").tz_convert(tz)
-        shift = mapping.origin + int((start.tz_localize(None) - start.tz_convert(None)).total_seconds()) * SECOND
+        round_from = {"origin": mapping.origin, "tz": tz}
         formatter = ClockFormatter(mapping.to_offset, origin=mapping.origin, tz=tz)
     axes.xaxis.set_major_locator(
-        TimeLocator(mapping.segments, mapping.to_offset, mapping.offset_to_x, decimal=decimal, shift=shift)
+        TimeLocator(mapping.segments, mapping.to_offset, mapping.offset_to_x, decimal=decimal, **round_from)
     )
     axes.xaxis.set_major_formatter(formatter)
     label = {"elapsed": "elapsed time", "clock": f"time ({tz})", "step": "step"}[time]
