@@ -33,6 +33,7 @@ def test_markers_that_are_hidden_are_counted_in_every_picture():
     agents = [f"agent{n:03} 0 10 desk" for n in range(60)]
     failed = spans_of(*agents).assign(status="error")
     tree = plot_agent_tree(failed, ax=plt.subplots(figsize=(8, 4))[1])
+    tree.set_ylim(200, -1)  # zoomed out
     for ax, noun in ((story, "instants"), (tree, "errors")):
         ax.figure.canvas.draw()
         [note] = [text for text in ax.texts if isinstance(text, Note)]

@@ -113,8 +113,8 @@ def plot_storyline(
         x is the position on the time map: µs since the start, without folded time. y is the height of `storyline`, from the
         top. The title shows the number of crossings, and whether it is the minimum. A note shows how many agents are drawn if
         not all, how many short intervals were merged, how many stays were too short to show, how many side branches are drawn
-        if there are more than 2,000, how many names are left out, and whether the lines are too dense to follow in the current
-        view: if a line turns or crosses another more often than every 8 points, or lines are closer than 3 points.
+        if there are more than 2,000, how many markers and names are left out, and whether the lines are too dense to follow in
+        the current view: if a line turns or crosses another more often than every 8 points, or lines are closer than 3 points.
         ``get_label()`` describes the picture in a sentence or two.
 
     Raises
