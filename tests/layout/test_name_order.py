@@ -3,6 +3,7 @@ from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenvis.layout import name_order
 from tokenvis.layout.name_order import busiest_names, natural_key
 
 
@@ -27,6 +28,14 @@ def test_the_busiest_are_those_with_the_most_work_and_all_if_there_are_few():
     assert busiest_names(spans.iloc[:0], agents.iloc[:0], 1) == []
     teams = pd.Series(["red", None, "blue", "green"])
     assert busiest_names(spans, teams, 2) == ["blue", "red"]
+    without_bob = pd.Series(["red", "green", None, "blue"])  # rows are in order of time: the third is Bob's
+    assert busiest_names(spans, without_bob, 1) == ["green"]
+
+
+def test_work_is_added_up_over_all_rows_however_many(monkeypatch):
+    monkeypatch.setattr(name_order, "ROWS_AT_ONCE", 2)
+    spans = spans_of("ann 0 10 desk", "bob 0 15 desk", "eve 0 1 desk", "ann 10 20 desk", "eve 5 6 desk")
+    assert busiest_names(spans, spans["agent_id"], 1) == ["ann"]
 
 
 def test_waiting_is_no_work():

@@ -15,6 +15,7 @@ from waiting import waiting_frames
 
 from tokenvis import palette, plot_timeline
 from tokenvis.layout.lanes import place_spans
+from tokenvis.layout.raster import rasterize
 from tokenvis.layout.segments import segments_of
 from tokenvis.layout.time_map import time_map
 from tokenvis.plot.artists import bars as bars_module
@@ -78,6 +79,14 @@ def test_the_note_shows_how_many_spans_are_drawn_one_by_one():
     deep = pd.concat([many(600), many(600, 20).assign(id=[f"long {n}" for n in range(600)])], ignore_index=True)
     folded = plot_timeline(deep, ax=plt.subplots(figsize=(3, 2), dpi=100)[1])
     assert note(folded) == "0 of 1,200 spans drawn as bars"  # less than a pixel each
+
+
+def test_a_layout_counts_spans_without_a_raster_of_each_size(monkeypatch):
+    calls = []
+    monkeypatch.setattr(bars_module, "rasterize", lambda *a, **options: calls.append(0) or rasterize(*a, **options))
+    ax = plot_timeline(many(MAX_BARS * 2), ax=plt.subplots(figsize=(8, 2), layout="constrained")[1])
+    ax.figure.savefig(io.BytesIO())
+    assert len(calls) == 1
 
 
 @pytest.mark.laws

@@ -51,3 +51,10 @@ def test_a_legend_at_the_right_counts_the_names_that_do_not_fit():
 
 def test_names_that_begin_with_an_underscore_or_look_like_markup_are_texts():
     assert texts_of(legend_of(["_x", "$\\frac{"], figsize=(8, 2))[1]) == ["_x", "$\\frac{"]
+
+
+def test_a_narrow_picture_has_the_legend_below_with_its_title():
+    ax, legend = legend_of(["ann", "bob"], figsize=(3.3, 2.6), title="shares", left_points=20)
+    assert legend.get_title().get_text() == "shares"
+    assert legend.get_window_extent().y1 < ax.bbox.y0
+    assert legend.get_window_extent().x0 < ax.bbox.x0 - 15 * ax.figure.dpi / 72

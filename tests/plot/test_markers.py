@@ -2,8 +2,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from conftest import spans_of, with_data
 
+from tokenvis import plot_agent_tree, plot_storyline
 from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
 from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.text import Note
 
 
 def test_instants_errors_and_open_spans_have_markers():
@@ -23,3 +25,16 @@ def test_markers_are_one_collection_or_none():
     assert len(ax.collections) == 0
     draw_markers(ax, np.array([1.0, 2.0]), np.array([0.0, 0.0]), "dot", ["#000000"] * 2, LIGHT.background)
     assert [(len(found.get_offsets()), found.get_label()) for found in ax.collections] == [(2, "instant")]
+
+
+def test_markers_that_are_hidden_are_counted_in_every_picture():
+    crowded = spans_of(*(f"ann {n} {n} desk" for n in range(300)), "ann 0 3000 lab")
+    story = plot_storyline(crowded, ax=plt.subplots(figsize=(6, 2))[1])
+    agents = [f"agent{n:03} 0 10 desk" for n in range(60)]
+    failed = spans_of(*agents).assign(status="error")
+    tree = plot_agent_tree(failed, ax=plt.subplots(figsize=(8, 4))[1])
+    tree.set_ylim(200, -1)  # zoomed out
+    for ax, noun in ((story, "instants"), (tree, "errors")):
+        ax.figure.canvas.draw()
+        [note] = [text for text in ax.texts if isinstance(text, Note)]
+        assert f"{noun} not marked" in note.get_text()

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.spans.columns import codes_of
-from tokenvis.spans.integers import difference
 from tokenvis.tree.states import States, states_of
 
 DIGITS = re.compile(r"([0-9]+)")
+ROWS_AT_ONCE = 250_000  # so that millions of spans need little memory beyond the frame
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -31,7 +31,9 @@ def busiest_names(spans: pd.DataFrame, values: pd.Series, count: int, *, states:
     if len(names) <= count:
         return sorted(names, key=natural_key)
     row, start, end = (states_of(spans) if states is None else states).work()
-    code = codes[row]
-    work_us = np.bincount(code[code >= 0], difference(end, start)[code >= 0], len(names))
-    busiest = np.argsort(-work_us, kind="stable")[:count].tolist()
+    work_us = np.zeros(len(names) + 1)  # the last is that of missing values
+    for first in range(0, len(row), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        work_us += np.bincount(codes[row[rows]] % len(work_us), end[rows].astype(float) - start[rows], len(work_us))
+    busiest = np.argsort(-work_us[:-1], kind="stable")[:count].tolist()
     return sorted((names[code] for code in busiest), key=natural_key)

@@ -96,12 +96,12 @@ def time_per_pixel(
         cell, left, right = cell[visible], np.clip(x0[visible], 0, n_pixels), np.clip(x1[visible], 0, n_pixels)
         first_pixel, last_pixel = left.astype(np.int64), right.astype(np.int64)
         touched[cell + np.minimum(first_pixel, n_pixels - 1)] = True
-        durations += np.bincount(cell + first_pixel, weights=np.minimum(first_pixel + 1, right) - left, minlength=size)
+        np.add.at(durations, cell + first_pixel, np.minimum(first_pixel + 1, right) - left)
         crosses_edge = last_pixel > first_pixel
         cell, first_pixel, last_pixel = cell[crosses_edge], first_pixel[crosses_edge], last_pixel[crosses_edge]
-        durations += np.bincount(cell + last_pixel, weights=right[crosses_edge] - last_pixel, minlength=size)
-        whole += np.bincount(cell + first_pixel + 1, minlength=size)
-        whole -= np.bincount(cell + last_pixel, minlength=size)
+        np.add.at(durations, cell + last_pixel, right[crosses_edge] - last_pixel)
+        np.add.at(whole, cell + first_pixel + 1, 1.0)
+        np.add.at(whole, cell + last_pixel, -1.0)
     shape = (len(pairs), width)
     cumulative = whole.reshape(shape)
     np.cumsum(cumulative, axis=1, out=cumulative)

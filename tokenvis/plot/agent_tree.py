@@ -146,12 +146,11 @@ def plot_agent_tree(
         draw_lifetimes(ax, bars, theme)
         draw_forks(ax, spans, shown, rows.parent, axis, theme)
         raster = draw_bars(ax, stretch_bars(bars, rows.stretches, theme))
-        for kind in MARKER_KINDS:
-            draw_bar_markers(ax, bars, marked[kind], kind, theme)
+        markers = [artist for kind in MARKER_KINDS for artist in draw_bar_markers(ax, bars, marked[kind], kind, theme)]
         draw_tree_names(ax, table, rows, theme)
         right_points = draw_numbers(ax, shown, theme)
         notes = [*row_notes(len(shown), len(table)), *(["bars drawn as time per pixel"] if raster else [])]
-        draw_note(ax, [losses, *notes], theme)
+        draw_note(ax, [losses, *notes, *markers], theme)
         draw_title(ax, axis.name, tree_counts(table, axis), theme)
         draw_legend(
             ax, [*handles, *lost_handles(losses, theme)] if legend else [], offset_points=right_points + LEGEND_GAP_POINTS

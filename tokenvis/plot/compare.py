@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import Bbox
 
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
@@ -28,10 +28,10 @@ from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_message, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
-from tokenvis.plot.artists.legend import draw_legend, max_name_points
+from tokenvis.plot.artists.legend import draw_legend, lines_below, max_name_points
 from tokenvis.plot.artists.names import draw_names, shortened_names
 from tokenvis.plot.artists.states import state_handles
-from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, ThemeColors, apply_theme, blend_colors, font_sizes, themed
+from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, is_narrow, themed
 from tokenvis.plot.artists.text import MISSING_NAME, FittedTexts, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import (
@@ -59,8 +59,7 @@ STATE_COLUMNS = (
 ONLY_SIDES = {"before": "gone", "after": "new"}  # beside an agent that is in one trace only
 ORDER_NOTE = "each agent: before above, after below"
 LEGEND_TITLE = "change of busy time"
-BELOW_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; of entries in a legend below
-BELOW_EMS = 5.2  # from the Axes to the legend below
+MIN_CHANGES = 2  # entries of locations in a legend below
 TITLE_SHARE = 0.33  # of the width of the Axes, for the name of a trace: texts at the left may make them narrower
 ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
 ROW_LINE_EMS, MIN_CHANGE_POINTS = 1.15, 4.5  # distance of two lines; of a change
@@ -365,25 +364,16 @@ def draw_change_legend(
     ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors, *, left_points: float
 ) -> None:
     """Draw the legend: each location with its change, in the colour of the change; then these handles."""
-    size = font_sizes(ax).text
-    width, height = (extent / ax.figure.dpi for extent in (ax.figure.bbox.width, ax.figure.bbox.height))
-    is_below = width <= SMALL_FIGURE_INCHES
-    if is_below:  # it must not take the room of the picture
-        lines = int(BELOW_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
-        entries = first_entries(entries, max(lines, MIN_CHANGES), theme)
-    names = shortened_names([name for _, name, _ in entries], max_name_points(ax), size)
+    if is_narrow(ax):
+        n_lines = lines_below(ax) - len(handles) - 1  # the title takes one
+        entries = first_entries(entries, max(n_lines, MIN_CHANGES), theme)
+    names = shortened_names([name for _, name, _ in entries], max_name_points(ax), font_sizes(ax).text)
     patches = [
         Patch(color=color, label=f"{name} {signed_duration(change, axis)}")
         for (color, _, change), name in zip(entries, names, strict=True)
     ]
-    draw_legend(ax, [*patches, *handles])
+    draw_legend(ax, [*patches, *handles], title=LEGEND_TITLE, left_points=left_points)
     legend: Any = ax.get_legend()
-    if is_below:  # it may be as wide as the Axes and the changes at their left
-        shift = ScaledTranslation(-left_points / 72, -BELOW_EMS * size / 72, ax.figure.dpi_scale_trans)
-        legend.set_bbox_to_anchor((0, 0), ax.transAxes + shift)
-    legend.set_title(LEGEND_TITLE, {"size": size})
-    legend.set_alignment("left")
-    legend.get_title().set_color(theme.muted)
     for text, (_, _, change) in zip(legend.get_texts(), entries, strict=False):
         text.set_color(change_color(change, theme) if change else theme.text)
 

@@ -29,7 +29,7 @@ from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR, QUALIT
 from tokenvis.plot.artists.figure import check_axes, draw_empty, height_inches, new_axes
 from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
-from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
+from tokenvis.plot.artists.markers import Markers, draw_markers, marked_rows, marker_handles
 from tokenvis.plot.artists.storylines.density import DensityReport
 from tokenvis.plot.artists.storylines.lines import draw_branches, draw_lines, line_width, shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels
@@ -113,8 +113,8 @@ def plot_storyline(
         x is the position on the time map: µs since the start, without folded time. y is the height of `storyline`, from the
         top. The title shows the number of crossings, and whether it is the minimum. A note shows how many agents are drawn if
         not all, how many short intervals were merged, how many stays were too short to show, how many side branches are drawn
-        if there are more than 2,000, how many names are left out, and whether the lines are too dense to follow in the current
-        view: if a line turns or crosses another more often than every 8 points, or lines are closer than 3 points.
+        if there are more than 2,000, how many markers and names are left out, and whether the lines are too dense to follow in
+        the current view: if a line turns or crosses another more often than every 8 points, or lines are closer than 3 points.
         ``get_label()`` describes the picture in a sentence or two.
 
     Raises
@@ -167,7 +167,7 @@ def plot_storyline(
         width = line_width(ax, rows)
         draw_branches(ax, branch_curves(geometry, layout.branches, axis.mapping.to_x), agent_colors, width)
         draw_lines(ax, geometry, agent_colors, width, theme)
-        draw_line_markers(ax, spans, geometry, agent_colors, marker_rows, axis, theme)
+        markers = draw_line_markers(ax, spans, geometry, agent_colors, marker_rows, axis, theme)
         both_ends = has_names_at_both_ends(ax, geometry)
         labels = LineLabels(ax, geometry, boxes, agent_colors, theme, by=by, at_left=locations == "free", both_ends=both_ends)
         ax.add_artist(labels)
@@ -175,7 +175,7 @@ def plot_storyline(
         chosen = [f"{total['n_agents']:,} of {n_agents:,} agents drawn, those with the most work"] if is_choice else []
         density = DensityReport(ax, turns_of(geometry), n_agents=len(geometry.agents), shortest_us=int(total["shortest_us"]))
         notes = storyline_notes(total, len(layout.branches), axis)
-        draw_note(ax, [losses, density, *chosen, *notes, labels], theme)
+        draw_note(ax, [losses, density, *chosen, *notes, *markers, labels], theme)
         draw_title(ax, axis.name, storyline_counts(spans, total), theme)
         draw_legend(ax, handles, offset_points=labels.right_width_points())
         described = f"Storyline of {described_name(axis.name)}, a line for each agent: {storyline_counts(spans, total)}."
@@ -229,14 +229,17 @@ def draw_line_markers(
     marker_rows: Mapping[str, Int64Array],
     axis: TimeAxis,
     theme: ThemeColors,
-) -> None:
+) -> list[Markers]:
     """Draw dots for instants, arrows for open spans, red crosses at the end of errors."""
+    drawn: list[Markers] = []
     start, end = times_of(spans)
     for name, rows in marker_rows.items():
         agent = np.array([geometry.agent_numbers[str(value)] for value in spans["agent_id"].iloc[rows]], dtype=np.int64)
         x = axis.mapping.to_x((start if name == "instant" else end)[rows])
         marker_colors = [theme.error if name == "error" else colors[agent_number] for agent_number in agent.tolist()]
-        draw_markers(ax, x, geometry.heights_at(agent, x), LINE_MARKERS.get(name, name), marker_colors, theme.background)
+        y, shape = geometry.heights_at(agent, x), LINE_MARKERS.get(name, name)
+        drawn += draw_markers(ax, x, y, shape, marker_colors, theme.background)
+    return drawn
 
 
 def storyline_counts(spans: pd.DataFrame, total: pd.Series) -> str:

@@ -44,8 +44,7 @@ def plot_waits(
         A cell is 1 wide and 1 high; its time is the sum of ``wait_us`` of `waits`, and its number that of the rows with such a
         time. So a row adds up to the time that the spans of an agent wait. People are the last columns, each with the word
         "person"; agents that only wait are the last rows. Of more than 60 names, those with the least time are merged into one
-        row or column. If there is no wait, a sentence says so, or that none
-        can be known without parents.
+        row or column. If there is no wait, a sentence says so, or that none can be known without parents.
 
     Raises
     ------

@@ -150,7 +150,7 @@ def storyline(
     broken = absent == "break"
     meetings = [trace_meetings(inputs, trace, broken=broken, shortest_us=shortest_us) for trace in range(inputs.n_traces)]
     layouts = lay_out_in_bands(meetings) if locations == "bands" else lay_out_freely(meetings, deadline)
-    return Storyline(line_table(spans, inputs, layouts, by), branch_table(spans, inputs), totals_table(spans, inputs, layouts))
+    return Storyline(line_table(spans, inputs, layouts), branch_table(spans, inputs), totals_table(spans, inputs, layouts))
 
 
 def check_group_column(by: object) -> None:
@@ -304,7 +304,7 @@ def group_slice(groups: Int64Array, number: int) -> slice:
     return slice(first, last)
 
 
-def line_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout], by: str) -> pd.DataFrame:
+def line_table(spans: pd.DataFrame, inputs: StorylineInput, layouts: list[TraceLayout]) -> pd.DataFrame:
     """The table of lines."""
     parts = [line_columns(layout) for layout in layouts] or [np.empty((8, 0), dtype=np.int64)]
     agent, location, layer, start, end, y, group, is_pause = np.concatenate(parts, axis=1)

@@ -78,6 +78,18 @@ class Bars:
         chunk_ends = (self.x_ends(chunk) for chunk in row_chunks(rows))
         return sum(int(np.count_nonzero((x1 >= low) & (x0 <= high))) for x0, x1 in chunk_ends)
 
+    def wide_and_all(self, rows: Int64Array, low: float, high: float, min_width: float) -> tuple[int, int]:
+        """How many of these spans overlap an interval, instants left out: those in lanes at least this wide, and all."""
+        n_wide = n_in_view = 0
+        is_lane = self.placement.rows["is_lane"].to_numpy()
+        for chunk in row_chunks(rows):
+            x0, x1 = self.x_ends(chunk)
+            in_view = (x1 >= low) & (x0 <= high) & (x1 > x0)
+            n_in_view += int(np.count_nonzero(in_view))
+            if is_lane.any():
+                n_wide += int(np.count_nonzero(in_view & is_lane[self.placement.row[chunk]] & (x1 - x0 >= min_width)))
+        return n_wide, n_in_view
+
     def wide_rows(self, rows: Int64Array, low: float, high: float, min_width: float) -> Int64Array:
         """Those of these spans that are in lanes and take at least ``min_width`` of an interval of the axis."""
         wide = [rows[:0]]
@@ -255,11 +267,11 @@ class Raster(AxesImage):
             self.segment_bars = bars.segment_bars()
             self.segments = np.flatnonzero(~is_other[bars.waits.segments.row])
             self.colors = [state_color(color, state, bars.waits.theme) for state in STATES for color in bars.colors]
-        self.n_wide = self.n_in_view = 0
         self.set_zorder(zorder)
         self.set_data(np.zeros((1, 1)))
         self.set_clip_path(ax.patch)
         self.cached: tuple[tuple[float, float, int], RasterGrid] | None = None
+        self.counted: tuple[tuple[float, float, int], tuple[int, int]] | None = None
         self.set_label("raster")
 
     def get_window_extent(self, renderer: Any = None) -> Any:
@@ -289,31 +301,35 @@ class Raster(AxesImage):
             self.cached = view, grid
         return self.cached[1]
 
+    def counts(self) -> tuple[int, int]:
+        """How many spans in the current view are drawn one by one, and how many there are.
+
+        This needs no grid: a layout asks before the size of the Axes is final, and the grid of each size takes much longer.
+        """
+        view = self.view()
+        if self.counted is None or self.counted[0] != view:
+            low, high, n_pixels = view
+            n_others = self.bars.count_in_view(self.other_rows, low, high)
+            n_wide, n_in_view = self.bars.wide_and_all(self.rows, low, high, (high - low) / n_pixels)
+            self.counted = view, (n_others + n_wide, n_others + n_in_view)
+        return self.counted[1]
+
     def messages(self) -> list[str]:
         """How many spans in view are drawn one by one: outside the raster, or at least a pixel wide in a lane of it.
 
         Instants are not counted: they are markers or ticks.
         """
-        self.grid()
-        low, high, _ = self.view()
-        n_others = self.bars.count_in_view(self.other_rows, low, high)
-        n_drawn, n_in_view = n_others + self.n_wide, n_others + self.n_in_view
+        n_drawn, n_in_view = self.counts()
         return [f"{n_drawn:,} of {n_in_view:,} spans drawn as bars"] if n_drawn < n_in_view else []
 
     def pixel_spans(
         self, low: float, high: float, n_pixels: int
     ) -> Iterator[tuple[Float64Array, Float64Array, Int64Array, Int64Array]]:
-        """The spans in pixels, in chunks; also counts those in view."""
-        self.n_wide = self.n_in_view = 0
+        """The spans in pixels, in chunks."""
         scale = n_pixels / (high - low)
-        is_lane = self.bars.placement.rows["is_lane"].to_numpy()
         for rows in row_chunks(self.rows):
             x0, x1 = ((x - low) * scale for x in self.bars.x_ends(rows))
             row = self.bars.placement.row[rows]
-            in_view = (x1 >= 0) & (x0 <= n_pixels) & (x1 > x0)
-            self.n_in_view += int(np.count_nonzero(in_view))
-            if is_lane.any():
-                self.n_wide += int(np.count_nonzero(in_view & is_lane[row] & (x1 - x0 >= 1)))
             unsegmented = ~self.has_segments[rows] if self.bars.waits is not None else slice(None)
             yield x0[unsegmented], x1[unsegmented], row[unsegmented], self.bars.color[rows][unsegmented]
         if self.bars.waits is not None:

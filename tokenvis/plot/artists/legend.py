@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
@@ -13,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import shortened_names
-from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, font_sizes
+from tokenvis.plot.artists.style import font_sizes, is_narrow, theme_colors
 from tokenvis.plot.artists.text import drawable, text_width
 
 NAME = "name"  # the gid of handles whose labels are names from the spans
@@ -22,16 +23,12 @@ MIN_NAME_EMS = 10.0  # names up to this width are whole
 MAX_HEIGHT_SHARE = 0.28  # of the figure's height, for a legend below the Axes
 NARROW_NAME_EMS = (12.0, 8.0, 6.0)  # limits of names in a legend below, tried until it is low enough
 ENTRY_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
+BELOW_EMS = 5.2  # from the Axes to a legend below: the time axis and its label are between them
 
 
 def legend_patch(color: str, name: str) -> Patch:
     """A legend handle with this colour, for a name from the spans."""
     return Patch(color=color, label=name, gid=NAME)
-
-
-def is_narrow(ax: Axes) -> bool:
-    """Whether the figure is so narrow that the legend is below the Axes."""
-    return bool(ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES)
 
 
 def max_name_points(ax: Axes) -> float:
@@ -40,8 +37,14 @@ def max_name_points(ax: Axes) -> float:
     return NARROW_NAME_EMS[0] * font_sizes(ax).text if is_narrow(ax) else float(share_points)
 
 
-def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, offset_points: float = 0.0) -> None:
-    """The legend: to the right of the Axes, or below in narrow figures, unless ``always_right``.
+def lines_below(ax: Axes) -> int:
+    """How many lines a legend below the Axes may have: it must not take the room of the picture."""
+    height = ax.figure.bbox.height / ax.figure.dpi * 72
+    return max(int(MAX_HEIGHT_SHARE * height / (ENTRY_EMS * font_sizes(ax).text)), 2)
+
+
+def draw_legend(ax: Axes, handles: list[Any], *, title: str = "", offset_points: float = 0.0, left_points: float = 0.0) -> None:
+    """The legend: ``offset_points`` to the right of the Axes; in narrow figures below, from ``left_points`` left of them.
 
     Long names are cut, but not other texts. If there is no room for all names, the last entry counts the others. The texts
     are set separately, because matplotlib hides a label that starts with "_".
@@ -50,20 +53,23 @@ def draw_legend(ax: Axes, handles: list[Any], *, always_right: bool = False, off
         return
     figure, size = ax.figure, font_sizes(ax).text
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
-    if is_narrow(ax) and not always_right:
+    if is_narrow(ax):
         handles, names, style["ncols"] = entries_below(ax, handles, size)
-        anchor = ax.transAxes + ScaledTranslation(0, -(5.2 * size) / 72, figure.dpi_scale_trans)
+        anchor = ax.transAxes + ScaledTranslation(-left_points / 72, -BELOW_EMS * size / 72, figure.dpi_scale_trans)
         style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor}
         style |= {"columnspacing": 1.0, "handletextpad": 0.5, "labelspacing": 0.35}
     else:
         handles, names = entries_at_right(ax, handles, size)
         anchor = ax.transAxes + ScaledTranslation(offset_points / 72, 0, figure.dpi_scale_trans)
         style |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "bbox_transform": anchor}
-    legend = ax.legend(handles, ["name"] * len(handles), **style)
+    legend = ax.legend(handles, ["name"] * len(handles), alignment="left", **style)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(name)
         text.set_fontfamily(families_of(name))
+    if title:
+        legend.set_title(title, FontProperties(size=size))
+        legend.get_title().set_color(theme_colors(ax).muted)
 
 
 def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str]]:
@@ -76,8 +82,7 @@ def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[An
 
 def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str], int]:
     """The handles that fit into the part of the figure for a legend below the Axes, their names, and the number of columns."""
-    width, height = (extent / ax.figure.dpi * 72 for extent in (ax.bbox.width, ax.figure.bbox.height))
-    max_lines = max(int(MAX_HEIGHT_SHARE * height / (ENTRY_EMS * size)), 2)
+    width, max_lines = ax.bbox.width / ax.figure.dpi * 72, lines_below(ax)
     for ems in NARROW_NAME_EMS:
         names = entry_names(handles, ems * size, size)
         n_columns = columns_that_fit(names, width, size)

@@ -53,9 +53,18 @@ class Markers(PathCollection):
         self.set_clip_on(False)  # those at the ends of the trace are whole
         self.places: Any = self.get_offsets()
         self.faces: Any = self.get_facecolor()
+        self.chosen: tuple[Any, Int64Array] | None = None
 
     def shown(self) -> Int64Array:
-        """The markers that are drawn in the current view."""
+        """The markers that are drawn in the current view; kept until it changes: drawing takes several passes."""
+        axes = self.axes
+        view = (*axes.bbox.extents, *axes.get_xlim(), *axes.get_ylim(), axes.figure.dpi)
+        if self.chosen is None or self.chosen[0] != view:
+            self.chosen = view, self.not_covering()
+        return self.chosen[1]
+
+    def not_covering(self) -> Int64Array:
+        """From the left, the markers in the current view that cover no other one."""
         places, box = self.axes.transData.transform(self.places), self.axes.bbox
         in_view = np.flatnonzero((places >= box.min - 1).all(axis=1) & (places <= box.max + 1).all(axis=1))
         width = self.get_sizes()[0] ** 0.5 * self.axes.figure.dpi / 72

@@ -134,9 +134,14 @@ def blend_colors(color: Any, background: str, share: float) -> str:
     return to_hex(tuple(np.array(to_rgb(color)) * share + np.array(to_rgb(background)) * (1 - share)))
 
 
+def is_narrow(axes: Axes) -> bool:
+    """Whether the figure is so narrow that texts are small, and the legend is below the Axes."""
+    return bool(axes.figure.bbox.width / axes.figure.dpi <= SMALL_FIGURE_INCHES)
+
+
 def font_sizes(axes: Axes) -> FontSizes:
     """The font sizes for the width of the figure."""
-    return SMALL_SIZES if axes.figure.bbox.width / axes.figure.dpi <= SMALL_FIGURE_INCHES else NORMAL_SIZES
+    return SMALL_SIZES if is_narrow(axes) else NORMAL_SIZES
 
 
 @contextmanager

@@ -4,7 +4,6 @@ All shares are percentages of the path without idle time, and add up to 100. Idl
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.legend import draw_legend, max_name_points
 from tokenvis.plot.artists.names import shortened_names
 from tokenvis.plot.artists.states import LOOKS, state_patch
-from tokenvis.plot.artists.style import SMALL_FIGURE_INCHES, ThemeColors, font_sizes
+from tokenvis.plot.artists.style import ThemeColors, font_sizes, is_narrow
 from tokenvis.plot.artists.text import MISSING_NAME, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis
 from tokenvis.plot.artists.title import described_name
@@ -130,9 +129,8 @@ def told_percent(percentage: int, n_parts: int) -> str:
 
 def draw_shares(ax: Axes, shares: PathShares, axis: TimeAxis, others: list[Patch], theme: ThemeColors) -> None:
     """Draw the legend: groups and states with their shares; and ``others``, further handles."""
-    is_small = ax.figure.bbox.width / ax.figure.dpi <= SMALL_FIGURE_INCHES
     size = font_sizes(ax).text
-    groups = shares.largest(MAX_SHARES_IN_SMALL_FIGURES if is_small else MAX_SHARES)
+    groups = shares.largest(MAX_SHARES_IN_SMALL_FIGURES if is_narrow(ax) else MAX_SHARES)
     names = shortened_names([share.name for share in groups], max_name_points(ax) - text_width(" <99%", size), size)
     handles = [
         Patch(color=share.color, label=f"{name} {percent(share.percentage, shares.n_parts)}")
@@ -141,10 +139,6 @@ def draw_shares(ax: Axes, shares: PathShares, axis: TimeAxis, others: list[Patch
     for state in shares.states():
         after = percent(shares.waits[state], shares.n_parts) if state in shares.waits else "(idle)"
         handles.append(state_patch(state, theme, label=f"{LOOKS[state].name} {after}"))
-    draw_legend(ax, [*handles, *others])
-    if handles:
-        legend: Any = ax.get_legend()
-        idle = f"; {axis.duration(shares.idle_us)} idle" if shares.idle_us else ""
-        legend.set_title(f"shares of {axis.duration(shares.times.counted_us)}{idle}", prop={"size": size})
-        legend.set_alignment("left")
-        legend.get_title().set_color(theme.muted)
+    idle = f"; {axis.duration(shares.idle_us)} idle" if shares.idle_us else ""
+    title = f"shares of {axis.duration(shares.times.counted_us)}{idle}" if handles else ""
+    draw_legend(ax, [*handles, *others], title=title)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, Locator
 
-from tokenvis.plot.artists.style import SMALL_SIZES, font_sizes
+from tokenvis.plot.artists.style import font_sizes, is_narrow
 from tokenvis.plot.artists.text import text_width
 from tokenvis.plot.artists.times.durations import DAY, HOUR, MINUS, MINUTE, SECOND, offset_text
 from tokenvis.spans.columns import YEAR_10000
@@ -193,6 +193,6 @@ def set_time_axis(axes: Axes, mapping: Any, *, time: TimeDisplay, tz: str) -> No
     axes.xaxis.set_major_formatter(formatter)
     label = {"elapsed": "elapsed time", "clock": f"time ({tz})", "step": "step"}[time]
     folded = "gaps without work folded" if mapping.folds_waits else "idle gaps folded"
-    if font_sizes(axes) == SMALL_SIZES:  # the whole label is wider than a narrow picture
+    if is_narrow(axes):  # the whole label is wider than a narrow picture
         folded = "gaps folded"
     axes.set_xlabel(f"{label}, {folded}" if len(mapping.folds) else label)
