@@ -302,11 +302,8 @@ class Raster(AxesImage):
         return self.cached[1]
 
     def counts(self) -> tuple[int, int]:
-        """How many spans in the current view are drawn one by one, and how many there are.
-
-        This needs no grid: a layout asks before the size of the Axes is final, and the grid of each size takes much longer.
-        """
-        view = self.view()
+        """How many spans in the current view are drawn one by one, and how many there are; kept until the view changes."""
+        view = self.view()  # a layout asks for several sizes: counting is faster than a grid for each
         if self.counted is None or self.counted[0] != view:
             low, high, n_pixels = view
             n_others = self.bars.count_in_view(self.other_rows, low, high)
