@@ -1,11 +1,13 @@
 import pickle
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from conftest import seeded_spans, spans_of
 
 import tokenvis as tv
-from tokenvis.plot.artists.title import column_title, short_number, trace_title
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.title import column_title, draw_title, short_number, trace_title
 
 
 def test_large_numbers_are_short():
@@ -64,3 +66,15 @@ def test_several_traces_are_counted_and_a_trace_without_a_name_has_its_id(tmp_pa
     assert trace_title(spans) == "2 traces"
     assert trace_title(spans[spans["trace_id"] == "u"].drop(columns="trace_name")) == "u"
     assert trace_title(spans[spans["trace_id"] == "u"].assign(trace_name=None)) == "u"
+
+
+def test_a_title_that_is_wider_than_the_axes_begins_above_the_names_at_the_left():
+    figure, axes = plt.subplots(1, 2, figsize=(6.6, 2.6), layout="constrained")
+    for ax, name in zip(axes, ["Nightly research run, with twelve agents", "short"], strict=True):
+        ax.set_yticks([0.5], ["a long name of a location"])
+        draw_title(ax, name, "details", LIGHT)
+    figure.draw_without_rendering()
+    long, short = axes
+    assert long._left_title.get_text() == "Nightly research run, with twelve agents"
+    assert long._left_title.get_window_extent().x0 == pytest.approx(long.get_yticklabels()[0].get_window_extent().x0, abs=2)
+    assert short._left_title.get_window_extent().x0 == pytest.approx(short.bbox.x0, abs=2)

@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import Bbox
 
 from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
@@ -60,7 +60,6 @@ ONLY_SIDES = {"before": "gone", "after": "new"}  # beside an agent that is in on
 ORDER_NOTE = "each agent: before above, after below"
 LEGEND_TITLE = "change of busy time"
 BELOW_SHARE, LEGEND_LINE_EMS, MIN_CHANGES = 0.3, 1.5, 2  # of a figure's height; of a line; of entries in a legend below
-BELOW_EMS = 5.2  # from the Axes to the legend below
 TITLE_SHARE = 0.33  # of the width of the Axes, for the name of a trace: texts at the left may make them narrower
 ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
 ROW_LINE_EMS, MIN_CHANGE_POINTS = 1.15, 4.5  # distance of two lines; of a change
@@ -158,7 +157,7 @@ def plot_compare(
         draw_title(ax, title_of(ax, traces), wall_texts, theme)
         if legend:
             entries = changes_of_colors(scale, location_changes)
-            draw_change_legend(ax, entries, handles, axis, theme, left_points=rows.width + 2 * ROW_PAD_POINTS)
+            draw_change_legend(ax, entries, handles, axis, theme)
         largest = f"{described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
         ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
         pairs = " and ".join(described_name(name) for name in traces)
@@ -359,13 +358,12 @@ def changes_of_colors(scale: ColorScale, changes: pd.Series) -> list[tuple[str, 
 
 
 def draw_change_legend(
-    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors, *, left_points: float
+    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors
 ) -> None:
     """Draw the legend: each location with its change, in the colour of the change; then these handles."""
     size = font_sizes(ax).text
     width, height = (extent / ax.figure.dpi for extent in (ax.figure.bbox.width, ax.figure.bbox.height))
-    is_below = width <= SMALL_FIGURE_INCHES
-    if is_below:  # it must not take the room of the picture
+    if width <= SMALL_FIGURE_INCHES:  # the legend is below: it must not take the room of the picture
         lines = int(BELOW_SHARE * height * 72 / (LEGEND_LINE_EMS * size)) - len(handles) - 1
         entries = first_entries(entries, max(lines, MIN_CHANGES), theme)
     names = shortened_names([name for _, name, _ in entries], max_name_points(ax), size)
@@ -375,9 +373,6 @@ def draw_change_legend(
     ]
     draw_legend(ax, [*patches, *handles])
     legend: Any = ax.get_legend()
-    if is_below:  # it may be as wide as the Axes and the changes at their left
-        shift = ScaledTranslation(-left_points / 72, -BELOW_EMS * size / 72, ax.figure.dpi_scale_trans)
-        legend.set_bbox_to_anchor((0, 0), ax.transAxes + shift)
     legend.set_title(LEGEND_TITLE, {"size": size})
     legend.set_alignment("left")
     legend.get_title().set_color(theme.muted)

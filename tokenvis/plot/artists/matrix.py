@@ -157,7 +157,7 @@ class AmountScale(FittedTexts):
 
     def entries(self, renderer: RendererBase) -> list[tuple[Text, str]]:
         """The amounts with their colours, if the cells have no texts at this size and zoom."""
-        if self.cell_texts.lines_and_size(renderer)[0]:
+        if self.cell_texts.fit(renderer)[0]:
             return []
         em: Any = renderer.points_to_pixels(self.size)
         steps, left, bottom = self.placed(renderer)

@@ -8,7 +8,7 @@ at the end. Space depends on the size and the zoom, so texts are fitted when a p
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +31,8 @@ LABEL_PADDING_EMS = 0.35  # between the border of a bar and its label
 LABEL_BOX_POINTS = 1.0  # around the text, in the box behind a label
 CELL_PADDING_EMS, CELL_LINE_EMS = 0.8, 1.3  # beside the text of a cell of a matrix, and the height of a line
 MIN_FONT_POINTS = 4.5  # that can be read
+MAX_NOTE_SHARE, NOTE_LINE_EMS = 0.22, 1.45  # of a note: of the figure's height; its lines
+NOTE_MARGIN_EMS, NOTE_GAP_EMS = 0.3, 0.4  # between a note and the border of the figure; above it
 MAX_WIDTHS = 10_000  # of the texts of an artist that are kept
 
 
@@ -228,7 +230,7 @@ class FoldLabels(FittedTexts):
 
 
 class CellLabels(FittedTexts):
-    """The texts in the cells of a matrix: two lines or one, in a font that may be smaller, or none, so that all fit.
+    """The texts in the cells of a matrix: two lines, one, one upwards, or none, in a font that may be smaller, so that all fit.
 
     ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
     """
@@ -237,38 +239,51 @@ class CellLabels(FittedTexts):
         super().__init__(size=size, zorder=4)
         self.cells = cells
 
-    def lines_and_size(self, renderer: RendererBase) -> tuple[int, float]:
-        """The number of lines, and the font size, that fit into every cell at this size and zoom; no lines if none fits."""
+    def fit(self, renderer: RendererBase) -> tuple[int, float, int]:
+        """The number of lines, the font size and the rotation that fit every cell at this size and zoom; 0 lines if none do."""
         em: Any = renderer.points_to_pixels(self.size)
         corners = self.axes.transData.transform([(0, 0), (1, 1)])
         width, height = np.abs(corners[1] - corners[0])
         lines = [set(self.cells[line]) for line in ("first", "second")]
         widths = [max((self.measure(text, renderer) for text in line), default=0.0) for line in lines]
-        for n_lines in range(2 if any(lines[1]) else 1, 0, -1):
+        for n_lines, rotation in ((2, 0), (1, 0), (1, 90))[not any(lines[1]) :]:
+            along, across = (height, width) if rotation else (width, height)
             needed = max(widths[:n_lines]) + CELL_PADDING_EMS * em, n_lines * CELL_LINE_EMS * em
-            size = self.size * min(1.0, width / needed[0], height / needed[1])
+            size = self.size * min(1.0, along / needed[0], across / needed[1])
             if size >= MIN_FONT_POINTS:
-                return n_lines, size
-        return 0, self.size
+                return n_lines, size, rotation
+        return 0, self.size, 0
 
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit at this size and zoom."""
-        n_lines, size = self.lines_and_size(renderer)
+        n_lines, size, rotation = self.fit(renderer)
         if not n_lines:
             return []
-        cells = self.cells
-        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
-        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size, "rotation": rotation}
+        positions = self.axes.transData.transform(self.cells[["x", "y"]].to_numpy())
+        columns = (self.cells[column] for column in ("first", "second", "color"))
         return [
             self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
-            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
+            for (x, y), first, second, color in zip(positions, *columns, strict=True)
         ]
+
+
+def text_extent(text: str, font: FontProperties, renderer: RendererBase) -> float:
+    """The width of a text in this renderer."""
+    return renderer.get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+def left_edge(ax: Axes, renderer: RendererBase) -> float:
+    """The left edge of Axes with the names at their left, in pixels."""
+    outside = [artist for artist in ax.get_children() if isinstance(artist, FittedTexts) and not artist.get_clip_on()]
+    boxes = filter(None, (artist.get_tightbbox(renderer) for artist in (ax.yaxis, *outside)))
+    return float(max(min([ax.bbox.x0, *(box.x0 for box in boxes if box.width > 0)]), ax.figure.bbox.x0))
 
 
 class TitleFitter(Artist):
     """Fits the left title of Axes into their width, and hides the right title if the two would touch.
 
-    A title that other code has changed stays as it is.
+    A long title begins above the names at the left. A title that other code has changed stays as it is.
     """
 
     axes: Any
@@ -288,24 +303,43 @@ class TitleFitter(Artist):
         """Fit the titles; the fitter itself draws nothing."""
         left, right = self.titles
         name, details = self.full_texts
-        width = self.axes.bbox.width
+        box = self.axes.bbox
         self.shown = [
             own_text if title.get_text() == own_text else None for title, own_text in zip(self.titles, self.shown, strict=True)
         ]
         if self.shown[0] is not None:
-            self.shown[0] = fit_text(name, width, lambda text: self.measure(left, text, renderer))
-            left.set_text(self.shown[0])
+            is_wide = self.measure(left, name, renderer) > box.width
+            start = left_edge(self.axes, renderer) if is_wide else box.x0
+            self.shown[0] = fit_text(name, box.x1 - start, partial(self.measure, left, renderer=renderer))
+            left.set(text=self.shown[0], x=(start - box.x0) / box.width)
         if self.shown[1] is not None:
             gap: Any = renderer.points_to_pixels(2 * left.get_fontsize())
             needed_width = self.measure(left, left.get_text(), renderer) + gap + self.measure(right, details, renderer)
-            self.shown[1] = details if needed_width <= width else ""
+            self.shown[1] = details if needed_width <= box.width else ""
             right.set_text(self.shown[1])
         self.stale = False
 
     @staticmethod
     def measure(title: Text, text: str, renderer: RendererBase) -> float:
         """The width of a text in the font of a title."""
-        return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
+        return text_extent(text, title.get_fontproperties(), renderer)
+
+
+def note_lines(messages: list[str], width: float, max_lines: int, measure: Callable[[str], float]) -> list[str]:
+    """Messages on as few lines as fit into a width: broken between messages, or if that is not enough, between words.
+
+    What does not fit into ``max_lines`` is cut.
+    """
+    words = " · ".join(messages).split(" ")
+    for pieces, separator in ((messages, " · "), (words, " ")):
+        lines = pieces[:1]
+        for piece in pieces[1:]:
+            longer = f"{lines[-1]}{separator}{piece}"
+            lines[-1:] = [longer] if measure(longer) <= width else [lines[-1], piece]
+        if len(lines) <= max_lines and all(measure(line) <= width for line in lines):
+            return lines
+    lines[max_lines - 1 :] = [" ".join(lines[max_lines - 1 :])]
+    return [fit_text(line, width, measure) for line in lines]
 
 
 class Reporter(Protocol):
@@ -316,19 +350,20 @@ class Reporter(Protocol):
 
 
 class Note(Text):
-    """A line below the Axes, right-aligned, about what the picture leaves out.
+    """Text below the Axes, right-aligned, about what the picture leaves out.
 
     Its ``parts`` are texts, and reporters that are asked when it is drawn. It is next to the label of the x axis, or below it
-    if both do not fit. It is cut if it is wider than the figure.
+    if both do not fit. It wraps if it is wider than the figure, and is cut if it is higher than `MAX_NOTE_SHARE` of it.
     """
 
     def __init__(self, ax: Axes, parts: Iterable[str | Reporter], *, size: float, color: str) -> None:
-        super().__init__(1.0, 0.0, "", fontsize=size, color=color, ha="right", va="bottom", parse_math=False)
+        style: dict[str, Any] = {"ha": "right", "va": "bottom", "multialignment": "right", "linespacing": 1.25}
+        super().__init__(1.0, 0.0, "", fontsize=size, color=color, parse_math=False, **style)
         self.parts = list(parts)
         self.set_figure(ax.figure)
         self.axes = ax
         ax.add_artist(self)
-        self.set_clip_on(False)
+        self.set(clip_on=False, transform=IdentityTransform())
 
     def messages(self) -> list[str]:
         """The texts in the current view."""
@@ -337,17 +372,18 @@ class Note(Text):
     def refit(self, renderer: RendererBase) -> None:
         """Update the text and its position."""
         axes: Any = self.axes
-        text = " · ".join(self.messages())
-        self.set_fontfamily(families_of(text))
-        font = self.get_fontproperties()
-        self.set_text(
-            fit_text(text, axes.bbox.x1, lambda cut: renderer.get_text_width_height_descent(cut, font, ismath=False)[0])
-        )
-        label, box = axes.xaxis.label.get_window_extent(renderer), axes.bbox
-        self.set_transform(IdentityTransform())
+        messages = self.messages()
+        self.set_fontfamily(families_of("".join(messages)))
         size: Any = renderer.points_to_pixels(self.get_fontsize())
-        is_below = super().get_window_extent(renderer).width + label.width + size > box.width
-        self.set_position((box.x1, label.y0 - 1.5 * size if is_below else label.y0))
+        width = axes.bbox.x1 - NOTE_MARGIN_EMS * size
+        max_lines = max(int(MAX_NOTE_SHARE * axes.figure.bbox.height / (NOTE_LINE_EMS * size)), 1)
+        measure = partial(text_extent, font=self.get_fontproperties(), renderer=renderer)
+        self.set_text("\n".join(note_lines(messages, width, max_lines, measure)))
+        label, box = axes.xaxis.label.get_window_extent(renderer), axes.bbox
+        extent = super().get_window_extent(renderer)
+        is_below = extent.width + label.width + size > box.width
+        top = label.y0 - NOTE_GAP_EMS * size if is_below else label.y1
+        self.set_position((box.x1, top - extent.height))
 
     def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Any:
         """The box of the text."""
