@@ -179,6 +179,19 @@ def test_a_message_that_is_wider_than_the_figure_wraps_between_its_words():
     assert note.get_window_extent().x0 >= 0
 
 
+def test_a_note_of_one_of_several_pictures_does_not_cover_the_others():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
+    note = Note(
+        right,
+        ["too dense: try agents=4", "9,418 intervals under 5 s merged", "at least 858 crossings needed"],
+        size=7,
+        color="k",
+    )
+    figure.canvas.draw()
+    assert note.get_text().endswith("needed")
+    assert note.get_window_extent().x0 > left.bbox.x1
+
+
 def test_a_note_that_would_take_the_height_of_the_picture_is_cut():
     note = note_in(["a long note about what is left out"] * 30, (3.5, 2))
     assert note.get_text().endswith("…")

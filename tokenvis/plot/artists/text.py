@@ -353,7 +353,7 @@ class Note(Text):
     """Text below the Axes, right-aligned, about what the picture leaves out.
 
     Its ``parts`` are texts, and reporters that are asked when it is drawn. It is next to the label of the x axis, or below it
-    if both do not fit. It wraps if it is wider than the figure, and is cut if it is higher than `MAX_NOTE_SHARE` of it.
+    if both do not fit. It wraps, and is cut where it would take too much of the figure's height.
     """
 
     def __init__(self, ax: Axes, parts: Iterable[str | Reporter], *, size: float, color: str) -> None:
@@ -375,12 +375,11 @@ class Note(Text):
         messages = self.messages()
         self.set_fontfamily(families_of("".join(messages)))
         size: Any = renderer.points_to_pixels(self.get_fontsize())
-        width = axes.bbox.x1 - NOTE_MARGIN_EMS * size
+        width = axes.bbox.x1 - (left_edge(axes, renderer) if len(axes.figure.axes) > 1 else NOTE_MARGIN_EMS * size)
         max_lines = max(int(MAX_NOTE_SHARE * axes.figure.bbox.height / (NOTE_LINE_EMS * size)), 1)
         measure = partial(text_extent, font=self.get_fontproperties(), renderer=renderer)
         self.set_text("\n".join(note_lines(messages, width, max_lines, measure)))
-        label, box = axes.xaxis.label.get_window_extent(renderer), axes.bbox
-        extent = super().get_window_extent(renderer)
+        label, box, extent = axes.xaxis.label.get_window_extent(renderer), axes.bbox, super().get_window_extent(renderer)
         is_below = extent.width + label.width + size > box.width
         top = label.y0 - NOTE_GAP_EMS * size if is_below else label.y1
         self.set_position((box.x1, top - extent.height))
