@@ -13,8 +13,8 @@ from waiting import oracle
 
 import tokenvis as tv
 from tokenvis import BadSpan, agent_tree
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.row_texts import RowTexts
-from tokenvis.plot.artists.text import Note
 from tokenvis.tree.instances import instances_of
 from tokenvis.tree.relations import relations_of
 

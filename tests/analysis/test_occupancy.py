@@ -5,7 +5,7 @@ from hypothesis import given
 from waiting import presence_of, waiting_frames, work_of
 
 from tokenvis import BadOption, occupancy, plot_occupancy
-from tokenvis.plot.artists.text import Note
+from tokenvis.plot.artists.notes import Note
 from tokenvis.spans.losses import LOST_LOCATION
 
 

@@ -22,11 +22,12 @@ from tokenvis.layout.storylines.blocks import blocks_by_group
 from tokenvis.layout.storylines.deadline import Deadline
 from tokenvis.layout.storylines.orders import order_lines
 from tokenvis.plot.artists.colors import OTHERS_COLOR, QUALITATIVE_COLORS
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.storylines.lines import ABSENT_COLOR_SHARE, shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels
 from tokenvis.plot.artists.storylines.rooms import room_color
 from tokenvis.plot.artists.style import LIGHT, THEMES, blend_colors
-from tokenvis.plot.artists.text import FoldLabels, Note
+from tokenvis.plot.artists.text import FoldLabels
 
 TABLES = ("lines", "branches", "totals")
 

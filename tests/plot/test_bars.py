@@ -21,9 +21,9 @@ from tokenvis.layout.time_map import time_map
 from tokenvis.plot.artists import bars as bars_module
 from tokenvis.plot.artists.bars import MAX_BARS, MIN_PIXEL_ALPHA, Bars, BarWaits, Raster
 from tokenvis.plot.artists.color_scales import color_scale
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.states import state_color
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import Note
 from tokenvis.spans.columns import times_of
 from tokenvis.tree.states import states_of
 

@@ -2,8 +2,8 @@ import matplotlib.pyplot as plt
 from conftest import spans_of
 
 from tokenvis import plot_storyline
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.storylines.density import MIN_ROW_POINTS, MIN_TURN_POINTS, DensityReport
-from tokenvis.plot.artists.text import Note
 
 
 def zigzag(n, *, unit=1_000_000, agents=("ann", "bob", "eve")):

@@ -40,6 +40,7 @@ def test_a_picture_without_content_says_why(spans, message):
     ax = plt.subplots()[1]
     draw_empty(ax, LIGHT, spans, reason="Nothing to see.")
     assert [text.get_text() for text in ax.texts] == [ax.get_label()] == [message]
+    assert not any(spine.get_visible() for spine in ax.spines.values())
 
 
 def test_a_message_with_a_long_name_fits_into_a_small_figure():

@@ -4,6 +4,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.title import draw_note
 
 
 def legend_of(names, *, figsize, others=(), **options):
@@ -54,7 +56,46 @@ def test_names_that_begin_with_an_underscore_or_look_like_markup_are_texts():
 
 
 def test_a_narrow_picture_has_the_legend_below_with_its_title():
-    ax, legend = legend_of(["ann", "bob"], figsize=(3.3, 2.6), title="shares", left_points=20)
+    ax, legend = legend_of(["ann", "bob"], figsize=(3.3, 2.6), title="shares")
     assert legend.get_title().get_text() == "shares"
     assert legend.get_window_extent().y1 < ax.bbox.y0
-    assert legend.get_window_extent().x0 < ax.bbox.x0 - 15 * ax.figure.dpi / 72
+
+
+def narrow_picture(notes=(), *, layout="constrained", figsize=(3.3, 2.6)):
+    """A picture with names at the left, a note and a legend, after its layout."""
+    ax = plt.subplots(figsize=figsize, layout=layout)[1]
+    ax.set_yticks([0.5], ["a name of a location"])
+    ax.set_xlabel("elapsed time", loc="left")
+    draw_note(ax, notes, LIGHT)
+    draw_legend(ax, [legend_patch("#123456", f"worker {n}") for n in range(8)])
+    ax.figure.draw_without_rendering()
+    return ax
+
+
+@pytest.mark.parametrize("notes", [[], ["2 moves not drawn"], ["2 moves not drawn"] * 9])
+@pytest.mark.parametrize("layout", ["constrained", "tight"])
+def test_a_legend_below_is_just_below_the_note_however_many_lines_it_has(notes, layout):
+    ax = narrow_picture(notes, layout=layout)
+    texts = [ax.xaxis.label, *(text for text in ax.texts if text.get_text())]
+    gap = min(text.get_window_extent().y0 for text in texts) - ax.get_legend().get_window_extent().y1
+    assert 0 <= gap < 0.12 * ax.figure.dpi
+    assert ax.get_legend().get_window_extent().y0 >= -0.03 * ax.figure.dpi  # its box, whose border is empty
+
+
+def test_a_legend_below_moves_when_the_note_gets_longer():
+    notes = ["2 moves not drawn"]
+    ax = narrow_picture(notes)
+    draw_note(ax, ["20 errors not marked"] * 9, LIGHT)
+    ax.figure.draw_without_rendering()
+    [note] = ax.texts
+    assert ax.get_legend().get_window_extent().y1 <= note.get_window_extent().y0
+
+
+def test_a_legend_below_begins_where_the_names_at_the_left_do_and_uses_the_width_of_the_figure():
+    ax = narrow_picture()
+    [name] = ax.get_yticklabels()
+    box = ax.get_legend().get_window_extent()
+    assert abs(box.x0 - name.get_window_extent().x0) < 0.1 * ax.figure.dpi
+    assert box.x1 <= ax.figure.bbox.width
+    assert texts_of(ax.get_legend()) == [f"worker {n}" for n in range(8)]
+    assert len({round(text.get_window_extent().x0) for text in ax.get_legend().get_texts()}) == 4  # columns

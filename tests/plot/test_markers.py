@@ -4,8 +4,8 @@ from conftest import spans_of, with_data
 
 from tokenvis import plot_agent_tree, plot_storyline
 from tokenvis.plot.artists.markers import draw_markers, marked_rows, marker_handles
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import Note
 
 
 def test_instants_errors_and_open_spans_have_markers():

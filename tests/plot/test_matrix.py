@@ -7,8 +7,9 @@ from matplotlib.colors import to_hex
 from pictures import collisions
 
 from tokenvis.plot.artists.matrix import MAX_MATRIX_NAMES, AmountScale, draw_matrix, format_count, matrix_axes, matrix_cells
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.artists.text import CellLabels, Note
+from tokenvis.plot.artists.text import CellLabels
 
 
 def table_of(*rows):
@@ -73,7 +74,7 @@ def numbers(n_rows, n_columns):
 
 def test_there_is_a_scale_if_the_texts_do_not_fit():
     table = pd.DataFrame({"who": "ann", "where": [f"room {n:02}" for n in range(50)], "n": range(100_000, 5_100_000, 100_000)})
-    ax = draw(matrix_cells(table, "who", "where", "n"), (8, 3))
+    ax = draw(matrix_cells(table, "who", "where", "n"), (4, 3))
     assert texts(ax) == []
     assert scale(ax) == ["312,500", "1,250,000", "2,812,500", "5,000,000"]
     ax.set_xlim(0, 5)
@@ -105,6 +106,16 @@ def test_the_scale_is_whole_amounts_in_the_colours_of_the_cells():
     [amounts] = [artist for artist in ax.get_children() if isinstance(artist, AmountScale)]
     [mesh] = [artist for artist in ax.collections if isinstance(artist, QuadMesh)]
     assert amounts.steps == [(str(n), to_hex(mesh.cmap(mesh.norm(n)))) for n in (1, 2, 3)]
+
+
+def test_the_texts_of_cells_that_are_high_and_narrow_are_vertical():
+    wide, narrow = draw(numbers(1, 4).assign(amount=1_234_567), (5, 2)), draw(numbers(1, 12).assign(amount=1_234_567), (4, 2))
+    for ax, rotation in ((wide, 0), (narrow, 90)):
+        [labels] = [artist for artist in ax.get_children() if isinstance(artist, CellLabels)]
+        drawn = labels.texts(ax.figure.canvas.get_renderer())
+        assert {(text.get_text(), text.get_rotation()) for text in drawn} == {("1,234,567", rotation)}
+        assert collisions(ax.figure) == []
+    assert scale(narrow) == []
 
 
 def test_a_scale_that_is_not_wanted_is_not_drawn():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import tokenvis as tv
 from tokenvis.plot.artists.names import LINE_EMS, draw_names, shortened_names
-from tokenvis.plot.artists.text import MIN_FONT_POINTS, Note, shorten_name, text_width
+from tokenvis.plot.artists.notes import Note
+from tokenvis.plot.artists.text import MIN_FONT_POINTS, shorten_name, text_width
 
 SIZE = 9.0
 

@@ -8,10 +8,10 @@ from pictures import collisions
 
 from tokenvis import plot_storyline, theme
 from tokenvis.plot.artists.colors import OTHERS_COLOR, QUALITATIVE_COLORS
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.storylines.lines import shaded_color
 from tokenvis.plot.artists.storylines.names import LineLabels, contrast, readable_color, spread_out
 from tokenvis.plot.artists.style import THEMES
-from tokenvis.plot.artists.text import Note
 
 
 def drawn(ax):

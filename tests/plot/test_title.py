@@ -6,7 +6,8 @@ import pytest
 from conftest import seeded_spans, spans_of
 
 import tokenvis as tv
-from tokenvis.plot.artists.title import column_title, share_text, short_number, trace_title
+from tokenvis.plot.artists.style import LIGHT
+from tokenvis.plot.artists.title import column_title, draw_title, share_text, short_number, trace_title
 
 
 def test_large_numbers_are_short():
@@ -84,3 +85,15 @@ def test_a_note_is_below_axes_without_labels():
     upper.figure.canvas.draw()
     [note] = [text for text in upper.texts if text.get_text().startswith("no span works")]
     assert note.get_window_extent().y1 < upper.bbox.y0
+
+
+def test_a_title_that_is_wider_than_the_axes_begins_above_the_names_at_the_left():
+    figure, axes = plt.subplots(1, 2, figsize=(6.6, 2.6), layout="constrained")
+    for ax, name in zip(axes, ["Nightly research run, with twelve agents", "short"], strict=True):
+        ax.set_yticks([0.5], ["a long name of a location"])
+        draw_title(ax, name, "details", LIGHT)
+    figure.draw_without_rendering()
+    long, short = axes
+    assert long._left_title.get_text() == "Nightly research run, with twelve agents"
+    assert long._left_title.get_window_extent().x0 == pytest.approx(long.get_yticklabels()[0].get_window_extent().x0, abs=2)
+    assert short._left_title.get_window_extent().x0 == pytest.approx(short.bbox.x0, abs=2)

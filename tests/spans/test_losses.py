@@ -9,7 +9,7 @@ from test_questions import QUESTIONS, plain, some
 
 import tokenvis as tv
 from tokenvis.formats.registry import WRITERS
-from tokenvis.plot.artists.text import Note
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.parts.page import PageText
 from tokenvis.spans.columns import as_spans
 from tokenvis.spans.losses import LOST_LOCATION, losses_of, recorded_spans

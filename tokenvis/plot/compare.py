@@ -157,7 +157,7 @@ def plot_compare(
         draw_title(ax, title_of(ax, traces), wall_texts, theme)
         if legend:
             entries = changes_of_colors(scale, location_changes)
-            draw_change_legend(ax, entries, handles, axis, theme, left_points=rows.width + 2 * ROW_PAD_POINTS)
+            draw_change_legend(ax, entries, handles, axis, theme)
         largest = (
             f"the largest change is {described_name(changes.index[0])}, {signed_duration(int(changes.iloc[0]), axis)} busy"
         )
@@ -361,7 +361,7 @@ def changes_of_colors(scale: ColorScale, changes: pd.Series) -> list[tuple[str, 
 
 
 def draw_change_legend(
-    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors, *, left_points: float
+    ax: Axes, entries: list[tuple[str, str, int]], handles: list[Any], axis: TimeAxis, theme: ThemeColors
 ) -> None:
     """Draw the legend: each location with its change, in the colour of the change; then these handles."""
     if is_narrow(ax):
@@ -372,7 +372,7 @@ def draw_change_legend(
         Patch(color=color, label=f"{name} {signed_duration(change, axis)}")
         for (color, _, change), name in zip(entries, names, strict=True)
     ]
-    draw_legend(ax, [*patches, *handles], title=LEGEND_TITLE, left_points=left_points)
+    draw_legend(ax, [*patches, *handles], title=LEGEND_TITLE)
     legend: Any = ax.get_legend()
     for text, (_, _, change) in zip(legend.get_texts(), entries, strict=False):
         text.set_color(change_color(change, theme) if change else theme.text)

@@ -80,6 +80,7 @@ def draw_message(ax: Axes, theme: ThemeColors, message: str) -> Axes:
     text.set_in_layout(False)
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.spines[:].set_visible(False)
     ax.set_label(text.get_text())
     return ax
 

@@ -9,21 +9,23 @@ from matplotlib.colors import to_hex
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import BboxBase, IdentityTransform, ScaledTranslation
 
 from tokenvis.plot.artists.colors import OTHERS_COLOR
 from tokenvis.plot.artists.fonts import families_of
 from tokenvis.plot.artists.names import shortened_names
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.style import font_sizes, is_narrow, theme_colors
-from tokenvis.plot.artists.text import drawable, text_width
+from tokenvis.plot.artists.text import drawable, left_edge, text_width
 
 NAME = "name"  # the gid of handles whose labels are names from the spans
 MAX_LEGEND_SHARE, MAX_OUTLIER_FACTOR = 0.18, 2.0  # of a name: of the figure's width; of the median name
 MIN_NAME_EMS = 10.0  # names up to this width are whole
 MAX_HEIGHT_SHARE = 0.28  # of the figure's height, for a legend below the Axes
 NARROW_NAME_EMS = (12.0, 8.0, 6.0)  # limits of names in a legend below, tried until it is low enough
+LAYOUT_PADDING_INCHES = 0.1  # left and right of the content of a figure, together
+LEGEND_GAP_EMS = 0.3  # between the texts below the Axes and the legend
 ENTRY_EMS, HANDLE_EMS = 1.55, 2.9  # of a line of the legend; of a handle and the space around it
-BELOW_EMS = 5.2  # from the Axes to a legend below: the time axis and its label are between them
 
 
 def legend_patch(color: str, name: str) -> Patch:
@@ -43,8 +45,31 @@ def lines_below(ax: Axes) -> int:
     return max(int(MAX_HEIGHT_SHARE * height / (ENTRY_EMS * font_sizes(ax).text)), 2)
 
 
-def draw_legend(ax: Axes, handles: list[Any], *, title: str = "", offset_points: float = 0.0, left_points: float = 0.0) -> None:
-    """The legend: ``offset_points`` to the right of the Axes; in narrow figures below, from ``left_points`` left of them.
+class BelowTexts(BboxBase):
+    """The point this many points below the texts of the x axis and the note, at the left edge of the names.
+
+    The texts depend on the size and the zoom, so the point is computed again when these have changed.
+    """
+
+    pass_through = True  # every change, to the box that matplotlib derives from this one and keeps
+
+    def __init__(self, ax: Axes, points: float) -> None:
+        super().__init__()
+        self.axes, self.points = ax, points
+        self.set_children(ax.transData)
+
+    def get_points(self) -> Any:
+        """The point, as a box without a size."""
+        axes: Any = self.axes
+        renderer = axes.figure._get_renderer()
+        notes = [text for text in axes.texts if isinstance(text, Note) and text.messages()]
+        boxes = [axes.bbox, *filter(None, (part.get_tightbbox(renderer) for part in (axes.xaxis, *notes)))]
+        corner = left_edge(axes, renderer), min(box.y0 for box in boxes) - renderer.points_to_pixels(self.points)
+        return np.array([corner, corner])
+
+
+def draw_legend(ax: Axes, handles: list[Any], *, title: str = "", offset_points: float = 0.0) -> None:
+    """The legend: ``offset_points`` to the right of the Axes, in narrow figures below them.
 
     Long names are cut, but not other texts. If there is no room for all names, the last entry counts the others. The texts
     are set separately, because matplotlib hides a label that starts with "_".
@@ -55,8 +80,11 @@ def draw_legend(ax: Axes, handles: list[Any], *, title: str = "", offset_points:
     style: dict[str, Any] = {"handlelength": 1.1, "handleheight": 1.0, "fontsize": size, "borderaxespad": 0.3}
     if is_narrow(ax):
         handles, names, style["ncols"] = entries_below(ax, handles, size)
-        anchor = ax.transAxes + ScaledTranslation(-left_points / 72, -BELOW_EMS * size / 72, figure.dpi_scale_trans)
-        style |= {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "bbox_transform": anchor}
+        style |= {
+            "loc": "upper left",
+            "bbox_to_anchor": BelowTexts(ax, LEGEND_GAP_EMS * size),
+            "bbox_transform": IdentityTransform(),
+        }
         style |= {"columnspacing": 1.0, "handletextpad": 0.5, "labelspacing": 0.35}
     else:
         handles, names = entries_at_right(ax, handles, size)
@@ -82,7 +110,7 @@ def entries_at_right(ax: Axes, handles: list[Any], size: float) -> tuple[list[An
 
 def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any], list[str], int]:
     """The handles that fit into the part of the figure for a legend below the Axes, their names, and the number of columns."""
-    width, max_lines = ax.bbox.width / ax.figure.dpi * 72, lines_below(ax)
+    width, max_lines = width_below(ax) / ax.figure.dpi * 72, lines_below(ax)
     for ems in NARROW_NAME_EMS:
         names = entry_names(handles, ems * size, size)
         n_columns = columns_that_fit(names, width, size)
@@ -91,6 +119,16 @@ def entries_below(ax: Axes, handles: list[Any], size: float) -> tuple[list[Any],
     handles = with_room(handles, max_lines * n_columns)
     names = entry_names(handles, NARROW_NAME_EMS[-1] * size, size)
     return handles, names, columns_that_fit(names, width, size)
+
+
+def width_below(ax: Axes) -> float:
+    """The width for a legend below the Axes, in pixels: with the names at the left, after the layout if there will be one."""
+    figure: Any = ax.figure
+    if figure.get_layout_engine() is None:
+        return float(ax.bbox.x1 - left_edge(ax, figure._get_renderer()))
+    margins = figure.subplotpars
+    share = ax.get_position(original=True).width / (margins.right - margins.left)
+    return float(share * figure.bbox.width - LAYOUT_PADDING_INCHES * figure.dpi)
 
 
 def columns_that_fit(names: list[str], width: float, size: float) -> int:

@@ -17,8 +17,9 @@ from tokenvis.errors import plural
 from tokenvis.layout.name_order import natural_key
 from tokenvis.plot.artists.figure import new_axes
 from tokenvis.plot.artists.names import MAX_VERTICAL_INCHES, NameTicks, draw_names
+from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, apply_theme, font_sizes
-from tokenvis.plot.artists.text import CellLabels, FittedTexts, Note, drawable, text_color_on, text_width
+from tokenvis.plot.artists.text import CellLabels, FittedTexts, drawable, text_color_on, text_width
 from tokenvis.plot.artists.title import described_name
 from tokenvis.spans.columns import codes_of
 
@@ -157,7 +158,7 @@ class AmountScale(FittedTexts):
 
     def entries(self, renderer: RendererBase) -> list[tuple[Text, str]]:
         """The amounts with their colours, if the cells have no texts at this size and zoom."""
-        if self.cell_texts.lines_and_size(renderer)[0]:
+        if self.cell_texts.fit(renderer)[0]:
             return []
         em: Any = renderer.points_to_pixels(self.size)
         steps, left, bottom = self.placed(renderer)

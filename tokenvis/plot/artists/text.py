@@ -7,9 +7,9 @@ at the end. Space depends on the size and the zoom, so texts are fitted when a p
 
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
-from matplotlib.transforms import IdentityTransform
 
 from tokenvis.errors import JOINERS
 from tokenvis.plot.artists.fonts import THEME_FAMILIES, advance, families_of, warn_of_missing
@@ -228,7 +227,7 @@ class FoldLabels(FittedTexts):
 
 
 class CellLabels(FittedTexts):
-    """The texts in the cells of a matrix: two lines or one, in a font that may be smaller, or none, so that all fit.
+    """The texts in the cells of a matrix: two lines, one, one upwards, or none, in a font that may be smaller, so that all fit.
 
     ``cells`` has ``x, y`` (the middle of a cell, data), ``first``, ``second`` (texts), ``color``; a cell is 1 wide and 1 high.
     """
@@ -237,130 +236,42 @@ class CellLabels(FittedTexts):
         super().__init__(size=size, zorder=4)
         self.cells = cells
 
-    def lines_and_size(self, renderer: RendererBase) -> tuple[int, float]:
-        """The number of lines, and the font size, that fit into every cell at this size and zoom; no lines if none fits."""
+    def fit(self, renderer: RendererBase) -> tuple[int, float, int]:
+        """The number of lines, the font size and the rotation that fit every cell at this size and zoom; 0 lines if none do."""
         em: Any = renderer.points_to_pixels(self.size)
         corners = self.axes.transData.transform([(0, 0), (1, 1)])
         width, height = np.abs(corners[1] - corners[0])
         lines = [set(self.cells[line]) for line in ("first", "second")]
         widths = [max((self.measure(text, renderer) for text in line), default=0.0) for line in lines]
-        for n_lines in range(2 if any(lines[1]) else 1, 0, -1):
+        for n_lines, rotation in ((2, 0), (1, 0), (1, 90))[not any(lines[1]) :]:
+            along, across = (height, width) if rotation else (width, height)
             needed = max(widths[:n_lines]) + CELL_PADDING_EMS * em, n_lines * CELL_LINE_EMS * em
-            size = self.size * min(1.0, width / needed[0], height / needed[1])
+            size = self.size * min(1.0, along / needed[0], across / needed[1])
             if size >= MIN_FONT_POINTS:
-                return n_lines, size
-        return 0, self.size
+                return n_lines, size, rotation
+        return 0, self.size, 0
 
     def texts(self, renderer: RendererBase) -> list[Text]:
         """The texts that fit at this size and zoom."""
-        n_lines, size = self.lines_and_size(renderer)
+        n_lines, size, rotation = self.fit(renderer)
         if not n_lines:
             return []
-        cells = self.cells
-        positions = self.axes.transData.transform(cells[["x", "y"]].to_numpy())
-        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.15, "size": size, "rotation": rotation}
+        positions = self.axes.transData.transform(self.cells[["x", "y"]].to_numpy())
+        columns = (self.cells[column] for column in ("first", "second", "color"))
         return [
             self.text_at(x, y, f"{first}\n{second}" if n_lines == 2 and second else first, color=color, **style)
-            for (x, y), first, second, color in zip(positions, cells["first"], cells["second"], cells["color"], strict=True)
+            for (x, y), first, second, color in zip(positions, *columns, strict=True)
         ]
 
 
-class TitleFitter(Artist):
-    """Fits the left title of Axes into their width, and hides the right title if the two would touch.
-
-    A title that other code has changed stays as it is.
-    """
-
-    axes: Any
-
-    def __init__(self, ax: Axes, left: Text, right: Text, name: str, details: str) -> None:
-        super().__init__()
-        self.titles = left, right
-        self.full_texts = name, details
-        for title, text in zip(self.titles, self.full_texts, strict=True):
-            title.set_fontfamily(families_of(text))
-        self.shown: list[str | None] = [left.get_text(), right.get_text()]  # None: set by other code
-        self.set_zorder(-10)  # before the titles are drawn
-        self.set_in_layout(False)
-        ax.add_artist(self)
-
-    def draw(self, renderer: RendererBase) -> None:
-        """Fit the titles; the fitter itself draws nothing."""
-        left, right = self.titles
-        name, details = self.full_texts
-        width = self.axes.bbox.width
-        self.shown = [
-            own_text if title.get_text() == own_text else None for title, own_text in zip(self.titles, self.shown, strict=True)
-        ]
-        if self.shown[0] is not None:
-            self.shown[0] = fit_text(name, width, lambda text: self.measure(left, text, renderer))
-            left.set_text(self.shown[0])
-        if self.shown[1] is not None:
-            gap: Any = renderer.points_to_pixels(2 * left.get_fontsize())
-            needed_width = self.measure(left, left.get_text(), renderer) + gap + self.measure(right, details, renderer)
-            self.shown[1] = details if needed_width <= width else ""
-            right.set_text(self.shown[1])
-        self.stale = False
-
-    @staticmethod
-    def measure(title: Text, text: str, renderer: RendererBase) -> float:
-        """The width of a text in the font of a title."""
-        return renderer.get_text_width_height_descent(text, title.get_fontproperties(), ismath=False)[0]
+def text_extent(text: str, font: FontProperties, renderer: RendererBase) -> float:
+    """The width of a text in this renderer."""
+    return renderer.get_text_width_height_descent(text, font, ismath=False)[0]
 
 
-class Reporter(Protocol):
-    """An artist or a table that reports what it leaves out."""
-
-    def messages(self) -> list[str]:
-        """The texts in the current view."""
-
-
-class Note(Text):
-    """A line below the Axes, right-aligned, about what the picture leaves out.
-
-    Its ``parts`` are texts, and reporters that are asked when it is drawn. It is next to the label of the x axis, or below it
-    if both do not fit. It is cut if it is wider than the figure.
-    """
-
-    def __init__(self, ax: Axes, parts: Iterable[str | Reporter], *, size: float, color: str) -> None:
-        super().__init__(1.0, 0.0, "", fontsize=size, color=color, ha="right", va="bottom", parse_math=False)
-        self.parts = list(parts)
-        self.set_figure(ax.figure)
-        self.axes = ax
-        ax.add_artist(self)
-        self.set_clip_on(False)
-
-    def messages(self) -> list[str]:
-        """The texts in the current view."""
-        return [text for part in self.parts for text in ([part] if isinstance(part, str) else part.messages())]
-
-    def refit(self, renderer: RendererBase) -> None:
-        """Update the text and its position."""
-        axes: Any = self.axes
-        text = " · ".join(self.messages())
-        self.set_fontfamily(families_of(text))
-        font = self.get_fontproperties()
-        self.set_text(
-            fit_text(text, axes.bbox.x1, lambda cut: renderer.get_text_width_height_descent(cut, font, ismath=False)[0])
-        )
-        label, box = axes.xaxis.label.get_window_extent(renderer), axes.bbox
-        self.set_transform(IdentityTransform())
-        size: Any = renderer.points_to_pixels(self.get_fontsize())
-        is_below = super().get_window_extent(renderer).width + label.width + size > box.width
-        y = min(label.y0, box.y0 - 1.5 * size)  # an empty label, on a shared axis, is at the border of the Axes
-        self.set_position((box.x1, y - 1.5 * size if is_below else y))
-
-    def get_window_extent(self, renderer: Any = None, dpi: Any = None) -> Any:
-        """The box of the text."""
-        self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
-        return super().get_window_extent(renderer, dpi)
-
-    def get_tightbbox(self, renderer: Any = None) -> Any:
-        """The box of the text, for the layout: matplotlib asks no text for its box that is empty so far."""
-        self.refit(renderer or self.axes.figure._get_renderer())  # type: ignore[union-attr]
-        return super().get_tightbbox(renderer)
-
-    def draw(self, renderer: RendererBase) -> None:
-        """Draw the text."""
-        self.refit(renderer)
-        super().draw(renderer)
+def left_edge(ax: Axes, renderer: RendererBase) -> float:
+    """The left edge of Axes with the names at their left, in pixels."""
+    outside = [artist for artist in ax.get_children() if isinstance(artist, FittedTexts) and not artist.get_clip_on()]
+    boxes = filter(None, (artist.get_tightbbox(renderer) for artist in (ax.yaxis, *outside)))
+    return float(max(min([ax.bbox.x0, *(box.x0 for box in boxes if box.width > 0)]), ax.figure.bbox.x0))

@@ -1,14 +1,20 @@
 """The title of a picture, the note below it, and its description for people who cannot see it."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.text import Text
 
 from tokenvis.errors import plural
+from tokenvis.plot.artists.fonts import families_of
+from tokenvis.plot.artists.notes import Note, Reporter
 from tokenvis.plot.artists.style import ThemeColors, font_sizes
-from tokenvis.plot.artists.text import Note, Reporter, TitleFitter, drawable, fit_text, text_width
+from tokenvis.plot.artists.text import drawable, fit_text, left_edge, text_extent, text_width
 from tokenvis.spans.columns import codes_of, trace_names_in
 
 BOLD_WIDTH_FACTOR = 1.15  # width of bold text, relative to regular text
@@ -88,3 +94,48 @@ def cost_text(cost: float) -> str:
 def column_title(column: str) -> str:
     """The name of a column in a title: "agent" for "agent_id"."""
     return column.removesuffix("_id")
+
+
+class TitleFitter(Artist):
+    """Fits the left title of Axes into their width, and hides the right title if the two would touch.
+
+    A long title begins above the names at the left. A title that other code has changed stays as it is.
+    """
+
+    axes: Any
+
+    def __init__(self, ax: Axes, left: Text, right: Text, name: str, details: str) -> None:
+        super().__init__()
+        self.titles = left, right
+        self.full_texts = name, details
+        for title, text in zip(self.titles, self.full_texts, strict=True):
+            title.set_fontfamily(families_of(text))
+        self.shown: list[str | None] = [left.get_text(), right.get_text()]  # None: set by other code
+        self.set_zorder(-10)  # before the titles are drawn
+        self.set_in_layout(False)
+        ax.add_artist(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Fit the titles; the fitter itself draws nothing."""
+        left, right = self.titles
+        name, details = self.full_texts
+        box = self.axes.bbox
+        self.shown = [
+            own_text if title.get_text() == own_text else None for title, own_text in zip(self.titles, self.shown, strict=True)
+        ]
+        if self.shown[0] is not None:
+            is_wide = self.measure(left, name, renderer) > box.width
+            start = left_edge(self.axes, renderer) if is_wide else box.x0
+            self.shown[0] = fit_text(name, box.x1 - start, partial(self.measure, left, renderer=renderer))
+            left.set(text=self.shown[0], x=(start - box.x0) / box.width)
+        if self.shown[1] is not None:
+            gap: Any = renderer.points_to_pixels(2 * left.get_fontsize())
+            needed_width = self.measure(left, left.get_text(), renderer) + gap + self.measure(right, details, renderer)
+            self.shown[1] = details if needed_width <= box.width else ""
+            right.set_text(self.shown[1])
+        self.stale = False
+
+    @staticmethod
+    def measure(title: Text, text: str, renderer: RendererBase) -> float:
+        """The width of a text in the font of a title."""
+        return text_extent(text, title.get_fontproperties(), renderer)
