@@ -260,3 +260,14 @@ def test_the_parts_of_one_agent_only_have_the_colours_of_its_locations():
     assert [plt.matplotlib.colors.to_hex(color) for *_, color in bars_of(parts["locations"])] == list(colors.values())
     assert {plt.matplotlib.colors.to_hex(color) for *_, color in bars_of(parts["agents"])} == {LIGHT.accent}
     assert "agents" not in lines_of(parts["locations"])[-1][1]
+
+
+def test_the_id_of_a_trace_is_beside_its_name():
+    figure = plot_overview(delegating().assign(trace_name="Nightly run"))
+    assert [text.get_text() for text in figure.texts] == ["Nightly run", "t"]
+    assert [text.get_text() for text in plot_overview(delegating()).texts] == ["t", ""]
+    long = plot_overview(delegating().assign(trace_id="4d5611e5" * 40, trace_name="Nightly run " * 40))
+    long.draw_without_rendering()
+    title, trace_id = (text.get_window_extent() for text in long.texts)
+    assert title.x1 < trace_id.x0
+    assert trace_id.x1 < long.bbox.width

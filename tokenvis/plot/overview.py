@@ -20,7 +20,8 @@ from tokenvis.plot.artists.color_scales import Palette, color_scale, default_hue
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES
 from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_empty, height_inches
 from tokenvis.plot.artists.fonts import families_of
-from tokenvis.plot.artists.style import ThemeColors, themed
+from tokenvis.plot.artists.names import shortened_names
+from tokenvis.plot.artists.style import NORMAL_SIZES, ThemeColors, themed
 from tokenvis.plot.artists.text import drawable, fit_text, text_width
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import BOLD_WIDTH_FACTOR
@@ -38,6 +39,7 @@ from tokenvis.tree.states import States, states_of, wrappers_of
 
 OVERVIEW_WIDTH_INCHES = 12.0
 NAME_POINTS = 14.0
+MAX_ID_POINTS, ID_TOP_POINTS = 220.0, 6.0  # of the id of a trace beside its name: its width, and the space above it
 MAX_TIMELINE_INCHES, BAND_INCHES = 6.0, 0.25  # of all bands, unless they are too many for their names
 CONCURRENCY_INCHES = 1.4
 MARGINS_INCHES, PART_MARGINS_INCHES = 1.2, 0.36  # of the page: title, key numbers, time axis; of a part: its heading
@@ -54,8 +56,9 @@ def plot_overview(
 ) -> Figure:
     """Draw a page that tells what happened in a trace: who worked, who waited, and where the time and the tokens went.
 
-    Below the title are the key numbers of `summary` and `usage`, where active time is work, and the time in which nothing works
-    because a person is waited for, with the locations of these waits. Then there are these parts, as far as the trace has them:
+    The title is the name of the trace, with its id at the right. Below it are the key numbers of `summary` and `usage`, where
+    active time is work, and the time in which nothing works because a person is waited for, with the locations of these waits.
+    Then there are these parts, as far as the trace has them:
 
     - the timeline, as `plot_timeline` draws it;
     - how many spans run at once, by agent, as `plot_concurrency` draws it, if two ever do;
@@ -76,7 +79,7 @@ def plot_overview(
     spans
         A frame of spans of one trace.
     palette
-        Colours of the agents, as in `plot_timeline`.
+        Colours of the agents, as in `plot_timeline`: by default of locations, if the trace has one agent only.
     gaps, time, time_unit, tz
         The time axis, as in `plot_timeline`.
 
@@ -127,7 +130,7 @@ def plot_overview(
             agents_part(trace),
             *locations_part(trace),
         ]
-        return draw_page(parts, lines, axis, theme)
+        return draw_page(parts, lines, axis, str(recorded["trace_id"].iloc[0]), theme)
 
 
 def colors_of_hue(spans: pd.DataFrame, hue: str, states: States, palette: Palette, theme: ThemeColors) -> dict[str, str]:
@@ -155,7 +158,7 @@ def concurrency_part(spans: pd.DataFrame, options: dict[str, Any]) -> PagePart:
     return PagePart("concurrency", "Concurrency", "", CONCURRENCY_INCHES, lambda ax: draw(ax=ax), is_over_time=True)
 
 
-def draw_page(parts: list[PagePart], lines: list[Line], axis: TimeAxis, theme: ThemeColors) -> Figure:
+def draw_page(parts: list[PagePart], lines: list[Line], axis: TimeAxis, trace_id: str, theme: ThemeColors) -> Figure:
     """Draw the title, the key numbers, and the parts below each other."""
     heights = [part.inches for part in parts]
     inches = sum(heights) + MARGINS_INCHES + PART_MARGINS_INCHES * len(parts)
@@ -167,12 +170,20 @@ def draw_page(parts: list[PagePart], lines: list[Line], axis: TimeAxis, theme: T
             ax.sharex(all_axes[0])
             ax.tick_params(axis="x", labelbottom=False)
             ax.set_xlabel("")
-    name = fit_text(
-        drawable(axis.name), OVERVIEW_WIDTH_INCHES * 72 * 0.95, lambda text: text_width(text, NAME_POINTS) * BOLD_WIDTH_FACTOR
-    )
+    draw_page_title(figure, axis.name, trace_id, theme)
+    return figure
+
+
+def draw_page_title(figure: Figure, name: str, trace_id: str, theme: ThemeColors) -> None:
+    """Draw the name of the trace, and its id at the right, small, if that is another text."""
+    id_text = "" if trace_id == name else shortened_names([trace_id], MAX_ID_POINTS, NORMAL_SIZES.text)[0]
+    points = OVERVIEW_WIDTH_INCHES * 72 * 0.95 - text_width(id_text, NORMAL_SIZES.text)
+    name = fit_text(drawable(name), points, lambda text: text_width(text, NAME_POINTS) * BOLD_WIDTH_FACTOR)
     style: dict[str, Any] = {"fontsize": NAME_POINTS, "fontweight": "bold", "color": theme.text, "parse_math": False}
     figure.suptitle(name, x=PAGE_LEFT, ha="left", fontfamily=families_of(name), **style)
-    return figure
+    style = {"fontsize": NORMAL_SIZES.text, "color": theme.muted, "parse_math": False, "fontfamily": families_of(id_text)}
+    top = 1 - ID_TOP_POINTS / 72 / figure.get_figheight()
+    figure.text(1 - PAGE_LEFT, top, id_text, ha="right", va="top", **style)
 
 
 def draw_part(ax: Axes, part: PagePart, lines: list[Line], theme: ThemeColors) -> None:
