@@ -180,7 +180,7 @@ def test_missing_columns():
     assert error_of(format="table") == "x.csv has no column 'start_time'. It has: 'who', 'when', 'till'."
     assert error_of(columns={"start": "when"}) == (
         "columns= has unknown keys: 'start'. Allowed keys: id, trace_id, agent_id, location_id, "
-        "start_time, end_time, data, parent_id, duration."
+        "start_time, end_time, data, parent_id, duration, trace_name."
     )
     assert ingest("x.csv", columns={"start_time": "when", "end_time": "till", "agent_id": "who"}).n_spans == 1
 

@@ -11,6 +11,7 @@ from conftest import spans_of, with_data
 from exports import expected_rows, hostile_spans, ordered
 from pandas.testing import assert_frame_equal
 
+import tokenvis as tv
 from tokenvis.formats.table.writer import write_csv, write_jsonl, write_parquet
 from tokenvis.output import unescape_cell
 from tokenvis.spans.columns import COLUMNS, as_spans
@@ -137,3 +138,23 @@ def test_times_of_63_bits_are_kept(write):
         raw = str(pq.read_table(io.BytesIO(raw)).to_pylist()).encode()
     assert b"-9223372036854775808" in raw
     assert b"9223372036854775807" in raw
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize(("content", "names"), [("full", {"The =first run", "u"}), ("none", set())])
+def test_names_of_traces_are_read_back_as_far_as_texts_are_kept(suffix, content, names, tmp_path):
+    spans = spans_of("ann 0 10 desk", "bob 5 5 lab u").assign(id=["t/a", "u/b"])
+    spans = spans.assign(trace_name=["The =first run", None])
+    file = tv.export(spans, tmp_path / f"x.{suffix}", content=content)
+    store = tv.Store(tmp_path / "sqlite.db")
+    back = tv.ingest(file, store=store).spans()
+    assert set(back.get("trace_name", [])) == names
+    assert_frame_equal(back.drop(columns="trace_name", errors="ignore"), as_spans(spans.drop(columns="trace_name")))
+    again = tv.ingest(back, store=tv.Store(tmp_path / "again.db")).spans()  # a frame is a table too
+    assert_frame_equal(again, back)
+
+
+def test_a_name_is_cut_with_the_other_texts(tmp_path):
+    spans = spans_of("ann 0 10 desk").assign(trace_name="x" * 1_000)
+    file = tv.export(spans, tmp_path / "x.jsonl", content="short")
+    assert len(json.loads(file.read_text())["trace_name"]) == 201  # an ellipsis more

@@ -8,7 +8,7 @@ a frame, are kept as they are.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -31,14 +31,14 @@ from tokenvis.formats.files.reading import Reading, spans_of_records
 from tokenvis.formats.files.rows import table_rows
 from tokenvis.formats.files.sources import Source
 from tokenvis.formats.restored import restored_span
-from tokenvis.formats.table.writer import CSV_START, JSONL_START, PARQUET_MARK
+from tokenvis.formats.table.writer import CSV_STARTS, JSONL_START, PARQUET_MARK
 from tokenvis.output import unescape_cell
-from tokenvis.spans.columns import COLUMNS, TIMES, YEAR_10000
+from tokenvis.spans.columns import COLUMNS, TIMES, TRACE_NAME, YEAR_10000
 from tokenvis.spans.conversion.suggestion import suggested_call
 from tokenvis.spans.endings import with_known_status
 
 NAME = "tables of spans"
-SPAN_FIELDS = (*COLUMNS, "parent_id", "duration")
+SPAN_FIELDS = (*COLUMNS, "parent_id", "duration", TRACE_NAME)
 END_NAME = re.compile(
     r"(?:^|[_ ])(?i:(end|ended|finish|finished|stop|stopped)|duration|dur|elapsed|latency)(?:$|[_ ]|(?-i:[A-Z]))"
 )
@@ -81,6 +81,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
         written_by_tokenvis=columns[: len(COLUMNS)] == list(COLUMNS),
         is_export=is_export(reading, head, columns),
         has_any_time=head.start.startswith(PARQUET_MAGIC),
+        name_trace=reading.name_trace,
     )
     records = ((number, (number, row)) for number, row in table_rows(reading))
     spans = spans_of_records(records, reading, converter.spans)
@@ -121,15 +122,12 @@ def report_missing_end(reading: Reading, columns: list[str]) -> None:
 
 def is_export(reading: Reading, head: Head, columns: list[str]) -> bool:
     """Whether tokenvis exported a table: it has the columns of a frame, in their order, and begins as tokenvis writes it."""
-    if (
-        columns not in ([*COLUMNS], [*COLUMNS, "parent_id"])
-        or reading.options.columns
-        or reading.options.unit not in (None, "us")
-    ):
+    optional = [name for name in ("parent_id", TRACE_NAME) if name in columns]
+    if columns != [*COLUMNS, *optional] or reading.options.columns or reading.options.unit not in (None, "us"):
         return False
     if head.start.startswith(PARQUET_MAGIC):
         return PARQUET_MARK.items() <= parquet_metadata(reading.source).items()
-    return head.start.startswith((CSV_START, JSONL_START))
+    return head.start.startswith((*CSV_STARTS, JSONL_START))
 
 
 def advice_on(call: str | None) -> str | None:
@@ -182,7 +180,8 @@ class RowConverter:
 
     ``columns`` maps each span field to its column; ``all_text`` is set if all cells are texts; ``written_by_tokenvis`` if
     tokenvis wrote the table, with texts escaped that a spreadsheet would run as formulas; ``is_export`` if no other program has
-    saved it since, and ``has_any_time`` if its times cannot be in another unit.
+    saved it since, and ``has_any_time`` if its times cannot be in another unit. ``name_trace`` takes the id and the name of a
+    trace.
     """
 
     columns: dict[str, str]
@@ -192,6 +191,7 @@ class RowConverter:
     written_by_tokenvis: bool
     is_export: bool
     has_any_time: bool
+    name_trace: Callable[[str, str], None]
 
     def spans(self, numbered_row: tuple[int, Any]) -> Iterator[SpanRead]:
         """The span of a numbered row; the number becomes its id if it has none."""
@@ -201,10 +201,12 @@ class RowConverter:
         if self.all_text and self.written_by_tokenvis:
             row = {name: unescape_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         if self.is_export and (span := self.exported_span(row)):
+            self.name_trace(row["trace_id"], cell_name(row, TRACE_NAME) or "")
             yield span
             return
         cells = {field: row.get(name) for field, name in self.columns.items()}
         trace_id = cell_name(cells, "trace_id") or self.trace_id
+        self.name_trace(trace_id, cell_name(cells, TRACE_NAME) or "")
         start = self.times.start(self.required_cell(cells, "start_time"))
         data = self.data_of(row, cells)
         parent, source_id = cell_name(cells, "parent_id") or data.get("parent_id"), cell_name(cells, "id")
