@@ -233,3 +233,10 @@ def test_the_picture_reads_waits_from_columns_of_either_frame():
     after = spans_of("ann 0 10 desk u", "bob 3 4 lab u").assign(waits_for=["Eve", None])
     ax = plot_compare(before.assign(detached=[None, True]), after, gaps="keep")
     assert waits_in(ax) == {"an agent": [], "a person": [(0, 10)]}
+
+
+def test_two_runs_of_one_name_are_told_apart_by_their_ids():
+    before = spans_of("ann 0 10 desk").assign(trace_name="nightly")
+    after = spans_of("ann 0 15 desk").assign(trace_id="u", trace_name="nightly")
+    assert plot_compare(before, after).get_title(loc="left") == "t → u"
+    assert plot_compare(before, after.assign(trace_name="again")).get_title(loc="left") == "nightly → again"

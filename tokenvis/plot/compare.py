@@ -153,7 +153,7 @@ def plot_compare(
         wall_us = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
         draw_ends(ax, placement, axis.mapping.to_x(np.array(wall_us)), theme)
         wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, wall_us, strict=True))
-        traces = [trace_title(side) if len(side) else "an empty trace" for side in (before, after)]
+        traces = trace_titles(before, after)
         draw_title(ax, title_of(ax, traces), wall_texts, theme)
         if legend:
             entries = changes_of_colors(scale, location_changes)
@@ -167,6 +167,13 @@ def plot_compare(
         description = f"Timelines of {pairs}, agent by agent: {ends}; {largest}."
         describe(ax, description, *(f"{text.capitalize()}." for text in loss_texts))
     return ax
+
+
+def trace_titles(*sides: pd.DataFrame) -> list[str]:
+    """The names of the traces; their ids, if the names are the same."""
+    titles = [trace_title(side) if len(side) else "an empty trace" for side in sides]
+    ids = [str(side["trace_id"].iloc[0]) if len(side) else title for side, title in zip(sides, titles, strict=True)]
+    return titles if len(set(titles)) == len(titles) else ids
 
 
 def changes_by(table: pd.DataFrame, column: str) -> pd.Series:
