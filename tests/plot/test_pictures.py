@@ -159,14 +159,15 @@ def test_text_is_text_in_files_for_papers(form):
 
 @pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "storyline", "colocation", "usage"))
 def test_a_dark_figure_has_a_dark_picture(picture):
+    spans = spans_of("lead 0 9 desk", "ann 2 8 lab", parents={"b": "a"}) if picture == "waits" else workflow()
     with plt.rc_context(tv.theme("dark")):
-        dark = PICTURES[picture](workflow())
+        dark = PICTURES[picture](spans)
         assert dark.figure.get_facecolor() == mpl.colors.to_rgba("#16191f")
-    light = PICTURES[picture](workflow())
+    light = PICTURES[picture](spans)
     assert light._left_title.get_color() != dark._left_title.get_color()
     with plt.style.context("dark_background"):
         ax = plt.subplots()[1]
-    assert PICTURES[picture](workflow(), ax=ax)._left_title.get_color() == dark._left_title.get_color()
+    assert PICTURES[picture](spans, ax=ax)._left_title.get_color() == dark._left_title.get_color()
 
 
 @pytest.mark.parametrize("picture", OVER_TIME)
