@@ -100,6 +100,10 @@ class Shown:
     def texts(self, selector):
         return self.part(selector).evaluate_all("found => found.map(one => one.textContent)")
 
+    def whole_names(self, selector):
+        """The names whose shortened texts are shown."""
+        return self.part(selector).evaluate_all("found => found.map(one => one.title)")
+
     def until(self, selector, condition, value=None):
         """Wait until the text of a part meets a condition."""
         read = f"document.querySelector('.tokenvis ' + {json.dumps(selector)})?.textContent ?? ''"
@@ -257,9 +261,8 @@ def test_a_page_lists_agents_and_colours_as_text(offline_page, saved):
         shown = Shown(page)
         with shown.promptly():
             shown.part(".tv-agents-button").click()
-        names = shown.texts(".tv-agents bdi")
-        assert len(names) == len(PAYLOADS)
-        assert {*READABLE} <= {*names}
+        assert len(shown.texts(".tv-agents bdi")) == len(PAYLOADS)
+        assert {*READABLE} <= {*shown.whole_names(".tv-agents bdi")}
         assert shown.texts(".tv-legend bdi")
         shown.check()
         for text in SEARCHED:
@@ -409,7 +412,7 @@ def test_a_widget_in_jupyterlab_runs_nothing(chromium, jupyter):
             page.wait_for_function("([select, key]) => select.value === key", arg=[shown.by.element_handle(), key])
         with shown.promptly():
             shown.part(".tv-agents-button").click()
-        assert {*READABLE} <= {*shown.texts(".tv-agents bdi")}
+        assert {*READABLE} <= {*shown.whole_names(".tv-agents bdi")}
         shown.check()
         visit.run(1)
         cells = visit.output(1).locator("td").evaluate_all("cells => cells.map(cell => cell.textContent)")
