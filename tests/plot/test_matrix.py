@@ -82,8 +82,8 @@ def test_there_is_a_scale_if_the_texts_do_not_fit():
     assert scale(ax) == []
 
 
-@pytest.mark.parametrize("figsize", [(2.2, 1.6), (3.3, 6), (11, 9)])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 18), (18, 18), (60, 4), (2, 60)])
+@pytest.mark.parametrize("figsize", full_except([(2.2, 1.6), (3.3, 6), (11, 9)], (3.3, 6)))
+@pytest.mark.parametrize("shape", full_except([(1, 1), (3, 18), (18, 18), (60, 4), (2, 60)], (1, 1), (3, 18), (60, 4)))
 def test_a_matrix_of_any_size_has_texts_or_a_scale(figsize, shape):
     ax = draw(numbers(*shape), figsize)
     for size in (figsize, (3.3, 2.6), figsize):
@@ -91,7 +91,7 @@ def test_a_matrix_of_any_size_has_texts_or_a_scale(figsize, shape):
         assert bool(texts(ax)) != bool(scale(ax)), size
 
 
-@pytest.mark.parametrize("n", [1, 9, 20, MAX_MATRIX_NAMES])
+@pytest.mark.parametrize("n", full_except([1, 9, 20, MAX_MATRIX_NAMES], 1, 20))
 def test_a_new_figure_has_texts_or_a_scale_and_all_names(n):
     cells = numbers(n, n)
     ax = matrix_axes(cells)

@@ -61,7 +61,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
     assert collisions(figure) == []
 
 
-@every_figure
+@pytest.mark.parametrize("figure", full_except(FIGURES, "timeline", "storyline", "critical path", "waits", "overview"))
 def test_no_text_overlaps_another_in_a_new_figure(figure):
     assert collisions(drawn(figure)) == []
 
@@ -130,7 +130,7 @@ def test_two_hundred_agents_draw_and_nothing_is_cut_off(picture):
     assert max(ax.figure.get_size_inches()) <= 20
 
 
-@every_figure
+@pytest.mark.parametrize("figure", full_except(FIGURES, "timeline", "storyline", "critical path", "waits", "overview"))
 @pytest.mark.parametrize("form", ["png", *(pytest.param(form, marks=pytest.mark.full) for form in ("svg", "pdf"))])
 def test_hostile_names_draw_as_text(figure, form):
     spans = seconds(spans_of(*(f"ann {n} {n + 9} desk" for n in range(len(HOSTILE)))))
@@ -216,7 +216,7 @@ def test_every_picture_over_time_folds_long_waits(picture):
     assert ax.get_xlim() == tv.plot_timeline(spans).get_xlim()
 
 
-@every_figure
+@pytest.mark.parametrize("figure", full_except(FIGURES, "timeline", "storyline", "critical path", "waits", "overview"))
 def test_traces_with_waits_draw_without_overlaps(figure):
     spans = seconds(
         spans_of("flow 0 900 flow", "ann 0 900 desk", "bob 5 30 lab", "eve 40 800 lab", parents=dict.fromkeys("bcd", "a"))
