@@ -2,6 +2,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import full_except
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from pictures import collisions

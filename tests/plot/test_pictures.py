@@ -53,7 +53,7 @@ def test_every_picture_is_tested_here():
     assert set(FIGURES) - set(PICTURES) == {"overview"}
 
 
-@every_picture
+@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "storyline", "critical path", "compare", "waits"))
 @pytest.mark.parametrize("width", [3.5, *(pytest.param(width, marks=pytest.mark.full) for width in (7.2, 11))])
 def test_no_text_overlaps_another_or_leaves_the_figure(picture, width):
     figure, ax = plt.subplots(figsize=(width, max(width * 0.5, 2.8)), layout="constrained")
