@@ -1,8 +1,8 @@
 """The storyline: a line for each agent, time to the right; lines run side by side while their agents share a location.
 
 Drawing only: lines come from `tokenvis.layout.storylines.storyline`, their curves and boxes from
-`tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`, the work of agents from
-`tokenvis.analysis.summary`.
+`tokenvis.layout.storylines.geometry`, positions on the time axis from `tokenvis.layout.time_map`, the agents with the
+most work from `tokenvis.layout.name_order`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tokenvis.analysis.summary import summary
 from tokenvis.errors import BadOption, plural, quoted
 from tokenvis.layout.name_order import busiest_names
 from tokenvis.layout.storylines.geometry import (
@@ -41,7 +40,7 @@ from tokenvis.spans.columns import is_integer, require, times_of
 from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 
-MAX_COLORED_AGENTS = 30  # with more agents, only those that meet most have a colour
+MAX_COLORED_AGENTS = 30  # with more agents, only those with the most work have a colour
 MIN_LAYERS_NAMED_AT_BOTH_ENDS = 24  # lines in longer traces have their names at both ends
 MIN_INCHES_NAMED_AT_BOTH_ENDS = 5.0  # in a narrower figure, the names would take too much of the width
 LINE_MARKERS = {"instant": "dot"}  # the marker of an instant on a line
@@ -189,8 +188,7 @@ def spans_of_busiest(spans: pd.DataFrame, agents: int | None) -> pd.DataFrame:
         return spans
     if not is_integer(agents) or agents < 1:
         raise BadOption(f"agents={quoted(agents)} is not a number of agents to draw: 1, 2, 3, ...")
-    busiest = summary(spans, by="agent_id").sort_values("busy_us", ascending=False, kind="stable")["agent_id"].iloc[:agents]
-    return spans[spans["agent_id"].isin(busiest)]
+    return spans[spans["agent_id"].astype(str).isin(busiest_names(spans, spans["agent_id"], agents))]
 
 
 def line_margin(ax: Axes, bottom: int) -> float:
