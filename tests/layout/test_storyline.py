@@ -380,6 +380,11 @@ def test_the_busiest_agents_alone_have_a_line():
     assert note(plot_storyline(spans, agents=4)) == note(plot_storyline(spans)) == ""
 
 
+def test_agents_may_be_numbers():
+    spans = spans_of("a 0 5 desk", "b 0 9 desk", "c 0 7 lab").assign(agent_id=[1, 2, 3])
+    assert plot_storyline(spans, agents=2).get_label().endswith("2 of 3 agents drawn, those with the most work.")
+
+
 def test_work_is_not_waiting():
     rows = "ann 0 80 desk", "bob 0 50 lab", "eve 0 40 hall"
     assert {"ann", "bob"} < set(names(plot_storyline(spans_of(*rows), agents=2)))

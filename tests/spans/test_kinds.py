@@ -25,6 +25,10 @@ def test_kind_may_be_a_column_and_names_may_be_texts():
     assert kinds(spans) == kinds(spans.astype({"location_id": "str"})) == ["tool", "other", "tool"]
 
 
+def test_locations_may_be_numbers():
+    assert kinds(spans_of("ann 0 1 desk", "ann 1 2 desk").assign(location_id=[7, 12])) == ["other", "other"]
+
+
 def test_payloads_are_parsed_only_where_the_location_does_not_decide():
     spans = spans_of("ann 0 1 tool:x", "ann 1 2 desk").assign(data=['{"kind": broken', '{"kind": "tool"}'])
     assert kinds(spans) == ["tool", "tool"]

@@ -23,7 +23,7 @@ KindCodes = np.ndarray[tuple[int], np.dtype[np.int8]]
 def kinds_of(spans: pd.DataFrame) -> KindCodes:
     """The kind of work of each row, as a code: `MODEL`, `TOOL` or `OTHER`."""
     location, labels = codes_of(spans["location_id"])
-    kind = np.array([kind_of_location(label) for label in labels.tolist()], dtype=np.int8)[location]
+    kind = np.array([kind_of_location(str(label)) for label in labels.tolist()], dtype=np.int8)[location]
     rows, values = field_values(spans, "kind", np.flatnonzero(kind == OTHER))
     kind[rows] = [KINDS_IN_DATA.get(value, OTHER) if isinstance(value, str) else OTHER for value in values]
     return kind
