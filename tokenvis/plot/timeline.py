@@ -232,6 +232,8 @@ class MoveCurves(DensityLimited, PathCollection):
 
     def draw(self, renderer: Any) -> None:
         """Draw the curves, and the ends of long moves."""
+        if self.too_many():
+            return
         long = np.flatnonzero(self.is_long()).tolist()
         paths = list(self.curves)
         for move, path in zip(long, self.stubs(long), strict=True):

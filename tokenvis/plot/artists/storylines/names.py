@@ -174,7 +174,7 @@ class LineLabels(FittedTexts):
         chosen: list[int] = []
         placed: dict[int, float] = {}
         for agent in sorted(visible, key=lambda agent: (self.agent_colors[agent] == OTHERS_COLOR, -heights[agent])):
-            if (len(chosen) + 1) * distance > box.height + distance:
+            if len(chosen) * distance > box.height:
                 break
             tried = sorted([*chosen, agent], key=lambda agent: heights[agent])
             spread = spread_out([heights[one] for one in tried], distance, box.y0, box.y1)
@@ -205,16 +205,18 @@ class LineLabels(FittedTexts):
         """
         em: float = renderer.points_to_pixels(self.size)  # type: ignore[assignment]
         for agent, first, last in occupied.line_ends():
+            if self.agent_colors[agent] == OTHERS_COLOR:
+                continue
             x, y, end = (float(value) for value in (occupied.x[first], occupied.y[agent, first], occupied.x[last]))
             before: list[TextAnchor] = [(x - em / 2, y, "right")]
             before += [(x + along * em, y + side * em, "left") for along in (0, 2, 5, 10) for side in (0.9, -0.9)]
             after: list[TextAnchor] = [(end + em / 2, float(occupied.y[agent, last]), "left")]
-            if self.agent_colors[agent] == OTHERS_COLOR:
-                continue
             ends = {"left": [(anchor, on_lines) for on_lines in (False, True) for anchor in before]}
             ends["right"] = [(anchor, False) for anchor in after if self.both_ends]
             for side, anchors in ends.items():
+                if (agent, side) in names_beside:
+                    continue
                 boxes = ((anchor, self.name_box(agent, *anchor, renderer), on_lines) for anchor, on_lines in anchors)
                 anchor = next((anchor for anchor, box, on_lines in boxes if occupied.is_free(box, on_lines=on_lines)), None)
-                if (agent, side) not in names_beside and anchor:
+                if anchor:
                     yield (agent, side), self.name_at(occupied, renderer, agent, *anchor)
