@@ -38,3 +38,11 @@ def test_markers_that_are_hidden_are_counted_in_every_picture():
         ax.figure.canvas.draw()
         [note] = [text for text in ax.texts if isinstance(text, Note)]
         assert f"{noun} not marked" in note.get_text()
+
+
+def test_markers_outside_the_view_are_not_counted_as_hidden():
+    ax = plt.subplots()[1]
+    [markers] = draw_markers(ax, np.array([1.0, 1.0, 5.0]), np.array([0.0, 4.0, 0.0]), "dot", "#000000", LIGHT.background)
+    for xlim, ylim in (((0, 10), (-1, 2)), ((0, 10), (3, 5)), ((0, 2), (-1, 5))):
+        ax.set(xlim=xlim, ylim=ylim)
+        assert markers.messages() == []

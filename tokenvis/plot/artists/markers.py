@@ -63,10 +63,15 @@ class Markers(PathCollection):
             self.chosen = view, self.not_covering()
         return self.chosen[1]
 
+    def in_view(self) -> tuple[Float64Array, Int64Array]:
+        """The places of all markers in pixels, and those of them that are in the current view."""
+        places: Float64Array = self.axes.transData.transform(self.places)
+        box = self.axes.bbox
+        return places, np.flatnonzero((places >= box.min - 1).all(axis=1) & (places <= box.max + 1).all(axis=1))
+
     def not_covering(self) -> Int64Array:
         """From the left, the markers in the current view that cover no other one."""
-        places, box = self.axes.transData.transform(self.places), self.axes.bbox
-        in_view = np.flatnonzero((places >= box.min - 1).all(axis=1) & (places <= box.max + 1).all(axis=1))
+        places, in_view = self.in_view()
         width = self.get_sizes()[0] ** 0.5 * self.axes.figure.dpi / 72
         shown: list[tuple[float, float, int]] = []
         for marker in in_view[np.argsort(places[in_view, 0], kind="stable")].tolist():
@@ -78,9 +83,7 @@ class Markers(PathCollection):
 
     def messages(self) -> list[str]:
         """The note on markers that are not drawn."""
-        low, high = sorted(self.axes.get_xlim())
-        n_in_view = int(((self.places[:, 0] >= low) & (self.places[:, 0] <= high)).sum())
-        n_hidden = max(n_in_view - len(self.shown()), 0)
+        n_hidden = len(self.in_view()[1]) - len(self.shown())
         return [f"{plural(n_hidden, HIDDEN_NOUNS[str(self.get_label())])} not marked"] if n_hidden else []
 
     def draw(self, renderer: Any) -> None:
