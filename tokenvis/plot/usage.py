@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
 
 from tokenvis.analysis.usage import usage
 from tokenvis.errors import plural
@@ -22,6 +21,7 @@ from tokenvis.plot.artists.figure import check_axes, draw_empty, new_axes
 from tokenvis.plot.artists.legend import draw_legend
 from tokenvis.plot.artists.losses import draw_losses, lost_handles
 from tokenvis.plot.artists.names import draw_names
+from tokenvis.plot.artists.row_texts import beside_axes
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, font_sizes, themed
 from tokenvis.plot.artists.text import MISSING_NAME
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
@@ -219,9 +219,7 @@ def draw_last_sums(ax: Axes, totals: dict[str, int], theme: ThemeColors) -> None
 
     The time axis itself is that of all pictures of the trace, and ends there.
     """
-    right_edge: Any = ax.transAxes
-    points = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(1, 0, right_edge)
-    beside = blended_transform_factory(points, ax.transData)
+    beside = beside_axes(ax, "right")
     below = 0
     for kind, total in totals.items():
         style: dict[str, Any] = {"color": TOKEN_COLORS[kind], "linewidth": 0, "label": kind, "clip_on": False, "zorder": 2}

@@ -75,11 +75,11 @@ class RowTexts(FittedTexts):
         return Bbox.from_extents(left, box.y0, right, box.y1)
 
 
-def beside_axes(ax: Axes) -> Any:
-    """The transform of points to the right of the left edge of the Axes, and of rows."""
-    left_edge: Any = ax.transAxes
-    from_left_edge = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, left_edge)
-    return blended_transform_factory(from_left_edge, ax.transData)
+def beside_axes(ax: Axes, edge: Literal["left", "right"]) -> Any:
+    """The transform of points to the right of an edge of the Axes, and of data along the y axis."""
+    of_axes: Any = ax.transAxes
+    from_edge = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(float(edge == "right"), 0, of_axes)
+    return blended_transform_factory(from_edge, ax.transData)
 
 
 def draw_tree_lines(ax: Axes, offsets: Float64Array, parent: Int64Array, theme: ThemeColors) -> None:
@@ -92,4 +92,4 @@ def draw_tree_lines(ax: Axes, offsets: Float64Array, parent: Int64Array, theme: 
     lines = [line for ends in pairs for line in np.stack([np.column_stack(end) for end in ends], axis=1)]
     color = blend_colors(theme.muted, theme.background, LINE_COLOR_SHARE)
     style: dict[str, Any] = {"colors": color, "linewidths": LINE_WIDTH, "clip_on": False, "in_layout": False}
-    ax.add_collection(LineCollection(lines, transform=beside_axes(ax), zorder=1, label="tree", **style), autolim=False)
+    ax.add_collection(LineCollection(lines, transform=beside_axes(ax, "left"), zorder=1, label="tree", **style), autolim=False)
