@@ -5,7 +5,7 @@ import { printable } from './text.mjs'
 /** @typedef {(text: string) => number} WidthOf the width of a letter, in any unit */
 
 const MAX_END_LETTERS = 200 // of a long name, those that are looked at: the first, and the last
-const MAX_CUTS = 3 // of names that look the same
+const MAX_ROUNDS = 3 // of names that look the same
 const MAX_WORD_LETTERS = 8 // of a word, those before the first different one
 
 /**
@@ -21,7 +21,7 @@ const MAX_WORD_LETTERS = 8 // of a word, those before the first different one
 export function shortenedNames(names, room, widthOf) {
   const sorted = Array.from(new Set(names)).sort()
   const texts = new Map(sorted.map((name) => [name, cutMiddle(Array.from(endsOf(name)), room, widthOf)]))
-  for (let cut = 0; cut < MAX_CUTS; cut++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     for (const group of sameLooks(texts)) {
       const first = firstDifference(group[0], group[group.length - 1])
       for (const name of group) texts.set(name, cutAround(name, first, room, widthOf))
