@@ -93,6 +93,18 @@ def test_the_font_gets_smaller_before_names_are_left_out_and_a_note_says_how_man
     assert abs(points).min() >= LINE_EMS * MIN_FONT_POINTS - 0.1
 
 
+def test_space_for_the_longest_name_does_not_depend_on_whether_it_is_shown():
+    left = []
+    for longest in range(4):
+        figure, ax = plt.subplots(figsize=(3.3, 1.5), layout="constrained")
+        ax.set_ylim(40, 0)
+        names = ["a rather long name" if n == longest else f"{n}" for n in range(40)]
+        draw_names(ax.yaxis, np.arange(40) + 0.5, names)
+        assert len(shown_names(ax)) < 20
+        left.append(ax.bbox.x0)
+    assert max(left) - min(left) < 1
+
+
 def test_zooming_in_shows_the_names_that_were_left_out():
     ax = plt.subplots(figsize=(8, 2))[1]
     ax.set_ylim(100, 0)

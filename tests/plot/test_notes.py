@@ -22,6 +22,14 @@ def test_a_note_that_is_wider_than_the_figure_wraps_between_its_messages():
     assert box.y1 < label.y0
 
 
+def test_a_note_does_not_cover_a_label_in_the_middle():
+    figure, ax = plt.subplots(figsize=(3.5, 2), layout="constrained")
+    ax.set_xlabel("tokens")
+    note = Note(ax, ["1 call without a cost"], size=9, color="#000000")
+    figure.canvas.draw()
+    assert note.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0
+
+
 def test_a_message_that_is_wider_than_the_figure_wraps_between_its_words():
     words = ["word"] * 30
     note = note_in([" ".join(words)], (3.5, 2))

@@ -66,6 +66,25 @@ def test_no_text_overlaps_another_in_a_new_figure(figure):
     assert collisions(drawn(figure)) == []
 
 
+def crowd():
+    """Many agents and locations, with long names of different lengths."""
+    teams, names = ("research", "writing", "a review of all that was written in this year"), "abcdefghijkl"
+    return spans_of(
+        *(
+            f"{names[n % 12]}-of-{teams[n % 3].replace(' ', '-')}-{n % 12} {n} {n + 3 + n % 7} {'x' * (n % 9 * 3)}-{n % 30}"
+            for n in range(240)
+        )
+    )
+
+
+@pytest.mark.parametrize("picture", full_except(PICTURES, "occupancy", "compare"))
+@pytest.mark.parametrize("size", full_except([(3.3, 2.6), (5, 3), (7, 4)], (3.3, 2.6)))
+def test_names_that_are_left_out_make_no_overlap(picture, size):
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    PICTURES[picture](seconds(crowd()), ax=ax)
+    assert collisions(figure) == []
+
+
 @every_picture
 def test_axes_are_used_and_returned_and_nothing_global_changes(picture):
     before = dict(mpl.rcParams)

@@ -133,7 +133,7 @@ class AmountScale(FittedTexts):
         right, label = axes.bbox.x1, axes.xaxis.label.get_window_extent(renderer)
         notes = [note.get_window_extent(renderer) for note in self.notes()]
         n_steps = len(self.steps)
-        if all(note.y0 < label.y0 for note in notes):
+        if all(note.y1 < label.y0 for note in notes):
             for steps in (self.steps, self.steps[(n_steps + 1) % 2 :: 2]):
                 if label.x1 + em + self.width(steps, renderer) <= right:
                     return steps, right - self.width(steps, renderer), label.y0

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import Bbox
 
 from tokenvis.layout.lanes import Placement
 from tokenvis.plot.artists.fonts import families_of
@@ -194,6 +196,29 @@ class NameTicks(FixedLocator):
         return [f"{n_shown:,} of {fitted.n_in_view:,} {noun} shown"] if n_shown < fitted.n_in_view else []
 
 
+class NameSpace(Artist):
+    """The space for all names of an axis where some may be left out: which are shown depends on the layout."""
+
+    axes: Any
+
+    def __init__(self, ticks: NameTicks) -> None:
+        super().__init__()
+        self.ticks = ticks
+        self.set_clip_on(False)
+
+    def get_window_extent(self, renderer: Any = None) -> Bbox:
+        """The box of the widest name, for the layout."""
+        ticks, box = self.ticks, self.axes.bbox
+        if ticks.axis.get_major_locator() is not ticks or not (fitted := ticks.fit()).is_tight():
+            return Bbox(box.get_points())
+        names = [ticks.name_at(position, None) for position in ticks.positions.tolist()]
+        points = max(text_width(name, fitted.size) for name in names) + ticks.axis.get_major_ticks(1)[0].get_pad()
+        pixels = points * self.axes.figure.dpi / 72
+        if ticks.axis is self.axes.yaxis:
+            return Bbox.from_extents(box.x0 - pixels, box.y0, box.x1, box.y1)
+        return Bbox.from_extents(box.x0, box.y0 - pixels, box.x1, box.y1)
+
+
 def draw_names(axis: Any, positions: Any, names: Sequence[str]) -> None:
     """Draw names along an axis, cut if they are long; a note says how many do not fit."""
     ax = axis.axes
@@ -202,6 +227,7 @@ def draw_names(axis: Any, positions: Any, names: Sequence[str]) -> None:
     axis.set_major_formatter(ticks.name_at)
     families = families_of("".join(map(ends_of, names)))
     axis.set_tick_params(length=0, pad=8, labelcolor=theme_colors(ax).text, labelfontfamily=families)
+    ax.add_artist(NameSpace(ticks))
     draw_note(ax, [ticks], theme_colors(ax))
 
 

@@ -71,7 +71,7 @@ class Note(Text):
         measure = partial(text_extent, font=self.get_fontproperties(), renderer=renderer)
         self.set_text("\n".join(note_lines(messages, width, max_lines, measure)))
         label, box, extent = axes.xaxis.label.get_window_extent(renderer), axes.bbox, super().get_window_extent(renderer)
-        is_below = extent.width + label.width + size > box.width
+        is_below = label.width and box.x1 - extent.width < label.x1 + size
         top = label.y0 - NOTE_GAP_EMS * size if is_below else label.y1
         top = min(top, box.y0 - NOTE_GAP_EMS * size)  # an empty label, on a shared axis, is at the border of the Axes
         self.set_position((box.x1, top - extent.height))
