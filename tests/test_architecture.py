@@ -174,6 +174,7 @@ PICTURED = (
     "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
+    "plot/compare.py": "runs/test_compare.py",
     "fleet/answering.py": "fleet/test_adapter.py",
     "fleet/failures.py": "fleet/test_adapter.py",
     "fleet/sources/opening.py": "fleet/test_writing_export.py",
@@ -250,6 +251,7 @@ def test_every_format_is_in_the_registry():
 
 def test_every_question_and_picture_is_public():
     nouns = {path.stem for path in (PACKAGE / "analysis").glob("*.py")} - {"__init__"}
+    nouns |= {"alignment", "compare", "contributions"} & {path.stem for path in (PACKAGE / "runs").glob("*.py")}
     pictures = {f"plot_{path.stem}" for path in (PACKAGE / "plot").glob("*.py")} - {"plot___init__", "plot_still"}
     assert sorted(nouns | pictures) == sorted((nouns | pictures) & set(tokenvis.__all__)), "add it to tokenvis/__init__.py"
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenvis.analysis.agent_tree import agent_tree
 from tokenvis.analysis.colocation import colocation
-from tokenvis.analysis.compare import compare
 from tokenvis.analysis.concurrency import concurrency
 from tokenvis.analysis.critical_path import critical_path
 from tokenvis.analysis.diagnose import diagnose
@@ -49,6 +48,7 @@ from tokenvis.layout.lanes import pack_lanes
 from tokenvis.layout.storylines.storyline import storyline
 from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
+from tokenvis.runs.compare import compare
 from tokenvis.spans.conversion.events import spans_from_events
 from tokenvis.spans.conversion.samples import spans_from_samples
 from tokenvis.spans.typed_columns import expand_data

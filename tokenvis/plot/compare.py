@@ -1,6 +1,6 @@
 """Two traces on one axis of elapsed time: for each agent a band before, a band after, and between them the change.
 
-Drawing only: the differences come from `tokenvis.analysis.compare`. The legend has the change of each location.
+Drawing only: the differences come from `tokenvis.runs.compare`. The legend has the change of each location.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from tokenvis.analysis.compare import compare
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.name_order import busiest_names
@@ -42,6 +41,7 @@ from tokenvis.plot.artists.title import (
     draw_title,
     trace_title,
 )
+from tokenvis.runs.compare import compare
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
 from tokenvis.tree.states import states_of
