@@ -174,7 +174,6 @@ PICTURED = (
     "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
-    "plot/compare.py": "runs/test_compare.py",
     "fleet/answering.py": "fleet/test_adapter.py",
     "fleet/failures.py": "fleet/test_adapter.py",
     "fleet/sources/opening.py": "fleet/test_writing_export.py",
