@@ -164,7 +164,6 @@ def test_only_the_store_and_the_source_of_postgresql_contain_sql():
 PICTURED = (
     "agent_tree",
     "colocation",
-    "compare",
     "concurrency",
     "critical_path",
     "handoffs",
@@ -215,6 +214,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "plot/artists/times/time_axis.py": "plot/test_pictures.py",
     **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("agents", "fanouts", "key_numbers")},
     **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("locations", "page", "rows")},
+    "plot/compare.py": "runs/test_compare.py",
     "plot/storyline.py": "layout/test_storyline.py",
     "spans/conversion/event_data.py": "spans/test_events.py",
     **{f"plot/{noun}.py": f"analysis/test_{noun}.py" for noun in PICTURED},
