@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tokenvis import Store, load_spans
+from tokenvis.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 PROFILE = os.environ.get("TOKENVIS_TEST_PROFILE", "quick")
@@ -107,6 +108,21 @@ def isolated_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.delenv("TOKENVIS_DATABASE", raising=False)
     yield
     plt.close("all")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[object, list[str], list[str]]]:
+    """Run a command of the command line: its exit code, and the lines of stdout and of stderr."""
+
+    def run(*arguments: str) -> tuple[object, list[str], list[str]]:
+        try:
+            code: object = main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err.splitlines()
+
+    return run
 
 
 def full_except(names: Iterable[str], *quick: str) -> list[Any]:

@@ -63,6 +63,7 @@ FORBIDDEN_IMPORTS = {  # a file: the code added to it, and the beginning of the 
     "tree/relations.py": ("from tokenvis.tree import states", "Layers within tree"),
     "record/live.py": ("from tokenvis.record import writer", "Layers within record"),
     "layout/lanes.py": ("from tokenvis.layout.storylines import blocks", "Layers within layout"),
+    "commands/store.py": ("from tokenvis.commands import show", "Layers within the commands"),
     "explorer/answers.py": ("from tokenvis.explorer import page", "Layers within the explorer"),
     "formats/chunks.py": ("from tokenvis.formats.table import writer", "Layers within formats:"),
     "formats/files/reading.py": ("from tokenvis.formats.files import lines", "Layers within formats/files"),
@@ -118,7 +119,7 @@ def libraries_of(path: Path) -> frozenset[str]:
     ("library", "places"),
     [
         ("sqlalchemy", {"store/"}),
-        ("sqlite3", {"store/", "__main__.py"}),
+        ("sqlite3", {"store/", "commands/store.py"}),
         ("matplotlib", {"plot/"}),
         ("anywidget", {"explorer/widget.py"}),
         ("tqdm", {"fleet/", "ingestion/ingest.py"}),
@@ -173,6 +174,7 @@ PICTURED = (
     "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
+    "commands/sources.py": "commands/test_commands_show.py",
     "fleet/answering.py": "fleet/test_adapter.py",
     "fleet/failures.py": "fleet/test_adapter.py",
     "fleet/sources/opening.py": "fleet/test_writing_export.py",
