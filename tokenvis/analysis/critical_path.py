@@ -109,20 +109,11 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
     kinds = evidence_of(evidence)
     require(spans)
     spans = recorded_spans(spans)
-    relations = relations_of(spans, links="link" in kinds)
-    parent, detachment = relations.parents(), detachment_of(spans, relations)
-    search = PathSearch(spans, kinds, parent, detachment.detached, relations)
-    last, origin = last_and_first(spans)
-    n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
-    of_trace = np.repeat(last, n_steps[::-1])
-    steps = search.steps_in_order()
-    parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
-    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), detachment)
-    pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
+    of_trace, pieces = path_pieces(spans, kinds)
     columns = {name: pd.Series(values_at(spans, name, np.maximum(pieces.row, 0))) for name in ("agent_id", "location_id")}
     return pd.DataFrame(
         {
-            "trace_id": values_at(spans, "trace_id", of_trace[pieces.step]),
+            "trace_id": values_at(spans, "trace_id", of_trace),
             "id": ids_at(spans, pieces.row),
             **{name: values.mask(pieces.row == NO_ROW) for name, values in columns.items()},
             "state": names_of(PATH_STATES, pieces.state),
@@ -132,6 +123,20 @@ def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link
             "part_us": pieces.end - pieces.start,
         }
     )
+
+
+def path_pieces(spans: pd.DataFrame, kinds: set[str]) -> tuple[Int64Array, "PathPieces"]:
+    """The rows of `critical_path` by the rows of their spans, and for each a row of its trace; ``spans`` are recorded ones."""
+    relations = relations_of(spans, links="link" in kinds)
+    parent, detachment = relations.parents(), detachment_of(spans, relations)
+    search = PathSearch(spans, kinds, parent, detachment.detached, relations)
+    last, origin = last_and_first(spans)
+    n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
+    steps = search.steps_in_order()
+    parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
+    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), detachment)
+    pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
+    return np.repeat(last, n_steps[::-1])[pieces.step], pieces
 
 
 def last_and_first(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
