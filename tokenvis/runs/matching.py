@@ -1,0 +1,213 @@
+"""Matching: which agents of several runs are the same one, though their names may differ.
+
+An agent that has its name in another run is matched by it. Others are matched by what they do and when: the profile of a name
+is the share of its work at each location, and at each location in each part of the run. Two profiles are as similar as their
+distributions overlap (the Bhattacharyya coefficient). The runs are read in order of their starts; the new names of each are
+assigned to the roles that no agent of the run has, so that the similarity is highest in all (D. F. Crouse, "On implementing 2D
+rectangular assignment algorithms", 2016, in SciPy). Two names that occur in one run are never one role.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array, hstack
+
+from tokenvis.errors import BadOption, quoted
+from tokenvis.spans.columns import as_categorical, codes_of, ranks_of, require, times_of, values_at
+from tokenvis.spans.groups import Groups, groups_of
+from tokenvis.spans.integers import Float64Array, Int64Array, count_ranks, difference, highest_of, lowest_of
+from tokenvis.spans.intervals import Intervals
+from tokenvis.tree.states import states_of
+
+Match: TypeAlias = str | Mapping[str, str] | Callable[[str], str]
+
+BY_NAME, BY_ROLE = "agent_id", "role"
+N_PARTS = 8  # of a run: an agent's time in it tells namesakes at the same locations apart
+MIN_SIMILARITY = 0.6
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The spans with the name of the role as ``agent_id``, and a row for each agent of each run.
+
+    ``names`` has ``trace_id, agent_id`` (the role), ``name_in_run`` (str), and ``matched_by`` (str): "name" if the agent has
+    the role's name, "role" if it does what that one does, "match" if ``match`` says so.
+    """
+
+    spans: pd.DataFrame
+    names: pd.DataFrame
+
+
+def matched(spans: pd.DataFrame, match: Match) -> Matched:
+    """The agents of all runs as roles.
+
+    ``match`` is a column of the frame; "agent_id" for names; a mapping or a function from names to roles; or "role", unless the
+    frame has a column of that name, for names, and for agents without a namesake by what they do. `BadOption` for other values.
+    """
+    if not isinstance(match, str | Mapping) and not callable(match):
+        raise BadOption(
+            f"match={quoted(match)} is neither a column name, nor a mapping or a function of an agent's name, nor 'role'."
+        )
+    by_role = match == BY_ROLE and BY_ROLE not in spans.columns
+    require(spans, *([match] if isinstance(match, str) and not by_role else []))
+    agents = groups_of(spans, "trace_id", "agent_id", *([match] if isinstance(match, str) and not by_role else []))
+    roles = roles_by_activity(spans) if by_role else roles_of(spans, match)
+    spans_with_roles = spans if match == BY_NAME else spans.assign(agent_id=as_categorical(roles))
+    names = pd.DataFrame(
+        {
+            "trace_id": values_at(spans, "trace_id", agents.first),
+            "agent_id": values_at(spans_with_roles, "agent_id", agents.first),
+            "name_in_run": spans["agent_id"].iloc[agents.first].astype("str").array,
+        }
+    )
+    same = names["agent_id"].astype("str").to_numpy() == names["name_in_run"].to_numpy()
+    how = np.where(same, "name", "role" if by_role else "match")
+    return Matched(spans_with_roles, names.assign(matched_by=pd.array(how, dtype="str")))
+
+
+def roles_of(spans: pd.DataFrame, match: Match) -> pd.Series:
+    """The role of each span's agent: the column of that name, or by a mapping or function of its name, as ``str``."""
+    if isinstance(match, str):
+        return spans[match]
+    codes, agents = codes_of(spans["agent_id"])
+    if isinstance(match, Mapping):
+        roles = [str(match.get(agent, agent)) for agent in agents]
+    else:
+        roles = [str(match(agent)) for agent in agents]
+    return pd.Series(pd.Index(roles, dtype="str").take(codes), index=spans.index)
+
+
+def roles_by_activity(spans: pd.DataFrame) -> pd.Series:
+    """The role of each span's agent, by name and by what agents do."""
+    codes, names = codes_of(spans["agent_id"])
+    role_of_name = np.arange(len(names))
+    trace, agents = ranks_of(spans["trace_id"]), groups_of(spans, "trace_id", "agent_id")
+    name_of_pair, trace_of_pair = codes[agents.first], trace[agents.first]
+    occurs = np.bincount(name_of_pair, minlength=len(names))
+    if len(agents) and occurs.min() < count_ranks(trace):
+        order = run_order(spans, trace)
+        profiles = profiles_of_names(spans, agents, name_of_pair, len(names))
+        role_of_name = Roles(name_of_pair, order[trace_of_pair], profiles, first_starts(spans, agents, trace)).assigned()
+    return pd.Series(names.take(role_of_name[codes]), index=spans.index)
+
+
+def run_order(spans: pd.DataFrame, trace: Int64Array) -> Int64Array:
+    """The place of each run, by its first start (ties: by trace_id)."""
+    start = lowest_of(trace, times_of(spans)[0], count_ranks(trace))
+    place = np.empty(len(start), dtype=np.int64)
+    place[np.argsort(start, kind="stable")] = np.arange(len(start))
+    return place
+
+
+def first_starts(spans: pd.DataFrame, agents: Groups, trace: Int64Array) -> Float64Array:
+    """The first start of each agent of each run, as a share of the run's wall time."""
+    start, end = times_of(spans)
+    n_traces = count_ranks(trace)
+    origin = lowest_of(trace, start, n_traces)
+    wall = np.maximum(difference(highest_of(trace, end, n_traces), origin), 1)
+    of_agent = trace[agents.first]
+    share: Float64Array = (lowest_of(agents.group, start, len(agents)) - origin[of_agent]) / wall[of_agent]
+    return share
+
+
+def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Array, n_names: int) -> csr_array:
+    """The profile of each name, as a row of length 1: the roots of its shares of work, so that a product is a similarity."""
+    location = ranks_of(spans["location_id"])
+    n_locations = count_ranks(location)
+    row, start, end = work_or_presence(spans, agents)
+    trace = ranks_of(spans["trace_id"])
+    n_traces = count_ranks(trace)
+    origin = lowest_of(trace, times_of(spans)[0], n_traces)[trace[row]]
+    wall = (highest_of(trace, times_of(spans)[1], n_traces) - lowest_of(trace, times_of(spans)[0], n_traces))[trace[row]]
+    begin, stop = ((time - origin) / np.maximum(wall, 1) * N_PARTS for time in (start, end))
+    name, place = name_of_pair[agents.group[row]], location[row]
+    overall = csr_array((stop - begin, (name, place)), shape=(n_names, n_locations))
+    parts = []
+    for part in range(N_PARTS):
+        within = np.maximum(np.minimum(stop, part + 1) - np.maximum(begin, part), 0)
+        parts.append(csr_array((within, (name, place)), shape=(n_names, n_locations)))
+    smoothed = [parts[part] / 2 + (parts[max(part - 1, 0)] + parts[min(part + 1, N_PARTS - 1)]) / 4 for part in range(N_PARTS)]
+    return csr_array(hstack([unit_roots(overall), unit_roots(csr_array(hstack(smoothed)))]) / np.sqrt(2))
+
+
+def work_or_presence(spans: pd.DataFrame, agents: Groups) -> Intervals:
+    """The work of each agent; all of its time if it never works, and an interval of one µs if it has only instants."""
+    states = states_of(spans)
+    row, start, end = states.work()
+    works = np.zeros(len(agents), dtype=bool)
+    works[agents.group[row[end > start]]] = True
+    others = np.flatnonzero(~works[agents.group])
+    lasting = np.zeros(len(agents), dtype=bool)
+    begin, stop = times_of(spans)
+    lasting[agents.group[others[stop[others] > begin[others]]]] = True
+    instants = np.where(lasting[agents.group[others]], 0, 1)
+    kept = end > start
+    return (
+        np.concatenate([row[kept], others]),
+        np.concatenate([start[kept], begin[others]]),
+        np.concatenate([end[kept], stop[others] + instants]),
+    )
+
+
+def unit_roots(shares: csr_array) -> csr_array:
+    """The roots of each row's shares of its sum."""
+    total = np.asarray(shares.sum(axis=1)).reshape(-1)
+    scaled = csr_array(shares.multiply(1 / np.where(total > 0, total, 1)[:, None]))
+    scaled.data = np.sqrt(scaled.data)
+    return scaled
+
+
+class Roles:
+    """The roles that the names of all runs have; names and runs are numbers, runs in order."""
+
+    def __init__(self, name: Int64Array, run: Int64Array, profiles: csr_array, first_start: Float64Array) -> None:
+        """``name, run, first_start`` have an entry for each agent of each run, ``profiles`` a row for each name."""
+        order = np.lexsort((name, first_start, run))
+        self.name, self.run, self.profiles = name[order], run[order], profiles
+        self.runs_of: list[set[int]] = [set() for _ in range(profiles.shape[0])]
+        for each, of_run in zip(self.name.tolist(), self.run.tolist(), strict=True):
+            self.runs_of[each].add(of_run)
+        self.members: list[list[int]] = []  # the names of each role, the first that was found first
+        self.runs: list[set[int]] = []  # the runs in which any name of the role occurs, also later ones
+        self.known: set[int] = set()
+
+    def assigned(self) -> Int64Array:
+        """For each name, the name of its role: the member that occurs in most runs (ties: the first)."""
+        for run in np.split(self.name, np.flatnonzero(np.diff(self.run)) + 1):
+            self.add_run([name for name in run.tolist() if name not in self.known])
+        role = np.empty(len(self.runs_of), dtype=np.int64)
+        for members in self.members:
+            role[members] = max(members, key=lambda name: len(self.runs_of[name]))
+        return role
+
+    def add_run(self, new: list[int]) -> None:
+        """Give each new name of a run the role that is most like it and occurs in none of its runs, or a role of its own."""
+        similarity = self.similarities(new)
+        for position, role in zip(*linear_sum_assignment(similarity, maximize=True), strict=True):
+            if similarity[position, role] >= MIN_SIMILARITY:
+                self.join(new[position], int(role))
+        for name in new:
+            if name not in self.known:
+                self.members.append([])
+                self.runs.append(set())
+                self.join(name, len(self.members) - 1)
+
+    def join(self, name: int, role: int) -> None:
+        """Give a name a role."""
+        self.members[role].append(name)
+        self.runs[role] |= self.runs_of[name]
+        self.known.add(name)
+
+    def similarities(self, new: list[int]) -> Float64Array:
+        """How like each role each name is (equally like: in order of their starts), 0 if both occur in one run."""
+        first_members = [members[0] for members in self.members]
+        similarity: Float64Array = (self.profiles[new] @ self.profiles[first_members].T).toarray()
+        for position, role in np.argwhere(similarity >= MIN_SIMILARITY).tolist():
+            if not self.runs[role].isdisjoint(self.runs_of[new[position]]):
+                similarity[position, role] = 0.0
+        by_start = np.abs(np.subtract.outer(np.arange(len(new)), np.arange(len(first_members))))
+        return np.where(similarity >= MIN_SIMILARITY, similarity - 1e-9 * by_start, 0.0)
