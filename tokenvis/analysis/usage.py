@@ -114,7 +114,7 @@ def usage(
 def measures_of_groups(spans: pd.DataFrame, figures: Usage, costs: Costs, parent: Int64Array, groups: Groups) -> dict[str, Any]:
     """The columns of measures, with a row for each group."""
     group, count, cost = groups.group, len(groups), figures["cost"]
-    calls = calls_of(figures, parent)
+    calls = calls_with_figures(figures, parent)
     unknown, without_cost = (counts(group[rows], count) == 0 for rows in (costs.known, cost.present))
     unpriced, tokens = unpriced_rows(figures, calls, parent) & ~costs.covered, figures.tokens()
     measures = {
@@ -139,7 +139,7 @@ def is_mentioned(figures: Figures) -> Mask:
     return any_of([figures.present, figures.estimated, figures.invalid])
 
 
-def calls_of(figures: Usage, parent: Int64Array) -> Mask:
+def calls_with_figures(figures: Usage, parent: Int64Array) -> Mask:
     """The spans with tokens that are not nested; or with such a cost, if neither they nor spans below have tokens."""
     tokens = [figures[name] for name in TOKENS]
     with_tokens = any_of(each.present & (each.values > 0) for each in tokens)

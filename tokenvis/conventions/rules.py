@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tokenvis.conventions.values import json_text_value
 from tokenvis.errors import BadOption, listed, quoted
 from tokenvis.spans.payload import look_up
+from tokenvis.tree.arguments import ARGUMENT_KEYS
 from tokenvis.tree.states import waited_for
 
 Rule: TypeAlias = "str | Callable[[Mapping[str, Any]], str | None] | None"
@@ -25,7 +26,6 @@ UNKNOWN_MODEL = "unknown"
 NODE_KEYS = ("graph.node.id", "langgraph_node", "metadata.langgraph_node", "gen_ai.data_source.id", "gen_ai.workflow.name")
 TOOL_CALL_NAME = re.compile(r"(?:execute_tool|running tool:|tool:) +(?:'([^']+)'|([^' ]+))")
 MODEL_KINDS = {"model", "embedding"}
-ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
 FILE_KEYS = ("file_path", "notebook_path", "path", "filename", "file", "code.file.path", "code.filepath")
 HOST_KEYS = ("server.address", "net.peer.name", "http.host", "url.full", "http.url", "url")
 LOCATION_PRESETS = ("tool", "file", "folder", "host", "kind")
