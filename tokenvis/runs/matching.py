@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array, hstack
 
 from tokenvis.errors import BadOption, quoted
+from tokenvis.runs.baseline import run_order
 from tokenvis.spans.columns import as_categorical, codes_of, ranks_of, require, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, count_ranks, difference, highest_of, lowest_of
@@ -93,14 +94,6 @@ def roles_by_activity(spans: pd.DataFrame) -> pd.Series:
         profiles = profiles_of_names(spans, agents, name_of_pair, len(names))
         role_of_name = Roles(name_of_pair, order[trace_of_pair], profiles, first_starts(spans, agents, trace)).assigned()
     return pd.Series(names.take(role_of_name[codes]), index=spans.index)
-
-
-def run_order(spans: pd.DataFrame, trace: Int64Array) -> Int64Array:
-    """The place of each run, by its first start (ties: by trace_id)."""
-    start = lowest_of(trace, times_of(spans)[0], count_ranks(trace))
-    place = np.empty(len(start), dtype=np.int64)
-    place[np.argsort(start, kind="stable")] = np.arange(len(start))
-    return place
 
 
 def first_starts(spans: pd.DataFrame, agents: Groups, trace: Int64Array) -> Float64Array:

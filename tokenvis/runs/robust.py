@@ -5,9 +5,13 @@ deviation of a normal distribution, as in F. R. Hampel, "The influence curve and
 half of the runs may have any value without moving either far.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 
 from tokenvis.spans.integers import Float64Array, Mask
+
+Matrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 MAD_SCALE = 1.4826  # 1 / the 75th percentile of the standard normal distribution
 MAX_SPREADS = 3.0  # a value further from the median is not usual
@@ -15,20 +19,22 @@ MIN_EXCESS = 0.05  # of the median: runs that are all but equal have no spread, 
 MIN_RUNS = 3
 
 
-def spread_of(values: Float64Array) -> Float64Array:
-    """The scaled MAD of each column of an array; 0 without rows."""
-    if not len(values):
-        return np.zeros(values.shape[1:])
-    scaled: Float64Array = MAD_SCALE * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
-    return scaled
+def medians(values: Matrix) -> Float64Array:
+    """The median of each column; 0 without rows."""
+    return np.asarray(np.median(values, axis=0)) if len(values) else np.zeros(values.shape[1])
+
+
+def spreads(values: Matrix) -> Float64Array:
+    """The scaled MAD of each column; 0 without rows."""
+    return MAD_SCALE * medians(np.abs(values - medians(values)))
 
 
 def above_usual(values: Float64Array) -> Mask:
     """The values that are higher than usual: none of fewer than three; NaN, a value that is not known, never is."""
-    known = values[~np.isnan(values)]
+    known = values[~np.isnan(values)].reshape(-1, 1)
     if len(known) < MIN_RUNS:
         return np.zeros(len(values), dtype=bool)
-    median = float(np.median(known))
-    limit = median + max(MAX_SPREADS * float(spread_of(known)), MIN_EXCESS * abs(median))
+    [median], [spread] = medians(known), spreads(known)
+    limit = median + max(MAX_SPREADS * spread, MIN_EXCESS * abs(median))
     above: Mask = values > limit
     return above
