@@ -15,9 +15,9 @@ from tokenvis.spans.columns import require
 from tokenvis.spans.groups import Groups, by_columns, groups_of
 from tokenvis.spans.integers import Int64Array, Mask, counts, sums
 from tokenvis.spans.losses import recorded_spans
-from tokenvis.tree.costs import Costs, costs_of
+from tokenvis.tree.costs import Costs, calls_with_figures, costs_of, unpriced_rows
 from tokenvis.tree.prices import MODEL_COLUMN, Prices, models_of, price_lists_of, source_names, unpriced_models
-from tokenvis.tree.relations import have_ancestor, have_descendant, relations_of
+from tokenvis.tree.relations import relations_of
 from tokenvis.tree.tokens import TOKENS, Figures, Numbers, Usage, any_of, usage_of
 
 USAGE_COLUMNS = (
@@ -137,22 +137,6 @@ def measures_of_groups(spans: pd.DataFrame, figures: Usage, costs: Costs, parent
 def is_mentioned(figures: Figures) -> Mask:
     """The rows for which the source gives a figure, of any use."""
     return any_of([figures.present, figures.estimated, figures.invalid])
-
-
-def calls_with_figures(figures: Usage, parent: Int64Array) -> Mask:
-    """The spans with tokens that are not nested; or with such a cost, if neither they nor spans below have tokens."""
-    tokens = [figures[name] for name in TOKENS]
-    with_tokens = any_of(each.present & (each.values > 0) for each in tokens)
-    calls = any_of((each.counted > 0) & ~each.nested for each in tokens)
-    cost = figures["cost"]
-    with_cost = cost.present & ~cost.nested
-    return calls | (with_cost & ~with_tokens & ~have_descendant(parent, with_tokens))
-
-
-def unpriced_rows(figures: Usage, calls: Mask, parent: Int64Array) -> Mask:
-    """The spans that need a price, unless a cost covers them: calls; those that stand for silent calls, else these calls."""
-    stand_for_others = any_of((each.counted > 0) & each.nested for each in figures.tokens())
-    return calls | stand_for_others | (figures.silent & ~have_ancestor(parent, stand_for_others))
 
 
 def token_sum(figures: Figures, group: Int64Array, count: int) -> pd.Series:

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.analysis.critical_path import UNEXPLAINED, path_pieces
-from tokenvis.analysis.usage import calls_with_figures, unpriced_rows
 from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, count_ranks, counts
 from tokenvis.tree.calls import Calls, calls_of, failures_of, retries_of
-from tokenvis.tree.costs import costs_of
+from tokenvis.tree.costs import calls_with_figures, costs_of, unpriced_rows
 from tokenvis.tree.price_lists import PriceList
 from tokenvis.tree.relations import NO_ROW, Relations, have_ancestor, relations_of
 from tokenvis.tree.states import AGENT, PERSON, WORK

@@ -37,8 +37,8 @@ class Retries:
     again: Int64Array  # the row of the next attempt
 
 
-def calls_of(spans: pd.DataFrame) -> Calls:
-    """The calls of a frame."""
+def calls_of(spans: pd.DataFrame, arguments: Int64Array | None = None) -> Calls:
+    """The calls of a frame; ``arguments`` are the result of `argument_codes`, if known."""
     fields = several_field_values(spans, "label", "status")
     label, failed = np.full(len(spans), NOT_KNOWN, dtype=np.int64), np.zeros(len(spans), dtype=bool)
     rows, labels = fields["label"]
@@ -46,7 +46,8 @@ def calls_of(spans: pd.DataFrame) -> Calls:
     rows, statuses = fields["status"]
     failed[rows[[status == "error" for status in statuses]]] = True
     group = groups_of(spans, "trace_id", "agent_id", "location_id").group
-    return Calls(pair_numbers(group, label), label, argument_codes(spans), failed)
+    arguments = argument_codes(spans) if arguments is None else arguments
+    return Calls(pair_numbers(group, label), label, arguments, failed)
 
 
 def label_text(label: Any) -> str | None:

@@ -44,3 +44,19 @@ def costs_of(spans: pd.DataFrame, parent: Int64Array, figures: Usage, lists: tup
     covered |= priced.known | have_ancestor(parent, priced.known & nested)
     sources = {FROM_SOURCE: known, **priced.sources()}
     return Costs(cost.counted + priced.cost, known | priced.known, covered, sources, lists)
+
+
+def calls_with_figures(figures: Usage, parent: Int64Array) -> Mask:
+    """The spans with tokens that are not nested; or with such a cost, if neither they nor spans below have tokens."""
+    tokens = [figures[name] for name in TOKENS]
+    with_tokens = any_of(each.present & (each.values > 0) for each in tokens)
+    calls = any_of((each.counted > 0) & ~each.nested for each in tokens)
+    cost = figures["cost"]
+    with_cost = cost.present & ~cost.nested
+    return calls | (with_cost & ~with_tokens & ~have_descendant(parent, with_tokens))
+
+
+def unpriced_rows(figures: Usage, calls: Mask, parent: Int64Array) -> Mask:
+    """The spans that need a price, unless a cost covers them: calls; those that stand for silent calls, else these calls."""
+    stand_for_others = any_of((each.counted > 0) & each.nested for each in figures.tokens())
+    return calls | stand_for_others | (figures.silent & ~have_ancestor(parent, stand_for_others))
