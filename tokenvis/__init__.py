@@ -48,6 +48,7 @@ from tokenvis.layout.lanes import pack_lanes
 from tokenvis.layout.storylines.storyline import storyline
 from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
+from tokenvis.runs.alignment import alignment
 from tokenvis.runs.compare import compare
 from tokenvis.spans.conversion.events import spans_from_events
 from tokenvis.spans.conversion.samples import spans_from_samples
@@ -93,6 +94,7 @@ __all__ = [
     "TraceNotFound",
     "__version__",
     "agent_tree",
+    "alignment",
     "colocation",
     "compare",
     "concurrency",
