@@ -1,5 +1,6 @@
 """Made runs of one task, with seeds: five agents plan, search, write, test and review, and faults are planted in some."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,7 +63,8 @@ def made_run(name: str, number: int, random: Any, faults: Sequence[Fault], n_rou
         "end_time": time,
         "data": {"label": "run"},
     }
-    return as_spans([root, *drafts], trace_id=name)
+    spans = [{**draft, "data": json.dumps(draft["data"])} for draft in (root, *drafts)]
+    return as_spans(spans, trace_id=name)
 
 
 def slower(agent: str, location: str, factor: float, runs: Sequence[int]) -> Fault:

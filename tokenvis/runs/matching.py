@@ -49,10 +49,7 @@ def matched(spans: pd.DataFrame, match: Match) -> Matched:
     ``match`` is a column of the frame; "agent_id" for names; a mapping or a function from names to roles; or "role", unless the
     frame has a column of that name, for names, and for agents without a namesake by what they do. `BadOption` for other values.
     """
-    if not isinstance(match, str | Mapping) and not callable(match):
-        raise BadOption(
-            f"match={quoted(match)} is neither a column name, nor a mapping or a function of an agent's name, nor 'role'."
-        )
+    check_match(match)
     by_role = match == BY_ROLE and BY_ROLE not in spans.columns
     require(spans, *([match] if isinstance(match, str) and not by_role else []))
     agents = groups_of(spans, "trace_id", "agent_id", *([match] if isinstance(match, str) and not by_role else []))
@@ -68,6 +65,14 @@ def matched(spans: pd.DataFrame, match: Match) -> Matched:
     same = names["agent_id"].astype("str").to_numpy() == names["name_in_run"].to_numpy()
     how = np.where(same, "name", "role" if by_role else "match")
     return Matched(spans_with_roles, names.assign(matched_by=pd.array(how, dtype="str")))
+
+
+def check_match(match: object) -> None:
+    """Raise `BadOption` unless this is a value of ``match``."""
+    if not isinstance(match, str | Mapping) and not callable(match):
+        raise BadOption(
+            f"match={quoted(match)} is neither a column name, nor a mapping or a function of an agent's name, nor 'role'."
+        )
 
 
 def roles_of(spans: pd.DataFrame, match: Match) -> pd.Series:

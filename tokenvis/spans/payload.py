@@ -100,7 +100,7 @@ def parsed_payloads(spans: pd.DataFrame, rows: Int64Array | None = None) -> Iter
     text_type = str if texts is None else memoryview
     for position, value in enumerate(values):
         try:
-            payload = loads(value) if type(value) is text_type else None
+            payload = loads(value) if type(value) is text_type else value
         except orjson.JSONDecodeError:
             payload = None
         if type(payload) is not dict:
