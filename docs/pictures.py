@@ -124,6 +124,31 @@ def team() -> pd.DataFrame:
     return pd.DataFrame(log.rows).assign(trace_id="limit-the-rate-of-requests")
 
 
+def some_run(number: int) -> pd.DataFrame:
+    """One of many runs of a task: a lead plans, two research at once, one codes, and one tests.
+
+    In some runs, one of those who research has to wait long for pages, or the lead for the user; in run 23, the tests fail.
+    """
+    log = Log(random=np.random.default_rng(number))
+    length = log.random.uniform
+    planned, pace = length(25, 40), 3.5 if number in (8, 17, 31) else 1.0
+    asks = log.work("lead", 0, planned, "Read Grep", model=LARGE)
+    ends = planned + length(60, 90), planned + length(60, 90) * pace
+    found = [
+        log.work(f"researcher {which}", planned, end, "WebSearch WebFetch", links=[asks]) for which, end in enumerate(ends, 1)
+    ]
+    time, last = max(ends), found[ends.index(max(ends))]
+    if number % 7 == 0:
+        last = log.span("lead", "tool:ExitPlanMode", time, time + length(20, 70), waits_for="user", links=[last])
+        time = log.rows[-1]["end_time"] / 1_000_000
+    coded = time + length(2, 6) + length(70, 130)
+    last = log.work("coder", time + length(0, 5), coded, "Edit Bash", links=[last])
+    tested = coded + length(25, 45)
+    last = log.work("tester", coded, tested, "Bash! Read" if number == 23 else "Bash Read", links=[last])
+    log.work("lead", tested + length(0, 2), tested + length(10, 20), "Write", model=LARGE, links=[last])
+    return pd.DataFrame(log.rows).assign(trace_id=f"run {number:02}")
+
+
 def main() -> None:
     """Draw each picture, from the demo traces in a temporary database, and from the traces above."""
     mpl.use("agg")
@@ -157,7 +182,7 @@ def figures_of_demo(spans: pd.DataFrame, kitchen: pd.DataFrame) -> dict[str, Fig
 
 
 def figures_of_team(spans: pd.DataFrame) -> dict[str, Figure]:
-    """The pictures of a team of agents."""
+    """The pictures of a team of agents, and of many runs."""
     with mpl.rc_context(tv.theme("dark")):
         dark = tv.plot_overview(spans)
     return {
@@ -167,6 +192,7 @@ def figures_of_team(spans: pd.DataFrame) -> dict[str, Figure]:
         "agent-tree": tv.plot_agent_tree(spans).figure,
         "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,
         "usage": tv.plot_usage(spans, by="agent_id").figure,
+        "runs": tv.plot_runs(pd.concat(map(some_run, range(1, 41)))).figure,
     }
 
 

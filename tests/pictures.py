@@ -30,6 +30,7 @@ PICTURES = {
     "waits": tv.plot_waits,
     "critical path": tv.plot_critical_path,
     "agent tree": tv.plot_agent_tree,
+    "runs": tv.plot_runs,
     "usage": tv.plot_usage,
     "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
     "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from tokenvis.plot.occupancy import plot_occupancy
     from tokenvis.plot.overview import plot_overview
     from tokenvis.plot.storyline import plot_storyline
+    from tokenvis.plot.runs import plot_runs
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
@@ -124,6 +125,7 @@ __all__ = [
     "plot_overview",
     "plot_storyline",
     "plot_timeline",
+    "plot_runs",
     "plot_transitions",
     "plot_usage",
     "plot_waits",
