@@ -66,7 +66,7 @@ def test_several_traces_and_invalid_matches_are_refused():
         BadSpan, match=r"^compare accepts one trace on each side, but a frame has 't', 'u'\. Filter by trace_id\.$"
     ):
         compare(spans.iloc[:1], spans)
-    with pytest.raises(BadOption, match="^match=3 is neither a column name, nor a mapping or a function"):
+    with pytest.raises(BadOption, match=r"^match=3 is neither a column name, nor a mapping or a function"):
         compare(spans.iloc[:1], spans.iloc[:1], match=3)
     with pytest.raises(MissingColumn, match=r"^The spans have no column 'team'\. They have: "):
         compare(spans.iloc[:1], spans.iloc[:1], match="team")

@@ -121,6 +121,7 @@ def test_one_run_no_run_and_missing_values():
         compare(RUNS.assign(n_errors="x"), by="n_errors")
 
 
+@pytest.mark.laws
 @given(
     st.lists(st.tuples(*(st.integers(0, high) for high in (3, 2, 2, 9, 4))), max_size=12),
     st.sampled_from(["agent_id", "location_id"]),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from made_runs import failed, made_runs, renamed, slower
 
 from tokenvis import BadOption, MissingColumn, critical_path
-from tokenvis.runs.contributions import COLUMNS, contributions
+from tokenvis.runs.contributions import CONTRIBUTION_COLUMNS, contributions
 from tokenvis.runs.parts import CAUSES
 
 SLOW = [3, 20, 33, 47, 60, 75, 90, 111, 130, 150, 177, 199]
@@ -70,7 +70,7 @@ def test_runs_that_are_alike_have_nothing_to_explain():
     assert len(contributions(made_runs(2))) == 0
     same = [runs[runs["trace_id"] == "run-000"].assign(trace_id=name) for name in "abcd"]
     assert len(contributions(pd.concat(same, ignore_index=True))) == 0
-    assert contributions(runs.iloc[:0]).columns.tolist() == list(COLUMNS)
+    assert contributions(runs.iloc[:0]).columns.tolist() == list(CONTRIBUTION_COLUMNS)
     assert contributions(runs.iloc[:0]).dtypes.map(str).equals(contributions(runs).dtypes.map(str))
 
 
@@ -167,6 +167,7 @@ def test_a_baseline_by_name_and_a_name_of_two_runs():
         contributions(spans, match="team")
 
 
+@pytest.mark.laws
 @given(
     st.lists(
         st.lists(

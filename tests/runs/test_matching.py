@@ -80,6 +80,7 @@ def test_another_match_is_refused():
         matched(THREE_RUNS, "team")
 
 
+@pytest.mark.laws
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 5), st.integers(0, 3)), max_size=5)))
 def test_roles_are_found_in_any_order_of_the_rows_and_never_join_agents_of_one_run(runs):
     rows = [

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ def test_two_values_have_nothing_usual_and_unknown_values_do_not_count():
     assert spreads(np.empty((0, 2))).tolist() == [0, 0]
 
 
+@pytest.mark.laws
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30))
 def test_less_than_half_of_the_values_are_above_usual(values):
     assert above_usual(np.array(values, dtype=float)).sum() * 2 < max(len(values), 1)

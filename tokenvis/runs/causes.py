@@ -13,7 +13,7 @@ from tokenvis.spans.columns import ranks_of
 from tokenvis.spans.integers import Int64Array, run_ends
 from tokenvis.tree.relations import NO_ROW
 
-MAX_CELLS = 200_000_000
+MAX_CAUSE_CELLS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def causes_of(spans: pd.DataFrame, parts: Parts) -> Causes:
     key = (parts.cause * n_agents + agent) * n_locations + location
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     group, count = group.reshape(-1), len(first)
-    if n_runs * count > MAX_CELLS:
+    if n_runs * count > MAX_CAUSE_CELLS:
         raise BadSpan(f"{plural(n_runs, 'run')} with {count:,} causes are too many. Pass fewer runs, or match agents by role.")
     cell = parts.trace * count + group
     cell_of_span = np.unique(cell * n_rows + parts.row + 1) // n_rows

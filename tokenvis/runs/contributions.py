@@ -43,7 +43,7 @@ DTYPES = {
     **dict.fromkeys(("names", "trace_ids", "span_ids"), "object"),
 }
 
-COLUMNS = (
+CONTRIBUTION_COLUMNS = (
     *("cause", "agent_id", "location_id", "contribution", "share", "n_runs", "usual", "unusual", "n_usual", "n_unusual"),
     *("names", "trace_ids", "span_ids"),
 )
@@ -123,11 +123,11 @@ def contributions(
     if len(parts.known) and not parts.known.any():
         raise BadOption(f"outcome={quoted(outcome)} is not known for any run. {HOW_TO_KNOW[outcome]}")
     causes = causes_of(spans, parts)
-    return contribution_table(spans, runs["agent_id"], causes, comparison_of(spans, causes, parts.known, baseline))
+    return contribution_table(spans, runs["agent_id"], causes, explanation_of(spans, causes, parts.known, baseline))
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Explanation:
     """The runs to explain, what is usual, and for each explained run and cause the difference, and whether it is unusual."""
 
     explained: Int64Array
@@ -144,7 +144,7 @@ class Comparison:
         return added / max(len(self.explained), 1)
 
 
-def comparison_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: str) -> Comparison:
+def explanation_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: str) -> Explanation:
     """The runs to explain, against the medians of the known runs, or against one run."""
     outcome = np.where(known, causes.amount.sum(axis=1), np.nan)
     others = np.flatnonzero(known)
@@ -166,7 +166,7 @@ def comparison_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: st
     size = np.abs(difference)
     unusual = (size > MAX_SPREADS * spread) & (size > MIN_SHARE * np.abs(excess)[:, None])
     total = float(excess.sum()) / max(len(explained), 1)
-    return Comparison(explained, np.flatnonzero(~known), total, usual, n_usual, difference, unusual)
+    return Explanation(explained, np.flatnonzero(~known), total, usual, n_usual, difference, unusual)
 
 
 def is_far_above(excess: Matrix, spread: Float64Array, usual_outcome: float) -> Mask:
@@ -175,7 +175,7 @@ def is_far_above(excess: Matrix, spread: Float64Array, usual_outcome: float) -> 
     return np.asarray(is_far.any(axis=1))
 
 
-def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Comparison) -> pd.DataFrame:
+def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Explanation) -> pd.DataFrame:
     """The result of `contributions`; ``names`` are those of the agents in their runs."""
     contribution = found.contributions()
     reported = np.flatnonzero(found.unusual.any(axis=0))
@@ -194,7 +194,7 @@ def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, fo
     for name in ("agent_id", "location_id"):
         table[name] = pd.Series(values_at(spans, name, np.maximum(place, 0))).mask(place == NO_ROW)
     table["share"] = table["contribution"] / (found.total or np.nan)
-    return pd.DataFrame({name: table[name] for name in COLUMNS})
+    return pd.DataFrame({name: table[name] for name in CONTRIBUTION_COLUMNS})
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class RowOfTable:
     span_ids: list[Any] = field(default_factory=list)
 
 
-def row_of_cause(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Comparison, cause: int) -> RowOfTable:
+def row_of_cause(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Explanation, cause: int) -> RowOfTable:
     """The row of one cause."""
     positions = np.flatnonzero(found.unusual[:, cause])
     runs = found.explained[positions]

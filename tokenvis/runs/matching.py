@@ -9,12 +9,10 @@ rectangular assignment algorithms", 2016, in SciPy). Two names that occur in one
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array, hstack
 
 from tokenvis.errors import BadOption, quoted
 from tokenvis.runs.baseline import run_order
@@ -23,6 +21,9 @@ from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, count_ranks, difference, highest_of, lowest_of
 from tokenvis.spans.intervals import Intervals
 from tokenvis.tree.states import states_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Match: TypeAlias = str | Mapping[str, str] | Callable[[str], str]
 
@@ -112,8 +113,10 @@ def first_starts(spans: pd.DataFrame, agents: Groups, trace: Int64Array) -> Floa
     return share
 
 
-def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Array, n_names: int) -> csr_array:
+def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Array, n_names: int) -> "csr_array":
     """The profile of each name, as a row of length 1: the roots of its shares of work, so that a product is a similarity."""
+    from scipy.sparse import csr_array, hstack  # takes long to import
+
     location = ranks_of(spans["location_id"])
     n_locations = count_ranks(location)
     row, start, end = work_or_presence(spans, agents)
@@ -151,8 +154,10 @@ def work_or_presence(spans: pd.DataFrame, agents: Groups) -> Intervals:
     )
 
 
-def unit_roots(shares: csr_array) -> csr_array:
+def unit_roots(shares: "csr_array") -> "csr_array":
     """The roots of each row's shares of its sum."""
+    from scipy.sparse import csr_array
+
     total = np.asarray(shares.sum(axis=1)).reshape(-1)
     scaled = csr_array(shares.multiply(1 / np.where(total > 0, total, 1)[:, None]))
     scaled.data = np.sqrt(scaled.data)
@@ -162,7 +167,7 @@ def unit_roots(shares: csr_array) -> csr_array:
 class Roles:
     """The roles that the names of all runs have; names and runs are numbers, runs in order."""
 
-    def __init__(self, name: Int64Array, run: Int64Array, profiles: csr_array, first_start: Float64Array) -> None:
+    def __init__(self, name: Int64Array, run: Int64Array, profiles: "csr_array", first_start: Float64Array) -> None:
         """``name, run, first_start`` have an entry for each agent of each run, ``profiles`` a row for each name."""
         order = np.lexsort((name, first_start, run))
         self.name, self.run, self.profiles = name[order], run[order], profiles
@@ -184,6 +189,8 @@ class Roles:
 
     def add_run(self, new: list[int]) -> None:
         """Give each new name of a run the role that is most like it and occurs in none of its runs, or a role of its own."""
+        from scipy.optimize import linear_sum_assignment
+
         similarity = self.similarities(new)
         for position, role in zip(*linear_sum_assignment(similarity, maximize=True), strict=True):
             if similarity[position, role] >= MIN_SIMILARITY:

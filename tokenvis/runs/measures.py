@@ -23,7 +23,7 @@ from tokenvis.tree.price_lists import PriceList
 from tokenvis.tree.relations import NO_ROW, relations_of
 from tokenvis.tree.tokens import usage_of
 
-MAX_CELLS = 20_000_000
+MAX_ROWS_OF_RUNS = 20_000_000
 MEASURES: dict[str, Any] = {  # the type of each; the change of "busy_us" is "busy_change_us"
     "n_spans": "int64",
     "wall_us": "int64",
@@ -65,7 +65,7 @@ def grid_of(spans: pd.DataFrame, columns: list[str], lists: tuple[PriceList, ...
     trace, values, groups = ranks_of(spans["trace_id"]), groups_of(spans, *columns), groups_of(spans, "trace_id", *columns)
     n_runs = count_ranks(trace)
     n_cells = n_runs * len(values)
-    if n_cells > MAX_CELLS:
+    if n_cells > MAX_ROWS_OF_RUNS:
         raise BadSpan(f"{plural(n_runs, 'run')} with {len(values):,} values of {', '.join(columns)} are too many to compare.")
     cell = (trace * len(values) + values.group)[groups.first]
     measures = {}

@@ -25,7 +25,7 @@ from tokenvis.tree.tokens import any_of, usage_of
 Outcome: TypeAlias = Literal["time", "cost", "tokens", "errors"]
 
 CAUSES = ("work", "wait for an agent", "wait for a person", "unexplained", "retry", "error")
-RETRY, ERROR = CAUSES.index("retry"), CAUSES.index("error")
+RETRY_CAUSE, ERROR_CAUSE = CAUSES.index("retry"), CAUSES.index("error")
 CAUSE_BY_STATE = {WORK: "work", AGENT: "wait for an agent", PERSON: "wait for a person", UNEXPLAINED: "unexplained"}
 CAUSE_OF_STATE = np.array([CAUSES.index(CAUSE_BY_STATE[state]) for state in sorted(CAUSE_BY_STATE)])
 PATH_EVIDENCE = {"link", "parent"}  # as `critical_path` by default
@@ -55,8 +55,8 @@ class Failures(NamedTuple):
     def causes(self, cause: Int64Array, row: Int64Array) -> Int64Array:
         """The causes of parts of these rows, where what failed has its own."""
         found = row != NO_ROW
-        own = np.where(self.failed[row] & (cause == CAUSES.index("work")), ERROR, cause)
-        return np.where(found, np.where(self.retried[row], RETRY, own), cause)
+        own = np.where(self.failed[row] & (cause == CAUSES.index("work")), ERROR_CAUSE, cause)
+        return np.where(found, np.where(self.retried[row], RETRY_CAUSE, own), cause)
 
 
 def parts_of(spans: pd.DataFrame, outcome: Outcome, lists: tuple[PriceList, ...]) -> Parts:
@@ -102,7 +102,7 @@ def parts_of_errors(spans: pd.DataFrame, relations: Relations, calls: Calls, fai
     while not np.array_equal(deeper := origin[origin], origin):
         origin = deeper
     row = origin[failed]
-    cause = np.where(failures.retried[row], RETRY, ERROR)
+    cause = np.where(failures.retried[row], RETRY_CAUSE, ERROR_CAUSE)
     return Parts(trace[failed], cause, row, row, np.ones(len(row)), np.ones(count_ranks(trace), dtype=bool))
 
 
