@@ -130,7 +130,7 @@ def alignment_table(steps: RunSteps, pairs: StepPairs, ratio: float) -> pd.DataF
     return pd.DataFrame(
         {
             "step": pd.array(np.array(STEP_KINDS, dtype=object)[kind], dtype="str"),
-            **{name: names_in(column.iloc[row]) for name, column in steps.columns.items()},
+            **{name: values_of_steps(column.iloc[row]) for name, column in steps.columns.items()},
             "difference": pd.array(found.names, dtype="str"),
             "id_a": ids_at(steps.spans, pairs.a),
             "id_b": ids_at(steps.spans, pairs.b),
@@ -145,7 +145,7 @@ def alignment_table(steps: RunSteps, pairs: StepPairs, ratio: float) -> pd.DataF
     )
 
 
-def names_in(column: pd.Series) -> Any:
+def values_of_steps(column: pd.Series) -> Any:
     """The values of a column that makes a step: names as a Categorical, and texts as ``str`` also if there are none."""
     if column.name in NAMES:
         return as_categorical(column)

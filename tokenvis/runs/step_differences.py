@@ -45,7 +45,7 @@ def step_differences(steps: RunSteps, pairs: StepPairs, duration: Int64Array, ra
     number[in_both] = sum(marked.astype(np.int64) << DIFFERENCES.index(name) for name, marked in marks.items())
     number[out_of_order(steps.key, pairs)] = 1 << DIFFERENCES.index("order")
     in_more_than_time[in_both] = marks["arguments"] | new_failures(steps, a, b)
-    in_time[in_both] = innermost(steps, a, b, marks["slower"]) | innermost(steps, a, b, marks["faster"])
+    in_time[in_both] = innermost_of(steps, a, b, marks["slower"]) | innermost_of(steps, a, b, marks["faster"])
     names = np.array([joined_names(code) for code in range(1 << len(DIFFERENCES))], dtype=object)[number]
     return StepDifferences(names, number > 0, first_marked(in_more_than_time, in_time))
 
@@ -65,7 +65,7 @@ def new_failures(steps: RunSteps, a: Int64Array, b: Int64Array) -> Mask:
     return marked
 
 
-def innermost(steps: RunSteps, a: Int64Array, b: Int64Array, marked: Mask) -> Mask:
+def innermost_of(steps: RunSteps, a: Int64Array, b: Int64Array, marked: Mask) -> Mask:
     """Keep the marks of the pairs without a marked one below, in either run."""
     rows = np.zeros(len(steps.parent), dtype=bool)
     rows[a[marked]] = rows[b[marked]] = True
