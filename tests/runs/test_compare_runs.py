@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from tokenvis import BadOption, BadSpan, MissingColumn, compare, critical_path, occupancy, summary, usage
+from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy, summary, usage
 from tokenvis.runs.compare import change_name
 from tokenvis.runs.measures import MEASURES
+from tokenvis.runs.run_paths import run_paths
 
 RUNS = spans_of(
     *("ann 0 10 desk a", "bob 10 14 lab a"),
@@ -140,9 +141,14 @@ def test_measures_are_those_of_the_single_questions(rows, by, baseline):
         assert present[name].tolist() == sizes[name].tolist()
     places = occupancy(spans).groupby(["trace_id", by], observed=True)["n_visits"].sum()
     assert present["n_visits"].tolist() == places.reindex(pd.MultiIndex.from_frame(present[["trace_id", by]])).tolist()
-    path = critical_path(spans).dropna(subset="id").groupby(["trace_id", by], observed=True)["part_us"].sum()
-    expected = path.reindex(pd.MultiIndex.from_frame(present[["trace_id", by]]), fill_value=0)
-    assert present["path_us"].tolist() == expected.tolist()
+    path = run_paths(spans)
+    time = pd.Series(path.end - path.start)[path.row >= 0]
+    expected = time.groupby(
+        [spans[name].iloc[path.row[path.row >= 0]].astype("str").to_numpy() for name in ("trace_id", by)]
+    ).sum()
+    assert present["path_us"].sum() == time.sum()
+    for row in present.itertuples():
+        assert row.path_us == expected.get((row.trace_id, getattr(row, by)), 0)
     assert (table.loc[table["n_spans"] == 0, "busy_us"] == 0).all()
     for _, of_value in table.groupby(by, observed=True):
         busy = of_value["busy_us"].to_numpy()

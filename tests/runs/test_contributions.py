@@ -56,9 +56,12 @@ def test_planted_causes_come_first_in_200_runs():
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("factor", [2, 5])
-def test_a_planted_cause_comes_first_with_any_seed(seed, factor):
-    runs = made_runs(60, seed=seed, faults=[slower("reviewer", "model:large", factor, [5, 17, 31, 44])])
+@pytest.mark.parametrize("columns", ["with parents", "without parents"])
+def test_a_planted_cause_comes_first_with_any_seed(seed, columns):
+    runs = made_runs(60, seed=seed, faults=[slower("reviewer", "model:large", 2, [5, 17, 31, 44])])
+    if columns == "without parents":  # a table of calls, from which nothing leads from one agent to the next
+        runs = runs[runs["parent_id"].notna()].drop(columns="parent_id")
+        runs["data"] = runs["data"].where(runs["data"].isna(), None)
     table = contributions(runs)
     assert rows_of(table)[0][:3] == ["work", "reviewer", "model:large"]
     assert set(table["trace_ids"][0]) == names_of_runs([5, 17, 31, 44])
@@ -82,7 +85,7 @@ def test_a_wait_for_a_person_and_idle_time_are_causes():
     table = contributions(spans)
     assert rows_of(table)[:2] == [["wait for a person", "ann", "ask", 1], ["wait for an agent", None, None, 1]]
     assert table["contribution"].tolist()[:2] == [28, 20]
-    assert table["span_ids"].tolist()[:2] == [["b"], ["c"]], "of idle time, the span that comes after it"
+    assert table["span_ids"].tolist()[:2] == [["b"], ["c"]], "of time between spans, the span after it"
 
 
 def test_failed_attempts_are_retries_and_other_failures_errors():

@@ -4,8 +4,8 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from waiting import waiting_frames
 
-import tokenvis as tv
 from tokenvis.analysis.critical_path import PATH_STATES
+from tokenvis.runs.run_paths import run_paths
 from tokenvis.runs.strips import names_of_runs, strips_of
 
 LINKED = {"links": ["a"]}
@@ -51,7 +51,7 @@ def test_an_instant_is_a_stretch_only_beside_no_span():
         "t unexplained 4 7 ann",
         "t work 7 9 ann",
     ]
-    assert drawn(spans.iloc[2:]) == ["t unexplained 0 5 bob", "t work 5 5 bob"]
+    assert drawn(spans.iloc[2:]) == ["t work 0 2 ann", "t unexplained 2 5 bob", "t work 5 5 bob"]
 
 
 def test_the_table_has_a_row_for_each_run():
@@ -89,14 +89,14 @@ def test_a_name_that_several_runs_have_is_no_name():
 
 @pytest.mark.laws
 @given(spans_frames(parents=True, data=True, n_traces=3) | waiting_frames())
-def test_the_strips_of_a_run_cover_its_wall_time_and_have_the_states_of_its_critical_path(spans):
-    strips, path = strips_of(spans, spans["agent_id"]), tv.critical_path(spans)
+def test_the_strips_of_a_run_cover_its_wall_time_and_have_the_states_of_its_path(spans):
+    strips, path = strips_of(spans, spans["agent_id"]), run_paths(spans)
     assert strips.runs["trace_id"].tolist() == sorted(spans["trace_id"].unique())
     table = pd.DataFrame({"run": strips.run, "start": strips.start, "end": strips.end, "state": strips.state})
-    for run, (wall_us, trace) in enumerate(zip(strips.runs["wall_us"], strips.runs["trace_id"], strict=True)):
-        own, steps = table[table["run"] == run], path[path["trace_id"] == trace]
+    for run, wall_us in enumerate(strips.runs["wall_us"]):
+        own = table[table["run"] == run]
         assert own["start"].tolist() == [0, *own["end"].tolist()[:-1]]
         assert own["end"].iloc[-1] == wall_us
-        by_state = (own["end"] - own["start"]).groupby(own["state"].map(PATH_STATES.__getitem__)).sum()
-        expected = steps.groupby("state")["part_us"].sum()
+        by_state = (own["end"] - own["start"]).groupby(own["state"]).sum()
+        expected = pd.Series(path.end - path.start)[path.run == run].groupby(path.state[path.run == run]).sum()
         assert by_state[by_state > 0].to_dict() == expected[expected > 0].to_dict()

@@ -72,9 +72,10 @@ def compare(
         does not occur in the run; ``n_spans`` (int64); ``wall_us, busy_us, waiting_us`` (int64, µs) as in `summary`;
         ``n_visits`` (int64): times that an agent came to a location; ``tokens`` (Int64), ``cost`` (Float64) as in `usage`,
         missing if not known; ``n_errors`` (int64): failed spans; ``path_us`` (int64, µs), ``share_path`` (Float64): the time of
-        its spans on the critical path, and that as a share of the run's wall time; for each of these the change from the
-        baseline, such as ``busy_change_us`` or ``n_errors_change``; ``n_silent, n_unpriced`` (int64): calls without tokens or
-        cost, because of which the sums are lower bounds. A value that does not occur in a run has 0 there.
+        its spans on the critical path, and that as a share of the run's wall time (where the path has gaps that nothing
+        explains, as in tables without links and parents, the time goes to what works then); for each of these the change from
+        the baseline, such as ``busy_change_us`` or ``n_errors_change``; ``n_silent, n_unpriced`` (int64): calls without tokens
+        or cost, because of which the sums are lower bounds. A value that does not occur in a run has 0 there.
 
     Raises
     ------
@@ -160,10 +161,15 @@ def baseline_measures(spans: pd.DataFrame, grid: Grid, baseline: str, first: pd.
     """The measures with which all runs are compared, of each value."""
     if not grid.n_runs:
         return {name: grid.measures[name] for name in MEASURES}
+    run = baseline_run(spans, baseline, first)
+    return {name: grid.median(name) if run is None else grid.at(name, run) for name in MEASURES}
+
+
+def baseline_run(spans: pd.DataFrame, baseline: str, first: pd.DataFrame) -> int | None:
+    """The run with which all runs are compared, None for the median of all."""
     if baseline == MEDIAN:
-        return {name: grid.median(name) for name in MEASURES}
-    run = first_run(spans, first) if baseline == FIRST else run_named(spans, baseline, "neither 'first', nor 'median', nor ")
-    return {name: grid.at(name, run) for name in MEASURES}
+        return None
+    return first_run(spans, first) if baseline == FIRST else run_named(spans, baseline, "neither 'first', nor 'median', nor ")
 
 
 def first_run(spans: pd.DataFrame, first: pd.DataFrame) -> int:

@@ -1,6 +1,6 @@
 """Contributions: which agents, places, waits, retries and errors make runs slow, dear or failed.
 
-Each run is cut into parts that add up to its outcome (`parts`): its time along the critical path, its cost or tokens by span,
+Each run is cut into parts that add up to its outcome (`parts`): its time along its path, its cost or tokens by span,
 its errors by where they began. The parts of one cause, agent and location have a usual value among all runs, the median, and a
 usual spread, the MAD (`robust`). Of the runs to explain, each part that is further from its usual value than the spread allows
 contributes the distance. All that is left is one more row, ordinary variation, so the contributions add up exactly.
@@ -79,10 +79,9 @@ def contributions(
     DataFrame
         A row for each cause, the largest contribution first; empty if no run is to be explained:
 
-        ``cause`` (str): "work", "wait for an agent", "wait for a person", "unexplained" (time of the critical path before a
-        span that nothing leads to), "retry" (what belongs to attempts that failed and were tried again), "error" (to others
-        that failed), "ordinary variation" (all differences that are usual among the runs), "not known" (runs that cannot be
-        explained, because a call has no figure);
+        ``cause`` (str): "work", "wait for an agent", "wait for a person", "idle" (nothing runs), "retry" (what belongs to
+        attempts that failed and were tried again), "error" (to others that failed), "ordinary variation" (all differences that
+        are usual among the runs), "not known" (runs that cannot be explained, because a call has no figure);
         ``agent_id, location_id`` (category): of the spans, missing for time between spans and for the last two;
         ``contribution`` (Float64; µs for "time"): the mean, over the explained runs, of what it adds to the outcome; all add
         up to the mean outcome of the explained runs minus the median (or baseline's) outcome; negative if it subtracts;

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.analysis.critical_path import path_pieces
 from tokenvis.analysis.summary import measures_per_group
 from tokenvis.analysis.usage import measures_of_groups
 from tokenvis.errors import BadSpan, plural
-from tokenvis.runs.parts import PATH_EVIDENCE
+from tokenvis.runs.run_paths import run_paths
 from tokenvis.spans.columns import ranks_of, times_of
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Int64Array, count_ranks, counts, difference, highest_of, lowest_of, run_starts, sums
@@ -98,10 +97,10 @@ def measures_of(spans: pd.DataFrame, groups: Groups, lists: tuple[PriceList, ...
 
 
 def path_times(spans: pd.DataFrame, group: Int64Array, count: int) -> Int64Array:
-    """The time of each group's spans on the critical paths."""
-    _, pieces = path_pieces(spans, PATH_EVIDENCE)
-    on_path = pieces.row != NO_ROW
-    return sums(group[pieces.row[on_path]], (pieces.end - pieces.start)[on_path], count)
+    """The time of each group's spans on the paths of the runs."""
+    path = run_paths(spans)
+    on_path = path.row != NO_ROW
+    return sums(group[path.row[on_path]], (path.end - path.start)[on_path], count)
 
 
 def wall_of_runs(spans: pd.DataFrame, groups: Groups) -> Int64Array:

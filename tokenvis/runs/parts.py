@@ -1,7 +1,7 @@
 """Parts: the time, the cost, the tokens or the errors of runs, cut into parts that add up, each with its cause.
 
-The time of a run is cut along its critical path, as only that makes a run longer: each part of it is work of a span, a wait, or
-time that nothing explains. Cost and tokens are those of each span, counted once. An error is one of the span where the failure
+The time of a run is cut along its path (`run_paths`), as only that makes a run longer: each part of it is work of a span, a
+wait, or idle. Cost and tokens are those of each span, counted once. An error is one of the span where the failure
 began, though spans around it failed with it. What belongs to an attempt that failed counts as "retry" if it was tried again,
 else as "error".
 """
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from tokenvis.analysis.critical_path import UNEXPLAINED, path_pieces
+from tokenvis.runs.run_paths import IDLE, run_paths
 from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, count_ranks, counts
 from tokenvis.tree.calls import Calls, calls_of, failures_of, retries_of
@@ -24,11 +24,10 @@ from tokenvis.tree.tokens import any_of, usage_of
 
 Outcome: TypeAlias = Literal["time", "cost", "tokens", "errors"]
 
-CAUSES = ("work", "wait for an agent", "wait for a person", "unexplained", "retry", "error")
+CAUSES = ("work", "wait for an agent", "wait for a person", "idle", "retry", "error")
 RETRY_CAUSE, ERROR_CAUSE = CAUSES.index("retry"), CAUSES.index("error")
-CAUSE_BY_STATE = {WORK: "work", AGENT: "wait for an agent", PERSON: "wait for a person", UNEXPLAINED: "unexplained"}
+CAUSE_BY_STATE = {WORK: "work", AGENT: "wait for an agent", PERSON: "wait for a person", IDLE: "idle"}
 CAUSE_OF_STATE = np.array([CAUSES.index(CAUSE_BY_STATE[state]) for state in sorted(CAUSE_BY_STATE)])
-PATH_EVIDENCE = {"link", "parent"}  # as `critical_path` by default
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,11 @@ def failed_attempts(spans: pd.DataFrame, relations: Relations, calls: Calls) -> 
 
 def parts_of_time(spans: pd.DataFrame, failures: Failures) -> Parts:
     """The parts of the critical path; time between spans shows the one that comes after it."""
-    of_trace, pieces = path_pieces(spans, PATH_EVIDENCE)
-    trace = ranks_of(spans["trace_id"])
-    after = np.append(pieces.row[1:], NO_ROW)
-    shown = np.where(pieces.row == NO_ROW, after, pieces.row)
-    amount = (pieces.end - pieces.start).astype(np.float64)
-    cause = failures.causes(CAUSE_OF_STATE[pieces.state], pieces.row)
-    return Parts(trace[of_trace], cause, pieces.row, shown, amount, np.ones(count_ranks(trace), dtype=bool))
+    path = run_paths(spans)
+    shown = np.where(path.row == NO_ROW, np.append(path.row[1:], NO_ROW), path.row)
+    amount = (path.end - path.start).astype(np.float64)
+    cause = failures.causes(CAUSE_OF_STATE[path.state], path.row)
+    return Parts(path.run, cause, path.row, shown, amount, np.ones(count_ranks(ranks_of(spans["trace_id"])), dtype=bool))
 
 
 def parts_of_errors(spans: pd.DataFrame, relations: Relations, calls: Calls, failures: Failures) -> Parts:

@@ -1,7 +1,7 @@
 """Strips: where the time of each run went, on one axis of elapsed time, for a picture with a row for each run.
 
-A strip is the critical path of a run. At each moment it has one span, or a gap, so the stretches of a strip are disjoint, and
-add up to the wall time of the run. A stretch is as long as the state and the value that gives the colour stay the same.
+A strip is the path of a run (`run_paths`). At each moment it has one span, or a gap, so the stretches of a strip are disjoint,
+and add up to the wall time of the run. A stretch is as long as the state and the value that gives the colour stay the same.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tokenvis.analysis.critical_path import UNEXPLAINED, path_pieces
 from tokenvis.runs.outcomes import outcomes_of
 from tokenvis.runs.robust import above_usual
+from tokenvis.runs.run_paths import IDLE, run_paths
 from tokenvis.spans.columns import codes_of, ranks_of, trace_names_in
 from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, run_starts
 from tokenvis.tree.calls import calls_of, failures_of
@@ -19,13 +19,12 @@ from tokenvis.tree.prices import Prices
 from tokenvis.tree.relations import NO_ROW, relations_of
 from tokenvis.tree.states import Marks, States
 
-EVIDENCE = {"link", "parent"}
 NO_MARKS = Marks(NO_ROWS, [], NO_ROWS.astype(bool), NO_ROWS.astype(bool))
 
 
 @dataclass(frozen=True)
 class Strips:
-    """The runs, the stretches of their critical paths, and where these failed. Times are µs since the start of the run.
+    """The runs, the stretches of their paths, and where these failed. Times are µs since the start of the run.
 
     ``runs`` has a row for each run, by trace_id: ``trace_id``, ``name`` (str), ``start``, ``wall_us`` (int64), ``cost``
     (Float64), ``tokens`` (Int64), ``n_errors`` (int64), ``is_slow``, ``is_failed`` (bool).
@@ -53,19 +52,18 @@ class Strips:
         return Strips(self.runs.iloc[runs].reset_index(drop=True), *pieces, *failures)
 
     def explained(self) -> Int64Array:
-        """The stretches other than unexplained gaps."""
-        return np.flatnonzero(self.state != UNEXPLAINED)
+        """The stretches other than idle gaps."""
+        return np.flatnonzero(self.state != IDLE)
 
     def states(self) -> States:
-        """The states of the stretches, without unexplained gaps; a stretch is a row."""
+        """The states of the stretches, without idle gaps; a stretch is a row."""
         rows = self.explained()
         return States(rows, self.start[rows], self.end[rows], self.state[rows].astype(np.int8), NO_MARKS)
 
 
 def strips_of(spans: pd.DataFrame, values: pd.Series, *, prices: Prices | None = None) -> Strips:
     """The strips of recorded spans; ``values`` has the value of each span that gives its colour."""
-    of_trace, pieces = path_pieces(spans, EVIDENCE)
-    run = ranks_of(spans["trace_id"])[of_trace]
+    run, *_ = pieces = run_paths(spans)
     origin = pieces.start[run_starts(run)]
     start, end, span = pieces.start - origin[run], pieces.end - origin[run], spans_or_next(pieces.row)
     kept = np.flatnonzero((end > start) | lone_instants(run, pieces.row, end > start))
