@@ -153,3 +153,23 @@ def test_no_text_of_a_picture_overlaps_another_or_leaves_the_figure(name, pictur
     spans = read(name).spans()
     assert collisions(PICTURES[picture](spans).figure) == []
     plt.close("all")
+
+
+def test_the_epochs_of_a_sample_take_the_same_steps():
+    spans = read("inspect/log_streaming.eval").spans()
+    first, *others = (spans[spans["trace_id"] == trace] for trace in spans["trace_id"].unique())
+    assert len(others) == 3
+    for other in others:
+        steps = tv.alignment(first, other)
+        assert len(steps) == 5
+        assert set(steps["step"]) <= {"same", "changed"}
+        assert set(steps["difference"].dropna()) <= {"slower", "faster"}
+
+
+def test_two_sessions_part_at_the_tools_that_they_use_first():
+    a, b = (read(f"otlp/sample-{number}_VSGitHubCopilot_traces.jsonl").spans() for number in (1, 4))
+    steps = tv.alignment(a, b)
+    [first] = steps[steps["first_divergence"]].to_dict("records")
+    assert (first["step"], first["label"]) == ("only in a", "execute_tool get_file")
+    assert "execute_tool" in b.loc[b["id"] == first["instead"], "data"].item()
+    assert steps["step"].tolist() == ["same", "only in a", "changed", "changed", "only in b", "only in b"]

@@ -161,6 +161,7 @@ def test_the_answers_about_a_trace_are_consistent(name):
     assert tv.transitions(spans)["n_moves"].sum() == len(tv.moves(spans))
     assert tv.rollup(spans, "10min")["busy_us"].sum() == size["busy_us"]
     assert (tv.compare(spans, spans)["busy_change_us"] == 0).all()
+    assert set(tv.alignment(spans, spans)["step"]) == {"same"}
     together = tv.colocation(spans)
     assert (together["overlap_us"] <= size["active_us"]).all()
     assert (together["agent_id"].astype("str") < together["other_agent_id"].astype("str")).all()

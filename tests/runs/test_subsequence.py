@@ -62,6 +62,13 @@ def test_the_lengths_are_the_last_row_of_dynamic_programming(first, second):
     assert found.tolist() == table_of_lengths(first, second)[-1]
 
 
+def test_of_1_000_random_pairs_none_has_more_in_common():
+    random = np.random.default_rng(3)
+    for _ in range(1_000):
+        first, second = (random.integers(0, random.integers(1, 8), random.integers(0, 20)).tolist() for _ in range(2))
+        assert len(common(first, second)[0]) == table_of_lengths(first, second)[-1][-1]
+
+
 def test_long_sequences_are_searched_in_parts():
     random = np.random.default_rng(5)
     steps = random.integers(0, 40, 40_000)

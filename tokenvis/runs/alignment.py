@@ -53,7 +53,7 @@ def alignment(
         ``by``.
     match
         How agents of the two runs are matched: ``"agent_id"`` (by name), another column, a dict or a function from names to
-        roles, or ``"role"``: by name, and those without a namesake by what they do and when.
+        roles, or ``"role"``, unless that is a column: by name, and those without a namesake by what they do and when.
     ratio
         A step is slower or faster if its durations differ by more than this factor; at least 1.
 
