@@ -49,8 +49,8 @@ def alignment(
         What makes two spans the same step: columns, or keys of ``data``. A missing value is a value of its own.
     order
         ``"run"``: all steps of a run are one sequence, in order of start. ``"agent"``: the steps of each agent are matched by
-        themselves, so it is no difference that agents which run at once alternate in another way; ``agent_id`` is then part of
-        ``by``.
+        themselves, so it is no difference that agents which run at once alternate in another way, by chance; ``agent_id`` is
+        then part of ``by``.
     match
         How agents of the two runs are matched: ``"agent_id"`` (by name), another column, a dict or a function from names to
         roles, or ``"role"``, unless that is a column: by name, and those without a namesake by what they do and when.
