@@ -185,6 +185,7 @@ def figures_of_team(spans: pd.DataFrame) -> dict[str, Figure]:
     """The pictures of a team of agents, and of many runs."""
     with mpl.rc_context(tv.theme("dark")):
         dark = tv.plot_overview(spans)
+    runs = pd.concat(map(some_run, range(1, 41)))
     return {
         "waits": tv.plot_waits(spans).figure,
         "overview": tv.plot_overview(spans),
@@ -192,7 +193,8 @@ def figures_of_team(spans: pd.DataFrame) -> dict[str, Figure]:
         "agent-tree": tv.plot_agent_tree(spans).figure,
         "concurrency": tv.plot_concurrency(spans, by="agent_id").figure,
         "usage": tv.plot_usage(spans, by="agent_id").figure,
-        "runs": tv.plot_runs(pd.concat(map(some_run, range(1, 41)))).figure,
+        "runs": tv.plot_runs(runs).figure,
+        "compare-runs": tv.plot_compare(runs, baseline="median").figure,
     }
 
 

@@ -33,6 +33,9 @@ PICTURES = {
     "runs": tv.plot_runs,
     "usage": tv.plot_usage,
     "usage by agent": lambda spans, ax=None: tv.plot_usage(spans, by="agent_id", ax=ax),
+    "compare many": lambda spans, ax=None: tv.plot_compare(
+        spans, spans.iloc[::2].assign(trace_id="other"), by="agent_id", ax=ax
+    ),
     "compare": lambda spans, ax=None: tv.plot_compare(spans, spans.iloc[::2].assign(trace_id="other"), ax=ax),
 }
 

@@ -137,7 +137,7 @@ def test_a_failure_off_the_path_is_not_on_the_strip():
     ax = tv.plot_runs(spans)
     assert not [artist for artist in ax.get_children() if isinstance(artist, Markers)]
     assert legend_of(ax) == ["ann", "failed"]
-    assert ax.get_label() == "Where the time of run t went: 9 µs; 1 error."
+    assert ax.get_label() == "Where the time of t went: 9 µs; 1 error."
     assert (ax.get_title(loc="left"), ax.get_title(loc="right")) == ("t", "9 µs · failed")
 
 

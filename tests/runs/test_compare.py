@@ -9,7 +9,7 @@ from pictures import boxes_of
 
 from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy, plot_compare
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.compare import ChangeTexts
+from tokenvis.plot.comparisons.pair import ChangeTexts
 
 MEASURES = [f"{measure}_{side}" for measure in ("n", "tokens") for side in ("before", "after", "change")]
 TIMES = [f"{measure}_{side}_us" for measure in ("busy", "active") for side in ("before", "after", "change")]
@@ -240,3 +240,12 @@ def test_two_runs_of_one_name_are_told_apart_by_their_ids():
     after = spans_of("ann 0 15 desk").assign(trace_id="u", trace_name="nightly")
     assert plot_compare(before, after).get_title(loc="left") == "t → u"
     assert plot_compare(before, after.assign(trace_name="again")).get_title(loc="left") == "nightly → again"
+
+
+def test_the_bands_of_a_renamed_agent_are_beside_each_other():
+    before = spans_of("ann 0 10 desk", "coder-1 10 40 lab")
+    after = spans_of("ann 0 12 desk", "coder-2 12 50 lab").assign(trace_id="u")
+    for match in ("role", {"coder-2": "coder-1"}):
+        ax = plot_compare(before, after, match=match)
+        assert {label.get_text() for label in ax.get_yticklabels()} == {"coder-1", "ann"}
+    assert len(plot_compare(before, after).get_yticklabels()) == 3

@@ -334,7 +334,7 @@ def description_of_runs(table: pd.DataFrame, order: RunOrder, axis: TimeAxis) ->
     if len(table) == 1:
         name, n_errors = described_name(table["name"].iloc[0]), int(table["n_errors"].iloc[0])
         failed = f"; {plural(n_errors, 'error')}" if n_errors else ""
-        return f"Where the time of run {name} went: {axis.duration(int(table['wall_us'].iloc[0]))}{failed}."
+        return f"Where the time of {name} went: {axis.duration(int(table['wall_us'].iloc[0]))}{failed}."
     shortest, longest = (axis.duration(int(us)) for us in (table["wall_us"].min(), table["wall_us"].max()))
     times = f"{len(table):,} runs, {ORDER_TEXTS[order]}: from {shortest} to {longest}, median {axis.duration(median_of(table))}"
     marked = [f"{named_runs(table[table[f'is_{word}']], word)}" for word in ("slow", "failed")]
