@@ -125,6 +125,7 @@ def libraries_of(path: Path) -> frozenset[str]:
         ("tqdm", {"fleet/", "ingestion/ingest.py"}),
         ("opentelemetry", {"formats/telemetry/otlp/reader.py", "record/"}),
         ("pysat", {"layout/storylines/maxsat.py"}),
+        ("rapidfuzz", {"runs/subsequence.py"}),
         ("scipy", {"layout/storylines/heights.py", "runs/matching.py"}),
         ("pyarrow", {"spans/", "store/scan.py", "formats/", "ingestion/", "fleet/"}),
         ("adbc_driver_postgresql", {"fleet/sources/postgresql.py"}),
