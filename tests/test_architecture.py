@@ -176,6 +176,8 @@ PICTURED = (
 )
 TESTED_IN = {  # modules without a test file of the same name
     "commands/sources.py": "commands/test_commands_show.py",
+    "findings/basis.py": "findings/test_doubts.py",
+    "findings/finding.py": "findings/test_doubts.py",
     "fleet/answering.py": "fleet/test_adapter.py",
     "fleet/failures.py": "fleet/test_adapter.py",
     "fleet/sources/opening.py": "fleet/test_writing_export.py",

@@ -193,13 +193,23 @@ def test_a_subagent_with_many_calls_has_one_delegation():
     assert waited["end"].max() == table["left"].iloc[1]
     longest = tv.gaps(spans, min_us=60_000_000)
     assert longest["cause"].tolist() == ["user", "user"]  # a prompt, and an answer
-    kinds = tv.diagnose(spans).set_index("kind")["n_spans"].to_dict()
-    assert kinds == {"self-overlap": 52, "estimated": 152, "idle": 2}
+    found = tv.diagnose(spans).set_index("kind")
+    assert found.query("about == 'data'")["n_spans"].to_dict() == {"self-overlap": 52, "estimated": 152, "idle": 2}
+
+
+def test_what_the_agents_of_a_session_did_again():
+    spans = ingest(FOLDER / "spotter/4d5611e5-241a-462a-8d15-5122611a9569.jsonl").spans()
+    found = tv.diagnose(spans).query("about == 'behaviour'")
+    assert found[["kind", "n_spans", "time_us"]].to_numpy().tolist() == [
+        ["stall", 1, 159_999_000],  # a command of 161 s
+        ["repeated call", 3, 9_000],  # a file that was read three times
+        ["retry", 6, 4_000],  # files that the subagent could not read at first
+    ]
 
 
 def test_a_simulation_without_links_has_no_handoffs():
     spans = town("ville_3agents")
     assert len(tv.handoffs(spans)) == 0
-    assert tv.diagnose(spans)["kind"].tolist() == ["unconnected"]
+    assert tv.diagnose(spans).query("about == 'data'")["kind"].tolist() == ["unconnected"]
     [peak] = tv.summary(spans)["peak"]
     assert peak == 3

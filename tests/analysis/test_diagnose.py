@@ -1,151 +1,80 @@
 import pandas as pd
 import pytest
-from conftest import spans_frames, spans_of, with_data
+from conftest import spans_of, with_data
 from hypothesis import given
-from waiting import waiting_frames
+from pandas.testing import assert_frame_equal
+from test_calls import frames_of_calls
 
-from tokenvis import diagnose, gaps, occupancy, summary
-from tokenvis.analysis.diagnose import MEANING_BY_KIND
+from tokenvis import BadOption, diagnose
+from tokenvis.spans.columns import empty_spans
 
-TOKENS = "gen_ai.usage.input_tokens"
-calls = spans_of("ann 0 9 desk", "ann 0 1 model:m", "ann 1 2 model:m", parents={"b": "a", "c": "a"})
-
-
-def as_text(spans):
-    """Findings as text: "kind n time ids", without "unconnected"."""
-    table = diagnose(spans).query("kind != 'unconnected'")
-    columns = ("kind", "n_spans", "time_us", "span_ids")
-    rows = zip(*(table[column] for column in columns), strict=True)
-    return [f"{kind} {n} {'-' if time is pd.NA else time} {''.join(ids)}" for kind, n, time, ids in rows]
+COLUMNS = ["trace_id", "kind", "about", "n_spans", "time_us", "cost", "meaning", "span_ids"]
+FAILED, TRIED = {"label": "try", "status": "error"}, {"label": "try"}
 
 
-def test_no_findings():
-    assert as_text(spans_of("ann 0 10 desk", "bob 5 12 desk", "ann 10 12 lab")) == []
+def test_nothing_to_report():
+    table = diagnose(spans_of("ann 0 10 desk", "bob 5 12 desk").assign(data='{"links": ["a"]}'))
+    assert table.columns.tolist() == COLUMNS
+    assert table.empty
+    assert diagnose(empty_spans()).dtypes.astype(str).tolist() == table.dtypes.astype(str).tolist()
+    assert table.dtypes.astype(str).tolist() == ["category", *["str"] * 2, "int64", "Int64", "Float64", "str", "object"]
 
 
-@pytest.mark.parametrize(
-    ("finding", "spans"),
-    [
-        (
-            "lost 12 23 bdc",
-            with_data(
-                spans_of("ann 0 9 desk", *(f"tokenvis {times} tokenvis.lost" for times in ("2 9", "20 30", "5 15"))),
-                **{span: {"status": "error", "n_lost": n_lost} for span, n_lost in (("b", 4), ("c", 7), ("d", 1))},
-            ),
-        ),
-        ("duplicate id 2 - aa", spans_of("ann 0 9 desk", "bob 0 9 desk").assign(id="a")),
-        ("self-overlap 3 7 acb", spans_of("ann 0 9 desk", "ann 5 8 lab", "ann 3 7 lab", "ann 9 10 desk")),
-        ("unknown parent 1 - b", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "gone"})),
-        ("unknown link 1 - b", with_data(spans_of("ann 0 9 desk", "bob 0 9 desk"), b={"links": ["a", "gone", "away"]})),
-        (
-            "unknown link 2 - bc",
-            with_data(spans_of(*["ann 0 0 desk"] * 3), b={"requested_by": ["a", "x"]}, c={"requested_by": 7}),
-        ),
-        ("cycle 2 - ab", spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"a": "b", "b": "a"})),
-        (
-            "outside parent 2 8 cb",
-            spans_of("ann 5 9 desk", "bob 8 12 lab", "bob 0 7 lab", parents={"b": "a", "c": "a"}).assign(detached=True),
-        ),
-        ("assumed wait 1 6 a", spans_of("ann 0 9 desk", "bob 1 4 a", "eve 3 7 a", parents={"b": "a", "c": "a"})),
-        (
-            "ignored parent 1 - c",
-            with_data(spans_of("ann 0 9 desk", "ann 0 0 desk", "ann 9 12 desk", parents={"b": "a"}), c={"parent_id": "a"}),
-        ),
-        (
-            "unknown wait 1 - b",
-            with_data(spans_of("ann 0 9 desk", "ann 9 10 desk"), a={"waits_for": "user"}, b={"waits_for": "Eve"}),
-        ),
-        ("invalid usage 1 - a", with_data(spans_of("ann 0 9 desk"), a={"attributes": {TOKENS: "many"}})),
-        ("silent call 1 - b", with_data(calls, a={"attributes": {TOKENS: 5}}, c={"status": "error"})),
-        (
-            "unexplained usage 1 - a",
-            with_data(
-                calls, a={"attributes": {TOKENS: 5}}, b={"attributes": {TOKENS: 9}}, c={"attributes": {"gen_ai.usage.cost": 1}}
-            ),
-        ),
-        (
-            "surplus usage 1 - a",
-            with_data(calls, a={"attributes": {TOKENS: 9}}, b={"attributes": {TOKENS: 5}}, c={"attributes": {TOKENS: 3}}),
-        ),
-        ("open 1 - a", with_data(spans_of("ann 0 9 desk"), a={"status": "open"})),
-        ("disputed 1 - a", with_data(spans_of("ann 0 9 desk"), a={"disputed": True})),
-        (
-            "estimated 1 - b",
-            with_data(spans_of("ann 0 9 desk", "bob 0 9 lab"), a={"estimated": []}, b={"estimated": ["end_time"]}),
-        ),
-        ("orphan 1 - d", with_data(spans_of("ann 0 5 a", "bob 0 5 a", "eve 0 4 a", "eve 0 0 a"), b={"links": ["a"]})),
-        (
-            "orphan 1 - c",
-            spans_of("ann 0 5 a", "bob 1 4 a", "eve 0 5 a", parents={"b": "a"}).assign(detached=[None, None, False]),
-        ),
-        ("idle 2 11 bc", spans_of("ann 0 2 desk", "ann 3 5 desk", "bob 15 17 desk")),
-    ],
-)
-def test_a_finding(finding, spans):
-    assert as_text(spans) == [finding]
-    table = diagnose(spans)
-    assert table["meaning"].tolist() == [MEANING_BY_KIND[kind] for kind in table["kind"]]
-
-
-def test_a_child_that_ends_later_is_assumed_to_run_in_the_background():
-    spans = spans_of("ann 0 9 desk", "bob 3 12 a", "ann 4 13 desk", parents={"b": "a", "c": "a"})
-    assert as_text(spans)[-2:] == ["outside parent 2 7 bc", "assumed background 1 6 b"]
-    assert as_text(spans.assign(detached=[None, True, None]))[-1:] == ["outside parent 2 7 bc"]
-
-
-def test_agents_that_nothing_connects():
-    spans = spans_of("ann 0 9 desk t", "bob 0 9 desk t", "ann 0 9 desk u")
-    assert diagnose(spans)[["trace_id", "kind", "span_ids"]].to_numpy().tolist() == [["t", "unconnected", ["a", "b"]]]
-    assert diagnose(spans_of("ann 0 9 desk", "bob 0 9 desk", parents={"b": "a"}))["kind"].tolist() == ["assumed wait"]
-    assert diagnose(with_data(spans, b={"links": ["a"]})).empty
-
-
-def test_findings_are_ordered_by_trace_and_kind():
-    spans = spans_of("ann 0 2 desk u", "ann 1 3 desk u", "ann 9 9 desk u", "ann 0 2 desk t", "ann 1 3 desk t")
-    table = diagnose(with_data(spans, c={"status": "open"}))
-    assert table[["trace_id", "kind"]].to_numpy().tolist() == [
-        ["t", "self-overlap"],
-        ["u", "self-overlap"],
-        ["u", "open"],
-        ["u", "idle"],
+def test_rows_are_ordered_by_trace_then_doubts_then_the_time_that_behaviour_loses():
+    rows = [row for time in range(0, 44, 4) for row in (f"ann {time} {time + 1} desk", f"ann {time + 1} {time + 2} lab")]
+    spans = spans_of(*rows, "bob 0 9 lab", "bob 9 30 lab", "bob 30 31 lab")
+    data = {"a": FAILED, "c": TRIED, "v": {"status": "open"}, "w": FAILED, "x": FAILED, "y": TRIED}
+    spans = with_data(spans, **data).assign(links="a")
+    table = diagnose(pd.concat([spans, spans.assign(trace_id="s")]))
+    expected = [
+        ["open", "data", 1, None, "v"],
+        ["retry", "behaviour", 2, 30, "wx"],
+        ["stall", "behaviour", 2, 28, "wx"],
+        ["retry", "behaviour", 1, 1, "a"],
+        ["return", "behaviour", 10, None, "cegikmoqsu"],
+        ["return", "behaviour", 10, None, "dfhjlnprtv"],
     ]
-    assert table.explode("span_ids")["span_ids"].tolist() == ["d", "e", "a", "b", "c", "b", "c"]
+    assert table["trace_id"].tolist() == ["s"] * 6 + ["t"] * 6
+    columns = zip(*(table[name] for name in ("kind", "about", "n_spans", "time_us", "span_ids")), strict=True)
+    found = [[*others, None if time is pd.NA else time, "".join(ids)] for *others, time, ids in columns]
+    assert found == expected * 2
 
 
-def test_losses_come_first_and_hide_no_other_finding():
-    spans = spans_of("ann 0 2 desk", "tokenvis 0 30 tokenvis.lost", "ann 25 27 desk", "tokenvis 0 0 tokenvis.lost u")
-    spans = with_data(spans, b={"n_lost": 5}, c={"status": "open"})
-    assert as_text(spans) == ["lost 5 30 b", "open 1 - c", "idle 2 23 ac", "lost 1 0 d"]
-    assert "unconnected" not in diagnose(spans)["kind"].tolist()  # because a loss marker is not an agent
+def test_loss_markers_take_no_part_in_behaviour():
+    spans = with_data(spans_of("tokenvis 0 3 tokenvis.lost", "ann 0 2 lab", "ann 4 6 lab"), b=FAILED, c=TRIED)
+    assert diagnose(spans)[["kind", "span_ids"]].to_numpy().tolist() == [["lost", ["a"]], ["retry", ["b"]]]
 
 
-def test_a_trace_that_only_waits_for_an_unrecorded_agent_is_idle():
-    spans = with_data(spans_of("ann 0 9 desk"), a={"waits_for": "bob", "waits_for_kind": "agent"})
-    assert as_text(spans) == ["unknown wait 1 - a", "idle 1 9 a"]
+def test_integers_as_names_and_frames_without_data():
+    spans = with_data(spans_of("7 0 2 8", "7 2 3 8"), a=FAILED, b=TRIED)
+    numbers = spans.assign(agent_id=7, location_id=8, trace_id=1, id=[3, 4])
+    [row] = diagnose(numbers).to_dict("records")
+    assert (row["trace_id"], row["span_ids"], row["time_us"]) == ("1", [3], 2)
+    assert row["meaning"].startswith("'7' tried 1 failed attempt at '8' again, and 0 of these failed again.")
+    columns = numbers.assign(label="try", status=["error", "ok"]).drop(columns="data")
+    assert diagnose(columns).equals(diagnose(numbers))
+    assert diagnose(columns.drop(columns="label")).empty
 
 
-def test_duplicate_ids_hide_no_other_finding():
-    spans = spans_of("ann 0 9 desk", "bob 0 9 desk", "eve 0 9 desk", parents={"c": "gone"}).assign(id=["a", "a", "c"])
-    assert as_text(spans) == ["duplicate id 2 - aa", "unknown parent 1 - c"]
+def test_names_are_quoted_and_cut():
+    agent = "$\\frac{" * 2000
+    spans = with_data(spans_of("ann 0 2 lab", "ann 2 3 lab"), a=FAILED, b=TRIED).assign(agent_id=agent, location_id="\x1b[31m")
+    [row] = diagnose(spans).to_dict("records")
+    assert row["meaning"].startswith("'$\\\\frac{")
+    assert "\x1b" not in row["meaning"]
+    assert len(row["meaning"]) < 500
+
+
+def test_prices_of_another_form_are_refused():
+    with pytest.raises(BadOption) as error:
+        diagnose(spans_of("ann 0 2 lab"), prices=7)
+    assert str(error.value).startswith("prices=7 ")
 
 
 @pytest.mark.laws
-@given(waiting_frames())
-def test_times_agree_with_the_questions(spans):
-    table = diagnose(spans).set_index(["trace_id", "kind"])
-    places = spans.assign(location_id="anywhere")
-    twice = occupancy(places).assign(more=lambda rows: rows["busy_us"] - rows["active_us"]).groupby("trace_id")["more"].sum()
-    for trace, row in summary(spans).set_index("trace_id").iterrows():
-        assert (table["time_us"].get((trace, "self-overlap"), 0)) == twice.get(trace, 0)
-        idle = row["idle_us"]
-        assert table["time_us"].get((trace, "idle"), 0) == (idle if 2 * idle > row["wall_us"] else 0)
-
-
-@pytest.mark.laws
-@given(spans_frames(parents=True))
-def test_the_spans_of_idle_traces_are_next_to_the_longest_gap(spans):
-    table = diagnose(spans).query("kind == 'idle'").set_index("trace_id")["span_ids"]
-    for trace, ids in table.items():
-        of_trace = gaps(spans[spans["trace_id"] == trace])
-        longest = of_trace.loc[of_trace["gap_us"].idxmax()]
-        assert {longest["span_before"], longest["span_after"]} <= set(ids)
+@given(frames_of_calls())
+def test_each_trace_is_answered_alone(spans):
+    traces = sorted(spans["trace_id"].unique())
+    alone = [diagnose(spans[spans["trace_id"] == trace]) for trace in traces]
+    together = pd.concat([table.astype({"trace_id": "str"}) for table in alone or [diagnose(spans)]], ignore_index=True)
+    assert_frame_equal(diagnose(spans).astype({"trace_id": "str"}), together)

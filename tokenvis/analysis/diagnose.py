@@ -1,365 +1,175 @@
-"""Diagnose: properties of the spans that change the meaning of the results, or make them uncertain.
+"""Diagnose: what to know about a trace before its results are interpreted, and what its agents do that loses time or money.
 
-A finding is not an error: sessions with open spans and estimated starts are normal. It describes a limit of the results.
+Doubts about the data are limits of all results. Behaviour is about the agents: it is certain as far as the data is.
 """
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import NamedTuple
+from dataclasses import replace
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import quoted
-from tokenvis.spans.columns import id_lists, order_of, order_with_ids, ranks_of, require, times_of, values_at
-from tokenvis.spans.fields import several_field_values
-from tokenvis.spans.groups import groups_of
-from tokenvis.spans.integers import (
-    Int64Array,
-    Mask,
-    count_ranks,
-    counts,
-    difference,
-    highest_of,
-    lowest_of,
-    run_ends,
-    run_starts,
-    running_max,
-    sort_order,
-    sums,
-)
-from tokenvis.spans.intervals import intersect, overlaps, subtract, union
-from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.spans.parents import rows_with_ignored_parent
-from tokenvis.tree.callees import detachment_of
-from tokenvis.tree.clocks import clock_offsets
-from tokenvis.tree.relations import Relations, identities, parent_references, relations_of
-from tokenvis.tree.states import AGENT, PERSON, WORK, States, states_of
-from tokenvis.tree.tokens import Usage, any_of, usage_of
+from tokenvis.findings.basis import Basis
+from tokenvis.findings.behaviour import Behaviour
+from tokenvis.findings.doubts import MEANING_OF_DOUBT, doubts, losses
+from tokenvis.findings.finding import Finding
+from tokenvis.findings.repeated_calls import repeated_calls
+from tokenvis.findings.retries import retries
+from tokenvis.findings.returns import returns
+from tokenvis.findings.stalls import stalls
+from tokenvis.spans.columns import id_lists, order_of, ranks_of, require, values_at
+from tokenvis.spans.integers import Int64Array, sums
+from tokenvis.spans.losses import recorded_spans
+from tokenvis.tree.prices import Prices, price_lists_of
 
-MIN_IDLE_SHARE = 0.5  # of the wall time
-MEANING_BY_KIND = {
-    "lost": "These spans could not be recorded. Counts and times are lower bounds, and lost spans may have filled the gaps.",
-    "duplicate id": "Several rows have this id: its time counts twice, and questions about parents or links refuse the trace.",
-    "self-overlap": "An agent does several things at once. Busy time counts each of them, active time counts once.",
-    "unknown parent": "The parent is not in the trace: these count as roots, and a span around them may repeat their tokens.",
-    "unknown link": "A span in links or requested_by is not in the trace. Handoffs and the critical path ignore it.",
-    "cycle": "These spans are their own ancestors. Their parents are ignored.",
-    "outside parent": "The span runs before its parent starts or after it ends: background work, for which the parent does not "
-    "wait, or different clocks.",
-    "clock offset": "The clocks of two hosts contradict each other: a span on one runs outside its parent on the other.",
-    "assumed wait": "Only nesting shows that these spans wait for a child of another agent; it may have run in the background. "
-    "Set detached to true or false in the child's data to override this.",
-    "assumed background": "These children of another agent end after their parent, so it is assumed not to wait for them. "
-    "Set detached to true or false to confirm or override this.",
-    "unknown wait": "waits_for names no other agent of the trace. Unless waits_for_kind is agent, it counts as a person.",
-    "ignored parent": "data names a parent, but the column parent_id is empty here: the span counts as a root.",
-    "invalid usage": "A token count or cost is not a number of at least 0, and is left out; or it is a part that is larger "
-    "than its whole, as cached and input tokens, and is cut to it.",
-    "silent call": "These calls of a model have no token count and no cost, and did not fail. Unless a span above has the sum, "
-    "the totals are lower bounds.",
-    "unexplained usage": "A token count or cost is lower than that of the calls below, though one of these has none. It does "
-    "not count: the totals are those of the calls.",
-    "surplus usage": "A token count or cost is higher than that of the calls below, though none of these lacks it. The totals "
-    "are those of the calls, so calls may be missing from the trace.",
-    "open": "The span was still running when it was last seen. Its end, and all results that use it, are lower bounds.",
-    "estimated": "The source did not give these times, parents or figures. Adjacent durations, waits and gaps are estimates; "
-    "estimated token counts and costs do not count.",
-    "disputed": "Files say different things about these spans. What has more data counts, in any order of reading.",
-    "orphan": "Other agents are connected by links or parents, this one is not. It is unknown who started it.",
-    "unconnected": "No link or parent connects any two agents: handoffs are unknown, and the critical path has only one agent.",
-    "idle": "Nothing works or waits for a person for most of the wall time. See gaps; these spans are next to the longest.",
-}
+DOUBTS = tuple(MEANING_OF_DOUBT)
+BEHAVIOUR = {"repeated call": repeated_calls, "retry": retries, "return": returns, "stall": stalls}
 
 
-class Finding(NamedTuple):
-    """Rows with one kind of finding; the duration for each, or None; the number of spans for each, or None for one each.
-
-    ``detail`` follows the meaning of the kind.
-    """
-
-    kind: str
-    rows: Int64Array
-    time: Int64Array | None = None
-    n_spans: Int64Array | None = None
-    detail: str = ""
-
-
-def diagnose(spans: pd.DataFrame) -> pd.DataFrame:
-    """What to keep in mind when interpreting results about these spans.
+def diagnose(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataFrame:
+    """What to keep in mind when interpreting results about these spans, and what their agents do that loses time or money.
 
     Parameters
     ----------
     spans
         A frame of spans.
+    prices
+        Prices of calls without a cost, as in `usage`.
 
     Returns
     -------
     DataFrame
-        A row for each kind of finding in each trace, ordered by trace_id and kind as listed here; no rows if there is nothing
-        to report:
+        No rows if there is nothing to report, else ordered by trace_id. First a row for each kind of doubt about the data, in
+        this order:
 
-        ``trace_id`` (category); ``kind`` (str): "lost" (spans that could not be recorded; loss markers replace them),
-        "duplicate id", "self-overlap", "unknown parent", "unknown link", "cycle", "outside parent", "clock offset" (of two
-        hosts whose clocks contradict each other; ``meaning`` has the bounds of the offset), "assumed wait" (a span that waits
-        for a child of another agent, by nesting only), "assumed background" (a child of another agent that ends after its
-        parent, which is assumed not to wait), "unknown wait" (``waits_for`` names no other agent of the trace), "ignored
-        parent" (in ``data``, but not in the column ``parent_id``), "invalid usage", "silent call", "unexplained usage",
-        "surplus usage" (token counts and costs that `usage` leaves out, misses or cannot explain), "open" (``status``),
-        "estimated" (``estimated``), "disputed" (files say different things about the span), "orphan" (an agent whose spans
-        have no link or parent to another agent, while others have one; its first span), "unconnected" (none of several agents
-        has one; the first span of each), "idle" (nothing works or waits for a person for more than half of the wall time);
-        ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover,
-        or during which spans work at once, run outside or beside their parent, wait, or nothing works; for "clock offset" the
-        estimate of what to add to the times of a host; else missing;
-        ``meaning`` (str): what it means for the results; ``span_ids`` (a list of ids, in the order of a frame):
-        ``diagnose(spans).explode("span_ids")`` has a row for each.
+        "lost" (spans that could not be recorded; loss markers replace them), "duplicate id", "self-overlap", "unknown parent",
+        "unknown link", "cycle", "outside parent", "clock offset" (of two hosts whose clocks contradict each other; ``meaning``
+        has the bounds of the offset), "assumed wait" (a span that waits for a child of another agent, by nesting only),
+        "assumed background" (a child of another agent that ends after its parent, which is assumed not to wait), "unknown wait"
+        (``waits_for`` names no other agent of the trace), "ignored parent" (in ``data``, but not in the column ``parent_id``),
+        "invalid usage", "silent call", "unexplained usage", "surplus usage" (token counts and costs that `usage` leaves out,
+        misses or cannot explain), "open" (``status``), "estimated" (``estimated``), "disputed" (files say different things
+        about the span), "orphan" (an agent whose spans have no link or parent to another agent, while others have one; its
+        first span), "unconnected" (none of several agents has one; the first span of each), "idle" (nothing works or waits for
+        a person for more than half of the wall time).
+
+        Then a row for each kind of behaviour of an agent at a location, the longest time lost first:
+
+        "repeated call" (the same call with the same known arguments at least three times, without failures), "retry" (attempts
+        that failed and were tried again), "return" (an agent comes back to the location at least five times after work
+        elsewhere, and the location has at least a third of its visits), "stall" (a span works without any child for far longer
+        than is usual at its location).
+
+        ``trace_id`` (category); ``kind`` (str); ``about`` (str): "data" or "behaviour";
+        ``n_spans`` (int64), for "lost" the number of lost spans; ``time_us`` (Int64, µs): the time that loss markers cover, or
+        during which spans work at once, run outside or beside their parent, wait, or nothing works; for "clock offset" the
+        estimate of what to add to the times of a host; for behaviour the time lost: of all but the first of equal calls, of the
+        failed attempts and the pauses after them, of stalls beyond the usual; else missing;
+        ``cost`` (Float64): what is lost of it by repeated calls and retries, with all spans below; missing if it is not known;
+        ``meaning`` (str): what it means for the results, or who does what where, and how often; ``span_ids`` (a list of ids, in
+        the order of a frame): the spans that show it, ``diagnose(spans).explode("span_ids")`` has a row for each.
 
     Raises
     ------
     MissingColumn, BadSpan
         If ``spans`` is not a frame of spans, or a duration or sum does not fit into a 64-bit integer.
+    BadOption
+        If ``prices`` has another form, or its package is not installed.
 
     Examples
     --------
     >>> import pandas as pd
     >>> spans = pd.DataFrame({
-    ...     "id": ["a", "b"], "trace_id": "t", "agent_id": "Ann", "location_id": "desk",
-    ...     "start_time": [0, 5], "end_time": [10, 12], "data": [None, '{"status": "open"}'],
+    ...     "id": ["a", "b", "c"], "trace_id": "t", "agent_id": "Ann", "location_id": ["desk", "lab", "lab"],
+    ...     "start_time": [0, 5, 15], "end_time": [10, 12, 18],
+    ...     "data": [None, '{"label": "test", "status": "error"}', '{"label": "test", "status": "open"}'],
     ... })
-    >>> diagnose(spans)[["kind", "n_spans", "time_us", "span_ids"]]
-               kind  n_spans  time_us span_ids
-    0  self-overlap        2        5   [a, b]
-    1          open        1     <NA>      [b]
+    >>> diagnose(spans)[["kind", "about", "n_spans", "time_us", "span_ids"]]
+               kind      about  n_spans  time_us span_ids
+    0  self-overlap       data        2        5   [a, b]
+    1          open       data        1     <NA>      [c]
+    2         retry  behaviour        1       10      [b]
     """
+    lists = price_lists_of(prices)
     require(spans)
-    trace = ranks_of(spans["trace_id"])
-    found = sorted(
-        (trace_code, list(MEANING_BY_KIND).index(finding.kind), finding.detail, rows, count, time)
-        for finding in all_findings(spans, trace, count_ranks(trace))
-        for trace_code, rows, count, time in by_trace(spans, finding, trace)
-    )
-    kinds = [list(MEANING_BY_KIND)[kind] for _, kind, *_ in found]
-    meanings = [f"{MEANING_BY_KIND[kind]}{detail}" for kind, (_, _, detail, *_) in zip(kinds, found, strict=True)]
-    sizes = np.array([len(rows) for _, _, _, rows, *_ in found], dtype=np.int64)
-    rows = np.array(list(chain.from_iterable(rows for _, _, _, rows, *_ in found)), dtype=np.int64)
+    trace, basis = ranks_of(spans["trace_id"]), Basis(recorded_spans(spans), lists)
+    lost = losses(spans)
+    kept = np.delete(np.arange(len(spans)), lost.rows)
+    entries = [*doubt_entries(spans, lost, trace)]
+    for doubt in doubts(basis):
+        entries += doubt_entries(spans, doubt._replace(rows=kept[doubt.rows]), trace)
+    for behaviour in chain.from_iterable(behaviour_of(basis) for behaviour_of in BEHAVIOUR.values()):
+        entries += behaviour_entries(replace(behaviour, rows=kept[behaviour.rows]), trace)
+    return table_of_entries(spans, sorted(entries, key=lambda entry: entry[:2]))
+
+
+class Entry(NamedTuple):
+    """A row of the table: where it is among those of its trace, and its values; ``rows`` are those of the frame of spans."""
+
+    trace: int
+    order: tuple[Any, ...]
+    kind: str
+    meaning: str
+    rows: list[int]
+    n_spans: int
+    time: int | None
+    cost: float | None
+
+    @property
+    def about(self) -> str:
+        """Which group of findings the row belongs to."""
+        return "data" if self.kind in MEANING_OF_DOUBT else "behaviour"
+
+
+def table_of_entries(spans: pd.DataFrame, entries: list[Entry]) -> pd.DataFrame:
+    """The entries as a table, in their order."""
+    sizes = np.array([len(entry.rows) for entry in entries], dtype=np.int64)
+    rows = np.array(list(chain.from_iterable(entry.rows for entry in entries)), dtype=np.int64)
     first = np.cumsum(sizes) - sizes
     return pd.DataFrame(
         {
             "trace_id": values_at(spans, "trace_id", rows[first]),
-            "kind": pd.array(kinds, dtype="str"),
-            "n_spans": np.array([count for *_, count, _ in found], dtype=np.int64),
-            "time_us": pd.array([time for *_, time in found], dtype="Int64"),
-            "meaning": pd.array(meanings, dtype="str"),
+            "kind": pd.array([entry.kind for entry in entries], dtype="str"),
+            "about": pd.array([entry.about for entry in entries], dtype="str"),
+            "n_spans": np.array([entry.n_spans for entry in entries], dtype=np.int64),
+            "time_us": pd.array([entry.time for entry in entries], dtype="Int64"),
+            "cost": pd.array([entry.cost for entry in entries], dtype="Float64"),
+            "meaning": pd.array([entry.meaning for entry in entries], dtype="str"),
             "span_ids": id_lists(spans, rows, first),
         }
     )
 
 
-def by_trace(spans: pd.DataFrame, finding: Finding, trace: Int64Array) -> Iterator[tuple[int, list[int], int, int | None]]:
-    """For each trace of a finding: the trace's code, the rows in the order of a frame, the number of spans, the total time."""
-    if not len(finding.rows):
+def doubt_entries(spans: pd.DataFrame, doubt: Finding, trace: Int64Array) -> Iterator[Entry]:
+    """An entry for each trace of a doubt: the rows in the order of a frame, the number of spans, the total time."""
+    if not len(doubt.rows):
         return
-    found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[finding.rows]
-    order = order_of(found, "trace_id")
-    rows = finding.rows[order]
+    found = spans[["id", "trace_id", "agent_id", "start_time", "end_time"]].iloc[doubt.rows]
+    sorted_rows = order_of(found, "trace_id")
+    rows = doubt.rows[sorted_rows]
     trace_codes, first, part_of = np.unique(trace[rows], return_index=True, return_inverse=True)
     time, count = (
-        None if values is None else sums(part_of.reshape(-1), values[order], len(trace_codes))
-        for values in (finding.time, finding.n_spans)
+        None if values is None else sums(part_of.reshape(-1), values[sorted_rows], len(trace_codes))
+        for values in (doubt.time, doubt.n_spans)
     )
+    order, meaning = (0, DOUBTS.index(doubt.kind), doubt.detail), f"{MEANING_OF_DOUBT[doubt.kind]}{doubt.detail}"
     for part, trace_code in enumerate(trace_codes.tolist()):
         members = rows[first[part] : first[part + 1] if part + 1 < len(first) else len(rows)].tolist()
-        yield (
-            trace_code,
-            members,
-            len(members) if count is None else int(count[part]),
-            None if time is None else int(time[part]),
-        )
+        n_spans = len(members) if count is None else int(count[part])
+        yield Entry(trace_code, order, doubt.kind, meaning, members, n_spans, None if time is None else int(time[part]), None)
 
 
-def all_findings(spans: pd.DataFrame, trace: Int64Array, n_traces: int) -> Iterator[Finding]:
-    """The losses, and all findings among the recorded spans."""
-    lost = losses_of(spans)
-    lost_trace, union_start, union_end = union(trace[lost.rows], lost.start, lost.end)
-    duration = sums(lost_trace, difference(union_end, union_start), n_traces)
-    yield Finding("lost", lost.rows, at_first_row(trace[lost.rows], duration), lost.n_spans)
-    kept = np.delete(np.arange(len(spans)), lost.rows)
-    for finding in findings(recorded_spans(spans)):
-        yield finding._replace(rows=kept[finding.rows])
-
-
-def findings(spans: pd.DataFrame) -> Iterator[Finding]:
-    """All findings among spans without loss markers."""
-    relations = relations_of(spans)
-    identity = relations.identity if relations.has_references else identities(spans)[0]
-    duplicates = np.flatnonzero(counts(identity, len(spans))[identity] > 1)
-    yield Finding("duplicate id", duplicates)
-    detachment = detachment_of(spans, relations)
-    states = states_of(spans, relations, detachment=detachment)
-    yield self_overlaps(spans, states)
-    yield from wait_findings(relations, states)
-    yield background(spans, relations, detachment.assumed)
-    yield Finding("ignored parent", rows_with_ignored_parent(spans))
-    first = np.unique(identity, return_index=True)[1] if len(duplicates) else np.arange(len(spans))
-    distinct = spans.iloc[first] if len(duplicates) else spans
-    relations = relations_of(distinct) if len(duplicates) else relations
-    figures = usage_of(distinct, relations.parents())
-    for finding in (
-        *parent_findings(distinct, relations),
-        *clock_findings(distinct, relations),
-        *link_findings(distinct, relations),
-        *usage_findings(figures),
-    ):
-        yield finding._replace(rows=first[finding.rows])
-    fields = several_field_values(spans, "status", "estimated", "disputed")
-    rows, status = fields["status"]
-    yield Finding("open", rows[[value == "open" for value in status]])
-    rows, estimated = fields["estimated"]
-    yield Finding("estimated", rows[[bool(value) for value in estimated]])
-    rows, disputed = fields["disputed"]
-    yield Finding("disputed", rows[[value is True for value in disputed]])
-    yield idleness(spans, states)
-
-
-def self_overlaps(spans: pd.DataFrame, states: States) -> Finding:
-    """Spans that work while another of the same agent does; the time is the excess of busy over active time."""
-    row, start, end = states.work()
-    non_empty = end > start
-    row, start, end = row[non_empty], start[non_empty], end[non_empty]
-    agents = groups_of(spans, "trace_id", "agent_id").group
-    order = sort_order(agents[row], start)
-    row, start, end = row[order], start[order], end[order]
-    agent = agents[row]
-    previous_end = np.append(start[:1], running_max(agent, end)[:-1])
-    previous_end[run_starts(agent)] = start[run_starts(agent)]
-    overlap = np.maximum(np.minimum(previous_end, end) - start, 0)
-    involved = (overlap > 0) | (overlaps(agent, start, end) > 0)
-    return time_by_row("self-overlap", row[involved], overlap[involved])
-
-
-def wait_findings(relations: Relations, states: States) -> Iterator[Finding]:
-    """Waits that only nesting shows, and waits for unknown names."""
-    (parent, start, end), callee = states.callees.selected()
-    assumed = ~states.callees.stated[callee]
-    others = parent[assumed], start[assumed], end[assumed]
-    row, start, end = states.pieces(AGENT)
-    nested = ~np.isin(row, states.marks.rows)
-    row, start, end = row[nested], start[nested], end[nested]
-    piece, wait_start, wait_end = intersect((relations.identity[row], start, end), others)
-    yield time_by_row("assumed wait", row[piece], wait_end - wait_start)
-    yield Finding("unknown wait", states.marks.rows[~states.marks.is_known])
-
-
-def background(spans: pd.DataFrame, relations: Relations, assumed: Mask) -> Finding:
-    """Children of another agent that are assumed to be detached; the time is that in which both run."""
-    (start, end), agent = times_of(spans), ranks_of(spans["agent_id"])
-    rows = np.flatnonzero(assumed & (relations.by_identity(agent)[relations.parent] != agent))
-    parent = relations.parent[rows]
-    begin = np.maximum(start[rows], relations.by_identity(start)[parent])
-    return Finding("assumed background", rows, np.maximum(difference(relations.by_identity(end)[parent], begin), 0))
-
-
-def time_by_row(kind: str, rows: Int64Array, time: Int64Array) -> Finding:
-    """A finding with one entry for each row, and the sum of its times."""
-    distinct, position = np.unique(rows, return_inverse=True)
-    return Finding(kind, distinct, sums(position.reshape(-1), time, len(distinct)))
-
-
-def parent_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
-    """Unknown parents, cycles, and spans outside their parent."""
-    child, parent = parent_references(spans)[0], relations.parents()
-    yield Finding("unknown parent", child[(parent[child] < 0) & ~relations.cyclic[child]])
-    yield Finding("cycle", np.flatnonzero(relations.cyclic))
-    child = np.flatnonzero(parent >= 0)
-    start, end = times_of(spans)
-    parent_start, parent_end = start[parent[child]], end[parent[child]]
-    inside = np.maximum(np.minimum(end[child], parent_end) - np.maximum(start[child], parent_start), 0)
-    outside = (start[child] < parent_start) | (end[child] > parent_end)
-    yield Finding("outside parent", child[outside], (difference(end[child], start[child]) - inside)[outside])
-
-
-def clock_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
-    """Hosts whose clocks contradict each other; the time is the estimate of what to add to those of one."""
-    for offset in clock_offsets(spans, relations):
-        estimate, host = offset.estimate(), quoted(offset.host)
-        if estimate is None:
-            detail = (
-                f" No offset between {host} and {quoted(offset.reference)} fits all: a clock was set, or spans are detached."
-            )
-            yield Finding("clock offset", offset.rows, detail=detail)
-            continue
-        bounds = [("at least", offset.lowest), ("at most", offset.highest)]
-        needed = " and ".join(f"{word} {bound:,}" for word, bound in bounds if bound is not None)
-        detail = f" Add {needed} µs to the times of {host}, to fit {quoted(offset.reference)}: "
-        detail += f"ingest(..., clock_offsets={{{host}: {estimate}}})."
-        time = np.zeros(len(offset.rows), dtype=np.int64)
-        time[:1] = estimate
-        yield Finding("clock offset", offset.rows, time, detail=detail)
-
-
-def usage_findings(usage: Usage) -> Iterator[Finding]:
-    """Token counts and costs that do not count as they stand, and calls without any."""
-    figures = usage.figures.values()
-    yield Finding("invalid usage", np.flatnonzero(any_of(each.invalid for each in figures)))
-    yield Finding("silent call", np.flatnonzero(usage.silent))
-    yield Finding("unexplained usage", np.flatnonzero(any_of(each.unexplained for each in figures)))
-    yield Finding("surplus usage", np.flatnonzero(any_of(each.surplus for each in figures)))
-
-
-def link_findings(spans: pd.DataFrame, relations: Relations) -> Iterator[Finding]:
-    """Unknown links and requests, and agents without a link or parent to another agent."""
-    links = relations.link_row, relations.link_target
-    requests = relations.request_row, relations.request_target
-    row, named = (np.concatenate(columns) for columns in zip(links, requests, strict=True))
-    yield Finding("unknown link", np.unique(row[named < 0]))
-    parent = relations.parents()
-    child = np.flatnonzero(parent >= 0)
-    source, target = (np.concatenate(rows) for rows in zip(relations.links(), (parent[child], child), strict=True))
-    agents = groups_of(spans, "trace_id", "agent_id")
-    traces = groups_of(spans, "trace_id").group
-    across = agents.group[source] != agents.group[target]
-    connected = np.zeros(len(agents), dtype=bool)
-    connected[agents.group[source[across]]] = connected[agents.group[target[across]]] = True
-    trace_of = traces[agents.first]
-    linked = np.isin(trace_of, traces[source[across]])  # the agents of traces in which any agents are connected
-    yield Finding("orphan", first_spans(spans, agents.group, linked & ~connected))
-    yield Finding("unconnected", first_spans(spans, agents.group, ~linked & (counts(trace_of, len(agents))[trace_of] > 1)))
-
-
-def first_spans(spans: pd.DataFrame, agents: Int64Array, wanted: Mask) -> Int64Array:
-    """The first span of each wanted agent, in the order of a frame."""
-    start, end = times_of(spans)
-    first = lowest_of(agents, start, len(wanted))
-    rows = np.flatnonzero(wanted[agents] & (start == first[agents]))
-    rows = rows[order_with_ids(spans, agents[rows], end[rows], row=rows)]
-    return rows[run_starts(agents[rows])]
-
-
-def idleness(spans: pd.DataFrame, states: States) -> Finding:
-    """Traces in which nothing works, or waits for a person, most of the time: the spans next to the longest gap of each."""
-    trace = ranks_of(spans["trace_id"])
-    n_traces = count_ranks(trace)
-    start, end = times_of(spans)
-    first, last = lowest_of(trace, start, n_traces), highest_of(trace, end, n_traces)
-    row, piece_start, piece_end = states.pieces(WORK, PERSON)
-    of_trace, gap_start, gap_end = subtract((np.arange(n_traces), first, last), union(trace[row], piece_start, piece_end))
-    duration = difference(gap_end, gap_start)
-    idle = sums(of_trace, duration, n_traces)
-    longest = np.lexsort((-gap_start, duration, of_trace))
-    longest = longest[run_ends(of_trace[longest])]
-    mostly_idle = idle > MIN_IDLE_SHARE * difference(last, first)
-    longest_start, longest_end = (highest_of(of_trace[longest], edge[longest], n_traces) for edge in (gap_start, gap_end))
-    adjacent = mostly_idle[trace[row]] & ((piece_end == longest_start[trace[row]]) | (piece_start == longest_end[trace[row]]))
-    rows = row[adjacent]
-    never_works = np.flatnonzero((mostly_idle & (counts(trace[row], n_traces) == 0))[trace])  # the gap is the whole trace
-    rows = np.unique(np.append(rows, never_works))
-    return Finding("idle", rows, at_first_row(trace[rows], idle))
-
-
-def at_first_row(trace: Int64Array, values: Int64Array) -> Int64Array:
-    """The value of each trace at its first row, 0 at the others, so that the rows of a trace add up to its value."""
-    at_first = np.zeros(len(trace), dtype=np.int64)
-    first = np.unique(trace, return_index=True)[1]
-    at_first[first] = values[trace[first]]
-    return at_first
+def behaviour_entries(behaviour: Behaviour, trace: Int64Array) -> Iterator[Entry]:
+    """An entry for each agent at a location, most time first."""
+    bounds = [*behaviour.first.tolist(), len(behaviour.rows)]
+    times = [None] * len(behaviour.places) if behaviour.time is None else behaviour.time.tolist()
+    costs = [np.nan] * len(behaviour.places) if behaviour.cost is None else behaviour.cost.tolist()
+    kind = list(BEHAVIOUR).index(behaviour.kind)
+    entries = zip(behaviour.places.tolist(), behaviour.meanings, times, costs, pairwise(bounds), strict=True)
+    for place, meaning, time, cost, (begin, end) in entries:
+        rows = behaviour.rows[begin:end].tolist()
+        order = (1, 1 if time is None else -time, kind, place)
+        known_cost = None if np.isnan(cost) else cost
+        yield Entry(int(trace[rows[0]]), order, behaviour.kind, meaning, rows, len(rows), time, known_cost)

@@ -13,7 +13,7 @@ from tokenvis.runs.run_steps import RunSteps
 from tokenvis.runs.step_pairs import NO_STEP, StepPairs
 from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, count_ranks, counts, run_starts
 from tokenvis.spans.intervals import number_in_run
-from tokenvis.tree.arguments import NOT_KNOWN
+from tokenvis.tree.arguments import NO_CODE
 from tokenvis.tree.relations import have_descendant
 
 DIFFERENCES = ("failed", "succeeded", "arguments", "slower", "faster", "order")
@@ -32,7 +32,7 @@ def step_differences(steps: RunSteps, pairs: StepPairs, duration: Int64Array, ra
     """The differences of each row; durations are slower or faster if they differ by more than the ratio."""
     in_both = (pairs.a != NO_STEP) & (pairs.b != NO_STEP)
     a, b = pairs.a[in_both], pairs.b[in_both]
-    known = (steps.arguments[a] != NOT_KNOWN) & (steps.arguments[b] != NOT_KNOWN)
+    known = (steps.arguments[a] != NO_CODE) & (steps.arguments[b] != NO_CODE)
     took_a, took_b = duration[a].astype(np.float64), duration[b].astype(np.float64)
     marks = {
         "failed": steps.failed[b] & ~steps.failed[a],

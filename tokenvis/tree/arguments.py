@@ -21,7 +21,7 @@ from tokenvis.spans.integers import Int64Array
 from tokenvis.spans.payload import EMPTY_PAYLOAD, LONG_NUMBER, look_up, parse_exactly, parsed_payloads, rows_containing
 
 ARGUMENT_KEYS = ("gen_ai.tool.call.arguments", "gen_ai.tool.args", "input.value", "tool.parameters", "input", "arguments")
-NOT_KNOWN = -1
+NO_CODE = -1
 DIGEST_BYTES = 16
 CUT_TEXT = re.compile('…"|"✂ '.encode())  # by content="short", or by a recorder: in both, the text may be longer than it looks
 ROUNDED = re.compile(rb"[0-9]e|[0-9]{19}")  # perhaps an integer that needs more than 64 bits
@@ -29,7 +29,7 @@ ROUNDED = re.compile(rb"[0-9]e|[0-9]{19}")  # perhaps an integer that needs more
 
 def argument_codes(spans: pd.DataFrame) -> Int64Array:
     """A number for the arguments of each row, the same for equal arguments in all traces; -1 if they are not known."""
-    codes = np.full(len(spans), NOT_KNOWN, dtype=np.int64)
+    codes = np.full(len(spans), NO_CODE, dtype=np.int64)
     in_columns = {key: spans[key] for key in ARGUMENT_KEYS if has_column(spans, key)}
     may_have = np.zeros(len(spans), dtype=bool)
     may_have[rows_containing(spans, *(f'"{key}"' for key in ARGUMENT_KEYS))] = True

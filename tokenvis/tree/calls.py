@@ -15,7 +15,7 @@ from tokenvis.spans.columns import order_with_ids, times_of
 from tokenvis.spans.fields import several_field_values
 from tokenvis.spans.groups import dense_ranks, groups_of
 from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, highest_of, lowest_of, rank_in
-from tokenvis.tree.arguments import NOT_KNOWN, argument_codes
+from tokenvis.tree.arguments import NO_CODE, argument_codes
 from tokenvis.tree.relations import NO_ROW, Relations, have_descendant, identities
 
 
@@ -40,7 +40,7 @@ class Retries:
 def calls_of(spans: pd.DataFrame, arguments: Int64Array | None = None) -> Calls:
     """The calls of a frame; ``arguments`` are the result of `argument_codes`, if known."""
     fields = several_field_values(spans, "label", "status")
-    label, failed = np.full(len(spans), NOT_KNOWN, dtype=np.int64), np.zeros(len(spans), dtype=bool)
+    label, failed = np.full(len(spans), NO_CODE, dtype=np.int64), np.zeros(len(spans), dtype=bool)
     rows, labels = fields["label"]
     label[rows] = pd.factorize(pd.Series(map(label_text, labels), dtype=object))[0]
     rows, statuses = fields["status"]
@@ -63,7 +63,7 @@ def retries_of(spans: pd.DataFrame, relations: Relations, calls: Calls) -> Retri
     one. The same arguments are required where both are known, so a failed call with other arguments is not tried again. Ties
     are in the order of a frame. A span in several rows counts once, by its first row.
     """
-    may_match = calls.failed & ((calls.label != NOT_KNOWN) | (calls.arguments != NOT_KNOWN))
+    may_match = calls.failed & ((calls.label != NO_CODE) | (calls.arguments != NO_CODE))
     if not may_match.any():
         return Retries(NO_ROWS, NO_ROWS)
     identity = relations.identity if relations.has_references else identities(spans)[0]
@@ -93,13 +93,13 @@ def next_attempts(
     """The position of the next attempt after each of the positions in ``tried``, or -1; all are sorted by group, start, end."""
     earliest = rank_in(group, start, group[tried], end[tried], side="left")
     earliest = np.maximum(earliest, tried + 1)  # an instant is not tried again by itself, nor by one before it
-    n_arguments = int(arguments.max(initial=NOT_KNOWN)) + 2
+    n_arguments = int(arguments.max(initial=NO_CODE)) + 2
     key, of_others = group * n_arguments + arguments + 1, group[tried] * n_arguments
     with_same = first_from(key, key[tried], earliest)
     with_unknown = first_from(key, of_others, earliest)
     with_any = first_from(group, group[tried], earliest)
-    with_unknown[label[tried] == NOT_KNOWN] = len(group)
-    found = np.where(arguments[tried] == NOT_KNOWN, with_any, np.minimum(with_same, with_unknown))
+    with_unknown[label[tried] == NO_CODE] = len(group)
+    found = np.where(arguments[tried] == NO_CODE, with_any, np.minimum(with_same, with_unknown))
     return np.where(found < len(group), found, NO_ROW)
 
 
