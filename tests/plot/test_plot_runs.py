@@ -88,10 +88,11 @@ def legend_color(ax, name):
     return to_hex(ax.get_legend().legend_handles[legend_of(ax).index(name)].get_facecolor())
 
 
-def test_unexplained_time_is_empty_with_a_dashed_border():
+def test_idle_time_is_empty_with_a_dashed_border():
     ax = tv.plot_runs(seconds(spans_of("ann 0 4 desk", "ann 9 12 desk")), gaps="keep")
     assert boxes_in(ax) == [(0, 0, 4), (0, 9, 12)]
     assert boxes_in(ax, "unexplained") == [(0, 4, 9)]
+    assert legend_of(ax) == ["ann", "idle"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tokenvis.analysis.critical_path import PATH_STATES, UNEXPLAINED
+from tokenvis.analysis.critical_path import PATH_STATES
 from tokenvis.errors import check_choice, plural
 from tokenvis.layout.lanes import Placement
 from tokenvis.layout.name_order import busiest_names
@@ -26,17 +26,18 @@ from tokenvis.plot.artists.figure import LEGEND_LINE_INCHES, check_axes, draw_em
 from tokenvis.plot.artists.legend import draw_legend, legend_patch
 from tokenvis.plot.artists.markers import Markers, draw_markers
 from tokenvis.plot.artists.run_labels import RunLabels, RunTexts, sign_handle
-from tokenvis.plot.artists.states import draw_in_state, state_handles
+from tokenvis.plot.artists.states import draw_in_state, state_handles, state_patch
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, is_narrow, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
 from tokenvis.runs.matching import Match, Matched, matched
+from tokenvis.runs.run_paths import IDLE
 from tokenvis.runs.strips import Strips, strips_of
 from tokenvis.spans.columns import as_categorical, require
 from tokenvis.spans.integers import Float64Array, Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.prices import Prices
-from tokenvis.tree.states import WORK
+from tokenvis.tree.states import STATES, WORK
 
 MAX_RUNS = 500  # with a row, of more runs
 MIN_RUN_ROWS, MIN_RUN_POINTS = 10, 1.0  # with a row on given Axes; of a row, about a pixel
@@ -45,7 +46,7 @@ MAX_RUN_INCHES = 0.45  # on given Axes: few rows do not fill them
 SOLID_POINTS = 4.0  # from this height, rows are apart, with borders
 MEDIAN_WIDTH = 1.0
 LINES_BELOW_RUNS = 6  # the space that a layout takes from given Axes, for labels, notes and a legend
-GAP_COLOR_SHARE = 0.35  # of unexplained time in low rows
+GAP_COLOR_SHARE = 0.18  # of idle time in low rows
 MAX_DESCRIBED_RUNS = 5
 ORDER_TEXTS = {
     "time": "longest first",
@@ -73,9 +74,9 @@ def plot_runs(
 ) -> Axes:
     """Draw a strip for each run, one above the other on one axis of elapsed time: where the time of each run went.
 
-    A strip is the critical path of a run: at each moment its colour is the agent whose work determined how long the run took;
-    it is as long as the run. Waits are paler, with the looks of `plot_timeline`; time that nothing explains is empty. A dashed
-    line is the median of the wall times.
+    A strip is the critical path of a run: at each moment its colour is the agent whose work determined how long the run took,
+    or, where links and parents do not show it, one that works at the moment. It is as long as the run. Waits are paler, with
+    the looks of `plot_timeline`; time in which nothing runs is empty. A dashed line is the median of the wall times.
 
     A triangle beside a strip marks a slow run: its wall time is more than three spreads above the median (a spread is 1.4826
     times the median absolute deviation), and more than 5%. A red cross marks a failed run: a span has ``status`` "error". A
@@ -195,7 +196,7 @@ def set_rows(ax: Axes, n_runs: int) -> float:
 def axis_of_strips(strips: Strips, gaps: GapMode, time_unit: Literal["auto", "step"]) -> TimeAxis:
     """The axis of elapsed time of all strips; a gap is folded if nothing works on any of their paths."""
     names = dict.fromkeys(("id", "trace_id", "agent_id", "location_id"), "runs")
-    start = np.where(strips.state == UNEXPLAINED, strips.end, strips.start)  # of a gap, only the end counts
+    start = np.where(strips.state == IDLE, strips.end, strips.start)  # of a gap, only the end counts
     times = {"start_time": np.append(start, 0), "end_time": np.append(strips.end, 0)}  # all begin at 0
     stretches = pd.DataFrame({**names, **times})
     return time_axis(stretches, gaps=gaps, time_unit=time_unit, states=strips.states())
@@ -219,7 +220,7 @@ def draw_strips(
     top = np.arange(len(strips.runs)) - (height - 1) / 2
     lanes = pd.DataFrame({"top": top, "height": height, "is_lane": True})
     placement = Placement(strips.run, lanes, pd.DataFrame({"top": [], "height": []}))
-    color = np.where(strips.state == UNEXPLAINED, len(scale.colors), scale.code)
+    color = np.where(strips.state == IDLE, len(scale.colors), scale.code)
     colors = [*scale.colors, blend_colors(theme.muted, theme.background, GAP_COLOR_SHARE)]
     bars = Bars(strips.start, strips.end, placement, color, colors, axis.mapping)
     if is_solid or len(strips.run) > MAX_BARS:
@@ -227,8 +228,8 @@ def draw_strips(
         raster = Raster(ax, bars_in_states(bars, strips.state, rows, theme), rows, min_alpha=1.0)
         ax.add_artist(raster)
         return raster
-    gaps = np.flatnonzero((strips.state == UNEXPLAINED) & (strips.end > strips.start))
-    draw_in_state(ax, rectangle_corners(bars, gaps), [theme.muted] * len(gaps), "unexplained", theme, zorder=2.9)
+    gaps = np.flatnonzero((strips.state == IDLE) & (strips.end > strips.start))
+    draw_in_state(ax, rectangle_corners(bars, gaps), [theme.muted] * len(gaps), PATH_STATES[IDLE], theme, zorder=2.9)
     draw_bars(ax, bars_in_states(bars, strips.state, strips.explained(), theme))
     return None
 
@@ -236,7 +237,7 @@ def draw_strips(
 def bars_in_states(bars: Bars, state: Int64Array, rows: Int64Array, theme: ThemeColors) -> Bars:
     """Some of the bars, in the looks of their states; each is in one state."""
     start, end, state = bars.start[rows], bars.end[rows], state[rows]
-    waits = np.flatnonzero((state != WORK) & (state != UNEXPLAINED) & (end > start))
+    waits = np.flatnonzero((state != WORK) & (state != IDLE) & (end > start))
     segments = Segments(waits, start[waits], end[waits], state[waits].astype(np.int8))
     placement = replace(bars.placement, row=bars.placement.row[rows])
     return replace(
@@ -270,9 +271,11 @@ def draw_failures(ax: Axes, strips: Strips, axis: TimeAxis, theme: ThemeColors) 
 
 def run_handles(strips: Strips, table: pd.DataFrame, scale: ColorScale, axis: TimeAxis, theme: ThemeColors) -> list[Any]:
     """The handles of the legend: names, looks of states, the signs that occur, and the median."""
-    occurring = np.unique(strips.state[strips.end > strips.start]).tolist()
+    occurring = [PATH_STATES[state] for state in np.unique(strips.state[strips.end > strips.start]).tolist()]
     handles: list[Any] = [legend_patch(*entry) for entry in scale.legend]
-    handles += state_handles([PATH_STATES[state] for state in occurring], theme)
+    handles += state_handles([state for state in occurring if state in STATES], theme)
+    if PATH_STATES[IDLE] in occurring:
+        handles.append(state_patch(PATH_STATES[IDLE], theme, label="idle"))
     if strips.runs["is_slow"].any():
         handles.append(sign_handle("slow", "slow", theme))
     if strips.runs["is_failed"].any():
