@@ -28,7 +28,7 @@ def stalls(basis: Basis) -> Iterator[Behaviour]:
     """The stretches of work that are far longer than usual, if there are any."""
     row, start, end = basis.states.work()
     duration = difference(end, start)
-    of_agent = sums(basis.agents.group[row], duration, len(basis.agents))
+    of_agent = np.bincount(basis.agents.group[row], weights=duration, minlength=len(basis.agents))  # as floats: never too large
     measured = (duration > 0) & ~has_uncertain_times(basis)[row]
     row, duration = row[measured], duration[measured]
     location = groups_of(basis.spans, "trace_id", "location_id").group[row]
