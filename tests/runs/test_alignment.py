@@ -137,6 +137,23 @@ def test_agents_at_once_may_alternate_in_another_way():
     assert set(table["step"]) == {"same"}
 
 
+def test_a_step_out_of_order_among_other_agents_is_compared_too():
+    a = spans_of("ann 0 4 desk", "bob 1 3 lab", "bob 3 9 web", "ann 4 8 web")
+    b = spans_of("ann 0 4 desk", "ann 4 8 web", "bob 5 7 lab", "bob 8 14 web").assign(trace_id="u")
+    rows = [
+        row for row in shown(alignment(a, b), "step", "agent_id", "location_id", "difference", "instead") if row[0] != "same"
+    ]
+    assert rows == [("only in b", "ann", "web", "order", "d"), ("only in a", "ann", "web", "order", "b")]
+    failed = with_data(b, b={"status": "error"})
+    table = alignment(a, failed)
+    assert shown(table[table["first_divergence"]], "step", "difference", "id_b", "instead") == [
+        ("only in b", "failed, order", "b", "d")
+    ]
+    late = with_data(b, d={"status": "error"})
+    table = alignment(a, late)
+    assert shown(table[table["first_divergence"]], "step", "difference", "id_a", "id_b") == [("changed", "failed", "c", "d")]
+
+
 def test_columns_and_keys_of_data_make_a_step():
     a = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk"), a={"phase": 1, "label": "x"}, b={"phase": 2, "label": "y"})
     b = spans_of("bob 0 1 lab", "bob 1 2 lab").assign(trace_id="u", phase=[1, 3], label=["y", "y"])

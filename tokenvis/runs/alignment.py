@@ -15,7 +15,7 @@ from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
 from tokenvis.runs.matching import Match
 from tokenvis.runs.run_steps import RunSteps, run_steps_of
 from tokenvis.runs.step_differences import step_differences
-from tokenvis.runs.step_pairs import NO_STEP, StepPairs, sequences_of, step_pairs
+from tokenvis.runs.step_pairs import NO_STEP, StepPairs, sequences_of, step_pairs, with_counterparts
 from tokenvis.spans.columns import NAMES, as_categorical, ids_at, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Int64Array, Mask, count_ranks, difference
@@ -66,12 +66,14 @@ def alignment(
         ``step`` (str): "same", "changed", "only in a", "only in b"; the columns of ``by``, an agent by its role (names as
         category, label as str); ``difference`` (str), missing if there is none: of a step that changed from ``a`` to ``b``
         "failed" or "succeeded", "arguments", "slower" or "faster", joined by ", "; "order" if a step of one run is also a
-        step of the other, but not at a place where the two can be matched. Arguments that one run does not have, or that were
-        cut, are no difference. ``id_a, id_b``: the spans, missing where a run has no such step; ``instead``: for a step of one
-        run, the first step of the other after the last that both have, missing if there is none;
+        step of the other, but not at a place where the two can be matched; if that is only a place among the steps of other
+        agents, the two are compared too. Arguments that one run does not have, or that were cut, are no difference.
+        ``id_a, id_b``: the spans, missing where a run has no such step; ``instead``: for a step of one run, the same step of
+        its agent out of order, else the first step of the other run after the last that both have, missing if there is none;
         ``start_a, start_b, duration_a_us, duration_b_us, duration_change_us`` (Int64, µs), the change is b - a;
-        ``first_divergence`` (bool): True in the row where the runs part: the first that differs in more than its time, or else
-        the first that is slower or faster. A step that failed, or took longer, as a step below it did, is no such row.
+        ``first_divergence`` (bool): True in the row where the runs part: the first that differs in more than its time and its
+        place among other agents, or else in its time, or else in that place. A step that failed, or took longer, as a step
+        below it did, is no such row.
 
     Raises
     ------
@@ -106,7 +108,9 @@ def alignment(
         raise TokenvisError("alignment() needs the extra: pip install 'tokenvis[alignment]'.")
     by_agent = order == "agent"
     steps = run_steps_of(a, b, dict.fromkeys([*["agent_id"] * by_agent, *columns]), match)
-    return alignment_table(steps, aligned(steps, by_agent=by_agent), float(ratio))
+    pairs = aligned(steps, by_agent=by_agent)
+    compared = pairs if by_agent else with_counterparts(pairs, aligned(steps, by_agent=True))
+    return alignment_table(steps, pairs, compared, float(ratio))
 
 
 def aligned(steps: RunSteps, *, by_agent: bool) -> StepPairs:
@@ -117,12 +121,12 @@ def aligned(steps: RunSteps, *, by_agent: bool) -> StepPairs:
     return step_pairs(*(sequences_of(run, steps.key[run], sequence[run], n_sequences) for run in runs))
 
 
-def alignment_table(steps: RunSteps, pairs: StepPairs, ratio: float) -> pd.DataFrame:
-    """The result of `alignment`."""
+def alignment_table(steps: RunSteps, pairs: StepPairs, compared: StepPairs, ratio: float) -> pd.DataFrame:
+    """The result of `alignment`; ``compared`` as for `step_differences`."""
     start, end = times_of(steps.spans)
     duration = difference(end, start)
     in_a, in_b = pairs.a != NO_STEP, pairs.b != NO_STEP
-    found = step_differences(steps, pairs, duration, ratio)
+    found = step_differences(steps, pairs, compared, duration, ratio)
     kind = np.select([~in_b, ~in_a, found.any], [2, 3, 1], 0)
     change = np.zeros(len(kind), dtype=np.int64)
     change[in_a & in_b] = difference(duration[pairs.b[in_a & in_b]], duration[pairs.a[in_a & in_b]])
@@ -134,7 +138,7 @@ def alignment_table(steps: RunSteps, pairs: StepPairs, ratio: float) -> pd.DataF
             "difference": pd.array(found.names, dtype="str"),
             "id_a": ids_at(steps.spans, pairs.a),
             "id_b": ids_at(steps.spans, pairs.b),
-            "instead": ids_at(steps.spans, pairs.instead),
+            "instead": ids_at(steps.spans, compared.instead),
             "start_a": integers_where(in_a, start[pairs.a]),
             "start_b": integers_where(in_b, start[pairs.b]),
             "duration_a_us": integers_where(in_a, duration[pairs.a]),

@@ -1,7 +1,7 @@
 """Differences: what is different in each row of an alignment, and where the two runs part.
 
 A step often changes only because of a step below it: it fails because that failed, and takes longer because that did. The runs
-do not part at such a step, but at the innermost one.
+do not part at such a step, but at the innermost one. Nor do they part where agents that run at once alternate in another way.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,15 @@ class StepDifferences:
     divergence: Mask  # one row at most
 
 
-def step_differences(steps: RunSteps, pairs: StepPairs, duration: Int64Array, ratio: float) -> StepDifferences:
-    """The differences of each row; durations are slower or faster if they differ by more than the ratio."""
-    in_both = (pairs.a != NO_STEP) & (pairs.b != NO_STEP)
-    a, b = pairs.a[in_both], pairs.b[in_both]
+def step_differences(
+    steps: RunSteps, pairs: StepPairs, compared: StepPairs, duration: Int64Array, ratio: float
+) -> StepDifferences:
+    """The differences of each row; durations are slower or faster if they differ by more than the ratio.
+
+    ``compared`` has the steps that are compared in each row (`with_counterparts`): also those out of order in ``pairs``.
+    """
+    in_both = (compared.a != NO_STEP) & (compared.b != NO_STEP)
+    a, b = compared.a[in_both], compared.b[in_both]
     known = (steps.arguments[a] != NO_CODE) & (steps.arguments[b] != NO_CODE)
     took_a, took_b = duration[a].astype(np.float64), duration[b].astype(np.float64)
     marks = {
@@ -43,11 +48,11 @@ def step_differences(steps: RunSteps, pairs: StepPairs, duration: Int64Array, ra
     }
     number, in_more_than_time, in_time = np.zeros(len(in_both), dtype=np.int64), ~in_both, np.zeros(len(in_both), dtype=bool)
     number[in_both] = sum(marked.astype(np.int64) << DIFFERENCES.index(name) for name, marked in marks.items())
-    number[out_of_order(steps.key, pairs)] = 1 << DIFFERENCES.index("order")
+    number[out_of_order(steps.key, pairs)] |= 1 << DIFFERENCES.index("order")
     in_more_than_time[in_both] = marks["arguments"] | new_failures(steps, a, b)
     in_time[in_both] = innermost_of(steps, a, b, marks["slower"]) | innermost_of(steps, a, b, marks["faster"])
     names = np.array([joined_names(code) for code in range(1 << len(DIFFERENCES))], dtype=object)[number]
-    return StepDifferences(names, number > 0, first_marked(in_more_than_time, in_time))
+    return StepDifferences(names, number > 0, first_marked(in_more_than_time, in_time, number > 0))
 
 
 def joined_names(code: int) -> str | None:

@@ -59,6 +59,24 @@ def step_pairs(a: Sequences, b: Sequences) -> StepPairs:
     return StepPairs(row_a[order], row_b[order], instead[order])
 
 
+def with_counterparts(pairs: StepPairs, own: StepPairs) -> StepPairs:
+    """The pairs, where a step that only one run has stands beside its partner in ``own``, if that is alone too.
+
+    ``own`` has the pairs of each agent's steps: such a step differs in its place among the steps of other agents only.
+    """
+    n_steps = int(max(pairs.a.max(initial=NO_STEP), pairs.b.max(initial=NO_STEP))) + 1
+    partner, is_alone = np.full(n_steps + 1, NO_STEP), np.zeros(n_steps + 1, dtype=bool)
+    both, in_both = (own.a != NO_STEP) & (own.b != NO_STEP), (pairs.a != NO_STEP) & (pairs.b != NO_STEP)
+    partner[own.a[both]], partner[own.b[both]] = own.b[both], own.a[both]
+    is_alone[pairs.a[~in_both]] = is_alone[pairs.b[~in_both]] = True
+    partner[~is_alone[partner] | (partner == NO_STEP)] = NO_STEP
+    partner[NO_STEP] = NO_STEP
+    a = np.where(pairs.a == NO_STEP, partner[pairs.b], pairs.a)
+    b = np.where(pairs.b == NO_STEP, partner[pairs.a], pairs.b)
+    moved = (a != NO_STEP) & (b != NO_STEP) & ~in_both
+    return StepPairs(a, b, np.where(moved, np.where(pairs.a == NO_STEP, a, b), pairs.instead))
+
+
 def partners(a: Sequences, b: Sequences) -> tuple[Int64Array, Int64Array]:
     """For each position of each run, the position of the same step in the other run, or -1."""
     partner_a, partner_b = np.full(len(a.key), NO_STEP), np.full(len(b.key), NO_STEP)
