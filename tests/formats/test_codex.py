@@ -330,7 +330,7 @@ def test_a_child_with_only_copied_lines_has_no_spans():
 
 def test_content_none_keeps_texts_out_of_trace_names():
     write_file("x.jsonl", *BASIC)
-    assert ingest("x.jsonl", content="none").names == {ROOT: ROOT}
+    assert ingest("x.jsonl", content="none").names == {ROOT: "x"}
     assert "go" not in "".join(load_spans(ROOT)["data"])
 
 

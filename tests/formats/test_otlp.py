@@ -244,7 +244,7 @@ def test_children_before_their_parents_and_in_other_files_inherit_their_agents()
     report = ingest("in")
     assert load_spans(TRACE)["agent_id"].tolist() == ["Ann", "Ann", "Ann"]
     assert report.agents_from == Counter(name=1, ancestor=2)
-    assert report.names == {TRACE: "Ann"}
+    assert report.names == {TRACE: "in"}
 
 
 @pytest.mark.parametrize("name", ["agent_run [Ann]", "invoke_agent Ann", "agent run: 'Ann'"])
@@ -406,8 +406,9 @@ def test_traces_of_one_name_are_told_apart_by_what_they_were_asked():
     assert report.names == {TRACE: "invoke_agent: Plan a trip", OTHER: f"invoke_agent: {('Book ' * 12)[:59]}…"}
     assert set(report.spans()["agent_id"]) == {"shop"}
     assert set(ingest("x.jsonl", content="none", store="none.db").names.values()) == {"invoke_agent"}
-    write_file("y.jsonl", request(asked(TRACE, "Plan a trip"), service="unknown_service"))
-    assert ingest("y.jsonl", store="y.db").names == {TRACE: "invoke_agent"}
+    texts = "Plan a trip", "Book a flight"
+    write_file("y.jsonl", request(*map(asked, (TRACE, OTHER), texts), service="unknown_service"))
+    assert ingest("y.jsonl", store="y.db").names == {TRACE: "invoke_agent", OTHER: "invoke_agent"}
 
 
 @pytest.mark.parametrize("indent", [None, 1])

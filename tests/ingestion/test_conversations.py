@@ -140,7 +140,7 @@ def test_files_in_any_order_give_the_same_traces():
             write_file(f"{number}/{position}.jsonl", line)
         report = ingest(str(number), trace="session", store=f"{number}.db")
         stores.append(expand_data(report.spans(), ["parent_id"])[["id", "trace_id", "agent_id", "parent_id"]].to_csv())
-        assert report.names == {"chat": "ask", "c" * 32: "other"}
+        assert report.names["chat"] == "ask"
         assert report.problems == []
     assert stores[0] == stores[1]
     assert f"chat/{'a' * 32}/{'2' * 16},chat,ask,chat/{'a' * 32}/{'1' * 16}" in stores[0]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_same_store import contents, record, write_lines
+from test_same_store import TRACES, contents, record, write_lines
 
 from tokenvis import Store, ingest, load_spans
 
@@ -86,11 +86,11 @@ def test_a_later_file_completes_stored_spans(tmp_path):
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_trace_is_named_by_its_earliest_root(tmp_path, order):
-    paths = [
-        write_lines(tmp_path / f"{n}.jsonl", [record(n + 1, n, 9, name)], "") for n, name in enumerate(("first", "second"))
-    ]
+    other = record(9, 0, 9, "other", trace=TRACES[1])
+    roots = [record(1, 0, 9, "first"), record(2, 1, 9, "second")]
+    paths = [write_lines(tmp_path / f"{number}.jsonl", [root, other], "") for number, root in enumerate(roots)]
     report = [ingest(paths[number], store="x.db") for number in order][-1]
-    assert report.names == {"aa" * 16: "first"}
+    assert report.names == {TRACES[0]: "first", TRACES[1]: "other"}
 
 
 def test_of_snapshots_that_differ_the_one_with_more_data_counts(tmp_path):

@@ -129,7 +129,7 @@ def test_the_row_of_a_pending_span_that_an_earlier_version_stored_is_removed(tmp
     path = write_lines(tmp_path / "a.jsonl", [record(3, 1, 1, "chat (pending)", 2, **mark), record(2, 1, 5, "chat")], "shop")
     trace, store = TRACES[0], Store(tmp_path / "of-0.1.db")
     old = {"trace_id": trace, "agent_id": "shop", "location_id": "span", "start_time": 1, "end_time": 1}
-    store.write_trace(trace, [{**old, "id": f"{trace}/{3:016x}", "data": '{"kind":"pending_span"}'}], name="chat")
+    store.write_trace(trace, [{**old, "id": f"{trace}/{3:016x}", "data": '{"kind":"pending_span"}'}], name="a")
     ingest(path, store=store)
     assert contents(store) == stored_after(tmp_path, "new", path)
 

@@ -28,6 +28,7 @@ from tokenvis.ingestion.clock_shifts import ClockShifts
 from tokenvis.ingestion.conversations import TRACE_CHOICES, Conversations, TraceChoice, moved_spans
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
+from tokenvis.ingestion.run_names import run_names
 from tokenvis.ingestion.stored import StoredTraces, source_of
 from tokenvis.ingestion.turns import turn
 from tokenvis.ingestion.unknown_format import unknown_format, unknown_format_name
@@ -267,6 +268,7 @@ def report_readings(report: Report, readings: list[Reading]) -> None:
     """Delete the copies that the readings found, and report what they could not use."""
     if n_deleted := delete_copies(report.store, readings):
         report.skipped[REMOVED_COPIES] += n_deleted
+        report.add_names(put_sources(report.store, [], run_names))
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
@@ -275,10 +277,9 @@ def report_readings(report: Report, readings: list[Reading]) -> None:
 def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> None:
     """Write the spans of an assembly, the stored spans that change because of them, and which files they came from."""
     stored = StoredTraces(report.store, assembly.traces.array().tolist(), readings)
-    report.names |= stored.names()
-    for frame in assembly.frames(report.names, stored):
+    for frame in assembly.frames(stored.names(), stored):
         files, spans = frame["file"], frame.drop(columns="file")
-        written, foreign = report.store.add_traces(spans, report.names, former=assembly.former)
+        written, foreign = report.store.add_traces(spans, {}, former=assembly.former)
         assembly.former.clear()
         report.add(spans[~spans["id"].isin(foreign)], written)
         for refused, owner in foreign.items():
@@ -289,7 +290,8 @@ def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> 
     report.add_kept(assembly.kept)
     add_empty_traces(report, readings)
     sources = [source_of(trace, readings[file]) for trace, file in assembly.told_by]
-    put_sources(report.store, sources, report.names, outdated={reading.trace_id for reading in readings if reading.copies})
+    outdated = {reading.trace_id for reading in readings if reading.copies}
+    report.add_names(put_sources(report.store, sources, run_names, new=stored.nameless, outdated=outdated))
 
 
 def add_empty_traces(report: Report, readings: list[Reading]) -> None:
@@ -298,6 +300,7 @@ def add_empty_traces(report: Report, readings: list[Reading]) -> None:
     for trace_id, name in names.items():
         if trace_id not in report.totals:
             report.add_written([report.store.add_spans(trace_id, [], name=name)])
+            report.names[trace_id] = name or trace_id
 
 
 def readable_spans(reader: FormatReader, reading: Reading, *, is_only_source: bool) -> Iterator[SpanRead]:

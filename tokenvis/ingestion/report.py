@@ -10,6 +10,7 @@ import pandas as pd
 from tokenvis.errors import escaped, plural, quoted
 from tokenvis.formats.files.reading import Problem
 from tokenvis.output import one_line
+from tokenvis.store.ingested import Naming
 from tokenvis.store.load import load_spans
 from tokenvis.store.store import Store, Written
 
@@ -40,6 +41,8 @@ class Report:
         The name of the format of each file.
     names : dict
         The name of each trace, by its id.
+    renamed : dict
+        Other traces of the store that got another name, because a file of this ingest has the same: from and to, by id.
     written : list of Written
         The numbers of spans added, updated and unchanged, by trace.
     n_spans, n_agents, n_locations : int
@@ -62,6 +65,7 @@ class Report:
     store: Store
     formats: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, tuple[str, str]] = field(default_factory=dict)
     totals: dict[str, Written] = field(default_factory=dict, repr=False)
     agents: set[str] = field(default_factory=set, repr=False)
     locations: set[str] = field(default_factory=set, repr=False)
@@ -108,6 +112,15 @@ class Report:
             sums = (old + new for old, new in zip(total[2:], counts[2:], strict=True))
             self.totals[counts.trace_id] = Written(counts.database, counts.trace_id, *sums)
 
+    def add_names(self, naming: Naming) -> None:
+        """Add the names that traces got."""
+        self.names |= naming.names
+        for trace_id, (former, name) in naming.renamed.items():
+            if trace_id in self.names:
+                self.names[trace_id] = name
+            else:
+                self.renamed[trace_id] = self.renamed.get(trace_id, (former,))[0], name
+
     def add_kept(self, n_kept: Counter[str]) -> None:
         """Add spans, by trace, of which the store keeps what another file told."""
         self.n_spans += n_kept.total()
@@ -142,6 +155,8 @@ class Report:
         yield from shortlist(
             "Skipped:", [f"{escaped(reason, MAX_REASON_LENGTH)}: {count:,}" for reason, count in sorted(self.skipped.items())]
         )
+        changes = (f"{quoted(former)} is now {quoted(name)}" for former, name in self.renamed.values() if former != name)
+        yield from shortlist("Renamed, because other runs have the same names:", sorted(changes))
         yield from shortlist("Problems:", [str(problem) for problem in self.problems])
 
     def remarks(self) -> Iterator[str]:

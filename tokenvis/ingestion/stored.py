@@ -20,12 +20,13 @@ from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.rules import MODEL_KINDS
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.tool_calls import call_made, calls_asked_for
+from tokenvis.formats.files.places import has_id
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.spool import Names
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask
 from tokenvis.spans.payload import parse, parse_exactly
 from tokenvis.spans.redaction import Redactor, payload_json
-from tokenvis.store.ingested import select_rows, select_sources
+from tokenvis.store.ingested import select_names, select_rows, select_sources
 from tokenvis.store.scan import Arrays
 from tokenvis.store.sources import TraceSource
 from tokenvis.store.store import Store
@@ -40,16 +41,26 @@ StoredRow: TypeAlias = tuple[str, str, str | None, int]  # agent, location, data
 
 @dataclass
 class StoredTraces:
-    """The traces of an ingest, as the store has them: the files that told of each before, and those that are read."""
+    """The traces of an ingest, as the store has them: the files that told of each before, and those that are read.
+
+    ``nameless`` are those that have no name yet: they are new, or an ingest that was stopped had added them.
+    """
 
     store: Store
     trace_ids: list[str]
     readings: list[Reading]
     sources: dict[str, dict[str, TraceSource]] = field(default_factory=dict)
+    nameless: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for source in select_sources(self.store, self.trace_ids):
             self.sources.setdefault(source.trace_id, {})[source.origin] = source
+        names = select_names(self.store, self.trace_ids)
+        self.nameless = {
+            trace
+            for trace in self.trace_ids
+            if trace not in names or (trace not in self.sources and names[trace] == trace and has_id(trace))
+        }
         for reading in self.readings:
             if reading.copies:  # others took copied messages for the trace's own
                 self.sources.pop(reading.trace_id, None)
@@ -65,7 +76,7 @@ class StoredTraces:
         return told_by is not None and told_by.keys() <= {origin_digest(reading) for reading in readings}
 
     def names(self) -> dict[str, str]:
-        """The names of the traces that files have named, now or before: the file whose span named it the earliest counts."""
+        """What files call the traces, now or before: the file whose span named it the earliest counts."""
         told = {(source.trace_id, source.origin): source for sources in self.sources.values() for source in sources.values()}
         told |= {
             (trace_id, origin_digest(reading)): source_of(trace_id, reading)
@@ -92,7 +103,8 @@ def origin_digest(reading: Reading) -> str:
 def source_of(trace_id: str, reading: Reading) -> TraceSource:
     """What a file told of a trace as a whole."""
     named_at, name = reading.names.get(trace_id, (None, None))
-    return TraceSource(trace_id, origin_digest(reading), named_at, name)
+    place = None if reading.keeps_names else reading.source.place
+    return TraceSource(trace_id, origin_digest(reading), named_at, name, place)
 
 
 @dataclass(frozen=True)

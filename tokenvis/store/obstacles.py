@@ -120,9 +120,14 @@ def writing_obstacles(connection: sqlite3.Connection, objects: list[SchemaObject
 
 
 def has_sources_columns(connection: sqlite3.Connection) -> bool:
-    """Whether the table of sources is there, with its own columns."""
+    """Whether the table of sources is there, with its own columns, of this version or an earlier one."""
+    return sources_columns(connection) in (SOURCES_COLUMNS, SOURCES_COLUMNS[:-1])
+
+
+def sources_columns(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """The columns of the table of sources: name, type, place in the key; none if there is no such table."""
     rows = connection.execute(f"PRAGMA table_info({SOURCES.name})").fetchall()
-    return [(name, kind, key) for _, name, kind, _, _, key in rows] == SOURCES_COLUMNS
+    return [(name, kind, key) for _, name, kind, _, _, key in rows]
 
 
 def foreign_tables(objects: list[SchemaObject]) -> list[str]:

@@ -71,6 +71,7 @@ SOURCES = Table(  # the first ingest creates it, see `sources`
     Column("origin", Text, primary_key=True),
     Column("named_at", Integer),
     Column("name", Text),
+    Column("place", Text),
     sqlite_with_rowid=False,
 )
 SOURCES_COLUMNS = [
@@ -78,4 +79,5 @@ SOURCES_COLUMNS = [
     ("origin", "TEXT", 2),
     ("named_at", "INTEGER", 0),
     ("name", "TEXT", 0),
+    ("place", "TEXT", 0),  # files of earlier versions lack it
 ]  # place in key

@@ -75,7 +75,8 @@ class Reading:
     ``folders`` has what a reader found out about the folder of its files, for all sources of one call. If the source
     begins with a copy of spans of another trace, which are skipped, ``copies`` maps the id that each has in the source's
     ``trace_id`` to its own id and trace.
-    ``empty_traces`` are the ids of traces of which the source says that they have no spans.
+    ``empty_traces`` are the ids of traces of which the source says that they have no spans. ``keeps_names`` is set if its
+    traces keep their names, and are not called by the file's.
     ``pages`` has what the source says about pages, ``default_limits`` the numbers of records that clients of its tool return by
     default, and ``n_records`` how many there are.
     """
@@ -97,6 +98,7 @@ class Reading:
     n_records: int = 0
     told: set[tuple[str, str]] = field(default_factory=set)
     empty_traces: list[str] = field(default_factory=list)
+    keeps_names: bool = False
 
     @property
     def without_texts(self) -> bool:

@@ -1,6 +1,7 @@
 """Sources: files on disk that can be read from the start any number of times; a DataFrame is a source without a file."""
 
 import os
+import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from tokenvis.errors import IngestError, escaped, quoted
 from tokenvis.formats.files.encodings import Encoding, file_encoding
+from tokenvis.formats.files.places import place_text
 
 DATABASE_NAME = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
 
@@ -40,10 +42,18 @@ class Source:
         """The encoding of the file; the whole file is read for it, once."""
         return file_encoding(self.path)
 
+    @cached_property
+    def place(self) -> str | None:
+        """The names of the file and of its nearest folders, None if the source is not a file."""
+        return place_text(self.origin)
+
     def sibling(self, path: Path) -> "Source":
-        """Another file in the same folder."""
-        folder = self.name.rpartition("/")[0]
-        return Source(path, f"{folder}/{path.name}" if folder else path.name, origin_of(path), progress=self.progress)
+        """Another file in the same folder, or near it; of an archive, if this file was unpacked from one."""
+        folder, origin = self.name.rpartition("/")[0], origin_of(path)
+        if self.origin != origin_of(self.path):
+            way = Path(os.path.relpath(path, self.path.parent)).as_posix().encode(errors="backslashreplace").decode()
+            origin = posixpath.normpath(posixpath.join(posixpath.dirname(self.origin), way))
+        return Source(path, f"{folder}/{path.name}" if folder else path.name, origin, progress=self.progress)
 
     def arrow_file(self) -> pa.NativeFile:
         """The file, opened by Arrow, which takes a name that is not Unicode only as bytes."""

@@ -32,6 +32,7 @@ def read(reading: Reading) -> Iterator[SpanRead]:
             f"{reading.source.name} is a file of a fleet of version {version}; this tokenvis reads version {FLEET_VERSION}. "
             "Update tokenvis."
         )
+    reading.keeps_names = True
     read_index(reading, metadata)
     yield from spans_of_records(parquet_rows(reading), reading, lambda row: [restored_span(row)])
 

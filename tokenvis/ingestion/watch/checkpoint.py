@@ -95,12 +95,16 @@ class Checkpoint:
             if path in session_paths or (file_stamp(path) and file_stamp(main_file(path, entry))):
                 self.files[path] = entry
 
+    def is_due(self) -> bool:
+        """Whether the checkpoint was not written for a while."""
+        return time.monotonic() - self.saved_at >= SAVE_INTERVAL_S
+
     def save(self, *, force: bool = False) -> None:
         """Write the checkpoint, at most once per `SAVE_INTERVAL_S` unless ``force``; entries of another watch are merged.
 
         A failed write is ignored: the next watch then reads some sessions again.
         """
-        if not force and time.monotonic() - self.saved_at < SAVE_INTERVAL_S:
+        if not force and not self.is_due():
             return
         self.saved_at = time.monotonic()
         saved = saved_checkpoint(self.path)

@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +26,16 @@ from tokenvis.formats.registry import GROWING_FORMATS, SessionFollower
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.copies import delete_copies, outdated_sources
 from tokenvis.ingestion.ingest import SpanRules
+from tokenvis.ingestion.run_names import run_names
 from tokenvis.ingestion.sessions import session_folders, since_time
+from tokenvis.ingestion.stored import source_of
 from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileStamp, SessionEntry, file_stamp
 from tokenvis.ingestion.watch.discovery import Discovery
 from tokenvis.spans.redaction import CONTENTS, Content, Redactor
 from tokenvis.store.database import Target
+from tokenvis.store.ingested import put_sources
 from tokenvis.store.load import load_traces
+from tokenvis.store.sources import TraceSource
 from tokenvis.store.store import Store, Written, as_store
 from tokenvis.temporary import clear_leftovers, temporary_folder
 
@@ -56,7 +61,7 @@ class Family:
     """A family in memory: its follower, and the state of its rows in the store.
 
     ``digests`` are hashes of the stored rows, by span id; ``added`` has the trace id of each span that this watch added, by
-    span id; ``copies`` are those of its readings when copies were last deleted.
+    span id; ``copies`` are those of its readings when copies were last deleted; ``sources`` are its files as stored.
     """
 
     follower: SessionFollower
@@ -66,6 +71,7 @@ class Family:
     digests: dict[str, int | None] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
     copies: list[tuple[dict[str, tuple[str, str]], list[Continuation]]] = field(default_factory=list)
+    sources: list[TraceSource] = field(default_factory=list)
     changed_at: float = field(default_factory=time.monotonic)
 
 
@@ -140,6 +146,8 @@ class Watch:
         self.family_of_file: dict[str, str] = {}
         self.dropped: set[str] = set()
         self.outdated: set[str] = set()
+        self.new_sources: list[TraceSource] = []
+        self.forgotten_traces: set[str] = set()
 
     def __enter__(self) -> "Watch":
         return self
@@ -149,7 +157,9 @@ class Watch:
 
     def close(self) -> None:
         """Save the checkpoint, so that the next watch continues from here."""
-        self.checkpoint.save(force=True)
+        with suppress(StoreError):
+            self.name_traces()
+            self.checkpoint.save(force=True)
 
     def look(self) -> list[Change]:
         """Read the new lines and return the changes by trace. After a `StoreError`, the next poll writes the missing spans.
@@ -170,13 +180,23 @@ class Watch:
         for family, files in self.discovery.families(stamps).items():
             if self.is_due(family, files, stamps):
                 self.read_family(family, files, stamps)
-                self.checkpoint.save()
+                if self.checkpoint.is_due():
+                    self.name_traces()
+                    self.checkpoint.save()
                 yield from self.pending_changes
                 self.pending_changes.clear()
         for idle in [
             name for name, family in self.families.items() if time.monotonic() - family.changed_at > FAMILY_IDLE_TIMEOUT_S
         ]:
             del self.families[idle]
+        self.name_traces()
+
+    def name_traces(self) -> None:
+        """Name the traces of files that tell something new, as an ingest of all files does."""
+        if self.new_sources or self.forgotten_traces:
+            new = {source.trace_id for source in self.new_sources}
+            put_sources(self.store, self.new_sources, run_names, new=new, outdated=self.forgotten_traces)
+            self.new_sources, self.forgotten_traces = [], set()
 
     def is_due(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> bool:
         """Whether a family has changed since it was read; a family never read is due unless it is older than ``since``."""
@@ -247,6 +267,9 @@ class Watch:
             if old_name != name and (old_family := self.families.pop(old_name, None)):
                 family.digests |= dict.fromkeys(old_family.digests)  # no digest: the other family may have written other rows
                 family.added |= old_family.added
+                family.sources.clear()
+                self.new_sources = [source for source in self.new_sources if source not in old_family.sources]
+                self.forgotten_traces |= old_family.names.keys()
                 self.checkpoint.sessions.pop(old_name, None)
             self.family_of_file[file] = name
         return family
@@ -284,14 +307,14 @@ class Watch:
         values = zip(*(rows[column].tolist() for column in DIGEST_COLUMNS), strict=True)
         digests = dict(zip(rows["id"].tolist(), map(hash, values), strict=True))
         changed = [span for span, digest in digests.items() if family.digests.get(span) != digest]
-        for trace in (trace for trace, name in names.items() if family.stored_names.get(trace) != name):
-            changed += rows["id"][rows["trace_id"] == trace].head(1).tolist()  # writing one of its rows renames a trace
-        written, is_complete = self.add_rows(family, rows.loc[list(dict.fromkeys(changed))], names)
+        written, is_complete = self.add_rows(family, rows.loc[changed])
         if not is_complete:
-            written, _ = self.add_rows(family, rows, names)
+            written, _ = self.add_rows(family, rows)
+            family.sources.clear()
         removed = self.delete_retracted(family, digests)
         if foreign := set(family.stored_names) - set(names):
             self.rewrite_traces(family, foreign)
+        self.note_sources(family, foreign)
         family.digests, family.stored_names = dict(digests), names
         family.added = {span: trace for span, trace in family.added.items() if span in digests}
         counts = {total.trace_id: (total.added, total.updated) for total in written}
@@ -332,6 +355,15 @@ class Watch:
             outdated = outdated_sources(self.store, reading, ())
             self.outdated |= {str(source.path) for source in outdated} & self.checkpoint.sessions.keys()
 
+    def note_sources(self, family: Family, foreign: set[str]) -> None:
+        """Note which files tell of which traces, and the ``foreign`` ones of which they do so no longer."""
+        readings = [reading for reading in family.follower.readings if reading.trace_id in family.names]
+        sources = [source_of(reading.trace_id, reading) for reading in readings]
+        if sources != family.sources or foreign:
+            family.sources = sources
+            self.new_sources += sources
+            self.forgotten_traces |= foreign | {reading.trace_id for reading in readings if reading.copies}
+
     def rewrite_traces(self, family: Family, traces: set[str]) -> None:
         """Make other families write these traces again, because this family no longer contains them."""
         for name, session in list(self.checkpoint.sessions.items()):
@@ -341,11 +373,11 @@ class Watch:
                 if other:
                     other.digests, other.stored_names = {}, {}
 
-    def add_rows(self, family: Family, rows: pd.DataFrame, names: dict[str, str]) -> tuple[list[Written], bool]:
+    def add_rows(self, family: Family, rows: pd.DataFrame) -> tuple[list[Written], bool]:
         """Add rows to the store; returns the counts, and whether all earlier rows were still stored."""
         if rows.empty:
             return [], True
-        written, foreign = self.store.add_traces(rows.drop(columns="file"), names)
+        written, foreign = self.store.add_traces(rows.drop(columns="file"), {})
         for span, owner in foreign.items():
             reason = f"span {quoted(span)} already belongs to trace {quoted(owner)}"
             self.report_problem(Problem(family.follower.readings[0].source.name, None, reason))

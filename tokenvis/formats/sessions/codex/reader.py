@@ -168,6 +168,7 @@ class CodexFollower:
                     reading.add_problem(None, "contains no model or tool calls")
                 continue
             title = root if reading.options.without_texts else shorten(thread.first_prompt or root, MAX_THREAD_TITLE_LENGTH)
+            reading.trace_id = root
             reading.name_trace(root, title, None if root == lineage.id else thread.first_seen)
             call = ancestors[0].spawned.get(lineage.id) if ancestors else None
             parent = thread_span_id(root, ancestors[0].id, call) if call else None

@@ -103,7 +103,6 @@ def is_trace_event(event: Any) -> bool:
 def read(reading: Reading) -> Iterator[SpanRead]:
     """The spans of a file."""
     trace_id = file_trace_id(reading)
-    reading.name_trace(trace_id, PurePosixPath(reading.source.name).stem)
     outline = outline_of(Reading(reading.source))
     for thread_slice in slices(reading, outline):
         if "tokenvis" in event_arguments(thread_slice.event):
