@@ -175,7 +175,9 @@ PICTURED = (
     "waits",
 )
 TESTED_IN = {  # modules without a test file of the same name
-    "commands/sources.py": "commands/test_commands_show.py",
+    "commands/comparison.py": "commands/test_commands_compare.py",
+    "commands/divergence.py": "commands/test_commands_compare.py",
+    "commands/facts.py": "commands/test_commands_summary.py",
     "findings/basis.py": "findings/test_doubts.py",
     "findings/finding.py": "findings/test_doubts.py",
     "fleet/answering.py": "fleet/test_adapter.py",
@@ -220,9 +222,9 @@ TESTED_IN = {  # modules without a test file of the same name
     **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("agents", "fanouts", "key_numbers")},
     **{f"plot/parts/{module}.py": "plot/test_overview.py" for module in ("locations", "page", "rows")},
     "plot/compare.py": "runs/test_compare.py",
+    **{f"plot/comparisons/{module}.py": "runs/test_compare.py" for module in ("changes", "pair")},
     **{f"runs/{module}.py": "runs/test_contributions.py" for module in ("causes", "parts")},
     **{f"runs/{module}.py": "runs/test_compare_runs.py" for module in ("baseline", "measures")},
-    **{f"plot/comparisons/{module}.py": "runs/test_compare.py" for module in ("changes", "pair")},
     "runs/pair.py": "runs/test_compare.py",
     "plot/storyline.py": "layout/test_storyline.py",
     "spans/conversion/event_data.py": "spans/test_events.py",

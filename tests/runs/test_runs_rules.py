@@ -5,31 +5,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenvis.errors import BadOption
-from tokenvis.runs.rules import COMPARISONS, DURATIONS, METRICS, UNITS_OF_TIME, Amount, Limit, Rule, parse_rule
+from tokenvis.runs.rules import COMPARISONS, DURATIONS, METRICS, UNITS_OF_TIME, Amount, Limit, MetricRule, parse_rule
 
 RULES = {  # what is written: the rule, and how it is written shortest
-    "cost > 1.2x": (Rule("cost", ">", Limit(Decimal("1.2"), "x")), "cost > 1.2x"),
-    " cost>1.20 x ": (Rule("cost", ">", Limit(Decimal("1.2"), "x")), "cost > 1.2x"),
-    "time >= +10%": (Rule("time", ">=", Limit(Decimal(10), "%", "+")), "time >= +10%"),
-    "time < - 10 %": (Rule("time", "<", Limit(Decimal(10), "%", "-")), "time < -10%"),
-    "work > +30s": (Rule("work", ">", Limit(Decimal(30), "s", "+")), "work > +30s"),
-    "waiting > 90 min": (Rule("waiting", ">", Limit(Decimal(90), "min")), "waiting > 90min"),
-    "time <= 250ms": (Rule("time", "<=", Limit(Decimal(250), "ms")), "time <= 250ms"),
-    "time > 250 µs": (Rule("time", ">", Limit(Decimal(250), "us")), "time > 250us"),
-    "tokens > 1,000,000": (Rule("tokens", ">", Limit(Decimal(1_000_000))), "tokens > 1000000"),
-    "cost > 0.05": (Rule("cost", ">", Limit(Decimal("0.05"))), "cost > 0.05"),
-    "errors > +0": (Rule("errors", ">", Limit(Decimal(0), "", "+")), "errors > +0"),
-    "retries of Ann > 2": (Rule("retries", ">", Limit(Decimal(2)), "Ann"), "retries of Ann > 2"),
-    "spans of model:gpt-4.1 < 9": (Rule("spans", "<", Limit(Decimal(9)), "model:gpt-4.1"), "spans of model:gpt-4.1 < 9"),
-    "work of agent Ann > 1h": (Rule("work", ">", Limit(Decimal(1), "h"), "Ann", "agent"), "work of agent Ann > 1h"),
+    "cost > 1.2x": (MetricRule("cost", ">", Limit(Decimal("1.2"), "x")), "cost > 1.2x"),
+    " cost>1.20 x ": (MetricRule("cost", ">", Limit(Decimal("1.2"), "x")), "cost > 1.2x"),
+    "time >= +10%": (MetricRule("time", ">=", Limit(Decimal(10), "%", "+")), "time >= +10%"),
+    "time < - 10 %": (MetricRule("time", "<", Limit(Decimal(10), "%", "-")), "time < -10%"),
+    "work > +30s": (MetricRule("work", ">", Limit(Decimal(30), "s", "+")), "work > +30s"),
+    "waiting > 90 min": (MetricRule("waiting", ">", Limit(Decimal(90), "min")), "waiting > 90min"),
+    "waiting > 2m": (MetricRule("waiting", ">", Limit(Decimal(2), "min")), "waiting > 2min"),
+    "time <= 250ms": (MetricRule("time", "<=", Limit(Decimal(250), "ms")), "time <= 250ms"),
+    "time > 250 µs": (MetricRule("time", ">", Limit(Decimal(250), "us")), "time > 250us"),
+    "tokens > 1,000,000": (MetricRule("tokens", ">", Limit(Decimal(1_000_000))), "tokens > 1000000"),
+    "cost > 0.05": (MetricRule("cost", ">", Limit(Decimal("0.05"))), "cost > 0.05"),
+    "errors > +0": (MetricRule("errors", ">", Limit(Decimal(0), "", "+")), "errors > +0"),
+    "retries of Ann > 2": (MetricRule("retries", ">", Limit(Decimal(2)), "Ann"), "retries of Ann > 2"),
+    "spans of model:gpt-4.1 < 9": (MetricRule("spans", "<", Limit(Decimal(9)), "model:gpt-4.1"), "spans of model:gpt-4.1 < 9"),
+    "work of agent Ann > 1h": (MetricRule("work", ">", Limit(Decimal(1), "h"), "Ann", "agent"), "work of agent Ann > 1h"),
     "work of location'a b'>1h": (
-        Rule("work", ">", Limit(Decimal(1), "h"), "a b", "location"),
+        MetricRule("work", ">", Limit(Decimal(1), "h"), "a b", "location"),
         'work of location "a b" > 1h',
     ),
-    r'errors of "a \"b\"\u0020>" > 0': (Rule("errors", ">", Limit(Decimal(0)), 'a "b" >'), r'errors of "a \"b\" >" > 0'),
-    "errors of agent > 0": (Rule("errors", ">", Limit(Decimal(0)), "agent"), 'errors of "agent" > 0'),
+    r'errors of "a \"b\"\u0020>" > 0': (MetricRule("errors", ">", Limit(Decimal(0)), 'a "b" >'), r'errors of "a \"b\" >" > 0'),
+    "errors of agent > 0": (MetricRule("errors", ">", Limit(Decimal(0)), "agent"), 'errors of "agent" > 0'),
     "errors of agent location > 0": (
-        Rule("errors", ">", Limit(Decimal(0)), "location", "agent"),
+        MetricRule("errors", ">", Limit(Decimal(0)), "location", "agent"),
         "errors of agent location > 0",
     ),
 }
@@ -57,8 +58,8 @@ MISTAKES = {
     "cost > 10%": ("'10%', from character 8, has no sign; +10% is that much more than the baseline, -10% that much less"),
     "cost > -101%": "'-101%', from character 8, is less than nothing",
     "cost > +1.2x": "'+1.2x', from character 8, has a sign, but `x` is times the baseline; leave the sign out",
-    "time > 30": "'30', from character 8, needs a unit of time: us, ms, s, min, h",
-    "time > +5 m": "'+5 m', from character 8, needs a unit of time: us, ms, s, min, h",
+    "time > 30": "'30', from character 8, needs a unit of time: us, ms, s, min, h, d",
+    "time > +5 ns": "'+5 ns', from character 8, needs a unit of time: us, ms, s, min, h, d",
     "tokens > 5s": "'5s', from character 10, has a unit, but tokens has none",
     "tokens > 1,00": "',00', from character 11, comes after the end of the rule",
     "errors > 0, cost > 3": "', cost > 3', from character 11, comes after the end of the rule",
@@ -135,7 +136,7 @@ def test_a_name_is_of_an_agent_or_of_a_location():
     assert parse_rule("work of desk > 1s").kind_of_name(agents, locations) == "location"
     assert parse_rule("work of location lab > 1s").kind_of_name(agents, locations) == "location"
     messages = {
-        "work of lab > 1s": "'work of lab > 1s': 'lab' is an agent and a location. Say which, with 'of agent' or 'of location'.",
+        "work of lab > 1s": "'work of lab > 1s': 'lab' is an agent and a location. Write 'of agent' or 'of location'.",
         "work of anna > 1s": "'work of anna > 1s': there is no agent or location 'anna'. There is: 'ann'.",
         "work of agent desk > 1s": "'work of agent desk > 1s': there is no agent 'desk'. There is: 'ann', 'lab'.",
     }
@@ -155,13 +156,13 @@ LIMITS = st.one_of(
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> Rule:
+def rules(draw: st.DrawFn) -> MetricRule:
     limit = draw(LIMITS)
     metrics = METRICS if limit.unit in ("x", "%") else DURATIONS if limit.unit else METRICS[len(DURATIONS) :]
     words = st.sampled_from(["ann", "agent", "location", "of", "a b", "x>1", "it's", '"', "", "\\", "5s", "µ", "\n", "\ud800"])
     name = draw(st.none() | words | st.text())
     kind = None if name is None else draw(st.sampled_from([None, "agent", "location"]))
-    return Rule(draw(st.sampled_from(metrics)), draw(st.sampled_from(list(COMPARISONS))), limit, name, kind)
+    return MetricRule(draw(st.sampled_from(metrics)), draw(st.sampled_from(list(COMPARISONS))), limit, name, kind)
 
 
 @pytest.mark.laws

@@ -1,10 +1,11 @@
 """``tokenvis show``: a page of the explorer, of a file or a stored trace."""
 
+import sys
 import webbrowser
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from tokenvis.commands.sources import path_exists, spans_to_show
+from tokenvis.commands.sources import path_exists, read_source
 from tokenvis.errors import BadOption, IngestError
 from tokenvis.ingestion.sessions import find_sessions
 from tokenvis.spans.redaction import CONTENTS
@@ -37,7 +38,9 @@ def run_show(args: Namespace) -> None:
     from tokenvis.explorer.page import is_page, write_page  # it loads matplotlib
 
     source = args.source or newest_session()
-    spans = spans_to_show(source, args.database)
+    spans, report = read_source(source, args.database)
+    if report is not None and report.problems:
+        print(report, file=sys.stderr)
     page_path = Path(f"{as_file_name(source)}.html" if args.output is None else args.output)
     if args.output is None and page_path.is_file() and not is_page(page_path):
         raise BadOption(f"{page_path} exists and is not a page of tokenvis. Choose another file with -o FILE.")

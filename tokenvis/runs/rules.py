@@ -13,7 +13,7 @@ parts do not matter::
                 | number [ unit ]            without the baseline
     sign        = "+" | "-"
     number      = digits, which may have commas between thousands, and decimals after a point
-    unit        = "us" | "ms" | "s" | "min" | "h"       needed by time, work and waiting; the others have none
+    unit        = "us" | "µs" | "ms" | "s" | "m" | "min" | "h" | "d"     needed by time, work, waiting; the others have none
 
 Arithmetic is exact: 11 is not more than 10 and 10%. Money is compared in 12 significant digits. Between a value and a baseline
 that are both 0 nothing has changed, so no rule with ``x`` or ``%`` holds; but anything is more than 1.2 times 0.
@@ -36,16 +36,17 @@ from tokenvis.errors import BadOption, listed, nearest, quoted
 
 DURATIONS = ("time", "work", "waiting")
 METRICS = (*DURATIONS, "tokens", "cost", "errors", "retries", "spans")
-UNITS_OF_TIME = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
+UNITS_OF_TIME = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+OTHER_UNITS = {"\u00b5s": "us", "\u03bcs": "us", "m": "min"}  # both letters look like µ; pictures have "1m 30s"
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
     ">": operator.gt,
     "<": operator.lt,
 }
-MAX_DIGITS = 18
+MAX_NUMBER_LENGTH = 18
 
-WORD, UNIT = re.compile(r"[^\s<>=\"']+"), re.compile(r"[^\W\d_]+|%")
+BARE_WORD, UNIT = re.compile(r"[^\s<>=\"']+"), re.compile(r"[^\W\d_]+|%")
 KIND = re.compile(r"(?:agent|location)(?=\s*[\"']|\s+[^\s<>=])")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'[^']*'", re.DOTALL)
 COMPARISON, SIGN = re.compile("|".join(COMPARISONS)), re.compile(r"[+-]?")
@@ -92,7 +93,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Rule:
+class MetricRule:
     """A rule about a metric of a run, or of what has that name in it: an agent or a location, if ``kind`` says which."""
 
     metric: str
@@ -104,7 +105,7 @@ class Rule:
     def __str__(self) -> str:
         if self.name is None:
             return f"{self.metric} {self.comparison} {self.limit}"
-        is_word = WORD.fullmatch(self.name) and (self.kind or self.name not in ("agent", "location"))
+        is_word = BARE_WORD.fullmatch(self.name) and (self.kind or self.name not in ("agent", "location"))
         name = self.name if is_word else json.dumps(self.name, ensure_ascii=False)
         return f"{self.metric} of {f'{self.kind} ' if self.kind else ''}{name} {self.comparison} {self.limit}"
 
@@ -137,7 +138,7 @@ class Rule:
             return found[0]
         if found:
             raise BadOption(
-                f"{quoted(str(self))}: {quoted(self.name)} is an agent and a location. Say which, with 'of agent' or 'of location'."
+                f"{quoted(str(self))}: {quoted(self.name)} is an agent and a location. Write 'of agent' or 'of location'."
             )
         kinds = {"agent": agents, "location": locations}
         names = {name for kind in kinds if self.kind in (kind, None) for name in kinds[kind]}
@@ -147,13 +148,13 @@ class Rule:
         )
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> MetricRule:
     """The rule that a text says; `BadOption`, with the place of the mistake, if it says none.
 
     Examples
     --------
     >>> parse_rule("cost > 1.2x")
-    Rule(metric='cost', comparison='>', limit=Limit(number=Decimal('1.2'), unit='x', sign=''), name=None, kind=None)
+    MetricRule(metric='cost', comparison='>', limit=Limit(number=Decimal('1.2'), unit='x', sign=''), name=None, kind=None)
     >>> print(parse_rule('tokens of location "model:m">1,000'))
     tokens of location model:m > 1000
     """
@@ -166,9 +167,9 @@ class RuleReader:
     def __init__(self, text: str) -> None:
         self.text, self.position = text, 0
 
-    def rule(self) -> Rule:
+    def rule(self) -> MetricRule:
         """The rule that the text says."""
-        start, metric = self.next(), self.take(WORD)
+        start, metric = self.next(), self.take(BARE_WORD)
         if metric not in METRICS:
             self.refuse(f"is none of the metrics {', '.join(METRICS)}", start)
         kind, name = self.kind_and_name() if self.take(re.compile(r"of\b")) else (None, None)
@@ -178,12 +179,12 @@ class RuleReader:
         limit = self.limit(metric)
         if self.next() < len(self.text):
             self.refuse("comes after the end of the rule")
-        return Rule(metric, comparison, limit, name, kind)
+        return MetricRule(metric, comparison, limit, name, kind)
 
     def kind_and_name(self) -> tuple[str | None, str]:
         """The kind, or None, and the name of an agent or location."""
         kind = self.take(KIND) or None
-        if word := self.take(WORD):
+        if word := self.take(BARE_WORD):
             return kind, word
         start, token = self.next(), self.take(QUOTED)
         if not token:
@@ -198,9 +199,9 @@ class RuleReader:
     def limit(self, metric: str) -> Limit:
         """A limit that fits the metric."""
         start, sign, number, unit = self.next(), self.take(SIGN), self.take(NUMBER), self.take(UNIT)
-        if not number or len(number) > MAX_DIGITS:
-            self.refuse(f"is no limit: it needs a number, of at most {MAX_DIGITS} characters", start)
-        unit = "us" if unit in ("µs", "μs") else unit
+        if not number or len(number) > MAX_NUMBER_LENGTH:
+            self.refuse(f"is no limit: it needs a number, of at most {MAX_NUMBER_LENGTH} characters", start)
+        unit = OTHER_UNITS.get(unit, unit)
         if unit == "x" and sign:
             self.refuse("has a sign, but `x` is times the baseline; leave the sign out", start)
         if unit == "%" and not sign:

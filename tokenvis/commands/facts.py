@@ -1,0 +1,84 @@
+"""Facts: what ``tokenvis summary`` says about each run, as values that JSON has; its text is made of them.
+
+Their names are those of the columns of the questions that they come from. Times are in µs; what is not known is None.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from tokenvis.analysis.critical_path import critical_path
+from tokenvis.analysis.diagnose import diagnose
+from tokenvis.analysis.summary import SUMMARY_COLUMNS, summary
+from tokenvis.analysis.usage import usage
+from tokenvis.commands.sources import SourceRuns
+from tokenvis.commands.totals import METRIC_COLUMNS, UNCOUNTED, totals_of
+from tokenvis.tree.prices import Prices
+
+USAGE_FACTS = ("input_tokens", "output_tokens", "price_source", "unpriced_models")
+PATH_COLUMNS = ["agent_id", "location_id", "state"]
+
+
+def facts_of(runs: SourceRuns, prices: Prices | None) -> list[dict[str, Any]]:
+    """The facts of each run, in the order of ``runs.table``."""
+    spans = runs.spans
+    totals, sizes = rows_by_run(totals_of(spans, prices=prices)), rows_by_run(summary(spans))
+    figures = rows_by_run(usage(spans, by="trace_id", prices=prices))
+    lists = {"agents": agents_by_work(spans), "critical_path": path_parts(spans), "findings": findings_about(spans, prices)}
+    facts = []
+    for trace_id, in_source, name in runs.table[["trace_id", "id_in_source", "name"]].itertuples(index=False):
+        total, used = totals[trace_id], figures.get(trace_id, {})
+        facts.append(
+            {
+                "trace_id": in_source,
+                "name": name,
+                **{column: sizes[trace_id][column] for column in SUMMARY_COLUMNS},
+                **{column: total[column] for column in (*METRIC_COLUMNS.values(), *UNCOUNTED.values())},
+                **{column: used.get(column) for column in USAGE_FACTS},
+                **{fact: found.get(trace_id, []) for fact, found in lists.items()},
+            }
+        )
+    return facts
+
+
+def rows_by_run(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The row of each run, with values that JSON has."""
+    return {row.pop("trace_id"): row for row in records(table)}
+
+
+def lists_by_run(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each run, with values that JSON has."""
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for row in records(table):
+        lists.setdefault(row.pop("trace_id"), []).append(row)
+    return lists
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, with values that JSON has: None for a missing one."""
+    values = {name: [json_value(value) for value in table[name].tolist()] for name in table.columns}
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def json_value(value: Any) -> Any:
+    """A value of a cell as JSON has it."""
+    return value if isinstance(value, list) else None if pd.isna(value) else value
+
+
+def agents_by_work(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The agents of each run and their work, the most first."""
+    table = summary(spans, by="agent_id")[["trace_id", "agent_id", "n_spans", "busy_us", "waiting_us", "n_errors"]]
+    return lists_by_run(table.sort_values("busy_us", ascending=False, kind="stable"))
+
+
+def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The time on the critical path of each run, by agent, location and state, the longest first; None where nothing runs."""
+    path = critical_path(spans)
+    parts = path.groupby(["trace_id", *PATH_COLUMNS], observed=True, dropna=False, as_index=False)["part_us"].sum()
+    parts = parts[parts["part_us"] > 0].sort_values("part_us", ascending=False, kind="stable")
+    return lists_by_run(parts)
+
+
+def findings_about(spans: pd.DataFrame, prices: Prices | None) -> dict[str, list[dict[str, Any]]]:
+    """What `diagnose` finds in each run, without the ids of spans."""
+    return lists_by_run(diagnose(spans, prices=prices).drop(columns="span_ids"))
