@@ -50,6 +50,9 @@ MISTAKES = {
     "speed > 3": f"'speed > 3', from character 1, {NO_METRIC}",
     "cost": "its end is none of the comparisons >, >=, < and <=",
     "cost = 3": "'= 3', from character 6, is none of the comparisons >, >=, < and <=",
+    "work of Data Writer > 1s": (
+        "'Writer > 1s', from character 14, is none of the comparisons >, >=, < and <=. A name with spaces is in quotes"
+    ),
     "cost >> 1.2x": "'> 1.2x', from character 7, is no limit: it needs a number, of at most 18 characters",
     "cost > $3": "'$3', from character 8, is no limit: it needs a number, of at most 18 characters",
     "cost > 1234567890123456789": (

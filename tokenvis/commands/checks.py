@@ -119,7 +119,7 @@ def rule_lines(checks: list[Check]) -> list[str]:
     failed = [f"Failed: {check}" for check in checks if check.holds]
     n_rules = len({check.rule for check in checks})
     none_holds = n_rules and all(check.holds is False for check in checks)
-    return ["", *failed] if failed else ["", f"{plural(n_rules, 'rule')}, none holds."] if none_holds else []
+    return ["", *failed] if failed else ["", f"{plural(n_rules, 'rule')} checked, none holds."] if none_holds else []
 
 
 def why_undecided(undecided: list[Check], args: Namespace, runs: SourceRuns) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tokenvis.commands.texts import (
     wrapped_lines,
 )
 from tokenvis.commands.totals import METRIC_COLUMNS, Amounts
-from tokenvis.errors import listed, quoted
+from tokenvis.errors import listed, plural, quoted
 from tokenvis.plot.artists.times.durations import duration_text
 from tokenvis.runs.compare import MEDIAN
 
@@ -75,13 +75,14 @@ def comparison_lines(comparison: Comparison, args: Namespace) -> Iterator[str]:
     else:
         yield from many_sides(comparison, whole, baseline)
     yield from matches(comparison)
+    yield from doubt_lines(comparison)
     yield from divergence_lines(comparison)
 
 
 def verdict(other: str, amounts: Amounts, name: str, baseline: Amounts) -> str:
     """Whether a side is slower, and whether it is dearer, in a line."""
-    time = change_words("time", amounts, baseline, ("slower", "faster", "as fast"))
-    cost = change_words("cost", amounts, baseline, ("dearer", "cheaper", "as dear"))
+    time = change_words("time", amounts, baseline, ("slower", "faster", "same time"))
+    cost = change_words("cost", amounts, baseline, ("dearer", "cheaper", "same cost"))
     return f"{name_cell(other)} against {name_cell(name)}: {time}, {cost}"
 
 
@@ -161,6 +162,16 @@ def ratio_cells(amounts: Amounts, baseline: Amounts) -> Iterator[str]:
     for metric in METRIC_COLUMNS:
         change, ratio = difference_cells(metric, amounts[metric].value, baseline[metric].value)
         yield change if ratio == "-" else ratio
+
+
+def doubt_lines(comparison: Comparison) -> Iterator[str]:
+    """The doubts about the totals of sides."""
+    for side, counts in comparison.doubts.items():
+        if counts:
+            doubts = ", ".join(
+                f"{kind} in {count:,} of {plural(comparison.n_runs(side), 'run')}" for kind, count in counts.items()
+            )
+            yield from ["", *wrapped_lines(f"Doubts about {quoted(side)}: {doubts}.", "  ")]
 
 
 def matches(comparison: Comparison) -> Iterator[str]:

@@ -6,11 +6,12 @@ A side is what one argument has: its runs count as their median. A single argume
 from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from tokenvis.commands.facts import records
+from tokenvis.commands.facts import doubts_about_totals, records
 from tokenvis.commands.sources import SourceRuns, read_runs
 from tokenvis.commands.totals import METRIC_COLUMNS, Amounts, SideTotals, median_amount
 from tokenvis.errors import BadOption, listed, quoted
@@ -51,6 +52,14 @@ class Comparison:
         """The spans of a side, with the agents of the totals."""
         spans = self.totals.spans
         return spans[spans["trace_id"].astype("str").map(self.totals.sides) == side]
+
+    @cached_property
+    def doubts(self) -> dict[str, dict[str, int]]:
+        """The kinds of doubts about the totals of each side, and in how many runs they are."""
+        found = {side: Counter[str]() for side in self.names}
+        for trace_id, kinds in doubts_about_totals(self.runs.spans).items():
+            found[self.totals.sides[trace_id]].update(set(kinds))
+        return {side: dict(sorted(counts.items())) for side, counts in found.items()}
 
     def n_runs(self, side: str) -> int:
         """The number of runs of a side."""
@@ -115,7 +124,7 @@ def comparison_facts(comparison: Comparison, by: str) -> dict[str, Any]:
     runs = comparison.runs.table[["side", "id_in_source", "name"]].rename(columns={"id_in_source": "trace_id"})
     for side in comparison.names:
         own = records(runs[runs["side"] == side].drop(columns="side"))
-        sides.append({"side": side, "runs": own, **side_facts(whole[side], baseline)})
+        sides.append({"side": side, "runs": own, "doubts": comparison.doubts[side], **side_facts(whole[side], baseline)})
     for name, amounts in comparison.totals.by(by).items():
         of_baseline = comparison.baseline_amounts(amounts)
         changes += [{by: name, "side": side, **side_facts(amounts[side], of_baseline)} for side in comparison.names]

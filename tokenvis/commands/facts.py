@@ -16,6 +16,7 @@ from tokenvis.commands.totals import METRIC_COLUMNS, UNCOUNTED, totals_of
 from tokenvis.tree.prices import Prices
 
 USAGE_FACTS = ("input_tokens", "output_tokens", "price_source", "unpriced_models")
+UNCERTAIN = ("lost", "duplicate id", "invalid usage", "unexplained usage", "surplus usage", "open")  # kinds of findings
 PATH_COLUMNS = ["agent_id", "location_id", "state"]
 
 
@@ -56,11 +57,11 @@ def lists_by_run(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table, with values that JSON has: None for a missing one."""
-    values = {name: [json_value(value) for value in table[name].tolist()] for name in table.columns}
+    values = {name: [document_value(value) for value in table[name].tolist()] for name in table.columns}
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def json_value(value: Any) -> Any:
+def document_value(value: Any) -> Any:
     """A value of a cell as JSON has it."""
     return value if isinstance(value, list) else None if pd.isna(value) else value
 
@@ -77,6 +78,15 @@ def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     parts = path.groupby(["trace_id", *PATH_COLUMNS], observed=True, dropna=False, as_index=False)["part_us"].sum()
     parts = parts[parts["part_us"] > 0].sort_values("part_us", ascending=False, kind="stable")
     return lists_by_run(parts)
+
+
+def doubts_about_totals(spans: pd.DataFrame) -> dict[str, list[str]]:
+    """The kinds of doubts about each run that make its totals uncertain."""
+    found: dict[str, list[str]] = {}
+    for trace_id, kind in diagnose(spans)[["trace_id", "kind"]].itertuples(index=False):
+        if kind in UNCERTAIN:
+            found.setdefault(str(trace_id), []).append(kind)
+    return found
 
 
 def findings_about(spans: pd.DataFrame, prices: Prices | None) -> dict[str, list[dict[str, Any]]]:

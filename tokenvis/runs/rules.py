@@ -175,7 +175,8 @@ class RuleReader:
         kind, name = self.kind_and_name() if self.take(re.compile(r"of\b")) else (None, None)
         comparison = self.take(COMPARISON)
         if not comparison:
-            self.refuse("is none of the comparisons >, >=, < and <=")
+            hint = "" if name is None else ". A name with spaces is in quotes"
+            self.refuse(f"is none of the comparisons >, >=, < and <={hint}")
         limit = self.limit(metric)
         if self.next() < len(self.text):
             self.refuse("comes after the end of the rule")
