@@ -32,9 +32,9 @@ def stalls(basis: Basis) -> Iterator[Behaviour]:
     measured = (duration > 0) & ~has_uncertain_times(basis)[row]
     row, duration = row[measured], duration[measured]
     location = groups_of(basis.spans, "trace_id", "location_id").group[row]
-    enough = counts(location, 0)[location] > MIN_COMPARED
-    row, duration = row[enough], duration[enough]
-    usual, is_long = compared(dense_ranks(location[enough], len(basis.spans))[0], duration)
+    possible = may_have_stalls(location, duration)[location]
+    row, duration = row[possible], duration[possible]
+    usual, is_long = compared(dense_ranks(location[possible], len(basis.spans))[0], duration)
     is_long &= duration - usual >= MIN_SHARE_OF_WORK * of_agent[basis.agents.group[row]]
     if is_long.any():
         yield found_stalls(basis, row[is_long], duration[is_long], usual[is_long])
@@ -47,6 +47,15 @@ def has_uncertain_times(basis: Basis) -> Mask:
     rows, estimated = basis.fields["estimated"]
     uncertain[rows[[isinstance(names, list | str) and any(time in names for time in TIMES) for names in estimated]]] = True
     return uncertain
+
+
+def may_have_stalls(location: Int64Array, duration: Int64Array) -> Mask:
+    """The locations with enough stretches, of which more than half are less than a third of the longest; without a sort."""
+    size = counts(location, 0)
+    longest = highest_of(location, duration, len(size)).astype(np.float64)
+    is_short = duration < longest[location] / MIN_RATIO_TO_MEDIAN
+    possible: Mask = (size > MIN_COMPARED) & (2 * counts(location[is_short], len(size)) > size)
+    return possible
 
 
 def compared(location: Int64Array, duration: Int64Array) -> tuple[Int64Array, Mask]:
