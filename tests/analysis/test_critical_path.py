@@ -206,7 +206,8 @@ def brute_force(spans, evidence):
     for node in nodes:
         for key, name in (("sources", "links"), ("asked_by", "requested_by")):
             named = (getattr(rows[node.trace, node.id], name) or node.data.get(name, [])) if "link" in evidence else []
-            setattr(node, key, [other for other in nodes if other.trace == node.trace and other.id in named])
+            ids = [named] if isinstance(named, str) else named
+            setattr(node, key, [other for other in nodes if other.trace == node.trace and other.id in ids])
         node.asked_by = [other for other in node.asked_by if other is not node]
     rows = []
     for trace in sorted({node.trace for node in nodes}):

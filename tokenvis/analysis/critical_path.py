@@ -8,9 +8,7 @@ The path passes a span at most once at one time, so links and instants cannot fo
 then cut by state and by innermost span (`states`, `nesting`), all at once.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +16,9 @@ import pandas as pd
 
 from tokenvis.spans.columns import ids_at, order_with_ids, ranks_of, require, times_of, values_at
 from tokenvis.spans.fields import field_values
-from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import (
     Int64Array,
-    Mask,
     count_ranks,
-    counts,
     difference,
     highest_of,
     lowest_of,
@@ -35,23 +30,12 @@ from tokenvis.spans.intervals import overlapping
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.callees import detachment_of
 from tokenvis.tree.nesting import NestedParts, nested_parts
-from tokenvis.tree.relations import NO_ROW, Relations, evidence_of, relations_of
+from tokenvis.tree.path_search import CHILD, FOLLOWS, LINK, LOCATION, NOTHING, PARENT, SAME_AGENT, SPAN, PathSearch, Steps
+from tokenvis.tree.relations import NO_ROW, evidence_of, relations_of
 from tokenvis.tree.states import AGENT, PERSON, STATES, USER, States, states_of
 
-FOLLOWS = ("link", "request", "parent", "child", "agent", "location", "span")
-LINK, REQUEST, PARENT, CHILD, SAME_AGENT, LOCATION, SPAN = range(len(FOLLOWS))
-NOTHING = -1
 PATH_STATES = (*STATES, "unexplained")
 UNEXPLAINED = len(STATES)
-
-
-class Steps(NamedTuple):
-    """Parts of spans on the path, and gaps (`NO_ROW`), in order; ``follows`` is why each goes on there, or `NOTHING`."""
-
-    row: Int64Array
-    start: Int64Array
-    end: Int64Array
-    follows: Int64Array  # position in `FOLLOWS`
 
 
 def critical_path(spans: pd.DataFrame, *, evidence: str | Iterable[str] = ("link", "parent")) -> pd.DataFrame:
@@ -134,7 +118,9 @@ def path_pieces(spans: pd.DataFrame, kinds: set[str]) -> tuple[Int64Array, "Path
     n_steps = [search.trace_back(row, first) for row, first in zip(last[::-1].tolist(), origin[::-1].tolist(), strict=True)]
     steps = search.steps_in_order()
     parts = nested_parts(spans, parent, (steps.row, steps.start, steps.end))
-    states = states_of(spans, relations, np.unique(parts.row[parts.row != NO_ROW]), detachment)
+    is_on_path = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of gaps
+    is_on_path[parts.row] = True
+    states = states_of(spans, relations, np.flatnonzero(is_on_path[:-1]), detachment)
     pieces = pieces_on_path(steps, parts, states, gap_states(spans, search, steps))
     return np.repeat(last, n_steps[::-1])[pieces.step], pieces
 
@@ -149,173 +135,6 @@ def last_and_first(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
     last, origin = rows[run_ends(trace[rows])], lowest_of(trace, start, n_traces)
     difference(end[last], origin)  # raises BadSpan if the wall time of a trace does not fit into int64
     return last, origin
-
-
-class Ends:
-    """The rows of each group, ordered by their ends (ties: the start, then agent_id, id)."""
-
-    def __init__(self, spans: pd.DataFrame, group: Int64Array, rows: Int64Array, n_groups: int, agent: Int64Array) -> None:
-        """Sort these rows by the ``group`` of each; ``agent`` are numbers of all rows of the frame."""
-        start, end = times_of(spans)
-        rows = rows[order_with_ids(spans, group, end[rows], start[rows], agent[rows], row=rows)]
-        self.row, self.end = rows.data, end[rows].data
-        self.first = np.append(0, np.cumsum(counts(group, n_groups))).data
-
-    def last(self, group: int, time: int) -> tuple[int, int]:
-        """The position of the group's last row to end at or before a time, and that of its first row, which may be later."""
-        first = self.first[group]
-        return bisect_right(self.end, time, first, self.first[group + 1]) - 1, first
-
-
-class Sources:
-    """The rows that each row names: pairs of rows, sorted by the row that names the other."""
-
-    def __init__(self, named: Int64Array, naming: Int64Array, n_rows: int) -> None:
-        self.named = named.data
-        self.first = np.append(0, np.cumsum(counts(naming, n_rows))).data if len(naming) else None
-
-    def of(self, row: int) -> Sequence[int]:
-        """The rows that a row names."""
-        return () if self.first is None else self.named[self.first[row] : self.first[row + 1]]
-
-
-class PathSearch:
-    """The search for the paths of all traces: ``steps`` has the steps found so far, backwards."""
-
-    def __init__(self, spans: pd.DataFrame, kinds: set[str], parent: Int64Array, detached: Mask, relations: Relations) -> None:
-        """Prepare the lookup tables."""
-        self.spans, self.kinds = spans, kinds
-        start, end = times_of(spans)
-        self.start, self.end = start.data, end.data
-        asked_by, call = relations.requests()
-        self.links = Sources(*relations.links(), len(spans))
-        self.requests = Sources(asked_by, call, len(spans))
-        self.requested = Ends(spans, asked_by, call, len(spans), self.agent) if len(call) else None
-        if "parent" not in kinds:
-            parent = np.full_like(parent, NO_ROW)
-        self.parent = parent.data
-        children = np.flatnonzero((parent != NO_ROW) & ~detached & (end > start))
-        self.children = Ends(spans, parent[children], children, len(spans), self.agent) if len(children) else None
-        self.steps: list[tuple[int, int, int, int]] = []
-        self.starters: list[tuple[int, int]] = []  # the position of each gap in ``steps``, and a row that starts after it
-        self.passed: set[int] = set()  # the rows that the path has left at ``passed_time``, their start
-        self.passed_time = 0
-        self.lowest: dict[tuple[int, int], int] = {}  # the position that each group has reached at ``passed_time``
-
-    @cached_property
-    def agent(self) -> Int64Array:
-        """The code of each row's agent."""
-        return ranks_of(self.spans["agent_id"])
-
-    @cached_property
-    def fallbacks(self) -> list[tuple[int, memoryview, Ends]]:
-        """For the same agent, and for the location if requested: `FOLLOWS`, the group of each row, and the groups."""
-        columns = {SAME_AGENT: "agent_id"} | ({LOCATION: "location_id"} if "location" in self.kinds else {})
-        groupings = {follows: groups_of(self.spans, "trace_id", column) for follows, column in columns.items()}
-        rows = np.arange(len(self.spans))
-        return [
-            (follows, grouping.group.data, Ends(self.spans, grouping.group, rows, len(grouping), self.agent))
-            for follows, grouping in groupings.items()
-        ]
-
-    def trace_back(self, row: int, origin: int) -> int:
-        """Append the steps of a trace, from the end of its last row back to its first start; returns how many there are."""
-        n_before, limit, follows = len(self.steps), self.end[row], NOTHING
-        self.passed, self.lowest = set(), {}
-        while row != NO_ROW:
-            child = self.last_child(row, limit)
-            child_end = self.end[row] if child == NO_ROW else self.end[child]
-            time = min(limit, max(self.end[row], child_end))
-            self.add_gap(time, limit, follows)
-            if child != NO_ROW:
-                self.add_part(row, child_end, time, CHILD)
-                row, limit = child, child_end
-                continue
-            start = self.start[row]
-            self.leave(row, start)
-            source, follows = self.predecessor(row, start)
-            self.add_part(row, start, time, follows)
-            row, limit = source, start
-        self.add_gap(origin, limit, NOTHING)
-        return len(self.steps) - n_before
-
-    def add_part(self, row: int, start: int, end: int, follows: int) -> None:
-        """Append a part of a span, unless it is empty though the span is not an instant."""
-        if start < end or (self.end[row] == start and follows != CHILD):
-            self.steps.append((row, start, end, follows))
-
-    def add_gap(self, start: int, end: int, follows: int) -> None:
-        """Append a gap, unless it is empty; ``follows`` is the evidence for the work after it."""
-        if start < end:
-            self.starters += [(len(self.steps), row) for row in self.passed]
-            self.steps.append((NO_ROW, start, end, follows))
-
-    def steps_in_order(self) -> Steps:
-        """The steps of all traces, if these were traced back from the last to the first."""
-        return Steps(*np.array(self.steps, dtype=np.int64).reshape(-1, 4)[::-1].T)
-
-    def leave(self, row: int, time: int) -> None:
-        """Note that the path has passed a row at its start."""
-        if time != self.passed_time:
-            self.passed, self.passed_time, self.lowest = set(), time, {}
-        self.passed.add(row)
-
-    def last_child(self, row: int, time: int) -> int:
-        """The child, not detached, with the latest end up to a time, if that is after the span's start; else `NO_ROW`."""
-        if self.children is None:
-            return NO_ROW
-        position, first = self.children.last(row, time)
-        return self.children.row[position] if position >= first and self.children.end[position] > self.start[row] else NO_ROW
-
-    def predecessor(self, row: int, time: int) -> tuple[int, int]:
-        """The predecessor of a span that starts at a time, and its evidence."""
-        links = [source for source in self.links.of(row) if self.precedes(source, time)]
-        if links:
-            return self.last_to_end(links, time), LINK
-        parent, requests = self.parent[row], self.requesting(row, time)
-        has_parent = parent != NO_ROW and self.precedes(parent, time)
-        asked = self.last_to_end(requests, time) if requests else NO_ROW
-        if asked != NO_ROW and (self.end[asked] >= time or not has_parent):
-            return asked, REQUEST
-        if has_parent:
-            sibling = self.last_child(parent, time)
-            waited = sibling != NO_ROW and self.end[sibling] == time and self.agent[sibling] == self.agent[row]
-            return parent, SAME_AGENT if waited else PARENT
-        for follows, group, ends in self.fallbacks:
-            earlier = self.last_of_group(follows, group[row], ends, time)
-            if earlier != NO_ROW:
-                return earlier, follows
-        return NO_ROW, NOTHING
-
-    def requesting(self, row: int, time: int) -> list[int]:
-        """The model calls that asked for a row before a time, and for each the last call that it asked for to end by then."""
-        asked_by = [source for source in self.requests.of(row) if self.precedes(source, time)]
-        if not asked_by or self.requested is None:
-            return asked_by
-        calls = [self.last_of_group(REQUEST, source, self.requested, time) for source in asked_by]
-        return asked_by + [call for call in calls if call != NO_ROW]
-
-    def precedes(self, row: int, time: int) -> bool:
-        """Whether a span started before a time, or at that time if the path has not passed it."""
-        return self.start[row] < time or (self.start[row] == time and row not in self.passed)
-
-    def last_to_end(self, rows: list[int], time: int) -> int:
-        """The row that ends last (ties: the start, then agent_id, id); rows that still run at a time count as ending then."""
-        if len(rows) == 1:
-            return rows[0]
-        keys = [(min(self.end[row], time), self.start[row], int(self.agent[row])) for row in rows]
-        latest = max(keys)
-        tied = [row for row, key in zip(rows, keys, strict=True) if key == latest]
-        return tied[0] if len(tied) == 1 else tied[int(ranks_of(self.spans["id"].iloc[tied]).argmax())]
-
-    def last_of_group(self, kind: int, group: int, ends: Ends, time: int) -> int:
-        """The group's last row to end at or before a time that the path has not passed at that time; else `NO_ROW`."""
-        position, first = ends.last(group, time)
-        position = min(position, self.lowest.get((kind, group), position))
-        while position >= first and ends.row[position] in self.passed:
-            position -= 1
-        self.lowest[kind, group] = position
-        return ends.row[position] if position >= first else NO_ROW
 
 
 def gap_states(spans: pd.DataFrame, search: PathSearch, steps: Steps) -> Int64Array:

@@ -70,11 +70,13 @@ def strips_of(spans: pd.DataFrame, values: pd.Series, *, prices: Prices | None =
     value = ranks_of(values)[span[kept]]
     begins = run_starts(run[kept], pieces.state[kept], value)
     first, final = kept[begins], kept[np.append(begins[1:], True)[: len(kept)]]
+    table = table_of_runs(spans, origin, prices)
     failed = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of gaps
-    failed[failures_of(spans, relations_of(spans, links=False), calls_of(spans))] = True
+    if table["is_failed"].any():
+        failed[failures_of(spans, relations_of(spans, links=False), calls_of(spans))] = True
     failures = last_pieces(pieces.row, failed[pieces.row])
     return Strips(
-        table_of_runs(spans, origin, prices),
+        table,
         run[first],
         span[first],
         start[first],

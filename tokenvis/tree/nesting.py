@@ -101,7 +101,9 @@ def nested_parts(spans: pd.DataFrame, parent: Int64Array, parts: Intervals) -> N
     part, (row, start, end) = np.arange(len(parts[0])), parts
     levels = [(part, row, start, end)]
     while len(row) and len(child):
-        below = positions_of(child_parent, np.unique(row))
+        occurs = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of no span
+        occurs[row] = True
+        below = positions_of(child_parent, np.flatnonzero(occurs[:-1]))
         above, found = overlapping((row, start, end), (child_parent[below], child_start[below], child_end[below]))
         found = below[found]
         part, row = part[above], child[found]
