@@ -42,7 +42,7 @@ def test_the_summary_of_a_run(run):
             "Critical path",
             "  ann at model:m                    1m  50%",
             "  ann waits for a person at desk  30 s  25%",
-            "  nothing, for no known reason    30 s  25%",
+            "  nothing runs                     30 s  25%",
         ],
         [],
     )
@@ -151,7 +151,7 @@ def test_rules_about_each_run(run):
 
 def test_a_rule_that_cannot_be_decided_fails(run):
     code, out, err = run("summary", "first.jsonl", "--fail-if", "cost > 1", "--fail-if", "spans > 9")
-    assert (code, out[-1]) == (2, "  nothing, for no known reason    30 s  25%")
+    assert (code, out[-1]) == (2, "  nothing runs                     30 s  25%")
     assert err == [
         "tokenvis: Not decided: cost > 1: first: not known.",
         "tokenvis: Of some calls the cost is not known. --prices has prices.",

@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
-from conftest import spans_of, with_data
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
 
-from tokenvis.commands.totals import SideTotals, totals_of
+from tokenvis.commands.totals import METRIC_COLUMNS, SideTotals, totals_of
 from tokenvis.runs.rules import Amount, parse_rule
 from tokenvis.spans.losses import LOST_LOCATION
 
@@ -31,8 +32,8 @@ def test_the_median_of_a_side_is_that_of_each_metric(spans):
     assert totals.whole["old"]["tokens"] == Amount(12, is_lower_bound=True)
     assert totals.whole["old"]["cost"] == Amount(0.5, is_lower_bound=True)
     assert totals.whole["new"]["tokens"] == Amount(None)
-    assert totals.by_agent["bob"]["old"]["work"] == Amount(10)
-    assert totals.by_location["desk"]["old"]["spans"] == Amount(0)
+    assert totals.by("agent_id")["bob"]["old"]["work"] == Amount(10)
+    assert totals.by("location_id")["desk"]["old"]["spans"] == Amount(0)
 
 
 def test_a_metric_that_one_run_does_not_tell_is_not_known(spans):
@@ -62,3 +63,26 @@ def test_a_run_with_only_losses_has_zeros():
     table = totals_of(spans).set_index("trace_id")
     assert table.loc["u", ["n_spans", "wall_us", "n_retries"]].tolist() == [0, 0, 0]
     assert pd.isna(table.loc["u", "tokens"])
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True, max_spans=8))
+def test_the_parts_of_runs_add_up(spans):
+    whole = totals_of(spans).set_index("trace_id")
+    parts = totals_of(spans, by="agent_id")
+    parts = parts[parts["n_spans"] > 0].groupby("trace_id", sort=False)
+    for column in ("busy_us", "n_spans", "n_errors", "n_retries", "n_silent", "n_unpriced", "tokens"):
+        total = parts[column].sum(min_count=1)
+        assert total.fillna(-1).tolist() == whole.loc[total.index, column].fillna(-1).tolist(), column
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True, max_spans=8))
+def test_a_copy_changes_nothing(spans):
+    runs = spans["trace_id"].astype("str")
+    copies = pd.concat([spans.assign(trace_id=runs), spans.assign(trace_id="copy of " + runs)], ignore_index=True)
+    totals = SideTotals(copies, dict.fromkeys(runs, "old") | dict.fromkeys("copy of " + runs, "new"), None)
+    for metric in METRIC_COLUMNS if len(spans) else ():
+        old, new = totals.whole["old"][metric], totals.whole["new"][metric]
+        assert old == new
+        assert parse_rule(f"{metric} > +0%").holds(new, old) is not True

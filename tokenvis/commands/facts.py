@@ -5,19 +5,24 @@ Their names are those of the columns of the questions that they come from. Times
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tokenvis.analysis.critical_path import critical_path
+from tokenvis.analysis.critical_path import PATH_STATES
 from tokenvis.analysis.diagnose import diagnose
 from tokenvis.analysis.summary import SUMMARY_COLUMNS, summary
 from tokenvis.analysis.usage import usage
 from tokenvis.commands.sources import SourceRuns
 from tokenvis.commands.totals import METRIC_COLUMNS, UNCOUNTED, totals_of
+from tokenvis.runs.baseline import run_ids
+from tokenvis.runs.run_paths import run_paths
+from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices
+from tokenvis.tree.relations import NO_ROW
 
 USAGE_FACTS = ("input_tokens", "output_tokens", "price_source", "unpriced_models")
 UNCERTAIN = ("lost", "duplicate id", "invalid usage", "unexplained usage", "surplus usage", "open")  # kinds of findings
-PATH_COLUMNS = ["agent_id", "location_id", "state"]
+PATH_NAMES = ("agent_id", "location_id")
 
 
 def facts_of(runs: SourceRuns, prices: Prices | None) -> list[dict[str, Any]]:
@@ -74,8 +79,15 @@ def agents_by_work(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
 
 def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """The time on the critical path of each run, by agent, location and state, the longest first; None where nothing runs."""
-    path = critical_path(spans)
-    parts = path.groupby(["trace_id", *PATH_COLUMNS], observed=True, dropna=False, as_index=False)["part_us"].sum()
+    spans = recorded_spans(spans)
+    path = run_paths(spans)
+    names = {name: pd.Series(spans[name].astype("str").array[path.row]).mask(path.row == NO_ROW) for name in PATH_NAMES}
+    table = pd.DataFrame(names).assign(
+        trace_id=np.array(run_ids(spans), dtype=object)[path.run],
+        state=np.array(PATH_STATES)[path.state],
+        part_us=path.end - path.start,
+    )
+    parts = table.groupby(["trace_id", *PATH_NAMES, "state"], dropna=False, as_index=False)["part_us"].sum()
     parts = parts[parts["part_us"] > 0].sort_values("part_us", ascending=False, kind="stable")
     return lists_by_run(parts)
 

@@ -129,7 +129,7 @@ def times_of_run(run: dict[str, Any]) -> Iterator[str]:
 def part_name(part: dict[str, Any]) -> str:
     """A part of the critical path: who is where, and whether it waits."""
     if part["agent_id"] is None:
-        return GAP_NAMES.get(part["state"], "nothing, for no known reason")
+        return GAP_NAMES.get(part["state"], "nothing runs")
     return f"{name_cell(part['agent_id'])}{WAITS.get(part['state'], '')} at {name_cell(part['location_id'])}"
 
 

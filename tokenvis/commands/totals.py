@@ -105,6 +105,7 @@ class SideTotals:
     ) -> None:
         """``sides`` maps the id of each run to its side, ``roles`` the names of agents in runs to the ``agent_id`` in spans."""
         self.spans, self.sides, self.prices, self.roles = spans, sides, prices, roles or {}
+        self.parts: dict[str, dict[str, dict[str, Amounts]]] = {}
 
     @cached_property
     def whole(self) -> dict[str, Amounts]:
@@ -112,30 +113,21 @@ class SideTotals:
         totals = totals_of(self.spans, prices=self.prices)
         return {row["side"]: amounts_of(row) for row in medians_of(totals, self.sides).to_dict("records")}
 
-    @cached_property
-    def by_agent(self) -> dict[str, dict[str, Amounts]]:
-        """The totals of each agent in each side, by the name of the agent, then of the side."""
-        return self.by("agent_id")
-
-    @cached_property
-    def by_location(self) -> dict[str, dict[str, Amounts]]:
-        """The totals at each location in each side, by the name of the location, then of the side."""
-        return self.by("location_id")
-
     def by(self, column: str) -> dict[str, dict[str, Amounts]]:
-        """The totals of each value of a column in each side."""
-        totals = totals_of(self.spans, by=column, prices=self.prices)
-        found: dict[str, dict[str, Amounts]] = {}
-        for row in medians_of(totals, self.sides, column).to_dict("records"):
-            found.setdefault(str(row[column]), {})[row["side"]] = amounts_of(row)
-        return found
+        """The totals of each value of a column in each side, by the value, then by the side."""
+        if column not in self.parts:
+            totals = totals_of(self.spans, by=column, prices=self.prices)
+            self.parts[column] = {}
+            for row in medians_of(totals, self.sides, column).to_dict("records"):
+                self.parts[column].setdefault(str(row[column]), {})[row["side"]] = amounts_of(row)
+        return self.parts[column]
 
     def about(self, rule: MetricRule) -> dict[str, Amount]:
         """The value in each side of what a rule is about; `BadOption` if it names nothing there is, or two things."""
         if rule.name is None:
             amounts = self.whole
-        elif rule.kind_of_name(self.by_agent.keys() | self.roles.keys(), self.by_location) == "agent":
-            amounts = self.by_agent[rule.name if rule.name in self.by_agent else self.roles[rule.name]]
+        elif rule.kind_of_name(self.by("agent_id").keys() | self.roles.keys(), self.by("location_id")) == "agent":
+            amounts = self.by("agent_id")[rule.name if rule.name in self.by("agent_id") else self.roles[rule.name]]
         else:
-            amounts = self.by_location[rule.name]
+            amounts = self.by("location_id")[rule.name]
         return {side: of_side[rule.metric] for side, of_side in amounts.items()}
