@@ -207,13 +207,13 @@ def draw_medians(ax: Axes, values: Distributions, theme: ThemeColors) -> None:
 
 
 def names_of_dots(ax: Axes, values: Distributions, swarms: Swarms, theme: ThemeColors) -> DotNames:
-    """The names of outlying runs, the most distant first; of few runs, of all."""
+    """The names of outlying runs, the most distant first; of few runs, of all in which the value occurs."""
     dots, n_runs = swarms.dots, len(values.runs)
     row = dots.row
     distance = np.abs(dots.x - values.rows["median"].to_numpy()[row])
-    named = dots.look == OUTLYING if n_runs > MAX_NAMED_RUNS else dots.look != BASELINE
-    first = np.lexsort((row, -distance, dots.look != OUTLYING))
-    first = first[named[first]]
+    outlying = values.is_outlying[row, dots.run] & (dots.look != BASELINE)
+    first = np.lexsort((row, -distance, ~outlying))
+    first = first[(outlying | ((dots.look == USUAL) & (n_runs <= MAX_NAMED_RUNS)))[first]]
     run = dots.run[first]
     texts = shortened_names(values.runs, max_name_points(ax), font_sizes(ax).bar)
     lines = values.rows["median"].to_numpy() if n_runs > 1 else np.full(len(values.rows), np.nan)
