@@ -42,7 +42,7 @@ def test_the_summary_of_a_run(run):
             "Critical path",
             "  ann at model:m                    1m  50%",
             "  ann waits for a person at desk  30 s  25%",
-            "  nothing runs                     30 s  25%",
+            "  bob at desk                     30 s  25%",
         ],
         [],
     )
@@ -132,7 +132,7 @@ def test_the_json_of_a_run(run):
     assert agents[1] == {"agent_id": "bob", "n_spans": 1, "busy_us": 60_000_000, "waiting_us": 0, "n_errors": 1}
     assert parts[1:] == [
         {"agent_id": "ann", "location_id": "desk", "state": "person", "part_us": 30_000_000},
-        {"agent_id": None, "location_id": None, "state": "unexplained", "part_us": 30_000_000},
+        {"agent_id": "bob", "location_id": "desk", "state": "work", "part_us": 30_000_000},
     ]
     assert [(finding["kind"], finding["about"], finding["n_spans"]) for finding in findings] == [("unconnected", "data", 2)]
 
@@ -151,7 +151,7 @@ def test_rules_about_each_run(run):
 
 def test_a_rule_that_cannot_be_decided_fails(run):
     code, out, err = run("summary", "first.jsonl", "--fail-if", "cost > 1", "--fail-if", "spans > 9")
-    assert (code, out[-1]) == (2, "  nothing runs                     30 s  25%")
+    assert (code, out[-1]) == (2, "  bob at desk                     30 s  25%")
     assert err == [
         "tokenvis: Not decided: cost > 1: first: not known.",
         "tokenvis: Of some calls the cost is not known. --prices has prices.",

@@ -81,12 +81,10 @@ def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """The time on the critical path of each run, by agent, location and state, the longest first; None where nothing runs."""
     spans = recorded_spans(spans)
     path = run_paths(spans)
-    names = {name: pd.Series(spans[name].astype("str").array[path.row]).mask(path.row == NO_ROW) for name in PATH_NAMES}
-    table = pd.DataFrame(names).assign(
-        trace_id=np.array(run_ids(spans), dtype=object)[path.run],
-        state=np.array(PATH_STATES)[path.state],
-        part_us=path.end - path.start,
-    )
+    runs, states = np.array(run_ids(spans), dtype=object), np.array(PATH_STATES)
+    table = pd.DataFrame({"trace_id": runs[path.run], "state": states[path.state], "part_us": path.end - path.start})
+    for name in PATH_NAMES:
+        table[name] = pd.Series(spans[name].astype("str").array[path.row]).mask(path.row == NO_ROW)
     parts = table.groupby(["trace_id", *PATH_NAMES, "state"], dropna=False, as_index=False)["part_us"].sum()
     parts = parts[parts["part_us"] > 0].sort_values("part_us", ascending=False, kind="stable")
     return lists_by_run(parts)
