@@ -49,7 +49,7 @@ def test_outermost_spans_of_a_group():
         ({"c": {COST: 2}, "d": {COST: 3}}, "e", None),  # no call of a model
         ({"c": {COST: 2}, "d": {TOKENS: 5}}, "b", None),  # a call without a cost
         ({"c": {COST: 2}}, "b", None),  # a call without any figure
-        ({"a": {COST: 9}, "c": {COST: 2}, "d": {TOKENS: 5}}, "b", None),  # a part of the sum of a, nobody knows which
+        ({"a": {COST: 9}, "c": {COST: 2}, "d": {TOKENS: 5}}, "b", None),  # a part of the sum of a, not known which
         ({"b": {COST: 9}, "c": {COST: 2}, "d": {TOKENS: 5}}, "b", 9),
         ({}, "b", None),
     ],
