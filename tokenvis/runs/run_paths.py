@@ -17,7 +17,7 @@ from tokenvis.spans.intervals import Intervals, highest_covering, intersect, sub
 from tokenvis.tree.relations import NO_ROW
 from tokenvis.tree.states import AGENT, PERSON, WORK, states_of
 
-EVIDENCE = {"link", "parent"}  # as in `critical_path` by default
+PATH_EVIDENCE = {"link", "parent"}  # as in `critical_path` by default
 IDLE = UNEXPLAINED
 PRECEDENCE = {AGENT: 0, PERSON: 1, WORK: 2}
 
@@ -34,7 +34,7 @@ class RunPaths(NamedTuple):
 
 def run_paths(spans: pd.DataFrame) -> RunPaths:
     """The paths of all runs; ``spans`` are recorded ones."""
-    of_trace, pieces = path_pieces(spans, EVIDENCE)
+    of_trace, pieces = path_pieces(spans, PATH_EVIDENCE)
     run = ranks_of(spans["trace_id"])
     path = RunPaths(run[of_trace], pieces.row, pieces.start, pieces.end, pieces.state)
     gaps = np.flatnonzero(path.state == UNEXPLAINED)
