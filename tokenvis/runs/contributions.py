@@ -16,7 +16,7 @@ from tokenvis.errors import BadOption, check_choice, quoted
 from tokenvis.runs.baseline import run_ids, run_named
 from tokenvis.runs.causes import Causes, causes_of
 from tokenvis.runs.matching import Match, matched
-from tokenvis.runs.outcomes import OUTCOMES
+from tokenvis.runs.outcomes import RUN_OUTCOMES
 from tokenvis.runs.parts import Outcome, parts_of
 from tokenvis.runs.robust import MAX_SPREADS, MIN_RUNS, Matrix, above_usual, medians, spreads
 from tokenvis.spans.columns import in_frame_order, require, values_at
@@ -27,7 +27,7 @@ from tokenvis.tree.relations import NO_ROW
 
 Masks: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 
-MIN_SHARE = 0.01  # of a run's difference: less does not explain it
+MIN_SHARE_OF_EXCESS = 0.01  # of a run's difference: less does not explain it
 FAR_SPREADS, FAR_SHARE = 5.0, 0.02  # a cause this far above its usual value, and by this share of the sum, makes a run slow
 MIN_RUNS_OF_SPREAD = 5  # fewer runs beside a named one say little of what is usual
 ORDINARY, NOT_KNOWN = "ordinary variation", "not known"
@@ -113,7 +113,7 @@ def contributions(
     0                work      Ann  tool:search          19.5       1       [3]
     1  ordinary variation      NaN          NaN           0.0       1        []
     """
-    check_choice("outcome", outcome, OUTCOMES)
+    check_choice("outcome", outcome, RUN_OUTCOMES)
     lists = price_lists_of(prices)
     require(runs)
     runs = in_frame_order(recorded_spans(runs))  # ties between spans do not depend on the order of the rows
@@ -163,7 +163,7 @@ def explanation_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: s
     difference = causes.amount[explained] - usual
     excess = outcome[explained] - usual_outcome
     size = np.abs(difference)
-    unusual = (size > MAX_SPREADS * spread) & (size > MIN_SHARE * np.abs(excess)[:, None])
+    unusual = (size > MAX_SPREADS * spread) & (size > MIN_SHARE_OF_EXCESS * np.abs(excess)[:, None])
     total = float(excess.sum()) / max(len(explained), 1)
     return Explanation(explained, np.flatnonzero(~known), total, usual, n_usual, difference, unusual)
 

@@ -7,8 +7,7 @@ from tokenvis.analysis.usage import usage
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices
 
-OUTCOMES = ("time", "cost", "tokens", "errors")
-OUTCOME_COLUMNS = dict(zip(OUTCOMES, ("wall_us", "cost", "tokens", "n_errors"), strict=True))
+RUN_OUTCOMES = ("time", "cost", "tokens", "errors")
 
 
 def outcomes_of(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataFrame:
