@@ -7,6 +7,7 @@ contributes the distance. All that is left is one more row, ordinary variation, 
 """
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -137,6 +138,7 @@ class Explanation:
     difference: Matrix
     unusual: Masks
 
+    @cached_property
     def contributions(self) -> Float64Array:
         """What each cause adds to the outcome, as a mean over the explained runs."""
         added: Float64Array = np.where(self.unusual, self.difference, 0.0).sum(axis=0)
@@ -176,14 +178,15 @@ def is_far_above(excess: Matrix, spread: Float64Array, usual_outcome: float) -> 
 
 def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Explanation) -> pd.DataFrame:
     """The result of `contributions`; ``names`` are those of the agents in their runs."""
-    contribution = found.contributions()
+    contribution = found.contributions
     reported = np.flatnonzero(found.unusual.any(axis=0))
     reported = reported[np.argsort(-contribution[reported], kind="stable")]
-    rows = [row_of_cause(spans, names, causes, found, cause) for cause in reported.tolist()]
+    ids = run_ids(spans)
+    rows = [row_of_cause(spans, names, ids, causes, found, cause) for cause in reported.tolist()]
     if len(found.explained):
         rows.append(RowOfTable(ORDINARY, found.total - float(contribution[reported].sum()), len(found.explained)))
     if len(found.not_known):
-        trace_ids = [run_ids(spans)[run] for run in found.not_known.tolist()]
+        trace_ids = [ids[run] for run in found.not_known.tolist()]
         rows.append(RowOfTable(NOT_KNOWN, 0.0, len(found.not_known), trace_ids=trace_ids))
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows] for name in (each.name for each in fields(RowOfTable))
@@ -213,16 +216,17 @@ class RowOfTable:
     span_ids: list[Any] = field(default_factory=list)
 
 
-def row_of_cause(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Explanation, cause: int) -> RowOfTable:
-    """The row of one cause."""
+def row_of_cause(
+    spans: pd.DataFrame, names: pd.Series, ids: list[str], causes: Causes, found: Explanation, cause: int
+) -> RowOfTable:
+    """The row of one cause; ``ids`` are those of the runs."""
     positions = np.flatnonzero(found.unusual[:, cause])
     runs = found.explained[positions]
     in_order = runs[np.argsort(-np.abs(found.difference[positions, cause]), kind="stable")]
     shown, rows = causes.largest_spans(in_order, cause), causes.rows_in(runs, cause)
-    ids = run_ids(spans)
     return RowOfTable(
         cause=causes.kind(cause),
-        contribution=float(found.contributions()[cause]),
+        contribution=float(found.contributions[cause]),
         n_runs=len(runs),
         row=causes.row(cause),
         usual=float(found.usual[cause]),
