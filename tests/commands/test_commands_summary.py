@@ -173,7 +173,7 @@ def test_names_from_traces_are_harmless(run):
     tv.Store().write_trace(name, spans)
     code, out, _ = run("summary", name)
     assert code == 0
-    assert out[0] == f"x�[31m {'y' * 42}…"
-    assert f"  x�[31m {'y' * 24}…  5 µs  83%" in out
+    assert out[0] == f"x�[31m {'y' * 25}…{'y' * 17}"
+    assert f"  x�[31m {'y' * 13}…{'y' * 11}  5 µs  83%" in out
     assert all(len(line) <= 100 and line.isprintable() for line in out)
     assert json.loads("\n".join(run("summary", name, "--json")[1]))["runs"][0]["name"] == name

@@ -5,12 +5,13 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from tokenvis.output import MAX_LINE_LENGTH, one_line
+from tokenvis.output import one_line
 from tokenvis.plot.artists.times.durations import duration_text
 from tokenvis.runs.rules import DURATIONS, Amount
 
 WIDTH = 100
 MAX_NAME_WIDTH = 32
+MAX_READ_LENGTH = 10_000  # of a name whose end is looked at
 UNKNOWN_TEXT = "not known"
 
 
@@ -107,19 +108,28 @@ def change_text(value: float, baseline: float, text_of: Callable[[float], str]) 
 
 
 def name_cell(name: str, max_width: int = MAX_NAME_WIDTH) -> str:
-    r"""A name from a trace on one line that is harmless in a terminal, cut to a width.
+    r"""A name from a trace, or a path, on one line that is harmless in a terminal; a long one without its middle.
 
     Examples
     --------
-    >>> name_cell("Ann"), name_cell("two\nlines"), name_cell("x" * 99, 5), name_cell("漢字漢字", 5)
-    ('Ann', 'two lines', 'xxxx…', '漢字…')
+    >>> name_cell("Ann"), name_cell("two\nlines"), name_cell("runs/monday/seed-07.jsonl", 16), name_cell("漢字漢字", 6)
+    ('Ann', 'two lines', 'runs/monda…jsonl', '漢…字')
     """
-    line = one_line(name, MAX_LINE_LENGTH)
+    line = one_line(name, MAX_READ_LENGTH)
     if display_width(line) <= max_width:
         return line
-    while display_width(line) > max_width - 1:
-        line = line[:-1]
-    return f"{line}…"
+    n_first = (max_width - 1) * 2 // 3
+    return f"{fitting(line, n_first)}…{fitting(line[::-1], max_width - 1 - n_first)[::-1]}"
+
+
+def fitting(text: str, width: int) -> str:
+    """The beginning of a text that fits into a width."""
+    taken = 0
+    for position, character in enumerate(text):
+        taken += display_width(character)
+        if taken > width:
+            return text[:position]
+    return text
 
 
 def display_width(text: str) -> int:
