@@ -1,10 +1,12 @@
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
 from command_line import python
 from conftest import full_except, spans_of, with_data
+from test_hostile import control_characters
 
 import tokenvis as tv
 
@@ -242,3 +244,22 @@ def test_it_answers_in_a_pipeline():
     done = python("compare", "old", "new", "--fail-if", "time > +10%")
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines()[-1] == "Failed: time > +10%: new: 125 µs (baseline 65 µs)"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows allows no such names")
+def test_names_of_files_are_harmless(run):
+    name = "esc\x1b[31m\nline\u202eleft" + os.fsdecode(b"raw\xff")
+    Path(f"{name}.jsonl").write_bytes(Path("new/new-1.jsonl").read_bytes() + b"no json\n")
+    for arguments in (
+        ["compare", "old", f"{name}.jsonl", "--fail-if", "time > +10%", "--allow-problems"],
+        ["compare", "old/old-1.jsonl", f"{name}.jsonl", "new", "--baseline", f"{name}.jsonl", "--fail-if", "tokens > 1"],
+        ["compare", "old", f"{name}.jsonl", "--baseline", "gone"],
+        ["compare", "old", f"{name} gone"],
+        ["compare", f"{name}.jsonl"],
+        ["compare", "old", f"{name}.jsonl", "--json"],
+        ["summary", f"{name}.jsonl", "--fail-if", f"work of '{name}' > 1s"],
+    ):
+        _, out, err = run(*arguments)
+        assert out or err
+        assert [line for line in (*out, *err) if control_characters(line)] == []
+        "\n".join([*out, *err]).encode()
