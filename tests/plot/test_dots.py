@@ -15,7 +15,7 @@ import tokenvis as tv
 from tokenvis import BadOption
 from tokenvis.plot.artists.notes import Note
 from tokenvis.plot.artists.row_texts import RowTexts
-from tokenvis.plot.comparisons.swarms import ABSENT, BASELINE, OUTLYING, DotNames, Swarms
+from tokenvis.plot.comparisons.swarms import BASELINE, NOT_IN_RUN, OUTLYING, DotNames, Swarms
 from tokenvis.runs.measures import MEASURES
 
 SECOND = 1_000_000
@@ -37,7 +37,7 @@ def artist_in(ax, kind):
 def dots_in(ax):
     """The dots of each row from the top: run and amount, and "*" for an outlying, "-" for an absent, "=" for the baseline."""
     dots = artist_in(ax, Swarms).dots
-    signs = {OUTLYING: "*", ABSENT: "-", BASELINE: "="}
+    signs = {OUTLYING: "*", NOT_IN_RUN: "-", BASELINE: "="}
     found = {}
     for row, run, x, look in sorted(
         zip(dots.row.tolist(), dots.run.tolist(), dots.x.tolist(), dots.look.tolist(), strict=True)

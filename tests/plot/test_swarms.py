@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tokenvis.plot.artists.style import LIGHT
-from tokenvis.plot.comparisons.swarms import ABSENT, BASELINE, OUTLYING, USUAL, DotNames, Dots, Swarms, overlaps_any
+from tokenvis.plot.comparisons.swarms import BASELINE, NOT_IN_RUN, OUTLYING, USUAL, DotNames, Dots, Swarms, overlaps_any
 
 
 def swarms_of(x, row=None, look=None, names=None, lines=None):
@@ -36,7 +36,7 @@ def test_dots_are_at_their_position_and_beside_each_other_in_their_row():
 
 
 def test_each_look_has_its_own_shape_fill_and_border():
-    _, swarms, _ = swarms_of([10, 30, 50, 70], look=[USUAL, ABSENT, OUTLYING, BASELINE])
+    _, swarms, _ = swarms_of([10, 30, 50, 70], look=[USUAL, NOT_IN_RUN, OUTLYING, BASELINE])
     assert [len(path.vertices) for path in swarms.get_paths()] == [26, 26, 26, 5]
     usual, absent, outlying, baseline = swarms.get_facecolors()
     assert usual[3] == 0.8

@@ -15,7 +15,7 @@ from tokenvis.runs.strips import names_of_runs
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 WHOLE_RUN = "whole run"  # the value of all runs, if nothing else is compared
-SEPARATOR = " · "  # between the values of several columns
+VALUE_SEPARATOR = " · "  # between the values of several columns
 NO_VALUE = "none"
 
 
@@ -93,4 +93,5 @@ def names_of_values(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The name of each value, and that of its first column."""
     texts = [rows[column].astype(object).map(str, na_action="ignore").fillna(NO_VALUE).tolist() for column in columns]
     texts = texts or [[WHOLE_RUN] * len(rows)]
-    return pd.DataFrame({"name": [SEPARATOR.join(parts) for parts in zip(*texts, strict=True)], "first": texts[0]}, dtype="str")
+    names = [VALUE_SEPARATOR.join(parts) for parts in zip(*texts, strict=True)]
+    return pd.DataFrame({"name": names, "first": texts[0]}, dtype="str")

@@ -70,11 +70,11 @@ def strips_of(spans: pd.DataFrame, values: pd.Series, *, prices: Prices | None =
     value = ranks_of(values)[span[kept]]
     begins = run_starts(run[kept], pieces.state[kept], value)
     first, final = kept[begins], kept[np.append(begins[1:], True)[: len(kept)]]
-    table = table_of_runs(spans, origin, prices)
+    table = run_table(spans, origin, prices)
     failed = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of gaps
     if table["is_failed"].any():
         failed[failures_of(spans, relations_of(spans, links=False), calls_of(spans))] = True
-    failures = last_pieces(pieces.row, failed[pieces.row])
+    failures = last_pieces_of_spans(pieces.row, failed[pieces.row])
     return Strips(
         table,
         run[first],
@@ -105,13 +105,13 @@ def lone_instants(run: Int64Array, row: Int64Array, lasts: Mask) -> Mask:
     return alone
 
 
-def last_pieces(row: Int64Array, wanted: Mask) -> Int64Array:
+def last_pieces_of_spans(row: Int64Array, wanted: Mask) -> Int64Array:
     """The last of the wanted pieces of each span, in order."""
     pieces = np.flatnonzero(wanted)[::-1]
     return np.sort(pieces[np.unique(row[pieces], return_index=True)[1]])
 
 
-def table_of_runs(spans: pd.DataFrame, origin: Int64Array, prices: Prices | None) -> pd.DataFrame:
+def run_table(spans: pd.DataFrame, origin: Int64Array, prices: Prices | None) -> pd.DataFrame:
     """The table of the runs, as in `Strips`; ``origin`` is the first start of each."""
     outcomes = outcomes_of(spans, prices=prices)
     return pd.DataFrame(

@@ -26,8 +26,8 @@ from tokenvis.spans.integers import Float64Array, Int64Array, Mask
 
 SIGN_SHAPES = {"slow": "^", "failed": "X"}
 SIGN_POINTS, TICK_POINTS, SIGN_GAP_POINTS = 6.0, 2.5, 3.5  # of a sign, of a tick and the gap before it, beside a column
-TEXT_GAP_POINTS, LINE_POINTS = 6.0, 12.0  # between names, numbers and signs; of the lines to low rows
-TEXT_LINE_POINTS = 2.0  # between a text and its line
+TEXT_GAP_POINTS, LEADER_POINTS = 6.0, 12.0  # between names, numbers and signs; of the lines to low rows
+LEADER_GAP_POINTS = 2.0  # between a text and its line
 MAX_MEASURED = 5  # of the texts that may be the widest
 
 
@@ -141,7 +141,7 @@ class RunLabels(FittedTexts):
             edges[sign] = x
             x -= self.pixels(SIGN_POINTS + SIGN_GAP_POINTS + (2 * TICK_POINTS if self.rows_are_low() else 0.0))
         edges["lines"] = x
-        x -= self.pixels(TEXT_GAP_POINTS if placed.is_complete else LINE_POINTS)
+        x -= self.pixels(TEXT_GAP_POINTS if placed.is_complete else LEADER_POINTS)
         edges["numbers"] = x
         x -= placed.number_pixels + self.pixels(TEXT_GAP_POINTS) if placed.number_pixels else 0.0
         return edges | {"names": x, "left": x - placed.name_pixels}
@@ -182,7 +182,7 @@ class RunLabels(FittedTexts):
         if placed.is_complete:
             return []
         right = self.columns()["lines"]
-        x = np.linspace(right - self.pixels(LINE_POINTS - TEXT_LINE_POINTS), right, 4)
+        x = np.linspace(right - self.pixels(LEADER_POINTS - LEADER_GAP_POINTS), right, 4)
         y = self.middles()[rows]
         corners = [np.column_stack([np.full(len(rows), x[k]), at]) for k, at in enumerate((places, places, y, y))]
         style: dict[str, Any] = {

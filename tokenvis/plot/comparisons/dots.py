@@ -38,7 +38,7 @@ from tokenvis.plot.artists.title import (
     tick_number,
 )
 from tokenvis.plot.comparisons.changes import change_color, signed_text
-from tokenvis.plot.comparisons.swarms import ABSENT, BASELINE, OUTLYING, SHAPES, USUAL, DotNames, Dots, Swarms, look_style
+from tokenvis.plot.comparisons.swarms import BASELINE, NOT_IN_RUN, OUTLYING, SHAPES, USUAL, DotNames, Dots, Swarms, look_style
 from tokenvis.runs.distributions import Distributions
 
 MEASURE_TITLES = {
@@ -143,7 +143,7 @@ def dots_of(values: Distributions, palette: Palette, theme: ThemeColors, diamete
     """A dot for each known amount, in the order in which they are drawn."""
     row, run = np.nonzero(~np.isnan(values.measure))
     look = np.where(values.is_outlying, OUTLYING, USUAL)
-    look = np.where(values.occurs, look, ABSENT)
+    look = np.where(values.occurs, look, NOT_IN_RUN)
     if values.baseline is not None:
         look[:, values.baseline] = BASELINE
     order = np.argsort(look[row, run], kind="stable")
@@ -222,7 +222,12 @@ def names_of_dots(ax: Axes, values: Distributions, swarms: Swarms, theme: ThemeC
 
 def dot_handles(values: Distributions, dots: Dots, theme: ThemeColors) -> list[Line2D]:
     """The legend handles of the looks that occur, and of the median."""
-    labels = {USUAL: "run", OUTLYING: "outlying run", ABSENT: "not in the run", BASELINE: f"baseline: {baseline_name(values)}"}
+    labels = {
+        USUAL: "run",
+        OUTLYING: "outlying run",
+        NOT_IN_RUN: "not in the run",
+        BASELINE: f"baseline: {baseline_name(values)}",
+    }
     handles = []
     for look in np.unique(dots.look).tolist():
         face, edge, width = look_style(theme.muted, look, theme)

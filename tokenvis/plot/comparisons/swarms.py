@@ -16,12 +16,12 @@ from tokenvis.plot.artists.style import ThemeColors, font_sizes
 from tokenvis.plot.artists.text import FittedTexts
 from tokenvis.spans.integers import Float64Array, Int64Array
 
-USUAL, ABSENT, OUTLYING, BASELINE = range(4)  # the looks of dots; later ones are drawn over earlier ones
-SHAPES = {USUAL: "o", ABSENT: "o", OUTLYING: "o", BASELINE: "D"}
+USUAL, NOT_IN_RUN, OUTLYING, BASELINE = range(4)  # the looks of dots; later ones are drawn over earlier ones
+SHAPES = {USUAL: "o", NOT_IN_RUN: "o", OUTLYING: "o", BASELINE: "D"}
 BASELINE_SCALE, MIN_BASELINE_POINTS = 1.15, 5.5  # of the diameter; of the diamond
 USUAL_OPACITY = 0.8
 SWARM_SHARE = 0.9  # of the height of a row
-NAME_GAP_POINTS, NAME_HEIGHT_EMS = 1.5, 1.1
+DOT_NAME_GAP_POINTS, NAME_HEIGHT_EMS = 1.5, 1.1
 MAX_CONSIDERED_NAMES = 150
 
 
@@ -49,7 +49,7 @@ class Dots:
 
 def look_style(color: str, look: int, theme: ThemeColors) -> tuple[Any, Any, float]:
     """Fill, border and width of the border of a dot."""
-    if look == ABSENT:
+    if look == NOT_IN_RUN:
         return theme.background, theme.muted, 0.8
     if look == BASELINE:
         return theme.text, theme.background, 0.8
@@ -117,7 +117,7 @@ class DotNames(FittedTexts):
         places, radius = self.swarms.places(), self.swarms.pixels() / 2
         boxes = np.vstack([np.column_stack([places - radius, places + radius]), self.line_boxes()])
         height: Any = renderer.points_to_pixels(NAME_HEIGHT_EMS * self.size)
-        gap, view = radius + self.figure.dpi / 72 * NAME_GAP_POINTS, self.axes.bbox
+        gap, view = radius + self.figure.dpi / 72 * DOT_NAME_GAP_POINTS, self.axes.bbox
         shown = []
         for dot, name in zip(self.named.tolist(), self.names, strict=False):
             width, (x, y) = self.measure(name, renderer), places[dot].tolist()
@@ -136,7 +136,7 @@ class DotNames(FittedTexts):
         """The boxes of the lines across rows, in pixels."""
         rows = np.flatnonzero(~np.isnan(self.lines))
         ends = [self.axes.transData.transform(np.column_stack([self.lines[rows], rows + end])) for end in (0, 1)]
-        margin = np.array([self.figure.dpi / 72 * NAME_GAP_POINTS, 0])
+        margin = np.array([self.figure.dpi / 72 * DOT_NAME_GAP_POINTS, 0])
         return np.column_stack([np.minimum(*ends) - margin, np.maximum(*ends) + margin])
 
 
