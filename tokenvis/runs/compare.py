@@ -101,7 +101,7 @@ def compare(
     >>> table = compare(before, after, by="agent_id")
     >>> table[["trace_id", "agent_id", "name_in_run", "busy_us", "busy_change_us", "share_path"]]
       trace_id agent_id name_in_run  busy_us  busy_change_us  share_path
-    0   monday  coder-1     coder-1       10               0         0.0
+    0   monday  coder-1     coder-1       10               0        0.25
     1   monday  coder-2     coder-2       15               0        0.75
     2  tuesday  coder-1     coder-1       30              20         1.0
     3  tuesday  coder-2         NaN        0             -15         0.0
