@@ -4,6 +4,7 @@ from conftest import spans_frames, spans_of, with_data
 from hypothesis import given
 from waiting import waiting_frames
 
+from tokenvis import summary
 from tokenvis.analysis.critical_path import PATH_STATES
 from tokenvis.runs.run_paths import run_paths
 from tokenvis.runs.strips import names_of_runs, strips_of
@@ -57,7 +58,10 @@ def test_an_instant_is_a_stretch_only_beside_no_span():
 def test_the_table_has_a_row_for_each_run():
     spans = spans_of("ann 0 5 desk t", "ann 10 19 desk u", "ann 20 80 desk v")
     tokens = {"attributes": {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.cost": 0.5}}
-    table = strips_of(spans := with_data(spans, a=tokens, b={"status": "error"}), spans["agent_id"]).runs
+    spans = with_data(spans, a=tokens, b={"status": "error"})
+    table = strips_of(spans, spans["agent_id"], usage=True).runs
+    kept = [column for column in table if column not in ("cost", "tokens")]
+    assert strips_of(spans, spans["agent_id"]).runs.equals(table[kept])
     assert table["wall_us"].tolist() == [5, 9, 60]
     assert table["start"].tolist() == [0, 10, 20]
     assert (table["tokens"].tolist(), table["cost"].tolist()) == ([7, pd.NA, pd.NA], [0.5, pd.NA, pd.NA])
@@ -92,6 +96,8 @@ def test_a_name_that_several_runs_have_is_no_name():
 def test_the_strips_of_a_run_cover_its_wall_time_and_have_the_states_of_its_path(spans):
     strips, path = strips_of(spans, spans["agent_id"]), run_paths(spans)
     assert strips.runs["trace_id"].tolist() == sorted(spans["trace_id"].unique())
+    for measure in ("wall_us", "n_errors"):
+        assert strips.runs[measure].tolist() == summary(spans)[measure].tolist()
     table = pd.DataFrame({"run": strips.run, "start": strips.start, "end": strips.end, "state": strips.state})
     for run, wall_us in enumerate(strips.runs["wall_us"]):
         own = table[table["run"] == run]

@@ -141,7 +141,7 @@ def plot_runs(
     losses, spans = losses_of(runs), recorded_spans(runs)
     roles = matched(spans, match) if hue == "agent_id" else None
     values = spans[hue] if roles is None else roles.spans["agent_id"]
-    all_strips = strips_of(spans, values, prices=prices)
+    all_strips = strips_of(spans, values, usage=order in ("cost", "tokens"), prices=prices)
     table = all_strips.runs
     marked = (table["is_slow"] | table["is_failed"]).to_numpy()
     strips = all_strips.of_runs(runs_with_rows(ordered_runs(table, order), marked, max_runs(ax)))

@@ -13,7 +13,8 @@ from tokenvis.runs.outcomes import outcomes_of
 from tokenvis.runs.robust import above_usual
 from tokenvis.runs.run_paths import IDLE, run_paths
 from tokenvis.spans.columns import codes_of, ranks_of, trace_names_in
-from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, run_starts
+from tokenvis.spans.fields import field_values
+from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, counts, run_ends, run_starts
 from tokenvis.tree.calls import calls_of, failures_of
 from tokenvis.tree.prices import Prices
 from tokenvis.tree.relations import NO_ROW, relations_of
@@ -26,8 +27,8 @@ NO_MARKS = Marks(NO_ROWS, [], NO_ROWS.astype(bool), NO_ROWS.astype(bool))
 class Strips:
     """The runs, the stretches of their paths, and where these failed. Times are µs since the start of the run.
 
-    ``runs`` has a row for each run, by trace_id: ``trace_id``, ``name`` (str), ``start``, ``wall_us`` (int64), ``cost``
-    (Float64), ``tokens`` (Int64), ``n_errors`` (int64), ``is_slow``, ``is_failed`` (bool).
+    ``runs`` has a row for each run, by trace_id: ``trace_id``, ``name`` (str), ``start``, ``wall_us``, ``n_errors`` (int64: as
+    in `summary`), ``is_slow``, ``is_failed`` (bool), and maybe ``cost`` (Float64) and ``tokens`` (Int64).
 
     ``run`` is the number of each stretch's run, ``span`` the row of its first span, for a gap that of the span after it, and
     ``state`` a position in `PATH_STATES`. An instant is a stretch only beside no other span.
@@ -61,8 +62,11 @@ class Strips:
         return States(rows, self.start[rows], self.end[rows], self.state[rows].astype(np.int8), NO_MARKS)
 
 
-def strips_of(spans: pd.DataFrame, values: pd.Series, *, prices: Prices | None = None) -> Strips:
-    """The strips of recorded spans; ``values`` has the value of each span that gives its colour."""
+def strips_of(spans: pd.DataFrame, values: pd.Series, *, usage: bool = False, prices: Prices | None = None) -> Strips:
+    """The strips of recorded spans; ``values`` has the value of each span that gives its colour.
+
+    The table has cost and tokens only with ``usage``, because they take as long as the rest.
+    """
     run, *_ = pieces = run_paths(spans)
     origin = pieces.start[run_starts(run)]
     start, end, span = pieces.start - origin[run], pieces.end - origin[run], spans_or_next(pieces.row)
@@ -70,7 +74,9 @@ def strips_of(spans: pd.DataFrame, values: pd.Series, *, prices: Prices | None =
     value = ranks_of(values)[span[kept]]
     begins = run_starts(run[kept], pieces.state[kept], value)
     first, final = kept[begins], kept[np.append(begins[1:], True)[: len(kept)]]
-    table = run_table(spans, origin, prices)
+    table = run_table(spans, origin, pieces.end[run_ends(run)])
+    if usage:
+        table = table.assign(**outcomes_of(spans, prices=prices)[["cost", "tokens"]])
     failed = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of gaps
     if table["is_failed"].any():
         failed[failures_of(spans, relations_of(spans, links=False), calls_of(spans))] = True
@@ -111,20 +117,15 @@ def last_pieces_of_spans(row: Int64Array, wanted: Mask) -> Int64Array:
     return np.sort(pieces[np.unique(row[pieces], return_index=True)[1]])
 
 
-def run_table(spans: pd.DataFrame, origin: Int64Array, prices: Prices | None) -> pd.DataFrame:
-    """The table of the runs, as in `Strips`; ``origin`` is the first start of each."""
-    outcomes = outcomes_of(spans, prices=prices)
-    return pd.DataFrame(
-        {
-            "trace_id": outcomes["trace_id"],
-            "name": pd.array(names_of_runs(spans), dtype="str"),
-            "start": origin,
-            "wall_us": outcomes["wall_us"],
-            **{name: outcomes[name] for name in ("cost", "tokens", "n_errors")},
-            "is_slow": above_usual(outcomes["wall_us"].to_numpy(dtype=float)),
-            "is_failed": outcomes["n_errors"].to_numpy() > 0,
-        }
-    )
+def run_table(spans: pd.DataFrame, origin: Int64Array, last: Int64Array) -> pd.DataFrame:
+    """The table of the runs, as in `Strips`; ``origin`` is the first start of each, ``last`` its last end."""
+    run, ids = codes_of(spans["trace_id"])
+    with_status, status = field_values(spans, "status")
+    n_errors = counts(run[with_status[[value == "error" for value in status]]], len(ids))
+    wall = last - origin
+    names = pd.array(names_of_runs(spans), dtype="str")
+    sizes = {"trace_id": ids.astype("str"), "name": names, "start": origin, "wall_us": wall, "n_errors": n_errors}
+    return pd.DataFrame({**sizes, "is_slow": above_usual(wall.astype(float)), "is_failed": n_errors > 0})
 
 
 def names_of_runs(spans: pd.DataFrame) -> list[str]:
