@@ -217,7 +217,7 @@ def test_the_json_of_a_comparison(run):
     assert (code, err) == (1, [])
     document = json.loads("\n".join(out))
     assert list(document) == [
-        *("baseline", "sides", "by", "changes", "agents", "steps"),
+        *("baseline", "sides", "by", "changes", "agents", "steps", "causes"),
         *("failed_rules", "undecided_rules", "problems"),
     ]
     assert (document["baseline"], document["by"], document["steps"], document["problems"]) == ("old", "agent_id", None, [])

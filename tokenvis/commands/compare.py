@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
+from tokenvis.commands.causes import cause_facts, cause_lines
 from tokenvis.commands.checks import Check, add_check_options, give_answer
 from tokenvis.commands.comparison import Comparison, comparison_facts, comparison_of
 from tokenvis.commands.divergence import divergence_facts, divergence_lines
@@ -49,7 +50,8 @@ def run_compare(args: Namespace) -> int:
     """Print what changed."""
     comparison = comparison_of(args)
     checks = checks_of_sides(comparison, args)
-    facts = {**comparison_facts(comparison, args.by), "steps": divergence_facts(comparison)} if args.json else {}
+    details = {"steps": divergence_facts(comparison), "causes": cause_facts(comparison)} if args.json else {}
+    facts = comparison_facts(comparison, args.by) | details if args.json else {}
     return give_answer(args, facts, comparison_lines(comparison, args), checks, comparison.runs)
 
 
@@ -74,6 +76,7 @@ def comparison_lines(comparison: Comparison, args: Namespace) -> Iterator[str]:
         yield from part_changes(comparison, other, args.by)
     else:
         yield from many_sides(comparison, whole, baseline)
+    yield from cause_lines(comparison)
     yield from matches(comparison)
     yield from doubt_lines(comparison)
     yield from divergence_lines(comparison)
