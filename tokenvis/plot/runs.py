@@ -39,7 +39,7 @@ from tokenvis.spans.losses import losses_of, recorded_spans
 from tokenvis.tree.prices import Prices
 from tokenvis.tree.states import STATES, WORK
 
-MAX_RUNS = 500  # with a row, of more runs
+MAX_STRIPS = 500  # with a row, of more runs
 MIN_RUN_ROWS, MIN_RUN_POINTS = 10, 1.0  # with a row on given Axes; of a row, about a pixel
 RUN_INCHES, MIN_RUN_INCHES, RUNS_INCHES = 0.27, 0.02, 6.5  # of a row; of one of very many; of all rows, from which they shrink
 MAX_RUN_INCHES = 0.45  # on given Axes: few rows do not fill them
@@ -170,7 +170,7 @@ def plot_runs(
 
 def max_runs(ax: Axes | None) -> int:
     """How many runs have a row, on these Axes or in a new figure."""
-    return MAX_RUNS if ax is None else min(max(int(points_for_rows(ax) / MIN_RUN_POINTS), MIN_RUN_ROWS), MAX_RUNS)
+    return MAX_STRIPS if ax is None else min(max(int(points_for_rows(ax) / MIN_RUN_POINTS), MIN_RUN_ROWS), MAX_STRIPS)
 
 
 def points_for_rows(ax: Axes) -> float:
