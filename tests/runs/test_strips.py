@@ -7,7 +7,7 @@ from waiting import waiting_frames
 from tokenvis import summary
 from tokenvis.analysis.critical_path import PATH_STATES
 from tokenvis.runs.run_paths import run_paths
-from tokenvis.runs.strips import names_of_traces, strips_of
+from tokenvis.runs.strips import distinct_run_names, strips_of
 
 LINKED = {"links": ["a"]}
 
@@ -87,8 +87,8 @@ def test_some_runs_in_another_order():
 
 def test_a_name_that_several_runs_have_is_no_name():
     spans = spans_of(*(f"ann 0 1 desk {trace}" for trace in "tuvw"))
-    assert names_of_traces(spans.assign(trace_name=["monday", "monday", " ", "tuesday"])) == ["t", "u", "v", "tuesday"]
-    assert names_of_traces(spans) == ["t", "u", "v", "w"]
+    assert distinct_run_names(spans.assign(trace_name=["monday", "monday", " ", "tuesday"])) == ["t", "u", "v", "tuesday"]
+    assert distinct_run_names(spans) == ["t", "u", "v", "w"]
 
 
 @pytest.mark.laws

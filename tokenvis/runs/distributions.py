@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.runs.robust import Matrix, above_usual
-from tokenvis.runs.strips import names_of_traces
+from tokenvis.runs.strips import distinct_run_names
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 WHOLE_RUN = "whole run"  # the value of all runs, if nothing else is compared
@@ -50,7 +50,7 @@ def distributions_of(
     table: pd.DataFrame, columns: list[str], measure: str, spans: pd.DataFrame, baseline: int | None
 ) -> Distributions:
     """The distributions of a measure in a table of `compare`, of runs whose spans these are."""
-    runs = names_of_traces(spans)
+    runs = distinct_run_names(spans)
     cells = table[measure].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     values = matrix_of(cells, len(runs))
     if baseline is None:

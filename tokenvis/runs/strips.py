@@ -123,12 +123,12 @@ def run_table(spans: pd.DataFrame, origin: Int64Array, last: Int64Array) -> pd.D
     with_status, status = field_values(spans, "status")
     n_errors = counts(run[with_status[[value == "error" for value in status]]], len(ids))
     wall = last - origin
-    names = pd.array(names_of_traces(spans), dtype="str")
+    names = pd.array(distinct_run_names(spans), dtype="str")
     sizes = {"trace_id": ids.astype("str"), "name": names, "start": origin, "wall_us": wall, "n_errors": n_errors}
     return pd.DataFrame({**sizes, "is_slow": above_usual(wall.astype(float)), "is_failed": n_errors > 0})
 
 
-def names_of_traces(spans: pd.DataFrame) -> list[str]:
+def distinct_run_names(spans: pd.DataFrame) -> list[str]:
     """The name of each trace, by trace_id: the id if there is no name, or if several traces have it."""
     named = trace_names_in(spans)
     ids = [str(trace) for trace in codes_of(spans["trace_id"])[1]]
