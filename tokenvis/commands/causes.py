@@ -50,16 +50,14 @@ def cause_lines(comparison: Comparison) -> Iterator[str]:
         causes = table[~table["cause"].isin([ORDINARY, NOT_KNOWN]) & (table["contribution"] > 0)]
         if outcome not in WORDS or not len(causes):
             continue
-        n_explained = int(table.loc[table["cause"] == ORDINARY, "n_runs"].iloc[0])
-        texts = [cause_text(outcome, cause) for _, cause in causes.head(MAX_CAUSES).iterrows()]
-        text = f"{WORDS[outcome]}: {n_explained:,} of {plural(len(comparison.runs.table), 'run')}. {' '.join(texts)}"
-        yield from ["", *wrapped_lines(text, "  ")]
+        texts = [cause_text(outcome, cause, len(comparison.runs.table)) for _, cause in causes.head(MAX_CAUSES).iterrows()]
+        yield from ["", *wrapped_lines(f"{WORDS[outcome]}: {'; '.join(texts)}.", "  ")]
 
 
-def cause_text(outcome: str, cause: pd.Series) -> str:
-    """A cause, what it adds, and in which runs."""
+def cause_text(outcome: str, cause: pd.Series, n_runs: int) -> str:
+    """A cause, what it adds, and in which of the runs."""
     place = "" if pd.isna(cause["agent_id"]) else f" of {name_cell(cause['agent_id'])} at {name_cell(cause['location_id'])}"
     added = change_text(cause["unusual"], cause["usual"], text_of_metric(outcome))
     runs, more = cause["runs"][:MAX_RUNS], len(cause["runs"]) - MAX_RUNS
     named = ", ".join(map(name_cell, runs)) + (f" and {more:,} more" if more > 0 else "")
-    return f"{cause['cause'].capitalize()}{place}: {added} in {plural(cause['n_runs'], 'run')} ({named})."
+    return f"{cause['cause']}{place}, {added} in {cause['n_runs']:,} of {plural(n_runs, 'run')} ({named})"
