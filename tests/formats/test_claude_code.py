@@ -91,6 +91,18 @@ def test_the_data_of_a_model_calls_span():
     }
 
 
+def test_the_first_span_has_the_version_the_branch_and_the_folder():
+    program = {"version": "2.1.39", "gitBranch": "fix-1", "cwd": "/shop"}
+    lines = [{**line, **program} for line in (prompt(0, "why?"), reply(3, "m1", call("t1", "Bash")))]
+    write("s1.jsonl", *lines, {**result(5, "t1"), **program}, {**reply(9, "m2", "x"), **program, "version": "2.1.40", "cwd": 5})
+    keys = ["service.version", "vcs.ref.head.name", "process.working_directory"]
+    report = ingest("s1.jsonl")
+    spans = expand_data(report.spans(), keys)
+    assert spans[keys].notna().all(axis=1).tolist() == [True, False, False]
+    traces = load_traces(attributes=keys, store=report.store)
+    assert traces[keys].to_numpy().tolist() == [["2.1.39", "fix-1", "/shop"]]
+
+
 def test_the_data_of_a_tool_calls_span():
     write("s1.jsonl", reply(3, "m1", call("t1", "Read", file_path="/home/ann/notes.md")), result(5, "t1", "text"))
     assert json.loads(ingest("s1.jsonl").spans()["data"].iloc[1]) == {

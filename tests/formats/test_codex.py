@@ -7,7 +7,7 @@ from files import problem_texts, reading_of, span_text, write_file
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import expand_data, ingest, load_spans
+from tokenvis import expand_data, ingest, load_spans, load_traces
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.sessions.codex.reader import CodexFollower, read, recognises
 
@@ -102,12 +102,25 @@ def test_the_data_of_a_codex_span():
             "gen_ai.agent.name": "codex", "gen_ai.agent.id": ROOT, "gen_ai.conversation.id": ROOT,
             "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5",
             "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "go"}]}],
+            "process.working_directory": "/work",
         },
     }  # fmt: skip
     assert (second.data["label"], tool.data["label"], tool.data["status"]) == ("done", "ls -l", "ok")
     assert tool.data["attributes"]["gen_ai.tool.call.arguments"] == {"cmd": ["ls", "-l"]}
     assert (first.id, tool.id) == (f"{ROOT}/model.0", f"{ROOT}/c1")
     assert tool.data["requested_by"] == first.id
+
+
+def test_the_first_span_has_the_version_the_branch_and_the_folder():
+    first, *others = BASIC
+    program = {"cli_version": "0.51.0", "git": {"branch": "fix-1", "commit_hash": "abc"}, "cwd": "/shop"}
+    write_file("x.jsonl", {**first, "payload": {**first["payload"], **program}}, *others)
+    keys = ["service.version", "vcs.ref.head.name", "process.working_directory", "gen_ai.request.model"]
+    traces = load_traces(attributes=keys, store=ingest("x.jsonl").store)
+    assert traces[keys].to_numpy().tolist() == [["0.51.0", "fix-1", "/shop", "gpt-5"]]
+    damaged = {"cli_version": 5, "git": "main", "cwd": ""}
+    write_file("y.jsonl", {**first, "payload": {**first["payload"], **damaged}}, *others)
+    assert "service.version" not in next(read(reading_of("y.jsonl"))).data["attributes"]
 
 
 def test_tools_that_run_in_parallel_belong_to_one_response():

@@ -3,13 +3,14 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from archives import zipped_by_hand, zstd, zstd_zipped
 from files import problem_texts, reading_of, span_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import IngestError, ingest, load_spans
+from tokenvis import IngestError, ingest, load_spans, load_traces
 from tokenvis.formats.evaluations.inspect_log import reader
 from tokenvis.formats.evaluations.inspect_log.calls import inspect_tokens
 from tokenvis.formats.evaluations.inspect_log.reader import read, recognises
@@ -89,7 +90,65 @@ def test_both_forms_of_a_log_give_the_same():
 
 
 def test_a_list_of_events_alone():
-    assert spans_of(json.dumps({"description": "x", "events": EVENTS})) == (TOLD, [])
+    text = json.dumps({"description": "x", "events": EVENTS})
+    assert spans_of(text) == (TOLD, [])
+    Path("of-ann.json").write_text(text)
+    assert list(ingest("of-ann.json").names.values()) == ["of-ann"]
+
+
+KEYS = ["inspect.task", "inspect.model", "inspect.sample", "inspect.epoch", "inspect.score"]
+
+
+@pytest.mark.parametrize("form", ["json", "eval"])
+def test_epochs_are_chosen_by_what_a_sample_was_given_and_its_score(form):
+    evaluation = {**EVAL, "model": "opus", "task_args": {"level": "hard"}, "model_generate_config": {"seed": 7, "best_of": 1}}
+    samples = [
+        {**SAMPLE, "uuid": f"U{epoch}", "id": "q1", "epoch": epoch, "scores": {"match": {"value": "C" if epoch > 1 else "I"}}}
+        for epoch in (1, 2, 3)
+    ]
+    if form == "eval":
+        log_archive("log.eval", *samples, header={"eval": evaluation})
+    else:
+        Path("log.json").write_text(json.dumps({"eval": evaluation, "samples": samples}))
+    report = ingest(f"log.{form}")
+    assert sorted(report.names.values()) == ["browse q1 epoch 1", "browse q1 epoch 2", "browse q1 epoch 3"]
+    more = ["inspect.score.match", "inspect.task_args.level", "gen_ai.request.seed", "gen_ai.request.best_of"]
+    traces = load_traces(attributes=[*KEYS, *more]).set_index("id")
+    assert traces.loc["U2", KEYS].tolist() == ["browse", "opus", "q1", 2, "C"]
+    assert traces.loc["U2", more[:3]].tolist() == ["C", "hard", 7]
+    assert traces[more[3]].isna().all()
+    chosen = traces[(traces["inspect.sample"] == "q1") & (traces["inspect.score"] == "C")]
+    assert set(load_spans(chosen.index)["trace_name"]) == {"browse q1 epoch 2", "browse q1 epoch 3"}
+
+
+def test_the_attributes_of_other_logs():
+    """Old logs have their settings in the plan, and one score; a sample may have several scorers, or none."""
+    old = {"eval": EVAL, "plan": {"config": {"temperature": 0.5}}, "samples": [{**SAMPLE, "score": {"value": 1}}]}
+    several = {**SAMPLE, "uuid": "V", "scores": {"match": {"value": 1}, "judge": {"value": {"style": 0.5}}, "bad": 5}}
+    Path("old.json").write_text(json.dumps(old))
+    Path("several.json").write_text(log(several))
+    Path("none.json").write_text(log({**SAMPLE, "uuid": "W", "scores": None}))
+    Path("odd.json").write_text(json.dumps({"eval": {**EVAL, "task_args": 5}, "plan": 5, "samples": [{**SAMPLE, "uuid": "X"}]}))
+    ingest(".")
+    keys = ["gen_ai.request.temperature", "inspect.score", "inspect.score.match", "inspect.score.judge"]
+    traces = load_traces(attributes=keys).set_index("id")
+    assert [[None if value is pd.NA else value for value in traces.loc[trace, keys]] for trace in "UVWX"] == [
+        [0.5, 1, None, None],
+        [None, None, 1, {"style": 0.5}],
+        [None] * 4,
+        [None] * 4,
+    ]
+
+
+def test_without_texts_names_and_numbers_remain():
+    sample = {**SAMPLE, "id": "q1", "scores": {"match": {"value": "C"}}}
+    Path("log.json").write_text(json.dumps({"eval": {**EVAL, "task_args": {"prompt": "secret"}}, "samples": [sample]}))
+    ingest("log.json", content="none")
+    traces = load_traces(attributes=[*KEYS, "inspect.task_args.prompt"])
+    assert traces[["inspect.task", "inspect.sample", "inspect.epoch", "inspect.score"]].to_numpy().tolist() == [
+        ["browse", "q1", 2, "C"]
+    ]
+    assert traces["inspect.task_args.prompt"].isna().all()
 
 
 def test_kept_and_skipped_events():

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from files import problem_texts, reading_of, span_text, write_file
 
-from tokenvis import IngestError, expand_data, handoffs, ingest, load_spans
+from tokenvis import IngestError, expand_data, handoffs, ingest, load_spans, load_traces
 from tokenvis.formats.files.head import head_of
 from tokenvis.formats.telemetry.otlp import reader as otlp
 from tokenvis.formats.telemetry.otlp.reader import read, recognises
@@ -63,6 +63,33 @@ def test_damage_in_a_document_costs_one_span():
         text = json.dumps(record, indent=1)
         assert spans_of(text.replace('"broken"', "broken")) == (SPANS, ["x, item 2: not JSON from character 109 on."])
         assert spans_of(text[: text.index('"broken"')]) == (SPANS[:1], ["x: is truncated; the complete part was read."])
+
+
+def test_the_root_has_the_attributes_of_its_resource_that_describe_the_run():
+    others = "service.name", "service.instance.id", "host.name", "host.arch", "process.pid", "telemetry.sdk.name", "os.type"
+    attributes = [
+        {"key": "run.seed", "value": {"intValue": "3"}},
+        *kv(service__version="1.2", deployment__environment__name="test", label="x", agent__name="Bob"),
+        {"key": "broken", "value": {"intValue": "x", "arrayValue": 5}},
+        {"key": "gone"},
+        {"value": {"stringValue": "nothing"}},
+        *({"key": key, "value": {"stringValue": "y"}} for key in others),
+    ]
+    body = {"resourceSpans": [{"resource": {"attributes": attributes}, "scopeSpans": [{"spans": [AGENT, CHAT]}]}]}
+    for text in (json.dumps(body), json.dumps(body, indent=1)):
+        write_file("x.jsonl", text)
+        root, chat = read(reading_of("x.jsonl"))
+        run = {"run.seed": 3, "service.version": "1.2", "deployment.environment.name": "test", "label": "x"}
+        assert root.data["attributes"] == {
+            **run,
+            "broken": "x",
+            "gen_ai.operation.name": "invoke_agent",
+            "host.name": "y",
+        }
+        assert (root.agent, root.fallback_agent) == ("Ann", "y")
+        assert chat.data["attributes"].keys().isdisjoint(run)
+    traces = load_traces(attributes=["run.seed", "service.version"], store=ingest("x.jsonl").store)
+    assert traces[["run.seed", "service.version"]].to_numpy().tolist() == [[3, "1.2"]]
 
 
 def test_a_name_that_is_a_key_of_older_files_is_not_taken_for_it():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_same_store import contents, record, stored_after, write_lines
 
 from tokenvis import Store, export, ingest, load_spans, load_traces
-from tokenvis.ingestion.run_names import run_names
+from tokenvis.ingestion.run_names import names_of_runs
 from tokenvis.spans.integers import INT64_MIN
 from tokenvis.store.sources import TraceSource
 
@@ -28,8 +28,8 @@ def named(*told):
         for place in places.split(" + "):
             title = (name or "").startswith("=")
             sources.append(TraceSource(trace, place, INT64_MIN if title else 5, name and name.removeprefix("="), place or None))
-    names = run_names(sources)
-    assert run_names(reversed(sources)) == names
+    names = names_of_runs(sources)
+    assert names_of_runs(reversed(sources)) == names
     return list(names.values())
 
 
@@ -74,7 +74,7 @@ def test_files_that_are_named_by_an_id_have_the_title_with_an_id_where_others_ha
 def test_ids_are_shortened_if_no_other_begins_so():
     def names(*ids):
         sources = [TraceSource(trace, trace, INT64_MIN, "Fix", f"shop/{trace}") for trace in ids]
-        return list(run_names(sources).values())
+        return list(names_of_runs(sources).values())
 
     assert names(*UUIDS) == ["Fix 0b1c2d3e", "Fix 1b1c2d3e"]
     assert names(*HEX) == ["Fix 0af76519", "Fix 1bf76519"]
@@ -84,14 +84,14 @@ def test_ids_are_shortened_if_no_other_begins_so():
 def test_a_common_place_names_only_what_has_no_name():
     assert named(("trace", "chat"), ("traces", None)) == ["chat", "b"]
     sources = [TraceSource(trace, trace, None, None, "trace") for trace in HEX]
-    assert run_names(sources[:1]) == {HEX[0]: "trace"}
-    assert run_names(sources) == {HEX[0]: "trace/0af76519", HEX[1]: "trace/1bf76519"}
+    assert names_of_runs(sources[:1]) == {HEX[0]: "trace"}
+    assert names_of_runs(sources) == {HEX[0]: "trace/0af76519", HEX[1]: "trace/1bf76519"}
 
 
 def test_runs_that_share_a_file_have_their_names_or_ids():
     assert named(("runs/log", "chat"), ("runs/log", "=Fix"), ("runs/log", None)) == ["chat", "Fix", "c"]
     sources = [TraceSource(trace, "one file", None, None, "x/monday") for trace in HEX]
-    assert run_names(sources) == {HEX[0]: "monday/0af76519", HEX[1]: "monday/1bf76519"}
+    assert names_of_runs(sources) == {HEX[0]: "monday/0af76519", HEX[1]: "monday/1bf76519"}
 
 
 def test_files_with_the_same_names_are_told_apart():
@@ -303,10 +303,10 @@ def test_every_trace_has_a_name_whatever_the_order_of_its_sources(told, data):
         (f"{trace}f{'0a' * 15}", path): TraceSource(f"{trace}f{'0a' * 15}", path, INT64_MIN if title else 3, name, path)
         for path, trace, name, title in told
     }
-    names = run_names(sources.values())
+    names = names_of_runs(sources.values())
     assert names.keys() == {trace for trace, _ in sources}
     assert all(names.values())
-    assert run_names(data.draw(st.permutations(list(sources.values())))) == names
+    assert names_of_runs(data.draw(st.permutations(list(sources.values())))) == names
 
 
 def test_the_names_do_not_contain_whole_paths(tmp_path):

@@ -9,6 +9,7 @@ Sources: the semantic conventions of OpenTelemetry for generative AI, and those 
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,10 @@ KIND_ALIASES = {
 MESSAGE_KINDS = {"producer", "consumer"}  # kinds of OpenTelemetry: the sender of a message does not wait for its receiver
 OWN_ATTRIBUTES = {f"tokenvis.{key}": key for key in ("waits_for", "waits_for_kind", "detached")}  # attribute: key of data
 RESOURCE_HOST_KEYS = ("host.name", "service.instance.id")  # the first that a resource has
+NOT_OF_RUN = re.compile(  # but of a machine or a process, or what a span's own attributes mean
+    r"service\.(name|instance\.id)|(telemetry|process|os|host|container|k8s|cloud|faas|device|thread)\..*"
+    r"|(gen_ai\.(?!request\.)|llm\.|ai\.|agent|agno\.|lc_|crew|tool|tokenvis\.).*"
+)
 GENERIC_KINDS = {"", "unspecified", "internal", "unknown", "span"}
 
 
@@ -106,9 +111,13 @@ def span_of(
     *,
     kind: str = "",
     service: str | None = None,
+    run: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> SpanRead:
-    """A span of the family; a root span also names its trace. ``data`` contains more keys of its payload."""
+    """A span of the family; a root span also names its trace, and has the attributes of its ``run``.
+
+    ``data`` contains more keys of its payload.
+    """
     former = None
     if attributes.get(SPAN_TYPE) == PENDING and parent:
         former = f"{trace_id}/{source_id}"
@@ -135,6 +144,8 @@ def span_of(
     location, above = default_location(attributes, work_kind, name), stored_id(trace_id, parent) if parent else None
     span = SpanRead(trace_id, stored_id(trace_id, source_id), start, end, agent.name, location, name, payload, above, service)
     span.agent_key, span.agent_from, span.former_id = agent.key, agent.source, former
+    if run and not parent:
+        payload["attributes"] = {**run, **attributes}
     if work_kind in MODEL_KINDS:
         span.calls = calls_asked_for(attributes, data)
     elif work_kind == "tool" or "gen_ai.tool.name" in attributes:
@@ -193,6 +204,13 @@ def host_attributes(resource: Any) -> dict[str, str]:
     """The attribute of a resource that names its host, for its spans; empty if it has none."""
     names = ((key, as_name(resource.get(key))) for key in RESOURCE_HOST_KEYS) if isinstance(resource, Mapping) else ()
     return next(({key: name} for key, name in names if name), {})
+
+
+def run_attributes(resource: Any) -> dict[str, Any]:
+    """The attributes of a resource that describe a run, such as its version or a seed."""
+    if not isinstance(resource, Mapping):
+        return {}
+    return {key: value for key, value in resource.items() if value is not None and not NOT_OF_RUN.fullmatch(str(key))}
 
 
 def status_of(status: Any) -> str | None:

@@ -112,21 +112,24 @@ def replace_wait(data: dict[str, Any], name: str, default: str | None) -> None:
         data.pop("waits_for", None)
 
 
-def with_task(spans: Iterable[SpanRead], task: str | None) -> Iterator[SpanRead]:
-    """The spans of an agent, the first of them with the task that the agent was given, if it is known."""
-    return with_first_data(spans, {"task": task})
+def with_first_data(
+    spans: Iterable[SpanRead], data: Mapping[str, str | None], attributes: Mapping[str, Any] | None = None
+) -> Iterator[SpanRead]:
+    """The spans of an agent, the first of them with these keys in its data, and these among its attributes.
 
-
-def with_first_data(spans: Iterable[SpanRead], data: Mapping[str, str | None]) -> Iterator[SpanRead]:
-    """The spans of an agent, the first of them with these keys in its data; a key without a text is left out."""
+    A key without a text is left out, and so is an attribute without a value, or that the span has itself.
+    """
     texts = {key: text for key, text in data.items() if text}
-    if not texts:
+    values = {key: value for key, value in (attributes or {}).items() if value is not None}
+    if not texts and not values:
         yield from spans
         return
     read = list(spans)
     if read:
         first = min(read, key=lambda span: (span.start, math.inf if span.end is None else span.end, span.id))
         first.data.update(texts)
+        if values:
+            first.data["attributes"] = {**values, **first.data.get("attributes", {})}
     yield from read
 
 

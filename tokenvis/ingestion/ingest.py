@@ -28,7 +28,7 @@ from tokenvis.ingestion.clock_shifts import ClockShifts
 from tokenvis.ingestion.conversations import TRACE_CHOICES, Conversations, TraceChoice, moved_spans
 from tokenvis.ingestion.copies import REMOVED_COPIES, delete_copies, outdated_sources
 from tokenvis.ingestion.report import Report
-from tokenvis.ingestion.run_names import run_names
+from tokenvis.ingestion.run_names import names_of_runs
 from tokenvis.ingestion.stored import StoredTraces, source_of
 from tokenvis.ingestion.turns import turn
 from tokenvis.ingestion.unknown_format import unknown_format, unknown_format_name
@@ -268,7 +268,7 @@ def report_readings(report: Report, readings: list[Reading]) -> None:
     """Delete the copies that the readings found, and report what they could not use."""
     if n_deleted := delete_copies(report.store, readings):
         report.skipped[REMOVED_COPIES] += n_deleted
-        report.add_names(put_sources(report.store, [], run_names))
+        report.add_names(put_sources(report.store, [], names_of_runs))
     for reading in readings:
         report.problems += reading.problems
         report.skipped += reading.skipped
@@ -291,7 +291,7 @@ def write_spans(report: Report, assembly: Assembly, readings: list[Reading]) -> 
     add_empty_traces(report, readings)
     sources = [source_of(trace, readings[file]) for trace, file in assembly.told_by]
     outdated = {reading.trace_id for reading in readings if reading.copies}
-    report.add_names(put_sources(report.store, sources, run_names, new=stored.nameless, outdated=outdated))
+    report.add_names(put_sources(report.store, sources, names_of_runs, new=stored.nameless, outdated=outdated))
 
 
 def add_empty_traces(report: Report, readings: list[Reading]) -> None:

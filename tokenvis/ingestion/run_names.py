@@ -4,8 +4,8 @@ A trace is a **run**. It is **alone** if its files tell of no other run. A sourc
 session or a trace), or only the name of its first span, or nothing; an id is no name. The rules:
 
 1. A run alone in its file has its title, unless another run has it too, or two runs of its folder have the same.
-2. Else it has the head of its place (`places`): "seed-3" of ``runs/seed-3/trace.jsonl``. Where heads are equal, the folders
-   above tell them apart ("v1/run-1", "v2/run-1"), or the files in the folder ("seed-3/spans").
+2. Else it has the head of its place (`file_places`): "seed-3" of ``runs/seed-3/trace.jsonl``. Where heads are equal, the
+   folders above tell them apart ("v1/run-1", "v2/run-1"), or the files in the folder ("seed-3/spans").
 3. A run that shares its file has its title or the name of its span; the file's name comes before ("haiku/task 1"), if another
    file has the same and the names within the file differ. Without a name, it has its id, or the file's name and its id.
 
@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tokenvis.formats.files.places import Place, common_place, has_id, is_number, place_in
+from tokenvis.formats.files.file_places import FilePlace, common_place, file_place, has_id, is_bare_number
 from tokenvis.spans.integers import INT64_MIN
 from tokenvis.store.sources import TraceSource
 
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     told: str | None
     name: str
     has_title: bool
-    place: Place | None
+    place: FilePlace | None
     is_alone: bool
 
     @property
@@ -51,16 +51,16 @@ class Run(NamedTuple):
         return self.file[: self.place.head] if self.place else ()
 
 
-def run_names(sources: Iterable[TraceSource]) -> dict[str, str]:
+def names_of_runs(sources: Iterable[TraceSource]) -> dict[str, str]:
     """The name of each trace, from all sources of a store.
 
     Examples
     --------
     >>> files = [TraceSource(f"t{seed}", f"digest {seed}", 0, "chat", f"runs/seed-{seed}/trace") for seed in (1, 2)]
-    >>> run_names(files)
+    >>> names_of_runs(files)
     {'t1': 'seed-1', 't2': 'seed-2'}
     """
-    runs = runs_of(sources)
+    runs = told_runs(sources)
     labels = place_labels({run.place for run in runs if run.place})
     ids = short_ids(run.id for run in runs)
     uses = Counter(run.name for run in runs if run.name)
@@ -87,14 +87,14 @@ def run_names(sources: Iterable[TraceSource]) -> dict[str, str]:
     return names
 
 
-def runs_of(sources: Iterable[TraceSource]) -> list[Run]:
+def told_runs(sources: Iterable[TraceSource]) -> list[Run]:
     """The runs that the sources tell of, by id."""
     by_trace: defaultdict[str, list[TraceSource]] = defaultdict(list)
     for source in sources:
         by_trace[source.trace_id].append(source)
     n_traces = Counter(source.origin for told in by_trace.values() for source in told)
     texts = {source.place for told in by_trace.values() for source in told if source.place is not None}
-    places = {text: place_in(text) for text in texts}
+    places = {text: file_place(text) for text in texts}
     folders = runs_in_folders(by_trace, places) if any(len(told) > 1 for told in by_trace.values()) else Counter()
     runs = []
     for trace_id in sorted(by_trace):
@@ -116,7 +116,7 @@ def name_told(told: list[TraceSource]) -> tuple[int, str | None]:
     return min(names, default=(INT64_MIN, None))
 
 
-def runs_in_folders(by_trace: Mapping[str, list[TraceSource]], places: Mapping[str, Place]) -> Counter[tuple[str, ...]]:
+def runs_in_folders(by_trace: Mapping[str, list[TraceSource]], places: Mapping[str, FilePlace]) -> Counter[tuple[str, ...]]:
     """How many runs have files in a folder or below it; by the name of the folder, alone and after that of the one above."""
     n_runs: Counter[tuple[str, ...]] = Counter()
     for told in by_trace.values():
@@ -152,7 +152,7 @@ def name_in_shared_file(run: Run, file: str, file_and_id: str) -> str:
     return file_and_id if has_id(run.id) else run.id
 
 
-def tells_nothing(place: Place, label: str) -> bool:
+def tells_nothing(place: FilePlace, label: str) -> bool:
     """Whether the label of a place is no name for a run: it is common, or has an id."""
     return place.is_common or (place.ends_in_id and label.endswith(place.parts[-1]))
 
@@ -164,29 +164,29 @@ def short_ids(trace_ids: Iterable[str]) -> dict[str, str]:
     return {trace: beginning if uses[beginning] == 1 else trace for trace, beginning in short.items()}
 
 
-def place_labels(places: Iterable[Place]) -> dict[Place, str]:
+def place_labels(places: Iterable[FilePlace]) -> dict[FilePlace, str]:
     """How people name each of these places: with as many of the folders above as tell it from the others."""
     cores = cores_of(list(places))
-    labels = {place: label_of(place, core, 0) for place, core in cores.items()}
+    labels = {place: place_label(place, core, 0) for place, core in cores.items()}
     for n_above in (1, 2):
         uses = Counter(labels.values())
         for place in [place for place, label in labels.items() if uses[label] > 1]:
-            labels[place] = label_of(place, cores[place], n_above)
+            labels[place] = place_label(place, cores[place], n_above)
     return labels
 
 
-def label_of(place: Place, core: tuple[str, ...], n_above: int) -> str:
+def place_label(place: FilePlace, core: tuple[str, ...], n_above: int) -> str:
     """The core of a place after some of the folders above it; a number is always after its folder."""
-    n_above += is_number(core[0])
+    n_above += is_bare_number(core[0])
     return "/".join((*place.parts[max(place.head - n_above, 0) : place.head], *core))
 
 
-def cores_of(places: list[Place]) -> Mapping[Place, tuple[str, ...]]:
+def cores_of(places: list[FilePlace]) -> Mapping[FilePlace, tuple[str, ...]]:
     """The head of each place, with as much of what is below as tells it from other files below the same head."""
-    below: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
+    below: defaultdict[tuple[str, ...], list[FilePlace]] = defaultdict(list)
     for place in places:
         below[place.parts[: place.head + 1]].append(place)
-    cores: dict[Place, tuple[str, ...]] = {}
+    cores: dict[FilePlace, tuple[str, ...]] = {}
     for head, group in below.items():
         files = Counter(place.parts[-1] for place in group)
         for place in group:

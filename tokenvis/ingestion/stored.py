@@ -20,7 +20,7 @@ from tokenvis.conventions.marks import split_marks, without_marks
 from tokenvis.conventions.rules import MODEL_KINDS
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.tool_calls import call_made, calls_asked_for
-from tokenvis.formats.files.places import has_id
+from tokenvis.formats.files.file_places import has_id
 from tokenvis.formats.files.reading import Reading
 from tokenvis.ingestion.spool import Names
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask

@@ -7,7 +7,7 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext
 
-from tokenvis.conventions.opentelemetry import service_of, span_of, status_of
+from tokenvis.conventions.opentelemetry import run_attributes, service_of, span_of, status_of
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.timestamps import from_nanoseconds
 from tokenvis.record.snapshot import name_text
@@ -43,6 +43,7 @@ def read_span(span: ReadableSpan, names: TraceNameCapture) -> SpanRead:
         otel_value(span.attributes or {}),
         kind=span.kind.name,
         service=service_of(span.resource.attributes),
+        run=None if parent and parent.span_id else otel_value(run_attributes(span.resource.attributes)),
         status=status_of(span.status.status_code.name),
         status_message=span.status.description,
         events=[event_of(event) for event in span.events] if span.end_time else None,

@@ -35,6 +35,7 @@ NAMING_ATTRIBUTES = re.compile(
     r"|agent\.(id|name|version)|tool\.(name|type|call\.id)|request\.(?!messages|prompt|input|instructions|stop_sequences).*|response\.(id|model|finish_reasons))"
     r"|(service|telemetry|process\.runtime|os|host|server|client|network|rpc|k8s|cloud|container)\..*"
     r"|(session|user|error|http\.request|http\.response)\.(id|type|method|status_code)|http\.route|graph\.node\..*"
+    r"|inspect\.(task|model|sample|score(\..*)?)"
     r"|code\.(file\.path|filepath|function(\.name)?|namespace|line\.number|lineno)"
 )
 

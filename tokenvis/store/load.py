@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tokenvis.errors import BadOption, BadSpan, escaped, name_list, plural, quoted
+from tokenvis.errors import BadOption, BadSpan, escaped, listed, name_list, plural, quoted
 from tokenvis.spans.columns import COLUMNS, order_of, text_array_of, with_trace_names
 from tokenvis.spans.parents import parents_of
+from tokenvis.spans.text import encodable
+from tokenvis.spans.typed_columns import typed_column
+from tokenvis.store.connections import as_store_error, driver_of
 from tokenvis.store.database import Target
+from tokenvis.store.lookup import select_trace_list, values_of_traces
 from tokenvis.store.scan import Fault, SpanColumns
 from tokenvis.store.store import Store, as_store
+from tokenvis.store.trace_index import has_trace_index
 
 TRACE_DTYPES = {
     "id": "str",
@@ -27,13 +32,26 @@ TRACE_DTYPES = {
 TRACE_VALUE_TYPES: dict[str, set[type]] = {"str": {str}, "int64": {int}, "Int64": {int, type(None)}}
 
 
-def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.DataFrame:
-    """List the traces of a store, newest first.
+def load_traces(
+    *,
+    details: bool = False,
+    attributes: str | Iterable[str] | None = None,
+    skip_bad: bool = False,
+    store: Store | Target = None,
+) -> pd.DataFrame:
+    """List the traces of a store, newest first, with what their spans have under some keys of ``data``.
 
     Parameters
     ----------
     details
         Whether to count agents and locations too, which reads all spans.
+    attributes
+        Keys of ``data``, such as "seed", "gen_ai.request.model" or "service.version", each of which becomes a column: to choose
+        traces by. They are looked up as in `expand_data`: literally, at the top level, then under ``attributes``. This reads
+        all spans.
+    skip_bad
+        Whether to skip rows whose data is not a JSON object, with a warning that counts them; by default they are an error if
+        ``attributes`` are given. Only a database of another program can have such rows.
     store
         A `Store`, a path or URL, or None for the default database.
 
@@ -41,18 +59,68 @@ def load_traces(*, details: bool = False, store: Store | Target = None) -> pd.Da
     -------
     DataFrame
         ``id, name`` (str), ``n_spans`` (int64), ``start_time`` (Int64, µs; missing if a trace has no spans); with
-        ``details`` also ``end_time`` (Int64, µs), ``n_agents, n_locations`` (int64).
+        ``details`` also ``end_time`` (Int64, µs), ``n_agents, n_locations`` (int64). A column for each key has the value on
+        which all spans of the trace agree that have the key; missing if none has it, the sorted list of the values if they
+        differ. Its type is Int64, Float64, boolean or str if all values agree, else object.
 
     Raises
     ------
     StoreNotFound, StoreError
         There is no database, or it cannot be read.
+    BadOption
+        A key is not a text, or is the name of another column.
     BadSpan
-        A database of another program has a time that is not an integer.
+        A database of another program has a time that is not an integer, or data that is not a JSON object.
+
+    Examples
+    --------
+    >>> with Store("runs.db") as store:
+    ...     for seed in (1, 2):
+    ...         span = {"id": f"{seed}/a", "agent_id": "Ann", "location_id": "desk", "start_time": seed, "end_time": 5}
+    ...         _ = store.write_trace(f"run {seed}", [{**span, "data": {"seed": seed, "phase": ["plan", "act"][seed - 1]}}])
+    >>> traces = load_traces(attributes=["seed", "phase"], store="runs.db")
+    >>> traces[["name", "seed", "phase"]]
+        name  seed phase
+    0  run 2     2   act
+    1  run 1     1  plan
+    >>> load_spans(traces[traces["seed"] == 2]["id"], store="runs.db")["id"].tolist()
+    ['2/a']
     """
-    rows = as_store(store, create=False).select_traces(details=details)
+    keys = checked_keys(attributes)
+    database = as_store(store, create=False)
+    rows, found, faults = traces_with_values(database, keys, details=details)
+    if faults:
+        report_faults(faults, database.path, skip_bad=skip_bad, function="load_traces")
     columns = trace_columns(rows, dict(list(TRACE_DTYPES.items())[: 7 if details else 4]))
-    return pd.DataFrame({name: pd.Series(values, dtype=TRACE_DTYPES[name]) for name, values in columns.items()})
+    traces = pd.DataFrame({name: pd.Series(values, dtype=TRACE_DTYPES[name]) for name, values in columns.items()})
+    agreed = {key: [agreed_value(found[key].get(trace, [])) for trace in columns["id"]] for key in keys}
+    return traces.assign(**{key: typed_column(values, traces.index) for key, values in agreed.items()})
+
+
+def checked_keys(attributes: str | Iterable[str] | None) -> list[str]:
+    """The keys that are asked for, each once; `BadOption` for one that cannot be the name of a column."""
+    keys = list(dict.fromkeys(name_list("attributes", () if attributes is None else attributes)))
+    if reserved := [key for key in keys if key in TRACE_DTYPES]:
+        raise BadOption(f"attributes= contains {listed(reserved)}, a column that every list of traces has.")
+    if halves := [key for key in keys if not encodable(key)]:
+        raise BadOption(f"attributes= contains {listed(halves)}, which cannot be encoded as UTF-8.")
+    return keys
+
+
+def traces_with_values(
+    database: Store, keys: Sequence[str], *, details: bool
+) -> tuple[list[Any], dict[str, dict[str, list[Any]]], list[Fault]]:
+    """The rows of traces and what they have under these keys, as of one moment, and rows without valid data."""
+    if not keys:
+        return list(database.select_traces(details=details)), {}, []
+    with as_store_error(database.path), database._reading() as connection:
+        query = select_trace_list(details=details, has_index=has_trace_index(driver_of(connection)))
+        return list(connection.execute(query)), *values_of_traces(connection, keys)
+
+
+def agreed_value(values: list[Any]) -> Any:
+    """The only one of these values, None if there are none; several as they are."""
+    return values if len(values) > 1 else next(iter(values), None)
 
 
 def load_spans(
@@ -124,14 +192,14 @@ def frame_of(columns: SpanColumns) -> pd.DataFrame:
     return with_trace_names(spans, columns.trace_names)
 
 
-def report_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool) -> None:
+def report_faults(faults: Sequence[Fault], path: Path, *, skip_bad: bool, function: str = "load_spans") -> None:
     """Raise `BadSpan` with the first rows that violate the schema, or warn that they are skipped."""
     examples = "; ".join(f"span {fault.span}: {fault.reason}" for fault in faults[:3])
     more = f"; and {len(faults) - 3:,} more" if len(faults) > 3 else ""
     if not skip_bad:
         raise BadSpan(
             f"{path} has {plural(len(faults), 'row')} with invalid values: {examples}{more}. "
-            "load_spans(..., skip_bad=True) skips such rows."
+            f"{function}(..., skip_bad=True) skips such rows."
         )
     warnings.warn(f"{escaped(path)}: {plural(len(faults), 'row')} skipped: {examples}{more}.", stacklevel=3)
 

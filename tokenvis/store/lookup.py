@@ -1,19 +1,29 @@
-"""Lookup: the list of traces, traces by id or name, and whether agents and locations exist.
+"""Lookup: the list of traces, what their spans have under a key, traces by id or name, and whether agents and locations exist.
 
 The error for a wrong name lists the nearest ones.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select, text, type_coerce
+from sqlalchemy import case as sql_case
 from sqlalchemy.types import NullType
 
 from tokenvis.errors import MAX_LISTED_VALUES, BadOption, TraceNotFound, listed, nearest, quoted
-from tokenvis.store.scan import is_one_of, texts_as_bytes
-from tokenvis.store.schema import Span, Trace
+from tokenvis.spans.payload import EMPTY_PAYLOAD, parse
+from tokenvis.store.scan import Fault, data_fault, decoded, has_own_schema, is_one_of, texts_as_bytes
+from tokenvis.store.schema import DATA_RULE, Span, Trace
 
 MAX_COMPARED_NAMES = 2_000
+TRACE_ID: ColumnElement[Any] = literal_column("spans.trace_id")
+DATA: ColumnElement[Any] = literal_column("spans.data")
+PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:@-]+")  # SQLite finds others only if they are written in the same way
 
 
 def trace_ids_of(connection: Connection, traces: Iterable[str], also: Iterable[str] = ()) -> list[str]:
@@ -102,3 +112,98 @@ DETAIL_COLUMNS = (
     func.count(Span.agent_id.distinct()).label("n_agents"),
     func.count(Span.location_id.distinct()).label("n_locations"),
 )
+
+
+def values_of_traces(connection: Connection, keys: Sequence[str]) -> tuple[dict[str, dict[str, list[Any]]], list[Fault]]:
+    """For each key, the distinct values that the spans of each trace have under it, sorted; and rows without valid data.
+
+    As in `expand_data`, a key is looked up literally in ``data``, then under ``attributes``; null is no value.
+    """
+    found: dict[str, defaultdict[str, dict[Any, Any]]] = {key: defaultdict(dict) for key in keys}
+    faults = [] if has_own_schema(connection) else data_faults(connection)
+    with texts_as_bytes(connection):
+        for key, trace_id, value in (*values_by_sql(connection, keys), *values_by_parsing(connection, keys)):
+            if value is not None:
+                rank = rank_of(value)
+                known = found[key][trace_id].setdefault(rank, value)
+                if type(known) is float and type(value) is int:
+                    found[key][trace_id][rank] = value
+    return {
+        key: {trace: [values[rank] for rank in sorted(values)] for trace, values in by_trace.items()}
+        for key, by_trace in found.items()
+    }, faults
+
+
+def rank_of(value: Any) -> tuple[int, Any]:
+    """A value as a key that sorts: truths, numbers, texts, then lists and objects; equal numbers are one value."""
+    if isinstance(value, bool):
+        return 0, value
+    if isinstance(value, int | float):
+        return 1, value
+    return (2, value) if isinstance(value, str) else (3, json.dumps(value, sort_keys=True))
+
+
+def values_by_sql(connection: Connection, keys: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """The values under plain keys: key, trace and value, each once."""
+    plain = [key for key in keys if PLAIN_KEY.fullmatch(key)]
+    if not plain:
+        return
+    mentioned = or_(*(func.instr(DATA, f'"{key}"') > 0 for key in plain))
+    query = (
+        select(TRACE_ID, *map(value_under, plain))
+        .select_from(Span)
+        .distinct()
+        .where(DATA.is_not(None), text(f"({DATA_RULE})"), mentioned)
+    )
+    texts: list[defaultdict[bytes, set[bytes]]] = [defaultdict(set) for _ in plain]
+    for trace_id, *found in connection.execute(query):
+        for by_trace, value in zip(texts, found, strict=True):
+            by_trace[trace_id].add(value)
+    parsed = lru_cache(65_536)(json.loads)
+    for key, by_trace in zip(plain, texts, strict=True):
+        for trace_id, values in by_trace.items():
+            yield from ((key, name_in(trace_id), parsed(value.decode(errors="replace"))[0]) for value in values)
+
+
+def value_under(key: str) -> ColumnElement[Any]:
+    """The value under a key of ``data``, twice in a JSON array: with one path, SQLite would return a true as a 1."""
+    top, nested = f'$."{key}"', f'$.attributes."{key}"'
+    is_missing = func.json_type(DATA, top).is_(None)
+    return sql_case((is_missing, func.json_extract(DATA, nested, nested)), else_=func.json_extract(DATA, top, top))
+
+
+def values_by_parsing(connection: Connection, keys: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """The values under keys that are not plain: key, trace and value."""
+    others = [key for key in keys if not PLAIN_KEY.fullmatch(key)]
+    if not others:
+        return
+    written = [json.dumps(key, ensure_ascii=False) for key in others]
+    mentioned = or_(func.instr(DATA, "\\") > 0, *(func.instr(DATA, each) > 0 for each in written))
+    for trace_id, data in connection.execute(
+        select(TRACE_ID, DATA).select_from(Span).distinct().where(DATA.is_not(None), mentioned)
+    ):
+        payload: Any = EMPTY_PAYLOAD
+        with suppress(ValueError, RecursionError, AttributeError):  # a fault
+            payload = parse(data.decode(errors="replace"))
+        attributes = payload.get("attributes")
+        for key in others:
+            nested = attributes.get(key) if isinstance(attributes, dict) else None
+            yield key, name_in(trace_id), payload.get(key, nested)
+
+
+def data_faults(connection: Connection) -> list[Fault]:
+    """The rows of a table without our constraints whose data is not a JSON object."""
+    columns = [type_coerce(Span.__table__.c[name], NullType()) for name in ("id", "trace_id", "data")]
+    kinds = [func.typeof(column) for column in columns]
+    faults = []
+    with texts_as_bytes(connection):
+        for row in connection.execute(select(*kinds, *columns).where(text(f"NOT ({DATA_RULE})"))):
+            span, trace, data = (decoded(value, kind.decode()) for kind, value in zip(row[:3], row[3:], strict=True))
+            reason = data_fault(data) or "SQLite cannot read its data as JSON"
+            faults.append(Fault(f"{quoted(span)} of trace {quoted(trace)}", reason))
+    return faults
+
+
+def name_in(value: Any) -> Any:
+    """A name as the driver returns it, while it returns texts as bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

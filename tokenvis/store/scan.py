@@ -364,9 +364,14 @@ def fault_reason(row: dict[str, Any]) -> str | None:
     for name in TIMES:
         if type(row[name]) is not int:
             return f"{name} is {quoted(row[name])} in the database, not integer microseconds"
-    start, end, data = row["start_time"], row["end_time"], row["data"]
+    start, end = row["start_time"], row["end_time"]
     if end < start:
         return f"it ends at {end} before it starts at {start}"
+    return data_fault(row["data"])
+
+
+def data_fault(data: Any) -> str | None:
+    """Why the ``data`` of a row is not a payload; None if it is one."""
     if data is None:
         return None
     if not isinstance(data, str):

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tokenvis.errors import IngestError, escaped, quoted
 from tokenvis.formats.files.encodings import Encoding, file_encoding
-from tokenvis.formats.files.places import place_text
+from tokenvis.formats.files.file_places import place_text
 
 DATABASE_NAME = re.compile(r"\.(db|sqlite3?)(-wal|-shm|-journal|-watched\.json)?$", re.IGNORECASE)
 

@@ -16,6 +16,7 @@ from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
     camel_case,
     host_attributes,
+    run_attributes,
     service_of,
     span_of,
 )
@@ -151,6 +152,7 @@ def langfuse_span(record: Any, reading: Reading, known: KnownTraces) -> SpanRead
         attributes,
         kind="" if kind.upper() == "SPAN" else kind,
         service=service,
+        run=run_attributes(resource),
         status="error" if level == "ERROR" else "ok" if level else None,
         status_message=record.get("statusMessage"),
         **{

@@ -17,7 +17,7 @@ from tokenvis.errors import BadOption
 from tokenvis.output import atomic_write
 
 CHECKPOINT_SUFFIX = "-watched.json"
-CHECKPOINT_VERSION = 2  # 2: calls name the model call that asked for them; sessions read before are read again
+CHECKPOINT_VERSION = 3  # 3: first spans have the version of the program; sessions read before are read again
 SAVE_INTERVAL_S = 10.0  # minimum time between two writes of the checkpoint
 
 FileStamp: TypeAlias = tuple[int, int, int]

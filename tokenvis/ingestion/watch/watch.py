@@ -26,7 +26,7 @@ from tokenvis.formats.registry import GROWING_FORMATS, SessionFollower
 from tokenvis.ingestion.assembly import Assembly
 from tokenvis.ingestion.copies import delete_copies, outdated_sources
 from tokenvis.ingestion.ingest import SpanRules
-from tokenvis.ingestion.run_names import run_names
+from tokenvis.ingestion.run_names import names_of_runs
 from tokenvis.ingestion.sessions import session_folders, since_time
 from tokenvis.ingestion.stored import source_of
 from tokenvis.ingestion.watch.checkpoint import Checkpoint, FileStamp, SessionEntry, file_stamp
@@ -195,7 +195,7 @@ class Watch:
         """Name the traces of files that tell something new, as an ingest of all files does."""
         if self.new_sources or self.forgotten_traces:
             new = {source.trace_id for source in self.new_sources}
-            put_sources(self.store, self.new_sources, run_names, new=new, outdated=self.forgotten_traces)
+            put_sources(self.store, self.new_sources, names_of_runs, new=new, outdated=self.forgotten_traces)
             self.new_sources, self.forgotten_traces = [], set()
 
     def is_due(self, name: str, files: list[str], stamps: dict[str, FileStamp]) -> bool:

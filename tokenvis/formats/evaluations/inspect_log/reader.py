@@ -11,8 +11,9 @@ from hashlib import blake2b
 from typing import Any
 
 from tokenvis.conventions.rules import as_name
-from tokenvis.conventions.span import SpanRead, shorten
+from tokenvis.conventions.span import SpanRead, shorten, with_first_data
 from tokenvis.errors import plural
+from tokenvis.formats.evaluations.inspect_log.calls import nested_value
 from tokenvis.formats.evaluations.inspect_log.events import Sample, add_events
 from tokenvis.formats.files.archives import SPARE_MIB, check_excess, excess_bytes
 from tokenvis.formats.files.documents import document_envelopes, document_items
@@ -22,6 +23,7 @@ from tokenvis.formats.files.reading import Reading
 from tokenvis.formats.files.zip_members import damage_text, member_names, member_pieces
 
 NAME = "Inspect logs"
+MODEL_SETTINGS = ("seed", "temperature", "top_p", "top_k", "max_tokens", "frequency_penalty", "presence_penalty")
 
 
 def recognises(head: Head) -> bool:
@@ -51,16 +53,17 @@ def read(reading: Reading) -> Iterator[SpanRead]:
     if head.kind == "archive":
         log, samples = archive_samples(reading)
     elif is_one_sample:
-        records = document_items(reading, "")
-        samples = ((number, {"id": "sample", **record}) for number, record in records if isinstance(record, dict))
+        samples = document_items(reading, "")
     else:
-        log = next(document_envelopes(reading, "", ("eval", "results", "status")))
+        log = next(document_envelopes(reading, "", ("eval", "plan", "results", "status")))
         samples = document_items(reading, "samples[*]")
     evaluation = log["eval"] if isinstance(log.get("eval"), dict) else {}
+    given = given_attributes(evaluation, log.get("plan"))
     for number, sample in samples:
         reading.record_noun = "sample"
         reading.n_records += 1
-        yield from spans_of_sample(reading, evaluation, number, sample)
+        spans = spans_of_sample(reading, evaluation, number, sample)
+        yield from with_first_data(spans, {}, {**given, **sample_attributes(sample)})
     if not reading.n_records and not reading.problems:
         reading.add_problem(None, "contains no samples")
     elif not is_one_sample:
@@ -137,13 +140,41 @@ def spans_of_sample(reading: Reading, evaluation: dict[str, Any], number: int, r
         reading, sample_trace_id(reading, evaluation, record), task, attachments if isinstance(attachments, dict) else {}
     )
     epoch = f" epoch {record['epoch']}" if isinstance(record.get("epoch"), int) else ""
-    reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
+    if evaluation.get("task") or as_name(record.get("id")):
+        reading.name_trace(sample.trace_id, shorten(f"{task} {as_name(record.get('id')) or number}{epoch}"))
     add_events(sample, record["events"], number)
     for source_id in sample.tasks.keys() & sample.spans_by_source_id.keys():
         sample.spans_by_source_id[source_id].data["task"] = sample.tasks[source_id]
     for span in sample.spans.values():
         span.line = number
         yield span
+
+
+def given_attributes(evaluation: dict[str, Any], plan: Any) -> dict[str, Any]:
+    """What all samples of a log were given: the task and its arguments, the model and its settings."""
+    arguments = evaluation.get("task_args")
+    settings = evaluation.get("model_generate_config") or nested_value(plan, "config")
+    return {
+        "inspect.task": as_name(evaluation.get("task")),
+        "inspect.model": as_name(evaluation.get("model")),
+        **{f"inspect.task_args.{name}": value for name, value in (arguments if isinstance(arguments, dict) else {}).items()},
+        **{f"gen_ai.request.{name}": nested_value(settings, name) for name in MODEL_SETTINGS},
+    }
+
+
+def sample_attributes(record: Any) -> dict[str, Any]:
+    """The sample's id, its epoch and its scores."""
+    if not isinstance(record, dict):
+        return {}
+    scores = record.get("scores")
+    scores = scores if isinstance(scores, dict) else {"": record.get("score")}
+    values = {name: nested_value(score, "value") for name, score in scores.items()}
+    return {
+        "inspect.sample": record.get("id"),
+        "inspect.epoch": record.get("epoch"),
+        "inspect.score": next(iter(values.values()), None) if len(values) == 1 else None,
+        **{f"inspect.score.{name}": value for name, value in values.items() if name},
+    }
 
 
 def sample_trace_id(reading: Reading, evaluation: dict[str, Any], record: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from tokenvis.formats.sessions.claude_code.session_documents import lines_of_doc
 from tokenvis.formats.sessions.claude_code.transcripts import FileRank, ModelCall, Session, SessionFile, ToolCall, Transcript
 
 TITLE_KEYS = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
+PROGRAM_KEYS = {"version": "service.version", "gitBranch": "vcs.ref.head.name", "cwd": "process.working_directory"}
 SPAWNING_TOOLS = {"Task", "Agent"}
 TEXT_BLOCKS = {"text": ("text", "text"), "thinking": ("thinking", "reasoning")}  # block type: key of its text, part type
 NOTICE = "<task-notification"  # of an agent or command in the background; the model answers it
@@ -206,6 +207,7 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
         return
     call = transcript.model_calls.get(call_id)
     if call is None:
+        transcript.program = transcript.program or claude_program(line)
         close_unanswered(transcript)
         start = time if transcript.last_input is None else min(transcript.last_input, time)
         call = transcript.model_calls[call_id] = ModelCall(call_id, start, time, transcript.pending_prompt)
@@ -217,6 +219,11 @@ def add_assistant_line(session: Session, transcript: Transcript, line: dict[str,
         call.end = max(call.end, time)
         note_input(transcript, time)
     for_each_block(message, lambda block: add_model_block(session, transcript, call, block, time))
+
+
+def claude_program(line: dict[str, Any]) -> dict[str, str]:
+    """The version of the program that wrote a line, the branch and the folder it worked in, as attributes."""
+    return {name: line[key] for key, name in PROGRAM_KEYS.items() if isinstance(line.get(key), str) and line[key]}
 
 
 def skip_copied_message(session: Session, transcript: Transcript, call_id: str, owner: str) -> None:

@@ -204,7 +204,8 @@ class ClaudeCodeFollower:
         causes = causes_of_compactions(transcripts, trace_id)
         for transcript in transcripts:
             spans = transcript_spans(transcript, trace_id, wait, causes)
-            yield from with_first_data(spans, {"task": transcript.task, "continues": transcript.continues})
+            program = None if transcript.agent_id else transcript.program
+            yield from with_first_data(spans, {"task": transcript.task, "continues": transcript.continues}, program)
 
     def note_copies(self, trace_id: str, transcripts: list[Transcript]) -> None:
         """Record which spans the session, and those that continue it, have copied."""

@@ -67,7 +67,8 @@ class Transcript:
 
     ``last_input`` is the time at which the next model call may start; ``is_asked`` is set if it has something to answer.
     ``continues`` is the session whose messages it begins with, and ``copied_prompt`` the first prompt of that copy.
-    ``boundaries`` are the times at which the agent's context was compacted, with what triggered it.
+    ``boundaries`` are the times at which the agent's context was compacted, with what triggered it. ``program`` are the
+    attributes of the program that wrote its first call: version, branch, folder.
     """
 
     agent_id: str
@@ -90,6 +91,7 @@ class Transcript:
     parent_guessed: bool = False
     detached: bool = False
     task: str | None = None
+    program: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

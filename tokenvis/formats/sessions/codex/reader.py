@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenvis.conventions.rules import location_of
-from tokenvis.conventions.span import SpanRead, shorten, with_task
+from tokenvis.conventions.span import SpanRead, shorten, with_first_data
 from tokenvis.formats.files.head import Head
 from tokenvis.formats.files.lines import first_objects
 from tokenvis.formats.files.reading import Reading
@@ -173,7 +173,8 @@ class CodexFollower:
             call = ancestors[0].spawned.get(lineage.id) if ancestors else None
             parent = thread_span_id(root, ancestors[0].id, call) if call else None
             spans = thread_spans(thread, lineage, root, parent, partial(self.agent_of, rollout))
-            yield from with_task(spans, thread.first_prompt if lineage.is_subagent else None)
+            task = thread.first_prompt if lineage.is_subagent else None
+            yield from with_first_data(spans, {"task": task}, None if lineage.parent else lineage.program)
 
     def agent_of(self, rollout: Rollout, thread: str) -> str:
         """The agent of a thread that another one names: by its file, else its nickname in the other's file, else its id."""

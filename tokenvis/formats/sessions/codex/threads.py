@@ -42,6 +42,7 @@ class ThreadLineage:
     turns: dict[str, tuple[int, int]] = field(default_factory=dict)
     last_copied_meta: int = 0
     is_subagent: bool = False  # another thread started it, so its first prompt is a task
+    program: dict[str, str] = field(default_factory=dict)  # version, branch and folder, as attributes
 
 
 ParentLookup: TypeAlias = Callable[["Rollout"], ThreadLineage | None]
@@ -161,7 +162,20 @@ def lineage_from_meta(payload: dict[str, Any], line: dict[str, Any], source: Sou
     agent = nickname or (f"{role} {thread_id[-4:]}" if role else f"codex {thread_id[-4:]}" if parent else "codex")
     parent = parent if parent != thread_id else None
     is_subagent = bool(parent) and (isinstance(spawn, dict) or isinstance(payload.get("parent_thread_id"), str))
-    return ThreadLineage(thread_id, parent, agent, line_time(line) or 0, is_subagent=is_subagent)
+    return ThreadLineage(
+        thread_id, parent, agent, line_time(line) or 0, is_subagent=is_subagent, program=codex_program(payload)
+    )
+
+
+def codex_program(payload: dict[str, Any]) -> dict[str, str]:
+    """The version of the program that runs a thread, the branch and the folder it works in, as attributes."""
+    git = payload.get("git")
+    found = {
+        "service.version": payload.get("cli_version"),
+        "vcs.ref.head.name": git.get("branch") if isinstance(git, dict) else None,
+        "process.working_directory": payload.get("cwd"),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
 
 
 def note_turn(lineage: ThreadLineage, number: int, line: dict[str, Any], payload: dict[str, Any]) -> None:

@@ -8,18 +8,18 @@ protobuf encoder wrote them; names are in camelCase or snake_case. Times are nan
 Source: the specification of OTLP, and of its file exporter.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from tokenvis.conventions.known_agents import with_known_agents
 from tokenvis.conventions.opentelemetry import (
-    RESOURCE_HOST_KEYS,
     SPAN_ID_DIGITS,
     TRACE_ID_DIGITS,
     camel_case,
     hex_id,
     host_attributes,
+    run_attributes,
     service_of,
     span_of,
     status_of,
@@ -47,7 +47,6 @@ from tokenvis.formats.telemetry.otlp.envelopes import (
 from tokenvis.spans.columns import YEAR_2000
 
 NAME = "OpenTelemetry OTLP files"
-USED_RESOURCE_KEYS = ("service.name", *RESOURCE_HOST_KEYS)
 MAX_MESSAGE_BYTES = 256 << 20
 SCALAR_TYPES = ("stringValue", "boolValue", "doubleValue", "bytesValue")
 NO_PARENT_ID = "0" * SPAN_ID_DIGITS
@@ -119,19 +118,31 @@ def read_document(reading: Reading, head: Head) -> Iterator[SpanRead]:
 
 
 class Resource(NamedTuple):
-    """What the spans of a resource take from it: the name of its service, and the attribute that names its host."""
+    """What the spans of a resource take from it: the name of its service, the attribute that names its host, those of the run.
+
+    Only root spans take those of the run.
+    """
 
     service: str | None = None
-    host: dict[str, str] = {}  # noqa: RUF012  (never changed)
+    host: Mapping[str, str] = {}
+    run: Mapping[str, Any] = {}
 
 
 def resource_of(resource: Any) -> Resource:
     """A resource, from its attributes."""
     pairs = resource.get("attributes") if isinstance(resource, dict) else None
     if isinstance(pairs, list):
-        wanted = [pair for pair in pairs if isinstance(pair, dict) and pair.get("key") in USED_RESOURCE_KEYS]
-        pairs = {pair["key"]: attribute_value(pair.get("value")) for pair in reversed(wanted)}  # the first of a name wins
-    return Resource(service_of(pairs), host_attributes(pairs))
+        named = [pair for pair in pairs if isinstance(pair, dict) and isinstance(pair.get("key"), str)]
+        pairs = {pair["key"]: resource_value(pair.get("value")) for pair in reversed(named)}  # the first of a name wins
+    return Resource(service_of(pairs), host_attributes(pairs), run_attributes(pairs))
+
+
+def resource_value(value: Any) -> Any:
+    """The value of a resource's attribute, None if it is damaged."""
+    try:
+        return attribute_value(value)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def spans_of_resource(reading: Reading, number: int, resource_spans: Any) -> Iterator[SpanRead]:
@@ -171,7 +182,7 @@ def otlp_span(record: Any, resource: Resource, reading: Reading) -> SpanRead:
     if start < YEAR_2000:
         reading.times.early_start(record["startTimeUnixNano"])
     if resource.host:
-        attributes = resource.host | attributes
+        attributes = {**resource.host, **attributes}
     name = record.get("name") or "span"
     if type(name) is not str:
         raise TypeError(f"'name' is of type {type(name).__name__}")
@@ -196,6 +207,7 @@ def otlp_span(record: Any, resource: Resource, reading: Reading) -> SpanRead:
         attributes,
         kind=OTLP_KINDS.get(kind, "") if type(kind) is int else str(kind or "").rpartition("_")[2],
         service=resource.service,
+        run=resource.run,
         **optional_data,
     )
 

@@ -22,16 +22,16 @@ FOLDERS_ABOVE = 2  # of the head, which tell places apart whose heads are equal
 ENDINGS = re.compile(r"(\.(jsonl?|ndjson|csv|tsv|parquet|pb|proto|bin|txt|log|eval|otlp|gz|zst|zip))+$", re.IGNORECASE)
 OTHER_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,7}$", re.IGNORECASE)
 ARCHIVE = re.compile(r"\.(zip|gz|zst)$", re.IGNORECASE)
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+UUID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DATE = r"(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
 TIME = r"[t _-]?(?:[01]\d|2[0-3])([-_:.]?)[0-5]\d\2[0-5]\d(?:[.,]\d+)?(?:z|[+-]\d\d[-_:]?\d\d)?"
 ID = re.compile(
-    rf"(?<![0-9a-z])(?:{UUID}|(?=[a-z]*\d)[0-9a-f]{{8,}}|[0-9a-f]{{16,}}|(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{{20,}})(?![0-9a-z])"
+    rf"(?<![0-9a-z])(?:{UUID_PATTERN}|(?=[a-z]*\d)[0-9a-f]{{8,}}|[0-9a-f]{{16,}}|(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{{20,}})(?![0-9a-z])"
 )
 DATES = re.compile(rf"(?<!\d){DATE}(?:{TIME})?(?!\d)")
 NUMBERED_PART = re.compile(r"(?<![a-z])(?:part|batch|chunk|shard|page)s?[-_ ]?\d+(?!\d)")
 YEAR = re.compile("(19|20)[0-9]{2}")
-WORDS = re.compile(r"[^\W\d_]+|\d+")
+NAME_WORDS = re.compile(r"[^\W\d_]+|\d+")
 COMMON_WORDS = re.compile(
     "(all|app|batch|chunk|content|conversation|csv|data|desktop|document|download|dump|event|export|file|history|home|index|journal"
     "|jsonl?|log|main|master|message|mnt|movement|observation|opentelemetry|opt|otel|otlp|out|output|page|parquet|part|project|raw"
@@ -40,7 +40,7 @@ COMMON_WORDS = re.compile(
 )
 
 
-class Place(NamedTuple):
+class FilePlace(NamedTuple):
     """The names of folders and, last, of the file; the position of the head; whether there is no better head than the file.
 
     ``ends_in_id`` is set if the file's name has an id and nothing else that tells files apart.
@@ -53,14 +53,14 @@ class Place(NamedTuple):
 
 
 def place_text(origin: str) -> str | None:
-    """The place of the file with an origin (`origin_of`), as a text for `place_in`; None if the origin is no file.
+    """The place of the file with an origin (`origin_of`), as a text for `file_place`; None if the origin is no file.
 
     Examples
     --------
     >>> place_text("/data/work/runs/v1/seed-3/trace.jsonl"), place_text("stream run-07.csv"), place_text("DataFrame")
     ('runs/v1/seed-3/trace', 'run-07', None)
     """
-    names = names_in(origin)
+    names = path_names(origin)
     if not names:
         return None
     head = head_of_names(names)
@@ -68,7 +68,7 @@ def place_text(origin: str) -> str | None:
     return "/".join(names[first:])
 
 
-def names_in(origin: str) -> list[str]:
+def path_names(origin: str) -> list[str]:
     """The names of folders and, last, of the file in an origin, without endings; empty if there is no file."""
     if origin in ("DataFrame", "stream stream"):
         return []
@@ -95,17 +95,17 @@ def home() -> str:
         return ""
 
 
-def place_in(text: str) -> Place:
+def file_place(text: str) -> FilePlace:
     """The place in a text of `place_text`."""
     return place_of_names(text.split("/"))
 
 
-def place_of_names(names: Iterable[str]) -> Place:
+def place_of_names(names: Iterable[str]) -> FilePlace:
     """The place with these names of folders and, last, of the file."""
     parts = tuple(names)
     head = head_of_names(parts)
     found = len(parts) - 1 if head is None else head
-    return Place(parts, found, head is None, found < len(parts) - 1 and has_id(parts[-1]))
+    return FilePlace(parts, found, head is None, found < len(parts) - 1 and has_id(parts[-1]))
 
 
 def head_of_names(names: Iterable[str]) -> int | None:
@@ -138,7 +138,7 @@ def is_own_name(name: str) -> bool:
     rest = name.casefold()
     for pattern in (DATES, ID, NUMBERED_PART):
         rest = pattern.sub(" ", rest)
-    return any(COMMON_WORDS.fullmatch(word) is None for word in WORDS.findall(rest))
+    return any(COMMON_WORDS.fullmatch(word) is None for word in NAME_WORDS.findall(rest))
 
 
 @lru_cache(65_536)
@@ -147,12 +147,12 @@ def has_id(name: str) -> bool:
     return ID.search(DATES.sub(" ", name.casefold())) is not None and not is_own_name(name)
 
 
-def is_number(name: str) -> bool:
+def is_bare_number(name: str) -> bool:
     """Whether a name is only a number, which says little without its folder."""
     return name.isdecimal()
 
 
-def common_place(places: Iterable[Place]) -> Place | None:
+def common_place(places: Iterable[FilePlace]) -> FilePlace | None:
     """The folder that places have in common, None if there is none; a single place is its own."""
     places, names = list(places), list[str]()
     if len(places) == 1:

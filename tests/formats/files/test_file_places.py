@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.formats.files.places import Place, common_place, has_id, is_own_name, place_in, place_text
+from tokenvis.formats.files.file_places import FilePlace, common_place, file_place, has_id, is_own_name, place_text
 
 UUID = "0b1c2d3e-4f5a-6b7c-8d9e-0f1a2b3c4d5e"
 ROLLOUT = f"rollout-2026-06-21T10-00-00-{UUID}"
@@ -39,7 +39,7 @@ ROLLOUT = f"rollout-2026-06-21T10-00-00-{UUID}"
 )  # fmt: skip
 def test_the_place_of_a_file_and_the_name_by_which_people_know_it(path, text, head):
     assert place_text(path) == text
-    place = place_in(text)
+    place = file_place(text)
     assert (place.parts[place.head], place.is_common) == (head, False)
 
 
@@ -53,7 +53,7 @@ def test_the_place_of_a_file_and_the_name_by_which_people_know_it(path, text, he
 )
 def test_a_place_that_says_nothing_is_common(path, text):
     assert place_text(path) == text
-    assert place_in(text) == Place((text,), 0, is_common=True)
+    assert file_place(text) == FilePlace((text,), 0, is_common=True)
 
 
 def test_what_is_no_file_has_no_place(monkeypatch):
@@ -86,10 +86,10 @@ def test_a_long_name_is_cut_and_a_control_character_is_escaped():
 
 
 def test_the_folder_that_places_have_in_common():
-    places = [place_in(f"runs/seed-3/{name}") for name in ("batch-1", "batch-2")]
-    assert common_place(places) == place_in("runs/seed-3")
+    places = [file_place(f"runs/seed-3/{name}") for name in ("batch-1", "batch-2")]
+    assert common_place(places) == file_place("runs/seed-3")
     assert common_place(places[:1]) == places[0]
-    assert common_place([*places, place_in("x")]) is None
+    assert common_place([*places, file_place("x")]) is None
 
 
 @pytest.mark.laws
@@ -99,7 +99,7 @@ def test_the_folder_that_places_have_in_common():
 def test_any_path_has_a_place_that_is_part_of_it(names):
     text = place_text("/" + "/".join(names))
     if text is not None:
-        place = place_in(text)
+        place = file_place(text)
         assert text == "/".join(place.parts)
         assert 1 <= len(place.parts) <= len(names)
         assert place.is_common or (is_own_name(place.parts[place.head]) and place.head <= 2)
