@@ -19,7 +19,7 @@ from tokenvis.runs.baseline import run_order
 from tokenvis.spans.columns import as_categorical, codes_of, ranks_of, require, times_of, values_at
 from tokenvis.spans.groups import Groups, groups_of
 from tokenvis.spans.integers import Float64Array, Int64Array, count_ranks, difference, highest_of, lowest_of
-from tokenvis.spans.intervals import Intervals
+from tokenvis.spans.intervals import Intervals, number_in_run
 from tokenvis.tree.states import states_of
 
 if TYPE_CHECKING:
@@ -127,12 +127,18 @@ def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Ar
     begin, stop = ((time - origin) / np.maximum(wall, 1) * N_PARTS for time in (start, end))
     name, place = name_of_pair[agents.group[row]], location[row]
     overall = csr_array((stop - begin, (name, place)), shape=(n_names, n_locations))
-    parts = []
-    for part in range(N_PARTS):
-        within = np.maximum(np.minimum(stop, part + 1) - np.maximum(begin, part), 0)
-        parts.append(csr_array((within, (name, place)), shape=(n_names, n_locations)))
-    smoothed = [parts[part] / 2 + (parts[max(part - 1, 0)] + parts[min(part + 1, N_PARTS - 1)]) / 4 for part in range(N_PARTS)]
-    return csr_array(hstack([unit_roots(overall), unit_roots(csr_array(hstack(smoothed)))]) / np.sqrt(2))
+    first = np.minimum(begin.astype(np.int64), N_PARTS - 1)
+    n_parts = np.clip(np.ceil(stop).astype(np.int64), first + 1, N_PARTS) - first
+    piece = np.repeat(np.arange(len(row)), n_parts)
+    part = first[piece] + number_in_run(n_parts)
+    within = np.maximum(np.minimum(stop[piece], part + 1) - np.maximum(begin[piece], part), 0)
+    shape = n_names, N_PARTS * n_locations
+    by_part = csr_array((within, (name[piece], part * n_locations + place[piece])), shape=shape).tocoo()
+    (of_name, cell), share = by_part.coords, by_part.data
+    beside = [np.clip(cell // n_locations + step, 0, N_PARTS - 1) * n_locations + cell % n_locations for step in (-1, 0, 1)]
+    weights = np.concatenate([share / 4, share / 2, share / 4])
+    smoothed = csr_array((weights, (np.tile(of_name, 3), np.concatenate(beside))), shape=shape)
+    return csr_array(hstack([unit_roots(overall), unit_roots(smoothed)])) / np.sqrt(2)
 
 
 def work_or_presence(spans: pd.DataFrame, agents: Groups) -> Intervals:
