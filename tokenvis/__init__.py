@@ -50,6 +50,7 @@ from tokenvis.plot.artists.colors import palette
 from tokenvis.record.recorder import Recorder
 from tokenvis.runs.alignment import alignment
 from tokenvis.runs.compare import compare
+from tokenvis.runs.contributions import contributions
 from tokenvis.spans.conversion.events import spans_from_events
 from tokenvis.spans.conversion.samples import spans_from_samples
 from tokenvis.spans.typed_columns import expand_data
@@ -69,8 +70,8 @@ if TYPE_CHECKING:
     from tokenvis.plot.handoffs import plot_handoffs
     from tokenvis.plot.occupancy import plot_occupancy
     from tokenvis.plot.overview import plot_overview
-    from tokenvis.plot.storyline import plot_storyline
     from tokenvis.plot.runs import plot_runs
+    from tokenvis.plot.storyline import plot_storyline
     from tokenvis.plot.timeline import plot_timeline
     from tokenvis.plot.transitions import plot_transitions
     from tokenvis.plot.usage import plot_usage
@@ -99,6 +100,7 @@ __all__ = [
     "colocation",
     "compare",
     "concurrency",
+    "contributions",
     "critical_path",
     "diagnose",
     "expand_data",
@@ -123,9 +125,9 @@ __all__ = [
     "plot_handoffs",
     "plot_occupancy",
     "plot_overview",
+    "plot_runs",
     "plot_storyline",
     "plot_timeline",
-    "plot_runs",
     "plot_transitions",
     "plot_usage",
     "plot_waits",
