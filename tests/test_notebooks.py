@@ -19,6 +19,7 @@ TITLES = {
     "07": "record-live",
     "08": "explorer",
     "09": "fleet",
+    "10": "many-runs",
 }
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
