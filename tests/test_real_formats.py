@@ -173,3 +173,42 @@ def test_two_sessions_part_at_the_tools_that_they_use_first():
     assert (first["step"], first["label"]) == ("only in a", "execute_tool get_file")
     assert "execute_tool" in b.loc[b["id"] == first["instead"], "data"].item()
     assert steps["step"].tolist() == ["same", "only in a", "changed", "changed", "only in b", "only in b"]
+
+
+def test_real_traces_have_the_names_by_which_people_know_them():
+    """Titles and prompts of sessions, samples of an evaluation; else the files."""
+    store = tv.Store("all.db")
+    for folder in ("claude_code", "inspect", "otlp", "chrome_trace", "codex"):
+        tv.ingest(Path(ROOT, folder), store=store)
+    names = tv.load_traces(store=store).set_index("id")["name"]
+    assert len(names) == names.nunique() == 19
+    assert names[["demo", "d6e0bada-1959-4eec-a9d2-0bfade768d8f", "3RWm2YmdLiKCyQMzEcERin/1/2"]].tolist() == [
+        "Add a dark mode toggle to settings",
+        "start phoenix in background",
+        "popularity 1 epoch 2",
+    ]
+    assert {"opentelemetry-proto_trace", "viztracer_multithread", "utility_subagent_loop"} <= set(names)
+
+
+def test_the_epochs_of_a_sample_are_runs_of_one_task():
+    store = tv.ingest(Path(ROOT, "inspect")).store
+    keys = ["inspect.task", "inspect.sample", "inspect.epoch", "inspect.score"]
+    traces = tv.load_traces(attributes=keys, store=store)
+    chosen = traces[(traces["inspect.task"] == "popularity") & (traces["inspect.sample"] == 1)].sort_values("inspect.epoch")
+    assert chosen[keys[2:]].to_numpy().tolist() == [[1, "I"], [2, "C"]]
+    assert tv.load_spans(chosen["id"], store=store)["trace_id"].nunique() == 2
+
+
+def test_the_attributes_of_real_sessions():
+    store = tv.Store("sessions.db")
+    for folder in ("claude_code/spotter", "codex/letta", "otlp"):
+        tv.ingest(Path(ROOT, folder), store=store)
+    keys = ["service.version", "vcs.ref.head.name", "gen_ai.request.model"]
+    traces = tv.load_traces(attributes=keys, store=store).set_index("id")
+    assert traces.loc["4d5611e5-241a-462a-8d15-5122611a9569", keys].tolist() == [
+        "2.1.39",
+        "spotter-dov",
+        ["claude-opus-4-6", "claude-sonnet-4-5-20250929"],
+    ]
+    assert traces.loc["s1", keys[1:]].tolist() == ["feature/retry", "gpt-5.3-codex"]
+    assert set(traces["service.version"].dropna()) == {"2.1.38", "2.1.39", "18.6.11822.322"}
