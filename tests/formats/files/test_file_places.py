@@ -72,6 +72,16 @@ def test_the_folders_of_a_home_directory_do_not_count(monkeypatch):
     assert place_text("/Users/ann/run.json") == "Users/ann/run"
 
 
+def test_a_temporary_folder_does_not_count(monkeypatch):
+    monkeypatch.setattr("tokenvis.formats.files.file_places.gettempdir", lambda: "/var/folders/zz/T")
+    paths = (
+        "/var/folders/zz/T/tmpejatv_n4/otlp.json",
+        "/var/folders/zz/T/tmpejatv_n4/run-1.json",
+        "/data/tmpejatv_n4/x/otlp.json",
+    )
+    assert [place_text(path) for path in paths] == ["otlp", "tmpejatv_n4/run-1", "data/tmpejatv_n4/x/otlp"]
+
+
 def test_names_that_say_which_run_it_is():
     own = "seed-3", "run-07", "1", "gpt-5", "trace_of_ann", "v1", "browser-2025-05-12", "decade", "ラン", "2024-05"
     common = "trace", "Spans", "", "2024-05-01", "20240501", "1714557600", UUID, "3f2a9c1b", "session-3f2a9c1b", "page-2", ".x"

@@ -5,14 +5,15 @@ unless that could be the name of any such file: a word such as "trace" or "log",
 Then it is the nearest folder with a name of its own (``runs/seed-3/trace.jsonl``: "seed-3"). If no name says more than
 ``traces/trace.jsonl``, the file's name is the head, and the place is **common**.
 
-A place never contains a whole path: of the folders, only two above the head. The folders of a home directory do not count, nor
-do hidden ones and those that tools name by a path (``-home-ann-shop``).
+A place never contains a whole path: of the folders, only two above the head. The folders above the home directory and above
+that of temporary files do not count, nor do hidden ones and those that tools name by a path (``-home-ann-shop``).
 """
 
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import NamedTuple
 
 from tokenvis.errors import escaped
@@ -29,6 +30,7 @@ ID = re.compile(
     rf"(?<![0-9a-z])(?:{UUID_PATTERN}|(?=[a-z]*\d)[0-9a-f]{{8,}}|[0-9a-f]{{16,}}|(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{{20,}})(?![0-9a-z])"
 )
 DATES = re.compile(rf"(?<!\d){DATE}(?:{TIME})?(?!\d)")
+TEMPORARY = re.compile("tmp[0-9a-z_]{8}")  # as Python names temporary folders
 NUMBERED_PART = re.compile(r"(?<![a-z])(?:part|batch|chunk|shard|page)s?[-_ ]?\d+(?!\d)")
 YEAR = re.compile("(19|20)[0-9]{2}")
 NAME_WORDS = re.compile(r"[^\W\d_]+|\d+")
@@ -72,7 +74,9 @@ def path_names(origin: str) -> list[str]:
     """The names of folders and, last, of the file in an origin, without endings; empty if there is no file."""
     if origin in ("DataFrame", "stream stream"):
         return []
-    path = origin.removeprefix("stream ").removeprefix(f"{home()}/")
+    path = origin.removeprefix("stream ")
+    for folder in (home(), Path(gettempdir()).as_posix()):
+        path = path.removeprefix(f"{folder}/")
     names: list[str] = []
     for name in path.split("/"):
         if name == "..":
@@ -136,7 +140,7 @@ def is_own_name(name: str) -> bool:
     if name.startswith((".", "-")):
         return False
     rest = name.casefold()
-    for pattern in (DATES, ID, NUMBERED_PART):
+    for pattern in (DATES, ID, NUMBERED_PART, TEMPORARY):
         rest = pattern.sub(" ", rest)
     return any(COMMON_WORDS.fullmatch(word) is None for word in NAME_WORDS.findall(rest))
 
