@@ -7,7 +7,7 @@ from waiting import waiting_frames
 from tokenvis import summary
 from tokenvis.analysis.critical_path import PATH_STATES
 from tokenvis.runs.run_paths import run_paths
-from tokenvis.runs.strips import distinct_run_names, strips_of
+from tokenvis.runs.strips import strips_of
 
 LINKED = {"links": ["a"]}
 
@@ -83,12 +83,6 @@ def test_some_runs_in_another_order():
     assert stretches(strips, spans["agent_id"]) == ["t work 0 5 ann", "v work 0 4 eve"]
     assert strips.runs["name"].tolist() == ["v", "t"]
     assert (strips.run.tolist(), strips.failed_run.tolist()) == ([1, 0], [0])
-
-
-def test_a_name_that_several_runs_have_is_no_name():
-    spans = spans_of(*(f"ann 0 1 desk {trace}" for trace in "tuvw"))
-    assert distinct_run_names(spans.assign(trace_name=["monday", "monday", " ", "tuesday"])) == ["t", "u", "v", "tuesday"]
-    assert distinct_run_names(spans) == ["t", "u", "v", "w"]
 
 
 @pytest.mark.laws

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tokenvis.runs.baseline import distinct_run_names
 from tokenvis.runs.robust import Matrix, above_usual
-from tokenvis.runs.strips import distinct_run_names
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 WHOLE_RUN = "whole run"  # the value of all runs, if nothing else is compared

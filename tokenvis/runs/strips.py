@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tokenvis.runs.baseline import distinct_run_names
 from tokenvis.runs.outcomes import outcomes_of
 from tokenvis.runs.robust import above_usual
 from tokenvis.runs.run_paths import IDLE, run_paths
-from tokenvis.spans.columns import codes_of, ranks_of, trace_names_in
+from tokenvis.spans.columns import codes_of, ranks_of
 from tokenvis.spans.fields import field_values
 from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, counts, run_ends, run_starts
 from tokenvis.tree.calls import calls_of, failures_of
@@ -126,11 +127,3 @@ def run_table(spans: pd.DataFrame, origin: Int64Array, last: Int64Array) -> pd.D
     names = pd.array(distinct_run_names(spans), dtype="str")
     sizes = {"trace_id": ids.astype("str"), "name": names, "start": origin, "wall_us": wall, "n_errors": n_errors}
     return pd.DataFrame({**sizes, "is_slow": above_usual(wall.astype(float)), "is_failed": n_errors > 0})
-
-
-def distinct_run_names(spans: pd.DataFrame) -> list[str]:
-    """The name of each trace, by trace_id: the id if there is no name, or if several traces have it."""
-    named = trace_names_in(spans)
-    ids = [str(trace) for trace in codes_of(spans["trace_id"])[1]]
-    names = pd.Series([name if (name := named.get(trace, "")).strip() else trace for trace in ids], dtype="str")
-    return names.mask(names.duplicated(keep=False), pd.Series(ids, dtype="str")).tolist()
