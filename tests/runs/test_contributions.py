@@ -30,7 +30,7 @@ def test_the_cause_of_a_slow_run_is_the_part_that_is_not_usual():
     assert rows_of(table) == [["work", "ann", "lab", 1], ["ordinary variation", None, None, 1]]
     assert table.iloc[0][["contribution", "usual", "unusual", "n_usual", "n_unusual"]].tolist() == [25, 5, 30, 1, 1]
     assert table["contribution"].tolist() == [25, 0]
-    assert table["share"].tolist() == [1, 0]
+    assert table["share_of_difference"].tolist() == [1, 0]
     assert table.iloc[0][["names", "trace_ids", "span_ids"]].tolist() == [["ann"], ["c"], ["f"]]
 
 
@@ -97,10 +97,42 @@ def test_failed_attempts_are_retries_and_other_failures_errors():
     table = contributions(spans.assign(data=pd.array(data, dtype="str")))
     assert rows_of(table)[0] == ["retry", "bob", "tool", 1]
     assert table.iloc[0][["contribution", "usual", "unusual", "n_unusual"]].tolist() == [50, 0, 50, 2]
-    data[-3] = data[-1] = '{"label": "run"}'
-    data[-1] = '{"label": "run", "status": "error"}'
-    data[-2] = '{"label": "run"}'
-    assert "error" in contributions(spans.assign(data=pd.array(data, dtype="str")))["cause"].tolist()
+    timeout = spans_of("ann 0 10 desk", "bob 10 70 tool").assign(trace_id="e")
+    spans = pd.concat([*(spans_of(*usual).assign(trace_id=name) for name in "abcd"), timeout], ignore_index=True)
+    data = [*[None] * 9, '{"status": "error"}']
+    table = contributions(spans.assign(data=pd.array(data, dtype="str")))
+    assert rows_of(table) == [["error", "bob", "tool", 1], ["ordinary variation", None, None, 1]]
+    assert table["contribution"].tolist() == [50, 0], "60 µs, of which the call would have taken 10 anyway"
+
+
+def test_a_failed_call_that_takes_its_usual_time_makes_no_run_slow():
+    runs = made_runs(20, faults=[failed("tester", "tool:tests", [5, 6])])
+    assert rows_of(contributions(runs)) == []
+    errors = contributions(runs, outcome="errors")
+    assert set(errors["trace_ids"][0]) == names_of_runs([5, 6])
+
+
+def test_runs_with_errors_are_explained_though_most_have_some():
+    runs = made_runs(20, faults=[failed("tester", "tool:tests", range(12))])
+    table = contributions(runs, outcome="errors")
+    assert set(table["trace_ids"][0]) == names_of_runs(range(12))
+    assert table["contribution"].sum() == 4
+    everywhere = contributions(made_runs(20, faults=[failed("tester", "tool:tests", range(20))]), outcome="errors")
+    assert len(everywhere) == 0, "what fails in every run is usual"
+
+
+def test_several_runs_are_a_baseline():
+    runs = made_runs(10, faults=[slower("reviewer", "model:large", 3, range(5, 10))])
+    old = sorted(names_of_runs(range(5)))
+    table = contributions(runs, baseline=old)
+    assert rows_of(table)[0] == ["work", "reviewer", "model:large", 5]
+    assert set(table["trace_ids"][0]) == names_of_runs(range(5, 10))
+    unknown = "baseline='x' is neither 'median', nor the id nor the name of a run. Runs: "
+    nothing = "baseline= names no run. Pass 'median', or an id or name."
+    for baseline, message in ((["run-000", "x"], unknown), ([], nothing)):
+        with pytest.raises(BadOption) as error:
+            contributions(runs, baseline=baseline)
+        assert str(error.value).startswith(message)
 
 
 def test_an_error_counts_where_it_began():
@@ -144,7 +176,7 @@ def test_cost_and_tokens_and_runs_without_them():
     )
     with pytest.raises(BadOption) as error:
         contributions(partly, outcome="tokens", baseline="a")
-    assert str(error.value) == "baseline='a' is a run whose outcome is not known: a call has no figure."
+    assert str(error.value) == "The outcome of a run in baseline= is not known: a call has no figure."
 
 
 @pytest.mark.parametrize(

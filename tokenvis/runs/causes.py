@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, plural
-from tokenvis.runs.parts import CAUSES, Parts
+from tokenvis.runs.parts import CALLS, CAUSES, Parts
 from tokenvis.runs.robust import Matrix
 from tokenvis.spans.columns import ranks_of
-from tokenvis.spans.integers import Int64Array, run_ends
+from tokenvis.spans.integers import Int64Array, counts, run_ends
 from tokenvis.tree.relations import NO_ROW
 
-MAX_CAUSE_CELLS = 200_000_000
+MAX_CAUSE_CELLS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Causes:
     """The amounts and numbers of spans of each run (row) and cause (column); a cause has one agent and one location."""
 
     parts: Parts
+    place: Int64Array  # a number for the agent and location of each part
     group: Int64Array  # the cause of each part
     first: Int64Array  # the first part of each cause
     amount: Matrix
@@ -56,9 +57,23 @@ class Causes:
         position = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
         return np.where(cells[position] == wanted, rows[position], NO_ROW)
 
+    @cached_property
+    def parts_in_order(self) -> tuple[Int64Array, Int64Array]:
+        """The parts sorted by cause, and where those of each cause begin."""
+        order = np.argsort(self.group, kind="stable")
+        return order, np.append(0, np.cumsum(counts(self.group, len(self.first))))
+
     def rows_in(self, runs: Int64Array, cause: int) -> Int64Array:
         """The rows of the spans of a cause in these runs, sorted."""
-        return np.unique(self.parts.row[(self.group == cause) & np.isin(self.parts.trace, runs)])
+        order, begin = self.parts_in_order
+        parts = order[begin[cause] : begin[cause + 1]]
+        return np.unique(self.parts.row[parts[np.isin(self.parts.trace[parts], runs)]])
+
+    def calls(self) -> Int64Array:
+        """A number for each cause, the same for work, retries and errors of one agent at one location."""
+        kind, place = self.parts.cause[self.first], self.place[self.first]
+        is_call = np.isin(kind, CALLS)
+        return np.unique(np.where(is_call, place, place.max(initial=0) + 1 + np.arange(len(kind))), return_inverse=True)[1]
 
 
 def causes_of(spans: pd.DataFrame, parts: Parts) -> Causes:
@@ -66,7 +81,8 @@ def causes_of(spans: pd.DataFrame, parts: Parts) -> Causes:
     n_runs, n_rows = len(parts.known), len(spans) + 1
     agent, location = (np.append(ranks_of(spans[name]), NO_ROW)[parts.row] + 1 for name in ("agent_id", "location_id"))
     n_agents, n_locations = (int(codes.max(initial=0)) + 1 for codes in (agent, location))
-    key = (parts.cause * n_agents + agent) * n_locations + location
+    place = agent * n_locations + location
+    key = parts.cause * (n_agents * n_locations) + place
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     group, count = group.reshape(-1), len(first)
     if n_runs * count > MAX_CAUSE_CELLS:
@@ -77,4 +93,4 @@ def causes_of(spans: pd.DataFrame, parts: Parts) -> Causes:
         np.bincount(cells, weights=weights, minlength=n_runs * count).astype(np.float64).reshape(n_runs, count)
         for cells, weights in ((cell, parts.amount), (cell_of_span, None))
     )
-    return Causes(parts, group, first, amount, n_spans)
+    return Causes(parts, place, group, first, amount, n_spans)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, BadSpan, quoted
-from tokenvis.runs.baseline import run_ids, run_named, run_order
-from tokenvis.runs.matching import Match, matched
+from tokenvis.runs.baseline import FIRST, MEDIAN, run_ids, run_named, run_order
+from tokenvis.runs.matching import BY_ROLE, Match, matched
 from tokenvis.runs.measures import MEASURES, UNKNOWNS, Grid, grid_of
 from tokenvis.runs.pair import compare_pair
 from tokenvis.spans.columns import TRACE_NAME, ranks_of, require, values_at
@@ -19,7 +19,6 @@ from tokenvis.spans.groups import by_columns
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices, price_lists_of
 
-FIRST, MEDIAN = "first", "median"
 AGENT_COLUMNS = ("name_in_run", "matched_by")
 ORDER_OF_EVIDENCE = ("match", "role", "name")
 
@@ -40,7 +39,8 @@ def compare(
         frame with any number of traces, or several frames: each trace is a run.
     by
         For many runs: the column, or several, whose values are compared: ``"agent_id"`` (the default), ``"location_id"``,
-        ``"trace_id"`` for a row per run, or another one. With it, two frames are compared as many runs are.
+        ``"trace_id"`` for a row per run, or another one. With it (or ``baseline``, ``prices``), two frames are compared as many
+        runs are.
     baseline
         For many runs: with which run each is compared. ``"first"`` (the default): the one that starts first (of several
         frames, the first of the first frame); ``"median"``: the median over all runs (the lower one of two); or a run's id or
@@ -108,22 +108,28 @@ def compare(
     """
     if not runs:
         raise BadOption("compare() needs a frame of spans: two runs, one frame with all runs, or several.")
-    if len(runs) == 2 and by is None and baseline is None:
+    if len(runs) == 2 and by is None and baseline is None and prices is None:
         return compare_pair(*runs, match=match)
     columns = by_columns("agent_id" if by is None else by, (*MEASURES, *map(change_name, MEASURES), *UNKNOWNS, *AGENT_COLUMNS))
     lists = price_lists_of(prices)
-    spans = pooled(runs)
-    require(spans, *columns)
+    spans = pooled(runs, *columns, *columns_of_match(match))
     found = matched(spans, match)
     values = [column for column in columns if column != "trace_id"]
-    return table_of_runs(found.spans, found.names, values, grid_of(found.spans, values, lists), baseline or FIRST, runs[0])
+    return table_of_runs(
+        found.spans, found.names, values, grid_of(found.spans, values, lists), FIRST if baseline is None else baseline, runs[0]
+    )
 
 
-def pooled(runs: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
-    """The recorded spans of all frames; `BadSpan` if two have the same trace."""
+def columns_of_match(match: Match) -> list[str]:
+    """The column that ``match`` names, if it has to be in every frame."""
+    return [match] if isinstance(match, str) and match != BY_ROLE else []
+
+
+def pooled(runs: tuple[pd.DataFrame, ...], *columns: str) -> pd.DataFrame:
+    """The recorded spans of all frames, which have these columns; `BadSpan` if two have the same trace."""
     seen: dict[str, int] = {}
     for number, frame in enumerate(runs, start=1):
-        require(frame)
+        require(frame, *columns)
         for trace_id in run_ids(frame):
             if seen.setdefault(trace_id, number) != number:
                 raise BadSpan(

@@ -3,9 +3,11 @@
 Each run is cut into parts that add up to its outcome (`parts`): its time along its path, its cost or tokens by span,
 its errors by where they began. The parts of one cause, agent and location have a usual value among all runs, the median, and a
 usual spread, the MAD (`robust`). Of the runs to explain, each part that is further from its usual value than the spread allows
-contributes the distance. All that is left is one more row, ordinary variation, so the contributions add up exactly.
+contributes the distance. All that is left is one more row, ordinary variation, so the contributions add up exactly. A failed
+call takes time that it would have taken anyway: only what it takes beyond that contributes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -14,22 +16,23 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadOption, check_choice, quoted
-from tokenvis.runs.baseline import run_ids, run_named
+from tokenvis.runs.baseline import MEDIAN, run_ids, runs_named
 from tokenvis.runs.causes import Causes, causes_of
 from tokenvis.runs.matching import Match, matched
 from tokenvis.runs.outcomes import RUN_OUTCOMES
-from tokenvis.runs.parts import Outcome, parts_of
+from tokenvis.runs.parts import Outcome, outcome_parts
 from tokenvis.runs.robust import MAX_SPREADS, MIN_RUNS, Matrix, above_usual, medians, spreads
 from tokenvis.spans.columns import in_frame_order, require, values_at
-from tokenvis.spans.integers import Float64Array, Int64Array, Mask
+from tokenvis.spans.integers import NO_ROWS, Float64Array, Int64Array, Mask
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices, price_lists_of
 from tokenvis.tree.relations import NO_ROW
 
-Masks: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+Baseline: TypeAlias = str | Iterable[str]
 
 MIN_SHARE_OF_EXCESS = 0.01  # of a run's difference: less does not explain it
 FAR_SPREADS, FAR_SHARE = 5.0, 0.02  # a cause this far above its usual value, and by this share of the sum, makes a run slow
+MIN_RUNS_OF_CAUSES = 10  # of fewer runs, one cause is often far above usual by chance; of so many, twice the spreads are asked
 MIN_RUNS_OF_SPREAD = 5  # fewer runs beside a named one say little of what is usual
 ORDINARY, NOT_KNOWN = "ordinary variation", "not known"
 HOW_TO_KNOW = {
@@ -45,8 +48,8 @@ DTYPES = {
 }
 
 CONTRIBUTION_COLUMNS = (
-    *("cause", "agent_id", "location_id", "contribution", "share", "n_runs", "usual", "unusual", "n_usual", "n_unusual"),
-    *("names", "trace_ids", "span_ids"),
+    *("cause", "agent_id", "location_id", "contribution", "share_of_difference", "n_runs"),
+    *("usual", "unusual", "n_usual", "n_unusual", "names", "trace_ids", "span_ids"),
 )
 
 
@@ -54,7 +57,7 @@ def contributions(
     runs: pd.DataFrame,
     *,
     outcome: Outcome = "time",
-    baseline: str = "median",
+    baseline: Baseline = MEDIAN,
     match: Match = "role",
     prices: Prices | None = None,
 ) -> pd.DataFrame:
@@ -68,8 +71,10 @@ def contributions(
         What to explain: ``"time"`` (wall), ``"cost"``, ``"tokens"`` (input and output) or ``"errors"`` (failed spans).
     baseline
         ``"median"``: explain the runs that are above usual, against the medians of all runs: those whose sum is (by three times
-        the MAD, and 5%), and those above the median in which one cause is far above its usual value (by five times the MAD, and
-        2% of the sum). Among fewer than three runs nothing is usual. Or the id or name of a run: explain all runs above it.
+        the MAD, and 5%), and among ten runs or more those above the median in which one cause is far above its usual value (by
+        five to ten times the MAD, and 2% of the sum). Of errors: explain the runs with errors against those without, if there
+        are any. Among fewer than three runs nothing is usual. Or the id or name of a run, or several: explain all other runs
+        above this one, or above the median of these.
     match
         Which agents of different runs are the same one, as in `compare`; by default by name, else by what they do.
     prices
@@ -84,9 +89,10 @@ def contributions(
         attempts that failed and were tried again), "error" (to others that failed), "ordinary variation" (all differences that
         are usual among the runs), "not known" (runs that cannot be explained, because a call has no figure);
         ``agent_id, location_id`` (category): of the spans, missing for time between spans and for the last two;
-        ``contribution`` (Float64; µs for "time"): the mean, over the explained runs, of what it adds to the outcome; all add
-        up to the mean outcome of the explained runs minus the median (or baseline's) outcome; negative if it subtracts;
-        ``share`` (Float64): contribution / that difference;
+        ``contribution`` (Float64; µs for "time"): the mean, over the explained runs, of what it adds to the outcome, beyond
+        what is usual of all calls of the agent at the location, however they end; all add up to the mean outcome of the
+        explained runs minus the median (or baseline's) outcome; negative if it subtracts;
+        ``share_of_difference`` (Float64): contribution / that difference;
         ``n_runs`` (int64): explained runs in which it is unusual; for the last two rows: all explained, or not known runs;
         ``usual`` (Float64): its median (or the baseline's) value; ``unusual`` (Float64): its median in those ``n_runs``;
         ``n_usual, n_unusual`` (Float64): the same of the number of its spans, so that more calls and longer calls differ;
@@ -119,16 +125,17 @@ def contributions(
     require(runs)
     runs = in_frame_order(recorded_spans(runs))  # ties between spans do not depend on the order of the rows
     spans = matched(runs, match).spans
-    parts = parts_of(spans, outcome, lists)
+    parts = outcome_parts(spans, outcome, lists)
     if len(parts.known) and not parts.known.any():
         raise BadOption(f"outcome={quoted(outcome)} is not known for any run. {HOW_TO_KNOW[outcome]}")
     causes = causes_of(spans, parts)
-    return contribution_table(spans, runs["agent_id"], causes, explanation_of(spans, causes, parts.known, baseline))
+    found = explanation_of(spans, causes, parts.known, baseline, outcome)
+    return contribution_table(spans, runs["agent_id"], causes, found)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The runs to explain, what is usual, and for each explained run and cause the difference, and whether it is unusual."""
+    """The runs to explain, what is usual, and for each explained run and cause the difference that is not usual, else 0."""
 
     explained: Int64Array
     not_known: Int64Array
@@ -136,50 +143,97 @@ class Explanation:
     usual: Float64Array
     n_usual: Float64Array
     difference: Matrix
-    unusual: Masks
 
     @cached_property
     def contributions(self) -> Float64Array:
         """What each cause adds to the outcome, as a mean over the explained runs."""
-        added: Float64Array = np.where(self.unusual, self.difference, 0.0).sum(axis=0)
+        added: Float64Array = self.difference.sum(axis=0)
         return added / max(len(self.explained), 1)
 
 
-def explanation_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: str) -> Explanation:
-    """The runs to explain, against the medians of the known runs, or against one run."""
-    outcome = np.where(known, causes.amount.sum(axis=1), np.nan)
-    others = np.flatnonzero(known)
-    spread = spreads(causes.amount[others])
-    if baseline == "median":
-        [usual_outcome] = medians(outcome[others, None])
-        usual, n_usual = medians(causes.amount[others]), medians(causes.n_spans[others])
-        has_cause = is_far_above(causes.amount - usual, spread, usual_outcome) & (len(others) >= MIN_RUNS)
-        explained = np.flatnonzero(above_usual(outcome) | (has_cause & (outcome > usual_outcome)))
+@dataclass(frozen=True)
+class Usual:
+    """The usual values of runs: of their outcome, of each cause, and the spreads; and the runs to explain."""
+
+    outcome: float
+    amount: Float64Array
+    n_spans: Float64Array
+    spread: Float64Array
+    explained: Int64Array
+
+
+def explanation_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: Baseline, outcome: Outcome) -> Explanation:
+    """The runs to explain, against the medians of the known runs, or against some of them."""
+    totals = np.where(known, causes.amount.sum(axis=1), np.nan)
+    if baseline == MEDIAN:
+        usual = usual_of_all(causes, totals, outcome)
     else:
-        run = run_named(spans, baseline, "neither 'median', nor ")
-        if not known[run]:
-            raise BadOption(f"baseline={quoted(baseline)} is a run whose outcome is not known: a call has no figure.")
-        explained = np.flatnonzero(outcome > outcome[run])
-        usual_outcome, usual, n_usual = outcome[run], causes.amount[run], causes.n_spans[run]
-        spread = spread if len(others) >= MIN_RUNS_OF_SPREAD else np.zeros_like(spread)
-    difference = causes.amount[explained] - usual
-    excess = outcome[explained] - usual_outcome
-    size = np.abs(difference)
-    unusual = (size > MAX_SPREADS * spread) & (size > MIN_SHARE_OF_EXCESS * np.abs(excess)[:, None])
-    total = float(excess.sum()) / max(len(explained), 1)
-    return Explanation(explained, np.flatnonzero(~known), total, usual, n_usual, difference, unusual)
+        usual = usual_of_some(causes, totals, runs_named(spans, baseline))
+    excess = totals[usual.explained] - usual.outcome
+    difference = netted(causes, causes.amount[usual.explained] - usual.amount, outcome)
+    least = np.maximum(MAX_SPREADS * usual.spread, MIN_SHARE_OF_EXCESS * np.abs(excess)[:, None])
+    unusual = np.where(np.abs(difference) > least, difference, 0.0)
+    total = float(excess.sum()) / max(len(usual.explained), 1)
+    return Explanation(usual.explained, np.flatnonzero(~known), total, usual.amount, usual.n_spans, unusual)
 
 
-def is_far_above(excess: Matrix, spread: Float64Array, usual_outcome: float) -> Mask:
-    """The runs in which the excess of any cause is far more than usual."""
-    is_far: Masks = (excess > FAR_SPREADS * spread) & (excess > FAR_SHARE * abs(usual_outcome))
-    return np.asarray(is_far.any(axis=1))
+def usual_of_all(causes: Causes, totals: Float64Array, outcome: Outcome) -> Usual:
+    """What is usual among all runs of known outcome; of errors, among those without any, if there are such runs."""
+    runs = np.flatnonzero(totals == 0) if outcome == "errors" else NO_ROWS
+    runs = runs if len(runs) else np.flatnonzero(~np.isnan(totals))
+    amount, [usual_total] = medians(causes.amount[runs]), medians(totals[runs, None])
+    spread = call_spreads(causes, runs)
+    n_runs = int((~np.isnan(totals)).sum())
+    is_far = np.zeros(len(totals), dtype=bool)
+    if n_runs >= MIN_RUNS_OF_CAUSES:
+        excess = netted(causes, causes.amount - amount, outcome)
+        far = FAR_SPREADS * (1 + MIN_RUNS_OF_CAUSES / n_runs) * spread
+        is_far = np.asarray(((excess > far) & (excess > FAR_SHARE * abs(usual_total))).any(axis=1))
+    above = totals > usual_total if outcome == "errors" and not usual_total else above_usual(totals) | is_far
+    explained = np.flatnonzero(above & (totals > usual_total) & (n_runs >= MIN_RUNS))
+    return Usual(float(usual_total), amount, medians(causes.n_spans[runs]), spread, explained)
+
+
+def usual_of_some(causes: Causes, totals: Float64Array, runs: Int64Array) -> Usual:
+    """What is usual among some runs; all runs above their median are explained, apart from these."""
+    if np.isnan(totals[runs]).any():
+        raise BadOption("The outcome of a run in baseline= is not known: a call has no figure.")
+    [usual_total] = medians(totals[runs, None])
+    alike = runs if len(runs) > 1 else np.flatnonzero(~np.isnan(totals))
+    spread = call_spreads(causes, alike if len(alike) >= MIN_RUNS_OF_SPREAD else NO_ROWS)
+    explained = np.setdiff1d(np.flatnonzero(totals > usual_total), runs)
+    return Usual(float(usual_total), medians(causes.amount[runs]), medians(causes.n_spans[runs]), spread, explained)
+
+
+def call_spreads(causes: Causes, runs: Int64Array) -> Float64Array:
+    """The spread of each cause among these runs; of work, retries and errors that of their sum."""
+    calls = causes.calls()
+    sums = np.zeros((int(calls.max(initial=-1)) + 1, len(runs)))
+    np.add.at(sums, calls, causes.amount[runs].T)
+    return spreads(sums.T)[calls]
+
+
+def netted(causes: Causes, difference: Matrix, outcome: Outcome) -> Matrix:
+    """The differences, where work, retries and errors of one agent at one location count as one, as the largest of them.
+
+    A call that fails takes time that the same call would have taken otherwise. Numbers of errors stay as they are.
+    """
+    calls = causes.calls()
+    if outcome == "errors" or int(calls.max(initial=-1)) + 1 == len(calls):
+        return difference
+    result = np.zeros_like(difference)
+    order = np.argsort(calls, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(calls[order])) + 1):
+        sums, rows = difference[:, members].sum(axis=1), np.arange(len(difference))
+        largest = members[(difference[:, members] * np.sign(sums)[:, None]).argmax(axis=1)]
+        result[rows, largest] = sums
+    return result
 
 
 def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, found: Explanation) -> pd.DataFrame:
     """The result of `contributions`; ``names`` are those of the agents in their runs."""
     contribution = found.contributions
-    reported = np.flatnonzero(found.unusual.any(axis=0))
+    reported = np.flatnonzero(found.difference.any(axis=0))
     reported = reported[np.argsort(-contribution[reported], kind="stable")]
     ids = run_ids(spans)
     rows = [row_of_cause(spans, names, ids, causes, found, cause) for cause in reported.tolist()]
@@ -195,7 +249,7 @@ def contribution_table(spans: pd.DataFrame, names: pd.Series, causes: Causes, fo
     place = np.array(columns["row"], dtype=np.int64)
     for name in ("agent_id", "location_id"):
         table[name] = pd.Series(values_at(spans, name, np.maximum(place, 0))).mask(place == NO_ROW)
-    table["share"] = table["contribution"] / (found.total or np.nan)
+    table["share_of_difference"] = table["contribution"] / (found.total or np.nan)
     return pd.DataFrame({name: table[name] for name in CONTRIBUTION_COLUMNS})
 
 
@@ -220,7 +274,7 @@ def row_of_cause(
     spans: pd.DataFrame, names: pd.Series, ids: list[str], causes: Causes, found: Explanation, cause: int
 ) -> RowOfTable:
     """The row of one cause; ``ids`` are those of the runs."""
-    positions = np.flatnonzero(found.unusual[:, cause])
+    positions = np.flatnonzero(found.difference[:, cause])
     runs = found.explained[positions]
     in_order = runs[np.argsort(-np.abs(found.difference[positions, cause]), kind="stable")]
     shown, rows = causes.largest_spans(in_order, cause), causes.rows_in(runs, cause)

@@ -26,6 +26,7 @@ Outcome: TypeAlias = Literal["time", "cost", "tokens", "errors"]
 
 CAUSES = ("work", "wait for an agent", "wait for a person", "idle", "retry", "error")
 RETRY_CAUSE, ERROR_CAUSE = CAUSES.index("retry"), CAUSES.index("error")
+CALLS = (CAUSES.index("work"), RETRY_CAUSE, ERROR_CAUSE)  # what calls are, by how they end
 CAUSE_BY_STATE = {WORK: "work", AGENT: "wait for an agent", PERSON: "wait for a person", IDLE: "idle"}
 CAUSE_OF_STATE = np.array([CAUSES.index(CAUSE_BY_STATE[state]) for state in sorted(CAUSE_BY_STATE)])
 
@@ -58,7 +59,7 @@ class Failures(NamedTuple):
         return np.where(found, np.where(self.retried[row], RETRY_CAUSE, own), cause)
 
 
-def parts_of(spans: pd.DataFrame, outcome: Outcome, lists: tuple[PriceList, ...]) -> Parts:
+def outcome_parts(spans: pd.DataFrame, outcome: Outcome, lists: tuple[PriceList, ...]) -> Parts:
     """The parts of one outcome; ``spans`` are recorded ones."""
     relations = relations_of(spans, links=outcome == "time")
     calls = calls_of(spans)
