@@ -154,6 +154,24 @@ def test_a_step_out_of_order_among_other_agents_is_compared_too():
     assert shown(table[table["first_divergence"]], "step", "difference", "id_a", "id_b") == [("changed", "failed", "c", "d")]
 
 
+def turns(trace, order, failed=None):
+    """A run in which agents of one letter take turns, each with the steps "0", "1", "0", ...; ids are trace, agent, number."""
+    numbers = [order[:place].count(agent) for place, agent in enumerate(order)]
+    names = [f"{agent}{number}" for agent, number in zip(order, numbers, strict=True)]
+    spans = spans_of(*(f"{agent} {place} {place + 1} desk" for place, agent in enumerate(order)))
+    status = ["error" if name == failed else "ok" for name in names]
+    return spans.assign(id=[trace + name for name in names], trace_id=trace, label=[f"{n % 2}" for n in numbers], status=status)
+
+
+@pytest.mark.parametrize("failed", ["p0", "p2", "q0", "q1", "q2"])
+@pytest.mark.parametrize("order", ["pqpqpq", "qqqppp", "qpppqq", "pqqppq"])
+def test_the_runs_part_at_the_step_that_failed_in_any_order_of_the_agents(order, failed):
+    table = alignment(turns("a", "pppqqq"), turns("b", order, failed))
+    [row] = shown(table[table["first_divergence"]], "difference", "id_a", "id_b", "instead")
+    assert "failed" in row[0]
+    assert {f"a{failed}", f"b{failed}"} <= set(row[1:])
+
+
 def test_columns_and_keys_of_data_make_a_step():
     a = with_data(spans_of("ann 0 1 desk", "ann 1 2 desk"), a={"phase": 1, "label": "x"}, b={"phase": 2, "label": "y"})
     b = spans_of("bob 0 1 lab", "bob 1 2 lab").assign(trace_id="u", phase=[1, 3], label=["y", "y"])

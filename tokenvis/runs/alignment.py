@@ -14,7 +14,7 @@ import pandas as pd
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
 from tokenvis.runs.matching import Match
 from tokenvis.runs.run_steps import RunSteps, run_steps_of
-from tokenvis.runs.step_differences import step_differences
+from tokenvis.runs.step_differences import step_differences, with_divergence
 from tokenvis.runs.step_pairs import NO_STEP, StepPairs, sequences_of, step_pairs, with_counterparts
 from tokenvis.spans.columns import NAMES, as_categorical, ids_at, times_of
 from tokenvis.spans.groups import by_columns, groups_of
@@ -69,7 +69,8 @@ def alignment(
         step of the other, but not at a place where the two can be matched; if that is only a place among the steps of other
         agents, the two are compared too. Arguments that one run does not have, or that were cut, are no difference.
         ``id_a, id_b``: the spans, missing where a run has no such step; ``instead``: for a step of one run, the same step of
-        its agent out of order, else the first step of the other run after the last that both have, missing if there is none;
+        its agent out of order, else the first step of the other run after the last that both have, missing if there is none
+        (in the row where the runs part, also the same step of its agent, if the row has another one);
         ``start_a, start_b, duration_a_us, duration_b_us, duration_change_us`` (Int64, µs), the change is b - a;
         ``first_divergence`` (bool): True in the row where the runs part: the first that differs in more than its time and its
         place among other agents, or else in its time, or else in that place. A step that failed, or took longer, as a step
@@ -109,8 +110,8 @@ def alignment(
     by_agent = order == "agent"
     steps = run_steps_of(a, b, dict.fromkeys([*["agent_id"] * by_agent, *columns]), match)
     pairs = aligned(steps, by_agent=by_agent)
-    compared = pairs if by_agent else with_counterparts(pairs, aligned(steps, by_agent=True))
-    return alignment_table(steps, pairs, compared, float(ratio))
+    own = pairs if by_agent else aligned(steps, by_agent=True)
+    return alignment_table(steps, pairs, own, float(ratio))
 
 
 def aligned(steps: RunSteps, *, by_agent: bool) -> StepPairs:
@@ -121,12 +122,15 @@ def aligned(steps: RunSteps, *, by_agent: bool) -> StepPairs:
     return step_pairs(*(sequences_of(run, steps.key[run], sequence[run], n_sequences) for run in runs))
 
 
-def alignment_table(steps: RunSteps, pairs: StepPairs, compared: StepPairs, ratio: float) -> pd.DataFrame:
-    """The result of `alignment`; ``compared`` as for `step_differences`."""
+def alignment_table(steps: RunSteps, pairs: StepPairs, own: StepPairs, ratio: float) -> pd.DataFrame:
+    """The result of `alignment`; ``own`` has the pairs of each agent's steps."""
     start, end = times_of(steps.spans)
     duration = difference(end, start)
     in_a, in_b = pairs.a != NO_STEP, pairs.b != NO_STEP
-    found = step_differences(steps, pairs, compared, duration, ratio)
+    compared = pairs if own is pairs else with_counterparts(pairs, own)
+    of_agents = step_differences(steps, own, own, duration, ratio)
+    found = of_agents if own is pairs else step_differences(steps, pairs, compared, duration, ratio)
+    found, compared = with_divergence(found, compared, of_agents, own)
     kind = np.select([~in_b, ~in_a, found.any], [2, 3, 1], 0)
     change = np.zeros(len(kind), dtype=np.int64)
     change[in_a & in_b] = difference(duration[pairs.b[in_a & in_b]], duration[pairs.a[in_a & in_b]])

@@ -55,6 +55,38 @@ def step_differences(
     return StepDifferences(names, number > 0, first_marked(in_more_than_time, in_time, number > 0))
 
 
+def with_divergence(
+    found: StepDifferences, pairs: StepPairs, of_agents: StepDifferences, own: StepPairs
+) -> tuple[StepDifferences, StepPairs]:
+    """The differences and the pairs, where the runs part as soon as any agent does something else (``of_agents``).
+
+    ``own`` has the pairs of each agent's steps. If the row of such a step has another partner or none, it names the right one.
+    """
+    if not of_agents.divergence.any():
+        return found, pairs
+    place = int(of_agents.divergence.argmax())
+    a, b, difference = own.a[place], own.b[place], of_agents.names[place]
+    row = row_of_steps(pairs, a, b)
+    divergence = np.zeros(len(pairs.a), dtype=bool)
+    divergence[row] = True
+    if pairs.a[row] == a and pairs.b[row] == b:
+        return StepDifferences(found.names, found.any, divergence), pairs
+    names, instead = found.names.copy(), pairs.instead.copy()
+    is_moved = NO_STEP in (pairs.a[row], pairs.b[row]) and NO_STEP not in (a, b)
+    names[row] = ", ".join([difference, DIFFERENCES[-1]] if is_moved else [difference]) if difference else found.names[row]
+    counterpart = b if pairs.a[row] == a and a != NO_STEP else a
+    instead[row] = own.instead[place] if counterpart == NO_STEP else counterpart
+    return StepDifferences(names, found.any, divergence), StepPairs(pairs.a, pairs.b, instead)
+
+
+def row_of_steps(pairs: StepPairs, a: int, b: int) -> int:
+    """The row of two steps, of which one may be `NO_STEP`: of both, else of one of them alone, else the first with one."""
+    has_a, has_b = (pairs.a == a) & (a != NO_STEP), (pairs.b == b) & (b != NO_STEP)
+    is_alone = (pairs.a == NO_STEP) | (pairs.b == NO_STEP)
+    rows = has_a & has_b, (has_a | has_b) & is_alone, has_a | has_b
+    return next(int(found.argmax()) for found in rows if found.any())
+
+
 def joined_names(code: int) -> str | None:
     """The names of the differences whose bits are set; None for 0."""
     return ", ".join(name for bit, name in enumerate(DIFFERENCES) if code >> bit & 1) or None
