@@ -26,7 +26,7 @@ from tokenvis.ingestion.spool import Names
 from tokenvis.spans.integers import INT64_MIN, Int64Array, Mask
 from tokenvis.spans.payload import parse, parse_exactly
 from tokenvis.spans.redaction import Redactor, payload_json
-from tokenvis.store.ingested import select_names, select_rows, select_sources
+from tokenvis.store.ingested import select_rows, select_sources
 from tokenvis.store.scan import Arrays
 from tokenvis.store.sources import TraceSource
 from tokenvis.store.store import Store
@@ -53,9 +53,9 @@ class StoredTraces:
     nameless: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for source in select_sources(self.store, self.trace_ids):
+        sources, names = select_sources(self.store, self.trace_ids)
+        for source in sources:
             self.sources.setdefault(source.trace_id, {})[source.origin] = source
-        names = select_names(self.store, self.trace_ids)
         self.nameless = {
             trace
             for trace in self.trace_ids

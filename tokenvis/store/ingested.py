@@ -16,10 +16,12 @@ from tokenvis.store.store import Store, Written
 RunNames: TypeAlias = Callable[[Iterable[TraceSource]], Mapping[str, str]]
 
 
-def select_sources(store: Store, traces: Iterable[str]) -> list[TraceSource]:
-    """The files that were read into these traces, given by id."""
+def select_sources(store: Store, traces: Iterable[str]) -> tuple[list[TraceSource], dict[str, str]]:
+    """The files that were read into these traces, given by id, and the names of those that the store has."""
+    wanted = list(traces)
     with as_store_error(store.path), store._reading() as connection:
-        return sources_of(connection, traces)
+        named = connection.execute(select(Trace.id, Trace.name).where(is_one_of(Trace.id, wanted)))
+        return sources_of(connection, wanted), {row.id: row.name for row in named}
 
 
 class Naming(NamedTuple):
@@ -59,12 +61,6 @@ def put_sources(
     own = [trace for trace in dict.fromkeys(source.trace_id for source in sources) if trace in current]
     others = {trace: (current[trace], name) for trace, name in changed.items() if trace not in own}
     return Naming({trace: changed.get(trace, current[trace]) for trace in own}, others)
-
-
-def select_names(store: Store, traces: Iterable[str]) -> dict[str, str]:
-    """The names of those of these traces, given by id, that the store has."""
-    with as_store_error(store.path), store._reading() as connection:
-        return {row.id: row.name for row in connection.execute(select(Trace.id, Trace.name).where(is_one_of(Trace.id, traces)))}
 
 
 def select_rows(store: Store, traces: Iterable[str]) -> Iterator[Arrays]:

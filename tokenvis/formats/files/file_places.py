@@ -99,6 +99,7 @@ def home() -> str:
         return ""
 
 
+@lru_cache(65_536)
 def file_place(text: str) -> FilePlace:
     """The place in a text of `place_text`."""
     return place_of_names(text.split("/"))
