@@ -127,6 +127,20 @@ def test_the_changes_are_beside_the_axes_at_their_rows():
     assert row_texts(ax).count("before") == row_texts(ax).count("after") == 5
 
 
+def test_the_picture_says_that_an_agent_was_matched_by_what_it_does():
+    before = spans_of("ann 0 10 desk t", "bob 10 30 lab t")
+    after = spans_of("ann 0 10 desk u", "bobby 10 40 lab u")
+    note = "1 agent matched by what it does, in 1 run"
+    ax = plot_compare(before, after, match="role")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["bob", "ann"]
+    assert note in [text for text, _ in boxes_of(ax.figure)]
+    assert ax.get_label().endswith(f"the largest change is bob, +10 µs busy. {note}.")
+    for match in ("agent_id", {"bobby": "bob"}):
+        assert note not in plot_compare(before, after, match=match).get_label()
+    sides = (side.assign(role=side["agent_id"].str[:3]) for side in (before, after))  # a column of its own is no search
+    assert note not in plot_compare(*sides, match="role").get_label()
+
+
 def test_low_rows_have_the_change_only_and_the_note_says_which_is_which():
     spans = spans_of(*(f"agent{n:02} {n} {n + 5} desk" for n in range(8)))
     figure, ax = plt.subplots(figsize=(6, 2.2))

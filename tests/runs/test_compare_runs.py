@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from tokenvis import BadOption, BadSpan, MissingColumn, compare, occupancy, summary, usage
+from tokenvis.runs import measures
 from tokenvis.runs.compare import change_name
 from tokenvis.runs.measures import MEASURES
 from tokenvis.runs.run_paths import run_paths
@@ -120,6 +121,25 @@ def test_one_run_no_run_and_missing_values():
         compare(RUNS, by="team")
     with pytest.raises(BadOption):
         compare(RUNS.assign(n_errors="x"), by="n_errors")
+
+
+def test_a_column_that_one_frame_lacks_is_missing_and_prices_alone_compare_as_many_runs():
+    a, b = (RUNS[RUNS["trace_id"] == run] for run in "ab")
+    for options in ({"by": "phase"}, {"match": "phase", "by": "agent_id"}):
+        with pytest.raises(MissingColumn):
+            compare(a.assign(phase="x"), b, **options)
+    assert compare(a, b, prices={})["trace_id"].tolist() == ["a", "a", "b", "b"]
+    with pytest.raises(BadOption):
+        compare(a, b, prices="bogus")
+    with pytest.raises(BadOption):
+        compare(RUNS, baseline="")
+
+
+def test_too_many_rows_are_refused(monkeypatch):
+    monkeypatch.setattr(measures, "MAX_ROWS_OF_RUNS", 8)
+    with pytest.raises(BadSpan) as error:
+        compare(RUNS, by="agent_id")
+    assert str(error.value) == "3 runs with 3 values of agent_id are too many to compare."
 
 
 @pytest.mark.laws

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import failed, made_runs, renamed, slower
 
-from tokenvis import BadOption, MissingColumn, critical_path
+from tokenvis import BadOption, BadSpan, MissingColumn, critical_path
+from tokenvis.runs import causes
 from tokenvis.runs.contributions import CONTRIBUTION_COLUMNS, contributions
 from tokenvis.runs.parts import CAUSES
 
@@ -200,6 +201,13 @@ def test_a_baseline_by_name_and_a_name_of_two_runs():
     assert str(error.value) == "baseline='y' is the name of 2 runs. Pass an id: 'b', 'c'."
     with pytest.raises(MissingColumn):
         contributions(spans, match="team")
+
+
+def test_too_many_causes_are_refused(monkeypatch):
+    monkeypatch.setattr(causes, "MAX_CAUSE_CELLS", 5)
+    with pytest.raises(BadSpan) as error:
+        contributions(spans_of("ann 0 1 desk a", "ann 0 1 lab b", "bob 0 1 lab c"))
+    assert str(error.value) == "3 runs with 2 causes are too many. Pass fewer runs, or match agents by role."
 
 
 @pytest.mark.laws

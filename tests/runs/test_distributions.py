@@ -35,6 +35,11 @@ def test_against_the_median_the_most_distant_runs_are_first():
     assert rows_of(distributions(spans, baseline=None)) == {"ann 6 +0": [5, 6, 60], "bob 3 +0": [9, 3, 0]}
 
 
+def test_of_one_run_the_largest_amounts_are_first():
+    spans = spans_of("ann 0 5 desk", "bob 0 9 lab", "eve 0 7 hall")
+    assert rows_of(distributions(spans)) == {"bob 9 +0": [9], "eve 7 +0": [7], "ann 5 +0": [5]}
+
+
 def test_outlying_runs_are_far_above_or_below():
     rows = [f"ann 0 {length} desk {trace}" for length, trace in zip((50, 51, 52, 49, 90, 10), "abcdef", strict=True)]
     assert distributions(spans_of(*rows)).is_outlying.tolist() == [[False, False, False, False, True, True]]

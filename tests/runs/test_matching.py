@@ -5,7 +5,7 @@ from conftest import spans_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis import BadOption, MissingColumn
+from tokenvis import BadOption, BadSpan, MissingColumn
 from tokenvis.runs.matching import matched
 
 
@@ -47,6 +47,34 @@ def test_names_a_mapping_a_function_and_a_column():
 def test_agents_at_the_same_location_are_told_apart_by_when_they_work():
     spans = runs_of(a=("w1 0 10 desk", "w2 10 20 desk", "w3 20 30 desk"), b=("x 20 30 desk", "y 0 10 desk", "z 10 20 desk"))
     assert roles_in(spans, "role")[3:] == ["b x w3 role", "b y w1 role", "b z w2 role"]
+
+
+def test_agents_that_do_the_same_at_once_are_matched_in_order():
+    first = ["lead", "boss", *(f"worker{number}" for number in range(5))]
+    second = ["lead", "boss", *(f"helper{number}" for number in range(5))]
+    spans = runs_of(a=tuple(f"{agent} 0 10 desk" for agent in first), b=tuple(f"{agent} 0 10 desk" for agent in second))
+    assert [row for row in roles_in(spans, "role") if row.startswith("b helper")] == [
+        f"b helper{number} worker{number} role" for number in range(5)
+    ]
+
+
+def test_an_agent_that_works_at_another_time_is_a_new_one_though_all_share_a_location():
+    team = ["plan", "code", "test", "review", "doc"]
+
+    def rounds(agents):
+        return tuple(f"{agent} {10 * place} {10 * place + 10} model" for place, agent in enumerate([*agents, *agents]))
+
+    spans = runs_of(a=rounds(team), b=rounds(team), c=rounds([*team[1:], "critic"]))
+    assert "c critic critic name" in roles_in(spans, "role")
+
+
+def test_runs_that_are_too_long_are_refused_and_a_role_is_a_name():
+    spans = runs_of(a=(f"ann {-(2**62)} 0 desk", f"ann 0 {2**62 + 5} desk"), b=("bob 0 5 desk",))
+    with pytest.raises(BadSpan):
+        matched(spans, "role")
+    with pytest.raises(BadOption) as error:
+        matched(THREE_RUNS, {"rob": None})
+    assert str(error.value) == "match= gives agent 'rob' the role None. A role is a name."
 
 
 def test_agents_that_do_something_else_are_not_matched():

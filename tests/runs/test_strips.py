@@ -60,11 +60,12 @@ def test_the_table_has_a_row_for_each_run():
     tokens = {"attributes": {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.cost": 0.5}}
     spans = with_data(spans, a=tokens, b={"status": "error"})
     table = strips_of(spans, spans["agent_id"], usage=True).runs
-    kept = [column for column in table if column not in ("cost", "tokens")]
+    kept = [column for column in table if column not in ("cost", "tokens", "n_silent", "n_unpriced")]
     assert strips_of(spans, spans["agent_id"]).runs.equals(table[kept])
     assert table["wall_us"].tolist() == [5, 9, 60]
     assert table["start"].tolist() == [0, 10, 20]
     assert (table["tokens"].tolist(), table["cost"].tolist()) == ([7, pd.NA, pd.NA], [0.5, pd.NA, pd.NA])
+    assert (table["n_silent"].tolist(), table["n_unpriced"].tolist()) == ([0, 0, 0], [0, 0, 0])  # no call of a model
     assert table["is_failed"].tolist() == [False, True, False]
     assert table["is_slow"].tolist() == [False, False, True]
 

@@ -26,7 +26,8 @@ class Distributions:
     ``rows`` has ``name`` and ``first`` (str): the values of all columns, and of the first; ``median, baseline, change``
     (float64; NaN if not known): the median of the runs other than the baseline, and the change from the baseline to it.
     ``measure`` is NaN where it is not known. ``baseline`` is the number of the run with which others are compared, None for the
-    median of all. The largest changes come first; if the baseline is the median, the values with the most distant runs.
+    median of all. The largest changes come first; if the baseline is the median, the values with the most distant runs; of one
+    run, the largest amounts. Whether a run is outlying depends on all runs, also on the baseline.
     """
 
     rows: pd.DataFrame
@@ -63,7 +64,7 @@ def distributions_of(
     outlying = np.array([above_usual(row) | above_usual(-row) for row in values], dtype=bool).reshape(values.shape)
     all_rows = Distributions(rows, runs, baseline, values, matrix_of(table["n_spans"].to_numpy() > 0, len(runs)), outlying)
     distance = np.nanmax(np.abs(values - median[:, None]), axis=1, initial=0.0)
-    size = np.nan_to_num(distance if baseline is None else np.abs(change))
+    size = np.nan_to_num(values[:, 0] if len(runs) == 1 else distance if baseline is None else np.abs(change))
     return all_rows.of_rows(np.argsort(-size, kind="stable"))
 
 

@@ -29,6 +29,7 @@ Match: TypeAlias = str | Mapping[str, str] | Callable[[str], str]
 
 BY_NAME, BY_ROLE = "agent_id", "role"
 N_PARTS = 8  # of a run: an agent's time in it tells namesakes at the same locations apart
+LOCATION_WEIGHT = 1 / 3  # of where an agent works; the rest of the similarity is where and when
 MIN_SIMILARITY = 0.6
 
 
@@ -81,10 +82,11 @@ def roles_of(spans: pd.DataFrame, match: Match) -> pd.Series:
     if isinstance(match, str):
         return spans[match]
     codes, agents = codes_of(spans["agent_id"])
-    if isinstance(match, Mapping):
-        roles = [str(match.get(agent, agent)) for agent in agents]
-    else:
-        roles = [str(match(agent)) for agent in agents]
+    roles = [match.get(agent, agent) if isinstance(match, Mapping) else match(agent) for agent in agents]
+    for agent, role in zip(agents, roles, strict=True):
+        if role is None or isinstance(role, float):
+            raise BadOption(f"match= gives agent {quoted(agent)} the role {quoted(role)}. A role is a name.")
+    roles = [str(role) for role in roles]
     return pd.Series(pd.Index(roles, dtype="str").take(codes), index=spans.index)
 
 
@@ -98,19 +100,18 @@ def roles_by_activity(spans: pd.DataFrame) -> pd.Series:
     if len(agents) and occurs.min() < count_ranks(trace):
         order = run_order(spans, trace)
         profiles = profiles_of_names(spans, agents, name_of_pair, len(names))
-        role_of_name = Roles(name_of_pair, order[trace_of_pair], profiles, first_starts(spans, agents, trace)).assigned()
+        first_start = lowest_of(agents.group, times_of(spans)[0], len(agents))
+        role_of_name = RoleSearch(name_of_pair, order[trace_of_pair], profiles, first_start).assigned()
     return pd.Series(names.take(role_of_name[codes]), index=spans.index)
 
 
-def first_starts(spans: pd.DataFrame, agents: Groups, trace: Int64Array) -> Float64Array:
-    """The first start of each agent of each run, as a share of the run's wall time."""
-    start, end = times_of(spans)
+def origins_and_walls(spans: pd.DataFrame) -> tuple[Int64Array, Int64Array]:
+    """The first start and the wall time of each row's run; the latter at least 1, so that it divides."""
+    trace, (start, end) = ranks_of(spans["trace_id"]), times_of(spans)
     n_traces = count_ranks(trace)
     origin = lowest_of(trace, start, n_traces)
     wall = np.maximum(difference(highest_of(trace, end, n_traces), origin), 1)
-    of_agent = trace[agents.first]
-    share: Float64Array = (lowest_of(agents.group, start, len(agents)) - origin[of_agent]) / wall[of_agent]
-    return share
+    return origin[trace], wall[trace]
 
 
 def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Array, n_names: int) -> "csr_array":
@@ -120,25 +121,37 @@ def profiles_of_names(spans: pd.DataFrame, agents: Groups, name_of_pair: Int64Ar
     location = ranks_of(spans["location_id"])
     n_locations = count_ranks(location)
     row, start, end = work_or_presence(spans, agents)
-    trace = ranks_of(spans["trace_id"])
-    n_traces = count_ranks(trace)
-    origin = lowest_of(trace, times_of(spans)[0], n_traces)[trace[row]]
-    wall = (highest_of(trace, times_of(spans)[1], n_traces) - lowest_of(trace, times_of(spans)[0], n_traces))[trace[row]]
-    begin, stop = ((time - origin) / np.maximum(wall, 1) * N_PARTS for time in (start, end))
+    origin, wall = (values[row] for values in origins_and_walls(spans))
+    begin, stop = ((time - origin) / wall * N_PARTS for time in (start, end))
     name, place = name_of_pair[agents.group[row]], location[row]
     overall = csr_array((stop - begin, (name, place)), shape=(n_names, n_locations))
+    by_part = shares_by_part(name, place, begin, stop, (n_names, n_locations))
+    blocks = unit_roots(overall) * np.sqrt(LOCATION_WEIGHT), unit_roots(by_part) * np.sqrt(1 - LOCATION_WEIGHT)
+    return csr_array(hstack(blocks))
+
+
+def shares_by_part(
+    name: Int64Array, place: Int64Array, begin: Float64Array, stop: Float64Array, shape: tuple[int, int]
+) -> "csr_array":
+    """The time of each name (row) in each part of the run at each location (column), of which half is in the parts beside it.
+
+    So an agent that works a little earlier or later is still alike.
+    """
+    from scipy.sparse import csr_array
+
+    n_names, n_locations = shape
     first = np.minimum(begin.astype(np.int64), N_PARTS - 1)
     n_parts = np.clip(np.ceil(stop).astype(np.int64), first + 1, N_PARTS) - first
-    piece = np.repeat(np.arange(len(row)), n_parts)
+    piece = np.repeat(np.arange(len(name)), n_parts)
     part = first[piece] + number_in_run(n_parts)
     within = np.maximum(np.minimum(stop[piece], part + 1) - np.maximum(begin[piece], part), 0)
-    shape = n_names, N_PARTS * n_locations
-    by_part = csr_array((within, (name[piece], part * n_locations + place[piece])), shape=shape).tocoo()
-    (of_name, cell), share = by_part.coords, by_part.data
-    beside = [np.clip(cell // n_locations + step, 0, N_PARTS - 1) * n_locations + cell % n_locations for step in (-1, 0, 1)]
-    weights = np.concatenate([share / 4, share / 2, share / 4])
-    smoothed = csr_array((weights, (np.tile(of_name, 3), np.concatenate(beside))), shape=shape)
-    return csr_array(hstack([unit_roots(overall), unit_roots(smoothed)])) / np.sqrt(2)
+    exact = csr_array(
+        (within, (name[piece], part * n_locations + place[piece])), shape=(n_names, N_PARTS * n_locations)
+    ).tocoo()
+    part, at = exact.col // n_locations, exact.col % n_locations
+    columns = [np.clip(part + step, 0, N_PARTS - 1) * n_locations + at for step in (-1, 0, 1)]
+    shares = np.concatenate([exact.data / 4, exact.data / 2, exact.data / 4])
+    return csr_array((shares, (np.tile(exact.row, 3), np.concatenate(columns))), shape=exact.shape)
 
 
 def work_or_presence(spans: pd.DataFrame, agents: Groups) -> Intervals:
@@ -170,10 +183,10 @@ def unit_roots(shares: "csr_array") -> "csr_array":
     return scaled
 
 
-class Roles:
+class RoleSearch:
     """The roles that the names of all runs have; names and runs are numbers, runs in order."""
 
-    def __init__(self, name: Int64Array, run: Int64Array, profiles: "csr_array", first_start: Float64Array) -> None:
+    def __init__(self, name: Int64Array, run: Int64Array, profiles: "csr_array", first_start: Int64Array) -> None:
         """``name, run, first_start`` have an entry for each agent of each run, ``profiles`` a row for each name."""
         order = np.lexsort((name, first_start, run))
         self.name, self.run, self.profiles = name[order], run[order], profiles
@@ -186,18 +199,19 @@ class Roles:
 
     def assigned(self) -> Int64Array:
         """For each name, the name of its role: the member that occurs in most runs (ties: the first)."""
-        for run in np.split(self.name, np.flatnonzero(np.diff(self.run)) + 1):
-            self.add_run([name for name in run.tolist() if name not in self.known])
+        starts = np.flatnonzero(np.diff(self.run)) + 1
+        for number, names in zip(self.run[np.append(0, starts)].tolist(), np.split(self.name, starts), strict=True):
+            self.add_run(number, [name for name in names.tolist() if name not in self.known])
         role = np.empty(len(self.runs_of), dtype=np.int64)
         for members in self.members:
             role[members] = max(members, key=lambda name: len(self.runs_of[name]))
         return role
 
-    def add_run(self, new: list[int]) -> None:
+    def add_run(self, run: int, new: list[int]) -> None:
         """Give each new name of a run the role that is most like it and occurs in none of its runs, or a role of its own."""
         from scipy.optimize import linear_sum_assignment
 
-        similarity = self.similarities(new)
+        similarity = self.similarities(new, run)
         for position, role in zip(*linear_sum_assignment(similarity, maximize=True), strict=True):
             if similarity[position, role] >= MIN_SIMILARITY:
                 self.join(new[position], int(role))
@@ -213,12 +227,13 @@ class Roles:
         self.runs[role] |= self.runs_of[name]
         self.known.add(name)
 
-    def similarities(self, new: list[int]) -> Float64Array:
+    def similarities(self, new: list[int], run: int) -> Float64Array:
         """How like each role each name is (equally like: in order of their starts), 0 if both occur in one run."""
         first_members = [members[0] for members in self.members]
         similarity: Float64Array = (self.profiles[new] @ self.profiles[first_members].T).toarray()
         for position, role in np.argwhere(similarity >= MIN_SIMILARITY).tolist():
             if not self.runs[role].isdisjoint(self.runs_of[new[position]]):
                 similarity[position, role] = 0.0
-        by_start = np.abs(np.subtract.outer(np.arange(len(new)), np.arange(len(first_members))))
+        free = np.cumsum([run not in runs for runs in self.runs]) - 1  # the rank among the roles that the run lacks
+        by_start = np.subtract.outer(np.arange(len(new)), free) ** 2 / max(len(free), len(new), 1) ** 2
         return np.where(similarity >= MIN_SIMILARITY, similarity - 1e-9 * by_start, 0.0)

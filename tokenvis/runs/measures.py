@@ -86,7 +86,7 @@ def measures_of(spans: pd.DataFrame, groups: Groups, lists: tuple[PriceList, ...
     costs = costs_of(spans, relations.parents(), figures, lists)
     usage = measures_of_groups(spans, figures, costs, relations.parents(), groups)
     tokens = pd.DataFrame({name: usage[name] for name in ("input_tokens", "output_tokens")}).sum(axis=1, min_count=1)
-    path, wall = path_times(spans, group, count), wall_of_runs(spans, groups)
+    path, wall = times_on_paths(spans, group, count), wall_of_runs(spans, groups)
     integers = {name: sizes[name] for name in ("n_spans", "wall_us", "busy_us", "waiting_us", "n_errors")}
     integers |= {"n_visits": counts(group[paths.row][run_starts(paths.path, paths.location)], count), "path_us": path}
     integers |= {name: usage[name] for name in UNKNOWNS}
@@ -96,7 +96,7 @@ def measures_of(spans: pd.DataFrame, groups: Groups, lists: tuple[PriceList, ...
     return {name: columns[name] for name in (*MEASURES, *UNKNOWNS)}
 
 
-def path_times(spans: pd.DataFrame, group: Int64Array, count: int) -> Int64Array:
+def times_on_paths(spans: pd.DataFrame, group: Int64Array, count: int) -> Int64Array:
     """The time of each group's spans on the paths of the runs."""
     path = run_paths(spans)
     on_path = path.row != NO_ROW

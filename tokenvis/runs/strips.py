@@ -29,7 +29,8 @@ class Strips:
     """The runs, the stretches of their paths, and where these failed. Times are µs since the start of the run.
 
     ``runs`` has a row for each run, by trace_id: ``trace_id``, ``name`` (str), ``start``, ``wall_us``, ``n_errors`` (int64: as
-    in `summary`), ``is_slow``, ``is_failed`` (bool), and maybe ``cost`` (Float64) and ``tokens`` (Int64).
+    in `summary`), ``is_slow``, ``is_failed`` (bool), and maybe ``cost`` (Float64), ``tokens`` (Int64), ``n_silent``
+    and ``n_unpriced`` (int64), as in `outcomes_of`.
 
     ``run`` is the number of each stretch's run, ``span`` the row of its first span, for a gap that of the span after it, and
     ``state`` a position in `PATH_STATES`. An instant is a stretch only beside no other span.
@@ -66,7 +67,7 @@ class Strips:
 def strips_of(spans: pd.DataFrame, values: pd.Series, *, usage: bool = False, prices: Prices | None = None) -> Strips:
     """The strips of recorded spans; ``values`` has the value of each span that gives its colour.
 
-    The table has cost and tokens only with ``usage``, because they take as long as the rest.
+    The table has cost, tokens, and the calls without them only with ``usage``, because they take as long as the rest.
     """
     run, *_ = pieces = run_paths(spans)
     origin = pieces.start[run_starts(run)]
@@ -77,7 +78,7 @@ def strips_of(spans: pd.DataFrame, values: pd.Series, *, usage: bool = False, pr
     first, final = kept[begins], kept[np.append(begins[1:], True)[: len(kept)]]
     table = run_table(spans, origin, pieces.end[run_ends(run)])
     if usage:
-        table = table.assign(**outcomes_of(spans, prices=prices)[["cost", "tokens"]])
+        table = table.assign(**outcomes_of(spans, prices=prices)[["cost", "tokens", "n_silent", "n_unpriced"]])
     failed = np.zeros(len(spans) + 1, dtype=bool)  # the last is that of gaps
     if table["is_failed"].any():
         failed[failures_of(spans, relations_of(spans, links=False), calls_of(spans))] = True
