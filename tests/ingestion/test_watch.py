@@ -338,7 +338,7 @@ def test_files_whose_own_session_is_gone_tell_nothing_new_until_it_is_back(new, 
         watch = Watch("made")
     assert watch.look() == []
     if new == "another session":
-        write("made/s2.jsonl", *TASK, session="s2")
+        write("made/s2.jsonl", prompt(0, "plan it"), *TASK[1:], session="s2")
     elif new == "a new subagent":
         agent("a2", *WORK, folder="made/s1/subagents")
     elif new == "a subagent's copy":
