@@ -126,7 +126,10 @@ def test_a_renamed_agent_is_in_one_row():
     spans = made_runs(6, faults=[renamed("tester", "checker", [3, 4])])
     ax = tv.plot_compare(spans, match="role")
     assert sorted(names_in(ax)) == ["lead", "researcher", "reviewer", "tester", "writer"]
-    assert note_of(ax) == ["2 agents matched by what they do"]
+    assert note_of(ax) == ["1 agent matched by what it does, in 2 runs"]
+    by_both = tv.plot_compare(spans, match="role", by=["agent_id", "location_id"])
+    assert note_of(by_both) == note_of(ax)
+    assert ax.get_label().endswith("1 agent matched by what it does, in 2 runs.")
     assert len(names_in(tv.plot_compare(spans))) == 6
 
 
@@ -142,6 +145,22 @@ def test_outlying_runs_have_names_the_most_distant_first():
     assert "outlying: run-007 (writer)." in errors.get_label()
 
 
+def test_a_run_is_outlying_among_all_runs_and_not_among_those_beside_the_baseline():
+    runs = spans_of(*(f"ann 0 {length} desk {run}" for run, length in zip("tuvw", (100, 5, 6, 9), strict=True)))
+    assert dots_in(tv.plot_compare(seconds(runs))) == [["0: 100=", "1: 5", "2: 6", "3: 9"]]
+    assert dots_in(tv.plot_compare(seconds(runs), baseline="median")) == [["0: 100*", "1: 5", "2: 6", "3: 9"]]
+    assert tv.plot_compare(seconds(runs)).get_label().endswith("outlying: t (ann).")
+
+
+def test_two_runs_with_prices_are_drawn_as_many_are():
+    spans = with_data(spans_of("ann 0 5 model:m t", "ann 0 4 model:m u"), a={"attributes": {"gen_ai.usage.input_tokens": 4}})
+    sides = [spans[spans["trace_id"] == run] for run in "tu"]
+    prices = {"m": {"input": 1, "output": 2}}
+    assert tv.plot_compare(*sides, prices=prices).get_title(loc="right") == "busy time by agent · against t"
+    with pytest.raises(BadOption, match=r"^prices=3 is neither a mapping"):
+        tv.plot_compare(*sides, prices=3)
+
+
 def test_one_run_is_told_as_such():
     ax = tv.plot_compare(THREE[THREE["trace_id"] == "t"])
     assert (ax.get_title(loc="left"), ax.get_title(loc="right")) == ("t", "busy time by agent")
@@ -154,7 +173,11 @@ def test_of_many_rows_those_with_the_largest_changes_are_drawn():
     ax = tv.plot_compare(seconds(spans_of(*rows)))
     assert len(names_in(ax)) == 40
     assert names_in(ax)[0] == "agent-49"
-    assert note_of(ax) == ["40 of 50 rows drawn, the largest changes"]
+    assert note_of(ax) == ["40 of 50 rows drawn, those with the largest changes"]
+    to_median = tv.plot_compare(seconds(spans_of(*rows)), baseline="median")
+    assert note_of(to_median) == ["40 of 50 rows drawn, those with the most distant runs"]
+    one = tv.plot_compare(seconds(spans_of(*(f"agent-{n:02} 0 {5 + n} desk" for n in range(50)))))
+    assert (names_in(one)[0], note_of(one)) == ("agent-49", ["40 of 50 rows drawn, those with the largest amounts"])
     figure, small = plt.subplots(figsize=(3.3, 2.6), layout="constrained")
     tv.plot_compare(seconds(spans_of(*rows)), ax=small)
     assert 3 <= len(names_in(small)) < 15
@@ -194,6 +217,8 @@ def test_a_measure_that_there_is_not_is_refused():
         BadOption, match=r"^compare\(\) needs a frame of spans: two runs, one frame with all runs, or several\.$"
     ):
         tv.plot_compare()
+    with pytest.raises(BadOption, match=r"^gaps='hide' is not one of 'fold', 'keep'\.$"):
+        tv.plot_compare(THREE, gaps="hide")
 
 
 @pytest.mark.laws

@@ -79,7 +79,7 @@ def test_a_strip_has_the_colours_of_the_agents_on_the_path_and_waits_are_paler()
     ax = tv.plot_runs(spans)
     assert boxes_in(ax) == [(0, 0, 3), (0, 3, 8), (0, 8, 12), (0, 12, 14)]
     assert boxes_in(ax, "waits for a person") == [(0, 8, 12)]
-    assert legend_of(ax) == ["ann", "bob", "works", "waits for a person"]  # nobody waited for eve
+    assert legend_of(ax) == ["ann", "bob", "works", "waits for a person"]  # eve is not on the path
     colors = tv.palette(["ann", "bob", "eve"])
     assert [legend_color(ax, name) for name in ("ann", "bob")] == [colors["ann"], colors["bob"]]
 
@@ -118,6 +118,22 @@ def test_the_order_and_the_figures_beside_the_names(order, names, numbers, title
     assert note_of(ax) == unknown.get(order, [])
 
 
+@pytest.mark.parametrize(
+    ("order", "numbers", "notes"),
+    [
+        ("cost", ["≥ 2.00", "0.50", "–"], ["1 run without a cost, last", "2 calls without a cost"]),
+        ("tokens", ["≥ 70", "5", "–"], ["1 run without tokens, last", "2 calls without a token count"]),
+    ],
+)
+def test_a_sum_that_lacks_calls_is_told_as_a_lower_bound(order, numbers, notes):
+    spans = spans_of("ann 0 5 model:m a", "ann 5 6 model:m a", "ann 6 7 model:m a", "ann 0 5 model:m b", "ann 0 5 model:m c")
+    used = {"a": {"cost": 2, "input_tokens": 70}, "d": {"cost": 0.5, "input_tokens": 5}}
+    used = {span: {"attributes": {f"gen_ai.usage.{name}": value for name, value in used[span].items()}} for span in used}
+    ax = tv.plot_runs(with_data(spans, **used), order=order)
+    assert (names_in(ax), labels_in(ax).rows.numbers, note_of(ax)) == (["a", "b", "c"], numbers, notes)
+    assert ax.get_label().endswith(" ".join(f"{note}." for note in notes))
+
+
 def test_slow_and_failed_runs_have_signs_that_the_legend_explains():
     spans = made_runs(12, faults=[slower("tester", "tool:tests", 9, [4]), failed("writer", "tool:edit", [7])])
     ax = tv.plot_runs(spans)
@@ -146,7 +162,7 @@ def test_a_renamed_agent_keeps_its_colour_and_a_note_says_so():
     spans = made_runs(6, faults=[renamed("tester", "checker", [3, 4])])
     ax = tv.plot_runs(spans)
     assert legend_of(ax)[:5] == ["lead", "researcher", "reviewer", "tester", "writer"]
-    assert note_of(ax) == ["2 agents matched by what they do"]
+    assert note_of(ax) == ["1 agent matched by what it does, in 2 runs"]
     by_name = tv.plot_runs(spans, match="agent_id")
     assert "checker" in legend_of(by_name)
     mapped = tv.plot_runs(spans, match={"checker": "tester"})
@@ -196,6 +212,16 @@ def test_of_more_than_500_runs_slow_and_failed_ones_are_drawn_and_a_note_says_ho
     assert {"run-003", "run-510", "run-000", "run-519"} <= set(names_in(ax))
     assert note_of(ax)[0] == "500 of 520 runs drawn, those that are slow or failed before others"
     assert ax.get_label().startswith("520 runs, by name: ")
+
+
+def test_of_too_many_failed_runs_as_many_as_fit_are_drawn():
+    spans = runs_of(range(1, 27))
+    spans = with_data(spans, **{span: {"status": "error"} for span in spans["id"].iloc[:20]})
+    ax = plt.subplots(figsize=(3.3, 0.8))[1]
+    tv.plot_runs(spans, ax=ax)
+    assert len(names_in(ax)) == 10
+    assert set(names_in(ax)) <= set("abcdefghijklmnopqrst")
+    assert note_of(ax)[0] == "10 of 26 runs drawn, those that are slow or failed before others"
 
 
 def test_on_small_axes_as_many_runs_are_drawn_as_pixels_can_show():
@@ -251,6 +277,10 @@ def test_options_that_do_not_fit_are_refused():
         tv.plot_runs(spans, hue="model")
     with pytest.raises(BadOption, match=r"^match=3 is neither a column name"):
         tv.plot_runs(spans, match=3)
+    with pytest.raises(BadOption, match=r"^match=3 is neither a column name"):
+        tv.plot_runs(spans, hue="location_id", match=3)
+    with pytest.raises(BadOption, match=r"^prices=3 is neither a mapping"):
+        tv.plot_runs(spans, prices=3)
 
 
 @pytest.mark.laws

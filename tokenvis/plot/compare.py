@@ -4,7 +4,7 @@ Drawing only: the differences come from `tokenvis.runs.compare`.
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +15,9 @@ from tokenvis.plot.artists.color_scales import Palette
 from tokenvis.plot.artists.figure import check_axes
 from tokenvis.plot.comparisons.dots import draw_dots
 from tokenvis.plot.comparisons.pair import draw_pair
-from tokenvis.runs.compare import FIRST, baseline_run, compare, pooled
+from tokenvis.plot.comparisons.run_notes import role_notes, unknown_notes
+from tokenvis.runs.baseline import FIRST
+from tokenvis.runs.compare import baseline_run, compare, pooled
 from tokenvis.runs.distributions import distributions_of
 from tokenvis.runs.matching import Match
 from tokenvis.runs.measures import MEASURES
@@ -45,15 +47,18 @@ def plot_compare(
 
     Of many runs, a row is an agent, or another value, and a dot a run: at its busy time, or another measure. A diamond is the
     baseline, and a line the median of the other runs; beside the name of the row is the change from one to the other, the
-    largest first. Dots with a dark border are outlying runs: further from the median than three spreads (see `plot_runs`) and
-    5% of it; they have names where there is room. An empty dot is a run in which the value does not occur.
+    largest first. Against the median there is no such change: the rows with the most distant runs come first. Dots with a dark
+    border are outlying runs: further from the median of all runs, the baseline among them, than three spreads (see `plot_runs`)
+    and 5% of it; they have names where there is room. An empty dot is a run in which the value does not occur.
+
+    A note counts the agents that were matched by what they do, and their runs.
 
     Parameters
     ----------
     runs
         Two frames of spans, of one trace each. Or one frame with any number of traces, or several frames: each trace is a run.
     by, baseline, prices
-        As in `compare`, for many runs. With ``by``, ``baseline`` or ``measure``, two frames are drawn as many runs are.
+        As in `compare`, for many runs. With one of these or ``measure``, two frames are drawn as many runs are.
     measure
         For many runs: a measure of `compare`, "busy_us" by default.
     match
@@ -61,7 +66,8 @@ def plot_compare(
     palette
         Colours as in `plot_timeline`: of locations, or of the values of many runs.
     gaps
-        For two runs: the time axis, as in `plot_timeline`; a gap is folded if nothing runs in either trace.
+        For two runs: the time axis, as in `plot_timeline`; a gap is folded if nothing runs in either trace. It changes nothing
+        for many runs, whose axis is a measure.
     time_unit
         "auto": from µs to days. "step": times are step numbers.
     legend
@@ -74,7 +80,8 @@ def plot_compare(
     Axes
         For two runs, x is µs since the start of each trace, without folded time; agents are ordered by the size of their
         change. For many runs, x is the measure, and y counts rows from the top: the first is from 0 to 1. Dots that would cover
-        each other are moved across the row. Of more than 40 rows, or more than fit, those with the largest changes are drawn.
+        each other are moved across the row. Of more than 40 rows, or more than fit, the first are drawn: those with the largest
+        changes, against the median with the most distant runs, of one run with the largest amounts.
 
     Raises
     ------
@@ -97,7 +104,8 @@ def plot_compare(
     'Busy time by agent in 3 runs, against monday: the median changed most for Bob, +3 s; outlying: monday (Bob).'
     """
     check_axes(ax)
-    if len(runs) == 2 and by is None and baseline is None and measure is None:
+    check_choice("gaps", gaps, get_args(GapMode))
+    if len(runs) == 2 and by is None and baseline is None and measure is None and prices is None:
         return draw_pair(*runs, match=match, palette=palette, gaps=gaps, time_unit=time_unit, legend=legend, ax=ax)
     measure = "busy_us" if measure is None else measure
     check_choice("measure", measure, MEASURES)
@@ -112,7 +120,7 @@ def plot_compare(
         columns=columns,
         palette=palette,
         time_unit=time_unit,
-        notes=[*loss_texts(runs), *unknown_texts(table, measure), *role_texts(table)],
+        notes=[*loss_texts(runs), *unknown_notes(table, measure), *(role_notes(table) if "agent_id" in columns else [])],
         empty=" ".join(dict.fromkeys(map(no_spans_sentence, runs))),
         legend=legend,
         ax=ax,
@@ -123,16 +131,3 @@ def loss_texts(runs: Iterable[pd.DataFrame]) -> list[str]:
     """The note on spans that were lost."""
     n_lost = sum(losses_of(frame).total for frame in runs)
     return [f"{plural(n_lost, 'span')} lost while recording"] if n_lost else []
-
-
-def unknown_texts(table: pd.DataFrame, measure: str) -> list[str]:
-    """The note on calls of which the measure is not known."""
-    column, what = {"tokens": ("n_silent", "a token count"), "cost": ("n_unpriced", "a cost")}.get(measure, ("", ""))
-    n_unknown = int(table[column].sum()) if column else 0
-    return [f"{plural(n_unknown, 'call')} without {what}"] if n_unknown else []
-
-
-def role_texts(table: pd.DataFrame) -> list[str]:
-    """The note on agents that were matched by what they do."""
-    n_matched = int((table["matched_by"] == "role").sum()) if "matched_by" in table else 0
-    return [f"{plural(n_matched, 'agent')} matched by what they do"] if n_matched else []

@@ -30,13 +30,14 @@ from tokenvis.plot.artists.states import draw_in_state, state_handles, state_pat
 from tokenvis.plot.artists.style import ThemeColors, apply_theme, blend_colors, font_sizes, is_narrow, themed
 from tokenvis.plot.artists.times.time_axis import TimeAxis, time_axis
 from tokenvis.plot.artists.title import cost_text, describe, described_name, draw_note, draw_title, short_number
-from tokenvis.runs.matching import Match, Matched, matched
+from tokenvis.plot.comparisons.run_notes import UNKNOWN_CALLS, role_notes, unknown_notes
+from tokenvis.runs.matching import Match, check_match, matched
 from tokenvis.runs.run_paths import IDLE
 from tokenvis.runs.strips import Strips, strips_of
 from tokenvis.spans.columns import as_categorical, require
 from tokenvis.spans.integers import Float64Array, Int64Array
 from tokenvis.spans.losses import losses_of, recorded_spans
-from tokenvis.tree.prices import Prices
+from tokenvis.tree.prices import Prices, price_lists_of
 from tokenvis.tree.states import STATES, WORK
 
 MAX_STRIPS = 500  # with a row, of more runs
@@ -79,8 +80,9 @@ def plot_runs(
     the looks of `plot_timeline`; time in which nothing runs is empty. A dashed line is the median of the wall times.
 
     A triangle beside a strip marks a slow run: its wall time is more than three spreads above the median (a spread is 1.4826
-    times the median absolute deviation), and more than 5%. A red cross marks a failed run: a span has ``status`` "error". A
-    red cross on a strip is a span on the path that failed, and not only because one below it did.
+    times the median absolute deviation), and more than 5%. Of fewer than three runs, none is slow. A red cross marks a failed
+    run: a span has ``status`` "error". A red cross on a strip is a span on the path that failed, and not only because one
+    below it did.
 
     Parameters
     ----------
@@ -91,10 +93,11 @@ def plot_runs(
     order
         The order of the strips from the top: "time" (wall time, the longest first), "cost", "tokens", "errors" (the most
         first, runs without a figure last), "start" (the first start, the earliest first), or "name". Ties are by name. Beside
-        each name is its figure, by default the wall time.
+        each name is its figure, by default the wall time; "≥" marks a sum that lacks calls without a cost or tokens, by which
+        the run has its place.
     match
         With ``hue="agent_id"``: which agents of the runs are the same, and have one colour, as in `compare`. By default those
-        with the same name, and agents without a namesake by what they do.
+        with the same name, and agents without a namesake by what they do; a note counts these, and their runs.
     palette
         Colours of the values, as in `plot_timeline`. Of more than twelve, those with the most time in the strips have colours.
     prices
@@ -113,9 +116,9 @@ def plot_runs(
     -------
     Axes
         x is µs since the start of each run, without folded time. y counts rows from the top: the first is from 0 to 1. Of more
-        than 500 runs, or more than rows of a point fit, all slow and failed ones are drawn, and of the others as many as fit,
-        at even distances in the order; a note says how many. If rows are lower than a name, the names are those of slow and
-        failed runs, and of some in between.
+        than 500 runs, or more than rows of a point fit, the slow and failed ones are drawn first, then as many of the others as
+        fit, each at even distances in the order; a note says how many. If rows are lower than a name, slow and failed runs have
+        names first, then some in between.
 
     Raises
     ------
@@ -137,6 +140,8 @@ def plot_runs(
     """
     require(runs, hue)
     check_choice("order", order, RUN_ORDERS)
+    check_match(match)
+    price_lists_of(prices)
     check_axes(ax)
     losses, spans = losses_of(runs), recorded_spans(runs)
     roles = matched(spans, match) if hue == "agent_id" else None
@@ -160,7 +165,8 @@ def plot_runs(
         crosses = draw_failures(ax, strips, axis, theme)
         labels = RunLabels(ax, texts_of_runs(ax, strips.runs, order, axis), theme)
         ax.add_artist(labels)
-        notes = [*notes_on_runs(len(strips.runs), len(table)), *notes_on_order(table, order), *notes_on_roles(roles)]
+        notes = [*notes_on_runs(len(strips.runs), len(table)), *notes_on_order(table, order)]
+        notes += [] if roles is None else role_notes(roles.names)
         draw_note(ax, [losses, *notes, labels, *crosses, *(["strips drawn as time per pixel"] if raster else [])], theme)
         draw_title(ax, title_of_runs(table), details_of_runs(table, order, axis), theme)
         draw_legend(ax, handles)
@@ -290,13 +296,22 @@ def texts_of_runs(ax: Axes, runs: pd.DataFrame, order: RunOrder, axis: TimeAxis)
     """The names of the runs, the figures of the order, by default the wall times, and signs."""
     signs = {"slow": runs["is_slow"].to_numpy(), "failed": runs["is_failed"].to_numpy()}
     if order in NUMBER_FORMATS:
-        as_text = NUMBER_FORMATS[order]
-        numbers = ["–" if pd.isna(figure) else as_text(figure) for figure in runs[ORDER_COLUMNS[order]]]
+        numbers = figure_texts(runs, order)
     elif is_narrow(ax):  # the axis has the time, and names need the room
         numbers = [""] * len(runs)
     else:
         numbers = [axis.duration(wall_us) for wall_us in runs["wall_us"].tolist()]
     return RunTexts(runs["name"].tolist(), numbers, signs)
+
+
+def figure_texts(runs: pd.DataFrame, order: RunOrder) -> list[str]:
+    """The figure of each run by which they are ordered: a dash if it is not known, with "≥" if it is a lower bound."""
+    as_text, figures = NUMBER_FORMATS[order], runs[ORDER_COLUMNS[order]]
+    n_unknown = runs[UNKNOWN_CALLS[order][0]].tolist() if order in UNKNOWN_CALLS else [0] * len(runs)
+    return [
+        "–" if pd.isna(figure) else f"{'≥ ' if unknown else ''}{as_text(figure)}"
+        for figure, unknown in zip(figures, n_unknown, strict=True)
+    ]
 
 
 def notes_on_runs(n_shown: int, n_runs: int) -> list[str]:
@@ -307,15 +322,13 @@ def notes_on_runs(n_shown: int, n_runs: int) -> list[str]:
 
 
 def notes_on_order(table: pd.DataFrame, order: RunOrder) -> list[str]:
-    """The note on runs whose figure is not known."""
-    n_unknown = int(table[ORDER_COLUMNS[order]].isna().sum()) if order in ORDER_COLUMNS else 0
-    return [f"{plural(n_unknown, 'run')} without {'a cost' if order == 'cost' else 'tokens'}, last"] if n_unknown else []
-
-
-def notes_on_roles(roles: Matched | None) -> list[str]:
-    """The note on agents that have the colour of another name."""
-    n_matched = 0 if roles is None else int((roles.names["matched_by"] == "role").sum())
-    return [f"{plural(n_matched, 'agent')} matched by what they do"] if n_matched else []
+    """The notes on runs whose figure is not known, and on calls that the figures of others lack."""
+    if order not in UNKNOWN_CALLS:
+        return []
+    is_unknown = table[ORDER_COLUMNS[order]].isna()
+    n_unknown = int(is_unknown.sum())
+    last = [f"{plural(n_unknown, 'run')} without {'a cost' if order == 'cost' else 'tokens'}, last"] if n_unknown else []
+    return [*last, *unknown_notes(table[~is_unknown], order)]
 
 
 def title_of_runs(table: pd.DataFrame) -> str:

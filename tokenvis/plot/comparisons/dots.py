@@ -82,8 +82,9 @@ def draw_dots(
     """The picture of `plot_compare` for many runs; ``empty`` is what to say if there are none."""
     as_text, n_runs = formatter_of(measure, time_unit), len(values.runs)
     known = values.known_rows()
-    notes = [*notes, *notes_on_rows(len(values.rows), len(known), min(len(known), max_dot_rows(ax)), MEASURE_TITLES[measure])]
-    values = values.of_rows(known[: max_dot_rows(ax)])
+    shown = known[: max_dot_rows(ax)]
+    notes = [*notes, *notes_on_rows(values, len(known), len(shown), MEASURE_TITLES[measure])]
+    values = values.of_rows(shown)
     with themed(ax) as theme:
         dots = dots_of(values, palette, theme, diameter_of(n_runs, ax))
         handles = dot_handles(values, dots, theme) if legend else []
@@ -105,10 +106,15 @@ def draw_dots(
     return ax
 
 
-def notes_on_rows(n_rows: int, n_known: int, n_shown: int, measure: str) -> list[str]:
+def notes_on_rows(values: Distributions, n_known: int, n_shown: int, measure: str) -> list[str]:
     """The notes on values that have no row."""
-    unknown = [f"{plural(n_rows - n_known, 'row')} of unknown {measure} not drawn"] if 0 < n_known < n_rows else []
-    return [*unknown, *([f"{n_shown:,} of {n_known:,} rows drawn, the largest changes"] if n_shown < n_known else [])]
+    n_unknown = len(values.rows) - n_known
+    notes = [f"{plural(n_unknown, 'row')} of unknown {measure} not drawn"] if n_known and n_unknown else []
+    if n_shown < n_known:
+        first = "most distant runs" if values.baseline is None else "largest changes"
+        first = first if len(values.runs) > 1 else "largest amounts"
+        notes.append(f"{n_shown:,} of {n_known:,} rows drawn, those with the {first}")
+    return notes
 
 
 def formatter_of(measure: str, time_unit: Literal["auto", "step"]) -> Callable[[Any], str]:

@@ -3,6 +3,7 @@
 Drawing only: the differences come from `tokenvis.runs.compare`. The legend has the change of each location.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -19,12 +20,12 @@ from matplotlib.transforms import Bbox
 from tokenvis.errors import plural
 from tokenvis.layout.lanes import Placement, place_spans
 from tokenvis.layout.name_order import busiest_names
-from tokenvis.layout.segments import segments_of, states_that_occur
+from tokenvis.layout.segments import Segments, segments_of, states_that_occur
 from tokenvis.layout.time_map import GapMode
-from tokenvis.plot.artists.bars import Bars, BarWaits, draw_bars, label_bars
+from tokenvis.plot.artists.bars import Bars, BarWaits, Raster, draw_bars, label_bars
 from tokenvis.plot.artists.color_scales import ColorScale, Palette, color_scale
 from tokenvis.plot.artists.colors import MAX_COLORED_NAMES, OTHERS_COLOR
-from tokenvis.plot.artists.figure import available_lanes_and_pixels, check_axes, draw_message, height_inches, new_axes
+from tokenvis.plot.artists.figure import available_lanes_and_pixels, draw_message, height_inches, new_axes
 from tokenvis.plot.artists.labels import bar_label_texts
 from tokenvis.plot.artists.legend import draw_legend, lines_below, max_name_points
 from tokenvis.plot.artists.names import draw_names, shortened_names
@@ -41,6 +42,7 @@ from tokenvis.plot.artists.title import (
     trace_title,
 )
 from tokenvis.plot.comparisons.changes import change_color, signed_text
+from tokenvis.plot.comparisons.run_notes import role_notes
 from tokenvis.runs.matching import BY_ROLE, Match
 from tokenvis.runs.pair import compare_pair, with_roles
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
@@ -66,6 +68,26 @@ ROW_PAD_POINTS = 5.0  # beside the texts between the names and the bands
 ROW_LINE_EMS, MIN_CHANGE_POINTS = 1.15, 4.5  # distance of two lines; of a change
 
 
+@dataclass(frozen=True)
+class TwoTraces:
+    """Two traces that are compared: ``spans`` of both, as of `combine_sides`; an entry for each side in ``traces, wall_us``.
+
+    ``agents, locations`` are the changes of busy time (µs) by name, the largest first.
+    """
+
+    spans: pd.DataFrame
+    traces: list[str]
+    wall_us: list[int]
+    agents: pd.Series
+    locations: pd.Series
+    notes: list[str]
+
+    def bands(self) -> list[str]:
+        """The bands that have spans, from the top."""
+        present = set(self.spans["band"].cat.categories)
+        return [band for name in self.agents.index for side in SIDES if (band := band_name(name, side)) in present]
+
+
 def draw_pair(
     before: pd.DataFrame,
     after: pd.DataFrame,
@@ -78,55 +100,83 @@ def draw_pair(
     ax: Axes | None,
 ) -> Axes:
     """The picture of `plot_compare` for two runs."""
-    table = compare_pair(before, after, match)
-    check_axes(ax)
-    loss_texts = loss_notes(losses_of(before), losses_of(after))
-    empty = f"Before: {no_spans_sentence(before)} After: {no_spans_sentence(after)}"
-    before, after = (recorded_spans(side) for side in with_roles(before, after, match))
-    role = match if isinstance(match, str) else BY_ROLE
-    both = combine_sides(before, after, role)
-    states = states_of(both)
-    segments = segments_of(both, states)
-    axis = time_axis(both.assign(trace_id="both"), gaps=gaps, time_unit=time_unit, states=states)
-    changes, location_changes = (changes_by(table, column) for column in (role, "location_id"))
-    present = set(both["band"].cat.categories)
-    bands = [band for name in changes.index for side in SIDES if (band := band_name(name, side)) in present]
+    pair = pair_of(before, after, match)
+    spans, bands, states = pair.spans, pair.bands(), states_of(pair.spans)
+    axis = time_axis(spans.assign(trace_id="both"), gaps=gaps, time_unit=time_unit, states=states)
     with themed(ax) as theme:
-        busiest = busiest_names(both, both["location_id"], MAX_COLORED_NAMES, states=states)
-        scale = color_scale(both["location_id"], palette, theme, busiest=busiest)
+        busiest = busiest_names(spans, spans["location_id"], MAX_COLORED_NAMES, states=states)
+        scale = color_scale(spans["location_id"], palette, theme, busiest=busiest)
         max_lanes, width_px = available_lanes_and_pixels(ax)
-        placement = place_spans(both, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
+        placement = place_spans(spans, by="band", order=bands, max_lanes=max_lanes, width_px=width_px)
         handles = [*state_handles(states_that_occur(states), theme), end_handle(theme)]
         n_handles = len(scale.legend) + len(handles) + 1 if legend else 0
         ax = new_axes(height_inches(placement.height, n_handles)) if ax is None else ax
-        if not len(both):
-            return draw_message(ax, theme, empty)
+        if not len(spans):
+            return draw_message(ax, theme, f"Before: {no_spans_sentence(before)} After: {no_spans_sentence(after)}")
         apply_theme(ax)
         ax.set_ylim(placement.height + 0.2, -0.2)
-        rows = draw_agent_bands(ax, rows_of_agents(placement, present, changes, axis), theme)
+        rows = draw_agent_bands(ax, rows_of_agents(placement, set(bands), pair.agents, axis), theme)
         axis.draw(ax, theme)
-        waits = BarWaits(segments, theme) if len(segments.row) else None
-        bars = Bars(*times_of(both), placement, scale.code, scale.colors, axis.mapping, waits)
-        raster = draw_bars(ax, bars)
-        label_bars(ax, bars, partial(bar_label_texts, both, "location_id", axis), size=font_sizes(ax).bar)
-        draw_note(ax, [rows, *loss_texts, *([raster] if raster else [])], theme)
-        wall_us = [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in (before, after)]
-        draw_ends(ax, placement, axis.mapping.to_x(np.array(wall_us)), theme)
-        wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, wall_us, strict=True))
-        traces = trace_titles(before, after)
-        draw_title(ax, title_of(ax, traces), wall_texts, theme)
+        raster = draw_pair_bars(ax, spans, segments_of(spans, states), placement, scale, axis, theme)
+        draw_note(ax, [rows, *pair.notes, *([raster] if raster else [])], theme)
+        draw_ends(ax, placement, axis.mapping.to_x(np.array(pair.wall_us)), theme)
+        wall_texts = " · ".join(f"{side} {axis.duration(wall)}" for side, wall in zip(SIDES, pair.wall_us, strict=True))
+        draw_title(ax, title_of(ax, pair.traces), wall_texts, theme)
         if legend:
-            entries = changes_of_colors(scale, location_changes)
-            draw_change_legend(ax, entries, handles, axis, theme)
-        largest = (
-            f"the largest change is {described_name(changes.index[0])}, {signed_text(int(changes.iloc[0]), axis.duration)} busy"
-        )
-        largest = largest if changes.iloc[0] else "no agent is busy for more or less time"
-        ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, wall_us, strict=True))
-        pairs = " and ".join(described_name(name) for name in traces)
-        description = f"Timelines of {pairs}, agent by agent: {ends}; {largest}."
-        describe(ax, description, *(f"{text.capitalize()}." for text in loss_texts))
+            draw_change_legend(ax, changes_of_colors(scale, pair.locations), handles, axis, theme)
+        describe(ax, description_of_pair(pair, axis), *(f"{text.capitalize()}." for text in pair.notes))
     return ax
+
+
+def pair_of(before: pd.DataFrame, after: pd.DataFrame, match: Match) -> TwoTraces:
+    """Two traces as `TwoTraces`; a side may be empty."""
+    table = compare_pair(before, after, match)
+    role = match if isinstance(match, str) else BY_ROLE
+    sides = [recorded_spans(side) for side in with_roles(before, after, match)]
+    is_searched = match == BY_ROLE and not any(BY_ROLE in side for side in (before, after))
+    return TwoTraces(
+        combine_sides(sides, role),
+        trace_titles(*sides),
+        [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in sides],
+        changes_by(table, role),
+        changes_by(table, "location_id"),
+        [*loss_notes(losses_of(before), losses_of(after)), *(role_notes(names_of_sides(sides)) if is_searched else [])],
+    )
+
+
+def names_of_sides(sides: list[pd.DataFrame]) -> pd.DataFrame:
+    """The roles on both sides for `role_notes`: an agent that has another name than its role was matched by what it does."""
+    names = pd.concat(
+        [side[["agent_id", BY_ROLE]].astype("str").assign(trace_id=name) for name, side in zip(SIDES, sides, strict=True)]
+    )
+    how = np.where(names["agent_id"] == names[BY_ROLE], "name", "role")
+    return names.assign(agent_id=names[BY_ROLE], matched_by=how)
+
+
+def draw_pair_bars(
+    ax: Axes,
+    spans: pd.DataFrame,
+    segments: Segments,
+    placement: Placement,
+    scale: ColorScale,
+    axis: TimeAxis,
+    theme: ThemeColors,
+) -> Raster | None:
+    """Draw the spans as bars with labels; returns their raster, if there is one."""
+    waits = BarWaits(segments, theme) if len(segments.row) else None
+    bars = Bars(*times_of(spans), placement, scale.code, scale.colors, axis.mapping, waits)
+    raster = draw_bars(ax, bars)
+    label_bars(ax, bars, partial(bar_label_texts, spans, "location_id", axis), size=font_sizes(ax).bar)
+    return raster
+
+
+def description_of_pair(pair: TwoTraces, axis: TimeAxis) -> str:
+    """A description of the picture: how long both traces took, and the largest change."""
+    name, change = described_name(pair.agents.index[0]), int(pair.agents.iloc[0])
+    largest = f"the largest change is {name}, {signed_text(change, axis.duration)} busy"
+    largest = largest if change else "no agent is busy for more or less time"
+    ends = ", ".join(f"{axis.duration(wall)} {side}" for side, wall in zip(SIDES, pair.wall_us, strict=True))
+    return f"Timelines of {' and '.join(map(described_name, pair.traces))}, agent by agent: {ends}; {largest}."
 
 
 def trace_titles(*sides: pd.DataFrame) -> list[str]:
@@ -154,10 +204,10 @@ def band_name(name: str, side: str) -> str:
     return f"{name}\n{side}"
 
 
-def combine_sides(before: pd.DataFrame, after: pd.DataFrame, role: str) -> pd.DataFrame:
+def combine_sides(pair: list[pd.DataFrame], role: str) -> pd.DataFrame:
     """The spans of both sides, each starting at 0, with ``band``: the value of ``role`` and the side; each side is a trace."""
     sides = []
-    for side, spans in zip(SIDES, (before, after), strict=True):
+    for side, spans in zip(SIDES, pair, strict=True):
         start, end = times_of(spans)
         origin = start.min() if len(start) else 0
         codes, roles = codes_of(spans[role])
