@@ -224,7 +224,7 @@ TESTED_IN = {  # modules without a test file of the same name
     "plot/compare.py": "runs/test_compare.py",
     **{f"plot/comparisons/{module}.py": "runs/test_compare.py" for module in ("changes", "pair")},
     **{f"runs/{module}.py": "runs/test_contributions.py" for module in ("causes", "parts")},
-    **{f"runs/{module}.py": "runs/test_compare_runs.py" for module in ("baseline", "measures")},
+    "runs/measures.py": "runs/test_compare_runs.py",
     "runs/pair.py": "runs/test_compare.py",
     "plot/storyline.py": "layout/test_storyline.py",
     "spans/conversion/event_data.py": "spans/test_events.py",
