@@ -76,3 +76,10 @@ def test_spans_beyond_the_limit_are_told(monkeypatch):
     found, told = agents_of(*tasks, span("0", crew_tasks=TASKS))
     assert [found[f"t/{number}"][0] for number in range(1, 5)] == ["Researcher", "Researcher", None, None]
     assert told == ["2 spans beyond the first 2 that name their agent by an id only did not get its name"]
+
+
+def test_an_exported_span_with_something_else_under_attributes_knows_no_agents():
+    odd = [span(f"{number}", "agent_call", "t") for number in range(3)]
+    for one, value in zip(odd, (5, "crew_tasks", None), strict=True):
+        one.data = {"kind": "agent", "attributes": value}
+    assert agents_of(*odd)[1] == []

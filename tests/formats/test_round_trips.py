@@ -130,7 +130,7 @@ def test_the_name_of_a_trace_is_kept_by_tables_only(kind):
     Store("named.db").write_trace("t", spans_of("ann 0 10 desk"), name="A walk")
     ingest(export(load_spans(store="named.db"), "made", format=kind), store="after.db")
     is_table = kind in ("parquet", "csv", "jsonl")
-    assert load_traces(store="after.db")["name"].tolist() == ["A walk" if is_table else "t"]
+    assert load_traces(store="after.db")["name"].tolist() == ["A walk" if is_table else "made"]
 
 
 @pytest.mark.parametrize("kind", full_except(WRITERS, "chrome"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenvis.conventions.claude_code_spans import TOOL_SPAN, with_parent_tools
 from tokenvis.conventions.coding_agent_spans import AGENT_CALL, GEMINI_CLI, agent_called
-from tokenvis.conventions.rules import as_name
+from tokenvis.conventions.rules import as_name, attributes_in_data
 from tokenvis.conventions.span import SpanRead
 from tokenvis.conventions.values import decode_json_text
 from tokenvis.errors import plural
@@ -60,14 +60,14 @@ def reference_of(span: SpanRead) -> str | None:
     if span.agent_from == "id":
         return span.agent_key or span.agent
     if span.agent is None and span.data.get("kind") == "agent":
-        attributes = span.data.get("attributes") or {}
+        attributes = attributes_in_data({"data": span.data})
         return as_name(attributes.get(TASK_ID)) or (span.parent if span.name == AGENT_CALL else None)
     return None
 
 
 def knows_agents(span: SpanRead) -> bool:
     """Whether a span may know agents of other spans: a quick check, as few do."""
-    attributes = span.data.get("attributes")
+    attributes = attributes_in_data({"data": span.data})
     if not attributes:
         return False
     return CREW_TASKS in attributes or SUBAGENT_TYPE in attributes or attributes.get("gen_ai.agent.name") == GEMINI_CLI
@@ -77,7 +77,7 @@ def agents_known_by(span: SpanRead) -> Iterator[tuple[str, str]]:
     """The ids of agents and of tasks that a span knows, each with the name of the agent."""
     if span.agent_key and span.agent and span.agent_from != "id":
         yield span.agent_key, span.agent
-    attributes = span.data.get("attributes")
+    attributes = attributes_in_data({"data": span.data})
     if span.name == TOOL_SPAN and attributes and (agent := as_name(attributes.get(SUBAGENT_TYPE))):
         yield span.id, agent  # the agent of the spans inside
     elif attributes and attributes.get("gen_ai.agent.name") == GEMINI_CLI and (agent := agent_called(attributes)):
