@@ -16,12 +16,10 @@ from tokenvis.plot.artists.figure import check_axes
 from tokenvis.plot.comparisons.dots import draw_dots
 from tokenvis.plot.comparisons.pair import draw_pair
 from tokenvis.plot.comparisons.run_notes import role_notes, unknown_notes
-from tokenvis.runs.baseline import FIRST
-from tokenvis.runs.compare import baseline_run, compare, pooled
+from tokenvis.runs.compare import compare_runs
 from tokenvis.runs.distributions import distributions_of
 from tokenvis.runs.matching import Match
 from tokenvis.runs.measures import MEASURES
-from tokenvis.spans.groups import by_columns
 from tokenvis.spans.losses import losses_of, no_spans_sentence
 from tokenvis.tree.prices import Prices
 
@@ -109,13 +107,10 @@ def plot_compare(
         return draw_pair(*runs, match=match, palette=palette, gaps=gaps, time_unit=time_unit, legend=legend, ax=ax)
     measure = "busy_us" if measure is None else measure
     check_choice("measure", measure, MEASURES)
-    by = "agent_id" if by is None else by
-    table = compare(*runs, by=by, baseline=baseline, match=match, prices=prices)
-    columns = [column for column in by_columns(by, ()) if column != "trace_id"]
-    spans = pooled(runs)
-    compared = baseline_run(spans, baseline or FIRST, runs[0]) if len(spans) else None
+    found = compare_runs(runs, by=by, baseline=baseline, match=match, prices=prices)
+    table, columns = found.table, found.columns
     return draw_dots(
-        distributions_of(table, columns, measure, spans, compared),
+        distributions_of(table, columns, measure, found.spans, found.baseline),
         measure=measure,
         columns=columns,
         palette=palette,

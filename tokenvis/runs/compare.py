@@ -4,6 +4,7 @@ Agents of different runs are matched by name, or by role if names differ (`match
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -106,18 +107,43 @@ def compare(
     2  tuesday  coder-1     coder-1       30              20         1.0
     3  tuesday  coder-2         NaN        0             -15         0.0
     """
-    if not runs:
-        raise BadOption("compare() needs a frame of spans: two runs, one frame with all runs, or several.")
     if len(runs) == 2 and by is None and baseline is None and prices is None:
         return compare_pair(*runs, match=match)
+    return compare_runs(runs, by=by, baseline=baseline, match=match, prices=prices).table
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """The table of `compare` for many runs, their recorded spans, and the number of the baseline: a run, by trace_id.
+
+    ``baseline`` is None for the median of all, or if there are no runs; ``columns`` are those of ``by`` except trace_id.
+    """
+
+    table: pd.DataFrame
+    spans: pd.DataFrame
+    columns: list[str]
+    baseline: int | None
+
+
+def compare_runs(
+    runs: tuple[pd.DataFrame, ...],
+    *,
+    by: str | Iterable[str] | None,
+    baseline: str | None,
+    match: Match,
+    prices: Prices | None,
+) -> ComparedRuns:
+    """Compare frames as many runs are."""
+    if not runs:
+        raise BadOption("compare() needs a frame of spans: two runs, one frame with all runs, or several.")
     columns = by_columns("agent_id" if by is None else by, (*MEASURES, *map(change_name, MEASURES), *UNKNOWNS, *AGENT_COLUMNS))
     lists = price_lists_of(prices)
     spans = pooled(runs, *columns, *columns_of_match(match))
     found = matched(spans, match)
     values = [column for column in columns if column != "trace_id"]
-    return table_of_runs(
-        found.spans, found.names, values, grid_of(found.spans, values, lists), FIRST if baseline is None else baseline, runs[0]
-    )
+    grid = grid_of(found.spans, values, lists)
+    compared = baseline_run(spans, FIRST if baseline is None else baseline, runs[0]) if grid.n_runs else None
+    return ComparedRuns(table_of_runs(found.spans, found.names, values, grid, compared), spans, values, compared)
 
 
 def columns_of_match(match: Match) -> list[str]:
@@ -146,7 +172,7 @@ def change_name(measure: str) -> str:
 
 
 def table_of_runs(
-    spans: pd.DataFrame, names: pd.DataFrame, columns: list[str], grid: Grid, baseline: str, first: pd.DataFrame
+    spans: pd.DataFrame, names: pd.DataFrame, columns: list[str], grid: Grid, baseline: int | None
 ) -> pd.DataFrame:
     """The table of `compare` for many runs; ``names`` are those of `matched`."""
     trace = ranks_of(spans["trace_id"])
@@ -156,19 +182,18 @@ def table_of_runs(
     table |= {name: values_at(spans, name, grid.first[value]) for name in columns}
     if "agent_id" in columns:
         table |= names_in_runs(pd.DataFrame(table), names)
-    usual = baseline_measures(spans, grid, baseline, first)
+    usual = baseline_measures(grid, baseline)
     for name in MEASURES:
         table[name] = grid.measures[name]
         table[change_name(name)] = grid.measures[name] - usual[name].iloc[value].reset_index(drop=True)
     return pd.DataFrame(table | {name: grid.measures[name] for name in UNKNOWNS})
 
 
-def baseline_measures(spans: pd.DataFrame, grid: Grid, baseline: str, first: pd.DataFrame) -> dict[str, pd.Series]:
+def baseline_measures(grid: Grid, baseline: int | None) -> dict[str, pd.Series]:
     """The measures with which all runs are compared, of each value."""
     if not grid.n_runs:
         return {name: grid.measures[name] for name in MEASURES}
-    run = baseline_run(spans, baseline, first)
-    return {name: grid.median(name) if run is None else grid.at(name, run) for name in MEASURES}
+    return {name: grid.median(name) if baseline is None else grid.at(name, baseline) for name in MEASURES}
 
 
 def baseline_run(spans: pd.DataFrame, baseline: str, first: pd.DataFrame) -> int | None:
