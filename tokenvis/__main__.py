@@ -55,7 +55,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, or that of errors with the error on stderr."""
+    """Run one command; the exit code is 0, 1 if a rule holds or a check fails, or that of errors, with the error on stderr."""
     args = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may have characters that the terminal cannot show

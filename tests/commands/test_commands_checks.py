@@ -66,7 +66,7 @@ def test_a_lower_bound_holds_or_cannot_be_decided(run):
         2,
         [
             "tokenvis: Not decided: cost > 4: a: ≥ 3.00.",
-            "tokenvis: Of some calls the cost is not known. --prices has prices.",
+            "tokenvis: Of some calls the cost is not known. They have no tokens, or a model without a price in --prices.",
         ],
     )
 

@@ -51,6 +51,10 @@ def test_two_sides_of_several_runs(run):
             "ann             45 µs  105 µs  +60 µs         =        ?      ?        =",
             "bob             20 µs   20 µs       =         =        ?      ?       +1",
             "",
+            "Slower than old: work of ann at web, +60 µs in 2 of 2 runs (new-2, new-1).",
+            "",
+            "More errors than old: error of bob at pad, +1 in 2 of 2 runs (new-1, new-2).",
+            "",
             "Matched by what they do: 'rob' in 'new' is 'bob'.",
         ],
         [],
@@ -64,6 +68,11 @@ def test_agents_by_name_and_locations(run):
         "ann             45 µs  105 µs  +60 µs         =        ?      ?        =",
         "bob             20 µs     0 s  -20 µs         =        ?      ?        =",
         "rob               0 s   20 µs  +20 µs         =        ?      ?       +1",
+        "",
+        "Slower than old: work of ann at web, +60 µs in 2 of 2 runs (new-2, new-1); error of rob at pad, +20",
+        "  µs in 2 of 2 runs (new-1, new-2).",
+        "",
+        "More errors than old: error of rob at pad, +1 in 2 of 2 runs (new-1, new-2).",
         "",
         "Only in 'old': 'bob'.",
         "Only in 'new': 'rob'.",
@@ -116,6 +125,8 @@ def test_each_run_of_a_single_source_is_a_side(run):
         "against new-1   time   work  waiting  tokens  cost  errors  retries  spans",
         "new-2          1.08x  1.08x        =       ?     ?       =        =      =",
         "new-3          0.25x  0.25x        =       ?     ?      0x        =  0.33x",
+        "",
+        "Errors: error of rob at pad, +1 in 2 of 3 runs (new-1, new-2).",
     ]
 
 
@@ -128,6 +139,36 @@ def test_against_the_median_or_a_named_side(run):
     assert run("compare", "old", "new", "--baseline", "mew") == (
         2, [], ["tokenvis: --baseline 'mew' is neither a side nor 'median'. Sides: 'old', 'new'."]
     )  # fmt: skip
+
+
+def test_the_median_is_that_of_the_sides_also_if_a_side_has_this_name(run):
+    Path("old").rename("median")
+    code, out, _ = run("compare", "median", "new", "--baseline", "median")
+    assert [line.split()[0] for line in out[:4]] == ["side", "median", "new", "median"]
+    assert (code, [line.split()[:2] for line in out[5:8]]) == (
+        0,
+        [["against", "median"], ["median", "0.68x"], ["new", "1.32x"]],
+    )
+    assert run("compare", "median", "new")[1][0] == "new against median: slower (1.92x, +60 µs), cost not known"
+
+
+def test_runs_that_are_too_long_to_align_are_told(run, monkeypatch):
+    monkeypatch.setattr("tokenvis.commands.divergence.MAX_STEPS", 2)
+    runs = ("compare", "old/old-1.jsonl", "new/new-1.jsonl")
+    assert run(*runs)[1][-1] == "The runs have more than 2 steps: alignment(a, b) says where they part."
+    assert json.loads("\n".join(run(*runs, "--json")[1]))["steps"] is None
+    monkeypatch.setattr("tokenvis.commands.divergence.MAX_STEPS", 3)
+    assert json.loads("\n".join(run(*runs, "--json")[1]))["steps"]["same"] >= 0
+
+
+def test_changes_that_are_not_shown_are_counted(run):
+    ends = range(10, 110, 10)
+    for name, factor in (("a", 1), ("b", 2)):
+        run_file(f"{name}.jsonl", *(f"agent-{end} 0 {end * factor} desk" for end in ends))
+    out = run("compare", "a.jsonl", "b.jsonl")[1]
+    table = out[out.index("") + 1 :]
+    assert [line.split()[0] for line in table[1:9]] == [f"agent-{end}" for end in range(100, 20, -10)]
+    assert table[9] == "2 more, whose work changed less"
 
 
 def test_the_same_file_on_both_sides_changes_nothing(run):

@@ -1,12 +1,18 @@
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from conftest import spans_of, with_data
+from conftest import spans_frames, spans_of, with_data
+from hypothesis import given
 
 import tokenvis as tv
+from tokenvis.analysis.diagnose import diagnose
+from tokenvis.commands.facts import doubts_about_totals
+from tokenvis.spans.losses import LOST_LOCATION
 
 CALL = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 200, "gen_ai.request.model": "m"}
 
@@ -145,8 +151,41 @@ def test_rules_about_each_run(run):
     assert run("summary", "runs", "--fail-if", "spans > 9")[::2] == (0, [])
     document = json.loads("\n".join(run("summary", "runs", "--json", "--fail-if", "work of location desk < 20s")[1]))
     assert document["failed_rules"] == [
-        {"rule": "work of location desk < 20s", "side": "second", "value": 18_000_000, "baseline": None}
+        {"rule": "work of location desk < 20s", "side": "second", "trace_id": "u", "value": 18_000_000, "baseline": None}
     ]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids(run):
+    tv.export(spans_of(*(f"ann 0 {end} desk {trace}" for end, trace in ((5, "t"), (20, "u"), (30, "v")))), "nightly.jsonl")
+    tv.ingest("nightly.jsonl", store="same.db")
+    spans = tv.load_spans(store="same.db").assign(trace_name="nightly")
+    tv.export(spans, "same.jsonl")
+    code, out, _ = run("summary", "same.jsonl", "--fail-if", "time > 15us")
+    assert [line.split()[0] for line in out[1:4]] == ["t", "u", "v"]
+    assert (code, out[-2:]) == (1, ["Failed: time > 15us: u: 20 µs", "Failed: time > 15us: v: 30 µs"])
+    document = json.loads("\n".join(run("summary", "same.jsonl", "--fail-if", "time > 15us", "--json")[1]))
+    assert [(rule["side"], rule["trace_id"]) for rule in document["failed_rules"]] == [("u", "u"), ("v", "v")]
+    assert [run["name"] for run in document["runs"]] == ["nightly"] * 3
+
+
+def test_one_run_of_two_sources_is_told_apart(run):
+    code, out, _ = run("summary", "second.jsonl", "second.jsonl", "--fail-if", "spans > 1", "--json")
+    rules = json.loads("\n".join(out))["failed_rules"]
+    assert [(rule["side"], rule["trace_id"]) for rule in rules] == [("u", "u"), ("u (2)", "u")]
+
+
+def test_what_nothing_explains_is_idle_as_in_contributions(run):
+    document = json.loads("\n".join(run("summary", "second.jsonl", "--json")[1]))
+    assert document["runs"][0]["critical_path"] == [
+        {"agent_id": "ann", "location_id": "desk", "state": "work", "part_us": 18_000_000},
+        {"agent_id": None, "location_id": None, "state": "idle", "part_us": 2_000_000},
+    ]
+
+
+def test_only_all_is_100_percent_in_the_table_of_runs(run):
+    tv.export(spans_of("ann 0 999 desk", "ann 1000 1001 desk", "bob 0 5 desk u"), "runs.jsonl")
+    shares = [re.findall(r"\S+%", line) for line in run("summary", "runs.jsonl")[1][1:3]]
+    assert shares == [[">99%", "0%", "<1%"], ["100%", "0%", "0%"]]
 
 
 def test_a_rule_that_cannot_be_decided_fails(run):
@@ -154,7 +193,7 @@ def test_a_rule_that_cannot_be_decided_fails(run):
     assert (code, out[-1]) == (2, "  bob at desk                     30 s  25%")
     assert err == [
         "tokenvis: Not decided: cost > 1: first: not known.",
-        "tokenvis: Of some calls the cost is not known. --prices has prices.",
+        "tokenvis: Of some calls the cost is not known. Pass --prices.",
     ]
     assert run("summary", "first.jsonl", "--fail-if", "cost > 1", "--fail-if", "spans > 1")[0] == 1
 
@@ -177,3 +216,21 @@ def test_names_from_traces_are_harmless(run):
     assert f"  x�[31m {'y' * 13}…{'y' * 11}  5 µs  83%" in out
     assert all(len(line) <= 100 and line.isprintable() for line in out)
     assert json.loads("\n".join(run("summary", name, "--json")[1]))["runs"][0]["name"] == name
+
+
+@pytest.mark.laws
+@given(spans_frames(parents=True, data=True, n_traces=2))
+def test_the_doubts_about_totals_are_those_of_diagnose(spans):
+    found = diagnose(spans)[["trace_id", "kind"]].astype("str")
+    found = found[found["kind"].isin(["lost", "duplicate id", "invalid usage", "unexplained usage", "surplus usage", "open"])]
+    assert doubts_about_totals(spans) == {trace_id: set(kinds) for trace_id, kinds in found.groupby("trace_id")["kind"]}
+
+
+def test_each_doubt_about_totals_is_found():
+    call = {"attributes": {"gen_ai.usage.input_tokens": 10}}
+    rows = ["ann 0 9 desk t", "ann 1 3 model:m t", "ann 0 9 desk u", f"tokenvis 0 9 {LOST_LOCATION} v", "ann 0 1 desk v"]
+    bad = {"attributes": {"gen_ai.usage.input_tokens": -1}}
+    payloads = {"a": {"status": "open"} | call, "b": call, "c": bad, "d": {"kind": LOST_LOCATION, "n_lost": 3}}
+    spans = with_data(spans_of(*rows), **payloads)
+    spans = pd.concat([spans, spans[spans["id"] == "e"]], ignore_index=True)
+    assert doubts_about_totals(spans) == {"t": {"open"}, "u": {"invalid usage"}, "v": {"lost", "duplicate id"}}

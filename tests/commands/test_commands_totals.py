@@ -6,6 +6,7 @@ from hypothesis import given
 from tokenvis.commands.totals import METRIC_COLUMNS, SideTotals, totals_of
 from tokenvis.runs.rules import Amount, parse_rule
 from tokenvis.spans.losses import LOST_LOCATION
+from tokenvis.tree.calls import retries_of
 
 CALL = {"attributes": {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2, "gen_ai.usage.cost": 0.5}}
 
@@ -56,6 +57,15 @@ def test_retries_are_failed_calls_that_were_tried_again():
     spans = with_data(rows, a=attempt, b=attempt, c={"label": "try"}, d=attempt)
     assert totals_of(spans)["n_retries"].tolist() == [2]
     assert totals_of(spans, by="agent_id")["n_retries"].tolist() == [2, 0]
+
+
+def test_retries_are_looked_for_once(spans, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr("tokenvis.commands.totals.retries_of", lambda *of: looked_at.append(of) or retries_of(*of))
+    totals = SideTotals(spans, {"t": "old", "u": "old", "v": "new"}, None)
+    assert [side["retries"] for side in (*totals.whole.values(), *totals.by("agent_id")["bob"].values())] == [Amount(0)] * 4
+    assert totals.by("location_id")["lab"]["old"]["retries"] == Amount(0)
+    assert len(looked_at) == 1
 
 
 def test_a_run_with_only_losses_has_zeros():

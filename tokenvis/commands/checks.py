@@ -22,18 +22,23 @@ HOLDS, NO_ANSWER = 1, 2
 
 @dataclass(frozen=True)
 class Check:
-    """A rule and the value that it is about: whether it holds, or None if that cannot be decided."""
+    """A rule and the value that it is about: whether it holds, or None if that cannot be decided.
+
+    ``trace_id`` is that of the run, None if a side is checked.
+    """
 
     rule: MetricRule
     side: str
     value: Amount
     baseline: Amount | None
     holds: bool | None
+    trace_id: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The check as values that JSON has."""
         baseline = None if self.baseline is None else self.baseline.value
-        return {"rule": str(self.rule), "side": self.side, "value": self.value.value, "baseline": baseline}
+        run = {} if self.trace_id is None else {"trace_id": self.trace_id}
+        return {"rule": str(self.rule), "side": self.side, **run, "value": self.value.value, "baseline": baseline}
 
     def __str__(self) -> str:
         metric, limit = self.rule.metric, self.rule.limit
@@ -64,7 +69,7 @@ def add_check_options(command: ArgumentParser) -> None:
     command.add_argument(
         "--allow-problems",
         action="store_true",
-        help="decide rules although a part of the files cannot be read (default: exit with 2)",
+        help="decide rules although a part of the files cannot be read (default: no rule is decided)",
     )
 
 
@@ -98,7 +103,7 @@ def give_answer(args: Namespace, document: dict[str, Any], lines: Iterable[str],
         print(json.dumps(document | rules, indent=2, allow_nan=False))
     else:
         print("\n".join([*lines, *rule_lines(checks)]))
-    sys.stdout.flush()  # so that a log has the why_undecided after the answer
+    sys.stdout.flush()  # so that a log has the reasons after the answer
     print_messages(why_undecided(undecided, args, runs))
     return HOLDS if failed else NO_ANSWER if undecided else 0
 
@@ -130,6 +135,7 @@ def why_undecided(undecided: list[Check], args: Namespace, runs: SourceRuns) -> 
     for check in undecided:
         yield f"Not decided: {check}."
     if any(check.rule.metric == "cost" for check in undecided):
-        yield "Of some calls the cost is not known. --prices has prices."
+        how = "They have no tokens, or a model without a price in --prices." if args.prices else "Pass --prices."
+        yield f"Of some calls the cost is not known. {how}"
     if any(check.rule.metric == "tokens" for check in undecided):
         yield "Of some calls the tokens are not known."

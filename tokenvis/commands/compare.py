@@ -19,10 +19,11 @@ from tokenvis.commands.texts import (
 from tokenvis.commands.totals import METRIC_COLUMNS, Amounts
 from tokenvis.errors import listed, plural, quoted
 from tokenvis.plot.artists.times.durations import duration_text
-from tokenvis.runs.compare import MEDIAN
+from tokenvis.runs.baseline import MEDIAN
+from tokenvis.runs.matching import BY_NAME, BY_ROLE
 
 BY = ("agent_id", "location_id")
-MATCH = ("role", "agent_id")
+MATCH = (BY_ROLE, BY_NAME)
 MAX_CHANGES, MAX_MATCHES = 8, 8
 PART_METRICS = ("work", "waiting", "tokens", "cost", "errors")  # the metrics whose changes are shown of each agent or location
 
@@ -35,13 +36,13 @@ def add_compare_options(command: ArgumentParser) -> None:
         metavar="SOURCE",
         help="a file, folder, archive or database, or the id or name of a trace; each is a side, or each run of a single one",
     )
-    command.add_argument("--baseline", metavar="NAME", help=f"a side, or {MEDIAN}: that of the sides (default: the first side)")
+    command.add_argument("--baseline", metavar="NAME", help=f"{MEDIAN}, that of the sides, or a side (default: the first side)")
     command.add_argument("--by", choices=BY, default=BY[0], help="what is compared within the runs (default: agent_id)")
     command.add_argument(
         "--match",
         choices=MATCH,
         default=MATCH[0],
-        help="agents of different runs are the same by name, or, with role, also by what they do (default: role)",
+        help=f"agents of different runs are the same by name, or, with {BY_ROLE}, also by what they do (default: {BY_ROLE})",
     )
     add_check_options(command)
 
@@ -150,10 +151,10 @@ def work_change(amounts: Amounts, baseline: Amounts) -> float:
 
 def many_sides(comparison: Comparison, whole: dict[str, Amounts], baseline: Amounts) -> Iterator[str]:
     """The metrics of each side, and their ratios to the baseline, as two tables."""
-    sides = {f"{name_cell(side)}{runs_text(comparison, side)}": whole[side] for side in comparison.names}
+    sides = [(f"{name_cell(side)}{runs_text(comparison, side)}", whole[side]) for side in comparison.names]
     if comparison.baseline is None:
-        sides[MEDIAN] = baseline
-    rows = [[side, *(amount_text(metric, amounts[metric]) for metric in METRIC_COLUMNS)] for side, amounts in sides.items()]
+        sides.append((MEDIAN, baseline))
+    rows = [[side, *(amount_text(metric, amounts[metric]) for metric in METRIC_COLUMNS)] for side, amounts in sides]
     yield from table_lines([["side", *METRIC_COLUMNS], *rows])
     yield ""
     rows = [[name_cell(side), *ratio_cells(whole[side], baseline)] for side in comparison.others]
@@ -180,7 +181,7 @@ def doubt_lines(comparison: Comparison) -> Iterator[str]:
 def matches(comparison: Comparison) -> Iterator[str]:
     """Which agents were matched by what they do, and which are in one side only."""
     agents, lines = comparison.agents.astype({"agent_id": "str"}), []
-    by_role = agents[agents["matched_by"] == "role"]
+    by_role = agents[agents["matched_by"] == BY_ROLE]
     pairs = by_role[["side", "name_in_run", "agent_id"]].drop_duplicates().to_numpy().tolist()
     if pairs:
         shown = [f"{quoted(name)} in {quoted(side)} is {quoted(agent)}" for side, name, agent in pairs[:MAX_MATCHES]]

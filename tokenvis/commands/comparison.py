@@ -15,7 +15,7 @@ from tokenvis.commands.facts import doubts_about_totals, records
 from tokenvis.commands.sources import SourceRuns, read_runs
 from tokenvis.commands.totals import METRIC_COLUMNS, Amounts, SideTotals, median_amount
 from tokenvis.errors import BadOption, listed, quoted
-from tokenvis.runs.compare import MEDIAN
+from tokenvis.runs.baseline import MEDIAN
 from tokenvis.runs.matching import BY_ROLE, matched
 from tokenvis.runs.rules import Amount
 from tokenvis.spans.columns import as_categorical
@@ -58,7 +58,7 @@ class Comparison:
         """The kinds of doubts about the totals of each side, and in how many runs they are."""
         found = {side: Counter[str]() for side in self.names}
         for trace_id, kinds in doubts_about_totals(self.runs.spans).items():
-            found[self.totals.sides[trace_id]].update(set(kinds))
+            found[self.totals.sides[trace_id]].update(kinds)
         return {side: dict(sorted(counts.items())) for side, counts in found.items()}
 
     def n_runs(self, side: str) -> int:
@@ -102,18 +102,17 @@ def side_names(table: pd.DataFrame, sources: list[str]) -> list[str]:
         counts = [sources[:position].count(source) for position, source in enumerate(sources)]
         unique = [f"{source} ({count + 1})" if count else source for source, count in zip(sources, counts, strict=True)]
         return [unique[source] for source in table["source"]]
-    n_of_name, names = Counter(table["name"]), zip(table["name"], table["trace_id"], strict=True)
-    return [name if n_of_name[name] == 1 else trace_id for name, trace_id in names]
+    return list(table["distinct_name"])
 
 
 def chosen_baseline(args: Namespace, names: list[str]) -> str | None:
     """The name of the side that is the baseline; None for the median of the sides."""
     if args.baseline is None:
         return names[0]
+    if args.baseline == MEDIAN:  # also if a side has this name, as in `compare`
+        return None
     if args.baseline in names:
         return str(args.baseline)
-    if args.baseline == MEDIAN:
-        return None
     raise BadOption(f"--baseline {quoted(args.baseline)} is neither a side nor 'median'. Sides: {listed(names)}.")
 
 

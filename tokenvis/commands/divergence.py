@@ -11,7 +11,7 @@ from tokenvis.errors import plural
 from tokenvis.runs.alignment import STEP_KINDS, alignment
 from tokenvis.spans.fields import field_values
 
-MAX_STEPS = 20_000  # of a run: its alignment takes some seconds
+MAX_STEPS = 100_000  # of a run: the alignment of longer ones takes more than some seconds
 STEP_FACTS = ("same", "changed", "only_in_baseline", "only_in_other")
 
 
@@ -20,7 +20,7 @@ def divergence_facts(comparison: Comparison) -> dict[str, Any] | None:
 
     None for several runs, very long ones, or without the extra; the first divergence is None if there is none.
     """
-    if not can_align(comparison) or find_spec("rapidfuzz") is None:
+    if not has_two_runs(comparison) or is_too_long(comparison) or find_spec("rapidfuzz") is None:
         return None
     sides = [comparison.spans_of(side) for side in (str(comparison.baseline), *comparison.others)]
     has_labels = any(len(field_values(spans, "label")[0]) for spans in sides)
@@ -31,18 +31,24 @@ def divergence_facts(comparison: Comparison) -> dict[str, Any] | None:
     return {**counts, "first_divergence": first[0] if first else None}
 
 
-def can_align(comparison: Comparison) -> bool:
-    """Whether two runs are compared, which are not too long."""
-    if len(comparison.names) != 2 or comparison.baseline is None or len(comparison.runs.table) != 2:
-        return False
-    return int(comparison.totals.spans["trace_id"].value_counts().max()) <= MAX_STEPS
+def has_two_runs(comparison: Comparison) -> bool:
+    """Whether a run is compared with one other."""
+    return len(comparison.names) == 2 and comparison.baseline is not None and len(comparison.runs.table) == 2
+
+
+def is_too_long(comparison: Comparison) -> bool:
+    """Whether a run has too many steps for an answer in some seconds."""
+    return int(comparison.totals.spans["trace_id"].value_counts().max()) > MAX_STEPS
 
 
 def divergence_lines(comparison: Comparison) -> Iterator[str]:
-    """The same as text; how to get it if the extra is missing."""
-    if not can_align(comparison):
+    """The same as text; how to get it for long runs, or if the extra is missing."""
+    if not has_two_runs(comparison):
         return
     yield ""
+    if is_too_long(comparison):
+        yield f"The runs have more than {MAX_STEPS:,} steps: alignment(a, b) says where they part."
+        return
     facts = divergence_facts(comparison)
     if facts is None:
         yield "Where the runs part is shown with the extra: pip install 'tokenvis[alignment]'"

@@ -14,15 +14,19 @@ from tokenvis.analysis.summary import SUMMARY_COLUMNS, summary
 from tokenvis.analysis.usage import usage
 from tokenvis.commands.sources import SourceRuns
 from tokenvis.commands.totals import METRIC_COLUMNS, UNCOUNTED, totals_of
+from tokenvis.findings.basis import Basis
+from tokenvis.findings.doubts import duplicates, losses, usage_findings
 from tokenvis.runs.baseline import run_ids
-from tokenvis.runs.run_paths import run_paths
+from tokenvis.runs.run_paths import IDLE, run_paths
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices
 from tokenvis.tree.relations import NO_ROW
 
 USAGE_FACTS = ("input_tokens", "output_tokens", "price_source", "unpriced_models")
-UNCERTAIN = ("lost", "duplicate id", "invalid usage", "unexplained usage", "surplus usage", "open")  # kinds of findings
+UNCERTAIN_USAGE = ("invalid usage", "unexplained usage", "surplus usage")  # without silent calls, which totals count
 PATH_NAMES = ("agent_id", "location_id")
+# States of `run_paths`, whose gaps are idle.
+PATH_STATE_NAMES = tuple("idle" if state == IDLE else name for state, name in enumerate(PATH_STATES))
 
 
 def facts_of(runs: SourceRuns, prices: Prices | None) -> list[dict[str, Any]]:
@@ -81,7 +85,7 @@ def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """The time on the critical path of each run, by agent, location and state, the longest first; None where nothing runs."""
     spans = recorded_spans(spans)
     path = run_paths(spans)
-    runs, states = np.array(run_ids(spans), dtype=object), np.array(PATH_STATES)
+    runs, states = np.array(run_ids(spans), dtype=object), np.array(PATH_STATE_NAMES)
     table = pd.DataFrame({"trace_id": runs[path.run], "state": states[path.state], "part_us": path.end - path.start})
     for name in PATH_NAMES:
         table[name] = pd.Series(spans[name].astype("str").array[path.row]).mask(path.row == NO_ROW)
@@ -90,12 +94,18 @@ def path_parts(spans: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return lists_by_run(parts)
 
 
-def doubts_about_totals(spans: pd.DataFrame) -> dict[str, list[str]]:
-    """The kinds of doubts about each run that make its totals uncertain."""
-    found: dict[str, list[str]] = {}
-    for trace_id, kind in diagnose(spans)[["trace_id", "kind"]].itertuples(index=False):
-        if kind in UNCERTAIN:
-            found.setdefault(str(trace_id), []).append(kind)
+def doubts_about_totals(spans: pd.DataFrame) -> dict[str, set[str]]:
+    """The kinds of doubts of `diagnose` about each run that make its totals uncertain; no others are looked for."""
+    basis, found = Basis(recorded_spans(spans)), dict[str, set[str]]()
+    usage_doubts = [doubt for doubt in usage_findings(basis.figures) if doubt.kind in UNCERTAIN_USAGE]
+    for kind, frame, rows in (
+        ("lost", spans, losses(spans).rows),
+        ("duplicate id", basis.spans, duplicates(basis)),
+        *((doubt.kind, basis.distinct, doubt.rows) for doubt in usage_doubts),
+        ("open", basis.spans, basis.with_status("open")),
+    ):
+        for trace_id in frame["trace_id"].iloc[rows].unique():
+            found.setdefault(str(trace_id), set()).add(kind)
     return found
 
 

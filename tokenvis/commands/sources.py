@@ -11,6 +11,7 @@ import pandas as pd
 from tokenvis.errors import IngestError, StoreNotFound, TraceNotFound, escaped, plural, quoted
 from tokenvis.ingestion.ingest import ingest
 from tokenvis.ingestion.report import MAX_LINES, Report
+from tokenvis.runs.baseline import distinct_run_names, run_ids
 from tokenvis.spans.columns import codes_of, times_of, trace_names_in
 from tokenvis.spans.integers import lowest_of
 from tokenvis.store.load import load_spans
@@ -19,15 +20,15 @@ from tokenvis.temporary import temporary_folder
 
 STDIN = "-"
 SQLITE_START = b"SQLite format 3\0"
-NO_TRACES = "files of unknown format"  # what a report calls those that are skipped in a folder
 
 
 @dataclass(frozen=True)
 class SourceRuns:
     """The spans of all sources, each run with an id of its own, and a row for each run, by source and start.
 
-    ``table`` has ``trace_id``, that id; ``id_in_source``, which differs if another source has the same; ``name``; and
-    ``source``, the number of the source. ``problems`` says what could not be read, ``notes`` which files were no traces.
+    ``table`` has ``trace_id``, that id; ``id_in_source``, which differs if another source has the same; ``name``;
+    ``distinct_name``, as in `distinct_run_names`; and ``source``, the number of the source. ``problems`` says what could not
+    be read, ``notes`` which files were no traces.
     """
 
     spans: pd.DataFrame
@@ -53,9 +54,11 @@ def read_runs(sources: Sequence[str], database: str | None) -> SourceRuns:
         tables.append(table)
         if report is not None:
             problems += problems_of(source, report)
-            if n_others := report.skipped[NO_TRACES]:
+            if n_others := report.skipped["files of unknown format"]:
                 notes.append(f"{escaped(source)}: skipped files of unknown format: {n_others:,}.")
-    return SourceRuns(pd.concat(frames, ignore_index=True), pd.concat(tables, ignore_index=True), problems, notes)
+    spans, table = pd.concat(frames, ignore_index=True), pd.concat(tables, ignore_index=True)
+    distinct = dict(zip(run_ids(spans), distinct_run_names(spans), strict=True))
+    return SourceRuns(spans, table.assign(distinct_name=table["trace_id"].map(distinct)), problems, notes)
 
 
 def runs_of_source(spans: pd.DataFrame, taken: set[str]) -> pd.DataFrame:

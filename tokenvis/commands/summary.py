@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -35,9 +36,7 @@ RUN_COLUMNS: dict[str, Callable[[float], str]] = {  # of the table of runs, and 
     "spans": number_text,
     "agents": number_text,
     "time": duration_text,
-    "working": "{:.0%}".format,
-    "persons": "{:.0%}".format,
-    "idle": "{:.0%}".format,
+    **dict.fromkeys(("working", "persons", "idle"), partial(percent_text, whole=1)),
     "tokens": number_text,
     "cost": money_text,
     "errors": number_text,
@@ -62,18 +61,18 @@ def run_summary(args: Namespace) -> int:
             raise BadOption(f"{quoted(str(rule))} needs a baseline, which only tokenvis compare has.")
     runs = read_runs(args.sources, args.database)
     checks, facts = checks_of_runs(runs, args), facts_of(runs, args.prices)
-    lines = lines_about(facts[0]) if len(facts) == 1 else table_of_facts(facts)
+    lines = lines_about(facts[0]) if len(facts) == 1 else table_of_facts(facts, runs.table["distinct_name"].tolist())
     return give_answer(args, {"runs": facts}, lines, checks, runs)
 
 
 def checks_of_runs(runs: SourceRuns, args: Namespace) -> list[Check]:
     """Each rule about each run."""
-    ids = runs.table["trace_id"].tolist()
-    totals, checks = SideTotals(runs.spans, dict(zip(ids, ids, strict=True)), args.prices), []
+    names = dict(zip(runs.table["trace_id"], runs.table["distinct_name"], strict=True))
+    totals, checks = SideTotals(runs.spans, names, args.prices), []
     for rule in args.fail_if:
         values = totals.about(rule)
-        for trace_id, name in zip(ids, runs.table["name"], strict=True):
-            checks.append(Check(rule, name, values[trace_id], None, rule.holds(values[trace_id])))
+        for name, in_source in zip(names.values(), runs.table["id_in_source"], strict=True):
+            checks.append(Check(rule, name, values[name], None, rule.holds(values[name]), in_source))
     return checks
 
 
@@ -157,13 +156,13 @@ def behaviour_lines(findings: list[dict[str, Any]]) -> Iterator[str]:
         yield f"  {len(findings) - MAX_BEHAVIOURS:,} more"
 
 
-def table_of_facts(facts: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each run, the median of each column, and in how many runs something is found."""
+def table_of_facts(facts: list[dict[str, Any]], names: list[str]) -> Iterator[str]:
+    """A line for each run, by its name, the median of each column, and in how many runs something is found."""
     rows = [cells_of(run) for run in facts]
     rows.append([median_amount(column) for column in zip(*rows, strict=True)])
-    names = [*(name_cell(run["name"], RUN_WIDTH) for run in facts), "median"]
+    cells = [*(name_cell(name, RUN_WIDTH) for name in names), "median"]
     texts = [map(written, row, RUN_COLUMNS.values()) for row in rows]
-    yield from table_lines([["run", *RUN_COLUMNS], *([name, *row] for name, row in zip(names, texts, strict=True))])
+    yield from table_lines([["run", *RUN_COLUMNS], *([name, *row] for name, row in zip(cells, texts, strict=True))])
     for title, about in (("Doubts", "data"), ("Behaviour", "behaviour")):
         found = ({finding["kind"]: None for finding in run["findings"] if finding["about"] == about} for run in facts)
         kinds = Counter(chain.from_iterable(found))
