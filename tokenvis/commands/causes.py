@@ -59,10 +59,11 @@ def runs_of_baseline(comparison: Comparison) -> list[str]:
 
 
 def run_names(comparison: Comparison) -> pd.Series:
-    """The name of each run; if several runs have it, one that no other has, and the side."""
+    """The name of each run: with the side, if runs of other sides have it; another, if runs of its side have it."""
     table = comparison.runs.table
+    name = table["name"].mask(table.duplicated(["side", "name"], keep=False), table["distinct_name"])
     is_shared = table["name"].duplicated(keep=False) & (table["distinct_name"] != table["side"])
-    return table["distinct_name"].mask(is_shared, table["distinct_name"] + " in " + table["side"])
+    return name.mask(is_shared, name + " in " + table["side"])
 
 
 def cause_lines(comparison: Comparison) -> Iterator[str]:

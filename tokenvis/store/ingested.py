@@ -42,7 +42,7 @@ def put_sources(
     """Remember that files were read into traces, and name all traces; ``outdated`` traces forget their other sources.
 
     ``run_names`` returns the names of traces, given all sources of the store. A trace that is not ``new`` and got its name
-    otherwise keeps it: it was recorded, or somebody renamed it.
+    otherwise keeps it: it was recorded, or a person renamed it.
     """
     with as_store_error(store.path), store._writing() as connection:
         current = {row.id: row.name for row in connection.execute(select(Trace.id, Trace.name))}
