@@ -5,14 +5,15 @@ from functools import partial
 import pandas as pd
 import pytest
 from conftest import spans_of, with_data
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, NAMES, plain, some, with_types
+from test_questions import FRAMES, NAMES, plain, with_types
 from waiting import MARKS
 
 import tokenvis as tv
 
+few = settings(max_examples=max(settings.default.max_examples // 10, 1))  # each example asks a question several times
 PRICES = {"m": {"input": 1, "output": 2}}
 
 
@@ -49,7 +50,7 @@ def test_every_question_over_runs_is_tested_by_these_laws():
 
 @pytest.mark.laws
 @every_question
-@some
+@few
 @given(spans=FRAMES)
 def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(ask, spans):
     before = spans.copy(deep=True)
@@ -60,7 +61,7 @@ def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(ask, spa
 
 @pytest.mark.laws
 @every_question
-@some
+@few
 @given(spans=FRAMES, shift=st.sampled_from([100, -7, 1_700_000_000_000_000, 2**62, -(2**62)]))
 def test_shifting_time_shifts_only_times(ask, spans, shift):
     answer = ask(spans)
@@ -72,7 +73,7 @@ def test_shifting_time_shifts_only_times(ask, spans, shift):
 
 @pytest.mark.laws
 @every_question
-@some
+@few
 @given(spans=FRAMES)
 def test_the_dtype_of_names_makes_no_difference(ask, spans):
     answer = plain(ask(spans))
@@ -91,7 +92,7 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
 
 @pytest.mark.laws
 @every_question
-@some
+@few
 @given(spans=FRAMES)
 def test_fields_in_columns_or_data_make_no_difference(ask, spans):
     tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]

@@ -110,7 +110,7 @@ def alignment(
     by_agent = order == "agent"
     steps = run_steps_of(a, b, dict.fromkeys([*["agent_id"] * by_agent, *columns]), match)
     pairs = aligned(steps, by_agent=by_agent)
-    own = pairs if by_agent else aligned(steps, by_agent=True)
+    own = pairs if by_agent or "agent_id" not in columns else aligned(steps, by_agent=True)
     return alignment_table(steps, pairs, own, float(ratio))
 
 
@@ -130,7 +130,7 @@ def alignment_table(steps: RunSteps, pairs: StepPairs, own: StepPairs, ratio: fl
     compared = pairs if own is pairs else with_counterparts(pairs, own)
     of_agents = step_differences(steps, own, own, duration, ratio)
     found = of_agents if own is pairs else step_differences(steps, pairs, compared, duration, ratio)
-    found, compared = with_divergence(found, compared, of_agents, own)
+    found, compared = with_divergence(steps.key, found, compared, of_agents, own)
     kind = np.select([~in_b, ~in_a, found.any], [2, 3, 1], 0)
     change = np.zeros(len(kind), dtype=np.int64)
     change[in_a & in_b] = difference(duration[pairs.b[in_a & in_b]], duration[pairs.a[in_a & in_b]])

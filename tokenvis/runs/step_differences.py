@@ -56,16 +56,22 @@ def step_differences(
 
 
 def with_divergence(
-    found: StepDifferences, pairs: StepPairs, of_agents: StepDifferences, own: StepPairs
+    key: Int64Array, found: StepDifferences, pairs: StepPairs, of_agents: StepDifferences, own: StepPairs
 ) -> tuple[StepDifferences, StepPairs]:
     """The differences and the pairs, where the runs part as soon as any agent does something else (``of_agents``).
 
-    ``own`` has the pairs of each agent's steps. If the row of such a step has another partner or none, it names the right one.
+    ``own`` has the pairs of each agent's steps, ``key`` which steps are the same. If the row of such a step has another partner
+    or none, it names the right one. Of equal steps of which one is too many, the row is that of the first without a partner.
     """
     if not of_agents.divergence.any():
         return found, pairs
     place = int(of_agents.divergence.argmax())
     a, b, difference = own.a[place], own.b[place], of_agents.names[place]
+    if NO_STEP in (a, b):
+        steps, others = (pairs.a, pairs.b) if b == NO_STEP else (pairs.b, pairs.a)
+        alone = (others == NO_STEP) & (key[steps] == key[max(a, b)])
+        if alone.any():
+            return StepDifferences(found.names, found.any, np.arange(len(alone)) == alone.argmax()), pairs
     row = row_of_steps(pairs, a, b)
     divergence = np.zeros(len(pairs.a), dtype=bool)
     divergence[row] = True
@@ -76,7 +82,7 @@ def with_divergence(
     names[row] = ", ".join([difference, DIFFERENCES[-1]] if is_moved else [difference]) if difference else found.names[row]
     counterpart = b if pairs.a[row] == a and a != NO_STEP else a
     instead[row] = own.instead[place] if counterpart == NO_STEP else counterpart
-    return StepDifferences(names, found.any, divergence), StepPairs(pairs.a, pairs.b, instead)
+    return StepDifferences(names, found.any | divergence, divergence), StepPairs(pairs.a, pairs.b, instead)
 
 
 def row_of_steps(pairs: StepPairs, a: int, b: int) -> int:
