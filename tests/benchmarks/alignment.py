@@ -23,8 +23,8 @@ import pandas as pd
 
 from tokenvis import alignment
 from tokenvis.runs.alignment import aligned, alignment_table
-from tokenvis.runs.run_steps import run_steps_of
-from tokenvis.runs.subsequence import common_subsequence
+from tokenvis.runs.steps.run_steps import run_steps_of
+from tokenvis.runs.steps.subsequence import common_subsequence
 from tokenvis.spans.integers import Int64Array
 
 COUNTS = (1_000, 10_000, 100_000)

@@ -5,7 +5,7 @@ import pytest
 from conftest import spans_of, with_data
 
 from tokenvis import BadSpan
-from tokenvis.runs.run_steps import depths_at_start, run_steps_of
+from tokenvis.runs.steps.run_steps import depths_at_start, run_steps_of
 
 BY = ["agent_id", "location_id", "label"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from conftest import spans_of, with_data
 
 from tokenvis.runs.alignment import alignment
-from tokenvis.runs.step_differences import first_marked, joined_names, occurrences
+from tokenvis.runs.steps.step_differences import first_marked, joined_names, occurrences
 
 TEAM = {"b": "a", "c": "b"}  # c is below b, b below a
 

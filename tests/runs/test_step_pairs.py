@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.runs.step_pairs import sequences_of, step_pairs
+from tokenvis.runs.steps.step_pairs import sequences_of, step_pairs
 
 STEPS = st.lists(st.sampled_from(["ann 1", "ann 2", "bob 1", "bob 2", "eve 1"]), max_size=10)
 

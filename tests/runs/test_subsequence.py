@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenvis.runs import subsequence
-from tokenvis.runs.subsequence import common_subsequence, lengths
+from tokenvis.runs.steps import subsequence
+from tokenvis.runs.steps.subsequence import common_subsequence, lengths
 
 SEQUENCES = st.integers(1, 6).flatmap(lambda n_kinds: st.lists(st.integers(0, n_kinds - 1), max_size=14))
 

@@ -13,9 +13,9 @@ import pandas as pd
 
 from tokenvis.errors import BadOption, TokenvisError, check_choice, quoted
 from tokenvis.runs.matching import Match
-from tokenvis.runs.run_steps import RunSteps, run_steps_of
-from tokenvis.runs.step_differences import step_differences, with_divergence
-from tokenvis.runs.step_pairs import NO_STEP, StepPairs, sequences_of, step_pairs, with_counterparts
+from tokenvis.runs.steps.run_steps import RunSteps, run_steps_of
+from tokenvis.runs.steps.step_differences import step_differences, with_divergence
+from tokenvis.runs.steps.step_pairs import NO_STEP, StepPairs, sequences_of, step_pairs, with_counterparts
 from tokenvis.spans.columns import NAMES, as_categorical, ids_at, times_of
 from tokenvis.spans.groups import by_columns, groups_of
 from tokenvis.spans.integers import Int64Array, Mask, count_ranks, difference

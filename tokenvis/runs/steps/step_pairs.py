@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenvis.runs.subsequence import common_subsequence
+from tokenvis.runs.steps.subsequence import common_subsequence
 from tokenvis.spans.integers import Int64Array, Mask, counts, running_max
 
 NO_STEP = -1

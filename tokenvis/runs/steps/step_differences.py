@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tokenvis.runs.run_steps import RunSteps
-from tokenvis.runs.step_pairs import NO_STEP, StepPairs
+from tokenvis.runs.steps.run_steps import RunSteps
+from tokenvis.runs.steps.step_pairs import NO_STEP, StepPairs
 from tokenvis.spans.integers import NO_ROWS, Int64Array, Mask, count_ranks, counts, run_starts
 from tokenvis.spans.intervals import number_in_run
 from tokenvis.tree.arguments import NO_CODE
