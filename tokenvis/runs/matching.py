@@ -7,7 +7,7 @@ assigned to the roles that no agent of the run has, so that the similarity is hi
 rectangular assignment algorithms", 2016, in SciPy). Two names that occur in one run are never one role.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -52,9 +52,10 @@ def matched(spans: pd.DataFrame, match: Match) -> Matched:
     frame has a column of that name, for names, and for agents without a namesake by what they do. `BadOption` for other values.
     """
     check_match(match)
-    by_role = match == BY_ROLE and BY_ROLE not in spans.columns
-    require(spans, *([match] if isinstance(match, str) and not by_role else []))
-    agents = groups_of(spans, "trace_id", "agent_id", *([match] if isinstance(match, str) and not by_role else []))
+    by_role = is_searched(match, [spans])
+    column = [match] if isinstance(match, str) and not by_role else []
+    require(spans, *column)
+    agents = groups_of(spans, "trace_id", "agent_id", *column)
     roles = roles_by_activity(spans) if by_role else roles_of(spans, match)
     spans_with_roles = spans if match == BY_NAME else spans.assign(agent_id=as_categorical(roles))
     names = pd.DataFrame(
@@ -67,6 +68,11 @@ def matched(spans: pd.DataFrame, match: Match) -> Matched:
     same = names["agent_id"].astype("str").to_numpy() == names["name_in_run"].to_numpy()
     how = np.where(same, "name", "role" if by_role else "match")
     return Matched(spans_with_roles, names.assign(matched_by=pd.array(how, dtype="str")))
+
+
+def is_searched(match: Match, frames: Iterable[pd.DataFrame]) -> bool:
+    """Whether roles are found by what agents do: no frame has a column of that name."""
+    return match == BY_ROLE and not any(BY_ROLE in frame.columns for frame in frames)
 
 
 def check_match(match: object) -> None:

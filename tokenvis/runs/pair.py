@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.errors import BadSpan, listed
-from tokenvis.runs.matching import BY_ROLE, Match, check_match, roles_by_activity, roles_of
+from tokenvis.runs.matching import BY_ROLE, Match, check_match, is_searched, roles_by_activity, roles_of
 from tokenvis.spans.columns import as_categorical, codes_of, ranks_of, require
 from tokenvis.spans.groups import groups_of
 from tokenvis.spans.integers import Int64Array, counts, difference, sums
@@ -21,9 +21,17 @@ MEASURE_SUFFIXES = {"n": "", "busy": "_us", "active": "_us", "tokens": ""}
 
 def compare_pair(before: pd.DataFrame, after: pd.DataFrame, match: Match) -> pd.DataFrame:
     """The table of `compare` for two runs."""
-    check_match(match)
-    role = match if isinstance(match, str) else "role"
-    sides = [pair_measures(spans, role) for spans in with_roles(before, after, match)]
+    return pair_table(with_roles(before, after, match), role_column(match))
+
+
+def role_column(match: Match) -> str:
+    """The column of the agents' roles."""
+    return match if isinstance(match, str) else BY_ROLE
+
+
+def pair_table(pair: list[pd.DataFrame], role: str) -> pd.DataFrame:
+    """The table of `compare` for two runs, of which each has a column ``role``."""
+    sides = [pair_measures(spans, role) for spans in pair]
     both = sides[0].merge(sides[1], on=[role, "location_id"], how="outer", suffixes=("_before", "_after"))
     table = pd.DataFrame({role: both[role], "location_id": as_categorical(both["location_id"])})
     if role == "agent_id":
@@ -39,9 +47,10 @@ def compare_pair(before: pd.DataFrame, after: pd.DataFrame, match: Match) -> pd.
 
 
 def with_roles(before: pd.DataFrame, after: pd.DataFrame, match: Match) -> list[pd.DataFrame]:
-    """Both sides, with a column for the agent's role."""
+    """Both sides, with a column for the agent's role (`role_column`)."""
+    check_match(match)
     sides = [before, after]
-    if isinstance(match, str) and (match != BY_ROLE or any(BY_ROLE in side.columns for side in sides)):
+    if isinstance(match, str) and not is_searched(match, sides):
         return sides
     for side in sides:
         require(side)

@@ -43,8 +43,8 @@ from tokenvis.plot.artists.title import (
 )
 from tokenvis.plot.comparisons.changes import change_color, signed_text
 from tokenvis.plot.comparisons.run_notes import role_notes
-from tokenvis.runs.matching import BY_ROLE, Match
-from tokenvis.runs.pair import compare_pair, with_roles
+from tokenvis.runs.matching import BY_ROLE, Match, is_searched
+from tokenvis.runs.pair import pair_table, role_column, with_roles
 from tokenvis.spans.columns import as_categorical, codes_of, times_of
 from tokenvis.spans.losses import Losses, losses_of, no_spans_sentence, recorded_spans
 from tokenvis.tree.states import states_of
@@ -130,17 +130,16 @@ def draw_pair(
 
 def pair_of(before: pd.DataFrame, after: pd.DataFrame, match: Match) -> TwoTraces:
     """Two traces as `TwoTraces`; a side may be empty."""
-    table = compare_pair(before, after, match)
-    role = match if isinstance(match, str) else BY_ROLE
-    sides = [recorded_spans(side) for side in with_roles(before, after, match)]
-    is_searched = match == BY_ROLE and not any(BY_ROLE in side for side in (before, after))
+    role, pair = role_column(match), with_roles(before, after, match)
+    table, sides = pair_table(pair, role), [recorded_spans(side) for side in pair]
+    by_role = role_notes(names_of_sides(sides)) if is_searched(match, (before, after)) else []
     return TwoTraces(
         combine_sides(sides, role),
         trace_titles(*sides),
         [int(times_of(side)[1].max()) - int(times_of(side)[0].min()) if len(side) else 0 for side in sides],
         changes_by(table, role),
         changes_by(table, "location_id"),
-        [*loss_notes(losses_of(before), losses_of(after)), *(role_notes(names_of_sides(sides)) if is_searched else [])],
+        [*loss_notes(losses_of(before), losses_of(after)), *by_role],
     )
 
 
