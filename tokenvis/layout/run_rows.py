@@ -1,8 +1,8 @@
 """Run rows: the order of the runs in a picture, which of too many have a row, and where names beside low rows are.
 
 Rows that are lower than their names have names for some of them. Names that would overlap are moved apart, as little as
-possible: the sum of the squared distances is least (isotonic regression; R. E. Barlow et al., "Statistical inference under
-order restrictions", 1972).
+possible: the sum of the squared distances is least (isotonic regression, in SciPy; R. E. Barlow et al., "Statistical
+inference under order restrictions", 1972).
 """
 
 from typing import Literal, TypeAlias
@@ -79,11 +79,8 @@ def spread(positions: Float64Array, gap: float, low: float, high: float) -> Floa
     count = len(positions)
     if not count:
         return positions
+    from scipy.optimize import isotonic_regression  # takes long to import
+
     steps = gap * np.arange(count)
-    total = np.append(0.0, np.cumsum(positions - steps))
-    first, last = np.arange(count)[:, None], np.arange(count)[None, :]
-    means = np.where(last >= first, (total[last + 1] - total[first]) / np.maximum(last + 1 - first, 1), np.inf)
-    lowest_from = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]  # of the means that end here or later
-    level = np.where(last >= first, lowest_from, -np.inf).max(axis=0)
-    moved: Float64Array = np.clip(level, low, high - steps[-1]) + steps
+    moved: Float64Array = np.clip(isotonic_regression(positions - steps).x, low, high - steps[-1]) + steps
     return moved
