@@ -59,7 +59,7 @@ def place_text(origin: str) -> str | None:
 
     Examples
     --------
-    >>> place_text("/data/work/runs/v1/seed-3/trace.jsonl"), place_text("stream run-07.csv"), place_text("DataFrame")
+    >>> place_text("/data/runs/v1/seed-3/trace.jsonl"), place_text("stream run-07.csv"), place_text("DataFrame")
     ('runs/v1/seed-3/trace', 'run-07', None)
     """
     names = path_names(origin)
