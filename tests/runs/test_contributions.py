@@ -128,6 +128,8 @@ def test_several_runs_are_a_baseline():
     table = contributions(runs, baseline=old)
     assert rows_of(table)[0] == ["work", "reviewer", "model:large", 5]
     assert set(table["trace_ids"][0]) == names_of_runs(range(5, 10))
+    as_series = runs.drop_duplicates("trace_id").loc[lambda each: each["trace_id"].isin(old), "trace_id"]
+    pd.testing.assert_frame_equal(contributions(runs, baseline=as_series), table)
     unknown = "baseline='x' is neither 'median', nor the id nor the name of a run. Runs: "
     nothing = "baseline= names no run. Pass 'median', or an id or name."
     for baseline, message in ((["run-000", "x"], unknown), ([], nothing)):

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tokenvis as tv
-from tokenvis.runs.distributions import distributions_of, lower_medians
+from tokenvis.runs.distributions import distributions_of
 from tokenvis.runs.measures import MEASURES
+from tokenvis.runs.robust import lower_medians
 
 
 def distributions(spans, by="agent_id", measure="busy_us", baseline=0):
@@ -64,7 +65,7 @@ def test_what_is_not_known_is_no_amount():
 
 def test_the_median_of_two_is_the_lower():
     values = np.array([[3.0, 1, np.nan], [np.nan] * 3, [5, 4, 9]])
-    assert np.array_equal(lower_medians(values), [1, np.nan, 5], equal_nan=True)
+    assert np.array_equal(lower_medians(values.T), [1, np.nan, 5], equal_nan=True)
 
 
 def test_no_runs():

@@ -12,7 +12,7 @@ from tokenvis.errors import BadOption, plural
 from tokenvis.runs.baseline import MEDIAN
 from tokenvis.runs.contributions import NOT_KNOWN, ORDINARY, contributions
 from tokenvis.runs.matching import BY_NAME
-from tokenvis.runs.parts import Outcome
+from tokenvis.runs.outcomes import Outcome
 from tokenvis.runs.robust import MIN_EXCESS, MIN_RUNS
 
 MAX_CAUSES, MAX_RUNS = 2, 4  # that are shown

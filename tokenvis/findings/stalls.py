@@ -13,12 +13,11 @@ from tokenvis.findings.basis import Basis
 from tokenvis.findings.behaviour import Behaviour, shown, times_word
 from tokenvis.spans.columns import TIMES
 from tokenvis.spans.groups import dense_ranks, groups_of
-from tokenvis.spans.integers import Int64Array, Mask, counts, difference, highest_of, lowest_of, percentiles, sums
+from tokenvis.spans.integers import MAD_SCALE, Int64Array, Mask, counts, difference, highest_of, lowest_of, percentiles, sums
 
 MIN_COMPARED = 8  # other stretches at the location
 MAX_Z_SCORE = 3.5
-MAD_TO_DEVIATION = 1.4826  # of a normal distribution
-MIN_RATIO_TO_MEDIAN = 3  # to the median
+MIN_RATIO_TO_MEDIAN = 3
 MAX_SHARE = 1 / 4  # of the stretches at the location: what happens more often is usual
 MIN_SHARE_OF_WORK = 0.01  # of the work of the agent
 STEPS = 1 << 20  # in a factor of two: the unit of logarithms as integers
@@ -73,7 +72,7 @@ def compared(location: Int64Array, duration: Int64Array) -> tuple[Int64Array, Ma
     if len(rows):
         group, n_groups = dense_ranks(location[rows], n_locations)
         above = np.rint(np.log2(duration[rows] / usual[rows]) * STEPS).astype(np.int64)
-        deviation = MAD_TO_DEVIATION * medians_of_groups(group, np.abs(above), n_groups)
+        deviation = MAD_SCALE * medians_of_groups(group, np.abs(above), n_groups)
         far = longer[rows] & (above > MAX_Z_SCORE * deviation[group])
         is_rare = counts(group[far], n_groups) <= MAX_SHARE * counts(group, n_groups)
         is_long[rows] = far & is_rare[group]

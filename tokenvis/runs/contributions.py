@@ -19,8 +19,8 @@ from tokenvis.errors import BadOption, check_choice, quoted
 from tokenvis.runs.baseline import MEDIAN, run_ids, runs_named
 from tokenvis.runs.causes import Causes, causes_of
 from tokenvis.runs.matching import Match, matched
-from tokenvis.runs.outcomes import RUN_OUTCOMES
-from tokenvis.runs.parts import Outcome, outcome_parts
+from tokenvis.runs.outcomes import RUN_OUTCOMES, Outcome
+from tokenvis.runs.parts import outcome_parts
 from tokenvis.runs.robust import MAX_SPREADS, MIN_RUNS, Matrix, above_usual, medians, spreads
 from tokenvis.spans.columns import in_frame_order, require, values_at
 from tokenvis.spans.integers import NO_ROWS, Float64Array, Int64Array, Mask
@@ -165,7 +165,7 @@ class Usual:
 def explanation_of(spans: pd.DataFrame, causes: Causes, known: Mask, baseline: Baseline, outcome: Outcome) -> Explanation:
     """The runs to explain, against the medians of the known runs, or against some of them."""
     totals = np.where(known, causes.amount.sum(axis=1), np.nan)
-    if baseline == MEDIAN:
+    if isinstance(baseline, str) and baseline == MEDIAN:
         usual = usual_of_all(causes, totals, outcome)
     else:
         usual = usual_of_some(causes, totals, runs_named(spans, baseline))
@@ -218,15 +218,16 @@ def netted(causes: Causes, difference: Matrix, outcome: Outcome) -> Matrix:
 
     A call that fails takes time that the same call would have taken otherwise. Numbers of errors stay as they are.
     """
-    calls = causes.calls()
-    if outcome == "errors" or int(calls.max(initial=-1)) + 1 == len(calls):
+    if outcome == "errors":
         return difference
-    result = np.zeros_like(difference)
+    calls, result = causes.calls(), difference.copy()
     order = np.argsort(calls, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(calls[order])) + 1):
-        sums, rows = difference[:, members].sum(axis=1), np.arange(len(difference))
-        largest = members[(difference[:, members] * np.sign(sums)[:, None]).argmax(axis=1)]
-        result[rows, largest] = sums
+        if len(members) > 1:
+            sums = difference[:, members].sum(axis=1)
+            largest = members[(difference[:, members] * np.sign(sums)[:, None]).argmax(axis=1)]
+            result[:, members] = 0.0
+            result[np.arange(len(sums)), largest] = sums
     return result
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.runs.baseline import distinct_run_names
-from tokenvis.runs.robust import Matrix, above_usual
+from tokenvis.runs.robust import Matrix, above_usual, lower_medians
 from tokenvis.spans.integers import Float64Array, Int64Array
 
 WHOLE_RUN = "whole run"  # the value of all runs, if nothing else is compared
@@ -55,7 +55,7 @@ def distributions_of(
     cells = table[measure].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     values = matrix_of(cells, len(runs))
     if baseline is None:
-        median = compared = lower_medians(values)
+        median = compared = lower_medians(values.T)
     else:
         compared = values[:, baseline]
         median = medians_of_known(np.delete(values, baseline, axis=1) if len(runs) > 1 else values)
@@ -71,15 +71,6 @@ def distributions_of(
 def matrix_of(cells: Any, n_runs: int) -> Any:
     """A column of a table of `compare` as values x runs."""
     return cells.reshape(n_runs, -1).T if n_runs else np.empty((0, 0), dtype=cells.dtype)
-
-
-def lower_medians(values: Matrix) -> Float64Array:
-    """The median of each row over its known values, of two in the middle the lower, as in `compare`; NaN if none is known."""
-    if not values.size:
-        return np.full(len(values), np.nan)
-    known = (~np.isnan(values)).sum(axis=1)
-    medians: Float64Array = np.sort(values, axis=1)[np.arange(len(values)), np.maximum(known - 1, 0) // 2]
-    return medians
 
 
 def medians_of_known(values: Matrix) -> Float64Array:

@@ -12,6 +12,7 @@ import pandas as pd
 from tokenvis.analysis.summary import measures_per_group
 from tokenvis.analysis.usage import measures_of_groups
 from tokenvis.errors import BadSpan, plural
+from tokenvis.runs.robust import lower_medians
 from tokenvis.runs.run_paths import run_paths
 from tokenvis.spans.columns import ranks_of, times_of
 from tokenvis.spans.groups import Groups, groups_of
@@ -52,10 +53,8 @@ class Grid:
 
     def median(self, name: str) -> pd.Series:
         """The median of a measure over the runs that tell it: of two in the middle the lower, so that it occurs."""
-        values = self.measures[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan).reshape(self.n_runs, -1)
-        known = (~np.isnan(values)).sum(axis=0)
-        lower = np.take_along_axis(np.sort(values, axis=0), np.maximum(known - 1, 0)[None] // 2, axis=0)[0]
-        medians: pd.Series = pd.Series(lower, dtype="Float64").astype(MEASURES[name])
+        values: Any = self.measures[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan).reshape(self.n_runs, -1)
+        medians: pd.Series = pd.Series(lower_medians(values), dtype="Float64").astype(MEASURES[name])
         return medians
 
 

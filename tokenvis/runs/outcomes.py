@@ -1,5 +1,7 @@
 """Outcomes: how long each run took, what it cost, and how much of it failed."""
 
+from typing import Literal, TypeAlias, get_args
+
 import pandas as pd
 
 from tokenvis.analysis.summary import summary
@@ -7,7 +9,9 @@ from tokenvis.analysis.usage import usage
 from tokenvis.spans.losses import recorded_spans
 from tokenvis.tree.prices import Prices
 
-RUN_OUTCOMES = ("time", "cost", "tokens", "errors")
+Outcome: TypeAlias = Literal["time", "cost", "tokens", "errors"]
+
+RUN_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def outcomes_of(spans: pd.DataFrame, *, prices: Prices | None = None) -> pd.DataFrame:

@@ -7,11 +7,12 @@ else as "error".
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from tokenvis.runs.outcomes import Outcome
 from tokenvis.runs.run_paths import IDLE, run_paths
 from tokenvis.spans.columns import order_with_ids, ranks_of, times_of
 from tokenvis.spans.integers import Float64Array, Int64Array, Mask, count_ranks, counts
@@ -21,8 +22,6 @@ from tokenvis.tree.price_lists import PriceList
 from tokenvis.tree.relations import NO_ROW, Relations, have_ancestor, relations_of
 from tokenvis.tree.states import AGENT, PERSON, WORK
 from tokenvis.tree.tokens import any_of, usage_of
-
-Outcome: TypeAlias = Literal["time", "cost", "tokens", "errors"]
 
 CAUSES = ("work", "wait for an agent", "wait for a person", "idle", "retry", "error")
 RETRY_CAUSE, ERROR_CAUSE = CAUSES.index("retry"), CAUSES.index("error")

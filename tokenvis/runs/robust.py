@@ -9,11 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tokenvis.spans.integers import Float64Array, Mask
+from tokenvis.spans.integers import MAD_SCALE, Float64Array, Mask
 
 Matrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
-MAD_SCALE = 1.4826  # 1 / the 75th percentile of the standard normal distribution
 MAX_SPREADS = 3.0  # a value further from the median is not usual
 MIN_EXCESS = 0.05  # of the median: runs that are all but equal have no spread, and the smallest difference would stand out
 MIN_RUNS = 3
@@ -22,6 +21,15 @@ MIN_RUNS = 3
 def medians(values: Matrix) -> Float64Array:
     """The median of each column; 0 without rows."""
     return np.asarray(np.median(values, axis=0)) if len(values) else np.zeros(values.shape[1])
+
+
+def lower_medians(values: Matrix) -> Float64Array:
+    """The median of each column over its known values, of two in the middle the lower; NaN if none is known."""
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    known = (~np.isnan(values)).sum(axis=0)
+    in_middle: Float64Array = np.sort(values, axis=0)[np.maximum(known - 1, 0) // 2, np.arange(values.shape[1])]
+    return in_middle
 
 
 def spreads(values: Matrix) -> Float64Array:

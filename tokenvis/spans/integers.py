@@ -23,6 +23,7 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LOW_32_BITS = 0xFFFF_FFFF
 NO_ROWS: Int64Array = np.empty(0, dtype=np.int64)
 HIGH_WORD_LIMIT = 2**31
+MAD_SCALE = 1.4826  # of a median absolute deviation, to the standard deviation of a normal distribution
 MIN_HASHED_VALUES = 2_048
 
 
