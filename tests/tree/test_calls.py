@@ -113,19 +113,19 @@ def oracle(spans):
     """The retries by loops over all pairs of rows."""
     spans = in_frame_order(spans).astype(object)
     rows = spans.where(spans.notna(), None).to_dict("records")
-    parents, ids = {row["id"]: row["parent_id"] for row in rows}, {(row["trace_id"], row["id"]) for row in rows}
+    ids = {(row["trace_id"], row["id"]) for row in rows}
+    parents = {row["id"]: row["parent_id"] if (row["trace_id"], row["parent_id"]) in ids else None for row in rows}
 
     def is_cyclic(span):
         ancestor = parents[span]
         for _ in range(len(rows)):
-            ancestor = None if ancestor == span else parents.get(ancestor)
             if ancestor == span:
                 return True
-        return parents[span] == span
+            ancestor = parents.get(ancestor)
+        return False
 
     for row in rows:
-        known = (row["trace_id"], row["parent_id"]) in ids and not is_cyclic(row["id"])
-        row["parent"] = row["parent_id"] if known else None
+        row["parent"] = None if is_cyclic(row["id"]) else parents[row["id"]]
     found = {}
     for (first, failed), (second, other) in product(enumerate(rows), repeat=2):
         is_later = first < second and other["start_time"] >= failed["end_time"]
