@@ -8,7 +8,19 @@ from conftest import spans_of, with_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from waiting import MARKS, waiting_frames
+from question_laws import (
+    FRAMES,
+    HOSTILE_NAMES,
+    NAMES,
+    SHIFTS,
+    assert_bad_spans_are_refused,
+    assert_dtype_of_names_makes_no_difference,
+    assert_names_are_kept,
+    assert_order_does_not_matter,
+    assert_shift_moves_only,
+    plain,
+    with_own_columns,
+)
 
 import tokenvis as tv
 from tokenvis.spans.columns import MAX_MASKED_CATEGORIES
@@ -42,25 +54,11 @@ QUESTIONS = {
 }
 OF_TWO = {"compare"}  # takes two frames; see its own tests
 TIMES = ["time", "first", "last", "left", "arrived", "start", "end"]
-NAMES = ["trace_id", "agent_id", "location_id"]
-FRAMES = waiting_frames(n_traces=3)
 some = settings(max_examples=settings.default.max_examples // 3)  # there are many questions, and each has separate oracles
 every_question = pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
 most_questions = pytest.mark.parametrize(  # without their options in a quick run
     "ask", [pytest.param(ask, id=name, marks=pytest.mark.full if " " in name else ()) for name, ask in QUESTIONS.items()]
 )
-
-
-def with_types(table, types):
-    """A table with other types of some columns. `DataFrame.astype` takes several times longer, and as long as a question."""
-    return table.assign(
-        **{name: table[name].array.astype(dtype) for name, dtype in types.items() if table[name].dtype != dtype}
-    )
-
-
-def plain(table):
-    """A table with its categorical columns as plain texts."""
-    return with_types(table, {name: "str" for name, dtype in table.dtypes.items() if dtype == "category"})
 
 
 def test_every_question_is_tested_by_these_laws():
@@ -76,20 +74,15 @@ def test_every_question_is_tested_by_these_laws():
 @some
 @given(spans=FRAMES)
 def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(ask, spans):
-    before = spans.copy(deep=True)
-    answer = ask(spans)
-    assert_frame_equal(spans, before)
-    assert_frame_equal(ask(spans.iloc[::-1]), answer)
+    assert_order_does_not_matter(ask, spans)
 
 
 @pytest.mark.laws
 @every_question
 @some
-@given(spans=FRAMES, shift=st.sampled_from([100, -7, 1_700_000_000_000_000, 2**62, -(2**62)]))
+@given(spans=FRAMES, shift=st.sampled_from(SHIFTS))
 def test_shifting_time_shifts_only_times(ask, spans, shift):
-    answer = ask(spans)
-    later = ask(spans.assign(start_time=spans["start_time"] + shift, end_time=spans["end_time"] + shift))
-    assert_frame_equal(later, answer.assign(**{name: answer[name] + shift for name in TIMES if name in answer}))
+    assert_shift_moves_only(TIMES, ask, spans, shift)
 
 
 @pytest.mark.laws
@@ -107,18 +100,7 @@ def test_traces_are_independent(ask, spans):
 @some
 @given(spans=FRAMES)
 def test_the_dtype_of_names_makes_no_difference(ask, spans):
-    answer = plain(ask(spans))
-    objects = with_types(spans, dict.fromkeys([*NAMES, "id", "data"], "object"))
-    backwards = spans.assign(
-        **{name: pd.Categorical(spans[name], categories=["zoe", *sorted(set(spans[name]))[::-1], "adam"]) for name in NAMES}
-    )
-    middle = len(spans) // 2
-    halves = [
-        part.assign(**{name: part[name].cat.remove_unused_categories() for name in NAMES})
-        for part in (spans.iloc[:middle], spans.iloc[middle:])
-    ]
-    for same in (plain(spans), objects, backwards, pd.concat(halves)):
-        assert_frame_equal(with_types(plain(ask(same)), answer.dtypes), answer)
+    assert_dtype_of_names_makes_no_difference(ask, spans)
 
 
 FLEET_NAMES = [f"{prefix}{number:04}" for prefix in ("an", "zo") for number in range(MAX_MASKED_CATEGORIES // 2 + 1)]
@@ -146,8 +128,7 @@ def test_the_names_of_other_traces_as_categories_make_no_difference(ask, spans):
 @some
 @given(spans=FRAMES)
 def test_fields_in_columns_or_data_make_no_difference(ask, spans):
-    tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
-    own = tv.expand_data(spans, ["links", "requested_by", *MARKS, *tokens]).assign(data=None)
+    own = with_own_columns(spans)
     answer, middle = ask(spans), len(spans) // 2
     assert_frame_equal(ask(own), answer)
     assert_frame_equal(plain(ask(pd.concat([own.iloc[:middle], spans.iloc[middle:]]))), plain(answer))
@@ -172,22 +153,15 @@ def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(as
 
 @every_question
 def test_other_objects_than_frames_of_spans_are_refused(ask):
-    with pytest.raises(tv.MissingColumn, match=r"^The spans have no column 'location_id'\. They have: 'id', 'trace_id', "):
-        ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
-    with pytest.raises(tv.BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
-        ask([])
-    with pytest.raises(tv.BadSpan, match=r"^Span 'a' of trace 't' ends at 1 before it starts at 5\.$"):
-        ask(spans_of("ann 0 1 desk").assign(start_time=5))
+    assert_bad_spans_are_refused(ask)
 
 
 @most_questions
 def test_names_may_contain_any_character(ask):
-    names = ["$\\frac{", "<script>alert(1)</script>", "a\nb", "\N{PILE OF POO}", "x" * 10_000, "nan", ""]
+    names = HOSTILE_NAMES
     spans = spans_of(*(f"n{n} {n} {n + 5} p{n}" for n in range(len(names))))
     spans = spans.assign(agent_id=names, location_id=names[::-1], trace_id=names[0])
-    answer = ask(spans)
-    for column in answer.select_dtypes("category"):
-        assert set(answer[column].dropna()) <= set(names)
+    assert_names_are_kept(ask(spans))
 
 
 @pytest.fixture

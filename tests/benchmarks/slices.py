@@ -20,7 +20,8 @@ from pandas.testing import assert_frame_equal
 import tokenvis as tv
 
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in (".", "analysis", "tree")]
-from test_questions import QUESTIONS, plain  # noqa: E402  (the folder of tests is no package)
+from question_laws import plain  # noqa: E402  (the folder of tests is no package)
+from test_questions import QUESTIONS  # noqa: E402
 
 SLICES = (1, 10, 1_000)  # traces
 SPANS_PER_TRACE = 100

@@ -11,7 +11,8 @@ from fleets import alone, plain, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, every_question, most_questions
+from question_laws import FRAMES
+from test_questions import every_question, most_questions
 
 import tokenvis as tv
 

@@ -10,7 +10,8 @@ from fleets import TableSource, alone, plain, table_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, QUESTIONS
+from question_laws import FRAMES
+from test_questions import QUESTIONS
 
 import tokenvis as tv
 from tokenvis.errors import quoted

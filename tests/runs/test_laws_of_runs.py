@@ -8,8 +8,17 @@ from conftest import spans_of, with_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from test_questions import FRAMES, NAMES, plain, with_types
-from waiting import MARKS
+from question_laws import (
+    FRAMES,
+    HOSTILE_NAMES,
+    SHIFTS,
+    assert_bad_spans_are_refused,
+    assert_dtype_of_names_makes_no_difference,
+    assert_names_are_kept,
+    assert_order_does_not_matter,
+    assert_shift_moves_only,
+    with_own_columns,
+)
 
 import tokenvis as tv
 
@@ -53,22 +62,15 @@ def test_every_question_over_runs_is_tested_by_these_laws():
 @few
 @given(spans=FRAMES)
 def test_the_order_of_rows_does_not_matter_and_the_frame_is_not_changed(ask, spans):
-    before = spans.copy(deep=True)
-    answer = ask(spans)
-    assert_frame_equal(spans, before)
-    assert_frame_equal(ask(spans.iloc[::-1]), answer)
+    assert_order_does_not_matter(ask, spans)
 
 
 @pytest.mark.laws
 @every_question
 @few
-@given(spans=FRAMES, shift=st.sampled_from([100, -7, 1_700_000_000_000_000, 2**62, -(2**62)]))
+@given(spans=FRAMES, shift=st.sampled_from(SHIFTS))
 def test_shifting_time_shifts_only_times(ask, spans, shift):
-    answer = ask(spans)
-    later = ask(spans.assign(start_time=spans["start_time"] + shift, end_time=spans["end_time"] + shift))
-    assert_frame_equal(
-        later, answer.assign(**{name: answer[name] + shift for name in ("start_a", "start_b") if name in answer})
-    )
+    assert_shift_moves_only(("start_a", "start_b"), ask, spans, shift)
 
 
 @pytest.mark.laws
@@ -76,18 +78,7 @@ def test_shifting_time_shifts_only_times(ask, spans, shift):
 @few
 @given(spans=FRAMES)
 def test_the_dtype_of_names_makes_no_difference(ask, spans):
-    answer = plain(ask(spans))
-    objects = with_types(spans, dict.fromkeys([*NAMES, "id", "data"], "object"))
-    backwards = spans.assign(
-        **{name: pd.Categorical(spans[name], categories=["zoe", *sorted(set(spans[name]))[::-1], "adam"]) for name in NAMES}
-    )
-    middle = len(spans) // 2
-    halves = [
-        part.assign(**{name: part[name].cat.remove_unused_categories() for name in NAMES})
-        for part in (spans.iloc[:middle], spans.iloc[middle:])
-    ]
-    for same in (plain(spans), objects, backwards, pd.concat(halves)):
-        assert_frame_equal(with_types(plain(ask(same)), answer.dtypes), answer)
+    assert_dtype_of_names_makes_no_difference(ask, spans)
 
 
 @pytest.mark.laws
@@ -95,9 +86,7 @@ def test_the_dtype_of_names_makes_no_difference(ask, spans):
 @few
 @given(spans=FRAMES)
 def test_fields_in_columns_or_data_make_no_difference(ask, spans):
-    tokens = [f"gen_ai.usage.{key}" for key in ("input_tokens", "output_tokens", "cost")]
-    own = tv.expand_data(spans, ["links", "requested_by", *MARKS, *tokens]).assign(data=None)
-    assert_frame_equal(ask(own), ask(spans))
+    assert_frame_equal(ask(with_own_columns(spans)), ask(spans))
 
 
 @every_question
@@ -117,23 +106,14 @@ def test_an_empty_frame_gives_an_empty_result_with_the_same_columns_and_types(as
 
 @every_question
 def test_other_objects_than_frames_of_spans_are_refused(ask):
-    if ask is alignment_of_two:
-        ask = partial(tv.alignment, spans_of("ann 0 1 desk"))
-    with pytest.raises(tv.MissingColumn, match=r"^The spans have no column 'location_id'\. They have: 'id', 'trace_id', "):
-        ask(spans_of("ann 0 1 desk").drop(columns="location_id"))
-    with pytest.raises(tv.BadSpan, match=r"^Spans must be a DataFrame, not list\. load_spans\(\) returns one\.$"):
-        ask([])
-    with pytest.raises(tv.BadSpan, match=r"^Span 'a' of trace 't' ends at 1 before it starts at 5\.$"):
-        ask(spans_of("ann 0 1 desk").assign(start_time=5))
+    assert_bad_spans_are_refused(partial(tv.alignment, spans_of("ann 0 1 desk")) if ask is alignment_of_two else ask)
 
 
 @every_question
 def test_names_may_contain_any_character(ask):
-    names = ["$\\frac{", "<script>alert(1)</script>", "a\nb", "\N{PILE OF POO}", "x" * 10_000, "nan", ""]
+    names = HOSTILE_NAMES
     spans = spans_of(*(f"n{n} {n} {n + 5 * (n == 6) + 1} p{n}" for n in range(len(names))))
-    answer = ask(spans.assign(agent_id=names, location_id=names[::-1], trace_id=names))
-    for column in answer.select_dtypes("category"):
-        assert set(answer[column].dropna()) <= set(names)
+    assert_names_are_kept(ask(spans.assign(agent_id=names, location_id=names[::-1], trace_id=names)))
 
 
 @every_question

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pictures import PICTURES, collisions
-from test_questions import QUESTIONS, plain, some
+from question_laws import plain
+from test_questions import QUESTIONS, some
 
 import tokenvis as tv
 from tokenvis.formats.registry import WRITERS
