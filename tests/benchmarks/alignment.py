@@ -89,12 +89,13 @@ def print_times() -> None:
                 found = alignment(*runs, order=order)
                 alone = int(found["step"].str.startswith("only").sum())
                 steps = run_steps_of(*runs, BY, "role")
-                pairs = aligned(steps, by_agent=order == "agent")
+                own = aligned(steps, by_agent=True)
+                pairs = own if order == "agent" else aligned(steps, by_agent=False)
                 calls = [
                     partial(alignment, *runs, order=order),
                     partial(run_steps_of, *runs, BY, "role"),
                     partial(aligned, steps, by_agent=order == "agent"),
-                    partial(alignment_table, steps, pairs, 2.0),
+                    partial(alignment_table, steps, pairs, own, 2.0),
                 ]
                 whole, *parts = (f"{seconds(call) * 1e3:,.0f} ms" for call in calls)
                 row = " ".join(f"{part:>9}" for part in parts)
