@@ -30,6 +30,11 @@ def test_of_several_that_work_the_one_that_ends_last_has_the_time():
     assert pieces_of(spans_of("ann 0 5 desk", "bob 2 10 lab", "eve 10 30 desk")) == ["a 0 2", "b 2 10", "c 10 30"]
 
 
+def test_of_several_with_the_same_times_the_order_of_rows_chooses_none():
+    spans = spans_of("ann 6 8 desk", "ann 6 11 lab", "ann 7 11 desk")
+    assert pieces_of(spans) == pieces_of(spans.iloc[::-1]) == ["b 6 7", "c 7 11"]
+
+
 def test_a_wait_has_the_time_in_which_nothing_works():
     spans = with_data(spans_of("ann 0 10 desk", "bob 2 5 lab", "eve 10 30 desk"), a={"waits_for": "user"})
     assert pieces_of(spans) == ["a 0 2", "b 2 5", "a 5 10", "c 10 30"]
@@ -46,6 +51,7 @@ def test_linked_spans_have_the_critical_path():
 @given(spans_frames(n_traces=2, parents=True, data=True))
 def test_a_path_is_as_long_as_the_run_and_idle_only_where_nothing_runs(spans):
     spans = recorded_spans(spans).reset_index(drop=True)
+    assert pieces_of(spans.iloc[::-1]) == pieces_of(spans)
     path = run_paths(spans)
     run = ranks_of(spans["trace_id"])
     pieces = self_spans(spans)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tokenvis.analysis.critical_path import UNEXPLAINED, path_pieces
-from tokenvis.spans.columns import ranks_of
+from tokenvis.spans.columns import order_with_ids, ranks_of
 from tokenvis.spans.integers import Int64Array, inverse_permutation
 from tokenvis.spans.intervals import Intervals, highest_covering, intersect, subtract
 from tokenvis.tree.relations import NO_ROW
@@ -58,7 +58,8 @@ def running_in(spans: pd.DataFrame, run: Int64Array, gaps: Intervals) -> RunPath
     states = states_of(spans)
     piece, start, end = intersect((run[states.row], states.start, states.end), gaps)
     precedence = np.array([PRECEDENCE[state] for state in sorted(PRECEDENCE)])[states.state[piece]]
-    rank = inverse_permutation(np.lexsort((states.row[piece], -start, end, precedence)))
-    of_run, start, end, highest = highest_covering((run[states.row[piece]], start, end), rank)
-    chosen = piece[inverse_permutation(rank)[highest]]
+    row, agent = states.row[piece], ranks_of(spans["agent_id"])
+    order = order_with_ids(spans, precedence, end, -start, agent[row], row=row)
+    of_run, start, end, highest = highest_covering((run[row], start, end), inverse_permutation(order))
+    chosen = piece[order[highest]]
     return RunPaths(of_run, states.row[chosen], start, end, states.state[chosen].astype(np.int64))
