@@ -33,7 +33,7 @@ MEMORY = Path("/dev/shm")  # Linux keeps its files in memory: there SQLite does 
 matplotlib.use("agg")
 pytest.register_assert_rewrite("browsers")  # before a module imports it
 
-hypothesis.settings.register_profile("quick", max_examples=10, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=6, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("full", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(PROFILE)
 

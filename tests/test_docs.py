@@ -247,7 +247,7 @@ def messages_in(text: str) -> list[str]:
 
 def occurs_in(message: str, templates: str) -> bool:
     """Whether one of the templates, one in each line, contains the fixed parts of a message in their order."""
-    return re.search(".*".join(map(re.escape, message.split("…"))), templates) is not None
+    return re.search(".*".join(map(re.escape, message.strip("…").split("…"))), templates) is not None
 
 
 def test_every_message_of_the_troubleshooting_page_is_in_the_code():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from claude_sessions import CONTINUATION, CONTINUED, prompt, reply, write
+from conftest import full_except
 from pandas.testing import assert_frame_equal
 
 from tokenvis import Store, ingest, load_spans, load_traces
@@ -52,8 +53,8 @@ def test_a_copy_from_another_folder_is_deleted():
     assert_as_if_all_had_been_there()
 
 
-@pytest.mark.parametrize("order", ["abc", "acb", "bac", "bca", "cab", "cba"])
-@pytest.mark.parametrize("how", ["ingest", "ingest all", "watch", "a watch each time"])
+@pytest.mark.parametrize("order", full_except(["abc", "acb", "bac", "bca", "cab", "cba"], "bca", "cba"))
+@pytest.mark.parametrize("how", full_except(["ingest", "ingest all", "watch", "a watch each time"], "ingest", "watch"))
 def test_any_order_of_arrival(order, how):
     Path("made").mkdir()
     watch = Watch("made", store="one.db")

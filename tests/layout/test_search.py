@@ -55,6 +55,7 @@ def test_a_search_ends_at_its_deadline_with_the_best_order(seconds):
     assert count_crossings(ranks) <= count_crossings(barycenter_ranks(blocks, Deadline.after(-1)))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_search_comes_near_the_proven_fewest_in_random_stories(broken):
     found, fewest = [], []

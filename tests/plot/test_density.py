@@ -1,4 +1,5 @@
 import matplotlib.pyplot as plt
+import pytest
 from conftest import spans_of
 
 from tokenvis import plot_storyline
@@ -45,6 +46,7 @@ def test_two_agents_are_not_made_fewer():
     assert "agents=" not in message
 
 
+@pytest.mark.full
 def test_a_larger_step_follows_one_that_did_not_help():
     spans = zigzag(390)
     _, ax = plt.subplots(figsize=(3.3, 2.6), layout="constrained")

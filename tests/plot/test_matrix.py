@@ -84,7 +84,7 @@ def test_there_is_a_scale_if_the_texts_do_not_fit():
 
 
 @pytest.mark.parametrize("figsize", full_except([(2.2, 1.6), (3.3, 6), (11, 9)], (3.3, 6)))
-@pytest.mark.parametrize("shape", full_except([(1, 1), (3, 18), (18, 18), (60, 4), (2, 60)], (1, 1), (3, 18), (60, 4)))
+@pytest.mark.parametrize("shape", full_except([(1, 1), (3, 18), (18, 18), (60, 4), (2, 60)], (3, 18)))
 def test_a_matrix_of_any_size_has_texts_or_a_scale(figsize, shape):
     ax = draw(numbers(*shape), figsize)
     for size in (figsize, (3.3, 2.6), figsize):

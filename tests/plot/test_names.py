@@ -68,6 +68,7 @@ def test_shortened_names_fit(names, points):
     assert all(text_width(text, SIZE) <= points for text in shortened_names(names, points, SIZE))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("by", ["agent_id", "location_id"])
 def test_a_new_figure_has_room_for_all_names(by):
     names = [f"name-{n:03}" for n in range(150)]

@@ -116,7 +116,7 @@ LITTLE = {
 
 
 @every_picture
-@pytest.mark.parametrize("name", full_except(LITTLE, "empty", "one instant", "the ends of time"))
+@pytest.mark.parametrize("name", full_except(LITTLE, "empty", "the ends of time"))
 def test_little_and_extreme_traces_draw(picture, name):
     rows = LITTLE[name]
     spans = spans_of(*rows) if rows else empty_spans()
@@ -138,7 +138,7 @@ def test_a_picture_whose_spans_were_all_lost_says_so(picture):
     assert "3 spans were lost while recording." in PICTURES[picture](spans).get_label()
 
 
-@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline", "occupancy"))
+@pytest.mark.parametrize("picture", full_except(PICTURES, "timeline"))
 def test_two_hundred_agents_draw_and_nothing_is_cut_off(picture):
     spans = seconds(spans_of(*(f"agent-{n:03} {n} {n + 5} place-{n % 150:03}" for n in range(200))))
     ax = PICTURES[picture](spans)
