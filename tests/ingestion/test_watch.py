@@ -140,7 +140,7 @@ def lone_threads():
     c.write_file("made/x-2.jsonl", *c.BASIC[:-2])
 
 
-@pytest.mark.parametrize("make", [simple, intricate, threads, lone_threads])
+@pytest.mark.parametrize("make", full_except([simple, intricate, threads, lone_threads], intricate, threads))
 @some
 @given(data=st.data())
 def test_however_files_grow_the_store_ends_as_one_reading_leaves_it(make, data, tmp_path_factory):
