@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -283,7 +282,7 @@ PATHS = st.sampled_from(
 
 @pytest.mark.laws
 @given(st.dictionaries(PATHS, st.lists(st.tuples(st.integers(0, 4), NAMES), min_size=1, max_size=3), min_size=1), st.data())
-@settings(max_examples=60 if os.environ.get("TOKENVIS_TEST_PROFILE") == "full" else 3, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 3, derandomize=True)
 def test_any_order_of_the_files_gives_the_same_names(files, data):
     with TemporaryDirectory(dir=".") as temporary:
         paths = []

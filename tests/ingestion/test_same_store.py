@@ -1,7 +1,6 @@
 """The same files give the same store: in any order, in one call or several, and read again."""
 
 import json
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -99,7 +98,7 @@ def files_of_spans(draw):
 
 @pytest.mark.laws
 @given(files_of_spans(), st.data())
-@settings(max_examples=100 if os.environ.get("TOKENVIS_TEST_PROFILE") == "full" else 4, derandomize=True)
+@settings(max_examples=settings.default.max_examples // 2, derandomize=True)
 def test_any_order_of_the_files_gives_the_same_store(files, data):
     with TemporaryDirectory(dir=".") as temporary:
         folder = Path(temporary) / "in"

@@ -17,15 +17,15 @@ from tokenvis import BadOption, BadSpan, Store, expand_data, load_spans, load_tr
 def store_of(**payloads):
     """A new store with a trace for each name; each of its payloads is that of a span."""
     store = Store(f"{len(list(Path().iterdir()))}.db")
-    for number, (trace, data) in enumerate(payloads.items()):
-        times = {"start_time": -number, "end_time": 5}  # in this order
-        store.write_trace(
-            trace,
-            [
-                {"id": f"{trace}/{span}", "agent_id": "ann", "location_id": "desk", **times, "data": payload}
-                for span, payload in enumerate(data)
-            ],
-        )
+    for trace in (trace for trace, data in payloads.items() if not data):
+        store.write_trace(trace, [])
+    place = {"agent_id": "ann", "location_id": "desk"}
+    rows = [
+        {"id": f"{trace}/{span}", "trace_id": trace, **place, "start_time": -number, "end_time": 5, "data": payload}
+        for number, (trace, data) in enumerate(payloads.items())  # in this order
+        for span, payload in enumerate(data)
+    ]
+    store.add_traces(rows, {})
     return store
 
 
@@ -123,10 +123,10 @@ def test_the_names_of_other_columns_are_refused(attributes, message):
 
 
 def test_runs_are_chosen_by_their_values():
-    store = store_of(**{f"r{number}": [{"seed": number % 5, "n": number}] for number in range(60)})
+    store = store_of(**{f"r{number}": [{"seed": number % 5, "n": number}] for number in range(600)})
     traces = load_traces(attributes=["seed", "n"], store=store)
-    chosen = traces[(traces["seed"] != 3) | (traces["n"] < 10)]
-    assert len(chosen) == 50
+    chosen = traces[(traces["seed"] != 3) | (traces["n"] < 50)]
+    assert len(chosen) == 490
     spans = load_spans(chosen["id"], store=store)
     assert set(spans["trace_id"]) == set(chosen["id"])
     assert load_spans(traces[traces["seed"] == 9]["id"], store=store).empty
